@@ -1,0 +1,94 @@
+//! Every place where the databases differ, and only here.
+//!
+//! Statements are built once with sea-query; this file turns them into the text and the values of one
+//! engine, and holds the few expressions that must be written differently.
+
+use sea_query::{Alias, Expr, Func, IntoColumnRef, MysqlQueryBuilder, SimpleExpr, SqliteQueryBuilder};
+use sea_query_sqlx::{SqlxBinder, SqlxValues};
+
+use crate::clock::Timestamp;
+use crate::migrations::Kind;
+
+/// Which language a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// MySQL, MariaDB, Galera.
+    MySql,
+    /// SQLite.
+    Sqlite,
+}
+
+impl Dialect {
+    /// A statement as this engine's text and values.
+    pub(crate) fn build(self, statement: &impl SqlxBinder) -> (String, SqlxValues) {
+        match self {
+            Dialect::MySql => statement.build_sqlx(MysqlQueryBuilder),
+            Dialect::Sqlite => statement.build_sqlx(SqliteQueryBuilder),
+        }
+    }
+
+    /// Opens a write transaction. SQLite takes its write lock at once (a later upgrade of a read lock
+    /// fails with BUSY instead of waiting), which also stands in for the row locks that it does not have.
+    pub(crate) fn begin(self) -> &'static str {
+        match self {
+            Dialect::MySql => "BEGIN",
+            Dialect::Sqlite => "BEGIN IMMEDIATE",
+        }
+    }
+
+    /// A DATETIME column as text, in the form that [`Dialect::datetime`] writes, so that one read
+    /// value can be compared with the column again.
+    pub(crate) fn datetime_text(self, column: impl IntoColumnRef) -> SimpleExpr {
+        match self {
+            Dialect::MySql => Func::cast_as(Expr::col(column), Alias::new("char")).into(),
+            Dialect::Sqlite => Expr::col(column),
+        }
+    }
+
+    /// A point in time as the Python service stores it: MySQL keeps whole seconds,
+    /// SQLAlchemy's SQLite type writes six digits behind the point.
+    pub(crate) fn datetime(self, at: Timestamp) -> String {
+        match self {
+            Dialect::MySql => at.to_sql(),
+            Dialect::Sqlite => format!("{}.000000", at.to_sql()),
+        }
+    }
+
+    /// A name in this engine's quotes.
+    pub(crate) fn quote(self, name: &str) -> String {
+        match self {
+            Dialect::MySql => format!("`{name}`"),
+            Dialect::Sqlite => format!("\"{name}\""),
+        }
+    }
+
+    /// Names in this engine's quotes, separated by commas.
+    pub(crate) fn quote_all(self, names: &[&str]) -> String {
+        names.iter().map(|name| self.quote(name)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What a column of a kind is declared as; SQLite gets the words that SQLAlchemy writes.
+    pub(crate) fn column_type(self, kind: Kind) -> String {
+        match (self, kind) {
+            (_, Kind::Text(width)) => format!("VARCHAR({width})"),
+            (Dialect::MySql, Kind::Document) => "MEDIUMTEXT".to_owned(),
+            (Dialect::Sqlite, Kind::Document) => "TEXT".to_owned(),
+            (Dialect::MySql, Kind::Int) => "INT".to_owned(),
+            (Dialect::Sqlite, Kind::Int) => "INTEGER".to_owned(),
+            (Dialect::MySql, Kind::Bool) => "TINYINT(1)".to_owned(),
+            (Dialect::Sqlite, Kind::Bool) => "BOOLEAN".to_owned(),
+            (_, Kind::DateTime) => "DATETIME".to_owned(),
+            (_, Kind::Timestamp) => "TIMESTAMP".to_owned(),
+            (_, Kind::Blob) => "BLOB".to_owned(),
+        }
+    }
+
+    /// What follows a table's columns. Collation: the server's default of the character set would make
+    /// MySQL 8 and MariaDB differ, and two tables of one database unjoinable.
+    pub(crate) fn table_options(self) -> &'static str {
+        match self {
+            Dialect::MySql => " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci",
+            Dialect::Sqlite => "",
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Opens connections: from a [`DatabaseUrl`] to a [`Connection`] with the settings that the store
+//! relies on. Keeping connections is `pool.rs`; running statements is `exec.rs`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions};
+
+use crate::dialect::Dialect;
+use crate::error::StoreError;
+use crate::url::{DatabaseUrl, MySqlUrl};
+
+/// One open connection to either engine.
+pub(crate) enum Connection {
+    /// MySQL, MariaDB, Galera. Boxed: the driver's struct is large and moves between pool and user.
+    MySql(Box<MySqlConnection>),
+    /// SQLite, on a thread of the driver's own.
+    Sqlite(Box<SqliteConnection>),
+}
+
+/// Settings of each connection, from `[database]`.
+#[derive(Debug, Clone)]
+pub struct ConnectSettings {
+    /// `mysql_sql_mode`: TRADITIONAL refuses what does not fit instead of cutting it off.
+    pub mysql_sql_mode: Option<String>,
+    /// `mysql_wsrep_sync_wait`: 1 makes a Galera node wait until it has seen earlier writes.
+    pub mysql_wsrep_sync_wait: Option<u32>,
+    /// How long opening a connection may take.
+    pub connect_timeout: Duration,
+}
+
+impl Default for ConnectSettings {
+    fn default() -> Self {
+        ConnectSettings {
+            mysql_sql_mode: Some("TRADITIONAL".to_owned()),
+            mysql_wsrep_sync_wait: None,
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How SQLite waits for another process (`freezer-manage` beside a running service).
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What an opener needs: parsed once, used for every connection.
+#[derive(Clone)]
+pub(crate) struct Opener {
+    url: DatabaseUrl,
+    settings: ConnectSettings,
+    create_sqlite: bool,
+}
+
+impl Opener {
+    /// `create_sqlite`: make the SQLite file where it is missing (only `db sync` and `--dev` do).
+    pub(crate) fn new(url: DatabaseUrl, settings: ConnectSettings, create_sqlite: bool) -> Opener {
+        Opener { url, settings, create_sqlite }
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self.url {
+            DatabaseUrl::MySql(_) => Dialect::MySql,
+            DatabaseUrl::Sqlite { .. } => Dialect::Sqlite,
+        }
+    }
+
+    /// Opens one connection within the connect timeout.
+    pub(crate) async fn open(&self) -> Result<Connection, StoreError> {
+        let opening = async {
+            match &self.url {
+                DatabaseUrl::MySql(url) => self.open_mysql(url).await,
+                DatabaseUrl::Sqlite { path } => self.open_sqlite(path).await,
+            }
+        };
+        let unavailable = |reason| StoreError::Unavailable { doing: "connect", reason };
+        match tokio::time::timeout(self.settings.connect_timeout, opening).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(unavailable(format!("{}: {error}", self.url))),
+            Err(_) => Err(unavailable(format!(
+                "{}: no answer within {:?}",
+                self.url, self.settings.connect_timeout
+            ))),
+        }
+    }
+
+    async fn open_mysql(&self, url: &MySqlUrl) -> Result<Connection, sqlx::Error> {
+        let mut options = MySqlConnectOptions::new()
+            .host(&url.host)
+            .port(url.port)
+            .username(&url.user)
+            .database(&url.database)
+            .charset("utf8mb4")
+            // the driver's own additions to sql_mode; ours is set whole, below
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .ssl_mode(ssl_mode(url))
+            .disable_statement_logging();
+        if let Some(password) = &url.password {
+            options = options.password(password);
+        }
+        if let Some(socket) = &url.socket {
+            options = options.socket(socket);
+        }
+        if let Some(ca) = &url.ssl_ca {
+            options = options.ssl_ca(ca);
+        }
+        if let (Some(cert), Some(key)) = (&url.ssl_cert, &url.ssl_key) {
+            options = options.ssl_client_cert(cert).ssl_client_key(key);
+        }
+        let mut connection = options.connect().await?;
+        let mut settings = Vec::new();
+        if let Some(mode) = &self.settings.mysql_sql_mode {
+            settings.push(format!("sql_mode = '{}'", mode.replace('\'', "")));
+        }
+        if let Some(wait) = self.settings.mysql_wsrep_sync_wait {
+            settings.push(format!("wsrep_sync_wait = {wait}"));
+        }
+        if !settings.is_empty() {
+            let sql = format!("SET SESSION {}", settings.join(", "));
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
+        }
+        Ok(Connection::MySql(Box::new(connection)))
+    }
+
+    async fn open_sqlite(&self, path: &Path) -> Result<Connection, sqlx::Error> {
+        let connection = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(self.create_sqlite)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL: an acknowledged change survives a power cut, as on MySQL with its defaults
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(SQLITE_BUSY_TIMEOUT)
+            // The Python service runs without enforcement (a job's client_id holds no clients.id).
+            .foreign_keys(false)
+            .disable_statement_logging()
+            .connect()
+            .await?;
+        Ok(Connection::Sqlite(Box::new(connection)))
+    }
+}
+
+fn ssl_mode(url: &MySqlUrl) -> MySqlSslMode {
+    match (url.ssl_verify_identity, &url.ssl_ca) {
+        (true, _) => MySqlSslMode::VerifyIdentity,
+        (false, Some(_)) => MySqlSslMode::VerifyCa,
+        (false, None) if url.ssl_cert.is_some() => MySqlSslMode::Required,
+        // As PyMySQL without ssl_* parameters: plain. `Preferred` would cost a handshake that
+        // verifies nothing.
+        (false, None) => MySqlSslMode::Disabled,
+    }
+}

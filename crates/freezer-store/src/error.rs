@@ -1,0 +1,210 @@
+//! [`StoreError`]: what can go wrong in the store, and how a driver's error becomes it.
+//!
+//! A driver error is classified once, here, together with what we were doing. No HTTP: which status
+//! an error becomes is the service's business (`api/response.rs` there). Retrying lives in `tx.rs`.
+
+use std::fmt;
+
+/// What went wrong. `Display` is the text for the log; the service chooses what a client reads.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The id (primary key) is taken by a row that the caller's project may not reuse.
+    #[error("{table}: the id {id} is already in use")]
+    Duplicate {
+        /// Table whose primary key was hit.
+        table: &'static str,
+        /// The id that is taken.
+        id: String,
+    },
+    /// A value does not fit its column in *this* database (a narrower or older layout than ours).
+    #[error("{doing}: column {column}: {reason}")]
+    Unstorable {
+        /// Name of the transaction or query.
+        doing: &'static str,
+        /// Column as the database names it; `?` where it did not say.
+        column: String,
+        /// Why it does not fit.
+        reason: Unstorable,
+    },
+    /// The database cannot be reached, is shutting down, or no connection became free in time.
+    /// Trying again later is the right answer.
+    #[error("{doing}: the database is not available: {reason}")]
+    Unavailable {
+        /// Name of the transaction or query.
+        doing: &'static str,
+        /// What was seen.
+        reason: String,
+    },
+    /// The connection broke while COMMIT was under way: the change may or may not be stored.
+    #[error("{doing}: the connection was lost during COMMIT; the outcome is unknown: {reason}")]
+    OutcomeUnknown {
+        /// Name of the transaction.
+        doing: &'static str,
+        /// What was seen.
+        reason: String,
+    },
+    /// A stored value cannot be read as what the column must hold.
+    #[error("{table}.{column} of row {id} is unreadable: {reason}")]
+    Corrupt {
+        /// Table of the row.
+        table: &'static str,
+        /// Column that cannot be read.
+        column: &'static str,
+        /// Primary key of the row.
+        id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The tables are not in a state this release serves, or cannot be upgraded by it.
+    #[error("{0}")]
+    Schema(#[from] crate::migrations::SchemaError),
+    /// The `[database] connection` URL cannot be used.
+    #[error("[database] connection: {0}")]
+    Url(#[from] crate::url::UrlError),
+    /// Any other answer of the database: a defect of ours or of the installation.
+    #[error("{doing}: {source}")]
+    Backend {
+        /// Name of the transaction or query.
+        doing: &'static str,
+        /// The driver's error.
+        #[source]
+        source: sqlx::Error,
+    },
+}
+
+/// Why a value does not fit a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unstorable {
+    /// Longer than the column is wide.
+    TooLong,
+    /// A character that the column's character set (utf8mb3) does not have.
+    CharacterSet,
+    /// A number outside the column's range, or not a number at all.
+    OutOfRange,
+}
+
+impl fmt::Display for Unstorable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unstorable::TooLong => "the value is longer than the column",
+            Unstorable::CharacterSet => {
+                "the value has a character (such as an emoji) that the column's character set cannot hold"
+            }
+            Unstorable::OutOfRange => "the value is outside the column's range",
+        })
+    }
+}
+
+/// What a driver error means for the transaction that met it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// The server rolled the transaction back on its own account: run it again on the same connection.
+    Contended,
+    /// The connection, or the server behind it, is gone: run again on another connection.
+    Disconnected,
+    /// A unique key was hit.
+    Duplicate,
+    /// A value does not fit.
+    Unstorable(Unstorable),
+    /// Anything else.
+    Other,
+}
+
+/// MySQL and MariaDB error numbers; the service's `operators.md` names those that are retried.
+/// Source: the MariaDB error code reference and Galera's `ER_UNKNOWN_COM_ERROR` (1047).
+pub(crate) fn classify(error: &sqlx::Error) -> Class {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::PoolTimedOut => Class::Disconnected,
+        sqlx::Error::Database(db) => {
+            if let Some(my) = db.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+                return classify_mysql(my.number());
+            }
+            // SQLite's extended result codes, as text: https://www.sqlite.org/rescode.html
+            match db.code().as_deref() {
+                Some("5" | "6" | "261" | "262" | "517" | "773") => Class::Contended,
+                Some("1555" | "2067") => Class::Duplicate,
+                Some("14" | "10" | "266" | "778" | "522") => Class::Disconnected,
+                _ => Class::Other,
+            }
+        }
+        _ => Class::Other,
+    }
+}
+
+fn classify_mysql(number: u16) -> Class {
+    match number {
+        // deadlock or Galera certification failure; lock wait timeout
+        1213 | 1205 => Class::Contended,
+        // node not ready; shutdown in progress; connection killed; too many connections;
+        // server has gone away; lost connection; read-only (a failover left us on a replica)
+        1047 | 1053 | 1927 | 1040 | 1041 | 1203 | 2006 | 2013 | 1290 | 1836 | 1180 | 4031 => {
+            Class::Disconnected
+        }
+        1062 => Class::Duplicate,
+        1406 => Class::Unstorable(Unstorable::TooLong),
+        1366 => Class::Unstorable(Unstorable::CharacterSet),
+        1264 | 1265 | 1292 => Class::Unstorable(Unstorable::OutOfRange),
+        _ => Class::Other,
+    }
+}
+
+impl StoreError {
+    /// Gives a driver error its meaning, with what we were doing.
+    pub(crate) fn from_driver(doing: &'static str, error: sqlx::Error) -> StoreError {
+        match classify(&error) {
+            Class::Disconnected => StoreError::Unavailable { doing, reason: error.to_string() },
+            Class::Unstorable(reason) => {
+                let column = column_in(&error.to_string()).unwrap_or("?").to_owned();
+                // 1366 is also "not a number": only a column that holds text has a character set.
+                let reason = match reason {
+                    Unstorable::CharacterSet if error.to_string().contains("integer") => {
+                        Unstorable::OutOfRange
+                    }
+                    other => other,
+                };
+                StoreError::Unstorable { doing, column, reason }
+            }
+            _ => StoreError::Backend { doing, source: error },
+        }
+    }
+
+    /// True where the same transaction may succeed when it is run again.
+    pub(crate) fn class(&self) -> Class {
+        match self {
+            StoreError::Backend { source, .. } => classify(source),
+            StoreError::Unavailable { .. } => Class::Disconnected,
+            _ => Class::Other,
+        }
+    }
+
+    /// True where a unique key of the table was hit.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        self.class() == Class::Duplicate
+    }
+}
+
+/// The column that a MySQL message names: "… for column `db`.`table`.`name` at row 1" (MariaDB)
+/// or "… for column 'name' at row 1" (MySQL).
+fn column_in(message: &str) -> Option<&str> {
+    let rest = message.split_once("for column ")?.1;
+    let rest = rest.split_once(" at row").map_or(rest, |(name, _)| name);
+    rest.rsplit('.').next().map(|name| name.trim_matches(['`', '\'', '"']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::column_in;
+
+    #[test]
+    fn the_column_is_read_from_both_servers_messages() {
+        let maria = "1406 (22001): Data too long for column `f`.`jobs`.`description` at row 1";
+        assert_eq!(column_in(maria), Some("description"));
+        assert_eq!(column_in("Data too long for column 'hostname' at row 1"), Some("hostname"));
+        assert_eq!(column_in("something else"), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! JSON in TEXT columns: how it is written, and how what others wrote is read.
+//!
+//! Written in ASCII with `\uXXXX` escapes, as the Python service does, so that every character fits
+//! also where a table is still in utf8mb3. Read leniently for display: one unreadable row
+//! must not take a whole page, and with it a scheduler's poll, away; but never rewritten from a guess
+//! (see [`object_strict`]).
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::error::StoreError;
+
+/// Where a stored text stands: for the log and for [`StoreError::Corrupt`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) table: &'static str,
+    pub(crate) column: &'static str,
+    pub(crate) id: &'a str,
+}
+
+impl Place<'_> {
+    fn corrupt(&self, reason: impl ToString) -> StoreError {
+        StoreError::Corrupt {
+            table: self.table,
+            column: self.column,
+            id: self.id.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// A value as ASCII JSON text for a column.
+pub(crate) fn to_text(value: &impl Serialize) -> String {
+    let mut out = Vec::with_capacity(256);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, Ascii);
+    // Values come from parsed JSON or our own structs: neither can fail, and an empty object is never
+    // written in their place because the text would not parse as one.
+    if value.serialize(&mut serializer).is_err() {
+        return "null".to_owned();
+    }
+    String::from_utf8(out).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// Stored JSON as it is, without parsing it into a tree; `{}` for NULL, "" and JSON null.
+/// Unreadable text is logged and shown as `{}`.
+pub(crate) fn raw_object(text: Option<String>, place: Place<'_>) -> Box<RawValue> {
+    let text = match text {
+        Some(text) if !is_blank(&text) => text,
+        _ => return empty(),
+    };
+    RawValue::from_string(text).unwrap_or_else(|error| {
+        tracing::error!(table = place.table, column = place.column, id = place.id, %error,
+            "unreadable JSON in a row; shown as {{}}");
+        empty()
+    })
+}
+
+/// Stored JSON as an object tree, for display: what is not an object is logged and shown as `{}`.
+pub(crate) fn object(text: Option<&str>, place: Place<'_>) -> Map<String, Value> {
+    object_strict(text, place).unwrap_or_else(|error| {
+        tracing::error!(%error, "unreadable JSON in a row; shown as {{}}");
+        Map::new()
+    })
+}
+
+/// Stored JSON as an object tree, to be changed and written back.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] where the text is not a JSON object: writing a guess over it would lose it.
+pub(crate) fn object_strict(text: Option<&str>, place: Place<'_>) -> Result<Map<String, Value>, StoreError> {
+    match text {
+        Some(text) if !is_blank(text) => match serde_json::from_str(text) {
+            Ok(Value::Object(map)) => Ok(map),
+            Ok(_) => Err(place.corrupt("not a JSON object")),
+            Err(error) => Err(place.corrupt(error)),
+        },
+        _ => Ok(Map::new()),
+    }
+}
+
+/// A stored list of texts (a client's capabilities), leniently.
+pub(crate) fn texts(text: Option<&str>, place: Place<'_>) -> Vec<String> {
+    let Some(text) = text.filter(|text| !is_blank(text)) else { return Vec::new() };
+    serde_json::from_str(text).unwrap_or_else(|error| {
+        tracing::error!(table = place.table, column = place.column, id = place.id, %error,
+            "unreadable JSON in a row; shown as []");
+        Vec::new()
+    })
+}
+
+/// The Python service writes `null` (7.0.0), `""` (7.1 and later) or nothing for "no value".
+fn is_blank(text: &str) -> bool {
+    matches!(text.trim(), "" | "null" | "\"\"")
+}
+
+fn empty() -> Box<RawValue> {
+    serde_json::value::to_raw_value(&Map::new()).unwrap_or_default()
+}
+
+/// Compact JSON with every character above ASCII escaped.
+struct Ascii;
+
+impl serde_json::ser::Formatter for Ascii {
+    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> std::io::Result<()>
+    where
+        W: ?Sized + std::io::Write,
+    {
+        if fragment.is_ascii() {
+            return writer.write_all(fragment.as_bytes());
+        }
+        for character in fragment.chars() {
+            if character.is_ascii() {
+                writer.write_all(&[character as u8])?;
+            } else {
+                let mut units = [0_u16; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    const PLACE: Place<'static> = Place { table: "jobs", column: "schedule", id: "j1" };
+
+    #[test]
+    fn text_is_ascii_and_reads_back_as_the_same_value() {
+        let value =
+            serde_json::json!({"café": "😀 \u{7f}\n", "n": 12345678901234567890123_f64, "a": [null, true]});
+        let text = to_text(&value);
+        assert!(text.is_ascii(), "{text}");
+        assert!(text.contains("\\ud83d\\ude00"), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
+
+    #[test]
+    fn a_number_too_large_for_a_machine_word_is_kept_digit_by_digit() {
+        let text = r#"{"n":123456789012345678901234567890,"f":0.1000000000000000000001}"#;
+        assert_eq!(to_text(&serde_json::from_str::<Value>(text).unwrap()), text);
+    }
+
+    #[test]
+    fn unreadable_text_is_shown_as_empty_but_never_taken_for_a_value_to_write_back() {
+        assert_eq!(raw_object(Some("{oops".into()), PLACE).get(), "{}");
+        assert_eq!(raw_object(Some("null".into()), PLACE).get(), "{}");
+        assert_eq!(object(Some("[1]"), PLACE), Map::new());
+        let error = object_strict(Some("{oops"), PLACE).unwrap_err();
+        assert!(error.to_string().starts_with("jobs.schedule of row j1 is unreadable"), "{error}");
+        assert_eq!(object_strict(Some("\"\""), PLACE).unwrap(), Map::new());
+    }
+}

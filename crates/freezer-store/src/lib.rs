@@ -1,0 +1,96 @@
+//! Freezer's management data in SQL: clients, jobs, sessions, actions, backups.
+//!
+//! The only crate that speaks SQL, on MySQL, MariaDB and SQLite, from one source of statements. It knows no
+//! HTTP and no policy. The map:
+//!
+//! - [`Store`] opens a database; [`Store::read`], [`Store::single`] and [`Store::write`] (`tx.rs`) run named bodies on a
+//!   [`Db`] (`exec.rs`), again where the database says so.
+//! - [`query`] has the statements, a file per table family; every one takes a [`Scope`].
+//! - [`model`] has the documents, [`search`] what a search means.
+//! - [`migrations`] has the tables themselves.
+//! - `engine.rs` opens connections, `pool.rs` keeps them, `dialect.rs` is every place where engines differ,
+//!   `error.rs` gives driver errors their meaning.
+//!
+//! To add a query, see [`query`]; to add a column or a table, see [`migrations`].
+
+mod clock;
+mod dialect;
+mod engine;
+mod error;
+mod exec;
+mod json;
+pub mod migrations;
+pub mod model;
+mod pool;
+pub mod query;
+mod row;
+mod scope;
+mod search;
+mod tables;
+mod tx;
+mod url;
+
+pub use clock::Timestamp;
+pub use dialect::Dialect;
+pub use engine::ConnectSettings;
+pub use error::{StoreError, Unstorable};
+pub use exec::Db;
+pub use pool::PoolSettings;
+pub use scope::Scope;
+pub use search::Search;
+pub use tx::TxError;
+pub use url::{DatabaseUrl, MySqlUrl, UrlError};
+
+use engine::Opener;
+use pool::Pool;
+
+/// An open database. Cheap to clone; clones share the connections.
+#[derive(Clone)]
+pub struct Store {
+    database: DatabaseUrl,
+    readers: Pool,
+    /// On SQLite a pool of one: it has one writer at a time, and waiting here is fair and
+    /// costs no retries. On MySQL the same as `readers`.
+    writers: Pool,
+}
+
+impl Store {
+    /// Prepares the pools; no connection is opened yet.
+    pub fn new(database: DatabaseUrl, connect: ConnectSettings, pool: PoolSettings) -> Store {
+        Store::build(database, connect, pool, false)
+    }
+
+    /// As [`Store::new`], and makes a SQLite file where it is missing: for `db sync` and `--dev`.
+    pub fn new_or_create(database: DatabaseUrl, connect: ConnectSettings, pool: PoolSettings) -> Store {
+        Store::build(database, connect, pool, true)
+    }
+
+    fn build(database: DatabaseUrl, connect: ConnectSettings, settings: PoolSettings, create: bool) -> Store {
+        let opener = Opener::new(database.clone(), connect, create);
+        let one = PoolSettings { max_idle: 1, max_open: 1, ..settings.clone() };
+        let readers = Pool::new(opener.clone(), settings);
+        let writers = match opener.dialect() {
+            Dialect::MySql => readers.clone(),
+            Dialect::Sqlite => Pool::new(opener, one),
+        };
+        Store { database, readers, writers }
+    }
+
+    /// Which engine it is.
+    pub fn dialect(&self) -> Dialect {
+        self.readers.dialect()
+    }
+
+    /// The database's address, without its password.
+    pub fn database(&self) -> &DatabaseUrl {
+        &self.database
+    }
+
+    /// Statements sent so far, BEGIN and COMMIT included: what tests and the benchmark count.
+    pub fn statements(&self) -> u64 {
+        match self.dialect() {
+            Dialect::MySql => self.readers.statements(),
+            Dialect::Sqlite => self.readers.statements() + self.writers.statements(),
+        }
+    }
+}

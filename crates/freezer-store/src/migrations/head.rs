@@ -1,0 +1,332 @@
+//! The layout at head: every table, column, key and index, once.
+//!
+//! Names, types, widths and order follow what freezer-api 19.0.0 creates (a golden dump in the tests holds
+//! us to it), so that both services work on the same tables. Ours goes further only where SQLAlchemy does
+//! not look: wider texts ([`Kind::Document`] is MEDIUMTEXT where upstream has TEXT), `hostname` at 255
+//! (releases before 16.0.0 stored such names), utf8mb4, and the indexes named `fz_*`.
+
+use crate::dialect::Dialect;
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// VARCHAR of so many characters.
+    Text(u16),
+    /// JSON text of any size up to 16 MiB.
+    Document,
+    /// INT, 32 bits, signed.
+    Int,
+    /// BOOLEAN: 0 or 1.
+    Bool,
+    /// DATETIME, UTC, whole seconds.
+    DateTime,
+    /// TIMESTAMP.
+    Timestamp,
+    /// BLOB.
+    Blob,
+}
+
+/// One column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Name.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// NOT NULL.
+    pub required: bool,
+    /// DEFAULT, as SQL text.
+    pub default: Option<&'static str>,
+}
+
+/// One secondary index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Index {
+    /// Name: upstream's begin with `ix_`, ours with `fz_`.
+    pub name: &'static str,
+    /// Columns, in order.
+    pub columns: &'static [&'static str],
+}
+
+/// One table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableLayout {
+    /// Name.
+    pub name: &'static str,
+    /// Columns in upstream's order.
+    pub columns: &'static [Column],
+    /// The primary key's column.
+    pub key: &'static str,
+    /// (column, table it refers to by `id`).
+    pub refers: &'static [(&'static str, &'static str)],
+    /// Secondary indexes.
+    pub indexes: &'static [Index],
+}
+
+const fn opt(name: &'static str, kind: Kind) -> Column {
+    Column { name, kind, required: false, default: None }
+}
+
+const fn req(name: &'static str, kind: Kind) -> Column {
+    Column { name, kind, required: true, default: None }
+}
+
+const fn def(name: &'static str, kind: Kind, default: &'static str) -> Column {
+    Column { name, kind, required: true, default: Some(default) }
+}
+
+const DELETED_AT: Column = opt("deleted_at", Kind::DateTime);
+const DELETED: Column = opt("deleted", Kind::Bool);
+const CREATED_AT: Column = opt("created_at", Kind::DateTime);
+const UPDATED_AT: Column = opt("updated_at", Kind::DateTime);
+const PROJECT: Column = opt("project_id", Kind::Text(36));
+const USER: Column = req("user_id", Kind::Text(64));
+
+/// How a list of a project is read: its live rows, in order.
+const BY_PROJECT: &[&str] = &["project_id", "deleted", "created_at", "id"];
+
+/// Every table, in the order in which they are created (what is referred to comes first).
+pub const TABLES: &[TableLayout] = &[
+    TableLayout {
+        name: "clients",
+        columns: &[
+            req("id", Kind::Text(255)),
+            PROJECT,
+            USER,
+            req("client_id", Kind::Text(255)),
+            opt("hostname", Kind::Text(255)),
+            opt("description", Kind::Text(255)),
+            req("uuid", Kind::Text(36)),
+            DELETED_AT,
+            DELETED,
+            CREATED_AT,
+            UPDATED_AT,
+            opt("supported_actions", Kind::Text(255)),
+            opt("supported_modes", Kind::Text(255)),
+            opt("supported_storages", Kind::Text(255)),
+            opt("supported_engines", Kind::Text(255)),
+            def("is_central", Kind::Bool, "0"),
+        ],
+        key: "id",
+        refers: &[],
+        indexes: &[
+            Index { name: "fz_clients_project", columns: BY_PROJECT },
+            Index { name: "fz_clients_name", columns: &["client_id", "project_id"] },
+            Index { name: "fz_clients_central", columns: &["is_central", "deleted"] },
+        ],
+    },
+    TableLayout {
+        name: "sessions",
+        columns: &[
+            req("id", Kind::Text(36)),
+            opt("session_tag", Kind::Int),
+            opt("description", Kind::Text(255)),
+            opt("hold_off", Kind::Int),
+            opt("schedule", Kind::Document),
+            opt("job", Kind::Document),
+            PROJECT,
+            USER,
+            opt("time_start", Kind::Int),
+            opt("time_end", Kind::Int),
+            opt("time_started", Kind::Int),
+            opt("time_ended", Kind::Int),
+            opt("status", Kind::Text(255)),
+            opt("result", Kind::Text(255)),
+            DELETED_AT,
+            DELETED,
+            CREATED_AT,
+            UPDATED_AT,
+        ],
+        key: "id",
+        refers: &[],
+        indexes: &[Index { name: "fz_sessions_project", columns: BY_PROJECT }],
+    },
+    TableLayout {
+        name: "jobs",
+        columns: &[
+            req("id", Kind::Text(36)),
+            PROJECT,
+            USER,
+            opt("schedule", Kind::Document),
+            req("client_id", Kind::Text(255)),
+            opt("session_id", Kind::Text(36)),
+            opt("session_tag", Kind::Int),
+            opt("description", Kind::Text(255)),
+            DELETED_AT,
+            DELETED,
+            CREATED_AT,
+            UPDATED_AT,
+        ],
+        key: "id",
+        refers: &[],
+        indexes: &[
+            Index { name: "fz_jobs_project", columns: BY_PROJECT },
+            Index {
+                name: "fz_jobs_client",
+                columns: &["client_id", "project_id", "deleted", "created_at", "id"],
+            },
+            Index { name: "fz_jobs_live", columns: &["deleted", "created_at", "id"] },
+        ],
+    },
+    TableLayout {
+        name: "actions",
+        columns: &[
+            req("id", Kind::Text(36)),
+            req("action", Kind::Text(255)),
+            PROJECT,
+            USER,
+            opt("actionmode", Kind::Text(255)),
+            opt("path_to_backup", Kind::Text(255)),
+            opt("backup_name", Kind::Text(255)),
+            opt("container", Kind::Text(255)),
+            opt("timeout", Kind::Int),
+            opt("priority", Kind::Int),
+            opt("max_retries_interval", Kind::Int),
+            opt("max_retries", Kind::Int),
+            opt("mandatory", Kind::Bool),
+            opt("log_file", Kind::Text(255)),
+            opt("backup_metadata", Kind::Document),
+            DELETED_AT,
+            DELETED,
+            CREATED_AT,
+            UPDATED_AT,
+        ],
+        key: "id",
+        refers: &[],
+        indexes: &[Index { name: "fz_actions_project", columns: BY_PROJECT }],
+    },
+    TableLayout {
+        name: "action_reports",
+        columns: &[
+            req("id", Kind::Text(36)),
+            PROJECT,
+            USER,
+            opt("result", Kind::Text(255)),
+            opt("time_elapsed", Kind::Text(255)),
+            opt("report_date", Kind::Timestamp),
+            opt("log", Kind::Blob),
+            DELETED_AT,
+            DELETED,
+            CREATED_AT,
+            UPDATED_AT,
+        ],
+        key: "id",
+        refers: &[],
+        indexes: &[],
+    },
+    TableLayout {
+        name: "backups",
+        columns: &[
+            req("id", Kind::Text(36)),
+            opt("job_id", Kind::Text(36)),
+            PROJECT,
+            USER,
+            opt("backup_metadata", Kind::Document),
+            DELETED_AT,
+            DELETED,
+            CREATED_AT,
+            UPDATED_AT,
+            def("status", Kind::Text(64), "'available'"),
+        ],
+        key: "id",
+        refers: &[],
+        indexes: &[Index { name: "fz_backups_project", columns: BY_PROJECT }],
+    },
+    TableLayout {
+        name: "user_credentials",
+        columns: &[
+            req("id", Kind::Text(36)),
+            req("trust_id", Kind::Text(255)),
+            req("trustor_user_id", Kind::Text(64)),
+            req("job_id", Kind::Text(36)),
+            CREATED_AT,
+            UPDATED_AT,
+            DELETED_AT,
+            DELETED,
+        ],
+        key: "id",
+        refers: &[],
+        indexes: &[
+            Index { name: "fz_user_credentials_job", columns: &["job_id"] },
+            Index { name: "fz_user_credentials_trust", columns: &["trust_id"] },
+        ],
+    },
+    TableLayout {
+        name: "job_actions",
+        columns: &[
+            req("id", Kind::Text(36)),
+            req("job_id", Kind::Text(36)),
+            req("action_id", Kind::Text(36)),
+            opt("position", Kind::Int),
+            DELETED_AT,
+            DELETED,
+            CREATED_AT,
+            UPDATED_AT,
+        ],
+        key: "id",
+        refers: &[("job_id", "jobs"), ("action_id", "actions")],
+        indexes: &[
+            Index { name: "ix_job_actions_job_id", columns: &["job_id"] },
+            Index { name: "ix_job_actions_action_id", columns: &["action_id"] },
+        ],
+    },
+];
+
+impl TableLayout {
+    /// The statements that make the table and its indexes where they are missing; each may be run again.
+    pub fn create(&self, dialect: Dialect) -> Vec<String> {
+        let quoted = |name: &str| dialect.quote(name);
+        let mut parts: Vec<String> = self.columns.iter().map(|column| column.definition(dialect)).collect();
+        parts.push(format!("PRIMARY KEY ({})", quoted(self.key)));
+        if dialect == Dialect::MySql {
+            // one statement makes table and indexes, so a crash leaves neither half
+            parts.extend(
+                self.indexes.iter().map(|index| {
+                    format!("KEY {} ({})", quoted(index.name), dialect.quote_all(index.columns))
+                }),
+            );
+        }
+        for (column, table) in self.refers {
+            parts.push(format!(
+                "FOREIGN KEY ({}) REFERENCES {} ({})",
+                quoted(column),
+                quoted(table),
+                quoted("id")
+            ));
+        }
+        let mut statements = vec![format!(
+            "CREATE TABLE IF NOT EXISTS {} ({}){}",
+            quoted(self.name),
+            parts.join(", "),
+            dialect.table_options()
+        )];
+        if dialect == Dialect::Sqlite {
+            statements.extend(self.indexes.iter().map(|index| {
+                format!(
+                    "CREATE INDEX IF NOT EXISTS {} ON {} ({})",
+                    quoted(index.name),
+                    quoted(self.name),
+                    dialect.quote_all(index.columns)
+                )
+            }));
+        }
+        statements
+    }
+}
+
+impl Column {
+    fn definition(&self, dialect: Dialect) -> String {
+        let mut text = format!("{} {}", dialect.quote(self.name), dialect.column_type(self.kind));
+        // MySQL gives a TIMESTAMP without NULL a default of its own
+        text.push_str(match (self.required, self.kind) {
+            (true, _) => " NOT NULL",
+            (false, Kind::Timestamp) => " NULL",
+            (false, _) => "",
+        });
+        if let Some(default) = self.default {
+            text.push_str(" DEFAULT ");
+            text.push_str(default);
+        }
+        text
+    }
+}

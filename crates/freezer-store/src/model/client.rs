@@ -1,0 +1,84 @@
+//! A client: a node that registered, with what its agent can do.
+
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
+
+/// What a client's agent supports: names that a job's actions are checked against.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Capabilities {
+    /// `action` values, such as `backup`.
+    pub actions: Vec<String>,
+    /// `mode` values, such as `fs`.
+    pub modes: Vec<String>,
+    /// `storage` values, such as `swift`.
+    pub storages: Vec<String>,
+    /// `engine` (and `engine_name`) values, such as `tar`.
+    pub engines: Vec<String>,
+}
+
+/// What a node says of itself when it registers. Absent capabilities are filled by the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// Name of the client, `[project_]fqdn`; what jobs refer to.
+    pub client_id: String,
+    /// Primary key, where the node named one.
+    pub uuid: Option<String>,
+    /// Host name.
+    pub hostname: Option<String>,
+    /// Free text.
+    pub description: Option<String>,
+    /// What the agent supports.
+    pub capabilities: Capabilities,
+    /// Serves every project.
+    pub is_central: bool,
+}
+
+/// A registered client. Serialises as `{project_id, user_id, client: {…}}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Owner.
+    pub project_id: String,
+    /// Who registered it.
+    pub user_id: String,
+    /// Primary key.
+    pub uuid: String,
+    /// Name; unique among the live clients of a project.
+    pub client_id: String,
+    /// Host name.
+    pub hostname: Option<String>,
+    /// Free text.
+    pub description: Option<String>,
+    /// Serves every project, visible from all of them.
+    pub is_central: bool,
+    /// What its agent supports.
+    pub capabilities: Capabilities,
+}
+
+impl Serialize for Client {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut document = serializer.serialize_struct("Client", 3)?;
+        document.serialize_field("project_id", &self.project_id)?;
+        document.serialize_field("user_id", &self.user_id)?;
+        document.serialize_field("client", &Inner(self))?;
+        document.end()
+    }
+}
+
+struct Inner<'a>(&'a Client);
+
+impl Serialize for Inner<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let client = self.0;
+        let mut inner = serializer.serialize_struct("client", 9)?;
+        inner.serialize_field("uuid", &client.uuid)?;
+        inner.serialize_field("hostname", &client.hostname)?;
+        inner.serialize_field("client_id", &client.client_id)?;
+        inner.serialize_field("is_central", &client.is_central)?;
+        inner.serialize_field("description", &client.description)?;
+        inner.serialize_field("supported_actions", &client.capabilities.actions)?;
+        inner.serialize_field("supported_modes", &client.capabilities.modes)?;
+        inner.serialize_field("supported_storages", &client.capabilities.storages)?;
+        inner.serialize_field("supported_engines", &client.capabilities.engines)?;
+        inner.end()
+    }
+}

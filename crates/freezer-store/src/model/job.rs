@@ -1,0 +1,60 @@
+//! A job: which actions run on which client, and when.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Action, UserCredentials};
+
+/// A job as clients read it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Job {
+    /// Primary key.
+    pub job_id: String,
+    /// Owner.
+    pub project_id: String,
+    /// Who created it.
+    pub user_id: String,
+    /// When it runs and what became of it. `event` is always there: a scheduler indexes it without a
+    /// default, and one job without it ends the poll for all.
+    pub job_schedule: Map<String, Value>,
+    /// Name of the client that runs it.
+    pub client_id: String,
+    /// Session it belongs to, or "".
+    pub session_id: Option<String>,
+    /// Tag of the session's run that the job last joined.
+    pub session_tag: Option<i64>,
+    /// Free text.
+    pub description: Option<String>,
+    /// What it runs, in order.
+    pub job_actions: Vec<Action>,
+    /// Trust for a central scheduler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_credentials: Option<UserCredentials>,
+    /// Whether the caller's project owns the client: others do not see the process id on it.
+    #[serde(skip)]
+    pub client_is_callers: bool,
+}
+
+impl Job {
+    /// Takes the process id out where the caller's project does not own the node it runs on.
+    pub fn hide_foreign_pid(&mut self) {
+        if !self.client_is_callers {
+            self.job_schedule.remove("current_pid");
+        }
+    }
+}
+
+/// The columns of a job that a write sets; actions and credentials are rows of their own.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct JobFields {
+    /// Client that runs it.
+    pub client_id: String,
+    /// Session it belongs to, or "".
+    pub session_id: String,
+    /// Tag of the session's run.
+    pub session_tag: i64,
+    /// Free text.
+    pub description: Option<String>,
+    /// The whole schedule.
+    pub schedule: Map<String, Value>,
+}

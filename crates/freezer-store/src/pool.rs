@@ -1,0 +1,166 @@
+//! The pool: keeps open connections and hands out at most so many at a time.
+//!
+//! Our own, because sqlx's pool asks the server at every release whether the connection lives: one
+//! more round trip per statement (measured: 57 µs instead of 16 µs of CPU per point select). Here
+//! a connection goes back only when its user says that all went well ([`Lease::give_back`]); one whose
+//! statement failed or whose future was dropped half-way is closed, since unread packets may
+//! wait on it. What runs on a connection is `exec.rs` and `tx.rs`.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::dialect::Dialect;
+use crate::engine::{Connection, Opener};
+use crate::error::StoreError;
+
+/// Size and patience of a pool, from `[database]`.
+#[derive(Debug, Clone)]
+pub struct PoolSettings {
+    /// Connections kept open when idle (`max_pool_size`).
+    pub max_idle: usize,
+    /// Connections in use at the same time (`max_pool_size` + `max_overflow`).
+    pub max_open: usize,
+    /// How long a request waits for a connection (`pool_timeout`) before it is told to come back later.
+    pub timeout: Duration,
+    /// A connection older than this is not used again (`connection_recycle_time`): firewalls and
+    /// `wait_timeout` close old ones silently.
+    pub recycle: Duration,
+    /// One statement may take this long; then its connection is dropped.
+    pub statement_timeout: Duration,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        PoolSettings {
+            max_idle: 5,
+            max_open: 55,
+            timeout: Duration::from_secs(30),
+            recycle: Duration::from_secs(3600),
+            statement_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+struct Idle {
+    connection: Connection,
+    opened: Instant,
+    generation: u64,
+}
+
+struct Inner {
+    opener: Opener,
+    settings: PoolSettings,
+    permits: Arc<Semaphore>,
+    idle: Mutex<VecDeque<Idle>>,
+    /// Rises when a connection was found dead: idle ones of an older generation are then suspect too
+    /// (the server restarted) and are not handed out.
+    generation: AtomicU64,
+    statements: AtomicU64,
+}
+
+/// A bounded set of connections; clones share it.
+#[derive(Clone)]
+pub(crate) struct Pool(Arc<Inner>);
+
+/// One connection, lent. Dropped without [`Lease::give_back`], the connection is closed.
+pub(crate) struct Lease {
+    connection: Option<Connection>,
+    opened: Instant,
+    generation: u64,
+    pool: Pool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Pool {
+    pub(crate) fn new(opener: Opener, settings: PoolSettings) -> Pool {
+        let permits = Arc::new(Semaphore::new(settings.max_open.max(1)));
+        Pool(Arc::new(Inner {
+            opener,
+            permits,
+            idle: Mutex::new(VecDeque::new()),
+            generation: AtomicU64::new(0),
+            statements: AtomicU64::new(0),
+            settings,
+        }))
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.0.opener.dialect()
+    }
+
+    /// Statements sent to the database so far, BEGIN and COMMIT included.
+    pub(crate) fn statements(&self) -> u64 {
+        self.0.statements.load(Ordering::Relaxed)
+    }
+
+    /// Waits for a free place, then takes an idle connection or opens one.
+    pub(crate) async fn lease(&self, doing: &'static str) -> Result<Lease, StoreError> {
+        let patience = self.0.settings.timeout;
+        let permit = match tokio::time::timeout(patience, self.0.permits.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => permit,
+            _ => {
+                let reason = format!("no connection became free within {patience:?} (pool_timeout)");
+                return Err(StoreError::Unavailable { doing, reason });
+            }
+        };
+        let generation = self.0.generation.load(Ordering::Acquire);
+        let (connection, opened) = match self.take_idle(generation) {
+            Some(idle) => (idle.connection, idle.opened),
+            None => (self.0.opener.open().await?, Instant::now()),
+        };
+        Ok(Lease { connection: Some(connection), opened, generation, pool: self.clone(), _permit: permit })
+    }
+
+    fn take_idle(&self, generation: u64) -> Option<Idle> {
+        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // The newest first: the oldest then grow too old and are dropped, so a quiet pool shrinks.
+        while let Some(candidate) = idle.pop_back() {
+            let fresh = candidate.opened.elapsed() < self.0.settings.recycle;
+            if fresh && candidate.generation == generation {
+                return Some(candidate);
+            }
+        }
+        None
+    }
+}
+
+impl Lease {
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.pool.dialect()
+    }
+
+    pub(crate) fn statement_timeout(&self) -> Duration {
+        self.pool.0.settings.statement_timeout
+    }
+
+    /// The connection, for one statement; counted.
+    pub(crate) fn connection(&mut self) -> Option<&mut Connection> {
+        self.pool.0.statements.fetch_add(1, Ordering::Relaxed);
+        self.connection.as_mut()
+    }
+
+    /// Returns a connection on which everything that was asked has been answered. No I/O.
+    pub(crate) fn give_back(mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        let mut idle = self.pool.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < self.pool.0.settings.max_idle {
+            idle.push_back(Idle { connection, opened: self.opened, generation: self.generation });
+        }
+    }
+
+    /// The connection broke: it is closed, and what lies idle from the same time is not trusted either.
+    pub(crate) fn broken(mut self) {
+        self.connection = None;
+        let generation = &self.pool.0.generation;
+        let _ = generation.compare_exchange(
+            self.generation,
+            self.generation + 1,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! Changes of `action_reports`: one row per action, made and deleted with it. The Python service keeps the
+//! rows and never reads them; so that it finds its tables as it left them, so do we.
+
+use sea_query::Expr;
+
+use super::{Table, table};
+use crate::clock::Timestamp;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::scope::Scope;
+use crate::tables::ActionReports;
+
+const TABLE: Table<ActionReports> = table!("action_reports", ActionReports);
+
+/// Makes the report of an action; one that a row by hand left behind stays as it is.
+///
+/// # Errors
+/// As every change: [`StoreError`].
+pub(super) async fn create(
+    db: &mut Db,
+    project_id: &str,
+    user_id: &str,
+    action_id: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let values = vec![
+        (ActionReports::UserId, user_id.into()),
+        (ActionReports::Result, Expr::value(Option::<String>::None)),
+        (ActionReports::TimeElapsed, Expr::value(Option::<String>::None)),
+    ];
+    match TABLE.insert(db, action_id, project_id, values, now, false).await {
+        Err(StoreError::Duplicate { .. }) => Ok(()),
+        other => other,
+    }
+}
+
+/// Marks the report of an action as deleted.
+///
+/// # Errors
+/// As every change: [`StoreError`].
+pub(super) async fn delete(
+    db: &mut Db,
+    scope: &Scope,
+    action_id: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    TABLE.delete(db, scope, action_id, now).await
+}

@@ -1,0 +1,239 @@
+//! Queries on `clients`: nodes, by name, within a project or central.
+
+use sea_query::{Condition, Expr, ExprTrait, LockType, Order, Query, SelectStatement};
+
+use super::listing::{self, Listing, Page};
+use super::{Table, Values, table, unreadable};
+use crate::clock::Timestamp;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::json::{self, Place};
+use crate::model::{Capabilities, Client, Registration};
+use crate::row::Row;
+use crate::scope::Scope;
+use crate::search::Search;
+use crate::tables::Clients;
+
+const TABLE: Table<Clients> = table!("clients", Clients);
+
+/// Columns behind (created_at, id), in the order in which [`read`] takes them.
+const COLUMNS: [Clients; 11] = [
+    Clients::ProjectId,
+    Clients::UserId,
+    Clients::Uuid,
+    Clients::ClientId,
+    Clients::Hostname,
+    Clients::Description,
+    Clients::IsCentral,
+    Clients::SupportedActions,
+    Clients::SupportedModes,
+    Clients::SupportedStorages,
+    Clients::SupportedEngines,
+];
+
+/// What became of a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registered {
+    /// A new client.
+    Created,
+    /// It was there; description or capabilities changed.
+    Updated,
+    /// It was there and said the same.
+    Unchanged,
+    /// Its name belongs to another project's client.
+    Foreign,
+}
+
+/// The client of that name which the scope sees: its own, else a central one.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn get(db: &mut Db, scope: &Scope, client_id: &str) -> Result<Option<Client>, StoreError> {
+    let mut select = live(db, visible(scope));
+    select.and_where(Expr::col(Clients::ClientId).eq(client_id));
+    // a project's own client before a central one of the same name
+    select.order_by(Clients::IsCentral, Order::Asc).limit(1);
+    read_all(db, &select).await.map(|found| found.into_iter().next())
+}
+
+/// Clients that the scope sees, central ones included.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn list(
+    db: &mut Db,
+    scope: &Scope,
+    search: &Search,
+    page: Page,
+) -> Result<Vec<Client>, StoreError> {
+    let mut select = live(db, visible(scope));
+    if let Some(client_id) = search.required_text("client_id") {
+        select.and_where(Expr::col(Clients::ClientId).eq(client_id));
+    }
+    let listing = Listing {
+        select,
+        created_at: Clients::CreatedAt,
+        id: Clients::Id,
+        search,
+        identity: &["project_id", "user_id"],
+        page,
+    };
+    listing::list(db, listing, async |db, rows| rows.iter().map(|row| read(db, row)).collect()).await
+}
+
+/// Registers a client in a project, or brings an existing one up to date. `id` is used where the node
+/// names no uuid; it must be the same for the same project and name, so that of two registrations at once the
+/// second finds the first by the primary key.
+///
+/// # Errors
+/// [`StoreError::Duplicate`] where the uuid belongs to another client.
+pub async fn register(
+    db: &mut Db,
+    project_id: &str,
+    user_id: &str,
+    id: &str,
+    new: &Registration,
+    now: Timestamp,
+) -> Result<Registered, StoreError> {
+    let existing = find(db, project_id, new).await?;
+    if let Some(client) = existing {
+        return bring_up_to_date(db, project_id, &client, new, now).await;
+    }
+    let id = new.uuid.as_deref().unwrap_or(id);
+    let mut values: Values<Clients> = vec![
+        (Clients::UserId, user_id.into()),
+        (Clients::ClientId, new.client_id.as_str().into()),
+        (Clients::Hostname, Expr::value(new.hostname.clone())),
+        (Clients::Uuid, id.into()),
+        (Clients::IsCentral, new.is_central.into()),
+    ];
+    values.extend(described(new));
+    match TABLE.insert(db, id, project_id, values, now, false).await {
+        Ok(()) => Ok(Registered::Created),
+        Err(StoreError::Duplicate { table, id }) => match find(db, project_id, new).await? {
+            Some(client) if client.uuid == id => bring_up_to_date(db, project_id, &client, new, now).await,
+            _ => Err(StoreError::Duplicate { table, id }),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// Deletes the project's client of that name; false where it has none.
+///
+/// # Errors
+/// As every change: [`StoreError`].
+pub async fn delete(
+    db: &mut Db,
+    project_id: &str,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let stamp = db.dialect().datetime(now);
+    let mut update = Query::update();
+    update
+        .table(Clients::Table)
+        .value(Clients::Deleted, true)
+        .value(Clients::DeletedAt, stamp)
+        .and_where(Expr::col(Clients::ProjectId).eq(project_id))
+        .and_where(Expr::col(Clients::ClientId).eq(client_id))
+        .and_where(Expr::col(Clients::Deleted).eq(false));
+    Ok(db.execute(&update).await? > 0)
+}
+
+/// The live client that a registration means, locked. A central one is known by name and host over
+/// all projects, so that nobody takes its identity; any other by its name, where the project sees it.
+async fn find(db: &mut Db, project_id: &str, new: &Registration) -> Result<Option<Client>, StoreError> {
+    let whose = match new.is_central {
+        true => Condition::all().add(match &new.hostname {
+            Some(hostname) => Expr::col(Clients::Hostname).eq(hostname.as_str()),
+            None => Expr::col(Clients::Hostname).is_null(),
+        }),
+        false => visible(&Scope::project(project_id)),
+    };
+    let mut select = live(db, whose);
+    select
+        .and_where(Expr::col(Clients::ClientId).eq(new.client_id.as_str()))
+        .order_by(Clients::IsCentral, Order::Asc)
+        .limit(1)
+        .lock(LockType::Update);
+    read_all(db, &select).await.map(|found| found.into_iter().next())
+}
+
+async fn bring_up_to_date(
+    db: &mut Db,
+    project_id: &str,
+    client: &Client,
+    new: &Registration,
+    now: Timestamp,
+) -> Result<Registered, StoreError> {
+    if client.project_id != project_id {
+        return Ok(Registered::Foreign);
+    }
+    if client.description == new.description && client.capabilities == new.capabilities {
+        return Ok(Registered::Unchanged);
+    }
+    TABLE.update(db, &Scope::project(project_id), &client.uuid, described(new), now).await?;
+    Ok(Registered::Updated)
+}
+
+fn described(new: &Registration) -> Values<Clients> {
+    let capabilities = &new.capabilities;
+    vec![
+        (Clients::Description, Expr::value(new.description.clone())),
+        (Clients::SupportedActions, json::to_text(&capabilities.actions).into()),
+        (Clients::SupportedModes, json::to_text(&capabilities.modes).into()),
+        (Clients::SupportedStorages, json::to_text(&capabilities.storages).into()),
+        (Clients::SupportedEngines, json::to_text(&capabilities.engines).into()),
+    ]
+}
+
+/// A project sees its own clients and the central ones.
+fn visible(scope: &Scope) -> Condition {
+    match scope {
+        Scope::Project(id) => Condition::any()
+            .add(Expr::col(Clients::ProjectId).eq(id.as_str()))
+            .add(Expr::col(Clients::IsCentral).eq(true)),
+        Scope::AllProjects => Condition::all(),
+    }
+}
+
+fn live(db: &Db, whose: Condition) -> SelectStatement {
+    let mut select = Query::select();
+    select
+        .expr(db.dialect().datetime_text(Clients::CreatedAt))
+        .column(Clients::Id)
+        .columns(COLUMNS)
+        .from(Clients::Table)
+        .and_where(Expr::col(Clients::Deleted).eq(false))
+        .cond_where(whose);
+    select
+}
+
+async fn read_all(db: &mut Db, select: &SelectStatement) -> Result<Vec<Client>, StoreError> {
+    let rows = db.select(select).await?;
+    rows.iter().map(|row| read(db, row)).collect()
+}
+
+fn read(db: &Db, row: &Row) -> Result<Client, StoreError> {
+    let at = unreadable(db);
+    let uuid = row.string(listing::ID).map_err(&at)?;
+    let texts = |position, column| -> Result<Vec<String>, StoreError> {
+        let text = row.text(position).map_err(&at)?;
+        Ok(json::texts(text.as_deref(), Place { table: "clients", column, id: &uuid }))
+    };
+    Ok(Client {
+        project_id: row.string(2).map_err(&at)?,
+        user_id: row.string(3).map_err(&at)?,
+        client_id: row.string(5).map_err(&at)?,
+        hostname: row.text(6).map_err(&at)?,
+        description: row.text(7).map_err(&at)?,
+        is_central: row.flag(8).map_err(&at)?,
+        capabilities: Capabilities {
+            actions: texts(9, "supported_actions")?,
+            modes: texts(10, "supported_modes")?,
+            storages: texts(11, "supported_storages")?,
+            engines: texts(12, "supported_engines")?,
+        },
+        uuid,
+    })
+}

@@ -1,0 +1,147 @@
+//! SQL by noun: each file has the queries and changes of one table family, on a [`Db`](crate::Db).
+//!
+//! To add a query: name its columns in a const list, build the statement with sea-query, take a
+//! [`Scope`] (one project, or all where policy said so), read rows by position right below. Rules that
+//! need more than one row's columns (who may, what a session start means) belong to the service, inside the
+//! body of a named [`Store::write`](crate::Store::write).
+
+pub mod action_reports;
+pub mod actions;
+pub mod backups;
+pub mod clients;
+pub mod jobs;
+mod listing;
+pub mod sessions;
+pub mod user_credentials;
+
+pub use listing::Page;
+
+use sea_query::{Expr, ExprTrait, IntoIden, IntoTableRef, Query};
+
+use crate::clock::Timestamp;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::scope::Scope;
+
+/// Columns and the values to write into them.
+type Values<C> = Vec<(C, Expr)>;
+
+/// The columns that every table has in the same meaning.
+struct Table<C> {
+    name: &'static str,
+    table: C,
+    id: C,
+    project_id: C,
+    deleted: C,
+    deleted_at: C,
+    created_at: C,
+    updated_at: C,
+}
+
+/// Spells out a [`Table`] from a column enum of `tables.rs`.
+macro_rules! table {
+    ($name:literal, $columns:ident) => {
+        crate::query::Table {
+            name: $name,
+            table: $columns::Table,
+            id: $columns::Id,
+            project_id: $columns::ProjectId,
+            deleted: $columns::Deleted,
+            deleted_at: $columns::DeletedAt,
+            created_at: $columns::CreatedAt,
+            updated_at: $columns::UpdatedAt,
+        }
+    };
+}
+use table;
+
+impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
+    /// Inserts a row under an id of its own. Where the id was used before by a row of the same project
+    /// that is deleted by now, that row comes back with the new values.
+    ///
+    /// A body that runs again after a lost connection may find the row that its first run
+    /// stored: `fresh` says that the id was made for this very request, so such a row is ours.
+    async fn insert(
+        &self,
+        db: &mut Db,
+        id: &str,
+        project_id: &str,
+        values: Values<C>,
+        now: Timestamp,
+        fresh: bool,
+    ) -> Result<(), StoreError> {
+        let stamp = db.dialect().datetime(now);
+        let mut row: Values<C> = vec![
+            (self.id, id.into()),
+            (self.project_id, project_id.into()),
+            (self.deleted, false.into()),
+            (self.created_at, stamp.as_str().into()),
+            (self.updated_at, Expr::value(Option::<String>::None)),
+        ];
+        row.extend(values.iter().cloned());
+        let mut insert = Query::insert();
+        insert.into_table(self.table).columns(row.iter().map(|(column, _)| *column));
+        insert.values_panic(row.iter().map(|(_, value)| value.clone()));
+        match db.execute(&insert).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.is_duplicate() => {}
+            Err(error) => return Err(error),
+        }
+        if fresh && db.attempt() > 1 {
+            return Ok(());
+        }
+        row.push((self.deleted_at, Expr::value(Option::<String>::None)));
+        let mut revive = Query::update();
+        revive
+            .table(self.table)
+            .values(row)
+            .and_where(Expr::col(self.id).eq(id))
+            .and_where(Expr::col(self.project_id).eq(project_id))
+            .and_where(Expr::col(self.deleted).eq(true));
+        match db.execute(&revive).await? {
+            0 => Err(StoreError::Duplicate { table: self.name, id: id.to_owned() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets columns of a live row in scope; false where there is none.
+    async fn update(
+        &self,
+        db: &mut Db,
+        scope: &Scope,
+        id: &str,
+        values: Values<C>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let stamp = db.dialect().datetime(now);
+        let mut update = Query::update();
+        update
+            .table(self.table)
+            .values(values)
+            .value(self.updated_at, stamp)
+            .and_where(Expr::col(self.id).eq(id))
+            .and_where(Expr::col(self.deleted).eq(false))
+            .cond_where(scope.holds(self.project_id.into_iden()));
+        Ok(db.execute(&update).await? > 0)
+    }
+
+    /// Marks a live row in scope as deleted; false where there is none.
+    async fn delete(&self, db: &mut Db, scope: &Scope, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let stamp = db.dialect().datetime(now);
+        let mut update = Query::update();
+        update
+            .table(self.table)
+            .value(self.deleted, true)
+            .value(self.deleted_at, stamp)
+            .and_where(Expr::col(self.id).eq(id))
+            .and_where(Expr::col(self.deleted).eq(false))
+            .cond_where(scope.holds(self.project_id.into_iden()));
+        Ok(db.execute(&update).await? > 0)
+    }
+}
+
+/// An error in reading a column, with where it happened.
+fn unreadable(db: &Db) -> impl Fn(sqlx::Error) -> StoreError {
+    let doing = db.doing();
+    move |error| StoreError::from_driver(doing, error)
+}

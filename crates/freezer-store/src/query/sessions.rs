@@ -1,0 +1,212 @@
+//! Queries on `sessions`. What a start or an end means is the service's `service/session_actions.rs`,
+//! between [`get_for_update`] and [`update`] in one transaction.
+
+use sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
+
+use super::listing::{self, Listing, Page};
+use super::{Table, Values, table, unreadable};
+use crate::clock::Timestamp;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::json::{self, Place};
+use crate::model::{Session, SessionFields};
+use crate::row::Row;
+use crate::scope::Scope;
+use crate::search::Search;
+use crate::tables::Sessions;
+
+const TABLE: Table<Sessions> = table!("sessions", Sessions);
+
+/// Columns behind (created_at, id), in the order in which [`read`] takes them.
+const COLUMNS: [Sessions; 13] = [
+    Sessions::ProjectId,
+    Sessions::UserId,
+    Sessions::Description,
+    Sessions::SessionTag,
+    Sessions::Result,
+    Sessions::HoldOff,
+    Sessions::Status,
+    Sessions::TimeEnded,
+    Sessions::TimeStarted,
+    Sessions::TimeEnd,
+    Sessions::TimeStart,
+    Sessions::Schedule,
+    Sessions::Job,
+];
+
+/// One session of the scope.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn get(db: &mut Db, scope: &Scope, session_id: &str) -> Result<Option<Session>, StoreError> {
+    let mut select = live(db, scope);
+    select.and_where(Expr::col(Sessions::Id).eq(session_id));
+    let row = db.select_one(&select).await?;
+    row.map(|row| read(db, &row)).transpose()
+}
+
+/// One session of the scope, locked until the transaction ends: starts and ends of its jobs wait for each
+/// other here, so none is lost.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] where its stored JSON cannot be read, and so not be changed.
+pub async fn get_for_update(
+    db: &mut Db,
+    scope: &Scope,
+    session_id: &str,
+) -> Result<Option<SessionFields>, StoreError> {
+    let mut select = live(db, scope);
+    select.and_where(Expr::col(Sessions::Id).eq(session_id)).lock(LockType::Update);
+    let row = db.select_one(&select).await?;
+    row.map(|row| read_fields(db, &row, session_id)).transpose()
+}
+
+/// Sessions of the scope.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn list(
+    db: &mut Db,
+    scope: &Scope,
+    search: &Search,
+    page: Page,
+) -> Result<Vec<Session>, StoreError> {
+    let mut select = live(db, scope);
+    if let Some(id) = search.required_text("session_id") {
+        select.and_where(Expr::col(Sessions::Id).eq(id));
+    }
+    let listing = Listing {
+        select,
+        created_at: Sessions::CreatedAt,
+        id: Sessions::Id,
+        search,
+        identity: &["session_id", "project_id", "user_id"],
+        page,
+    };
+    listing::list(db, listing, async |db, rows| rows.iter().map(|row| read(db, row)).collect()).await
+}
+
+/// Stores a new session; `fresh` says that the id was made for this request.
+///
+/// # Errors
+/// [`StoreError::Duplicate`] where the id is taken.
+pub async fn create(
+    db: &mut Db,
+    project_id: &str,
+    user_id: &str,
+    session_id: &str,
+    new: &SessionFields,
+    now: Timestamp,
+    fresh: bool,
+) -> Result<(), StoreError> {
+    let mut values = described(new);
+    values.push((Sessions::UserId, user_id.into()));
+    TABLE.insert(db, session_id, project_id, values, now, fresh).await
+}
+
+/// Writes all fields over a session; false where the scope has none.
+///
+/// # Errors
+/// As every change: [`StoreError`].
+pub async fn update(
+    db: &mut Db,
+    scope: &Scope,
+    session_id: &str,
+    new: &SessionFields,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    TABLE.update(db, scope, session_id, described(new), now).await
+}
+
+/// Deletes a session; false where the scope has none.
+///
+/// # Errors
+/// As every change: [`StoreError`].
+pub async fn delete(
+    db: &mut Db,
+    scope: &Scope,
+    session_id: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    TABLE.delete(db, scope, session_id, now).await
+}
+
+fn described(new: &SessionFields) -> Values<Sessions> {
+    vec![
+        (Sessions::Description, Expr::value(new.description.clone())),
+        (Sessions::SessionTag, new.session_tag.into()),
+        (Sessions::HoldOff, new.hold_off.into()),
+        (Sessions::Status, Expr::value(new.status.clone())),
+        (Sessions::Result, Expr::value(new.result.clone())),
+        (Sessions::TimeStart, new.time_start.into()),
+        (Sessions::TimeEnd, new.time_end.into()),
+        (Sessions::TimeStarted, new.time_started.into()),
+        (Sessions::TimeEnded, new.time_ended.into()),
+        (Sessions::Schedule, json::to_text(&new.schedule).into()),
+        (Sessions::Job, Expr::value(new.jobs.as_ref().map(json::to_text))),
+    ]
+}
+
+fn live(db: &Db, scope: &Scope) -> SelectStatement {
+    let mut select = Query::select();
+    select
+        .expr(db.dialect().datetime_text(Sessions::CreatedAt))
+        .column(Sessions::Id)
+        .columns(COLUMNS)
+        .from(Sessions::Table)
+        .and_where(Expr::col(Sessions::Deleted).eq(false))
+        .cond_where(scope.holds(Sessions::ProjectId));
+    select
+}
+
+fn place<'a>(column: &'static str, id: &'a str) -> Place<'a> {
+    Place { table: "sessions", column, id }
+}
+
+fn read(db: &Db, row: &Row) -> Result<Session, StoreError> {
+    let at = unreadable(db);
+    let session_id = row.string(listing::ID).map_err(&at)?;
+    let jobs = row.text(14).map_err(&at)?;
+    Ok(Session {
+        project_id: row.string(2).map_err(&at)?,
+        user_id: row.string(3).map_err(&at)?,
+        description: row.text(4).map_err(&at)?,
+        session_tag: row.int(5).map_err(&at)?,
+        result: row.text(6).map_err(&at)?,
+        hold_off: row.int(7).map_err(&at)?,
+        status: row.text(8).map_err(&at)?,
+        time_ended: row.int(9).map_err(&at)?,
+        time_started: row.int(10).map_err(&at)?,
+        time_end: row.int(11).map_err(&at)?,
+        time_start: row.int(12).map_err(&at)?,
+        schedule: json::raw_object(row.text(13).map_err(&at)?, place("schedule", &session_id)),
+        // the Python service stores JSON null where a replaced session had no jobs
+        jobs: jobs
+            .filter(|text| text.trim() != "null")
+            .map(|text| json::raw_object(Some(text), place("job", &session_id))),
+        session_id,
+    })
+}
+
+fn read_fields(db: &Db, row: &Row, session_id: &str) -> Result<SessionFields, StoreError> {
+    let at = unreadable(db);
+    let schedule = row.text(13).map_err(&at)?;
+    let jobs = row.text(14).map_err(&at)?.filter(|text| text.trim() != "null");
+    let time = |position| -> Result<i64, StoreError> { Ok(row.int(position).map_err(&at)?.unwrap_or(-1)) };
+    Ok(SessionFields {
+        description: row.text(4).map_err(&at)?,
+        session_tag: row.int(5).map_err(&at)?.unwrap_or(0),
+        result: row.text(6).map_err(&at)?,
+        hold_off: row.int(7).map_err(&at)?.unwrap_or(SessionFields::HOLD_OFF),
+        status: row.text(8).map_err(&at)?,
+        time_ended: time(9)?,
+        time_started: time(10)?,
+        time_end: time(11)?,
+        time_start: time(12)?,
+        schedule: json::object_strict(schedule.as_deref(), place("schedule", session_id))?,
+        jobs: match jobs {
+            Some(text) => Some(json::object_strict(Some(&text), place("job", session_id))?),
+            None => None,
+        },
+    })
+}

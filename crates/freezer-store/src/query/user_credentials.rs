@@ -1,0 +1,74 @@
+//! Queries on `user_credentials`: the Keystone trust of a job. Reading it is part of `jobs.rs`.
+
+use sea_query::{Expr, ExprTrait, Query};
+
+use crate::clock::Timestamp;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::model::UserCredentials;
+use crate::tables::UserCredentials as Columns;
+
+/// Stores the trust of a job under the row id `id`.
+///
+/// # Errors
+/// As every change: [`StoreError`].
+pub async fn create(
+    db: &mut Db,
+    id: &str,
+    job_id: &str,
+    credentials: &UserCredentials,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let stamp = db.dialect().datetime(now);
+    let mut insert = Query::insert();
+    insert
+        .into_table(Columns::Table)
+        .columns([
+            Columns::Id,
+            Columns::TrustId,
+            Columns::TrustorUserId,
+            Columns::JobId,
+            Columns::Deleted,
+            Columns::CreatedAt,
+        ])
+        .values_panic([
+            id.into(),
+            credentials.trust_id.as_str().into(),
+            credentials.trustor_user_id.as_str().into(),
+            job_id.into(),
+            false.into(),
+            stamp.into(),
+        ]);
+    db.execute(&insert).await.map(|_| ())
+}
+
+/// Marks the trust of a job as deleted.
+///
+/// # Errors
+/// As every change: [`StoreError`].
+pub async fn delete(db: &mut Db, job_id: &str, now: Timestamp) -> Result<(), StoreError> {
+    let stamp = db.dialect().datetime(now);
+    let mut update = Query::update();
+    update
+        .table(Columns::Table)
+        .value(Columns::Deleted, true)
+        .value(Columns::DeletedAt, stamp)
+        .and_where(Expr::col(Columns::JobId).eq(job_id))
+        .and_where(Expr::col(Columns::Deleted).eq(false));
+    db.execute(&update).await.map(|_| ())
+}
+
+/// Whether any live job still uses a trust.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn trust_in_use(db: &mut Db, trust_id: &str) -> Result<bool, StoreError> {
+    let mut select = Query::select();
+    select
+        .column(Columns::Id)
+        .from(Columns::Table)
+        .and_where(Expr::col(Columns::TrustId).eq(trust_id))
+        .and_where(Expr::col(Columns::Deleted).eq(false))
+        .limit(1);
+    Ok(db.select_one(&select).await?.is_some())
+}
