@@ -1,0 +1,195 @@
+//! Access rules of application credentials. Lives here: the rule, its path patterns and the check of one request.
+//! Source: Identity API v3, "Application credentials"; keystonemiddleware's reading of the patterns.
+
+use http::Method;
+use serde::Deserialize;
+
+use crate::token::ValidatedToken;
+
+/// One request that an application credential may make.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct AccessRule {
+    /// Service type in the catalog.
+    pub service: String,
+    /// HTTP method, in capitals.
+    pub method: String,
+    /// Path pattern: `*` and `{name}` stand for one path segment, `**` for any number of characters.
+    pub path: String,
+}
+
+/// Whether `token` may make the request `method path` to the service of type `service_type`.
+///
+/// `on_behalf` says that the request carries a service token: then it is one link of a chain whose first request was
+/// checked, and only the service type must be known. Without access rules everything is allowed; with access rules and
+/// without a service type or a known request nothing is.
+pub(crate) fn allows(
+    token: &ValidatedToken,
+    service_type: Option<&str>,
+    request: Option<(&Method, &str)>,
+    on_behalf: bool,
+) -> bool {
+    let Some(rules) = &token.access_rules else { return true };
+    let Some(service_type) = service_type else {
+        tracing::warn!(
+            "a token with access rules is refused: set service_type to this service's type in the catalog"
+        );
+        return false;
+    };
+    if !token.catalog_types.iter().any(|kind| kind == service_type) {
+        tracing::warn!(
+            service_type,
+            "a token with access rules is refused: service_type is not in its catalog"
+        );
+        return false;
+    }
+    if on_behalf {
+        return true;
+    }
+    let Some((method, path)) = request else { return false };
+    rules.iter().any(|rule| {
+        rule.service == service_type && rule.method == method.as_str() && path_matches(path, &rule.path)
+    })
+}
+
+enum Piece {
+    Literal(char),
+    Segment,
+    Anything,
+}
+
+/// Matches a whole path. Position by position instead of by a regular expression: the pattern is a user's, and this
+/// takes at most `path × pattern` steps.
+fn path_matches(path: &str, pattern: &str) -> bool {
+    let path: Vec<char> = path.chars().collect();
+    // reached[i]: the pieces so far can end before path[i].
+    let mut reached = vec![false; path.len() + 1];
+    reached[0] = true;
+    for piece in pieces(pattern) {
+        let mut next = vec![false; path.len() + 1];
+        for start in (0..=path.len()).filter(|&start| reached[start]) {
+            match piece {
+                Piece::Literal(c) => {
+                    if path.get(start) == Some(&c) {
+                        next[start + 1] = true;
+                    }
+                }
+                Piece::Segment => {
+                    let end = path[start..].iter().position(|&c| c == '/');
+                    let end = end.map_or(path.len(), |length| start + length);
+                    next[(start + 1).min(end + 1)..=end].fill(true);
+                }
+                Piece::Anything => next[start..].fill(true),
+            }
+        }
+        reached = next;
+    }
+    reached[path.len()]
+}
+
+fn pieces(pattern: &str) -> Vec<Piece> {
+    let mut found = Vec::new();
+    let mut rest = pattern;
+    while let Some(c) = rest.chars().next() {
+        let mut taken = c.len_utf8();
+        match c {
+            '*' if rest.starts_with("**") => {
+                taken = 2;
+                found.push(Piece::Anything);
+            }
+            '*' => found.push(Piece::Segment),
+            '{' => {
+                // A brace without its partner stands for nothing, as in keystonemiddleware.
+                if let Some(end) = rest.find('}') {
+                    taken = end + 1;
+                    found.push(Piece::Segment);
+                }
+            }
+            '}' => {}
+            c => found.push(Piece::Literal(c)),
+        }
+        rest = &rest[taken..];
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(service: &str, method: &str, path: &str) -> AccessRule {
+        AccessRule { service: service.into(), method: method.into(), path: path.into() }
+    }
+
+    fn token(rules: Option<Vec<AccessRule>>) -> ValidatedToken {
+        ValidatedToken {
+            access_rules: rules,
+            catalog_types: vec!["backup".into(), "compute".into()],
+            ..ValidatedToken::default()
+        }
+    }
+
+    #[test]
+    fn patterns() {
+        for (pattern, path, expected) in [
+            ("/v2/jobs", "/v2/jobs", true),
+            ("/v2/jobs", "/v2/jobs/1", false),
+            ("/v2/jobs", "/v2/job", false),
+            ("/v2/jobs/*", "/v2/jobs/1", true),
+            ("/v2/jobs/*", "/v2/jobs/", false),
+            ("/v2/jobs/*", "/v2/jobs/1/2", false),
+            ("/v2/{project_id}/jobs", "/v2/abc/jobs", true),
+            ("/v2/{project_id}/jobs", "/v2/a/b/jobs", false),
+            ("/v2/{project_id}/jobs", "/v2//jobs", false),
+            ("/v2/**", "/v2/a/b/c", true),
+            ("/v2/**", "/v2/", true),
+            ("/v2/**", "/v2", false),
+            ("/**/jobs", "/v2/x/jobs", true),
+            ("/**/jobs", "/v2/x/jobs/1", false),
+            ("/v2/x*y", "/v2/xaby", true),
+            ("/v2/x*y", "/v2/xy", false),
+            ("**", "", true),
+            ("", "", true),
+            ("", "/", false),
+            ("/v2/a.c", "/v2/abc", false),
+            ("/v2/{x", "/v2/x", true),
+            ("/é/*", "/é/ü", true),
+        ] {
+            assert_eq!(path_matches(path, pattern), expected, "{pattern} on {path}");
+        }
+    }
+
+    #[test]
+    fn a_token_without_rules_may_do_everything() {
+        assert!(allows(&token(None), None, None, false));
+    }
+
+    #[test]
+    fn rules_are_checked_by_service_method_and_path() {
+        let token =
+            token(Some(vec![rule("backup", "GET", "/v2/*/jobs"), rule("compute", "POST", "/v2/*/jobs")]));
+        let may = |method: Method, path| allows(&token, Some("backup"), Some((&method, path)), false);
+        assert!(may(Method::GET, "/v2/p/jobs"));
+        assert!(!may(Method::POST, "/v2/p/jobs"), "that rule is for another service");
+        assert!(!may(Method::GET, "/v2/p/sessions"));
+    }
+
+    #[test]
+    fn unknown_service_type_or_request_is_refused() {
+        let token = token(Some(vec![rule("backup", "GET", "/**")]));
+        let request = Some((&Method::GET, "/v2"));
+        assert!(!allows(&token, None, request, false));
+        assert!(!allows(&token, Some("share"), request, false));
+        assert!(!allows(&token, Some("backup"), None, false));
+        assert!(allows(&token, Some("backup"), request, false));
+    }
+
+    #[test]
+    fn a_service_token_lifts_the_rules_but_not_the_service_type() {
+        let token = token(Some(Vec::new()));
+        let request = Some((&Method::DELETE, "/v2/x"));
+        assert!(!allows(&token, Some("backup"), request, false));
+        assert!(allows(&token, Some("backup"), request, true));
+        assert!(!allows(&token, Some("share"), request, true));
+        assert!(!allows(&token, None, request, true));
+    }
+}

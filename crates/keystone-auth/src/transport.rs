@@ -1,0 +1,270 @@
+//! HTTP to Keystone. Lives here: the client with its TLS and time limits, the base URL of an identity endpoint, and the
+//! retries. What is asked and what an answer means is elsewhere.
+
+use std::error::Error as _;
+use std::path::Path;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use reqwest::{Certificate, Client, Identity, Request, Url};
+
+use crate::error::{AuthError, SettingsError};
+use crate::secret::Secret;
+use crate::settings::Settings;
+
+/// Longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long an unused connection is kept. Keystone's front ends (Apache: 5 s) close theirs soon; using one that is
+/// just being closed costs a retry.
+const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+
+/// Base URL of an identity endpoint, without version and without a slash at its end.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint(Url);
+
+impl Endpoint {
+    /// Reads a URL as operators and catalogs write it: with or without `/v3` (or the old `/v2.0`) or a slash.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let mut url = Url::parse(text.trim()).map_err(|error| error.to_string())?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("the scheme {:?} is not supported", url.scheme()));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("it has a user name or password in it".to_owned());
+        }
+        let path = url.path().trim_end_matches('/');
+        let path = path.strip_suffix("/v3").or_else(|| path.strip_suffix("/v2.0")).unwrap_or(path);
+        let path = path.trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        url.set_query(None);
+        url.set_fragment(None);
+        Ok(Self(url))
+    }
+
+    /// URL of a resource of the v3 API; each part becomes one path segment, encoded.
+    pub(crate) fn v3(&self, parts: &[&str]) -> Url {
+        let mut url = self.0.clone();
+        // Fails only for URLs without a host, which `parse` does not let pass.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push("v3").extend(parts);
+        }
+        url
+    }
+}
+
+/// Keystone's answer, read to its end.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    /// Keystone's own words about an error, shortened; empty when there are none.
+    pub(crate) message: String,
+}
+
+impl Reply {
+    /// What Keystone says about an error, for a log.
+    pub(crate) fn complaint(&self) -> String {
+        format!("it answered {}: {}", self.status, self.message)
+    }
+}
+
+/// One call to Keystone.
+pub(crate) struct Call {
+    /// What it is for, as a phrase for errors and logs.
+    pub(crate) operation: &'static str,
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Vec<u8>>,
+    /// A password in the body; tokens in headers are known by their mark.
+    pub(crate) secret: Secret,
+    /// Whether making it twice does no harm; if not, it is made again only when no connection came about.
+    pub(crate) repeatable: bool,
+}
+
+pub(crate) struct Transport {
+    client: Client,
+    max_retries: u32,
+    retry_delay: Duration,
+}
+
+impl Transport {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        let mut builder = Client::builder()
+            // Which proxy tokens travel through must not depend on the environment a service was started in.
+            .no_proxy()
+            // A redirect would carry the tokens to a host nobody configured.
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(settings.connect_timeout)
+            .timeout(settings.request_timeout)
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .user_agent(&settings.user_agent);
+        if let Some(path) = &settings.cafile {
+            let bundle = Certificate::from_pem_bundle(&read("cafile", path)?)
+                .map_err(|error| file("cafile", path, &cause(error)))?;
+            if bundle.is_empty() {
+                return Err(file("cafile", path, "it holds no PEM certificate"));
+            }
+            builder = builder.tls_certs_only(bundle);
+        }
+        if let Some(path) = &settings.certfile {
+            let mut pem = read("certfile", path)?;
+            if let Some(key) = &settings.keyfile {
+                pem.push(b'\n');
+                pem.extend(read("keyfile", key)?);
+            }
+            let identity = Identity::from_pem(&pem).map_err(|error| file("certfile", path, &cause(error)))?;
+            builder = builder.identity(identity);
+        }
+        if settings.insecure {
+            tracing::warn!("insecure is set: Keystone's certificate is not verified");
+            builder = builder.tls_danger_accept_invalid_certs(true);
+        }
+        let client = builder.build().map_err(|error| SettingsError::Client(cause(error)))?;
+        Ok(Self { client, max_retries: settings.max_retries, retry_delay: settings.retry_delay })
+    }
+
+    /// Makes the call, again after a connection failure as often as the settings say.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`] when no answer came. Any HTTP status is an answer.
+    pub(crate) async fn send(&self, call: &Call) -> Result<Reply, AuthError> {
+        let mut pause = self.retry_delay.min(LONGEST_PAUSE);
+        let mut retries_left = self.max_retries;
+        loop {
+            let error = match self.once(call).await {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            let again = error.is_connect() || (call.repeatable && !error.is_timeout());
+            let reason = cause(error);
+            if !again || retries_left == 0 {
+                tracing::warn!(operation = call.operation, reason, "Keystone gave no answer");
+                return Err(AuthError::Unavailable { operation: call.operation, reason });
+            }
+            tracing::warn!(
+                operation = call.operation,
+                reason,
+                retries_left,
+                "the connection to Keystone failed, trying again"
+            );
+            retries_left -= 1;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn once(&self, call: &Call) -> Result<Reply, reqwest::Error> {
+        let mut request = Request::new(call.method.clone(), call.url.clone());
+        request.headers_mut().extend(call.headers.clone());
+        request.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(body) = &call.body {
+            request
+                .headers_mut()
+                .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(body.clone().into());
+        }
+        let response = self.client.execute(request).await?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        let body: Vec<u8> = response.bytes().await?.into();
+        let message = message(status, &body, call);
+        Ok(Reply { status, headers, body, message })
+    }
+}
+
+/// What an error's body says in Keystone's format (`{"error": {"message": …}}`), shortened. Keystone likes to repeat what
+/// it was sent ("Could not find token: …"), so the secrets of the call are taken out.
+fn message(status: StatusCode, body: &[u8], call: &Call) -> String {
+    if status.is_redirection() {
+        return "a redirect, which is not followed with tokens in hand; \
+                name the right URL in auth_url or the catalog"
+            .to_owned();
+    }
+    if status.is_success() {
+        return String::new();
+    }
+    let said = serde_json::from_slice::<serde_json::Value>(body)
+        .ok()
+        .and_then(|body| body.get("error")?.get("message")?.as_str().map(str::to_owned))
+        .unwrap_or_default();
+    let tokens = call.headers.values().filter(|value| value.is_sensitive());
+    let secrets = tokens.filter_map(|value| value.to_str().ok()).chain([call.secret.expose()]);
+    secrets
+        .filter(|secret| !secret.is_empty())
+        .fold(said, |said, secret| said.replace(secret, "***"))
+        .chars()
+        .take(300)
+        .collect()
+}
+
+/// A URL as an error may show it: not at all when it may hold a password.
+pub(crate) fn shown_url(text: &str) -> String {
+    if text.contains('@') { "(not shown)".to_owned() } else { text.to_owned() }
+}
+
+fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, SettingsError> {
+    std::fs::read(path).map_err(|error| file(option, path, &error.to_string()))
+}
+
+fn file(option: &'static str, path: &Path, reason: &str) -> SettingsError {
+    SettingsError::File { option, path: path.to_owned(), reason: reason.to_owned() }
+}
+
+/// An error with its causes: reqwest's own text alone does not say "connection refused". The URL is left in, as it is
+/// what an operator needs; tokens are in headers only.
+fn cause(error: reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+    use super::*;
+
+    #[test]
+    fn endpoints_are_read_with_or_without_version_and_slash() {
+        for (text, expected) in [
+            ("http://k:5000", "http://k:5000/v3/auth/tokens"),
+            ("http://k:5000/", "http://k:5000/v3/auth/tokens"),
+            ("http://k:5000/v3", "http://k:5000/v3/auth/tokens"),
+            ("http://k:5000/v3/", "http://k:5000/v3/auth/tokens"),
+            ("http://k:5000/v2.0", "http://k:5000/v3/auth/tokens"),
+            ("https://k/identity", "https://k/identity/v3/auth/tokens"),
+            ("https://k/identity/v3//", "https://k/identity/v3/auth/tokens"),
+            ("http://[::1]:5000/v3", "http://[::1]:5000/v3/auth/tokens"),
+            (" http://k/dev3 ", "http://k/dev3/v3/auth/tokens"),
+        ] {
+            let endpoint = Endpoint::parse(text).unwrap();
+            assert_eq!(endpoint.v3(&["auth", "tokens"]).as_str(), expected, "{text}");
+        }
+        for text in ["", "keystone", "ftp://k/", "mailto:a@b", "http://u:p@k/"] {
+            assert!(Endpoint::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn path_parts_cannot_leave_their_place() {
+        let url = Endpoint::parse("http://k").unwrap().v3(&["OS-TRUST", "trusts", "../x?y#z"]);
+        assert_eq!(url.as_str(), "http://k/v3/OS-TRUST/trusts/..%2Fx%3Fy%23z");
+    }
+
+    #[test]
+    fn a_certificate_file_that_is_missing_or_empty_is_named() {
+        let with = |path: &str| Settings { cafile: Some(path.into()), ..Settings::default() };
+        let missing = Transport::new(&with("/nonexistent/ca.pem")).err().unwrap().to_string();
+        assert!(missing.contains("cafile") && missing.contains("/nonexistent/ca.pem"), "{missing}");
+        let empty = Transport::new(&with("/dev/null")).err().unwrap().to_string();
+        assert!(empty.contains("holds no PEM certificate"), "{empty}");
+        let identity = Settings { certfile: Some("/dev/null".into()), ..Settings::default() };
+        assert!(Transport::new(&identity).err().unwrap().to_string().contains("certfile"));
+    }
+}

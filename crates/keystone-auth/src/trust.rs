@@ -1,0 +1,227 @@
+//! Trusts: a user's leave for the service to act for them later. Lives here: [`Trust`] and the calls about it. When a
+//! trust is wanted, and where its id is kept, is the service's business.
+//! Source: Identity API v3, OS-TRUST extension.
+
+use http::{HeaderMap, Method, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::client::{KeystoneClient, token_header};
+use crate::error::{AuthError, Rejection};
+use crate::secret::Secret;
+use crate::transport::{Call, Reply};
+
+const CREATE: &str = "create a trust";
+const LIST: &str = "list trusts";
+const DELETE: &str = "delete a trust";
+
+/// A trust as Keystone keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Trust {
+    /// Its id; with it the trustee can ask for tokens.
+    pub id: String,
+    /// Who delegates.
+    pub trustor_user_id: String,
+    /// To whom is delegated.
+    pub trustee_user_id: String,
+    /// The project in which roles are delegated.
+    #[serde(default)]
+    pub project_id: Option<String>,
+    /// Whether tokens made from it name the trustor as their user (otherwise the trustee).
+    #[serde(default)]
+    pub impersonation: bool,
+    /// When it ends, ISO 8601; `None`: never.
+    #[serde(default)]
+    pub expires_at: Option<String>,
+    /// How many more tokens can be made from it; `None`: any number.
+    #[serde(default)]
+    pub remaining_uses: Option<u64>,
+    /// When it was deleted, ISO 8601.
+    #[serde(default)]
+    pub deleted_at: Option<String>,
+}
+
+impl Trust {
+    /// Whether tokens can be made from it at `now` (seconds since 1970-01-01 UTC) and any number of times.
+    #[must_use]
+    pub fn usable_at(&self, now: i64) -> bool {
+        let alive = match &self.expires_at {
+            None => true,
+            Some(end) => OffsetDateTime::parse(end, &Rfc3339).is_ok_and(|end| end.unix_timestamp() > now),
+        };
+        alive && self.deleted_at.is_none() && self.remaining_uses.is_none()
+    }
+}
+
+#[derive(Deserialize)]
+struct One {
+    trust: Trust,
+}
+
+#[derive(Deserialize)]
+struct Many {
+    trusts: Vec<Trust>,
+}
+
+impl KeystoneClient {
+    /// Creates a trust from the user of `user_token` to the service's own user.
+    ///
+    /// * `trustor_user_id`: the user of `user_token`; Keystone refuses anybody else.
+    /// * `roles`: names of roles of the trustor in the project; at least one.
+    /// * `impersonation`: whether tokens made from it shall name the trustor as their user.
+    ///
+    /// The trust does not end, and cannot be passed on.
+    ///
+    /// # Errors
+    /// [`AuthError::Refused`] with Keystone's status (404 when a role does not exist, 403 when the token may not create
+    /// trusts), [`AuthError::Invalid`] when the token is not accepted, [`AuthError::Unavailable`].
+    pub async fn create_trust(
+        &self,
+        user_token: &str,
+        trustor_user_id: &str,
+        project_id: &str,
+        roles: &[String],
+        impersonation: bool,
+    ) -> Result<Trust, AuthError> {
+        let trustee = self.service_user_id().await?;
+        let roles: Vec<_> = roles.iter().map(|name| json!({ "name": name })).collect();
+        let body = json!({"trust": {
+            "trustor_user_id": trustor_user_id,
+            "trustee_user_id": trustee,
+            "project_id": project_id,
+            "impersonation": impersonation,
+            "allow_redelegation": false,
+            "roles": roles,
+        }});
+        let body = Some(body.to_string().into_bytes());
+        let call = self.trust_call(CREATE, Method::POST, user_token, &[], body).await?;
+        let reply = self.send_trust(&call).await?;
+        let trust = read::<One>(CREATE, &reply)?.trust;
+        tracing::info!(trust_id = trust.id, trustor_user_id, project_id, "created a trust");
+        Ok(trust)
+    }
+
+    /// The usable trusts from `trustor_user_id` to the service's own user in `project_id`, in Keystone's order.
+    ///
+    /// # Errors
+    /// Those of [`Self::create_trust`].
+    pub async fn list_trusts(
+        &self,
+        user_token: &str,
+        trustor_user_id: &str,
+        project_id: &str,
+    ) -> Result<Vec<Trust>, AuthError> {
+        let trustee = self.service_user_id().await?;
+        let mut call = self.trust_call(LIST, Method::GET, user_token, &[], None).await?;
+        call.url
+            .query_pairs_mut()
+            .append_pair("trustor_user_id", trustor_user_id)
+            .append_pair("trustee_user_id", &trustee);
+        let reply = self.send_trust(&call).await?;
+        let mut trusts = read::<Many>(LIST, &reply)?.trusts;
+        let now = self.now();
+        // Keystone joins the two filters with "or" and knows no filter by project.
+        trusts.retain(|trust| {
+            trust.trustor_user_id == trustor_user_id
+                && trust.trustee_user_id == trustee
+                && trust.project_id.as_deref() == Some(project_id)
+                && trust.usable_at(now)
+        });
+        Ok(trusts)
+    }
+
+    /// A trust that exists already, or a new one. When Keystone does not list trusts, one is created.
+    ///
+    /// As in Python services, the roles of an existing trust are not compared with `roles`.
+    ///
+    /// # Errors
+    /// Those of [`Self::create_trust`].
+    pub async fn find_or_create_trust(
+        &self,
+        user_token: &str,
+        trustor_user_id: &str,
+        project_id: &str,
+        roles: &[String],
+        impersonation: bool,
+    ) -> Result<Trust, AuthError> {
+        match self.list_trusts(user_token, trustor_user_id, project_id).await {
+            Ok(trusts) => {
+                let existing = trusts.into_iter().find(|trust| trust.impersonation == impersonation);
+                if let Some(trust) = existing {
+                    tracing::debug!(trust_id = trust.id, trustor_user_id, "using an existing trust");
+                    return Ok(trust);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, trustor_user_id, "trusts could not be listed, creating one");
+            }
+        }
+        self.create_trust(user_token, trustor_user_id, project_id, roles, impersonation).await
+    }
+
+    /// Deletes a trust; tokens made from it end with it. `user_token` must be the trustor's (or an administrator's).
+    ///
+    /// # Errors
+    /// Those of [`Self::create_trust`]; 404 when there is no such trust.
+    pub async fn delete_trust(&self, user_token: &str, trust_id: &str) -> Result<(), AuthError> {
+        if trust_id.is_empty() {
+            return Err(AuthError::Refused {
+                operation: DELETE,
+                status: StatusCode::NOT_FOUND,
+                message: "an empty trust id names no trust".to_owned(),
+            });
+        }
+        let call = self.trust_call(DELETE, Method::DELETE, user_token, &[trust_id], None).await?;
+        self.send_trust(&call).await?;
+        tracing::info!(trust_id, "deleted a trust");
+        Ok(())
+    }
+
+    async fn trust_call(
+        &self,
+        operation: &'static str,
+        method: Method,
+        user_token: &str,
+        parts: &[&str],
+        body: Option<Vec<u8>>,
+    ) -> Result<Call, AuthError> {
+        let token = user_token.trim();
+        if token.is_empty() {
+            return Err(AuthError::Missing);
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert("x-auth-token", token_header(token)?);
+        let path = [&["OS-TRUST", "trusts"], parts].concat();
+        let url = self.own_token().await?.endpoint.v3(&path);
+        // A second POST would make a second trust.
+        let repeatable = method != Method::POST;
+        Ok(Call { operation, method, url, headers, body, secret: Secret::default(), repeatable })
+    }
+
+    async fn send_trust(&self, call: &Call) -> Result<Reply, AuthError> {
+        let operation = call.operation;
+        let reply = self.send(call).await?;
+        let status = reply.status;
+        if status.is_success() {
+            return Ok(reply);
+        }
+        let error = if status == StatusCode::UNAUTHORIZED {
+            AuthError::Invalid(Rejection::Unknown)
+        } else if status.is_client_error() {
+            AuthError::Refused { operation, status, message: reply.message }
+        } else {
+            AuthError::Unavailable { operation, reason: reply.complaint() }
+        };
+        tracing::warn!(%error, "an operation on a trust failed");
+        Err(error)
+    }
+}
+
+fn read<T: for<'de> Deserialize<'de>>(operation: &'static str, reply: &Reply) -> Result<T, AuthError> {
+    serde_json::from_slice(&reply.body).map_err(|error| AuthError::Unavailable {
+        operation,
+        reason: format!("its answer cannot be read: {error}"),
+    })
+}

@@ -1,0 +1,223 @@
+//! Validation and its cache: what is asked again, and when.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keystone_auth::{AuthError, Rejection};
+
+use crate::support::{START, setup, setup_with, token, until};
+
+fn is_invalid<T: std::fmt::Debug>(result: Result<T, AuthError>, expected: Rejection) {
+    match result {
+        Err(AuthError::Invalid(rejection)) => assert_eq!(rejection, expected),
+        other => panic!("expected Invalid({expected:?}), got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_valid_token_is_asked_about_once() {
+    let (keystone, _, client) = setup().await;
+    keystone.add("t1", token("ann", &["member", "reader"], START + 9000));
+    for _ in 0..5 {
+        let validated = client.validate("t1").await.unwrap();
+        assert_eq!((&*validated.user_id, &*validated.user_name), ("ann", "ann"));
+        assert_eq!(validated.project_id.as_deref(), Some("p1"));
+        assert_eq!(validated.roles, ["member", "reader"]);
+        assert_eq!(validated.expires_at, START + 9000);
+    }
+    client.validate("  t1 ").await.expect("white space around a token is not part of it");
+    assert_eq!((keystone.validations(), keystone.authentications()), (1, 1));
+
+    let state = keystone.state();
+    let seen = state.seen.last().unwrap();
+    assert_eq!(seen.target, "/v3/auth/tokens?nocatalog");
+    assert_eq!(seen.headers["x-subject-token"], "t1");
+    assert_eq!(seen.headers["x-auth-token"], "own-token-1");
+    assert_eq!(seen.headers["openstack-identity-access-rules"], "1");
+}
+
+#[tokio::test]
+async fn different_tokens_are_different_questions() {
+    let (keystone, _, client) = setup().await;
+    keystone.add("t1", token("ann", &[], START + 9000));
+    keystone.add("t2", token("bob", &[], START + 9000));
+    assert_eq!(client.validate("t1").await.unwrap().user_id, "ann");
+    assert_eq!(client.validate("t2").await.unwrap().user_id, "bob");
+    assert_eq!(client.validate("t1").await.unwrap().user_id, "ann");
+    assert_eq!(keystone.validations(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_callers_of_one_token_share_one_call() {
+    let (keystone, _, client) = setup().await;
+    keystone.add("t1", token("ann", &["member"], START + 9000));
+    keystone.hold(true);
+    let callers: Vec<_> = (0..1000)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.validate("t1").await })
+        })
+        .collect();
+    until("one validation arrives", || keystone.validations() > 0).await;
+    keystone.hold(false);
+    for caller in callers {
+        assert_eq!(caller.await.unwrap().unwrap().user_id, "ann");
+    }
+    assert_eq!((keystone.validations(), keystone.authentications()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_does_not_take_the_others_with_it() {
+    let (keystone, _, client) = setup().await;
+    keystone.add("t1", token("ann", &[], START + 9000));
+    keystone.hold(true);
+    let call =
+        |client: keystone_auth::KeystoneClient| tokio::spawn(async move { client.validate("t1").await });
+    let first = call(client.clone());
+    until("the first validation arrives", || keystone.validations() == 1).await;
+    let second = call(client.clone());
+    tokio::task::yield_now().await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    keystone.hold(false);
+    let validated = tokio::time::timeout(Duration::from_secs(10), second).await.unwrap();
+    assert_eq!(validated.unwrap().unwrap().user_id, "ann");
+}
+
+#[tokio::test]
+async fn a_kept_answer_ends_with_the_cache_time() {
+    let (keystone, time, client) = setup().await;
+    keystone.add("t1", token("ann", &["member"], START + 90_000));
+    client.validate("t1").await.unwrap();
+    time.advance(3599);
+    client.validate("t1").await.unwrap();
+    assert_eq!(keystone.validations(), 1);
+    keystone.add("t1", token("ann", &["reader"], START + 90_000));
+    time.advance(1);
+    assert_eq!(client.validate("t1").await.unwrap().roles, ["reader"]);
+    assert_eq!(keystone.validations(), 2);
+}
+
+#[tokio::test]
+async fn a_kept_answer_ends_with_its_token() {
+    let (keystone, time, client) = setup().await;
+    keystone.add("t1", token("ann", &[], START + 100));
+    client.validate("t1").await.unwrap();
+    time.advance(99);
+    client.validate("t1").await.unwrap();
+    assert_eq!(keystone.validations(), 1);
+    time.advance(1);
+    is_invalid(client.validate("t1").await, Rejection::Unknown);
+    assert_eq!(keystone.validations(), 2);
+}
+
+#[tokio::test]
+async fn cache_time_zero_keeps_until_the_token_ends() {
+    let (keystone, time, client) =
+        setup_with(|settings| settings.token_cache_time = Some(Duration::ZERO)).await;
+    keystone.add("t1", token("ann", &[], START + 90_000));
+    client.validate("t1").await.unwrap();
+    time.advance(89_999);
+    client.validate("t1").await.unwrap();
+    assert_eq!(keystone.validations(), 1);
+    time.advance(1);
+    is_invalid(client.validate("t1").await, Rejection::Unknown);
+}
+
+#[tokio::test]
+async fn without_a_cache_every_request_asks() {
+    let (keystone, _, client) = setup_with(|settings| settings.token_cache_time = None).await;
+    keystone.add("t1", token("ann", &[], START + 9000));
+    for _ in 0..3 {
+        client.validate("t1").await.unwrap();
+        is_invalid(client.validate("unknown").await, Rejection::Unknown);
+    }
+    assert_eq!((keystone.validations(), keystone.authentications()), (6, 1));
+}
+
+#[tokio::test]
+async fn a_token_that_expires_on_its_way_here_is_refused() {
+    // Keystone's clock is behind ours: it vouches for a token that has expired here.
+    let (keystone, time, client) = setup().await;
+    keystone.add("t1", token("ann", &[], START + 100));
+    client.validate("t1").await.unwrap();
+    let behind = crate::support::TestClock::new();
+    let other = crate::support::FakeKeystone::start(behind).await;
+    other.add("t1", token("ann", &[], START + 100));
+    time.advance(100);
+    let client = keystone_auth::KeystoneClient::new(&crate::support::settings(&other), time.clock()).unwrap();
+    is_invalid(client.validate("t1").await, Rejection::Expired);
+}
+
+#[tokio::test]
+async fn a_refusal_is_kept_for_a_short_time() {
+    let (keystone, time, client) =
+        setup_with(|settings| settings.rejection_cache_time = Duration::from_secs(600)).await;
+    for _ in 0..4 {
+        is_invalid(client.validate("t1").await, Rejection::Unknown);
+    }
+    assert_eq!(keystone.validations(), 1);
+    keystone.add("t1", token("ann", &[], START + 9000));
+    time.advance(599);
+    is_invalid(client.validate("t1").await, Rejection::Unknown);
+    time.advance(1);
+    assert_eq!(client.validate("t1").await.unwrap().user_id, "ann");
+    assert_eq!(keystone.validations(), 2);
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_when_the_cache_time_is_over() {
+    let (keystone, time, client) = setup().await;
+    keystone.add("t1", token("ann", &[], START + 90_000));
+    client.validate("t1").await.unwrap();
+    keystone.state().tokens.clear();
+    client.validate("t1").await.expect("revocation shows after token_cache_time only");
+    time.advance(3600);
+    is_invalid(client.validate("t1").await, Rejection::Unknown);
+}
+
+#[tokio::test]
+async fn expired_tokens_are_accepted_only_when_asked_for_and_apart() {
+    let (keystone, time, client) = setup().await;
+    keystone.add("t1", token("ann", &[], START + 100));
+    time.advance(200);
+    is_invalid(client.validate("t1").await, Rejection::Unknown);
+    let expired = client.validate_allow_expired("t1").await.unwrap();
+    assert!(expired.expired_at(time.now()));
+    client.validate_allow_expired("t1").await.unwrap();
+    is_invalid(client.validate("t1").await, Rejection::Unknown);
+    assert_eq!(keystone.validations(), 2, "each of the two questions once");
+    let target = keystone.state().seen.last().unwrap().target.clone();
+    assert_eq!(target, "/v3/auth/tokens?nocatalog&allow_expired=1");
+    time.advance(3600);
+    client.validate_allow_expired("t1").await.unwrap();
+    assert_eq!(keystone.validations(), 3);
+}
+
+#[tokio::test]
+async fn a_token_known_to_be_good_is_not_asked_about_again_with_allow_expired() {
+    let (keystone, _, client) = setup().await;
+    keystone.add("t1", token("ann", &[], START + 9000));
+    let plain = client.validate("t1").await.unwrap();
+    let allowed = client.validate_allow_expired("t1").await.unwrap();
+    assert!(Arc::ptr_eq(&plain, &allowed));
+    assert_eq!(keystone.validations(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_asked_about_what_cannot_be_a_token() {
+    let (keystone, _, client) = setup().await;
+    assert!(matches!(client.validate(" ").await, Err(AuthError::Missing)));
+    is_invalid(client.validate("a\nb").await, Rejection::Malformed);
+    assert_eq!((keystone.validations(), keystone.authentications()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_full_cache_still_answers() {
+    let (keystone, _, client) = setup_with(|settings| settings.cache_capacity = 2).await;
+    for n in 0..50 {
+        let name = format!("t{n}");
+        keystone.add(&name, token(&name, &[], START + 9000));
+        assert_eq!(client.validate(&name).await.unwrap().user_id, name);
+    }
+}

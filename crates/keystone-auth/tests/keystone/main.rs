@@ -1,0 +1,14 @@
+//! The crate against a Keystone made for tests. One binary with a module per subject: linking costs more than running.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
+mod cache;
+mod layer;
+mod logs;
+mod own_token;
+mod real;
+mod request;
+mod support;
+mod tls;
+mod trust;
+mod unavailable;

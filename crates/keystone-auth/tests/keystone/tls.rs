@@ -1,0 +1,134 @@
+//! TLS towards Keystone: which certificates are believed, and the client's own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use keystone_auth::{AuthError, KeystoneClient, Settings};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+
+use crate::support::{FakeKeystone, START, TestClock, settings, token};
+
+/// An authority and what it signed, made anew for each test: no key lies in the repository.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    folder: PathBuf,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let folder = std::env::temp_dir().join(format!("keystone-auth-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self { issuer, folder }
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn ca_file(&self) -> PathBuf {
+        self.file("ca.pem", &self.issuer.pem())
+    }
+
+    fn sign(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
+    /// A server for 127.0.0.1; with `clients`, it demands a client certificate signed by this authority.
+    fn acceptor(&self, clients: bool) -> TlsAcceptor {
+        let (certificate, key) = self.sign("127.0.0.1");
+        let builder = ServerConfig::builder();
+        let builder = if clients {
+            let mut roots = RootCertStore::empty();
+            roots.add(self.issuer.der().clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
+            builder.with_client_cert_verifier(verifier)
+        } else {
+            builder.with_no_client_auth()
+        };
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+async fn validate(acceptor: TlsAcceptor, change: impl FnOnce(&mut Settings)) -> Result<String, AuthError> {
+    let time = TestClock::new();
+    let keystone = FakeKeystone::start_with(time.clone(), Some(acceptor)).await;
+    keystone.add("t1", token("ann", &[], START + 9000));
+    let mut settings = settings(&keystone);
+    settings.max_retries = 0;
+    change(&mut settings);
+    let client = KeystoneClient::new(&settings, time.clock()).unwrap();
+    client.validate("t1").await.map(|validated| validated.user_id.clone())
+}
+
+fn reason(result: Result<String, AuthError>) -> String {
+    match result {
+        Err(error @ AuthError::Unavailable { .. }) => error.to_string(),
+        other => panic!("expected Unavailable, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_authority_is_not_believed() {
+    let authority = Authority::new("unknown");
+    let text = reason(validate(authority.acceptor(false), |_| {}).await);
+    assert!(text.contains("certificate"), "{text}");
+}
+
+#[tokio::test]
+async fn cafile_is_believed_and_nothing_else() {
+    let authority = Authority::new("cafile");
+    let ca = authority.ca_file();
+    let user = validate(authority.acceptor(false), |settings| settings.cafile = Some(ca)).await;
+    assert_eq!(user.unwrap(), "ann");
+    let other = Authority::new("cafile-other");
+    let ca = other.ca_file();
+    let result = validate(authority.acceptor(false), |settings| settings.cafile = Some(ca)).await;
+    assert!(reason(result).contains("certificate"));
+}
+
+#[tokio::test]
+async fn insecure_believes_everybody() {
+    let authority = Authority::new("insecure");
+    let user = validate(authority.acceptor(false), |settings| settings.insecure = true).await;
+    assert_eq!(user.unwrap(), "ann");
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_from_two_files_or_one() {
+    let authority = Authority::new("client");
+    let (certificate, key) = authority.sign("freezer");
+    let ca = authority.ca_file();
+    let certfile = authority.file("client.pem", &certificate.pem());
+    let keyfile = authority.file("client.key", &key.serialize_pem());
+    let both = authority.file("both.pem", &format!("{}{}", key.serialize_pem(), certificate.pem()));
+
+    let none = validate(authority.acceptor(true), |s| s.cafile = Some(ca.clone())).await;
+    reason(none);
+    let two = validate(authority.acceptor(true), |s| {
+        (s.cafile, s.certfile, s.keyfile) = (Some(ca.clone()), Some(certfile), Some(keyfile));
+    });
+    assert_eq!(two.await.unwrap(), "ann");
+    let one = validate(authority.acceptor(true), |s| {
+        (s.cafile, s.certfile) = (Some(ca.clone()), Some(both));
+    });
+    assert_eq!(one.await.unwrap(), "ann");
+}

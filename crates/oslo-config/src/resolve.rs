@@ -1,0 +1,297 @@
+//! How a value is found (environment, files, default; old names) and what its references stand for.
+//! Not here: the syntax of references (`template.rs`) and the types (`value.rs`).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::PoisonError,
+};
+
+use crate::{
+    config::Config,
+    decl::{DEFAULT, Kind, OptDecl, normalize_group},
+    error::{Error, Origin, Setting},
+    template::{Piece, pieces},
+    text::cut,
+    value::{Value, convert},
+};
+
+/// The longest value that substitution may make, in bytes.
+pub const LONGEST_VALUE: usize = 1 << 20;
+
+/// The longest chain of references. Python's own stack ends a little above a hundred.
+const DEEPEST: usize = 64;
+
+type Name = (String, String);
+
+/// The declared options, as references look them up.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Registry {
+    options: BTreeMap<Name, OptDecl>,
+    groups: BTreeSet<String>,
+    old_names: BTreeMap<Name, OptDecl>,
+}
+
+impl Registry {
+    pub(crate) fn add(&mut self, decls: &[&OptDecl]) {
+        for decl in decls {
+            // The last declaration has an old name that two options share: adding one again, as a
+            // check does, must not change which is the last.
+            if self.options.insert((decl.group.to_owned(), decl.key()), **decl) == Some(**decl) {
+                continue;
+            }
+            if decl.group != DEFAULT {
+                self.groups.insert(decl.group.to_owned());
+            }
+            for (group, name) in decl.deprecated {
+                // An old name without a group is registered below DEFAULT, not the option's group.
+                let group = if group.is_empty() { DEFAULT } else { group };
+                let name = if name.is_empty() { decl.key() } else { name.replace('-', "_") };
+                self.old_names.insert((group.to_owned(), name), **decl);
+            }
+        }
+    }
+
+    fn find(&self, group: &str, name: &str) -> Option<&OptDecl> {
+        let key = (group.to_owned(), name.to_owned());
+        self.options.get(&key).or_else(|| self.old_names.get(&key))
+    }
+}
+
+/// The value being read, as errors name it.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    group: &'a str,
+    option: &'a str,
+    origin: &'a Origin,
+    secret: bool,
+}
+
+impl Subject<'_> {
+    fn setting(&self) -> Box<Setting> {
+        Box::new(Setting {
+            group: self.group.to_owned(),
+            option: self.option.to_owned(),
+            origin: self.origin.clone(),
+        })
+    }
+
+    fn shown(&self, text: &str) -> String {
+        if self.secret { "***".to_owned() } else { cut(text) }
+    }
+}
+
+/// One lookup, with what it passed on its way.
+pub(crate) struct Resolver<'a> {
+    config: &'a Config,
+    registry: &'a Registry,
+    warn: bool,
+    /// The options whose references are being resolved, outermost first.
+    active: Vec<Name>,
+    /// Values already found, so that `$a$a` in a chain does not double the work at every link.
+    done: BTreeMap<Name, Value>,
+}
+
+impl<'a> Resolver<'a> {
+    pub(crate) fn new(config: &'a Config, registry: &'a Registry) -> Self {
+        Self { config, registry, warn: true, active: Vec::new(), done: BTreeMap::new() }
+    }
+
+    /// A resolver that does not warn about old names.
+    pub(crate) fn quiet(config: &'a Config, registry: &'a Registry) -> Self {
+        Self { warn: false, ..Self::new(config, registry) }
+    }
+
+    pub(crate) fn option(&mut self, decl: &OptDecl) -> Result<Value, Error> {
+        self.declared(decl, decl.group, &decl.key())
+    }
+
+    pub(crate) fn origin(&self, decl: &OptDecl) -> Option<Origin> {
+        self.texts(decl, decl.group, &decl.key())?.pop().map(|(_, origin)| origin)
+    }
+
+    /// The value of `decl` when asked for as `group`.`name`, which a reference by an old name makes
+    /// differ from the declaration: then oslo.config looks under the group that was asked.
+    fn declared(&mut self, decl: &OptDecl, group: &str, name: &str) -> Result<Value, Error> {
+        self.once(group, name, |resolver| {
+            let Some(texts) = resolver.texts(decl, group, name) else { return Ok(Value::Null) };
+            let mut values = Vec::new();
+            for (text, origin) in &texts {
+                let subject = Subject { group, option: name, origin, secret: decl.secret };
+                let full = resolver.substitute(text, subject)?;
+                values.push(convert(decl, &full).map_err(|reason| Error::BadValue {
+                    setting: subject.setting(),
+                    value: subject.shown(text),
+                    reason,
+                })?);
+            }
+            if decl.kind == Kind::MultiStr {
+                let items = values.iter().map(Value::python_text).collect();
+                return Ok(Value::List(items));
+            }
+            Ok(values.pop().unwrap_or(Value::Null))
+        })
+    }
+
+    /// The text of an option that is set and not declared, read as a string. Nothing says whether
+    /// it is a secret, so errors do not show it.
+    fn undeclared(&mut self, group: &str, name: &str) -> Option<Result<String, Error>> {
+        let (text, origin) = self.set_text(group, name)?;
+        let value = self.once(group, name, |resolver| {
+            let subject = Subject { group, option: name, origin: &origin, secret: true };
+            resolver.substitute(&text, subject).map(Value::Str)
+        });
+        Some(value.map(|value| value.python_text()))
+    }
+
+    fn once(
+        &mut self,
+        group: &str,
+        name: &str,
+        find: impl FnOnce(&mut Self) -> Result<Value, Error>,
+    ) -> Result<Value, Error> {
+        let key = (group.to_owned(), name.to_owned());
+        if let Some(value) = self.done.get(&key) {
+            return Ok(value.clone());
+        }
+        if self.active.contains(&key) || self.active.len() >= DEEPEST {
+            let chain = self.active.iter().chain([&key]);
+            let chain: Vec<String> = chain.map(|(g, n)| format!("{g}.{n}")).collect();
+            return Err(Error::ReferenceLoop {
+                group: group.to_owned(),
+                option: name.to_owned(),
+                chain: cut(&chain.join(" -> ")),
+            });
+        }
+        self.active.push(key.clone());
+        let value = find(self);
+        self.active.pop();
+        let value = value?;
+        self.done.insert(key, value.clone());
+        Ok(value)
+    }
+
+    fn substitute(&mut self, text: &str, subject: Subject<'_>) -> Result<String, Error> {
+        let mut out = String::new();
+        for piece in pieces(text) {
+            let key = match piece {
+                Piece::Text(text) => {
+                    out.push_str(&text);
+                    continue;
+                }
+                Piece::Reference(key) => key,
+            };
+            out.push_str(&self.reference(&key, subject)?);
+            if out.len() > LONGEST_VALUE {
+                return Err(Error::TooLong { setting: subject.setting() });
+            }
+        }
+        Ok(out)
+    }
+
+    /// What `$key` stands for: the option in the subject's own group, else in `DEFAULT`.
+    fn reference(&mut self, key: &str, subject: Subject<'_>) -> Result<String, Error> {
+        let registry = self.registry;
+        let (group, name) = key.split_once('.').unwrap_or((subject.group, key));
+        if key.contains('.') && group != DEFAULT && !registry.groups.contains(group) {
+            return self.undeclared(group, name).unwrap_or_else(|| {
+                Err(Error::UnknownGroup { setting: subject.setting(), reference: subject.shown(key) })
+            });
+        }
+        // A group hides an option of DEFAULT that has its name, so DEFAULT has its turn below.
+        let own = if group == DEFAULT && !key.contains('.') { None } else { registry.find(group, name) };
+        if let Some(decl) = own {
+            match self.declared(decl, group, name) {
+                Ok(value) => return Ok(value.python_text()),
+                // oslo.config cannot tell this option from one that it refers to, and goes on.
+                Err(Error::UnknownReference { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if registry.groups.contains(key) {
+            return Err(Error::GroupReference { setting: subject.setting(), reference: subject.shown(key) });
+        }
+        if let Some(decl) = registry.find(DEFAULT, key) {
+            return self.declared(decl, DEFAULT, key).map(|value| value.python_text());
+        }
+        for (group, name) in [(group, name), (DEFAULT, key)] {
+            if registry.find(group, name).is_none()
+                && let Some(text) = self.undeclared(group, name)
+            {
+                return text;
+            }
+        }
+        Err(Error::UnknownReference { setting: subject.setting(), reference: subject.shown(key) })
+    }
+
+    fn variable(&self, group: &str, name: &str) -> Option<(String, Origin)> {
+        let variable = format!("OS_{}__{}", group.to_uppercase(), name.to_uppercase());
+        let text = self.config.env.get(&variable)?.clone();
+        Some((text, Origin::Environment { variable }))
+    }
+
+    /// What the last file says about an undeclared option. The environment is not asked: its names
+    /// have no case, so a variable meant for a declared option would answer for another one.
+    fn set_text(&self, group: &str, name: &str) -> Option<(String, Origin)> {
+        let names = [(normalize_group(group), name.to_owned())];
+        self.in_files(&names, false).pop()
+    }
+
+    /// The texts that make up the option's value, each with its place: one, or all of a
+    /// [`Kind::MultiStr`] option. `None` when nothing sets it.
+    fn texts(&self, decl: &OptDecl, group: &str, name: &str) -> Option<Vec<(String, Origin)>> {
+        if let Some(found) = self.variable(group, name) {
+            return Some(vec![found]);
+        }
+        let multi = decl.kind == Kind::MultiStr;
+        let found = self.in_files(&decl.names_in(group), multi);
+        if !found.is_empty() {
+            return Some(found);
+        }
+        let default = decl.default?;
+        Some(if multi {
+            default.lines().map(|line| (line.to_owned(), Origin::Default)).collect()
+        } else {
+            vec![(default.to_owned(), Origin::Default)]
+        })
+    }
+
+    /// Looks for `names` (the current one first) from the last file to the first. Within a file an
+    /// earlier name wins; of one name the last assignment wins. With `all`, everything is returned:
+    /// files in order, and in each file old names before the current one.
+    fn in_files(&self, names: &[Name], all: bool) -> Vec<(String, Origin)> {
+        let mut found = Vec::new();
+        for file in self.config.files.iter().rev() {
+            for (index, (group, name)) in names.iter().enumerate() {
+                let Some(entries) = file.groups.get(group).and_then(|options| options.get(name)) else {
+                    continue;
+                };
+                if let (true, Some(current)) = (self.warn && index > 0, names.first()) {
+                    self.warn_once(&(group.clone(), name.clone()), current);
+                }
+                // Collected backwards and turned round at the end.
+                for entry in entries.iter().rev() {
+                    let origin = Origin::File { file: file.name.clone(), line: entry.line };
+                    found.push((entry.value.clone(), origin));
+                    if !all {
+                        return found;
+                    }
+                }
+            }
+        }
+        found.reverse();
+        found
+    }
+
+    fn warn_once(&self, old: &Name, current: &Name) {
+        let mut warned = self.config.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.insert(old.clone()) {
+            tracing::warn!(
+                "Option \"{}\" of group \"{}\" is an old name: write \"{}\" in group \"{}\"",
+                old.1,
+                old.0,
+                current.1,
+                current.0
+            );
+        }
+    }
+}

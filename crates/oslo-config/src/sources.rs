@@ -1,0 +1,129 @@
+//! Where configuration comes from: the files named, the directories named, the environment, and the
+//! search for default files. Not here: what a file holds (`ini.rs`).
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    fmt, fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    error::Error,
+    ini::{self, IniFile},
+};
+
+/// What to read, in rising order of priority: the files in order, the files of each directory in
+/// order of name, the environment.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Files; each must exist. A leading `~/` is the `HOME` of `env`.
+    pub files: Vec<PathBuf>,
+    /// Directories whose `*.conf` files are read; each must exist. A leading `~/` as in `files`.
+    pub dirs: Vec<PathBuf>,
+    /// The environment; `OS_<GROUP>__<OPTION>` sets an option.
+    pub env: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Sources {
+    /// Shows the names of variables only: their values may be passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("files", &self.files)
+            .field("dirs", &self.dirs)
+            .field("env", &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+impl Sources {
+    /// Reads and parses every file, in order.
+    pub(crate) fn read(&self) -> Result<Vec<IniFile>, Error> {
+        let mut files = Vec::new();
+        for path in &self.files {
+            files.push(read_file(&self.expand(path))?);
+        }
+        for dir in &self.dirs {
+            for path in conf_files(&self.expand(dir))? {
+                files.push(read_file(&path)?);
+            }
+        }
+        Ok(files)
+    }
+
+    /// The variables that can set an option.
+    pub(crate) fn variables(&self) -> BTreeMap<String, String> {
+        let ours = |(name, _): &&(String, String)| name.starts_with("OS_") && name.contains("__");
+        self.env.iter().filter(ours).cloned().collect()
+    }
+
+    fn expand(&self, path: &Path) -> PathBuf {
+        let home = self.env.iter().find(|(name, value)| name == "HOME" && !value.is_empty());
+        match (path.strip_prefix("~"), home) {
+            (Ok(rest), Some((_, home))) => Path::new(home).join(rest),
+            _ => path.to_owned(),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<IniFile, Error> {
+    let bytes = fs::read(path).map_err(|source| Error::ReadFile { path: path.to_owned(), source })?;
+    parse_bytes(&path.display().to_string(), &bytes)
+}
+
+pub(crate) fn parse_bytes(name: &str, bytes: &[u8]) -> Result<IniFile, Error> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => ini::parse(name, text),
+        Err(error) => {
+            let before = bytes.iter().take(error.valid_up_to());
+            let line = before.filter(|byte| **byte == b'\n').count() + 1;
+            Err(Error::NotUtf8 { file: name.to_owned(), line })
+        }
+    }
+}
+
+/// The `*.conf` files of a directory by name, without hidden ones, as a shell's `*.conf` gives them.
+fn conf_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |source| Error::ReadDir { path: dir.to_owned(), source };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let bytes = name.as_encoded_bytes();
+        if bytes.ends_with(b".conf") && !bytes.starts_with(b".") {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names.into_iter().map(|name| dir.join(name)).collect())
+}
+
+/// The files and directories that a program reads when the command line names none.
+///
+/// `<project>.conf` and then `<prog>.conf`, each in the first of `~/.<project>`, `~`,
+/// `/etc/<project>` and `/etc` that has it; the same for `<project>.conf.d` and `<prog>.conf.d`.
+/// Only what exists is returned. `env` is left empty.
+pub fn default_sources(project: &str, prog: &str, home: Option<&Path>) -> Sources {
+    default_sources_under(Path::new("/"), project, prog, home)
+}
+
+/// [`default_sources`] with another directory in place of `/` above `etc`.
+pub fn default_sources_under(root: &Path, project: &str, prog: &str, home: Option<&Path>) -> Sources {
+    let etc = root.join("etc");
+    let mut places = Vec::new();
+    if let Some(home) = home {
+        places.push(home.join(format!(".{project}")));
+        places.push(home.to_owned());
+    }
+    places.push(etc.join(project));
+    places.push(etc);
+    // A program with its project's name has one file, not the same one twice.
+    let names = if project == prog { vec![prog] } else { vec![project, prog] };
+    let find = |extension: &str| -> Vec<PathBuf> {
+        let first = |name: &&str| {
+            let file = format!("{name}{extension}");
+            places.iter().map(|place| place.join(OsStr::new(&file))).find(|path| path.exists())
+        };
+        names.iter().filter_map(first).collect()
+    };
+    Sources { files: find(".conf"), dirs: find(".conf.d"), env: Vec::new() }
+}
