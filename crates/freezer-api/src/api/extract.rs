@@ -1,0 +1,230 @@
+//! What handlers take out of a request: the call with its permission, ids, query, body. Each fails the way
+//! the Python service does, in JSON, not the way the framework would.
+
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use bytes::Bytes;
+use freezer_store::Scope;
+use freezer_store::query::Page;
+use http::request::Parts;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use oslo_policy::RuleDefault;
+use serde_json::{Map, Value};
+
+use crate::app::SharedApp;
+use crate::context::RequestContext;
+use crate::error::Error;
+use crate::policy;
+use crate::service::Change;
+
+/// The rule that guards a route; every v2 route carries one (see `v2/mod.rs`).
+#[derive(Clone, Copy)]
+pub struct Guard(pub &'static RuleDefault);
+
+/// A permitted call: who is calling, for which project, and the app to serve it with.
+///
+/// Extracting it asks the route's policy rule, so a handler that runs was permitted; and only
+/// through it does a handler reach the store.
+pub struct Call {
+    /// The app.
+    pub app: SharedApp,
+    /// Who is calling.
+    pub context: RequestContext,
+    /// Project of the path.
+    pub project_id: String,
+}
+
+/// Widths of the columns that hold who owns a row: a longer id cannot own any.
+const PROJECT_ID_WIDTH: usize = 36;
+const USER_ID_WIDTH: usize = 64;
+
+impl FromRequestParts<SharedApp> for Call {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Call, Error> {
+        let params = path_params(parts, app).await?;
+        let project_id = match params.first() {
+            Some((name, value)) if name == "project_id" => value.clone(),
+            _ => return Err(Error::Internal("the route has no {project_id}".to_owned())),
+        };
+        let Some(Guard(rule)) = parts.extensions.get::<Guard>().copied() else {
+            return Err(Error::Internal("the route has no policy rule".to_owned()));
+        };
+        let Some(context) = parts.extensions.remove::<RequestContext>() else {
+            return Err(Error::Internal("nobody authenticated the request".to_owned()));
+        };
+        policy::authorize(&app.enforcer, &context, rule, &project_id)?;
+        for (name, id, width) in
+            [("project_id", &project_id, PROJECT_ID_WIDTH), ("user_id", &context.user_id, USER_ID_WIDTH)]
+        {
+            if id.chars().count() > width {
+                return Err(Error::BadDocument(format!("{name}: longer than {width} characters")));
+            }
+        }
+        Ok(Call { app: app.clone(), context, project_id })
+    }
+}
+
+impl Call {
+    /// The path's project, as the scope of a query.
+    pub fn scope(&self) -> Scope {
+        Scope::project(&self.project_id)
+    }
+
+    /// The change that the call makes: whose, by whom, when.
+    pub fn change(&self) -> Change<'_> {
+        Change {
+            store: &self.app.store,
+            ids: &self.app.ids,
+            project_id: &self.project_id,
+            user_id: &self.context.user_id,
+            now: self.app.clock.now(),
+        }
+    }
+
+    /// Whether a further rule, one that does not depend on the path, permits the call.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where policy cannot decide.
+    pub fn may(&self, rule: &RuleDefault) -> Result<bool, Error> {
+        match policy::authorize_anywhere(&self.app.enforcer, &self.context, rule) {
+            Ok(()) => Ok(true),
+            Err(Error::Forbidden) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Logs a change: what, which id; project, user and request id are in the span.
+    pub fn log_change(&self, what: &'static str, id: &str) {
+        tracing::info!(id, in_project = %self.project_id, "{what}");
+    }
+}
+
+/// The ids of a path behind its project, in their order.
+pub struct PathIds<const N: usize>(pub [String; N]);
+
+impl<const N: usize> FromRequestParts<SharedApp> for PathIds<N> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Error> {
+        let params = path_params(parts, app).await?;
+        let ids: Vec<String> = params.into_iter().skip(1).map(|(_, value)| value).collect();
+        ids.try_into().map(PathIds).map_err(|_| Error::Internal(format!("the route has not {N} ids")))
+    }
+}
+
+async fn path_params(parts: &mut Parts, app: &SharedApp) -> Result<Vec<(String, String)>, Error> {
+    let params = RawPathParams::from_request_parts(parts, app)
+        .await
+        .map_err(|rejection| Error::BadDocument(format!("the path: {}", rejection.body_text())))?;
+    Ok(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// The query of a list.
+pub struct ListQuery {
+    /// `limit` and `offset`.
+    pub page: Page,
+    /// `all_projects`.
+    pub all_projects: bool,
+}
+
+/// Documents on a page where the client names no number.
+const DEFAULT_LIMIT: u64 = 10;
+
+impl FromRequestParts<SharedApp> for ListQuery {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &SharedApp) -> Result<Self, Error> {
+        let query = parts.uri.query().unwrap_or_default();
+        let limit = match number("limit", last(query, "limit"))? {
+            0 => DEFAULT_LIMIT,
+            limit => limit,
+        };
+        let offset = number("offset", last(query, "offset"))?;
+        let all_projects = flag("all_projects", last(query, "all_projects"))?;
+        Ok(ListQuery { page: Page { limit, offset }, all_projects })
+    }
+}
+
+/// The value of a parameter; of one that is given twice the last, as falcon takes it.
+fn last(query: &str, name: &str) -> Option<String> {
+    let pair = query.split('&').rfind(|pair| pair.split('=').next() == Some(name))?;
+    let value = pair.split_once('=').map_or("", |(_, value)| value).replace('+', " ");
+    Some(percent_encoding::percent_decode_str(&value).decode_utf8_lossy().into_owned())
+}
+
+fn number(name: &'static str, value: Option<String>) -> Result<u64, Error> {
+    let value = value.unwrap_or_default();
+    let digits = value.trim();
+    if digits.is_empty() {
+        return Ok(0);
+    }
+    let number: i64 = digits
+        .parse()
+        .map_err(|_| Error::BadParameter { name, reason: "The value must be an integer.".to_owned() })?;
+    u64::try_from(number)
+        .map_err(|_| Error::BadParameter { name, reason: "The value must not be negative.".to_owned() })
+}
+
+/// The words that falcon takes for a truth value; the name alone means true.
+fn flag(name: &'static str, value: Option<String>) -> Result<bool, Error> {
+    match value.as_deref() {
+        None | Some("false" | "False" | "f" | "no" | "n" | "0" | "off") => Ok(false),
+        Some("true" | "True" | "t" | "yes" | "y" | "1" | "on" | "") => Ok(true),
+        Some(_) => Err(Error::BadParameter {
+            name,
+            reason: "The value of the parameter must be \"true\" or \"false\".".to_owned(),
+        }),
+    }
+}
+
+/// A JSON body of any type; no body is `{}`, as in the Python service.
+pub struct Body(pub Value);
+
+impl FromRequest<SharedApp> for Body {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &SharedApp) -> Result<Self, Error> {
+        let limit = app.http.max_body;
+        let bytes: Bytes = match Limited::new(request.into_body(), limit).collect().await {
+            Ok(collected) => collected.to_bytes(),
+            Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+                return Err(Error::TooLarge { limit });
+            }
+            Err(error) => return Err(Error::MalformedJson(error.to_string())),
+        };
+        if bytes.is_empty() {
+            return Ok(Body(Value::Object(Map::new())));
+        }
+        serde_json::from_slice(&bytes).map(Body).map_err(|error| Error::MalformedJson(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn numbers_of_a_query_are_whole_and_not_negative() {
+        let limit = |query| number("limit", last(query, "limit")).map_err(|error| error.to_string());
+        assert_eq!(limit(""), Ok(0));
+        assert_eq!(limit("limit="), Ok(0));
+        assert_eq!(limit("limit=7&x=1"), Ok(7));
+        assert_eq!(limit("limit=7&limit=8"), Ok(8));
+        assert_eq!(limit("limit=%207"), Ok(7));
+        assert!(limit("limit=-1").unwrap_err().contains("\"limit\" parameter is invalid"));
+        assert!(limit("limit=abc").unwrap_err().contains("must be an integer"));
+        assert!(limit("limit=99999999999999999999").is_err());
+        assert_eq!(limit("nolimit=3"), Ok(0));
+    }
+
+    #[test]
+    fn truth_values_are_falcons() {
+        let all = |query| flag("all_projects", last(query, "all_projects"));
+        assert!(all("all_projects=True").unwrap());
+        assert!(all("all_projects").unwrap());
+        assert!(!all("all_projects=False").unwrap());
+        assert!(!all("").unwrap());
+        assert!(all("all_projects=junk").is_err());
+    }
+}

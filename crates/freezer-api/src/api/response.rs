@@ -1,0 +1,172 @@
+//! Answers: the only place that picks a status code, and the shape of error bodies.
+//!
+//! Errors are `{"title", "description"}`, as falcon writes them and clients print them. What a client
+//! did wrong is told in its words; an outage or a defect is logged once, here, with its chain of causes, and the
+//! client reads a fixed text.
+
+use std::error::Error as _;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use freezer_store::StoreError;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::error::Error;
+
+/// Seconds after which a client may try again when the database or Keystone was away.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// 200 with a document.
+pub fn ok(document: &impl Serialize) -> Result<Response, Error> {
+    document_with(StatusCode::OK, document)
+}
+
+/// 200 with a list under its name.
+pub fn list<T: Serialize>(name: &'static str, documents: &[T]) -> Result<Response, Error> {
+    // a map of one, not a Value: stored JSON then goes out as it is, without being parsed
+    ok(&std::collections::BTreeMap::from([(name, documents)]))
+}
+
+/// 201 with a document, most often just the new id.
+pub fn created(document: &impl Serialize) -> Result<Response, Error> {
+    document_with(StatusCode::CREATED, document)
+}
+
+/// 202 with what came of a request that others will carry out.
+pub fn accepted(document: &impl Serialize) -> Result<Response, Error> {
+    document_with(StatusCode::ACCEPTED, document)
+}
+
+/// 204.
+pub fn no_content() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}
+
+/// 300 with the document of versions.
+pub fn choices(document: &impl Serialize) -> Result<Response, Error> {
+    document_with(StatusCode::MULTIPLE_CHOICES, document)
+}
+
+/// 503 with a document: the health check while it is switched off.
+pub fn out_of_service(document: &impl Serialize) -> Result<Response, Error> {
+    document_with(StatusCode::SERVICE_UNAVAILABLE, document)
+}
+
+/// 200 with text of another type than JSON.
+pub fn text(content_type: &'static str, body: impl Into<Body>) -> Response {
+    ([(CONTENT_TYPE, HeaderValue::from_static(content_type))], body.into()).into_response()
+}
+
+/// The answer to OPTIONS: falcon names the methods (in `Allow`) and says no more.
+pub fn options() -> Response {
+    (StatusCode::OK, [(http::header::CONTENT_LENGTH, HeaderValue::from_static("0"))]).into_response()
+}
+
+/// 500 after a panic in a handler, which is caught so that the other requests go on.
+pub fn panicked() -> Response {
+    Error::Internal("a handler panicked".to_owned()).into_response()
+}
+
+fn document_with(status: StatusCode, document: &impl Serialize) -> Result<Response, Error> {
+    let body = serde_json::to_vec(document)
+        .map_err(|error| Error::Internal(format!("the answer cannot be written as JSON: {error}")))?;
+    Ok((status, [(CONTENT_TYPE, JSON)], body).into_response())
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let (status, title) = status_and_title(&self);
+        if status.is_server_error() {
+            log_server_error(&self, status);
+        } else {
+            tracing::debug!(status = status.as_u16(), error = %self, "refused");
+        }
+        let body = match (&self, title) {
+            (Error::Absent | Error::NotAcceptable, _) => None,
+            (Error::NoRoute | Error::NoMethod, title) => Some(json!({"title": title})),
+            (_, title) => Some(json!({"title": title, "description": description(&self)})),
+        };
+        let body = body.map(|body| Body::from(body.to_string())).unwrap_or_default();
+        let mut response = (status, [(CONTENT_TYPE, JSON)], body).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        response
+    }
+}
+
+fn status_and_title(error: &Error) -> (StatusCode, &'static str) {
+    match error {
+        Error::MalformedJson(_) => (StatusCode::BAD_REQUEST, "Malformed JSON"),
+        Error::BadDocument(_) => (StatusCode::BAD_REQUEST, "Bad request format"),
+        Error::BadParameter { .. } => (StatusCode::BAD_REQUEST, "Invalid parameter"),
+        Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "Request body too large"),
+        Error::Unprocessable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Unprocessable Entity"),
+        Error::Conflict(_) => (StatusCode::CONFLICT, "Document already existing"),
+        Error::NotFound { .. } | Error::Absent => (StatusCode::NOT_FOUND, "Not Found"),
+        Error::NoRoute => (StatusCode::NOT_FOUND, "404 Not Found"),
+        Error::NoMethod => (StatusCode::METHOD_NOT_ALLOWED, "405 Method Not Allowed"),
+        Error::NoSuchAction(_) => (StatusCode::METHOD_NOT_ALLOWED, "Bad Method"),
+        Error::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "Not Acceptable"),
+        Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "Unauthorized"),
+        Error::Forbidden => (StatusCode::FORBIDDEN, "Access Forbidden"),
+        Error::KeystoneUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        Error::Store(error) => status_of_store(error),
+        Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+    }
+}
+
+fn status_of_store(error: &StoreError) -> (StatusCode, &'static str) {
+    match error {
+        StoreError::Duplicate { .. } => (StatusCode::CONFLICT, "Document already existing"),
+        StoreError::Unstorable { .. } => (StatusCode::BAD_REQUEST, "Bad request format"),
+        StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+        }
+        StoreError::Corrupt { .. }
+        | StoreError::Schema(_)
+        | StoreError::Url(_)
+        | StoreError::Backend { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Storage Error"),
+    }
+}
+
+/// What the client reads. Nothing of an outage or a defect: that is in the log, under the request id.
+fn description(error: &Error) -> String {
+    match error {
+        Error::KeystoneUnavailable(_) => "The Keystone service is temporarily unavailable.".to_owned(),
+        Error::Internal(_) => "An unexpected error occurred on the server.".to_owned(),
+        Error::Store(error) => match error {
+            StoreError::Duplicate { id, .. } => format!("The ID {id} is already in use; choose another one."),
+            StoreError::Unstorable { column, reason, .. } => format!("{column}: {reason}"),
+            StoreError::Unavailable { .. } => "The database is temporarily unavailable.".to_owned(),
+            StoreError::OutcomeUnknown { .. } => {
+                "The connection to the database was lost while the change was being stored; \
+                 look whether it was before you try again."
+                    .to_owned()
+            }
+            StoreError::Corrupt { .. }
+            | StoreError::Schema(_)
+            | StoreError::Url(_)
+            | StoreError::Backend { .. } => "Database operation failed.".to_owned(),
+        },
+        other => other.to_string(),
+    }
+}
+
+fn log_server_error(error: &Error, status: StatusCode) {
+    let mut chain = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if !chain.contains(&text) {
+            chain.push_str(": ");
+            chain.push_str(&text);
+        }
+        cause = inner.source();
+    }
+    tracing::error!(status = status.as_u16(), "{chain}");
+}

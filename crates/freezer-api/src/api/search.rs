@@ -1,0 +1,158 @@
+//! Reads a search out of the body of a GET.
+//!
+//! `{"match": [{k: v}, …], "match_not": […], "time_before": t, "time_after": t}`; what it means is
+//! `freezer_store::Search`. Whatever cannot be read is an error that says what is wrong: an unreadable
+//! search must never become "everything", because a scheduler runs whatever it is given.
+
+use freezer_store::Search;
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+
+/// Which lists know times: `time_before` and `time_after` bound a backup's `time_stamp`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    /// The list of backups.
+    Known,
+    /// Any other list.
+    Unknown,
+}
+
+/// Reads a search. `{}` is no search.
+///
+/// # Errors
+/// [`Error::BadDocument`], naming the part that cannot be read.
+pub fn parse(body: &Value, times: Times) -> Result<Search, Error> {
+    let Value::Object(body) = body else {
+        return Err(bad("the search must be an object with \"match\" or \"match_not\""));
+    };
+    let mut search = Search::default();
+    for (key, value) in body {
+        match key.as_str() {
+            "match" => pairs("match", value, &mut search.matches, &mut search.texts)?,
+            "match_not" => pairs("match_not", value, &mut search.match_not, &mut search.texts_not)?,
+            "time_after" if times == Times::Known => search.time_after = Some(time("time_after", value)?),
+            "time_before" if times == Times::Known => search.time_before = Some(time("time_before", value)?),
+            "time_after" | "time_before" => {
+                return Err(bad(&format!("{key}: only backups are searched by time")));
+            }
+            _ => return Err(bad(&format!("{key}: not a part of a search; use match, match_not"))),
+        }
+    }
+    Ok(search)
+}
+
+fn pairs(
+    part: &str,
+    value: &Value,
+    found: &mut Vec<(String, Value)>,
+    texts: &mut Vec<String>,
+) -> Result<(), Error> {
+    let Value::Array(items) = value else {
+        return Err(bad(&format!(
+            "{part}: must be a list of objects such as [{{\"client_id\": \"node1\"}}]"
+        )));
+    };
+    for (position, item) in items.iter().enumerate() {
+        let Value::Object(pairs) = item else {
+            return Err(bad(&format!(
+                "{part}[{position}]: must be an object such as {{\"status\": \"completed\"}}"
+            )));
+        };
+        for (key, value) in pairs {
+            if key == "_all" {
+                free_text(part, position, value, found, texts)?;
+            } else {
+                found.push((key.clone(), value.clone()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `_all` is text to look for anywhere; the `freezer` command documents a JSON list of pairs in it.
+fn free_text(
+    part: &str,
+    position: usize,
+    value: &Value,
+    found: &mut Vec<(String, Value)>,
+    texts: &mut Vec<String>,
+) -> Result<(), Error> {
+    let Value::String(text) = value else {
+        return Err(bad(&format!("{part}[{position}]._all: must be a text")));
+    };
+    if let Some(pairs) = list_of_objects(text) {
+        found.extend(pairs.into_iter().flatten());
+    } else if !text.is_empty() {
+        texts.push(text.clone());
+    }
+    Ok(())
+}
+
+fn list_of_objects(text: &str) -> Option<Vec<Map<String, Value>>> {
+    let Ok(Value::Array(items)) = serde_json::from_str(text) else { return None };
+    items.into_iter().map(|item| if let Value::Object(map) = item { Some(map) } else { None }).collect()
+}
+
+fn time(part: &str, value: &Value) -> Result<f64, Error> {
+    let seconds = match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    seconds
+        .filter(|seconds| seconds.is_finite())
+        .ok_or_else(|| bad(&format!("{part}: must be a time in seconds since 1970")))
+}
+
+fn bad(reason: &str) -> Error {
+    Error::BadDocument(format!("Invalid search: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use serde_json::json;
+
+    fn error(body: Value) -> String {
+        parse(&body, Times::Unknown).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_poll_of_a_scheduler() {
+        let body = json!({"match_not": [{"status": "completed"}], "match": [{"client_id": "node"}]});
+        let search = parse(&body, Times::Unknown).unwrap();
+        assert_eq!(search.matches, [("client_id".to_owned(), json!("node"))]);
+        assert_eq!(search.match_not, [("status".to_owned(), json!("completed"))]);
+    }
+
+    #[test]
+    fn all_is_a_list_of_pairs_or_a_text() {
+        let all = |text: &str| parse(&json!({"match": [{"_all": text}]}), Times::Unknown).unwrap();
+        let pairs = all(r#"[{"client_id": "n"}, {"status": 1, "x": null}]"#);
+        assert_eq!(pairs.matches.len(), 3);
+        assert_eq!(all("nightly").texts, ["nightly"]);
+        assert_eq!(all("[1]").texts, ["[1]"]);
+        assert!(all("").is_empty());
+        assert!(parse(&json!({}), Times::Unknown).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_and_named() {
+        for (body, named) in [
+            (json!([1]), "must be an object"),
+            (json!(null), "must be an object"),
+            (json!({"match": {"a": 1}}), "match: must be a list"),
+            (json!({"match": null}), "match: must be a list"),
+            (json!({"match_not": [1]}), "match_not[0]"),
+            (json!({"match": [{"_all": 5}]}), "match[0]._all"),
+            (json!({"matches": []}), "matches"),
+            (json!({"time_after": 5}), "time_after: only backups"),
+        ] {
+            assert!(error(body.clone()).contains(named), "{body}: {}", error(body.clone()));
+        }
+        assert!(parse(&json!({"time_after": "x"}), Times::Known).is_err());
+        assert_eq!(parse(&json!({"time_after": "5"}), Times::Known).unwrap().time_after, Some(5.0));
+    }
+}

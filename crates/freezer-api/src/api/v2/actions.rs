@@ -1,0 +1,93 @@
+//! Actions: definitions that jobs share.
+
+use axum::response::Response;
+use freezer_store::model::ActionInList;
+use freezer_store::query::actions;
+use freezer_store::read;
+use serde_json::json;
+
+use crate::api::extract::{Body, Call, ListQuery, PathIds};
+use crate::api::search::{self, Times};
+use crate::api::{response, v2::document};
+use crate::error::Error;
+use crate::service;
+use crate::service::Replaced;
+use crate::validate::Document;
+
+/// `GET /v2/{project_id}/actions`
+///
+/// # Errors
+/// [`Error`]
+pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
+    let search = search::parse(&body, Times::Unknown)?;
+    let scope = call.scope();
+    let found =
+        read!(call.app.store, "actions.list", |db| actions::list(db, &scope, &search, query.page).await)?;
+    let found: Vec<ActionInList> = found.into_iter().map(ActionInList::from).collect();
+    response::list("actions", &found)
+}
+
+/// `POST /v2/{project_id}/actions`
+///
+/// # Errors
+/// [`Error`]
+pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
+    let document = document(&call, Document::Action, &body)?;
+    let action_id = service::actions::create(call.change(), document).await?;
+    call.log_change("action created", &action_id);
+    response::created(&json!({"action_id": action_id}))
+}
+
+/// `GET /v2/{project_id}/actions/{action_id}`
+///
+/// # Errors
+/// [`Error`]
+pub async fn show(call: Call, PathIds([action_id]): PathIds<1>) -> Result<Response, Error> {
+    let scope = call.scope();
+    let found = read!(call.app.store, "actions.show", |db| actions::get(db, &scope, &action_id).await)?;
+    response::ok(&found.ok_or(Error::Absent)?)
+}
+
+/// `PATCH /v2/{project_id}/actions/{action_id}`
+///
+/// # Errors
+/// [`Error`]
+pub async fn update(
+    call: Call,
+    PathIds([action_id]): PathIds<1>,
+    Body(body): Body,
+) -> Result<Response, Error> {
+    let patch = document(&call, Document::ActionPatch, &body)?;
+    service::actions::update(call.change(), &action_id, patch).await?;
+    call.log_change("action updated", &action_id);
+    // the "version" of an action is its id: what 19.0.0 answers, and the command prints
+    response::ok(&json!({"action_id": action_id, "version": action_id}))
+}
+
+/// `POST /v2/{project_id}/actions/{action_id}`
+///
+/// # Errors
+/// [`Error`]
+pub async fn replace(
+    call: Call,
+    PathIds([action_id]): PathIds<1>,
+    Body(body): Body,
+) -> Result<Response, Error> {
+    let document = document(&call, Document::ActionReplace, &body)?;
+    match service::actions::replace(call.change(), &action_id, document).await? {
+        Replaced::Created => call.log_change("action created", &action_id),
+        Replaced::Replaced => call.log_change("action replaced", &action_id),
+    }
+    response::created(&json!({"action_id": action_id, "version": action_id}))
+}
+
+/// `DELETE /v2/{project_id}/actions/{action_id}`
+///
+/// # Errors
+/// [`Error`]
+pub async fn delete(call: Call, PathIds([action_id]): PathIds<1>) -> Result<Response, Error> {
+    if service::actions::delete(call.change(), &action_id).await? {
+        call.log_change("action deleted", &action_id);
+    }
+    Ok(response::no_content())
+}

@@ -1,0 +1,71 @@
+//! Backups: the catalogue.
+
+use axum::response::Response;
+use freezer_store::query::backups;
+use freezer_store::read;
+use serde_json::json;
+
+use crate::api::extract::{Body, Call, ListQuery, PathIds};
+use crate::api::search::{self, Times};
+use crate::api::{response, v2::document};
+use crate::error::Error;
+use crate::service;
+use crate::validate::Document;
+
+/// `GET /v2/{project_id}/backups`
+///
+/// # Errors
+/// [`Error`]
+pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
+    let search = search::parse(&body, Times::Known)?;
+    let scope = call.scope();
+    let found =
+        read!(call.app.store, "backups.list", |db| backups::list(db, &scope, &search, query.page).await)?;
+    response::list("backups", &found)
+}
+
+/// `POST /v2/{project_id}/backups`
+///
+/// # Errors
+/// [`Error`]
+pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
+    let document = document(&call, Document::Backup, &body)?.clone();
+    let backup_id = service::backups::create(call.change(), document).await?;
+    call.log_change("backup created", &backup_id);
+    response::created(&json!({"backup_id": backup_id}))
+}
+
+/// `GET /v2/{project_id}/backups/{backup_id}`
+///
+/// # Errors
+/// [`Error`]
+pub async fn show(call: Call, PathIds([backup_id]): PathIds<1>) -> Result<Response, Error> {
+    let scope = call.scope();
+    let found = read!(call.app.store, "backups.show", |db| backups::get(db, &scope, &backup_id).await)?;
+    response::ok(&found.ok_or(Error::Absent)?)
+}
+
+/// `PATCH /v2/{project_id}/backups/{backup_id}`
+///
+/// # Errors
+/// [`Error`]
+pub async fn update(
+    call: Call,
+    PathIds([backup_id]): PathIds<1>,
+    Body(body): Body,
+) -> Result<Response, Error> {
+    let patch = document(&call, Document::BackupPatch, &body)?.clone();
+    let backup = service::backups::update(call.change(), &backup_id, patch).await?;
+    call.log_change("backup updated", &backup_id);
+    response::ok(&backup)
+}
+
+/// `DELETE /v2/{project_id}/backups/{backup_id}`
+///
+/// # Errors
+/// [`Error`]
+pub async fn delete(call: Call, PathIds([backup_id]): PathIds<1>) -> Result<Response, Error> {
+    service::backups::delete(call.change(), &backup_id).await?;
+    call.log_change("backup deleted", &backup_id);
+    Ok(response::no_content())
+}

@@ -1,0 +1,65 @@
+//! Clients: nodes that registered.
+
+use axum::response::Response;
+use freezer_store::query::clients::{self, Registered};
+use freezer_store::read;
+use serde_json::json;
+
+use crate::api::extract::{Body, Call, ListQuery, PathIds};
+use crate::api::search::{self, Times};
+use crate::api::{response, v2::document};
+use crate::error::Error;
+use crate::policy;
+use crate::service;
+use crate::validate::Document;
+
+/// `GET /v2/{project_id}/clients`
+///
+/// # Errors
+/// [`Error`]
+pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
+    let search = search::parse(&body, Times::Unknown)?;
+    let scope = call.scope();
+    let found =
+        read!(call.app.store, "clients.list", |db| clients::list(db, &scope, &search, query.page).await)?;
+    response::list("clients", &found)
+}
+
+/// `POST /v2/{project_id}/clients`
+///
+/// # Errors
+/// [`Error`]
+pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
+    let document = document(&call, Document::Client, &body)?;
+    if service::clients::is_central(document) && !call.may(&policy::clients::CREATE_CENTRAL)? {
+        return Err(Error::Forbidden);
+    }
+    let (registered, client_id) = service::clients::register(call.change(), document).await?;
+    match registered {
+        Registered::Created => call.log_change("client registered", &client_id),
+        Registered::Updated => call.log_change("client updated", &client_id),
+        Registered::Unchanged | Registered::Foreign => {}
+    }
+    response::created(&json!({"client_id": client_id}))
+}
+
+/// `GET /v2/{project_id}/clients/{client_id}`
+///
+/// # Errors
+/// [`Error`]
+pub async fn show(call: Call, PathIds([client_id]): PathIds<1>) -> Result<Response, Error> {
+    let scope = call.scope();
+    let found = read!(call.app.store, "clients.show", |db| clients::get(db, &scope, &client_id).await)?;
+    response::ok(&found.ok_or(Error::Absent)?)
+}
+
+/// `DELETE /v2/{project_id}/clients/{client_id}`
+///
+/// # Errors
+/// [`Error`]
+pub async fn delete(call: Call, PathIds([client_id]): PathIds<1>) -> Result<Response, Error> {
+    if service::clients::delete(call.change(), &client_id).await? {
+        call.log_change("client deleted", &client_id);
+    }
+    Ok(response::no_content())
+}

@@ -1,0 +1,125 @@
+//! Every v2 route on one screen, each with the policy rule that guards it.
+//!
+//! A route without a rule does not compile, and [`Call`](super::extract::Call) asks the rule before a
+//! handler runs. `tests/authz.rs` holds that every rule has a route and every route a rule of its own
+//! method and path.
+
+pub mod actions;
+pub mod backups;
+pub mod clients;
+pub mod home;
+pub mod jobs;
+pub mod sessions;
+
+use axum::extract::Extension;
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, MethodRouter, get, on};
+use http::Method;
+use oslo_policy::RuleDefault;
+use serde_json::{Map, Value};
+
+use super::extract::{Call, Guard};
+use crate::app::SharedApp;
+use crate::error::Error;
+use crate::policy::{
+    actions as action_rules, backups as backup_rules, clients as client_rules, jobs as job_rules,
+    sessions as session_rules,
+};
+use crate::validate::Document;
+
+/// A method on a path, the rule that guards it, and what serves it.
+pub struct Route {
+    /// HTTP method.
+    pub method: Method,
+    /// Path with `{names}`.
+    pub path: &'static str,
+    /// The rule that must allow it.
+    pub rule: &'static RuleDefault,
+    handler: MethodRouter<SharedApp>,
+}
+
+/// Every v2 route but the home document, which anybody with a token may read.
+pub fn routes() -> Vec<Route> {
+    const CLIENTS: &str = "/v2/{project_id}/clients";
+    const CLIENT: &str = "/v2/{project_id}/clients/{client_id}";
+    const ACTIONS: &str = "/v2/{project_id}/actions";
+    const ACTION: &str = "/v2/{project_id}/actions/{action_id}";
+    const JOBS: &str = "/v2/{project_id}/jobs";
+    const JOB: &str = "/v2/{project_id}/jobs/{job_id}";
+    const JOB_EVENT: &str = "/v2/{project_id}/jobs/{job_id}/event";
+    const SESSIONS: &str = "/v2/{project_id}/sessions";
+    const SESSION: &str = "/v2/{project_id}/sessions/{session_id}";
+    const SESSION_ACTION: &str = "/v2/{project_id}/sessions/{session_id}/action";
+    const SESSION_JOB: &str = "/v2/{project_id}/sessions/{session_id}/jobs/{job_id}";
+    const BACKUPS: &str = "/v2/{project_id}/backups";
+    const BACKUP: &str = "/v2/{project_id}/backups/{backup_id}";
+    vec![
+        route(Method::GET, CLIENTS, &client_rules::GET_ALL, clients::list),
+        route(Method::POST, CLIENTS, &client_rules::CREATE, clients::create),
+        route(Method::GET, CLIENT, &client_rules::GET, clients::show),
+        route(Method::DELETE, CLIENT, &client_rules::DELETE, clients::delete),
+        route(Method::GET, ACTIONS, &action_rules::GET_ALL, actions::list),
+        route(Method::POST, ACTIONS, &action_rules::CREATE, actions::create),
+        route(Method::GET, ACTION, &action_rules::GET, actions::show),
+        route(Method::PATCH, ACTION, &action_rules::UPDATE, actions::update),
+        route(Method::POST, ACTION, &action_rules::REPLACE, actions::replace),
+        route(Method::DELETE, ACTION, &action_rules::DELETE, actions::delete),
+        route(Method::GET, JOBS, &job_rules::GET_ALL, jobs::list),
+        route(Method::POST, JOBS, &job_rules::CREATE, jobs::create),
+        route(Method::GET, JOB, &job_rules::GET, jobs::show),
+        route(Method::PATCH, JOB, &job_rules::UPDATE, jobs::update),
+        route(Method::POST, JOB, &job_rules::CREATE, jobs::replace),
+        route(Method::DELETE, JOB, &job_rules::DELETE, jobs::delete),
+        route(Method::POST, JOB_EVENT, &job_rules::EVENT_CREATE, jobs::create_event),
+        route(Method::GET, SESSIONS, &session_rules::GET_ALL, sessions::list),
+        route(Method::POST, SESSIONS, &session_rules::CREATE, sessions::create),
+        route(Method::GET, SESSION, &session_rules::GET, sessions::show),
+        route(Method::PATCH, SESSION, &session_rules::UPDATE, sessions::update),
+        route(Method::POST, SESSION, &session_rules::REPLACE, sessions::replace),
+        route(Method::DELETE, SESSION, &session_rules::DELETE, sessions::delete),
+        route(Method::POST, SESSION_ACTION, &session_rules::ACTION_CREATE, sessions::create_action),
+        route(Method::PUT, SESSION_JOB, &session_rules::JOB_ADD, sessions::add_job),
+        route(Method::DELETE, SESSION_JOB, &session_rules::JOB_REMOVE, sessions::remove_job),
+        route(Method::GET, BACKUPS, &backup_rules::GET_ALL, backups::list),
+        route(Method::POST, BACKUPS, &backup_rules::CREATE, backups::create),
+        route(Method::GET, BACKUP, &backup_rules::GET, backups::show),
+        route(Method::PATCH, BACKUP, &backup_rules::UPDATE, backups::update),
+        route(Method::DELETE, BACKUP, &backup_rules::DELETE, backups::delete),
+    ]
+}
+
+/// Rules that a handler asks in addition to its route's, with the route that does.
+pub const ASKED_IN_ADDITION: [(&RuleDefault, &RuleDefault); 2] = [
+    (&client_rules::CREATE_CENTRAL, &client_rules::CREATE),
+    (&job_rules::GET_ALL_PROJECTS, &job_rules::GET_ALL),
+];
+
+/// The routes as a router.
+pub fn router() -> axum::Router<SharedApp> {
+    let mut router = axum::Router::new().route("/v2", get(home::show));
+    for route in routes() {
+        router = router.route(route.path, route.handler.layer(Extension(Guard(route.rule))));
+    }
+    router
+}
+
+fn route<H, T>(method: Method, path: &'static str, rule: &'static RuleDefault, handler: H) -> Route
+where
+    H: Handler<T, SharedApp>,
+    T: 'static,
+{
+    let filter = match method {
+        Method::POST => MethodFilter::POST,
+        Method::PATCH => MethodFilter::PATCH,
+        Method::PUT => MethodFilter::PUT,
+        Method::DELETE => MethodFilter::DELETE,
+        _ => MethodFilter::GET,
+    };
+    Route { method, path, rule, handler: on(filter, handler) }
+}
+
+/// A validated body. Every document of the API is an object.
+fn document<'a>(call: &Call, kind: Document, body: &'a Value) -> Result<&'a Map<String, Value>, Error> {
+    call.app.validators.check(kind, body)?;
+    body.as_object().ok_or_else(|| Error::BadDocument("the request body must be an object".to_owned()))
+}

@@ -1,0 +1,126 @@
+//! Sessions: jobs on several nodes that run together.
+
+use axum::response::Response;
+use freezer_store::query::sessions;
+use freezer_store::read;
+use serde_json::json;
+
+use crate::api::extract::{Body, Call, ListQuery, PathIds};
+use crate::api::search::{self, Times};
+use crate::api::{response, v2::document};
+use crate::error::Error;
+use crate::service;
+use crate::service::Replaced;
+use crate::service::session_actions::{self, Action};
+use crate::validate::Document;
+
+/// `GET /v2/{project_id}/sessions`
+///
+/// # Errors
+/// [`Error`]
+pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
+    let search = search::parse(&body, Times::Unknown)?;
+    let scope = call.scope();
+    let found =
+        read!(call.app.store, "sessions.list", |db| sessions::list(db, &scope, &search, query.page).await)?;
+    response::list("sessions", &found)
+}
+
+/// `POST /v2/{project_id}/sessions`
+///
+/// # Errors
+/// [`Error`]
+pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
+    let document = document(&call, Document::Session, &body)?;
+    let session_id = service::sessions::create(call.change(), document).await?;
+    call.log_change("session created", &session_id);
+    response::created(&json!({"session_id": session_id}))
+}
+
+/// `GET /v2/{project_id}/sessions/{session_id}`
+///
+/// # Errors
+/// [`Error`]
+pub async fn show(call: Call, PathIds([session_id]): PathIds<1>) -> Result<Response, Error> {
+    let scope = call.scope();
+    let found = read!(call.app.store, "sessions.show", |db| sessions::get(db, &scope, &session_id).await)?;
+    response::ok(&found.ok_or(Error::Absent)?)
+}
+
+/// `PATCH /v2/{project_id}/sessions/{session_id}`
+///
+/// # Errors
+/// [`Error`]
+pub async fn update(
+    call: Call,
+    PathIds([session_id]): PathIds<1>,
+    Body(body): Body,
+) -> Result<Response, Error> {
+    let patch = document(&call, Document::SessionPatch, &body)?;
+    service::sessions::update(call.change(), &session_id, patch).await?;
+    call.log_change("session updated", &session_id);
+    response::ok(&json!({"session_id": session_id, "version": 0}))
+}
+
+/// `POST /v2/{project_id}/sessions/{session_id}`
+///
+/// # Errors
+/// [`Error`]
+pub async fn replace(
+    call: Call,
+    PathIds([session_id]): PathIds<1>,
+    Body(body): Body,
+) -> Result<Response, Error> {
+    let document = document(&call, Document::SessionReplace, &body)?;
+    match service::sessions::replace(call.change(), &session_id, document).await? {
+        Replaced::Created => call.log_change("session created", &session_id),
+        Replaced::Replaced => call.log_change("session replaced", &session_id),
+    }
+    response::created(&json!({"session_id": session_id, "version": session_id}))
+}
+
+/// `DELETE /v2/{project_id}/sessions/{session_id}`
+///
+/// # Errors
+/// [`Error`]
+pub async fn delete(call: Call, PathIds([session_id]): PathIds<1>) -> Result<Response, Error> {
+    if service::sessions::delete(call.change(), &session_id).await? {
+        call.log_change("session deleted", &session_id);
+    }
+    Ok(response::no_content())
+}
+
+/// `POST /v2/{project_id}/sessions/{session_id}/action`
+///
+/// # Errors
+/// [`Error`]
+pub async fn create_action(
+    call: Call,
+    PathIds([session_id]): PathIds<1>,
+    Body(body): Body,
+) -> Result<Response, Error> {
+    let action = Action::named(&body)?;
+    let outcome = session_actions::execute(call.change(), &session_id, &action).await?;
+    call.log_change("session action", &session_id);
+    response::accepted(&json!({"result": outcome.result, "session_tag": outcome.session_tag}))
+}
+
+/// `PUT /v2/{project_id}/sessions/{session_id}/jobs/{job_id}`
+///
+/// # Errors
+/// [`Error`]
+pub async fn add_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> Result<Response, Error> {
+    service::sessions::add_job(call.change(), &session_id, &job_id).await?;
+    call.log_change("job added to session", &session_id);
+    Ok(response::no_content())
+}
+
+/// `DELETE /v2/{project_id}/sessions/{session_id}/jobs/{job_id}`
+///
+/// # Errors
+/// [`Error`]
+pub async fn remove_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> Result<Response, Error> {
+    service::sessions::remove_job(call.change(), &session_id, &job_id).await?;
+    call.log_change("job removed from session", &session_id);
+    Ok(response::no_content())
+}

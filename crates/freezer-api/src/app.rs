@@ -1,0 +1,48 @@
+//! [`App`]: what every request needs, built once at start and shared.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use freezer_store::Store;
+use oslo_policy::Enforcer;
+
+use crate::auth::Authentication;
+use crate::clock::{Clock, Ids};
+use crate::validate::Validators;
+
+/// The running service's parts. No global state: tests build as many as they like.
+pub struct App {
+    /// The database.
+    pub store: Store,
+    /// The rules.
+    pub enforcer: Enforcer,
+    /// The documents that are taken.
+    pub validators: Validators,
+    /// How callers are known.
+    pub authentication: Authentication,
+    /// Time.
+    pub clock: Clock,
+    /// Ids.
+    pub ids: Ids,
+    /// Limits and switches of the HTTP side.
+    pub http: HttpSettings,
+}
+
+/// Limits and switches of the HTTP side.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// `[oslo_middleware] max_request_body_size`, bytes.
+    pub max_body: usize,
+    /// `[healthcheck] disable_by_file_path`: while this file is there, the health check says 503.
+    pub healthcheck_disabled_by: Option<PathBuf>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        // oslo.middleware's default limit
+        HttpSettings { max_body: 114_688, healthcheck_disabled_by: None }
+    }
+}
+
+/// The app as handlers hold it.
+pub type SharedApp = Arc<App>;

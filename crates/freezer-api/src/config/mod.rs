@@ -1,0 +1,143 @@
+//! Configuration: the options, one file per INI section, and [`Settings`], all of them read and checked at start.
+//!
+//! The INI dialect is the crate `oslo-config`. Here are names, defaults and meaning, as freezer-api 19.0.0 and the
+//! libraries that it uses have them, so that an operator's file works unchanged. Nothing reads options later:
+//! settings are values, passed to where they are needed.
+
+mod database;
+mod default;
+mod healthcheck;
+mod keystone_authtoken;
+mod oslo_middleware;
+mod oslo_policy;
+mod storage;
+
+use std::path::{Path, PathBuf};
+
+use ::oslo_config::{Config, OptDecl, Sources};
+
+pub use database::DatabaseSettings;
+pub use default::{AuthStrategy, Listen, LogSettings};
+
+use crate::app::HttpSettings;
+
+/// Everything that the configuration says.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Address to listen on.
+    pub listen: Listen,
+    /// How callers are known.
+    pub auth_strategy: AuthStrategy,
+    /// What is logged, and where to.
+    pub log: LogSettings,
+    /// The database and its pool.
+    pub database: DatabaseSettings,
+    /// Keystone, where `auth_strategy` asks for it.
+    pub keystone: Option<keystone_auth::Settings>,
+    /// Where policy rules come from.
+    pub policy: ::oslo_policy::Options,
+    /// Limits and switches of the HTTP side.
+    pub http: HttpSettings,
+}
+
+/// Why the configuration cannot be used. Every problem is named, not only the first.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Options, as `oslo-config` words them, with file and line.
+    #[error("{}", list(.0))]
+    Options(Vec<::oslo_config::Error>),
+    /// An option that is well formed but cannot be used.
+    #[error("{option} = {value}: {reason}")]
+    Unusable {
+        /// `[group] name`.
+        option: &'static str,
+        /// The value, never of a secret option.
+        value: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// The database's URL.
+    #[error("[database] connection: {0}")]
+    Url(#[from] freezer_store::UrlError),
+}
+
+fn list(errors: &[::oslo_config::Error]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl From<::oslo_config::Error> for ConfigError {
+    fn from(error: ::oslo_config::Error) -> Self {
+        ConfigError::Options(vec![error])
+    }
+}
+
+/// Every option that the service knows.
+pub fn declarations() -> Vec<&'static OptDecl> {
+    [
+        default::OPTIONS,
+        storage::OPTIONS,
+        database::OPTIONS,
+        keystone_authtoken::OPTIONS,
+        oslo_policy::OPTIONS,
+        oslo_middleware::OPTIONS,
+        healthcheck::OPTIONS,
+    ]
+    .concat()
+}
+
+impl Settings {
+    /// Reads the files and checks every option.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming each bad value with file and line.
+    pub fn load(sources: &Sources) -> Result<Settings, ConfigError> {
+        let config = Config::load(sources)?.declare(&declarations());
+        Settings::read(&config, &config_dirs(sources))
+    }
+
+    /// Reads the database settings alone: what `freezer-manage` needs, which works without Keystone.
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn load_database(sources: &Sources) -> Result<DatabaseSettings, ConfigError> {
+        let config = Config::load(sources)?.declare(&declarations());
+        check(&config, &[default::OPTIONS, storage::OPTIONS, database::OPTIONS].concat())?;
+        storage::check(&config)?;
+        DatabaseSettings::read(&config)
+    }
+
+    fn read(config: &Config, dirs: &[PathBuf]) -> Result<Settings, ConfigError> {
+        check(config, &declarations())?;
+        storage::check(config)?;
+        let auth_strategy = AuthStrategy::read(config)?;
+        Ok(Settings {
+            listen: Listen::read(config)?,
+            auth_strategy,
+            log: LogSettings::read(config)?,
+            database: DatabaseSettings::read(config)?,
+            keystone: match auth_strategy {
+                AuthStrategy::Keystone => Some(keystone_authtoken::read(config)?),
+                AuthStrategy::NoAuth => None,
+            },
+            policy: oslo_policy::read(config, dirs)?,
+            http: HttpSettings {
+                max_body: oslo_middleware::max_body(config)?,
+                healthcheck_disabled_by: healthcheck::disabled_by(config)?,
+            },
+        })
+    }
+}
+
+fn check(config: &Config, options: &[&'static OptDecl]) -> Result<(), ConfigError> {
+    let errors = config.check(options);
+    if errors.is_empty() { Ok(()) } else { Err(ConfigError::Options(errors)) }
+}
+
+/// Where a relative `policy_file` is looked for: beside the configuration files, then in /etc/freezer.
+fn config_dirs(sources: &Sources) -> Vec<PathBuf> {
+    let mut dirs: Vec<PathBuf> =
+        sources.files.iter().filter_map(|file| file.parent()).map(Path::to_path_buf).collect();
+    dirs.extend(sources.dirs.iter().cloned());
+    dirs.push(PathBuf::from("/etc/freezer"));
+    dirs
+}

@@ -1,0 +1,99 @@
+//! [`Error`]: what can go wrong with a request, in the words of the domain.
+//!
+//! No status codes: `api/response.rs` picks them. `Display` is the text that the client reads, except for
+//! those that wrap a defect or an outage, whose text is for the log.
+
+use freezer_store::{StoreError, TxError};
+
+use crate::validate::Invalid;
+
+/// Why a request is not answered with what it asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The body is not JSON.
+    #[error("the request body is not valid JSON: {0}")]
+    MalformedJson(String),
+    /// The body is JSON, but not a document that is taken here. The text names the field.
+    #[error("{0}")]
+    BadDocument(String),
+    /// A query parameter cannot be used.
+    #[error("The \"{name}\" parameter is invalid. {reason}")]
+    BadParameter {
+        /// Its name.
+        name: &'static str,
+        /// What it must be.
+        reason: String,
+    },
+    /// The body is larger than the service takes.
+    #[error("the request body is larger than {limit} bytes")]
+    TooLarge {
+        /// `[oslo_middleware] max_request_body_size`, bytes.
+        limit: usize,
+    },
+    /// The document is well formed, but refers to something that is not there or does not fit.
+    #[error("{0}")]
+    Unprocessable(String),
+    /// The document is there already, or somebody else's.
+    #[error("{0}")]
+    Conflict(String),
+    /// What the path names is not there: for a change, with a text.
+    #[error("{what} not found: {id}")]
+    NotFound {
+        /// `job`, `session`, …
+        what: &'static str,
+        /// The id asked for.
+        id: String,
+    },
+    /// What the path names is not there: for a GET, which has always been answered without a text.
+    #[error("not found")]
+    Absent,
+    /// No such path.
+    #[error("no such path")]
+    NoRoute,
+    /// The path does not take this method; the allowed ones go into a header.
+    #[error("the path does not take this method")]
+    NoMethod,
+    /// The session does not know this action.
+    #[error("{0}")]
+    NoSuchAction(String),
+    /// The client accepts no JSON.
+    #[error("the service answers in JSON only")]
+    NotAcceptable,
+    /// Nobody knows who is calling.
+    #[error("the request could not be authenticated: {0}")]
+    Unauthenticated(String),
+    /// Policy says no.
+    #[error("You are not allowed to access this resource")]
+    Forbidden,
+    /// Keystone cannot be asked.
+    #[error("{0}")]
+    KeystoneUnavailable(String),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A defect of ours; the text is for the log.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        Error::BadDocument(invalid.to_string())
+    }
+}
+
+impl TxError for Error {
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Error::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Error {
+    /// A missing document, for a change.
+    pub fn not_found(what: &'static str, id: &str) -> Error {
+        Error::NotFound { what, id: id.to_owned() }
+    }
+}

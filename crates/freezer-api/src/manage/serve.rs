@@ -1,0 +1,133 @@
+//! `freezer-api`: builds the [`App`] from settings and serves it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use freezer_store::{DatabaseUrl, Store, StoreError};
+use keystone_auth::KeystoneClient;
+use oslo_policy::Enforcer;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::{App, HttpSettings};
+use crate::auth::Authentication;
+use crate::clock::{Clock, Ids};
+use crate::config::{AuthStrategy, DatabaseSettings, Listen, LogSettings, Settings};
+use crate::validate::Validators;
+use crate::{policy, server};
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be reached, or its tables cannot be served.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The rules.
+    #[error(transparent)]
+    Policy(#[from] oslo_policy::Error),
+    /// The settings for Keystone.
+    #[error("[keystone_authtoken]: {0}")]
+    Keystone(#[from] keystone_auth::SettingsError),
+    /// The address.
+    #[error(transparent)]
+    Listen(#[from] server::ListenError),
+    /// A defect: a schema of ours.
+    #[error(transparent)]
+    Validators(#[from] crate::validate::BuildError),
+    /// The system.
+    #[error("signals cannot be received: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Name of the SQLite file of `--dev`, in the working directory.
+pub const DEV_DATABASE: &str = "freezer-dev.db";
+
+/// What `--dev` means: no authentication, a SQLite file in `directory`, loopback.
+pub fn dev_settings(directory: &Path) -> Settings {
+    let url = DatabaseUrl::Sqlite { path: directory.join(DEV_DATABASE) };
+    Settings {
+        listen: Listen { host: "127.0.0.1".to_owned(), port: 9090 },
+        auth_strategy: AuthStrategy::NoAuth,
+        log: LogSettings::default(),
+        database: DatabaseSettings::new(url),
+        keystone: None,
+        policy: oslo_policy::Options::default(),
+        http: HttpSettings::default(),
+    }
+}
+
+/// What `--dev` prints: where the service is, and what to try.
+pub fn dev_hints(settings: &Settings) -> String {
+    let Listen { host, port } = &settings.listen;
+    let base = format!("http://{host}:{port}");
+    let database = &settings.database.url;
+    format!(
+        "freezer-api for a first look: no authentication, {database}, {base}\n\
+         \n\
+         Try, in another terminal (any text will do for the project, here demo):\n\
+         \n\
+         \x20 curl {base}/\n\
+         \x20 curl -X POST {base}/v2/demo/clients -d '{{\"client_id\": \"node-1\", \"hostname\": \"node-1\"}}'\n\
+         \x20 curl -X POST {base}/v2/demo/jobs -d '{{\"client_id\": \"node-1\", \"job_schedule\": \
+         {{\"schedule_interval\": \"1 days\"}}, \"job_actions\": [{{\"freezer_action\": {{\"action\": \"backup\", \
+         \"mode\": \"fs\", \"path_to_backup\": \"/etc\", \"container\": \"/var/backups\", \
+         \"backup_name\": \"etc\"}}}}]}}'\n\
+         \x20 curl {base}/v2/demo/jobs\n\
+         \n\
+         Ctrl-C stops it. Remove {DEV_DATABASE} to begin anew.\n"
+    )
+}
+
+/// Builds the app, listens and serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`StartError`]; the text says what to do.
+pub async fn run(settings: Settings, store: Store) -> Result<(), StartError> {
+    wait_for_database(&settings.database, &store).await?;
+    let authentication = match &settings.keystone {
+        Some(keystone) => {
+            let clock = Clock::system();
+            let seconds = Arc::new(move || clock.now().0);
+            Authentication::Keystone(Box::new(KeystoneClient::new(keystone, seconds)?))
+        }
+        None => Authentication::NoAuth,
+    };
+    let app = Arc::new(App {
+        store,
+        enforcer: Enforcer::new(policy::all(), settings.policy)?,
+        validators: Validators::new()?,
+        authentication,
+        clock: Clock::system(),
+        ids: Ids::random(),
+        http: settings.http,
+    });
+    let listener = server::listen(&settings.listen, settings.auth_strategy).await?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
+    let Listen { host, port } = &settings.listen;
+    tracing::info!("listening on {host}:{port}");
+    server::serve(listener, app, async {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("stopping");
+    })
+    .await;
+    Ok(())
+}
+
+/// Waits for a database that is not up yet (`[database] max_retries`, `retry_interval`), and refuses one whose
+/// tables cannot be served.
+async fn wait_for_database(settings: &DatabaseSettings, store: &Store) -> Result<(), StartError> {
+    let mut tries = 0;
+    loop {
+        match store.check_schema().await {
+            Err(error @ StoreError::Unavailable { .. })
+                if settings.start_retries.is_none_or(|max| tries < max) =>
+            {
+                tries += 1;
+                let pause = settings.start_retry_interval;
+                tracing::warn!(%error, "trying again in {pause:?}");
+                tokio::time::sleep(pause).await;
+            }
+            other => return Ok(other?),
+        }
+    }
+}

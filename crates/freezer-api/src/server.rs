@@ -1,0 +1,112 @@
+//! The server: listens, hands connections to hyper, and ends gracefully.
+//!
+//! An accept loop of our own, because a limit of connections, a time limit for request heads and draining at the end
+//! are all needed, and no helper gives all three. TLS is a balancer's work so far.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::api;
+use crate::api::middleware::Front;
+use crate::app::App;
+use crate::config::{AuthStrategy, Listen};
+
+/// Connections served at the same time. Schedulers open a new one for each call, and close it.
+const MAX_CONNECTIONS: usize = 8_192;
+/// Time for a client to send the head of its request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for requests under way to end after the signal to stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause after a failed accept (out of file descriptors), which would otherwise fail again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why the server cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The address cannot be resolved or bound.
+    #[error("[DEFAULT] bind_host {host}, bind_port {port}: {source}")]
+    Bind {
+        /// Host of the configuration.
+        host: String,
+        /// Port of the configuration.
+        port: u16,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Without authentication, anybody who reaches the port could be anybody.
+    #[error(
+        "auth_strategy = noauth believes whoever calls, so it listens on loopback only, not on {0}; \
+         set [DEFAULT] bind_host = 127.0.0.1, or auth_strategy = keystone"
+    )]
+    NotLoopback(SocketAddr),
+}
+
+/// Resolves and binds the address.
+///
+/// # Errors
+/// [`ListenError`]
+pub async fn listen(address: &Listen, strategy: AuthStrategy) -> Result<TcpListener, ListenError> {
+    let Listen { host, port } = address.clone();
+    let failed = |source| ListenError::Bind { host: host.clone(), port, source };
+    let addresses: Vec<SocketAddr> =
+        tokio::net::lookup_host((host.as_str(), port)).await.map_err(failed)?.collect();
+    if strategy == AuthStrategy::NoAuth
+        && let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback())
+    {
+        return Err(ListenError::NotLoopback(*open));
+    }
+    TcpListener::bind(addresses.as_slice()).await.map_err(failed)
+}
+
+/// Serves until `stop` is done, then lets requests under way end.
+pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = ()>) {
+    let front = Front::new(api::router(app.clone()), app.ids.clone());
+    let connections = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        // the place first: at the limit, new connections wait in the kernel's queue
+        let Ok(place) = places.clone().acquire_owned().await else { break };
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+            () = &mut stop => break,
+        };
+        // answers are small and complete: waiting for more to send only delays them
+        let _ = stream.set_nodelay(true);
+        let front = front.clone();
+        let service =
+            service_fn(move |request: http::Request<Incoming>| front.clone().call(request.map(Body::new)));
+        let connection = http1::Builder::new()
+            // without a timer, hyper's time limits are silently off
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service);
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            // a client that goes away in the middle is no news
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_TIMEOUT, connections.shutdown()).await.is_err() {
+        tracing::warn!("stopped with requests under way after {DRAIN_TIMEOUT:?}");
+    }
+}

@@ -1,0 +1,110 @@
+//! Actions: what a document defines, and how a patch changes it.
+
+use freezer_store::model::{ActionColumns, ActionDefinition};
+use freezer_store::query::actions;
+use freezer_store::transaction;
+use serde_json::{Map, Value};
+
+use super::{Change, Replaced, given_or_new, int, object, text};
+use crate::error::Error;
+use crate::validate::limits::to_bool;
+
+/// Creates an action and returns its id.
+///
+/// # Errors
+/// The store's, `Duplicate` where the caller's id is taken.
+pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result<String, Error> {
+    let action_id = given_or_new(document, "action_id", change.ids);
+    let new = definition(document, object(document, "freezer_action").unwrap_or_default());
+    transaction!(change.store, "actions.create", |db| {
+        let Change { project_id, user_id, now, .. } = change;
+        Ok::<_, Error>(actions::create(db, project_id, user_id, &action_id, &new, now).await?)
+    })?;
+    Ok(action_id)
+}
+
+/// Changes what a patch names of an action, and keeps the rest.
+///
+/// # Errors
+/// [`Error::NotFound`] where the project has no such action.
+pub async fn update(change: Change<'_>, action_id: &str, patch: &Map<String, Value>) -> Result<(), Error> {
+    transaction!(change.store, "actions.update", |db| {
+        let scope = change.scope();
+        let Some(stored) = actions::get_for_update(db, &scope, action_id).await? else {
+            return Err(Error::not_found("action", action_id));
+        };
+        let mut freezer_action = stored.freezer_action;
+        freezer_action.extend(object(patch, "freezer_action").unwrap_or_default());
+        let named = definition(patch, freezer_action);
+        let new = ActionDefinition {
+            max_retries: int(patch, "max_retries").or(stored.max_retries).unwrap_or(named.max_retries),
+            max_retries_interval: int(patch, "max_retries_interval")
+                .or(stored.max_retries_interval)
+                .unwrap_or(named.max_retries_interval),
+            mandatory: mandatory(patch).unwrap_or(stored.mandatory),
+            ..named
+        };
+        actions::update(db, &scope, action_id, &new, change.now).await?;
+        Ok(())
+    })
+}
+
+/// Creates an action under an id, or writes a whole definition over the one that is there; its creator stays.
+///
+/// # Errors
+/// The store's, `Duplicate` where the id is another project's.
+pub async fn replace(
+    change: Change<'_>,
+    action_id: &str,
+    document: &Map<String, Value>,
+) -> Result<Replaced, Error> {
+    let new = definition(document, object(document, "freezer_action").unwrap_or_default());
+    transaction!(change.store, "actions.replace", |db| {
+        let Change { project_id, user_id, now, .. } = change;
+        if actions::update(db, &change.scope(), action_id, &new, now).await? {
+            return Ok(Replaced::Replaced);
+        }
+        actions::create(db, project_id, user_id, action_id, &new, now).await?;
+        Ok::<_, Error>(Replaced::Created)
+    })
+}
+
+/// Deletes an action and takes it out of the jobs that use it; false where the project has none.
+///
+/// # Errors
+/// The store's.
+pub async fn delete(change: Change<'_>, action_id: &str) -> Result<bool, Error> {
+    transaction!(change.store, "actions.delete", |db| {
+        Ok::<_, Error>(actions::delete(db, &change.scope(), action_id, change.now).await?)
+    })
+}
+
+/// A whole action: its keys, and around them what `document` says of retries and being mandatory.
+pub(super) fn definition(
+    document: &Map<String, Value>,
+    freezer_action: Map<String, Value>,
+) -> ActionDefinition {
+    let column = |key| text(&freezer_action, key);
+    ActionDefinition {
+        max_retries: int(document, "max_retries").unwrap_or(ActionDefinition::MAX_RETRIES),
+        max_retries_interval: int(document, "max_retries_interval")
+            .unwrap_or(ActionDefinition::MAX_RETRIES_INTERVAL),
+        // agents say it inside the definition, the job's document beside it
+        mandatory: mandatory(document).or_else(|| mandatory(&freezer_action)).unwrap_or(false),
+        columns: ActionColumns {
+            action: column("action").unwrap_or_default(),
+            mode: column("mode"),
+            path_to_backup: column("path_to_backup"),
+            backup_name: column("backup_name"),
+            container: column("container"),
+            log_file: column("log_file"),
+            timeout: int(&freezer_action, "timeout"),
+            priority: int(&freezer_action, "priority"),
+        },
+        freezer_action,
+    }
+}
+
+fn mandatory(document: &Map<String, Value>) -> Option<bool> {
+    document.get("mandatory").and_then(to_bool)
+}

@@ -1,0 +1,79 @@
+//! Backups: what is recorded of one, and how a patch changes it.
+
+use freezer_store::model::{Backup, NewBackup};
+use freezer_store::query::backups;
+use freezer_store::single;
+use freezer_store::transaction;
+use serde_json::{Map, Value};
+
+use super::{Change, object};
+use crate::error::Error;
+
+/// State of a backup whose document names none.
+const AVAILABLE: &str = "available";
+
+/// Records a backup and returns its id, which is always the server's. One statement: a row of the catalogue that
+/// fails here is lost, since agents do not try again.
+///
+/// # Errors
+/// The store's.
+pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Result<String, Error> {
+    let backup_id = change.ids.document();
+    let status = take_status(&mut document).unwrap_or_else(|| AVAILABLE.to_owned());
+    let new = NewBackup { status, metadata: document };
+    single!(change.store, "backups.create", |db| {
+        let Change { project_id, user_id, now, .. } = change;
+        Ok::<_, Error>(backups::create(db, project_id, user_id, &backup_id, &new, now).await?)
+    })?;
+    Ok(backup_id)
+}
+
+/// Changes status and metadata of a backup: keys inside `backup_metadata` and flat ones alike, since the
+/// agents of 19.0.0 send them flat. Returns the whole document.
+///
+/// # Errors
+/// [`Error::NotFound`] where the project has no such backup.
+pub async fn update(
+    change: Change<'_>,
+    backup_id: &str,
+    mut patch: Map<String, Value>,
+) -> Result<Backup, Error> {
+    for not_applied in ["user_id", "backup_id", "project_id"] {
+        patch.remove(not_applied);
+    }
+    let status = take_status(&mut patch);
+    let nested = object(&patch, "backup_metadata").unwrap_or_default();
+    patch.remove("backup_metadata");
+    transaction!(change.store, "backups.update", |db| {
+        let scope = change.scope();
+        let Some(mut stored) = backups::get_for_update(db, &scope, backup_id).await? else {
+            return Err(Error::not_found("backup", backup_id));
+        };
+        stored.metadata.extend(patch.clone());
+        stored.metadata.extend(nested.clone());
+        if let Some(status) = &status {
+            stored.status.clone_from(status);
+        }
+        backups::update(db, &scope, backup_id, &stored, change.now).await?;
+        let updated = backups::get(db, &scope, backup_id).await?;
+        updated.ok_or_else(|| Error::not_found("backup", backup_id))
+    })
+}
+
+/// Deletes a backup from the catalogue.
+///
+/// # Errors
+/// [`Error::NotFound`] where the project has no such backup.
+pub async fn delete(change: Change<'_>, backup_id: &str) -> Result<(), Error> {
+    let deleted = single!(change.store, "backups.delete", |db| {
+        Ok::<_, Error>(backups::delete(db, &change.scope(), backup_id, change.now).await?)
+    })?;
+    if deleted { Ok(()) } else { Err(Error::not_found("backup", backup_id)) }
+}
+
+fn take_status(document: &mut Map<String, Value>) -> Option<String> {
+    match document.shift_remove("status") {
+        Some(Value::String(status)) => Some(status),
+        _ => None,
+    }
+}

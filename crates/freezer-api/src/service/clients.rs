@@ -1,0 +1,111 @@
+//! Clients: what a registration means, and whether a client can do what a job asks.
+
+use freezer_store::model::{Capabilities, Client, Registration};
+use freezer_store::query::clients::{self, Registered};
+use freezer_store::transaction;
+use serde_json::{Map, Value};
+
+use super::{Change, text};
+use crate::clock::client_id_of;
+use crate::error::Error;
+
+/// What every agent of a release without capabilities can do; a registration that names none gets these.
+/// Source: the lists that freezer-api 19.0.0 gives to such clients.
+const ACTIONS: &[&str] = &["backup", "restore", "info", "admin", "exec"];
+const MODES: &[&str] = &["fs", "mongo", "mysql", "sqlserver", "cinder", "glance", "cindernative", "nova"];
+const STORAGES: &[&str] = &["local", "swift", "ssh", "s3", "ftp", "ftps"];
+const ENGINES: &[&str] = &["tar", "rsync", "rsyncv2", "nova", "osbrick", "glance"];
+
+/// Whether a registration asks to serve every project.
+pub fn is_central(document: &Map<String, Value>) -> bool {
+    document.get("is_central").and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// Registers a node, or brings it up to date: description and capabilities only. Returns what happened
+/// and the client's name.
+///
+/// # Errors
+/// [`Error::Conflict`] where the name or the uuid belongs to somebody else's client.
+pub async fn register(
+    change: Change<'_>,
+    document: &Map<String, Value>,
+) -> Result<(Registered, String), Error> {
+    let new = registration(document);
+    let central_host = new.is_central.then_some(new.hostname.as_deref());
+    let id = client_id_of(change.project_id, &new.client_id, central_host);
+    let registered = transaction!(change.store, "clients.register", |db| {
+        let Change { project_id, user_id, now, .. } = change;
+        Ok::<_, Error>(clients::register(db, project_id, user_id, &id, &new, now).await?)
+    })?;
+    match registered {
+        Registered::Foreign => {
+            let name = new.client_id;
+            Err(Error::Conflict(format!("Client {name} is already registered by another project")))
+        }
+        done => Ok((done, new.client_id)),
+    }
+}
+
+/// Deletes the project's own client of that name; false where there is none.
+///
+/// # Errors
+/// [`Error::Forbidden`] for a central client of another project, which the caller sees but does not own.
+pub async fn delete(change: Change<'_>, client_id: &str) -> Result<bool, Error> {
+    transaction!(change.store, "clients.delete", |db| {
+        if clients::delete(db, change.project_id, client_id, change.now).await? {
+            return Ok(true);
+        }
+        match clients::get(db, &change.scope(), client_id).await? {
+            Some(_) => Err(Error::Forbidden),
+            None => Ok(false),
+        }
+    })
+}
+
+/// Whether a client can do what an action asks: its action, mode, storage and engine.
+///
+/// # Errors
+/// [`Error::Unprocessable`], naming what it does not support.
+pub fn check_capabilities(client: &Client, freezer_action: &Map<String, Value>) -> Result<(), Error> {
+    let can = &client.capabilities;
+    for (key, supported) in [
+        ("action", &can.actions),
+        ("mode", &can.modes),
+        ("storage", &can.storages),
+        ("engine", &can.engines),
+        // what agents call the engine in their own configuration
+        ("engine_name", &can.engines),
+    ] {
+        let Some(wanted) = freezer_action.get(key).filter(|value| !is_blank(value)) else { continue };
+        if !supported.iter().any(|name| wanted.as_str() == Some(name)) {
+            let shown = wanted.as_str().map_or_else(|| wanted.to_string(), str::to_owned);
+            let client_id = &client.client_id;
+            return Err(Error::Unprocessable(format!("Client {client_id} does not support {key}: {shown}")));
+        }
+    }
+    Ok(())
+}
+
+fn is_blank(value: &Value) -> bool {
+    matches!(value, Value::Null | Value::Bool(false)) || value.as_str() == Some("")
+}
+
+fn registration(document: &Map<String, Value>) -> Registration {
+    let list = |key: &str, default: &[&str]| match document.get(key).and_then(Value::as_array) {
+        Some(names) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        None => default.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    Registration {
+        client_id: text(document, "client_id").unwrap_or_default(),
+        uuid: text(document, "uuid").filter(|uuid| !uuid.is_empty()),
+        hostname: text(document, "hostname"),
+        description: text(document, "description"),
+        is_central: is_central(document),
+        capabilities: Capabilities {
+            actions: list("supported_actions", ACTIONS),
+            modes: list("supported_modes", MODES),
+            storages: list("supported_storages", STORAGES),
+            engines: list("supported_engines", ENGINES),
+        },
+    }
+}

@@ -1,0 +1,114 @@
+//! The actions of a job: inline definitions that become actions, and references to actions that are there.
+
+use freezer_store::Db;
+use freezer_store::model::{Action, ActionDefinition};
+use freezer_store::query::jobs::Link;
+use freezer_store::query::{actions, clients};
+use serde_json::{Map, Value};
+
+use super::clients::check_capabilities;
+use super::{Change, object, text};
+use crate::clock::Ids;
+use crate::error::Error;
+
+/// One entry of `job_actions`, with the ids that it will need.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    link_id: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    /// Names an action that must be there; a definition beside it must be the one that is stored.
+    Reference { action_id: String, definition: Option<Map<String, Value>> },
+    /// Defines a new action.
+    Inline { action_id: String, new: Box<ActionDefinition> },
+}
+
+/// Reads `job_actions` (None: the document does not name it), filling what each action lacks from
+/// `action_defaults`.
+pub fn entries(document: &Map<String, Value>, ids: &Ids) -> Option<Vec<Entry>> {
+    let defaults = object(document, "action_defaults").unwrap_or_default();
+    let entries = document.get("job_actions")?.as_array().cloned().unwrap_or_default();
+    Some(entries.iter().filter_map(Value::as_object).map(|entry| read(entry, &defaults, ids)).collect())
+}
+
+fn read(entry: &Map<String, Value>, defaults: &Map<String, Value>, ids: &Ids) -> Entry {
+    let mut definition = object(entry, "freezer_action");
+    if let Some(definition) = &mut definition {
+        for (key, value) in defaults {
+            if definition.get(key).is_none_or(Value::is_null) {
+                definition.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    let kind = match text(entry, "action_id").filter(|id| !id.is_empty()) {
+        Some(action_id) => Kind::Reference { action_id, definition },
+        None => Kind::Inline {
+            action_id: ids.document(),
+            new: Box::new(super::actions::definition(entry, definition.unwrap_or_default())),
+        },
+    };
+    Entry { link_id: ids.document(), kind }
+}
+
+/// Checks that the client is there and can do all of it, then makes the inline actions. Returns the links of
+/// the job, in order.
+///
+/// # Errors
+/// [`Error::Unprocessable`] for an unknown client or action, one that is defined otherwise, or one that the
+/// client does not support.
+pub async fn settle(
+    db: &mut Db,
+    change: &Change<'_>,
+    client_id: &str,
+    entries: &[Entry],
+) -> Result<Vec<Link>, Error> {
+    let scope = change.scope();
+    let references = entries.iter().filter_map(|entry| match &entry.kind {
+        Kind::Reference { action_id, .. } => Some(action_id.clone()),
+        Kind::Inline { .. } => None,
+    });
+    let stored = actions::get_many(db, &scope, references.collect()).await?;
+    let definitions =
+        entries.iter().map(|entry| definition(entry, &stored)).collect::<Result<Vec<_>, _>>()?;
+    let Some(client) = clients::get(db, &scope, client_id).await? else {
+        return Err(Error::Unprocessable(format!("Client not found with ID {client_id}")));
+    };
+    for definition in definitions {
+        check_capabilities(&client, definition)?;
+    }
+    let mut links = Vec::with_capacity(entries.len());
+    for Entry { link_id, kind } in entries {
+        let action_id = match kind {
+            Kind::Reference { action_id, .. } => action_id,
+            Kind::Inline { action_id, new } => {
+                let Change { project_id, user_id, now, .. } = *change;
+                actions::create(db, project_id, user_id, action_id, new, now).await?;
+                action_id
+            }
+        };
+        links.push(Link { id: link_id.clone(), action_id: action_id.clone() });
+    }
+    Ok(links)
+}
+
+/// What an entry will run.
+fn definition<'a>(entry: &'a Entry, stored: &'a [Action]) -> Result<&'a Map<String, Value>, Error> {
+    match &entry.kind {
+        Kind::Inline { new, .. } => Ok(&new.freezer_action),
+        Kind::Reference { action_id, definition } => {
+            let Some(action) = stored.iter().find(|action| action.action_id == *action_id) else {
+                return Err(Error::Unprocessable(format!("Action id: {action_id} not found.")));
+            };
+            match definition {
+                Some(given) if !action.is_defined_as(given) => Err(Error::Unprocessable(format!(
+                    "Action id: {action_id} is defined otherwise. Update that action, or leave action_id out to \
+                     create another."
+                ))),
+                _ => Ok(&action.freezer_action),
+            }
+        }
+    }
+}

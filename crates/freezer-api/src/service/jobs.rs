@@ -1,0 +1,150 @@
+//! Jobs: creating, patching, replacing and deleting one, each in one transaction.
+
+use freezer_store::model::JobFields;
+use freezer_store::query::{clients, jobs, user_credentials};
+use freezer_store::transaction;
+use serde_json::{Map, Value};
+
+use super::job_actions::{self, entries};
+use super::{Change, Replaced, given_or_new, int, object, schedule, text};
+use crate::error::Error;
+
+/// Creates a job with its actions and returns its id.
+///
+/// # Errors
+/// [`Error::Unprocessable`] for an unknown client or action; the store's `Duplicate` for an id that is taken.
+pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result<String, Error> {
+    let job_id = given_or_new(document, "job_id", change.ids);
+    let entries = entries(document, change.ids).unwrap_or_default();
+    let fields = new_fields(document, change.now.0);
+    transaction!(change.store, "jobs.create", |db| {
+        let Change { project_id, user_id, now, .. } = change;
+        let links = job_actions::settle(db, &change, &fields.client_id, &entries).await?;
+        jobs::create(db, project_id, user_id, &job_id, &fields, &links, now).await?;
+        Ok::<_, Error>(())
+    })?;
+    Ok(job_id)
+}
+
+/// Changes what a patch names of a job, and keeps the rest.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Unprocessable`] for an unknown client or action.
+pub async fn update(change: Change<'_>, job_id: &str, patch: &Map<String, Value>) -> Result<(), Error> {
+    let entries = entries(patch, change.ids);
+    transaction!(change.store, "jobs.update", |db| {
+        let scope = change.scope();
+        let Some(mut fields) = jobs::get_for_update(db, &scope, job_id).await? else {
+            return Err(Error::not_found("job", job_id));
+        };
+        let old_client = fields.client_id.clone();
+        apply(&mut fields, patch);
+        if let Some(entries) = &entries {
+            let links = job_actions::settle(db, &change, &fields.client_id, entries).await?;
+            jobs::replace_actions(db, job_id, &links, change.now).await?;
+        } else if fields.client_id != old_client {
+            move_to_client(db, &change, &fields.client_id, job_id).await?;
+        }
+        jobs::update(db, &scope, job_id, &fields, change.now).await?;
+        Ok(())
+    })
+}
+
+/// Creates a job under an id, or writes a whole document over the one that is there; its creator and
+/// trust stay.
+///
+/// # Errors
+/// As [`create`].
+pub async fn replace(
+    change: Change<'_>,
+    job_id: &str,
+    document: &Map<String, Value>,
+) -> Result<Replaced, Error> {
+    let entries = entries(document, change.ids).unwrap_or_default();
+    transaction!(change.store, "jobs.replace", |db| {
+        let Change { project_id, user_id, now, .. } = change;
+        let scope = change.scope();
+        let there = jobs::get_for_update(db, &scope, job_id).await?.is_some();
+        let fields = if there { whole_fields(document) } else { new_fields(document, now.0) };
+        let links = job_actions::settle(db, &change, &fields.client_id, &entries).await?;
+        if there {
+            jobs::update(db, &scope, job_id, &fields, now).await?;
+            jobs::replace_actions(db, job_id, &links, now).await?;
+            return Ok(Replaced::Replaced);
+        }
+        jobs::create(db, project_id, user_id, job_id, &fields, &links, now).await?;
+        Ok::<_, Error>(Replaced::Created)
+    })
+}
+
+/// Deletes a job with its links and its trust's row; false where the project has none.
+///
+/// # Errors
+/// The store's.
+pub async fn delete(change: Change<'_>, job_id: &str) -> Result<bool, Error> {
+    transaction!(change.store, "jobs.delete", |db| {
+        if !jobs::delete(db, &change.scope(), job_id, change.now).await? {
+            return Ok(false);
+        }
+        user_credentials::delete(db, job_id, change.now).await?;
+        Ok::<_, Error>(true)
+    })
+}
+
+/// Whether the client that a job moves to is there and can do what the job does already.
+async fn move_to_client(
+    db: &mut freezer_store::Db,
+    change: &Change<'_>,
+    client_id: &str,
+    job_id: &str,
+) -> Result<(), Error> {
+    let Some(client) = clients::get(db, &change.scope(), client_id).await? else {
+        return Err(Error::Unprocessable(format!("Client not found with ID {client_id}")));
+    };
+    let job = jobs::get(db, &change.scope(), change.project_id, job_id).await?;
+    for action in job.into_iter().flat_map(|job| job.job_actions) {
+        super::clients::check_capabilities(&client, &action.freezer_action)?;
+    }
+    Ok(())
+}
+
+fn whole_fields(document: &Map<String, Value>) -> JobFields {
+    JobFields {
+        client_id: text(document, "client_id").unwrap_or_default(),
+        session_id: text(document, "session_id").unwrap_or_default(),
+        session_tag: int(document, "session_tag").unwrap_or(0),
+        // absent is "", null is null: as the Python service stores them
+        description: match document.get("description") {
+            None => Some(String::new()),
+            Some(_) => text(document, "description"),
+        },
+        schedule: object(document, "job_schedule").unwrap_or_default(),
+    }
+}
+
+/// A new job was made now, and has neither started nor ended, whatever the document says.
+fn new_fields(document: &Map<String, Value>, now: i64) -> JobFields {
+    let mut fields = whole_fields(document);
+    for (key, time) in [("time_created", now), ("time_started", -1), ("time_ended", -1)] {
+        fields.schedule.insert(key.to_owned(), time.into());
+    }
+    fields
+}
+
+fn apply(fields: &mut JobFields, patch: &Map<String, Value>) {
+    if let Some(client_id) = text(patch, "client_id") {
+        fields.client_id = client_id;
+    }
+    if patch.contains_key("session_id") {
+        fields.session_id = text(patch, "session_id").unwrap_or_default();
+    }
+    if let Some(tag) = int(patch, "session_tag") {
+        fields.session_tag = tag;
+    }
+    if patch.contains_key("description") {
+        fields.description = text(patch, "description");
+    }
+    if let Some(patch) = object(patch, "job_schedule") {
+        schedule::merge(&mut fields.schedule, patch);
+    }
+}

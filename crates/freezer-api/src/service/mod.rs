@@ -1,0 +1,71 @@
+//! Rules of Freezer that need more than one row, or more than copying a document into columns.
+//!
+//! Each function is one change: it takes what the request said (validated), and runs one named transaction.
+//! What must come from outside a transaction (ids, time) is made before it, because its body may run again.
+//! No HTTP here, and no SQL: queries are `freezer_store::query`.
+
+pub mod actions;
+pub mod backups;
+pub mod clients;
+mod job_actions;
+pub mod job_events;
+pub mod jobs;
+mod schedule;
+pub mod session_actions;
+pub mod sessions;
+
+use freezer_store::{Scope, Store, Timestamp};
+use serde_json::{Map, Value};
+
+use crate::clock::Ids;
+
+/// Who changes what is whose, and when.
+#[derive(Clone, Copy)]
+pub struct Change<'a> {
+    /// The database.
+    pub store: &'a Store,
+    /// Source of ids.
+    pub ids: &'a Ids,
+    /// The project that owns what is changed.
+    pub project_id: &'a str,
+    /// The caller.
+    pub user_id: &'a str,
+    /// Time of the change.
+    pub now: Timestamp,
+}
+
+impl Change<'_> {
+    /// The project's rows.
+    pub fn scope(&self) -> Scope {
+        Scope::project(self.project_id)
+    }
+}
+
+/// What a replacement did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    /// There was none of that id.
+    Created,
+    /// There was one.
+    Replaced,
+}
+
+/// A text of a document; null and absent are the same.
+fn text(document: &Map<String, Value>, key: &str) -> Option<String> {
+    document.get(key).and_then(crate::validate::limits::to_text)
+}
+
+/// A number of a document; null and absent are the same.
+fn int(document: &Map<String, Value>, key: &str) -> Option<i64> {
+    document.get(key).and_then(crate::validate::limits::to_int).map(i64::from)
+}
+
+/// An object of a document; null, absent and the empty list are the same.
+fn object(document: &Map<String, Value>, key: &str) -> Option<Map<String, Value>> {
+    document.get(key).and_then(Value::as_object).cloned()
+}
+
+/// The id that a caller gives to a new document, or a new one: "" and null ask for one.
+fn given_or_new(document: &Map<String, Value>, key: &str, ids: &Ids) -> String {
+    text(document, key).filter(|id| !id.is_empty()).unwrap_or_else(|| ids.document())
+}

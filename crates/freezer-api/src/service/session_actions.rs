@@ -1,0 +1,265 @@
+//! The protocol of a session: its jobs, on different nodes, start together and end one by one.
+//!
+//! Each node's scheduler asks to start its job with the tag that it knows (T′) against the session's tag (T),
+//! and H is the session's hold-off in seconds since its last start:
+//!
+//! | | within H | after H |
+//! |---|---|---|
+//! | T′ > T | an error | an error |
+//! | T′ = T | `hold-off`: this run has begun, wait | `success`: a new run, T + 1 |
+//! | T′ < T | `success`: joins the run that has begun | `out-of-sync`: came too late |
+//!
+//! Many nodes ask at the same moment, so a start or end reads and writes the session under one row lock and
+//! none is lost. Source of the protocol: freezer-scheduler 19.0.0 and the answers of freezer-api 19.0.0.
+
+use freezer_store::model::SessionFields;
+use freezer_store::query::sessions;
+use freezer_store::transaction;
+use serde_json::{Map, Value};
+
+use super::Change;
+use crate::error::Error;
+use crate::validate::limits;
+
+/// What a scheduler tells a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// A job is about to run.
+    Start {
+        /// The job.
+        job_id: String,
+        /// The session's tag as the job knows it.
+        current_tag: i64,
+    },
+    /// A job has run.
+    End {
+        /// The job.
+        job_id: String,
+        /// `success` or `fail`.
+        result: String,
+    },
+}
+
+impl Action {
+    /// The action that a body names: its first key, with its parameters.
+    ///
+    /// # Errors
+    /// [`Error::BadDocument`] naming what is missing; [`Error::NoSuchAction`].
+    pub fn named(body: &Value) -> Result<Action, Error> {
+        let Some((name, parameters)) = body.as_object().and_then(|body| body.iter().next()) else {
+            return Err(Error::BadDocument("Bad action request format".to_owned()));
+        };
+        let parameter = |key: &str| parameters.get(key).filter(|value| !value.is_null());
+        let missing = |key: &str, what: &str| Error::BadDocument(format!("{name}.{key}: must be {what}"));
+        let text = |key: &str| match parameter(key) {
+            Some(Value::String(text)) => Ok(text.clone()),
+            _ => Err(missing(key, "a text")),
+        };
+        match name.as_str() {
+            "start" => Ok(Action::Start {
+                job_id: text("job_id")?,
+                current_tag: parameter("current_tag")
+                    .and_then(limits::to_int)
+                    .map(i64::from)
+                    .ok_or_else(|| missing("current_tag", "a number"))?,
+            }),
+            "end" => {
+                let result = text("result")?;
+                if result.chars().count() > 255 {
+                    return Err(missing("result", "at most 255 characters long"));
+                }
+                Ok(Action::End { job_id: text("job_id")?, result })
+            }
+            _ => Err(Error::NoSuchAction("Bad Action Method".to_owned())),
+        }
+    }
+}
+
+/// What a session answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// `success`, `hold-off` or `out-of-sync`.
+    pub result: &'static str,
+    /// The session's tag afterwards.
+    pub session_tag: i64,
+}
+
+/// Carries out an action on a session.
+///
+/// # Errors
+/// [`Error::NotFound`] where the project has no such session; [`Error::BadDocument`] for a job that is not in
+/// it, or a tag that it has not reached.
+pub async fn execute(change: Change<'_>, session_id: &str, action: &Action) -> Result<Outcome, Error> {
+    transaction!(change.store, "sessions.action", |db| {
+        let scope = change.scope();
+        let Some(mut session) = sessions::get_for_update(db, &scope, session_id).await? else {
+            return Err(Error::not_found("session", session_id));
+        };
+        let (result, changed) = apply(&mut session, action, change.now.0)?;
+        if changed {
+            sessions::update(db, &scope, session_id, &session, change.now).await?;
+        }
+        Ok(Outcome { result, session_tag: session.session_tag })
+    })
+}
+
+/// The answer, and whether the session changed.
+fn apply(session: &mut SessionFields, action: &Action, now: i64) -> Result<(&'static str, bool), Error> {
+    match action {
+        Action::Start { job_id, current_tag } => start(session, job_id, *current_tag, now),
+        Action::End { job_id, result } => {
+            end(session, job_id, result, now)?;
+            Ok(("success", true))
+        }
+    }
+}
+
+fn start(
+    session: &mut SessionFields,
+    job_id: &str,
+    job_tag: i64,
+    now: i64,
+) -> Result<(&'static str, bool), Error> {
+    if job_tag > session.session_tag {
+        let tag = session.session_tag;
+        return Err(Error::BadDocument(format!(
+            "requested tag value too high. Session Tag: {tag} Job Tag: {job_tag}"
+        )));
+    }
+    let held_off = now.saturating_sub(session.time_start) <= session.hold_off;
+    match (held_off, job_tag == session.session_tag) {
+        (true, true) => Ok(("hold-off", false)),
+        (true, false) => {
+            job_started(session, job_id, now)?;
+            Ok(("success", true))
+        }
+        (false, true) => {
+            job_started(session, job_id, now)?;
+            session.session_tag += 1;
+            session.time_start = now;
+            session.status = Some("running".to_owned());
+            session.result = Some(String::new());
+            Ok(("success", true))
+        }
+        (false, false) => Ok(("out-of-sync", false)),
+    }
+}
+
+fn end(session: &mut SessionFields, job_id: &str, result: &str, now: i64) -> Result<(), Error> {
+    let job = job_of(session, job_id)?;
+    job.insert("status".to_owned(), "completed".into());
+    job.insert("result".to_owned(), result.into());
+    job.insert("time_ended".to_owned(), now.into());
+    let is = |job: &Value, key: &str, word: &str| job.get(key).and_then(Value::as_str) == Some(word);
+    let jobs = session.jobs.iter().flat_map(Map::values);
+    let all_completed = jobs.clone().all(|job| is(job, "status", "completed"));
+    if all_completed && session.status.as_deref() != Some("completed") {
+        let all_succeeded = jobs.clone().all(|job| is(job, "result", "success"));
+        session.result = Some(if all_succeeded { "success" } else { "fail" }.to_owned());
+        session.status = Some("completed".to_owned());
+        session.time_end = now;
+    }
+    Ok(())
+}
+
+fn job_started(session: &mut SessionFields, job_id: &str, now: i64) -> Result<(), Error> {
+    let job = job_of(session, job_id)?;
+    job.insert("status".to_owned(), "running".into());
+    job.insert("result".to_owned(), "".into());
+    job.insert("time_started".to_owned(), now.into());
+    Ok(())
+}
+
+fn job_of<'a>(session: &'a mut SessionFields, job_id: &str) -> Result<&'a mut Map<String, Value>, Error> {
+    let job = session.jobs.as_mut().and_then(|jobs| jobs.get_mut(job_id)).and_then(Value::as_object_mut);
+    job.ok_or_else(|| Error::BadDocument("job_id not found in session".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use serde_json::json;
+
+    fn session(tag: i64, time_start: i64, jobs: Value) -> SessionFields {
+        SessionFields {
+            session_tag: tag,
+            time_start,
+            hold_off: 30,
+            jobs: jobs.as_object().cloned(),
+            ..SessionFields::default()
+        }
+    }
+
+    fn two_jobs() -> Value {
+        json!({"a": {"status": "", "result": ""}, "b": {"status": "", "result": ""}})
+    }
+
+    fn start_of(session: &mut SessionFields, tag: i64, now: i64) -> Result<(&'static str, bool), String> {
+        let action = Action::Start { job_id: "a".to_owned(), current_tag: tag };
+        apply(session, &action, now).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_table_of_starts() {
+        let last = 1_000;
+        for (tag, now, expected, tag_after) in [
+            (5, last + 30, Ok(("hold-off", false)), 5),
+            (4, last + 30, Ok(("success", true)), 5),
+            (0, last + 30, Ok(("success", true)), 5),
+            (5, last + 31, Ok(("success", true)), 6),
+            (4, last + 31, Ok(("out-of-sync", false)), 5),
+        ] {
+            let mut session = session(5, last, two_jobs());
+            assert_eq!(start_of(&mut session, tag, now), expected, "tag {tag} at {now}");
+            assert_eq!(session.session_tag, tag_after, "tag {tag} at {now}");
+        }
+        let mut session = session(5, last, two_jobs());
+        assert!(start_of(&mut session, 6, last).unwrap_err().contains("too high"));
+    }
+
+    #[test]
+    fn the_first_start_ever_begins_a_run() {
+        let mut session = session(0, -1, two_jobs());
+        assert_eq!(start_of(&mut session, 0, 1_795_000_000), Ok(("success", true)));
+        assert_eq!((session.session_tag, session.time_start), (1, 1_795_000_000));
+        assert_eq!(session.status.as_deref(), Some("running"));
+        assert_eq!(session.jobs.unwrap()["a"]["status"], "running");
+    }
+
+    #[test]
+    fn a_job_outside_the_session_starts_nothing() {
+        let mut empty = session(0, -1, Value::Null);
+        assert_eq!(start_of(&mut empty, 0, 100), Err("job_id not found in session".to_owned()));
+        assert_eq!((empty.session_tag, empty.time_start), (0, -1));
+    }
+
+    #[test]
+    fn a_session_completes_when_its_last_job_does_and_fails_when_any_failed() {
+        let mut session = session(1, 1_000, two_jobs());
+        let end = |job: &str, result: &str| Action::End { job_id: job.to_owned(), result: result.to_owned() };
+        apply(&mut session, &end("a", "fail"), 1_010).unwrap();
+        assert_eq!(session.status.as_deref(), Some("active"));
+        apply(&mut session, &end("b", "success"), 1_020).unwrap();
+        assert_eq!((session.status.as_deref(), session.result.as_deref()), (Some("completed"), Some("fail")));
+        assert_eq!(session.time_end, 1_020);
+    }
+
+    #[test]
+    fn parameters_that_are_missing_or_wrong_are_named() {
+        for (body, named) in [
+            (json!({"start": {"job_id": "a", "current_tag": "x"}}), "start.current_tag"),
+            (json!({"start": {}}), "start.job_id"),
+            (json!({"start": null}), "start.job_id"),
+            (json!({"end": {"job_id": "a"}}), "end.result"),
+            (json!({}), "Bad action request format"),
+            (json!([1]), "Bad action request format"),
+        ] {
+            let error = Action::named(&body).unwrap_err().to_string();
+            assert!(error.contains(named), "{body}: {error}");
+        }
+        let with_text = json!({"start": {"job_id": "a", "current_tag": "0"}});
+        let expected = Action::Start { job_id: "a".to_owned(), current_tag: 0 };
+        assert_eq!(Action::named(&with_text).unwrap(), expected);
+    }
+}

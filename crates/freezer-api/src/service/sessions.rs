@@ -1,0 +1,173 @@
+//! Sessions: creating, patching and replacing one, and which jobs belong to it. Starts and ends are
+//! `session_actions.rs`.
+//!
+//! Where a session and a job change together, the session's row is locked first, then the job's.
+
+use freezer_store::model::SessionFields;
+use freezer_store::query::{jobs, sessions};
+use freezer_store::single;
+use freezer_store::transaction;
+use serde_json::{Map, Value, json};
+
+use super::{Change, Replaced, int, object, schedule, text};
+use crate::error::Error;
+
+/// Creates a session and returns its id, which is always the server's.
+///
+/// # Errors
+/// The store's.
+pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result<String, Error> {
+    let session_id = change.ids.document();
+    let mut fields = SessionFields::default();
+    apply(&mut fields, document);
+    // whatever the document says, a new session is active and has no jobs
+    fields.status = Some("active".to_owned());
+    fields.jobs = None;
+    single!(change.store, "sessions.create", |db| {
+        let Change { project_id, user_id, now, .. } = change;
+        Ok::<_, Error>(sessions::create(db, project_id, user_id, &session_id, &fields, now, true).await?)
+    })?;
+    Ok(session_id)
+}
+
+/// Changes what a patch names of a session, and keeps the rest; jobs are merged by their ids.
+///
+/// # Errors
+/// [`Error::NotFound`] where the project has no such session.
+pub async fn update(change: Change<'_>, session_id: &str, patch: &Map<String, Value>) -> Result<(), Error> {
+    transaction!(change.store, "sessions.update", |db| {
+        let scope = change.scope();
+        let Some(mut fields) = sessions::get_for_update(db, &scope, session_id).await? else {
+            return Err(Error::not_found("session", session_id));
+        };
+        apply(&mut fields, patch);
+        if let Some(patched) = object(patch, "jobs") {
+            fields.jobs.get_or_insert_default().extend(patched);
+        }
+        sessions::update(db, &scope, session_id, &fields, change.now).await?;
+        Ok(())
+    })
+}
+
+/// Creates a session under an id, or writes a document over the one that is there: its jobs are those of the
+/// document, any other field that the document does not name stays (as in 19.0.0), and so does its creator.
+///
+/// # Errors
+/// The store's, `Duplicate` where the id is another project's.
+pub async fn replace(
+    change: Change<'_>,
+    session_id: &str,
+    document: &Map<String, Value>,
+) -> Result<Replaced, Error> {
+    transaction!(change.store, "sessions.replace", |db| {
+        let Change { project_id, user_id, now, .. } = change;
+        let scope = change.scope();
+        let stored = sessions::get_for_update(db, &scope, session_id).await?;
+        let there = stored.is_some();
+        let mut fields = stored.unwrap_or_else(|| SessionFields { status: None, ..SessionFields::default() });
+        apply(&mut fields, document);
+        fields.jobs = object(document, "jobs");
+        if there {
+            sessions::update(db, &scope, session_id, &fields, now).await?;
+            return Ok(Replaced::Replaced);
+        }
+        sessions::create(db, project_id, user_id, session_id, &fields, now, false).await?;
+        Ok::<_, Error>(Replaced::Created)
+    })
+}
+
+/// Deletes a session; false where the project has none.
+///
+/// # Errors
+/// The store's.
+pub async fn delete(change: Change<'_>, session_id: &str) -> Result<bool, Error> {
+    transaction!(change.store, "sessions.delete", |db| {
+        Ok::<_, Error>(sessions::delete(db, &change.scope(), session_id, change.now).await?)
+    })
+}
+
+/// Adds a job to a session: the session remembers the job's state, the job takes the session's id, tag and
+/// schedule.
+///
+/// # Errors
+/// [`Error::NotFound`] for either.
+pub async fn add_job(change: Change<'_>, session_id: &str, job_id: &str) -> Result<(), Error> {
+    transaction!(change.store, "sessions.add_job", |db| {
+        let scope = change.scope();
+        let Some(mut session) = sessions::get_for_update(db, &scope, session_id).await? else {
+            return Err(Error::not_found("session", session_id));
+        };
+        let Some(mut job) = jobs::get_for_update(db, &scope, job_id).await? else {
+            return Err(Error::not_found("job", job_id));
+        };
+        let state = |key: &str| job.schedule.get(key).cloned().unwrap_or_else(|| "".into());
+        let entry = json!({
+            "client_id": job.client_id,
+            "status": state("status"),
+            "result": state("result"),
+            "time_started": state("time_started"),
+            "time_ended": state("time_ended"),
+        });
+        session.jobs.get_or_insert_default().insert(job_id.to_owned(), entry);
+        job.session_id = session_id.to_owned();
+        job.session_tag = session.session_tag;
+        schedule::adopt(&mut job.schedule, &session.schedule);
+        sessions::update(db, &scope, session_id, &session, change.now).await?;
+        jobs::update(db, &scope, job_id, &job, change.now).await?;
+        Ok(())
+    })
+}
+
+/// Takes a job out of a session and asks it to stop. A job that is gone, or has joined another session
+/// since, is left alone: clients repeat the request until it succeeds.
+///
+/// # Errors
+/// [`Error::NotFound`] where the project has no such session.
+pub async fn remove_job(change: Change<'_>, session_id: &str, job_id: &str) -> Result<(), Error> {
+    transaction!(change.store, "sessions.remove_job", |db| {
+        let scope = change.scope();
+        let Some(mut session) = sessions::get_for_update(db, &scope, session_id).await? else {
+            return Err(Error::not_found("session", session_id));
+        };
+        let entry = session.jobs.as_mut().and_then(|jobs| jobs.shift_remove(job_id));
+        if entry.is_some() {
+            sessions::update(db, &scope, session_id, &session, change.now).await?;
+        }
+        let Some(mut job) = jobs::get_for_update(db, &scope, job_id).await? else { return Ok(()) };
+        if job.session_id == session_id {
+            job.session_id = String::new();
+            job.session_tag = 0;
+            job.schedule.insert("event".to_owned(), "stop".into());
+            jobs::update(db, &scope, job_id, &job, change.now).await?;
+        }
+        Ok(())
+    })
+}
+
+/// Writes the fields that a document names; null and absent are the same but for texts.
+fn apply(fields: &mut SessionFields, document: &Map<String, Value>) {
+    for (key, field) in [
+        ("description", &mut fields.description),
+        ("status", &mut fields.status),
+        ("result", &mut fields.result),
+    ] {
+        if document.contains_key(key) {
+            *field = text(document, key);
+        }
+    }
+    for (key, field) in [
+        ("session_tag", &mut fields.session_tag),
+        ("hold_off", &mut fields.hold_off),
+        ("time_start", &mut fields.time_start),
+        ("time_end", &mut fields.time_end),
+        ("time_started", &mut fields.time_started),
+        ("time_ended", &mut fields.time_ended),
+    ] {
+        if let Some(number) = int(document, key) {
+            *field = number;
+        }
+    }
+    if let Some(schedule) = object(document, "schedule") {
+        fields.schedule = schedule;
+    }
+}

@@ -1,0 +1,338 @@
+//! The rules of each request document as JSON Schema draft 4, with the words of `keywords` added.
+//!
+//! They follow the documents that freezer-api 19.0.0 takes; a doc comment says where they differ.
+//! A property without rules (`{}`) is one that a client may send and the service does not read:
+//! the web UI and the `freezer` command send back whole documents as they got them.
+//!
+//! Patterns are written in Python's dialect, which is also what an error shows. There `\w` is any
+//! letter or number of any script, and `\d` any decimal digit; [`engine`] says so in the dialect of
+//! the engine. One thing is stricter here: `$` is the end of the text, where Python's also matches
+//! before a line feed at the end. Such an identifier cannot be named in a URL by most clients, and
+//! a scheduler cannot read such an interval.
+//!
+//! Not here: rules over several values (`rules`).
+
+use serde_json::{Map, Value, json};
+
+use super::Document;
+
+const ACTIONS: [&str; 5] = ["backup", "restore", "info", "admin", "exec"];
+const MODES: [&str; 8] = ["fs", "mongo", "mysql", "sqlserver", "cinder", "glance", "cindernative", "nova"];
+const STORAGES: [&str; 6] = ["local", "swift", "ssh", "s3", "ftp", "ftps"];
+const ENGINES: [&str; 6] = ["tar", "rsync", "rsyncv2", "nova", "osbrick", "glance"];
+/// The statuses of 19.0.0's code, and `restoring`, which only its release notes have.
+const BACKUP_STATUSES: [&str; 6] = ["creating", "available", "restoring", "error", "deleting", "deleted"];
+
+/// The names of job and session events, statuses and results inside a schedule.
+const EVENTS: [&str; 5] = ["", "stop", "start", "abort", "remove"];
+const STATUSES: [&str; 7] = ["", "completed", "stop", "scheduled", "running", "aborting", "removed"];
+const RESULTS: [&str; 4] = ["", "success", "fail", "aborted"];
+
+const ID: &str = r"^[\w-]+$";
+/// The id of an absent thing may be the empty text.
+const ID_OR_EMPTY: &str = r"^[\w-]*$";
+/// Dot-separated labels of a host name.
+const HOST: &str = concat!(
+    r"([a-zA-Z\d]|[a-zA-Z\d][a-zA-Z\d\-]{0,61}[a-zA-Z\d])",
+    r"(\.([a-zA-Z\d]|[a-zA-Z\d][a-zA-Z\d\-]{0,61}[a-zA-Z\d]))*"
+);
+/// An optional project in front of the host name.
+const CLIENT_PREFIX: &str = r"(?:([\w\-]+)\_)?";
+const DATE: &str = concat!(
+    r"^(-?(?:[1-9][0-9]*)?[0-9]{4})-(1[0-2]|0[1-9])-(3[01]|0[1-9]|[12][0-9])",
+    r"T(2[0-3]|[01][0-9]):([0-5][0-9]):([0-5][0-9])(\.[0-9]+)?(Z|[+-](?:2[0-3]|[01][0-9]):[0-5][0-9])?$"
+);
+const INTERVAL: &str = r"^(continuous|(\d+ +(weeks|days|hours|minutes|seconds)))$";
+const YEAR: &str = r"^\d{4}$";
+
+/// What the service keeps for itself in the two closed documents: sent back by clients, not read.
+const UNREAD: [&str; 5] = ["user_id", "project_id", "user_credentials", "_version", "session_name"];
+
+/// What a request does with its document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Create,
+    Patch,
+    Replace,
+}
+
+/// The schema of one kind of document.
+pub(super) fn of(kind: Document) -> Value {
+    match kind {
+        Document::Client => client(),
+        Document::Job => job(Use::Create),
+        Document::JobPatch => job(Use::Patch),
+        Document::JobReplace => job(Use::Replace),
+        Document::Action => action(Use::Create),
+        Document::ActionPatch => action(Use::Patch),
+        Document::ActionReplace => action(Use::Replace),
+        Document::Session => session(Use::Create),
+        Document::SessionPatch => session(Use::Patch),
+        Document::SessionReplace => session(Use::Replace),
+        Document::Backup => backup(),
+        Document::BackupPatch => backup_patch(),
+    }
+}
+
+/// A pattern of Python's dialect in the engine's. `\w` stands only inside brackets.
+fn engine(pattern: &str) -> String {
+    pattern.replace(r"\w", r"\p{L}\p{N}_").replace(r"\d", r"\p{Nd}")
+}
+
+/// Text of a pattern; `shown` is what an error says.
+fn matching(pattern: &str, column: Option<&str>) -> Value {
+    let mut schema = json!({"type": "string", "pattern": engine(pattern), "shown": pattern});
+    if let Some(column) = column {
+        schema["column"] = json!(column);
+    }
+    schema
+}
+
+/// As the schema, or null.
+fn or_null(mut schema: Value) -> Value {
+    schema["type"] = json!([schema["type"].clone(), "null"]);
+    schema
+}
+
+/// An id that a client may give. Null and the empty text ask for one of the service's.
+fn own_id(column: &str) -> Value {
+    let mut schema = or_null(matching(ID_OR_EMPTY, Some(column)));
+    schema["shown"] = json!(ID);
+    schema
+}
+
+fn text(column: &str) -> Value {
+    json!({"type": "string", "column": column})
+}
+
+fn integer(column: &str) -> Value {
+    json!({"type": "integer", "column": column})
+}
+
+/// Whatever the column keeps: 19.0.0 asks for no type, and the database converts.
+fn kept(column: &str) -> Value {
+    json!({"column": column})
+}
+
+fn words(words: &[&str]) -> Value {
+    json!({"type": "string", "enum": words})
+}
+
+/// An object of these properties alone.
+fn closed(properties: Map<String, Value>) -> Value {
+    json!({"type": "object", "properties": properties, "additionalProperties": false})
+}
+
+fn object(pairs: impl IntoIterator<Item = (&'static str, Value)>) -> Map<String, Value> {
+    pairs.into_iter().map(|(key, schema)| (key.to_owned(), schema)).collect()
+}
+
+fn client() -> Value {
+    let capability =
+        |column: &str, names: &[&str]| json!({"type": "array", "items": words(names), "column": column});
+    let id = format!("^{CLIENT_PREFIX}{HOST}$");
+    // Unanchored, the labels ask for one letter or digit anywhere, which is cheaper to ask for.
+    let mut hostname = matching(r"[a-zA-Z\d]", Some("clients.hostname"));
+    hostname["shown"] = json!(HOST);
+    json!({
+        "type": "object",
+        "properties": {
+            "client_id": matching(&id, Some("clients.client_id")),
+            "hostname": hostname,
+            "description": text("clients.description"),
+            "uuid": text("clients.uuid"),
+            "supported_actions": capability("clients.supported_actions", &ACTIONS),
+            "supported_modes": capability("clients.supported_modes", &MODES),
+            "supported_storages": capability("clients.supported_storages", &STORAGES),
+            "supported_engines": capability("clients.supported_engines", &ENGINES),
+            "is_central": {"type": "boolean"},
+        },
+        "required": ["client_id"],
+    })
+}
+
+/// A job's or session's schedule. A creation sets the three times itself and does not read them.
+fn schedule(usage: Use, of_job: bool) -> Value {
+    // Kept as JSON, so the limit is that of the parser, not of a column.
+    let number = json!({"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX});
+    let time = if usage == Use::Create && of_job { json!({}) } else { number.clone() };
+    let free = || json!({"type": "string"});
+    closed(object([
+        ("time_created", time.clone()),
+        ("time_started", time.clone()),
+        ("time_ended", time),
+        ("event", words(&EVENTS)),
+        ("status", words(&STATUSES)),
+        ("result", words(&RESULTS)),
+        ("schedule_date", matching(DATE, None)),
+        ("schedule_interval", matching(INTERVAL, None)),
+        ("schedule_start_date", matching(DATE, None)),
+        ("schedule_end_date", matching(DATE, None)),
+        ("schedule_year", matching(YEAR, None)),
+        ("schedule_month", free()),
+        ("schedule_day", free()),
+        ("schedule_week", free()),
+        ("schedule_day_of_week", free()),
+        ("schedule_hour", free()),
+        ("schedule_minute", free()),
+        ("schedule_second", free()),
+        ("current_pid", number),
+    ]))
+}
+
+fn job(usage: Use) -> Value {
+    let client_id = format!("^{CLIENT_PREFIX}{HOST}$");
+    let mut properties = object([
+        ("job_actions", json!({"container": "list", "items": job_action()})),
+        ("job_schedule", schedule(usage, true)),
+        ("job_id", if usage == Use::Create { own_id("jobs.id") } else { json!({}) }),
+        ("client_id", matching(&client_id, Some("jobs.client_id"))),
+        ("session_id", or_null(matching(ID_OR_EMPTY, Some("jobs.session_id")))),
+        ("session_tag", integer("jobs.session_tag")),
+        ("description", or_null(text("jobs.description"))),
+        ("action_defaults", or_null(job_freezer_action())),
+    ]);
+    properties.extend(UNREAD.map(|key| (key.to_owned(), json!({}))));
+    let mut schema = closed(properties);
+    if usage != Use::Patch {
+        schema["required"] = json!(["job_actions", "client_id"]);
+    }
+    schema
+}
+
+/// One entry of `job_actions`: an action to create, or the id of one that exists.
+///
+/// Null is taken as absent for the retries and `mandatory`, which 19.0.0 refuses although it may
+/// return them so itself after a PATCH of the action.
+fn job_action() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "action_id": or_null(text("actions.id")),
+            "freezer_action": job_freezer_action(),
+            "max_retries": or_null(integer("actions.max_retries")),
+            "max_retries_interval": or_null(integer("actions.max_retries_interval")),
+            "mandatory": {"type": ["boolean", "null"]},
+        },
+    })
+}
+
+/// What a job runs. Only here are the names of actions and modes fixed, because only here are
+/// they compared with what a client supports. A null `action` is for `rules`: it may have a
+/// default.
+fn job_freezer_action() -> Value {
+    let with_null =
+        |names: &[&str]| names.iter().map(|name| json!(name)).chain([Value::Null]).collect::<Vec<Value>>();
+    json!({
+        "type": "object",
+        "properties": {
+            "action": {
+                "type": ["string", "null"], "enum": with_null(&ACTIONS), "shown": ACTIONS,
+                "column": "actions.action",
+            },
+            "mode": {"type": ["string", "null"], "enum": with_null(&MODES), "column": "actions.actionmode"},
+            "path_to_backup": or_null(text("actions.path_to_backup")),
+            "backup_name": or_null(text("actions.backup_name")),
+            "container": or_null(text("actions.container")),
+            "restore_abs_path": {"type": ["string", "null"]},
+            "cindernative_freezer_only": {"type": ["boolean", "null"]},
+            "log_file": kept("actions.log_file"),
+            "timeout": kept("actions.timeout"),
+            "priority": kept("actions.priority"),
+            "mandatory": kept("actions.mandatory"),
+        },
+    })
+}
+
+/// An action by itself. Its action and mode may be any words, as in 19.0.0, which however looks
+/// for them at the top level of the document too; here a key that is out of place is not read.
+fn action(usage: Use) -> Value {
+    let mut freezer_action = json!({
+        "type": "object",
+        "properties": {
+            "action": {"type": "string", "minLength": 1, "column": "actions.action"},
+            "mode": kept("actions.actionmode"),
+            "path_to_backup": kept("actions.path_to_backup"),
+            "backup_name": kept("actions.backup_name"),
+            "container": kept("actions.container"),
+            "log_file": kept("actions.log_file"),
+            "timeout": kept("actions.timeout"),
+            "priority": kept("actions.priority"),
+            "mandatory": kept("actions.mandatory"),
+        },
+    });
+    if usage != Use::Patch {
+        freezer_action["required"] = json!(["action"]);
+    }
+    let mut schema = json!({
+        "type": "object",
+        "properties": {
+            "action_id": if usage == Use::Create { own_id("actions.id") } else { json!({}) },
+            "max_retries": kept("actions.max_retries"),
+            "max_retries_interval": kept("actions.max_retries_interval"),
+            "mandatory": {"type": ["boolean", "null"]},
+            "freezer_action": freezer_action,
+        },
+    });
+    if usage != Use::Patch {
+        schema["required"] = json!(["freezer_action"]);
+    }
+    schema
+}
+
+/// A session. The Python service fails on an unknown key in a PATCH alone; so does this.
+fn session(usage: Use) -> Value {
+    let mut properties = object([
+        ("schedule", schedule(usage, false)),
+        ("session_id", json!({})),
+        ("session_tag", integer("sessions.session_tag")),
+        ("description", or_null(text("sessions.description"))),
+        ("hold_off", kept("sessions.hold_off")),
+        ("status", or_null(text("sessions.status"))),
+        ("result", or_null(text("sessions.result"))),
+        ("time_start", kept("sessions.time_start")),
+        ("time_end", kept("sessions.time_end")),
+        ("time_started", integer("sessions.time_started")),
+        ("time_ended", integer("sessions.time_ended")),
+        ("jobs", json!({"container": "map", "additionalProperties": {"type": "object"}})),
+    ]);
+    properties.extend(UNREAD.map(|key| (key.to_owned(), json!({}))));
+    match usage {
+        Use::Create => json!({"type": "object", "properties": properties, "required": ["schedule"]}),
+        Use::Replace => {
+            json!({"type": "object", "properties": properties, "required": ["session_tag", "schedule"]})
+        }
+        Use::Patch => closed(properties),
+    }
+}
+
+/// A backup, whose metadata are the body itself. See `rules` for what depends on the status.
+fn backup() -> Value {
+    let name = || json!({"type": "string", "minLength": 1});
+    json!({
+        "type": "object",
+        "properties": {
+            "container": or_null(name()),
+            "hostname": or_null(name()),
+            "backup_name": name(),
+            "status": words(&BACKUP_STATUSES),
+            // The column gets a text alone; another value stays in the metadata.
+            "job_id": {"text_column": "backups.job_id"},
+        },
+        "required": ["backup_name"],
+    })
+}
+
+/// A change of a backup: of its status, of its metadata in their own key, or of metadata as flat
+/// keys. The caller checks the merged metadata as a [`Document::Backup`].
+fn backup_patch() -> Value {
+    let job_id = json!({"text_column": "backups.job_id"});
+    json!({
+        "type": "object",
+        "properties": {
+            "backup_metadata": {"type": "object", "properties": {"job_id": job_id.clone()}},
+            "status": words(&BACKUP_STATUSES),
+            "job_id": job_id,
+        },
+    })
+}

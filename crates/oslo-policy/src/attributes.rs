@@ -1,0 +1,212 @@
+//! The two inputs of a decision: [`Target`] (what is acted on) and [`Credentials`] (who acts).
+//! Building them copies no text that the caller keeps alive; reading them is `check`'s part.
+
+use std::borrow::Cow;
+
+use crate::value::Value;
+
+/// Named values in the order in which they were set; a name occurs once.
+type Entries<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
+
+macro_rules! attributes {
+    ($name:ident) => {
+        impl<'a> $name<'a> {
+            /// Without any attribute.
+            #[must_use]
+            pub fn new() -> Self {
+                Self::default()
+            }
+
+            /// Adds an attribute, or replaces the one of that name, and hands the whole back.
+            #[must_use]
+            pub fn with(mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Value<'a>>) -> Self {
+                self.set(name, value);
+                self
+            }
+
+            /// Adds an attribute, or replaces the one of that name.
+            pub fn set(&mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Value<'a>>) {
+                let (name, value) = (name.into(), value.into());
+                match self.entries.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, known)) => *known = value,
+                    None => self.entries.push((name, value)),
+                }
+            }
+
+            /// All attributes, in the order in which they were set.
+            pub fn iter(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
+                self.entries.iter().map(|(name, value)| (name.as_ref(), value))
+            }
+
+            /// The attributes without a borrow of their source.
+            #[must_use]
+            pub fn into_owned(self) -> $name<'static> {
+                $name {
+                    entries: self
+                        .entries
+                        .into_iter()
+                        .map(|(name, value)| (Cow::Owned(name.into_owned()), value.into_owned()))
+                        .collect(),
+                }
+            }
+
+            fn find(&self, name: &str) -> Option<&Value<'a>> {
+                self.entries.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+            }
+        }
+
+        impl<'a> From<&'a serde_json::Map<String, serde_json::Value>> for $name<'a> {
+            fn from(object: &'a serde_json::Map<String, serde_json::Value>) -> Self {
+                let entries = object
+                    .iter()
+                    .map(|(name, value)| (Cow::Borrowed(name.as_str()), Value::from(value)))
+                    .collect();
+                Self { entries }
+            }
+        }
+    };
+}
+
+/// Attributes of the object of an operation, for `%(name)s` in a rule.
+///
+/// ```
+/// use oslo_policy::Target;
+///
+/// let target = Target::new().with("project_id", "9a0b").with("public", false);
+/// assert_eq!(target.iter().count(), 2);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Target<'a> {
+    entries: Entries<'a>,
+}
+
+attributes!(Target);
+
+impl<'a> Target<'a> {
+    /// The attribute of exactly this name: a dot in it has no meaning, as in oslo.policy.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value<'a>> {
+        self.find(name)
+    }
+
+    /// The target as a JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::Value::Object(
+            self.iter().map(|(name, value)| (name.to_owned(), value.to_json())).collect(),
+        )
+    }
+
+    /// The target as one value, as a bare `%s` sees it.
+    pub(crate) fn to_value(&self) -> Value<'a> {
+        Value::Map(self.entries.clone())
+    }
+}
+
+/// Attributes of the caller, for `role:…` and `name:…` checks.
+///
+/// Names that have a meaning of their own: `roles` (a list of texts), `system_scope`, `system`
+/// and `domain_id` (the scope of the token). A `system_scope` that is set is also found under
+/// the name `system`, as oslo.policy has it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Credentials<'a> {
+    entries: Entries<'a>,
+}
+
+attributes!(Credentials);
+
+impl<'a> Credentials<'a> {
+    /// The attribute of exactly this name; `system` is answered by a `system_scope` that is set.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value<'a>> {
+        if name == "system"
+            && let Some(scope) = self.find("system_scope").filter(|scope| scope.is_truthy())
+        {
+            return Some(scope);
+        }
+        self.find(name)
+    }
+
+    /// The scope of the token: system, else domain, else project.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let set = |name| self.get(name).is_some_and(Value::is_truthy);
+        if set("system") {
+            Scope::System
+        } else if set("domain_id") {
+            Scope::Domain
+        } else {
+            Scope::Project
+        }
+    }
+
+    /// The credentials as a JSON object, with `system` filled in from `system_scope`.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut object: serde_json::Map<_, _> =
+            self.iter().map(|(name, value)| (name.to_owned(), value.to_json())).collect();
+        if let Some(system) = self.get("system") {
+            object.insert("system".to_owned(), system.to_json());
+        }
+        serde_json::Value::Object(object)
+    }
+}
+
+/// What a token was issued for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The whole deployment.
+    System,
+    /// One domain.
+    Domain,
+    /// One project; also taken for a token without any scope.
+    Project,
+}
+
+impl Scope {
+    /// The name as it stands in a rule's `scope_types`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::System => "system",
+            Scope::Domain => "domain",
+            Scope::Project => "project",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+    use super::*;
+
+    #[test]
+    fn a_name_occurs_once() {
+        let target = Target::new().with("a", 1).with("b", "x").with("a", "y");
+        let entries: Vec<_> = target.iter().collect();
+        assert_eq!(entries, [("a", &Value::from("y")), ("b", &Value::from("x"))]);
+    }
+
+    #[test]
+    fn system_scope_is_also_system() {
+        let creds = Credentials::new().with("system_scope", "all").with("domain_id", "d");
+        assert_eq!(creds.get("system"), Some(&Value::from("all")));
+        assert_eq!(creds.scope(), Scope::System);
+        assert_eq!(creds.to_json()["system"], "all");
+
+        let unset = Credentials::new().with("system_scope", Value::None).with("domain_id", "d");
+        assert_eq!(unset.get("system"), None);
+        assert_eq!(unset.scope(), Scope::Domain);
+        assert_eq!(Credentials::new().scope(), Scope::Project);
+    }
+
+    #[test]
+    fn json_goes_in_and_comes_out() {
+        let json = serde_json::json!({"i": -3, "f": 1.5, "s": "x", "n": null, "l": [true, {"k": 18_446_744_073_709_551_615_u64}]});
+        let object = json.as_object().unwrap();
+        let target = Target::from(object);
+        assert_eq!(target.to_json(), json);
+        assert_eq!(target.into_owned().to_json(), json);
+    }
+}

@@ -1,0 +1,306 @@
+//! Finds what is wrong with policy files before a service runs on them: [`check`].
+//! Prints nothing; a command line tool decides how problems look.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::defaults::RuleDefault;
+use crate::enforcer::Options;
+use crate::error::Error;
+use crate::loader::Loader;
+use crate::parser::{parse_rule, parse_text};
+use crate::rules::{Origin, PolicyFile, RuleSet};
+
+/// What kind of problem a [`Problem`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProblemKind {
+    /// A file cannot be read, or is not a YAML mapping of rules; no other problem of the files
+    /// is then looked for.
+    Unloadable,
+    /// The policy file does not exist.
+    MissingFile,
+    /// The service has no such rule, and no rule refers to it.
+    UnknownRule,
+    /// A rule occurs twice in one file; the last one counts.
+    DuplicateRule,
+    /// The text of a rule cannot be understood: it denies, or a part of it does.
+    Unparsable,
+    /// A check of a rule fails whenever it is evaluated.
+    Undecidable,
+    /// A rule refers to one that does not exist.
+    UndefinedReference,
+    /// A rule refers to itself, directly or through others, or leads to one that does.
+    Cycle,
+    /// The value of a rule is missing, which allows everyone.
+    EmptyValue,
+    /// A rule is overridden under the name it had in an earlier release.
+    DeprecatedName,
+    /// A rule says what the service's default says.
+    Redundant,
+}
+
+impl ProblemKind {
+    /// Whether the files do not do what they look like; otherwise it is advice.
+    #[must_use]
+    pub fn is_error(self) -> bool {
+        !matches!(self, Self::MissingFile | Self::DeprecatedName | Self::Redundant)
+    }
+}
+
+/// Something wrong with a policy file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Its kind.
+    pub kind: ProblemKind,
+    /// The file, if it is a matter of one.
+    pub file: Option<PathBuf>,
+    /// The line in the file, counted from 1.
+    pub line: Option<u64>,
+    /// The rule, if it is a matter of one.
+    pub rule: Option<String>,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// `file:line: rule: message`
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{}:", file.display())?;
+            if let Some(line) = self.line {
+                write!(f, "{line}:")?;
+            }
+            f.write_str(" ")?;
+        }
+        if let Some(rule) = &self.rule {
+            write!(f, "{rule}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Lists the problems of the policy files that `options` names: by file and line, and then those
+/// of references between rules, by name.
+#[must_use]
+pub fn check(defaults: &[RuleDefault], options: &Options) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Some(path) = &options.policy_file
+        && matches!(path.try_exists(), Ok(false))
+    {
+        problems.push(Problem {
+            kind: ProblemKind::MissingFile,
+            file: Some(path.clone()),
+            line: None,
+            rule: None,
+            message: "the file does not exist: the service's defaults are in force".to_owned(),
+        });
+    }
+    match load(options) {
+        Ok(files) => check_files(&mut problems, &files, defaults, options),
+        Err(error) => problems.push(unloadable(error)),
+    }
+    problems
+}
+
+fn load(options: &Options) -> Result<Vec<PolicyFile>, Error> {
+    let files = Loader::default().look(options.policy_file.as_deref(), &options.policy_dirs)?;
+    Ok(files.unwrap_or_default())
+}
+
+fn unloadable(error: Error) -> Problem {
+    let message = error.to_string();
+    let (file, line, rule, message) = match error {
+        Error::Read { path, source } => (Some(path), None, None, format!("cannot be read: {source}")),
+        Error::NotADirectory { path } => {
+            (Some(path), None, None, "is listed in policy_dirs and is not a directory".to_owned())
+        }
+        Error::Syntax { path, line, message } => (Some(path), Some(line), None, message),
+        Error::Value { path, line, rule, message } => (Some(path), Some(line), Some(rule), message),
+        Error::DuplicateDefault { .. } | Error::DuplicateScope { .. } => (None, None, None, message),
+    };
+    Problem { kind: ProblemKind::Unloadable, file, line, rule, message }
+}
+
+fn check_files(
+    problems: &mut Vec<Problem>,
+    files: &[PolicyFile],
+    defaults: &[RuleDefault],
+    options: &Options,
+) {
+    let set = RuleSet::build(defaults, files, options.settings());
+    let known: HashMap<&str, &RuleDefault> = defaults.iter().map(|default| (default.name, default)).collect();
+    let renamed: HashMap<&str, &str> = defaults
+        .iter()
+        .filter_map(|default| default.deprecated.as_ref().map(|old| (old.name, default.name)))
+        .filter(|(old, new)| old != new)
+        .collect();
+    let mut referred: HashSet<&str> = HashSet::new();
+    for (name, entry) in set.entries() {
+        referred.extend(entry.check.references().into_iter().filter(|reference| *reference != name));
+    }
+    for file in files {
+        let mut names = HashSet::new();
+        for rule in &file.rules {
+            let name = rule.name.as_str();
+            let mut add = |kind, message: String| {
+                problems.push(Problem {
+                    kind,
+                    file: Some(file.path.as_ref().clone()),
+                    line: Some(rule.line),
+                    rule: Some(name.to_owned()),
+                    message,
+                });
+            };
+            if !names.insert(name) {
+                add(ProblemKind::DuplicateRule, "stands in the file before; this one counts".to_owned());
+            }
+            if rule.empty {
+                add(
+                    ProblemKind::EmptyValue,
+                    "has no value, which allows everyone; write \"@\" if that is meant".to_owned(),
+                );
+            }
+            let parsed = parse_rule(&rule.source);
+            if !parsed.problems.is_empty() {
+                add(ProblemKind::Unparsable, parsed.problems.join("; "));
+            }
+            parsed.check.walk(&mut |check| {
+                if let Some(mistake) = check.mistake() {
+                    add(ProblemKind::Undecidable, mistake);
+                }
+            });
+            if let Some(new) = renamed.get(name) {
+                add(ProblemKind::DeprecatedName, format!("is now called {new}"));
+            } else if let Some(default) = known.get(name) {
+                let canonical = parse_text(default.check_str).check.to_string();
+                if parsed.problems.is_empty() && parsed.check.to_string() == canonical {
+                    add(ProblemKind::Redundant, "says what the default says".to_owned());
+                }
+            } else if name != options.default_rule && !referred.contains(name) {
+                add(
+                    ProblemKind::UnknownRule,
+                    "the service has no such rule, and no rule refers to it".to_owned(),
+                );
+            }
+        }
+    }
+    check_references(problems, &set);
+}
+
+/// Problems of the rules in force, where they come from a file.
+fn check_references(problems: &mut Vec<Problem>, set: &RuleSet) {
+    let origins: HashMap<&str, &Origin> = set.entries().map(|(name, entry)| (name, &entry.origin)).collect();
+    let mut add = |kind, rule: &str, message: String| {
+        let (file, line) = match origins.get(rule) {
+            Some(Origin::File { path, line } | Origin::DeprecatedName { path, line, .. }) => {
+                (Some(PathBuf::clone(path)), Some(*line))
+            }
+            _ => (None, None),
+        };
+        problems.push(Problem { kind, file, line, rule: Some(rule.to_owned()), message });
+    };
+    for (rule, missing) in set.undefined_references() {
+        let message = format!("refers to rules that do not exist: {}", missing.join(", "));
+        add(ProblemKind::UndefinedReference, rule, message);
+    }
+    for rule in set.cyclic() {
+        let message = "leads to a cycle of references, which cannot be decided".to_owned();
+        add(ProblemKind::Cycle, rule, message);
+    }
+}
+
+/// The problems of a text that is not in a file yet, as if it were the policy file `name`.
+#[must_use]
+pub fn check_text(text: &str, name: &str, defaults: &[RuleDefault], options: &Options) -> Vec<Problem> {
+    let path = PathBuf::from(name);
+    let mut problems = Vec::new();
+    match crate::file::read(text, &path) {
+        Ok(rules) => {
+            let files = [PolicyFile { path: Arc::new(path), rules }];
+            check_files(&mut problems, &files, defaults, options);
+        }
+        Err(error) => problems.push(unloadable(error)),
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::defaults::DeprecatedRule;
+
+    const PLAIN: RuleDefault = RuleDefault {
+        name: "",
+        check_str: "role:admin",
+        description: "",
+        operations: &[],
+        scope_types: &[],
+        deprecated: None,
+    };
+
+    fn found(text: &str) -> Vec<(ProblemKind, u64, String)> {
+        let defaults = [
+            RuleDefault { name: "a", ..PLAIN },
+            RuleDefault {
+                name: "b",
+                deprecated: Some(DeprecatedRule {
+                    name: "old_b",
+                    check_str: "@",
+                    reason: "renamed",
+                    since: "1",
+                }),
+                ..PLAIN
+            },
+        ];
+        check_text(text, "p.yaml", &defaults, &Options::default())
+            .into_iter()
+            .map(|problem| {
+                assert!(problem.to_string().starts_with("p.yaml:"), "{problem}");
+                (problem.kind, problem.line.unwrap_or(0), problem.rule.unwrap_or_default())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_kind_is_found_where_it_is() {
+        use ProblemKind::{
+            Cycle, DeprecatedName, DuplicateRule, EmptyValue, Redundant, Undecidable, UndefinedReference,
+            UnknownRule, Unloadable, Unparsable,
+        };
+        type Found = &'static [(ProblemKind, u64, &'static str)];
+        let cases: [(&str, Found); 12] = [
+            ("a: role:other\n", &[]),
+            ("a: rule:helper\nhelper: role:x\ndefault: '!'\n", &[]),
+            ("a: '!'\nb: \"@\"\n", &[]),
+            ("\nc: role:x\n", &[(UnknownRule, 2, "c")]),
+            ("a: role:x\na: role:y\n", &[(DuplicateRule, 2, "a")]),
+            ("a: role:x and\nb: admin\n", &[(Unparsable, 1, "a"), (Unparsable, 2, "b")]),
+            ("a: class:x\nb: role:x or 'x':%(y\n", &[(Undecidable, 1, "a"), (Undecidable, 2, "b")]),
+            ("a: rule:gone or role:x\n", &[(UndefinedReference, 1, "a")]),
+            (
+                "a: not rule:x\nx: rule:y\ny: rule:x\nb: rule:a or role:x",
+                &[(Cycle, 1, "a"), (Cycle, 4, "b"), (Cycle, 2, "x"), (Cycle, 3, "y")],
+            ),
+            ("a:\nold_b: role:x\n", &[(EmptyValue, 1, "a"), (DeprecatedName, 2, "old_b")]),
+            ("a: 'role:admin'\n", &[(Redundant, 1, "a")]),
+            ("a: b\nb: [\n", &[(Unloadable, 2, "")]),
+        ];
+        for (text, expected) in cases {
+            let expected: Vec<_> =
+                expected.iter().map(|(kind, line, rule)| (*kind, *line, (*rule).to_owned())).collect();
+            assert_eq!(found(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_advice() {
+        let options =
+            Options { policy_file: Some(PathBuf::from("/nonexistent/policy.yaml")), ..Options::default() };
+        let problems = check(&[], &options);
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].kind, ProblemKind::MissingFile);
+        assert!(!problems[0].kind.is_error());
+    }
+}

@@ -1,0 +1,307 @@
+//! Which rules are in force: the service's defaults, overridden by what files say, with the
+//! names and defaults of earlier releases honoured. Reading files is `loader`'s part.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::check::Check;
+use crate::defaults::RuleDefault;
+use crate::file::FileRule;
+use crate::parser::{parse_rule, parse_text};
+
+/// Where the check of a rule came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The service's default.
+    Default,
+    /// The service's default, or the default of the earlier release: either allows.
+    DefaultOrDeprecated,
+    /// A policy file.
+    File {
+        /// The file.
+        path: Arc<PathBuf>,
+        /// The line of the value, counted from 1.
+        line: u64,
+    },
+    /// A policy file, under the name of an earlier release.
+    DeprecatedName {
+        /// That name.
+        name: String,
+        /// The file.
+        path: Arc<PathBuf>,
+        /// The line of the value, counted from 1.
+        line: u64,
+    },
+}
+
+/// A rule in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EffectiveRule {
+    /// The rule's name.
+    pub name: String,
+    /// Its check in canonical form: `@` for an empty rule, `!` for one that makes no sense.
+    pub check: String,
+    /// Where the check came from.
+    pub origin: Origin,
+}
+
+/// The rules of one file.
+#[derive(Debug)]
+pub(crate) struct PolicyFile {
+    /// Where they stand.
+    pub(crate) path: Arc<PathBuf>,
+    /// The rules, in the file's order.
+    pub(crate) rules: Vec<FileRule>,
+}
+
+/// What decides how rules are put together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings<'s> {
+    /// The rule that stands in for any that does not exist.
+    pub(crate) default_rule: &'s str,
+    /// Whether the defaults of earlier releases are no longer honoured.
+    pub(crate) enforce_new_defaults: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) check: Check,
+    pub(crate) origin: Origin,
+}
+
+/// All rules in force. Never changes once built: a reload builds another.
+#[derive(Debug, Default)]
+pub(crate) struct RuleSet {
+    rules: HashMap<String, Entry>,
+    default_rule: String,
+    /// Rules that may come to an `http:` check.
+    remote: HashSet<String>,
+}
+
+impl RuleSet {
+    /// Puts defaults and files together; later files override earlier ones. Mistakes in rules
+    /// are logged, and deny.
+    pub(crate) fn build(defaults: &[RuleDefault], files: &[PolicyFile], settings: Settings<'_>) -> RuleSet {
+        let mut overrides: HashMap<&str, Entry> = HashMap::new();
+        for file in files {
+            for rule in &file.rules {
+                let parsed = parse_rule(&rule.source);
+                if !parsed.problems.is_empty() {
+                    tracing::error!(
+                        rule = rule.name,
+                        file = %file.path.display(),
+                        line = rule.line,
+                        "policy rule cannot be understood and denies: {}",
+                        parsed.problems.join("; "),
+                    );
+                }
+                let origin = Origin::File { path: Arc::clone(&file.path), line: rule.line };
+                overrides.insert(&rule.name, Entry { check: parsed.check, origin });
+            }
+        }
+        let mut added = Vec::new();
+        for default in defaults {
+            if !overrides.contains_key(default.name) {
+                added.push((default.name, default_entry(default, &overrides, settings)));
+            }
+        }
+        overrides.extend(added);
+        let rules = overrides.into_iter().map(|(name, entry)| (name.to_owned(), entry)).collect();
+        let mut set =
+            RuleSet { rules, default_rule: settings.default_rule.to_owned(), remote: HashSet::new() };
+        set.remote = set.find_remote();
+        set
+    }
+
+    /// The check of a rule, or of the default rule where there is no such rule.
+    pub(crate) fn resolve(&self, name: &str) -> Option<&Check> {
+        let entry = self.rules.get(name).or_else(|| self.rules.get(&self.default_rule));
+        entry.map(|entry| &entry.check)
+    }
+
+    /// Whether deciding a rule may come to an `http:` check.
+    pub(crate) fn needs_remote(&self, name: &str) -> bool {
+        let name = if self.rules.contains_key(name) { name } else { &self.default_rule };
+        self.remote.contains(name)
+    }
+
+    /// The names of all rules, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.rules.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// All rules, sorted by name.
+    pub(crate) fn effective(&self) -> Vec<EffectiveRule> {
+        let mut rules: Vec<_> = self
+            .rules
+            .iter()
+            .map(|(name, entry)| EffectiveRule {
+                name: name.clone(),
+                check: entry.check.to_string(),
+                origin: entry.origin.clone(),
+            })
+            .collect();
+        rules.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        rules
+    }
+
+    /// All rules with their checks, in no particular order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.rules.iter().map(|(name, entry)| (name.as_str(), entry))
+    }
+
+    /// Rules with the names they refer to that no rule has, sorted. (The default rule answers
+    /// for those, if there is one.)
+    pub(crate) fn undefined_references(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut found: Vec<_> = self
+            .entries()
+            .filter_map(|(name, entry)| {
+                let mut missing = entry.check.references();
+                missing.retain(|reference| !self.rules.contains_key(*reference));
+                missing.dedup();
+                (!missing.is_empty()).then_some((name, missing))
+            })
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// Rules that refer to themselves, directly or through others, and rules that lead to such
+    /// a rule; sorted.
+    pub(crate) fn cyclic(&self) -> Vec<&str> {
+        // Rules all of whose references are settled are settled; what is left over is cyclic.
+        let mut waiting: HashMap<&str, usize> = HashMap::new();
+        let mut referred_by: HashMap<&str, Vec<&str>> = HashMap::new();
+        let mut settled = Vec::new();
+        for (name, entry) in self.entries() {
+            let references: HashSet<_> =
+                entry.check.references().into_iter().filter_map(|name| self.defined(name)).collect();
+            if references.is_empty() {
+                settled.push(name);
+            } else {
+                waiting.insert(name, references.len());
+            }
+            for reference in references {
+                referred_by.entry(reference).or_default().push(name);
+            }
+        }
+        while let Some(name) = settled.pop() {
+            for referrer in referred_by.remove(name).unwrap_or_default() {
+                if let Some(count) = waiting.get_mut(referrer) {
+                    *count -= 1;
+                    if *count == 0 {
+                        waiting.remove(referrer);
+                        settled.push(referrer);
+                    }
+                }
+            }
+        }
+        let mut cyclic: Vec<_> = waiting.into_keys().collect();
+        cyclic.sort_unstable();
+        cyclic
+    }
+
+    /// Logs what is obviously wrong, as oslo.policy does after loading.
+    pub(crate) fn log_mistakes(&self) {
+        for (rule, missing) in self.undefined_references() {
+            tracing::warn!(rule, "policy rule refers to rules that do not exist: {}", missing.join(", "));
+        }
+        for rule in self.cyclic() {
+            tracing::warn!(rule, "policy rule leads to a cycle of references and may not be decidable");
+        }
+        for (rule, entry) in self.entries() {
+            entry.check.walk(&mut |check| {
+                if let Some(mistake) = check.mistake() {
+                    tracing::warn!(rule, "policy rule has a check that cannot be decided: {mistake}");
+                }
+            });
+        }
+    }
+
+    /// The name under which a reference is answered.
+    fn defined<'s>(&'s self, name: &'s str) -> Option<&'s str> {
+        if self.rules.contains_key(name) {
+            Some(name)
+        } else {
+            self.rules.contains_key(&self.default_rule).then_some(self.default_rule.as_str())
+        }
+    }
+
+    fn find_remote(&self) -> HashSet<String> {
+        let mut referred_by: HashMap<&str, Vec<&str>> = HashMap::new();
+        let mut open = Vec::new();
+        for (name, entry) in self.entries() {
+            entry.check.walk(&mut |check| match check {
+                Check::Remote { .. } => open.push(name),
+                Check::Rule(reference) => {
+                    if let Some(reference) = self.defined(reference) {
+                        referred_by.entry(reference).or_default().push(name);
+                    }
+                }
+                _ => {}
+            });
+        }
+        let mut found = HashSet::new();
+        while let Some(name) = open.pop() {
+            if found.insert(name.to_owned()) {
+                open.extend(referred_by.get(name).into_iter().flatten());
+            }
+        }
+        found
+    }
+}
+
+/// The entry of a rule that no file overrides by its own name.
+fn default_entry(default: &RuleDefault, overrides: &HashMap<&str, Entry>, settings: Settings<'_>) -> Entry {
+    let parsed = parse_text(default.check_str);
+    if !parsed.problems.is_empty() {
+        tracing::error!(
+            rule = default.name,
+            "the default of a policy rule cannot be understood and denies: {}",
+            parsed.problems.join("; "),
+        );
+    }
+    let check = parsed.check;
+    let Some(deprecated) = &default.deprecated else {
+        return Entry { check, origin: Origin::Default };
+    };
+    let old = parse_text(deprecated.check_str).check;
+    if deprecated.name != default.name
+        && let Some(Entry { check: overridden, origin: Origin::File { path, line } }) =
+            overrides.get(deprecated.name)
+    {
+        tracing::warn!(
+            rule = default.name,
+            deprecated = deprecated.name,
+            since = deprecated.since,
+            file = %path.display(),
+            line,
+            "a policy file uses the former name of a rule: {}",
+            deprecated.reason,
+        );
+        // A file that only repeats the former default, or only forwards the former name to the
+        // new one, has nothing to say about the new rule.
+        let forwards = overridden.to_string() == format!("rule:{}", default.name);
+        if *overridden != old && !forwards {
+            let origin = Origin::DeprecatedName {
+                name: deprecated.name.to_owned(),
+                path: Arc::clone(path),
+                line: *line,
+            };
+            return Entry { check: overridden.clone(), origin };
+        }
+    }
+    if !settings.enforce_new_defaults && deprecated.check_str != default.check_str {
+        tracing::warn!(
+            rule = default.name,
+            since = deprecated.since,
+            "the default of a policy rule has changed; the former one is still honoured: {}",
+            deprecated.reason,
+        );
+        return Entry { check: Check::Or(vec![check, old]), origin: Origin::DefaultOrDeprecated };
+    }
+    Entry { check, origin: Origin::Default }
+}

@@ -1,0 +1,277 @@
+//! Loading and reloading of policy files by an [`Enforcer`].
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
+mod support;
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use oslo_policy::{
+    Credentials, Denial, DeprecatedRule, EnforceError, Enforcer, Error, Options, Origin, RuleDefault, Target,
+};
+use support::Directory;
+
+const PLAIN: RuleDefault = RuleDefault {
+    name: "jobs:get",
+    check_str: "role:reader",
+    description: "Show a job.",
+    operations: &[("GET", "/v2/jobs/{job_id}")],
+    scope_types: &[],
+    deprecated: None,
+};
+
+fn options(directory: &Directory) -> Options {
+    Options {
+        policy_file: Some(directory.path().join("policy.yaml")),
+        policy_dirs: vec![directory.path().join("policy.d")],
+        ..Options::default()
+    }
+}
+
+fn enforcer(directory: &Directory) -> Enforcer {
+    Enforcer::new(vec![PLAIN], options(directory)).unwrap()
+}
+
+fn allows(enforcer: &Enforcer, rule: &str, role: &str) -> bool {
+    let creds = Credentials::new().with("roles", vec![role]);
+    match enforcer.enforce(rule, &Target::new(), &creds) {
+        Ok(()) => true,
+        Err(EnforceError::Denied { rule: denied, .. }) => {
+            assert_eq!(denied, rule);
+            false
+        }
+        Err(broken) => panic!("{broken}"),
+    }
+}
+
+fn check_of(enforcer: &Enforcer, rule: &str) -> (String, Origin) {
+    let rule = enforcer.effective().into_iter().find(|found| found.name == rule).unwrap();
+    (rule.check, rule.origin)
+}
+
+#[test]
+fn without_a_file_the_defaults_count() {
+    let directory = Directory::new();
+    let enforcer = enforcer(&directory);
+    assert!(allows(&enforcer, "jobs:get", "Reader"));
+    assert!(!allows(&enforcer, "jobs:get", "member"));
+    assert_eq!(enforcer.rule_names(), ["jobs:get"]);
+    assert_eq!(check_of(&enforcer, "jobs:get"), ("role:reader".to_owned(), Origin::Default));
+    assert!(!enforcer.reload_if_changed().unwrap());
+    let unknown = enforcer.enforce("jobs:gone", &Target::new(), &Credentials::new());
+    let denied = EnforceError::Denied { rule: "jobs:gone".to_owned(), reason: Denial::UnknownRule };
+    assert_eq!(unknown, Err(denied));
+}
+
+#[test]
+fn files_override_in_order() {
+    let directory = Directory::new();
+    directory.write("policy.yaml", "jobs:get: role:a\nextra: role:a\n");
+    directory.write("policy.d/10.yaml", "jobs:get: role:b\n");
+    directory.write("policy.d/20.json", "{\"jobs:get\": [[\"role:c\"]]}");
+    directory.write("policy.d/.30.yaml", "jobs:get: role:d\n");
+    directory.write("policy.d/sub/40.yaml", "jobs:get: role:e\n");
+    let enforcer = enforcer(&directory);
+    let path = Arc::new(directory.path().join("policy.d/20.json"));
+    assert_eq!(check_of(&enforcer, "jobs:get"), ("role:c".to_owned(), Origin::File { path, line: 1 }));
+    assert_eq!(enforcer.rule_names(), ["extra", "jobs:get"]);
+
+    fs::remove_file(directory.path().join("policy.d/20.json")).unwrap();
+    assert!(enforcer.reload_if_changed().unwrap());
+    assert!(allows(&enforcer, "jobs:get", "b"));
+    fs::remove_dir_all(directory.path().join("policy.d")).unwrap();
+    assert!(enforcer.reload_if_changed().unwrap());
+    assert!(allows(&enforcer, "jobs:get", "a"));
+    fs::remove_file(directory.path().join("policy.yaml")).unwrap();
+    assert!(enforcer.reload_if_changed().unwrap());
+    assert!(allows(&enforcer, "jobs:get", "reader"));
+    assert!(!enforcer.reload_if_changed().unwrap());
+}
+
+#[test]
+fn a_changed_file_is_read_again() {
+    let directory = Directory::new();
+    let enforcer = enforcer(&directory);
+    let clone = enforcer.clone();
+    directory.write("policy.yaml", "jobs:get: role:a\n");
+    assert!(enforcer.reload_if_changed().unwrap());
+    assert!(allows(&clone, "jobs:get", "a") && !allows(&clone, "jobs:get", "reader"));
+    for _ in 0..3 {
+        assert!(!enforcer.reload_if_changed().unwrap());
+    }
+    // As long and as old as before.
+    let path = directory.path().join("policy.yaml");
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    directory.write("policy.yaml", "jobs:get: role:b\n");
+    File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    assert!(enforcer.reload_if_changed().unwrap());
+    assert!(allows(&clone, "jobs:get", "b"));
+    // Written again, and the same.
+    directory.write("policy.yaml", "jobs:get: role:b\n");
+    assert!(!enforcer.reload_if_changed().unwrap());
+}
+
+#[test]
+fn a_broken_file_keeps_the_last_good_rules() {
+    let directory = Directory::new();
+    directory.write("policy.yaml", "jobs:get: role:a\n");
+    let enforcer = enforcer(&directory);
+    for (broken, line) in [
+        ("jobs:get: role:b\nx: [\n", 2),
+        ("\njobs:get: !\n", 2),
+        ("jobs:get: role:b\n\nx: 5\n", 3),
+        ("- a\n", 1),
+    ] {
+        directory.write("policy.yaml", broken);
+        let error = enforcer.reload_if_changed().unwrap_err();
+        match &error {
+            Error::Syntax { path, line: found, .. } | Error::Value { path, line: found, .. } => {
+                assert_eq!((path.as_path(), *found), (directory.path().join("policy.yaml").as_path(), line));
+            }
+            other => panic!("{other}"),
+        }
+        assert!(error.to_string().contains(&format!("policy.yaml: line {line}:")), "{error}");
+        assert!(allows(&enforcer, "jobs:get", "a") && !allows(&enforcer, "jobs:get", "b"));
+        // Said once, and remembered.
+        for _ in 0..3 {
+            assert!(!enforcer.reload_if_changed().unwrap());
+            assert_eq!(enforcer.reload_error(), Some(error.to_string()));
+        }
+    }
+    directory.write("policy.yaml", [b"a: b\nc: '".as_slice(), &[0xff, 0xfe], b"'\n"].concat());
+    let error = enforcer.reload_if_changed().unwrap_err();
+    assert!(matches!(error, Error::Syntax { line: 2, .. }), "{error}");
+
+    directory.write("policy.yaml", "jobs:get: role:b\n");
+    assert!(enforcer.reload_if_changed().unwrap());
+    assert_eq!(enforcer.reload_error(), None);
+    assert!(allows(&enforcer, "jobs:get", "b"));
+}
+
+#[test]
+fn going_back_from_a_broken_file_counts_as_a_change() {
+    let directory = Directory::new();
+    directory.write("policy.yaml", "jobs:get: role:a\n");
+    let enforcer = enforcer(&directory);
+    directory.write("policy.d", "not a directory");
+    let error = enforcer.reload_if_changed().unwrap_err();
+    assert!(matches!(error, Error::NotADirectory { .. }), "{error}");
+    assert_eq!(enforcer.reload_error(), Some(error.to_string()));
+    fs::remove_file(directory.path().join("policy.d")).unwrap();
+    // The files that were loaded have not changed.
+    assert!(!enforcer.reload_if_changed().unwrap());
+    assert_eq!(enforcer.reload_error(), None);
+    directory.write("policy.yaml", "[");
+    assert!(enforcer.reload_if_changed().is_err());
+    directory.write("policy.yaml", "jobs:get: role:a\n");
+    assert!(enforcer.reload_if_changed().unwrap());
+    assert_eq!(enforcer.reload_error(), None);
+}
+
+#[test]
+fn a_broken_file_at_the_start_is_an_error() {
+    let directory = Directory::new();
+    directory.write("policy.yaml", "a: [\n");
+    assert!(Enforcer::new(vec![PLAIN], options(&directory)).is_err());
+    let twice = Enforcer::new(vec![PLAIN, PLAIN], Options::default());
+    assert!(matches!(twice, Err(Error::DuplicateDefault { name: "jobs:get" })));
+    let scopes = RuleDefault { scope_types: &["project", "project"], ..PLAIN };
+    let scopes = Enforcer::new(vec![scopes], Options::default());
+    assert!(matches!(scopes, Err(Error::DuplicateScope { scope: "project", .. })));
+}
+
+#[test]
+fn a_rule_that_makes_no_sense_denies() {
+    let directory = Directory::new();
+    directory.write("policy.yaml", "jobs:get: role:a and\nother: role:a\n");
+    let enforcer = enforcer(&directory);
+    assert!(!allows(&enforcer, "jobs:get", "a"));
+    assert!(allows(&enforcer, "other", "a"));
+}
+
+#[test]
+fn scopes() {
+    let rule = RuleDefault { scope_types: &["project"], check_str: "@", ..PLAIN };
+    let system = Credentials::new().with("system_scope", "all");
+    let decide = |enforce_scope| {
+        let options = Options { enforce_scope, ..Options::default() };
+        let enforcer = Enforcer::new(vec![rule.clone()], options).unwrap();
+        enforcer.enforce("jobs:get", &Target::new(), &system)
+    };
+    let reason = Denial::Scope { wanted: &["project"], token: "system" };
+    assert_eq!(decide(true), Err(EnforceError::Denied { rule: "jobs:get".to_owned(), reason }));
+    assert_eq!(decide(false), Ok(()));
+}
+
+#[test]
+fn former_names_and_defaults() {
+    let deprecated =
+        DeprecatedRule { name: "job:show", check_str: "role:old", reason: "Renamed.", since: "A" };
+    let rule = RuleDefault { deprecated: Some(deprecated), ..PLAIN };
+    let directory = Directory::new();
+    let load = |enforce_new_defaults| {
+        let options = Options { enforce_new_defaults, ..options(&directory) };
+        Enforcer::new(vec![rule.clone()], options).unwrap()
+    };
+    assert_eq!(check_of(&load(true), "jobs:get").0, "role:reader");
+    let both = ("(role:reader or role:old)".to_owned(), Origin::DefaultOrDeprecated);
+    assert_eq!(check_of(&load(false), "jobs:get"), both);
+
+    let file = directory.write("policy.yaml", "job:show: role:own\n");
+    let (check, origin) = check_of(&load(true), "jobs:get");
+    assert_eq!(check, "role:own");
+    let expected = Origin::DeprecatedName { name: "job:show".to_owned(), path: Arc::new(file), line: 1 };
+    assert_eq!(origin, expected);
+    directory.write("policy.yaml", "job:show: rule:jobs:get\n");
+    assert_eq!(check_of(&load(true), "jobs:get").0, "role:reader");
+    directory.write("policy.yaml", "job:show: role:own\njobs:get: role:new\n");
+    assert_eq!(check_of(&load(false), "jobs:get").0, "role:new");
+}
+
+#[test]
+fn what_cannot_be_decided_is_never_an_allow() {
+    let directory = Directory::new();
+    directory.write(
+        "policy.yaml",
+        "cycle: rule:back\nback: not rule:cycle\nself: not rule:self\n\
+         remote: \"http://server/check\"\nno_remote: \"not http://server/check\"\n\
+         through: rule:remote\nkeyword: not class:x\nshort: '@ or class:x'\n",
+    );
+    let enforcer = enforcer(&directory);
+    let decide = |rule| enforcer.enforce(rule, &Target::new(), &Credentials::new());
+    for rule in ["cycle", "back", "self", "remote", "no_remote", "through", "keyword"] {
+        assert!(matches!(decide(rule), Err(EnforceError::Broken { .. })), "{rule}");
+    }
+    assert_eq!(decide("short"), Ok(()));
+    let remote = ["remote", "no_remote", "through", "cycle", "short"].map(|rule| enforcer.needs_remote(rule));
+    assert_eq!(remote, [true, true, true, false, false]);
+}
+
+#[test]
+fn deciding_goes_on_while_rules_are_swapped() {
+    let directory = Directory::new();
+    directory.write("policy.yaml", "jobs:get: role:a\nother: role:a\n");
+    let enforcer = enforcer(&directory);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    // Every set of rules allows one of the two.
+                    assert!(allows(&enforcer, "other", "a") || allows(&enforcer, "other", "b"));
+                }
+            });
+        }
+        for round in 0..50 {
+            let role = if round % 2 == 0 { "b" } else { "a" };
+            directory.write("next", format!("jobs:get: role:{role}\nother: role:a or role:b\n"));
+            let next: PathBuf = directory.path().join("next");
+            fs::rename(next, directory.path().join("policy.yaml")).unwrap();
+            assert!(enforcer.reload_if_changed().unwrap());
+            assert!(allows(&enforcer, "jobs:get", role));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
