@@ -1,21 +1,20 @@
 //! A policy file's text to named rules: YAML, of which JSON is a part, read as oslo.policy's
 //! YAML library reads it. Which files there are is `loader`'s part; what a rule says `parser`'s.
 
-mod style;
+mod layout;
+mod raw;
 
 use std::collections::HashMap;
-use std::fmt;
-use std::ops::Range;
 use std::path::Path;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 
 use crate::error::Error;
 use crate::parser::{Alternative, Source};
 use crate::python::yaml::{Plain, classify};
-use style::{Style, range};
+use layout::{Layout, Style};
+use raw::Raw;
 
 /// One entry of a policy file.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +44,8 @@ pub(crate) fn read(text: &str, path: &Path) -> Result<Vec<FileRule>, Error> {
             line: error.location().map_or(1, |location| location.line()),
             message: error.to_string(),
         })?;
-    if let Some(line) = stray_tab(text, &document) {
+    let layout = Layout::new(text, &document);
+    if let Some(line) = layout.stray_tab(&document) {
         return Err(Error::Syntax {
             path: path.to_owned(),
             line,
@@ -55,7 +55,7 @@ pub(crate) fn read(text: &str, path: &Path) -> Result<Vec<FileRule>, Error> {
     let syntax_error = |line, message: String| Error::Syntax { path: path.to_owned(), line, message };
     let Raw::Map(entries) = document.value else {
         let line = document.referenced.line().max(1);
-        let node = Node::resolve(document, text);
+        let node = Node::resolve(document, &layout);
         if node.is_falsy() {
             return Ok(Vec::new());
         }
@@ -67,7 +67,7 @@ pub(crate) fn read(text: &str, path: &Path) -> Result<Vec<FileRule>, Error> {
     for (key, value) in entries {
         let line = value.referenced.line();
         let key_line = key.referenced.line();
-        let name = match Node::resolve(key, text) {
+        let name = match Node::resolve(key, &layout) {
             Node::Text(name) => name,
             Node::List(_) | Node::Keys(_) | Node::Unsupported(_) => {
                 let message = "the name of a rule must be a text".to_owned();
@@ -76,7 +76,7 @@ pub(crate) fn read(text: &str, path: &Path) -> Result<Vec<FileRule>, Error> {
             // Such a name is never asked for.
             Node::Null | Node::Bool(_) | Node::Number { .. } => continue,
         };
-        let node = Node::resolve(value, text);
+        let node = Node::resolve(value, &layout);
         let empty = node == Node::Null;
         let source = match node.into_source() {
             Ok(source) => {
@@ -98,15 +98,6 @@ pub(crate) fn read(text: &str, path: &Path) -> Result<Vec<FileRule>, Error> {
     first.map_or(Ok(rules), Err)
 }
 
-/// A YAML value as it stands in the file.
-#[derive(Debug, Clone)]
-enum Raw {
-    /// A scalar; its text, where the YAML reader takes it for one.
-    Scalar(Option<String>),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<Raw>, Spanned<Raw>)>),
-}
-
 /// A YAML value as PyYAML understands it.
 #[derive(Debug, Clone, PartialEq)]
 enum Node {
@@ -125,14 +116,16 @@ enum Node {
 }
 
 impl Node {
-    fn resolve(raw: Spanned<Raw>, text: &str) -> Node {
+    fn resolve(raw: Spanned<Raw>, layout: &Layout<'_>) -> Node {
         match raw.value {
-            Raw::Scalar(value) => Node::scalar(value, &Style::of(text, &raw.defined)),
-            Raw::List(items) => Node::List(items.into_iter().map(|item| Node::resolve(item, text)).collect()),
+            Raw::Scalar(value) => Node::scalar(value, layout.style(&raw.defined)),
+            Raw::List(items) => {
+                Node::List(items.into_iter().map(|item| Node::resolve(item, layout)).collect())
+            }
             Raw::Map(entries) => {
                 let mut keys = Vec::new();
                 for (key, _) in entries {
-                    let key = Node::resolve(key, text);
+                    let key = Node::resolve(key, layout);
                     if !keys.contains(&key) {
                         keys.push(key);
                     }
@@ -144,27 +137,25 @@ impl Node {
 
     /// A scalar, from its text and the way it is written. The YAML reader follows another
     /// version of YAML than PyYAML in what an unquoted scalar is.
-    fn scalar(text: Option<String>, style: &Style<'_>) -> Node {
+    fn scalar(text: Option<String>, style: Style<'_>) -> Node {
         const TAG: Node =
             Node::Unsupported("a YAML tag (a ! outside of quotes); to deny, write \"!\" in quotes");
         let written = match style {
             Style::Quoted => return Node::Text(text.unwrap_or_default()),
             Style::Tagged => return TAG,
-            Style::Plain(written) | Style::Unclear(written) => written,
+            Style::Plain(written) => written,
         };
         // Nothing is read as a text only where a tag makes it one.
         if text.as_ref().is_some_and(String::is_empty) {
             return TAG;
         }
         let text = text.unwrap_or_else(|| written.trim().to_owned());
-        let unclear = matches!(style, Style::Unclear(_));
         match classify(&text) {
             Plain::Timestamp => Node::Unsupported("a date"),
             Plain::Value => Node::Unsupported("a bare ="),
             // In a flow mapping, PyYAML takes it for the mark of a key.
             Plain::Text if text.starts_with('?') => Node::Unsupported("a bare ?"),
             Plain::Text => Node::Text(text),
-            _ if unclear => Node::Unsupported("what stands behind this comment; use quotes"),
             Plain::Null => Node::Null,
             Plain::Bool(value) => Node::Bool(value),
             Plain::Number { zero } => Node::Number { zero },
@@ -225,117 +216,6 @@ impl Node {
             Node::Keys(_) => "a mapping",
             Node::Unsupported(kind) => kind,
         }
-    }
-}
-
-/// The line of the first tab that stands neither in quotes, nor in a block, nor in a comment.
-/// PyYAML refuses such a file; the YAML reader here would take the tab for a space.
-fn stray_tab(text: &str, document: &Spanned<Raw>) -> Option<u64> {
-    if !text.contains('\t') {
-        return None;
-    }
-    let mut quoted = Vec::new();
-    find_quoted(document, text, &mut quoted);
-    let (mut line, mut comment, mut previous) = (1, false, '\n');
-    for (at, c) in text.char_indices() {
-        let in_quotes = || quoted.iter().any(|range: &Range<usize>| range.contains(&at));
-        match c {
-            '\n' => {
-                line += 1;
-                comment = false;
-            }
-            '\t' if !comment && !in_quotes() => return Some(line),
-            '#' if matches!(previous, ' ' | '\n') && !in_quotes() => comment = true,
-            _ => {}
-        }
-        previous = c;
-    }
-    None
-}
-
-fn find_quoted(raw: &Spanned<Raw>, text: &str, found: &mut Vec<Range<usize>>) {
-    match &raw.value {
-        Raw::Scalar(_) => {
-            if matches!(Style::of(text, &raw.defined), Style::Quoted) {
-                found.push(range(&raw.defined));
-            }
-        }
-        Raw::List(items) => items.iter().for_each(|item| find_quoted(item, text, found)),
-        Raw::Map(entries) => {
-            for (key, value) in entries {
-                find_quoted(key, text, found);
-                find_quoted(value, text, found);
-            }
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
-
-struct RawVisitor;
-
-macro_rules! scalars {
-    ($($method:ident: $kind:ty),*) => {
-        $(fn $method<E>(self, _: $kind) -> Result<Raw, E> {
-            Ok(Raw::Scalar(None))
-        })*
-    };
-}
-
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a YAML value")
-    }
-
-    scalars!(
-        visit_bool: bool,
-        visit_i64: i64,
-        visit_u64: u64,
-        visit_i128: i128,
-        visit_u128: u128,
-        visit_f64: f64
-    );
-
-    fn visit_unit<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Scalar(None))
-    }
-
-    fn visit_none<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Scalar(None))
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
-        Raw::deserialize(deserializer)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
-        Ok(Raw::Scalar(Some(text.to_owned())))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Raw, E> {
-        Ok(Raw::Scalar(Some(text)))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
-        let mut nodes = Vec::new();
-        while let Some(node) = items.next_element()? {
-            nodes.push(node);
-        }
-        Ok(Raw::List(nodes))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Raw::Map(entries))
     }
 }
 
@@ -418,16 +298,21 @@ mod tests {
 
     #[test]
     fn blocks_are_texts() {
-        for text in ["a: >-\n  true\n", "a:\n  - x\na: >2-\n  true\nb: x"] {
+        for text in [
+            "a: >-\n  true\n",
+            "a: |- # c\n  true\n",
+            "\"x #\": |\n  y\na: |-\n  true",
+            "x: \"!\"\na: \"true\"",
+            "x: >-\n  !\n# |\na: 'true'",
+            "a:\n  - x\na: >2-\n  true\nb: x",
+        ] {
             let found = rules(text);
             let rule = found.iter().rfind(|rule| rule.name == "a").unwrap();
             assert_eq!(rule.source, Source::Text("true".to_owned()), "{text}");
         }
-        for text in ["a:\n  true\n", "a: |- # c\n  true\n", "a: # >\n  true\n", "a:\n  # x: >\n  true\n"] {
+        for text in ["a:\n  true\n", "a: # >\n  true\n", "a:\n  # x: >\n  true\n"] {
             line_of_error(text);
         }
-        let found = rules("a: |- # c\n  role:x\nb: # >\n  role:x\n");
-        assert!(found.iter().all(|rule| rule.source == Source::Text("role:x".to_owned())));
     }
 
     #[test]

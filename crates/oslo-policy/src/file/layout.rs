@@ -1,0 +1,120 @@
+//! How the scalars of a file are written. The YAML reader hands out their texts and places, and
+//! does not tell a quoted text from a plain one, nor a tab from a space.
+
+use std::ops::Range;
+
+use serde_saphyr::{Location, Spanned};
+
+use super::raw::Raw;
+
+/// How a scalar is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style<'t> {
+    /// In quotes, or as a block behind `|` or `>`: always a text.
+    Quoted,
+    /// Behind a tag, such as `!!str`.
+    Tagged,
+    /// As it stands there.
+    Plain(&'t str),
+}
+
+/// A file's text, and where its scalars end.
+pub(super) struct Layout<'t> {
+    text: &'t str,
+    /// Sorted.
+    ends: Vec<usize>,
+}
+
+impl<'t> Layout<'t> {
+    pub(super) fn new(text: &'t str, document: &Spanned<Raw>) -> Layout<'t> {
+        let mut ends = Vec::new();
+        each_scalar(document, &mut |at| ends.push(range(at).end));
+        ends.sort_unstable();
+        Layout { text, ends }
+    }
+
+    /// How the scalar at a place is written.
+    pub(super) fn style(&self, at: &Location) -> Style<'t> {
+        let range = range(at);
+        let before = self.before(range.start);
+        let written = self.text.get(range).unwrap_or_default();
+        if before.contains('!') {
+            Style::Tagged
+        } else if written.starts_with(['"', '\'', '|', '>']) || before.contains(['|', '>']) {
+            Style::Quoted
+        } else {
+            Style::Plain(written)
+        }
+    }
+
+    /// What stands between the scalar before a place and that place, without comments: brackets,
+    /// indicators, tags and the headers of blocks.
+    fn before(&self, start: usize) -> String {
+        let previous = self.ends.partition_point(|end| *end <= start);
+        let from = previous.checked_sub(1).map_or(0, |index| self.ends[index]);
+        let mut last = self.text.get(..from).and_then(|text| text.chars().next_back());
+        let mut comment = false;
+        let mut out = String::new();
+        for c in self.text.get(from..start).unwrap_or_default().chars() {
+            let starts = c == '#' && last.is_none_or(char::is_whitespace);
+            comment = (comment && c != '\n') || starts;
+            if !comment {
+                out.push(c);
+            }
+            last = Some(c);
+        }
+        out
+    }
+
+    /// The line of the first tab that stands neither in quotes, nor in a block, nor in a
+    /// comment. PyYAML refuses such a file.
+    pub(super) fn stray_tab(&self, document: &Spanned<Raw>) -> Option<u64> {
+        if !self.text.contains('\t') {
+            return None;
+        }
+        let mut quoted: Vec<Range<usize>> = Vec::new();
+        each_scalar(document, &mut |at| {
+            if self.style(at) == Style::Quoted {
+                quoted.push(range(at));
+            }
+        });
+        let (mut line, mut comment, mut last) = (1, false, '\n');
+        for (at, c) in self.text.char_indices() {
+            let in_quotes = || quoted.iter().any(|range| range.contains(&at));
+            match c {
+                '\n' => {
+                    line += 1;
+                    comment = false;
+                }
+                '\t' if !comment && !in_quotes() => return Some(line),
+                '#' if matches!(last, ' ' | '\n') && !in_quotes() => comment = true,
+                _ => {}
+            }
+            last = c;
+        }
+        None
+    }
+}
+
+fn each_scalar(raw: &Spanned<Raw>, visit: &mut dyn FnMut(&Location)) {
+    match &raw.value {
+        Raw::Scalar(_) => visit(&raw.defined),
+        Raw::List(items) => items.iter().for_each(|item| each_scalar(item, visit)),
+        Raw::Map(entries) => {
+            for (key, value) in entries {
+                each_scalar(key, visit);
+                each_scalar(value, visit);
+            }
+        }
+    }
+}
+
+/// The bytes of a node.
+fn range(at: &Location) -> Range<usize> {
+    let span = at.span();
+    let bounds = span.byte_offset().zip(span.byte_len()).and_then(|(start, length)| {
+        let start = usize::try_from(start).ok()?;
+        Some(start..start.checked_add(usize::try_from(length).ok()?)?)
+    });
+    bounds.unwrap_or_default()
+}
