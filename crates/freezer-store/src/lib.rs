@@ -3,8 +3,8 @@
 //! The only crate that speaks SQL, on MySQL, MariaDB and SQLite, from one source of statements. It knows no
 //! HTTP and no policy. The map:
 //!
-//! - [`Store`] opens a database; [`Store::read`], [`Store::single`] and [`Store::write`] (`tx.rs`) run named bodies on a
-//!   [`Db`] (`exec.rs`), again where the database says so.
+//! - [`Store`] opens a database; [`read!`], [`single!`] and [`transaction!`] (`tx.rs`) run named bodies on a [`Db`]
+//!   (`exec.rs`), again where the database says so.
 //! - [`query`] has the statements, a file per table family; every one takes a [`Scope`].
 //! - [`model`] has the documents, [`search`] what a search means.
 //! - [`migrations`] has the tables themselves.
@@ -38,7 +38,7 @@ pub use exec::Db;
 pub use pool::PoolSettings;
 pub use scope::Scope;
 pub use search::Search;
-pub use tx::TxError;
+pub use tx::{Mode, Run, TxError};
 pub use url::{DatabaseUrl, MySqlUrl, UrlError};
 
 use engine::Opener;

@@ -1,11 +1,15 @@
-//! Named reads and writes: [`Store::read`], [`Store::single`] and [`Store::write`].
+//! Named reads and writes: [`read!`](crate::read), [`single!`](crate::single) and
+//! [`transaction!`](crate::transaction).
 //!
-//! The only place that begins, commits, rolls back and runs again. A body may run several
+//! [`Run`] is the only place that begins, commits, rolls back and runs again; the macros put a body into its
+//! loop. They are macros because a body borrows what is around it: as an `async` closure it would not be `Send`
+//! ("not general enough", rust-lang/rust issue 110338), as a boxed future it would have to own everything. A body may run several
 //! times, so it does no HTTP and has no effect but its statements; everything it needs (ids, time) comes in
 //! from outside and is the same in every run. Oslo.db's settings for retrying are the model
 //! (`db_max_retries`, doubling interval); five tries, because a request waits for the answer.
 
 use std::hash::{BuildHasher, RandomState};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::Store;
@@ -32,8 +36,8 @@ impl TxError for StoreError {
 }
 
 /// How the statements of a body hang together.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
     /// Each statement by itself, from a connection for reading.
     Read,
     /// One changing statement by itself: no BEGIN, no COMMIT.
@@ -42,95 +46,146 @@ enum Mode {
     Transaction,
 }
 
-impl Store {
-    /// Runs queries that change nothing. `name` is `<noun>.<verb>`, for logs and errors.
-    ///
-    /// # Errors
-    /// What the body returns; [`StoreError::Unavailable`] when the database is not there.
-    pub async fn read<T, E: TxError>(
-        &self,
-        name: &'static str,
-        body: impl AsyncFn(&mut Db) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.attempts(name, Mode::Read, body).await
-    }
+/// Runs queries that change nothing: `read!(store, "<noun>.<verb>", |db| …)`.
+///
+/// Gives what the body gives, or the store's error ([`StoreError::Unavailable`] when the database is not
+/// there).
+#[macro_export]
+macro_rules! read {
+    ($store:expr, $name:expr, |$db:ident| $body:expr) => {
+        $crate::run!($store, $name, $crate::Mode::Read, |$db| $body)
+    };
+}
 
-    /// Runs a body that changes rows with exactly one statement, which commits by itself.
-    ///
-    /// The statement must be safe to run twice: after a broken connection nobody knows whether the first
-    /// run was stored.
-    ///
-    /// # Errors
-    /// What the body returns; [`StoreError::Unavailable`] when the database is not there.
-    pub async fn single<T, E: TxError>(
-        &self,
-        name: &'static str,
-        body: impl AsyncFn(&mut Db) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.attempts(name, Mode::Single, body).await
-    }
+/// Runs a body that changes rows with exactly one statement, which commits by itself:
+/// `single!(store, "<noun>.<verb>", |db| …)`.
+///
+/// The statement must be safe to run twice: after a broken connection nobody knows whether the first
+/// run was stored.
+#[macro_export]
+macro_rules! single {
+    ($store:expr, $name:expr, |$db:ident| $body:expr) => {
+        $crate::run!($store, $name, $crate::Mode::Single, |$db| $body)
+    };
+}
 
-    /// Runs a body as one transaction: committed when it returns `Ok`, undone when it returns `Err`.
-    ///
-    /// # Errors
-    /// What the body returns; [`StoreError::OutcomeUnknown`] when the connection broke during COMMIT.
-    pub async fn write<T, E: TxError>(
-        &self,
-        name: &'static str,
-        body: impl AsyncFn(&mut Db) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.attempts(name, Mode::Transaction, body).await
-    }
+/// Runs a body as one transaction, committed when it gives `Ok` and undone when it gives `Err`:
+/// `transaction!(store, "<noun>.<verb>", |db| …)`.
+///
+/// Gives what the body gives, or the store's error ([`StoreError::OutcomeUnknown`] when the connection broke
+/// during COMMIT).
+#[macro_export]
+macro_rules! transaction {
+    ($store:expr, $name:expr, |$db:ident| $body:expr) => {
+        $crate::run!($store, $name, $crate::Mode::Transaction, |$db| $body)
+    };
+}
 
-    async fn attempts<T, E: TxError>(
-        &self,
-        name: &'static str,
-        mode: Mode,
-        body: impl AsyncFn(&mut Db) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let mut attempt = 1;
-        let mut reconnects = 0;
+/// The loop of [`read!`](crate::read), [`single!`](crate::single) and [`transaction!`](crate::transaction).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! run {
+    ($store:expr, $name:expr, $mode:expr, |$db:ident| $body:expr) => {{
+        let mut run = $store.run($name, $mode);
         loop {
-            let pool = if mode == Mode::Read { &self.readers } else { &self.writers };
-            let mut db = Db::new(pool.lease(name).await?, name, attempt);
-            let result = run_once(&mut db, mode, &body).await;
-            let class = match &result {
-                Ok(_) => Class::Other,
-                Err(error) => error.store_error().map_or(Class::Other, StoreError::class),
+            let $db = match run.start().await {
+                Ok(db) => db,
+                Err(error) => break Err(error.into()),
             };
-            if class == Class::Disconnected {
-                db.into_lease().broken();
-            } else if db.is_settled() {
-                db.into_lease().give_back();
+            let result = async { $body }.await;
+            if let ::std::ops::ControlFlow::Break(result) = run.finish(result).await {
+                break result;
             }
-            let again = match class {
-                Class::Contended => attempt < MAX_ATTEMPTS,
-                Class::Disconnected => {
-                    reconnects += 1;
-                    reconnects <= MAX_RECONNECTS
+        }
+    }};
+}
+
+/// One named read or write, over all its attempts.
+pub struct Run<'s> {
+    store: &'s Store,
+    name: &'static str,
+    mode: Mode,
+    attempt: u32,
+    reconnects: u32,
+    db: Option<Db>,
+}
+
+impl Store {
+    /// What the macros begin with.
+    #[doc(hidden)]
+    pub fn run(&self, name: &'static str, mode: Mode) -> Run<'_> {
+        Run { store: self, name, mode, attempt: 1, reconnects: 0, db: None }
+    }
+}
+
+impl Run<'_> {
+    /// Takes a connection, and begins where this is a transaction.
+    #[doc(hidden)]
+    pub async fn start(&mut self) -> Result<&mut Db, StoreError> {
+        let pool = if self.mode == Mode::Read { &self.store.readers } else { &self.store.writers };
+        loop {
+            let mut db = Db::new(pool.lease(self.name).await?, self.name, self.attempt);
+            if self.mode == Mode::Transaction
+                && let Err(error) = db.raw(db.dialect().begin()).await
+            {
+                // an idle connection that the server closed long ago is found out here
+                let again = self.runs_again(error.class());
+                settle(db, error.class());
+                if !again {
+                    return Err(give_up(error));
                 }
-                _ => false,
-            };
-            if !again {
-                return result.map_err(give_up);
+                tokio::time::sleep(pause(self.attempt)).await;
+                self.attempt += 1;
+                continue;
             }
-            tracing::debug!(name, attempt, "transaction runs again");
-            tokio::time::sleep(pause(attempt)).await;
-            attempt += 1;
+            return Ok(self.db.insert(db));
+        }
+    }
+
+    /// Ends an attempt: commits or rolls back, and says whether there is to be another.
+    #[doc(hidden)]
+    pub async fn finish<T, E: TxError>(&mut self, result: Result<T, E>) -> ControlFlow<Result<T, E>> {
+        let Some(mut db) = self.db.take() else { return ControlFlow::Break(result) };
+        let result = match self.mode {
+            Mode::Transaction => end(&mut db, result).await,
+            Mode::Read | Mode::Single => result,
+        };
+        let class = match &result {
+            Ok(_) => Class::Other,
+            Err(error) => error.store_error().map_or(Class::Other, StoreError::class),
+        };
+        settle(db, class);
+        if !self.runs_again(class) {
+            return ControlFlow::Break(result.map_err(give_up));
+        }
+        tracing::debug!(name = self.name, attempt = self.attempt, "transaction runs again");
+        tokio::time::sleep(pause(self.attempt)).await;
+        self.attempt += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn runs_again(&mut self, class: Class) -> bool {
+        match class {
+            Class::Contended => self.attempt < MAX_ATTEMPTS,
+            Class::Disconnected => {
+                self.reconnects += 1;
+                self.reconnects <= MAX_RECONNECTS
+            }
+            _ => false,
         }
     }
 }
 
-async fn run_once<T, E: TxError>(
-    db: &mut Db,
-    mode: Mode,
-    body: &impl AsyncFn(&mut Db) -> Result<T, E>,
-) -> Result<T, E> {
-    if mode != Mode::Transaction {
-        return body(db).await;
+/// Gives a connection back, or closes it where it is broken or something is still under way on it.
+fn settle(db: Db, class: Class) {
+    if class == Class::Disconnected {
+        db.into_lease().broken();
+    } else if db.is_settled() {
+        db.into_lease().give_back();
     }
-    db.raw(db.dialect().begin()).await?;
-    let result = body(db).await;
+}
+
+async fn end<T, E: TxError>(db: &mut Db, result: Result<T, E>) -> Result<T, E> {
     match &result {
         Ok(_) => commit(db).await?,
         // A rollback that fails leaves the statement in flight, so the connection is closed.

@@ -13,7 +13,7 @@ mod runner;
 
 pub use chain::{HEAD, REVISIONS, Revision};
 pub use head::{Column, Index, Kind, TABLES, TableLayout};
-pub use runner::{State, Synced};
+pub use runner::{State, Synced, TableCount};
 
 /// Why the tables cannot be served or brought to head. Each text says what to do.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

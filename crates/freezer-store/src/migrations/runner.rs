@@ -36,7 +36,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] where the database cannot be asked: that is not the same as empty.
     pub async fn schema_state(&self) -> Result<State, StoreError> {
-        self.read("schema.state", state).await
+        crate::read!(self, "schema.state", |db| state(db).await)
     }
 
     /// Refuses a database whose tables this release cannot serve.
@@ -67,7 +67,7 @@ impl Store {
             State::Empty | State::Begun => {
                 // Not a transaction: DDL commits by itself on MySQL. The stamp comes last, so
                 // whatever is cut short is found as `Begun` and done again.
-                self.read("schema.create", create).await?;
+                crate::read!(self, "schema.create", |db| create(db).await)?;
                 Ok(Synced::Created)
             }
             State::At(found) if REVISIONS.iter().any(|known| known.id == found) => {
@@ -127,4 +127,44 @@ async fn create(db: &mut Db) -> Result<(), StoreError> {
     db.raw("DELETE FROM alembic_version").await?;
     db.raw(&format!("INSERT INTO alembic_version (version_num) VALUES ('{HEAD}')")).await?;
     Ok(())
+}
+
+/// How many rows a table has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableCount {
+    /// Name of the table.
+    pub name: &'static str,
+    /// Rows that are shown to clients.
+    pub live: i64,
+    /// Rows that are marked as deleted.
+    pub deleted: i64,
+}
+
+impl Store {
+    /// Rows of each table that is there.
+    ///
+    /// # Errors
+    /// As every query: [`StoreError`].
+    pub async fn table_counts(&self) -> Result<Vec<TableCount>, StoreError> {
+        crate::read!(self, "schema.counts", |db| {
+            let names = table_names(db).await?;
+            let mut counts = Vec::new();
+            for table in TABLES.iter().filter(|table| names.iter().any(|name| name == table.name)) {
+                let sql = format!(
+                    "SELECT COUNT(*), COALESCE(SUM(CASE WHEN deleted THEN 1 ELSE 0 END), 0) FROM {}",
+                    db.dialect().quote(table.name)
+                );
+                let rows = db.raw_select(&sql).await?;
+                let number = |at| -> Result<i64, StoreError> {
+                    let row = rows.first().map(|row| row.text(at)).transpose();
+                    let text =
+                        row.map_err(|error| StoreError::from_driver("schema.counts", error))?.flatten();
+                    Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+                };
+                let (all, deleted) = (number(0)?, number(1)?);
+                counts.push(TableCount { name: table.name, live: all - deleted, deleted });
+            }
+            Ok(counts)
+        })
+    }
 }

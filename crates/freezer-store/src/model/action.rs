@@ -43,17 +43,41 @@ impl From<Action> for ActionInList {
     }
 }
 
-/// What a client says of an action: creates, updates or replaces one.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// The keys of `freezer_action` that have columns, as their columns take them. How a value of another
+/// type becomes one is the service's business.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ActionColumns {
+    /// `action`; the one that must be there.
+    pub action: String,
+    /// `mode`.
+    pub mode: Option<String>,
+    /// `path_to_backup`.
+    pub path_to_backup: Option<String>,
+    /// `backup_name`.
+    pub backup_name: Option<String>,
+    /// `container`.
+    pub container: Option<String>,
+    /// `log_file`.
+    pub log_file: Option<String>,
+    /// `timeout`, seconds.
+    pub timeout: Option<i64>,
+    /// `priority`.
+    pub priority: Option<i64>,
+}
+
+/// A whole action, to be stored.
+#[derive(Debug, Clone, PartialEq)]
 pub struct ActionDefinition {
     /// How often an agent tries again.
-    pub max_retries: Option<i64>,
+    pub max_retries: i64,
     /// Seconds between two tries.
-    pub max_retries_interval: Option<i64>,
+    pub max_retries_interval: i64,
     /// Whether a failure ends the job.
-    pub mandatory: Option<bool>,
-    /// The definition's keys.
+    pub mandatory: bool,
+    /// The definition, all keys.
     pub freezer_action: Map<String, Value>,
+    /// Those of its keys that have columns.
+    pub columns: ActionColumns,
 }
 
 impl ActionDefinition {
@@ -61,39 +85,18 @@ impl ActionDefinition {
     pub const MAX_RETRIES: i64 = 5;
     /// Seconds between tries where the client names none (upstream's column default).
     pub const MAX_RETRIES_INTERVAL: i64 = 6;
+}
 
-    /// The value of a key that is stored in a VARCHAR column.
-    pub(crate) fn text(&self, key: &str) -> Option<&str> {
-        self.freezer_action.get(key).and_then(Value::as_str)
-    }
-
-    /// The value of a key that is stored in an INT column; the Python service lets the database read
-    /// a number out of a text, so a text of digits counts.
-    pub(crate) fn int(&self, key: &str) -> Option<i64> {
-        match self.freezer_action.get(key)? {
-            Value::Number(number) => number.as_i64().or_else(|| number.as_f64().map(|f| f.round() as i64)),
-            Value::String(text) => text.trim().parse().ok(),
-            Value::Bool(flag) => Some(i64::from(*flag)),
-            _ => None,
-        }
-    }
-
-    /// Whether a failure ends the job; agents also say it inside `freezer_action`.
-    pub(crate) fn is_mandatory(&self) -> bool {
-        self.mandatory
-            .or_else(|| self.freezer_action.get("mandatory").and_then(Value::as_bool))
-            .unwrap_or(false)
-    }
-
-    /// Whether `stored` is what this definition says. Absent and null are the same (the stored
-    /// definition shows null for each column that holds nothing).
-    pub fn same_as(&self, stored: &Map<String, Value>) -> bool {
+impl Action {
+    /// Whether a definition is the one stored. Absent and null are the same (the stored one
+    /// shows null for each column that holds nothing).
+    pub fn is_defined_as(&self, freezer_action: &Map<String, Value>) -> bool {
         let differs = |left: &Map<String, Value>, right: &Map<String, Value>| {
             left.iter().any(|(key, value)| {
                 let other = right.get(key).unwrap_or(&Value::Null);
                 !matches!(key.as_str(), "_version" | "user_id") && !crate::search::same(value, other)
             })
         };
-        !differs(&self.freezer_action, stored) && !differs(stored, &self.freezer_action)
+        !differs(&self.freezer_action, freezer_action) && !differs(freezer_action, &self.freezer_action)
     }
 }

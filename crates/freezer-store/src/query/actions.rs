@@ -160,22 +160,19 @@ pub async fn delete(db: &mut Db, scope: &Scope, action_id: &str, now: Timestamp)
 }
 
 fn defined(new: &ActionDefinition) -> Values<Actions> {
-    let text = |key| Expr::value(new.text(key).map(str::to_owned));
+    let columns = &new.columns;
     vec![
-        (Actions::Action, new.text("action").unwrap_or_default().into()),
-        (Actions::Actionmode, text("mode")),
-        (Actions::PathToBackup, text("path_to_backup")),
-        (Actions::BackupName, text("backup_name")),
-        (Actions::Container, text("container")),
-        (Actions::LogFile, text("log_file")),
-        (Actions::Timeout, Expr::value(new.int("timeout"))),
-        (Actions::Priority, Expr::value(new.int("priority"))),
-        (Actions::MaxRetries, Expr::value(new.max_retries.or(Some(ActionDefinition::MAX_RETRIES)))),
-        (
-            Actions::MaxRetriesInterval,
-            Expr::value(new.max_retries_interval.or(Some(ActionDefinition::MAX_RETRIES_INTERVAL))),
-        ),
-        (Actions::Mandatory, new.is_mandatory().into()),
+        (Actions::Action, columns.action.as_str().into()),
+        (Actions::Actionmode, Expr::value(columns.mode.clone())),
+        (Actions::PathToBackup, Expr::value(columns.path_to_backup.clone())),
+        (Actions::BackupName, Expr::value(columns.backup_name.clone())),
+        (Actions::Container, Expr::value(columns.container.clone())),
+        (Actions::LogFile, Expr::value(columns.log_file.clone())),
+        (Actions::Timeout, Expr::value(columns.timeout)),
+        (Actions::Priority, Expr::value(columns.priority)),
+        (Actions::MaxRetries, new.max_retries.into()),
+        (Actions::MaxRetriesInterval, new.max_retries_interval.into()),
+        (Actions::Mandatory, new.mandatory.into()),
         (Actions::BackupMetadata, json::to_text(&new.freezer_action).into()),
     ]
 }

@@ -3,7 +3,7 @@
 //! To add a query: name its columns in a const list, build the statement with sea-query, take a
 //! [`Scope`] (one project, or all where policy said so), read rows by position right below. Rules that
 //! need more than one row's columns (who may, what a session start means) belong to the service, inside the
-//! body of a named [`Store::write`](crate::Store::write).
+//! body of a named [`transaction!`](crate::transaction).
 
 pub mod action_reports;
 pub mod actions;

@@ -1,0 +1,146 @@
+//! Databases for tests: a SQLite file, or a database on the MariaDB of `FREEZER_TEST_MYSQL_URL`, each made for one test
+//! and removed after it.
+//!
+//! The only place in the service's tests that speaks SQL by itself, and only to make, spoil and drop databases: what the
+//! service stored is looked at through the service.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use freezer_store::{DatabaseUrl, MySqlUrl};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+
+/// Where MariaDB is for tests: `mysql://user:password@host:port` of a user who may create databases.
+const URL_VARIABLE: &str = "FREEZER_TEST_MYSQL_URL";
+
+/// What a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// A file.
+    Sqlite,
+    /// MariaDB or MySQL.
+    MariaDb,
+}
+
+/// An empty database of one test.
+#[derive(Clone)]
+pub struct TestDatabase {
+    url: DatabaseUrl,
+    scratch: PathBuf,
+}
+
+impl TestDatabase {
+    /// Makes one; none where MariaDB is asked for and [`URL_VARIABLE`] is not set.
+    pub async fn create(engine: Engine, test: &str) -> Option<TestDatabase> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::SeqCst);
+        // names of databases have at most 64 characters
+        let short: String = test.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(40).collect();
+        let name = format!("fz_{short}_{}_{count}", std::process::id());
+        let scratch = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(&name);
+        let url = match engine {
+            Engine::Sqlite => DatabaseUrl::Sqlite { path: scratch.with_extension("db") },
+            Engine::MariaDb => DatabaseUrl::MySql(MySqlUrl { database: name, ..server()? }),
+        };
+        Some(TestDatabase::at(url, scratch).await)
+    }
+
+    /// Makes one at an address.
+    pub async fn at(url: DatabaseUrl, scratch: PathBuf) -> TestDatabase {
+        if let DatabaseUrl::MySql(url) = &url {
+            let name = &url.database;
+            on_server(url, &format!("CREATE DATABASE `{name}` CHARACTER SET utf8mb4")).await;
+        }
+        TestDatabase { url, scratch }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> DatabaseUrl {
+        self.url.clone()
+    }
+
+    /// Its engine.
+    pub fn engine(&self) -> Engine {
+        match self.url {
+            DatabaseUrl::MySql(_) => Engine::MariaDb,
+            DatabaseUrl::Sqlite { .. } => Engine::Sqlite,
+        }
+    }
+
+    /// A path for files of the test, by adding an extension.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// Runs statements on a connection of its own, behind the service's back.
+    pub async fn run(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match &self.url {
+            DatabaseUrl::MySql(url) => {
+                let mut connection = connect(url).await;
+                sqlx::raw_sql(sql).execute(&mut connection).await.expect("SQL of the test");
+                connection.close().await.expect("the server hears the goodbye");
+            }
+            DatabaseUrl::Sqlite { path } => {
+                let mut connection = open(path).await;
+                sqlx::raw_sql(sql).execute(&mut connection).await.expect("SQL of the test");
+                connection.close().await.expect("the file closes");
+            }
+        }
+    }
+
+    /// Removes it.
+    pub async fn remove(&self) {
+        match &self.url {
+            DatabaseUrl::MySql(url) => on_server(url, &format!("DROP DATABASE `{}`", url.database)).await,
+            DatabaseUrl::Sqlite { path } => {
+                for suffix in ["", "-wal", "-shm"] {
+                    let mut file = path.clone().into_os_string();
+                    file.push(suffix);
+                    let _ = std::fs::remove_file(file);
+                }
+            }
+        }
+        let _ = std::fs::remove_file(self.scratch.with_extension("disabled"));
+    }
+}
+
+/// A second writer of a SQLite file.
+pub async fn open(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(path).connect().await.expect("the file opens")
+}
+
+/// The server of [`URL_VARIABLE`], with a database that is to be replaced.
+fn server() -> Option<MySqlUrl> {
+    let url = std::env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty())?;
+    let (address, query) = url.split_once('?').map_or((url.as_str(), None), |(a, q)| (a, Some(q)));
+    let query = query.map_or(String::new(), |query| format!("?{query}"));
+    match DatabaseUrl::parse(&format!("{}/mysql{query}", address.trim_end_matches('/'))) {
+        Ok(DatabaseUrl::MySql(url)) => Some(url),
+        other => panic!("{URL_VARIABLE} must be mysql://user:password@host:port, not {other:?}"),
+    }
+}
+
+async fn connect(url: &MySqlUrl) -> MySqlConnection {
+    options(url).database(&url.database).connect().await.expect("MariaDB of the tests answers")
+}
+
+/// Runs a statement that makes or drops the database of an address.
+async fn on_server(url: &MySqlUrl, sql: &str) {
+    let mut connection = options(url).connect().await.expect("MariaDB of the tests answers");
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.expect("SQL of the test");
+    connection.close().await.expect("the server hears the goodbye");
+}
+
+fn options(url: &MySqlUrl) -> MySqlConnectOptions {
+    let mut options = MySqlConnectOptions::new().host(&url.host).port(url.port).username(&url.user);
+    if let Some(password) = &url.password {
+        options = options.password(password);
+    }
+    if let Some(socket) = &url.socket {
+        options = options.socket(socket);
+    }
+    options.ssl_mode(sqlx::mysql::MySqlSslMode::Disabled)
+}

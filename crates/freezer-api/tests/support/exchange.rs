@@ -1,0 +1,197 @@
+//! Requests and answers: [`Caller`] asks, [`Answer`] is what came back, ready to be looked at or shown.
+
+use std::fmt;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+
+use super::TestApp;
+
+/// Headers that are part of what is shown.
+const SHOWN: [HeaderName; 4] = [CONTENT_TYPE, ALLOW, RETRY_AFTER, WWW_AUTHENTICATE];
+
+/// Somebody who asks.
+#[derive(Clone)]
+pub struct Caller {
+    app: TestApp,
+    user: String,
+    project: String,
+    roles: String,
+}
+
+impl Caller {
+    pub(super) fn new(app: TestApp, user: &str, project: &str, roles: &str) -> Caller {
+        Caller { app, user: user.to_owned(), project: project.to_owned(), roles: roles.to_owned() }
+    }
+
+    /// GET.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, None).await
+    }
+
+    /// GET with a body, as real clients search.
+    pub async fn search(&self, path: &str, body: Value) -> Answer {
+        self.ask(Method::GET, path, Some(body)).await
+    }
+
+    /// POST.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.ask(Method::POST, path, Some(body)).await
+    }
+
+    /// PATCH.
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.ask(Method::PATCH, path, Some(body)).await
+    }
+
+    /// PUT, which no path gives a body.
+    pub async fn put(&self, path: &str) -> Answer {
+        self.ask(Method::PUT, path, None).await
+    }
+
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.ask(Method::DELETE, path, None).await
+    }
+
+    /// Any method, with or without a JSON body.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        self.raw(method, path, &[], bytes).await
+    }
+
+    /// Any method, headers and bytes.
+    pub async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
+        let body = body.into();
+        let mut request = Request::builder()
+            .method(method.clone())
+            .uri(path)
+            .header("host", "freezer.example:9090")
+            .header("x-user-id", &self.user)
+            .header("x-project-id", &self.project)
+            .header("x-roles", &self.roles);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut said = format!("{method} {path}");
+        if (self.user.as_str(), self.project.as_str(), self.roles.as_str()) != ("u1", "p1", "member") {
+            said.push_str(&format!("   (as {}, {} of {})", self.user, self.roles, self.project));
+        }
+        for (name, value) in headers {
+            said.push_str(&format!("\n{name}: {value}"));
+        }
+        if !body.is_empty() {
+            said.push_str(&format!("\n{}", String::from_utf8_lossy(&body)));
+        }
+        let request = request.body(Body::from(body)).expect("a request");
+        let Ok(response) = self.app.0.front.clone().call(request).await;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("the body of an answer is complete").to_bytes();
+        let answer = Answer { said, status: parts.status, headers: parts.headers, body };
+        answer.hold_to_the_rules();
+        answer
+    }
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    said: String,
+    /// Status.
+    pub status: StatusCode,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// What holds for every answer whatever was asked.
+    fn hold_to_the_rules(&self) {
+        let id = self.header("x-openstack-request-id").expect("every answer has a request id");
+        let uuid = id.strip_prefix("req-").expect("a request id begins with req-");
+        assert!(uuid.len() == 36 && uuid::Uuid::try_parse(uuid).is_ok(), "{id}");
+        assert_ne!(self.status, StatusCode::INTERNAL_SERVER_ERROR, "nothing here is a defect:\n{self}");
+        let text = String::from_utf8_lossy(&self.body);
+        if self.status.is_client_error() && !self.body.is_empty() {
+            assert!(self.json().get("title").is_some_and(Value::is_string), "{self}");
+            for word in ["<class", "Exception", "Traceback", "NoneType", "invalid type", "SELECT", "sqlx"] {
+                assert!(!text.contains(word), "error texts are plain words:\n{self}");
+            }
+        }
+        if self.status == StatusCode::NO_CONTENT {
+            assert!(self.body.is_empty(), "{self}");
+        }
+    }
+
+    /// Fails the test where the status is another one.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Answer {
+        assert_eq!(self.status.as_u16(), status, "\n{self}");
+        self
+    }
+
+    /// The body.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}:\n{self}"))
+    }
+
+    /// A text at the top of the body, such as the new id.
+    #[track_caller]
+    pub fn text(&self, key: &str) -> String {
+        match &self.json()[key] {
+            Value::String(text) => text.clone(),
+            other => panic!("{key} is {other} in:\n{self}"),
+        }
+    }
+
+    /// The description of an error.
+    #[track_caller]
+    pub fn description(&self) -> String {
+        self.text("description")
+    }
+
+    /// The texts under `key` of every document of a list.
+    #[track_caller]
+    pub fn each(&self, list: &str, key: &str) -> Vec<String> {
+        let body = self.json();
+        let items = body[list].as_array().unwrap_or_else(|| panic!("no list {list} in:\n{self}"));
+        let text = |item: &Value| item.pointer(key).and_then(Value::as_str).map(str::to_owned);
+        items.iter().map(|item| text(item).unwrap_or_else(|| panic!("no text {key} in {item}"))).collect()
+    }
+
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// Request and answer, whole: status, headers that matter, body.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.said)?;
+        writeln!(f)?;
+        writeln!(f, "{}", self.status)?;
+        for name in SHOWN {
+            for value in self.headers.get_all(&name) {
+                writeln!(f, "{name}: {}", value.to_str().unwrap_or("?"))?;
+            }
+        }
+        match serde_json::from_slice::<Value>(&self.body) {
+            _ if self.body.is_empty() => Ok(()),
+            Ok(json) => writeln!(f, "{json:#}"),
+            Err(_) => writeln!(f, "{}", String::from_utf8_lossy(&self.body)),
+        }
+    }
+}

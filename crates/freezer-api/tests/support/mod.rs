@@ -1,0 +1,269 @@
+//! The service in the test's own process, on a database of the test's own: [`TestApp`].
+//!
+//! Requests go through everything that a connection would hand them to (`api::middleware::Front`), without sockets. Time
+//! stands still until a test moves it, and ids count up, so whole answers are the same in every run and on every
+//! engine. Databases are `database.rs`; requests and answers are `exchange.rs`.
+
+#![allow(dead_code, reason = "each test program uses its own part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
+pub mod database;
+pub mod documents;
+pub mod exchange;
+
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use freezer_api::api;
+use freezer_api::api::middleware::Front;
+use freezer_api::app::{App, HttpSettings, SharedApp};
+use freezer_api::auth::Authentication;
+use freezer_api::clock::{Clock, Ids};
+use freezer_api::policy;
+use freezer_api::validate::Validators;
+use freezer_store::{ConnectSettings, PoolSettings, Store, Timestamp};
+use oslo_policy::Enforcer;
+use uuid::Uuid;
+
+pub use database::{Engine, TestDatabase};
+pub use exchange::{Answer, Caller};
+
+/// When every test begins: 2026-11-22T10:00:00Z.
+pub const START: i64 = 1_795_341_600;
+
+/// No test takes longer than this, however slow the machine: what hangs fails.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What a test may set otherwise.
+#[derive(Default, Clone)]
+pub struct Options {
+    /// Pool of the database.
+    pub pool: PoolSettings,
+    /// Settings of each connection.
+    pub connect: ConnectSettings,
+}
+
+/// The service under test. Clones are the same service.
+#[derive(Clone)]
+pub struct TestApp(Arc<Parts>);
+
+struct Parts {
+    app: SharedApp,
+    front: Front,
+    now: Arc<AtomicI64>,
+    engine: Engine,
+    database: TestDatabase,
+    disabled_by: PathBuf,
+    transcript: Mutex<String>,
+}
+
+impl TestApp {
+    /// The service on the tables of an empty database.
+    pub async fn start(database: &TestDatabase, options: Options) -> TestApp {
+        let Options { pool, connect } = options;
+        let store = Store::new_or_create(database.url(), connect, pool);
+        store.sync().await.expect("an empty database takes the tables");
+        TestApp::on(database, store)
+    }
+
+    /// The service on a store as it is.
+    pub fn on(database: &TestDatabase, store: Store) -> TestApp {
+        let now = Arc::new(AtomicI64::new(START));
+        let clock = {
+            let now = now.clone();
+            Clock::new(move || Timestamp(now.load(Ordering::SeqCst)))
+        };
+        let disabled_by = database.scratch().with_extension("disabled");
+        let app = Arc::new(App {
+            store,
+            enforcer: Enforcer::new(policy::all(), oslo_policy::Options::default()).expect("default rules"),
+            validators: Validators::new().expect("the schemas compile"),
+            authentication: Authentication::NoAuth,
+            clock,
+            ids: counting(0),
+            http: HttpSettings {
+                healthcheck_disabled_by: Some(disabled_by.clone()),
+                ..HttpSettings::default()
+            },
+        });
+        // a sequence of its own, so that ids of documents do not depend on how many requests came before
+        let front = Front::new(api::router(app.clone()), counting(0x0e9 << 116));
+        TestApp(Arc::new(Parts {
+            app,
+            front,
+            now,
+            engine: database.engine(),
+            database: database.clone(),
+            disabled_by,
+            transcript: Mutex::new(String::new()),
+        }))
+    }
+
+    /// A member of project p1, the caller of most tests.
+    pub fn member(&self) -> Caller {
+        self.as_user("u1", "p1", "member")
+    }
+
+    /// An admin, of project p1.
+    pub fn admin(&self) -> Caller {
+        self.as_user("admin", "p1", "admin")
+    }
+
+    /// Any caller; `roles` are separated by commas.
+    pub fn as_user(&self, user: &str, project: &str, roles: &str) -> Caller {
+        Caller::new(self.clone(), user, project, roles)
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, seconds: i64) {
+        self.0.now.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// The time that the service sees.
+    pub fn now(&self) -> i64 {
+        self.0.now.load(Ordering::SeqCst)
+    }
+
+    /// The engine under the service.
+    pub fn engine(&self) -> Engine {
+        self.0.engine
+    }
+
+    /// The database under the service.
+    pub fn database(&self) -> &TestDatabase {
+        &self.0.database
+    }
+
+    /// The store under the service.
+    pub fn store(&self) -> &Store {
+        &self.0.app.store
+    }
+
+    /// The app itself.
+    pub fn app(&self) -> &SharedApp {
+        &self.0.app
+    }
+
+    /// While this file is there, the health check says 503.
+    pub fn disabled_by(&self) -> &PathBuf {
+        &self.0.disabled_by
+    }
+
+    /// Writes a request and its answer into the transcript that the test is compared with at its end.
+    pub fn show(&self, answer: Answer) -> Answer {
+        let mut transcript = self.0.transcript.lock().unwrap_or_else(PoisonError::into_inner);
+        if !transcript.is_empty() {
+            transcript.push_str("\n--------\n");
+        }
+        transcript.push_str(&answer.to_string());
+        drop(transcript);
+        answer
+    }
+
+    /// A remark in the transcript.
+    pub fn remark(&self, text: &str) {
+        let mut transcript = self.0.transcript.lock().unwrap_or_else(PoisonError::into_inner);
+        if !transcript.is_empty() {
+            transcript.push('\n');
+        }
+        transcript.push_str(&format!("# {text}\n"));
+    }
+
+    fn transcript(&self) -> String {
+        self.0.transcript.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Ids that count up from `first`.
+fn counting(first: u128) -> Ids {
+    let next = AtomicU64::new(1);
+    Ids::new(move || Uuid::from_u128(first + u128::from(next.fetch_add(1, Ordering::SeqCst))))
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+/// Runs one test on one engine, on a fresh database that is removed afterwards. What it showed is compared with the
+/// snapshot of its name, which is the same for both engines.
+///
+/// `path` is the module path of the test: its last two parts are its name.
+pub fn run<F>(engine: Engine, path: &str, body: impl FnOnce(TestApp) -> F)
+where
+    F: Future<Output = ()>,
+{
+    let name = path.split("::").skip(1).collect::<Vec<_>>().join("__");
+    with_database(engine, &name, |runtime, database| {
+        let transcript = runtime.block_on(bounded(async {
+            let app = TestApp::start(database, Options::default()).await;
+            body(app.clone()).await;
+            app.transcript()
+        }));
+        if !transcript.is_empty() {
+            assert_transcript(&name, &transcript);
+        }
+    });
+}
+
+/// Runs a body with an empty database, which is removed afterwards, also when the body fails. Says so and
+/// does nothing where the engine is not at hand.
+pub fn with_database(
+    engine: Engine,
+    name: &str,
+    body: impl FnOnce(&tokio::runtime::Runtime, &TestDatabase),
+) {
+    let outside = runtime();
+    let Some(database) = outside.block_on(bounded(TestDatabase::create(engine, name))) else {
+        skipped(name, "FREEZER_TEST_MYSQL_URL is not set");
+        return;
+    };
+    let inside = runtime();
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| body(&inside, &database)));
+    inside.shutdown_timeout(Duration::from_secs(5));
+    outside.block_on(bounded(database.remove()));
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Says that a test did not run, and why; it passes, so that `cargo test` needs no server.
+pub fn skipped(name: &str, why: &str) {
+    #[expect(clippy::print_stderr, reason = "for the reader of the test's output")]
+    {
+        eprintln!("{name}: skipped: {why}");
+    }
+}
+
+/// Ends what takes longer than a test may.
+pub async fn bounded<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("the test hangs")
+}
+
+fn assert_transcript(name: &str, transcript: &str) {
+    let mut settings = insta::Settings::new();
+    settings.set_snapshot_path("../contract/snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, transcript));
+}
+
+/// Makes of each `async fn name(app: TestApp)` two tests, `name::sqlite` and `name::mariadb`.
+macro_rules! on_both_engines {
+    ($($test:ident),* $(,)?) => { $(
+        mod $test {
+            #[test]
+            fn sqlite() {
+                $crate::support::run($crate::support::Engine::Sqlite, module_path!(), super::$test);
+            }
+
+            #[test]
+            fn mariadb() {
+                $crate::support::run($crate::support::Engine::MariaDb, module_path!(), super::$test);
+            }
+        }
+    )* };
+}
+pub(crate) use on_both_engines;
