@@ -26,12 +26,29 @@ enum Kind {
     Inline { action_id: String, new: Box<ActionDefinition> },
 }
 
+/// Bytes that `action_defaults` may become, copied into every action of a job: a small body could
+/// otherwise fill the memory.
+const MAX_DEFAULTS: usize = 1 << 20;
+
 /// Reads `job_actions` (None: the document does not name it), filling what each action lacks from
 /// `action_defaults`.
-pub fn entries(document: &Map<String, Value>, ids: &Ids) -> Option<Vec<Entry>> {
+///
+/// # Errors
+/// [`Error::BadDocument`] where the defaults would grow too large.
+pub fn entries(document: &Map<String, Value>, ids: &Ids) -> Result<Option<Vec<Entry>>, Error> {
+    let Some(entries) = document.get("job_actions") else { return Ok(None) };
+    let entries = entries.as_array().map(Vec::as_slice).unwrap_or_default();
     let defaults = object(document, "action_defaults").unwrap_or_default();
-    let entries = document.get("job_actions")?.as_array().cloned().unwrap_or_default();
-    Some(entries.iter().filter_map(Value::as_object).map(|entry| read(entry, &defaults, ids)).collect())
+    if !defaults.is_empty() {
+        let size = serde_json::to_string(&defaults).map_or(usize::MAX, |text| text.len());
+        if size.saturating_mul(entries.len()) > MAX_DEFAULTS {
+            return Err(Error::BadDocument(format!(
+                "action_defaults: too large for {} actions ({MAX_DEFAULTS} bytes in all)",
+                entries.len()
+            )));
+        }
+    }
+    Ok(Some(entries.iter().filter_map(Value::as_object).map(|entry| read(entry, &defaults, ids)).collect()))
 }
 
 fn read(entry: &Map<String, Value>, defaults: &Map<String, Value>, ids: &Ids) -> Entry {

@@ -15,7 +15,7 @@ use crate::error::Error;
 /// [`Error::Unprocessable`] for an unknown client or action; the store's `Duplicate` for an id that is taken.
 pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result<String, Error> {
     let job_id = given_or_new(document, "job_id", change.ids);
-    let entries = entries(document, change.ids).unwrap_or_default();
+    let entries = entries(document, change.ids)?.unwrap_or_default();
     let fields = new_fields(document, change.now.0);
     transaction!(change.store, "jobs.create", |db| {
         let Change { project_id, user_id, now, .. } = change;
@@ -31,7 +31,7 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Unprocessable`] for an unknown client or action.
 pub async fn update(change: Change<'_>, job_id: &str, patch: &Map<String, Value>) -> Result<(), Error> {
-    let entries = entries(patch, change.ids);
+    let entries = entries(patch, change.ids)?;
     transaction!(change.store, "jobs.update", |db| {
         let scope = change.scope();
         let Some(mut fields) = jobs::get_for_update(db, &scope, job_id).await? else {
@@ -60,7 +60,7 @@ pub async fn replace(
     job_id: &str,
     document: &Map<String, Value>,
 ) -> Result<Replaced, Error> {
-    let entries = entries(document, change.ids).unwrap_or_default();
+    let entries = entries(document, change.ids)?.unwrap_or_default();
     transaction!(change.store, "jobs.replace", |db| {
         let Change { project_id, user_id, now, .. } = change;
         let scope = change.scope();

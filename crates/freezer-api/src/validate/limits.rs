@@ -3,7 +3,7 @@
 //!
 //! The widths are those of the tables that freezer-api 19.0.0 creates, except `clients.hostname`,
 //! which older releases made wider and which must not shrink. This is the only list of widths:
-//! the schemas name a column, and [`column`] finds it here.
+//! the schemas name a column, and [`column()`] finds it here.
 //!
 //! Real clients send numbers as text (`"5"`) and text as numbers, and the Python service leaves
 //! the conversion to MariaDB. [`to_int`], [`to_text`] and [`to_bool`] convert in the same way, so
@@ -166,10 +166,10 @@ pub fn to_bool(value: &Value) -> Option<bool> {
     }
 }
 
-/// The number of characters that a list takes as JSON text, written with a space after each comma
+/// The number of characters that a list of plain names takes as JSON text, written with a space after each comma
 /// as the Python service does, so that both services fit the same lists.
 pub(super) fn list_width(items: &[Value]) -> usize {
-    let texts: usize = items.iter().map(|item| item.to_string().chars().count()).sum();
+    let texts: usize = items.iter().map(|item| item.to_string().len()).sum();
     2 + texts + 2 * items.len().saturating_sub(1)
 }
 

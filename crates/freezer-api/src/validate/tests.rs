@@ -289,7 +289,12 @@ fn ids_of_callers() {
         let body = |id: Value| with(&body, &format!("/{key}"), id);
         accepts(
             kind,
-            &[body(json!(null)), body(json!("")), body(json!("a-1_ü")), body(json!("x".repeat(36)))],
+            &[
+                body(json!(null)),
+                body(json!("")),
+                body(json!("a-1_ü\u{663}\u{216b}²")),
+                body(json!("x".repeat(36))),
+            ],
         );
         let mismatch = |shown: &str| format!(r"{key}: {shown} does not match '^[\\w-]+$'");
         refuses(
@@ -372,6 +377,11 @@ fn jobs_that_are_refused() {
             "job_actions[0].freezer_action.mode",
             "job_actions[0].freezer_action.mode: 'zap' is not one of ['fs', 'mongo', 'mysql', 'sqlserver', \
              'cinder', 'glance', 'cindernative', 'nova', None]",
+        ),
+        (
+            run("cindernative_freezer_only", json!(1)),
+            "job_actions[0].freezer_action.cindernative_freezer_only",
+            "job_actions[0].freezer_action.cindernative_freezer_only: 1 is not of type 'boolean', 'null'",
         ),
         (
             run("container", json!(5)),
