@@ -83,12 +83,57 @@ impl Dialect {
         }
     }
 
-    /// What follows a table's columns. Collation: the server's default of the character set would make
-    /// MySQL 8 and MariaDB differ, and two tables of one database unjoinable.
-    pub(crate) fn table_options(self) -> &'static str {
+    /// Collation of new tables. Named, because the server's default for utf8mb4 would make MySQL 8 and MariaDB
+    /// differ, and two tables of one database unjoinable.
+    pub(crate) fn new_collation(self) -> &'static str {
         match self {
-            Dialect::MySql => " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci",
+            Dialect::MySql => "utf8mb4_general_ci",
             Dialect::Sqlite => "",
+        }
+    }
+
+    /// What follows a table's columns.
+    pub(crate) fn table_options(self, collation: &str) -> String {
+        match self {
+            Dialect::MySql => {
+                let charset = collation.split('_').next().unwrap_or("utf8mb4");
+                format!(" ENGINE=InnoDB DEFAULT CHARSET={charset} COLLATE={collation}")
+            }
+            Dialect::Sqlite => String::new(),
+        }
+    }
+
+    /// A secondary index; `columns` are quoted. MySQL has no IF NOT EXISTS here, so its caller looks first.
+    pub(crate) fn create_index(self, name: &str, table: &str, columns: &str) -> String {
+        let guard = match self {
+            Dialect::MySql => "",
+            Dialect::Sqlite => "IF NOT EXISTS ",
+        };
+        format!("CREATE INDEX {guard}{} ON {} ({columns})", self.quote(name), self.quote(table))
+    }
+
+    /// The database's own time, in seconds since 1970: one clock for all who look at the same row.
+    pub(crate) fn now_seconds(self) -> &'static str {
+        match self {
+            Dialect::MySql => "UNIX_TIMESTAMP()",
+            Dialect::Sqlite => "CAST(strftime('%s', 'now') AS INTEGER)",
+        }
+    }
+
+    /// What makes two live clients of one name in a project impossible, given that there are none:
+    /// SQLite indexes only live rows; MySQL indexes a generated column that is NULL for deleted ones (SQLAlchemy
+    /// names its columns, so it neither reads nor writes this one).
+    pub(crate) fn unique_live_clients(self, index: &str) -> String {
+        match self {
+            Dialect::MySql => format!(
+                "ALTER TABLE `clients` ADD COLUMN `fz_live_client_id` VARCHAR(255) \
+                 GENERATED ALWAYS AS (CASE WHEN `deleted` = 0 THEN `client_id` END) VIRTUAL, \
+                 ADD UNIQUE KEY `{index}` (`project_id`, `fz_live_client_id`)"
+            ),
+            Dialect::Sqlite => format!(
+                "CREATE UNIQUE INDEX IF NOT EXISTS \"{index}\" ON \"clients\" (\"project_id\", \"client_id\") \
+                 WHERE \"deleted\" = 0"
+            ),
         }
     }
 }

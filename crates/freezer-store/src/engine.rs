@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions};
 
 use crate::dialect::Dialect;
 use crate::error::StoreError;
+use crate::migrations::SchemaError;
 use crate::url::{DatabaseUrl, MySqlUrl};
 
 /// One open connection to either engine.
@@ -29,6 +30,8 @@ pub struct ConnectSettings {
     pub mysql_wsrep_sync_wait: Option<u32>,
     /// How long opening a connection may take.
     pub connect_timeout: Duration,
+    /// Whether MySQL checks foreign keys: off while tables are converted that refer to each other.
+    pub foreign_key_checks: bool,
 }
 
 impl Default for ConnectSettings {
@@ -37,6 +40,7 @@ impl Default for ConnectSettings {
             mysql_sql_mode: Some("TRADITIONAL".to_owned()),
             mysql_wsrep_sync_wait: None,
             connect_timeout: Duration::from_secs(10),
+            foreign_key_checks: true,
         }
     }
 }
@@ -67,6 +71,13 @@ impl Opener {
 
     /// Opens one connection within the connect timeout.
     pub(crate) async fn open(&self) -> Result<Connection, StoreError> {
+        if let DatabaseUrl::Sqlite { path } = &self.url
+            && !self.create_sqlite
+            && path.try_exists().is_ok_and(|there| !there)
+        {
+            // waiting does not help: a missing file is an empty database, not one that is down
+            return Err(SchemaError::Empty { database: self.url.to_string() }.into());
+        }
         let opening = async {
             match &self.url {
                 DatabaseUrl::MySql(url) => self.open_mysql(url).await,
@@ -115,6 +126,9 @@ impl Opener {
         }
         if let Some(wait) = self.settings.mysql_wsrep_sync_wait {
             settings.push(format!("wsrep_sync_wait = {wait}"));
+        }
+        if !self.settings.foreign_key_checks {
+            settings.push("foreign_key_checks = 0".to_owned());
         }
         if !settings.is_empty() {
             let sql = format!("SET SESSION {}", settings.join(", "));

@@ -41,6 +41,8 @@ pub use search::Search;
 pub use tx::{Mode, Run, TxError};
 pub use url::{DatabaseUrl, MySqlUrl, UrlError};
 
+use std::time::Duration;
+
 use engine::Opener;
 use pool::Pool;
 
@@ -48,6 +50,8 @@ use pool::Pool;
 #[derive(Clone)]
 pub struct Store {
     database: DatabaseUrl,
+    connect: ConnectSettings,
+    pool: PoolSettings,
     readers: Pool,
     /// On SQLite a pool of one: it has one writer at a time, and waiting here is fair and
     /// costs no retries. On MySQL the same as `readers`.
@@ -65,15 +69,22 @@ impl Store {
         Store::build(database, connect, pool, true)
     }
 
-    fn build(database: DatabaseUrl, connect: ConnectSettings, settings: PoolSettings, create: bool) -> Store {
-        let opener = Opener::new(database.clone(), connect, create);
-        let one = PoolSettings { max_idle: 1, max_open: 1, ..settings.clone() };
-        let readers = Pool::new(opener.clone(), settings);
+    fn build(database: DatabaseUrl, connect: ConnectSettings, pool: PoolSettings, create: bool) -> Store {
+        let opener = Opener::new(database.clone(), connect.clone(), create);
+        let one = PoolSettings { max_idle: 1, max_open: 1, ..pool.clone() };
+        let readers = Pool::new(opener.clone(), pool.clone());
         let writers = match opener.dialect() {
             Dialect::MySql => readers.clone(),
             Dialect::Sqlite => Pool::new(opener, one),
         };
-        Store { database, readers, writers }
+        Store { database, connect, pool, readers, writers }
+    }
+
+    /// The same database for changing its tables: statements may take as long as they need.
+    pub(crate) fn for_schema(&self) -> Store {
+        let connect = ConnectSettings { foreign_key_checks: false, ..self.connect.clone() };
+        let pool = PoolSettings { statement_timeout: Duration::from_secs(7 * 86_400), ..self.pool.clone() };
+        Store::build(self.database.clone(), connect, pool, true)
     }
 
     /// Which engine it is.

@@ -1,5 +1,7 @@
 //! `freezer-api`: serves the API.
 
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command speaks to its terminal")]
+
 use std::process::ExitCode;
 
 use clap::Parser;

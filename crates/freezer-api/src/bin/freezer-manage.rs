@@ -1,12 +1,16 @@
 //! `freezer-manage`: creates and inspects the tables.
 
+#![expect(clippy::print_stderr, reason = "a command speaks to its terminal")]
+
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use freezer_api::config::{LogSettings, Settings};
 use freezer_api::logging;
 use freezer_api::manage::arguments::{ConfigArguments, of_process};
 use freezer_api::manage::db;
+use freezer_store::migrations::{SyncOptions, Wishes, holder};
 
 /// Manages the database of freezer-api.
 #[derive(Parser)]
@@ -29,12 +33,26 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Db {
-    /// Brings the tables to the newest layout; creates them in an empty database.
-    Sync,
+    /// Brings the tables to the newest layout, from any that Freezer ever had; creates them in an empty database.
+    #[command(alias = "update")]
+    Sync(Sync),
     /// Prints the database, its revision and the rows of each table.
     Show,
     /// Prints the revision.
     Version,
+}
+
+#[derive(clap::Args)]
+struct Sync {
+    /// Print the plan (SQL and rows) and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Convert tables of more than 100,000 rows to utf8mb4, too; each is locked meanwhile.
+    #[arg(long)]
+    charset: bool,
+    /// Wait so long for another sync to end.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -55,7 +73,15 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let Command::Db { command } = arguments.command;
     let mut out = std::io::stdout();
     match command {
-        Db::Sync => db::sync(&database.store(true), &mut out).await?,
+        Db::Sync(Sync { dry_run, charset, wait }) => {
+            let wishes = Wishes { convert_large_tables: charset };
+            if dry_run {
+                db::dry_run(&database.store(false), wishes, &mut out).await?;
+            } else {
+                let options = SyncOptions { wishes, wait: Duration::from_secs(wait), holder: holder() };
+                db::sync(&database.store(true), &options, &mut out).await?;
+            }
+        }
         Db::Show => db::show(&database.store(false), &mut out).await?,
         Db::Version => db::version(&database.store(false), &mut out).await?,
     }

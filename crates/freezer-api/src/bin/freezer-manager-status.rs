@@ -1,5 +1,7 @@
 //! `freezer-manager-status`: upgrade checks; exit code 0 success, 1 warning, 2 failure, 255 could not check.
 
+#![expect(clippy::print_stderr, reason = "a command speaks to its terminal")]
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

@@ -99,6 +99,7 @@ impl DatabaseSettings {
                 mysql_sql_mode: config.string(&SQL_MODE)?.filter(|mode| !mode.is_empty()),
                 mysql_wsrep_sync_wait: config.int(&WSREP_SYNC_WAIT)?.and_then(|n| u32::try_from(n).ok()),
                 connect_timeout: CONNECT_TIMEOUT.min(timeout),
+                ..ConnectSettings::default()
             },
             pool: PoolSettings {
                 max_idle,

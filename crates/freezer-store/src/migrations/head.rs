@@ -5,6 +5,7 @@
 //! not look: wider texts ([`Kind::Document`] is MEDIUMTEXT where upstream has TEXT), `hostname` at 255
 //! (releases before 16.0.0 stored such names), utf8mb4, and the indexes named `fz_*`.
 
+use super::layout::ForeignKey;
 use crate::dialect::Dialect;
 
 /// What a column holds.
@@ -272,9 +273,29 @@ pub const TABLES: &[TableLayout] = &[
     },
 ];
 
+/// A table by name; every name used in this crate is in [`TABLES`].
+pub(super) fn table(name: &str) -> &'static TableLayout {
+    TABLES.iter().find(|table| table.name == name).unwrap_or(&TABLES[0])
+}
+
 impl TableLayout {
+    /// A column by name.
+    pub(super) fn column(&self, name: &str) -> &'static Column {
+        self.columns.iter().find(|column| column.name == name).unwrap_or(&self.columns[0])
+    }
+
+    /// The foreign keys that [`TableLayout::create`] makes; the server names them.
+    pub(super) fn foreign_keys(&self) -> Vec<ForeignKey> {
+        let key = |(column, refers): &(&str, &str)| ForeignKey {
+            name: String::new(),
+            column: (*column).to_owned(),
+            refers: (*refers).to_owned(),
+        };
+        self.refers.iter().map(key).collect()
+    }
+
     /// The statements that make the table and its indexes where they are missing; each may be run again.
-    pub fn create(&self, dialect: Dialect) -> Vec<String> {
+    pub(super) fn create(&self, dialect: Dialect, collation: &str) -> Vec<String> {
         let quoted = |name: &str| dialect.quote(name);
         let mut parts: Vec<String> = self.columns.iter().map(|column| column.definition(dialect)).collect();
         parts.push(format!("PRIMARY KEY ({})", quoted(self.key)));
@@ -298,25 +319,37 @@ impl TableLayout {
             "CREATE TABLE IF NOT EXISTS {} ({}){}",
             quoted(self.name),
             parts.join(", "),
-            dialect.table_options()
+            dialect.table_options(collation)
         )];
         if dialect == Dialect::Sqlite {
-            statements.extend(self.indexes.iter().map(|index| {
-                format!(
-                    "CREATE INDEX IF NOT EXISTS {} ON {} ({})",
-                    quoted(index.name),
-                    quoted(self.name),
-                    dialect.quote_all(index.columns)
-                )
-            }));
+            statements.extend(
+                self.indexes.iter().map(|index| {
+                    dialect.create_index(index.name, self.name, &dialect.quote_all(index.columns))
+                }),
+            );
         }
         statements
     }
 }
 
 impl Column {
-    fn definition(&self, dialect: Dialect) -> String {
-        let mut text = format!("{} {}", dialect.quote(self.name), dialect.column_type(self.kind));
+    /// The column, at least so many characters wide: what is there is never narrowed.
+    pub(super) fn at_least(&self, width: Option<u32>) -> Column {
+        let found = width.and_then(|width| u16::try_from(width).ok()).unwrap_or(0);
+        match self.kind {
+            Kind::Text(wanted) => Column { kind: Kind::Text(wanted.max(found)), ..*self },
+            _ => *self,
+        }
+    }
+
+    /// The column as CREATE and ALTER TABLE take it.
+    pub(super) fn definition(&self, dialect: Dialect) -> String {
+        self.definition_with(dialect, "")
+    }
+
+    /// As [`Column::definition`], with something behind the type.
+    pub(super) fn definition_with(&self, dialect: Dialect, charset: &str) -> String {
+        let mut text = format!("{} {}{charset}", dialect.quote(self.name), dialect.column_type(self.kind));
         // MySQL gives a TIMESTAMP without NULL a default of its own
         text.push_str(match (self.required, self.kind) {
             (true, _) => " NOT NULL",

@@ -2,18 +2,31 @@
 //!
 //! - `head.rs` describes every table once; creating and comparing both read that description.
 //! - `chain.rs` lists upstream's revisions in order, and which of them this release serves.
-//! - `runner.rs` looks at a database and changes it.
+//! - `inspect.rs` reads what tables there are into a `layout.rs`; `planner.rs` works out the steps from there, as the
+//!   files of `revisions/` (upstream's, frozen) and `additions.rs` (ours) ask; `moves/` carries data over.
+//! - `runner.rs` carries the plan out, under `lock.rs`.
+//!
+//! What a database is at is decided by its tables and columns. Its stamp is read only to refuse what nobody here knows.
 //!
 //! Our own, not sqlx's migrator: that takes `GET_LOCK`, which Galera does not replicate, and DDL
 //! commits by itself on MySQL, so every step must survive being run again.
 
+mod additions;
 mod chain;
 mod head;
+mod inspect;
+mod layout;
+mod lock;
+mod moves;
+mod planner;
+mod revisions;
 mod runner;
 
+pub use additions::Wishes;
 pub use chain::{HEAD, REVISIONS, Revision};
 pub use head::{Column, Index, Kind, TABLES, TableLayout};
-pub use runner::{State, Synced, TableCount};
+pub use planner::{Action, Step};
+pub use runner::{Plan, Progress, State, SyncOptions, Synced, TableCount, holder};
 
 /// Why the tables cannot be served or brought to head. Each text says what to do.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -57,15 +70,34 @@ pub enum SchemaError {
         /// Names of the tables.
         tables: String,
     },
-    /// `db sync` cannot bring this layout to head.
+    /// Stamped at head, but something of it is missing: upstream's upgrade does that to databases of 7.0.0 to 15.0.0.
     #[error(
-        "the database {database} is at {found}; this release creates tables in an empty database \
-         and serves revision {HEAD}, and cannot upgrade other layouts"
+        "the database {database} says that it is at revision {found}, but its tables are not; \
+         see what is missing with: freezer-manage db sync --dry-run, and mend it with: freezer-manage db sync"
     )]
-    CannotUpgrade {
+    Incomplete {
         /// The database, without its password.
         database: String,
-        /// What was found.
+        /// The revision that it says.
         found: String,
+    },
+    /// A table of ours by name, of somebody else by its columns.
+    #[error(
+        "the database {database} has a table {table} that is not Freezer's (id, project_id, user_id or deleted is \
+         missing); use a database of its own"
+    )]
+    NotOurs {
+        /// The database, without its password.
+        database: String,
+        /// The table.
+        table: String,
+    },
+    /// Another sync is under way.
+    #[error("another db sync ({holder}) is at work on {database}; wait for it with --wait SECONDS")]
+    Locked {
+        /// The database, without its password.
+        database: String,
+        /// `<host>:<process id>`.
+        holder: String,
     },
 }

@@ -1,10 +1,15 @@
-//! Looks at a database, says what state its tables are in, and creates them.
+//! Looks at a database, says what state its tables are in, plans an upgrade and carries it out.
 
-use super::SchemaError;
+use std::time::Duration;
+
+use super::additions::{self, Wishes};
 use super::chain::{self, HEAD, REVISIONS};
 use super::head::TABLES;
+use super::layout::Layout;
+use super::moves::{job_actions, leftovers, user_names};
+use super::planner::{Action, Planner, Step};
+use super::{SchemaError, inspect, lock, revisions};
 use crate::Store;
-use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 
@@ -13,21 +18,61 @@ use crate::exec::Db;
 pub enum State {
     /// No table of ours.
     Empty,
-    /// `alembic_version` is there without a row: a first `db sync` was cut short.
-    Begun,
-    /// At a revision.
+    /// At a revision, says `alembic_version`.
     At(String),
-    /// Tables of ours without a revision.
+    /// Tables of ours without a revision there.
     Unversioned(Vec<String>),
 }
 
+/// What `db sync` is to do beyond the necessary, and how.
+#[derive(Debug, Clone)]
+pub struct SyncOptions {
+    /// Additions that are made only when asked for.
+    pub wishes: Wishes,
+    /// How long to wait for another sync to end.
+    pub wait: Duration,
+    /// Who we are, as [`holder`] says it: shown to those who wait.
+    pub holder: String,
+}
+
 /// What `db sync` did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Synced {
     /// It made all tables.
     Created,
+    /// It changed tables; these additions could not be made, and why.
+    Upgraded {
+        /// (what, why) of each.
+        left_out: Vec<(String, String)>,
+    },
     /// Nothing was to do.
     AlreadyCurrent,
+}
+
+/// What a sync would do, or does.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What the database holds now.
+    pub state: State,
+    /// Steps in order.
+    pub steps: Vec<Step>,
+    /// Whether `alembic_version` is to be written.
+    pub stamps: bool,
+    /// What cannot be done, for the operator: (what, why).
+    pub left_out: Vec<(String, String)>,
+}
+
+/// How far a sync is. Reported after every statement and every batch of rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// Number of the step, from 1.
+    pub step: usize,
+    /// How many steps there are.
+    pub steps: usize,
+    /// What the step does.
+    pub what: &'a str,
+    /// Rows done, where the step goes through rows.
+    pub rows: Option<u64>,
 }
 
 impl Store {
@@ -36,7 +81,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] where the database cannot be asked: that is not the same as empty.
     pub async fn schema_state(&self) -> Result<State, StoreError> {
-        crate::read!(self, "schema.state", |db| state(db).await)
+        crate::read!(self, "schema.state", |db| Ok(look(db).await?.1))
     }
 
     /// Refuses a database whose tables this release cannot serve.
@@ -44,89 +89,229 @@ impl Store {
     /// # Errors
     /// [`StoreError::Schema`]; the text names the command to run.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
-        let database = self.database.to_string();
+        let database = self.database().to_string();
         Err(StoreError::Schema(match self.schema_state().await? {
-            State::At(revision) if chain::serves(&revision) => return Ok(()),
+            State::At(revision) if chain::serves(&revision) => {
+                // a stamp can lie: look for what every query needs
+                let plan = self.plan(Wishes::default()).await?;
+                if plan.steps.iter().all(|step| step.revision.is_none()) {
+                    return Ok(());
+                }
+                SchemaError::Incomplete { database, found: revision }
+            }
             State::At(found) if REVISIONS.iter().any(|known| known.id == found) => {
                 SchemaError::Old { database, found }
             }
             State::At(found) => SchemaError::Unknown { database, found },
-            State::Empty | State::Begun => SchemaError::Empty { database },
+            State::Empty => SchemaError::Empty { database },
             State::Unversioned(tables) => SchemaError::Unversioned { database, tables: tables.join(", ") },
         }))
     }
 
-    /// Brings the tables to head. Safe to run again, also after a crash at any statement.
+    /// What a sync would do now.
     ///
     /// # Errors
-    /// [`StoreError::Schema`] where the layout is one that this release cannot upgrade.
-    pub async fn sync(&self) -> Result<Synced, StoreError> {
-        let database = self.database.to_string();
-        match self.schema_state().await? {
-            State::At(revision) if revision == HEAD => Ok(Synced::AlreadyCurrent),
-            State::Empty | State::Begun => {
-                // Not a transaction: DDL commits by itself on MySQL. The stamp comes last, so
-                // whatever is cut short is found as `Begun` and done again.
-                crate::read!(self, "schema.create", |db| create(db).await)?;
-                Ok(Synced::Created)
-            }
-            State::At(found) if REVISIONS.iter().any(|known| known.id == found) => {
-                Err(SchemaError::CannotUpgrade { database, found: format!("revision {found}") }.into())
-            }
-            State::At(found) => Err(SchemaError::Unknown { database, found }.into()),
-            State::Unversioned(tables) => {
-                let found = format!("no revision, with the tables {}", tables.join(", "));
-                Err(SchemaError::CannotUpgrade { database, found }.into())
-            }
-        }
-    }
-}
-
-async fn state(db: &mut Db) -> Result<State, StoreError> {
-    let names = table_names(db).await?;
-    if names.iter().any(|name| name == "alembic_version") {
-        let rows = db.raw_select("SELECT version_num FROM alembic_version").await?;
-        let at = |error| StoreError::from_driver("schema.state", error);
-        return Ok(match rows.first() {
-            Some(row) => State::At(row.string(0).map_err(at)?),
-            None => State::Begun,
+    /// [`StoreError::Schema`] where the database is not one that can be upgraded.
+    pub async fn plan(&self, wishes: Wishes) -> Result<Plan, StoreError> {
+        let database = self.database().to_string();
+        let looked = crate::read!(self, "schema.plan", |db| {
+            let (layout, state) = look(db).await?;
+            let duplicates = duplicate_clients(db, &layout).await?;
+            Ok::<_, StoreError>((layout, state, duplicates))
         });
-    }
-    let ours: Vec<String> =
-        names.into_iter().filter(|name| TABLES.iter().any(|table| table.name == name)).collect();
-    Ok(if ours.is_empty() { State::Empty } else { State::Unversioned(ours) })
-}
-
-async fn table_names(db: &mut Db) -> Result<Vec<String>, StoreError> {
-    let sql = match db.dialect() {
-        // CAST: information_schema answers in a binary type on MySQL 8 and later
-        Dialect::MySql => {
-            "SELECT CAST(table_name AS CHAR) FROM information_schema.tables \
-             WHERE table_schema = DATABASE() ORDER BY 1"
+        let (layout, state, duplicates) = looked?;
+        if let State::At(found) = &state
+            && !REVISIONS.iter().any(|known| known.id == found)
+        {
+            return Err(SchemaError::Unknown { database, found: found.clone() }.into());
         }
-        Dialect::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
-    };
-    let rows = db.raw_select(sql).await?;
-    let at = |error| StoreError::from_driver("schema.state", error);
-    rows.iter().map(|row| row.string(0).map_err(at)).collect()
+        refuse_foreign(&layout, &database)?;
+        let stamps = state != State::At(HEAD.to_owned());
+        let mut planner = Planner::new(self.dialect(), layout);
+        for (revision, plan) in revisions::PLANS {
+            planner.enter(Some(revision));
+            plan(&mut planner);
+        }
+        planner.enter(None);
+        additions::plan(&mut planner, wishes, duplicates.is_some());
+        let left_out = duplicates
+            .map(|who| {
+                let what = "keep the live clients of a project apart".to_owned();
+                (
+                    what,
+                    format!(
+                        "these are registered more than once: {who}; delete all but one, then sync again"
+                    ),
+                )
+            })
+            .into_iter()
+            .collect();
+        Ok(Plan { state, steps: planner.into_steps(), stamps, left_out })
+    }
+
+    /// Brings the tables to head without asking or telling: for `--dev` and for tests.
+    ///
+    /// # Errors
+    /// As [`Store::sync_with`].
+    pub async fn sync(&self) -> Result<Synced, StoreError> {
+        let options =
+            SyncOptions { wishes: Wishes::default(), wait: Duration::from_secs(90), holder: holder() };
+        self.sync_with(&options, |_| {}).await
+    }
+
+    /// Brings the tables to head, from whatever layout they have. Safe to run again, also after a crash at any
+    /// statement; only one runs at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] where the database is not one that can be upgraded, or another sync does not end.
+    pub async fn sync_with(
+        &self,
+        options: &SyncOptions,
+        mut progress: impl FnMut(Progress<'_>),
+    ) -> Result<Synced, StoreError> {
+        let store = self.for_schema();
+        let plan = store.plan(options.wishes).await?;
+        if plan.steps.is_empty() && !plan.stamps {
+            return Ok(match plan.left_out.is_empty() {
+                true => Synced::AlreadyCurrent,
+                false => Synced::Upgraded { left_out: plan.left_out },
+            });
+        }
+        let lock = lock::acquire(&store, &options.holder, options.wait).await?;
+        // somebody may have done it while we waited
+        let plan = store.plan(options.wishes).await?;
+        let done = carry_out(&store, plan, &mut progress).await;
+        lock.release().await?;
+        done
+    }
 }
 
-async fn create(db: &mut Db) -> Result<(), StoreError> {
-    let dialect = db.dialect();
-    db.raw(&format!(
+/// `<host>:<process id>` of this process, for [`SyncOptions::holder`].
+pub fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    // the text goes into a statement
+    let host: String =
+        host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || ".-".contains(*c)).collect();
+    format!("{host}:{}", std::process::id())
+}
+
+async fn carry_out(
+    store: &Store,
+    mut plan: Plan,
+    progress: &mut impl FnMut(Progress<'_>),
+) -> Result<Synced, StoreError> {
+    let steps = plan.steps.len();
+    let mut stamped = !plan.stamps;
+    for (at, step) in plan.steps.iter().enumerate() {
+        if step.revision.is_none() && !stamped {
+            stamp(store).await?;
+            stamped = true;
+        }
+        let mut report = |rows| progress(Progress { step: at + 1, steps, what: &step.what, rows });
+        let done = run(store, step, &mut report).await;
+        match done {
+            Ok(()) => {}
+            // without an addition the service works: it is told, and the next one made
+            Err(error @ StoreError::Backend { .. }) if step.revision.is_none() => {
+                plan.left_out.push((step.what.clone(), error.to_string()));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if !stamped {
+        stamp(store).await?;
+    }
+    Ok(match plan.state {
+        State::Empty => Synced::Created,
+        _ => Synced::Upgraded { left_out: plan.left_out },
+    })
+}
+
+async fn run(store: &Store, step: &Step, report: &mut impl FnMut(Option<u64>)) -> Result<(), StoreError> {
+    match &step.action {
+        Action::Sql(sql) => {
+            crate::single!(store, "schema.step", |db| db.raw(sql).await)?;
+            report(None);
+        }
+        Action::MoveJobActions | Action::MoveUserNames => {
+            let create = leftovers::create(store.dialect());
+            crate::single!(store, "schema.step", |db| db.raw(&create).await)?;
+            let mut after: Option<String> = None;
+            let mut rows = 0;
+            loop {
+                let moved = crate::transaction!(store, "schema.move", |db| match step.action {
+                    Action::MoveJobActions => job_actions::batch(db, after.as_deref()).await,
+                    _ => user_names::batch(db, after.as_deref()).await,
+                })?;
+                let Some((last, count)) = moved else { break };
+                rows += count;
+                after = Some(last);
+                report(Some(rows));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Says that the tables are at head. Last of all that upstream knows of.
+async fn stamp(store: &Store) -> Result<(), StoreError> {
+    let dialect = store.dialect();
+    let create = format!(
         "CREATE TABLE IF NOT EXISTS alembic_version (version_num {} NOT NULL, PRIMARY KEY (version_num)){}",
         dialect.column_type(super::Kind::Text(32)),
-        dialect.table_options()
-    ))
-    .await?;
-    for table in TABLES {
-        for statement in table.create(dialect) {
-            db.raw(&statement).await?;
+        dialect.table_options(dialect.new_collation())
+    );
+    crate::single!(store, "schema.stamp", |db| db.raw(&create).await)?;
+    crate::transaction!(store, "schema.stamp", |db| {
+        db.raw("DELETE FROM alembic_version").await?;
+        db.raw(&format!("INSERT INTO alembic_version (version_num) VALUES ('{HEAD}')")).await
+    })?;
+    Ok(())
+}
+
+async fn look(db: &mut Db) -> Result<(Layout, State), StoreError> {
+    let layout = inspect::layout(db).await?;
+    let state = match inspect::revision(db, &layout).await? {
+        Some(revision) => State::At(revision),
+        None => {
+            let ours = TABLES.iter().map(|table| table.name.to_owned());
+            let there: Vec<String> = ours.filter(|name| layout.table(name).is_some()).collect();
+            if there.is_empty() { State::Empty } else { State::Unversioned(there) }
+        }
+    };
+    Ok((layout, state))
+}
+
+/// `jobs` and `sessions` are common names: tables that are not Freezer's are not touched.
+fn refuse_foreign(layout: &Layout, database: &str) -> Result<(), StoreError> {
+    for table in TABLES.iter().filter(|table| !matches!(table.name, "user_credentials" | "job_actions")) {
+        if let Some(found) = layout.table(table.name)
+            && ["id", "project_id", "user_id", "deleted"].iter().any(|name| found.column(name).is_none())
+        {
+            let (database, table) = (database.to_owned(), table.name.to_owned());
+            return Err(SchemaError::NotOurs { database, table }.into());
         }
     }
-    db.raw("DELETE FROM alembic_version").await?;
-    db.raw(&format!("INSERT INTO alembic_version (version_num) VALUES ('{HEAD}')")).await?;
     Ok(())
+}
+
+/// Names of live clients that occur more than once in a project.
+async fn duplicate_clients(db: &mut Db, layout: &Layout) -> Result<Option<String>, StoreError> {
+    if !layout.has_column("clients", "client_id") {
+        return Ok(None);
+    }
+    let rows = db
+        .raw_select(
+            "SELECT client_id, project_id FROM clients WHERE deleted = 0 AND project_id IS NOT NULL \
+             GROUP BY project_id, client_id HAVING COUNT(*) > 1 ORDER BY project_id, client_id LIMIT 20",
+        )
+        .await?;
+    let at = |error| StoreError::from_driver("schema.plan", error);
+    let names = rows
+        .iter()
+        .map(|row| Ok(format!("{} in project {}", row.string(0).map_err(at)?, row.string(1).map_err(at)?)))
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    Ok(if names.is_empty() { None } else { Some(names.join(", ")) })
 }
 
 /// How many rows a table has.
@@ -135,9 +320,9 @@ pub struct TableCount {
     /// Name of the table.
     pub name: &'static str,
     /// Rows that are shown to clients.
-    pub live: i64,
+    pub live: u64,
     /// Rows that are marked as deleted.
-    pub deleted: i64,
+    pub deleted: u64,
 }
 
 impl Store {
@@ -147,24 +332,24 @@ impl Store {
     /// As every query: [`StoreError`].
     pub async fn table_counts(&self) -> Result<Vec<TableCount>, StoreError> {
         crate::read!(self, "schema.counts", |db| {
-            let names = table_names(db).await?;
+            let (layout, _) = look(db).await?;
             let mut counts = Vec::new();
-            for table in TABLES.iter().filter(|table| names.iter().any(|name| name == table.name)) {
-                let sql = format!(
-                    "SELECT COUNT(*), COALESCE(SUM(CASE WHEN deleted THEN 1 ELSE 0 END), 0) FROM {}",
-                    db.dialect().quote(table.name)
-                );
-                let rows = db.raw_select(&sql).await?;
-                let number = |at| -> Result<i64, StoreError> {
-                    let row = rows.first().map(|row| row.text(at)).transpose();
-                    let text =
-                        row.map_err(|error| StoreError::from_driver("schema.counts", error))?.flatten();
-                    Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
-                };
-                let (all, deleted) = (number(0)?, number(1)?);
+            for table in TABLES.iter().filter(|table| layout.table(table.name).is_some()) {
+                let quoted = db.dialect().quote(table.name);
+                let count = |what: &str| format!("SELECT CAST({what} AS CHAR) FROM {quoted}");
+                let all = number(db, &count("COUNT(*)")).await?;
+                let deleted = number(db, &count("COUNT(CASE WHEN deleted = 1 THEN 1 END)")).await?;
                 counts.push(TableCount { name: table.name, live: all - deleted, deleted });
             }
             Ok(counts)
         })
     }
+}
+
+/// The one number that a query gives, as text: engines give COUNT in different types.
+async fn number(db: &mut Db, sql: &str) -> Result<u64, StoreError> {
+    let rows = db.raw_select(sql).await?;
+    let at = |error| StoreError::from_driver("schema.counts", error);
+    let text = rows.first().map(|row| row.string(0)).transpose().map_err(at)?;
+    Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
 }

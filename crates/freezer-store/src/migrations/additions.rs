@@ -1,0 +1,56 @@
+//! What we add beyond upstream's head. SQLAlchemy sees none of it, `alembic_version` does not mention it, and the service
+//! works without it (slower, and refusing what narrower columns cannot hold).
+//!
+//! Each can be made at any time. One that cannot be made is reported, and the others are made all the same.
+
+use super::head::{Kind, TABLES};
+use super::planner::Planner;
+
+/// The index that keeps the live clients of a project apart.
+pub(super) const UNIQUE_LIVE_CLIENTS: &str = "fz_clients_live";
+
+/// Tables of more rows than this are converted to utf8mb4 only where `--charset` asks for it: the table is rewritten, and
+/// locked meanwhile.
+pub(super) const LARGE_TABLE: u64 = 100_000;
+
+/// What the operator asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wishes {
+    /// Convert large tables to utf8mb4, too.
+    pub convert_large_tables: bool,
+}
+
+/// Plans every addition that is not there yet. `duplicate_clients`: live clients of one name are in the way of
+/// [`UNIQUE_LIVE_CLIENTS`].
+pub(super) fn plan(planner: &mut Planner, wishes: Wishes, duplicate_clients: bool) {
+    let ours = TABLES.iter().map(|table| table.name);
+    let large = |planner: &Planner, name: &str| {
+        planner.layout.table(name).is_some_and(|table| table.rows > LARGE_TABLE)
+    };
+    // tables that refer to each other are converted together or not at all
+    let linked = ["jobs", "actions", "job_actions"];
+    let linked_are_large = linked.iter().any(|name| large(planner, name));
+    for name in ours {
+        let is_large = if linked.contains(&name) { linked_are_large } else { large(planner, name) };
+        if !is_large || wishes.convert_large_tables {
+            planner.utf8mb4(name);
+        }
+    }
+    for table in TABLES {
+        for column in table.columns.iter().filter(|column| column.kind == Kind::Document) {
+            planner.column_takes(table.name, column);
+        }
+        for index in table.indexes {
+            planner.index_exists(table.name, index.name, index.columns);
+        }
+    }
+    planner.column_takes("clients", super::head::table("clients").column("hostname"));
+    let unique_is_there = planner
+        .layout
+        .table("clients")
+        .is_some_and(|table| table.indexes.iter().any(|name| name == UNIQUE_LIVE_CLIENTS));
+    if !unique_is_there && !duplicate_clients {
+        let sql = planner.dialect.unique_live_clients(UNIQUE_LIVE_CLIENTS);
+        planner.statement("keep the live clients of a project apart", "clients", sql);
+    }
+}

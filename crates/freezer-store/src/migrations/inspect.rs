@@ -1,0 +1,153 @@
+//! Reads the [`Layout`] of a database from its catalogue. Which layout that *is* nobody asks: each revision looks
+//! for what it is about (`revisions/`), because version stamps in the field do not tell the truth.
+
+use super::layout::{ColumnInfo, ForeignKey, Layout, Table};
+use crate::dialect::Dialect;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::row::Row;
+
+/// Reads what tables there are.
+pub(super) async fn layout(db: &mut Db) -> Result<Layout, StoreError> {
+    match db.dialect() {
+        Dialect::MySql => mysql(db).await,
+        Dialect::Sqlite => sqlite(db).await,
+    }
+}
+
+/// The only row of `alembic_version` (none where the table is missing or empty).
+pub(super) async fn revision(db: &mut Db, layout: &Layout) -> Result<Option<String>, StoreError> {
+    if layout.table("alembic_version").is_none() {
+        return Ok(None);
+    }
+    let rows = db.raw_select("SELECT version_num FROM alembic_version").await?;
+    rows.first().map(|row| text(row, 0)).transpose()
+}
+
+fn text(row: &Row, at: usize) -> Result<String, StoreError> {
+    row.string(at).map_err(|error| StoreError::from_driver("schema.inspect", error))
+}
+
+fn number(row: &Row, at: usize) -> Result<Option<u32>, StoreError> {
+    // as text: the catalogue's numbers are unsigned, of several widths
+    Ok(text(row, at)?.parse().ok())
+}
+
+async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
+    let mut layout = Layout::default();
+    // CAST: the catalogue answers in binary types on MySQL 8 and later
+    let tables = db
+        .raw_select(
+            "SELECT CAST(table_name AS CHAR), CAST(table_collation AS CHAR), \
+             CAST(COALESCE(table_rows, 0) AS CHAR) FROM information_schema.tables \
+             WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'",
+        )
+        .await?;
+    for row in &tables {
+        let table =
+            Table { collation: text(row, 1)?, rows: text(row, 2)?.parse().unwrap_or(0), ..Table::default() };
+        layout.tables.insert(text(row, 0)?, table);
+    }
+    let columns = db
+        .raw_select(
+            "SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR), LOWER(CAST(data_type AS CHAR)), \
+             CAST(character_maximum_length AS CHAR), CAST(is_nullable AS CHAR), \
+             CAST(character_set_name AS CHAR) FROM information_schema.columns \
+             WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position",
+        )
+        .await?;
+    for row in &columns {
+        let Some(table) = layout.tables.get_mut(&text(row, 0)?) else { continue };
+        let data_type = text(row, 2)?;
+        table.columns.push(ColumnInfo {
+            name: text(row, 1)?,
+            width: if data_type == "varchar" { number(row, 3)? } else { None },
+            data_type,
+            nullable: text(row, 4)? == "YES",
+            charset: text(row, 5)?,
+        });
+    }
+    let indexes = db
+        .raw_select(
+            "SELECT DISTINCT CAST(table_name AS CHAR), CAST(index_name AS CHAR) \
+             FROM information_schema.statistics WHERE table_schema = DATABASE() AND index_name <> 'PRIMARY'",
+        )
+        .await?;
+    for row in &indexes {
+        if let Some(table) = layout.tables.get_mut(&text(row, 0)?) {
+            table.indexes.push(text(row, 1)?);
+        }
+    }
+    mysql_constraints(db, &mut layout).await?;
+    Ok(layout)
+}
+
+async fn mysql_constraints(db: &mut Db, layout: &mut Layout) -> Result<(), StoreError> {
+    let keys = db
+        .raw_select(
+            "SELECT CAST(table_name AS CHAR), CAST(constraint_name AS CHAR), CAST(column_name AS CHAR), \
+             CAST(referenced_table_name AS CHAR) FROM information_schema.key_column_usage \
+             WHERE table_schema = DATABASE() AND referenced_table_name IS NOT NULL",
+        )
+        .await?;
+    for row in &keys {
+        if let Some(table) = layout.tables.get_mut(&text(row, 0)?) {
+            let (name, column, refers) = (text(row, 1)?, text(row, 2)?, text(row, 3)?);
+            table.foreign_keys.push(ForeignKey { name, column, refers });
+        }
+    }
+    let checks = db
+        .raw_select(
+            "SELECT CAST(table_name AS CHAR), CAST(constraint_name AS CHAR) \
+             FROM information_schema.table_constraints \
+             WHERE table_schema = DATABASE() AND constraint_type = 'CHECK'",
+        )
+        .await?;
+    for row in &checks {
+        if let Some(table) = layout.tables.get_mut(&text(row, 0)?) {
+            table.checks.push(text(row, 1)?);
+        }
+    }
+    Ok(())
+}
+
+async fn sqlite(db: &mut Db) -> Result<Layout, StoreError> {
+    let mut layout = Layout::default();
+    let names = db.raw_select("SELECT name FROM sqlite_master WHERE type = 'table'").await?;
+    for row in &names {
+        let name = text(row, 0)?;
+        let quoted = Dialect::Sqlite.quote(&name);
+        let mut table = Table::default();
+        let columns = db
+            .raw_select(&format!(
+                "SELECT name, lower(type), \"notnull\", pk FROM pragma_table_info({quoted})"
+            ))
+            .await?;
+        for column in &columns {
+            let (data_type, width) = split_type(&text(column, 1)?);
+            let flag = |at| column.flag(at).map_err(|error| StoreError::from_driver("schema.inspect", error));
+            let nullable = !flag(2)? && !flag(3)?;
+            let name = text(column, 0)?;
+            table.columns.push(ColumnInfo { name, data_type, width, nullable, charset: String::new() });
+        }
+        let indexes = db
+            .raw_select(&format!("SELECT name FROM pragma_index_list({quoted}) WHERE origin = 'c'"))
+            .await?;
+        for index in &indexes {
+            table.indexes.push(text(index, 0)?);
+        }
+        let count = db.raw_select(&format!("SELECT CAST(COUNT(*) AS TEXT) FROM {quoted}")).await?;
+        table.rows =
+            count.first().map(|row| text(row, 0)).transpose()?.unwrap_or_default().parse().unwrap_or(0);
+        layout.tables.insert(name, table);
+    }
+    Ok(layout)
+}
+
+/// `varchar(36)` is a `varchar` of 36.
+fn split_type(declared: &str) -> (String, Option<u32>) {
+    match declared.split_once('(') {
+        Some((name, rest)) => (name.trim().to_owned(), rest.trim_end_matches(')').parse().ok()),
+        None => (declared.trim().to_owned(), None),
+    }
+}

@@ -1,0 +1,83 @@
+//! [`Layout`]: what tables a database really has, as `inspect.rs` finds them and `planner.rs` changes them in thought.
+
+use std::collections::BTreeMap;
+
+/// Tables of a database, by name. Other programs' tables are in it too, and are never touched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The tables.
+    pub tables: BTreeMap<String, Table>,
+}
+
+/// One table as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Table {
+    /// Columns in their order.
+    pub columns: Vec<ColumnInfo>,
+    /// Names of its indexes, the primary key's left out.
+    pub indexes: Vec<String>,
+    /// Foreign keys.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Names of its CHECK constraints.
+    pub checks: Vec<String>,
+    /// Default collation (MySQL), "" elsewhere.
+    pub collation: String,
+    /// About how many rows (the server's estimate; exact on SQLite).
+    pub rows: u64,
+}
+
+/// One column as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnInfo {
+    /// Name.
+    pub name: String,
+    /// Type in lower case, without its width: `varchar`, `text`, `tinyint`, …
+    pub data_type: String,
+    /// Width of a VARCHAR, in characters.
+    pub width: Option<u32>,
+    /// NULL is allowed.
+    pub nullable: bool,
+    /// Character set (MySQL), "" elsewhere and for what is not text.
+    pub charset: String,
+}
+
+/// One foreign key as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// Name of the constraint.
+    pub name: String,
+    /// Column.
+    pub column: String,
+    /// Table that it refers to.
+    pub refers: String,
+}
+
+impl Layout {
+    /// A table, if it is there.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.get(name)
+    }
+
+    /// Whether a table is there and has a column.
+    pub fn has_column(&self, table: &str, column: &str) -> bool {
+        self.table(table).is_some_and(|table| table.column(column).is_some())
+    }
+}
+
+impl Table {
+    /// A column, if it is there.
+    pub fn column(&self, name: &str) -> Option<&ColumnInfo> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The character set that a new column gets, such as `utf8mb4`: what the collation begins with.
+    pub fn charset(&self) -> &str {
+        self.collation.split('_').next().unwrap_or_default()
+    }
+
+    /// Whether every text in it is utf8mb4.
+    pub fn is_utf8mb4(&self) -> bool {
+        self.charset() == "utf8mb4"
+            && self.columns.iter().all(|column| matches!(column.charset.as_str(), "" | "utf8mb4"))
+    }
+}

@@ -1,0 +1,105 @@
+//! Only one sync at a time: a row in `freezer_sync_lock`, held while somebody says that he lives.
+//!
+//! Not GET_LOCK: Galera does not replicate it. A row is certified like any other write, so of two nodes one fails. The
+//! holder renews the row every few seconds; one that has been silent for [`STALE_AFTER`] seconds is dead, and so is one
+//! of this host whose process is gone.
+
+use std::time::Duration;
+
+use crate::Store;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::migrations::SchemaError;
+
+/// Seconds of silence after which the holder counts as dead.
+const STALE_AFTER: u64 = 60;
+/// How often the holder renews the row.
+const BEAT: Duration = Duration::from_secs(5);
+/// How often somebody who waits looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// The lock, held. Dropped without [`SyncLock::release`], it goes stale by itself.
+pub(super) struct SyncLock {
+    store: Store,
+    holder: String,
+    heart: tokio::task::JoinHandle<()>,
+}
+
+/// Takes the lock, waiting for at most `wait`. `holder` is `<host>:<process id>`.
+pub(super) async fn acquire(store: &Store, holder: &str, wait: Duration) -> Result<SyncLock, StoreError> {
+    let deadline = tokio::time::Instant::now() + wait;
+    crate::single!(store, "schema.lock", |db| create(db).await)?;
+    loop {
+        let taken = crate::transaction!(store, "schema.lock", |db| take(db, holder).await)?;
+        match taken {
+            None => break,
+            Some(other) if tokio::time::Instant::now() >= deadline => {
+                let database = store.database().to_string();
+                return Err(SchemaError::Locked { database, holder: other }.into());
+            }
+            Some(_) => tokio::time::sleep(LOOK_AGAIN).await,
+        }
+    }
+    let heart = tokio::spawn(beat(store.clone(), holder.to_owned()));
+    Ok(SyncLock { store: store.clone(), holder: holder.to_owned(), heart })
+}
+
+impl SyncLock {
+    /// Gives the lock back.
+    pub(super) async fn release(self) -> Result<(), StoreError> {
+        self.heart.abort();
+        let sql = format!("DELETE FROM freezer_sync_lock WHERE holder = '{}'", self.holder);
+        crate::single!(self.store, "schema.unlock", |db| db.raw(&sql).await)?;
+        Ok(())
+    }
+}
+
+async fn create(db: &mut Db) -> Result<(), StoreError> {
+    let options = db.dialect().table_options(db.dialect().new_collation());
+    let sql = format!(
+        "CREATE TABLE IF NOT EXISTS freezer_sync_lock (id INTEGER NOT NULL, holder VARCHAR(255) NOT NULL, \
+         beat BIGINT NOT NULL, PRIMARY KEY (id)){options}"
+    );
+    db.raw(&sql).await.map(|_| ())
+}
+
+/// Takes the row, or says who has it.
+async fn take(db: &mut Db, holder: &str) -> Result<Option<String>, StoreError> {
+    let now = db.dialect().now_seconds();
+    db.raw(&format!("DELETE FROM freezer_sync_lock WHERE beat < {now} - {STALE_AFTER}")).await?;
+    let at = |error| StoreError::from_driver("schema.lock", error);
+    let rows = db.raw_select("SELECT holder FROM freezer_sync_lock WHERE id = 1").await?;
+    if let Some(row) = rows.first() {
+        let other = row.string(0).map_err(at)?;
+        if !is_dead_here(&other, holder) {
+            return Ok(Some(other));
+        }
+        db.raw("DELETE FROM freezer_sync_lock WHERE id = 1").await?;
+    }
+    match db.raw(&format!("INSERT INTO freezer_sync_lock VALUES (1, '{holder}', {now})")).await {
+        Ok(_) => Ok(None),
+        Err(error) if error.is_duplicate() => Ok(Some("another sync".to_owned())),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a holder is a process of this host that is gone.
+fn is_dead_here(other: &str, me: &str) -> bool {
+    let (Some((host, pid)), Some((my_host, _))) = (other.rsplit_once(':'), me.rsplit_once(':')) else {
+        return false;
+    };
+    let proc = std::path::Path::new("/proc");
+    host == my_host && proc.join("self").exists() && !proc.join(pid).exists()
+}
+
+async fn beat(store: Store, holder: String) {
+    loop {
+        tokio::time::sleep(BEAT).await;
+        let now = store.dialect().now_seconds();
+        let sql = format!("UPDATE freezer_sync_lock SET beat = {now} WHERE holder = '{holder}'");
+        let renewed: Result<u64, StoreError> = crate::single!(store, "schema.beat", |db| db.raw(&sql).await);
+        if let Err(error) = renewed {
+            tracing::warn!(%error, "the lock of this sync could not be renewed");
+        }
+    }
+}

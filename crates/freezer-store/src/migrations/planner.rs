@@ -1,0 +1,270 @@
+//! [`Planner`]: from the layout that is there to the statements that are needed.
+//!
+//! Revisions (`revisions/`) and additions (`additions.rs`) say what must hold; the planner looks whether it does, and
+//! if not writes down a [`Step`] and changes its own picture of the layout. So one look at the database gives the whole
+//! plan, which can be shown (`db sync --dry-run`), and after a crash a new look gives what is left.
+
+use super::head::{Column, Kind, TableLayout};
+use super::layout::{ColumnInfo, ForeignKey, Layout, Table};
+use crate::dialect::Dialect;
+
+/// One step of an upgrade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Upstream's revision that it belongs to; none: an addition of ours.
+    pub revision: Option<&'static str>,
+    /// What it does, for the operator.
+    pub what: String,
+    /// How.
+    pub action: Action,
+    /// Rows of the table that it rewrites, about.
+    pub rows: u64,
+}
+
+/// How a step is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// One statement.
+    Sql(String),
+    /// `jobs.job_actions` becomes rows of `job_actions` (and of `actions`), in batches.
+    MoveJobActions,
+    /// `backups.user_name` goes into the metadata, in batches.
+    MoveUserNames,
+}
+
+/// Plans an upgrade.
+pub(super) struct Planner {
+    pub(super) dialect: Dialect,
+    pub(super) layout: Layout,
+    steps: Vec<Step>,
+    revision: Option<&'static str>,
+}
+
+impl Planner {
+    pub(super) fn new(dialect: Dialect, layout: Layout) -> Planner {
+        Planner { dialect, layout, steps: Vec::new(), revision: None }
+    }
+
+    /// From here on, steps belong to this revision (none: to our additions).
+    pub(super) fn enter(&mut self, revision: Option<&'static str>) {
+        self.revision = revision;
+    }
+
+    pub(super) fn into_steps(self) -> Vec<Step> {
+        self.steps
+    }
+
+    /// Writes down a step; `table` is the one whose rows it goes through.
+    pub(super) fn step(&mut self, what: impl Into<String>, table: &str, action: Action) {
+        let rows = self.layout.table(table).map_or(0, |table| table.rows);
+        self.steps.push(Step { revision: self.revision, what: what.into(), action, rows });
+    }
+
+    fn sql(&mut self, what: impl Into<String>, table: &str, sql: String) {
+        self.step(what, table, Action::Sql(sql));
+    }
+
+    fn alter(&mut self, what: impl Into<String>, table: &str, change: &str) {
+        let sql = format!("ALTER TABLE {} {change}", self.dialect.quote(table));
+        self.sql(what, table, sql);
+    }
+
+    /// The table is there. A new one takes the collation of `like`, where its foreign keys must fit columns of another.
+    pub(super) fn table_exists(&mut self, wanted: &TableLayout, like: Option<&str>) {
+        if self.layout.table(wanted.name).is_some() {
+            return;
+        }
+        let collation = like
+            .and_then(|name| self.layout.table(name))
+            .map_or_else(|| self.dialect.new_collation().to_owned(), |table| table.collation.clone());
+        for statement in wanted.create(self.dialect, &collation) {
+            self.sql(format!("create table {}", wanted.name), wanted.name, statement);
+        }
+        let charset = collation.split('_').next().unwrap_or_default().to_owned();
+        let table = Table {
+            columns: wanted.columns.iter().map(|column| self.as_made(column, &charset)).collect(),
+            indexes: wanted.indexes.iter().map(|index| index.name.to_owned()).collect(),
+            foreign_keys: wanted.foreign_keys(),
+            collation,
+            ..Table::default()
+        };
+        self.layout.tables.insert(wanted.name.to_owned(), table);
+    }
+
+    /// The column is there; `fill` is run once, right after it was added.
+    pub(super) fn column_exists(&mut self, table: &'static str, column: &Column, fill: Option<String>) {
+        if self.layout.has_column(table, column.name) {
+            return;
+        }
+        let definition = column.definition(self.dialect);
+        self.alter(format!("add {table}.{}", column.name), table, &format!("ADD COLUMN {definition}"));
+        if let Some(fill) = fill {
+            self.sql(format!("fill {table}.{}", column.name), table, fill);
+        }
+        let charset = self.layout.table(table).map(|t| t.charset().to_owned()).unwrap_or_default();
+        let made = self.as_made(column, &charset);
+        if let Some(table) = self.layout.tables.get_mut(table) {
+            table.columns.push(made);
+        }
+    }
+
+    /// The column has its new name. Where both are there, the old one's values fill the gaps of the new one first.
+    pub(super) fn column_renamed(&mut self, table: &'static str, old: &str, column: &Column) {
+        if !self.layout.has_column(table, old) {
+            return;
+        }
+        let (q_old, q_new) = (self.dialect.quote(old), self.dialect.quote(column.name));
+        if self.layout.has_column(table, column.name) {
+            let q_table = self.dialect.quote(table);
+            let copy = format!(
+                "UPDATE {q_table} SET {q_new} = {q_old} WHERE {q_new} IS NULL AND {q_old} IS NOT NULL"
+            );
+            self.sql(format!("copy {table}.{old} into {}", column.name), table, copy);
+            self.column_absent(table, old);
+            return;
+        }
+        let change = match self.dialect {
+            // CHANGE: known to every server, MySQL before 8 and MariaDB before 10.5 included
+            Dialect::MySql => format!("CHANGE COLUMN {q_old} {}", column.definition(self.dialect)),
+            Dialect::Sqlite => format!("RENAME COLUMN {q_old} TO {q_new}"),
+        };
+        self.alter(format!("rename {table}.{old} to {}", column.name), table, &change);
+        if let Some(found) = self.column_mut(table, old) {
+            found.name = column.name.to_owned();
+        }
+    }
+
+    /// The column is not there.
+    pub(super) fn column_absent(&mut self, table: &'static str, column: &str) {
+        if !self.layout.has_column(table, column) {
+            return;
+        }
+        let quoted = self.dialect.quote(column);
+        self.alter(format!("drop {table}.{column}"), table, &format!("DROP COLUMN {quoted}"));
+        if let Some(table) = self.layout.tables.get_mut(table) {
+            table.columns.retain(|found| found.name != column);
+        }
+    }
+
+    /// The column takes what the wanted one takes: as wide, and NULL where that allows it. Never narrowed. SQLite holds
+    /// nobody to a declared width, so there is nothing to do.
+    pub(super) fn column_takes(&mut self, table: &'static str, wanted: &Column) {
+        if self.dialect == Dialect::Sqlite {
+            return;
+        }
+        let Some(found) = self.layout.table(table).and_then(|t| t.column(wanted.name)) else { return };
+        let wide_enough = match wanted.kind {
+            Kind::Text(width) => found.width.is_none_or(|found| found >= u32::from(width)),
+            Kind::Document => matches!(found.data_type.as_str(), "mediumtext" | "longtext"),
+            _ => true,
+        };
+        if wide_enough && (found.nullable || wanted.required) {
+            return;
+        }
+        let charset = match (&wanted.kind, self.layout.table(table)) {
+            // a column may have another character set than its table: it keeps it
+            (Kind::Text(_) | Kind::Document, Some(of)) if found.charset != of.charset() => {
+                format!(" CHARACTER SET {}", found.charset)
+            }
+            _ => String::new(),
+        };
+        let wanted = &wanted.at_least(found.width);
+        let definition = wanted.definition_with(self.dialect, &charset);
+        self.alter(format!("widen {table}.{}", wanted.name), table, &format!("MODIFY COLUMN {definition}"));
+        let charset = self
+            .layout
+            .table(table)
+            .and_then(|t| t.column(wanted.name))
+            .map(|found| found.charset.clone())
+            .unwrap_or_default();
+        let made = self.as_made(wanted, &charset);
+        if let Some(found) = self.column_mut(table, wanted.name) {
+            *found = made;
+        }
+    }
+
+    /// The table has no CHECK constraints, which SQLAlchemy 1.3 added for booleans and later ones do not.
+    pub(super) fn no_checks(&mut self, table: &'static str) {
+        let checks = self.layout.tables.get_mut(table).map(|table| std::mem::take(&mut table.checks));
+        for check in checks.unwrap_or_default() {
+            let quoted = self.dialect.quote(&check);
+            self.alter(
+                format!("drop the check {check} of {table}"),
+                table,
+                &format!("DROP CONSTRAINT {quoted}"),
+            );
+        }
+    }
+
+    /// The table has no foreign keys but those that the layout at head has: others contradict the data (a job's
+    /// `client_id` holds a name, not a `clients.id`). SQLite does not enforce them here, and cannot drop them.
+    pub(super) fn no_foreign_keys_but(&mut self, wanted: &TableLayout) {
+        if self.dialect == Dialect::Sqlite {
+            return;
+        }
+        let Some(table) = self.layout.tables.get_mut(wanted.name) else { return };
+        let known = |key: &ForeignKey| wanted.refers.contains(&(key.column.as_str(), key.refers.as_str()));
+        let (keep, drop): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut table.foreign_keys).into_iter().partition(|key| known(key));
+        table.foreign_keys = keep;
+        for key in drop {
+            let quoted = self.dialect.quote(&key.name);
+            let what = format!("drop the foreign key of {}.{}", wanted.name, key.column);
+            self.alter(what, wanted.name, &format!("DROP FOREIGN KEY {quoted}"));
+        }
+    }
+
+    /// The index is there.
+    pub(super) fn index_exists(&mut self, table: &'static str, name: &str, columns: &[&str]) {
+        let there =
+            self.layout.table(table).is_none_or(|table| table.indexes.iter().any(|found| found == name));
+        if there {
+            return;
+        }
+        let columns = self.dialect.quote_all(columns);
+        let sql = self.dialect.create_index(name, table, &columns);
+        self.sql(format!("add the index {name}"), table, sql);
+        if let Some(table) = self.layout.tables.get_mut(table) {
+            table.indexes.push(name.to_owned());
+        }
+    }
+
+    /// Every text of the table is utf8mb4.
+    pub(super) fn utf8mb4(&mut self, table: &str) {
+        let collation = self.dialect.new_collation();
+        if self.dialect == Dialect::Sqlite || self.layout.table(table).is_none_or(Table::is_utf8mb4) {
+            return;
+        }
+        let change = format!("CONVERT TO CHARACTER SET utf8mb4 COLLATE {collation}");
+        self.alter(format!("convert {table} to utf8mb4"), table, &change);
+        if let Some(table) = self.layout.tables.get_mut(table) {
+            table.collation = collation.to_owned();
+            for column in table.columns.iter_mut().filter(|column| !column.charset.is_empty()) {
+                column.charset = "utf8mb4".to_owned();
+            }
+        }
+    }
+
+    /// A statement of an addition that fits none of the above.
+    pub(super) fn statement(&mut self, what: &str, table: &str, sql: String) {
+        self.sql(what, table, sql);
+    }
+
+    fn column_mut(&mut self, table: &str, name: &str) -> Option<&mut ColumnInfo> {
+        self.layout.tables.get_mut(table)?.columns.iter_mut().find(|column| column.name == name)
+    }
+
+    /// What the catalogue would say of a column that we make.
+    fn as_made(&self, column: &Column, charset: &str) -> ColumnInfo {
+        let declared = self.dialect.column_type(column.kind).to_lowercase();
+        let data_type = declared.split('(').next().unwrap_or_default().to_owned();
+        let is_text = matches!(column.kind, Kind::Text(_) | Kind::Document);
+        ColumnInfo {
+            name: column.name.to_owned(),
+            width: if let Kind::Text(width) = column.kind { Some(width.into()) } else { None },
+            data_type,
+            nullable: !column.required,
+            charset: if is_text { charset.to_owned() } else { String::new() },
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! `clients.supported_*`: what a client's agent can do. Clients that registered before are taken to support all that
+//! there was, as upstream's step does.
+
+use crate::migrations::head::table;
+use crate::migrations::planner::Planner;
+
+const FILLED: [(&str, &str); 4] = [
+    ("supported_actions", r#"["backup", "restore", "info", "admin", "exec"]"#),
+    (
+        "supported_modes",
+        r#"["fs", "mongo", "mysql", "sqlserver", "cinder", "glance", "cindernative", "nova"]"#,
+    ),
+    ("supported_storages", r#"["local", "swift", "ssh", "s3", "ftp", "ftps"]"#),
+    ("supported_engines", r#"["tar", "rsync", "rsyncv2", "nova", "osbrick", "glance"]"#),
+];
+
+pub(super) fn plan(planner: &mut Planner) {
+    let clients = table("clients");
+    for (name, all) in FILLED {
+        let quoted = planner.dialect.quote(name);
+        // only gaps: where the step was cut short behind ADD COLUMN, a client may have registered since
+        let fill = format!("UPDATE clients SET {quoted} = '{all}' WHERE {quoted} IS NULL");
+        planner.column_exists("clients", clients.column(name), Some(fill));
+    }
+}

@@ -1,0 +1,8 @@
+//! `backups.status`. What was in the catalogue before was available.
+
+use crate::migrations::head::table;
+use crate::migrations::planner::Planner;
+
+pub(super) fn plan(planner: &mut Planner) {
+    planner.column_exists("backups", table("backups").column("status"), None);
+}
