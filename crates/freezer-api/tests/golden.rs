@@ -128,9 +128,11 @@ fn learn(recorded: &Value, ours: &Value, ids: &mut HashMap<String, String>) {
     for (key, value) in recorded {
         let Some(our_value) = ours.get(key) else { continue };
         match (key.as_str(), value, our_value) {
-            ("job_id" | "action_id" | "session_id" | "backup_id" | "uuid", Value::String(a), Value::String(b))
-                if a.len() == 32 && a != b =>
-            {
+            (
+                "job_id" | "action_id" | "session_id" | "backup_id" | "uuid",
+                Value::String(a),
+                Value::String(b),
+            ) if a.len() == 32 && a != b => {
                 ids.insert(a.clone(), b.clone());
             }
             ("job_actions", Value::Array(a), Value::Array(b)) => {

@@ -6,8 +6,8 @@
 //! - [`Store`] opens a database; [`read!`], [`single!`] and [`transaction!`] (`tx.rs`) run named bodies on a [`Db`]
 //!   (`exec.rs`), again where the database says so.
 //! - [`query`] has the statements, a file per table family; every one takes a [`Scope`].
-//! - [`model`] has the documents, [`search`] what a search means.
-//! - [`migrations`] has the tables themselves.
+//! - [`model`] has the documents, `search` what a search means.
+//! - [`migrations`] has the tables themselves; [`maintenance`] checks, measures, purges and removes them.
 //! - `engine.rs` opens connections, `pool.rs` keeps them, `dialect.rs` is every place where engines differ,
 //!   `error.rs` gives driver errors their meaning.
 //!
@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod exec;
 mod json;
+pub mod maintenance;
 pub mod migrations;
 pub mod model;
 mod pool;

@@ -13,7 +13,6 @@ pub fn system_clock() -> Clock {
     Arc::new(|| {
         #[expect(clippy::disallowed_methods, reason = "the one place of this crate that asks the machine")]
         let now = SystemTime::now();
-        now.duration_since(UNIX_EPOCH)
-            .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+        now.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
     })
 }

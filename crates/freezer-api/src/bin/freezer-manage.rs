@@ -1,15 +1,22 @@
-//! `freezer-manage`: creates and inspects the tables.
+//! `freezer-manage`: creates, upgrades, shows, checks, purges and removes the tables. Exit code 0 success, 1 failure, 2 wrong
+//! arguments; `db check` has those of `freezer-manager-status upgrade check`.
 
 #![expect(clippy::print_stderr, reason = "a command speaks to its terminal")]
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
+use freezer_api::clock::Clock;
 use freezer_api::config::{LogSettings, Settings};
 use freezer_api::logging;
 use freezer_api::manage::arguments::{ConfigArguments, of_process};
-use freezer_api::manage::db;
+use freezer_api::manage::db::{self, Confirmation};
+use freezer_api::manage::{check, purge};
+use freezer_store::Timestamp;
+use freezer_store::maintenance::{PURGED_TABLES, Purge as Rows};
 use freezer_store::migrations::{SyncOptions, Wishes, holder};
 
 /// Manages the database of freezer-api.
@@ -36,10 +43,31 @@ enum Db {
     /// Brings the tables to the newest layout, from any that Freezer ever had; creates them in an empty database.
     #[command(alias = "update")]
     Sync(Sync),
-    /// Prints the database, its revision and the rows of each table.
-    Show,
+    /// Prints the database, its revision, and rows and size of each table.
+    Show {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Prints the revision.
     Version,
+    /// Prints all revisions in order, and which one the database is at.
+    History,
+    /// Looks for what the service or an upgrade would stumble over. Exit code 0 success, 1 warning, 2 failure, 255 where the
+    /// checks could not be carried out.
+    Check {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Removes rows that were deleted long ago, in batches; can be interrupted and run again.
+    Purge(Purge),
+    /// Drops the tables and everything in them.
+    Remove {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(clap::Args)]
@@ -55,37 +83,82 @@ struct Sync {
     wait: u64,
 }
 
+#[derive(clap::Args)]
+struct Purge {
+    /// Rows that were deleted longer ago than this: 90d (days), 2w (weeks), 12h (hours), 30m (minutes).
+    #[arg(long, value_name = "AGE", value_parser = purge::age)]
+    older_than: i64,
+    /// Only this table; may be repeated. Rows that others refer to are kept in any case.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(PURGED_TABLES))]
+    table: Vec<String>,
+    /// Rows of one transaction, at most.
+    #[arg(long, value_name = "ROWS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    batch: u64,
+    /// Pause between two transactions.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
+    sleep: u64,
+    /// Print how many rows would go and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let Arguments { config, command: Command::Db { command } } = Arguments::parse();
+    // beside the results of a check, 1 would be a warning
+    let failed = if matches!(command, Db::Check { .. }) { 255 } else { 1 };
+    match run(&config, command).await {
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("freezer-manage: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(failed)
         }
     }
 }
 
-async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(config: &ConfigArguments, command: Db) -> Result<u8, Box<dyn std::error::Error>> {
     let (env, home) = of_process();
-    let database = Settings::load_database(&arguments.config.sources(env, home))?;
-    logging::start(&LogSettings::default())?;
-    let Command::Db { command } = arguments.command;
+    let settings = Settings::load_database(&config.sources(env, home));
     let mut out = std::io::stdout();
+    if let Db::History = command {
+        let store = settings.map(|database| database.store(false));
+        db::history(store.as_ref().map_err(ToString::to_string), &mut out).await?;
+        return Ok(0);
+    }
+    let database = settings?;
+    logging::start(&LogSettings::default())?;
+    let store = database.store(false);
     match command {
         Db::Sync(Sync { dry_run, charset, wait }) => {
             let wishes = Wishes { convert_large_tables: charset };
             if dry_run {
-                db::dry_run(&database.store(false), wishes, &mut out).await?;
+                db::dry_run(&store, wishes, &mut out).await?;
             } else {
                 let options = SyncOptions { wishes, wait: Duration::from_secs(wait), holder: holder() };
                 db::sync(&database.store(true), &options, &mut out).await?;
             }
         }
-        Db::Show => db::show(&database.store(false), &mut out).await?,
-        Db::Version => db::version(&database.store(false), &mut out).await?,
+        Db::Show { json } => db::show(&store, json, &mut out).await?,
+        Db::Version => db::version(&store, &mut out).await?,
+        Db::History => {}
+        Db::Check { json } => return Ok(check::check(&store, json, &mut out).await? as u8),
+        Db::Purge(Purge { older_than, table, batch, sleep, dry_run }) => {
+            let before = Timestamp(Clock::system().now().0.saturating_sub(older_than));
+            let pause = Duration::from_millis(sleep);
+            let rows = Rows { before, tables: table, batch, pause, dry_run };
+            purge::purge(&store, &rows, &mut out).await?;
+        }
+        Db::Remove { yes } => {
+            let mut input = std::io::stdin().lock();
+            let confirmation = match (yes, std::io::stdin().is_terminal()) {
+                (true, _) => Confirmation::Given,
+                (false, true) => Confirmation::Ask(&mut input),
+                (false, false) => Confirmation::Nobody,
+            };
+            db::remove(&store, confirmation, &holder(), &mut out).await?;
+        }
     }
-    Ok(())
+    Ok(0)
 }
 
 #[cfg(test)]

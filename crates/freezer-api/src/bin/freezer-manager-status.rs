@@ -5,9 +5,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use freezer_api::config::Settings;
 use freezer_api::manage::arguments::{ConfigArguments, of_process};
-use freezer_api::manage::status::{self, Verdict};
+use freezer_api::manage::status;
 
 /// Checks whether this release can serve what is there.
 #[derive(Parser)]
@@ -30,27 +29,27 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Upgrade {
-    /// Runs the checks and prints their results.
-    Check,
+    /// Checks database, configuration and policy files, and prints the results. The exit code is the worst of them:
+    /// 0 success, 1 warning, 2 failure; 255 where the checks could not be carried out.
+    Check {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let Command::Upgrade { command: Upgrade::Check } = arguments.command;
-    match check(&arguments.config).await {
+    let Arguments { config, command } = Arguments::parse();
+    let Command::Upgrade { command: Upgrade::Check { json } } = command;
+    let (env, home) = of_process();
+    match status::check(&config.sources(env, home), json, &mut std::io::stdout()).await {
         Ok(verdict) => ExitCode::from(verdict as u8),
         Err(error) => {
             eprintln!("freezer-manager-status: {error}");
             ExitCode::from(255)
         }
     }
-}
-
-async fn check(config: &ConfigArguments) -> Result<Verdict, Box<dyn std::error::Error>> {
-    let (env, home) = of_process();
-    let database = Settings::load_database(&config.sources(env, home))?;
-    Ok(status::check(&database.store(false), &mut std::io::stdout()).await?)
 }
 
 #[cfg(test)]

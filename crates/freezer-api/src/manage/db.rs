@@ -1,9 +1,12 @@
-//! `freezer-manage db`: the tables.
+//! `freezer-manage db`: making, upgrading, showing and removing the tables. Checks are `check.rs`, rows that go are
+//! `purge.rs`.
 
-use std::io::Write;
+use std::io::{BufRead, Write};
+use std::time::Duration;
 
-use freezer_store::migrations::{Action, HEAD, State, SyncOptions, Synced, Wishes};
-use freezer_store::{Store, StoreError};
+use freezer_store::maintenance::Overview;
+use freezer_store::migrations::{Action, HEAD, REVISIONS, State, SyncOptions, Synced, Wishes};
+use freezer_store::{DatabaseUrl, Store, StoreError};
 
 /// What went wrong, in words for the operator. The exit code is 1 for each.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +20,14 @@ pub enum DbError {
     /// Nothing is wrong with the command, but the tables are not there.
     #[error("the database {0} has no tables yet; create them with: freezer-manage db sync")]
     NoTables(String),
+    /// Nobody is there to say that the tables are to go.
+    #[error(
+        "there is no terminal to ask at whether the tables of {0} are to be removed; nothing was removed; to remove them without being asked: freezer-manage db remove --yes"
+    )]
+    NoTerminal(String),
+    /// The operator did not mean it.
+    #[error("that is not the name of the database, {0:?}; nothing was removed")]
+    NotConfirmed(String),
 }
 
 /// Brings the tables to head and says what it does.
@@ -97,21 +108,127 @@ pub async fn version(store: &Store, out: &mut impl Write) -> Result<(), DbError>
     Ok(())
 }
 
-/// Prints the database, its revision and the rows of each table.
+/// Prints upstream's revisions in order and marks the database's; `Err` says why it is not known.
+///
+/// # Errors
+/// Where the output cannot be written: a database that is not there is only noted.
+pub async fn history(store: Result<&Store, String>, out: &mut impl Write) -> Result<(), DbError> {
+    let state = match store {
+        Ok(store) => store.schema_state().await.map_err(|error| error.to_string()),
+        Err(why) => Err(why),
+    };
+    let current = match &state {
+        Ok(State::At(revision)) => Some(revision.as_str()),
+        _ => None,
+    };
+    writeln!(out, "  {:<14} {:<8} change", "revision", "since")?;
+    for revision in REVISIONS {
+        let mark = if current == Some(revision.id) { '*' } else { ' ' };
+        writeln!(out, "{mark} {:<14} {:<8} {}", revision.id, revision.since, revision.change)?;
+    }
+    match state {
+        Ok(State::At(found)) if REVISIONS.iter().any(|revision| revision.id == found) => {
+            writeln!(out, "* the database")?;
+        }
+        Ok(State::At(found)) => writeln!(out, "the database is at {found}, which is not one of these")?,
+        Ok(State::Empty) => writeln!(out, "the database has no tables yet")?,
+        Ok(State::Unversioned(_)) => writeln!(out, "the database has tables, and no revision")?,
+        Err(why) => writeln!(out, "the revision of the database is not known: {why}")?,
+    }
+    Ok(())
+}
+
+/// Prints the database, its revision, the rows of each table, and what they take on disk.
 ///
 /// # Errors
 /// [`DbError`]
-pub async fn show(store: &Store, out: &mut impl Write) -> Result<(), DbError> {
-    writeln!(out, "database: {}", store.database())?;
-    match store.schema_state().await? {
-        State::Empty => return Err(DbError::NoTables(store.database().to_string())),
-        State::At(revision) if revision == HEAD => writeln!(out, "revision: {revision} (head)")?,
-        State::At(revision) => writeln!(out, "revision: {revision} (head is {HEAD})")?,
-        State::Unversioned(_) => writeln!(out, "revision: none (head is {HEAD})")?,
+pub async fn show(store: &Store, as_json: bool, out: &mut impl Write) -> Result<(), DbError> {
+    let overview = store.overview().await?;
+    if overview.tables.is_empty() && overview.revision.is_none() {
+        return Err(DbError::NoTables(overview.database));
+    }
+    if as_json {
+        let text = serde_json::to_string_pretty(&overview).map_err(std::io::Error::from)?;
+        writeln!(out, "{text}")?;
+        return Ok(());
+    }
+    let Overview { database, engine, server_version, revision, head, bytes, tables } = overview;
+    writeln!(out, "database: {database}")?;
+    match revision {
+        Some(revision) if revision == head => writeln!(out, "revision: {revision} (head)")?,
+        Some(revision) => writeln!(out, "revision: {revision} (head is {head})")?,
+        None => writeln!(out, "revision: none (head is {head})")?,
     }
     writeln!(out, "{:<18} {:>12} {:>12}", "table", "live rows", "deleted")?;
-    for table in store.table_counts().await? {
-        writeln!(out, "{:<18} {:>12} {:>12}", table.name, table.live, table.deleted)?;
+    for table in &tables {
+        writeln!(out, "{:<18} {:>12} {:>12}", table.name, table.live_rows, table.deleted_rows)?;
+    }
+    writeln!(out, "\nserver: {engine} {server_version}")?;
+    writeln!(out, "bytes on disk: {bytes}")?;
+    for table in &tables {
+        if let (Some(bytes), Some(charset)) = (table.bytes, &table.charset) {
+            writeln!(out, "{:<18} {bytes:>12} {charset:>12}", table.name)?;
+        }
     }
     Ok(())
+}
+
+/// How the operator says that he means it.
+pub enum Confirmation<'a> {
+    /// He has (`--yes`).
+    Given,
+    /// He types the name of the database.
+    Ask(&'a mut dyn BufRead),
+    /// Nobody is there to be asked.
+    Nobody,
+}
+
+/// Drops the tables with everything in them.
+///
+/// # Errors
+/// [`DbError`]; without a confirmation nothing is dropped.
+pub async fn remove(
+    store: &Store,
+    confirmation: Confirmation<'_>,
+    holder: &str,
+    out: &mut impl Write,
+) -> Result<(), DbError> {
+    let database = store.database().to_string();
+    let tables = store.removable().await?;
+    if tables.is_empty() {
+        writeln!(out, "{database}: there are no tables, nothing to do")?;
+        return Ok(());
+    }
+    match confirmation {
+        Confirmation::Given => {}
+        Confirmation::Nobody => return Err(DbError::NoTerminal(database)),
+        Confirmation::Ask(input) => {
+            let name = name(store.database());
+            writeln!(
+                out,
+                "{database}: these tables will be dropped with everything in them: {}",
+                tables.join(", ")
+            )?;
+            write!(out, "Type the name of the database ({name}) to go on: ")?;
+            out.flush()?;
+            let mut line = String::new();
+            input.read_line(&mut line)?;
+            if line.trim() != name {
+                return Err(DbError::NotConfirmed(name));
+            }
+        }
+    }
+    let removed = store.remove(holder, Duration::ZERO).await?;
+    writeln!(out, "{database}: removed {}", removed.join(", "))?;
+    Ok(())
+}
+
+/// What the operator calls the database: its name at the server, or the file's.
+fn name(url: &DatabaseUrl) -> String {
+    match url {
+        DatabaseUrl::MySql(url) => url.database.clone(),
+        DatabaseUrl::Sqlite { path } => {
+            path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+        }
+    }
 }

@@ -1,7 +1,11 @@
-//! What the commands do: [`db`] for `freezer-manage`, [`status`] for `freezer-manager-status`, and [`serve`] for
-//! `freezer-api` itself. The binaries only parse arguments, call and turn the result into an exit code.
+//! What the commands do: [`db`], [`check`] and [`purge`] for `freezer-manage`, [`status`] for `freezer-manager-status`, and
+//! [`serve`] for `freezer-api` itself. The binaries only parse arguments, call and turn the result into an exit code.
 
 pub mod arguments;
+pub mod check;
 pub mod db;
+mod known_options;
+pub mod purge;
 pub mod serve;
 pub mod status;
+pub mod table;

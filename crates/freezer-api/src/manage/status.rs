@@ -1,37 +1,144 @@
-//! `freezer-manager-status upgrade check`: whether this release can serve what is there.
+//! `freezer-manager-status upgrade check`: whether this release can serve what is there. Checks of the configuration
+//! and of the policy files are here, those of the database in `freezer_store::maintenance`; `table.rs` prints them.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use freezer_store::{Store, StoreError};
+use freezer_store::Store;
+use freezer_store::maintenance::{Check, Verdict};
+use oslo_config::{Config, Sources, UnknownOption};
+use oslo_policy::lint::{self, ProblemKind};
 
-/// Result of a check, as oslo.upgradecheck numbers them: the exit code of the command is the worst of all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
-    /// Nothing to do.
-    Success = 0,
-    /// Works, but look at it.
-    Warning = 1,
-    /// Does not work until it is mended.
-    Failure = 2,
+use super::known_options;
+use super::table::{self, Row};
+use crate::config::{ConfigError, Settings, declarations};
+use crate::policy;
+
+/// Why the checks could not be carried out. The exit code is 255.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// A configuration file cannot be read.
+    #[error(transparent)]
+    Files(#[from] oslo_config::Error),
+    /// The configuration does not say where the database is.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The terminal.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] std::io::Error),
 }
 
-/// Checks the database and prints a table; returns the worst verdict.
+/// How many examples stand in the table; `freezer-manage db check` has more.
+const EXAMPLES: usize = 3;
+
+/// Runs every check and prints the results; gives the worst.
 ///
 /// # Errors
-/// Where the output cannot be written.
-pub async fn check(store: &Store, out: &mut impl Write) -> std::io::Result<Verdict> {
-    let (verdict, details) = match store.check_schema().await {
-        Ok(()) => (Verdict::Success, "the tables are at the revision that this release serves".to_owned()),
-        Err(error @ StoreError::Schema(_)) => (Verdict::Failure, error.to_string()),
-        Err(error) => (Verdict::Failure, format!("the database cannot be checked: {error}")),
+/// [`StatusError`]: then there is no table.
+pub async fn check(sources: &Sources, as_json: bool, out: &mut impl Write) -> Result<Verdict, StatusError> {
+    let config = Config::load(sources)?.declare(&declarations());
+    let mut rows = match Settings::load_database(sources) {
+        Ok(database) => of_database(&database.store(false)).await,
+        // another storage than SQL: the check of the options says so
+        Err(ConfigError::Unusable { .. }) => Vec::new(),
+        Err(error) => return Err(error.into()),
     };
-    let rule = "+---------------------------+";
-    writeln!(out, "{rule}")?;
-    writeln!(out, "| Upgrade Check Results     |")?;
-    writeln!(out, "{rule}")?;
-    writeln!(out, "| Check: Database tables    |")?;
-    writeln!(out, "| Result: {:<17} |", format!("{verdict:?}"))?;
-    writeln!(out, "{rule}")?;
-    writeln!(out, "Details: {details}")?;
+    let settings = Settings::load(sources);
+    rows.push(of_options(&config, settings.as_ref().err()));
+    if let Ok(settings) = settings {
+        rows.push(of_policy(&settings.policy, &directories(sources)));
+    }
+    let verdict = rows.iter().map(|row| row.verdict).max().unwrap_or(Verdict::Success);
+    if as_json {
+        table::json(&rows, out)?
+    } else {
+        table::print(&rows, out)?
+    }
     Ok(verdict)
+}
+
+async fn of_database(store: &Store) -> Vec<Row> {
+    match store.check().await {
+        Ok(checks) => checks.into_iter().map(row).collect(),
+        Err(error) => vec![Row {
+            check: "Database tables",
+            verdict: Verdict::Failure,
+            details: Some(format!("the database cannot be checked: {error}")),
+        }],
+    }
+}
+
+fn row(check: Check) -> Row {
+    let mut details = check.details;
+    if !check.examples.is_empty() {
+        let some: Vec<&str> = check.examples.iter().take(EXAMPLES).map(String::as_str).collect();
+        let more = if check.count > some.len() as u64 { ", …" } else { "" };
+        details.push_str(&format!(" ({}{more})", some.join(", ")));
+    }
+    if let Some(advice) = check.advice {
+        details.push_str(&format!("; {advice}"));
+    }
+    let details = (check.verdict > Verdict::Success).then_some(details);
+    Row { check: check.title, verdict: check.verdict, details }
+}
+
+/// Whether the service would start with the configuration, and whether it says what nobody knows.
+fn of_options(config: &Config, error: Option<&ConfigError>) -> Row {
+    let check = "Configuration options";
+    if let Some(error) = error {
+        return Row { check, verdict: Verdict::Failure, details: Some(error.to_string()) };
+    }
+    let unknown: Vec<String> = config
+        .unknown(&declarations())
+        .iter()
+        .filter(|option| known_options::is_ours_to_know(&option.group))
+        .filter(|option| !known_options::has(&option.group, &option.name))
+        .map(|UnknownOption { group, name, file, line }| format!("[{group}] {name} ({file}:{line})"))
+        .collect();
+    if unknown.is_empty() {
+        return Row { check, verdict: Verdict::Success, details: None };
+    }
+    let details = format!("options that nobody knows; correct or remove them: {}", unknown.join(", "));
+    Row { check, verdict: Verdict::Warning, details: Some(details) }
+}
+
+/// Where policy.json may lie.
+fn directories(sources: &Sources) -> Vec<PathBuf> {
+    let beside = sources.files.iter().filter_map(|file| file.parent()).map(Path::to_path_buf);
+    let mut directories: Vec<PathBuf> = beside.chain(sources.dirs.iter().cloned()).collect();
+    directories.push(PathBuf::from("/etc/freezer"));
+    directories
+}
+
+/// Whether the policy files are YAML, and say what they look like.
+fn of_policy(options: &oslo_policy::Options, directories: &[PathBuf]) -> Row {
+    const CONVERT: &str = "convert it to policy.yaml with: oslopolicy-convert-json-to-yaml";
+    let check = "Policy files";
+    let mut verdict = Verdict::Success;
+    let mut details = Vec::new();
+    let mut add = |worse: Verdict, text: String| {
+        verdict = verdict.max(worse);
+        details.push(text);
+    };
+    if let Some(path) = options.policy_file.as_deref().filter(|path| is_json(path)) {
+        add(Verdict::Warning, format!("{} is JSON, which is deprecated; {CONVERT}", path.display()));
+    }
+    let mut unread: Vec<PathBuf> =
+        directories.iter().map(|directory| directory.join("policy.json")).collect();
+    unread.retain(|path| path.exists() && options.policy_file.as_ref() != Some(path));
+    unread.dedup();
+    for path in unread {
+        add(Verdict::Warning, format!("{} is there and is not read; {CONVERT}", path.display()));
+    }
+    for problem in lint::check(&policy::all(), options).iter().filter(|problem| problem.kind.is_error()) {
+        let unreadable = problem.kind == ProblemKind::Unloadable;
+        add(if unreadable { Verdict::Failure } else { Verdict::Warning }, problem.to_string());
+    }
+    let details = (!details.is_empty()).then(|| details.join("; "));
+    Row { check, verdict, details }
+}
+
+fn is_json(path: &Path) -> bool {
+    let text = std::fs::read(path).unwrap_or_default();
+    serde_json::from_slice::<serde_json::Value>(&text).is_ok_and(|value| value.is_object())
 }

@@ -37,7 +37,8 @@ impl TestDatabase {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::SeqCst);
         // names of databases have at most 64 characters
-        let short: String = test.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(40).collect();
+        let short: String =
+            test.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(40).collect();
         let name = format!("fz_{short}_{}_{count}", std::process::id());
         let scratch = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(&name);
         let url = match engine {
@@ -107,6 +108,50 @@ impl TestDatabase {
     }
 }
 
+/// Keeps writers of `backups` waiting until it is dropped.
+pub enum Lock {
+    /// The write lock of the file.
+    Sqlite(SqliteConnection),
+    /// A lock of the table.
+    MariaDb(MySqlConnection),
+}
+
+impl TestDatabase {
+    /// Locks writers of `backups` out, from a connection of its own.
+    pub async fn lock(&self) -> Lock {
+        match &self.url {
+            DatabaseUrl::MySql(url) => {
+                let mut connection = connect(url).await;
+                sqlx::raw_sql("LOCK TABLES backups WRITE").execute(&mut connection).await.expect("a lock");
+                Lock::MariaDb(connection)
+            }
+            DatabaseUrl::Sqlite { path } => {
+                let mut connection = open(path).await;
+                sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut connection).await.expect("a lock");
+                Lock::Sqlite(connection)
+            }
+        }
+    }
+}
+
+impl Lock {
+    /// Lets writers in.
+    pub async fn release(self) {
+        match self {
+            Lock::Sqlite(connection) => connection.close().await.expect("the file closes"),
+            Lock::MariaDb(connection) => connection.close().await.expect("the server hears the goodbye"),
+        }
+    }
+}
+
+/// Whether a server answers at an address.
+pub async fn answers(url: &DatabaseUrl) -> bool {
+    match url {
+        DatabaseUrl::MySql(url) => options(url).connect().await.is_ok(),
+        DatabaseUrl::Sqlite { path } => path.exists(),
+    }
+}
+
 /// A second writer of a SQLite file.
 pub async fn open(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(path).connect().await.expect("the file opens")
@@ -123,7 +168,8 @@ fn server() -> Option<MySqlUrl> {
     }
 }
 
-async fn connect(url: &MySqlUrl) -> MySqlConnection {
+/// A connection of the test's own to a database.
+pub async fn connect(url: &MySqlUrl) -> MySqlConnection {
     options(url).database(&url.database).connect().await.expect("MariaDB of the tests answers")
 }
 

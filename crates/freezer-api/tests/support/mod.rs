@@ -2,14 +2,15 @@
 //!
 //! Requests go through everything that a connection would hand them to (`api::middleware::Front`), without sockets. Time
 //! stands still until a test moves it, and ids count up, so whole answers are the same in every run and on every
-//! engine. Databases are `database.rs`; requests and answers are `exchange.rs`.
+//! engine. Databases are `database.rs`, a server to be killed is `mariadbd.rs`; requests and answers are `exchange.rs`.
 
-#![allow(dead_code, reason = "each test program uses its own part")]
+#![allow(dead_code, unused_macros, unused_imports, reason = "each test program uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
 pub mod database;
 pub mod documents;
 pub mod exchange;
+pub mod mariadbd;
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -154,22 +155,21 @@ impl TestApp {
 
     /// Writes a request and its answer into the transcript that the test is compared with at its end.
     pub fn show(&self, answer: Answer) -> Answer {
-        let mut transcript = self.0.transcript.lock().unwrap_or_else(PoisonError::into_inner);
-        if !transcript.is_empty() {
-            transcript.push_str("\n--------\n");
-        }
-        transcript.push_str(&answer.to_string());
-        drop(transcript);
+        self.write(&answer.to_string(), "\n");
         answer
     }
 
-    /// A remark in the transcript.
+    /// A remark on what is shown next.
     pub fn remark(&self, text: &str) {
+        self.write(&format!("# {text}\n"), "\n--------\n\n");
+    }
+
+    fn write(&self, text: &str, before: &str) {
         let mut transcript = self.0.transcript.lock().unwrap_or_else(PoisonError::into_inner);
         if !transcript.is_empty() {
-            transcript.push('\n');
+            transcript.push_str(before);
         }
-        transcript.push_str(&format!("# {text}\n"));
+        transcript.push_str(text);
     }
 
     fn transcript(&self) -> String {
@@ -210,11 +210,7 @@ where
 
 /// Runs a body with an empty database, which is removed afterwards, also when the body fails. Says so and
 /// does nothing where the engine is not at hand.
-pub fn with_database(
-    engine: Engine,
-    name: &str,
-    body: impl FnOnce(&tokio::runtime::Runtime, &TestDatabase),
-) {
+pub fn with_database(engine: Engine, name: &str, body: impl FnOnce(&tokio::runtime::Runtime, &TestDatabase)) {
     let outside = runtime();
     let Some(database) = outside.block_on(bounded(TestDatabase::create(engine, name))) else {
         skipped(name, "FREEZER_TEST_MYSQL_URL is not set");

@@ -91,21 +91,53 @@ impl Planner {
         self.layout.tables.insert(wanted.name.to_owned(), table);
     }
 
-    /// The column is there; `fill` is run once, right after it was added.
-    pub(super) fn column_exists(&mut self, table: &'static str, column: &Column, fill: Option<String>) {
+    /// The column is there.
+    pub(super) fn column_exists(&mut self, table: &'static str, column: &Column) {
         if self.layout.has_column(table, column.name) {
             return;
         }
         let definition = column.definition(self.dialect);
         self.alter(format!("add {table}.{}", column.name), table, &format!("ADD COLUMN {definition}"));
-        if let Some(fill) = fill {
-            self.sql(format!("fill {table}.{}", column.name), table, fill);
+        self.column_made(table, column);
+    }
+
+    /// The column is there, and the rows that were there before it have a value in it (a SQL literal).
+    ///
+    /// It is made and filled under another name, and renamed last: after a crash, a column under its own name is
+    /// known to be filled.
+    pub(super) fn filled_column_exists(&mut self, table: &'static str, column: &Column, value: &str) {
+        if self.layout.has_column(table, column.name) {
+            return;
         }
+        let unfilled = format!("fz_new_{}", column.name);
+        let quoted = self.dialect.quote(&unfilled);
+        if !self.layout.has_column(table, &unfilled) {
+            let declared = self.dialect.column_type(column.kind);
+            self.alter(format!("add {table}.{}", column.name), table, &format!("ADD COLUMN {quoted} {declared}"));
+        }
+        let q_table = self.dialect.quote(table);
+        let fill = format!("UPDATE {q_table} SET {quoted} = {value} WHERE {quoted} IS NULL");
+        self.sql(format!("fill {table}.{}", column.name), table, fill);
+        self.rename(table, &unfilled, column);
+        self.column_made(table, column);
+    }
+
+    fn column_made(&mut self, table: &str, column: &Column) {
         let charset = self.layout.table(table).map(|t| t.charset().to_owned()).unwrap_or_default();
         let made = self.as_made(column, &charset);
         if let Some(table) = self.layout.tables.get_mut(table) {
             table.columns.push(made);
         }
+    }
+
+    fn rename(&mut self, table: &str, old: &str, column: &Column) {
+        let (q_old, q_new) = (self.dialect.quote(old), self.dialect.quote(column.name));
+        let change = match self.dialect {
+            // CHANGE: known to every server, MySQL before 8 and MariaDB before 10.5 included
+            Dialect::MySql => format!("CHANGE COLUMN {q_old} {}", column.definition(self.dialect)),
+            Dialect::Sqlite => format!("RENAME COLUMN {q_old} TO {q_new}"),
+        };
+        self.alter(format!("rename {table}.{old} to {}", column.name), table, &change);
     }
 
     /// The column has its new name. Where both are there, the old one's values fill the gaps of the new one first.
@@ -123,12 +155,7 @@ impl Planner {
             self.column_absent(table, old);
             return;
         }
-        let change = match self.dialect {
-            // CHANGE: known to every server, MySQL before 8 and MariaDB before 10.5 included
-            Dialect::MySql => format!("CHANGE COLUMN {q_old} {}", column.definition(self.dialect)),
-            Dialect::Sqlite => format!("RENAME COLUMN {q_old} TO {q_new}"),
-        };
-        self.alter(format!("rename {table}.{old} to {}", column.name), table, &change);
+        self.rename(table, old, column);
         if let Some(found) = self.column_mut(table, old) {
             found.name = column.name.to_owned();
         }

@@ -295,16 +295,17 @@ fn refuse_foreign(layout: &Layout, database: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Names of live clients that occur more than once in a project.
+/// Names of live clients that occur more than once in a project; central ones may.
 async fn duplicate_clients(db: &mut Db, layout: &Layout) -> Result<Option<String>, StoreError> {
     if !layout.has_column("clients", "client_id") {
         return Ok(None);
     }
+    let ordinary = if layout.has_column("clients", "is_central") { "AND is_central = 0" } else { "" };
     let rows = db
-        .raw_select(
-            "SELECT client_id, project_id FROM clients WHERE deleted = 0 AND project_id IS NOT NULL \
-             GROUP BY project_id, client_id HAVING COUNT(*) > 1 ORDER BY project_id, client_id LIMIT 20",
-        )
+        .raw_select(&format!(
+            "SELECT client_id, project_id FROM clients WHERE deleted = 0 AND project_id IS NOT NULL {ordinary} \
+             GROUP BY project_id, client_id HAVING COUNT(*) > 1 ORDER BY project_id, client_id LIMIT 20"
+        ))
         .await?;
     let at = |error| StoreError::from_driver("schema.plan", error);
     let names = rows
@@ -352,4 +353,27 @@ async fn number(db: &mut Db, sql: &str) -> Result<u64, StoreError> {
     let at = |error| StoreError::from_driver("schema.counts", error);
     let text = rows.first().map(|row| row.string(0)).transpose().map_err(at)?;
     Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+impl Db {
+    /// The tables that there are, for [`maintenance`](crate::maintenance).
+    pub(crate) async fn tables(&mut self) -> Result<Layout, StoreError> {
+        inspect::layout(self).await
+    }
+}
+
+impl Store {
+    /// Runs what must not meet a sync, for [`maintenance`](crate::maintenance): the lock is held meanwhile, and given back
+    /// also after an error.
+    pub(crate) async fn under_sync_lock<T>(
+        &self,
+        holder: &str,
+        wait: Duration,
+        body: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let lock = lock::acquire(self, holder, wait).await?;
+        let done = body.await;
+        lock.release().await?;
+        done
+    }
 }

@@ -1,4 +1,4 @@
-//! SQL by noun: each file has the queries and changes of one table family, on a [`Db`](crate::Db).
+//! SQL by noun: each file has the queries and changes of one table family, on a [`Db`].
 //!
 //! To add a query: name its columns in a const list, build the statement with sea-query, take a
 //! [`Scope`] (one project, or all where policy said so), read rows by position right below. Rules that

@@ -1,6 +1,6 @@
 //! Every v2 route on one screen, each with the policy rule that guards it.
 //!
-//! A route without a rule does not compile, and [`Call`](super::extract::Call) asks the rule before a
+//! A route without a rule does not compile, and [`Call`] asks the rule before a
 //! handler runs. `tests/authz.rs` holds that every rule has a route and every route a rule of its own
 //! method and path.
 

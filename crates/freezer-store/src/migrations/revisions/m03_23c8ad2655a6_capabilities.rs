@@ -17,9 +17,6 @@ const FILLED: [(&str, &str); 4] = [
 pub(super) fn plan(planner: &mut Planner) {
     let clients = table("clients");
     for (name, all) in FILLED {
-        let quoted = planner.dialect.quote(name);
-        // only gaps: where the step was cut short behind ADD COLUMN, a client may have registered since
-        let fill = format!("UPDATE clients SET {quoted} = '{all}' WHERE {quoted} IS NULL");
-        planner.column_exists("clients", clients.column(name), Some(fill));
+        planner.filled_column_exists("clients", clients.column(name), &format!("'{all}'"));
     }
 }

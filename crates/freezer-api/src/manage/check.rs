@@ -1,0 +1,46 @@
+//! `freezer-manage db check`: what the database's checks found, as text or JSON.
+//!
+//! The checks themselves are in `freezer_store::maintenance`; those of files and options are in `status.rs`.
+
+use std::io::Write;
+
+use freezer_store::Store;
+use freezer_store::maintenance::{Check, Verdict};
+use serde_json::json;
+
+use super::db::DbError;
+
+/// Checks the database and prints what was found; gives the worst result.
+///
+/// # Errors
+/// Where the checks could not be carried out.
+pub async fn check(store: &Store, as_json: bool, out: &mut impl Write) -> Result<Verdict, DbError> {
+    let checks = store.check().await?;
+    let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Success);
+    if as_json {
+        let database = store.database().to_string();
+        writeln!(out, "{:#}", json!({"database": database, "verdict": verdict, "checks": checks}))?;
+    } else {
+        writeln!(out, "database: {}", store.database())?;
+        for check in &checks {
+            print(check, out)?;
+        }
+    }
+    Ok(verdict)
+}
+
+fn print(check: &Check, out: &mut impl Write) -> std::io::Result<()> {
+    let Check { name, verdict, details, count, examples, advice, .. } = check;
+    writeln!(out, "{:<8} {name:<18} {details}", format!("{verdict:?}").to_lowercase())?;
+    let more = usize::try_from(*count).unwrap_or(usize::MAX).saturating_sub(examples.len());
+    for example in examples {
+        writeln!(out, "           - {example}")?;
+    }
+    if more > 0 && !examples.is_empty() {
+        writeln!(out, "           - and {more} more")?;
+    }
+    if let Some(advice) = advice {
+        writeln!(out, "           {advice}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! Options that a freezer-api.conf may have without meaning anything here: those of the libraries that the Python service
+//! uses. What is neither one of them nor one of ours is a mistake of the operator's. Ours are in [`config`](crate::config).
+//!
+//! Names as freezer-api 19.0.0, oslo.log 8, oslo.db 18, oslo.middleware 8, oslo.policy 6, keystonemiddleware 13 and
+//! keystoneauth 5 register them, with `_` for `-`.
+
+/// Names of options, by group.
+const KNOWN: [(&str, &[&[&str]]); 10] = [
+    ("DEFAULT", &[SERVICE, LOG]),
+    ("storage", &[]),
+    ("paste_deploy", &[&["config_file"]]),
+    ("database", &[DATABASE]),
+    ("keystone_authtoken", &[AUTH_TOKEN, AUTH]),
+    ("centralized_scheduler", &[SCHEDULER, AUTH]),
+    ("oslo_policy", &[POLICY]),
+    ("cors", &[CORS]),
+    ("healthcheck", &[HEALTHCHECK]),
+    (
+        "oslo_middleware",
+        &[&["enable_proxy_headers_parsing", "http_basic_auth_user_file", "max_request_body_size"]],
+    ),
+];
+
+const SERVICE: &[&str] = &[
+    "bind_host",
+    "bind_port",
+    // of oslo.service and oslo.messaging, which deployment tools write into every file
+    "backlog",
+    "client_socket_timeout",
+    "control_exchange",
+    "host",
+    "rpc_response_timeout",
+    "state_path",
+    "tcp_keepidle",
+    "transport_url",
+    "wsgi_keep_alive",
+];
+
+const LOG: &[&str] = &[
+    "debug",
+    "default_log_levels",
+    "fatal_deprecations",
+    "instance_format",
+    "instance_uuid_format",
+    "log_color",
+    "log_config",
+    "log_config_append",
+    "log_date_format",
+    "log_dir",
+    "log_file",
+    "log_rotate_interval",
+    "log_rotate_interval_type",
+    "log_rotation_type",
+    "logdir",
+    "logfile",
+    "logging_context_format_string",
+    "logging_debug_format_suffix",
+    "logging_default_format_string",
+    "logging_exception_prefix",
+    "logging_user_identity_format",
+    "max_logfile_count",
+    "max_logfile_size_mb",
+    "publish_errors",
+    "rate_limit_burst",
+    "rate_limit_except_level",
+    "rate_limit_interval",
+    "syslog_log_facility",
+    "use_journal",
+    "use_json",
+    "use_stderr",
+    "use_syslog",
+    "verbose",
+];
+
+const DATABASE: &[&str] = &[
+    "asyncio_connection",
+    "asyncio_slave_connection",
+    "backend",
+    "connection",
+    "connection_debug",
+    "connection_parameters",
+    "connection_recycle_time",
+    "connection_trace",
+    "db_inc_retry_interval",
+    "db_max_retries",
+    "db_max_retry_interval",
+    "db_retry_interval",
+    "max_overflow",
+    "max_pool_size",
+    "max_retries",
+    "mysql_sql_mode",
+    "mysql_wsrep_sync_wait",
+    "pool_timeout",
+    "retry_interval",
+    "slave_connection",
+    "sqlite_synchronous",
+    "synchronous_reader",
+    "use_db_reconnect",
+];
+
+const AUTH_TOKEN: &[&str] = &[
+    "auth_version",
+    "cache",
+    "delay_auth_decision",
+    "enforce_token_bind",
+    "http_connect_timeout",
+    "http_request_max_retries",
+    "include_service_catalog",
+    "interface",
+    "memcache_password",
+    "memcache_pool_conn_get_timeout",
+    "memcache_pool_dead_retry",
+    "memcache_pool_maxsize",
+    "memcache_pool_socket_timeout",
+    "memcache_pool_unused_timeout",
+    "memcache_sasl_enabled",
+    "memcache_secret_key",
+    "memcache_security_strategy",
+    "memcache_servers",
+    "memcache_tls_allowed_ciphers",
+    "memcache_tls_cafile",
+    "memcache_tls_certfile",
+    "memcache_tls_enabled",
+    "memcache_tls_keyfile",
+    "memcache_use_advanced_pool",
+    "memcache_username",
+    "memcached_servers",
+    "service_token_roles",
+    "service_token_roles_required",
+    "tls_ciphers",
+    "tls_min_version",
+    "token_cache_time",
+    "www_authenticate_uri",
+    "auth_uri",
+];
+
+/// What keystoneauth takes wherever it logs in.
+const AUTH: &[&str] = &[
+    "application_credential_id",
+    "application_credential_name",
+    "application_credential_secret",
+    "auth_plugin",
+    "auth_section",
+    "auth_type",
+    "auth_url",
+    "cafile",
+    "certfile",
+    "collect_timing",
+    "connect_retries",
+    "connect_retry_delay",
+    "default_domain_id",
+    "default_domain_name",
+    "domain_id",
+    "domain_name",
+    "endpoint_override",
+    "insecure",
+    "keyfile",
+    "max_version",
+    "min_version",
+    "password",
+    "project_domain_id",
+    "project_domain_name",
+    "project_id",
+    "project_name",
+    "region_name",
+    "retriable_status_codes",
+    "service_name",
+    "service_type",
+    "split_loggers",
+    "status_code_retries",
+    "status_code_retry_delay",
+    "system_scope",
+    "tenant_id",
+    "tenant_name",
+    "timeout",
+    "token",
+    "trust_id",
+    "user_domain_id",
+    "user_domain_name",
+    "user_id",
+    "user_name",
+    "username",
+    "valid_interfaces",
+    "version",
+];
+
+const SCHEDULER: &[&str] =
+    &["enabled", "enforce_trusts", "service_user", "service_user_domain", "trusts_delegated_roles"];
+
+const POLICY: &[&str] = &[
+    "enforce_new_defaults",
+    "enforce_scope",
+    "policy_default_rule",
+    "policy_dirs",
+    "policy_file",
+    "remote_content_type",
+    "remote_ssl_ca_crt_file",
+    "remote_ssl_client_crt_file",
+    "remote_ssl_client_key_file",
+    "remote_ssl_verify_server_crt",
+    "remote_timeout",
+];
+
+const CORS: &[&str] =
+    &["allow_credentials", "allow_headers", "allow_methods", "allowed_origin", "expose_headers", "max_age"];
+
+const HEALTHCHECK: &[&str] = &[
+    "allowed_source_ranges",
+    "backends",
+    "detailed",
+    "disable_by_file_path",
+    "disable_by_file_paths",
+    "enable_by_file_paths",
+    "ignore_proxied_requests",
+    "path",
+];
+
+/// Whether a group's options are all known: groups of libraries that this service has nothing to do with are not.
+pub fn is_ours_to_know(group: &str) -> bool {
+    KNOWN.iter().any(|(known, _)| *known == group)
+}
+
+/// Whether the Python service or a library of its knows an option.
+pub fn has(group: &str, name: &str) -> bool {
+    let name = name.replace('-', "_");
+    let of_group = KNOWN.iter().filter(|(known, _)| *known == group).flat_map(|(_, lists)| lists.iter());
+    of_group.flat_map(|list| list.iter()).any(|known| *known == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{has, is_ours_to_know};
+
+    #[test]
+    fn options_are_known_in_their_group_only() {
+        assert!(has("database", "slave_connection") && has("DEFAULT", "bind-port"));
+        assert!(!has("storage", "slave_connection") && !has("DEFAULT", "bind_prot"));
+        assert!(is_ours_to_know("storage") && !is_ours_to_know("oslo_messaging_rabbit"));
+    }
+}

@@ -1,0 +1,229 @@
+//! Rules and routes: each rule guards a route, each route has the rule of its own method and path, and who may do what
+//! is as upstream has it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use freezer_api::api::v2::{ASKED_IN_ADDITION, Route, routes};
+use freezer_api::context::RequestContext;
+use freezer_api::error::Error;
+use freezer_api::policy;
+use oslo_policy::{Enforcer, RuleDefault};
+use serde_json::json;
+use support::{Engine, Options, TestApp};
+
+/// Routes whose rule names another path: (method, path of the route, rule). Only to shrink.
+const GUARDED_BY_ANOTHER: [(&str, &str, &str); 1] =
+    // upstream has no rule for replacing a job
+    [("POST", "/v2/{project_id}/jobs/{job_id}", "jobs:create")];
+
+/// Names and default checks of freezer-api 19.0.0, which operators' policy.yaml refers to.
+const UPSTREAM: [(&str, &str); 39] = [
+    ("actions:create", "rule:admin_or_owner"),
+    ("actions:delete", "rule:admin_or_owner"),
+    ("actions:get", "rule:admin_or_reader_or_service"),
+    ("actions:get_all", "rule:admin_or_reader_or_service"),
+    ("actions:replace", "rule:admin_or_owner"),
+    ("actions:update", "rule:admin_or_owner"),
+    ("admin_or_owner", "rule:context_is_admin or rule:project_member"),
+    ("admin_or_owner_or_service", "rule:admin_or_service or rule:project_member"),
+    ("admin_or_reader_or_service", "rule:admin_or_owner_or_service or rule:project_reader"),
+    ("admin_or_service", "role:admin or role:service"),
+    ("backups:create", "rule:admin_or_owner_or_service"),
+    ("backups:delete", "rule:admin_or_owner_or_service"),
+    ("backups:get", "rule:admin_or_reader_or_service"),
+    ("backups:get_all", "rule:admin_or_reader_or_service"),
+    ("backups:update", "rule:admin_or_owner_or_service"),
+    ("clients:create", "rule:admin_or_owner"),
+    ("clients:create_central", "rule:admin_or_service"),
+    ("clients:delete", "rule:admin_or_owner"),
+    ("clients:get", "rule:admin_or_reader_or_service"),
+    ("clients:get_all", "rule:admin_or_reader_or_service"),
+    ("context_is_admin", "role:admin"),
+    ("jobs:create", "rule:admin_or_owner"),
+    ("jobs:delete", "rule:admin_or_owner"),
+    ("jobs:event:create", "rule:admin_or_owner"),
+    ("jobs:get", "rule:admin_or_reader_or_service"),
+    ("jobs:get_all", "rule:admin_or_reader_or_service"),
+    ("jobs:get_all_projects", "rule:admin_or_service"),
+    ("jobs:update", "rule:admin_or_owner"),
+    ("project_member", "role:member and project_id:%(project_id)s"),
+    ("project_reader", "role:reader and project_id:%(project_id)s"),
+    ("sessions:action:create", "rule:admin_or_owner"),
+    ("sessions:create", "rule:admin_or_owner"),
+    ("sessions:delete", "rule:admin_or_owner"),
+    ("sessions:get", "rule:admin_or_reader_or_service"),
+    ("sessions:get_all", "rule:admin_or_reader_or_service"),
+    ("sessions:job:add", "rule:admin_or_owner"),
+    ("sessions:job:remove", "rule:admin_or_owner"),
+    ("sessions:replace", "rule:admin_or_owner"),
+    ("sessions:update", "rule:admin_or_owner"),
+];
+
+#[test]
+fn the_rules_are_upstreams() {
+    let ours: BTreeSet<(&str, &str)> = policy::all().iter().map(|rule| (rule.name, rule.check_str)).collect();
+    assert_eq!(ours, UPSTREAM.into_iter().collect());
+    assert_eq!((policy::operations().count(), policy::base::RULES.len()), (32, 7));
+    for rule in policy::all() {
+        assert_eq!(rule.scope_types, ["project"], "{}", rule.name);
+        assert!(!rule.description.is_empty(), "{}", rule.name);
+    }
+}
+
+#[test]
+fn every_rule_guards_a_route_or_is_asked_by_one() {
+    let guards: BTreeSet<&str> = routes().iter().map(|route| route.rule.name).collect();
+    let asked: BTreeSet<&str> = ASKED_IN_ADDITION.iter().map(|(rule, _)| rule.name).collect();
+    assert_eq!(guards.intersection(&asked).count(), 0);
+    let used: BTreeSet<&str> = guards.union(&asked).copied().collect();
+    assert_eq!(used, policy::operations().map(|rule| rule.name).collect());
+    for (rule, guard) in ASKED_IN_ADDITION {
+        assert!(guards.contains(guard.name), "{} is asked on the route of {}", rule.name, guard.name);
+        assert_eq!(rule.operations, guard.operations, "{}", rule.name);
+    }
+}
+
+#[test]
+fn every_routes_rule_names_its_method_and_path() {
+    let mut exceptions = Vec::new();
+    let mut seen = BTreeSet::new();
+    for route in routes() {
+        let operation = (route.method.as_str(), route.path);
+        assert!(seen.insert((route.method.to_string(), route.path)), "{operation:?} is there twice");
+        if !route.rule.operations.contains(&operation) {
+            exceptions.push((operation.0.to_owned(), operation.1, route.rule.name));
+        }
+    }
+    let known = GUARDED_BY_ANOTHER.map(|(method, path, rule)| (method.to_owned(), path, rule));
+    assert_eq!(exceptions, known);
+    for rule in policy::operations() {
+        for (method, path) in rule.operations {
+            let exists = seen.contains(&((*method).to_owned(), *path));
+            assert!(exists, "{} names {method} {path}, which is no route", rule.name);
+        }
+    }
+}
+
+/// Who asks: (heading, project, roles).
+const CALLERS: [(&str, &str, &str); 9] = [
+    ("admin of p1", "p1", "admin"),
+    ("admin of p2", "p2", "admin"),
+    ("member of p1", "p1", "member"),
+    ("reader of p1", "p1", "reader"),
+    ("service", "service", "service"),
+    ("member of p2", "p2", "member"),
+    ("reader of p2", "p2", "reader"),
+    ("manager of p1", "p1", "manager"),
+    ("no role in p1", "p1", ""),
+];
+
+fn allows(enforcer: &Enforcer, rule: &RuleDefault, project: &str, roles: &str) -> bool {
+    let context = RequestContext {
+        user_id: "u".to_owned(),
+        project_id: Some(project.to_owned()),
+        roles: roles.split(',').filter(|role| !role.is_empty()).map(str::to_owned).collect(),
+        ..RequestContext::default()
+    };
+    let anywhere = ASKED_IN_ADDITION.iter().any(|(asked, _)| asked.name == rule.name);
+    let answer = match anywhere {
+        true => policy::authorize_anywhere(enforcer, &context, rule),
+        false => policy::authorize(enforcer, &context, rule, "p1"),
+    };
+    match answer {
+        Ok(()) => true,
+        Err(Error::Forbidden) => false,
+        Err(other) => panic!("{}: {other}", rule.name),
+    }
+}
+
+fn enforcer() -> Enforcer {
+    Enforcer::new(policy::all(), oslo_policy::Options::default()).expect("the default rules")
+}
+
+/// Every rule asked by every caller, for project p1.
+#[test]
+fn who_may_do_what() {
+    let enforcer = enforcer();
+    let mut table = format!("{:<28}", "in project p1");
+    for (heading, ..) in CALLERS {
+        write!(table, " | {heading}").unwrap();
+    }
+    let mut rules = policy::all();
+    rules.sort_by_key(|rule| rule.name);
+    for rule in rules {
+        write!(table, "\n{:<28}", rule.name).unwrap();
+        for (heading, project, roles) in CALLERS {
+            let answer = if allows(&enforcer, &rule, project, roles) { "yes" } else { "-" };
+            write!(table, " | {answer:<width$}", width = heading.len()).unwrap();
+        }
+    }
+    let table: Vec<&str> = table.lines().map(str::trim_end).collect();
+    let mut settings = insta::Settings::new();
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("who_may_do_what", table.join("\n")));
+}
+
+/// A domain's or the system's token is for no project: it is nobody's member.
+#[test]
+fn a_token_without_a_project_is_no_members() {
+    let enforcer = enforcer();
+    for rule in policy::operations() {
+        for (role, expected) in [("member", false), ("reader", false)] {
+            let context = RequestContext { roles: vec![role.to_owned()], ..RequestContext::default() };
+            let answer = policy::authorize(&enforcer, &context, &rule, "p1");
+            assert_eq!(answer.is_ok(), expected, "{} as {role}", rule.name);
+            // nor of a project without a name
+            assert!(policy::authorize(&enforcer, &context, &rule, "").is_err(), "{} as {role}", rule.name);
+        }
+    }
+}
+
+fn path_of(route: &Route) -> String {
+    let path = route.path.replace("{project_id}", "p1");
+    ["client_id", "action_id", "job_id", "session_id", "backup_id"]
+        .iter()
+        .fold(path, |path, name| path.replace(&format!("{{{name}}}"), "x"))
+}
+
+/// Each route of the running service refuses exactly whom its rule refuses, before it looks at anything else.
+#[test]
+fn every_route_asks_its_rule() {
+    support::with_database(Engine::Sqlite, "authz", |runtime, database| {
+        runtime.block_on(support::bounded(async {
+            let app = TestApp::start(database, Options::default()).await;
+            let enforcer = enforcer();
+            let statements = app.store().statements();
+            for (heading, project, roles) in CALLERS {
+                let caller = app.as_user("u", project, roles);
+                for route in routes() {
+                    // a body that no document allows: whoever is let in is told so, or that there is no such thing
+                    let body = Some(json!(["not a document"])).filter(|_| route.method != http::Method::GET);
+                    let answer = caller.ask(route.method.clone(), &path_of(&route), body).await;
+                    let allowed = allows(&enforcer, route.rule, project, roles);
+                    assert_eq!(answer.status != 403, allowed, "{heading}, {}:\n{answer}", route.rule.name);
+                    if !allowed {
+                        let expected = json!({
+                            "title": "Access Forbidden",
+                            "description": "You are not allowed to access this resource",
+                        });
+                        assert_eq!(answer.json(), expected);
+                    }
+                }
+            }
+            let nobody = app.as_user("u", "p1", "");
+            let before = app.store().statements();
+            assert!(before > statements, "those who may are served");
+            for route in routes() {
+                let path = path_of(&route);
+                nobody.ask(route.method.clone(), &path, None).await.expect(403);
+                nobody.raw(route.method.clone(), &format!("{path}/"), &[], "{malformed").await.expect(403);
+            }
+            assert_eq!(app.store().statements(), before, "a refusal costs no statement");
+        }));
+    });
+}

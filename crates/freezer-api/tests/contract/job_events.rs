@@ -1,0 +1,78 @@
+//! Events of a job: start, stop, abort.
+
+use serde_json::{Value, json};
+
+use crate::support::documents::{job, with};
+use crate::support::{TestApp, on_both_engines};
+
+on_both_engines![
+    start_forgets_how_the_last_run_went,
+    stop_and_abort_leave_the_rest,
+    a_repeated_event_changes_nothing,
+    of_a_missing_job_is_404,
+    what_is_not_an_event_is_400,
+];
+
+async fn job_that_ran(app: &TestApp) -> String {
+    let member = app.member();
+    member.add_client("p1", "node-1").await;
+    let schedule = json!({"status": "completed", "result": "fail", "schedule_interval": "1 days"});
+    member.add_job("p1", with(job("node-1"), json!({"job_schedule": schedule}))).await
+}
+
+async fn start_forgets_how_the_last_run_went(app: TestApp) {
+    let member = app.member();
+    let job_id = job_that_ran(&app).await;
+    let path = format!("/v2/p1/jobs/{job_id}");
+    app.show(member.post(&format!("{path}/event"), json!({"start": null})).await.expect(202));
+    app.show(member.get(&path).await.expect(200));
+}
+
+async fn stop_and_abort_leave_the_rest(app: TestApp) {
+    let member = app.member();
+    let job_id = job_that_ran(&app).await;
+    let path = format!("/v2/p1/jobs/{job_id}");
+    for event in ["stop", "abort"] {
+        app.show(member.post(&format!("{path}/event"), json!({event: {"any": "thing"}})).await.expect(202));
+        let shown = member.job(&job_id).await["job_schedule"].clone();
+        assert_eq!((&shown["event"], &shown["status"]), (&json!(event), &json!("completed")));
+        assert_eq!((&shown["result"], &shown["schedule_interval"]), (&json!("fail"), &json!("1 days")));
+    }
+}
+
+async fn a_repeated_event_changes_nothing(app: TestApp) {
+    let member = app.member();
+    let job_id = job_that_ran(&app).await;
+    let path = format!("/v2/p1/jobs/{job_id}");
+    for event in ["start", "stop", "abort"] {
+        member.post(&format!("{path}/event"), json!({event: 1})).await.expect(202);
+        let patch = json!({"job_schedule": {"status": "running"}});
+        member.patch(&path, patch).await.expect(200);
+        let before = member.job(&job_id).await;
+        app.show(member.post(&format!("{path}/event"), json!({event: 1})).await.expect(202));
+        assert_eq!(member.job(&job_id).await, before);
+    }
+}
+
+async fn of_a_missing_job_is_404(app: TestApp) {
+    let member = app.member();
+    app.show(member.post("/v2/p1/jobs/unknown/event", json!({"start": 1})).await.expect(404));
+    let job_id = job_that_ran(&app).await;
+    member.delete(&format!("/v2/p1/jobs/{job_id}")).await.expect(204);
+    member.post(&format!("/v2/p1/jobs/{job_id}/event"), json!({"stop": 1})).await.expect(404);
+}
+
+async fn what_is_not_an_event_is_400(app: TestApp) {
+    let member = app.member();
+    let job_id = job_that_ran(&app).await;
+    let before = member.job(&job_id).await;
+    for body in [json!({}), json!([]), json!(null), json!("start"), json!({"run": 1}), json!({"": 1})] {
+        let path = format!("/v2/p1/jobs/{job_id}/event");
+        app.show(member.post(&path, body).await.expect(400));
+    }
+    assert_eq!(member.job(&job_id).await, before);
+    let first: Value = json!({"stop": 1, "start": 1});
+    app.remark("of several, the first");
+    app.show(member.post(&format!("/v2/p1/jobs/{job_id}/event"), first).await.expect(202));
+    assert_eq!(member.job(&job_id).await["job_schedule"]["event"], "stop");
+}

@@ -1,0 +1,349 @@
+//! Bad days: the database is away, hangs, is locked, is the wrong one; clients go away in the middle.
+//!
+//! What must hold: a client is told to come again (503, Retry-After) and never that the service is broken (500); the
+//! service recovers by itself; what was acknowledged is there.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
+mod support;
+
+use std::collections::HashSet;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use freezer_api::config::DatabaseSettings;
+use freezer_api::manage::serve;
+use freezer_store::{ConnectSettings, PoolSettings, Store};
+use serde_json::json;
+use support::documents::{backup, freezer_action, job, with};
+use support::mariadbd::Server;
+use support::{Answer, Caller, Engine, Options, TestApp, TestDatabase, bounded, with_database};
+
+/// Patience of the pool that is short enough for a test. No test asks how long it took.
+fn impatient() -> Options {
+    Options {
+        pool: PoolSettings {
+            max_idle: 2,
+            max_open: 4,
+            timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(2),
+            ..PoolSettings::default()
+        },
+        connect: ConnectSettings { connect_timeout: Duration::from_secs(1), ..ConnectSettings::default() },
+    }
+}
+
+fn on_own_server<F: Future<Output = ()>>(name: &str, body: impl FnOnce(Server, TestApp) -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(bounded(async {
+        let Some(server) = Server::start(name).await else { return };
+        let database = server.database().await;
+        let app = TestApp::start(&database, impatient()).await;
+        body(server, app).await;
+    }));
+}
+
+#[track_caller]
+fn expect_come_again(answer: Answer) {
+    let answer = answer.expect(503);
+    assert_eq!(answer.header("retry-after"), Some("5"), "{answer}");
+    let expected =
+        json!({"title": "Service Unavailable", "description": "The database is temporarily unavailable."});
+    assert_eq!(answer.json(), expected);
+}
+
+/// Every kind of work: a read, a single statement, a transaction, one that reads and writes.
+async fn all_kinds(member: &Caller) -> Vec<Answer> {
+    vec![
+        member.get("/v2/p1/jobs").await,
+        member.post("/v2/p1/backups", backup("b")).await,
+        member.post("/v2/p1/clients", json!({"client_id": "node-1"})).await,
+        member.patch("/v2/p1/jobs/j", json!({"description": "x"})).await,
+    ]
+}
+
+#[test]
+fn while_the_database_is_away_clients_are_told_to_come_again() {
+    on_own_server("away", async |mut server, app| {
+        let member = app.member();
+        member.add_client("p1", "node-1").await;
+        member.post("/v2/p1/jobs/j", job("node-1")).await.expect(201);
+        let id = member.add_backup("p1", backup("before")).await;
+        for _ in 0..2 {
+            server.kill();
+            for answer in all_kinds(&member).await {
+                expect_come_again(answer);
+            }
+            member.get("/healthcheck").await.expect(200);
+            member.get("/").await.expect(300);
+            server.start_again().await;
+            // the connections of before are dead, and nobody notices
+            for answer in all_kinds(&member).await {
+                assert!(answer.status.is_success(), "{answer}");
+            }
+            member.get(&format!("/v2/p1/backups/{id}")).await.expect(200);
+        }
+    });
+}
+
+#[test]
+fn a_database_that_hangs_is_given_up() {
+    on_own_server("hangs", async |server, app| {
+        let member = app.member();
+        member.add_client("p1", "node-1").await;
+        member.post("/v2/p1/jobs/j", job("node-1")).await.expect(201);
+        server.freeze();
+        for answer in all_kinds(&member).await {
+            expect_come_again(answer);
+        }
+        server.thaw();
+        for answer in all_kinds(&member).await {
+            assert!(answer.status.is_success(), "{answer}");
+        }
+    });
+}
+
+#[test]
+fn what_was_acknowledged_survives_the_death_of_the_server() {
+    const WRITERS: usize = 4;
+    const BEFORE: usize = 100;
+    const AFTER: usize = 200;
+    on_own_server("acknowledged", async |mut server, app| {
+        let acknowledged = Arc::new(Mutex::new(Vec::new()));
+        let refused = Arc::new(AtomicUsize::new(0));
+        let stop = Arc::new(AtomicBool::new(false));
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let (member, stop, refused) = (app.member(), stop.clone(), refused.clone());
+                let acknowledged = acknowledged.clone();
+                tokio::spawn(async move {
+                    while !stop.load(Ordering::SeqCst) {
+                        let answer = member.post("/v2/p1/backups", backup(&format!("by-{writer}"))).await;
+                        match answer.status.as_u16() {
+                            201 => acknowledged.lock().unwrap().push(answer.text("backup_id")),
+                            503 => {
+                                refused.fetch_add(1, Ordering::SeqCst);
+                            }
+                            _ => panic!("neither stored nor told to come again:\n{answer}"),
+                        }
+                    }
+                })
+            })
+            .collect();
+        let count = || acknowledged.lock().unwrap().len();
+        reached(BEFORE, count).await;
+        server.kill();
+        reached(WRITERS, || refused.load(Ordering::SeqCst)).await;
+        server.start_again().await;
+        let so_far = count();
+        reached(so_far + AFTER, count).await;
+        stop.store(true, Ordering::SeqCst);
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        let member = app.member();
+        let stored =
+            member.get("/v2/p1/backups?limit=1000000").await.expect(200).each("backups", "/backup_id");
+        let stored: HashSet<String> = stored.into_iter().collect();
+        let acknowledged = acknowledged.lock().unwrap();
+        let lost: Vec<&String> = acknowledged.iter().filter(|id| !stored.contains(*id)).collect();
+        assert!(lost.is_empty(), "{} of {} are lost", lost.len(), acknowledged.len());
+        assert_eq!(acknowledged.iter().collect::<HashSet<_>>().len(), acknowledged.len());
+    });
+}
+
+/// Waits until a count is reached.
+async fn reached(wanted: usize, count: impl Fn() -> usize) {
+    while count() < wanted {
+        // the whole test is bounded
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until the service has sent something to the database since it had sent `before` statements.
+async fn has_asked(app: &TestApp, before: u64) {
+    reached(1, || usize::from(app.store().statements() > before)).await;
+}
+
+#[test]
+fn a_sqlite_file_that_another_process_writes_is_waited_for_and_then_given_up() {
+    with_database(Engine::Sqlite, "locked", |runtime, database| {
+        runtime.block_on(bounded(async {
+            let app = TestApp::start(database, Options::default()).await;
+            let member = app.member();
+            let id = member.add_backup("p1", backup("before")).await;
+            // for a moment: the writer waits and succeeds
+            let lock = database.lock().await;
+            let before = app.store().statements();
+            let writer = member.clone();
+            let waiting = tokio::spawn(async move { writer.post("/v2/p1/backups", backup("b")).await });
+            has_asked(&app, before).await;
+            // readers do not wait
+            member.get(&format!("/v2/p1/backups/{id}")).await.expect(200);
+            lock.release().await;
+            waiting.await.unwrap().expect(201);
+            // for longer than anybody waits; the second service has a writer of its own, so both wait at once
+            let other = TestApp::on(
+                database,
+                Store::new(database.url(), ConnectSettings::default(), PoolSettings::default()),
+            );
+            let other = other.member();
+            let lock = database.lock().await;
+            let (single, transaction) = tokio::join!(
+                member.post("/v2/p1/backups", backup("b")),
+                other.post("/v2/p1/clients", json!({"client_id": "node-1"})),
+            );
+            expect_come_again(single);
+            expect_come_again(transaction);
+            member.get(&format!("/v2/p1/backups/{id}")).await.expect(200);
+            lock.release().await;
+            member.add_backup("p1", backup("after")).await;
+        }));
+    });
+}
+
+#[test]
+fn with_every_connection_busy_clients_are_told_to_come_again() {
+    for engine in [Engine::Sqlite, Engine::MariaDb] {
+        with_database(engine, "exhausted", |runtime, database| {
+            let pool = PoolSettings {
+                max_idle: 1,
+                max_open: 1,
+                timeout: Duration::from_millis(200),
+                ..PoolSettings::default()
+            };
+            let options = Options { pool, ..Options::default() };
+            runtime.block_on(bounded(async {
+                let app = TestApp::start(database, options).await;
+                let member = app.member();
+                let lock = database.lock().await;
+                let before = app.store().statements();
+                let writer = member.clone();
+                let first = tokio::spawn(async move { writer.post("/v2/p1/backups", backup("first")).await });
+                has_asked(&app, before).await;
+                expect_come_again(member.post("/v2/p1/backups", backup("second")).await);
+                lock.release().await;
+                let id = first.await.unwrap().expect(201).text("backup_id");
+                assert_eq!(member.get("/v2/p1/backups").await.each("backups", "/backup_id"), [id]);
+            }));
+        });
+    }
+}
+
+#[test]
+fn a_database_that_cannot_be_served_stops_the_start() {
+    for engine in [Engine::Sqlite, Engine::MariaDb] {
+        with_database(engine, "start", |runtime, database| {
+            runtime.block_on(bounded(async {
+                if engine == Engine::Sqlite {
+                    std::fs::write(database.scratch().with_extension("db"), "").unwrap();
+                }
+                let error = start(database).await;
+                assert!(
+                    error.contains("has no tables yet") && error.contains("freezer-manage db sync"),
+                    "{error}"
+                );
+                TestApp::start(database, Options::default()).await;
+                database.run("UPDATE alembic_version SET version_num = 'feedfacecafe'").await;
+                let error = start(database).await;
+                assert!(error.contains("feedfacecafe"), "{error}");
+                assert!(error.contains("does not know"), "{error}");
+            }));
+        });
+    }
+}
+
+/// Why the service does not start.
+async fn start(database: &TestDatabase) -> String {
+    let mut settings = serve::dev_settings(std::path::Path::new("."));
+    settings.database = DatabaseSettings::new(database.url());
+    let store = Store::new(database.url(), ConnectSettings::default(), PoolSettings::default());
+    serve::run(settings, store).await.expect_err("this database cannot be served").to_string()
+}
+
+/// Polls a request at most so often, then drops it wherever it is.
+async fn dropped_after<T>(polls: u32, request: impl Future<Output = T>) -> Option<T> {
+    let mut request = pin!(request);
+    let mut left = polls;
+    std::future::poll_fn(move |context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        request.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+#[test]
+fn requests_dropped_half_way_leave_nothing_broken_behind() {
+    for engine in [Engine::Sqlite, Engine::MariaDb] {
+        with_database(engine, "dropped", |runtime, database| {
+            let pool = PoolSettings { max_idle: 2, max_open: 3, ..PoolSettings::default() };
+            let options = Options { pool, ..Options::default() };
+            runtime.block_on(bounded(async {
+                let app = TestApp::start(database, options).await;
+                drop_two_hundred(&app).await;
+            }));
+        });
+    }
+}
+
+async fn drop_two_hundred(app: &TestApp) {
+    let member = app.member();
+    member.add_client("p1", "node-1").await;
+    let two_actions = json!([{"freezer_action": freezer_action()}, {"freezer_action": freezer_action()}]);
+    let document = with(job("node-1"), json!({"job_actions": two_actions}));
+    let session_id = member.add_session("p1", json!({"schedule": {}})).await;
+    let session = format!("/v2/p1/sessions/{session_id}");
+    let mut acknowledged = Vec::new();
+    let mut finished = 0;
+    for number in 0..200_u32 {
+        // every point of every request in turn
+        let (kind, polls) = (number % 5, 1 + number / 5 % 20);
+        match kind {
+            0 => finished += usize::from(dropped_after(polls, member.get("/v2/p1/jobs")).await.is_some()),
+            1 => {
+                if let Some(answer) = dropped_after(polls, member.post("/v2/p1/backups", backup("b"))).await {
+                    acknowledged.push(answer.expect(201).text("backup_id"));
+                }
+            }
+            2 => {
+                let _ = dropped_after(polls, member.post("/v2/p1/jobs", document.clone())).await;
+            }
+            3 => {
+                let patch = json!({"description": format!("number {number}")});
+                let _ = dropped_after(polls, member.patch(&session, patch)).await;
+            }
+            _ => {
+                let again = json!({"client_id": "node-1", "description": format!("number {number}")});
+                let _ = dropped_after(polls, member.post("/v2/p1/clients", again)).await;
+            }
+        }
+    }
+    assert!(finished < 40, "some were dropped");
+    // more at once than there are connections: none is lost or in the middle of something
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..30 {
+        let (member, session, document) = (member.clone(), session.clone(), document.clone());
+        tasks.spawn(async move {
+            match number % 3 {
+                0 => member.get("/v2/p1/jobs?limit=1000").await.expect(200),
+                1 => member.post("/v2/p1/jobs", document).await.expect(201),
+                _ => member.patch(&session, json!({"hold_off": number})).await.expect(200),
+            }
+        });
+    }
+    tasks.join_all().await;
+    // a job is stored with all its actions or not at all
+    let jobs = member.get("/v2/p1/jobs?limit=1000").await.expect(200).json();
+    let jobs = jobs["jobs"].as_array().unwrap();
+    assert!(jobs.iter().all(|job| job["job_actions"].as_array().unwrap().len() == 2));
+    let actions = member.get("/v2/p1/actions?limit=1000").await.expect(200).each("actions", "/action_id");
+    assert_eq!(actions.len(), 2 * jobs.len(), "no action is left of a job that is not there");
+    let backups = member.get("/v2/p1/backups?limit=1000").await.expect(200).each("backups", "/backup_id");
+    assert!(acknowledged.iter().all(|id| backups.contains(id)));
+}

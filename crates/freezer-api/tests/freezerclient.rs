@@ -1,0 +1,56 @@
+//! The released Python client against the service as a process: `tests/python/freezerclient_roundtrip.py` drives
+//! python-freezerclient through every resource and judges the answers.
+//!
+//! Runs where `FREEZER_TEST_PYTHON` names a Python with the packages of `tests/python/requirements.txt`; on MariaDB
+//! where `FREEZER_TEST_MYSQL_URL` names a server, too.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
+
+mod process;
+
+use std::process::Command;
+
+use process::{Database, Engine, MANAGE, Scratch, Service};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/python/freezerclient_roundtrip.py");
+
+#[test]
+fn on_sqlite() {
+    round_trip(Engine::Sqlite);
+}
+
+#[test]
+fn on_mysql() {
+    round_trip(Engine::MySql);
+}
+
+fn round_trip(engine: Engine) {
+    let Some(python) = std::env::var_os("FREEZER_TEST_PYTHON").filter(|python| !python.is_empty()) else {
+        println!("skipped: FREEZER_TEST_PYTHON is not set");
+        return;
+    };
+    let scratch = Scratch::new();
+    let Some(database) = Database::create(engine, &scratch) else { return };
+    let config = scratch.write("f.conf", &process::config(process::free_port(), database.url()));
+    process::run(MANAGE, &config, &["db", "sync"]).succeeded();
+    let service = Service::start(&scratch, database.url());
+    let mut command = Command::new(python);
+    command.arg("-B").arg(SCRIPT).arg(service.url());
+    // the client takes a proxy from the environment, even for the loopback
+    command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
+    let done = process::finish(command);
+    assert_eq!(
+        done.code,
+        Some(0),
+        "{}\n{}\nlog of the service:\n{}",
+        done.stdout,
+        done.stderr,
+        service.log()
+    );
+    // unittest says on standard error how many tests there were; none is no success
+    assert!(done.stderr.contains("\nOK\n") && !done.stderr.contains("Ran 0 tests"), "{done:#?}");
+    print!("{}", done.stderr);
+    service.terminate();
+    assert_eq!(service.exit_code(), Some(0));
+}

@@ -1,0 +1,59 @@
+//! What operators do to a database: check, purge, remove and show it, through the library and through the programs.
+//!
+//! Rows are planted behind the service's back, as years of use and other programs leave them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
+#[path = "maintenance/check.rs"]
+mod check;
+mod process;
+#[path = "maintenance/programs.rs"]
+mod programs;
+#[path = "maintenance/purge.rs"]
+mod purge;
+#[path = "maintenance/remove.rs"]
+mod remove;
+mod support;
+
+use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Store};
+use serde_json::json;
+use support::{Engine, TestApp, TestDatabase};
+
+const BOTH: [Engine; 2] = [Engine::Sqlite, Engine::MariaDb];
+
+/// Runs a body on an empty database of each engine.
+fn on_empty<F: Future<Output = ()>>(name: &str, body: impl Fn(TestDatabase) -> F) {
+    for engine in BOTH {
+        support::with_database(engine, name, |runtime, database| {
+            runtime.block_on(support::bounded(body(database.clone())));
+        });
+    }
+}
+
+fn store(database: &TestDatabase) -> Store {
+    Store::new(database.url(), ConnectSettings::default(), PoolSettings::default())
+}
+
+/// Makes the file of a SQLite database, so that statements can be run on it before the service did anything.
+fn make_file(database: &TestDatabase) {
+    if let DatabaseUrl::Sqlite { path } = database.url() {
+        std::fs::File::create(path).expect("the file");
+    }
+}
+
+/// (live, deleted) rows of a table.
+async fn rows(store: &Store, table: &str) -> (u64, u64) {
+    let counts = store.table_counts().await.unwrap();
+    let count = counts.iter().find(|count| count.name == table).unwrap();
+    (count.live, count.deleted)
+}
+
+/// A job with one action in p1, made through the API: (job, action).
+async fn add_job(app: &TestApp, job_id: &str) -> String {
+    let member = app.member();
+    let document = json!({"job_id": job_id, "client_id": "n1", "job_actions": [
+        {"freezer_action": {"action": "backup", "mode": "fs", "path_to_backup": job_id}}]});
+    member.post("/v2/p1/jobs", document).await.expect(201);
+    let job = member.get(&format!("/v2/p1/jobs/{job_id}")).await.expect(200).json();
+    job["job_actions"][0]["action_id"].as_str().unwrap().to_owned()
+}

@@ -1,0 +1,113 @@
+//! Reads and compares whole databases: every table, row and value, as text.
+
+#![allow(dead_code, reason = "each test program uses its own part")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use freezer_store::DatabaseUrl;
+use sqlx::mysql::MySqlConnection;
+use sqlx::{AssertSqlSafe, Row};
+
+use crate::support::database::{self, TestDatabase};
+
+/// Values of a row by column; none: NULL. Bytes that are no text are in hexadecimal.
+pub type Values = BTreeMap<String, Option<String>>;
+
+/// Rows by their primary key.
+pub type Rows = BTreeMap<String, Values>;
+
+/// Tables by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Dump(pub BTreeMap<String, Rows>);
+
+impl Dump {
+    /// Everything that a database holds.
+    pub async fn of(database: &TestDatabase) -> Dump {
+        match database.url() {
+            DatabaseUrl::MySql(url) => mysql(&mut database::connect(&url).await).await,
+            DatabaseUrl::Sqlite { path } => sqlite(&path).await,
+        }
+    }
+
+    /// The first value that differs from another dump, in words.
+    pub fn difference(&self, other: &Dump) -> Option<String> {
+        let names: BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
+        for name in names {
+            let (Some(ours), Some(theirs)) = (self.0.get(name), other.0.get(name)) else {
+                return Some(format!("only one has the table {name}"));
+            };
+            let ids: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+            for id in ids {
+                let (a, b) = (ours.get(id), theirs.get(id));
+                if a != b {
+                    return Some(format!("{name} {id}:\n{a:?}\n{b:?}"));
+                }
+            }
+        }
+        None
+    }
+
+    /// A table; empty where there is none.
+    pub fn table(&self, name: &str) -> Rows {
+        self.0.get(name).cloned().unwrap_or_default()
+    }
+}
+
+async fn mysql(connection: &mut MySqlConnection) -> Dump {
+    let mut dump = Dump::default();
+    let tables = sqlx::raw_sql("SHOW TABLES").fetch_all(&mut *connection).await.unwrap();
+    for table in tables {
+        let table: String = table.get_unchecked(0);
+        let sql = format!("SHOW COLUMNS FROM `{table}`");
+        let columns = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut *connection).await.unwrap();
+        let columns: Vec<String> = columns.iter().map(|row| row.get_unchecked(0)).collect();
+        let as_text = |name: &String| match name.as_str() {
+            "log" => format!("HEX(`{name}`)"),
+            _ => format!("CAST(`{name}` AS CHAR CHARACTER SET utf8mb4)"),
+        };
+        let list: Vec<String> = columns.iter().map(as_text).collect();
+        let sql = format!("SELECT {} FROM `{table}`", list.join(", "));
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut *connection).await.unwrap();
+        let mut found = Rows::new();
+        for row in rows {
+            let values: Values =
+                columns.iter().enumerate().map(|(at, name)| (name.clone(), row.get_unchecked(at))).collect();
+            found.insert(key(&values), values);
+        }
+        dump.0.insert(table, found);
+    }
+    dump
+}
+
+async fn sqlite(path: &Path) -> Dump {
+    let mut connection = database::open(path).await;
+    let mut dump = Dump::default();
+    let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    for table in sqlx::raw_sql(sql).fetch_all(&mut connection).await.unwrap() {
+        let table: String = table.get_unchecked(0);
+        let sql = format!("SELECT name FROM pragma_table_info('{table}')");
+        let columns = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
+        let columns: Vec<String> = columns.iter().map(|row| row.get_unchecked(0)).collect();
+        let list: Vec<String> = columns
+            .iter()
+            .map(|name| format!("CASE WHEN \"{name}\" IS NULL THEN NULL WHEN typeof(\"{name}\") = 'blob' THEN hex(\"{name}\") ELSE CAST(\"{name}\" AS TEXT) END"))
+            .collect();
+        let sql = format!("SELECT {} FROM \"{table}\"", list.join(", "));
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
+        let mut found = Rows::new();
+        for row in rows {
+            let values: Values =
+                columns.iter().enumerate().map(|(at, name)| (name.clone(), row.get_unchecked(at))).collect();
+            found.insert(key(&values), values);
+        }
+        dump.0.insert(table, found);
+    }
+    dump
+}
+
+fn key(values: &Values) -> String {
+    let first = ["id", "version_num", "repository_id", "row_id"].iter().find_map(|name| values.get(*name)?.clone());
+    let more = ["column_name"].iter().find_map(|name| values.get(*name)?.clone()).unwrap_or_default();
+    format!("{}{more}", first.unwrap_or_default())
+}

@@ -1,0 +1,134 @@
+//! What an upgrade must keep: every row, every value, under its new name or in its new place.
+
+use serde_json::{Map, Value};
+
+use crate::dump::{Dump, Rows, Values};
+
+/// Columns that have another name at head.
+const RENAMED: [(&str, &str, &str); 2] =
+    [("actions", "mode", "actionmode"), ("actions", "src_file", "path_to_backup")];
+
+/// Tables that are not Freezer's, and ours that say nothing of its data.
+const NOT_DATA: [&str; 3] = ["alembic_version", "migrate_version", "freezer_sync_lock"];
+
+/// Panics where something of `before` is not in `after`.
+pub fn assert_kept(shape: &str, before: &Dump, after: &Dump) {
+    for (table, rows) in &before.0 {
+        if NOT_DATA.contains(&table.as_str()) {
+            continue;
+        }
+        let now = after.table(table);
+        for (id, values) in rows {
+            let row = now.get(id).unwrap_or_else(|| panic!("{shape}: {table} {id} is gone"));
+            for (column, value) in values {
+                assert_value(shape, table, id, (column, value), row, after);
+            }
+        }
+        if !matches!(table.as_str(), "actions" | "job_actions") {
+            assert_eq!(rows.len(), now.len(), "{shape}: {table} has no new rows");
+        }
+    }
+}
+
+fn assert_value(
+    shape: &str,
+    table: &str,
+    id: &str,
+    (column, value): (&String, &Option<String>),
+    row: &Values,
+    after: &Dump,
+) {
+    let at = format!("{shape}: {table}.{column} of {id}");
+    match (table, column.as_str(), value) {
+        ("jobs", "job_actions", value) if !row.contains_key("job_actions") => {
+            assert_actions_kept(&at, id, value.as_deref(), row, after);
+        }
+        ("backups", "user_name", value) if !row.contains_key("user_name") => {
+            let Some(name) = value.as_deref().filter(|name| !name.is_empty()) else { return };
+            let in_metadata = object(row.get("backup_metadata"))
+                .is_some_and(|metadata| metadata.get("user_name").and_then(Value::as_str) == Some(name));
+            assert!(in_metadata || leftover(after, "backups", id, "user_name") == Some(name.to_owned()), "{at}");
+        }
+        ("backups", "backup_metadata", Some(text)) => {
+            // may have gained the user's name, and lost nothing
+            let now = row["backup_metadata"].as_deref().unwrap();
+            match (object(Some(&Some(text.clone()))), object(Some(&Some(now.to_owned())))) {
+                (Some(old), Some(new)) => {
+                    for (key, value) in old {
+                        assert_eq!(new.get(&key), Some(&value), "{at}: {key}");
+                    }
+                }
+                _ => assert_eq!(text, now, "{at}"),
+            }
+        }
+        _ => {
+            let renamed = RENAMED.iter().find(|(t, old, _)| *t == table && old == column);
+            let name = renamed.map_or(column.as_str(), |(_, _, new)| *new);
+            let now = row.get(name).unwrap_or_else(|| panic!("{at}: the column is gone"));
+            assert_eq!(now, value, "{at}");
+        }
+    }
+}
+
+/// Every entry of the old list is a link to a live action that says the same, in its order, or the text is kept.
+fn assert_actions_kept(at: &str, job_id: &str, text: Option<&str>, job: &Values, after: &Dump) {
+    let text = text.unwrap_or_default();
+    if matches!(text.trim(), "" | "null" | "\"\"" | "[]" | "{}") {
+        return;
+    }
+    let kept = leftover(after, "jobs", job_id, "job_actions");
+    let Ok(Value::Array(entries)) = serde_json::from_str::<Value>(text) else {
+        assert_eq!(kept.as_deref(), Some(text), "{at}");
+        return;
+    };
+    let links = links_of(after, job_id);
+    let actions = after.table("actions");
+    for (position, entry) in entries.iter().enumerate() {
+        let Some(link) = links.iter().find(|link| link["position"] == Some(position.to_string())) else {
+            assert_eq!(kept.as_deref(), Some(text), "{at}: entry {position} has no link");
+            continue;
+        };
+        let action = &actions[link["action_id"].as_deref().unwrap()];
+        if job["deleted"].as_deref() == Some("0") {
+            assert_eq!(action["deleted"], job["deleted"], "{at}: the action of entry {position} is alive");
+        }
+        assert_eq!(action["project_id"], job["project_id"], "{at}: entry {position}");
+        assert_says(&format!("{at}: entry {position}"), entry, action);
+    }
+}
+
+fn assert_says(at: &str, entry: &Value, action: &Values) {
+    let Some(definition) = entry.get("freezer_action").and_then(Value::as_object) else { return };
+    let stored = object(action.get("backup_metadata")).unwrap_or_default();
+    for (key, value) in definition {
+        let column = match key.as_str() {
+            "mode" => "actionmode",
+            other => other,
+        };
+        let in_column = action.get(column).and_then(Option::as_deref).map(str::to_owned);
+        let said = match value {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(flag) => Some(i32::from(*flag).to_string()),
+            other => Some(other.to_string()),
+        };
+        let kept = stored.get(key) == Some(value) || value.is_null() || said.is_some() && said == in_column;
+        assert!(kept, "{at}: {key} = {value} is in neither {stored:?} nor the column ({in_column:?})");
+    }
+}
+
+fn links_of(after: &Dump, job_id: &str) -> Vec<Values> {
+    let links: Rows = after.table("job_actions");
+    links.into_values().filter(|link| link["job_id"].as_deref() == Some(job_id)).collect()
+}
+
+fn leftover(after: &Dump, table: &str, id: &str, column: &str) -> Option<String> {
+    after.table("freezer_leftovers").into_values().find_map(|row| {
+        let is = |name: &str, value: &str| row.get(name).and_then(Option::as_deref) == Some(value);
+        (is("table_name", table) && is("row_id", id) && is("column_name", column)).then(|| row["value"].clone())?
+    })
+}
+
+fn object(text: Option<&Option<String>>) -> Option<Map<String, Value>> {
+    serde_json::from_str(text?.as_deref()?).ok()
+}

@@ -1,0 +1,119 @@
+//! An upgrade that is killed goes on where it stopped.
+//!
+//! For three layouts, the process is killed after each of its statements in turn (and inside its batches of rows); the next
+//! sync must end at head with the same rows and values as one that was never killed. The process that dies is this test
+//! program, started again with [`child`] as its only test.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
+mod support;
+#[path = "upgrade/dump.rs"]
+mod dump;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use dump::Dump;
+use freezer_store::migrations::{SyncOptions, Wishes, holder};
+use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Store};
+use support::{Engine, TestDatabase};
+
+/// Layouts whose upgrade has the most kinds of steps.
+const SHAPES: [&str; 3] = ["a-7.0.0", "c1-", "e-"];
+
+/// What the child is told: the database, and after which statement to die.
+const URL: &str = "FREEZER_TEST_CRASH_URL";
+const AFTER: &str = "FREEZER_TEST_CRASH_AFTER";
+
+/// More statements than any upgrade of a small database has.
+const ENOUGH: u32 = 200;
+
+#[test]
+#[ignore = "the process that is killed; started by the other test"]
+fn child() {
+    let url = DatabaseUrl::parse(&std::env::var(URL).expect("started by the other test")).unwrap();
+    let after: u32 = std::env::var(AFTER).unwrap().parse().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Store::new(url, ConnectSettings::default(), PoolSettings::default());
+        let options = SyncOptions { wishes: Wishes::default(), wait: Duration::ZERO, holder: holder() };
+        let mut statements = 0;
+        let done = store.sync_with(&options, |_| {
+            statements += 1;
+            if statements == after {
+                // as SIGKILL: nothing is said to the server, nothing is dropped
+                std::process::abort();
+            }
+        });
+        done.await.unwrap();
+    });
+}
+
+fn address(database: &TestDatabase) -> String {
+    let DatabaseUrl::MySql(url) = database.url() else { panic!("MariaDB only") };
+    let password = url.password.unwrap_or_default();
+    format!("mysql://{}:{password}@{}:{}/{}", url.user, url.host, url.port, url.database)
+}
+
+/// Starts the child; true where it was killed.
+fn killed(database: &TestDatabase, after: u32) -> bool {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--ignored", "--test-threads=1"])
+        .env(URL, address(database))
+        .env(AFTER, after.to_string())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let ended = output.status.success();
+    assert!(ended || output.status.code().is_none(), "the child failed by itself:\n{said}");
+    !ended
+}
+
+async fn synced(database: &TestDatabase) -> Dump {
+    let store = Store::new(database.url(), ConnectSettings::default(), PoolSettings::default());
+    store.sync().await.unwrap();
+    let mut dump = Dump::of(database).await;
+    dump.0.remove("freezer_sync_lock");
+    dump
+}
+
+#[test]
+fn an_upgrade_killed_after_any_statement_ends_with_the_same_data() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../freezer-store/tests/shapes");
+    for shape in SHAPES {
+        let path = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| {
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                name.starts_with(shape) && name.ends_with(".mysql.sql")
+            })
+            .unwrap_or_else(|| panic!("no shape {shape}"));
+        let sql = std::fs::read_to_string(path).unwrap();
+        let mut expected = None;
+        support::with_database(Engine::MariaDb, "crash_none", |runtime, database| {
+            expected = Some(runtime.block_on(support::bounded(async {
+                database.run(&sql).await;
+                synced(database).await
+            })));
+        });
+        let Some(expected) = expected else { return };
+        for after in 1..ENOUGH {
+            let mut was_killed = true;
+            support::with_database(Engine::MariaDb, "crash", |runtime, database| {
+                runtime.block_on(support::bounded(database.run(&sql)));
+                was_killed = killed(database, after);
+                let got = runtime.block_on(support::bounded(synced(database)));
+                if let Some(difference) = got.difference(&expected) {
+                    panic!("{shape}: killed after statement {after}: {difference}");
+                }
+            });
+            if !was_killed {
+                assert!(after > 10, "{shape}: an upgrade has more than {after} statements");
+                break;
+            }
+            assert!(after + 1 < ENOUGH, "{shape}: the upgrade does not end");
+        }
+    }
+}

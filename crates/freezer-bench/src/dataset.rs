@@ -1,0 +1,114 @@
+//! The data set: which objects a seeded project has, and their ids. `seed` writes it, `run` asks for it, and both
+//! know every id without talking to each other, because ids follow from project, kind and number.
+
+/// Who owns every seeded row and sends every request. Cleaning up removes this user's rows and no others.
+pub const USER: &str = "freezer-bench";
+
+/// Rows of a page in every list and poll, as schedulers ask for.
+pub const PAGE: u64 = 10;
+
+/// Size of a seeded project.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct Dataset {
+    /// The project; scripts use 32 digits, such as 00000000000000000000000000001000.
+    #[arg(long)]
+    pub project: String,
+    /// Jobs in the project, each with one action, dealt to the clients in turn.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub jobs: u64,
+    /// Clients, named bench-0, bench-1, …
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub clients: u64,
+    /// Sessions of one job each; never more than there are jobs.
+    #[arg(long, default_value_t = 1_000)]
+    pub sessions: u64,
+}
+
+/// What an id names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A client's uuid.
+    Client = 1,
+    /// A job.
+    Job = 2,
+    /// The action of the job with the same number.
+    Action = 3,
+    /// The row that links the two.
+    Link = 4,
+    /// The session of the job with the same number.
+    Session = 5,
+    /// A backup.
+    Backup = 6,
+}
+
+impl Dataset {
+    /// Id of an object: 16 digits for the project, one for the kind, 15 for the number, so that ids of all
+    /// projects differ and look like those that services make (32 hexadecimal digits).
+    pub fn id(&self, kind: Kind, number: u64) -> String {
+        format!("{:016x}{:x}{number:015}", fnv1a(&self.project), kind as u8)
+    }
+
+    /// Name of a client.
+    pub fn client(&self, number: u64) -> String {
+        format!("bench-{number}")
+    }
+
+    /// The client to which a job belongs.
+    pub fn client_of_job(&self, job: u64) -> u64 {
+        job % self.clients
+    }
+
+    /// How many jobs a client has.
+    pub fn jobs_of_client(&self, client: u64) -> u64 {
+        self.jobs / self.clients + u64::from(client < self.jobs % self.clients)
+    }
+
+    /// How many sessions there are; session n has job n.
+    pub fn session_count(&self) -> u64 {
+        self.sessions.min(self.jobs)
+    }
+}
+
+/// FNV-1a, 64 bits: the same number everywhere and for ever, unlike the standard library's hasher.
+fn fnv1a(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    pub fn small() -> Dataset {
+        Dataset { project: "p1".to_owned(), jobs: 25, clients: 10, sessions: 1_000 }
+    }
+
+    #[test]
+    fn ids_are_known_in_advance_and_differ() {
+        let data = small();
+        assert_eq!(data.id(Kind::Job, 7), data.id(Kind::Job, 7));
+        assert_eq!(data.id(Kind::Job, 7).len(), 32);
+        assert!(data.id(Kind::Job, 7).ends_with("2000000000000007"));
+        assert_ne!(data.id(Kind::Job, 7), data.id(Kind::Action, 7));
+        let other = Dataset { project: "p2".to_owned(), ..small() };
+        assert_ne!(data.id(Kind::Job, 7), other.id(Kind::Job, 7));
+    }
+
+    #[test]
+    fn the_hash_is_fnv1a() {
+        // test vectors of the algorithm's authors
+        assert_eq!(fnv1a(""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a("a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(fnv1a("foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn jobs_of_a_client_are_counted_as_they_are_dealt() {
+        let data = small();
+        for client in 0..data.clients {
+            let dealt = (0..data.jobs).filter(|job| data.client_of_job(*job) == client).count() as u64;
+            assert_eq!(data.jobs_of_client(client), dealt, "client {client}");
+        }
+        assert_eq!(data.session_count(), 25);
+    }
+}

@@ -1,0 +1,331 @@
+//! Results as text: JSON lines in files, and one aligned table with medians of repetitions and ratios of services.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::run::Record;
+use crate::stats::median;
+
+/// Why results cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The file cannot be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A line is not a result.
+    #[error("{path}, line {line}: not a result of `freezer-bench run --json`: {source}", path = path.display())]
+    Line {
+        /// Of which file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What does not fit.
+        source: serde_json::Error,
+    },
+}
+
+/// Appends a result to a file.
+///
+/// # Errors
+/// [`ReportError`]
+pub fn append(path: &Path, record: &Record) -> Result<(), ReportError> {
+    let failed = |source| ReportError::File { path: path.to_owned(), source };
+    let line = serde_json::to_string(record).map_err(|error| failed(error.into()))?;
+    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+    writeln!(file, "{line}").map_err(failed)
+}
+
+/// Reads the results of files.
+///
+/// # Errors
+/// [`ReportError`]
+pub fn read(paths: &[PathBuf]) -> Result<Vec<Record>, ReportError> {
+    let mut records = Vec::new();
+    for path in paths {
+        let text =
+            fs::read_to_string(path).map_err(|source| ReportError::File { path: path.clone(), source })?;
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let read = serde_json::from_str(line);
+            let failed = |source| ReportError::Line { path: path.clone(), line: number + 1, source };
+            records.push(read.map_err(failed)?);
+        }
+    }
+    Ok(records)
+}
+
+const HEADINGS: [&str; 17] = [
+    "scenario", "jobs", "conns", "service", "runs", "requests", "req/s", "p50 ms", "p90 ms", "p99 ms",
+    "max ms", "CPU us", "DB us", "SQL", "RSS MiB", "load", "errors",
+];
+/// Columns of words; numbers stand at the right.
+const WORDS: [usize; 2] = [0, 3];
+
+const NOTES: &str = "\
+req/s, p50 … p99, CPU (of the service's processes) and DB (of the database's), in microseconds per request: medians of
+the runs; requests and errors: sums; max: of all. SQL: the server's Questions per request (statements, BEGIN and COMMIT
+included), and the rows and index entries read for them (Handler_read_*). RSS: resident memory at the end, behind the
+slash with shared pages divided (PSS). conns: +new, a connection for each request; @R, open loop of R requests per
+second. load: load average of the machine, lowest and highest. A ratio above 1 says how many times better the first
+service is. On a noisy machine, read CPU first.
+";
+
+/// What is measured in one line of the table, whoever serves it.
+type Measurement<'a> = (&'a str, u64, u16, bool, Option<u64>);
+
+fn measurement(record: &Record) -> Measurement<'_> {
+    let rate = record.rate.map(f64::to_bits);
+    (&record.scenario, record.jobs, record.connections, record.new_connections, rate)
+}
+
+/// One table of all results: lines in the order in which measurements first appear, services likewise.
+pub fn table(records: &[Record]) -> String {
+    let mut lines = vec![HEADINGS.map(str::to_owned).to_vec()];
+    let services = in_order(records.iter().map(|record| record.label.as_str()));
+    for wanted in in_order(records.iter().map(measurement)) {
+        let of_service: Vec<Vec<&Record>> = services
+            .iter()
+            .map(|label| {
+                records.iter().filter(|r| measurement(r) == wanted && r.label == **label).collect::<Vec<_>>()
+            })
+            .filter(|runs| !runs.is_empty())
+            .collect();
+        lines.extend(of_service.iter().map(|runs| line(runs, records)));
+        if let [first, others @ ..] = of_service.as_slice() {
+            lines.extend(others.iter().map(|other| ratios(first, other, records)));
+        }
+    }
+    let mut text = aligned(&lines);
+    text.push('\n');
+    text.push_str(NOTES);
+    for record in records {
+        if let Some(error) = &record.first_error {
+            text.push_str(&format!("ERROR: {} {}: {error}\n", record.label, record.scenario));
+        }
+    }
+    if let Some(foreign) = records.iter().filter_map(|r| r.statements.as_ref()).map(|s| s.foreign).max()
+        && foreign > 0
+    {
+        text.push_str(&format!("SQL: others sent up to {foreign} statements in half a second; too high.\n"));
+    }
+    text
+}
+
+fn in_order<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut found = Vec::new();
+    for value in values {
+        if !found.contains(&value) {
+            found.push(value);
+        }
+    }
+    found
+}
+
+fn middle(runs: &[&Record], of: impl Fn(&Record) -> Option<f64>) -> Option<f64> {
+    median(runs.iter().filter_map(|record| of(record)))
+}
+
+fn number(value: Option<f64>) -> String {
+    match value {
+        None => "-".to_owned(),
+        Some(value) if value >= 100.0 => format!("{value:.0}"),
+        Some(value) if value >= 10.0 => format!("{value:.1}"),
+        Some(value) => format!("{value:.2}"),
+    }
+}
+
+/// Statements per request do not depend on connections, so those counted in any run of the scenario serve all.
+fn statements(runs: &[&Record], all: &[Record], of: impl Fn(&Record) -> Option<f64>) -> Option<f64> {
+    let first = runs.first()?;
+    let same = |record: &&Record| {
+        (&record.label, &record.scenario, record.jobs) == (&first.label, &first.scenario, first.jobs)
+    };
+    median(all.iter().filter(same).filter_map(of))
+}
+
+fn questions(record: &Record) -> Option<f64> {
+    record.statements.as_ref().map(|statements| statements.questions)
+}
+
+fn rows_read(record: &Record) -> Option<f64> {
+    let counters = &record.statements.as_ref()?.counters;
+    Some(counters.iter().filter(|(name, _)| name.starts_with("Handler_read_")).map(|(_, count)| count).sum())
+}
+
+fn line(runs: &[&Record], all: &[Record]) -> Vec<String> {
+    let Some(first) = runs.first() else { return Vec::new() };
+    let new = if first.new_connections { "+new" } else { "" };
+    let rate = first.rate.map(|rate| format!("@{rate}")).unwrap_or_default();
+    let sql = match statements(runs, all, questions) {
+        None => "-".to_owned(),
+        counted => {
+            let rows = statements(runs, all, rows_read).unwrap_or(0.0);
+            format!("{} ({rows:.0} rows)", number(counted))
+        }
+    };
+    let mib = |kib: fn(&Record) -> Option<u64>| middle(runs, |r| kib(r).map(|kib| kib as f64 / 1_024.0));
+    let memory = format!("{}/{}", number(mib(|r| r.rss_kib)), number(mib(|r| r.pss_kib)));
+    let loads = || runs.iter().filter_map(|record| record.load_average);
+    let load = format!("{:.1}-{:.1}", loads().fold(f64::INFINITY, f64::min), loads().fold(0.0, f64::max));
+    vec![
+        first.scenario.clone(),
+        first.jobs.to_string(),
+        format!("{}{new}{rate}", first.connections),
+        first.label.clone(),
+        runs.len().to_string(),
+        runs.iter().map(|record| record.requests).sum::<u64>().to_string(),
+        number(middle(runs, |record| Some(record.per_second))),
+        number(middle(runs, |record| record.p50)),
+        number(middle(runs, |record| record.p90)),
+        number(middle(runs, |record| record.p99)),
+        number(runs.iter().filter_map(|record| record.max).reduce(f64::max)),
+        number(middle(runs, |record| record.server_cpu)),
+        number(middle(runs, |record| record.database_cpu)),
+        sql,
+        memory,
+        load,
+        runs.iter().map(|record| record.errors).sum::<u64>().to_string(),
+    ]
+}
+
+fn ratios(first: &[&Record], other: &[&Record], all: &[Record]) -> Vec<String> {
+    let better = |fewer: Option<f64>, more: Option<f64>| match (fewer, more) {
+        (Some(fewer), Some(more)) if fewer > 0.0 => format!("{}x", number(Some(more / fewer))),
+        _ => "-".to_owned(),
+    };
+    let of = |value: fn(&Record) -> Option<f64>| better(middle(first, value), middle(other, value));
+    let blank = String::new;
+    let mut line = vec![blank(), blank(), blank(), "ratio".to_owned(), blank(), blank()];
+    line.push(better(middle(other, |r| Some(r.per_second)), middle(first, |r| Some(r.per_second))));
+    line.extend([of(|r| r.p50), of(|r| r.p90), of(|r| r.p99), blank()]);
+    line.extend([of(|r| r.server_cpu), of(|r| r.database_cpu)]);
+    line.push(better(statements(first, all, questions), statements(other, all, questions)));
+    line.push(of(|r| r.rss_kib.map(|kib| kib as f64)));
+    line.extend([blank(), blank()]);
+    line
+}
+
+fn aligned(lines: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..HEADINGS.len()).map(width).collect();
+    let mut text = String::new();
+    for line in lines {
+        let mut row = String::new();
+        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
+            let cell =
+                if WORDS.contains(&column) { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
+            row.push_str(&cell);
+            row.push_str("  ");
+        }
+        text.push_str(row.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::mariadb::Statements;
+
+    fn record(label: &str, per_second: f64, server_cpu: f64) -> Record {
+        Record {
+            label: label.to_owned(),
+            scenario: "poll".to_owned(),
+            jobs: 1_000,
+            connections: 8,
+            new_connections: true,
+            rate: None,
+            requests: 100,
+            errors: 0,
+            first_error: None,
+            seconds: 1.0,
+            per_second,
+            p50: Some(2.0),
+            p90: Some(3.0),
+            p99: None,
+            max: Some(4.0),
+            server_cpu: Some(server_cpu),
+            database_cpu: None,
+            driver_cpu: 10.0,
+            rss_kib: Some(2_048),
+            pss_kib: None,
+            processes: Some(1),
+            connects: 100,
+            load_average: Some(1.5),
+            statements: None,
+        }
+    }
+
+    /// The cells of the line of a service.
+    fn cells(text: &str, service: &str) -> Vec<String> {
+        let line = text.lines().find(|line| line.split_whitespace().any(|word| word == service)).unwrap();
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn medians_and_ratios() {
+        let records = [
+            record("rust", 900.0, 50.0),
+            record("python", 10.0, 5_000.0),
+            record("rust", 1_000.0, 40.0),
+            record("python", 30.0, 9_000.0),
+            record("rust", 5_000.0, 60.0),
+            record("python", 20.0, 6_000.0),
+        ];
+        let text = table(&records);
+        let rust = cells(&text, "rust");
+        assert_eq!(rust[..7], ["poll", "1000", "8+new", "rust", "3", "300", "1000"], "{text}");
+        assert_eq!(rust[11], "50.0", "{text}");
+        let python = cells(&text, "python");
+        assert_eq!((python[6].as_str(), python[11].as_str()), ("20.0", "6000"), "{text}");
+        // 1000/20 requests, 6000/50 CPU, latencies the same, no p99 and no SQL
+        assert_eq!(
+            cells(&text, "ratio"),
+            ["ratio", "50.0x", "1.00x", "1.00x", "-", "120x", "-", "-", "1.00x"],
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn statements_of_one_run_serve_all_of_its_scenario() {
+        let counters = [("Com_select", 2.0), ("Handler_read_key", 11.0), ("Handler_read_next", 10.0)];
+        let counters = counters.map(|(name, count)| (name.to_owned(), count)).into();
+        let statements = Statements { requests: 20, questions: 2.0, counters, foreign: 0 };
+        let counted = Record { connections: 1, statements: Some(statements), ..record("rust", 1.0, 1.0) };
+        let text = table(&[counted, record("rust", 2.0, 2.0)]);
+        assert_eq!(text.matches("2.00 (21 rows)").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn errors_are_named() {
+        let failed =
+            Record { errors: 3, first_error: Some("status 500".to_owned()), ..record("rust", 1.0, 1.0) };
+        let text = table(&[failed]);
+        assert!(text.contains("ERROR: rust poll: status 500"), "{text}");
+        assert_eq!(cells(&text, "rust").last().unwrap(), "3");
+    }
+
+    #[test]
+    fn results_survive_a_file() {
+        let path = std::env::temp_dir().join(format!("freezer-bench-report-{}.json", std::process::id()));
+        let records = [record("rust", 1.0 / 3.0, 1.0), record("python", 2.0, 2.0)];
+        for record in &records {
+            append(&path, record).unwrap();
+        }
+        let found = read(std::slice::from_ref(&path));
+        fs::write(&path, "{}\n").unwrap();
+        let wrong = read(std::slice::from_ref(&path)).unwrap_err().to_string();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(found.unwrap(), records);
+        assert!(wrong.contains("line 1"), "{wrong}");
+    }
+}

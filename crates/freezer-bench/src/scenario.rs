@@ -1,0 +1,244 @@
+//! What is asked, and what a right answer is. Requests are those that freezer-scheduler 19.0.0 and the agent
+//! send, byte for byte in path, query and body; every answer is checked, because a server that answers
+//! wrongly is always fast.
+
+use serde::Deserialize;
+
+use crate::dataset::{Dataset, Kind, PAGE, USER};
+use crate::http::{Answer, Authority};
+
+/// One kind of request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Scenario {
+    /// GET of one job.
+    GetJob,
+    /// A scheduler's poll: GET of the jobs of one client, with the search in the body.
+    Poll,
+    /// GET of the first ten jobs of the project.
+    List,
+    /// POST of a backup, as the agent reports it.
+    PostBackup,
+    /// POST of a session's start, by a scheduler that joins a run.
+    SessionStart,
+}
+
+/// A multiplier without common factors with usual sizes, so that neighbours in time are not neighbours in the tables.
+const STRIDE: u64 = 7_919;
+
+impl Scenario {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scenario::GetJob => "get_job",
+            Scenario::Poll => "poll",
+            Scenario::List => "list",
+            Scenario::PostBackup => "post_backup",
+            Scenario::SessionStart => "session_start",
+        }
+    }
+
+    /// The request with this number; numbers walk through the data set.
+    pub fn request(self, number: u64, data: &Dataset, server: &Authority) -> Vec<u8> {
+        let project = &data.project;
+        let (method, target, body) = match self {
+            Scenario::GetJob => ("GET", format!("/v2/{project}/jobs/{}", job(number, data)), String::new()),
+            Scenario::Poll => (
+                "GET",
+                format!("/v2/{project}/jobs/?limit={PAGE}&offset=0&all_projects=False"),
+                format!(
+                    r#"{{"match_not": [{{"status": "completed"}}], "match": [{{"client_id": "{}"}}]}}"#,
+                    data.client(number % data.clients)
+                ),
+            ),
+            Scenario::List => ("GET", format!("/v2/{project}/jobs?limit={PAGE}"), String::new()),
+            Scenario::PostBackup => {
+                ("POST", format!("/v2/{project}/backups/"), backup(number, &job(number, data)))
+            }
+            Scenario::SessionStart => {
+                let session = number % data.session_count().max(1);
+                (
+                    "POST",
+                    format!("/v2/{project}/sessions/{}/action", data.id(Kind::Session, session)),
+                    // the session's tag is 1: a start with tag 0 joins its run, and is written
+                    format!(
+                        r#"{{"start": {{"job_id": "{}", "current_tag": 0}}}}"#,
+                        data.id(Kind::Job, session)
+                    ),
+                )
+            }
+        };
+        // The identity headers serve both services without Keystone; a token must be there for the Python one's
+        // client library, and is ignored.
+        let headers = [
+            ("User-Agent", "freezer-bench"),
+            ("Accept", "application/json"),
+            ("Content-Type", "application/json"),
+            ("X-Auth-Token", "noauth"),
+            ("X-User-Id", USER),
+            ("X-Project-Id", project),
+            ("X-Roles", "member,reader"),
+        ];
+        server.request(method, &target, &headers, &body)
+    }
+
+    /// Says what is wrong with an answer.
+    ///
+    /// # Errors
+    /// What was expected and what came.
+    pub fn check(self, number: u64, data: &Dataset, answer: &Answer) -> Result<(), String> {
+        let wanted = match self {
+            Scenario::GetJob | Scenario::Poll | Scenario::List => 200,
+            Scenario::PostBackup => 201,
+            Scenario::SessionStart => 202,
+        };
+        if answer.status != wanted {
+            let start = String::from_utf8_lossy(answer.body.get(..200).unwrap_or(&answer.body)).into_owned();
+            return Err(format!("status {} instead of {wanted}: {start}", answer.status));
+        }
+        match self {
+            Scenario::GetJob => one_job(&read::<Job>(answer)?, &job(number, data)),
+            Scenario::Poll => {
+                let client = number % data.clients;
+                let jobs = read::<Jobs>(answer)?.jobs;
+                many_jobs(&jobs, data.jobs_of_client(client))?;
+                let name = data.client(client);
+                let foreign = jobs.iter().find(|job| job.client_id != name);
+                foreign.map_or(Ok(()), |job| Err(format!("a job of {} in the poll of {name}", job.client_id)))
+            }
+            Scenario::List => many_jobs(&read::<Jobs>(answer)?.jobs, data.jobs),
+            Scenario::PostBackup => {
+                let id = read::<Backup>(answer)?.backup_id;
+                if id.is_empty() { Err("the backup_id is empty".to_owned()) } else { Ok(()) }
+            }
+            Scenario::SessionStart => {
+                let result = read::<Started>(answer)?.result;
+                if result == "success" { Ok(()) } else { Err(format!("the session answers {result}")) }
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Job {
+    job_id: String,
+    client_id: String,
+    job_actions: Vec<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Jobs {
+    jobs: Vec<Job>,
+}
+
+#[derive(Deserialize)]
+struct Backup {
+    backup_id: String,
+}
+
+#[derive(Deserialize)]
+struct Started {
+    result: String,
+}
+
+fn read<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, String> {
+    serde_json::from_slice(&answer.body).map_err(|error| format!("the answer's body: {error}"))
+}
+
+fn one_job(found: &Job, wanted: &str) -> Result<(), String> {
+    if found.job_id != wanted {
+        return Err(format!("job {} instead of {wanted}", found.job_id));
+    }
+    if found.job_actions.len() == 1 {
+        Ok(())
+    } else {
+        Err(format!("job {wanted} has {} actions instead of 1", found.job_actions.len()))
+    }
+}
+
+fn many_jobs(found: &[Job], matching: u64) -> Result<(), String> {
+    let wanted = matching.min(PAGE);
+    if found.len() as u64 != wanted {
+        return Err(format!("{} jobs instead of {wanted}", found.len()));
+    }
+    found.iter().try_for_each(|job| one_job(job, &job.job_id))
+}
+
+fn job(number: u64, data: &Dataset) -> String {
+    data.id(Kind::Job, number.wrapping_mul(STRIDE) % data.jobs)
+}
+
+/// What the agent of 19.0.0 reports of a backup of files.
+pub fn backup(number: u64, job_id: &str) -> String {
+    let time_stamp = 1_795_333_002 + number;
+    format!(
+        r#"{{"curr_backup_level": 0, "fs_real_path": "/srv/data", "vol_snap_path": "/srv/data", "client_os": "linux", "client_version": "19.0.0", "time_stamp": {time_stamp}, "action": "backup", "always_level": "", "backup_media": "fs", "backup_name": "bench", "container": "/srv/backups", "container_segments": "", "dry_run": "", "hostname": "bench-1", "path_to_backup": "/srv/data", "max_level": 5, "log_file": "/var/log/freezer-agent.log", "storage": "local", "mode": "fs", "proxy": "", "compression": "gzip", "ssh_key": "", "ssh_username": "", "ssh_host": "", "ssh_port": 22, "consistency_checksum": "", "cindernative_backup_az": "", "cindernative_backup_container": "freezer_backups", "cindernative_vol_id": "", "nova_inst_id": "", "cinder_vol_id": "", "cinderbrick_vol_id": "", "glance_image_id": "", "engine_name": "tar", "job_id": "{job_id}"}}"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::dataset::tests::small;
+
+    fn ok(status: u16, body: &str) -> Answer {
+        Answer { status, body: body.as_bytes().to_vec(), keep_alive: true }
+    }
+
+    fn job_of(client: &str, actions: &str) -> String {
+        format!(r#"{{"job_id": "x", "client_id": "{client}", "job_actions": {actions}, "more": 1}}"#)
+    }
+
+    #[test]
+    fn a_poll_is_what_a_scheduler_sends() {
+        let server = Authority::of_url("http://h:1").unwrap();
+        let text = String::from_utf8(Scenario::Poll.request(13, &small(), &server)).unwrap();
+        assert!(
+            text.starts_with("GET /v2/p1/jobs/?limit=10&offset=0&all_projects=False HTTP/1.1\r\n"),
+            "{text}"
+        );
+        let (_, body) = text.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body, r#"{"match_not": [{"status": "completed"}], "match": [{"client_id": "bench-3"}]}"#);
+    }
+
+    #[test]
+    fn bodies_are_json() {
+        let server = Authority::of_url("http://h:1").unwrap();
+        for scenario in [Scenario::Poll, Scenario::PostBackup, Scenario::SessionStart] {
+            let text = String::from_utf8(scenario.request(3, &small(), &server)).unwrap();
+            let (_, body) = text.split_once("\r\n\r\n").unwrap();
+            assert!(serde_json::from_str::<serde_json::Value>(body).unwrap().is_object(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_poll_must_have_the_clients_jobs_and_nothing_else() {
+        // client 3 of small() has 3 jobs
+        let poll = |jobs: &[String]| {
+            let body = format!(r#"{{"jobs": [{}]}}"#, jobs.join(","));
+            Scenario::Poll.check(13, &small(), &ok(200, &body))
+        };
+        let own = job_of("bench-3", "[{}]");
+        assert_eq!(poll(&[own.clone(), own.clone(), own.clone()]), Ok(()));
+        assert!(poll(&[own.clone(), own.clone()]).unwrap_err().contains("2 jobs instead of 3"));
+        let foreign = job_of("bench-4", "[{}]");
+        assert!(poll(&[own.clone(), own.clone(), foreign]).unwrap_err().contains("a job of bench-4"));
+        let bare = job_of("bench-3", "[]");
+        assert!(poll(&[own.clone(), own, bare]).unwrap_err().contains("0 actions"));
+    }
+
+    #[test]
+    fn other_answers() {
+        let data = small();
+        let wanted = job(2, &data);
+        let right = format!(r#"{{"job_id": "{wanted}", "client_id": "bench-1", "job_actions": [{{}}]}}"#);
+        assert_eq!(Scenario::GetJob.check(2, &data, &ok(200, &right)), Ok(()));
+        assert!(Scenario::GetJob.check(3, &data, &ok(200, &right)).is_err());
+        assert!(Scenario::GetJob.check(2, &data, &ok(404, "")).unwrap_err().contains("404 instead of 200"));
+        assert_eq!(Scenario::PostBackup.check(0, &data, &ok(201, r#"{"backup_id": "b"}"#)), Ok(()));
+        assert!(Scenario::PostBackup.check(0, &data, &ok(201, "{}")).is_err());
+        let held_off = r#"{"result": "hold-off", "session_tag": 1}"#;
+        assert!(Scenario::SessionStart.check(0, &data, &ok(202, held_off)).is_err());
+    }
+}

@@ -1,0 +1,373 @@
+//! The checks of `db check` and of `freezer-manager-status upgrade check` that look at the database. They change nothing and
+//! work on old layouts too: what a layout does not have is not looked at. The one that reads JSON is `documents.rs`.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::{Verdict, documents, number};
+use crate::dialect::Dialect;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::migrations::{HEAD, Kind, Plan, SchemaError, State, TABLES, Wishes};
+use crate::{Store, read};
+
+/// How many examples a check gives.
+const EXAMPLES: usize = 20;
+
+/// What a check found. The names of the fields are the keys of `db check --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Name for programs; never changes.
+    pub name: &'static str,
+    /// Name for people.
+    pub title: &'static str,
+    /// The result.
+    pub verdict: Verdict,
+    /// What was found.
+    pub details: String,
+    /// How many things were found.
+    pub count: u64,
+    /// The first of them.
+    pub examples: Vec<String>,
+    /// What to do; none where nothing is to be done.
+    pub advice: Option<&'static str>,
+}
+
+/// What a check looks for.
+pub(super) struct Question {
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    /// What is found, in front of the number.
+    pub(super) found: &'static str,
+    pub(super) advice: &'static str,
+}
+
+/// What has been found so far.
+#[derive(Default)]
+pub(super) struct Findings {
+    count: u64,
+    examples: Vec<String>,
+}
+
+impl Findings {
+    pub(super) fn add(&mut self, example: String) {
+        self.count += 1;
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(example);
+        }
+    }
+
+    /// Counts the rows of a query and takes the first as examples. The query selects `N` texts and has no order.
+    async fn take<const N: usize>(
+        &mut self,
+        db: &mut Db,
+        sql: &str,
+        example: impl Fn([String; N]) -> String,
+    ) -> Result<(), StoreError> {
+        let count = number(db, &format!("SELECT CAST(COUNT(*) AS CHAR) FROM ({sql}) AS found")).await?;
+        let room = EXAMPLES.saturating_sub(self.examples.len());
+        self.count += count;
+        if count == 0 || room == 0 {
+            return Ok(());
+        }
+        let rows = db.raw_select(&format!("{sql} ORDER BY 1 LIMIT {room}")).await?;
+        let doing = db.doing();
+        for row in &rows {
+            let mut texts = [const { String::new() }; N];
+            for (at, text) in texts.iter_mut().enumerate() {
+                *text = row.string(at).map_err(|error| StoreError::from_driver(doing, error))?;
+            }
+            self.examples.push(example(texts));
+        }
+        Ok(())
+    }
+
+    /// A warning where anything was found.
+    fn answer(self, question: &Question) -> Check {
+        let Question { name, title, found, advice } = *question;
+        let nothing = self.count == 0;
+        Check {
+            name,
+            title,
+            verdict: if nothing { Verdict::Success } else { Verdict::Warning },
+            details: if nothing { "nothing found".to_owned() } else { format!("{found}: {}", self.count) },
+            count: self.count,
+            examples: self.examples,
+            advice: (!nothing).then_some(advice),
+        }
+    }
+}
+
+/// Which columns there are.
+pub(super) struct Present {
+    columns: BTreeSet<(String, String)>,
+    /// Collation of `clients` (MySQL).
+    clients: String,
+}
+
+impl Present {
+    pub(super) fn has(&self, table: &str, columns: &[&str]) -> bool {
+        columns.iter().all(|column| self.columns.contains(&(table.to_owned(), (*column).to_owned())))
+    }
+}
+
+impl Store {
+    /// Checks the database. Where its tables are not there, or not ours, only the check named `layout` is given.
+    ///
+    /// # Errors
+    /// Where the checks could not be carried out: [`StoreError::Unavailable`] and the like.
+    pub async fn check(&self) -> Result<Vec<Check>, StoreError> {
+        let store = self.patient();
+        let plan = match store.plan(Wishes::default()).await {
+            Ok(plan) => plan,
+            Err(StoreError::Schema(error)) => return Ok(vec![refused(&error)]),
+            Err(error) => return Err(error),
+        };
+        let mut checks = vec![layout(&plan)];
+        if plan.state == State::Empty {
+            return Ok(checks);
+        }
+        let there = read!(store, "check.columns", |db| db.tables().await)?;
+        let mut columns = BTreeSet::new();
+        let (mut charset, mut widths) = (Findings::default(), Findings::default());
+        for (name, table) in &there.tables {
+            columns.extend(table.columns.iter().map(|column| (name.clone(), column.name.clone())));
+        }
+        for wanted in TABLES.iter().filter(|_| store.dialect() == Dialect::MySql) {
+            let Some(table) = there.table(wanted.name) else { continue };
+            if !table.is_utf8mb4() {
+                charset.add(format!("{}: {}", wanted.name, table.collation));
+            }
+            for column in wanted.columns {
+                let Some(found) = table.column(column.name) else { continue };
+                let place = format!("{}.{}", wanted.name, column.name);
+                match (column.kind, found.width) {
+                    (Kind::Text(width), Some(is)) if is < u32::from(width) => {
+                        widths.add(format!("{place}: {is} characters, not {width}"));
+                    }
+                    (Kind::Document, _) if !matches!(found.data_type.as_str(), "mediumtext" | "longtext") => {
+                        widths.add(format!("{place}: {}, not mediumtext", found.data_type));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let clients = there.table("clients").map(|table| table.collation.clone()).unwrap_or_default();
+        let present = Present { columns, clients };
+        checks.push(charset.answer(&CHARSET));
+        checks.push(widths.answer(&WIDTHS));
+        let rows: Result<Vec<Check>, StoreError> = read!(store, "check.rows", |db| Ok(vec![
+            duplicate_clients(db, &present).await?.answer(&DUPLICATE_CLIENTS),
+            job_links(db, &present).await?.answer(&JOB_LINKS),
+            unknown_clients(db, &present).await?.answer(&UNKNOWN_CLIENTS),
+            undecided(db, &present).await?.answer(&UNDECIDED),
+            leftovers(db, &present).await?.answer(&LEFTOVERS),
+        ]));
+        checks.extend(rows?);
+        checks.push(documents::unreadable(&store, &present).await?.answer(&documents::UNREADABLE));
+        Ok(checks)
+    }
+}
+
+fn of_layout(verdict: Verdict, details: String, advice: Option<&'static str>) -> Check {
+    Check {
+        name: "layout",
+        title: "Database tables",
+        verdict,
+        details,
+        count: 0,
+        examples: Vec::new(),
+        advice,
+    }
+}
+
+/// The tables cannot be upgraded by this release.
+fn refused(error: &SchemaError) -> Check {
+    let details = match error {
+        // shorter than the error, which names the database that the reader has before him
+        SchemaError::Empty { .. } => return empty(),
+        SchemaError::Unknown { found, .. } => {
+            format!("at revision {found}, which this release does not know; it serves {HEAD}")
+        }
+        other => other.to_string(),
+    };
+    let advice = match error {
+        SchemaError::Unknown { .. } => {
+            Some("run the release that made the tables, or restore a backup of the database")
+        }
+        _ => None,
+    };
+    of_layout(Verdict::Failure, details, advice)
+}
+
+fn empty() -> Check {
+    let advice = "create them with: freezer-manage db sync";
+    of_layout(Verdict::Failure, "there are no tables yet".to_owned(), Some(advice))
+}
+
+fn layout(plan: &Plan) -> Check {
+    let upgrade = plan.steps.iter().filter(|step| step.revision.is_some()).count();
+    let additions = plan.steps.len() - upgrade;
+    let at = match &plan.state {
+        State::Empty => return empty(),
+        State::At(revision) => format!("at revision {revision}"),
+        State::Unversioned(_) => "without a revision in alembic_version".to_owned(),
+    };
+    let check = if upgrade > 0 || plan.stamps {
+        let details = match &plan.state {
+            State::At(revision) if revision == HEAD => {
+                format!("{at} by its stamp only; steps missing on the way there: {upgrade}")
+            }
+            _ => format!("{at}, this release serves {HEAD}; steps pending: {upgrade}"),
+        };
+        let advice = "upgrade with: freezer-manage db sync (first look: --dry-run)";
+        of_layout(Verdict::Failure, details, Some(advice))
+    } else if additions > 0 {
+        let details =
+            format!("{at}; additions of this release that are missing (indexes, widths): {additions}");
+        of_layout(
+            Verdict::Warning,
+            details,
+            Some("the service works without them; add them with: freezer-manage db sync"),
+        )
+    } else {
+        of_layout(Verdict::Success, at, None)
+    };
+    Check {
+        count: plan.steps.len() as u64,
+        examples: plan.steps.iter().take(EXAMPLES).map(|step| step.what.clone()).collect(),
+        ..check
+    }
+}
+
+const CHARSET: Question = Question {
+    name: "charset",
+    title: "Character set",
+    found: "tables that are not utf8mb4 and cannot hold an emoji",
+    advice: "convert them with: freezer-manage db sync --charset",
+};
+
+const WIDTHS: Question = Question {
+    name: "widths",
+    title: "Column widths",
+    found: "columns narrower than this release's, which refuse longer values",
+    advice: "widen them with: freezer-manage db sync",
+};
+
+const DUPLICATE_CLIENTS: Question = Question {
+    name: "duplicate_clients",
+    title: "Duplicate clients",
+    found: "clients registered more than once in their project",
+    advice: "delete all but one of each, then run: freezer-manage db sync",
+};
+
+async fn duplicate_clients(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
+    let mut findings = Findings::default();
+    if present.has("clients", &["client_id", "project_id", "deleted"]) {
+        // central clients are known by name and host: one project may have several of a name
+        let ordinary = if present.has("clients", &["is_central"]) { "AND is_central = 0" } else { "" };
+        let sql = format!(
+            "SELECT client_id, project_id, CAST(COUNT(*) AS CHAR) AS times FROM clients \
+             WHERE deleted = 0 AND project_id IS NOT NULL {ordinary} \
+             GROUP BY client_id, project_id HAVING COUNT(*) > 1"
+        );
+        let example =
+            |[client, project, times]: [String; 3]| format!("{client} in project {project}: {times} times");
+        findings.take(db, &sql, example).await?;
+    }
+    Ok(findings)
+}
+
+const JOB_LINKS: Question = Question {
+    name: "job_links",
+    title: "Links from jobs to actions",
+    found: "rows of job_actions without a live job or a live action",
+    advice: "such a job runs without the action: give the job the actions that it needs with PATCH, or mark the row as \
+             deleted",
+};
+
+async fn job_links(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
+    let mut findings = Findings::default();
+    if present.has("job_actions", &["id", "job_id", "action_id", "deleted"]) {
+        let sql = "SELECT l.id AS link, l.job_id AS job, l.action_id AS action, \
+                   CASE WHEN j.id IS NULL THEN 'job' ELSE '' END AS no_job, \
+                   CASE WHEN a.id IS NULL THEN 'action' ELSE '' END AS no_action FROM job_actions l \
+                   LEFT JOIN jobs j ON j.id = l.job_id AND j.deleted = 0 \
+                   LEFT JOIN actions a ON a.id = l.action_id AND a.deleted = 0 \
+                   WHERE l.deleted = 0 AND (j.id IS NULL OR a.id IS NULL)";
+        let example = |[link, job, action, no_job, no_action]: [String; 5]| {
+            let both = if no_job.is_empty() || no_action.is_empty() { "" } else { " and " };
+            format!("{link} (job {job}, action {action}): no live {no_job}{both}{no_action}")
+        };
+        findings.take(db, sql, example).await?;
+    }
+    Ok(findings)
+}
+
+const UNKNOWN_CLIENTS: Question = Question {
+    name: "unknown_clients",
+    title: "Jobs of unknown clients",
+    found: "jobs of a client that neither their project nor everyone has",
+    advice: "nobody runs them: register the client again, or delete the jobs",
+};
+
+async fn unknown_clients(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
+    let mut findings = Findings::default();
+    if present.has("jobs", &["client_id", "project_id", "deleted"])
+        && present.has("clients", &["client_id", "project_id", "deleted"])
+    {
+        // the tables may have collations that MySQL does not compare; named like this, the index of clients still serves
+        let as_clients = |column: &str| match (db.dialect(), present.clients.split_once('_')) {
+            (Dialect::MySql, Some((charset, _))) => {
+                format!("CONVERT({column} USING {charset}) COLLATE {}", present.clients)
+            }
+            _ => column.to_owned(),
+        };
+        let central = if present.has("clients", &["is_central"]) { " OR c.is_central = 1" } else { "" };
+        let sql = format!(
+            "SELECT j.id, j.client_id, j.project_id FROM jobs j WHERE j.deleted = 0 AND NOT EXISTS \
+             (SELECT 1 FROM clients c WHERE c.deleted = 0 AND c.client_id = {} \
+             AND (c.project_id = {}{central}))",
+            as_clients("j.client_id"),
+            as_clients("j.project_id")
+        );
+        let example =
+            |[job, client, project]: [String; 3]| format!("job {job} of project {project}: client {client}");
+        findings.take(db, &sql, example).await?;
+    }
+    Ok(findings)
+}
+
+const UNDECIDED: Question = Question {
+    name: "deleted_null",
+    title: "Rows neither live nor deleted",
+    found: "rows without a value in deleted, which are never shown",
+    advice: "set deleted to 0 (live) or 1 in these rows",
+};
+
+async fn undecided(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
+    let mut findings = Findings::default();
+    for table in TABLES.iter().filter(|table| present.has(table.name, &["id", "deleted"])) {
+        let sql = format!("SELECT id FROM {} WHERE deleted IS NULL", db.dialect().quote(table.name));
+        findings.take(db, &sql, |[id]: [String; 1]| format!("{}: {id}", table.name)).await?;
+    }
+    Ok(findings)
+}
+
+const LEFTOVERS: Question = Question {
+    name: "leftovers",
+    title: "Leftovers of an upgrade",
+    found: "values that an upgrade found no place for, in the table freezer_leftovers",
+    advice: "look at them, put by hand what is still needed where it belongs, and drop the table",
+};
+
+async fn leftovers(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
+    let mut findings = Findings::default();
+    if present.has("freezer_leftovers", &["table_name", "column_name", "row_id"]) {
+        let sql = "SELECT table_name, column_name, row_id FROM freezer_leftovers";
+        let example = |[table, column, id]: [String; 3]| format!("{table}.{column} of row {id}");
+        findings.take(db, sql, example).await?;
+    }
+    Ok(findings)
+}

@@ -1,0 +1,103 @@
+//! The check that reads every JSON document, in batches: memory does not grow with the tables.
+
+use sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query};
+use serde_json::Value;
+
+use super::check::{Findings, Present, Question};
+use crate::error::StoreError;
+use crate::json::{Place, object_strict};
+use crate::{Store, read};
+
+/// Rows of one batch; a document may have 16 MiB.
+const BATCH: u64 = 200;
+
+/// The question of `db check`.
+pub(super) const UNREADABLE: Question = Question {
+    name: "json",
+    title: "Unreadable JSON",
+    found: "values that are not the JSON they should be; they are shown empty and cannot be changed",
+    advice: "correct the text in the database, or set it to NULL",
+};
+
+/// What JSON a column holds.
+#[derive(Clone, Copy)]
+enum Shape {
+    Object,
+    Texts,
+}
+
+/// The columns of JSON, by table.
+const JSON_COLUMNS: [(&str, Shape, &[&str]); 5] = [
+    ("jobs", Shape::Object, &["schedule"]),
+    ("sessions", Shape::Object, &["schedule", "job"]),
+    ("actions", Shape::Object, &["backup_metadata"]),
+    ("backups", Shape::Object, &["backup_metadata"]),
+    (
+        "clients",
+        Shape::Texts,
+        &["supported_actions", "supported_modes", "supported_storages", "supported_engines"],
+    ),
+];
+
+/// Reads every document of rows that are not deleted.
+pub(super) async fn unreadable(store: &Store, present: &Present) -> Result<Findings, StoreError> {
+    let mut findings = Findings::default();
+    let id = || Alias::new("id");
+    let deleted = || Expr::col(Alias::new("deleted"));
+    for (table, shape, columns) in JSON_COLUMNS {
+        let columns: Vec<&'static str> =
+            columns.iter().copied().filter(|column| present.has(table, &[*column])).collect();
+        if columns.is_empty() {
+            continue;
+        }
+        let mut after: Option<String> = None;
+        loop {
+            let mut select = Query::select();
+            select.column(id()).columns(columns.iter().map(|column| Alias::new(*column)));
+            select
+                .from(Alias::new(table))
+                .cond_where(Condition::any().add(deleted().eq(false)).add(deleted().is_null()))
+                .order_by(id(), Order::Asc)
+                .limit(BATCH);
+            if let Some(after) = &after {
+                select.and_where(Expr::col(id()).gt(after.as_str()));
+            }
+            let rows: Result<_, StoreError> = read!(store, "check.documents", |db| db.select(&select).await);
+            let rows = rows?;
+            let failed = |error| StoreError::from_driver("check.documents", error);
+            for row in &rows {
+                let row_id = row.string(0).map_err(failed)?;
+                for (at, column) in columns.iter().enumerate() {
+                    let text = row.text(at + 1).map_err(failed)?;
+                    let place = Place { table, column, id: &row_id };
+                    if let Some(reason) = flaw(shape, text.as_deref(), place) {
+                        findings.add(format!("{table}.{column} of row {row_id}: {reason}"));
+                    }
+                }
+                after = Some(row_id);
+            }
+            if (rows.len() as u64) < BATCH {
+                break;
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// Why the service could not read a value.
+fn flaw(shape: Shape, text: Option<&str>, place: Place<'_>) -> Option<String> {
+    let text = text.filter(|text| !text.trim().is_empty())?;
+    match shape {
+        Shape::Object => match object_strict(Some(text), place) {
+            Err(StoreError::Corrupt { reason, .. }) => Some(reason),
+            _ => None,
+        },
+        Shape::Texts => match serde_json::from_str::<Value>(text) {
+            Ok(Value::Null) => None,
+            Ok(Value::String(text)) if text.is_empty() => None,
+            Ok(Value::Array(items)) if items.iter().all(Value::is_string) => None,
+            Ok(_) => Some("not a list of texts".to_owned()),
+            Err(error) => Some(error.to_string()),
+        },
+    }
+}

@@ -1,0 +1,60 @@
+//! What operators do to a database beside serving it: look at it, check it, purge it, remove its tables.
+//!
+//! - `check.rs` looks for what an upgrade or the service would stumble over (`documents.rs`: for unreadable JSON); it
+//!   changes nothing.
+//! - `sizes.rs` says how large the tables are, and on what server.
+//! - `purge.rs` removes rows that were deleted long ago.
+//! - `remove.rs` drops the tables.
+//!
+//! Making and upgrading tables is [`migrations`](crate::migrations). Nothing here prints or asks: `freezer-manage` does.
+
+mod check;
+mod documents;
+mod purge;
+mod remove;
+mod sizes;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use check::Check;
+pub use purge::{PURGED_TABLES, Purge, Purged};
+pub use sizes::{Overview, TableSize};
+
+use crate::Store;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::pool::PoolSettings;
+
+/// Result of a check; the worst of all is the exit code of a command that checks. Numbers as in oslo.upgradecheck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing to do.
+    Success = 0,
+    /// Works, but look at it.
+    Warning = 1,
+    /// Does not work until it is mended.
+    Failure = 2,
+}
+
+/// Statements that go through whole tables take longer than a request may wait.
+const PATIENCE: Duration = Duration::from_secs(6 * 3_600);
+
+impl Store {
+    /// The same database, for statements that go through whole tables. Foreign keys are checked, as ever.
+    fn patient(&self) -> Store {
+        let pool = PoolSettings { statement_timeout: PATIENCE, ..self.pool.clone() };
+        Store::build(self.database.clone(), self.connect.clone(), pool, false)
+    }
+}
+
+/// The one number that a query gives as text: engines give COUNT in different types.
+async fn number(db: &mut Db, sql: &str) -> Result<u64, StoreError> {
+    let rows = db.raw_select(sql).await?;
+    let doing = db.doing();
+    let text = rows.first().map(|row| row.string(0)).transpose();
+    let text = text.map_err(|error| StoreError::from_driver(doing, error))?;
+    Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+}

@@ -1,0 +1,208 @@
+//! Removes rows that were deleted long ago: `db purge`.
+//!
+//! The service only marks rows as deleted. Here they go for good, in batches of one transaction each, along the primary
+//! key: it can be interrupted at any point and run again, and a running service is not held up. Rows that others refer
+//! to stay until those are gone, so tables are gone through in the order of [`PURGED_TABLES`].
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query};
+
+use crate::clock::Timestamp;
+use crate::dialect::Dialect;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::row::Row;
+use crate::{Store, read, transaction};
+
+/// The tables, what refers to others first.
+pub const PURGED_TABLES: [&str; 8] = [
+    "job_actions",
+    "user_credentials",
+    "action_reports",
+    "jobs",
+    "actions",
+    "sessions",
+    "clients",
+    "backups",
+];
+
+/// Where a table's ids stand in others: (table, column).
+fn referrers(table: &str) -> &'static [(&'static str, &'static str)] {
+    match table {
+        "jobs" => &[("job_actions", "job_id"), ("user_credentials", "job_id")],
+        // a report has the id of its action
+        "actions" => &[("job_actions", "action_id"), ("action_reports", "id")],
+        _ => &[],
+    }
+}
+
+/// What is to be removed, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purge {
+    /// Rows deleted before this time. Where a row does not say when that was, its last change counts, else its creation;
+    /// one without any time stays.
+    pub before: Timestamp,
+    /// Only these of [`PURGED_TABLES`]; empty: all.
+    pub tables: Vec<String>,
+    /// Rows of one transaction, at most.
+    pub batch: u64,
+    /// Pause between two of them, for replicas and other users.
+    pub pause: Duration,
+    /// Count and change nothing.
+    pub dry_run: bool,
+}
+
+/// What was done (or would be) to a table so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purged {
+    /// The table.
+    pub table: &'static str,
+    /// Rows removed.
+    pub removed: u64,
+    /// Rows old enough, kept because another row still refers to them.
+    pub kept: u64,
+}
+
+impl Store {
+    /// Removes rows that were deleted long ago; `progress` is told after each batch. Gives what was done to each table.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] where the tables are not at the layout of this release. What was removed before an error stays
+    /// removed; the next run goes on with the rest.
+    pub async fn purge(
+        &self,
+        purge: &Purge,
+        mut progress: impl FnMut(Purged),
+    ) -> Result<Vec<Purged>, StoreError> {
+        self.check_schema().await?;
+        let store = self.patient();
+        let mut all = Vec::new();
+        for table in PURGED_TABLES.into_iter().filter(|table| purge.takes(table)) {
+            let mut done = Purged { table, removed: 0, kept: 0 };
+            let mut after = None;
+            loop {
+                // read outside of the transaction: it may go through many live rows
+                let select = purge.candidates(store.dialect(), table, after.as_deref());
+                let ids = read!(store, "purge.candidates", |db| texts(db, &select).await)?;
+                let Some(last) = ids.last().cloned() else { break };
+                let removed = if purge.dry_run {
+                    read!(store, "purge.count", |db| purge.count(db, table, &ids).await)?
+                } else {
+                    // a transaction, though only one statement changes rows: the count must be right
+                    transaction!(store, "purge.batch", |db| purge.batch(db, table, &ids).await)?
+                };
+                let found = ids.len() as u64;
+                done.removed += removed;
+                done.kept += found.saturating_sub(removed);
+                after = Some(last);
+                progress(done);
+                if found < purge.batch {
+                    break;
+                }
+                if !purge.pause.is_zero() {
+                    tokio::time::sleep(purge.pause).await;
+                }
+            }
+            all.push(done);
+        }
+        Ok(all)
+    }
+}
+
+impl Purge {
+    fn takes(&self, table: &str) -> bool {
+        self.tables.is_empty() || self.tables.iter().any(|wanted| wanted == table)
+    }
+
+    /// Rows that were deleted long enough ago.
+    fn is_old(&self, dialect: Dialect) -> Condition {
+        let limit = dialect.datetime(self.before);
+        let time = |name: &'static str| Expr::col(Alias::new(name));
+        let before = |name| time(name).lt(limit.as_str());
+        let undated = |name| time(name).is_null();
+        Condition::all().add(Expr::col(Alias::new("deleted")).eq(true)).add(
+            Condition::any()
+                .add(before("deleted_at"))
+                .add(Condition::all().add(undated("deleted_at")).add(before("updated_at")))
+                .add(
+                    Condition::all()
+                        .add(undated("deleted_at"))
+                        .add(undated("updated_at"))
+                        .add(before("created_at")),
+                ),
+        )
+    }
+
+    /// The next ids that are old enough.
+    fn candidates(&self, dialect: Dialect, table: &str, after: Option<&str>) -> sea_query::SelectStatement {
+        let id = || Alias::new("id");
+        let mut select = Query::select();
+        select.column(id()).from(Alias::new(table)).cond_where(self.is_old(dialect));
+        select.order_by(id(), Order::Asc).limit(self.batch);
+        if let Some(after) = after {
+            select.and_where(Expr::col(id()).gt(after));
+        }
+        select
+    }
+
+    /// Removes those of `ids` that nothing refers to.
+    async fn batch(&self, db: &mut Db, table: &'static str, ids: &[String]) -> Result<u64, StoreError> {
+        let mut referred = HashSet::new();
+        for (from, column) in referrers(table) {
+            referred.extend(texts(db, &naming(from, column, ids)).await?.iter().map(|id| folded(id)));
+        }
+        let free: Vec<&str> =
+            ids.iter().filter(|id| !referred.contains(&folded(id))).map(String::as_str).collect();
+        if free.is_empty() {
+            return Ok(0);
+        }
+        let mut delete = Query::delete();
+        delete
+            .from_table(Alias::new(table))
+            .and_where(Expr::col(Alias::new("id")).is_in(free))
+            // again: the id may have come back to life since it was read
+            .cond_where(self.is_old(db.dialect()));
+        db.execute(&delete).await
+    }
+
+    /// How many of `ids` [`Purge::batch`] would remove once what goes before is gone.
+    async fn count(&self, db: &mut Db, table: &'static str, ids: &[String]) -> Result<u64, StoreError> {
+        let mut referred = HashSet::new();
+        for (from, column) in referrers(table) {
+            let mut stays = naming(from, column, ids);
+            if self.takes(from) {
+                let mut goes = naming(from, column, ids);
+                goes.clear_selects().column(Alias::new("id")).cond_where(self.is_old(db.dialect()));
+                stays.and_where(Expr::col(Alias::new("id")).not_in_subquery(goes));
+            }
+            referred.extend(texts(db, &stays).await?.iter().map(|id| folded(id)));
+        }
+        Ok(ids.iter().filter(|id| !referred.contains(&folded(id))).count() as u64)
+    }
+}
+
+/// Selects `column` of the rows that have one of `ids` there. By value, not as a join: tables of different ages can have
+/// collations that MySQL does not compare with each other.
+fn naming(table: &str, column: &str, ids: &[String]) -> sea_query::SelectStatement {
+    let column = || Alias::new(column);
+    let mut select = Query::select();
+    select
+        .column(column())
+        .from(Alias::new(table))
+        .and_where(Expr::col(column()).is_in(ids.iter().map(String::as_str)));
+    select
+}
+
+/// Ids are compared as MySQL's collations do, without regard to case.
+fn folded(id: &str) -> String {
+    id.to_lowercase()
+}
+
+async fn texts(db: &mut Db, select: &sea_query::SelectStatement) -> Result<Vec<String>, StoreError> {
+    let rows = db.select(select).await?;
+    let doing = db.doing();
+    let text = |row: &Row| row.string(0).map_err(|error| StoreError::from_driver(doing, error));
+    rows.iter().map(text).collect()
+}

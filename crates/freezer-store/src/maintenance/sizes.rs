@@ -1,0 +1,139 @@
+//! How large the tables are, and on what server: `db show`.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::dialect::Dialect;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::migrations::{HEAD, State};
+use crate::url::DatabaseUrl;
+use crate::{Store, read};
+
+/// A database at a glance. The names of its fields are the keys of `db show --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Overview {
+    /// Address, without the password.
+    pub database: String,
+    /// `mysql`, `mariadb` or `sqlite`.
+    pub engine: &'static str,
+    /// Version as the server says it.
+    pub server_version: String,
+    /// Upstream's revision in `alembic_version`; none where that is missing or empty.
+    pub revision: Option<String>,
+    /// The revision that this release serves.
+    pub head: &'static str,
+    /// Bytes on disk: of our tables with their indexes (an estimate of the server's), or of the SQLite file.
+    pub bytes: u64,
+    /// Our tables that are there.
+    pub tables: Vec<TableSize>,
+}
+
+/// One table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TableSize {
+    /// Name.
+    pub name: &'static str,
+    /// Rows that are shown to clients.
+    pub live_rows: u64,
+    /// Rows that are marked as deleted.
+    pub deleted_rows: u64,
+    /// Bytes on disk with its indexes; none on SQLite, which does not say.
+    pub bytes: Option<u64>,
+    /// Character set of new columns; none on SQLite.
+    pub charset: Option<String>,
+}
+
+impl Store {
+    /// Looks at the database: server, revision, and rows and size of every table of ours.
+    ///
+    /// # Errors
+    /// As every query: [`StoreError`].
+    pub async fn overview(&self) -> Result<Overview, StoreError> {
+        let store = self.patient();
+        let revision = match store.schema_state().await? {
+            State::At(revision) => Some(revision),
+            State::Empty | State::Unversioned(_) => None,
+        };
+        let counts = store.table_counts().await?;
+        let sizes: Vec<(String, u64, String)> = read!(store, "overview.sizes", |db| sizes(db).await)?;
+        let server_version = read!(store, "overview.server", |db| server_version(db).await)?;
+        let tables: Vec<TableSize> = counts
+            .into_iter()
+            .map(|count| {
+                let size = sizes.iter().find(|(name, ..)| name == count.name);
+                TableSize {
+                    name: count.name,
+                    live_rows: count.live,
+                    deleted_rows: count.deleted,
+                    bytes: size.map(|(_, bytes, _)| *bytes),
+                    charset: size.map(|(_, _, charset)| charset.clone()),
+                }
+            })
+            .collect();
+        let bytes = match self.database() {
+            DatabaseUrl::Sqlite { path } => file_bytes(path),
+            DatabaseUrl::MySql(_) => tables.iter().filter_map(|table| table.bytes).sum(),
+        };
+        Ok(Overview {
+            database: self.database().to_string(),
+            engine: engine(self.dialect(), &server_version),
+            server_version,
+            revision,
+            head: HEAD,
+            bytes,
+            tables,
+        })
+    }
+}
+
+fn engine(dialect: Dialect, version: &str) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "sqlite",
+        Dialect::MySql if version.contains("MariaDB") => "mariadb",
+        Dialect::MySql => "mysql",
+    }
+}
+
+async fn server_version(db: &mut Db) -> Result<String, StoreError> {
+    let sql = match db.dialect() {
+        Dialect::MySql => "SELECT CAST(VERSION() AS CHAR)",
+        Dialect::Sqlite => "SELECT sqlite_version()",
+    };
+    let rows = db.raw_select(sql).await?;
+    let at = |error| StoreError::from_driver("overview.server", error);
+    Ok(rows.first().map(|row| row.string(0)).transpose().map_err(at)?.unwrap_or_default())
+}
+
+/// (table, bytes, character set) of every table.
+async fn sizes(db: &mut Db) -> Result<Vec<(String, u64, String)>, StoreError> {
+    if db.dialect() == Dialect::Sqlite {
+        return Ok(Vec::new());
+    }
+    // CAST: the catalogue answers in binary types on MySQL 8 and later
+    let rows = db
+        .raw_select(
+            "SELECT CAST(table_name AS CHAR), \
+             CAST(COALESCE(data_length, 0) + COALESCE(index_length, 0) AS CHAR), \
+             CAST(table_collation AS CHAR) FROM information_schema.tables \
+             WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'",
+        )
+        .await?;
+    let at = |error| StoreError::from_driver("overview.sizes", error);
+    rows.iter()
+        .map(|row| {
+            let collation = row.string(2).map_err(at)?;
+            let charset = collation.split('_').next().unwrap_or_default().to_owned();
+            Ok((row.string(0).map_err(at)?, row.string(1).map_err(at)?.parse().unwrap_or(0), charset))
+        })
+        .collect()
+}
+
+/// The file and what is written ahead of it.
+fn file_bytes(path: &Path) -> u64 {
+    let mut ahead = path.as_os_str().to_owned();
+    ahead.push("-wal");
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    length(path) + length(Path::new(&ahead))
+}

@@ -1,0 +1,2 @@
+-- Shape I: Nothing.
+PRAGMA foreign_keys = OFF;

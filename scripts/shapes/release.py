@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Runs inside the virtual environment of one release of freezer-api: its own `db sync`, its models, its API layer.
+
+    release.py sync       CONF            what `freezer-manage db sync` does
+    release.py create-all CONF            the tables that the models describe, without migrations
+    release.py seed       CONF [option]   rows in every table, see seed.py
+
+The release's code is not changed. Only what would differ from run to run is fixed from outside: the ids that
+it draws (uuid4) and its clock. Everything about databases, dumps and the order of steps is in build.py.
+"""
+import hashlib
+import itertools
+import sys
+import types
+import uuid
+from datetime import datetime, timedelta
+
+# The time of the first row. Every row is a minute later than the one before.
+START = datetime(2019, 3, 1, 2, 30, 0)
+
+
+def fix_ids(label):
+    """Lets uuid4 count instead of draw."""
+    numbers = itertools.count(1)
+
+    def uuid4():
+        return uuid.UUID(hashlib.md5(f"{label}/{next(numbers)}".encode()).hexdigest(), version=4)
+
+    uuid.uuid4 = uuid4
+
+
+class Clock:
+    """The time that the release sees. The models of all releases ask oslo.utils for it."""
+
+    def __init__(self, now):
+        from oslo_utils import timeutils
+
+        self.now = now
+        timeutils.utcnow = lambda with_timezone=False: self.now
+
+    def tick(self):
+        self.now += timedelta(minutes=1)
+
+    def time(self):
+        """Seconds since 1970."""
+        return (self.now - datetime(1970, 1, 1)).total_seconds()
+
+
+def sync(conf):
+    """Runs the release's command, which answers with exit code 0 whatever happens."""
+    Clock(datetime(2026, 9, 1, 4, 0, 0))
+    from freezer_api.cmd import manage
+
+    sys.argv = ["freezer-manage", "--config-file", conf, "db", "sync"]
+    return manage.main()
+
+
+def service(conf):
+    """The release's API layer, configured as its service does."""
+    from freezer_api.common import config
+    from freezer_api.db import manager
+    from oslo_config import cfg
+
+    config.parse_args(args=["--config-file", conf])
+    driver = manager.get_db_driver(cfg.CONF.storage.driver, backend=cfg.CONF.storage.backend)
+    driver.get_api()
+    from freezer_api.db.sqlalchemy import api
+
+    return api, driver
+
+
+def main():
+    command, conf, options = sys.argv[1], sys.argv[2], sys.argv[3:]
+    fix_ids(command)
+    if command == "sync":
+        return sync(conf)
+    api, driver = service(conf)
+    if command == "create-all":
+        from freezer_api.db.sqlalchemy import models
+
+        models.register_models(driver.get_engine())
+        return None
+    from freezer_api.common import elasticv2_utils
+
+    clock = Clock(START)
+    elasticv2_utils.time = types.SimpleNamespace(time=clock.time)
+    import seed
+
+    seed.run(api, clock, options)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
