@@ -6,9 +6,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
-mod support;
 #[path = "upgrade/dump.rs"]
 mod dump;
+mod support;
 
 use std::path::Path;
 use std::process::Command;
@@ -18,9 +18,6 @@ use dump::Dump;
 use freezer_store::migrations::{SyncOptions, Wishes, holder};
 use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Store};
 use support::{Engine, TestDatabase};
-
-/// Layouts whose upgrade has the most kinds of steps.
-const SHAPES: [&str; 3] = ["a-7.0.0", "c1-", "e-"];
 
 /// What the child is told: the database, and after which statement to die.
 const URL: &str = "FREEZER_TEST_CRASH_URL";
@@ -78,42 +75,55 @@ async fn synced(database: &TestDatabase) -> Dump {
     dump
 }
 
+/// The layouts whose upgrades have the most kinds of steps.
 #[test]
-fn an_upgrade_killed_after_any_statement_ends_with_the_same_data() {
+fn layout_a_killed_after_any_statement_ends_with_the_same_data() {
+    killed_after_any_statement("a-7.0.0");
+}
+
+#[test]
+fn layout_c1_killed_after_any_statement_ends_with_the_same_data() {
+    killed_after_any_statement("c1-15.0.0");
+}
+
+#[test]
+fn layout_e_killed_after_any_statement_ends_with_the_same_data() {
+    killed_after_any_statement("e-7.2.0-latin1");
+}
+
+fn killed_after_any_statement(shape: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../freezer-store/tests/shapes");
-    for shape in SHAPES {
-        let path = std::fs::read_dir(&folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .find(|path| {
-                let name = path.file_name().unwrap().to_string_lossy().into_owned();
-                name.starts_with(shape) && name.ends_with(".mysql.sql")
-            })
-            .unwrap_or_else(|| panic!("no shape {shape}"));
-        let sql = std::fs::read_to_string(path).unwrap();
-        let mut expected = None;
-        support::with_database(Engine::MariaDb, "crash_none", |runtime, database| {
-            expected = Some(runtime.block_on(support::bounded(async {
-                database.run(&sql).await;
-                synced(database).await
-            })));
-        });
-        let Some(expected) = expected else { return };
-        for after in 1..ENOUGH {
-            let mut was_killed = true;
-            support::with_database(Engine::MariaDb, "crash", |runtime, database| {
-                runtime.block_on(support::bounded(database.run(&sql)));
-                was_killed = killed(database, after);
-                let got = runtime.block_on(support::bounded(synced(database)));
-                if let Some(difference) = got.difference(&expected) {
-                    panic!("{shape}: killed after statement {after}: {difference}");
-                }
-            });
-            if !was_killed {
-                assert!(after > 10, "{shape}: an upgrade has more than {after} statements");
-                break;
+    let path = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            name.starts_with(shape) && name.ends_with(".mysql.sql")
+        })
+        .unwrap_or_else(|| panic!("no shape {shape}"));
+    let sql = std::fs::read_to_string(path).unwrap();
+    let mut expected = None;
+    support::with_database(Engine::MariaDb, "crash_none", |runtime, database| {
+        expected = Some(runtime.block_on(support::bounded(async {
+            database.run(&sql).await;
+            synced(database).await
+        })));
+    });
+    let Some(expected) = expected else { return };
+    for after in 1..ENOUGH {
+        let mut was_killed = true;
+        support::with_database(Engine::MariaDb, "crash", |runtime, database| {
+            runtime.block_on(support::bounded(database.run(&sql)));
+            was_killed = killed(database, after);
+            let got = runtime.block_on(support::bounded(synced(database)));
+            if let Some(difference) = got.difference(&expected) {
+                panic!("{shape}: killed after statement {after}: {difference}");
             }
-            assert!(after + 1 < ENOUGH, "{shape}: the upgrade does not end");
+        });
+        if !was_killed {
+            assert!(after > 10, "{shape}: an upgrade has more than {after} statements");
+            break;
         }
+        assert!(after + 1 < ENOUGH, "{shape}: the upgrade does not end");
     }
 }

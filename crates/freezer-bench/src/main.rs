@@ -1,6 +1,6 @@
 //! `freezer-bench`: seeds data sets of a given size and measures a freezer-api, ours or the Python one, over HTTP.
 //!
-//! Three commands: `seed` fills a database, `run` measures one scenario against one service and appends a JSON
+//! `seed` fills a database and `clean` empties it, `run` measures one scenario against one service and appends a JSON
 //! line to a file, `report` turns such files into one table with medians and ratios. `scripts/bench` calls them in
 //! the right order. Here are the arguments and nothing else; what a command does is in the module of its name.
 //!
@@ -41,6 +41,8 @@ struct Arguments {
 enum Command {
     /// Fills a project of a database at the newest layout; replaces what an earlier seed left there.
     Seed(seed::SeedArguments),
+    /// Removes what seeds and runs left in a project of a database.
+    Clean(seed::CleanArguments),
     /// Measures one scenario against one service.
     Run(Box<run::RunArguments>),
     /// Prints the results of earlier runs as one table: medians, and ratios where there are two services.
@@ -67,6 +69,7 @@ async fn execute(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::E
     let mut out = std::io::stdout();
     match arguments.command {
         Command::Seed(seed) => writeln!(out, "{}", seed::execute(&seed)?)?,
+        Command::Clean(clean) => seed::remove(&clean)?,
         Command::Run(run) => {
             let record = run::execute(&run).await?;
             let clean = record.errors == 0;

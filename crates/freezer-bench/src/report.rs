@@ -154,7 +154,9 @@ fn questions(record: &Record) -> Option<f64> {
 
 fn rows_read(record: &Record) -> Option<f64> {
     let counters = &record.statements.as_ref()?.counters;
-    Some(counters.iter().filter(|(name, _)| name.starts_with("Handler_read_")).map(|(_, count)| count).sum())
+    let read = counters.iter().filter(|(name, _)| name.starts_with("Handler_read_"));
+    // not sum(), whose 0 of nothing is negative
+    Some(read.fold(0.0, |sum, (_, count)| sum + count))
 }
 
 fn line(runs: &[&Record], all: &[Record]) -> Vec<String> {
@@ -301,8 +303,11 @@ mod tests {
         let counters = counters.map(|(name, count)| (name.to_owned(), count)).into();
         let statements = Statements { requests: 20, questions: 2.0, counters, foreign: 0 };
         let counted = Record { connections: 1, statements: Some(statements), ..record("rust", 1.0, 1.0) };
-        let text = table(&[counted, record("rust", 2.0, 2.0)]);
+        let text = table(&[counted.clone(), record("rust", 2.0, 2.0)]);
         assert_eq!(text.matches("2.00 (21 rows)").count(), 2, "{text}");
+        let statements = counted.statements.map(|of| Statements { counters: [].into(), ..of });
+        let text = table(&[Record { statements, ..record("rust", 1.0, 1.0) }]);
+        assert!(text.contains("2.00 (0 rows)"), "{text}");
     }
 
     #[test]

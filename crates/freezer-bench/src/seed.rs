@@ -1,4 +1,4 @@
-//! `seed`: fills a project at the head layout of the tables by multi-row INSERTs.
+//! `seed` and `clean`: fill a project at the head layout of the tables by multi-row INSERTs, and empty it.
 //!
 //! The rows are what both services write for a client, a job with one action, a session with one job and a backup
 //! (looked up in the rows that freezer-api 19.0.0 writes), so that either service can be measured on them. Only
@@ -50,9 +50,28 @@ pub fn execute(arguments: &SeedArguments) -> Result<String, DatabaseError> {
     ))
 }
 
+/// Arguments of `clean`.
+#[derive(Debug, clap::Args)]
+pub struct CleanArguments {
+    /// The database: mysql://USER:PASSWORD@HOST:PORT/DATABASE
+    #[arg(long, value_name = "URL")]
+    pub database: String,
+    /// The project that was seeded.
+    #[arg(long)]
+    pub project: String,
+}
+
+/// Removes what seeds and runs left in a project.
+///
+/// # Errors
+/// [`DatabaseError`]
+pub fn remove(arguments: &CleanArguments) -> Result<(), DatabaseError> {
+    Database::of_url(&arguments.database)?.execute(|sql| clean(sql, &arguments.project)).map(|_| ())
+}
+
 fn write_sql(sql: &mut dyn Write, data: &Dataset, backups: u64) -> io::Result<()> {
     writeln!(sql, "SET SESSION sql_mode = 'TRADITIONAL'; START TRANSACTION;")?;
-    clean(sql, data)?;
+    clean(sql, &data.project)?;
     clients(sql, data)?;
     actions(sql, data)?;
     jobs(sql, data)?;
@@ -67,8 +86,8 @@ fn write_sql(sql: &mut dyn Write, data: &Dataset, backups: u64) -> io::Result<()
 }
 
 /// Only rows of the benchmark's own user go, with those that a run has posted.
-fn clean(sql: &mut dyn Write, data: &Dataset) -> io::Result<()> {
-    let ours = format!("project_id = {} AND user_id = {}", text(&data.project), text(USER));
+fn clean(sql: &mut dyn Write, project: &str) -> io::Result<()> {
+    let ours = format!("project_id = {} AND user_id = {}", text(project), text(USER));
     writeln!(sql, "DELETE l FROM job_actions l JOIN jobs j ON j.id = l.job_id WHERE j.{ours};")?;
     for table in ["jobs", "action_reports", "actions", "clients", "sessions", "backups"] {
         writeln!(sql, "DELETE FROM {table} WHERE {ours};")?;

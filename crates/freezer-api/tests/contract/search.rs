@@ -17,6 +17,7 @@ on_both_engines![
     times_bound_backups,
     what_cannot_be_read_is_400,
     pages_of_a_search,
+    a_search_reads_on_beyond_its_first_rows,
     every_list_is_searched,
 ];
 
@@ -240,6 +241,23 @@ async fn pages_of_a_search(app: TestApp) {
     }
     let expected: Vec<String> = (0..25).step_by(2).map(|number| format!("job-{number:02}")).collect();
     assert_eq!(seen, expected);
+}
+
+async fn a_search_reads_on_beyond_its_first_rows(app: TestApp) {
+    let member = app.member();
+    // rows are read in batches, the first of 200: its end is in the middle of a second
+    let mut stored = Vec::new();
+    for number in 0..230 {
+        stored.push(member.add_backup("p1", backup("etc")).await);
+        app.advance(i64::from(number == 99));
+    }
+    let search = json!({"match": [{"backup_name": "etc"}]});
+    let found = member.search("/v2/p1/backups?limit=1000", search.clone()).await.expect(200);
+    assert_eq!(found.each("backups", "/backup_id"), stored);
+    let found = member.search("/v2/p1/backups?limit=10&offset=195", search).await.expect(200);
+    assert_eq!(found.each("backups", "/backup_id"), stored[195..205]);
+    let nothing = json!({"match": [{"backup_name": "var"}]});
+    assert_eq!(member.search("/v2/p1/backups", nothing).await.json(), json!({"backups": []}));
 }
 
 async fn every_list_is_searched(app: TestApp) {

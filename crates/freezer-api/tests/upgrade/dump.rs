@@ -91,7 +91,11 @@ async fn sqlite(path: &Path) -> Dump {
         let columns: Vec<String> = columns.iter().map(|row| row.get_unchecked(0)).collect();
         let list: Vec<String> = columns
             .iter()
-            .map(|name| format!("CASE WHEN \"{name}\" IS NULL THEN NULL WHEN typeof(\"{name}\") = 'blob' THEN hex(\"{name}\") ELSE CAST(\"{name}\" AS TEXT) END"))
+            .map(|name| match name.as_str() {
+                "log" => format!("hex(\"{name}\")"),
+                // the Python service stores JSON as BLOBs in TEXT columns here
+                _ => format!("CAST(\"{name}\" AS TEXT)"),
+            })
             .collect();
         let sql = format!("SELECT {} FROM \"{table}\"", list.join(", "));
         let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
@@ -107,7 +111,8 @@ async fn sqlite(path: &Path) -> Dump {
 }
 
 fn key(values: &Values) -> String {
-    let first = ["id", "version_num", "repository_id", "row_id"].iter().find_map(|name| values.get(*name)?.clone());
+    let first =
+        ["id", "version_num", "repository_id", "row_id"].iter().find_map(|name| values.get(*name)?.clone());
     let more = ["column_name"].iter().find_map(|name| values.get(*name)?.clone()).unwrap_or_default();
     format!("{}{more}", first.unwrap_or_default())
 }

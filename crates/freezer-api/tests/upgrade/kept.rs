@@ -47,7 +47,10 @@ fn assert_value(
             let Some(name) = value.as_deref().filter(|name| !name.is_empty()) else { return };
             let in_metadata = object(row.get("backup_metadata"))
                 .is_some_and(|metadata| metadata.get("user_name").and_then(Value::as_str) == Some(name));
-            assert!(in_metadata || leftover(after, "backups", id, "user_name") == Some(name.to_owned()), "{at}");
+            assert!(
+                in_metadata || leftover(after, "backups", id, "user_name") == Some(name.to_owned()),
+                "{at}"
+            );
         }
         ("backups", "backup_metadata", Some(text)) => {
             // may have gained the user's name, and lost nothing
@@ -125,7 +128,8 @@ fn links_of(after: &Dump, job_id: &str) -> Vec<Values> {
 fn leftover(after: &Dump, table: &str, id: &str, column: &str) -> Option<String> {
     after.table("freezer_leftovers").into_values().find_map(|row| {
         let is = |name: &str, value: &str| row.get(name).and_then(Option::as_deref) == Some(value);
-        (is("table_name", table) && is("row_id", id) && is("column_name", column)).then(|| row["value"].clone())?
+        (is("table_name", table) && is("row_id", id) && is("column_name", column))
+            .then(|| row["value"].clone())?
     })
 }
 

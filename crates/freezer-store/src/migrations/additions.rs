@@ -3,8 +3,9 @@
 //!
 //! Each can be made at any time. One that cannot be made is reported, and the others are made all the same.
 
-use super::head::{Kind, TABLES};
+use super::head::{Kind, TABLES, table};
 use super::planner::Planner;
+use crate::dialect::Dialect;
 
 /// The index that keeps the live clients of a project apart.
 pub(super) const UNIQUE_LIVE_CLIENTS: &str = "fz_clients_live";
@@ -30,12 +31,25 @@ pub(super) fn plan(planner: &mut Planner, wishes: Wishes, duplicate_clients: boo
     // tables that refer to each other are converted together or not at all
     let linked = ["jobs", "actions", "job_actions"];
     let linked_are_large = linked.iter().any(|name| large(planner, name));
+    let convert_linked = !linked_are_large || wishes.convert_large_tables;
+    let is_old =
+        |planner: &Planner, name: &str| planner.layout.table(name).is_some_and(|table| !table.is_utf8mb4());
+    if planner.dialect == Dialect::MySql && convert_linked && linked.iter().any(|name| is_old(planner, name))
+    {
+        // a column of a foreign key cannot be converted, whether the server checks keys or not
+        planner.no_foreign_keys("job_actions");
+    }
     for name in ours {
-        let is_large = if linked.contains(&name) { linked_are_large } else { large(planner, name) };
-        if !is_large || wishes.convert_large_tables {
+        let convert = if linked.contains(&name) {
+            convert_linked
+        } else {
+            !large(planner, name) || wishes.convert_large_tables
+        };
+        if convert {
             planner.utf8mb4(name);
         }
     }
+    planner.foreign_keys_exist(table("job_actions"));
     for table in TABLES {
         for column in table.columns.iter().filter(|column| column.kind == Kind::Document) {
             planner.column_takes(table.name, column);
@@ -44,7 +58,7 @@ pub(super) fn plan(planner: &mut Planner, wishes: Wishes, duplicate_clients: boo
             planner.index_exists(table.name, index.name, index.columns);
         }
     }
-    planner.column_takes("clients", super::head::table("clients").column("hostname"));
+    planner.column_takes("clients", table("clients").column("hostname"));
     let unique_is_there = planner
         .layout
         .table("clients")

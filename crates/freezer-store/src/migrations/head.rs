@@ -284,14 +284,14 @@ impl TableLayout {
         self.columns.iter().find(|column| column.name == name).unwrap_or(&self.columns[0])
     }
 
-    /// The foreign keys that [`TableLayout::create`] makes; the server names them.
+    /// The foreign keys that [`TableLayout::create`] makes, under the names that InnoDB gives by itself.
     pub(super) fn foreign_keys(&self) -> Vec<ForeignKey> {
-        let key = |(column, refers): &(&str, &str)| ForeignKey {
-            name: String::new(),
+        let key = |(at, (column, refers)): (usize, &(&str, &str))| ForeignKey {
+            name: format!("{}_ibfk_{}", self.name, at + 1),
             column: (*column).to_owned(),
             refers: (*refers).to_owned(),
         };
-        self.refers.iter().map(key).collect()
+        self.refers.iter().enumerate().map(key).collect()
     }
 
     /// The statements that make the table and its indexes where they are missing; each may be run again.
@@ -307,14 +307,7 @@ impl TableLayout {
                 }),
             );
         }
-        for (column, table) in self.refers {
-            parts.push(format!(
-                "FOREIGN KEY ({}) REFERENCES {} ({})",
-                quoted(column),
-                quoted(table),
-                quoted("id")
-            ));
-        }
+        parts.extend(self.foreign_keys().iter().map(|key| key.definition(dialect)));
         let mut statements = vec![format!(
             "CREATE TABLE IF NOT EXISTS {} ({}){}",
             quoted(self.name),
@@ -361,5 +354,18 @@ impl Column {
             text.push_str(default);
         }
         text
+    }
+}
+
+impl ForeignKey {
+    /// The key as CREATE and ALTER TABLE take it.
+    pub(super) fn definition(&self, dialect: Dialect) -> String {
+        let name = match dialect {
+            Dialect::MySql => format!("CONSTRAINT {} ", dialect.quote(&self.name)),
+            Dialect::Sqlite => String::new(),
+        };
+        let (column, refers, id) =
+            (dialect.quote(&self.column), dialect.quote(&self.refers), dialect.quote("id"));
+        format!("{name}FOREIGN KEY ({column}) REFERENCES {refers} ({id})")
     }
 }

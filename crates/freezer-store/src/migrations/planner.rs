@@ -113,7 +113,11 @@ impl Planner {
         let quoted = self.dialect.quote(&unfilled);
         if !self.layout.has_column(table, &unfilled) {
             let declared = self.dialect.column_type(column.kind);
-            self.alter(format!("add {table}.{}", column.name), table, &format!("ADD COLUMN {quoted} {declared}"));
+            self.alter(
+                format!("add {table}.{}", column.name),
+                table,
+                &format!("ADD COLUMN {quoted} {declared}"),
+            );
         }
         let q_table = self.dialect.quote(table);
         let fill = format!("UPDATE {q_table} SET {quoted} = {value} WHERE {quoted} IS NULL");
@@ -238,6 +242,38 @@ impl Planner {
             let quoted = self.dialect.quote(&key.name);
             let what = format!("drop the foreign key of {}.{}", wanted.name, key.column);
             self.alter(what, wanted.name, &format!("DROP FOREIGN KEY {quoted}"));
+        }
+    }
+
+    /// The table has no foreign keys for now: columns that are part of one cannot be converted.
+    pub(super) fn no_foreign_keys(&mut self, table: &'static str) {
+        let keys = self.layout.tables.get_mut(table).map(|table| std::mem::take(&mut table.foreign_keys));
+        for key in keys.unwrap_or_default() {
+            let quoted = self.dialect.quote(&key.name);
+            let what = format!("drop the foreign key of {table}.{}", key.column);
+            self.alter(what, table, &format!("DROP FOREIGN KEY {quoted}"));
+        }
+    }
+
+    /// The table has the foreign keys that it has at head. SQLite cannot add one, nor ever drops one.
+    pub(super) fn foreign_keys_exist(&mut self, wanted: &TableLayout) {
+        let Some(table) = self.layout.table(wanted.name).filter(|_| self.dialect == Dialect::MySql) else {
+            return;
+        };
+        let there = table.foreign_keys.clone();
+        for key in wanted.foreign_keys() {
+            if there.iter().any(|found| found.column == key.column && found.refers == key.refers) {
+                continue;
+            }
+            let change = format!("ADD {}", key.definition(self.dialect));
+            self.alter(
+                format!("add the foreign key of {}.{}", wanted.name, key.column),
+                wanted.name,
+                &change,
+            );
+            if let Some(table) = self.layout.tables.get_mut(wanted.name) {
+                table.foreign_keys.push(key);
+            }
         }
     }
 
