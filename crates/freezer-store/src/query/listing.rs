@@ -23,7 +23,7 @@ pub struct Page {
 }
 
 /// Rows read at once while searching. The first batch is smaller: a poll wants the few jobs of one client.
-const FIRST_BATCH: u64 = 200;
+const FIRST_BATCH: u64 = 50;
 const NEXT_BATCHES: u64 = 1_000;
 
 /// Where every listed query puts what paging needs.
