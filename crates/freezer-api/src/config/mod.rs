@@ -18,6 +18,7 @@ use ::oslo_config::{Config, OptDecl, Sources};
 
 pub use database::DatabaseSettings;
 pub use default::{AuthStrategy, Listen, LogSettings};
+pub use oslo_policy::PolicySettings;
 
 use crate::app::HttpSettings;
 
@@ -71,18 +72,34 @@ impl From<::oslo_config::Error> for ConfigError {
     }
 }
 
+/// The sections and their options, in the order of the sample file.
+const SECTIONS: &[(&str, &[&OptDecl])] = &[
+    (::oslo_config::DEFAULT, default::OPTIONS),
+    ("storage", storage::OPTIONS),
+    ("database", database::OPTIONS),
+    ("keystone_authtoken", keystone_authtoken::OPTIONS),
+    ("oslo_policy", oslo_policy::OPTIONS),
+    ("oslo_middleware", oslo_middleware::OPTIONS),
+    ("healthcheck", healthcheck::OPTIONS),
+];
+
 /// Every option that the service knows.
 pub fn declarations() -> Vec<&'static OptDecl> {
-    [
-        default::OPTIONS,
-        storage::OPTIONS,
-        database::OPTIONS,
-        keystone_authtoken::OPTIONS,
-        oslo_policy::OPTIONS,
-        oslo_middleware::OPTIONS,
-        healthcheck::OPTIONS,
-    ]
-    .concat()
+    SECTIONS.iter().flat_map(|(_, options)| options.iter().copied()).collect()
+}
+
+/// A configuration file with every option commented out, in the layout of oslo-config-generator.
+pub fn sample() -> String {
+    let groups: Vec<_> = SECTIONS
+        .iter()
+        .map(|(name, options)| ::oslo_config::sample::Group {
+            name,
+            help: "",
+            source: "freezer-api",
+            options,
+        })
+        .collect();
+    ::oslo_config::sample::render(&groups)
 }
 
 impl Settings {
@@ -104,6 +121,19 @@ impl Settings {
         check(&config, &[default::OPTIONS, storage::OPTIONS, database::OPTIONS].concat())?;
         storage::check(&config)?;
         DatabaseSettings::read(&config)
+    }
+
+    /// Reads where policy rules come from, and nothing else: what the commands for policy need.
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn load_policy(sources: &Sources) -> Result<PolicySettings, ConfigError> {
+        let config = Config::load(sources)?.declare(&declarations());
+        check(&config, oslo_policy::OPTIONS)?;
+        Ok(PolicySettings {
+            options: oslo_policy::read(&config, &config_dirs(sources))?,
+            named: oslo_policy::names_a_file(&config),
+        })
     }
 
     fn read(config: &Config, dirs: &[PathBuf]) -> Result<Settings, ConfigError> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ::oslo_config::{Config, OptDecl};
+use ::oslo_config::{Config, OptDecl, Origin};
 use ::oslo_policy::Options;
 
 use super::ConfigError;
@@ -24,6 +24,20 @@ const ENFORCE_NEW_DEFAULTS: OptDecl = OptDecl::boolean("oslo_policy", "enforce_n
     .help("Take no account of deprecated defaults.");
 
 pub(super) const OPTIONS: &[&OptDecl] = &[&FILE, &DIRS, &DEFAULT_RULE, &ENFORCE_SCOPE, &ENFORCE_NEW_DEFAULTS];
+
+/// What the section says, for the commands that look at policy.
+#[derive(Debug, Clone)]
+pub struct PolicySettings {
+    /// Where the rules come from, and how they are asked.
+    pub options: Options,
+    /// Whether the configuration names the policy file: then it ought to be there.
+    pub named: bool,
+}
+
+/// Whether the policy file was named, rather than left at its default.
+pub(super) fn names_a_file(config: &Config) -> bool {
+    !matches!(config.origin(&FILE), None | Some(Origin::Default))
+}
 
 /// What the section says, for the crate `oslo-policy`.
 pub(super) fn read(config: &Config, dirs: &[PathBuf]) -> Result<Options, ConfigError> {

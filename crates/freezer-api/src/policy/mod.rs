@@ -18,13 +18,19 @@ use crate::context::RequestContext;
 use crate::error::Error;
 
 /// Every rule: operations of all resources, then the base rules that they are made of.
-pub fn all() -> Vec<RuleDefault> {
-    operations().chain(base::RULES.iter().cloned()).collect()
+pub fn declared() -> impl Iterator<Item = &'static RuleDefault> {
+    operations().chain(base::RULES)
 }
 
 /// The rules that guard operations.
-pub fn operations() -> impl Iterator<Item = RuleDefault> {
-    [actions::RULES, backups::RULES, clients::RULES, jobs::RULES, sessions::RULES].concat().into_iter()
+pub fn operations() -> impl Iterator<Item = &'static RuleDefault> {
+    let resources = [actions::RULES, backups::RULES, clients::RULES, jobs::RULES, sessions::RULES];
+    resources.into_iter().flatten().copied()
+}
+
+/// [`declared`], as an enforcer takes them.
+pub fn all() -> Vec<RuleDefault> {
+    declared().cloned().collect()
 }
 
 /// Asks whether the caller may do what `rule` guards in the project of the path.
@@ -85,14 +91,7 @@ macro_rules! rules {
             };
         )*
         /// Every rule of this file.
-        pub const RULES: &[oslo_policy::RuleDefault] = &[$(oslo_policy::RuleDefault {
-            name: $name,
-            check_str: $check,
-            description: $text,
-            operations: &[($method, $path)],
-            scope_types: &["project"],
-            deprecated: None,
-        },)*];
+        pub static RULES: &[&oslo_policy::RuleDefault] = &[$(&$id),*];
     };
 }
 use rules;
