@@ -8,5 +8,7 @@ mod config;
 #[path = "operators/policy.rs"]
 mod policy;
 mod process;
+#[path = "operators/reload.rs"]
+mod reload;
 #[path = "operators/samples.rs"]
 mod samples;

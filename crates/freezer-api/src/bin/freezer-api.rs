@@ -9,6 +9,7 @@ use freezer_api::config::Settings;
 use freezer_api::logging;
 use freezer_api::manage::arguments::{ConfigArguments, of_process};
 use freezer_api::manage::serve;
+use freezer_api::reload::Reload;
 
 /// The management-data service of OpenStack's Freezer.
 #[derive(Parser)]
@@ -35,17 +36,18 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     if arguments.dev {
         let settings = serve::dev_settings(&std::env::current_dir()?);
-        logging::start(&settings.log)?;
+        let logging = logging::start(&settings.log)?;
         let store = settings.database.store(true);
         store.sync().await?;
-        print!("{}", serve::dev_hints(&settings));
-        return Ok(serve::run(settings, store).await?);
+        let hints = |settings: &Settings| print!("{}", serve::dev_hints(settings));
+        return Ok(serve::run(settings, store, Reload::new(logging, None), hints).await?);
     }
     let (env, home) = of_process();
-    let settings = Settings::load(&arguments.config.sources(env, home))?;
-    logging::start(&settings.log)?;
+    let sources = arguments.config.sources(env, home);
+    let settings = Settings::load(&sources)?;
+    let logging = logging::start(&settings.log)?;
     let store = settings.database.store(false);
-    Ok(serve::run(settings, store).await?)
+    Ok(serve::run(settings, store, Reload::new(logging, Some(sources)), |_| ()).await?)
 }
 
 #[cfg(test)]

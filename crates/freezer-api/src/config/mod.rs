@@ -8,16 +8,19 @@ mod database;
 mod default;
 mod healthcheck;
 mod keystone_authtoken;
+mod logging;
 mod oslo_middleware;
 mod oslo_policy;
 mod storage;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use ::oslo_config::{Config, OptDecl, Sources};
 
 pub use database::DatabaseSettings;
-pub use default::{AuthStrategy, Listen, LogSettings};
+pub use default::{AuthStrategy, Listen};
+pub use logging::{Facility, LogSettings, Rotation};
 pub use oslo_policy::PolicySettings;
 
 use crate::app::HttpSettings;
@@ -39,6 +42,8 @@ pub struct Settings {
     pub policy: ::oslo_policy::Options,
     /// Limits and switches of the HTTP side.
     pub http: HttpSettings,
+    /// What the configuration asks for and does not get, in words.
+    pub remarks: Vec<&'static str>,
 }
 
 /// Why the configuration cannot be used. Every problem is named, not only the first.
@@ -75,6 +80,7 @@ impl From<::oslo_config::Error> for ConfigError {
 /// The sections and their options, in the order of the sample file.
 const SECTIONS: &[(&str, &[&OptDecl])] = &[
     (::oslo_config::DEFAULT, default::OPTIONS),
+    (::oslo_config::DEFAULT, logging::OPTIONS),
     ("storage", storage::OPTIONS),
     ("database", database::OPTIONS),
     ("keystone_authtoken", keystone_authtoken::OPTIONS),
@@ -118,7 +124,7 @@ impl Settings {
     /// [`ConfigError`]
     pub fn load_database(sources: &Sources) -> Result<DatabaseSettings, ConfigError> {
         let config = Config::load(sources)?.declare(&declarations());
-        check(&config, &[default::OPTIONS, storage::OPTIONS, database::OPTIONS].concat())?;
+        check(&config, &[default::OPTIONS, logging::OPTIONS, storage::OPTIONS, database::OPTIONS].concat())?;
         storage::check(&config)?;
         DatabaseSettings::read(&config)
     }
@@ -134,6 +140,24 @@ impl Settings {
             options: oslo_policy::read(&config, &config_dirs(sources))?,
             named: oslo_policy::names_a_file(&config),
         })
+    }
+
+    /// The sections in which `other` says something else that takes effect at a start only. Logging is not among them.
+    pub fn differences(&self, other: &Settings) -> Vec<&'static str> {
+        fn differ(a: &impl fmt::Debug, b: &impl fmt::Debug) -> bool {
+            format!("{a:?}") != format!("{b:?}")
+        }
+        [
+            ("[DEFAULT] bind_host, bind_port", differ(&self.listen, &other.listen)),
+            ("[DEFAULT] auth_strategy", self.auth_strategy != other.auth_strategy),
+            ("[database]", differ(&self.database, &other.database)),
+            ("[keystone_authtoken]", differ(&self.keystone, &other.keystone)),
+            ("[oslo_policy]", differ(&self.policy, &other.policy)),
+            ("[oslo_middleware], [healthcheck]", differ(&self.http, &other.http)),
+        ]
+        .into_iter()
+        .filter_map(|(section, differs)| differs.then_some(section))
+        .collect()
     }
 
     fn read(config: &Config, dirs: &[PathBuf]) -> Result<Settings, ConfigError> {
@@ -154,6 +178,7 @@ impl Settings {
                 max_body: oslo_middleware::max_body(config)?,
                 healthcheck_disabled_by: healthcheck::disabled_by(config)?,
             },
+            remarks: logging::remark(config).into_iter().collect(),
         })
     }
 }

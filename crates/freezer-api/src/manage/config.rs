@@ -88,7 +88,12 @@ pub fn findings(sources: &Sources) -> Vec<Finding> {
         Err(error) => return vec![failure(error.to_string())],
     };
     match Settings::load(sources) {
-        Ok(_) => {}
+        Ok(settings) => found.extend(settings.remarks.iter().map(|text| Finding {
+            verdict: Verdict::Warning,
+            kind: "without_effect",
+            place: None,
+            message: (*text).to_owned(),
+        })),
         Err(ConfigError::Options(errors)) => {
             found.extend(errors.iter().map(|error| failure(error.to_string())));
         }

@@ -12,6 +12,7 @@ use crate::app::{App, HttpSettings};
 use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
 use crate::config::{AuthStrategy, DatabaseSettings, Listen, LogSettings, Settings};
+use crate::reload::Reload;
 use crate::validate::Validators;
 use crate::{policy, server};
 
@@ -52,6 +53,7 @@ pub fn dev_settings(directory: &Path) -> Settings {
         keystone: None,
         policy: oslo_policy::Options::default(),
         http: HttpSettings::default(),
+        remarks: Vec::new(),
     }
 }
 
@@ -77,12 +79,40 @@ pub fn dev_hints(settings: &Settings) -> String {
     )
 }
 
-/// Builds the app, listens and serves until SIGTERM or SIGINT.
+/// Builds the app, listens and serves until SIGTERM or SIGINT. `ready` is called once the address is bound.
 ///
 /// # Errors
 /// [`StartError`]; the text says what to do.
-pub async fn run(settings: Settings, store: Store) -> Result<(), StartError> {
+pub async fn run(
+    settings: Settings,
+    store: Store,
+    reload: Reload,
+    ready: impl FnOnce(&Settings),
+) -> Result<(), StartError> {
+    for remark in &settings.remarks {
+        tracing::warn!("{remark}");
+    }
+    // before anything that takes time: a SIGHUP that nobody waits for ends the process
+    let hangups = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     wait_for_database(&settings.database, &store).await?;
+    let app = Arc::new(app(&settings, store)?);
+    let listener = server::listen(&settings.listen, settings.auth_strategy).await?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
+    let watch = tokio::spawn(reload.watch(hangups, settings.clone(), app.enforcer.clone()));
+    ready(&settings);
+    let Listen { host, port } = &settings.listen;
+    tracing::info!("listening on {host}:{port}");
+    server::serve(listener, app, async {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("stopping");
+    })
+    .await;
+    watch.abort();
+    Ok(())
+}
+
+fn app(settings: &Settings, store: Store) -> Result<App, StartError> {
     let authentication = match &settings.keystone {
         Some(keystone) => {
             let clock = Clock::system();
@@ -91,26 +121,15 @@ pub async fn run(settings: Settings, store: Store) -> Result<(), StartError> {
         }
         None => Authentication::NoAuth,
     };
-    let app = Arc::new(App {
+    Ok(App {
         store,
-        enforcer: Enforcer::new(policy::all(), settings.policy)?,
+        enforcer: Enforcer::new(policy::all(), settings.policy.clone())?,
         validators: Validators::new()?,
         authentication,
         clock: Clock::system(),
         ids: Ids::random(),
-        http: settings.http,
-    });
-    let listener = server::listen(&settings.listen, settings.auth_strategy).await?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
-    let Listen { host, port } = &settings.listen;
-    tracing::info!("listening on {host}:{port}");
-    server::serve(listener, app, async {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        tracing::info!("stopping");
+        http: settings.http.clone(),
     })
-    .await;
-    Ok(())
 }
 
 /// Waits for a database that is not up yet (`[database] max_retries`, `retry_interval`), and refuses one whose

@@ -292,10 +292,15 @@ pub struct Service {
 impl Service {
     /// Starts the service on a free port, on a database that has its tables.
     pub fn start(scratch: &Scratch, database: &str) -> Service {
+        Service::start_with(scratch, |port| config(port, database))
+    }
+
+    /// Starts the service with the configuration that is made for its port.
+    pub fn start_with(scratch: &Scratch, config: impl Fn(u16) -> String) -> Service {
         // a port can be taken between the look and the start
         for _ in 0..5 {
             let port = free_port();
-            let file = scratch.write("freezer-api.conf", &config(port, database));
+            let file = scratch.write("freezer-api.conf", &config(port));
             let mut start = command(API);
             start.arg("--config-file").arg(file);
             let service = Service::spawn(start, port, scratch);
@@ -348,11 +353,16 @@ impl Service {
 
     /// Sends a request on a connection of its own; the status and the body of the answer.
     pub fn request(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        self.request_with("", method, path, body)
+    }
+
+    /// As [`Service::request`], with more header lines, each with its line end.
+    pub fn request_with(&self, headers: &str, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = self.connect();
         let length = body.len();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Content-Length: {length}\r\n\r\n",
+             Content-Length: {length}\r\n{headers}\r\n",
             self.address()
         );
         stream.write_all(head.as_bytes()).unwrap();
@@ -362,8 +372,13 @@ impl Service {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
         let mut kill = Command::new("sh");
-        kill.args(["-c", &format!("kill -TERM {}", self.child.0.id())]);
+        kill.args(["-c", &format!("kill -{name} {}", self.child.0.id())]);
         assert_eq!(finish(kill).code, Some(0));
     }
 
