@@ -54,17 +54,18 @@ pub(super) fn plan(planner: &mut Planner, wishes: Wishes, duplicate_clients: boo
         for column in table.columns.iter().filter(|column| column.kind == Kind::Document) {
             planner.column_takes(table.name, column);
         }
+        for column in table.columns {
+            planner.default_exists(table.name, column);
+        }
         for index in table.indexes {
-            planner.index_exists(table.name, index.name, index.columns);
+            planner.index_exists(table.name, index);
         }
     }
     planner.column_takes("clients", table("clients").column("hostname"));
-    let unique_is_there = planner
-        .layout
-        .table("clients")
-        .is_some_and(|table| table.indexes.iter().any(|name| name == UNIQUE_LIVE_CLIENTS));
-    if !unique_is_there && !duplicate_clients {
-        let sql = planner.dialect.unique_live_clients(UNIQUE_LIVE_CLIENTS);
-        planner.statement("keep the live clients of a project apart", "clients", sql);
+    for table in TABLES {
+        planner.no_indexes_of_foreign_keys(table);
+    }
+    if !duplicate_clients {
+        planner.live_clients_are_apart();
     }
 }
