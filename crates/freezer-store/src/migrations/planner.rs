@@ -28,6 +28,8 @@ pub enum Action {
     Sql(String),
     /// `jobs.job_actions` becomes rows of `job_actions` (and of `actions`), in batches.
     MoveJobActions,
+    /// `actions` get the paths that only their documents have, in batches; the column under the name that it has by then.
+    FillPaths(&'static str),
     /// `backups.user_name` goes into the metadata, in batches.
     MoveUserNames,
 }
