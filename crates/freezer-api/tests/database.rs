@@ -6,96 +6,52 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
 mod support;
-
-use std::collections::BTreeMap;
+#[path = "upgrade/tables.rs"]
+mod tables;
 
 use freezer_api::service::{Change, jobs};
-use freezer_store::migrations::{HEAD, State};
-use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Store};
+use freezer_store::migrations::{HEAD, State, Synced, Wishes};
+use freezer_store::{ConnectSettings, PoolSettings, Store};
 use serde_json::json;
-use sqlx::mysql::MySqlConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 use support::{Engine, Options, TestApp, TestDatabase};
+use tables::Tables;
 
 const UPSTREAM: &str = include_str!("golden/schema-19.0.0.sql");
 
-/// Lines of each CREATE TABLE, by table.
-type Layout = BTreeMap<String, Vec<String>>;
+/// The same of SQLite, made by the released package.
+const UPSTREAM_SQLITE: &str = include_str!("../../freezer-store/tests/shapes/head.sqlite.txt");
 
 #[test]
 fn ours_differs_from_upstreams_only_where_we_add() {
-    support::with_database(Engine::MariaDb, "layout", |runtime, database| {
-        runtime.block_on(support::bounded(async {
-            TestApp::start(database, Options::default()).await;
-            let ours = layout(&create_statements(&database.url()).await);
-            let upstream = layout(UPSTREAM);
-            assert_eq!(ours.keys().collect::<Vec<_>>(), upstream.keys().collect::<Vec<_>>());
-            for (table, lines) in &upstream {
-                assert_eq!(&ours[table], lines, "{table}");
-            }
-        }));
-    });
+    for engine in [Engine::MariaDb, Engine::MySql, Engine::Sqlite] {
+        support::with_database(engine, "layout", |runtime, database| {
+            runtime.block_on(support::bounded(async {
+                TestApp::start(database, Options::default()).await;
+                let ours = Tables::of(database).await.as_upstream();
+                let upstream = TestDatabase::create(engine, "upstream").await.unwrap();
+                let made = match engine {
+                    Engine::Sqlite => UPSTREAM_SQLITE.replace("\n\n", ";\n"),
+                    _ => statements(UPSTREAM),
+                };
+                let store =
+                    Store::new_or_create(upstream.url(), ConnectSettings::default(), PoolSettings::default());
+                assert_eq!(store.schema_state().await.unwrap(), State::Empty);
+                upstream.run(&made).await;
+                let theirs = Tables::of(&upstream).await.as_upstream();
+                upstream.remove().await;
+                assert_eq!(ours.difference(&theirs), None, "{engine:?}: ours and upstream's");
+            }));
+        });
+    }
 }
 
-/// SHOW CREATE TABLE of every table, one after the other.
-async fn create_statements(url: &DatabaseUrl) -> String {
-    let DatabaseUrl::MySql(url) = url else { panic!("only MySQL shows statements") };
-    let mut connection = MySqlConnectOptions::new()
-        .host(&url.host)
-        .port(url.port)
-        .username(&url.user)
-        .password(url.password.as_deref().unwrap_or_default())
-        .database(&url.database)
-        .connect()
-        .await
-        .unwrap();
-    let tables = sqlx::raw_sql("SHOW TABLES").fetch_all(&mut connection).await.unwrap();
-    let mut dump = String::new();
-    for table in tables {
-        let name: String = table.get_unchecked(0);
-        let sql = AssertSqlSafe(format!("SHOW CREATE TABLE `{name}`"));
-        let row = sqlx::raw_sql(sql).fetch_one(&mut connection).await.unwrap();
-        dump.push_str(&row.get_unchecked::<String, _>(1));
-        dump.push('\n');
-    }
-    dump
-}
-
-/// Reads a dump, leaving out what we add: tables, columns and indexes of our own, wider texts, the wider hostname, character set and the names that
-/// servers give to foreign keys.
-fn layout(dump: &str) -> Layout {
-    let mut layout = Layout::new();
-    for statement in dump.split("CREATE TABLE ").skip(1) {
-        let (name, rest) = statement.split_once(" (").expect("a table");
-        let (body, _) = rest.rsplit_once("\n)").expect("the end of a table");
-        let mut lines: Vec<String> = body
-            .lines()
-            .map(|line| line.trim().trim_end_matches(',').to_owned())
-            .filter(|line| {
-                !line.is_empty()
-                    && !["KEY `fz_", "UNIQUE KEY `fz_", "`fz_"].iter().any(|ours| line.starts_with(ours))
-            })
-            .map(|line| line.replace("mediumtext", "text"))
-            .map(|line| line.replace("`hostname` varchar(255)", "`hostname` varchar(128)"))
-            .map(|line| match line.split_once(" FOREIGN KEY ") {
-                Some((_, key)) => format!("FOREIGN KEY {key}"),
-                None => line,
-            })
-            .collect();
-        // keys stand in the order in which they were made
-        lines.sort_by_key(|line| line.starts_with("KEY ") || line.starts_with("FOREIGN KEY "));
-        let name = name.trim_matches('`');
-        if !name.starts_with("freezer_") {
-            layout.insert(name.to_owned(), lines);
-        }
-    }
-    layout
+fn statements(dump: &str) -> String {
+    dump.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n")
 }
 
 /// Makes the tables as the Python service does.
 async fn made_by_python(database: &TestDatabase) -> TestApp {
-    let statements: Vec<&str> = UPSTREAM.lines().filter(|line| !line.starts_with("--")).collect();
-    database.run(&statements.join("\n")).await;
+    database.run(&statements(UPSTREAM)).await;
     TestApp::on(database, Store::new(database.url(), ConnectSettings::default(), PoolSettings::default()))
 }
 
@@ -188,6 +144,48 @@ fn a_row_with_unreadable_json_is_shown_empty_and_never_overwritten() {
                 );
                 let job = member.get("/v2/p1/jobs/bad").await.expect(200).json();
                 assert_eq!(job["description"], "");
+            }));
+        });
+    }
+}
+
+#[test]
+fn an_index_of_another_definition_is_made_anew() {
+    for engine in [Engine::MariaDb, Engine::MySql, Engine::Sqlite] {
+        support::with_database(engine, "indexes", |runtime, database| {
+            runtime.block_on(support::bounded(async {
+                let app = TestApp::start(database, Options::default()).await;
+                let right = Tables::of(database).await;
+                let former = match engine {
+                    Engine::Sqlite => {
+                        "DROP INDEX fz_clients_live; \
+                         CREATE UNIQUE INDEX fz_clients_live ON clients (project_id, client_id) WHERE deleted = 0; \
+                         DROP INDEX fz_jobs_client; CREATE INDEX fz_jobs_client ON jobs (client_id)"
+                    }
+                    _ => {
+                        "ALTER TABLE clients DROP INDEX fz_clients_live, DROP COLUMN fz_live_client_id; \
+                         ALTER TABLE clients ADD COLUMN fz_live_client_id VARCHAR(255) \
+                         GENERATED ALWAYS AS (CASE WHEN deleted = 0 THEN client_id END) VIRTUAL, \
+                         ADD UNIQUE KEY fz_clients_live (project_id, fz_live_client_id); \
+                         ALTER TABLE jobs DROP INDEX fz_jobs_client, ADD INDEX fz_jobs_client (client_id); \
+                         ALTER TABLE job_actions DROP INDEX ix_job_actions_job_id, \
+                         ADD INDEX ix_job_actions_job_id (job_id, position)"
+                    }
+                };
+                database.run(former).await;
+                assert_ne!(Tables::of(database).await, right);
+                app.store().check_schema().await.expect("it is served as it is");
+                let plan = app.store().plan(Wishes::default()).await.unwrap();
+                let told = plan.steps.iter().any(|step| step.what.contains("anew, it has another definition"));
+                assert!(told, "{:?}", plan.steps);
+                assert_eq!(app.store().sync().await.unwrap(), Synced::Upgraded { left_out: Vec::new() });
+                assert_eq!(Tables::of(database).await.difference(&right), None, "{engine:?}");
+                assert_eq!(app.store().sync().await.unwrap(), Synced::AlreadyCurrent);
+                // half of it: the index was dropped by hand
+                let drop = if engine == Engine::Sqlite { "" } else { " ON clients" };
+                database.run(&format!("DROP INDEX fz_clients_live{drop}")).await;
+                app.store().sync().await.unwrap();
+                assert_eq!(Tables::of(database).await.difference(&right), None, "{engine:?}");
             }));
         });
     }

@@ -13,6 +13,8 @@ mod kept;
 #[path = "upgrade/python.rs"]
 mod python;
 mod support;
+#[path = "upgrade/tables.rs"]
+mod tables;
 
 use std::path::{Path, PathBuf};
 
@@ -20,27 +22,57 @@ use dump::Dump;
 use freezer_store::migrations::{State, Synced, Wishes};
 use freezer_store::{ConnectSettings, PoolSettings, Store};
 use support::{Engine, TestApp, TestDatabase};
+use tables::Tables;
 
-/// The dumps of one engine, by file name.
-fn shapes(engine: Engine) -> Vec<PathBuf> {
-    let ending = if engine == Engine::MariaDb { ".mysql.sql" } else { ".sqlite.sql" };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../freezer-store/tests/shapes");
-    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
-        .expect("the folder of shapes")
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_string_lossy().ends_with(ending))
-        .collect();
-    found.sort();
-    assert!(found.len() >= 3, "the shapes of {engine:?} are there");
-    found
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../freezer-store/tests/shapes")
 }
 
 fn store(database: &TestDatabase) -> Store {
     Store::new_or_create(database.url(), ConnectSettings::default(), PoolSettings::default())
 }
 
+/// A dump as the engine takes it. They are MariaDB's; MySQL wants names of CHECKs to be unique in a database, and gives
+/// them such by itself.
+fn loadable(engine: Engine, dump: &str) -> String {
+    if engine != Engine::MySql {
+        return dump.to_owned();
+    }
+    let mut table = "";
+    let mut lines = Vec::new();
+    for line in dump.lines() {
+        if let Some(rest) = line.strip_prefix("CREATE TABLE `") {
+            table = rest.split('`').next().unwrap_or_default();
+        }
+        lines.push(match line.trim_start().strip_prefix("CONSTRAINT `CONSTRAINT_") {
+            Some(rest) => format!("CONSTRAINT `{table}_chk_{rest}"),
+            None => line.to_owned(),
+        });
+    }
+    lines.join("\n")
+}
+
 /// One shape, from its dump to what both services read of it.
-async fn upgrades(database: &TestDatabase, shape: &str, sql: &str) {
+fn upgrades(engine: Engine, shape: &str) {
+    let ending = if engine == Engine::Sqlite { "sqlite" } else { "mysql" };
+    let sql = std::fs::read_to_string(folder().join(format!("{shape}.{ending}.sql"))).unwrap();
+    support::with_database(
+        engine,
+        &format!("shape_{shape}").replace(['.', '-'], "_"),
+        |runtime, database| {
+            runtime.block_on(support::bounded(async {
+                store(database).schema_state().await.unwrap();
+                let (done, after) = upgraded(database, shape, &loadable(engine, &sql)).await;
+                has_the_tables_of_a_fresh_one(database, shape, &done).await;
+                let documents = python::ours(&TestApp::on(database, store(database)), &after).await;
+                python::compare(shape, database, &documents, &after).await;
+            }));
+        },
+    );
+}
+
+/// Loads and upgrades it; gives what was left out and the rows afterwards.
+async fn upgraded(database: &TestDatabase, shape: &str, sql: &str) -> (Synced, Dump) {
     database.run(sql).await;
     let before = Dump::of(database).await;
     let store = store(database);
@@ -58,44 +90,112 @@ async fn upgrades(database: &TestDatabase, shape: &str, sql: &str) {
     assert_eq!(store.schema_state().await.unwrap(), State::At(freezer_store::migrations::HEAD.to_owned()));
 
     let again = store.sync().await.unwrap();
-    let left_out = match &done {
-        Synced::Upgraded { left_out } => left_out.clone(),
-        _ => Vec::new(),
-    };
     // only what rows stand in the way of
-    for (what, why) in &left_out {
+    for (what, why) in left_out(&done) {
         assert_eq!(what, "keep the live clients of a project apart", "{shape}: {why}");
     }
-    let left_out = !left_out.is_empty();
-    assert_eq!(again == Synced::AlreadyCurrent, !left_out, "{shape}: {again:?}");
+    assert_eq!(again == Synced::AlreadyCurrent, left_out(&done).is_empty(), "{shape}: {again:?}");
     assert_eq!(Dump::of(database).await.difference(&after), None, "{shape}: a second sync changes nothing");
-
-    let documents = python::ours(&TestApp::on(database, store.clone()), &after).await;
-    python::compare(shape, database, &documents, &after).await;
+    (done, after)
 }
 
-#[test]
-fn every_shape_on_mariadb() {
-    for path in shapes(Engine::MariaDb) {
-        let shape = path.file_name().unwrap().to_string_lossy().into_owned();
-        let sql = std::fs::read_to_string(&path).unwrap();
-        let name = format!("shape_{}", shape.split('.').next().unwrap_or_default());
-        support::with_database(Engine::MariaDb, &name, |runtime, database| {
-            runtime.block_on(support::bounded(upgrades(database, &shape, &sql)));
-        });
+fn left_out(done: &Synced) -> &[(String, String)] {
+    match done {
+        Synced::Upgraded { left_out } => left_out,
+        _ => &[],
     }
 }
 
-#[test]
-fn every_shape_on_sqlite() {
-    for path in shapes(Engine::Sqlite) {
-        let shape = path.file_name().unwrap().to_string_lossy().into_owned();
-        let sql = std::fs::read_to_string(&path).unwrap();
-        support::with_database(Engine::Sqlite, "shape", |runtime, database| {
-            runtime.block_on(support::bounded(async {
-                store(database).schema_state().await.unwrap();
-                upgrades(database, &shape, &sql).await;
-            }));
-        });
+/// Its tables are those of a database that was just made, but for what was left out. (That those are upstream's, and what
+/// we add, `database.rs` has.)
+async fn has_the_tables_of_a_fresh_one(database: &TestDatabase, shape: &str, done: &Synced) {
+    let fresh = TestDatabase::create(database.engine(), "fresh").await.expect("one was made before");
+    store(&fresh).sync().await.unwrap();
+    let mut expected = Tables::of(&fresh).await;
+    fresh.remove().await;
+    if !left_out(done).is_empty() {
+        expected = expected.without(&["fz_live_client_id", "fz_clients_live"]);
     }
+    let expected = expected.as_far_as_can_be(database);
+    let got = Tables::of(database).await.as_far_as_can_be(database);
+    assert_eq!(got.difference(&expected), None, "{shape}: upgraded and fresh");
+}
+
+/// Makes the tests of one shape.
+macro_rules! shape {
+    (".mysql.sql", $name:ident: $shape:literal) => {
+        mod $name {
+            #[test]
+            fn mariadb() {
+                super::super::upgrades(crate::support::Engine::MariaDb, $shape);
+            }
+
+            #[test]
+            fn mysql() {
+                super::super::upgrades(crate::support::Engine::MySql, $shape);
+            }
+        }
+    };
+    (".sqlite.sql", $name:ident: $shape:literal) => {
+        #[test]
+        fn $name() {
+            super::upgrades(crate::support::Engine::Sqlite, $shape);
+        }
+    };
+}
+
+/// Makes the tests of every shape, and one that none is forgotten.
+macro_rules! shapes {
+    ($ending:tt, { $($name:ident: $shape:literal,)+ }) => {
+        $(shape!($ending, $name: $shape);)+
+
+        #[test]
+        fn no_dump_is_forgotten() {
+            let mut found: Vec<String> = std::fs::read_dir(super::folder()).expect("the folder of shapes")
+                .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+                .filter_map(|name| name.strip_suffix($ending).map(str::to_owned))
+                .collect();
+            found.sort();
+            assert_eq!(found, [$($shape),+]);
+        }
+    };
+}
+
+mod on_a_server {
+    shapes!(".mysql.sql", {
+        a_7_0_0: "a-7.0.0",
+        b_7_2_0: "b-7.2.0",
+        c_15_0_0: "c-15.0.0",
+        c_8_0_0: "c-8.0.0",
+        c1_15_0_0_sync_16_0_0: "c1-15.0.0-sync-16.0.0",
+        c1_8_0_0_sync_19_0_0: "c1-8.0.0-sync-19.0.0",
+        c2_15_0_0_stamped_e74c32f034c5: "c2-15.0.0-stamped-e74c32f034c5",
+        c2_15_0_0_stamped_sync_19_0_0: "c2-15.0.0-stamped-sync-19.0.0",
+        c2_8_0_0_stamped_7a3b9c1d2e4f: "c2-8.0.0-stamped-7a3b9c1d2e4f",
+        d_7_0_0_sync_19_0_0: "d-7.0.0-sync-19.0.0",
+        d_7_2_0_sync_19_0_0: "d-7.2.0-sync-19.0.0",
+        e_18_0_0_then_utf8mb4_sync_19_0_0: "e-18.0.0-then-utf8mb4-sync-19.0.0",
+        e_7_0_0_utf8mb4_sync_19_0_0: "e-7.0.0-utf8mb4-sync-19.0.0",
+        e_7_2_0_latin1_sync_19_0_0: "e-7.2.0-latin1-sync-19.0.0",
+        e1_7_0_0_sync_19_0_0: "e1-7.0.0-sync-19.0.0",
+        f_16_0_0: "f-16.0.0",
+        f_18_0_0: "f-18.0.0",
+        f_18_0_0_latin1: "f-18.0.0-latin1",
+        f_18_0_0_utf8mb4: "f-18.0.0-utf8mb4",
+        g_18_0_0_sync_19_0_0: "g-18.0.0-sync-19.0.0",
+        g_19_0_0: "g-19.0.0",
+        g_19_0_0_utf8mb4: "g-19.0.0-utf8mb4",
+        h_19_0_0: "h-19.0.0",
+        i_empty: "i-empty",
+    });
+}
+
+mod in_a_file {
+    shapes!(".sqlite.sql", {
+        f_18_0_0: "f-18.0.0",
+        g_18_0_0_sync_19_0_0: "g-18.0.0-sync-19.0.0",
+        g_19_0_0: "g-19.0.0",
+        h_19_0_0: "h-19.0.0",
+        i_empty: "i-empty",
+    });
 }

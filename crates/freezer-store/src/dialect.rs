@@ -119,22 +119,4 @@ impl Dialect {
             Dialect::Sqlite => "CAST(strftime('%s', 'now') AS INTEGER)",
         }
     }
-
-    /// What makes two live clients of one name in a project impossible, given that there are none:
-    /// SQLite indexes only live rows; MySQL indexes a generated column that is NULL for deleted ones (SQLAlchemy
-    /// names its columns, so it neither reads nor writes this one). Central clients are left out: they are known by
-    /// name and host, so one project may have several of a name.
-    pub(crate) fn unique_live_clients(self, index: &str) -> String {
-        match self {
-            Dialect::MySql => format!(
-                "ALTER TABLE `clients` ADD COLUMN `fz_live_client_id` VARCHAR(255) \
-                 GENERATED ALWAYS AS (CASE WHEN `deleted` = 0 AND `is_central` = 0 THEN `client_id` END) VIRTUAL, \
-                 ADD UNIQUE KEY `{index}` (`project_id`, `fz_live_client_id`)"
-            ),
-            Dialect::Sqlite => format!(
-                "CREATE UNIQUE INDEX IF NOT EXISTS \"{index}\" ON \"clients\" (\"project_id\", \"client_id\") \
-                 WHERE \"deleted\" = 0 AND \"is_central\" = 0"
-            ),
-        }
-    }
 }

@@ -113,7 +113,7 @@ fn show_has_stable_keys() {
                 Engine::Sqlite => {
                     assert_eq!((&show["engine"], &sessions["bytes"]), (&json!("sqlite"), &Value::Null))
                 }
-                Engine::MariaDb => assert_eq!(sessions["charset"], "utf8mb4"),
+                Engine::MariaDb | Engine::MySql => assert_eq!(sessions["charset"], "utf8mb4"),
             }
         });
     }

@@ -1,5 +1,5 @@
-//! Databases for tests: a SQLite file, or a database on the MariaDB of `FREEZER_TEST_MYSQL_URL`, each made for one test
-//! and removed after it.
+//! Databases for tests: a SQLite file, or a database on the MariaDB of `FREEZER_TEST_MYSQL_URL` or the MySQL of
+//! `FREEZER_TEST_MYSQL9_URL`, each made for one test and removed after it.
 //!
 //! The only place in the service's tests that speaks SQL by itself, and only to make, spoil and drop databases: what the
 //! service stored is looked at through the service.
@@ -13,26 +13,42 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 /// Where MariaDB is for tests: `mysql://user:password@host:port` of a user who may create databases.
-const URL_VARIABLE: &str = "FREEZER_TEST_MYSQL_URL";
+const MARIADB_URL: &str = "FREEZER_TEST_MYSQL_URL";
+/// Where a second server is, of another kind: Oracle's MySQL.
+const MYSQL_URL: &str = "FREEZER_TEST_MYSQL9_URL";
 
 /// What a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     /// A file.
     Sqlite,
-    /// MariaDB or MySQL.
+    /// MariaDB; or what stands in for it.
     MariaDb,
+    /// A second server, Oracle's MySQL. Only the tests of tables run there: the others are the same on both.
+    MySql,
+}
+
+impl Engine {
+    /// The variable that says where the server is; none for a file.
+    pub fn variable(self) -> Option<&'static str> {
+        match self {
+            Engine::Sqlite => None,
+            Engine::MariaDb => Some(MARIADB_URL),
+            Engine::MySql => Some(MYSQL_URL),
+        }
+    }
 }
 
 /// An empty database of one test.
 #[derive(Clone)]
 pub struct TestDatabase {
+    engine: Engine,
     url: DatabaseUrl,
     scratch: PathBuf,
 }
 
 impl TestDatabase {
-    /// Makes one; none where MariaDB is asked for and [`URL_VARIABLE`] is not set.
+    /// Makes one; none where the server's variable is not set.
     pub async fn create(engine: Engine, test: &str) -> Option<TestDatabase> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::SeqCst);
@@ -43,9 +59,10 @@ impl TestDatabase {
         let scratch = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(&name);
         let url = match engine {
             Engine::Sqlite => DatabaseUrl::Sqlite { path: scratch.with_extension("db") },
-            Engine::MariaDb => DatabaseUrl::MySql(MySqlUrl { database: name, ..server()? }),
+            Engine::MariaDb => DatabaseUrl::MySql(MySqlUrl { database: name, ..server(MARIADB_URL)? }),
+            Engine::MySql => DatabaseUrl::MySql(MySqlUrl { database: name, ..server(MYSQL_URL)? }),
         };
-        Some(TestDatabase::at(url, scratch).await)
+        Some(TestDatabase { engine, ..TestDatabase::at(url, scratch).await })
     }
 
     /// Makes one at an address.
@@ -54,7 +71,11 @@ impl TestDatabase {
             let name = &url.database;
             on_server(url, &format!("CREATE DATABASE `{name}` CHARACTER SET utf8mb4")).await;
         }
-        TestDatabase { url, scratch }
+        let engine = match url {
+            DatabaseUrl::MySql(_) => Engine::MariaDb,
+            DatabaseUrl::Sqlite { .. } => Engine::Sqlite,
+        };
+        TestDatabase { engine, url, scratch }
     }
 
     /// Its address.
@@ -64,10 +85,7 @@ impl TestDatabase {
 
     /// Its engine.
     pub fn engine(&self) -> Engine {
-        match self.url {
-            DatabaseUrl::MySql(_) => Engine::MariaDb,
-            DatabaseUrl::Sqlite { .. } => Engine::Sqlite,
-        }
+        self.engine
     }
 
     /// A path for files of the test, by adding an extension.
@@ -157,25 +175,25 @@ pub async fn open(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(path).connect().await.expect("the file opens")
 }
 
-/// The server of [`URL_VARIABLE`], with a database that is to be replaced.
-fn server() -> Option<MySqlUrl> {
-    let url = std::env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty())?;
+/// The server that a variable names, with a database that is to be replaced.
+fn server(variable: &str) -> Option<MySqlUrl> {
+    let url = std::env::var(variable).ok().filter(|url| !url.is_empty())?;
     let (address, query) = url.split_once('?').map_or((url.as_str(), None), |(a, q)| (a, Some(q)));
     let query = query.map_or(String::new(), |query| format!("?{query}"));
     match DatabaseUrl::parse(&format!("{}/mysql{query}", address.trim_end_matches('/'))) {
         Ok(DatabaseUrl::MySql(url)) => Some(url),
-        other => panic!("{URL_VARIABLE} must be mysql://user:password@host:port, not {other:?}"),
+        other => panic!("{variable} must be mysql://user:password@host:port, not {other:?}"),
     }
 }
 
 /// A connection of the test's own to a database.
 pub async fn connect(url: &MySqlUrl) -> MySqlConnection {
-    options(url).database(&url.database).connect().await.expect("MariaDB of the tests answers")
+    options(url).database(&url.database).connect().await.expect("the server of the tests answers")
 }
 
 /// Runs a statement that makes or drops the database of an address.
 async fn on_server(url: &MySqlUrl, sql: &str) {
-    let mut connection = options(url).connect().await.expect("MariaDB of the tests answers");
+    let mut connection = options(url).connect().await.expect("the server of the tests answers");
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.expect("SQL of the test");
     connection.close().await.expect("the server hears the goodbye");
 }

@@ -213,7 +213,7 @@ where
 pub fn with_database(engine: Engine, name: &str, body: impl FnOnce(&tokio::runtime::Runtime, &TestDatabase)) {
     let outside = runtime();
     let Some(database) = outside.block_on(bounded(TestDatabase::create(engine, name))) else {
-        skipped(name, "FREEZER_TEST_MYSQL_URL is not set");
+        skipped(name, &format!("{} is not set", engine.variable().unwrap_or_default()));
         return;
     };
     let inside = runtime();

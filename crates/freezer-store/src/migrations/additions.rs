@@ -4,7 +4,7 @@
 //! Each can be made at any time. One that cannot be made is reported, and the others are made all the same.
 
 use super::head::{Kind, TABLES, table};
-use super::planner::Planner;
+use super::planner::{Action, Planner};
 use crate::dialect::Dialect;
 
 /// The index that keeps the live clients of a project apart.
@@ -21,9 +21,21 @@ pub struct Wishes {
     pub convert_large_tables: bool,
 }
 
-/// Plans every addition that is not there yet. `duplicate_clients`: live clients of one name are in the way of
-/// [`UNIQUE_LIVE_CLIENTS`].
-pub(super) fn plan(planner: &mut Planner, wishes: Wishes, duplicate_clients: bool) {
+/// What the rows say, which no layout tells.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Rows {
+    /// Live clients of one name are in the way of [`UNIQUE_LIVE_CLIENTS`].
+    pub(super) duplicate_clients: bool,
+    /// Actions lack the path that their documents have: upstream's upgrade from 7.x leaves them so.
+    pub(super) paths_are_missing: bool,
+}
+
+/// Plans every addition that is not there yet.
+pub(super) fn plan(planner: &mut Planner, wishes: Wishes, rows: Rows) {
+    if rows.paths_are_missing {
+        let what = "fill actions.path_to_backup from the documents";
+        planner.step(what, "actions", Action::FillPaths("path_to_backup"));
+    }
     let ours = TABLES.iter().map(|table| table.name);
     let large = |planner: &Planner, name: &str| {
         planner.layout.table(name).is_some_and(|table| table.rows > LARGE_TABLE)
@@ -54,17 +66,18 @@ pub(super) fn plan(planner: &mut Planner, wishes: Wishes, duplicate_clients: boo
         for column in table.columns.iter().filter(|column| column.kind == Kind::Document) {
             planner.column_takes(table.name, column);
         }
+        for column in table.columns {
+            planner.default_exists(table.name, column);
+        }
         for index in table.indexes {
-            planner.index_exists(table.name, index.name, index.columns);
+            planner.index_exists(table.name, index);
         }
     }
     planner.column_takes("clients", table("clients").column("hostname"));
-    let unique_is_there = planner
-        .layout
-        .table("clients")
-        .is_some_and(|table| table.indexes.iter().any(|name| name == UNIQUE_LIVE_CLIENTS));
-    if !unique_is_there && !duplicate_clients {
-        let sql = planner.dialect.unique_live_clients(UNIQUE_LIVE_CLIENTS);
-        planner.statement("keep the live clients of a project apart", "clients", sql);
+    for table in TABLES {
+        planner.no_indexes_of_foreign_keys(table);
+    }
+    if !rows.duplicate_clients {
+        planner.live_clients_are_apart();
     }
 }

@@ -1,7 +1,7 @@
 //! Reads the [`Layout`] of a database from its catalogue. Which layout that *is* nobody asks: each revision looks
 //! for what it is about (`revisions/`), because version stamps in the field do not tell the truth.
 
-use super::layout::{ColumnInfo, ForeignKey, Layout, Table};
+use super::layout::{ColumnInfo, ForeignKey, IndexInfo, Layout, Table};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -52,7 +52,8 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
         .raw_select(
             "SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR), LOWER(CAST(data_type AS CHAR)), \
              CAST(character_maximum_length AS CHAR), CAST(is_nullable AS CHAR), \
-             CAST(character_set_name AS CHAR) FROM information_schema.columns \
+             CAST(character_set_name AS CHAR), CAST(generation_expression AS CHAR), \
+             CAST(column_default AS CHAR) FROM information_schema.columns \
              WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position",
         )
         .await?;
@@ -65,17 +66,28 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
             data_type,
             nullable: text(row, 4)? == "YES",
             charset: text(row, 5)?,
+            generated: text(row, 6)?,
+            // MariaDB says NULL in a word
+            has_default: !matches!(text(row, 7)?.as_str(), "" | "NULL"),
         });
     }
     let indexes = db
         .raw_select(
-            "SELECT DISTINCT CAST(table_name AS CHAR), CAST(index_name AS CHAR) \
-             FROM information_schema.statistics WHERE table_schema = DATABASE() AND index_name <> 'PRIMARY'",
+            "SELECT CAST(table_name AS CHAR), CAST(index_name AS CHAR), CAST(column_name AS CHAR), \
+             CAST(non_unique AS CHAR) FROM information_schema.statistics \
+             WHERE table_schema = DATABASE() AND index_name <> 'PRIMARY' \
+             ORDER BY table_name, index_name, seq_in_index",
         )
         .await?;
     for row in &indexes {
-        if let Some(table) = layout.tables.get_mut(&text(row, 0)?) {
-            table.indexes.push(text(row, 1)?);
+        let Some(table) = layout.tables.get_mut(&text(row, 0)?) else { continue };
+        let (name, column, unique) = (text(row, 1)?, text(row, 2)?, text(row, 3)? == "0");
+        match table.indexes.last_mut().filter(|index| index.name == name) {
+            Some(index) => index.columns.push(column),
+            None => {
+                let columns = vec![column];
+                table.indexes.push(IndexInfo { name, columns, unique, condition: String::new() });
+            }
         }
     }
     mysql_constraints(db, &mut layout).await?;
@@ -128,20 +140,44 @@ async fn sqlite(db: &mut Db) -> Result<Layout, StoreError> {
             let flag = |at| column.flag(at).map_err(|error| StoreError::from_driver("schema.inspect", error));
             let nullable = !flag(2)? && !flag(3)?;
             let name = text(column, 0)?;
-            table.columns.push(ColumnInfo { name, data_type, width, nullable, charset: String::new() });
+            let (charset, generated) = (String::new(), String::new());
+            table.columns.push(ColumnInfo {
+                name,
+                data_type,
+                width,
+                nullable,
+                has_default: false,
+                charset,
+                generated,
+            });
         }
-        let indexes = db
-            .raw_select(&format!("SELECT name FROM pragma_index_list({quoted}) WHERE origin = 'c'"))
-            .await?;
-        for index in &indexes {
-            table.indexes.push(text(index, 0)?);
-        }
+        table.indexes = sqlite_indexes(db, &quoted).await?;
         let count = db.raw_select(&format!("SELECT CAST(COUNT(*) AS TEXT) FROM {quoted}")).await?;
         table.rows =
             count.first().map(|row| text(row, 0)).transpose()?.unwrap_or_default().parse().unwrap_or(0);
         layout.tables.insert(name, table);
     }
     Ok(layout)
+}
+
+async fn sqlite_indexes(db: &mut Db, table: &str) -> Result<Vec<IndexInfo>, StoreError> {
+    let list = format!(
+        "SELECT list.name, list.\"unique\", made.sql FROM pragma_index_list({table}) AS list \
+         JOIN sqlite_master AS made ON made.name = list.name WHERE list.origin = 'c' ORDER BY list.name"
+    );
+    let mut indexes = Vec::new();
+    for row in &db.raw_select(&list).await? {
+        let name = text(row, 0)?;
+        let unique = row.flag(1).map_err(|error| StoreError::from_driver("schema.inspect", error))?;
+        let sql = text(row, 2)?;
+        let condition = sql.split_once(" WHERE ").map_or("", |(_, condition)| condition).to_owned();
+        let columns =
+            format!("SELECT name FROM pragma_index_info({}) ORDER BY seqno", Dialect::Sqlite.quote(&name));
+        let columns = db.raw_select(&columns).await?;
+        let columns = columns.iter().map(|row| text(row, 0)).collect::<Result<_, _>>()?;
+        indexes.push(IndexInfo { name, columns, unique, condition });
+    }
+    Ok(indexes)
 }
 
 /// `varchar(36)` is a `varchar` of 36.

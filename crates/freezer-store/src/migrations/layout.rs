@@ -14,8 +14,8 @@ pub struct Layout {
 pub struct Table {
     /// Columns in their order.
     pub columns: Vec<ColumnInfo>,
-    /// Names of its indexes, the primary key's left out.
-    pub indexes: Vec<String>,
+    /// Its indexes, the primary key's left out.
+    pub indexes: Vec<IndexInfo>,
     /// Foreign keys.
     pub foreign_keys: Vec<ForeignKey>,
     /// Names of its CHECK constraints.
@@ -37,8 +37,25 @@ pub struct ColumnInfo {
     pub width: Option<u32>,
     /// NULL is allowed.
     pub nullable: bool,
+    /// It has a DEFAULT other than NULL (MySQL); false elsewhere.
+    pub has_default: bool,
     /// Character set (MySQL), "" elsewhere and for what is not text.
     pub charset: String,
+    /// Expression of a generated column (MySQL), "" elsewhere.
+    pub generated: String,
+}
+
+/// One index as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IndexInfo {
+    /// Name.
+    pub name: String,
+    /// Columns in order.
+    pub columns: Vec<String>,
+    /// No two rows may have the same values.
+    pub unique: bool,
+    /// The condition of an index of some rows only (SQLite), "" elsewhere.
+    pub condition: String,
 }
 
 /// One foreign key as it is.
@@ -68,6 +85,11 @@ impl Table {
     /// A column, if it is there.
     pub fn column(&self, name: &str) -> Option<&ColumnInfo> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// An index, if it is there.
+    pub fn index(&self, name: &str) -> Option<&IndexInfo> {
+        self.indexes.iter().find(|index| index.name == name)
     }
 
     /// The character set that a new column gets, such as `utf8mb4`: what the collation begins with.

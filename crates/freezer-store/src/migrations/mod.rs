@@ -3,7 +3,8 @@
 //! - `head.rs` describes every table once; creating and comparing both read that description.
 //! - `chain.rs` lists upstream's revisions in order, and which of them this release serves.
 //! - `inspect.rs` reads what tables there are into a `layout.rs`; `planner.rs` works out the steps from there, as the
-//!   files of `revisions/` (upstream's, frozen) and `additions.rs` (ours) ask; `moves/` carries data over.
+//!   files of `revisions/` (upstream's, frozen) and `additions.rs` (ours) ask; `indexes.rs` has the part about indexes,
+//!   `moves/` carries data over.
 //! - `runner.rs` carries the plan out, under `lock.rs`.
 //!
 //! What a database is at is decided by its tables and columns. Its stamp is read only to refuse what nobody here knows.
@@ -14,6 +15,7 @@
 mod additions;
 mod chain;
 mod head;
+mod indexes;
 mod inspect;
 mod layout;
 mod lock;

@@ -4,7 +4,7 @@
 //! if not writes down a [`Step`] and changes its own picture of the layout. So one look at the database gives the whole
 //! plan, which can be shown (`db sync --dry-run`), and after a crash a new look gives what is left.
 
-use super::head::{Column, Kind, TableLayout};
+use super::head::{Column, Index, Kind, TableLayout};
 use super::layout::{ColumnInfo, ForeignKey, Layout, Table};
 use crate::dialect::Dialect;
 
@@ -28,6 +28,8 @@ pub enum Action {
     Sql(String),
     /// `jobs.job_actions` becomes rows of `job_actions` (and of `actions`), in batches.
     MoveJobActions,
+    /// `actions` get the paths that only their documents have, in batches; the column under the name that it has by then.
+    FillPaths(&'static str),
     /// `backups.user_name` goes into the metadata, in batches.
     MoveUserNames,
 }
@@ -60,11 +62,11 @@ impl Planner {
         self.steps.push(Step { revision: self.revision, what: what.into(), action, rows });
     }
 
-    fn sql(&mut self, what: impl Into<String>, table: &str, sql: String) {
+    pub(super) fn sql(&mut self, what: impl Into<String>, table: &str, sql: String) {
         self.step(what, table, Action::Sql(sql));
     }
 
-    fn alter(&mut self, what: impl Into<String>, table: &str, change: &str) {
+    pub(super) fn alter(&mut self, what: impl Into<String>, table: &str, change: &str) {
         let sql = format!("ALTER TABLE {} {change}", self.dialect.quote(table));
         self.sql(what, table, sql);
     }
@@ -83,7 +85,7 @@ impl Planner {
         let charset = collation.split('_').next().unwrap_or_default().to_owned();
         let table = Table {
             columns: wanted.columns.iter().map(|column| self.as_made(column, &charset)).collect(),
-            indexes: wanted.indexes.iter().map(|index| index.name.to_owned()).collect(),
+            indexes: wanted.indexes.iter().map(Index::as_made).collect(),
             foreign_keys: wanted.foreign_keys(),
             collation,
             ..Table::default()
@@ -193,8 +195,12 @@ impl Planner {
             return;
         }
         let charset = match (&wanted.kind, self.layout.table(table)) {
+            // now, because the conversion of the table would make a LONGTEXT of a MEDIUMTEXT in another character set
+            (Kind::Document, Some(of)) if of.charset() != "utf8mb4" => {
+                format!(" CHARACTER SET utf8mb4 COLLATE {}", self.dialect.new_collation())
+            }
             // a column may have another character set than its table: it keeps it
-            (Kind::Text(_) | Kind::Document, Some(of)) if found.charset != of.charset() => {
+            (Kind::Text(_), Some(of)) if found.charset != of.charset() => {
                 format!(" CHARACTER SET {}", found.charset)
             }
             _ => String::new(),
@@ -277,21 +283,6 @@ impl Planner {
         }
     }
 
-    /// The index is there.
-    pub(super) fn index_exists(&mut self, table: &'static str, name: &str, columns: &[&str]) {
-        let there =
-            self.layout.table(table).is_none_or(|table| table.indexes.iter().any(|found| found == name));
-        if there {
-            return;
-        }
-        let columns = self.dialect.quote_all(columns);
-        let sql = self.dialect.create_index(name, table, &columns);
-        self.sql(format!("add the index {name}"), table, sql);
-        if let Some(table) = self.layout.tables.get_mut(table) {
-            table.indexes.push(name.to_owned());
-        }
-    }
-
     /// Every text of the table is utf8mb4.
     pub(super) fn utf8mb4(&mut self, table: &str) {
         let collation = self.dialect.new_collation();
@@ -308,9 +299,25 @@ impl Planner {
         }
     }
 
-    /// A statement of an addition that fits none of the above.
-    pub(super) fn statement(&mut self, what: &str, table: &str, sql: String) {
-        self.sql(what, table, sql);
+    /// The column is NOT NULL and has its default, as at head; a NULL in it becomes that. SQLite cannot change a column.
+    pub(super) fn default_exists(&mut self, table: &'static str, wanted: &Column) {
+        let Some(default) = wanted.default.filter(|_| self.dialect == Dialect::MySql) else { return };
+        let Some(found) = self.column_mut(table, wanted.name) else { return };
+        if found.has_default && !found.nullable {
+            return;
+        }
+        let was_nullable = found.nullable;
+        (found.has_default, found.nullable) = (true, false);
+        let (q_table, column) = (self.dialect.quote(table), self.dialect.quote(wanted.name));
+        let what = format!("give {table}.{} its default", wanted.name);
+        if was_nullable {
+            let fill = format!("UPDATE {q_table} SET {column} = {default} WHERE {column} IS NULL");
+            self.sql(what.clone(), table, fill);
+            let definition = wanted.definition(self.dialect);
+            self.alter(what, table, &format!("MODIFY COLUMN {definition}"));
+        } else {
+            self.alter(what, table, &format!("ALTER COLUMN {column} SET DEFAULT {default}"));
+        }
     }
 
     fn column_mut(&mut self, table: &str, name: &str) -> Option<&mut ColumnInfo> {
@@ -327,7 +334,9 @@ impl Planner {
             width: if let Kind::Text(width) = column.kind { Some(width.into()) } else { None },
             data_type,
             nullable: !column.required,
+            has_default: column.default.is_some(),
             charset: if is_text { charset.to_owned() } else { String::new() },
+            generated: String::new(),
         }
     }
 }

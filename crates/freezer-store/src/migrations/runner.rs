@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::additions::{self, Wishes};
+use super::additions::{self, Rows, Wishes};
 use super::chain::{self, HEAD, REVISIONS};
 use super::head::TABLES;
 use super::layout::Layout;
-use super::moves::{job_actions, leftovers, user_names};
+use super::moves::{job_actions, leftovers, paths, user_names};
 use super::planner::{Action, Planner, Step};
 use super::{SchemaError, inspect, lock, revisions};
 use crate::Store;
@@ -117,9 +117,10 @@ impl Store {
         let looked = crate::read!(self, "schema.plan", |db| {
             let (layout, state) = look(db).await?;
             let duplicates = duplicate_clients(db, &layout).await?;
-            Ok::<_, StoreError>((layout, state, duplicates))
+            let paths_are_missing = paths_are_missing(db, &layout).await?;
+            Ok::<_, StoreError>((layout, state, duplicates, paths_are_missing))
         });
-        let (layout, state, duplicates) = looked?;
+        let (layout, state, duplicates, paths_are_missing) = looked?;
         if let State::At(found) = &state
             && !REVISIONS.iter().any(|known| known.id == found)
         {
@@ -133,7 +134,8 @@ impl Store {
             plan(&mut planner);
         }
         planner.enter(None);
-        additions::plan(&mut planner, wishes, duplicates.is_some());
+        let rows = Rows { duplicate_clients: duplicates.is_some(), paths_are_missing };
+        additions::plan(&mut planner, wishes, rows);
         let left_out = duplicates
             .map(|who| {
                 let what = "keep the live clients of a project apart".to_owned();
@@ -233,7 +235,7 @@ async fn run(store: &Store, step: &Step, report: &mut impl FnMut(Option<u64>)) -
             crate::single!(store, "schema.step", |db| db.raw(sql).await)?;
             report(None);
         }
-        Action::MoveJobActions | Action::MoveUserNames => {
+        Action::MoveJobActions | Action::MoveUserNames | Action::FillPaths(_) => {
             let create = leftovers::create(store.dialect());
             crate::single!(store, "schema.step", |db| db.raw(&create).await)?;
             let mut after: Option<String> = None;
@@ -241,6 +243,7 @@ async fn run(store: &Store, step: &Step, report: &mut impl FnMut(Option<u64>)) -
             loop {
                 let moved = crate::transaction!(store, "schema.move", |db| match step.action {
                     Action::MoveJobActions => job_actions::batch(db, after.as_deref()).await,
+                    Action::FillPaths(column) => paths::batch(db, column, after.as_deref()).await,
                     _ => user_names::batch(db, after.as_deref()).await,
                 })?;
                 let Some((last, count)) = moved else { break };
@@ -293,6 +296,16 @@ fn refuse_foreign(layout: &Layout, database: &str) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Whether actions of a database that came from 7.x still have paths in their documents alone.
+async fn paths_are_missing(db: &mut Db, layout: &Layout) -> Result<bool, StoreError> {
+    let [old, new] = paths::COLUMNS.map(|column| layout.has_column("actions", column));
+    // the table of the releases before 16.0.0; no other database has such rows, and need be looked through
+    if old || !new || layout.table("migrate_version").is_none() {
+        return Ok(false);
+    }
+    paths::are_missing(db, "path_to_backup").await
 }
 
 /// Names of live clients that occur more than once in a project; central ones may.

@@ -13,7 +13,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sea_query::{Expr, ExprTrait, Iden, Order, Query};
+use sea_query::{Alias, Expr, ExprTrait, Iden, IntoTableRef, Order, Query};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ use crate::model::Action;
 use crate::query;
 use crate::row::Row;
 use crate::scope::Scope;
-use crate::tables::{Actions, JobActions};
+use crate::tables::{ActionReports, Actions, JobActions};
 
 /// Namespace of the ids that a move makes; drawn once, never to change.
 const MOVED: Uuid = Uuid::from_u128(0x3d0c_58a1_9a0f_4b7a_8f0e_6a3f_54d1_c9e2);
@@ -245,7 +245,7 @@ async fn insert_action(
             job.project_id.as_str().into(),
             job.user_id.as_str().into(),
             Expr::value(text("mode")),
-            Expr::value(text("path_to_backup").or_else(|| text("src_file"))),
+            Expr::value(super::paths::of(&definition)),
             Expr::value(text("backup_name")),
             Expr::value(text("container")),
             Expr::value(int(definition.get("timeout"))),
@@ -258,25 +258,45 @@ async fn insert_action(
             Expr::value(job.deleted),
         ]);
     db.execute(&insert).await?;
-    copy_times(db, job, id).await
+    copy_times(db, job, Actions::Table, id).await?;
+    insert_report(db, job, id).await
 }
 
-/// The action is as old as its job, whatever form the engine keeps times in.
-async fn copy_times(db: &mut Db, job: &Job, action_id: &str) -> Result<(), StoreError> {
+/// Every action has a report, as the service makes it with a new one (upstream's step makes none); one that is there stays.
+async fn insert_report(db: &mut Db, job: &Job, action_id: &str) -> Result<(), StoreError> {
+    let mut insert = Query::insert();
+    insert
+        .into_table(ActionReports::Table)
+        .columns([ActionReports::Id, ActionReports::ProjectId, ActionReports::UserId, ActionReports::Deleted])
+        .values_panic([
+            action_id.into(),
+            job.project_id.as_str().into(),
+            job.user_id.as_str().into(),
+            Expr::value(job.deleted),
+        ]);
+    match db.execute(&insert).await {
+        Err(error) if error.is_duplicate() => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => copy_times(db, job, ActionReports::Table, action_id).await,
+    }
+}
+
+/// What is made is as old as its job, whatever form the engine keeps times in.
+async fn copy_times(db: &mut Db, job: &Job, table: impl IntoTableRef, id: &str) -> Result<(), StoreError> {
     let of_job = |column: &'static str| {
         Query::select()
-            .column(sea_query::Alias::new(column))
+            .column(Alias::new(column))
             .from(Jobs::Table)
             .and_where(Expr::col(Jobs::Id).eq(job.id.as_str()))
             .to_owned()
     };
     let mut update = Query::update();
     update
-        .table(Actions::Table)
-        .value(Actions::CreatedAt, Expr::from(of_job("created_at")))
-        .value(Actions::UpdatedAt, Expr::from(of_job("updated_at")))
-        .value(Actions::DeletedAt, Expr::from(of_job("deleted_at")))
-        .and_where(Expr::col(Actions::Id).eq(action_id));
+        .table(table)
+        .value(Alias::new("created_at"), Expr::from(of_job("created_at")))
+        .value(Alias::new("updated_at"), Expr::from(of_job("updated_at")))
+        .value(Alias::new("deleted_at"), Expr::from(of_job("deleted_at")))
+        .and_where(Expr::col(Alias::new("id")).eq(id));
     db.execute(&update).await.map(|_| ())
 }
 

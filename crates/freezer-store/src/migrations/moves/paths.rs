@@ -1,0 +1,93 @@
+//! `actions.path_to_backup` gets the path that only the document has.
+//!
+//! Agents of the 7.x releases sent `path_to_backup` already, while the column was called `src_file` and took that key alone:
+//! the path stayed in the document, which those releases answered with. Later ones answer with the column, so the action
+//! would lose its path, in the Python service as in this one. A path too long for the column stays in the document.
+
+use sea_query::{Alias, Expr, ExprTrait, Order, Query};
+use serde_json::{Map, Value};
+
+use super::BATCH;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::json;
+use crate::tables::Actions;
+
+/// The column under its two names.
+pub(in crate::migrations) const COLUMNS: [&str; 2] = ["src_file", "path_to_backup"];
+
+/// Width of the column.
+const WIDTH: usize = 255;
+
+/// An action and its path.
+type Found = (String, String);
+
+/// What a batch was: its last row, how many it had, and the paths that are missing in the column.
+struct Batch {
+    last: String,
+    rows: u64,
+    missing: Vec<Found>,
+}
+
+/// The path that a definition names: the older key counts where the newer one is not there.
+pub(super) fn of(definition: &Map<String, Value>) -> Option<String> {
+    let path = definition.get("path_to_backup").or_else(|| definition.get("src_file"))?.as_str()?;
+    (!path.is_empty() && path.chars().count() <= WIDTH).then(|| path.to_owned())
+}
+
+/// Whether any action's path is in its document alone.
+pub(in crate::migrations) async fn are_missing(
+    db: &mut Db,
+    column: &'static str,
+) -> Result<bool, StoreError> {
+    let mut after = None;
+    while let Some(batch) = read(db, column, after.as_deref()).await? {
+        if !batch.missing.is_empty() {
+            return Ok(true);
+        }
+        after = Some(batch.last);
+    }
+    Ok(false)
+}
+
+/// Fills one batch behind the row `after`; gives the last row of it, and how many it had.
+pub(in crate::migrations) async fn batch(
+    db: &mut Db,
+    column: &'static str,
+    after: Option<&str>,
+) -> Result<Option<(String, u64)>, StoreError> {
+    let Some(batch) = read(db, column, after).await? else { return Ok(None) };
+    for (id, path) in batch.missing {
+        let mut update = Query::update();
+        update.table(Actions::Table).value(Alias::new(column), path).and_where(Expr::col(Actions::Id).eq(id));
+        db.execute(&update).await?;
+    }
+    Ok(Some((batch.last, batch.rows)))
+}
+
+async fn read(db: &mut Db, column: &'static str, after: Option<&str>) -> Result<Option<Batch>, StoreError> {
+    let mut select = Query::select();
+    select
+        .columns([Actions::Id, Actions::BackupMetadata])
+        .from(Actions::Table)
+        .and_where(Expr::col(Alias::new(column)).is_null())
+        .order_by(Actions::Id, Order::Asc)
+        .limit(BATCH);
+    if let Some(after) = after {
+        select.and_where(Expr::col(Actions::Id).gt(after));
+    }
+    let rows = db.select(&select).await?;
+    let at = |error| StoreError::from_driver("schema.fill_paths", error);
+    let mut missing = Vec::new();
+    let mut last = None;
+    for row in &rows {
+        let id = row.string(0).map_err(at)?;
+        let text = row.text(1).map_err(at)?;
+        let place = json::Place { table: "actions", column: "backup_metadata", id: &id };
+        if let Some(path) = json::object_strict(text.as_deref(), place).ok().as_ref().and_then(of) {
+            missing.push((id.clone(), path));
+        }
+        last = Some(id);
+    }
+    Ok(last.map(|last| Batch { last, rows: rows.len() as u64, missing }))
+}
