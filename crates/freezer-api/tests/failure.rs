@@ -33,6 +33,7 @@ fn impatient() -> Options {
             ..PoolSettings::default()
         },
         connect: ConnectSettings { connect_timeout: Duration::from_secs(1), ..ConnectSettings::default() },
+        ..Options::default()
     }
 }
 

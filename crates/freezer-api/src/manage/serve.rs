@@ -12,6 +12,7 @@ use crate::app::{App, HttpSettings};
 use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
 use crate::config::{AuthStrategy, DatabaseSettings, Listen, LogSettings, Settings};
+use crate::service::trusts::Trusts;
 use crate::validate::Validators;
 use crate::{policy, server};
 
@@ -27,6 +28,9 @@ pub enum StartError {
     /// The settings for Keystone.
     #[error("[keystone_authtoken]: {0}")]
     Keystone(#[from] keystone_auth::SettingsError),
+    /// The settings for the user whom jobs are entrusted to.
+    #[error("the group that [centralized_scheduler] auth_section names: {0}")]
+    Trustee(#[source] keystone_auth::SettingsError),
     /// The address.
     #[error(transparent)]
     Listen(#[from] server::ListenError),
@@ -50,6 +54,7 @@ pub fn dev_settings(directory: &Path) -> Settings {
         log: LogSettings::default(),
         database: DatabaseSettings::new(url),
         keystone: None,
+        central: None,
         policy: oslo_policy::Options::default(),
         http: HttpSettings::default(),
     }
@@ -83,19 +88,13 @@ pub fn dev_hints(settings: &Settings) -> String {
 /// [`StartError`]; the text says what to do.
 pub async fn run(settings: Settings, store: Store) -> Result<(), StartError> {
     wait_for_database(&settings.database, &store).await?;
-    let authentication = match &settings.keystone {
-        Some(keystone) => {
-            let clock = Clock::system();
-            let seconds = Arc::new(move || clock.now().0);
-            Authentication::Keystone(Box::new(KeystoneClient::new(keystone, seconds)?))
-        }
-        None => Authentication::NoAuth,
-    };
+    let (authentication, trusts) = identity(&settings)?;
     let app = Arc::new(App {
         store,
         enforcer: Enforcer::new(policy::all(), settings.policy)?,
         validators: Validators::new()?,
         authentication,
+        trusts,
         clock: Clock::system(),
         ids: Ids::random(),
         http: settings.http,
@@ -111,6 +110,28 @@ pub async fn run(settings: Settings, store: Store) -> Result<(), StartError> {
     })
     .await;
     Ok(())
+}
+
+/// How callers are known, and how their jobs are entrusted to central schedulers. One connection to Keystone does both
+/// unless `[centralized_scheduler] auth_section` names a login of its own.
+fn identity(settings: &Settings) -> Result<(Authentication, Option<Trusts>), StartError> {
+    let Some(keystone) = &settings.keystone else { return Ok((Authentication::NoAuth, None)) };
+    let clock = Clock::system();
+    let seconds: keystone_auth::Clock = Arc::new(move || clock.now().0);
+    let client = KeystoneClient::new(keystone, Arc::clone(&seconds))?;
+    let trusts = match &settings.central {
+        None => None,
+        Some(central) => Some(Trusts {
+            keystone: match &central.trustee {
+                None => client.clone(),
+                Some(trustee) => KeystoneClient::new(trustee, seconds).map_err(StartError::Trustee)?,
+            },
+            enabled: central.enabled,
+            enforced: central.enforce_trusts,
+            roles: central.delegated_roles.clone(),
+        }),
+    };
+    Ok((Authentication::Keystone(Box::new(client)), trusts))
 }
 
 /// Waits for a database that is not up yet (`[database] max_retries`, `retry_interval`), and refuses one whose
