@@ -8,6 +8,7 @@ use oslo_policy::Enforcer;
 
 use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
+use crate::service::trusts::Trusts;
 use crate::validate::Validators;
 
 /// The running service's parts. No global state: tests build as many as they like.
@@ -20,6 +21,8 @@ pub struct App {
     pub validators: Validators,
     /// How callers are known.
     pub authentication: Authentication,
+    /// Which jobs are entrusted to central schedulers; none without Keystone.
+    pub trusts: Option<Trusts>,
     /// Time.
     pub clock: Clock,
     /// Ids.

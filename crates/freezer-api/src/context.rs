@@ -3,6 +3,7 @@
 //! Built in one of two ways (`auth/`), the same for everything behind. It holds no token but the one that
 //! trusts need, and that one never prints.
 
+use keystone_auth::Secret;
 use oslo_policy::Credentials;
 
 /// Who is calling.
@@ -26,6 +27,17 @@ pub struct RequestContext {
     pub user_domain_id: Option<String>,
     /// Domain of the project.
     pub project_domain_id: Option<String>,
+    /// What the caller can delegate; none without Keystone.
+    pub trustor: Option<Trustor>,
+}
+
+/// A caller as one who may entrust jobs to a central scheduler.
+#[derive(Debug, Clone)]
+pub struct Trustor {
+    /// The caller's token.
+    pub token: Secret,
+    /// Its roles, as Keystone names them.
+    pub roles: Vec<String>,
 }
 
 impl RequestContext {

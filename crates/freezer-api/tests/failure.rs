@@ -33,6 +33,7 @@ fn impatient() -> Options {
             ..PoolSettings::default()
         },
         connect: ConnectSettings { connect_timeout: Duration::from_secs(1), ..ConnectSettings::default() },
+        ..Options::default()
     }
 }
 
@@ -258,10 +259,10 @@ fn a_database_that_cannot_be_served_stops_the_start() {
 
 /// Why the service does not start.
 async fn start(database: &TestDatabase) -> String {
-    let mut settings = serve::dev_settings(std::path::Path::new("."));
-    settings.database = DatabaseSettings::new(database.url());
+    let settings = DatabaseSettings::new(database.url());
     let store = Store::new(database.url(), ConnectSettings::default(), PoolSettings::default());
-    serve::run(settings, store).await.expect_err("this database cannot be served").to_string()
+    let waited = serve::wait_for_database(&settings, &store).await;
+    waited.expect_err("this database cannot be served").to_string()
 }
 
 /// Polls a request at most so often, then drops it wherever it is.

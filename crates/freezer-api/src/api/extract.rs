@@ -15,6 +15,7 @@ use crate::context::RequestContext;
 use crate::error::Error;
 use crate::policy;
 use crate::service::Change;
+use crate::service::trusts::Delegation;
 
 /// The rule that guards a route; every v2 route carries one (see `v2/mod.rs`).
 #[derive(Clone, Copy)]
@@ -78,6 +79,12 @@ impl Call {
             project_id: &self.project_id,
             user_id: &self.context.user_id,
             now: self.app.clock.now(),
+            delegation: self
+                .app
+                .trusts
+                .as_ref()
+                .zip(self.context.trustor.as_ref())
+                .map(|(trusts, trustor)| Delegation { trusts, token: &trustor.token, roles: &trustor.roles }),
         }
     }
 

@@ -115,6 +115,7 @@ fn status_and_title(error: &Error) -> (StatusCode, &'static str) {
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "Unauthorized"),
         Error::Forbidden => (StatusCode::FORBIDDEN, "Access Forbidden"),
         Error::KeystoneUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        Error::TrustRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Missing required credentials"),
         Error::Store(error) => status_of_store(error),
         Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
     }

@@ -4,6 +4,7 @@
 //! libraries that it uses have them, so that an operator's file works unchanged. Nothing reads options later:
 //! settings are values, passed to where they are needed.
 
+mod centralized_scheduler;
 mod database;
 mod default;
 mod healthcheck;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use ::oslo_config::{Config, OptDecl, Sources};
 
+pub use centralized_scheduler::CentralSettings;
 pub use database::DatabaseSettings;
 pub use default::{AuthStrategy, Listen};
 pub use logging::{Facility, LogSettings, Rotation};
@@ -38,6 +40,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// Keystone, where `auth_strategy` asks for it.
     pub keystone: Option<keystone_auth::Settings>,
+    /// Trusts for central schedulers; none without Keystone.
+    pub central: Option<CentralSettings>,
     /// Where policy rules come from.
     pub policy: ::oslo_policy::Options,
     /// Limits and switches of the HTTP side.
@@ -84,6 +88,7 @@ const SECTIONS: &[(&str, &[&OptDecl])] = &[
     ("storage", storage::OPTIONS),
     ("database", database::OPTIONS),
     ("keystone_authtoken", keystone_authtoken::OPTIONS),
+    ("centralized_scheduler", centralized_scheduler::OPTIONS),
     ("oslo_policy", oslo_policy::OPTIONS),
     ("oslo_middleware", oslo_middleware::OPTIONS),
     ("healthcheck", healthcheck::OPTIONS),
@@ -170,7 +175,11 @@ impl Settings {
             log: LogSettings::read(config)?,
             database: DatabaseSettings::read(config)?,
             keystone: match auth_strategy {
-                AuthStrategy::Keystone => Some(keystone_authtoken::read(config)?),
+                AuthStrategy::Keystone => Some(keystone_authtoken::read(config, keystone_authtoken::GROUP)?),
+                AuthStrategy::NoAuth => None,
+            },
+            central: match auth_strategy {
+                AuthStrategy::Keystone => Some(CentralSettings::read(config)?),
                 AuthStrategy::NoAuth => None,
             },
             policy: oslo_policy::read(config, dirs)?,

@@ -13,6 +13,7 @@ use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
 use crate::config::{AuthStrategy, DatabaseSettings, Listen, LogSettings, Settings};
 use crate::reload::Reload;
+use crate::service::trusts::Trusts;
 use crate::validate::Validators;
 use crate::{policy, server};
 
@@ -28,6 +29,9 @@ pub enum StartError {
     /// The settings for Keystone.
     #[error("[keystone_authtoken]: {0}")]
     Keystone(#[from] keystone_auth::SettingsError),
+    /// The settings for the user whom jobs are entrusted to.
+    #[error("the group that [centralized_scheduler] auth_section names: {0}")]
+    Trustee(#[source] keystone_auth::SettingsError),
     /// The address.
     #[error(transparent)]
     Listen(#[from] server::ListenError),
@@ -51,6 +55,7 @@ pub fn dev_settings(directory: &Path) -> Settings {
         log: LogSettings::default(),
         database: DatabaseSettings::new(url),
         keystone: None,
+        central: None,
         policy: oslo_policy::Options::default(),
         http: HttpSettings::default(),
         remarks: Vec::new(),
@@ -113,28 +118,47 @@ pub async fn run(
 }
 
 fn app(settings: &Settings, store: Store) -> Result<App, StartError> {
-    let authentication = match &settings.keystone {
-        Some(keystone) => {
-            let clock = Clock::system();
-            let seconds = Arc::new(move || clock.now().0);
-            Authentication::Keystone(Box::new(KeystoneClient::new(keystone, seconds)?))
-        }
-        None => Authentication::NoAuth,
-    };
+    let (authentication, trusts) = identity(settings)?;
     Ok(App {
         store,
         enforcer: Enforcer::new(policy::all(), settings.policy.clone())?,
         validators: Validators::new()?,
         authentication,
+        trusts,
         clock: Clock::system(),
         ids: Ids::random(),
         http: settings.http.clone(),
     })
 }
 
+/// How callers are known, and how their jobs are entrusted to central schedulers. One connection to Keystone does both
+/// unless `[centralized_scheduler] auth_section` names a login of its own.
+fn identity(settings: &Settings) -> Result<(Authentication, Option<Trusts>), StartError> {
+    let Some(keystone) = &settings.keystone else { return Ok((Authentication::NoAuth, None)) };
+    let clock = Clock::system();
+    let seconds: keystone_auth::Clock = Arc::new(move || clock.now().0);
+    let client = KeystoneClient::new(keystone, Arc::clone(&seconds))?;
+    let trusts = match &settings.central {
+        None => None,
+        Some(central) => Some(Trusts {
+            keystone: match &central.trustee {
+                None => client.clone(),
+                Some(trustee) => KeystoneClient::new(trustee, seconds).map_err(StartError::Trustee)?,
+            },
+            enabled: central.enabled,
+            enforced: central.enforce_trusts,
+            roles: central.delegated_roles.clone(),
+        }),
+    };
+    Ok((Authentication::Keystone(Box::new(client)), trusts))
+}
+
 /// Waits for a database that is not up yet (`[database] max_retries`, `retry_interval`), and refuses one whose
 /// tables cannot be served.
-async fn wait_for_database(settings: &DatabaseSettings, store: &Store) -> Result<(), StartError> {
+///
+/// # Errors
+/// [`StartError`]; the text says what to do.
+pub async fn wait_for_database(settings: &DatabaseSettings, store: &Store) -> Result<(), StartError> {
     let mut tries = 0;
     loop {
         match store.check_schema().await {
