@@ -126,8 +126,13 @@ impl Database {
 
     /// As [`Database::url`], with another password.
     pub fn url_with_password(&self, password: &str) -> String {
-        let (Server { user, host, port, .. }, name) =
-            self.on_server.as_ref().expect("a database at a server");
+        let (Server { user, .. }, _) = self.on_server.as_ref().expect("a database at a server");
+        self.url_of(user, password)
+    }
+
+    /// As [`Database::url`], of another user.
+    pub fn url_of(&self, user: &str, password: &str) -> String {
+        let (Server { host, port, .. }, name) = self.on_server.as_ref().expect("a database at a server");
         format!("mysql+pymysql://{user}:{password}@{host}:{port}/{name}")
     }
 
