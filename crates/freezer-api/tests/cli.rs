@@ -180,6 +180,41 @@ fn a_wrong_password_is_not_printed() {
 }
 
 #[test]
+fn a_server_that_does_not_let_us_in_stops_the_start_at_once() {
+    let scratch = Scratch::new();
+    let Some(database) = Database::create(Engine::MySql, &scratch) else { return };
+    // a service that took it for an outage would try for ever, and the test would not end
+    let patient =
+        |url: &str| process::config(process::free_port(), url).replace("max_retries = 0", "max_retries = -1");
+    let shown = database.shown();
+    let (server, name) = shown.rsplit_once('/').unwrap();
+    for (url, words) in [
+        (
+            database.url_with_password("s3cr3t"),
+            [shown.as_str(), "1045", "check user and password in [database] connection"],
+        ),
+        (
+            database.url().replace(name, "freezer_process_none"),
+            [&format!("{server}/freezer_process_none"), "1049", "there is no such database: create it"],
+        ),
+    ] {
+        let config = scratch.write("f.conf", &patient(&url));
+        for (program, arguments) in [(API, &[][..]), (MANAGE, &["db", "sync"])] {
+            let done = process::run(program, &config, arguments);
+            done.refused(1, &words).refused(1, &["does not let us in"]).without("s3cr3t");
+            assert!(!done.stderr.contains("not available"), "{done:#?}");
+        }
+    }
+    // a user who may log in and not use this database
+    let user = format!("fz_{}", std::process::id());
+    database.run(&format!("CREATE USER '{user}'@'%' IDENTIFIED BY 's3cr3t'"));
+    let config = scratch.write("f.conf", &patient(&database.url_of(&user, "s3cr3t")));
+    let done = process::run(API, &config, &[]);
+    database.run(&format!("DROP USER '{user}'@'%'"));
+    done.refused(1, &["1044", "grant the user of [database] connection"]).without("s3cr3t");
+}
+
+#[test]
 fn an_unknown_revision_is_refused_and_left_as_it_is() {
     let scratch = Scratch::new();
     let Some(database) = Database::create(Engine::MySql, &scratch) else { return };

@@ -235,6 +235,27 @@ fn with_every_connection_busy_clients_are_told_to_come_again() {
 }
 
 #[test]
+fn a_file_that_another_process_locks_is_asked_once() {
+    with_database(Engine::Sqlite, "locked", |runtime, database| {
+        runtime.block_on(bounded(async {
+            let app = TestApp::start(database, Options::default()).await;
+            let member = app.member();
+            member.add_backup("p1", backup("before")).await;
+            let lock = database.lock().await;
+            let before = app.store().statements();
+            expect_come_again(member.post("/v2/p1/backups", backup("first")).await);
+            // the engine has waited for as long as it should: asking again would wait as long once more
+            assert_eq!(app.store().statements() - before, 1);
+            let before = app.store().statements();
+            member.get("/v2/p1/backups").await.expect(200);
+            assert_eq!(app.store().statements() - before, 1, "readers are not held up");
+            lock.release().await;
+            member.add_backup("p1", backup("after")).await;
+        }));
+    });
+}
+
+#[test]
 fn a_database_that_cannot_be_served_stops_the_start() {
     for engine in [Engine::Sqlite, Engine::MariaDb] {
         with_database(engine, "start", |runtime, database| {

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
 use crate::dialect::Dialect;
-use crate::error::StoreError;
+use crate::error::{StoreError, refusal};
 use crate::migrations::SchemaError;
 use crate::url::{DatabaseUrl, MySqlUrl};
 
@@ -87,7 +87,13 @@ impl Opener {
         let unavailable = |reason| StoreError::Unavailable { doing: "connect", reason };
         match tokio::time::timeout(self.settings.connect_timeout, opening).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(unavailable(format!("{}: {error}", self.url))),
+            Ok(Err(error)) => Err(match refusal(&error) {
+                Some(advice) => {
+                    let (database, reason) = (self.url.to_string(), error.to_string());
+                    StoreError::Refused { database, reason, advice }
+                }
+                None => unavailable(format!("{}: {error}", self.url)),
+            }),
             Err(_) => Err(unavailable(format!(
                 "{}: no answer within {:?}",
                 self.url, self.settings.connect_timeout

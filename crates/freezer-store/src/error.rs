@@ -35,6 +35,16 @@ pub enum StoreError {
         /// What was seen.
         reason: String,
     },
+    /// The server is there and does not let us in: waiting does not help, the operator must do something.
+    #[error("the database {database} does not let us in: {reason}; {advice}")]
+    Refused {
+        /// User, server and database, without the password.
+        database: String,
+        /// The server's words.
+        reason: String,
+        /// What to do.
+        advice: &'static str,
+    },
     /// The connection broke while COMMIT was under way: the change may or may not be stored.
     #[error("{doing}: the connection was lost during COMMIT; the outcome is unknown: {reason}")]
     OutcomeUnknown {
@@ -100,6 +110,8 @@ impl fmt::Display for Unstorable {
 pub(crate) enum Class {
     /// The server rolled the transaction back on its own account: run it again on the same connection.
     Contended,
+    /// Another process held the lock of the file for as long as we wait: the engine has waited already.
+    Locked,
     /// The connection, or the server behind it, is gone: run again on another connection.
     Disconnected,
     /// A unique key was hit.
@@ -126,7 +138,9 @@ pub(crate) fn classify(error: &sqlx::Error) -> Class {
             }
             // SQLite's extended result codes, as text: https://www.sqlite.org/rescode.html
             match db.code().as_deref() {
-                Some("5" | "6" | "261" | "262" | "517" | "773") => Class::Contended,
+                // BUSY comes when `busy_timeout` is over; its other forms, and LOCKED, come at once
+                Some("5" | "773") => Class::Locked,
+                Some("6" | "261" | "262" | "517") => Class::Contended,
                 Some("1555" | "2067") => Class::Duplicate,
                 Some("14" | "10" | "266" | "778" | "522") => Class::Disconnected,
                 _ => Class::Other,
@@ -150,6 +164,21 @@ fn classify_mysql(number: u16) -> Class {
         1366 => Class::Unstorable(Unstorable::CharacterSet),
         1264 | 1265 | 1292 => Class::Unstorable(Unstorable::OutOfRange),
         _ => Class::Other,
+    }
+}
+
+/// What to do where the server refuses a connection; none where it did not refuse.
+pub(crate) fn refusal(error: &sqlx::Error) -> Option<&'static str> {
+    let sqlx::Error::Database(database) = error else { return None };
+    match database.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()?.number() {
+        // access denied: by password, or for the way of logging in
+        1045 | 1698 => {
+            Some("check user and password in [database] connection, and from which hosts the user may come")
+        }
+        // access denied to the database; also where it does not exist and the user may not know
+        1044 => Some("grant the user of [database] connection all privileges on it, or check its name"),
+        1049 => Some("there is no such database: create it, or check its name in [database] connection"),
+        _ => None,
     }
 }
 

@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::Store;
-use crate::error::{Class, StoreError};
+use crate::error::{Class, StoreError, classify};
 use crate::exec::Db;
 
 /// How often a body is run at most when it meets other writers.
@@ -207,17 +207,13 @@ async fn commit(db: &mut Db) -> Result<(), StoreError> {
 
 /// After the last try: contention that does not end is a database that cannot serve us now.
 fn give_up<E: TxError>(error: E) -> E {
-    match error.store_error() {
-        Some(StoreError::Backend { doing, source }) if error_is_contended(&error) => {
-            let reason = format!("still contended after {MAX_ATTEMPTS} tries: {source}");
-            E::from(StoreError::Unavailable { doing, reason })
-        }
-        _ => error,
-    }
-}
-
-fn error_is_contended<E: TxError>(error: &E) -> bool {
-    error.store_error().is_some_and(|e| e.class() == Class::Contended)
+    let Some(StoreError::Backend { doing, source }) = error.store_error() else { return error };
+    let reason = match classify(source) {
+        Class::Contended => format!("still contended after {MAX_ATTEMPTS} tries: {source}"),
+        Class::Locked => format!("another process holds the lock of the file: {source}"),
+        _ => return error,
+    };
+    E::from(StoreError::Unavailable { doing, reason })
 }
 
 fn pause(attempt: u32) -> Duration {

@@ -125,7 +125,7 @@ fn status_of_store(error: &StoreError) -> (StatusCode, &'static str) {
     match error {
         StoreError::Duplicate { .. } => (StatusCode::CONFLICT, "Document already existing"),
         StoreError::Unstorable { .. } => (StatusCode::BAD_REQUEST, "Bad request format"),
-        StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. } => {
+        StoreError::Unavailable { .. } | StoreError::Refused { .. } | StoreError::OutcomeUnknown { .. } => {
             (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
         }
         StoreError::Corrupt { .. }
@@ -143,7 +143,9 @@ fn description(error: &Error) -> String {
         Error::Store(error) => match error {
             StoreError::Duplicate { id, .. } => format!("The ID {id} is already in use; choose another one."),
             StoreError::Unstorable { column, reason, .. } => format!("{column}: {reason}"),
-            StoreError::Unavailable { .. } => "The database is temporarily unavailable.".to_owned(),
+            StoreError::Unavailable { .. } | StoreError::Refused { .. } => {
+                "The database is temporarily unavailable.".to_owned()
+            }
             StoreError::OutcomeUnknown { .. } => {
                 "The connection to the database was lost while the change was being stored; \
                  look whether it was before you try again."

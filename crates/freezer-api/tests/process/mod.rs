@@ -126,8 +126,13 @@ impl Database {
 
     /// As [`Database::url`], with another password.
     pub fn url_with_password(&self, password: &str) -> String {
-        let (Server { user, host, port, .. }, name) =
-            self.on_server.as_ref().expect("a database at a server");
+        let (Server { user, .. }, _) = self.on_server.as_ref().expect("a database at a server");
+        self.url_of(user, password)
+    }
+
+    /// As [`Database::url`], of another user.
+    pub fn url_of(&self, user: &str, password: &str) -> String {
+        let (Server { host, port, .. }, name) = self.on_server.as_ref().expect("a database at a server");
         format!("mysql+pymysql://{user}:{password}@{host}:{port}/{name}")
     }
 
@@ -225,15 +230,44 @@ pub fn command(program: &str) -> Command {
 }
 
 /// Runs a command to its end, which must come in time.
-pub fn finish(mut command: Command) -> Done {
+pub fn finish(command: Command) -> Done {
+    begin(command).done()
+}
+
+/// Starts a command.
+pub fn begin(mut command: Command) -> Running {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = Killed(command.spawn().expect("the program starts"));
     // read in threads, so that a full pipe does not stop the program
     let stdout = reader(child.0.stdout.take().unwrap());
     let stderr = reader(child.0.stderr.take().unwrap());
-    let what = format!("the end of {command:?}");
-    let status = wait_for(&what, || child.0.try_wait().unwrap());
-    Done { code: status.code(), stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+    Running { what: format!("the end of {command:?}"), child, stdout, stderr }
+}
+
+/// A command that was started; killed where nobody waits for its end.
+pub struct Running {
+    what: String,
+    child: Killed,
+    stdout: std::thread::JoinHandle<String>,
+    stderr: std::thread::JoinHandle<String>,
+}
+
+impl Running {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.0.id()
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.0.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end, which must come in time.
+    pub fn done(mut self) -> Done {
+        let status = wait_for(&self.what, || self.child.0.try_wait().unwrap());
+        Done { code: status.code(), stdout: self.stdout.join().unwrap(), stderr: self.stderr.join().unwrap() }
+    }
 }
 
 fn reader(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {

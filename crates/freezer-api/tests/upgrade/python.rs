@@ -1,6 +1,9 @@
 //! What both services read of an upgraded database: ours over its API, freezer-api 19.0.0 over its database layer.
 
+#![allow(dead_code, reason = "each test program uses its own part")]
+
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Command;
 
 use freezer_store::DatabaseUrl;
@@ -74,7 +77,7 @@ fn readable(theirs: &Value) -> Option<&Value> {
 }
 
 /// The first place where two documents differ, in words.
-fn difference(path: &str, ours: &Value, theirs: &Value) -> Option<String> {
+pub fn difference(path: &str, ours: &Value, theirs: &Value) -> Option<String> {
     match (ours, theirs) {
         (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
             a.iter().find_map(|(key, value)| difference(&format!("{path}.{key}"), value, &b[key]))
@@ -88,7 +91,7 @@ fn difference(path: &str, ours: &Value, theirs: &Value) -> Option<String> {
 
 /// A document without the decided differences (docs/compatibility.md): `event` and `mandatory` are always there, and
 /// a trust that was deleted is not shown. Keys in one order.
-fn normal(document: &Value) -> Value {
+pub fn normal(document: &Value) -> Value {
     match document {
         Value::Object(map) => {
             let keep = |key: &str, value: &Value| match key {
@@ -111,7 +114,8 @@ fn normal(document: &Value) -> Value {
     }
 }
 
-async fn read_by_python(python: &str, database: &TestDatabase) -> Documents {
+/// Writes the Python service's configuration for a database; gives the file.
+pub fn configuration(database: &TestDatabase) -> PathBuf {
     let connection = match database.url() {
         DatabaseUrl::MySql(url) => format!(
             "mysql+pymysql://{}:{}@{}:{}/{}?charset=utf8mb4",
@@ -128,6 +132,11 @@ async fn read_by_python(python: &str, database: &TestDatabase) -> Documents {
         "[storage]\nbackend = sqlalchemy\ndriver = sqlalchemy\n[database]\nconnection = {connection}\n"
     );
     std::fs::write(&config, text).unwrap();
+    config
+}
+
+async fn read_by_python(python: &str, database: &TestDatabase) -> Documents {
+    let config = configuration(database);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/python/read_database.py");
     let output = Command::new(python).args([script, config.to_str().unwrap(), "sync"]).output().unwrap();
     std::fs::remove_file(&config).unwrap();

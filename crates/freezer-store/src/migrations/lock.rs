@@ -2,11 +2,12 @@
 //!
 //! Not GET_LOCK: Galera does not replicate it. A row is certified like any other write, so of two nodes one fails. The
 //! holder renews the row every few seconds; one that has been silent for [`STALE_AFTER`] seconds is dead, and so is one
-//! of this host whose process is gone.
+//! of this host (and its namespace of processes) whose process is gone.
 
 use std::time::Duration;
 
 use crate::Store;
+use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::migrations::SchemaError;
@@ -25,7 +26,7 @@ pub(super) struct SyncLock {
     heart: tokio::task::JoinHandle<()>,
 }
 
-/// Takes the lock, waiting for at most `wait`. `holder` is `<host>:<process id>`.
+/// Takes the lock, waiting for at most `wait`. `holder` is [`holder`](super::holder)'s text.
 pub(super) async fn acquire(store: &Store, holder: &str, wait: Duration) -> Result<SyncLock, StoreError> {
     let deadline = tokio::time::Instant::now() + wait;
     crate::single!(store, "schema.lock", |db| create(db).await)?;
@@ -35,13 +36,37 @@ pub(super) async fn acquire(store: &Store, holder: &str, wait: Duration) -> Resu
             None => break,
             Some(other) if tokio::time::Instant::now() >= deadline => {
                 let database = store.database().to_string();
-                return Err(SchemaError::Locked { database, holder: other }.into());
+                let holder = other.split('@').next().unwrap_or_default().to_owned();
+                return Err(SchemaError::Locked { database, holder }.into());
             }
             Some(_) => tokio::time::sleep(LOOK_AGAIN).await,
         }
     }
     let heart = tokio::spawn(beat(store.clone(), holder.to_owned()));
     Ok(SyncLock { store: store.clone(), holder: holder.to_owned(), heart })
+}
+
+/// Whether another sync is at work.
+pub(super) async fn is_held(store: &Store, holder: &str) -> Result<bool, StoreError> {
+    crate::read!(store, "schema.lock", |db| {
+        let there = match db.dialect() {
+            Dialect::MySql => {
+                "SELECT 1 FROM information_schema.tables \
+                 WHERE table_schema = DATABASE() AND table_name = 'freezer_sync_lock'"
+            }
+            Dialect::Sqlite => "SELECT 1 FROM sqlite_master WHERE name = 'freezer_sync_lock'",
+        };
+        if db.raw_select(there).await?.is_empty() {
+            return Ok(false);
+        }
+        let now = db.dialect().now_seconds();
+        let alive = format!("SELECT holder FROM freezer_sync_lock WHERE beat >= {now} - {STALE_AFTER}");
+        let at = |error| StoreError::from_driver("schema.lock", error);
+        match db.raw_select(&alive).await?.first() {
+            Some(row) => Ok(!is_dead_here(&row.string(0).map_err(at)?, holder)),
+            None => Ok(false),
+        }
+    })
 }
 
 impl SyncLock {
@@ -85,11 +110,16 @@ async fn take(db: &mut Db, holder: &str) -> Result<Option<String>, StoreError> {
 
 /// Whether a holder is a process of this host that is gone.
 fn is_dead_here(other: &str, me: &str) -> bool {
-    let (Some((host, pid)), Some((my_host, _))) = (other.rsplit_once(':'), me.rsplit_once(':')) else {
+    fn parts(holder: &str) -> Option<(&str, &str, &str)> {
+        let (host, process) = holder.rsplit_once(':')?;
+        let (pid, namespace) = process.split_once('@')?;
+        Some((host, pid, namespace))
+    }
+    let (Some((host, pid, namespace)), Some((my_host, _, my_namespace))) = (parts(other), parts(me)) else {
         return false;
     };
     let proc = std::path::Path::new("/proc");
-    host == my_host && proc.join("self").exists() && !proc.join(pid).exists()
+    (host, namespace) == (my_host, my_namespace) && proc.join("self").exists() && !proc.join(pid).exists()
 }
 
 async fn beat(store: Store, holder: String) {

@@ -172,29 +172,45 @@ impl Store {
         mut progress: impl FnMut(Progress<'_>),
     ) -> Result<Synced, StoreError> {
         let store = self.for_schema();
-        let plan = store.plan(options.wishes).await?;
-        if plan.steps.is_empty() && !plan.stamps {
-            return Ok(match plan.left_out.is_empty() {
-                true => Synced::AlreadyCurrent,
-                false => Synced::Upgraded { left_out: plan.left_out },
-            });
+        // a table that another sync is changing cannot be looked into: first ask whether there is one
+        if !lock::is_held(&store, &options.holder).await?
+            && let Some(done) = nothing_to_do(&store.plan(options.wishes).await?)
+        {
+            return Ok(done);
         }
         let lock = lock::acquire(&store, &options.holder, options.wait).await?;
-        // somebody may have done it while we waited
-        let plan = store.plan(options.wishes).await?;
-        let done = carry_out(&store, plan, &mut progress).await;
+        let done = async {
+            // somebody may have done it while we waited
+            let plan = store.plan(options.wishes).await?;
+            match nothing_to_do(&plan) {
+                Some(done) => Ok(done),
+                None => carry_out(&store, plan, &mut progress).await,
+            }
+        };
+        let done = done.await;
         lock.release().await?;
         done
     }
 }
 
-/// `<host>:<process id>` of this process, for [`SyncOptions::holder`].
+fn nothing_to_do(plan: &Plan) -> Option<Synced> {
+    (plan.steps.is_empty() && !plan.stamps).then(|| match plan.left_out.is_empty() {
+        true => Synced::AlreadyCurrent,
+        false => Synced::Upgraded { left_out: plan.left_out.clone() },
+    })
+}
+
+/// `<host>:<process id>` of this process, for [`SyncOptions::holder`]; with `@<namespace>` behind it where the system tells:
+/// containers of one host may share its name, and each counts its processes from 1.
 pub fn holder() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     // the text goes into a statement
     let host: String =
         host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || ".-".contains(*c)).collect();
-    format!("{host}:{}", std::process::id())
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let namespace: String = namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+    let at = if namespace.is_empty() { "" } else { "@" };
+    format!("{host}:{}{at}{namespace}", std::process::id())
 }
 
 async fn carry_out(
