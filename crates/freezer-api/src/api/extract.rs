@@ -52,7 +52,7 @@ impl FromRequestParts<SharedApp> for Call {
         let Some(context) = parts.extensions.remove::<RequestContext>() else {
             return Err(Error::Internal("nobody authenticated the request".to_owned()));
         };
-        policy::authorize(&app.enforcer, &context, rule, &project_id)?;
+        policy::authorize(&app.enforcer, &context, rule, &project_id).await?;
         for (name, id, width) in
             [("project_id", &project_id, PROJECT_ID_WIDTH), ("user_id", &context.user_id, USER_ID_WIDTH)]
         {
@@ -85,8 +85,8 @@ impl Call {
     ///
     /// # Errors
     /// [`Error::Internal`] where policy cannot decide.
-    pub fn may(&self, rule: &RuleDefault) -> Result<bool, Error> {
-        match policy::authorize_anywhere(&self.app.enforcer, &self.context, rule) {
+    pub async fn may(&self, rule: &RuleDefault) -> Result<bool, Error> {
+        match policy::authorize_anywhere(&self.app.enforcer, &self.context, rule).await {
             Ok(()) => Ok(true),
             Err(Error::Forbidden) => Ok(false),
             Err(other) => Err(other),

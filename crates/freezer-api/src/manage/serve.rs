@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use freezer_store::{DatabaseUrl, Store, StoreError};
 use keystone_auth::KeystoneClient;
-use oslo_policy::Enforcer;
+use oslo_policy::{Enforcer, HttpCheck, HttpCheckSettings};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{App, HttpSettings};
@@ -25,6 +26,9 @@ pub enum StartError {
     /// The rules.
     #[error(transparent)]
     Policy(#[from] oslo_policy::Error),
+    /// The settings for servers that rules name.
+    #[error(transparent)]
+    RemotePolicy(#[from] oslo_policy::HttpCheckError),
     /// The settings for Keystone.
     #[error("[keystone_authtoken]: {0}")]
     Keystone(#[from] keystone_auth::SettingsError),
@@ -52,6 +56,7 @@ pub fn dev_settings(directory: &Path) -> Settings {
         database: DatabaseSettings::new(url),
         keystone: None,
         policy: oslo_policy::Options::default(),
+        remote_policy: HttpCheckSettings::default(),
         http: HttpSettings::default(),
         remarks: Vec::new(),
     }
@@ -112,6 +117,7 @@ pub async fn run(
     Ok(())
 }
 
+/// The parts of the service. Called on the runtime that serves.
 fn app(settings: &Settings, store: Store) -> Result<App, StartError> {
     let authentication = match &settings.keystone {
         Some(keystone) => {
@@ -121,9 +127,11 @@ fn app(settings: &Settings, store: Store) -> Result<App, StartError> {
         }
         None => Authentication::NoAuth,
     };
+    let remote = HttpCheck::new(&settings.remote_policy, Handle::current())?;
+    let rules = oslo_policy::Options { remote: Some(Arc::new(remote)), ..settings.policy.clone() };
     Ok(App {
         store,
-        enforcer: Enforcer::new(policy::all(), settings.policy.clone())?,
+        enforcer: Enforcer::new(policy::all(), rules)?,
         validators: Validators::new()?,
         authentication,
         clock: Clock::system(),

@@ -31,7 +31,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 /// [`Error`]
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Client, &body)?;
-    if service::clients::is_central(document) && !call.may(&policy::clients::CREATE_CENTRAL)? {
+    if service::clients::is_central(document) && !call.may(&policy::clients::CREATE_CENTRAL).await? {
         return Err(Error::Forbidden);
     }
     let (registered, client_id) = service::clients::register(call.change(), document).await?;

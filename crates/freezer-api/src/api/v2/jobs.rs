@@ -23,7 +23,7 @@ use crate::validate::Document;
 /// [`Error`]
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
     let search = search::parse(&body, Times::Unknown)?;
-    let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS)?;
+    let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
     let scope = if query.all_projects && sees_all { Scope::AllProjects } else { call.scope() };
     let own = call.context.own_project();
     let mut found =
@@ -50,7 +50,7 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 /// # Errors
 /// [`Error`]
 pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response, Error> {
-    let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS)?;
+    let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
     // a central scheduler reads a job without knowing whose it is
     let scope = if sees_all { Scope::AllProjects } else { call.scope() };
     let own = call.context.own_project();
