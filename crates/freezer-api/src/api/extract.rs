@@ -92,12 +92,16 @@ impl Call {
             Err(other) => Err(other),
         }
     }
-
-    /// Logs a change: what, which id; project, user and request id are in the span.
-    pub fn log_change(&self, what: &'static str, id: &str) {
-        tracing::info!(id, in_project = %self.project_id, "{what}");
-    }
 }
+
+/// Logs a change, in the name of the module that made it: the call, what happened, which id. Project, user and request id
+/// are in the span.
+macro_rules! log_change {
+    ($call:expr, $what:literal, $id:expr) => {
+        tracing::info!(id = $id, in_project = %$call.project_id, $what)
+    };
+}
+pub(crate) use log_change;
 
 /// The ids of a path behind its project, in their order.
 pub struct PathIds<const N: usize>(pub [String; N]);

@@ -40,14 +40,14 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         let store = settings.database.store(true);
         store.sync().await?;
         let hints = |settings: &Settings| print!("{}", serve::dev_hints(settings));
-        return Ok(serve::run(settings, store, Reload::new(logging, None), hints).await?);
+        return Ok(serve::run(settings, store, Some(Reload::new(logging, None)), hints).await?);
     }
     let (env, home) = of_process();
     let sources = arguments.config.sources(env, home);
     let settings = Settings::load(&sources)?;
     let logging = logging::start(&settings.log)?;
     let store = settings.database.store(false);
-    Ok(serve::run(settings, store, Reload::new(logging, Some(sources)), |_| ()).await?)
+    Ok(serve::run(settings, store, Some(Reload::new(logging, Some(sources))), |_| ()).await?)
 }
 
 #[cfg(test)]

@@ -84,14 +84,15 @@ pub fn dev_hints(settings: &Settings) -> String {
     )
 }
 
-/// Builds the app, listens and serves until SIGTERM or SIGINT. `ready` is called once the address is bound.
+/// Builds the app, listens and serves until SIGTERM or SIGINT. With `reload`, it takes up what changes meanwhile. `ready` is
+/// called once the address is bound.
 ///
 /// # Errors
 /// [`StartError`]; the text says what to do.
 pub async fn run(
     settings: Settings,
     store: Store,
-    reload: Reload,
+    reload: Option<Reload>,
     ready: impl FnOnce(&Settings),
 ) -> Result<(), StartError> {
     for remark in &settings.remarks {
@@ -104,7 +105,9 @@ pub async fn run(
     let listener = server::listen(&settings.listen, settings.auth_strategy).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
-    let watch = tokio::spawn(reload.watch(hangups, settings.clone(), app.enforcer.clone()));
+    if let Some(reload) = reload {
+        tokio::spawn(reload.watch(hangups, settings.clone(), app.enforcer.clone()));
+    }
     ready(&settings);
     let Listen { host, port } = &settings.listen;
     tracing::info!("listening on {host}:{port}");
@@ -113,7 +116,6 @@ pub async fn run(
         tracing::info!("stopping");
     })
     .await;
-    watch.abort();
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What the running service takes up from files that change.
+//! What the running service takes up from files that change, and what its log lines look like.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -160,4 +160,16 @@ fn a_line_of_json_is_an_object_with_its_request() {
             assert_eq!((&line["context"]["user_id"], &line["extra"]["status"]), (&"u1".into(), &200.into()));
         }
     }
+}
+
+#[test]
+fn a_change_is_logged_in_the_name_of_its_resource() {
+    let scratch = Scratch::new();
+    let service = start(&scratch, "", "");
+    let (status, _) =
+        service.request("POST", "/v2/p1/clients", "{\"client_id\": \"n1\", \"hostname\": \"n1\"}");
+    assert_eq!(status, 201);
+    let log = service.log();
+    let line = log.lines().find(|line| line.contains("client registered")).unwrap();
+    assert!(line.contains(" INFO freezer_api.api.v2.clients [req-") && line.contains("id=\"n1\""), "{line}");
 }
