@@ -261,7 +261,10 @@ async fn start(database: &TestDatabase) -> String {
     let mut settings = serve::dev_settings(std::path::Path::new("."));
     settings.database = DatabaseSettings::new(database.url());
     let store = Store::new(database.url(), ConnectSettings::default(), PoolSettings::default());
-    serve::run(settings, store, None, |_| ()).await.expect_err("this database cannot be served").to_string()
+    serve::run(settings, store, serve::Surroundings::default(), |_| ())
+        .await
+        .expect_err("this database cannot be served")
+        .to_string()
 }
 
 /// Polls a request at most so often, then drops it wherever it is.

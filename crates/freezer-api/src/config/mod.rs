@@ -183,6 +183,7 @@ impl Settings {
             http: HttpSettings {
                 max_body: oslo_middleware::max_body(config)?,
                 healthcheck_disabled_by: healthcheck::disabled_by(config)?,
+                proxy_headers: oslo_middleware::proxy_headers(config)?,
             },
             remarks: logging::remark(config).into_iter().collect(),
         })

@@ -14,6 +14,7 @@ use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
 use crate::config::{AuthStrategy, DatabaseSettings, Listen, LogSettings, Settings};
 use crate::reload::Reload;
+use crate::systemd::Notify;
 use crate::validate::Validators;
 use crate::{policy, server};
 
@@ -84,15 +85,23 @@ pub fn dev_hints(settings: &Settings) -> String {
     )
 }
 
-/// Builds the app, listens and serves until SIGTERM or SIGINT. With `reload`, it takes up what changes meanwhile. `ready` is
-/// called once the address is bound.
+/// What a process has around its service.
+#[derive(Default)]
+pub struct Surroundings {
+    /// Takes up what changes while it runs; none: nothing does.
+    pub reload: Option<Reload>,
+    /// The service manager.
+    pub notify: Notify,
+}
+
+/// Builds the app, listens and serves until SIGTERM or SIGINT. `ready` is called once the address is bound.
 ///
 /// # Errors
 /// [`StartError`]; the text says what to do.
 pub async fn run(
     settings: Settings,
     store: Store,
-    reload: Option<Reload>,
+    Surroundings { reload, notify }: Surroundings,
     ready: impl FnOnce(&Settings),
 ) -> Result<(), StartError> {
     for remark in &settings.remarks {
@@ -111,9 +120,11 @@ pub async fn run(
     ready(&settings);
     let Listen { host, port } = &settings.listen;
     tracing::info!("listening on {host}:{port}");
+    notify.ready();
     server::serve(listener, app, async {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         tracing::info!("stopping");
+        notify.stopping();
     })
     .await;
     Ok(())

@@ -2,15 +2,21 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::process::{self, Engine, MANAGE, Scratch, Service, wait_for};
 
 /// The service on a SQLite file, with more lines in `[DEFAULT]` and more sections.
 pub fn start(scratch: &Scratch, more: &str, sections: &str) -> Service {
+    start_in(scratch, more, sections, |_| ())
+}
+
+/// As [`start`], with a process that is prepared otherwise.
+fn start_in(scratch: &Scratch, more: &str, sections: &str, prepare: impl Fn(&mut Command)) -> Service {
     let database = process::Database::create(Engine::Sqlite, scratch).unwrap();
     let sync = scratch.write("sync.conf", &process::config(1, database.url()));
     process::run(MANAGE, &sync, &["db", "sync"]).succeeded();
-    Service::start_with(scratch, |port| config(port, database.url(), more) + sections)
+    Service::start_with(scratch, |port| config(port, database.url(), more) + sections, prepare)
 }
 
 fn config(port: u16, database: &str, more: &str) -> String {
@@ -172,4 +178,27 @@ fn a_change_is_logged_in_the_name_of_its_resource() {
     let log = service.log();
     let line = log.lines().find(|line| line.contains("client registered")).unwrap();
     assert!(line.contains(" INFO freezer_api.api.v2.clients [req-") && line.contains("id=\"n1\""), "{line}");
+}
+
+#[test]
+fn systemd_is_told_when_the_service_listens_and_stops() {
+    let scratch = Scratch::new();
+    // not the scratch directory: the name of a socket is short
+    let path = std::env::temp_dir().join(format!("freezer-notify-{}", std::process::id()));
+    let _ = fs::remove_file(&path);
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let heard = || {
+        let mut buffer = [0; 64];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    };
+    let service = start_in(&scratch, "", "", |command| {
+        command.env("NOTIFY_SOCKET", &path);
+    });
+    assert_eq!(heard(), "READY=1");
+    service.terminate();
+    assert_eq!(heard(), "STOPPING=1");
+    assert_eq!(service.exit_code(), Some(0));
+    fs::remove_file(&path).unwrap();
 }
