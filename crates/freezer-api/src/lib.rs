@@ -13,7 +13,7 @@
 //! Beside them: [`config`] (one file per INI section), [`app`] (everything built once), [`clock`] (time and ids, passed
 //! in), [`error`] (what can go wrong, without status codes), [`logging`] (the line format operators know), [`reload`] (what
 //! the running service takes up from files that change) and [`manage`] (what `freezer-manage` and
-//! `freezer-manager-status` do).
+//! `freezer-manager-status` do), [`systemd`] (what the service manager is told).
 
 pub mod api;
 pub mod app;
@@ -28,4 +28,5 @@ pub mod policy;
 pub mod reload;
 pub mod server;
 pub mod service;
+pub mod systemd;
 pub mod validate;

@@ -280,10 +280,13 @@ fn a_database_that_cannot_be_served_stops_the_start() {
 
 /// Why the service does not start.
 async fn start(database: &TestDatabase) -> String {
-    let settings = DatabaseSettings::new(database.url());
+    let mut settings = serve::dev_settings(std::path::Path::new("."));
+    settings.database = DatabaseSettings::new(database.url());
     let store = Store::new(database.url(), ConnectSettings::default(), PoolSettings::default());
-    let waited = serve::wait_for_database(&settings, &store).await;
-    waited.expect_err("this database cannot be served").to_string()
+    serve::run(settings, store, serve::Surroundings::default(), |_| ())
+        .await
+        .expect_err("this database cannot be served")
+        .to_string()
 }
 
 /// Polls a request at most so often, then drops it wherever it is.

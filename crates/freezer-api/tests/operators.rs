@@ -10,5 +10,7 @@ mod policy;
 mod process;
 #[path = "operators/reload.rs"]
 mod reload;
+#[path = "operators/remote.rs"]
+mod remote;
 #[path = "operators/samples.rs"]
 mod samples;

@@ -53,7 +53,7 @@ impl FromRequestParts<SharedApp> for Call {
         let Some(context) = parts.extensions.remove::<RequestContext>() else {
             return Err(Error::Internal("nobody authenticated the request".to_owned()));
         };
-        policy::authorize(&app.enforcer, &context, rule, &project_id)?;
+        policy::authorize(&app.enforcer, &context, rule, &project_id).await?;
         for (name, id, width) in
             [("project_id", &project_id, PROJECT_ID_WIDTH), ("user_id", &context.user_id, USER_ID_WIDTH)]
         {
@@ -92,19 +92,23 @@ impl Call {
     ///
     /// # Errors
     /// [`Error::Internal`] where policy cannot decide.
-    pub fn may(&self, rule: &RuleDefault) -> Result<bool, Error> {
-        match policy::authorize_anywhere(&self.app.enforcer, &self.context, rule) {
+    pub async fn may(&self, rule: &RuleDefault) -> Result<bool, Error> {
+        match policy::authorize_anywhere(&self.app.enforcer, &self.context, rule).await {
             Ok(()) => Ok(true),
             Err(Error::Forbidden) => Ok(false),
             Err(other) => Err(other),
         }
     }
-
-    /// Logs a change: what, which id; project, user and request id are in the span.
-    pub fn log_change(&self, what: &'static str, id: &str) {
-        tracing::info!(id, in_project = %self.project_id, "{what}");
-    }
 }
+
+/// Logs a change, in the name of the module that made it: the call, what happened, which id. Project, user and request id
+/// are in the span.
+macro_rules! log_change {
+    ($call:expr, $what:literal, $id:expr) => {
+        tracing::info!(id = $id, in_project = %$call.project_id, $what)
+    };
+}
+pub(crate) use log_change;
 
 /// The ids of a path behind its project, in their order.
 pub struct PathIds<const N: usize>(pub [String; N]);

@@ -44,6 +44,8 @@ pub struct Settings {
     pub central: Option<CentralSettings>,
     /// Where policy rules come from.
     pub policy: ::oslo_policy::Options,
+    /// How servers are asked that policy rules name.
+    pub remote_policy: ::oslo_policy::HttpCheckSettings,
     /// Limits and switches of the HTTP side.
     pub http: HttpSettings,
     /// What the configuration asks for and does not get, in words.
@@ -157,7 +159,10 @@ impl Settings {
             ("[DEFAULT] auth_strategy", self.auth_strategy != other.auth_strategy),
             ("[database]", differ(&self.database, &other.database)),
             ("[keystone_authtoken]", differ(&self.keystone, &other.keystone)),
-            ("[oslo_policy]", differ(&self.policy, &other.policy)),
+            (
+                "[oslo_policy]",
+                differ(&self.policy, &other.policy) || self.remote_policy != other.remote_policy,
+            ),
             ("[oslo_middleware], [healthcheck]", differ(&self.http, &other.http)),
         ]
         .into_iter()
@@ -183,9 +188,11 @@ impl Settings {
                 AuthStrategy::NoAuth => None,
             },
             policy: oslo_policy::read(config, dirs)?,
+            remote_policy: oslo_policy::remote(config)?,
             http: HttpSettings {
                 max_body: oslo_middleware::max_body(config)?,
                 healthcheck_disabled_by: healthcheck::disabled_by(config)?,
+                proxy_headers: oslo_middleware::proxy_headers(config)?,
             },
             remarks: logging::remark(config).into_iter().collect(),
         })

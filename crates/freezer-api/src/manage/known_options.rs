@@ -265,6 +265,38 @@ const MISSED: &[Missed] = &[
     ("paste_deploy", &["config_file"], Verdict::Success, "there is no pipeline to configure"),
     ("database", &["slave_connection"], Verdict::Success, "everything is read from [database] connection"),
     (
+        "database",
+        &[
+            "db_max_retries",
+            "db_retry_interval",
+            "db_inc_retry_interval",
+            "db_max_retry_interval",
+            "use_db_reconnect",
+        ],
+        Verdict::Success,
+        "a transaction that meets others is run at most five times, with pauses that grow from 10 ms",
+    ),
+    (
+        "keystone_authtoken",
+        &["auth_section"],
+        Verdict::Warning,
+        "write the options into [keystone_authtoken] itself",
+    ),
+    ("cors", CORS, Verdict::Warning, "answers carry no CORS headers; have the proxy in front set them"),
+    (
+        "healthcheck",
+        &["disable_by_file_paths", "enable_by_file_paths", "allowed_source_ranges"],
+        Verdict::Warning,
+        "only [healthcheck] disable_by_file_path switches the health check off",
+    ),
+    ("healthcheck", &["detailed"], Verdict::Success, "the health check never tells more than OK or why not"),
+    (
+        "healthcheck",
+        &["backends"],
+        Verdict::Success,
+        "disable_by_file is always on, and the check asks neither database nor Keystone",
+    ),
+    (
         "keystone_authtoken",
         &["delay_auth_decision", "enforce_token_bind"],
         Verdict::Warning,

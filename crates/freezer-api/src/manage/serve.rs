@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use freezer_store::{DatabaseUrl, Store, StoreError};
 use keystone_auth::KeystoneClient;
-use oslo_policy::Enforcer;
+use oslo_policy::{Enforcer, HttpCheck, HttpCheckSettings};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{App, HttpSettings};
@@ -14,6 +15,7 @@ use crate::clock::{Clock, Ids};
 use crate::config::{AuthStrategy, DatabaseSettings, Listen, LogSettings, Settings};
 use crate::reload::Reload;
 use crate::service::trusts::Trusts;
+use crate::systemd::Notify;
 use crate::validate::Validators;
 use crate::{policy, server};
 
@@ -26,6 +28,9 @@ pub enum StartError {
     /// The rules.
     #[error(transparent)]
     Policy(#[from] oslo_policy::Error),
+    /// The settings for servers that rules name.
+    #[error(transparent)]
+    RemotePolicy(#[from] oslo_policy::HttpCheckError),
     /// The settings for Keystone.
     #[error("[keystone_authtoken]: {0}")]
     Keystone(#[from] keystone_auth::SettingsError),
@@ -57,6 +62,7 @@ pub fn dev_settings(directory: &Path) -> Settings {
         keystone: None,
         central: None,
         policy: oslo_policy::Options::default(),
+        remote_policy: HttpCheckSettings::default(),
         http: HttpSettings::default(),
         remarks: Vec::new(),
     }
@@ -84,6 +90,15 @@ pub fn dev_hints(settings: &Settings) -> String {
     )
 }
 
+/// What a process has around its service.
+#[derive(Default)]
+pub struct Surroundings {
+    /// Takes up what changes while it runs; none: nothing does.
+    pub reload: Option<Reload>,
+    /// The service manager.
+    pub notify: Notify,
+}
+
 /// Builds the app, listens and serves until SIGTERM or SIGINT. `ready` is called once the address is bound.
 ///
 /// # Errors
@@ -91,7 +106,7 @@ pub fn dev_hints(settings: &Settings) -> String {
 pub async fn run(
     settings: Settings,
     store: Store,
-    reload: Reload,
+    Surroundings { reload, notify }: Surroundings,
     ready: impl FnOnce(&Settings),
 ) -> Result<(), StartError> {
     for remark in &settings.remarks {
@@ -104,24 +119,30 @@ pub async fn run(
     let listener = server::listen(&settings.listen, settings.auth_strategy).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
-    let watch = tokio::spawn(reload.watch(hangups, settings.clone(), app.enforcer.clone()));
+    if let Some(reload) = reload {
+        tokio::spawn(reload.watch(hangups, settings.clone(), app.enforcer.clone()));
+    }
     ready(&settings);
     let Listen { host, port } = &settings.listen;
     tracing::info!("listening on {host}:{port}");
+    notify.ready();
     server::serve(listener, app, async {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         tracing::info!("stopping");
+        notify.stopping();
     })
     .await;
-    watch.abort();
     Ok(())
 }
 
+/// The parts of the service. Called on the runtime that serves.
 fn app(settings: &Settings, store: Store) -> Result<App, StartError> {
     let (authentication, trusts) = identity(settings)?;
+    let remote = HttpCheck::new(&settings.remote_policy, Handle::current())?;
+    let rules = oslo_policy::Options { remote: Some(Arc::new(remote)), ..settings.policy.clone() };
     Ok(App {
         store,
-        enforcer: Enforcer::new(policy::all(), settings.policy.clone())?,
+        enforcer: Enforcer::new(policy::all(), rules)?,
         validators: Validators::new()?,
         authentication,
         trusts,
@@ -155,10 +176,7 @@ fn identity(settings: &Settings) -> Result<(Authentication, Option<Trusts>), Sta
 
 /// Waits for a database that is not up yet (`[database] max_retries`, `retry_interval`), and refuses one whose
 /// tables cannot be served.
-///
-/// # Errors
-/// [`StartError`]; the text says what to do.
-pub async fn wait_for_database(settings: &DatabaseSettings, store: &Store) -> Result<(), StartError> {
+async fn wait_for_database(settings: &DatabaseSettings, store: &Store) -> Result<(), StartError> {
     let mut tries = 0;
     loop {
         match store.check_schema().await {

@@ -13,6 +13,7 @@ pub mod jobs;
 pub mod sessions;
 
 use oslo_policy::{EnforceError, Enforcer, RuleDefault, Target};
+use tracing::Span;
 
 use crate::context::RequestContext;
 use crate::error::Error;
@@ -38,13 +39,13 @@ pub fn all() -> Vec<RuleDefault> {
 /// # Errors
 /// [`Error::Forbidden`] where policy says no; [`Error::Internal`] where it cannot decide, which is
 /// never an allow.
-pub fn authorize(
+pub async fn authorize(
     enforcer: &Enforcer,
     context: &RequestContext,
     rule: &RuleDefault,
     project_id: &str,
 ) -> Result<(), Error> {
-    ask(enforcer, context, rule, Target::new().with("project_id", project_id))
+    ask(enforcer, context, rule, Target::new().with("project_id", project_id)).await
 }
 
 /// As [`authorize`], but with an empty target, as upstream asks `jobs:get_all_projects` and
@@ -52,21 +53,26 @@ pub fn authorize(
 ///
 /// # Errors
 /// As [`authorize`].
-pub fn authorize_anywhere(
+pub async fn authorize_anywhere(
     enforcer: &Enforcer,
     context: &RequestContext,
     rule: &RuleDefault,
 ) -> Result<(), Error> {
-    ask(enforcer, context, rule, Target::new())
+    ask(enforcer, context, rule, Target::new()).await
 }
 
-fn ask(
+async fn ask(
     enforcer: &Enforcer,
     context: &RequestContext,
     rule: &RuleDefault,
     target: Target<'_>,
 ) -> Result<(), Error> {
-    match enforcer.enforce(rule.name, &target, &context.credentials()) {
+    let decision = if enforcer.needs_remote(rule.name) {
+        elsewhere(enforcer, context, rule, target).await?
+    } else {
+        enforcer.enforce(rule.name, &target, &context.credentials())
+    };
+    match decision {
         Ok(()) => Ok(()),
         Err(denied @ EnforceError::Denied { .. }) => {
             tracing::debug!(%denied, "refused by policy");
@@ -74,6 +80,20 @@ fn ask(
         }
         Err(broken @ EnforceError::Broken { .. }) => Err(Error::Internal(broken.to_string())),
     }
+}
+
+/// Decides where waiting holds up nobody else: another server is asked.
+async fn elsewhere(
+    enforcer: &Enforcer,
+    context: &RequestContext,
+    rule: &RuleDefault,
+    target: Target<'_>,
+) -> Result<Result<(), EnforceError>, Error> {
+    let (enforcer, name, span) = (enforcer.clone(), rule.name, Span::current());
+    let (target, credentials) = (target.into_owned(), context.credentials().into_owned());
+    tokio::task::spawn_blocking(move || span.in_scope(|| enforcer.enforce(name, &target, &credentials)))
+        .await
+        .map_err(|error| Error::Internal(format!("policy rule {name} was not decided: {error}")))
 }
 
 /// Spells out rules: name, default check, description, method and path.

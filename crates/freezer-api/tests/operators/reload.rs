@@ -1,16 +1,22 @@
-//! What the running service takes up from files that change.
+//! What the running service takes up from files that change, and what its log lines look like.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::process::{self, Engine, MANAGE, Scratch, Service, wait_for};
 
-/// The service on a SQLite file, with more lines in `[DEFAULT]`.
-fn start(scratch: &Scratch, more: &str) -> Service {
+/// The service on a SQLite file, with more lines in `[DEFAULT]` and more sections.
+pub fn start(scratch: &Scratch, more: &str, sections: &str) -> Service {
+    start_in(scratch, more, sections, |_| ())
+}
+
+/// As [`start`], with a process that is prepared otherwise.
+fn start_in(scratch: &Scratch, more: &str, sections: &str, prepare: impl Fn(&mut Command)) -> Service {
     let database = process::Database::create(Engine::Sqlite, scratch).unwrap();
     let sync = scratch.write("sync.conf", &process::config(1, database.url()));
     process::run(MANAGE, &sync, &["db", "sync"]).succeeded();
-    Service::start_with(scratch, |port| config(port, database.url(), more))
+    Service::start_with(scratch, |port| config(port, database.url(), more) + sections, prepare)
 }
 
 fn config(port: u16, database: &str, more: &str) -> String {
@@ -37,7 +43,7 @@ fn count(log: &str, text: &str) -> usize {
 #[test]
 fn a_policy_file_counts_from_the_moment_it_is_there() {
     let scratch = Scratch::new();
-    let service = start(&scratch, "");
+    let service = start(&scratch, "", "");
     assert_eq!(list(&service), 200);
     put(&scratch, "policy.yaml", "\"jobs:get_all\": \"role:admin\"\n");
     wait_for("the new rule", || (list(&service) == 403).then_some(()));
@@ -52,7 +58,7 @@ fn a_policy_file_counts_from_the_moment_it_is_there() {
 fn a_broken_policy_file_keeps_the_last_good_rules_and_is_named_once() {
     let scratch = Scratch::new();
     let file = put(&scratch, "policy.yaml", "\"jobs:get_all\": \"role:admin\"\n");
-    let service = start(&scratch, "");
+    let service = start(&scratch, "", "");
     assert_eq!(list(&service), 403);
     put(&scratch, "policy.yaml", "\"jobs:get_all\": \"@\"\n\"jobs:get\": [\n");
     let said = "policy not reloaded, the former rules stay in force";
@@ -77,7 +83,7 @@ fn a_broken_policy_file_keeps_the_last_good_rules_and_is_named_once() {
 #[test]
 fn a_rule_that_makes_no_sense_denies_and_is_named() {
     let scratch = Scratch::new();
-    let service = start(&scratch, "");
+    let service = start(&scratch, "", "");
     let file = put(&scratch, "policy.yaml", "\n\"jobs:get_all\": \"role:member and\"\n");
     wait_for("the new rule", || (list(&service) == 403).then_some(()));
     let log = service.log();
@@ -99,7 +105,7 @@ fn log_file(scratch: &Scratch) -> (PathBuf, String) {
 fn sighup_opens_the_log_file_again_and_takes_up_the_level() {
     let scratch = Scratch::new();
     let (path, more) = log_file(&scratch);
-    let service = start(&scratch, &more);
+    let service = start(&scratch, &more, "");
     wait_for_line(&path, "listening on");
     list(&service);
     assert!(!service.log().contains(" DEBUG "), "{}", service.log());
@@ -120,7 +126,7 @@ fn sighup_opens_the_log_file_again_and_takes_up_the_level() {
 fn a_broken_configuration_at_sighup_changes_nothing_but_is_said() {
     let scratch = Scratch::new();
     let (path, more) = log_file(&scratch);
-    let service = start(&scratch, &more);
+    let service = start(&scratch, &more, "");
     let conf = scratch.path().join("freezer-api.conf");
     let good = fs::read_to_string(&conf).unwrap();
     fs::write(&conf, good.replace("[DEFAULT]\n", "[DEFAULT]\ndebug = perhaps\n")).unwrap();
@@ -146,7 +152,7 @@ fn a_line_of_json_is_an_object_with_its_request() {
     let scratch = Scratch::new();
     let (path, more) = log_file(&scratch);
     let service =
-        start(&scratch, &format!("use_json = true\ndefault_log_levels = freezer_api.api=DEBUG\n{more}"));
+        start(&scratch, &format!("use_json = true\ndefault_log_levels = freezer_api.api=DEBUG\n{more}"), "");
     let id = "req-9d1b2f4e-3a61-4f0e-8f55-0c8e7f1b2a3c";
     let headers = format!("X-User-Id: u1\r\nX-Project-Id: p1\r\nX-Openstack-Request-Id: {id}\r\n");
     service.request_with(&headers, "GET", "/v2/p1/jobs", "");
@@ -160,4 +166,39 @@ fn a_line_of_json_is_an_object_with_its_request() {
             assert_eq!((&line["context"]["user_id"], &line["extra"]["status"]), (&"u1".into(), &200.into()));
         }
     }
+}
+
+#[test]
+fn a_change_is_logged_in_the_name_of_its_resource() {
+    let scratch = Scratch::new();
+    let service = start(&scratch, "", "");
+    let (status, _) =
+        service.request("POST", "/v2/p1/clients", "{\"client_id\": \"n1\", \"hostname\": \"n1\"}");
+    assert_eq!(status, 201);
+    let log = service.log();
+    let line = log.lines().find(|line| line.contains("client registered")).unwrap();
+    assert!(line.contains(" INFO freezer_api.api.v2.clients [req-") && line.contains("id=\"n1\""), "{line}");
+}
+
+#[test]
+fn systemd_is_told_when_the_service_listens_and_stops() {
+    let scratch = Scratch::new();
+    // not the scratch directory: the name of a socket is short
+    let path = std::env::temp_dir().join(format!("freezer-notify-{}", std::process::id()));
+    let _ = fs::remove_file(&path);
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let heard = || {
+        let mut buffer = [0; 64];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    };
+    let service = start_in(&scratch, "", "", |command| {
+        command.env("NOTIFY_SOCKET", &path);
+    });
+    assert_eq!(heard(), "READY=1");
+    service.terminate();
+    assert_eq!(heard(), "STOPPING=1");
+    assert_eq!(service.exit_code(), Some(0));
+    fs::remove_file(&path).unwrap();
 }

@@ -326,17 +326,22 @@ pub struct Service {
 impl Service {
     /// Starts the service on a free port, on a database that has its tables.
     pub fn start(scratch: &Scratch, database: &str) -> Service {
-        Service::start_with(scratch, |port| config(port, database))
+        Service::start_with(scratch, |port| config(port, database), |_| ())
     }
 
-    /// Starts the service with the configuration that is made for its port.
-    pub fn start_with(scratch: &Scratch, config: impl Fn(u16) -> String) -> Service {
+    /// Starts the service with the configuration that is made for its port, as a process that is prepared.
+    pub fn start_with(
+        scratch: &Scratch,
+        config: impl Fn(u16) -> String,
+        prepare: impl Fn(&mut Command),
+    ) -> Service {
         // a port can be taken between the look and the start
         for _ in 0..5 {
             let port = free_port();
             let file = scratch.write("freezer-api.conf", &config(port));
             let mut start = command(API);
             start.arg("--config-file").arg(file);
+            prepare(&mut start);
             let service = Service::spawn(start, port, scratch);
             match service {
                 Ok(service) => return service,
