@@ -1,10 +1,9 @@
-//! What handlers take out of a request: the call with its permission, ids, query, body. Each fails the way
-//! the Python service does, in JSON, not the way the framework would.
+//! What handlers take out of a request: the call with its permission, ids, body. Each fails the way the Python service
+//! does, in JSON, not the way the framework would. The query of a list is `paging.rs`.
 
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use bytes::Bytes;
 use freezer_store::Scope;
-use freezer_store::query::Page;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use oslo_policy::RuleDefault;
@@ -130,40 +129,15 @@ async fn path_params(parts: &mut Parts, app: &SharedApp) -> Result<Vec<(String, 
     Ok(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
-/// The query of a list.
-pub struct ListQuery {
-    /// `limit` and `offset`.
-    pub page: Page,
-    /// `all_projects`.
-    pub all_projects: bool,
-}
-
-/// Documents on a page where the client names no number.
-const DEFAULT_LIMIT: u64 = 10;
-
-impl FromRequestParts<SharedApp> for ListQuery {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _: &SharedApp) -> Result<Self, Error> {
-        let query = parts.uri.query().unwrap_or_default();
-        let limit = match number("limit", last(query, "limit"))? {
-            0 => DEFAULT_LIMIT,
-            limit => limit,
-        };
-        let offset = number("offset", last(query, "offset"))?;
-        let all_projects = flag("all_projects", last(query, "all_projects"))?;
-        Ok(ListQuery { page: Page { limit, offset }, all_projects })
-    }
-}
-
 /// The value of a parameter; of one that is given twice the last, as falcon takes it.
-fn last(query: &str, name: &str) -> Option<String> {
+pub(super) fn last(query: &str, name: &str) -> Option<String> {
     let pair = query.split('&').rfind(|pair| pair.split('=').next() == Some(name))?;
     let value = pair.split_once('=').map_or("", |(_, value)| value).replace('+', " ");
     Some(percent_encoding::percent_decode_str(&value).decode_utf8_lossy().into_owned())
 }
 
-fn number(name: &'static str, value: Option<String>) -> Result<u64, Error> {
+/// A whole number of a query; absent or empty is 0.
+pub(super) fn number(name: &'static str, value: Option<String>) -> Result<u64, Error> {
     let value = value.unwrap_or_default();
     let digits = value.trim();
     if digits.is_empty() {
@@ -177,7 +151,7 @@ fn number(name: &'static str, value: Option<String>) -> Result<u64, Error> {
 }
 
 /// The words that falcon takes for a truth value; the name alone means true.
-fn flag(name: &'static str, value: Option<String>) -> Result<bool, Error> {
+pub(super) fn flag(name: &'static str, value: Option<String>) -> Result<bool, Error> {
     match value.as_deref() {
         None | Some("false" | "False" | "f" | "no" | "n" | "0" | "off") => Ok(false),
         Some("true" | "True" | "t" | "yes" | "y" | "1" | "on" | "") => Ok(true),

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use freezer_store::model::JobFields;
-use freezer_store::query::{clients, jobs, user_credentials};
+use freezer_store::query::{actions, clients, jobs, user_credentials};
 use freezer_store::transaction;
 use serde_json::{Map, Value};
 
@@ -137,8 +137,7 @@ async fn move_to_client(
     let Some(client) = clients::get(db, &change.scope(), client_id).await? else {
         return Err(Error::Unprocessable(format!("Client not found with ID {client_id}")));
     };
-    let job = jobs::get(db, &change.scope(), change.project_id, job_id).await?;
-    for action in job.into_iter().flat_map(|job| job.job_actions) {
+    for action in actions::get_of_job(db, &change.scope(), job_id).await? {
         super::clients::check_capabilities(&client, &action.freezer_action)?;
     }
     Ok(())

@@ -57,7 +57,7 @@ pub async fn get(db: &mut Db, job_id: &str) -> Result<Option<UserCredentials>, S
         .order_by(Columns::Id, Order::Asc)
         .limit(1);
     let Some(row) = db.select_one(&select).await? else { return Ok(None) };
-    let at = unreadable(db);
+    let at = unreadable(db.doing());
     Ok(Some(UserCredentials {
         trust_id: row.string(0).map_err(&at)?,
         trustor_user_id: row.string(1).map_err(&at)?,

@@ -6,7 +6,8 @@ use freezer_store::query::actions;
 use freezer_store::read;
 use serde_json::json;
 
-use crate::api::extract::{Body, Call, ListQuery, PathIds, log_change};
+use crate::api::extract::{Body, Call, PathIds, log_change};
+use crate::api::paging::ListQuery;
 use crate::api::search::{self, Times};
 use crate::api::{response, v2::document};
 use crate::error::Error;
@@ -22,9 +23,9 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let search = search::parse(&body, Times::Unknown)?;
     let scope = call.scope();
     let found =
-        read!(call.app.store, "actions.list", |db| actions::list(db, &scope, &search, query.page).await)?;
-    let found: Vec<ActionInList> = found.into_iter().map(ActionInList::from).collect();
-    response::list("actions", &found)
+        read!(call.app.store, "actions.list", |db| actions::list(db, &scope, &search, &query.page).await)?;
+    let found = found.map(ActionInList::from);
+    query.answer("actions", &found, |listed| &listed.action.action_id)
 }
 
 /// `POST /v2/{project_id}/actions`

@@ -7,7 +7,8 @@ use freezer_store::query::jobs;
 use freezer_store::read;
 use serde_json::json;
 
-use crate::api::extract::{Body, Call, ListQuery, PathIds, log_change};
+use crate::api::extract::{Body, Call, PathIds, log_change};
+use crate::api::paging::ListQuery;
 use crate::api::search::{self, Times};
 use crate::api::{response, v2::document};
 use crate::error::Error;
@@ -27,11 +28,11 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let scope = if query.all_projects && sees_all { Scope::AllProjects } else { call.scope() };
     let own = call.context.own_project();
     let mut found =
-        read!(call.app.store, "jobs.list", |db| jobs::list(db, &scope, own, &search, query.page).await)?;
+        read!(call.app.store, "jobs.list", |db| jobs::list(db, &scope, own, &search, &query.page).await)?;
     if !sees_all {
-        found.iter_mut().for_each(Job::hide_foreign_pid);
+        found.documents.iter_mut().for_each(Job::hide_foreign_pid);
     }
-    response::list("jobs", &found)
+    query.answer("jobs", &found, |job| &job.job_id)
 }
 
 /// `POST /v2/{project_id}/jobs`

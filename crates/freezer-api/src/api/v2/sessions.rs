@@ -5,7 +5,8 @@ use freezer_store::query::sessions;
 use freezer_store::read;
 use serde_json::json;
 
-use crate::api::extract::{Body, Call, ListQuery, PathIds, log_change};
+use crate::api::extract::{Body, Call, PathIds, log_change};
+use crate::api::paging::ListQuery;
 use crate::api::search::{self, Times};
 use crate::api::{response, v2::document};
 use crate::error::Error;
@@ -22,8 +23,8 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let search = search::parse(&body, Times::Unknown)?;
     let scope = call.scope();
     let found =
-        read!(call.app.store, "sessions.list", |db| sessions::list(db, &scope, &search, query.page).await)?;
-    response::list("sessions", &found)
+        read!(call.app.store, "sessions.list", |db| sessions::list(db, &scope, &search, &query.page).await)?;
+    query.answer("sessions", &found, |session| &session.session_id)
 }
 
 /// `POST /v2/{project_id}/sessions`
