@@ -49,3 +49,56 @@ impl CentralSettings {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use keystone_auth::ServiceCredentials;
+
+    fn read(text: &str) -> Result<CentralSettings, ConfigError> {
+        CentralSettings::read(&Config::from_text("freezer-api.conf", text).unwrap())
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_python_service() {
+        let central = read("").unwrap();
+        assert!(central.enabled && !central.enforce_trusts);
+        assert_eq!(central.delegated_roles, ["member"]);
+        assert!(central.trustee.is_none(), "the user of [keystone_authtoken]");
+        let central = read("[centralized_scheduler]\nauth_section = keystone_authtoken\n").unwrap();
+        assert!(central.trustee.is_none());
+    }
+
+    #[test]
+    fn an_empty_list_of_roles_means_all() {
+        let central = read("[centralized_scheduler]\ntrusts_delegated_roles =\nenforce_trusts = yes\n").unwrap();
+        assert!(central.delegated_roles.is_empty() && central.enforce_trusts);
+    }
+
+    #[test]
+    fn another_group_may_hold_the_login_of_the_trustee() {
+        let login = "[Scheduler_Auth]\nauth_url = http://k:5000\nusername = central\npassword = p\n\
+                     user_domain_name = Default\nregion_name = two\n";
+        let trustee = |name: &str| {
+            let text = format!("[centralized_scheduler]\nauth_section = {name}\n{login}");
+            read(&text).unwrap().trustee.unwrap()
+        };
+        for name in ["Scheduler_Auth", "scheduler_auth"] {
+            let trustee = trustee(name);
+            assert_eq!(trustee.auth_url, "http://k:5000");
+            assert_eq!(trustee.region_name.as_deref(), Some("two"));
+            let ServiceCredentials::Password(login) = trustee.credentials else { panic!("a password") };
+            assert_eq!((login.username.as_deref(), login.password.expose()), (Some("central"), "p"));
+        }
+    }
+
+    #[test]
+    fn a_login_that_lacks_something_is_told_by_its_group() {
+        let text = "[centralized_scheduler]\nauth_section = mine\n[mine]\nusername = central\n";
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains("mine") && error.contains("auth_url"), "{error}");
+        // nobody uses it
+        read(&text.replace("auth_section", "enabled = false\nauth_section")).unwrap();
+    }
+}

@@ -201,3 +201,22 @@ fn credentials(login: &Section<'_>) -> Result<ServiceCredentials, ConfigError> {
         ..PasswordCredentials::default()
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn auth_section_names_another_group_for_the_login_only() {
+        let text = "[keystone_authtoken]\nauth_section = login\nauth_url = http://not-this:5000\n\
+                    www_authenticate_uri = http://public:5000\ntoken_cache_time = 7\n\
+                    [login]\nauth_url = http://k:5000\nusername = freezer\npassword = p\ntoken_cache_time = 9\n";
+        let settings = read(&Config::from_text("freezer-api.conf", text).unwrap(), GROUP).unwrap();
+        assert_eq!(settings.auth_url, "http://k:5000");
+        assert_eq!(settings.www_authenticate_uri.as_deref(), Some("http://public:5000"));
+        assert_eq!(settings.token_cache_time, Some(Duration::from_secs(7)));
+        let ServiceCredentials::Password(login) = settings.credentials else { panic!("a password") };
+        assert_eq!(login.username.as_deref(), Some("freezer"));
+    }
+}
