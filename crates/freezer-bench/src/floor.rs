@@ -8,6 +8,7 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::dataset::{Dataset, Kind, USER};
 use crate::mariadb::{Database, DatabaseError};
 use crate::record::Record;
@@ -115,7 +116,7 @@ async fn worker(
 async fn insert(connection: &mut MySqlConnection, data: &Dataset, number: u64) -> Result<(), sqlx::Error> {
     let job = data.id(Kind::Job, number % data.jobs);
     sqlx::query(INSERT)
-        .bind(uuid::Uuid::new_v4().simple().to_string())
+        .bind(clock::random_id())
         .bind(&data.project)
         .bind(&job)
         .bind(scenario::backup(number, "bench", &job))

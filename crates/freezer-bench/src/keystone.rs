@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::clock;
 use crate::dataset::USER;
 
 /// How long tokens live.
@@ -52,7 +53,7 @@ pub async fn start(port: u16, project: &str) -> io::Result<Keystone> {
 fn token(project: &str) -> String {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].000000Z");
     let at = |time: OffsetDateTime| time.format(&format).unwrap_or_default();
-    let now = OffsetDateTime::now_utc();
+    let now = clock::now();
     json!({"token": {
         "methods": ["password"],
         "issued_at": at(now),

@@ -9,6 +9,7 @@
 //! `seed.rs` writes INSERTs as text, because the service's own API would take minutes for a large data set, and
 //! because the same rows must go under the Python service too.
 
+mod clock;
 mod dataset;
 mod fleet;
 mod floor;

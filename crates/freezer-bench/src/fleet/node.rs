@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::tally::Operation;
 use super::{Fleet, Phase};
+use crate::clock;
 use crate::dataset::{Kind, PAGE};
 use crate::http::{Answer, Connection};
 use crate::scenario::{self, headers};
@@ -109,7 +110,7 @@ impl Node {
         let running = [
             ("status", "running".into()),
             ("result", "".into()),
-            ("time_started", now().into()),
+            ("time_started", clock::now().unix_timestamp().into()),
             ("time_ended", json!(-1)),
         ];
         self.report_due(due, &mut schedule, &running).await;
@@ -118,8 +119,11 @@ impl Node {
         let job = self.fleet.data.id(Kind::Job, self.number);
         let body = scenario::backup(self.number, "daily", &job);
         self.ask(Operation::Backup, Instant::now(), "POST", "backups/", &body, 201, |_| Ok(())).await;
-        let completed =
-            [("status", "completed".into()), ("result", "success".into()), ("time_ended", now().into())];
+        let completed = [
+            ("status", "completed".into()),
+            ("result", "success".into()),
+            ("time_ended", clock::now().unix_timestamp().into()),
+        ];
         self.report(&mut schedule, &completed).await;
         self.completed.store(true, Ordering::Release);
     }
@@ -226,11 +230,6 @@ impl Node {
             }
         }
     }
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

@@ -124,6 +124,14 @@ pub fn markdown(records: &[Record]) -> String {
     text
 }
 
+/// `whole` with `part` between its two marks; none where it has no marks.
+pub fn between(whole: &str, part: &str) -> Option<String> {
+    let begin = whole.find("<!-- benchmark")?;
+    let begin = begin + whole.get(begin..)?.find('\n')? + 1;
+    let end = begin + whole.get(begin..)?.find("<!-- /benchmark")?;
+    Some(format!("{}\n{}\n\n{}", whole.get(..begin)?, part.trim(), whole.get(end..)?))
+}
+
 fn number(value: f64) -> String {
     match value {
         _ if value >= 1_000.0 => grouped(&format!("{value:.0}")),
@@ -345,6 +353,15 @@ mod tests {
         );
         let slow = [measured(OWN, "get_job", 4_000.0), measured(PEER, "get_job", 100.0)];
         assert!(line(&markdown(&slow), "GET one job, 8").ends_with("| 40x | ≥ 50x | **no** |"));
+    }
+
+    #[test]
+    fn a_table_takes_the_place_of_the_last_one() {
+        let readme = "a\n<!-- benchmark: x -->\n<!-- /benchmark -->\nb\n";
+        let once = between(readme, "| 1 |\n").unwrap();
+        assert_eq!(once, "a\n<!-- benchmark: x -->\n\n| 1 |\n\n<!-- /benchmark -->\nb\n");
+        assert_eq!(between(&once, "| 1 |\n").unwrap(), once);
+        assert_eq!(between("no marks", "x"), None);
     }
 
     #[test]

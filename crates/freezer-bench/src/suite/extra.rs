@@ -32,8 +32,7 @@ impl Suite {
         Ok(())
     }
 
-    /// POST of a backup, beside a loop of the bare driver that inserts the same rows. Before it, the services' memory:
-    /// all that reads has been done by then.
+    /// POST of a backup, beside a loop of the bare driver that inserts the same rows.
     pub(super) async fn writes(&mut self) -> Result<(), StepError> {
         let post = Measure::new(Scenario::PostBackup, jobs(1_000));
         let kept = Measure { kept: true, ..Measure::new(Scenario::PostBackup, jobs(1_000)) };
@@ -48,6 +47,11 @@ impl Suite {
             seed::remove_posted(&database, &jobs(1_000)).await?;
             self.keep(record)?;
         }
+        Ok(())
+    }
+
+    /// Memory of the services.
+    pub(super) async fn memories(&mut self) -> Result<(), StepError> {
         let mut memories = vec![memory(&self.own)?];
         if let Some(peer) = &self.peer {
             memories.push(memory(peer)?);

@@ -5,6 +5,7 @@
 //! results and ends the program with an error, after all others have had their turn.
 
 mod extra;
+mod rows;
 pub mod service;
 mod steps;
 
@@ -26,6 +27,9 @@ use crate::record::Record;
 use crate::report::{self, summary};
 use crate::seed::{self, SeedError};
 use service::{Authentication, Kind, Service, ServiceError, Setup};
+
+/// Time for a step that only looks, however late it is.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Label of this project's service.
 pub const OWN: &str = "Rust";
@@ -56,7 +60,7 @@ pub struct CompareArguments {
     /// Fewer, shorter and smaller measurements.
     #[arg(long)]
     pub quick: bool,
-    /// Only these steps: start, read, poll, search, sessions, write, auth, sqlite.
+    /// Only these steps: start, read, search, sessions, auth, write, sqlite, poll, memory.
     #[arg(long, value_delimiter = ',')]
     pub only: Vec<String>,
     /// Minutes after which no further step begins and the present one is given up.
@@ -65,6 +69,9 @@ pub struct CompareArguments {
     /// Also writes the charts here, as SVG.
     #[arg(long, value_name = "DIR")]
     pub charts: Option<PathBuf>,
+    /// Also writes the table into this file, between the lines that begin with `<!-- benchmark` and `<!-- /benchmark`.
+    #[arg(long, value_name = "FILE")]
+    pub readme: Option<PathBuf>,
 }
 
 /// Why a step has no result.
@@ -94,6 +101,16 @@ pub enum StepError {
     /// A URL.
     #[error(transparent)]
     Http(#[from] crate::http::HttpError),
+    /// The databases differ.
+    #[error("table {table} differs: {ours} for this service, {theirs} for the other")]
+    Rows {
+        /// Which.
+        table: &'static str,
+        /// What ours holds.
+        ours: String,
+        /// What the other's holds.
+        theirs: String,
+    },
 }
 
 /// Everything a step needs.
@@ -126,7 +143,8 @@ pub async fn execute(options: &CompareArguments) -> Result<bool, Box<dyn std::er
             continue;
         }
         let begun = Instant::now();
-        let left = deadline.saturating_duration_since(begun);
+        // the last step only looks, and must be had
+        let left = deadline.saturating_duration_since(begun).max(LOOK);
         let done = tokio::select! {
             done = timeout(left, suite.step(name)) => done,
             _ = interrupt.recv() => { failures.push("interrupted".to_owned()); break }
@@ -173,6 +191,14 @@ fn write_results(
     if let Some(charts) = &options.charts {
         report::chart::write_all(charts, records)?;
     }
+    if let Some(readme) = &options.readme {
+        let whole = fs::read_to_string(readme)?;
+        let between = summary::between(&whole, &summary::markdown(records));
+        fs::write(
+            readme,
+            between.ok_or("--readme: there are no lines <!-- benchmark … and <!-- /benchmark …")?,
+        )?;
+    }
     writeln!(std::io::stdout(), "{text}")?;
     Ok(())
 }
@@ -204,6 +230,10 @@ impl Suite {
                 begun.elapsed().as_secs_f64()
             ));
         }
+        if peer.is_some() {
+            rows::same(&database_url(options, "own"), &database_url(options, "peer"))?;
+            say("both databases hold the same rows");
+        }
         let data = steps::jobs(1_000);
         let (own, _) = setup.start(&data).await?;
         let peer = match peer {
@@ -222,6 +252,7 @@ impl Suite {
             "sessions" => Box::pin(self.sessions()),
             "write" => Box::pin(self.writes()),
             "auth" => Box::pin(self.authentication()),
+            "memory" => Box::pin(self.memories()),
             _ => Box::pin(self.sqlite()),
         }
     }

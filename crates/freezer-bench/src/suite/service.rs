@@ -139,14 +139,7 @@ impl Setup {
             let shipped = environment.join("etc/freezer/freezer-paste.ini");
             let text = fs::read_to_string(&shipped).map_err(io_error(&shipped))?;
             let (paste, disabled) = (self.file("paste.ini"), self.file("disabled"));
-            let lines = text.lines().map(|line| match line {
-                line if line.starts_with("pipeline") => line.replace(" authtoken", ""),
-                line if line.starts_with("disable_by_file_path") => {
-                    format!("disable_by_file_path = {}", disabled.display())
-                }
-                line => line.to_owned(),
-            });
-            fs::write(&paste, lines.collect::<Vec<_>>().join("\n")).map_err(io_error(&paste))?;
+            fs::write(&paste, without_keystone(&text, &disabled)).map_err(io_error(&paste))?;
         }
         self.command(&["db", "sync"]).await
     }
@@ -287,7 +280,47 @@ async fn first_answer(url: &str, data: &Dataset) -> Result<(), String> {
     Scenario::GetJob.check(0, data, &answer.map_err(|error| error.to_string())?)
 }
 
+/// A paste file without the filter that asks Keystone, whose health does not depend on a file of somebody else.
+fn without_keystone(paste: &str, disabled: &Path) -> String {
+    let lines = paste.lines().map(|line| match line {
+        line if line.starts_with("pipeline") => line.replace(" authtoken", ""),
+        line if line.starts_with("disable_by_file_path") => {
+            format!("disable_by_file_path = {}", disabled.display())
+        }
+        line => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 fn io_error(path: &Path) -> impl Fn(io::Error) -> ServiceError {
     let what = path.display().to_string();
     move |source| ServiceError::Io { what: what.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setup(kind: Kind) -> Setup {
+        let connection = "mysql://u:p@h:1/d".to_owned();
+        Setup { label: "x".to_owned(), directory: PathBuf::from("/d"), connection, port: 9_090, kind }
+    }
+
+    #[test]
+    fn the_filter_that_asks_keystone_is_taken_out_of_every_pipeline() {
+        let shipped = "[pipeline:a]\npipeline = x authtoken context app\n[filter:authtoken]\nfactory = y";
+        let paste = without_keystone(shipped, Path::new("/f"));
+        assert_eq!(paste, "[pipeline:a]\npipeline = x context app\n[filter:authtoken]\nfactory = y");
+    }
+
+    #[test]
+    fn our_service_is_told_how_callers_are_known() {
+        let with =
+            |authentication| setup(Kind::Own { binaries: PathBuf::new(), authentication }).configuration();
+        let headers = with(Authentication::Headers);
+        assert!(headers.contains("auth_strategy = noauth\n") && !headers.contains("keystone"), "{headers}");
+        let keystone = with(Authentication::Keystone("http://k:5".to_owned()));
+        assert!(keystone.contains("auth_url = http://k:5\n") && !keystone.contains("noauth"), "{keystone}");
+        assert!(keystone.contains("connection = mysql://u:p@h:1/d\n"), "{keystone}");
+    }
 }

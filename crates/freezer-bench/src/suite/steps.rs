@@ -17,8 +17,10 @@ use crate::scenario::Scenario;
 use crate::seed;
 use crate::session_round::Rounds;
 
-/// The steps in their order: what writes comes after what reads.
-pub const NAMES: [&str; 8] = ["start", "read", "poll", "search", "sessions", "auth", "write", "sqlite"];
+/// The steps in their order. The Python service needs minutes for the largest poll: should the time run out, nothing
+/// else is lost. Its memory, and ours, is read when all has been done.
+pub const NAMES: [&str; 9] =
+    ["start", "read", "search", "sessions", "auth", "write", "sqlite", "poll", "memory"];
 
 /// Nodes of a session.
 const NODES: u64 = 50;
