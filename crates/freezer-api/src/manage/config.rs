@@ -1,5 +1,5 @@
 //! `freezer-manage config`: the sample file, and the check of the configuration: what the service would not start with, what
-//! nobody knows, and what it takes no account of. The options are [`config`](crate::config)'s, and those of the Python
+//! nobody knows, and what it takes no account of. The options are [`config`]'s, and those of the Python
 //! service that mean nothing here are `known_options.rs`'s.
 
 use std::collections::BTreeSet;

@@ -282,6 +282,8 @@ const MISSED: &[Missed] = &[
         Verdict::Warning,
         "write the options into [keystone_authtoken] itself",
     ),
+    ("centralized_scheduler", SCHEDULER, Verdict::Warning, "this release makes no trusts"),
+    ("centralized_scheduler", AUTH, Verdict::Success, "this release makes no trusts"),
     ("cors", CORS, Verdict::Warning, "answers carry no CORS headers; have the proxy in front set them"),
     (
         "healthcheck",

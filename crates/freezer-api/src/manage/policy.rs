@@ -1,5 +1,5 @@
 //! `freezer-manage policy`: the sample file, the check of the configured files, and the rules in force. The rule language
-//! and the search for mistakes are the crate `oslo-policy`; which rules there are is [`policy`](crate::policy).
+//! and the search for mistakes are the crate `oslo-policy`; which rules there are is [`policy`].
 
 use std::collections::HashMap;
 use std::io::Write;

@@ -55,6 +55,16 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
             0,
             "note     {}:6: [paste_deploy] config_file: accepted, without effect: ",
         ),
+        (
+            "[cors]\nallowed_origin = http://x",
+            1,
+            "warning  {}:6: [cors] allowed_origin: accepted, without effect: answers carry no CORS headers",
+        ),
+        (
+            "[DEFAULT]\nlog_rotation_type = interval",
+            1,
+            "warning  [DEFAULT] log_rotation_type = interval: files are not rotated by time",
+        ),
         ("[oslo_messaging_rabbit]\nhost = x", 0, "nothing is wrong"),
     ] {
         let done = check(&scratch, &format!("{GOOD}{line}\n"), &[]);

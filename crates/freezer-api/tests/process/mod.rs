@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
+mod answer;
+
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -15,6 +17,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+pub use answer::{parse, read_all};
 
 /// `freezer-api`.
 pub const API: &str = env!("CARGO_BIN_EXE_freezer-api");
@@ -425,18 +429,4 @@ impl Service {
     pub fn exit_code(mut self) -> Option<i32> {
         wait_for("the end of the service", || self.child.0.try_wait().unwrap()).code()
     }
-}
-
-/// Everything until the other side closes.
-pub fn read_all(stream: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("the answer, in time");
-    String::from_utf8(bytes).unwrap()
-}
-
-/// Status and body of an answer.
-pub fn parse(answer: &str) -> (u16, String) {
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    (status.unwrap_or_else(|| panic!("no status: {head:?}")), body.to_owned())
 }
