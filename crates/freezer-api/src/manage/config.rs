@@ -168,38 +168,16 @@ fn elsewhere(name: &str) -> Option<&'static str> {
 /// The name that differs least, if by little.
 fn nearest<'n>(word: &str, names: &[&'n str]) -> Option<&'n str> {
     let most = 1 + word.len() / 5;
-    let by_distance = names.iter().map(|name| (distance(word, name), *name));
+    let by_distance = names.iter().map(|name| (strsim::osa_distance(word, name), *name));
     by_distance.filter(|(distance, _)| *distance <= most).min().map(|(_, name)| name)
-}
-
-/// How many characters to insert, remove, replace or swap with the next: Damerau's distance, of adjacent swaps only.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for (i, from) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, to) in b.iter().enumerate() {
-            let replaced = rows[i][j] + usize::from(from != to);
-            let mut least = replaced.min(rows[i][j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *from == b[j - 1] && a[i - 1] == *to {
-                least = least.min(rows[i - 1][j - 1] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{distance, nearest};
+    use super::nearest;
 
     #[test]
     fn slips_of_the_pen_are_near() {
-        assert_eq!(distance("bind_prot", "bind_port"), 1);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("conection", "connection"), 1);
         assert_eq!(nearest("bind_prot", &["bind_host", "bind_port"]), Some("bind_port"));
         assert_eq!(nearest("oslo_messaging_rabbit", &["oslo_middleware", "oslo_policy"]), None);
         assert_eq!(nearest("databse", &["database", "storage"]), Some("database"));

@@ -282,8 +282,18 @@ const MISSED: &[Missed] = &[
         Verdict::Warning,
         "write the options into [keystone_authtoken] itself",
     ),
-    ("centralized_scheduler", SCHEDULER, Verdict::Warning, "this release makes no trusts"),
-    ("centralized_scheduler", AUTH, Verdict::Success, "this release makes no trusts"),
+    (
+        "centralized_scheduler",
+        &["service_user", "service_user_domain"],
+        Verdict::Success,
+        "trusts are for the user whose login [centralized_scheduler] auth_section names",
+    ),
+    (
+        "centralized_scheduler",
+        AUTH,
+        Verdict::Success,
+        "the login is read from the group that [centralized_scheduler] auth_section names",
+    ),
     ("cors", CORS, Verdict::Warning, "answers carry no CORS headers; have the proxy in front set them"),
     (
         "healthcheck",
