@@ -141,6 +141,7 @@ fn description(error: &Error) -> String {
         Error::Internal(_) => "An unexpected error occurred on the server.".to_owned(),
         Error::Store(error) => match error {
             StoreError::Duplicate { id, .. } => format!("The ID {id} is already in use; choose another one."),
+            StoreError::Unstorable { column, reason, .. } if column == "?" => reason.to_string(),
             StoreError::Unstorable { column, reason, .. } => format!("{column}: {reason}"),
             StoreError::Unavailable { .. } | StoreError::Refused { .. } => {
                 "The database is temporarily unavailable.".to_owned()
