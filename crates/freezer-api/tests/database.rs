@@ -27,7 +27,7 @@ fn ours_differs_from_upstreams_only_where_we_add() {
         support::with_database(engine, "layout", |runtime, database| {
             runtime.block_on(support::bounded(async {
                 TestApp::start(database, Options::default()).await;
-                let ours = Tables::of(database).await.as_upstream();
+                let ours = Tables::of(database).await.into_upstream();
                 let upstream = TestDatabase::create(engine, "upstream").await.unwrap();
                 let made = match engine {
                     Engine::Sqlite => UPSTREAM_SQLITE.replace("\n\n", ";\n"),
@@ -37,7 +37,7 @@ fn ours_differs_from_upstreams_only_where_we_add() {
                     Store::new_or_create(upstream.url(), ConnectSettings::default(), PoolSettings::default());
                 assert_eq!(store.schema_state().await.unwrap(), State::Empty);
                 upstream.run(&made).await;
-                let theirs = Tables::of(&upstream).await.as_upstream();
+                let theirs = Tables::of(&upstream).await.into_upstream();
                 upstream.remove().await;
                 assert_eq!(ours.difference(&theirs), None, "{engine:?}: ours and upstream's");
             }));

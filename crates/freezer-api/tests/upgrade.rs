@@ -116,8 +116,8 @@ async fn has_the_tables_of_a_fresh_one(database: &TestDatabase, shape: &str, don
     if !left_out(done).is_empty() {
         expected = expected.without(&["fz_live_client_id", "fz_clients_live"]);
     }
-    let expected = expected.as_far_as_can_be(database);
-    let got = Tables::of(database).await.as_far_as_can_be(database);
+    let expected = expected.into_what_can_be(database);
+    let got = Tables::of(database).await.into_what_can_be(database);
     assert_eq!(got.difference(&expected), None, "{shape}: upgraded and fresh");
 }
 

@@ -167,7 +167,8 @@ fn classify_mysql(number: u16) -> Class {
         }
         1062 => Class::Duplicate,
         1406 => Class::Unstorable(Unstorable::TooLong),
-        1366 => Class::Unstorable(Unstorable::CharacterSet),
+        // 3988: MySQL, which then names no column
+        1366 | 3988 => Class::Unstorable(Unstorable::CharacterSet),
         1264 | 1265 | 1292 => Class::Unstorable(Unstorable::OutOfRange),
         _ => Class::Other,
     }

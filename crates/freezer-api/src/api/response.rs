@@ -173,6 +173,7 @@ fn description(error: &Error) -> String {
                 "The \"marker\" parameter is invalid. It must be the id of a document of this list."
                     .to_owned()
             }
+            StoreError::Unstorable { column, reason, .. } if column == "?" => reason.to_string(),
             StoreError::Unstorable { column, reason, .. } => format!("{column}: {reason}"),
             StoreError::Unavailable { .. } | StoreError::Refused { .. } => {
                 "The database is temporarily unavailable.".to_owned()

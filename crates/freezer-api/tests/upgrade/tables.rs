@@ -46,7 +46,7 @@ impl Tables {
 
     /// As far as SQLite's tables can be brought: it has no statement that widens a column, gives it a default or makes it
     /// NOT NULL, holds nobody to a declared width, and every statement of both services gives values to such columns.
-    pub fn as_far_as_can_be(mut self, database: &TestDatabase) -> Tables {
+    pub fn into_what_can_be(mut self, database: &TestDatabase) -> Tables {
         if database.engine() == Engine::Sqlite {
             for line in self.0.values_mut().flatten() {
                 let column = line.split([',', '(']).next().unwrap_or_default();
@@ -70,7 +70,7 @@ impl Tables {
     }
 
     /// Without what we add (docs/database.md): indexes, wider texts and hostnames, the character set.
-    pub fn as_upstream(self) -> Tables {
+    pub fn into_upstream(self) -> Tables {
         let mut tables = self.without(&["`fz_", "KEY fz_"]).0;
         tables.retain(|name, _| !name.starts_with("freezer_"));
         for line in tables.values_mut().flatten() {
