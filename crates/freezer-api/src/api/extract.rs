@@ -162,6 +162,9 @@ pub(super) fn flag(name: &'static str, value: Option<String>) -> Result<bool, Er
     }
 }
 
+/// Keys by which the parser hands over numbers of any length: an object that has one would be read as the number in it.
+const RESERVED: &[u8] = b"$serde_json::private::";
+
 /// A JSON body of any type; no body is `{}`, as in the Python service.
 pub struct Body(pub Value);
 
@@ -179,6 +182,10 @@ impl FromRequest<SharedApp> for Body {
         };
         if bytes.is_empty() {
             return Ok(Body(Value::Object(Map::new())));
+        }
+        if bytes.windows(RESERVED.len()).any(|window| window == RESERVED) {
+            let reserved = String::from_utf8_lossy(RESERVED);
+            return Err(Error::BadDocument(format!("keys that begin with {reserved} are reserved")));
         }
         serde_json::from_slice(&bytes).map(Body).map_err(|error| Error::MalformedJson(error.to_string()))
     }

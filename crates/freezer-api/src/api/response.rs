@@ -9,7 +9,7 @@ use std::error::Error as _;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use freezer_store::StoreError;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderValue, StatusCode};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
@@ -19,6 +19,9 @@ use crate::error::Error;
 /// Seconds after which a client may try again when the database or Keystone was away.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// What the Python service names when a session is asked to do what it cannot: a 405 must name something
+/// (RFC 9110, section 15.5.6).
+const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, HEAD, PATCH");
 
 /// 200 with a document.
 pub fn ok(document: &impl Serialize) -> Result<Response, Error> {
@@ -116,8 +119,16 @@ impl IntoResponse for Error {
             (Error::NoRoute | Error::NoMethod, title) => Some(json!({"title": title})),
             (_, title) => Some(json!({"title": title, "description": description(&self)})),
         };
+        let is_described = body.is_some() && status != StatusCode::UNAUTHORIZED;
         let body = body.map(|body| Body::from(body.to_string())).unwrap_or_default();
         let mut response = (status, [(CONTENT_TYPE, JSON)], body).into_response();
+        if is_described {
+            // as falcon says of errors, whose form follows what the client accepts
+            response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+        }
+        if matches!(self, Error::NoSuchAction(_)) {
+            response.headers_mut().insert(ALLOW, METHODS);
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }

@@ -18,9 +18,10 @@ pub fn merge(schedule: &mut Map<String, Value>, patch: Map<String, Value>) {
 }
 
 /// Gives a job the schedule of a session that it joins: the session alone says when, also when it
-/// says nothing.
+/// says nothing. An event that is still pending is forgotten: most often it is the `stop` of the session that
+/// the job has just left, which would stop it in this one.
 pub fn adopt(schedule: &mut Map<String, Value>, of_session: &Map<String, Value>) {
-    schedule.retain(|key, _| !says_when(key));
+    schedule.retain(|key, _| !says_when(key) && key != "event");
     schedule.extend(of_session.iter().map(|(key, value)| (key.clone(), value.clone())));
 }
 
@@ -54,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_job_that_joins_a_session_runs_when_the_session_says() {
-        let mut schedule = map(json!({"schedule_hour": "10", "status": "scheduled"}));
+        let mut schedule = map(json!({"schedule_hour": "10", "status": "scheduled", "event": "stop"}));
         adopt(&mut schedule, &map(json!({})));
         assert_eq!(Value::Object(schedule), json!({"status": "scheduled"}));
     }

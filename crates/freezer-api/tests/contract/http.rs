@@ -215,6 +215,10 @@ async fn malformed_json_is_400(app: TestApp) {
         let answer = member.raw(method, path, &[], "{\"a\": ").await.expect(400);
         assert_eq!(answer.text("title"), "Malformed JSON", "{answer}");
     }
+    let reserved = r#"{"metadata": {"$serde_json::private::Number": "1"}}"#;
+    let answer = member.raw(Method::POST, "/v2/p1/backups", &[], reserved).await.expect(400);
+    assert!(answer.text("description").contains("reserved"), "{answer}");
+    assert_eq!(answer.header("vary"), Some("Accept"));
     for list in ["clients", "actions", "jobs", "sessions", "backups"] {
         let answer =
             member.raw(Method::GET, &format!("/v2/p1/{list}"), &[], "{\"match\": ").await.expect(400);

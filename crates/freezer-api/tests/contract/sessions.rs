@@ -144,6 +144,10 @@ async fn leaving_can_be_repeated(app: TestApp) {
     let (session, job) = (member.session(&session_id).await, member.job(&job_id).await);
     member.delete(&path).await.expect(204);
     assert_eq!((member.session(&session_id).await, member.job(&job_id).await), (session, job));
+    // what the job was told when it left does not stop it when it joins again
+    assert_eq!(member.job(&job_id).await["job_schedule"]["event"], "stop");
+    member.put(&path).await.expect(204);
+    assert_eq!(member.job(&job_id).await["job_schedule"]["event"], "");
     // the job is gone: the command repeats the request until it is answered with 204
     member.put(&path).await.expect(204);
     member.delete(&format!("/v2/p1/jobs/{job_id}")).await.expect(204);
