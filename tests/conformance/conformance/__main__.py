@@ -20,8 +20,8 @@ from .story import Story, Surprise
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='tests/conformance/run', description=__doc__.splitlines()[0])
     parser.add_argument('--long', action='store_true', help='every odd value of every field, and 20,000 random requests')
-    parser.add_argument('--steps', type=int, help='random requests (short: 1000, long: 20000)')
-    parser.add_argument('--shared-steps', type=int, help='random requests to both on one database (400, 4000)')
+    parser.add_argument('--steps', type=int, help='random requests (short: 400, long: 20000)')
+    parser.add_argument('--shared-steps', type=int, help='random requests to both on one database (240, 4000)')
     parser.add_argument('--every', type=int, help='one odd value of so many is tried (120, 1)')
     parser.add_argument('--seed', type=int, help='of the random stories; without it a fixed one (short) or a new one (long)')
     parser.add_argument('--only', default='scripted,generated,shared,web-ui', help='parts to run, with commas (all)')
@@ -29,7 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--replay', metavar='FILE', help='send the requests of a saved story, and compare')
     parser.add_argument('--save', metavar='FILE', default='conformance-story.json', help='where a shortened story is saved')
     chosen = parser.parse_args()
-    usual = (20000, 4000, 1) if chosen.long else (1000, 400, 120)
+    usual = (20000, 4000, 1) if chosen.long else (400, 240, 120)
     chosen.steps = usual[0] if chosen.steps is None else chosen.steps
     chosen.shared_steps = usual[1] if chosen.shared_steps is None else chosen.shared_steps
     chosen.every = chosen.every or usual[2]

@@ -94,6 +94,8 @@ def changes() -> Iterator[Case]:
     yield story('a wrong type and a wrong client', ('POST', P + '/jobs', {
         'client_id': 'ghost', 'job_actions': [{'freezer_action': {'action': 'backup', 'timeout': 'soon'}}]}))
     yield story('a wrong type of nothing', ('PATCH', P + '/actions/nope', {'freezer_action': {'action': 5}}))
+    yield story('actions for no job', ('PATCH', P + '/jobs/nope', {
+        'job_actions': [{'freezer_action': {'action': 'backup'}}]}))
     yield story('is_central of a kind', ('POST', P + '/clients', {'client_id': 'node-8', 'is_central': 1}))
     yield story('mandatory', ('POST', P + '/actions', {'freezer_action': {'action': 'exec'}, 'mandatory': True}),
                 ('GET', P + '/actions?limit=1000'))
