@@ -26,3 +26,7 @@ update:
 # the service for a first look: no authentication, SQLite, 127.0.0.1:9090
 run:
     cargo run --package freezer-api --bin freezer-api -- --dev
+
+# both services side by side; docs/benchmarks.md tells how to read the table
+bench *arguments:
+    scripts/bench {{ arguments }}

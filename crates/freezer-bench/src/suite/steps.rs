@@ -125,7 +125,7 @@ impl Suite {
         let requests = measure.peer_requests.filter(|_| peer);
         let sqlite = service.setup.connection.starts_with("sqlite");
         let sql_requests = match (repetition, peer) {
-            (0, false) => 20,
+            (0, false) => 5,
             (0, true) => 3,
             _ => 0,
         };
