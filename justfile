@@ -16,8 +16,11 @@ test *arguments:
 test-quick *arguments:
     scripts/test --quick {{ arguments }}
 
-# takes what the tests show now as the snapshots that they are compared with; read the diff before committing it
+# takes what the tests show now as the snapshots that they are compared with, and writes the samples of etc/ anew; read
+# the diff before committing it
 update:
+    cargo run --quiet --package freezer-api --bin freezer-manage -- config sample > etc/freezer/freezer-api.conf.sample
+    cargo run --quiet --package freezer-api --bin freezer-manage -- policy sample > etc/freezer/policy.yaml.sample
     INSTA_UPDATE=always INSTA_FORCE_PASS=1 cargo test --workspace --locked --no-fail-fast
 
 # the service for a first look: no authentication, SQLite, 127.0.0.1:9090

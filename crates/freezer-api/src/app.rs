@@ -8,6 +8,7 @@ use oslo_policy::Enforcer;
 
 use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
+use crate::service::trusts::Trusts;
 use crate::validate::Validators;
 
 /// The running service's parts. No global state: tests build as many as they like.
@@ -20,6 +21,8 @@ pub struct App {
     pub validators: Validators,
     /// How callers are known.
     pub authentication: Authentication,
+    /// Which jobs are entrusted to central schedulers; none without Keystone.
+    pub trusts: Option<Trusts>,
     /// Time.
     pub clock: Clock,
     /// Ids.
@@ -35,12 +38,14 @@ pub struct HttpSettings {
     pub max_body: usize,
     /// `[healthcheck] disable_by_file_path`: while this file is there, the health check says 503.
     pub healthcheck_disabled_by: Option<PathBuf>,
+    /// `[oslo_middleware] enable_proxy_headers_parsing`: links lead to where a proxy says that the client asked.
+    pub proxy_headers: bool,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
         // oslo.middleware's default limit
-        HttpSettings { max_body: 114_688, healthcheck_disabled_by: None }
+        HttpSettings { max_body: 114_688, healthcheck_disabled_by: None, proxy_headers: false }
     }
 }
 

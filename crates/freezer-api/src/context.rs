@@ -3,6 +3,7 @@
 //! Built in one of two ways (`auth/`), the same for everything behind. It holds no token but the one that
 //! trusts need, and that one never prints.
 
+use keystone_auth::Secret;
 use oslo_policy::Credentials;
 
 /// Who is calling.
@@ -26,25 +27,92 @@ pub struct RequestContext {
     pub user_domain_id: Option<String>,
     /// Domain of the project.
     pub project_domain_id: Option<String>,
+    /// What the caller can delegate; none without Keystone.
+    pub trustor: Option<Trustor>,
+}
+
+/// A caller as one who may entrust jobs to a central scheduler.
+#[derive(Debug, Clone)]
+pub struct Trustor {
+    /// The caller's token.
+    pub token: Secret,
+    /// Its roles, as Keystone names them.
+    pub roles: Vec<String>,
 }
 
 impl RequestContext {
-    /// What policy rules can ask about the caller; the names are oslo.context's.
+    /// What policy rules can ask about the caller: the names of oslo.context's `to_policy_values`, which rules of other
+    /// services are written with, and those of its `to_dict`, which is what freezer-api 19.0.0 asks with. There,
+    /// `is_admin` is never true and `is_admin_project` always.
     pub fn credentials(&self) -> Credentials<'_> {
         let roles: Vec<oslo_policy::Value<'_>> = self.roles.iter().map(|role| role.as_str().into()).collect();
+        let project = self.project_id.as_deref();
+        let domain = self.domain_id.as_deref();
+        let user_domain = self.user_domain_id.as_deref();
+        let project_domain = self.project_domain_id.as_deref();
         Credentials::new()
             .with("user_id", self.user_id.as_str())
-            .with("project_id", self.project_id.as_deref())
+            .with("user", self.user_id.as_str())
+            .with("project_id", project)
+            .with("project", project)
             .with("roles", oslo_policy::Value::List(roles))
-            .with("is_admin", self.roles.iter().any(|role| role == "admin"))
-            .with("domain_id", self.domain_id.as_deref())
+            .with("is_admin", false)
+            .with("is_admin_project", true)
+            .with("domain_id", domain)
+            .with("domain", domain)
             .with("system_scope", self.system_scope.as_deref())
-            .with("user_domain_id", self.user_domain_id.as_deref())
-            .with("project_domain_id", self.project_domain_id.as_deref())
+            .with("user_domain_id", user_domain)
+            .with("user_domain", user_domain)
+            .with("project_domain_id", project_domain)
+            .with("project_domain", project_domain)
+            .with("request_id", self.request_id.as_str())
+            .with("global_request_id", self.global_request_id.as_deref())
     }
 
     /// The caller's own project, "" where the token has none.
     pub fn own_project(&self) -> &str {
         self.project_id.as_deref().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RequestContext;
+    use oslo_policy::{Enforcer, Options, Target};
+
+    /// Whether a rule that an operator could write holds for an administrator.
+    fn holds(check: &str) -> bool {
+        let context = RequestContext {
+            user_id: "u1".to_owned(),
+            project_id: Some("p1".to_owned()),
+            roles: vec!["admin".to_owned()],
+            user_domain_id: Some("d1".to_owned()),
+            ..RequestContext::default()
+        };
+        let rule = oslo_policy::RuleDefault {
+            name: "asked",
+            check_str: Box::leak(check.to_owned().into_boxed_str()),
+            description: "",
+            operations: &[],
+            scope_types: &["project"],
+            deprecated: None,
+        };
+        let enforcer = Enforcer::new(vec![rule], Options::default());
+        enforcer.is_ok_and(|enforcer| {
+            enforcer.enforce("asked", &Target::new().with("project_id", "p1"), &context.credentials()).is_ok()
+        })
+    }
+
+    #[test]
+    fn rules_ask_by_the_names_of_oslo_context() {
+        for yes in
+            ["user:u1", "user_id:u1", "project:%(project_id)s", "user_domain_id:d1", "is_admin_project:True"]
+        {
+            assert!(holds(yes), "{yes}");
+        }
+        // 19.0.0 never sets it, so that a rule with it admits nobody
+        for no in ["is_admin:True", "user:u2", "domain_id:d1", "auth_token:t"] {
+            assert!(!holds(no), "{no}");
+        }
     }
 }

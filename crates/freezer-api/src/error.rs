@@ -68,6 +68,9 @@ pub enum Error {
     /// Keystone cannot be asked.
     #[error("{0}")]
     KeystoneUnavailable(String),
+    /// Keystone makes no trust for the caller: they lack a role that is to be delegated, or their token may make none.
+    #[error("{0}")]
+    TrustRefused(String),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),

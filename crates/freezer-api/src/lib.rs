@@ -11,8 +11,9 @@
 //! - `freezer_store` keeps the rows.
 //!
 //! Beside them: [`config`] (one file per INI section), [`app`] (everything built once), [`clock`] (time and ids, passed
-//! in), [`error`] (what can go wrong, without status codes), [`logging`] (the line format operators know) and [`manage`]
-//! (what `freezer-manage` and `freezer-manager-status` do).
+//! in), [`error`] (what can go wrong, without status codes), [`logging`] (the line format operators know), [`reload`] (what
+//! the running service takes up from files that change) and [`manage`] (what `freezer-manage` and
+//! `freezer-manager-status` do), [`systemd`] (what the service manager is told).
 
 pub mod api;
 pub mod app;
@@ -24,6 +25,8 @@ pub mod error;
 pub mod logging;
 pub mod manage;
 pub mod policy;
+pub mod reload;
 pub mod server;
 pub mod service;
+pub mod systemd;
 pub mod validate;

@@ -135,6 +135,7 @@ fn a_row_with_unreadable_json_is_shown_empty_and_never_overwritten() {
                     project_id: "p1",
                     user_id: "u1",
                     now: app.clock.now(),
+                    delegation: None,
                 };
                 let patch = json!({"description": "x"});
                 let refused = jobs::update(change, "bad", patch.as_object().unwrap()).await.unwrap_err();

@@ -33,6 +33,7 @@ fn impatient() -> Options {
             ..PoolSettings::default()
         },
         connect: ConnectSettings { connect_timeout: Duration::from_secs(1), ..ConnectSettings::default() },
+        ..Options::default()
     }
 }
 
@@ -282,7 +283,10 @@ async fn start(database: &TestDatabase) -> String {
     let mut settings = serve::dev_settings(std::path::Path::new("."));
     settings.database = DatabaseSettings::new(database.url());
     let store = Store::new(database.url(), ConnectSettings::default(), PoolSettings::default());
-    serve::run(settings, store).await.expect_err("this database cannot be served").to_string()
+    serve::run(settings, store, serve::Surroundings::default(), |_| ())
+        .await
+        .expect_err("this database cannot be served")
+        .to_string()
 }
 
 /// Polls a request at most so often, then drops it wherever it is.

@@ -1,6 +1,8 @@
 //! The data set: which objects a seeded project has, and their ids. `seed` writes it, `run` asks for it, and both
 //! know every id without talking to each other, because ids follow from project, kind and number.
 
+use std::ops::Range;
+
 /// Who owns every seeded row and sends every request. Cleaning up removes this user's rows and no others.
 pub const USER: &str = "freezer-bench";
 
@@ -19,10 +21,20 @@ pub struct Dataset {
     /// Clients, named bench-0, bench-1, …
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub clients: u64,
-    /// Sessions of one job each; never more than there are jobs.
+    /// Sessions; never more than there are jobs for.
     #[arg(long, default_value_t = 1_000)]
     pub sessions: u64,
+    /// Jobs of each session. 1: sessions that run already, for `session_start`; more: sessions that have never run,
+    /// each for one round of `session-round`.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub session_jobs: u64,
+    /// Backups in the catalogue.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=10_000_000))]
+    pub backups: u64,
 }
+
+/// Backups that have the same name, which is what `search_backups` looks for.
+pub const BACKUPS_PER_NAME: u64 = 5;
 
 /// What an id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +54,11 @@ pub enum Kind {
 }
 
 impl Dataset {
+    /// A project without anything.
+    pub fn empty(project: &str) -> Dataset {
+        Dataset { project: project.to_owned(), jobs: 0, clients: 0, sessions: 0, session_jobs: 1, backups: 0 }
+    }
+
     /// Id of an object: 16 digits for the project, one for the kind, 15 for the number, so that ids of all
     /// projects differ and look like those that services make (32 hexadecimal digits).
     pub fn id(&self, kind: Kind, number: u64) -> String {
@@ -63,9 +80,34 @@ impl Dataset {
         self.jobs / self.clients + u64::from(client < self.jobs % self.clients)
     }
 
-    /// How many sessions there are; session n has job n.
+    /// How many sessions there are; session n has the jobs from n × session_jobs on.
     pub fn session_count(&self) -> u64 {
-        self.sessions.min(self.jobs)
+        self.sessions.min(self.jobs / self.session_jobs)
+    }
+
+    /// The session to which a job belongs.
+    pub fn session_of_job(&self, job: u64) -> Option<u64> {
+        Some(job / self.session_jobs).filter(|session| *session < self.session_count())
+    }
+
+    /// Numbers of a session's jobs.
+    pub fn jobs_of_session(&self, session: u64) -> Range<u64> {
+        session * self.session_jobs..(session + 1) * self.session_jobs
+    }
+
+    /// How many different names the backups have.
+    pub fn backup_names(&self) -> u64 {
+        self.backups.div_ceil(BACKUPS_PER_NAME).max(1)
+    }
+
+    /// Name of a backup.
+    pub fn backup_name(&self, backup: u64) -> String {
+        format!("volume-{}", backup % self.backup_names())
+    }
+
+    /// How many backups have the name of backup `first`, which is below [`Dataset::backup_names`].
+    pub fn backups_named_as(&self, first: u64) -> u64 {
+        self.backups.saturating_sub(first).div_ceil(self.backup_names())
     }
 }
 
@@ -80,7 +122,14 @@ pub mod tests {
     use super::*;
 
     pub fn small() -> Dataset {
-        Dataset { project: "p1".to_owned(), jobs: 25, clients: 10, sessions: 1_000 }
+        Dataset {
+            project: "p1".to_owned(),
+            jobs: 25,
+            clients: 10,
+            sessions: 1_000,
+            session_jobs: 1,
+            backups: 0,
+        }
     }
 
     #[test]
@@ -110,5 +159,23 @@ pub mod tests {
             assert_eq!(data.jobs_of_client(client), dealt, "client {client}");
         }
         assert_eq!(data.session_count(), 25);
+    }
+
+    #[test]
+    fn sessions_share_out_the_jobs() {
+        let data = Dataset { session_jobs: 10, ..small() };
+        assert_eq!(data.session_count(), 2);
+        assert_eq!(data.jobs_of_session(1), 10..20);
+        assert_eq!((data.session_of_job(19), data.session_of_job(20)), (Some(1), None));
+    }
+
+    #[test]
+    fn names_of_backups_are_counted_as_they_are_given() {
+        let data = Dataset { backups: 23, ..small() };
+        for name in 0..data.backup_names() {
+            let given = (0..23).filter(|n| data.backup_name(*n) == data.backup_name(name)).count() as u64;
+            assert_eq!(data.backups_named_as(name), given, "name {name}");
+        }
+        assert_eq!(data.backup_names(), 5);
     }
 }

@@ -9,16 +9,24 @@
 //! `seed.rs` writes INSERTs as text, because the service's own API would take minutes for a large data set, and
 //! because the same rows must go under the Python service too.
 
+mod clock;
 mod dataset;
+mod fleet;
+mod floor;
 mod http;
+mod keystone;
 mod load;
 mod mariadb;
 mod process;
+mod record;
 mod report;
 mod run;
 mod scenario;
 mod seed;
+mod session_round;
+mod sqlite;
 mod stats;
+mod suite;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -45,6 +53,10 @@ enum Command {
     Clean(seed::CleanArguments),
     /// Measures one scenario against one service.
     Run(Box<run::RunArguments>),
+    /// Measures this service and freezer-api 19.0.0 side by side, which it starts itself.
+    Compare(Box<suite::CompareArguments>),
+    /// Simulates many nodes against one process of this service, which it starts itself.
+    Fleet(fleet::FleetArguments),
     /// Prints the results of earlier runs as one table: medians, and ratios where there are two services.
     Report {
         /// Files written by `run --json`.
@@ -68,8 +80,8 @@ async fn main() -> ExitCode {
 async fn execute(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let mut out = std::io::stdout();
     match arguments.command {
-        Command::Seed(seed) => writeln!(out, "{}", seed::execute(&seed)?)?,
-        Command::Clean(clean) => seed::remove(&clean)?,
+        Command::Seed(seed) => writeln!(out, "{}", seed::execute(&seed.database, &seed.data).await?)?,
+        Command::Clean(clean) => seed::remove(&clean).await?,
         Command::Run(run) => {
             let record = run::execute(&run).await?;
             let clean = record.errors == 0;
@@ -78,6 +90,14 @@ async fn execute(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::E
             }
             write!(out, "{}", report::table(&[record]))?;
             return Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(WRONG_ANSWERS) });
+        }
+        Command::Compare(compare) => {
+            let well = suite::execute(&compare).await?;
+            return Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Fleet(arguments) => {
+            let well = fleet::execute(&arguments).await?;
+            return Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Report { files } => write!(out, "{}", report::table(&report::read(&files)?))?,
     }

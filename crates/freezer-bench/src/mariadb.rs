@@ -17,7 +17,8 @@ const PROGRAMS: [&str; 2] = ["mariadb", "mysql"];
 /// (COM_STMT_EXECUTE); not counted in it are preparing, closing, and pings. `Com_*` says of what kind they were,
 /// `Handler_read_*` how many rows and index entries the server read for them.
 const COUNTERS: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Connections') \
-                        OR Variable_name LIKE 'Com\\_%' OR Variable_name LIKE 'Handler\\_read\\_%'";
+                        OR Variable_name LIKE 'Com\\_%' OR Variable_name LIKE 'Handler\\_read\\_%' \
+                        OR Variable_name = 'Handler_commit'";
 
 /// Pause in which a quiet server counts nothing but our own questions.
 const QUIET: Duration = Duration::from_millis(500);

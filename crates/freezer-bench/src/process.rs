@@ -33,6 +33,8 @@ pub struct Memory {
     pub rss: u64,
     /// Proportional: shared pages are divided among those who share them. `None` where the kernel refuses.
     pub pss: Option<u64>,
+    /// Largest resident memory that each process ever had, or since [`reset_peak`], added up.
+    pub peak: u64,
     /// Processes in the tree.
     pub processes: usize,
 }
@@ -57,14 +59,26 @@ pub fn cpu_time(roots: &[u32]) -> Result<Duration, ProcessError> {
 pub fn memory(roots: &[u32]) -> Result<Memory, ProcessError> {
     let all = all_stats();
     let tree = tree(roots, &all)?;
-    let mut memory = Memory { rss: 0, pss: Some(0), processes: tree.len() };
+    let mut memory = Memory { rss: 0, pss: Some(0), peak: 0, processes: tree.len() };
     for pid in tree {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         memory.rss += kib_of("VmRSS:", &status).unwrap_or(0);
+        memory.peak += kib_of("VmHWM:", &status).unwrap_or(0);
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
         memory.pss = memory.pss.zip(kib_of("Pss:", &rollup)).map(|(sum, pss)| sum + pss);
     }
     Ok(memory)
+}
+
+/// Forgets the largest memory of the processes and their descendants, so that [`Memory::peak`] is of what follows.
+/// False where the kernel refuses (they are not ours): the peak is then that of their whole lives.
+///
+/// # Errors
+/// [`ProcessError`] where one of `roots` is gone.
+pub fn reset_peak(roots: &[u32]) -> Result<bool, ProcessError> {
+    let tree = tree(roots, &all_stats())?;
+    // 5: reset the peak resident set size, see proc_pid_clear_refs(5)
+    Ok(tree.into_iter().all(|pid| fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok()))
 }
 
 /// The load average of the last minute.
@@ -158,7 +172,7 @@ mod tests {
     #[test]
     fn this_process_can_be_measured() {
         let memory = memory(&[std::process::id()]).unwrap();
-        assert!(memory.rss > 0 && memory.processes >= 1, "{memory:?}");
+        assert!(memory.rss > 0 && memory.peak > 0 && memory.processes >= 1, "{memory:?}");
         assert!(cpu_time(&[std::process::id()]).is_ok());
         assert!(load_average().is_some());
     }

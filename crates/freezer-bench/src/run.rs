@@ -4,13 +4,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::dataset::Dataset;
 use crate::http::{Authority, HttpError};
 use crate::load::{Load, Outcome};
 use crate::mariadb::{Database, DatabaseError, StatementCount, Statements};
 use crate::process::{self, ProcessError};
+use crate::record::Record;
 use crate::scenario::Scenario;
 
 /// Arguments of `run`.
@@ -44,8 +43,8 @@ pub struct RunArguments {
     /// closed loop.
     #[arg(long, value_parser = positive)]
     pub rate: Option<f64>,
-    /// Seconds of warm-up, in a closed loop with the same connections.
-    #[arg(long, default_value_t = 1.0, value_parser = positive)]
+    /// Seconds of warm-up, in a closed loop with the same connections; 0: none.
+    #[arg(long, default_value_t = 1.0, value_parser = not_negative)]
     pub warmup: f64,
     /// Seconds that one request may take.
     #[arg(long, default_value_t = 120.0, value_parser = positive)]
@@ -59,65 +58,16 @@ pub struct RunArguments {
     /// The service's database, to count statements: mysql://USER:PASSWORD@HOST:PORT/DATABASE
     #[arg(long, value_name = "URL")]
     pub mysql_status: Option<String>,
-    /// Requests whose statements are counted; 0: none.
+    /// Requests whose statements are counted, after the measurement; 0: none. With --requests and one connection, those
+    /// of the measurement itself are counted instead.
     #[arg(long, default_value_t = 20)]
     pub sql_requests: u64,
     /// Appends the result to this file, as one line of JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-}
-
-/// The result of a measurement. Latencies are milliseconds, CPU times microseconds of one request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// The service.
-    pub label: String,
-    /// Name of the [`Scenario`].
-    pub scenario: String,
-    /// Jobs in the project.
-    pub jobs: u64,
-    /// Connections at the same time.
-    pub connections: u16,
-    /// Whether each request had its own connection.
-    pub new_connections: bool,
-    /// Requests per second of an open loop; none: closed loop.
-    pub rate: Option<f64>,
-    /// Right answers; the figures below are theirs.
-    pub requests: u64,
-    /// Requests without a right answer.
-    pub errors: u64,
-    /// What was wrong with the first of them.
-    pub first_error: Option<String>,
-    /// From the first request to the last answer.
-    pub seconds: f64,
-    /// Right answers per second.
-    pub per_second: f64,
-    /// Latency that half of the requests did not exceed.
-    pub p50: Option<f64>,
-    /// The same of nine in ten; none with fewer than 10 requests.
-    pub p90: Option<f64>,
-    /// The same of 99 in a hundred; none with fewer than 100 requests.
-    pub p99: Option<f64>,
-    /// Largest latency.
-    pub max: Option<f64>,
-    /// User and system time of the service's processes.
-    pub server_cpu: Option<f64>,
-    /// The same of the database's.
-    pub database_cpu: Option<f64>,
-    /// Of this program, to see how much of the machine it took.
-    pub driver_cpu: f64,
-    /// Resident memory of the service's processes at the end, KiB.
-    pub rss_kib: Option<u64>,
-    /// The same with shared pages divided, KiB.
-    pub pss_kib: Option<u64>,
-    /// The service's processes.
-    pub processes: Option<usize>,
-    /// Connections that were opened.
-    pub connects: u64,
-    /// The machine's load average at the end.
-    pub load_average: Option<f64>,
-    /// SQL of one request, where it was counted.
-    pub statements: Option<Statements>,
+    /// The service's database, for the table.
+    #[arg(long, default_value = "MariaDB")]
+    pub engine: String,
 }
 
 /// Why there is no result.
@@ -155,6 +105,74 @@ struct CpuTimes {
     driver: Duration,
 }
 
+/// What is measured of a service besides its answers.
+#[derive(Debug, Clone, Default)]
+pub struct Meters {
+    /// Its processes.
+    pub server: Vec<u32>,
+    /// The database's process.
+    pub database: Option<u32>,
+}
+
+/// Reads the meters around a load, and writes them into the record of it.
+pub struct Metering<'a> {
+    meters: &'a Meters,
+    before: CpuTimes,
+    rss_before: Option<u64>,
+}
+
+impl<'a> Metering<'a> {
+    /// Begins.
+    ///
+    /// # Errors
+    /// [`ProcessError`] where a process is gone.
+    pub fn begin(meters: &'a Meters) -> Result<Metering<'a>, ProcessError> {
+        let rss_before = match meters.server.as_slice() {
+            [] => None,
+            pids => {
+                process::reset_peak(pids)?;
+                Some(process::memory(pids)?.rss)
+            }
+        };
+        Ok(Metering { meters, before: meters.cpu_times()?, rss_before })
+    }
+
+    /// Ends: CPU times are divided by the requests and errors of `record`.
+    ///
+    /// # Errors
+    /// [`ProcessError`] where a process is gone.
+    pub fn end(self, record: &mut Record) -> Result<(), ProcessError> {
+        let after = self.meters.cpu_times()?;
+        let asked = (record.requests + record.errors).max(1) as f64;
+        let each =
+            |before: Duration, after: Duration| after.saturating_sub(before).as_secs_f64() * 1e6 / asked;
+        record.server_cpu = self.before.server.zip(after.server).map(|(before, after)| each(before, after));
+        record.database_cpu =
+            self.before.database.zip(after.database).map(|(before, after)| each(before, after));
+        record.driver_cpu = each(self.before.driver, after.driver);
+        if !self.meters.server.is_empty() {
+            let memory = process::memory(&self.meters.server)?;
+            record.rss_before_kib = self.rss_before;
+            record.rss_kib = Some(memory.rss);
+            record.pss_kib = memory.pss;
+            record.peak_kib = Some(memory.peak);
+            record.processes = Some(memory.processes);
+        }
+        record.load_average = process::load_average();
+        Ok(())
+    }
+}
+
+impl Meters {
+    fn cpu_times(&self) -> Result<CpuTimes, ProcessError> {
+        Ok(CpuTimes {
+            server: if self.server.is_empty() { None } else { Some(process::cpu_time(&self.server)?) },
+            database: self.database.map(|pid| process::cpu_time(&[pid])).transpose()?,
+            driver: process::cpu_time(&[std::process::id()])?,
+        })
+    }
+}
+
 /// Measures.
 ///
 /// # Errors
@@ -177,53 +195,40 @@ pub async fn execute(arguments: &RunArguments) -> Result<Record, RunError> {
         requests: arguments.requests,
         timeout: Duration::from_secs_f64(arguments.timeout),
     };
-    warm_up(&load, arguments.warmup).await?;
+    if arguments.warmup > 0.0 {
+        warm_up(&load, arguments.warmup).await?;
+    }
+    let database = database.filter(|_| arguments.sql_requests > 0);
+    // a slow service need not be asked once more for its statements
+    let (during, afterwards) = match arguments.requests {
+        Some(_) if arguments.connections == 1 => (database, None),
+        _ => (None, database),
+    };
 
-    let before = cpu_times(&arguments.pid, database_pid)?;
+    let meters = Meters { server: arguments.pid.clone(), database: database_pid };
+    let count = during.as_ref().map(StatementCount::begin).transpose()?;
+    let metering = Metering::begin(&meters)?;
     let outcome = load.clone().drive().await;
-    let after = cpu_times(&arguments.pid, database_pid)?;
-    let memory = match arguments.pid.as_slice() {
-        [] => None,
-        pids => Some(process::memory(pids)?),
-    };
-    let load_average = process::load_average();
-    let statements = match database {
-        Some(database) if arguments.sql_requests > 0 => {
-            Some(count_statements(&database, &load, arguments.sql_requests).await?)
-        }
-        _ => None,
-    };
-
-    let requests = outcome.latencies.count();
-    let each = |before: Duration, after: Duration| {
-        after.saturating_sub(before).as_secs_f64() * 1e6 / (requests + outcome.errors).max(1) as f64
-    };
-    Ok(Record {
+    let mut record = Record {
         label: arguments.label.clone(),
+        engine: arguments.engine.clone(),
         scenario: arguments.scenario.name().to_owned(),
         jobs: arguments.data.jobs,
+        backups: arguments.data.backups,
         connections: arguments.connections,
         new_connections: arguments.new_connections,
         rate: arguments.rate,
-        requests,
-        errors: outcome.errors,
-        seconds: outcome.elapsed.as_secs_f64(),
-        per_second: requests as f64 / outcome.elapsed.as_secs_f64(),
-        p50: outcome.latencies.percentile(50),
-        p90: outcome.latencies.percentile(90),
-        p99: outcome.latencies.percentile(99),
-        max: outcome.latencies.max(),
-        server_cpu: before.server.zip(after.server).map(|(before, after)| each(before, after)),
-        database_cpu: before.database.zip(after.database).map(|(before, after)| each(before, after)),
-        driver_cpu: each(before.driver, after.driver),
-        rss_kib: memory.map(|memory| memory.rss),
-        pss_kib: memory.and_then(|memory| memory.pss),
-        processes: memory.map(|memory| memory.processes),
         connects: outcome.connects,
-        load_average,
-        statements,
-        first_error: outcome.first_error,
-    })
+        ..Record::default()
+    };
+    record.set_answers(&outcome.latencies, outcome.errors, outcome.first_error, outcome.elapsed);
+    metering.end(&mut record)?;
+    record.statements = match (count, afterwards) {
+        (Some(count), _) => Some(count.end(record.requests + record.errors)?),
+        (None, Some(database)) => Some(count_statements(&database, &load, arguments.sql_requests).await?),
+        (None, None) => None,
+    };
+    Ok(record)
 }
 
 async fn warm_up(load: &Load, seconds: f64) -> Result<(), RunError> {
@@ -249,17 +254,17 @@ async fn count_statements(database: &Database, load: &Load, requests: u64) -> Re
     }
 }
 
-fn cpu_times(server: &[u32], database: Option<u32>) -> Result<CpuTimes, ProcessError> {
-    Ok(CpuTimes {
-        server: if server.is_empty() { None } else { Some(process::cpu_time(server)?) },
-        database: database.map(|pid| process::cpu_time(&[pid])).transpose()?,
-        driver: process::cpu_time(&[std::process::id()])?,
-    })
-}
-
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number > 0.0 && number.is_finite() && number < 1e9 => Ok(number),
         _ => Err("must be a number above 0".to_owned()),
+    }
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    if text.parse() == Ok(0.0) {
+        Ok(0.0)
+    } else {
+        positive(text).map_err(|_| "must be 0 or a number above".to_owned())
     }
 }

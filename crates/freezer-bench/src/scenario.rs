@@ -21,7 +21,12 @@ pub enum Scenario {
     PostBackup,
     /// POST of a session's start, by a scheduler that joins a run.
     SessionStart,
+    /// GET of the backups of one name: a search by a key that has no column, which few of the rows match.
+    SearchBackups,
 }
+
+/// The token that every request carries; the fake Keystone of `auth` knows it.
+pub const TOKEN: &str = "freezer-bench-token";
 
 /// A multiplier without common factors with usual sizes, so that neighbours in time are not neighbours in the tables.
 const STRIDE: u64 = 7_919;
@@ -35,6 +40,7 @@ impl Scenario {
             Scenario::List => "list",
             Scenario::PostBackup => "post_backup",
             Scenario::SessionStart => "session_start",
+            Scenario::SearchBackups => "search_backups",
         }
     }
 
@@ -53,7 +59,7 @@ impl Scenario {
             ),
             Scenario::List => ("GET", format!("/v2/{project}/jobs?limit={PAGE}"), String::new()),
             Scenario::PostBackup => {
-                ("POST", format!("/v2/{project}/backups/"), backup(number, &job(number, data)))
+                ("POST", format!("/v2/{project}/backups/"), backup(number, "bench", &job(number, data)))
             }
             Scenario::SessionStart => {
                 let session = number % data.session_count().max(1);
@@ -67,19 +73,13 @@ impl Scenario {
                     ),
                 )
             }
+            Scenario::SearchBackups => (
+                "GET",
+                format!("/v2/{project}/backups/?limit={PAGE}&offset=0"),
+                format!(r#"{{"match": [{{"backup_name": "{}"}}]}}"#, data.backup_name(name(number, data))),
+            ),
         };
-        // The identity headers serve both services without Keystone; a token must be there for the Python one's
-        // client library, and is ignored.
-        let headers = [
-            ("User-Agent", "freezer-bench"),
-            ("Accept", "application/json"),
-            ("Content-Type", "application/json"),
-            ("X-Auth-Token", "noauth"),
-            ("X-User-Id", USER),
-            ("X-Project-Id", project),
-            ("X-Roles", "member,reader"),
-        ];
-        server.request(method, &target, &headers, &body)
+        server.request(method, &target, &headers(project), &body)
     }
 
     /// Says what is wrong with an answer.
@@ -88,7 +88,7 @@ impl Scenario {
     /// What was expected and what came.
     pub fn check(self, number: u64, data: &Dataset, answer: &Answer) -> Result<(), String> {
         let wanted = match self {
-            Scenario::GetJob | Scenario::Poll | Scenario::List => 200,
+            Scenario::GetJob | Scenario::Poll | Scenario::List | Scenario::SearchBackups => 200,
             Scenario::PostBackup => 201,
             Scenario::SessionStart => 202,
         };
@@ -115,6 +115,9 @@ impl Scenario {
                 let result = read::<Started>(answer)?.result;
                 if result == "success" { Ok(()) } else { Err(format!("the session answers {result}")) }
             }
+            Scenario::SearchBackups => {
+                found_backups(&read::<Backups>(answer)?.backups, name(number, data), data)
+            }
         }
     }
 }
@@ -134,6 +137,21 @@ struct Jobs {
 #[derive(Deserialize)]
 struct Backup {
     backup_id: String,
+}
+
+#[derive(Deserialize)]
+struct Backups {
+    backups: Vec<FoundBackup>,
+}
+
+#[derive(Deserialize)]
+struct FoundBackup {
+    backup_metadata: Named,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    backup_name: String,
 }
 
 #[derive(Deserialize)]
@@ -164,15 +182,45 @@ fn many_jobs(found: &[Job], matching: u64) -> Result<(), String> {
     found.iter().try_for_each(|job| one_job(job, &job.job_id))
 }
 
+fn found_backups(found: &[FoundBackup], name: u64, data: &Dataset) -> Result<(), String> {
+    let (wanted, name) = (data.backups_named_as(name).min(PAGE), data.backup_name(name));
+    if found.len() as u64 != wanted {
+        return Err(format!("{} backups named {name} instead of {wanted}", found.len()));
+    }
+    let other = found.iter().find(|backup| backup.backup_metadata.backup_name != name);
+    other.map_or(Ok(()), |other| {
+        Err(format!("{} where {name} was asked for", other.backup_metadata.backup_name))
+    })
+}
+
+/// Headers of every request. Those of the identity serve both services without Keystone; a token must be there for the
+/// Python one's client library, and is ignored.
+pub fn headers(project: &str) -> [(&str, &str); 7] {
+    [
+        ("User-Agent", "freezer-bench"),
+        ("Accept", "application/json"),
+        ("Content-Type", "application/json"),
+        ("X-Auth-Token", TOKEN),
+        ("X-User-Id", USER),
+        ("X-Project-Id", project),
+        ("X-Roles", "member,reader"),
+    ]
+}
+
+/// The backups' name that request `number` looks for.
+fn name(number: u64, data: &Dataset) -> u64 {
+    number.wrapping_mul(STRIDE) % data.backup_names()
+}
+
 fn job(number: u64, data: &Dataset) -> String {
     data.id(Kind::Job, number.wrapping_mul(STRIDE) % data.jobs)
 }
 
 /// What the agent of 19.0.0 reports of a backup of files.
-pub fn backup(number: u64, job_id: &str) -> String {
+pub fn backup(number: u64, name: &str, job_id: &str) -> String {
     let time_stamp = 1_795_333_002 + number;
     format!(
-        r#"{{"curr_backup_level": 0, "fs_real_path": "/srv/data", "vol_snap_path": "/srv/data", "client_os": "linux", "client_version": "19.0.0", "time_stamp": {time_stamp}, "action": "backup", "always_level": "", "backup_media": "fs", "backup_name": "bench", "container": "/srv/backups", "container_segments": "", "dry_run": "", "hostname": "bench-1", "path_to_backup": "/srv/data", "max_level": 5, "log_file": "/var/log/freezer-agent.log", "storage": "local", "mode": "fs", "proxy": "", "compression": "gzip", "ssh_key": "", "ssh_username": "", "ssh_host": "", "ssh_port": 22, "consistency_checksum": "", "cindernative_backup_az": "", "cindernative_backup_container": "freezer_backups", "cindernative_vol_id": "", "nova_inst_id": "", "cinder_vol_id": "", "cinderbrick_vol_id": "", "glance_image_id": "", "engine_name": "tar", "job_id": "{job_id}"}}"#
+        r#"{{"curr_backup_level": 0, "fs_real_path": "/srv/data", "vol_snap_path": "/srv/data", "client_os": "linux", "client_version": "19.0.0", "time_stamp": {time_stamp}, "action": "backup", "always_level": "", "backup_media": "fs", "backup_name": "{name}", "container": "/srv/backups", "container_segments": "", "dry_run": "", "hostname": "bench-1", "path_to_backup": "/srv/data", "max_level": 5, "log_file": "/var/log/freezer-agent.log", "storage": "local", "mode": "fs", "proxy": "", "compression": "gzip", "ssh_key": "", "ssh_username": "", "ssh_host": "", "ssh_port": 22, "consistency_checksum": "", "cindernative_backup_az": "", "cindernative_backup_container": "freezer_backups", "cindernative_vol_id": "", "nova_inst_id": "", "cinder_vol_id": "", "cinderbrick_vol_id": "", "glance_image_id": "", "engine_name": "tar", "job_id": "{job_id}"}}"#
     )
 }
 
@@ -240,5 +288,19 @@ mod tests {
         assert!(Scenario::PostBackup.check(0, &data, &ok(201, "{}")).is_err());
         let held_off = r#"{"result": "hold-off", "session_tag": 1}"#;
         assert!(Scenario::SessionStart.check(0, &data, &ok(202, held_off)).is_err());
+    }
+
+    #[test]
+    fn a_search_must_find_the_backups_of_the_name_and_no_others() {
+        let data = Dataset { backups: 10, ..small() };
+        let named = |name: &str| format!(r#"{{"backup_metadata": {{"backup_name": "{name}"}}}}"#);
+        let search = |names: &[&str]| {
+            let found: Vec<String> = names.iter().map(|name| named(name)).collect();
+            let body = format!(r#"{{"backups": [{}]}}"#, found.join(","));
+            Scenario::SearchBackups.check(0, &data, &ok(200, &body))
+        };
+        assert_eq!(search(&["volume-0"; 5]), Ok(()));
+        assert!(search(&["volume-0"; 4]).unwrap_err().contains("4 backups"));
+        assert!(search(&["volume-0", "volume-0", "volume-0", "volume-0", "volume-1"]).is_err());
     }
 }

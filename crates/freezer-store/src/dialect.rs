@@ -54,6 +54,67 @@ impl Dialect {
         }
     }
 
+    /// Whether a text column holds a piece of ASCII text, byte by byte.
+    pub(crate) fn holds(self, column: impl IntoColumnRef, piece: &str) -> SimpleExpr {
+        match self {
+            // as bytes: three times as fast as comparing characters, and the same for ASCII in any character set
+            Dialect::MySql => Expr::cust_with_exprs(
+                "LOCATE(?, CAST(? AS BINARY)) > 0",
+                [Expr::val(piece), Expr::col(column)],
+            ),
+            Dialect::Sqlite => {
+                Expr::cust_with_exprs("INSTR(?, ?) > 0", [Expr::col(column), Expr::val(piece)])
+            }
+        }
+    }
+
+    /// Whether a text column holds anything but this ASCII text, byte by byte; NULL for NULL.
+    pub(crate) fn differs(self, column: impl IntoColumnRef, text: &str) -> SimpleExpr {
+        match self {
+            Dialect::MySql => Expr::cust_with_exprs(
+                "CAST(? AS BINARY) <> CAST(? AS BINARY)",
+                [Expr::col(column), Expr::val(text)],
+            ),
+            Dialect::Sqlite => Expr::cust_with_exprs("? <> ?", [Expr::col(column), Expr::val(text)]),
+        }
+    }
+
+    /// True only where a text column holds a JSON object without objects, lists or escapes in it, and in that object
+    /// the key, once, with the text as its value. Key and text stand in JSON as they are.
+    ///
+    /// In such an object every quotation mark begins or ends a string, so `"key":"text"` is what it looks like. The two
+    /// spellings are those of this service and of the Python one.
+    pub(crate) fn flat_json_has(
+        self,
+        column: impl IntoColumnRef + Copy,
+        key: &str,
+        text: &str,
+    ) -> SimpleExpr {
+        let column = || Expr::col(column);
+        let spellings = [format!("\"{key}\":\"{text}\""), format!("\"{key}\": \"{text}\"")];
+        let [compact, spaced] = spellings.map(Expr::val);
+        let key = || Expr::val(format!("\"{key}\""));
+        // cheap conditions first: most rows fail one of them
+        let sql = match self {
+            Dialect::MySql => {
+                "(LOCATE(?, CAST(? AS BINARY)) > 0 OR LOCATE(?, CAST(? AS BINARY)) > 0) AND LEFT(?, 1) = '{' \
+                 AND LOCATE('{', ?, 2) = 0 AND LOCATE('[', ?) = 0 AND LOCATE('\\\\', ?) = 0 \
+                 AND LENGTH(?) - LENGTH(REPLACE(?, ?, '')) = LENGTH(?) AND JSON_VALID(?) = 1"
+            }
+            Dialect::Sqlite => {
+                "(INSTR(?, ?) > 0 OR INSTR(?, ?) > 0) AND SUBSTR(?, 1, 1) = '{' \
+                 AND INSTR(SUBSTR(?, 2), '{') = 0 AND INSTR(?, '[') = 0 AND INSTR(?, '\\') = 0 \
+                 AND LENGTH(?) - LENGTH(REPLACE(?, ?, '')) = LENGTH(?) AND JSON_VALID(?) = 1"
+            }
+        };
+        let spelled = match self {
+            Dialect::MySql => [compact, column(), spaced, column()],
+            Dialect::Sqlite => [column(), compact, column(), spaced],
+        };
+        let rest = [column(), column(), column(), column(), column(), column(), key(), key(), column()];
+        Expr::cust_with_exprs(sql, spelled.into_iter().chain(rest))
+    }
+
     /// A name in this engine's quotes.
     pub(crate) fn quote(self, name: &str) -> String {
         match self {

@@ -16,6 +16,12 @@ pub enum StoreError {
         /// The id that is taken.
         id: String,
     },
+    /// A page is to begin behind a document that is not there.
+    #[error("the marker {id} is not the id of a document of this list")]
+    UnknownMarker {
+        /// The id that was given.
+        id: String,
+    },
     /// A value does not fit its column in *this* database (a narrower or older layout than ours).
     #[error("{doing}: column {column}: {reason}")]
     Unstorable {

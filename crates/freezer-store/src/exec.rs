@@ -4,14 +4,18 @@
 //! After any failed or interrupted statement the connection is not used again by accident: `tx.rs` asks
 //! [`Db::is_settled`] before it gives the connection back.
 
-use sea_query_sqlx::SqlxBinder;
+use std::ops::ControlFlow;
+
+use futures_util::TryStreamExt;
 use sqlx::AssertSqlSafe;
 
 use crate::dialect::Dialect;
 use crate::engine::Connection;
 use crate::error::StoreError;
+use crate::explain;
 use crate::pool::Lease;
 use crate::row::Row;
+use crate::statement::Statement;
 
 /// A connection in the hands of one named read or write.
 pub struct Db {
@@ -51,16 +55,21 @@ impl Db {
     }
 
     /// All rows of a query.
-    pub(crate) async fn select(&mut self, statement: &impl SqlxBinder) -> Result<Vec<Row>, StoreError> {
-        let (sql, values) = self.dialect().build(statement);
+    pub(crate) async fn select(
+        &mut self,
+        statement: &(impl Statement + Sync),
+    ) -> Result<Vec<Row>, StoreError> {
+        self.explain(statement).await?;
         self.run(async |connection| {
             Ok(match connection {
                 Connection::MySql(c) => {
-                    let rows = sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(&mut **c).await?;
+                    let (sql, arguments) = statement.mysql()?;
+                    let rows = sqlx::query_with(sql, arguments).fetch_all(&mut **c).await?;
                     rows.into_iter().map(Row::MySql).collect()
                 }
                 Connection::Sqlite(c) => {
-                    let rows = sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(&mut **c).await?;
+                    let (sql, arguments) = statement.sqlite()?;
+                    let rows = sqlx::query_with(sql, arguments).fetch_all(&mut **c).await?;
                     rows.into_iter().map(Row::Sqlite).collect()
                 }
             })
@@ -71,25 +80,74 @@ impl Db {
     /// The first row of a query, if there is one.
     pub(crate) async fn select_one(
         &mut self,
-        statement: &impl SqlxBinder,
+        statement: &(impl Statement + Sync),
     ) -> Result<Option<Row>, StoreError> {
         Ok(self.select(statement).await?.into_iter().next())
     }
 
+    /// Hands each row of a query to `each` as it comes, so that not all are held at once. After `Break` or an error the
+    /// rest is read and thrown away, which leaves the connection in step: bound such a query by a limit.
+    pub(crate) async fn select_each(
+        &mut self,
+        statement: &(impl Statement + Sync),
+        mut each: impl FnMut(Row) -> Result<ControlFlow<()>, StoreError> + Send,
+    ) -> Result<(), StoreError> {
+        self.explain(statement).await?;
+        self.run(async |connection| {
+            let mut so_far = Ok(ControlFlow::Continue(()));
+            let mut take = |row| {
+                if matches!(so_far, Ok(ControlFlow::Continue(()))) {
+                    so_far = each(row);
+                }
+            };
+            match connection {
+                Connection::MySql(c) => {
+                    let (sql, arguments) = statement.mysql()?;
+                    let mut rows = sqlx::query_with(sql, arguments).fetch(&mut **c);
+                    while let Some(row) = rows.try_next().await? {
+                        take(Row::MySql(row));
+                    }
+                }
+                Connection::Sqlite(c) => {
+                    let (sql, arguments) = statement.sqlite()?;
+                    let mut rows = sqlx::query_with(sql, arguments).fetch(&mut **c);
+                    while let Some(row) = rows.try_next().await? {
+                        take(Row::Sqlite(row));
+                    }
+                }
+            }
+            Ok(so_far.map(|_| ()))
+        })
+        .await?
+    }
+
     /// Runs a statement that changes rows and returns how many rows it matched.
-    pub(crate) async fn execute(&mut self, statement: &impl SqlxBinder) -> Result<u64, StoreError> {
-        let (sql, values) = self.dialect().build(statement);
+    pub(crate) async fn execute(&mut self, statement: &(impl Statement + Sync)) -> Result<u64, StoreError> {
+        self.explain(statement).await?;
         self.run(async |connection| {
             Ok(match connection {
                 Connection::MySql(c) => {
-                    sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut **c).await?.rows_affected()
+                    let (sql, arguments) = statement.mysql()?;
+                    sqlx::query_with(sql, arguments).execute(&mut **c).await?.rows_affected()
                 }
                 Connection::Sqlite(c) => {
-                    sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut **c).await?.rows_affected()
+                    let (sql, arguments) = statement.sqlite()?;
+                    sqlx::query_with(sql, arguments).execute(&mut **c).await?.rows_affected()
                 }
             })
         })
         .await
+    }
+
+    /// Keeps the plan of a statement that is about to be sent, where plans are kept.
+    async fn explain(&mut self, statement: &(impl Statement + Sync)) -> Result<(), StoreError> {
+        if !self.lease.plans().kept() {
+            return Ok(());
+        }
+        let doing = self.doing;
+        let plan = self.run(async |connection| explain::explain(connection, doing, statement).await).await?;
+        self.lease.plans().add(plan);
+        Ok(())
     }
 
     /// Runs a statement without values: BEGIN, COMMIT, and what the migrations need.

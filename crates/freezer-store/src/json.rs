@@ -5,7 +5,11 @@
 //! must not take a whole page, and with it a scheduler's poll, away; but never rewritten from a guess
 //! (see [`object_strict`]).
 
-use serde::Serialize;
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -54,6 +58,128 @@ pub(crate) fn raw_object(text: Option<String>, place: Place<'_>) -> Box<RawValue
             "unreadable JSON in a row; shown as {{}}");
         empty()
     })
+}
+
+/// Stored JSON, an object, with some of its keys given other values: in their places, or at the end where the object
+/// lacks them. What is not an object is logged and shown as if it were `{}`.
+pub(crate) fn raw_object_with(
+    text: Option<String>,
+    keys: &[(&'static str, Value)],
+    place: Place<'_>,
+) -> Box<RawValue> {
+    let raw = raw_object(text, place);
+    let members = members(&raw).unwrap_or_else(|| {
+        tracing::error!(
+            table = place.table,
+            column = place.column,
+            id = place.id,
+            "not a JSON object; shown as {{}}"
+        );
+        Vec::new()
+    });
+    let mut out = Object::with_capacity(raw.get().len() + 128);
+    for (key, value) in &members {
+        match keys.iter().find(|(other, _)| other == key) {
+            Some((_, value)) => out.add(key, value),
+            None => out.add(key, value),
+        }
+    }
+    for (key, value) in keys {
+        if !members.iter().any(|(other, _)| other == key) {
+            out.add(key, value);
+        }
+    }
+    out.end()
+}
+
+/// Stored JSON, an object, with a value for a key that it lacks; else as it is. What is not an object is logged and
+/// shown as if it were `{}`.
+pub(crate) fn raw_object_with_default(
+    text: Option<String>,
+    key: &'static str,
+    default: Value,
+    place: Place<'_>,
+) -> Box<RawValue> {
+    let raw = raw_object(text, place);
+    match members(&raw) {
+        Some(members) if members.iter().any(|(other, _)| other == key) => raw,
+        Some(members) => {
+            let mut out = Object::with_capacity(raw.get().len() + 32);
+            members.iter().for_each(|(key, value)| out.add(key, value));
+            out.add(key, &default);
+            out.end()
+        }
+        None => raw_object_with(Some(raw.get().to_owned()), &[(key, default)], place),
+    }
+}
+
+/// Takes a key out of an object.
+pub(crate) fn remove_key(raw: &mut Box<RawValue>, key: &str) {
+    let Some(members) = members(raw) else { return };
+    if members.iter().any(|(other, _)| other == key) {
+        let mut out = Object::with_capacity(raw.get().len());
+        members.iter().filter(|(other, _)| other != key).for_each(|(key, value)| out.add(key, value));
+        *raw = out.end();
+    }
+}
+
+/// The keys of an object with the text of their values; none where it is no object.
+fn members(raw: &RawValue) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
+    struct Members;
+    impl<'de> Visitor<'de> for Members {
+        type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut found: Self::Value = Vec::with_capacity(24);
+            while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+                found.push((key, value));
+            }
+            Ok(found)
+        }
+    }
+    if !raw.get().starts_with('{') {
+        return None;
+    }
+    serde_json::Deserializer::from_str(raw.get()).deserialize_map(Members).ok()
+}
+
+/// A key, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// An object that is being written.
+struct Object(Vec<u8>);
+
+impl Object {
+    fn with_capacity(bytes: usize) -> Object {
+        let mut text = Vec::with_capacity(bytes);
+        text.push(b'{');
+        Object(text)
+    }
+
+    fn add(&mut self, key: &str, value: &(impl Serialize + ?Sized)) {
+        let begin = self.0.len();
+        if begin > 1 {
+            self.0.push(b',');
+        }
+        let written = serde_json::to_writer(&mut self.0, key).and_then(|()| {
+            self.0.push(b':');
+            serde_json::to_writer(&mut self.0, value)
+        });
+        // texts and stored JSON can always be written; half a member would spoil the whole object
+        if written.is_err() {
+            self.0.truncate(begin);
+        }
+    }
+
+    fn end(mut self) -> Box<RawValue> {
+        self.0.push(b'}');
+        String::from_utf8(self.0).ok().and_then(|text| RawValue::from_string(text).ok()).unwrap_or_else(empty)
+    }
 }
 
 /// Stored JSON as an object tree, for display: what is not an object is logged and shown as `{}`.

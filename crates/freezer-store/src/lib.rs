@@ -18,6 +18,7 @@ mod dialect;
 mod engine;
 mod error;
 mod exec;
+mod explain;
 mod json;
 pub mod maintenance;
 pub mod migrations;
@@ -27,6 +28,7 @@ pub mod query;
 mod row;
 mod scope;
 mod search;
+mod statement;
 mod tables;
 mod tx;
 mod url;
@@ -36,6 +38,7 @@ pub use dialect::Dialect;
 pub use engine::ConnectSettings;
 pub use error::{StoreError, Unstorable};
 pub use exec::Db;
+pub use explain::{Plan, Step};
 pub use pool::PoolSettings;
 pub use scope::Scope;
 pub use search::Search;
@@ -96,6 +99,19 @@ impl Store {
     /// The database's address, without its password.
     pub fn database(&self) -> &DatabaseUrl {
         &self.database
+    }
+
+    /// From now on, asks the database for the plan of each statement before sending it. For tests.
+    pub fn explain(&self) {
+        self.readers.plans().keep();
+        self.writers.plans().keep();
+    }
+
+    /// The plans since [`Store::explain`], or since they were taken last.
+    pub fn take_plans(&self) -> Vec<Plan> {
+        let mut plans = self.readers.plans().take();
+        plans.extend(self.writers.plans().take());
+        plans
     }
 
     /// Statements sent so far, BEGIN and COMMIT included: what tests and the benchmark count.

@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::dialect::Dialect;
 use crate::engine::{Connection, Opener};
 use crate::error::StoreError;
+use crate::explain::Plans;
 
 /// Size and patience of a pool, from `[database]`.
 #[derive(Debug, Clone)]
@@ -60,6 +61,7 @@ struct Inner {
     /// (the server restarted) and are not handed out.
     generation: AtomicU64,
     statements: AtomicU64,
+    plans: Plans,
 }
 
 /// A bounded set of connections; clones share it.
@@ -84,6 +86,7 @@ impl Pool {
             idle: Mutex::new(VecDeque::new()),
             generation: AtomicU64::new(0),
             statements: AtomicU64::new(0),
+            plans: Plans::default(),
             settings,
         }))
     }
@@ -95,6 +98,11 @@ impl Pool {
     /// Statements sent to the database so far, BEGIN and COMMIT included.
     pub(crate) fn statements(&self) -> u64 {
         self.0.statements.load(Ordering::Relaxed)
+    }
+
+    /// Plans of statements, where they are kept.
+    pub(crate) fn plans(&self) -> &Plans {
+        &self.0.plans
     }
 
     /// Waits for a free place, then takes an idle connection or opens one.
@@ -135,6 +143,11 @@ impl Lease {
 
     pub(crate) fn statement_timeout(&self) -> Duration {
         self.pool.0.settings.statement_timeout
+    }
+
+    /// Plans of statements, where they are kept.
+    pub(crate) fn plans(&self) -> &Plans {
+        self.pool.plans()
     }
 
     /// The connection, for one statement; counted.

@@ -140,6 +140,7 @@ pub enum UserCredentials {
     Deleted,
     DeletedAt,
     CreatedAt,
+    UpdatedAt,
 }
 
 /// `backups`: the catalogue.

@@ -43,6 +43,12 @@ impl AuthError {
     pub const fn needs_authentication(&self) -> bool {
         matches!(self, Self::Missing | Self::Invalid(_))
     }
+
+    /// Whether Keystone knows who asked, and does not allow it to them.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if *status == StatusCode::FORBIDDEN)
+    }
 }
 
 /// Why a token was refused.

@@ -70,4 +70,4 @@ pub use settings::{
     ApplicationCredential, PasswordCredentials, ServiceCredentials, Settings, www_authenticate,
 };
 pub use token::ValidatedToken;
-pub use trust::Trust;
+pub use trust::{Found, Trust};

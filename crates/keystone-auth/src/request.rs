@@ -9,11 +9,14 @@ use http::{HeaderMap, Method};
 use crate::access_rules;
 use crate::client::KeystoneClient;
 use crate::error::{AuthError, Rejection};
+use crate::secret::Secret;
 use crate::token::ValidatedToken;
 
 /// Who makes a request, as Keystone vouched for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authenticated {
+    /// The token in `X-Auth-Token` as it came, for what must be done at Keystone in the user's name (trusts).
+    pub token: Secret,
     /// The token in `X-Auth-Token`. May have expired when a service token with a service role came along.
     pub user: Arc<ValidatedToken>,
     /// The token in `X-Service-Token`: the service that makes the request for the user.
@@ -94,7 +97,7 @@ async fn check_tokens(
     if !access_rules::allows(&user, client.service_type(), request, on_behalf) {
         return Err(AuthError::Invalid(Rejection::AccessRules));
     }
-    Ok(Authenticated { user, service })
+    Ok(Authenticated { token: Secret::new(user_token), user, service })
 }
 
 /// The value of a token header, without white space around it. Two different values are nobody's token: which one a

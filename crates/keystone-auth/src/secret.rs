@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A password, token or application credential secret. Its `Debug` text is `***`, and it has no `Display`: whoever
 /// needs the value says so with [`Secret::expose`].
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {

@@ -55,6 +55,15 @@ impl Trust {
     }
 }
 
+/// What [`KeystoneClient::find_or_create_trust`] found or made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The trust.
+    pub trust: Trust,
+    /// Whether it was made just now, so that nobody else can know it yet.
+    pub is_new: bool,
+}
+
 #[derive(Deserialize)]
 struct One {
     trust: Trust,
@@ -145,20 +154,25 @@ impl KeystoneClient {
         project_id: &str,
         roles: &[String],
         impersonation: bool,
-    ) -> Result<Trust, AuthError> {
+    ) -> Result<Found, AuthError> {
         match self.list_trusts(user_token, trustor_user_id, project_id).await {
             Ok(trusts) => {
                 let existing = trusts.into_iter().find(|trust| trust.impersonation == impersonation);
                 if let Some(trust) = existing {
                     tracing::debug!(trust_id = trust.id, trustor_user_id, "using an existing trust");
-                    return Ok(trust);
+                    return Ok(Found { trust, is_new: false });
                 }
+            }
+            // a second question would end the same way, and a service that waits twice serves nobody
+            Err(error @ (AuthError::Unavailable { .. } | AuthError::Missing | AuthError::Invalid(_))) => {
+                return Err(error);
             }
             Err(error) => {
                 tracing::warn!(%error, trustor_user_id, "trusts could not be listed, creating one");
             }
         }
-        self.create_trust(user_token, trustor_user_id, project_id, roles, impersonation).await
+        let trust = self.create_trust(user_token, trustor_user_id, project_id, roles, impersonation).await?;
+        Ok(Found { trust, is_new: true })
     }
 
     /// Deletes a trust; tokens made from it end with it. `user_token` must be the trustor's (or an administrator's).
@@ -177,6 +191,17 @@ impl KeystoneClient {
         self.send_trust(&call).await?;
         tracing::info!(trust_id, "deleted a trust");
         Ok(())
+    }
+
+    /// As [`Self::delete_trust`], in the service's own name: Keystone allows it where the service is an administrator.
+    ///
+    /// # Errors
+    /// Those of [`Self::delete_trust`].
+    pub async fn delete_trust_as_service(&self, trust_id: &str) -> Result<(), AuthError> {
+        let own = self.own_token().await?;
+        // what is not text cannot be a token of Keystone's
+        let token = own.value.to_str().map_err(|_| AuthError::Invalid(Rejection::Malformed))?;
+        self.delete_trust(token, trust_id).await
     }
 
     async fn trust_call(

@@ -1,6 +1,6 @@
 //! The rule language of oslo.policy 6.0.1, and an enforcer for it.
 //!
-//! The crate knows no service and no HTTP: a service declares its rules ([`RuleDefault`]),
+//! The crate knows no service, and speaks HTTP only for `http:` checks and with its feature `http`: a service declares its rules ([`RuleDefault`]),
 //! operators override them in policy files, and [`Enforcer::enforce`] decides whether a caller
 //! ([`Credentials`]) may do what a rule guards to an object ([`Target`]).
 //!
@@ -62,6 +62,8 @@
 //!
 //! * *YAML tags* are refused, with their line. The bare `!` is one (`"name": !`, without quotes):
 //!   oslo.policy reads an empty rule and allows everyone.
+//! * *Remote checks* follow no redirect and no proxy of the environment: what is known of callers goes where the policy
+//!   file says and nowhere else. Their time limit is one for the whole exchange, not one for each read.
 //! * *A broken file at run time* keeps the rules that are in force; there, every request fails
 //!   until the file is mended. At the start both refuse.
 //! * *`enforce_scope = false`* is kept for configurations that still set it: the mismatch is
@@ -83,7 +85,8 @@
 //!
 //! `parser` makes `check` trees of texts, `file` makes named texts of YAML, `loader` finds files
 //! and notices changes, `rules` decides which rules are in force, `enforcer` asks them; `python`
-//! holds what the language borrows from Python. [`lint`] and [`sample`] are for operators' tools.
+//! holds what the language borrows from Python. `remote` is the seam for
+//! `http:` checks and `http` what fills it. [`lint`] and [`sample`] are for operators' tools.
 
 mod attributes;
 mod check;
@@ -91,6 +94,8 @@ mod defaults;
 mod enforcer;
 mod error;
 mod file;
+#[cfg(feature = "http")]
+mod http;
 pub mod lint;
 mod loader;
 mod parser;
@@ -104,6 +109,8 @@ pub use attributes::{Credentials, Scope, Target};
 pub use defaults::{DeprecatedRule, RuleDefault};
 pub use enforcer::{Enforcer, Options};
 pub use error::{Denial, EnforceError, Error};
+#[cfg(feature = "http")]
+pub use http::{ContentType, HttpCheck, HttpCheckError, HttpCheckSettings};
 pub use remote::{RemoteCheck, RemoteRequest, answer_allows};
 pub use rules::{EffectiveRule, Origin};
 pub use value::Value;

@@ -1,4 +1,4 @@
-//! The seam for `http:` and `https:` checks. The crate itself never opens a connection.
+//! The seam for `http:` and `https:` checks: what is asked and what is a yes. Connections are `http`'s part.
 
 use std::error::Error;
 

@@ -1,10 +1,9 @@
-//! What handlers take out of a request: the call with its permission, ids, query, body. Each fails the way
-//! the Python service does, in JSON, not the way the framework would.
+//! What handlers take out of a request: the call with its permission, ids, body. Each fails the way the Python service
+//! does, in JSON, not the way the framework would. The query of a list is `paging.rs`.
 
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use bytes::Bytes;
 use freezer_store::Scope;
-use freezer_store::query::Page;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use oslo_policy::RuleDefault;
@@ -15,6 +14,7 @@ use crate::context::RequestContext;
 use crate::error::Error;
 use crate::policy;
 use crate::service::Change;
+use crate::service::trusts::Delegation;
 
 /// The rule that guards a route; every v2 route carries one (see `v2/mod.rs`).
 #[derive(Clone, Copy)]
@@ -52,7 +52,7 @@ impl FromRequestParts<SharedApp> for Call {
         let Some(context) = parts.extensions.remove::<RequestContext>() else {
             return Err(Error::Internal("nobody authenticated the request".to_owned()));
         };
-        policy::authorize(&app.enforcer, &context, rule, &project_id)?;
+        policy::authorize(&app.enforcer, &context, rule, &project_id).await?;
         for (name, id, width) in
             [("project_id", &project_id, PROJECT_ID_WIDTH), ("user_id", &context.user_id, USER_ID_WIDTH)]
         {
@@ -78,6 +78,12 @@ impl Call {
             project_id: &self.project_id,
             user_id: &self.context.user_id,
             now: self.app.clock.now(),
+            delegation: self
+                .app
+                .trusts
+                .as_ref()
+                .zip(self.context.trustor.as_ref())
+                .map(|(trusts, trustor)| Delegation { trusts, token: &trustor.token, roles: &trustor.roles }),
         }
     }
 
@@ -85,19 +91,23 @@ impl Call {
     ///
     /// # Errors
     /// [`Error::Internal`] where policy cannot decide.
-    pub fn may(&self, rule: &RuleDefault) -> Result<bool, Error> {
-        match policy::authorize_anywhere(&self.app.enforcer, &self.context, rule) {
+    pub async fn may(&self, rule: &RuleDefault) -> Result<bool, Error> {
+        match policy::authorize_anywhere(&self.app.enforcer, &self.context, rule).await {
             Ok(()) => Ok(true),
             Err(Error::Forbidden) => Ok(false),
             Err(other) => Err(other),
         }
     }
-
-    /// Logs a change: what, which id; project, user and request id are in the span.
-    pub fn log_change(&self, what: &'static str, id: &str) {
-        tracing::info!(id, in_project = %self.project_id, "{what}");
-    }
 }
+
+/// Logs a change, in the name of the module that made it: the call, what happened, which id. Project, user and request id
+/// are in the span.
+macro_rules! log_change {
+    ($call:expr, $what:literal, $id:expr) => {
+        tracing::info!(id = $id, in_project = %$call.project_id, $what)
+    };
+}
+pub(crate) use log_change;
 
 /// The ids of a path behind its project, in their order.
 pub struct PathIds<const N: usize>(pub [String; N]);
@@ -119,40 +129,15 @@ async fn path_params(parts: &mut Parts, app: &SharedApp) -> Result<Vec<(String, 
     Ok(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
-/// The query of a list.
-pub struct ListQuery {
-    /// `limit` and `offset`.
-    pub page: Page,
-    /// `all_projects`.
-    pub all_projects: bool,
-}
-
-/// Documents on a page where the client names no number.
-const DEFAULT_LIMIT: u64 = 10;
-
-impl FromRequestParts<SharedApp> for ListQuery {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _: &SharedApp) -> Result<Self, Error> {
-        let query = parts.uri.query().unwrap_or_default();
-        let limit = match number("limit", last(query, "limit"))? {
-            0 => DEFAULT_LIMIT,
-            limit => limit,
-        };
-        let offset = number("offset", last(query, "offset"))?;
-        let all_projects = flag("all_projects", last(query, "all_projects"))?;
-        Ok(ListQuery { page: Page { limit, offset }, all_projects })
-    }
-}
-
 /// The value of a parameter; of one that is given twice the last, as falcon takes it.
-fn last(query: &str, name: &str) -> Option<String> {
+pub(super) fn last(query: &str, name: &str) -> Option<String> {
     let pair = query.split('&').rfind(|pair| pair.split('=').next() == Some(name))?;
     let value = pair.split_once('=').map_or("", |(_, value)| value).replace('+', " ");
     Some(percent_encoding::percent_decode_str(&value).decode_utf8_lossy().into_owned())
 }
 
-fn number(name: &'static str, value: Option<String>) -> Result<u64, Error> {
+/// A whole number of a query; absent or empty is 0.
+pub(super) fn number(name: &'static str, value: Option<String>) -> Result<u64, Error> {
     let value = value.unwrap_or_default();
     let digits = value.trim();
     if digits.is_empty() {
@@ -166,7 +151,7 @@ fn number(name: &'static str, value: Option<String>) -> Result<u64, Error> {
 }
 
 /// The words that falcon takes for a truth value; the name alone means true.
-fn flag(name: &'static str, value: Option<String>) -> Result<bool, Error> {
+pub(super) fn flag(name: &'static str, value: Option<String>) -> Result<bool, Error> {
     match value.as_deref() {
         None | Some("false" | "False" | "f" | "no" | "n" | "0" | "off") => Ok(false),
         Some("true" | "True" | "t" | "yes" | "y" | "1" | "on" | "") => Ok(true),

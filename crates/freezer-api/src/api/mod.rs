@@ -7,6 +7,7 @@
 pub mod extract;
 mod healthcheck;
 pub mod middleware;
+pub mod paging;
 pub mod response;
 pub mod search;
 pub mod v2;

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use freezer_store::StoreError;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 
 use crate::error::Error;
@@ -25,10 +25,36 @@ pub fn ok(document: &impl Serialize) -> Result<Response, Error> {
     document_with(StatusCode::OK, document)
 }
 
-/// 200 with a list under its name.
-pub fn list<T: Serialize>(name: &'static str, documents: &[T]) -> Result<Response, Error> {
-    // a map of one, not a Value: stored JSON then goes out as it is, without being parsed
-    ok(&std::collections::BTreeMap::from([(name, documents)]))
+/// 200 with a list under its name and, where they are given, a link to its next page and the number of all.
+pub fn list<T: Serialize>(
+    name: &'static str,
+    documents: &[T],
+    next: Option<&str>,
+    count: Option<u64>,
+) -> Result<Response, Error> {
+    ok(&Listing { name, documents, next, count })
+}
+
+struct Listing<'a, T> {
+    name: &'static str,
+    documents: &'a [T],
+    next: Option<&'a str>,
+    count: Option<u64>,
+}
+
+// written by hand, not through a Value: stored JSON then goes out as it is, without being parsed
+impl<T: Serialize> Serialize for Listing<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = serializer.serialize_map(None)?;
+        body.serialize_entry(self.name, self.documents)?;
+        if let Some(next) = self.next {
+            body.serialize_entry(&format!("{}_links", self.name), &[json!({"rel": "next", "href": next})])?;
+        }
+        if let Some(count) = self.count {
+            body.serialize_entry("count", &count)?;
+        }
+        body.end()
+    }
 }
 
 /// 201 with a document, most often just the new id.
@@ -115,6 +141,7 @@ fn status_and_title(error: &Error) -> (StatusCode, &'static str) {
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "Unauthorized"),
         Error::Forbidden => (StatusCode::FORBIDDEN, "Access Forbidden"),
         Error::KeystoneUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        Error::TrustRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Missing required credentials"),
         Error::Store(error) => status_of_store(error),
         Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
     }
@@ -124,6 +151,7 @@ fn status_of_store(error: &StoreError) -> (StatusCode, &'static str) {
     match error {
         StoreError::Duplicate { .. } => (StatusCode::CONFLICT, "Document already existing"),
         StoreError::Unstorable { .. } => (StatusCode::BAD_REQUEST, "Bad request format"),
+        StoreError::UnknownMarker { .. } => (StatusCode::BAD_REQUEST, "Invalid parameter"),
         StoreError::Unavailable { .. } | StoreError::Refused { .. } | StoreError::OutcomeUnknown { .. } => {
             (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
         }
@@ -141,6 +169,10 @@ fn description(error: &Error) -> String {
         Error::Internal(_) => "An unexpected error occurred on the server.".to_owned(),
         Error::Store(error) => match error {
             StoreError::Duplicate { id, .. } => format!("The ID {id} is already in use; choose another one."),
+            StoreError::UnknownMarker { .. } => {
+                "The \"marker\" parameter is invalid. It must be the id of a document of this list."
+                    .to_owned()
+            }
             StoreError::Unstorable { column, reason, .. } if column == "?" => reason.to_string(),
             StoreError::Unstorable { column, reason, .. } => format!("{column}: {reason}"),
             StoreError::Unavailable { .. } | StoreError::Refused { .. } => {

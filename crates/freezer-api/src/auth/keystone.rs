@@ -5,7 +5,7 @@
 use axum::extract::Request;
 use keystone_auth::{AuthError, KeystoneClient, authenticate_request, remove_identity_headers};
 
-use crate::context::RequestContext;
+use crate::context::{RequestContext, Trustor};
 use crate::error::Error;
 
 /// Asks Keystone who is calling; identity headers that the client sent are taken off the request.
@@ -16,7 +16,8 @@ use crate::error::Error;
 pub async fn context(client: &KeystoneClient, request: &mut Request) -> Result<RequestContext, Error> {
     remove_identity_headers(request.headers_mut());
     let who = authenticate_request(client, request.method(), request.uri().path(), request.headers()).await;
-    let token = who.map_err(refuse)?.user;
+    let who = who.map_err(refuse)?;
+    let token = who.user;
     Ok(RequestContext {
         user_id: token.user_id.clone(),
         project_id: token.project_id.clone(),
@@ -25,6 +26,7 @@ pub async fn context(client: &KeystoneClient, request: &mut Request) -> Result<R
         system_scope: token.system_scope.clone(),
         user_domain_id: Some(token.user_domain_id.clone()),
         project_domain_id: token.project_domain_id.clone(),
+        trustor: Some(Trustor { token: who.token, roles: token.roles.clone() }),
         ..RequestContext::default()
     })
 }

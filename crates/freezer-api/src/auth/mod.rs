@@ -11,12 +11,11 @@ mod noauth;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::HeaderValue;
+use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 use keystone_auth::KeystoneClient;
 
-use crate::app::SharedApp;
-use crate::error::Error;
+use crate::app::{App, SharedApp};
 
 /// How callers are known.
 pub enum Authentication {
@@ -42,20 +41,21 @@ pub async fn authenticate(State(app): State<SharedApp>, mut request: Request, ne
             span.record("user", context.user_id.as_str());
             span.record("project", context.own_project());
             request.extensions_mut().insert(context);
-            next.run(request).await
+            with_challenge(&app, next.run(request).await)
         }
-        Err(error) => {
-            let challenge = match &error {
-                Error::Unauthenticated(_) => challenge(&app.authentication),
-                _ => None,
-            };
-            let mut response = error.into_response();
-            if let Some(challenge) = challenge {
-                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-            }
-            response
-        }
+        Err(error) => with_challenge(&app, error.into_response()),
     }
+}
+
+/// A 401 says where tokens are to be had; it comes from here, or from Keystone's refusal to make a trust with a token
+/// that was revoked meanwhile.
+fn with_challenge(app: &App, mut response: Response) -> Response {
+    if response.status() == StatusCode::UNAUTHORIZED
+        && let Authentication::Keystone(client) = &app.authentication
+    {
+        response.headers_mut().insert(WWW_AUTHENTICATE, client.www_authenticate().clone());
+    }
+    response
 }
 
 /// The ids of a request, made by `api/middleware.rs` before anybody is known.
@@ -65,11 +65,4 @@ pub struct RequestIds {
     pub request_id: String,
     /// Of the whole operation, where an earlier service sent one.
     pub global_request_id: Option<String>,
-}
-
-fn challenge(authentication: &Authentication) -> Option<HeaderValue> {
-    match authentication {
-        Authentication::Keystone(client) => Some(client.www_authenticate().clone()),
-        Authentication::NoAuth => None,
-    }
 }

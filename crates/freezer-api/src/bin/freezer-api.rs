@@ -8,7 +8,9 @@ use clap::Parser;
 use freezer_api::config::Settings;
 use freezer_api::logging;
 use freezer_api::manage::arguments::{ConfigArguments, of_process};
-use freezer_api::manage::serve;
+use freezer_api::manage::serve::{self, Surroundings};
+use freezer_api::reload::Reload;
+use freezer_api::systemd::Notify;
 
 /// The management-data service of OpenStack's Freezer.
 #[derive(Parser)]
@@ -35,17 +37,22 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     if arguments.dev {
         let settings = serve::dev_settings(&std::env::current_dir()?);
-        logging::start(&settings.log)?;
+        let logging = logging::start(&settings.log)?;
         let store = settings.database.store(true);
         store.sync().await?;
-        print!("{}", serve::dev_hints(&settings));
-        return Ok(serve::run(settings, store).await?);
+        let hints = |settings: &Settings| print!("{}", serve::dev_hints(settings));
+        return Ok(serve::run(settings, store, around(Reload::new(logging, None)), hints).await?);
     }
     let (env, home) = of_process();
-    let settings = Settings::load(&arguments.config.sources(env, home))?;
-    logging::start(&settings.log)?;
+    let sources = arguments.config.sources(env, home);
+    let settings = Settings::load(&sources)?;
+    let logging = logging::start(&settings.log)?;
     let store = settings.database.store(false);
-    Ok(serve::run(settings, store).await?)
+    Ok(serve::run(settings, store, around(Reload::new(logging, Some(sources))), |_| ()).await?)
+}
+
+fn around(reload: Reload) -> Surroundings {
+    Surroundings { reload: Some(reload), notify: Notify::new(std::env::var_os("NOTIFY_SOCKET")) }
 }
 
 #[cfg(test)]

@@ -1,25 +1,28 @@
-//! `freezer-manage`: creates, upgrades, shows, checks, purges and removes the tables. Exit code 0 success, 1 failure, 2 wrong
-//! arguments; `db check` has those of `freezer-manager-status upgrade check`.
+//! `freezer-manage`: creates, upgrades, shows, checks, purges and removes the tables; shows and checks policy and
+//! configuration. Exit code 0 success, 1 failure, 2 wrong arguments; those that check have the exit codes of
+//! `freezer-manager-status upgrade check`.
 
 #![expect(clippy::print_stderr, reason = "a command speaks to its terminal")]
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 use freezer_api::clock::Clock;
-use freezer_api::config::{LogSettings, Settings};
+use freezer_api::config::{LogSettings, PolicySettings, Settings};
 use freezer_api::logging;
 use freezer_api::manage::arguments::{ConfigArguments, of_process};
 use freezer_api::manage::db::{self, Confirmation};
-use freezer_api::manage::{check, purge};
+use freezer_api::manage::{check, config, policy, purge};
 use freezer_store::Timestamp;
 use freezer_store::maintenance::{PURGED_TABLES, Purge as Rows};
 use freezer_store::migrations::{SyncOptions, Wishes, holder};
+use oslo_config::Sources;
 
-/// Manages the database of freezer-api.
+/// Manages the database of freezer-api, and looks at its policy and configuration.
 #[derive(Parser)]
 #[command(name = "freezer-manage", version)]
 struct Arguments {
@@ -35,6 +38,56 @@ enum Command {
     Db {
         #[command(subcommand)]
         command: Db,
+    },
+    /// Who may do what.
+    Policy {
+        #[command(subcommand)]
+        command: Policy,
+    },
+    /// The configuration.
+    Config {
+        #[command(subcommand)]
+        command: Config,
+    },
+}
+
+#[derive(Subcommand)]
+enum Policy {
+    /// Prints a policy file with every rule commented out.
+    Sample {
+        /// Print JSON: name, default, description, operations and scope types of each rule.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Looks for mistakes in the policy files. Exit code 0 success, 1 warning, 2 failure, 255 where they could not be looked
+    /// for.
+    Check(PolicyArguments),
+    /// Prints each rule with the check in force and where it comes from.
+    List(PolicyArguments),
+    /// Prints the policy in force, as a policy file.
+    ShowEffective(PolicyArguments),
+}
+
+#[derive(clap::Args)]
+struct PolicyArguments {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Look at this policy file, and at no directory, instead of the configured ones.
+    #[arg(long, value_name = "PATH")]
+    policy_file: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Config {
+    /// Prints a configuration file with every option commented out.
+    Sample,
+    /// Looks for values that cannot be used, options that nobody knows and options without effect. Exit code 0 success,
+    /// 1 warning, 2 failure.
+    Check {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -104,10 +157,22 @@ struct Purge {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Arguments { config, command: Command::Db { command } } = Arguments::parse();
+    let Arguments { config, command } = Arguments::parse();
+    let (env, home) = of_process();
+    let sources = config.sources(env, home);
     // beside the results of a check, 1 would be a warning
-    let failed = if matches!(command, Db::Check { .. }) { 255 } else { 1 };
-    match run(&config, command).await {
+    let failed = match command {
+        Command::Db { command: Db::Check { .. } }
+        | Command::Policy { command: Policy::Check(_) }
+        | Command::Config { command: Config::Check { .. } } => 255,
+        _ => 1,
+    };
+    let result = match command {
+        Command::Db { command } => run(&sources, command).await,
+        Command::Policy { command } => of_policy(&sources, command),
+        Command::Config { command } => of_config(&sources, command).map_err(Into::into),
+    };
+    match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("freezer-manage: {error}");
@@ -116,9 +181,40 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(config: &ConfigArguments, command: Db) -> Result<u8, Box<dyn std::error::Error>> {
-    let (env, home) = of_process();
-    let settings = Settings::load_database(&config.sources(env, home));
+fn of_policy(sources: &Sources, command: Policy) -> Result<u8, Box<dyn std::error::Error>> {
+    let mut out = std::io::stdout().lock();
+    let settings = |file: Option<PathBuf>| match file {
+        None => Settings::load_policy(sources),
+        Some(file) => {
+            let options = oslo_policy::Options { policy_file: Some(file), ..Default::default() };
+            Ok(PolicySettings { options, named: true })
+        }
+    };
+    match command {
+        Policy::Sample { json } => policy::print_sample(json, &mut out)?,
+        Policy::Check(PolicyArguments { json, policy_file }) => {
+            return Ok(policy::check(&settings(policy_file)?, json, &mut out)? as u8);
+        }
+        Policy::List(PolicyArguments { json, policy_file }) => {
+            policy::list(settings(policy_file)?, json, &mut out)?;
+        }
+        Policy::ShowEffective(PolicyArguments { json, policy_file }) => {
+            policy::show_effective(settings(policy_file)?, json, &mut out)?;
+        }
+    }
+    Ok(0)
+}
+
+fn of_config(sources: &Sources, command: Config) -> std::io::Result<u8> {
+    let mut out = std::io::stdout().lock();
+    match command {
+        Config::Sample => config::print_sample(&mut out).map(|()| 0),
+        Config::Check { json } => config::check(sources, json, &mut out).map(|verdict| verdict as u8),
+    }
+}
+
+async fn run(sources: &Sources, command: Db) -> Result<u8, Box<dyn std::error::Error>> {
+    let settings = Settings::load_database(sources);
     let mut out = std::io::stdout();
     if let Db::History = command {
         let store = settings.map(|database| database.store(false));

@@ -1,6 +1,4 @@
-//! `[DEFAULT]`: where to listen, how callers are known, what is logged.
-
-use std::path::PathBuf;
+//! `[DEFAULT]`: where to listen and how callers are known. What is logged is `logging.rs`.
 
 use ::oslo_config::{Config, OptDecl};
 
@@ -15,14 +13,7 @@ const AUTH_STRATEGY: OptDecl =
         "How callers are known: by a Keystone token, or not at all (noauth: the identity headers are believed; for \
          tests, on loopback only).",
     );
-const DEBUG: OptDecl =
-    OptDecl::boolean("DEFAULT", "debug").default("false").help("Log at DEBUG instead of INFO.");
-const LOG_FILE: OptDecl = OptDecl::string("DEFAULT", "log_file")
-    .help("File to log to; without it, the standard error stream. Relative to log_dir.");
-const LOG_DIR: OptDecl = OptDecl::string("DEFAULT", "log_dir").help("Directory of a relative log_file.");
-
-pub(super) const OPTIONS: &[&OptDecl] =
-    &[&BIND_HOST, &BIND_PORT, &AUTH_STRATEGY, &DEBUG, &LOG_FILE, &LOG_DIR];
+pub(super) const OPTIONS: &[&OptDecl] = &[&BIND_HOST, &BIND_PORT, &AUTH_STRATEGY];
 
 /// Address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,24 +46,5 @@ impl AuthStrategy {
     pub(super) fn read(config: &Config) -> Result<AuthStrategy, ConfigError> {
         let word = AUTH_STRATEGY.need(config.string(&AUTH_STRATEGY)?)?;
         Ok(if word == "noauth" { AuthStrategy::NoAuth } else { AuthStrategy::Keystone })
-    }
-}
-
-/// What is logged, and where to.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LogSettings {
-    /// Log at DEBUG.
-    pub debug: bool,
-    /// The log file; none: standard error.
-    pub file: Option<PathBuf>,
-}
-
-impl LogSettings {
-    pub(super) fn read(config: &Config) -> Result<LogSettings, ConfigError> {
-        let dir = config.string(&LOG_DIR)?.map(PathBuf::from).unwrap_or_default();
-        Ok(LogSettings {
-            debug: config.bool(&DEBUG)?.unwrap_or(false),
-            file: config.string(&LOG_FILE)?.map(|file| dir.join(file)),
-        })
     }
 }

@@ -1,5 +1,5 @@
 //! `[keystone_authtoken]`: keystonemiddleware's options and those of the keystoneauth plugins that the service
-//! authenticates itself with.
+//! authenticates itself with. Other groups may hold the same options: [`read`] takes the group's name.
 
 use std::time::Duration;
 
@@ -8,12 +8,14 @@ use keystone_auth::{ApplicationCredential, PasswordCredentials, Secret, ServiceC
 
 use super::ConfigError;
 
-const GROUP: &str = "keystone_authtoken";
+pub(super) const GROUP: &str = "keystone_authtoken";
 
 const fn text(name: &'static str, help: &'static str) -> OptDecl {
     OptDecl::string(GROUP, name).help(help)
 }
 
+const AUTH_SECTION: OptDecl =
+    text("auth_section", "Group that holds the options of the login instead of this one.");
 const AUTH_TYPE: OptDecl = text("auth_type", "How the service authenticates itself.")
     .default("password")
     .choices(&["password", "v3password", "v3applicationcredential"])
@@ -68,6 +70,7 @@ const SERVICE_TOKEN_ROLES_REQUIRED: OptDecl = OptDecl::boolean(GROUP, "service_t
     .help("Refuse requests whose service token has none of service_token_roles.");
 
 pub(super) const OPTIONS: &[&OptDecl] = &[
+    &AUTH_SECTION,
     &AUTH_TYPE,
     &AUTH_URL,
     &WWW_AUTHENTICATE_URI,
@@ -97,65 +100,123 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &SERVICE_TOKEN_ROLES_REQUIRED,
 ];
 
-/// What the section says, for the crate `keystone-auth`.
-pub(super) fn read(config: &Config) -> Result<Settings, ConfigError> {
+/// One group that holds these options.
+struct Section<'a> {
+    config: &'a Config,
+    group: &'static str,
+}
+
+impl Section<'_> {
+    fn option(&self, option: &OptDecl) -> OptDecl {
+        OptDecl { group: self.group, ..*option }
+    }
+
+    fn string(&self, option: &OptDecl) -> Result<Option<String>, ConfigError> {
+        Ok(self.config.string(&self.option(option))?)
+    }
+
+    fn needed(&self, option: &OptDecl) -> Result<String, ConfigError> {
+        Ok(self.option(option).need(self.string(option)?)?)
+    }
+
+    fn secret(&self, option: &OptDecl) -> Result<Secret, ConfigError> {
+        let option = self.option(option);
+        Ok(Secret::new(option.need(self.config.secret(&option)?)?.expose()))
+    }
+
+    fn bool(&self, option: &OptDecl) -> Result<Option<bool>, ConfigError> {
+        Ok(self.config.bool(&self.option(option))?)
+    }
+
+    fn list(&self, option: &OptDecl) -> Result<Option<Vec<String>>, ConfigError> {
+        Ok(self.config.list(&self.option(option))?)
+    }
+
+    fn number<T: TryFrom<i64>>(&self, option: &OptDecl) -> Result<Option<T>, ConfigError> {
+        Ok(self.config.int(&self.option(option))?.and_then(|number| T::try_from(number).ok()))
+    }
+}
+
+/// A group's name that the configuration gives, for the life of the process: options are constants, and so are the
+/// names in them. Called once or twice at start.
+pub(super) fn group_named(name: String) -> &'static str {
+    // the dialect keeps every group but DEFAULT in lower case
+    Box::leak(name.to_lowercase().into_boxed_str())
+}
+
+/// What a group says, for the crate `keystone-auth`.
+pub(super) fn read(config: &Config, group: &'static str) -> Result<Settings, ConfigError> {
+    let section = Section { config, group };
+    let login = match section.string(&AUTH_SECTION)?.filter(|name| !name.is_empty()) {
+        Some(other) => Section { config, group: group_named(other) },
+        None => Section { config, group },
+    };
     let defaults = Settings::default();
-    let timeout = config.int(&CONNECT_TIMEOUT)?.and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs);
-    let path = |option: &OptDecl| config.string(option).map(|text| text.map(Into::into));
+    let timeout = section.number(&CONNECT_TIMEOUT)?.map(Duration::from_secs);
+    let path = |option: &OptDecl| section.string(option).map(|text| text.map(Into::into));
     Ok(Settings {
-        auth_url: AUTH_URL.need(config.string(&AUTH_URL)?)?,
-        www_authenticate_uri: config.string(&WWW_AUTHENTICATE_URI)?,
-        credentials: credentials(config)?,
-        region_name: config.string(&REGION_NAME)?,
-        interface: config.string(&INTERFACE)?.unwrap_or(defaults.interface),
-        service_type: config.string(&SERVICE_TYPE)?,
+        auth_url: login.needed(&AUTH_URL)?,
+        www_authenticate_uri: section.string(&WWW_AUTHENTICATE_URI)?,
+        credentials: credentials(&login)?,
+        region_name: section.string(&REGION_NAME)?,
+        interface: section.string(&INTERFACE)?.unwrap_or(defaults.interface),
+        service_type: section.string(&SERVICE_TYPE)?,
         cafile: path(&CAFILE)?,
         certfile: path(&CERTFILE)?,
         keyfile: path(&KEYFILE)?,
-        insecure: config.bool(&INSECURE)?.unwrap_or(false),
+        insecure: section.bool(&INSECURE)?.unwrap_or(false),
         connect_timeout: timeout.unwrap_or(defaults.connect_timeout),
         request_timeout: timeout.unwrap_or(defaults.request_timeout),
-        max_retries: config
-            .int(&MAX_RETRIES)?
-            .and_then(|retries| u32::try_from(retries).ok())
-            .unwrap_or(defaults.max_retries),
-        token_cache_time: config
-            .int(&CACHE_TIME)?
-            .and_then(|seconds| u64::try_from(seconds).ok())
-            .map(Duration::from_secs),
-        service_token_roles: config.list(&SERVICE_TOKEN_ROLES)?.unwrap_or_default(),
-        service_token_roles_required: config.bool(&SERVICE_TOKEN_ROLES_REQUIRED)?.unwrap_or(true),
+        max_retries: section.number(&MAX_RETRIES)?.unwrap_or(defaults.max_retries),
+        token_cache_time: section.number(&CACHE_TIME)?.map(Duration::from_secs),
+        service_token_roles: section.list(&SERVICE_TOKEN_ROLES)?.unwrap_or_default(),
+        service_token_roles_required: section.bool(&SERVICE_TOKEN_ROLES_REQUIRED)?.unwrap_or(true),
         user_agent: concat!("freezer-api/", env!("CARGO_PKG_VERSION")).to_owned(),
         ..defaults
     })
 }
 
-fn credentials(config: &Config) -> Result<ServiceCredentials, ConfigError> {
-    let secret = |option: &OptDecl| -> Result<Secret, ConfigError> {
-        let value = option.need(config.secret(option)?)?;
-        Ok(Secret::new(value.expose()))
-    };
-    if config.string(&AUTH_TYPE)?.as_deref() == Some("v3applicationcredential") {
+fn credentials(login: &Section<'_>) -> Result<ServiceCredentials, ConfigError> {
+    if login.string(&AUTH_TYPE)?.as_deref() == Some("v3applicationcredential") {
         return Ok(ServiceCredentials::ApplicationCredential(ApplicationCredential {
-            id: config.string(&APPLICATION_CREDENTIAL_ID)?,
-            name: config.string(&APPLICATION_CREDENTIAL_NAME)?,
-            secret: secret(&APPLICATION_CREDENTIAL_SECRET)?,
-            user_id: config.string(&USER_ID)?,
-            username: config.string(&USERNAME)?,
-            user_domain_id: config.string(&USER_DOMAIN_ID)?,
-            user_domain_name: config.string(&USER_DOMAIN_NAME)?,
+            id: login.string(&APPLICATION_CREDENTIAL_ID)?,
+            name: login.string(&APPLICATION_CREDENTIAL_NAME)?,
+            secret: login.secret(&APPLICATION_CREDENTIAL_SECRET)?,
+            user_id: login.string(&USER_ID)?,
+            username: login.string(&USERNAME)?,
+            user_domain_id: login.string(&USER_DOMAIN_ID)?,
+            user_domain_name: login.string(&USER_DOMAIN_NAME)?,
         }));
     }
     Ok(ServiceCredentials::Password(PasswordCredentials {
-        user_id: config.string(&USER_ID)?,
-        username: config.string(&USERNAME)?,
-        user_domain_id: config.string(&USER_DOMAIN_ID)?,
-        user_domain_name: config.string(&USER_DOMAIN_NAME)?,
-        password: secret(&PASSWORD)?,
-        project_id: config.string(&PROJECT_ID)?,
-        project_name: config.string(&PROJECT_NAME)?,
-        project_domain_id: config.string(&PROJECT_DOMAIN_ID)?,
-        project_domain_name: config.string(&PROJECT_DOMAIN_NAME)?,
+        user_id: login.string(&USER_ID)?,
+        username: login.string(&USERNAME)?,
+        user_domain_id: login.string(&USER_DOMAIN_ID)?,
+        user_domain_name: login.string(&USER_DOMAIN_NAME)?,
+        password: login.secret(&PASSWORD)?,
+        project_id: login.string(&PROJECT_ID)?,
+        project_name: login.string(&PROJECT_NAME)?,
+        project_domain_id: login.string(&PROJECT_DOMAIN_ID)?,
+        project_domain_name: login.string(&PROJECT_DOMAIN_NAME)?,
         ..PasswordCredentials::default()
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn auth_section_names_another_group_for_the_login_only() {
+        let text = "[keystone_authtoken]\nauth_section = login\nauth_url = http://not-this:5000\n\
+                    www_authenticate_uri = http://public:5000\ntoken_cache_time = 7\n\
+                    [login]\nauth_url = http://k:5000\nusername = freezer\npassword = p\ntoken_cache_time = 9\n";
+        let settings = read(&Config::from_text("freezer-api.conf", text).unwrap(), GROUP).unwrap();
+        assert_eq!(settings.auth_url, "http://k:5000");
+        assert_eq!(settings.www_authenticate_uri.as_deref(), Some("http://public:5000"));
+        assert_eq!(settings.token_cache_time, Some(Duration::from_secs(7)));
+        let ServiceCredentials::Password(login) = settings.credentials else { panic!("a password") };
+        assert_eq!(login.username.as_deref(), Some("freezer"));
+    }
 }

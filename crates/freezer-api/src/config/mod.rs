@@ -4,20 +4,26 @@
 //! libraries that it uses have them, so that an operator's file works unchanged. Nothing reads options later:
 //! settings are values, passed to where they are needed.
 
+mod centralized_scheduler;
 mod database;
 mod default;
 mod healthcheck;
 mod keystone_authtoken;
+mod logging;
 mod oslo_middleware;
 mod oslo_policy;
 mod storage;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use ::oslo_config::{Config, OptDecl, Sources};
 
+pub use centralized_scheduler::CentralSettings;
 pub use database::DatabaseSettings;
-pub use default::{AuthStrategy, Listen, LogSettings};
+pub use default::{AuthStrategy, Listen};
+pub use logging::{Facility, LogSettings, Rotation};
+pub use oslo_policy::PolicySettings;
 
 use crate::app::HttpSettings;
 
@@ -34,10 +40,16 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// Keystone, where `auth_strategy` asks for it.
     pub keystone: Option<keystone_auth::Settings>,
+    /// Trusts for central schedulers; none without Keystone.
+    pub central: Option<CentralSettings>,
     /// Where policy rules come from.
     pub policy: ::oslo_policy::Options,
+    /// How servers are asked that policy rules name.
+    pub remote_policy: ::oslo_policy::HttpCheckSettings,
     /// Limits and switches of the HTTP side.
     pub http: HttpSettings,
+    /// What the configuration asks for and does not get, in words.
+    pub remarks: Vec<&'static str>,
 }
 
 /// Why the configuration cannot be used. Every problem is named, not only the first.
@@ -71,18 +83,36 @@ impl From<::oslo_config::Error> for ConfigError {
     }
 }
 
+/// The sections and their options, in the order of the sample file.
+const SECTIONS: &[(&str, &[&OptDecl])] = &[
+    (::oslo_config::DEFAULT, default::OPTIONS),
+    (::oslo_config::DEFAULT, logging::OPTIONS),
+    ("storage", storage::OPTIONS),
+    ("database", database::OPTIONS),
+    ("keystone_authtoken", keystone_authtoken::OPTIONS),
+    ("centralized_scheduler", centralized_scheduler::OPTIONS),
+    ("oslo_policy", oslo_policy::OPTIONS),
+    ("oslo_middleware", oslo_middleware::OPTIONS),
+    ("healthcheck", healthcheck::OPTIONS),
+];
+
 /// Every option that the service knows.
 pub fn declarations() -> Vec<&'static OptDecl> {
-    [
-        default::OPTIONS,
-        storage::OPTIONS,
-        database::OPTIONS,
-        keystone_authtoken::OPTIONS,
-        oslo_policy::OPTIONS,
-        oslo_middleware::OPTIONS,
-        healthcheck::OPTIONS,
-    ]
-    .concat()
+    SECTIONS.iter().flat_map(|(_, options)| options.iter().copied()).collect()
+}
+
+/// A configuration file with every option commented out, in the layout of oslo-config-generator.
+pub fn sample() -> String {
+    let groups: Vec<_> = SECTIONS
+        .iter()
+        .map(|(name, options)| ::oslo_config::sample::Group {
+            name,
+            help: "",
+            source: "freezer-api",
+            options,
+        })
+        .collect();
+    ::oslo_config::sample::render(&groups)
 }
 
 impl Settings {
@@ -101,9 +131,43 @@ impl Settings {
     /// [`ConfigError`]
     pub fn load_database(sources: &Sources) -> Result<DatabaseSettings, ConfigError> {
         let config = Config::load(sources)?.declare(&declarations());
-        check(&config, &[default::OPTIONS, storage::OPTIONS, database::OPTIONS].concat())?;
+        check(&config, &[default::OPTIONS, logging::OPTIONS, storage::OPTIONS, database::OPTIONS].concat())?;
         storage::check(&config)?;
         DatabaseSettings::read(&config)
+    }
+
+    /// Reads where policy rules come from, and nothing else: what the commands for policy need.
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn load_policy(sources: &Sources) -> Result<PolicySettings, ConfigError> {
+        let config = Config::load(sources)?.declare(&declarations());
+        check(&config, oslo_policy::OPTIONS)?;
+        Ok(PolicySettings {
+            options: oslo_policy::read(&config, &config_dirs(sources))?,
+            named: oslo_policy::names_a_file(&config),
+        })
+    }
+
+    /// The sections in which `other` says something else that takes effect at a start only. Logging is not among them.
+    pub fn differences(&self, other: &Settings) -> Vec<&'static str> {
+        fn differ(a: &impl fmt::Debug, b: &impl fmt::Debug) -> bool {
+            format!("{a:?}") != format!("{b:?}")
+        }
+        [
+            ("[DEFAULT] bind_host, bind_port", differ(&self.listen, &other.listen)),
+            ("[DEFAULT] auth_strategy", self.auth_strategy != other.auth_strategy),
+            ("[database]", differ(&self.database, &other.database)),
+            ("[keystone_authtoken]", differ(&self.keystone, &other.keystone)),
+            (
+                "[oslo_policy]",
+                differ(&self.policy, &other.policy) || self.remote_policy != other.remote_policy,
+            ),
+            ("[oslo_middleware], [healthcheck]", differ(&self.http, &other.http)),
+        ]
+        .into_iter()
+        .filter_map(|(section, differs)| differs.then_some(section))
+        .collect()
     }
 
     fn read(config: &Config, dirs: &[PathBuf]) -> Result<Settings, ConfigError> {
@@ -116,14 +180,21 @@ impl Settings {
             log: LogSettings::read(config)?,
             database: DatabaseSettings::read(config)?,
             keystone: match auth_strategy {
-                AuthStrategy::Keystone => Some(keystone_authtoken::read(config)?),
+                AuthStrategy::Keystone => Some(keystone_authtoken::read(config, keystone_authtoken::GROUP)?),
+                AuthStrategy::NoAuth => None,
+            },
+            central: match auth_strategy {
+                AuthStrategy::Keystone => Some(CentralSettings::read(config)?),
                 AuthStrategy::NoAuth => None,
             },
             policy: oslo_policy::read(config, dirs)?,
+            remote_policy: oslo_policy::remote(config)?,
             http: HttpSettings {
                 max_body: oslo_middleware::max_body(config)?,
                 healthcheck_disabled_by: healthcheck::disabled_by(config)?,
+                proxy_headers: oslo_middleware::proxy_headers(config)?,
             },
+            remarks: logging::remark(config).into_iter().collect(),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `[oslo_middleware]`: limits of requests.
+//! `[oslo_middleware]`: limits of requests, and what proxies say of them.
 
 use ::oslo_config::{Config, OptDecl};
 
@@ -9,7 +9,19 @@ const MAX_BODY: OptDecl = OptDecl::integer("oslo_middleware", "max_request_body_
     .min(1)
     .help("Largest request body, in bytes.");
 
-pub(super) const OPTIONS: &[&OptDecl] = &[&MAX_BODY];
+const PROXY_HEADERS: OptDecl = OptDecl::boolean("oslo_middleware", "enable_proxy_headers_parsing")
+    .default("false")
+    .help(
+        "Believe Forwarded, X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-Prefix; for a service that is reached \
+         through a proxy only, which sets them.",
+    );
+
+pub(super) const OPTIONS: &[&OptDecl] = &[&MAX_BODY, &PROXY_HEADERS];
+
+/// Whether what proxies say of a request is believed.
+pub(super) fn proxy_headers(config: &Config) -> Result<bool, ConfigError> {
+    Ok(config.bool(&PROXY_HEADERS)?.unwrap_or(false))
+}
 
 /// Largest request body, bytes.
 pub(super) fn max_body(config: &Config) -> Result<usize, ConfigError> {

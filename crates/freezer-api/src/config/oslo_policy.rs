@@ -1,9 +1,10 @@
 //! `[oslo_policy]`: where the rules come from.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use ::oslo_config::{Config, OptDecl};
-use ::oslo_policy::Options;
+use ::oslo_config::{Config, OptDecl, Origin};
+use ::oslo_policy::{ContentType, HttpCheckSettings, Options};
 
 use super::ConfigError;
 
@@ -23,7 +24,52 @@ const ENFORCE_NEW_DEFAULTS: OptDecl = OptDecl::boolean("oslo_policy", "enforce_n
     .default("true")
     .help("Take no account of deprecated defaults.");
 
-pub(super) const OPTIONS: &[&OptDecl] = &[&FILE, &DIRS, &DEFAULT_RULE, &ENFORCE_SCOPE, &ENFORCE_NEW_DEFAULTS];
+const FORM: &str = "application/x-www-form-urlencoded";
+const REMOTE_CONTENT_TYPE: OptDecl = OptDecl::string("oslo_policy", "remote_content_type")
+    .default(FORM)
+    .choices(&[FORM, "application/json"])
+    .help("How a server is asked that an http: or https: check names.");
+const REMOTE_VERIFY: OptDecl = OptDecl::boolean("oslo_policy", "remote_ssl_verify_server_crt")
+    .default("false")
+    .help("Verify the certificates of servers that https: checks name.");
+const REMOTE_CA: OptDecl = OptDecl::string("oslo_policy", "remote_ssl_ca_crt_file")
+    .help("PEM file of the authorities to verify them with; without it, the system's.");
+const REMOTE_CERTIFICATE: OptDecl = OptDecl::string("oslo_policy", "remote_ssl_client_crt_file")
+    .help("PEM file of the client certificate for https: checks.");
+const REMOTE_KEY: OptDecl =
+    OptDecl::string("oslo_policy", "remote_ssl_client_key_file").help("PEM file of its key.");
+const REMOTE_TIMEOUT: OptDecl = OptDecl::float("oslo_policy", "remote_timeout")
+    .default("60")
+    .min(0)
+    .help("Seconds in which such a server must have answered; else the request is answered with 500.");
+
+pub(super) const OPTIONS: &[&OptDecl] = &[
+    &FILE,
+    &DIRS,
+    &DEFAULT_RULE,
+    &ENFORCE_SCOPE,
+    &ENFORCE_NEW_DEFAULTS,
+    &REMOTE_CONTENT_TYPE,
+    &REMOTE_VERIFY,
+    &REMOTE_CA,
+    &REMOTE_CERTIFICATE,
+    &REMOTE_KEY,
+    &REMOTE_TIMEOUT,
+];
+
+/// What the section says, for the commands that look at policy.
+#[derive(Debug, Clone)]
+pub struct PolicySettings {
+    /// Where the rules come from, and how they are asked.
+    pub options: Options,
+    /// Whether the configuration names the policy file: then it ought to be there.
+    pub named: bool,
+}
+
+/// Whether the policy file was named, rather than left at its default.
+pub(super) fn names_a_file(config: &Config) -> bool {
+    !matches!(config.origin(&FILE), None | Some(Origin::Default))
+}
 
 /// What the section says, for the crate `oslo-policy`.
 pub(super) fn read(config: &Config, dirs: &[PathBuf]) -> Result<Options, ConfigError> {
@@ -36,6 +82,23 @@ pub(super) fn read(config: &Config, dirs: &[PathBuf]) -> Result<Options, ConfigE
         enforce_scope: config.bool(&ENFORCE_SCOPE)?.unwrap_or(true),
         enforce_new_defaults: config.bool(&ENFORCE_NEW_DEFAULTS)?.unwrap_or(true),
         remote: None,
+    })
+}
+
+/// How servers are asked that rules name.
+pub(super) fn remote(config: &Config) -> Result<HttpCheckSettings, ConfigError> {
+    let defaults = HttpCheckSettings::default();
+    let path = |option: &OptDecl| config.string(option).map(|text| text.map(PathBuf::from));
+    let form = config.string(&REMOTE_CONTENT_TYPE)?.is_none_or(|name| name == FORM);
+    let timeout =
+        config.float(&REMOTE_TIMEOUT)?.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    Ok(HttpCheckSettings {
+        content_type: if form { ContentType::Form } else { ContentType::Json },
+        verify_server: config.bool(&REMOTE_VERIFY)?.unwrap_or(defaults.verify_server),
+        ca_file: path(&REMOTE_CA)?,
+        client_certificate: path(&REMOTE_CERTIFICATE)?,
+        client_key: path(&REMOTE_KEY)?,
+        timeout: timeout.unwrap_or(defaults.timeout),
     })
 }
 

@@ -1,8 +1,13 @@
 //! Options that a freezer-api.conf may have without meaning anything here: those of the libraries that the Python service
 //! uses. What is neither one of them nor one of ours is a mistake of the operator's. Ours are in [`config`](crate::config).
+//! Here is, too, what it means that they mean nothing.
 //!
 //! Names as freezer-api 19.0.0, oslo.log 8, oslo.db 18, oslo.middleware 8, oslo.policy 6, keystonemiddleware 13 and
 //! keystoneauth 5 register them, with `_` for `-`.
+
+use freezer_store::maintenance::Verdict;
+
+use crate::config::declarations;
 
 /// Names of options, by group.
 const KNOWN: [(&str, &[&[&str]]); 10] = [
@@ -218,6 +223,113 @@ const HEALTHCHECK: &[&str] = &[
 /// Whether a group's options are all known: groups of libraries that this service has nothing to do with are not.
 pub fn is_ours_to_know(group: &str) -> bool {
     KNOWN.iter().any(|(known, _)| *known == group)
+}
+
+/// The groups of [`is_ours_to_know`].
+pub fn groups() -> Vec<&'static str> {
+    KNOWN.iter().map(|(group, _)| *group).collect()
+}
+
+/// The options of a group: ours and theirs.
+pub fn names(group: &str) -> Vec<&'static str> {
+    let theirs = KNOWN.iter().filter(|(known, _)| *known == group).flat_map(|(_, lists)| lists.iter());
+    let ours = declarations().into_iter().filter(|option| option.group == group).map(|option| option.name);
+    theirs.flat_map(|list| list.iter()).copied().chain(ours).collect()
+}
+
+/// Options that a file can well have and whose lack of an effect an operator should hear more about: group, names, whether
+/// somebody could miss them, and why or what instead.
+type Missed = (&'static str, &'static [&'static str], Verdict, &'static str);
+
+const MISSED: &[Missed] = &[
+    ("DEFAULT", &["verbose"], Verdict::Success, "removed from oslo.log; INFO is the level without debug"),
+    (
+        "DEFAULT",
+        &["log_config", "log_config_append"],
+        Verdict::Warning,
+        "a configuration of Python's logging; set the options of [DEFAULT] instead",
+    ),
+    (
+        "DEFAULT",
+        &[
+            "logging_context_format_string",
+            "logging_debug_format_suffix",
+            "logging_default_format_string",
+            "logging_exception_prefix",
+            "logging_user_identity_format",
+            "log_date_format",
+        ],
+        Verdict::Success,
+        "the form of a line is fixed, see docs/logging.md",
+    ),
+    ("paste_deploy", &["config_file"], Verdict::Success, "there is no pipeline to configure"),
+    ("database", &["slave_connection"], Verdict::Success, "everything is read from [database] connection"),
+    (
+        "database",
+        &[
+            "db_max_retries",
+            "db_retry_interval",
+            "db_inc_retry_interval",
+            "db_max_retry_interval",
+            "use_db_reconnect",
+        ],
+        Verdict::Success,
+        "a transaction that meets others is run at most five times, with pauses that grow from 10 ms",
+    ),
+    (
+        "keystone_authtoken",
+        &["auth_section"],
+        Verdict::Warning,
+        "write the options into [keystone_authtoken] itself",
+    ),
+    (
+        "centralized_scheduler",
+        &["service_user", "service_user_domain"],
+        Verdict::Success,
+        "trusts are for the user whose login [centralized_scheduler] auth_section names",
+    ),
+    (
+        "centralized_scheduler",
+        AUTH,
+        Verdict::Success,
+        "the login is read from the group that [centralized_scheduler] auth_section names",
+    ),
+    ("cors", CORS, Verdict::Warning, "answers carry no CORS headers; have the proxy in front set them"),
+    (
+        "healthcheck",
+        &["disable_by_file_paths", "enable_by_file_paths", "allowed_source_ranges"],
+        Verdict::Warning,
+        "only [healthcheck] disable_by_file_path switches the health check off",
+    ),
+    ("healthcheck", &["detailed"], Verdict::Success, "the health check never tells more than OK or why not"),
+    (
+        "healthcheck",
+        &["backends"],
+        Verdict::Success,
+        "disable_by_file is always on, and the check asks neither database nor Keystone",
+    ),
+    (
+        "keystone_authtoken",
+        &["delay_auth_decision", "enforce_token_bind"],
+        Verdict::Warning,
+        "a request without a valid token is always refused",
+    ),
+    (
+        "keystone_authtoken",
+        &["memcached_servers", "memcache_servers"],
+        Verdict::Success,
+        "validated tokens are kept in memory, by each process",
+    ),
+];
+
+/// Whether somebody could miss an option that [`has`] knows and the service does not read; and why it is not, or what to do.
+pub fn without_effect(group: &str, name: &str) -> (Verdict, &'static str) {
+    let name = name.replace('-', "_");
+    let missed = MISSED.iter().find(|(of, names, ..)| *of == group && names.contains(&name.as_str()));
+    missed.map_or(
+        (Verdict::Success, "an option of the Python service or its libraries"),
+        |(.., verdict, why)| (*verdict, *why),
+    )
 }
 
 /// Whether the Python service or a library of its knows an option.

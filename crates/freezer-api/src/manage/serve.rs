@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use freezer_store::{DatabaseUrl, Store, StoreError};
 use keystone_auth::KeystoneClient;
-use oslo_policy::Enforcer;
+use oslo_policy::{Enforcer, HttpCheck, HttpCheckSettings};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{App, HttpSettings};
 use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
 use crate::config::{AuthStrategy, DatabaseSettings, Listen, LogSettings, Settings};
+use crate::reload::Reload;
+use crate::service::trusts::Trusts;
+use crate::systemd::Notify;
 use crate::validate::Validators;
 use crate::{policy, server};
 
@@ -24,9 +28,15 @@ pub enum StartError {
     /// The rules.
     #[error(transparent)]
     Policy(#[from] oslo_policy::Error),
+    /// The settings for servers that rules name.
+    #[error(transparent)]
+    RemotePolicy(#[from] oslo_policy::HttpCheckError),
     /// The settings for Keystone.
     #[error("[keystone_authtoken]: {0}")]
     Keystone(#[from] keystone_auth::SettingsError),
+    /// The settings for the user whom jobs are entrusted to.
+    #[error("the group that [centralized_scheduler] auth_section names: {0}")]
+    Trustee(#[source] keystone_auth::SettingsError),
     /// The address.
     #[error(transparent)]
     Listen(#[from] server::ListenError),
@@ -50,8 +60,11 @@ pub fn dev_settings(directory: &Path) -> Settings {
         log: LogSettings::default(),
         database: DatabaseSettings::new(url),
         keystone: None,
+        central: None,
         policy: oslo_policy::Options::default(),
+        remote_policy: HttpCheckSettings::default(),
         http: HttpSettings::default(),
+        remarks: Vec::new(),
     }
 }
 
@@ -77,40 +90,88 @@ pub fn dev_hints(settings: &Settings) -> String {
     )
 }
 
-/// Builds the app, listens and serves until SIGTERM or SIGINT.
+/// What a process has around its service.
+#[derive(Default)]
+pub struct Surroundings {
+    /// Takes up what changes while it runs; none: nothing does.
+    pub reload: Option<Reload>,
+    /// The service manager.
+    pub notify: Notify,
+}
+
+/// Builds the app, listens and serves until SIGTERM or SIGINT. `ready` is called once the address is bound.
 ///
 /// # Errors
 /// [`StartError`]; the text says what to do.
-pub async fn run(settings: Settings, store: Store) -> Result<(), StartError> {
+pub async fn run(
+    settings: Settings,
+    store: Store,
+    Surroundings { reload, notify }: Surroundings,
+    ready: impl FnOnce(&Settings),
+) -> Result<(), StartError> {
+    for remark in &settings.remarks {
+        tracing::warn!("{remark}");
+    }
+    // before anything that takes time: a SIGHUP that nobody waits for ends the process
+    let hangups = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     wait_for_database(&settings.database, &store).await?;
-    let authentication = match &settings.keystone {
-        Some(keystone) => {
-            let clock = Clock::system();
-            let seconds = Arc::new(move || clock.now().0);
-            Authentication::Keystone(Box::new(KeystoneClient::new(keystone, seconds)?))
-        }
-        None => Authentication::NoAuth,
-    };
-    let app = Arc::new(App {
-        store,
-        enforcer: Enforcer::new(policy::all(), settings.policy)?,
-        validators: Validators::new()?,
-        authentication,
-        clock: Clock::system(),
-        ids: Ids::random(),
-        http: settings.http,
-    });
+    let app = Arc::new(app(&settings, store)?);
     let listener = server::listen(&settings.listen, settings.auth_strategy).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
+    if let Some(reload) = reload {
+        tokio::spawn(reload.watch(hangups, settings.clone(), app.enforcer.clone()));
+    }
+    ready(&settings);
     let Listen { host, port } = &settings.listen;
     tracing::info!("listening on {host}:{port}");
+    notify.ready();
     server::serve(listener, app, async {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         tracing::info!("stopping");
+        notify.stopping();
     })
     .await;
     Ok(())
+}
+
+/// The parts of the service. Called on the runtime that serves.
+fn app(settings: &Settings, store: Store) -> Result<App, StartError> {
+    let (authentication, trusts) = identity(settings)?;
+    let remote = HttpCheck::new(&settings.remote_policy, Handle::current())?;
+    let rules = oslo_policy::Options { remote: Some(Arc::new(remote)), ..settings.policy.clone() };
+    Ok(App {
+        store,
+        enforcer: Enforcer::new(policy::all(), rules)?,
+        validators: Validators::new()?,
+        authentication,
+        trusts,
+        clock: Clock::system(),
+        ids: Ids::random(),
+        http: settings.http.clone(),
+    })
+}
+
+/// How callers are known, and how their jobs are entrusted to central schedulers. One connection to Keystone does both
+/// unless `[centralized_scheduler] auth_section` names a login of its own.
+fn identity(settings: &Settings) -> Result<(Authentication, Option<Trusts>), StartError> {
+    let Some(keystone) = &settings.keystone else { return Ok((Authentication::NoAuth, None)) };
+    let clock = Clock::system();
+    let seconds: keystone_auth::Clock = Arc::new(move || clock.now().0);
+    let client = KeystoneClient::new(keystone, Arc::clone(&seconds))?;
+    let trusts = match &settings.central {
+        None => None,
+        Some(central) => Some(Trusts {
+            keystone: match &central.trustee {
+                None => client.clone(),
+                Some(trustee) => KeystoneClient::new(trustee, seconds).map_err(StartError::Trustee)?,
+            },
+            enabled: central.enabled,
+            enforced: central.enforce_trusts,
+            roles: central.delegated_roles.clone(),
+        }),
+    };
+    Ok((Authentication::Keystone(Box::new(client)), trusts))
 }
 
 /// Waits for a database that is not up yet (`[database] max_retries`, `retry_interval`), and refuses one whose

@@ -13,18 +13,25 @@ pub mod jobs;
 pub mod sessions;
 
 use oslo_policy::{EnforceError, Enforcer, RuleDefault, Target};
+use tracing::Span;
 
 use crate::context::RequestContext;
 use crate::error::Error;
 
 /// Every rule: operations of all resources, then the base rules that they are made of.
-pub fn all() -> Vec<RuleDefault> {
-    operations().chain(base::RULES.iter().cloned()).collect()
+pub fn declared() -> impl Iterator<Item = &'static RuleDefault> {
+    operations().chain(base::RULES)
 }
 
 /// The rules that guard operations.
-pub fn operations() -> impl Iterator<Item = RuleDefault> {
-    [actions::RULES, backups::RULES, clients::RULES, jobs::RULES, sessions::RULES].concat().into_iter()
+pub fn operations() -> impl Iterator<Item = &'static RuleDefault> {
+    let resources = [actions::RULES, backups::RULES, clients::RULES, jobs::RULES, sessions::RULES];
+    resources.into_iter().flatten().copied()
+}
+
+/// [`declared`], as an enforcer takes them.
+pub fn all() -> Vec<RuleDefault> {
+    declared().cloned().collect()
 }
 
 /// Asks whether the caller may do what `rule` guards in the project of the path.
@@ -32,13 +39,13 @@ pub fn operations() -> impl Iterator<Item = RuleDefault> {
 /// # Errors
 /// [`Error::Forbidden`] where policy says no; [`Error::Internal`] where it cannot decide, which is
 /// never an allow.
-pub fn authorize(
+pub async fn authorize(
     enforcer: &Enforcer,
     context: &RequestContext,
     rule: &RuleDefault,
     project_id: &str,
 ) -> Result<(), Error> {
-    ask(enforcer, context, rule, Target::new().with("project_id", project_id))
+    ask(enforcer, context, rule, Target::new().with("project_id", project_id)).await
 }
 
 /// As [`authorize`], but with an empty target, as upstream asks `jobs:get_all_projects` and
@@ -46,21 +53,26 @@ pub fn authorize(
 ///
 /// # Errors
 /// As [`authorize`].
-pub fn authorize_anywhere(
+pub async fn authorize_anywhere(
     enforcer: &Enforcer,
     context: &RequestContext,
     rule: &RuleDefault,
 ) -> Result<(), Error> {
-    ask(enforcer, context, rule, Target::new())
+    ask(enforcer, context, rule, Target::new()).await
 }
 
-fn ask(
+async fn ask(
     enforcer: &Enforcer,
     context: &RequestContext,
     rule: &RuleDefault,
     target: Target<'_>,
 ) -> Result<(), Error> {
-    match enforcer.enforce(rule.name, &target, &context.credentials()) {
+    let decision = if enforcer.needs_remote(rule.name) {
+        elsewhere(enforcer, context, rule, target).await?
+    } else {
+        enforcer.enforce(rule.name, &target, &context.credentials())
+    };
+    match decision {
         Ok(()) => Ok(()),
         Err(denied @ EnforceError::Denied { .. }) => {
             tracing::debug!(%denied, "refused by policy");
@@ -68,6 +80,20 @@ fn ask(
         }
         Err(broken @ EnforceError::Broken { .. }) => Err(Error::Internal(broken.to_string())),
     }
+}
+
+/// Decides where waiting holds up nobody else: another server is asked.
+async fn elsewhere(
+    enforcer: &Enforcer,
+    context: &RequestContext,
+    rule: &RuleDefault,
+    target: Target<'_>,
+) -> Result<Result<(), EnforceError>, Error> {
+    let (enforcer, name, span) = (enforcer.clone(), rule.name, Span::current());
+    let (target, credentials) = (target.into_owned(), context.credentials().into_owned());
+    tokio::task::spawn_blocking(move || span.in_scope(|| enforcer.enforce(name, &target, &credentials)))
+        .await
+        .map_err(|error| Error::Internal(format!("policy rule {name} was not decided: {error}")))
 }
 
 /// Spells out rules: name, default check, description, method and path.
@@ -85,14 +111,7 @@ macro_rules! rules {
             };
         )*
         /// Every rule of this file.
-        pub const RULES: &[oslo_policy::RuleDefault] = &[$(oslo_policy::RuleDefault {
-            name: $name,
-            check_str: $check,
-            description: $text,
-            operations: &[($method, $path)],
-            scope_types: &["project"],
-            deprecated: None,
-        },)*];
+        pub static RULES: &[&oslo_policy::RuleDefault] = &[$(&$id),*];
     };
 }
 use rules;

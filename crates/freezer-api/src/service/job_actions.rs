@@ -1,7 +1,7 @@
 //! The actions of a job: inline definitions that become actions, and references to actions that are there.
 
 use freezer_store::Db;
-use freezer_store::model::{Action, ActionDefinition};
+use freezer_store::model::{ActionDefinition, ActionFields};
 use freezer_store::query::jobs::Link;
 use freezer_store::query::{actions, clients};
 use serde_json::{Map, Value};
@@ -112,7 +112,7 @@ pub async fn settle(
 }
 
 /// What an entry will run.
-fn definition<'a>(entry: &'a Entry, stored: &'a [Action]) -> Result<&'a Map<String, Value>, Error> {
+fn definition<'a>(entry: &'a Entry, stored: &'a [ActionFields]) -> Result<&'a Map<String, Value>, Error> {
     match &entry.kind {
         Kind::Inline { new, .. } => Ok(&new.freezer_action),
         Kind::Reference { action_id, definition } => {

@@ -1,53 +1,72 @@
-//! Jobs: creating, patching, replacing and deleting one, each in one transaction.
+//! Jobs: creating, patching, replacing and deleting one, each in one transaction. A job that comes to a client whose jobs
+//! need a trust gets one on the way (`trusts`).
+
+use std::ops::ControlFlow;
 
 use freezer_store::model::JobFields;
-use freezer_store::query::{clients, jobs, user_credentials};
+use freezer_store::query::{actions, clients, jobs, user_credentials};
 use freezer_store::transaction;
 use serde_json::{Map, Value};
 
 use super::job_actions::{self, entries};
+use super::trusts::{self, Pending, Stop};
 use super::{Change, Replaced, given_or_new, int, object, schedule, text};
 use crate::error::Error;
 
 /// Creates a job with its actions and returns its id.
 ///
 /// # Errors
-/// [`Error::Unprocessable`] for an unknown client or action; the store's `Duplicate` for an id that is taken.
+/// [`Error::Unprocessable`] for an unknown client or action; the store's `Duplicate` for an id that is taken; where the
+/// job needs a trust, [`Error::TrustRefused`], [`Error::KeystoneUnavailable`] and [`Error::Unauthenticated`].
 pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result<String, Error> {
     let job_id = given_or_new(document, "job_id", change.ids);
     let entries = entries(document, change.ids)?.unwrap_or_default();
     let fields = new_fields(document, change.now.0);
-    transaction!(change.store, "jobs.create", |db| {
-        let Change { project_id, user_id, now, .. } = change;
-        let links = job_actions::settle(db, &change, &fields.client_id, &entries).await?;
-        jobs::create(db, project_id, user_id, &job_id, &fields, &links, now).await?;
-        Ok::<_, Error>(())
-    })?;
-    Ok(job_id)
+    let mut trust = Pending::new(change);
+    loop {
+        let stored = transaction!(change.store, "jobs.create", |db| {
+            let Change { project_id, user_id, now, .. } = change;
+            let links = job_actions::settle(db, &change, &fields.client_id, &entries).await?;
+            jobs::create(db, project_id, user_id, &job_id, &fields, &links, now).await?;
+            trust.attach(db, &job_id, &fields.client_id).await
+        });
+        if let ControlFlow::Break(result) = trust.finish(stored).await {
+            return result.map(|()| job_id);
+        }
+    }
 }
 
 /// Changes what a patch names of a job, and keeps the rest.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Unprocessable`] for an unknown client or action.
+/// [`Error::NotFound`]; [`Error::Unprocessable`] for an unknown client or action; those of [`create`] about trusts where
+/// the job moves to another client.
 pub async fn update(change: Change<'_>, job_id: &str, patch: &Map<String, Value>) -> Result<(), Error> {
     let entries = entries(patch, change.ids)?;
-    transaction!(change.store, "jobs.update", |db| {
-        let scope = change.scope();
-        let Some(mut fields) = jobs::get_for_update(db, &scope, job_id).await? else {
-            return Err(Error::not_found("job", job_id));
-        };
-        let old_client = fields.client_id.clone();
-        apply(&mut fields, patch);
-        if let Some(entries) = &entries {
-            let links = job_actions::settle(db, &change, &fields.client_id, entries).await?;
-            jobs::replace_actions(db, job_id, &links, change.now).await?;
-        } else if fields.client_id != old_client {
-            move_to_client(db, &change, &fields.client_id, job_id).await?;
+    let mut trust = Pending::new(change);
+    loop {
+        let stored = transaction!(change.store, "jobs.update", |db| {
+            let scope = change.scope();
+            let Some(mut fields) = jobs::get_for_update(db, &scope, job_id).await? else {
+                return Err(Stop::from(Error::not_found("job", job_id)));
+            };
+            let old_client = fields.client_id.clone();
+            apply(&mut fields, patch);
+            let moves = fields.client_id != old_client;
+            if let Some(entries) = &entries {
+                let links = job_actions::settle(db, &change, &fields.client_id, entries).await?;
+                jobs::replace_actions(db, job_id, &links, change.now).await?;
+            } else if moves {
+                move_to_client(db, &change, &fields.client_id, job_id).await?;
+            }
+            jobs::update(db, &scope, job_id, &fields, change.now).await?;
+            // a scheduler's patches move nothing, and its own token, made from a trust, could make none
+            if moves { trust.attach(db, job_id, &fields.client_id).await } else { Ok(()) }
+        });
+        if let ControlFlow::Break(result) = trust.finish(stored).await {
+            return result;
         }
-        jobs::update(db, &scope, job_id, &fields, change.now).await?;
-        Ok(())
-    })
+    }
 }
 
 /// Creates a job under an id, or writes a whole document over the one that is there; its creator and
@@ -61,34 +80,51 @@ pub async fn replace(
     document: &Map<String, Value>,
 ) -> Result<Replaced, Error> {
     let entries = entries(document, change.ids)?.unwrap_or_default();
-    transaction!(change.store, "jobs.replace", |db| {
-        let Change { project_id, user_id, now, .. } = change;
-        let scope = change.scope();
-        let there = jobs::get_for_update(db, &scope, job_id).await?.is_some();
-        let fields = if there { whole_fields(document) } else { new_fields(document, now.0) };
-        let links = job_actions::settle(db, &change, &fields.client_id, &entries).await?;
-        if there {
-            jobs::update(db, &scope, job_id, &fields, now).await?;
-            jobs::replace_actions(db, job_id, &links, now).await?;
-            return Ok(Replaced::Replaced);
+    let mut trust = Pending::new(change);
+    loop {
+        let stored = transaction!(change.store, "jobs.replace", |db| {
+            let Change { project_id, user_id, now, .. } = change;
+            let scope = change.scope();
+            let old = jobs::get_for_update(db, &scope, job_id).await?;
+            let fields = if old.is_some() { whole_fields(document) } else { new_fields(document, now.0) };
+            let links = job_actions::settle(db, &change, &fields.client_id, &entries).await?;
+            let done = if old.is_some() {
+                jobs::update(db, &scope, job_id, &fields, now).await?;
+                jobs::replace_actions(db, job_id, &links, now).await?;
+                Replaced::Replaced
+            } else {
+                jobs::create(db, project_id, user_id, job_id, &fields, &links, now).await?;
+                Replaced::Created
+            };
+            if old.is_none_or(|old| old.client_id != fields.client_id) {
+                trust.attach(db, job_id, &fields.client_id).await?;
+            }
+            Ok::<_, Stop>(done)
+        });
+        if let ControlFlow::Break(result) = trust.finish(stored).await {
+            return result;
         }
-        jobs::create(db, project_id, user_id, job_id, &fields, &links, now).await?;
-        Ok::<_, Error>(Replaced::Created)
-    })
+    }
 }
 
-/// Deletes a job with its links and its trust's row; false where the project has none.
+/// Deletes a job with its links and its trust's row, and the trust itself where it was its last job; false where the
+/// project has none.
 ///
 /// # Errors
 /// The store's.
 pub async fn delete(change: Change<'_>, job_id: &str) -> Result<bool, Error> {
-    transaction!(change.store, "jobs.delete", |db| {
+    let (deleted, credentials) = transaction!(change.store, "jobs.delete", |db| {
+        let credentials = user_credentials::get(db, job_id).await?;
         if !jobs::delete(db, &change.scope(), job_id, change.now).await? {
-            return Ok(false);
+            return Ok((false, None));
         }
         user_credentials::delete(db, job_id, change.now).await?;
-        Ok::<_, Error>(true)
-    })
+        Ok::<_, Error>((true, credentials))
+    })?;
+    if let Some(credentials) = credentials {
+        trusts::release(&change, &credentials).await;
+    }
+    Ok(deleted)
 }
 
 /// Whether the client that a job moves to is there and can do what the job does already.
@@ -101,8 +137,7 @@ async fn move_to_client(
     let Some(client) = clients::get(db, &change.scope(), client_id).await? else {
         return Err(Error::Unprocessable(format!("Client not found with ID {client_id}")));
     };
-    let job = jobs::get(db, &change.scope(), change.project_id, job_id).await?;
-    for action in job.into_iter().flat_map(|job| job.job_actions) {
+    for action in actions::get_of_job(db, &change.scope(), job_id).await? {
         super::clients::check_capabilities(&client, &action.freezer_action)?;
     }
     Ok(())

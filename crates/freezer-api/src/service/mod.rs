@@ -2,7 +2,7 @@
 //!
 //! Each function is one change: it takes what the request said (validated), and runs one named transaction.
 //! What must come from outside a transaction (ids, time) is made before it, because its body may run again.
-//! No HTTP here, and no SQL: queries are `freezer_store::query`.
+//! No HTTP here, and no SQL: queries are `freezer_store::query`. Only `trusts` asks anybody but the database.
 
 pub mod actions;
 pub mod backups;
@@ -13,6 +13,7 @@ pub mod jobs;
 mod schedule;
 pub mod session_actions;
 pub mod sessions;
+pub mod trusts;
 
 use freezer_store::{Scope, Store, Timestamp};
 use serde_json::{Map, Value};
@@ -32,6 +33,8 @@ pub struct Change<'a> {
     pub user_id: &'a str,
     /// Time of the change.
     pub now: Timestamp,
+    /// How the caller entrusts jobs to central schedulers; none without Keystone.
+    pub delegation: Option<trusts::Delegation<'a>>,
 }
 
 impl Change<'_> {

@@ -57,7 +57,7 @@ pub enum Document {
     SessionPatch,
     /// POST to the path of a session.
     SessionReplace,
-    /// POST of a new backup; also the merged metadata and status of a patched one.
+    /// POST of a new backup. A patched one is not checked: a PATCH is not held to the rules of a creation.
     Backup,
     /// PATCH of a backup.
     BackupPatch,

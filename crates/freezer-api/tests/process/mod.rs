@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
+mod answer;
+
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -15,6 +17,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+pub use answer::{parse, read_all};
 
 /// `freezer-api`.
 pub const API: &str = env!("CARGO_BIN_EXE_freezer-api");
@@ -326,12 +330,22 @@ pub struct Service {
 impl Service {
     /// Starts the service on a free port, on a database that has its tables.
     pub fn start(scratch: &Scratch, database: &str) -> Service {
+        Service::start_with(scratch, |port| config(port, database), |_| ())
+    }
+
+    /// Starts the service with the configuration that is made for its port, as a process that is prepared.
+    pub fn start_with(
+        scratch: &Scratch,
+        config: impl Fn(u16) -> String,
+        prepare: impl Fn(&mut Command),
+    ) -> Service {
         // a port can be taken between the look and the start
         for _ in 0..5 {
             let port = free_port();
-            let file = scratch.write("freezer-api.conf", &config(port, database));
+            let file = scratch.write("freezer-api.conf", &config(port));
             let mut start = command(API);
             start.arg("--config-file").arg(file);
+            prepare(&mut start);
             let service = Service::spawn(start, port, scratch);
             match service {
                 Ok(service) => return service,
@@ -382,11 +396,16 @@ impl Service {
 
     /// Sends a request on a connection of its own; the status and the body of the answer.
     pub fn request(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        self.request_with("", method, path, body)
+    }
+
+    /// As [`Service::request`], with more header lines, each with its line end.
+    pub fn request_with(&self, headers: &str, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = self.connect();
         let length = body.len();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Content-Length: {length}\r\n\r\n",
+             Content-Length: {length}\r\n{headers}\r\n",
             self.address()
         );
         stream.write_all(head.as_bytes()).unwrap();
@@ -396,8 +415,13 @@ impl Service {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
         let mut kill = Command::new("sh");
-        kill.args(["-c", &format!("kill -TERM {}", self.child.0.id())]);
+        kill.args(["-c", &format!("kill -{name} {}", self.child.0.id())]);
         assert_eq!(finish(kill).code, Some(0));
     }
 
@@ -405,18 +429,4 @@ impl Service {
     pub fn exit_code(mut self) -> Option<i32> {
         wait_for("the end of the service", || self.child.0.try_wait().unwrap()).code()
     }
-}
-
-/// Everything until the other side closes.
-pub fn read_all(stream: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("the answer, in time");
-    String::from_utf8(bytes).unwrap()
-}
-
-/// Status and body of an answer.
-pub fn parse(answer: &str) -> (u16, String) {
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    (status.unwrap_or_else(|| panic!("no status: {head:?}")), body.to_owned())
 }

@@ -24,8 +24,10 @@ use freezer_api::app::{App, HttpSettings, SharedApp};
 use freezer_api::auth::Authentication;
 use freezer_api::clock::{Clock, Ids};
 use freezer_api::policy;
+use freezer_api::service::trusts::Trusts;
 use freezer_api::validate::Validators;
 use freezer_store::{ConnectSettings, PoolSettings, Store, Timestamp};
+use keystone_auth::KeystoneClient;
 use oslo_policy::Enforcer;
 use uuid::Uuid;
 
@@ -45,6 +47,27 @@ pub struct Options {
     pub pool: PoolSettings,
     /// Settings of each connection.
     pub connect: ConnectSettings,
+    /// How callers are known; default: by headers that are believed.
+    pub keystone: Option<KeystoneClient>,
+    /// Which jobs get trusts, where Keystone is known.
+    pub central: Central,
+}
+
+/// `[centralized_scheduler]`, with its defaults.
+#[derive(Clone)]
+pub struct Central {
+    /// Whether jobs get trusts at all.
+    pub enabled: bool,
+    /// Whether those of ordinary clients do, too.
+    pub enforced: bool,
+    /// Roles that are delegated; none: all.
+    pub roles: Vec<String>,
+}
+
+impl Default for Central {
+    fn default() -> Central {
+        Central { enabled: true, enforced: false, roles: vec!["member".to_owned()] }
+    }
 }
 
 /// The service under test. Clones are the same service.
@@ -64,14 +87,23 @@ struct Parts {
 impl TestApp {
     /// The service on the tables of an empty database.
     pub async fn start(database: &TestDatabase, options: Options) -> TestApp {
-        let Options { pool, connect } = options;
+        let Options { pool, connect, keystone, central } = options;
         let store = Store::new_or_create(database.url(), connect, pool);
         store.sync().await.expect("an empty database takes the tables");
-        TestApp::on(database, store)
+        TestApp::built(database, store, keystone, central)
     }
 
     /// The service on a store as it is.
     pub fn on(database: &TestDatabase, store: Store) -> TestApp {
+        TestApp::built(database, store, None, Central::default())
+    }
+
+    fn built(
+        database: &TestDatabase,
+        store: Store,
+        keystone: Option<KeystoneClient>,
+        central: Central,
+    ) -> TestApp {
         let now = Arc::new(AtomicI64::new(START));
         let clock = {
             let now = now.clone();
@@ -82,7 +114,16 @@ impl TestApp {
             store,
             enforcer: Enforcer::new(policy::all(), oslo_policy::Options::default()).expect("default rules"),
             validators: Validators::new().expect("the schemas compile"),
-            authentication: Authentication::NoAuth,
+            authentication: match &keystone {
+                Some(client) => Authentication::Keystone(Box::new(client.clone())),
+                None => Authentication::NoAuth,
+            },
+            trusts: keystone.map(|keystone| Trusts {
+                keystone,
+                enabled: central.enabled,
+                enforced: central.enforced,
+                roles: central.roles,
+            }),
             clock,
             ids: counting(0),
             http: HttpSettings {
@@ -116,6 +157,11 @@ impl TestApp {
     /// Any caller; `roles` are separated by commas.
     pub fn as_user(&self, user: &str, project: &str, roles: &str) -> Caller {
         Caller::new(self.clone(), user, project, roles)
+    }
+
+    /// Whoever has this token, where the service asks Keystone.
+    pub fn with_token(&self, token: &str) -> Caller {
+        Caller::of_token(self.clone(), token)
     }
 
     /// Lets time pass.

@@ -5,10 +5,11 @@
 //! JSON text of `backup_metadata`.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// An action as `GET /actions/{id}` and a job's `job_actions` show it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Action {
     /// Owner.
     pub project_id: String,
@@ -23,14 +24,32 @@ pub struct Action {
     /// Whether a failure ends the job.
     pub mandatory: bool,
     /// The definition, all keys.
+    pub freezer_action: Box<RawValue>,
+    /// `freezer_action.timeout`, seconds.
+    #[serde(skip)]
+    pub timeout: Option<i64>,
+}
+
+/// What a change of an action starts from, and what a job's demands are checked with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActionFields {
+    /// Primary key.
+    pub action_id: String,
+    /// How often an agent tries again.
+    pub max_retries: Option<i64>,
+    /// Seconds between two tries.
+    pub max_retries_interval: Option<i64>,
+    /// Whether a failure ends the job.
+    pub mandatory: bool,
+    /// The definition, all keys.
     pub freezer_action: Map<String, Value>,
 }
 
 /// An action as `GET /actions` lists it: `timeout` once more at the top, as 19.0.0 shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct ActionInList {
     /// `freezer_action.timeout`, seconds.
-    pub timeout: Value,
+    pub timeout: Option<i64>,
     /// The action.
     #[serde(flatten)]
     pub action: Action,
@@ -38,8 +57,7 @@ pub struct ActionInList {
 
 impl From<Action> for ActionInList {
     fn from(action: Action) -> Self {
-        let timeout = action.freezer_action.get("timeout").cloned().unwrap_or(Value::Null);
-        ActionInList { timeout, action }
+        ActionInList { timeout: action.timeout, action }
     }
 }
 
@@ -87,7 +105,7 @@ impl ActionDefinition {
     pub const MAX_RETRIES_INTERVAL: i64 = 6;
 }
 
-impl Action {
+impl ActionFields {
     /// Whether a definition is the one stored. Absent and null are the same (the stored one
     /// shows null for each column that holds nothing).
     pub fn is_defined_as(&self, freezer_action: &Map<String, Value>) -> bool {

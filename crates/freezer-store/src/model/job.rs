@@ -1,12 +1,14 @@
 //! A job: which actions run on which client, and when.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::{Action, UserCredentials};
+use crate::json;
 
 /// A job as clients read it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Job {
     /// Primary key.
     pub job_id: String,
@@ -16,7 +18,7 @@ pub struct Job {
     pub user_id: String,
     /// When it runs and what became of it. `event` is always there: a scheduler indexes it without a
     /// default, and one job without it ends the poll for all.
-    pub job_schedule: Map<String, Value>,
+    pub job_schedule: Box<RawValue>,
     /// Name of the client that runs it.
     pub client_id: String,
     /// Session it belongs to, or "".
@@ -39,7 +41,7 @@ impl Job {
     /// Takes the process id out where the caller's project does not own the node it runs on.
     pub fn hide_foreign_pid(&mut self) {
         if !self.client_is_callers {
-            self.job_schedule.remove("current_pid");
+            json::remove_key(&mut self.job_schedule, "current_pid");
         }
     }
 }

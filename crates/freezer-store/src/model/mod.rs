@@ -11,7 +11,7 @@ mod credential;
 mod job;
 mod session;
 
-pub use action::{Action, ActionColumns, ActionDefinition, ActionInList};
+pub use action::{Action, ActionColumns, ActionDefinition, ActionFields, ActionInList};
 pub use backup::{Backup, NewBackup};
 pub use client::{Capabilities, Client, Registration};
 pub use credential::UserCredentials;

@@ -3,13 +3,14 @@
 use sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
 use serde_json::Value;
 
-use super::listing::{self, Listing, Page};
+use super::listing::{self, Listed, Listing, Page, Parts};
+use super::narrow::{self, Shape, Source};
 use super::{Table, Values, action_reports, table, unreadable};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::{self, Place};
-use crate::model::{Action, ActionDefinition};
+use crate::model::{Action, ActionDefinition, ActionFields};
 use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
@@ -35,6 +36,29 @@ pub(super) const COLUMNS: [Actions; 14] = [
     Actions::LogFile,
 ];
 
+/// Where an action's keys are.
+pub(super) const SHAPE: Shape<(Actions, Actions)> = Shape {
+    sources: &[
+        Source::Blank("action_id", (Actions::Table, Actions::Id)),
+        Source::Blank("project_id", (Actions::Table, Actions::ProjectId)),
+        Source::Blank("user_id", (Actions::Table, Actions::UserId)),
+        Source::Int("max_retries", (Actions::Table, Actions::MaxRetries)),
+        Source::Int("max_retries_interval", (Actions::Table, Actions::MaxRetriesInterval)),
+        Source::Text("backup_name", (Actions::Table, Actions::BackupName)),
+        Source::Text("action", (Actions::Table, Actions::Action)),
+        Source::Text("mode", (Actions::Table, Actions::Actionmode)),
+        Source::Text("container", (Actions::Table, Actions::Container)),
+        Source::Int("timeout", (Actions::Table, Actions::Timeout)),
+        Source::Int("priority", (Actions::Table, Actions::Priority)),
+        Source::Text("path_to_backup", (Actions::Table, Actions::PathToBackup)),
+        Source::Text("log_file", (Actions::Table, Actions::LogFile)),
+        Source::Changed((Actions::Table, Actions::BackupMetadata)),
+    ],
+    // `mandatory` is a flag whose NULL is false
+    opaque: &["freezer_action", "mandatory"],
+    identity: &["action_id", "project_id", "user_id"],
+};
+
 /// One action of the scope.
 ///
 /// # Errors
@@ -43,7 +67,7 @@ pub async fn get(db: &mut Db, scope: &Scope, action_id: &str) -> Result<Option<A
     let mut select = live(db, scope);
     select.and_where(Expr::col(Actions::Id).eq(action_id));
     let row = db.select_one(&select).await?;
-    row.map(|row| read(db, &row, 0)).transpose()
+    row.map(|row| read(db.doing(), &row, 0)).transpose()
 }
 
 /// One action of the scope, locked until the transaction ends.
@@ -54,30 +78,47 @@ pub async fn get_for_update(
     db: &mut Db,
     scope: &Scope,
     action_id: &str,
-) -> Result<Option<Action>, StoreError> {
+) -> Result<Option<ActionFields>, StoreError> {
     let mut select = live(db, scope);
     select.and_where(Expr::col(Actions::Id).eq(action_id)).lock(LockType::Update);
     let Some(row) = db.select_one(&select).await? else { return Ok(None) };
-    let text = row.text(7).map_err(unreadable(db))?;
+    let text = row.text(7).map_err(unreadable(db.doing()))?;
     json::object_strict(
         text.as_deref(),
         Place { table: "actions", column: "backup_metadata", id: action_id },
     )?;
-    read(db, &row, 0).map(Some)
+    read_fields(db.doing(), &row, 0).map(Some)
 }
 
 /// Those of the given actions that the scope has.
 ///
 /// # Errors
 /// As every query: [`StoreError`].
-pub async fn get_many(db: &mut Db, scope: &Scope, ids: Vec<String>) -> Result<Vec<Action>, StoreError> {
+pub async fn get_many(db: &mut Db, scope: &Scope, ids: Vec<String>) -> Result<Vec<ActionFields>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let mut select = live(db, scope);
     select.and_where(Expr::col(Actions::Id).is_in(listing::padded(ids)));
     let rows = db.select(&select).await?;
-    rows.iter().map(|row| read(db, row, 0)).collect()
+    rows.iter().map(|row| read_fields(db.doing(), row, 0)).collect()
+}
+
+/// The actions of a job of the scope.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn get_of_job(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Vec<ActionFields>, StoreError> {
+    let linked = Query::select()
+        .column(JobActions::ActionId)
+        .from(JobActions::Table)
+        .and_where(Expr::col(JobActions::JobId).eq(job_id))
+        .and_where(Expr::col(JobActions::Deleted).eq(false))
+        .to_owned();
+    let mut select = live(db, scope);
+    select.and_where(Expr::col(Actions::Id).in_subquery(linked));
+    let rows = db.select(&select).await?;
+    rows.iter().map(|row| read_fields(db.doing(), row, 0)).collect()
 }
 
 /// Actions of the scope.
@@ -88,21 +129,25 @@ pub async fn list(
     db: &mut Db,
     scope: &Scope,
     search: &Search,
-    page: Page,
-) -> Result<Vec<Action>, StoreError> {
-    let mut select = live(db, scope);
-    if let Some(id) = search.required_text("action_id") {
-        select.and_where(Expr::col(Actions::Id).eq(id));
-    }
+    page: &Page,
+) -> Result<Listed<Action>, StoreError> {
+    let select = live(db, scope);
+    let mut narrowed = select.clone();
+    narrow::narrow::<_, Actions>(db.dialect(), &mut narrowed, search, &SHAPE, None);
     let listing = Listing {
         select,
-        created_at: Actions::CreatedAt,
-        id: Actions::Id,
+        narrowed,
+        first: None,
+        created_at: (Actions::Table, Actions::CreatedAt),
+        id: (Actions::Table, Actions::Id),
         search,
-        identity: &["action_id", "project_id", "user_id"],
+        shape: &SHAPE,
+        missing: None,
         page,
     };
-    listing::list(db, listing, async |db, rows| rows.iter().map(|row| read(db, row, 0)).collect()).await
+    let doing = db.doing();
+    let parts = Parts { read: |row: &Row| read(doing, row, 0), complete: listing::nothing_missing };
+    listing::list(db, listing, parts).await
 }
 
 /// Stores a new action and its report row.
@@ -189,20 +234,57 @@ fn live(db: &Db, scope: &Scope) -> SelectStatement {
     select
 }
 
-/// Reads an action whose (created_at, id, [`COLUMNS`]) begin at position `from`.
-pub(super) fn read(db: &Db, row: &Row, from: usize) -> Result<Action, StoreError> {
-    let at = unreadable(db);
+/// Reads an action whose (created_at, id, [`COLUMNS`]) begin at position `from`; the time is not looked at.
+pub(super) fn read(doing: &'static str, row: &Row, from: usize) -> Result<Action, StoreError> {
+    let at = unreadable(doing);
     let action_id = row.string(from + 1).map_err(&at)?;
-    let text = |position: usize| -> Result<Value, StoreError> {
-        Ok(row.text(from + position).map_err(&at)?.map_or(Value::Null, Value::String))
-    };
-    let int = |position: usize| -> Result<Value, StoreError> {
-        Ok(row.int(from + position).map_err(&at)?.map_or(Value::Null, Value::from))
-    };
+    let metadata = row.text(from + 7).map_err(&at)?;
+    let place = Place { table: "actions", column: "backup_metadata", id: &action_id };
+    let columns = columns(&at, row, from)?;
+    Ok(Action {
+        project_id: row.string(from + 2).map_err(&at)?,
+        user_id: row.string(from + 3).map_err(&at)?,
+        max_retries: row.int(from + 4).map_err(&at)?,
+        max_retries_interval: row.int(from + 5).map_err(&at)?,
+        mandatory: row.flag(from + 6).map_err(&at)?,
+        timeout: row.int(from + 12).map_err(&at)?,
+        freezer_action: json::raw_object_with(metadata, &columns, place),
+        action_id,
+    })
+}
+
+/// Reads what a change starts from; `from` as in [`read`].
+fn read_fields(doing: &'static str, row: &Row, from: usize) -> Result<ActionFields, StoreError> {
+    let at = unreadable(doing);
+    let action_id = row.string(from + 1).map_err(&at)?;
     let metadata = row.text(from + 7).map_err(&at)?;
     let place = Place { table: "actions", column: "backup_metadata", id: &action_id };
     let mut freezer_action = json::object(metadata.as_deref(), place);
-    for (key, value) in [
+    for (key, value) in columns(&at, row, from)? {
+        freezer_action.insert(key.to_owned(), value);
+    }
+    Ok(ActionFields {
+        max_retries: row.int(from + 4).map_err(&at)?,
+        max_retries_interval: row.int(from + 5).map_err(&at)?,
+        mandatory: row.flag(from + 6).map_err(&at)?,
+        freezer_action,
+        action_id,
+    })
+}
+
+/// The keys of a definition that have columns, in the order in which they are shown where the JSON lacks them.
+fn columns(
+    at: &impl Fn(sqlx::Error) -> StoreError,
+    row: &Row,
+    from: usize,
+) -> Result<[(&'static str, Value); 8], StoreError> {
+    let text = |position: usize| -> Result<Value, StoreError> {
+        Ok(row.text(from + position).map_err(at)?.map_or(Value::Null, Value::String))
+    };
+    let int = |position: usize| -> Result<Value, StoreError> {
+        Ok(row.int(from + position).map_err(at)?.map_or(Value::Null, Value::from))
+    };
+    Ok([
         ("backup_name", text(8)?),
         ("action", text(9)?),
         ("mode", text(10)?),
@@ -211,16 +293,5 @@ pub(super) fn read(db: &Db, row: &Row, from: usize) -> Result<Action, StoreError
         ("priority", int(13)?),
         ("path_to_backup", text(14)?),
         ("log_file", text(15)?),
-    ] {
-        freezer_action.insert(key.to_owned(), value);
-    }
-    Ok(Action {
-        project_id: row.string(from + 2).map_err(&at)?,
-        user_id: row.string(from + 3).map_err(&at)?,
-        max_retries: row.int(from + 4).map_err(&at)?,
-        max_retries_interval: row.int(from + 5).map_err(&at)?,
-        mandatory: row.flag(from + 6).map_err(&at)?,
-        action_id,
-        freezer_action,
-    })
+    ])
 }

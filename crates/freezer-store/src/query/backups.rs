@@ -1,10 +1,13 @@
 //! Queries on `backups`: the catalogue.
 
 use sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
+use sea_query_sqlx::SqlxValues;
 
-use super::listing::{self, Listing, Page};
+use super::listing::{self, Listed, Listing, Page, Parts};
+use super::narrow::{self, Shape, Source};
 use super::{Table, Values, table, unreadable};
 use crate::clock::Timestamp;
+use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::{self, Place};
@@ -12,12 +15,26 @@ use crate::model::{Backup, NewBackup};
 use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
+use crate::statement::{Argument, Fixed, argument};
 use crate::tables::Backups;
 
 const TABLE: Table<Backups> = table!("backups", Backups);
 
 /// Columns behind (created_at, id), in the order in which [`read`] takes them.
 const COLUMNS: [Backups; 4] = [Backups::ProjectId, Backups::UserId, Backups::Status, Backups::BackupMetadata];
+
+/// Where a backup's keys are.
+const SHAPE: Shape<Backups> = Shape {
+    sources: &[
+        Source::Blank("backup_id", Backups::Id),
+        Source::Blank("project_id", Backups::ProjectId),
+        Source::Blank("user_id", Backups::UserId),
+        Source::Blank("status", Backups::Status),
+        Source::AsItIs(Backups::BackupMetadata),
+    ],
+    opaque: &["backup_metadata"],
+    identity: &["backup_id", "project_id", "user_id"],
+};
 
 /// One backup of the scope.
 ///
@@ -27,7 +44,7 @@ pub async fn get(db: &mut Db, scope: &Scope, backup_id: &str) -> Result<Option<B
     let mut select = live(db, scope);
     select.and_where(Expr::col(Backups::Id).eq(backup_id));
     let row = db.select_one(&select).await?;
-    row.map(|row| read(db, &row)).transpose()
+    row.map(|row| read(db.doing(), &row)).transpose()
 }
 
 /// State and metadata of one backup of the scope, locked until the transaction ends, with the id of the
@@ -43,7 +60,7 @@ pub async fn get_for_update(
     let mut select = live(db, scope);
     select.and_where(Expr::col(Backups::Id).eq(backup_id)).lock(LockType::Update);
     let Some(row) = db.select_one(&select).await? else { return Ok(None) };
-    let at = unreadable(db);
+    let at = unreadable(db.doing());
     let text = row.text(5).map_err(&at)?;
     let place = Place { table: "backups", column: "backup_metadata", id: backup_id };
     Ok(Some(NewBackup {
@@ -60,21 +77,25 @@ pub async fn list(
     db: &mut Db,
     scope: &Scope,
     search: &Search,
-    page: Page,
-) -> Result<Vec<Backup>, StoreError> {
-    let mut select = live(db, scope);
-    if let Some(id) = search.required_text("backup_id") {
-        select.and_where(Expr::col(Backups::Id).eq(id));
-    }
+    page: &Page,
+) -> Result<Listed<Backup>, StoreError> {
+    let select = live(db, scope);
+    let mut narrowed = select.clone();
+    narrow::narrow::<_, Backups>(db.dialect(), &mut narrowed, search, &SHAPE, None);
     let listing = Listing {
         select,
+        narrowed,
+        first: None,
         created_at: Backups::CreatedAt,
         id: Backups::Id,
         search,
-        identity: &["backup_id", "project_id", "user_id"],
+        shape: &SHAPE,
+        missing: None,
         page,
     };
-    listing::list(db, listing, async |db, rows| rows.iter().map(|row| read(db, row)).collect()).await
+    let doing = db.doing();
+    let parts = Parts { read: |row: &Row| read(doing, row), complete: listing::nothing_missing };
+    listing::list(db, listing, parts).await
 }
 
 /// Stores a new backup: one statement, safe to run again because the id is the server's own.
@@ -89,9 +110,47 @@ pub async fn create(
     new: &NewBackup,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let mut values = described(new);
-    values.push((Backups::UserId, user_id.into()));
-    TABLE.insert(db, backup_id, project_id, values, now, true).await
+    static INSERT: Fixed = Fixed::new(insert);
+    let (stamp, metadata) = (db.dialect().datetime(now), json::to_text(&new.metadata));
+    let arguments = vec![
+        backup_id.into(),
+        project_id.into(),
+        stamp.as_str().into(),
+        user_id.into(),
+        Argument::Text(new.job_id()),
+        new.status.as_str().into(),
+        metadata.as_str().into(),
+    ];
+    match db.execute(&INSERT.with(arguments)).await {
+        Ok(_) => Ok(()),
+        // a first run stored it, or the id is one of a deleted row
+        Err(error) if error.is_duplicate() => {
+            let mut values = described(new);
+            values.push((Backups::UserId, user_id.into()));
+            TABLE.insert(db, backup_id, project_id, values, now, true).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Arguments in the order of the columns.
+fn insert(dialect: Dialect) -> (String, SqlxValues) {
+    let columns = [
+        Backups::Id,
+        Backups::ProjectId,
+        Backups::CreatedAt,
+        Backups::UserId,
+        Backups::JobId,
+        Backups::Status,
+        Backups::BackupMetadata,
+    ];
+    let mut row: Values<Backups> =
+        columns.into_iter().enumerate().map(|(at, column)| (column, argument(at))).collect();
+    row.push((Backups::Deleted, false.into()));
+    let mut insert = Query::insert();
+    insert.into_table(Backups::Table).columns(row.iter().map(|(column, _)| *column));
+    insert.values_panic(row.into_iter().map(|(_, value)| value));
+    dialect.build(&insert)
 }
 
 /// Writes state and metadata over a backup; false where the scope has none.
@@ -136,8 +195,8 @@ fn live(db: &Db, scope: &Scope) -> SelectStatement {
     select
 }
 
-fn read(db: &Db, row: &Row) -> Result<Backup, StoreError> {
-    let at = unreadable(db);
+fn read(doing: &'static str, row: &Row) -> Result<Backup, StoreError> {
+    let at = unreadable(doing);
     let backup_id = row.string(listing::ID).map_err(&at)?;
     let metadata = row.text(5).map_err(&at)?;
     let place = Place { table: "backups", column: "backup_metadata", id: &backup_id };

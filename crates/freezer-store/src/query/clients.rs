@@ -2,7 +2,8 @@
 
 use sea_query::{Condition, Expr, ExprTrait, LockType, Order, Query, SelectStatement};
 
-use super::listing::{self, Listing, Page};
+use super::listing::{self, Listed, Listing, Page, Parts};
+use super::narrow::{self, Shape, Source};
 use super::{Table, Values, table, unreadable};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
@@ -30,6 +31,28 @@ const COLUMNS: [Clients; 11] = [
     Clients::SupportedStorages,
     Clients::SupportedEngines,
 ];
+
+/// Where a client's keys are.
+const SHAPE: Shape<Clients> = Shape {
+    sources: &[
+        Source::Blank("project_id", Clients::ProjectId),
+        Source::Blank("user_id", Clients::UserId),
+        Source::Blank("uuid", Clients::Id),
+        Source::Blank("client_id", Clients::ClientId),
+        Source::Text("hostname", Clients::Hostname),
+        Source::Text("description", Clients::Description),
+    ],
+    // lists of texts have no keys of their own
+    opaque: &[
+        "client",
+        "is_central",
+        "supported_actions",
+        "supported_modes",
+        "supported_storages",
+        "supported_engines",
+    ],
+    identity: &["project_id", "user_id"],
+};
 
 /// What became of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,21 +87,25 @@ pub async fn list(
     db: &mut Db,
     scope: &Scope,
     search: &Search,
-    page: Page,
-) -> Result<Vec<Client>, StoreError> {
-    let mut select = live(db, visible(scope));
-    if let Some(client_id) = search.required_text("client_id") {
-        select.and_where(Expr::col(Clients::ClientId).eq(client_id));
-    }
+    page: &Page,
+) -> Result<Listed<Client>, StoreError> {
+    let select = live(db, visible(scope));
+    let mut narrowed = select.clone();
+    narrow::narrow::<_, Clients>(db.dialect(), &mut narrowed, search, &SHAPE, None);
     let listing = Listing {
         select,
+        narrowed,
+        first: None,
         created_at: Clients::CreatedAt,
         id: Clients::Id,
         search,
-        identity: &["project_id", "user_id"],
+        shape: &SHAPE,
+        missing: None,
         page,
     };
-    listing::list(db, listing, async |db, rows| rows.iter().map(|row| read(db, row)).collect()).await
+    let doing = db.doing();
+    let parts = Parts { read: |row: &Row| read(doing, row), complete: listing::nothing_missing };
+    listing::list(db, listing, parts).await
 }
 
 /// Registers a client in a project, or brings an existing one up to date. `id` is used where the node
@@ -211,11 +238,11 @@ fn live(db: &Db, whose: Condition) -> SelectStatement {
 
 async fn read_all(db: &mut Db, select: &SelectStatement) -> Result<Vec<Client>, StoreError> {
     let rows = db.select(select).await?;
-    rows.iter().map(|row| read(db, row)).collect()
+    rows.iter().map(|row| read(db.doing(), row)).collect()
 }
 
-fn read(db: &Db, row: &Row) -> Result<Client, StoreError> {
-    let at = unreadable(db);
+fn read(doing: &'static str, row: &Row) -> Result<Client, StoreError> {
+    let at = unreadable(doing);
     let uuid = row.string(listing::ID).map_err(&at)?;
     let texts = |position, column| -> Result<Vec<String>, StoreError> {
         let text = row.text(position).map_err(&at)?;

@@ -11,10 +11,11 @@ pub mod backups;
 pub mod clients;
 pub mod jobs;
 mod listing;
+mod narrow;
 pub mod sessions;
 pub mod user_credentials;
 
-pub use listing::Page;
+pub use listing::{Listed, Page};
 
 use sea_query::{Expr, ExprTrait, IntoIden, IntoTableRef, Query};
 
@@ -140,8 +141,7 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
     }
 }
 
-/// An error in reading a column, with where it happened.
-fn unreadable(db: &Db) -> impl Fn(sqlx::Error) -> StoreError {
-    let doing = db.doing();
+/// An error in reading a column, with what we were doing.
+fn unreadable(doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
     move |error| StoreError::from_driver(doing, error)
 }

@@ -3,7 +3,8 @@
 
 use sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
 
-use super::listing::{self, Listing, Page};
+use super::listing::{self, Listed, Listing, Page, Parts};
+use super::narrow::{self, Shape, Source};
 use super::{Table, Values, table, unreadable};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
@@ -34,6 +35,28 @@ const COLUMNS: [Sessions; 13] = [
     Sessions::Job,
 ];
 
+/// Where a session's keys are.
+const SHAPE: Shape<Sessions> = Shape {
+    sources: &[
+        Source::Blank("session_id", Sessions::Id),
+        Source::Blank("project_id", Sessions::ProjectId),
+        Source::Blank("user_id", Sessions::UserId),
+        Source::Text("description", Sessions::Description),
+        Source::Int("session_tag", Sessions::SessionTag),
+        Source::Text("result", Sessions::Result),
+        Source::Int("hold_off", Sessions::HoldOff),
+        Source::Text("status", Sessions::Status),
+        Source::Int("time_ended", Sessions::TimeEnded),
+        Source::Int("time_started", Sessions::TimeStarted),
+        Source::Int("time_end", Sessions::TimeEnd),
+        Source::Int("time_start", Sessions::TimeStart),
+        Source::AsItIs(Sessions::Schedule),
+        Source::AsItIs(Sessions::Job),
+    ],
+    opaque: &["schedule", "jobs"],
+    identity: &["session_id", "project_id", "user_id"],
+};
+
 /// One session of the scope.
 ///
 /// # Errors
@@ -42,7 +65,7 @@ pub async fn get(db: &mut Db, scope: &Scope, session_id: &str) -> Result<Option<
     let mut select = live(db, scope);
     select.and_where(Expr::col(Sessions::Id).eq(session_id));
     let row = db.select_one(&select).await?;
-    row.map(|row| read(db, &row)).transpose()
+    row.map(|row| read(db.doing(), &row)).transpose()
 }
 
 /// One session of the scope, locked until the transaction ends: starts and ends of its jobs wait for each
@@ -58,7 +81,7 @@ pub async fn get_for_update(
     let mut select = live(db, scope);
     select.and_where(Expr::col(Sessions::Id).eq(session_id)).lock(LockType::Update);
     let row = db.select_one(&select).await?;
-    row.map(|row| read_fields(db, &row, session_id)).transpose()
+    row.map(|row| read_fields(db.doing(), &row, session_id)).transpose()
 }
 
 /// Sessions of the scope.
@@ -69,21 +92,25 @@ pub async fn list(
     db: &mut Db,
     scope: &Scope,
     search: &Search,
-    page: Page,
-) -> Result<Vec<Session>, StoreError> {
-    let mut select = live(db, scope);
-    if let Some(id) = search.required_text("session_id") {
-        select.and_where(Expr::col(Sessions::Id).eq(id));
-    }
+    page: &Page,
+) -> Result<Listed<Session>, StoreError> {
+    let select = live(db, scope);
+    let mut narrowed = select.clone();
+    narrow::narrow::<_, Sessions>(db.dialect(), &mut narrowed, search, &SHAPE, None);
     let listing = Listing {
         select,
+        narrowed,
+        first: None,
         created_at: Sessions::CreatedAt,
         id: Sessions::Id,
         search,
-        identity: &["session_id", "project_id", "user_id"],
+        shape: &SHAPE,
+        missing: None,
         page,
     };
-    listing::list(db, listing, async |db, rows| rows.iter().map(|row| read(db, row)).collect()).await
+    let doing = db.doing();
+    let parts = Parts { read: |row: &Row| read(doing, row), complete: listing::nothing_missing };
+    listing::list(db, listing, parts).await
 }
 
 /// Stores a new session; `fresh` says that the id was made for this request.
@@ -163,8 +190,8 @@ fn place<'a>(column: &'static str, id: &'a str) -> Place<'a> {
     Place { table: "sessions", column, id }
 }
 
-fn read(db: &Db, row: &Row) -> Result<Session, StoreError> {
-    let at = unreadable(db);
+fn read(doing: &'static str, row: &Row) -> Result<Session, StoreError> {
+    let at = unreadable(doing);
     let session_id = row.string(listing::ID).map_err(&at)?;
     let jobs = row.text(14).map_err(&at)?;
     Ok(Session {
@@ -188,8 +215,8 @@ fn read(db: &Db, row: &Row) -> Result<Session, StoreError> {
     })
 }
 
-fn read_fields(db: &Db, row: &Row, session_id: &str) -> Result<SessionFields, StoreError> {
-    let at = unreadable(db);
+fn read_fields(doing: &'static str, row: &Row, session_id: &str) -> Result<SessionFields, StoreError> {
+    let at = unreadable(doing);
     let schedule = row.text(13).map_err(&at)?;
     let jobs = row.text(14).map_err(&at)?.filter(|text| text.trim() != "null");
     let time = |position| -> Result<i64, StoreError> { Ok(row.int(position).map_err(&at)?.unwrap_or(-1)) };

@@ -1,7 +1,8 @@
 //! Queries on `user_credentials`: the Keystone trust of a job. Reading it is part of `jobs.rs`.
 
-use sea_query::{Expr, ExprTrait, Query};
+use sea_query::{Expr, ExprTrait, Order, Query};
 
+use super::unreadable;
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -40,6 +41,43 @@ pub async fn create(
             stamp.into(),
         ]);
     db.execute(&insert).await.map(|_| ())
+}
+
+/// The trust of a job, where it has one.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn get(db: &mut Db, job_id: &str) -> Result<Option<UserCredentials>, StoreError> {
+    let mut select = Query::select();
+    select
+        .columns([Columns::TrustId, Columns::TrustorUserId])
+        .from(Columns::Table)
+        .and_where(Expr::col(Columns::JobId).eq(job_id))
+        .and_where(Expr::col(Columns::Deleted).eq(false))
+        .order_by(Columns::Id, Order::Asc)
+        .limit(1);
+    let Some(row) = db.select_one(&select).await? else { return Ok(None) };
+    let at = unreadable(db.doing());
+    Ok(Some(UserCredentials {
+        trust_id: row.string(0).map_err(&at)?,
+        trustor_user_id: row.string(1).map_err(&at)?,
+    }))
+}
+
+/// Names another trust wherever a live job names `old`.
+///
+/// # Errors
+/// As every change: [`StoreError`].
+pub async fn replace_trust(db: &mut Db, old: &str, new: &str, now: Timestamp) -> Result<(), StoreError> {
+    let stamp = db.dialect().datetime(now);
+    let mut update = Query::update();
+    update
+        .table(Columns::Table)
+        .value(Columns::TrustId, new)
+        .value(Columns::UpdatedAt, stamp)
+        .and_where(Expr::col(Columns::TrustId).eq(old))
+        .and_where(Expr::col(Columns::Deleted).eq(false));
+    db.execute(&update).await.map(|_| ())
 }
 
 /// Marks the trust of a job as deleted.

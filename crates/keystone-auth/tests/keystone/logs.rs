@@ -55,7 +55,7 @@ async fn no_secret_is_logged() {
     let found = authenticate(&client, &headers("secret-user", "secret-service")).await.unwrap();
     let mut shown = format!("{found:?} {client:?}");
     let roles = ["member".to_owned()];
-    let trust = client.find_or_create_trust("secret-user", "ann", "p1", &roles, false).await.unwrap();
+    let trust = client.find_or_create_trust("secret-user", "ann", "p1", &roles, false).await.unwrap().trust;
     client.delete_trust("secret-user", &trust.id).await.unwrap();
     for (user, service) in [("secret-none", "secret-service"), ("secret-user", "secret-none")] {
         let error = authenticate(&client, &headers(user, service)).await.unwrap_err();

@@ -44,7 +44,7 @@ async fn tokens_and_trusts_of_a_real_keystone() {
     let listed = client.list_trusts(&token, &user.user_id, &project).await.unwrap();
     assert!(listed.iter().any(|listed| listed.id == trust.id), "{listed:?}");
     let found = client.find_or_create_trust(&token, &user.user_id, &project, &role, false).await.unwrap();
-    assert_eq!(found.id, listed[0].id);
+    assert_eq!(found.trust.id, listed[0].id);
     client.delete_trust(&token, &trust.id).await.unwrap();
     let error = client.delete_trust(&token, &trust.id).await.unwrap_err();
     assert!(matches!(&error, AuthError::Refused { status, .. } if status.as_u16() == 404), "{error:?}");

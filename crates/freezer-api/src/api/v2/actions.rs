@@ -6,7 +6,8 @@ use freezer_store::query::actions;
 use freezer_store::read;
 use serde_json::json;
 
-use crate::api::extract::{Body, Call, ListQuery, PathIds};
+use crate::api::extract::{Body, Call, PathIds, log_change};
+use crate::api::paging::ListQuery;
 use crate::api::search::{self, Times};
 use crate::api::{response, v2::document};
 use crate::error::Error;
@@ -22,9 +23,9 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let search = search::parse(&body, Times::Unknown)?;
     let scope = call.scope();
     let found =
-        read!(call.app.store, "actions.list", |db| actions::list(db, &scope, &search, query.page).await)?;
-    let found: Vec<ActionInList> = found.into_iter().map(ActionInList::from).collect();
-    response::list("actions", &found)
+        read!(call.app.store, "actions.list", |db| actions::list(db, &scope, &search, &query.page).await)?;
+    let found = found.map(ActionInList::from);
+    query.answer("actions", &found, |listed| &listed.action.action_id)
 }
 
 /// `POST /v2/{project_id}/actions`
@@ -34,7 +35,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Action, &body)?;
     let action_id = service::actions::create(call.change(), document).await?;
-    call.log_change("action created", &action_id);
+    log_change!(call, "action created", action_id);
     response::created(&json!({"action_id": action_id}))
 }
 
@@ -59,7 +60,7 @@ pub async fn update(
 ) -> Result<Response, Error> {
     let patch = document(&call, Document::ActionPatch, &body)?;
     service::actions::update(call.change(), &action_id, patch).await?;
-    call.log_change("action updated", &action_id);
+    log_change!(call, "action updated", action_id);
     // the "version" of an action is its id: what 19.0.0 answers, and the command prints
     response::ok(&json!({"action_id": action_id, "version": action_id}))
 }
@@ -75,8 +76,8 @@ pub async fn replace(
 ) -> Result<Response, Error> {
     let document = document(&call, Document::ActionReplace, &body)?;
     match service::actions::replace(call.change(), &action_id, document).await? {
-        Replaced::Created => call.log_change("action created", &action_id),
-        Replaced::Replaced => call.log_change("action replaced", &action_id),
+        Replaced::Created => log_change!(call, "action created", action_id),
+        Replaced::Replaced => log_change!(call, "action replaced", action_id),
     }
     response::created(&json!({"action_id": action_id, "version": action_id}))
 }
@@ -87,7 +88,7 @@ pub async fn replace(
 /// [`Error`]
 pub async fn delete(call: Call, PathIds([action_id]): PathIds<1>) -> Result<Response, Error> {
     if service::actions::delete(call.change(), &action_id).await? {
-        call.log_change("action deleted", &action_id);
+        log_change!(call, "action deleted", action_id);
     }
     Ok(response::no_content())
 }

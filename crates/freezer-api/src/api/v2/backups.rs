@@ -5,7 +5,8 @@ use freezer_store::query::backups;
 use freezer_store::read;
 use serde_json::json;
 
-use crate::api::extract::{Body, Call, ListQuery, PathIds};
+use crate::api::extract::{Body, Call, PathIds, log_change};
+use crate::api::paging::ListQuery;
 use crate::api::search::{self, Times};
 use crate::api::{response, v2::document};
 use crate::error::Error;
@@ -20,8 +21,8 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let search = search::parse(&body, Times::Known)?;
     let scope = call.scope();
     let found =
-        read!(call.app.store, "backups.list", |db| backups::list(db, &scope, &search, query.page).await)?;
-    response::list("backups", &found)
+        read!(call.app.store, "backups.list", |db| backups::list(db, &scope, &search, &query.page).await)?;
+    query.answer("backups", &found, |backup| &backup.backup_id)
 }
 
 /// `POST /v2/{project_id}/backups`
@@ -31,7 +32,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Backup, &body)?.clone();
     let backup_id = service::backups::create(call.change(), document).await?;
-    call.log_change("backup created", &backup_id);
+    log_change!(call, "backup created", backup_id);
     response::created(&json!({"backup_id": backup_id}))
 }
 
@@ -56,7 +57,7 @@ pub async fn update(
 ) -> Result<Response, Error> {
     let patch = document(&call, Document::BackupPatch, &body)?.clone();
     let backup = service::backups::update(call.change(), &backup_id, patch).await?;
-    call.log_change("backup updated", &backup_id);
+    log_change!(call, "backup updated", backup_id);
     response::ok(&backup)
 }
 
@@ -66,6 +67,6 @@ pub async fn update(
 /// [`Error`]
 pub async fn delete(call: Call, PathIds([backup_id]): PathIds<1>) -> Result<Response, Error> {
     service::backups::delete(call.change(), &backup_id).await?;
-    call.log_change("backup deleted", &backup_id);
+    log_change!(call, "backup deleted", backup_id);
     Ok(response::no_content())
 }

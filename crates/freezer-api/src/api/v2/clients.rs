@@ -5,7 +5,8 @@ use freezer_store::query::clients::{self, Registered};
 use freezer_store::read;
 use serde_json::json;
 
-use crate::api::extract::{Body, Call, ListQuery, PathIds};
+use crate::api::extract::{Body, Call, PathIds, log_change};
+use crate::api::paging::ListQuery;
 use crate::api::search::{self, Times};
 use crate::api::{response, v2::document};
 use crate::error::Error;
@@ -21,8 +22,8 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let search = search::parse(&body, Times::Unknown)?;
     let scope = call.scope();
     let found =
-        read!(call.app.store, "clients.list", |db| clients::list(db, &scope, &search, query.page).await)?;
-    response::list("clients", &found)
+        read!(call.app.store, "clients.list", |db| clients::list(db, &scope, &search, &query.page).await)?;
+    query.answer("clients", &found, |client| &client.uuid)
 }
 
 /// `POST /v2/{project_id}/clients`
@@ -31,13 +32,13 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 /// [`Error`]
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Client, &body)?;
-    if service::clients::is_central(document) && !call.may(&policy::clients::CREATE_CENTRAL)? {
+    if service::clients::is_central(document) && !call.may(&policy::clients::CREATE_CENTRAL).await? {
         return Err(Error::Forbidden);
     }
     let (registered, client_id) = service::clients::register(call.change(), document).await?;
     match registered {
-        Registered::Created => call.log_change("client registered", &client_id),
-        Registered::Updated => call.log_change("client updated", &client_id),
+        Registered::Created => log_change!(call, "client registered", client_id),
+        Registered::Updated => log_change!(call, "client updated", client_id),
         Registered::Unchanged | Registered::Foreign => {}
     }
     response::created(&json!({"client_id": client_id}))
@@ -59,7 +60,7 @@ pub async fn show(call: Call, PathIds([client_id]): PathIds<1>) -> Result<Respon
 /// [`Error`]
 pub async fn delete(call: Call, PathIds([client_id]): PathIds<1>) -> Result<Response, Error> {
     if service::clients::delete(call.change(), &client_id).await? {
-        call.log_change("client deleted", &client_id);
+        log_change!(call, "client deleted", client_id);
     }
     Ok(response::no_content())
 }

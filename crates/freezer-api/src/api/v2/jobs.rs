@@ -7,7 +7,8 @@ use freezer_store::query::jobs;
 use freezer_store::read;
 use serde_json::json;
 
-use crate::api::extract::{Body, Call, ListQuery, PathIds};
+use crate::api::extract::{Body, Call, PathIds, log_change};
+use crate::api::paging::ListQuery;
 use crate::api::search::{self, Times};
 use crate::api::{response, v2::document};
 use crate::error::Error;
@@ -23,15 +24,15 @@ use crate::validate::Document;
 /// [`Error`]
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
     let search = search::parse(&body, Times::Unknown)?;
-    let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS)?;
+    let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
     let scope = if query.all_projects && sees_all { Scope::AllProjects } else { call.scope() };
     let own = call.context.own_project();
     let mut found =
-        read!(call.app.store, "jobs.list", |db| jobs::list(db, &scope, own, &search, query.page).await)?;
+        read!(call.app.store, "jobs.list", |db| jobs::list(db, &scope, own, &search, &query.page).await)?;
     if !sees_all {
-        found.iter_mut().for_each(Job::hide_foreign_pid);
+        found.documents.iter_mut().for_each(Job::hide_foreign_pid);
     }
-    response::list("jobs", &found)
+    query.answer("jobs", &found, |job| &job.job_id)
 }
 
 /// `POST /v2/{project_id}/jobs`
@@ -41,7 +42,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Job, &body)?;
     let job_id = service::jobs::create(call.change(), document).await?;
-    call.log_change("job created", &job_id);
+    log_change!(call, "job created", job_id);
     response::created(&json!({"job_id": job_id}))
 }
 
@@ -50,7 +51,7 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 /// # Errors
 /// [`Error`]
 pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response, Error> {
-    let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS)?;
+    let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
     // a central scheduler reads a job without knowing whose it is
     let scope = if sees_all { Scope::AllProjects } else { call.scope() };
     let own = call.context.own_project();
@@ -69,7 +70,7 @@ pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response,
 pub async fn update(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body) -> Result<Response, Error> {
     let patch = document(&call, Document::JobPatch, &body)?;
     service::jobs::update(call.change(), &job_id, patch).await?;
-    call.log_change("job updated", &job_id);
+    log_change!(call, "job updated", job_id);
     response::ok(&json!({"job_id": job_id, "version": 0}))
 }
 
@@ -80,8 +81,8 @@ pub async fn update(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body)
 pub async fn replace(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::JobReplace, &body)?;
     match service::jobs::replace(call.change(), &job_id, document).await? {
-        Replaced::Created => call.log_change("job created", &job_id),
-        Replaced::Replaced => call.log_change("job replaced", &job_id),
+        Replaced::Created => log_change!(call, "job created", job_id),
+        Replaced::Replaced => log_change!(call, "job replaced", job_id),
     }
     response::created(&json!({"job_id": job_id, "version": job_id}))
 }
@@ -92,7 +93,7 @@ pub async fn replace(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body
 /// [`Error`]
 pub async fn delete(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response, Error> {
     if service::jobs::delete(call.change(), &job_id).await? {
-        call.log_change("job deleted", &job_id);
+        log_change!(call, "job deleted", job_id);
     }
     Ok(response::no_content())
 }
@@ -108,6 +109,6 @@ pub async fn create_event(
 ) -> Result<Response, Error> {
     let event = Event::named(&body)?;
     let result = job_events::request(call.change(), &job_id, event).await?;
-    call.log_change("job event requested", &job_id);
+    log_change!(call, "job event requested", job_id);
     response::accepted(&json!({"result": result}))
 }

@@ -5,7 +5,8 @@ use freezer_store::query::sessions;
 use freezer_store::read;
 use serde_json::json;
 
-use crate::api::extract::{Body, Call, ListQuery, PathIds};
+use crate::api::extract::{Body, Call, PathIds, log_change};
+use crate::api::paging::ListQuery;
 use crate::api::search::{self, Times};
 use crate::api::{response, v2::document};
 use crate::error::Error;
@@ -22,8 +23,8 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let search = search::parse(&body, Times::Unknown)?;
     let scope = call.scope();
     let found =
-        read!(call.app.store, "sessions.list", |db| sessions::list(db, &scope, &search, query.page).await)?;
-    response::list("sessions", &found)
+        read!(call.app.store, "sessions.list", |db| sessions::list(db, &scope, &search, &query.page).await)?;
+    query.answer("sessions", &found, |session| &session.session_id)
 }
 
 /// `POST /v2/{project_id}/sessions`
@@ -33,7 +34,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Session, &body)?;
     let session_id = service::sessions::create(call.change(), document).await?;
-    call.log_change("session created", &session_id);
+    log_change!(call, "session created", session_id);
     response::created(&json!({"session_id": session_id}))
 }
 
@@ -58,7 +59,7 @@ pub async fn update(
 ) -> Result<Response, Error> {
     let patch = document(&call, Document::SessionPatch, &body)?;
     service::sessions::update(call.change(), &session_id, patch).await?;
-    call.log_change("session updated", &session_id);
+    log_change!(call, "session updated", session_id);
     response::ok(&json!({"session_id": session_id, "version": 0}))
 }
 
@@ -73,8 +74,8 @@ pub async fn replace(
 ) -> Result<Response, Error> {
     let document = document(&call, Document::SessionReplace, &body)?;
     match service::sessions::replace(call.change(), &session_id, document).await? {
-        Replaced::Created => call.log_change("session created", &session_id),
-        Replaced::Replaced => call.log_change("session replaced", &session_id),
+        Replaced::Created => log_change!(call, "session created", session_id),
+        Replaced::Replaced => log_change!(call, "session replaced", session_id),
     }
     response::created(&json!({"session_id": session_id, "version": session_id}))
 }
@@ -85,7 +86,7 @@ pub async fn replace(
 /// [`Error`]
 pub async fn delete(call: Call, PathIds([session_id]): PathIds<1>) -> Result<Response, Error> {
     if service::sessions::delete(call.change(), &session_id).await? {
-        call.log_change("session deleted", &session_id);
+        log_change!(call, "session deleted", session_id);
     }
     Ok(response::no_content())
 }
@@ -101,7 +102,7 @@ pub async fn create_action(
 ) -> Result<Response, Error> {
     let action = Action::named(&body)?;
     let outcome = session_actions::execute(call.change(), &session_id, &action).await?;
-    call.log_change("session action", &session_id);
+    log_change!(call, "session action", session_id);
     response::accepted(&json!({"result": outcome.result, "session_tag": outcome.session_tag}))
 }
 
@@ -111,7 +112,7 @@ pub async fn create_action(
 /// [`Error`]
 pub async fn add_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> Result<Response, Error> {
     service::sessions::add_job(call.change(), &session_id, &job_id).await?;
-    call.log_change("job added to session", &session_id);
+    log_change!(call, "job added to session", session_id);
     Ok(response::no_content())
 }
 
@@ -121,6 +122,6 @@ pub async fn add_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> R
 /// [`Error`]
 pub async fn remove_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> Result<Response, Error> {
     service::sessions::remove_job(call.change(), &session_id, &job_id).await?;
-    call.log_change("job removed from session", &session_id);
+    log_change!(call, "job removed from session", session_id);
     Ok(response::no_content())
 }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{BATCH, leftovers};
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::model::Action;
+use crate::model::ActionFields;
 use crate::query;
 use crate::row::Row;
 use crate::scope::Scope;
@@ -139,7 +139,7 @@ async fn stored(
     db: &mut Db,
     job: &Job,
     entries: &[&Map<String, Value>],
-) -> Result<HashMap<String, Action>, StoreError> {
+) -> Result<HashMap<String, ActionFields>, StoreError> {
     let ids = entries.iter().filter_map(|entry| entry.get("action_id").and_then(Value::as_str));
     let scope = Scope::project(&job.project_id);
     let found = query::actions::get_many(db, &scope, ids.map(str::to_owned).collect()).await?;
@@ -152,7 +152,7 @@ fn names_an_action(entry: &Map<String, Value>) -> bool {
     action.and_then(Value::as_str).is_some_and(|action| !action.is_empty())
 }
 
-fn says_the_same(entry: &Map<String, Value>, action: &Action) -> bool {
+fn says_the_same(entry: &Map<String, Value>, action: &ActionFields) -> bool {
     let same_number = |key: &str, stored: Option<i64>| match entry.get(key).and_then(Value::as_i64) {
         Some(said) => stored == Some(said),
         None => true,
@@ -172,7 +172,7 @@ async fn create(
     job: &Job,
     position: usize,
     entry: &Map<String, Value>,
-    stored: &HashMap<String, Action>,
+    stored: &HashMap<String, ActionFields>,
 ) -> Result<String, StoreError> {
     let derived =
         Uuid::new_v5(&MOVED, format!("action\0{}\0{position}", job.id).as_bytes()).simple().to_string();

@@ -44,6 +44,8 @@ pub struct State {
     pub own_life: i64,
     pub catalog: Value,
     pub trusts: Vec<Value>,
+    /// How many trusts were made here: they are called trust-1, trust-2, …
+    pub trusts_made: usize,
     pub on_validate: Answer,
     pub on_authenticate: Answer,
     pub on_list_trusts: Answer,
@@ -65,13 +67,27 @@ impl State {
     pub fn authentications(&self) -> usize {
         self.count("POST", "/v3/auth/tokens")
     }
+
+    /// Calls about trusts with this method.
+    pub fn trust_calls(&self, method: &str) -> usize {
+        let of_trusts = |seen: &&Seen| seen.method == method && seen.target.contains("/OS-TRUST/");
+        self.seen.iter().filter(of_trusts).count()
+    }
 }
 
 pub struct FakeKeystone {
     pub url: String,
     state: Arc<Mutex<State>>,
-    hold: watch::Sender<bool>,
+    hold: watch::Sender<Held>,
     server: JoinHandle<()>,
+}
+
+/// Calls that wait until a test lets them go.
+#[derive(Default)]
+struct Held {
+    validations: bool,
+    /// Methods of the calls about trusts.
+    trusts: &'static [&'static str],
 }
 
 /// The kernel lends ports from 32768 upward, so port 0 would take one of those: try below, each test its own.
@@ -103,6 +119,7 @@ impl FakeKeystone {
             own_life: 3600,
             catalog: json!([]),
             trusts: Vec::new(),
+            trusts_made: 0,
             on_validate: Answer::Normal,
             on_authenticate: Answer::Normal,
             on_list_trusts: Answer::Normal,
@@ -110,26 +127,24 @@ impl FakeKeystone {
             seen: Vec::new(),
             clock,
         }));
-        let (hold, held) = watch::channel(false);
-        let shared = Arc::clone(&state);
-        let server = tokio::spawn(async move {
-            // Aborting the server drops the set, which ends the connections too.
-            let mut connections = JoinSet::new();
-            loop {
-                let Ok((stream, _)) = listener.accept().await else { return };
-                let (state, held, tls) = (Arc::clone(&shared), held.clone(), tls.clone());
-                connections.spawn(async move {
-                    match tls {
-                        None => serve(stream, state, held).await,
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => serve(stream, state, held).await,
-                            Err(_) => None,
-                        },
-                    }
-                });
-            }
-        });
+        let hold = watch::Sender::new(Held::default());
+        let server = listen(listener, &state, &hold, tls);
         Self { url, state, hold, server }
+    }
+
+    /// Listens again where it listened before [`FakeKeystone::stop`], and knows what it knew. Plain HTTP only.
+    pub async fn start_again(&mut self) {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let mut tries = 0;
+        let listener = loop {
+            match TcpListener::bind(address).await {
+                Ok(listener) => break listener,
+                Err(error) => assert!(tries < 500, "{address} is not free again: {error}"),
+            }
+            tries += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        };
+        self.server = listen(listener, &self.state, &self.hold, None);
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {
@@ -150,7 +165,12 @@ impl FakeKeystone {
 
     /// Validations wait until the hold is lifted.
     pub fn hold(&self, on: bool) {
-        self.hold.send_replace(on);
+        self.hold.send_modify(|held| held.validations = on);
+    }
+
+    /// Calls about trusts that have one of these methods wait until this is called again without it.
+    pub fn hold_trusts(&self, methods: &'static [&'static str]) {
+        self.hold.send_modify(|held| held.trusts = methods);
     }
 
     /// Stops listening and closes every connection.
@@ -166,11 +186,37 @@ impl Drop for FakeKeystone {
     }
 }
 
+fn listen(
+    listener: TcpListener,
+    state: &Arc<Mutex<State>>,
+    hold: &watch::Sender<Held>,
+    tls: Option<tokio_rustls::TlsAcceptor>,
+) -> JoinHandle<()> {
+    let (shared, hold) = (Arc::clone(state), hold.clone());
+    tokio::spawn(async move {
+        // Aborting the server drops the set, which ends the connections too.
+        let mut connections = JoinSet::new();
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { return };
+            let (state, held, tls) = (Arc::clone(&shared), hold.subscribe(), tls.clone());
+            connections.spawn(async move {
+                match tls {
+                    None => serve(stream, state, held).await,
+                    Some(tls) => match tls.accept(stream).await {
+                        Ok(stream) => serve(stream, state, held).await,
+                        Err(_) => None,
+                    },
+                }
+            });
+        }
+    })
+}
+
 /// Serves one connection until it ends; `None` when it ended.
 async fn serve(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     state: Arc<Mutex<State>>,
-    mut held: watch::Receiver<bool>,
+    mut held: watch::Receiver<Held>,
 ) -> Option<()> {
     let mut buffer = Vec::new();
     loop {
@@ -200,11 +246,13 @@ async fn serve(
         buffer.drain(..head_end + length);
 
         let validation = method == "GET" && target.contains("/v3/auth/tokens");
+        let of_trusts = target.contains("/OS-TRUST/");
         let seen = Seen { method, target, headers, body };
         state.lock().unwrap().seen.push(seen.clone());
-        if validation {
-            held.wait_for(|held| !held).await.ok()?;
-        }
+        let waits = |held: &Held| {
+            (validation && held.validations) || (of_trusts && held.trusts.contains(&&*seen.method))
+        };
+        drop(held.wait_for(|held| !waits(held)).await.ok()?);
         let answer = answer(&mut state.lock().unwrap(), &seen);
         let (status, extra, body) = match answer {
             Reply::Close => return None,
@@ -305,10 +353,13 @@ fn validate(state: &mut State, seen: &Seen, query: &str) -> Reply {
 
 fn trusts(state: &mut State, seen: &Seen, method: &str, id: &str, query: &str) -> Reply {
     let subject = seen.headers.get("x-auth-token").cloned().unwrap_or_default();
-    let Some(document) = state.tokens.get(&subject) else {
-        return error(401, "The request you have made requires authentication.");
+    // the service's own user is an administrator here
+    let is_admin = state.own.contains(&subject);
+    let user = match state.tokens.get(&subject) {
+        Some(document) => document["user"]["id"].clone(),
+        None if is_admin => "service-user".into(),
+        None => return error(401, "The request you have made requires authentication."),
     };
-    let user = document["user"]["id"].clone();
     match (method, id) {
         ("POST", "") => {
             let mut trust = seen.body["trust"].clone();
@@ -320,7 +371,8 @@ fn trusts(state: &mut State, seen: &Seen, method: &str, id: &str, query: &str) -
                     return error(404, "Could not find role");
                 }
             }
-            trust["id"] = format!("trust-{}", state.trusts.len() + 1).into();
+            state.trusts_made += 1;
+            trust["id"] = format!("trust-{}", state.trusts_made).into();
             trust["deleted_at"] = Value::Null;
             trust["expires_at"] = Value::Null;
             trust["remaining_uses"] = Value::Null;
@@ -339,7 +391,7 @@ fn trusts(state: &mut State, seen: &Seen, method: &str, id: &str, query: &str) -
         }
         ("DELETE", id) => match state.trusts.iter().position(|trust| trust["id"] == id) {
             None => error(404, "Could not find trust"),
-            Some(at) if state.trusts[at]["trustor_user_id"] != user => error(403, "Not yours"),
+            Some(at) if state.trusts[at]["trustor_user_id"] != user && !is_admin => error(403, "Not yours"),
             Some(at) => {
                 state.trusts.remove(at);
                 Reply::Send(204, String::new(), String::new())

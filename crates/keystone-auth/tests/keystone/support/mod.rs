@@ -1,5 +1,7 @@
 //! What every test needs: settings, a clock that stands still until told, token documents, a multi-threaded runtime's
-//! bounded wait. The Keystone made for tests is in `fake`.
+//! bounded wait. The Keystone made for tests is in `fake`. Tests of the service take this module in, too.
+
+#![allow(dead_code, reason = "each test program uses its own part")]
 
 pub mod fake;
 

@@ -1,10 +1,15 @@
 //! [`Search`]: which documents a list shows, beyond the scope.
 //!
-//! What a search *means* is here, once: [`Search::accepts`] judges a finished document. Queries push what
-//! they can into SQL to read fewer rows (`query/listing.rs`); every row is still judged here. Reading
-//! a search out of a request body is the service's business.
+//! What a search *means* is [`Search::accepts`], written as plainly as it can be. A list does not call it: it reads few
+//! rows because the database passes over most (`query/narrow.rs`), and judges each by its text without making a tree of
+//! it (`judge.rs`). Both are held to the plain meaning by tests. Reading a search out of a request body is the
+//! service's business.
+
+mod judge;
 
 use serde_json::{Map, Value};
+
+pub(crate) use judge::{Judge, Verdict};
 
 /// Conditions on documents. All of them must hold.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -29,18 +34,14 @@ impl Search {
         *self == Search::default()
     }
 
-    /// The value that a key must have, where there is exactly one text to compare with: what a query can
-    /// use as a condition on a column.
-    pub(crate) fn required_text(&self, key: &str) -> Option<&str> {
-        self.matches.iter().find(|(k, _)| k == key).and_then(|(_, value)| value.as_str())
-    }
-
     /// Whether the document is wanted.
     ///
     /// `identity` names the keys that say *which* document this is (`client_id`, `job_id`, …): for
     /// those only the document's own value counts, at the top. A key of the same name deep in an action
     /// must not send one node's job to another, since schedulers do not check again.
     /// Every other key counts wherever it occurs.
+    ///
+    /// Lists use a faster form of this (see the module); this one is what they must agree with.
     pub fn accepts(&self, document: &Value, identity: &[&str]) -> bool {
         let has = |(key, value): &(String, Value)| {
             if identity.contains(&key.as_str()) {
@@ -61,7 +62,10 @@ impl Search {
             return true;
         }
         let stamp = document.pointer("/backup_metadata/time_stamp").and_then(number);
-        let Some(stamp) = stamp else { return false };
+        stamp.is_some_and(|stamp| self.bounds(stamp))
+    }
+
+    fn bounds(&self, stamp: f64) -> bool {
         self.time_after.is_none_or(|after| stamp >= after)
             && self.time_before.is_none_or(|before| stamp <= before)
     }

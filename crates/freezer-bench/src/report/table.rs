@@ -1,63 +1,7 @@
-//! Results as text: JSON lines in files, and one aligned table with medians of repetitions and ratios of services.
+//! All figures as one aligned table: medians of repetitions, and ratios where there are two services.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-
-use crate::run::Record;
+use crate::record::Record;
 use crate::stats::median;
-
-/// Why results cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum ReportError {
-    /// The file cannot be read or written.
-    #[error("{path}: {source}", path = path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A line is not a result.
-    #[error("{path}, line {line}: not a result of `freezer-bench run --json`: {source}", path = path.display())]
-    Line {
-        /// Of which file.
-        path: PathBuf,
-        /// From 1.
-        line: usize,
-        /// What does not fit.
-        source: serde_json::Error,
-    },
-}
-
-/// Appends a result to a file.
-///
-/// # Errors
-/// [`ReportError`]
-pub fn append(path: &Path, record: &Record) -> Result<(), ReportError> {
-    let failed = |source| ReportError::File { path: path.to_owned(), source };
-    let line = serde_json::to_string(record).map_err(|error| failed(error.into()))?;
-    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
-    writeln!(file, "{line}").map_err(failed)
-}
-
-/// Reads the results of files.
-///
-/// # Errors
-/// [`ReportError`]
-pub fn read(paths: &[PathBuf]) -> Result<Vec<Record>, ReportError> {
-    let mut records = Vec::new();
-    for path in paths {
-        let text =
-            fs::read_to_string(path).map_err(|source| ReportError::File { path: path.clone(), source })?;
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let read = serde_json::from_str(line);
-            let failed = |source| ReportError::Line { path: path.clone(), line: number + 1, source };
-            records.push(read.map_err(failed)?);
-        }
-    }
-    Ok(records)
-}
 
 const HEADINGS: [&str; 17] = [
     "scenario", "jobs", "conns", "service", "runs", "requests", "req/s", "p50 ms", "p90 ms", "p99 ms",
@@ -76,11 +20,19 @@ service is. On a noisy machine, read CPU first.
 ";
 
 /// What is measured in one line of the table, whoever serves it.
-type Measurement<'a> = (&'a str, u64, u16, bool, Option<u64>);
+type Measurement<'a> = (&'a str, &'a str, u64, u64, u16, bool, Option<u64>);
 
 fn measurement(record: &Record) -> Measurement<'_> {
     let rate = record.rate.map(f64::to_bits);
-    (&record.scenario, record.jobs, record.connections, record.new_connections, rate)
+    (
+        &record.engine,
+        &record.scenario,
+        record.jobs,
+        record.backups,
+        record.connections,
+        record.new_connections,
+        rate,
+    )
 }
 
 /// One table of all results: lines in the order in which measurements first appear, services likewise.
@@ -143,13 +95,10 @@ fn number(value: Option<f64>) -> String {
 fn statements(runs: &[&Record], all: &[Record], of: impl Fn(&Record) -> Option<f64>) -> Option<f64> {
     let first = runs.first()?;
     let same = |record: &&Record| {
-        (&record.label, &record.scenario, record.jobs) == (&first.label, &first.scenario, first.jobs)
+        (&record.label, &record.engine, &record.scenario, record.jobs)
+            == (&first.label, &first.engine, &first.scenario, first.jobs)
     };
     median(all.iter().filter(same).filter_map(of))
-}
-
-fn questions(record: &Record) -> Option<f64> {
-    record.statements.as_ref().map(|statements| statements.questions)
 }
 
 fn rows_read(record: &Record) -> Option<f64> {
@@ -163,7 +112,7 @@ fn line(runs: &[&Record], all: &[Record]) -> Vec<String> {
     let Some(first) = runs.first() else { return Vec::new() };
     let new = if first.new_connections { "+new" } else { "" };
     let rate = first.rate.map(|rate| format!("@{rate}")).unwrap_or_default();
-    let sql = match statements(runs, all, questions) {
+    let sql = match statements(runs, all, Record::questions) {
         None => "-".to_owned(),
         counted => {
             let rows = statements(runs, all, rows_read).unwrap_or(0.0);
@@ -175,7 +124,11 @@ fn line(runs: &[&Record], all: &[Record]) -> Vec<String> {
     let loads = || runs.iter().filter_map(|record| record.load_average);
     let load = format!("{:.1}-{:.1}", loads().fold(f64::INFINITY, f64::min), loads().fold(0.0, f64::max));
     vec![
-        first.scenario.clone(),
+        if first.engine == "SQLite" {
+            format!("{} (SQLite)", first.scenario)
+        } else {
+            first.scenario.clone()
+        },
         first.jobs.to_string(),
         format!("{}{new}{rate}", first.connections),
         first.label.clone(),
@@ -206,7 +159,7 @@ fn ratios(first: &[&Record], other: &[&Record], all: &[Record]) -> Vec<String> {
     line.push(better(middle(other, |r| Some(r.per_second)), middle(first, |r| Some(r.per_second))));
     line.extend([of(|r| r.p50), of(|r| r.p90), of(|r| r.p99), blank()]);
     line.extend([of(|r| r.server_cpu), of(|r| r.database_cpu)]);
-    line.push(better(statements(first, all, questions), statements(other, all, questions)));
+    line.push(better(statements(first, all, Record::questions), statements(other, all, Record::questions)));
     line.push(of(|r| r.rss_kib.map(|kib| kib as f64)));
     line.extend([blank(), blank()]);
     line
@@ -233,12 +186,12 @@ fn aligned(lines: &[Vec<String>]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use crate::mariadb::Statements;
 
-    fn record(label: &str, per_second: f64, server_cpu: f64) -> Record {
+    pub fn record(label: &str, per_second: f64, server_cpu: f64) -> Record {
         Record {
             label: label.to_owned(),
             scenario: "poll".to_owned(),
@@ -264,6 +217,7 @@ mod tests {
             connects: 100,
             load_average: Some(1.5),
             statements: None,
+            ..Record::default()
         }
     }
 
@@ -317,20 +271,5 @@ mod tests {
         let text = table(&[failed]);
         assert!(text.contains("ERROR: rust poll: status 500"), "{text}");
         assert_eq!(cells(&text, "rust").last().unwrap(), "3");
-    }
-
-    #[test]
-    fn results_survive_a_file() {
-        let path = std::env::temp_dir().join(format!("freezer-bench-report-{}.json", std::process::id()));
-        let records = [record("rust", 1.0 / 3.0, 1.0), record("python", 2.0, 2.0)];
-        for record in &records {
-            append(&path, record).unwrap();
-        }
-        let found = read(std::slice::from_ref(&path));
-        fs::write(&path, "{}\n").unwrap();
-        let wrong = read(std::slice::from_ref(&path)).unwrap_err().to_string();
-        fs::remove_file(&path).unwrap();
-        assert_eq!(found.unwrap(), records);
-        assert!(wrong.contains("line 1"), "{wrong}");
     }
 }

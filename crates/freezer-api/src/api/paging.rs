@@ -1,0 +1,138 @@
+//! Pages of a list: what a query asks for, and the answer with its links.
+//!
+//! `limit` and `offset` are as the Python service has them, and an answer to them holds the list alone. Beside them there
+//! is what other OpenStack APIs have: `marker` (begin behind this document), `sort` and `with_count`. Whoever uses one
+//! of these gets, with the list, a link to the next page where there is one. A list is only sorted along its index, so
+//! that a page costs the same in a large project as in a small one. Which rows a page has is `freezer_store::query`.
+
+use axum::extract::FromRequestParts;
+use axum::response::Response;
+use freezer_store::query::{Listed, Page};
+use http::header::HOST;
+use http::request::Parts;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+
+use super::extract::{flag, last, number};
+use super::response;
+use crate::app::SharedApp;
+use crate::error::Error;
+
+/// Documents on a page where the client names no number.
+const DEFAULT_LIMIT: u64 = 10;
+/// What may be sorted by: the time of creation and, where two are of the same second, the id.
+const SORT_KEYS: [&str; 2] = ["created_at", "id"];
+
+/// The query of a list.
+pub struct ListQuery {
+    /// Which part of the list.
+    pub page: Page,
+    /// `all_projects`.
+    pub all_projects: bool,
+    /// This page's address without `marker` and `offset`, where the answer is to link to the next.
+    address: Option<String>,
+}
+
+impl FromRequestParts<SharedApp> for ListQuery {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &SharedApp) -> Result<Self, Error> {
+        let query = parts.uri.query().unwrap_or_default();
+        let limit = match number("limit", last(query, "limit"))? {
+            0 => DEFAULT_LIMIT,
+            limit => limit,
+        };
+        let mut page = Page::at(limit, number("offset", last(query, "offset"))?);
+        let all_projects = flag("all_projects", last(query, "all_projects"))?;
+        let (marker, sort, count) = (last(query, "marker"), last(query, "sort"), last(query, "with_count"));
+        if marker.is_none() && sort.is_none() && count.is_none() {
+            return Ok(ListQuery { page, all_projects, address: None });
+        }
+        page.newest_first = sort.as_deref().map_or(Ok(false), newest_first)?;
+        page.count = flag("with_count", count)?;
+        page.marker = marker.filter(|marker| !marker.is_empty());
+        page.look_ahead = true;
+        Ok(ListQuery { page, all_projects, address: Some(address(parts, query)) })
+    }
+}
+
+impl ListQuery {
+    /// The answer: the list under its name and, where the query asks for them, the link to the next page and the
+    /// number of documents. `id` is what a marker names.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the documents cannot be written.
+    pub fn answer<T: Serialize>(
+        &self,
+        name: &'static str,
+        found: &Listed<T>,
+        id: impl Fn(&T) -> &str,
+    ) -> Result<Response, Error> {
+        let next = match (&self.address, found.documents.last()) {
+            (Some(address), Some(last)) if found.more => {
+                Some(format!("{address}marker={}", utf8_percent_encode(id(last), NON_ALPHANUMERIC)))
+            }
+            _ => None,
+        };
+        response::list(name, &found.documents, next.as_deref(), found.count)
+    }
+}
+
+/// Whether a `sort` of the form `key[:direction][,…]` wants the newest first.
+fn newest_first(sort: &str) -> Result<bool, Error> {
+    let bad = |reason: String| Err(Error::BadParameter { name: "sort", reason });
+    let mut wanted = None;
+    for (position, part) in sort.split(',').filter(|part| !part.trim().is_empty()).enumerate() {
+        let (key, direction) = part.trim().split_once(':').unwrap_or((part.trim(), "asc"));
+        if SORT_KEYS.get(position) != Some(&key) {
+            return bad("A list is sorted by created_at, or by created_at and then id.".to_owned());
+        }
+        let newest_first = match direction {
+            "asc" => false,
+            "desc" => true,
+            other => return bad(format!("\"{other}\" is no direction; use asc or desc.")),
+        };
+        if *wanted.get_or_insert(newest_first) != newest_first {
+            return bad("All keys must have the same direction.".to_owned());
+        }
+    }
+    Ok(wanted.unwrap_or(false))
+}
+
+/// Links lead back to the host that the client named, as those of the versions document do.
+fn address(parts: &Parts, query: &str) -> String {
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    let mut address = format!("http://{host}{}?", parts.uri.path());
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        if !matches!(pair.split('=').next(), Some("marker" | "offset")) {
+            address.push_str(pair);
+            address.push('&');
+        }
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::newest_first;
+
+    #[test]
+    fn a_list_is_sorted_along_its_index_only() {
+        for (sort, expected) in [
+            ("", false),
+            ("created_at", false),
+            ("created_at:asc", false),
+            ("created_at:desc", true),
+            ("created_at:desc,id:desc", true),
+            (" created_at:asc , id ", false),
+        ] {
+            assert_eq!(newest_first(sort).unwrap(), expected, "{sort}");
+        }
+        for sort in
+            ["id", "description:asc", "created_at:up", "created_at:desc,id:asc", "created_at,created_at"]
+        {
+            assert!(newest_first(sort).is_err(), "{sort}");
+        }
+    }
+}

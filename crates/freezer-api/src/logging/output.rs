@@ -1,0 +1,346 @@
+//! Where lines go: file, standard error, syslog, journal. What stands in them is `line.rs`'s.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::{Level, Metadata};
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::line;
+use crate::config::{Facility, LogSettings, Rotation};
+
+const SYSLOG: &str = "/dev/log";
+const JOURNAL: &str = "/run/systemd/journal/socket";
+/// The name that lines have in syslog and journal.
+const PROGRAM: &str = "freezer-api";
+/// How often a file is looked at: whether somebody has moved it away.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// All places at once.
+pub(super) struct Output {
+    json: AtomicBool,
+    places: Mutex<Places>,
+}
+
+struct Places {
+    file: Option<LogFile>,
+    stderr: bool,
+    syslog: Option<Socket>,
+    journal: Option<Socket>,
+    facility: Facility,
+}
+
+impl Output {
+    pub(super) fn open(settings: &LogSettings) -> io::Result<Output> {
+        Ok(Output { json: AtomicBool::new(settings.json), places: Mutex::new(Places::open(settings)?) })
+    }
+
+    /// Whether lines are JSON.
+    pub(super) fn json(&self) -> bool {
+        self.json.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn reopen(&self, settings: &LogSettings) -> io::Result<()> {
+        let places = Places::open(settings)?;
+        *self.lock() = places;
+        self.json.store(settings.json, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) fn reopen_file(&self) -> io::Result<()> {
+        match &mut self.lock().file {
+            Some(file) => file.open(),
+            None => Ok(()),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Places> {
+        // a panic while a line was written leaves at worst half a line
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Places {
+    fn open(settings: &LogSettings) -> io::Result<Places> {
+        let socket = |wanted: bool, option: &str, path: &str| {
+            wanted
+                .then(|| Socket::connect(Path::new(path)).map_err(|error| named(option, &error, path)))
+                .transpose()
+        };
+        let file = settings.file.as_deref().map(|path| LogFile::new(path, settings.rotation)).transpose()?;
+        let elsewhere = file.is_some() || settings.syslog || settings.journal;
+        Ok(Places {
+            file,
+            stderr: settings.stderr || !elsewhere,
+            syslog: socket(settings.syslog, "use_syslog", SYSLOG)?,
+            journal: socket(settings.journal, "use_journal", JOURNAL)?,
+            facility: settings.facility,
+        })
+    }
+
+    /// Writes a line everywhere. A place that does not take it does not keep it from the others, and a request does not
+    /// fail because of it.
+    fn write(&mut self, level: Level, target: &str, line: &[u8]) {
+        if let Some(file) = &mut self.file {
+            let _ = file.write(line);
+        }
+        if self.stderr {
+            let _ = io::stderr().lock().write_all(line);
+        }
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        if let Some(syslog) = &mut self.syslog {
+            syslog.send(&syslog_message(self.facility, level, text));
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.send(&journal_entry(self.facility, level, target, text));
+        }
+    }
+}
+
+fn named(option: &str, error: &io::Error, path: &str) -> io::Error {
+    io::Error::new(error.kind(), format!("[DEFAULT] {option}: {path}: {error}"))
+}
+
+/// RFC 3164 without a time: the receiver has its own, in its own zone.
+fn syslog_message(facility: Facility, level: Level, text: &[u8]) -> Vec<u8> {
+    let priority = facility.0 * 8 + severity(level);
+    let mut message = format!("<{priority}>{PROGRAM}[{}]: ", std::process::id()).into_bytes();
+    message.extend_from_slice(text);
+    message
+}
+
+/// systemd's native protocol; the fields are those of oslo.log's journal handler.
+fn journal_entry(facility: Facility, level: Level, target: &str, text: &[u8]) -> Vec<u8> {
+    let mut entry = format!(
+        "PRIORITY={}\nSYSLOG_FACILITY={}\nSYSLOG_IDENTIFIER={PROGRAM}\nLOGGER_NAME={}\nLOGGER_LEVEL={}\nMESSAGE\n",
+        severity(level),
+        facility.0,
+        target.replace("::", "."),
+        line::level(level),
+    )
+    .into_bytes();
+    // with its length before it, a text may have line breaks
+    entry.extend_from_slice(&(text.len() as u64).to_le_bytes());
+    entry.extend_from_slice(text);
+    entry.push(b'\n');
+    entry
+}
+
+/// RFC 5424, section 6.2.1.
+fn severity(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    }
+}
+
+/// A local datagram socket, connected again when the other side was.
+struct Socket {
+    path: PathBuf,
+    socket: UnixDatagram,
+}
+
+impl Socket {
+    fn connect(path: &Path) -> io::Result<Socket> {
+        let socket = UnixDatagram::unbound()?;
+        socket.connect(path)?;
+        // a full socket must not hold up requests: the line is lost
+        socket.set_nonblocking(true)?;
+        Ok(Socket { path: path.to_owned(), socket })
+    }
+
+    fn send(&mut self, message: &[u8]) {
+        match self.socket.send(message) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                if let Ok(again) = Socket::connect(&self.path) {
+                    *self = again;
+                    let _ = self.socket.send(message);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The log file, opened again when it was moved away, and moved aside when it is full.
+struct LogFile {
+    path: PathBuf,
+    rotation: Option<Rotation>,
+    file: File,
+    length: u64,
+    identity: (u64, u64),
+    looked: Instant,
+}
+
+impl LogFile {
+    fn new(path: &Path, rotation: Option<Rotation>) -> io::Result<LogFile> {
+        let (file, length, identity) = open(path)?;
+        Ok(LogFile { path: path.to_owned(), rotation, file, length, identity, looked: Instant::now() })
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        (self.file, self.length, self.identity) = open(&self.path)?;
+        Ok(())
+    }
+
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.looked.elapsed() >= LOOK {
+            self.looked = Instant::now();
+            let there = fs::metadata(&self.path).ok().map(|file| (file.dev(), file.ino()));
+            if there != Some(self.identity) {
+                // where it cannot be opened, the moved file is better than none
+                let _ = self.open();
+            }
+        }
+        if let Some(rotation) = self.rotation
+            && self.length > 0
+            && self.length + line.len() as u64 > rotation.max_bytes
+        {
+            self.rotate(rotation);
+        }
+        self.file.write_all(line)?;
+        self.length += line.len() as u64;
+        Ok(())
+    }
+
+    /// `log` becomes `log.1`, `log.1` becomes `log.2`, and so on; the last is lost.
+    fn rotate(&mut self, rotation: Rotation) {
+        let numbered = |n: u32| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(format!(".{n}"));
+            PathBuf::from(name)
+        };
+        for n in (1..rotation.count).rev() {
+            let _ = fs::rename(numbered(n), numbered(n + 1));
+        }
+        let _ = fs::rename(&self.path, numbered(1));
+        let _ = self.open();
+    }
+}
+
+fn open(path: &Path) -> io::Result<(File, u64, (u64, u64))> {
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(|error| named("log_file", &error, &path.display().to_string()))?;
+    let metadata = file.metadata()?;
+    Ok((file, metadata.len(), (metadata.dev(), metadata.ino())))
+}
+
+/// Hands each line to all places.
+pub(super) struct Writers(pub(super) std::sync::Arc<Output>);
+
+/// One line's way out.
+pub(super) struct Writer<'w> {
+    output: &'w Output,
+    level: Level,
+    target: String,
+}
+
+impl<'w> MakeWriter<'w> for Writers {
+    type Writer = Writer<'w>;
+
+    fn make_writer(&'w self) -> Writer<'w> {
+        Writer { output: &self.0, level: Level::INFO, target: PROGRAM.to_owned() }
+    }
+
+    fn make_writer_for(&'w self, metadata: &Metadata<'_>) -> Writer<'w> {
+        Writer { output: &self.0, level: *metadata.level(), target: metadata.target().to_owned() }
+    }
+}
+
+impl Write for Writer<'_> {
+    /// A whole line: the formatter writes each at once.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.output.lock().write(self.level, &self.target, line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("freezer-output-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    fn receive(socket: &UnixDatagram) -> Vec<u8> {
+        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut buffer = [0; 1024];
+        let length = socket.recv(&mut buffer).unwrap();
+        buffer[..length].to_vec()
+    }
+
+    #[test]
+    fn a_full_file_is_moved_aside_and_the_oldest_is_lost() {
+        let directory = scratch("rotate");
+        let path = directory.join("a.log");
+        let mut file = LogFile::new(&path, Some(Rotation { max_bytes: 8, count: 2 })).unwrap();
+        for line in [b"11111\n", b"22222\n", b"33333\n", b"44444\n"] {
+            file.write(line).unwrap();
+        }
+        let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
+        assert_eq!([read("a.log"), read("a.log.1"), read("a.log.2")], ["44444\n", "33333\n", "22222\n"]);
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 3);
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_begun_anew() {
+        let directory = scratch("moved");
+        let path = directory.join("a.log");
+        let mut file = LogFile::new(&path, None).unwrap();
+        file.write(b"1\n").unwrap();
+        fs::rename(&path, directory.join("a.log.1")).unwrap();
+        file.write(b"2\n").unwrap();
+        file.looked = file.looked.checked_sub(LOOK).unwrap();
+        file.write(b"3\n").unwrap();
+        assert_eq!(fs::read_to_string(directory.join("a.log.1")).unwrap(), "1\n2\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "3\n");
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_socket_is_found_again() {
+        let directory = scratch("socket");
+        let path = directory.join("log");
+        let server = UnixDatagram::bind(&path).unwrap();
+        let mut socket = Socket::connect(&path).unwrap();
+        socket.send(&syslog_message(Facility(19), Level::WARN, b"a text"));
+        let expected = format!("<156>freezer-api[{}]: a text", std::process::id());
+        assert_eq!(receive(&server), expected.as_bytes());
+        drop(server);
+        fs::remove_file(&path).unwrap();
+        socket.send(b"nobody listens");
+        let server = UnixDatagram::bind(&path).unwrap();
+        socket.send(b"again");
+        assert_eq!(receive(&server), b"again");
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn entries_of_the_journal() {
+        let entry = journal_entry(Facility(1), Level::ERROR, "freezer_api::api", b"two\nlines");
+        let head = "PRIORITY=3\nSYSLOG_FACILITY=1\nSYSLOG_IDENTIFIER=freezer-api\nLOGGER_NAME=freezer_api.api\n\
+                    LOGGER_LEVEL=ERROR\nMESSAGE\n\u{9}\0\0\0\0\0\0\0two\nlines\n";
+        assert_eq!(String::from_utf8(entry).unwrap(), head);
+    }
+}

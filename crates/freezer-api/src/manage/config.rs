@@ -1,0 +1,185 @@
+//! `freezer-manage config`: the sample file, and the check of the configuration: what the service would not start with, what
+//! nobody knows, and what it takes no account of. The options are [`config`]'s, and those of the Python
+//! service that mean nothing here are `known_options.rs`'s.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use freezer_store::maintenance::Verdict;
+use oslo_config::{Config, OptDecl, Sources, UnknownOption};
+use serde_json::{Value, json};
+
+use super::known_options;
+use crate::config::{self, ConfigError, Settings, declarations};
+
+/// Prints every option, commented out, as oslo-config-generator lays it out.
+///
+/// # Errors
+/// Where the output cannot be written.
+pub fn print_sample(out: &mut impl Write) -> std::io::Result<()> {
+    out.write_all(config::sample().as_bytes())
+}
+
+/// Something to say about the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Failure: the service does not start. Warning: somebody made a mistake. Success: worth knowing.
+    pub verdict: Verdict,
+    /// What kind it is, for programs; never renamed.
+    pub kind: &'static str,
+    /// Group and name of the option, file and line, where it is about one.
+    pub place: Option<UnknownOption>,
+    /// What it is, and what to do.
+    pub message: String,
+}
+
+/// Looks at the configuration and prints what there is to say about it; gives the worst.
+///
+/// # Errors
+/// Where the output cannot be written.
+pub fn check(sources: &Sources, as_json: bool, out: &mut impl Write) -> std::io::Result<Verdict> {
+    let findings = findings(sources);
+    let worst = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Success);
+    if as_json {
+        let findings: Vec<Value> = findings.iter().map(as_value).collect();
+        writeln!(out, "{:#}", json!({"verdict": worst, "findings": findings}))?;
+        return Ok(worst);
+    }
+    for Finding { verdict, place, message, .. } in &findings {
+        let word = severity(*verdict);
+        match place {
+            Some(UnknownOption { group, name, file, line }) => {
+                writeln!(out, "{word:<8} {file}:{line}: [{group}] {name}: {message}")?;
+            }
+            None => writeln!(out, "{word:<8} {message}")?,
+        }
+    }
+    if findings.is_empty() {
+        writeln!(out, "nothing is wrong with the configuration")?;
+    }
+    Ok(worst)
+}
+
+fn severity(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Success => "note",
+        Verdict::Warning => "warning",
+        Verdict::Failure => "failure",
+    }
+}
+
+fn as_value(Finding { verdict, kind, place, message }: &Finding) -> Value {
+    json!({
+        "severity": severity(*verdict),
+        "kind": kind,
+        "group": place.as_ref().map(|place| &place.group),
+        "option": place.as_ref().map(|place| &place.name),
+        "file": place.as_ref().map(|place| &place.file),
+        "line": place.as_ref().map(|place| place.line),
+        "message": message,
+    })
+}
+
+/// What there is to say: failures, then the rest by file and line.
+pub fn findings(sources: &Sources) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let config = match Config::load(sources) {
+        Ok(config) => config.declare(&declarations()),
+        Err(error) => return vec![failure(error.to_string())],
+    };
+    match Settings::load(sources) {
+        Ok(settings) => found.extend(settings.remarks.iter().map(|text| Finding {
+            verdict: Verdict::Warning,
+            kind: "without_effect",
+            place: None,
+            message: (*text).to_owned(),
+        })),
+        Err(ConfigError::Options(errors)) => {
+            found.extend(errors.iter().map(|error| failure(error.to_string())));
+        }
+        Err(error) => found.push(failure(error.to_string())),
+    }
+    let current: Vec<OptDecl> =
+        declarations().into_iter().map(|option| OptDecl { deprecated: &[], ..*option }).collect();
+    let unknown: BTreeSet<_> = config.unknown(&declarations()).into_iter().map(key).collect();
+    for place in config.unknown(&current.iter().collect::<Vec<_>>()) {
+        let (verdict, kind, message) = if unknown.contains(&key(place.clone())) {
+            match unread(&place) {
+                Some(finding) => finding,
+                None => continue,
+            }
+        } else {
+            (
+                Verdict::Warning,
+                "deprecated",
+                format!("a name of an earlier release; write {}", renamed(&place)),
+            )
+        };
+        found.push(Finding { verdict, kind, place: Some(place), message });
+    }
+    found
+}
+
+fn failure(message: String) -> Finding {
+    Finding { verdict: Verdict::Failure, kind: "unusable", place: None, message }
+}
+
+fn key(option: UnknownOption) -> (String, usize, String) {
+    (option.file, option.line, option.name)
+}
+
+/// What an old name is called now.
+fn renamed(place: &UnknownOption) -> String {
+    let now = declarations().into_iter().find(|option| {
+        option.deprecated.iter().any(|(group, name)| {
+            let group = if group.is_empty() { option.group } else { group };
+            let name = if name.is_empty() { option.key() } else { (*name).to_owned() };
+            (group, name) == (place.group.as_str(), place.name.clone())
+        })
+    });
+    now.map_or_else(String::new, |option| format!("[{}] {}", option.group, option.key()))
+}
+
+/// What there is to say about an option that the service does not read; nothing where its group belongs to others.
+fn unread(place: &UnknownOption) -> Option<(Verdict, &'static str, String)> {
+    let UnknownOption { group, name, .. } = place;
+    if known_options::is_ours_to_know(group) {
+        if known_options::has(group, name) {
+            let (verdict, text) = known_options::without_effect(group, name);
+            return Some((verdict, "without_effect", format!("accepted, without effect: {text}")));
+        }
+        let hint = nearest(name, &known_options::names(group))
+            .map(|near| format!("; did you mean {near}?"))
+            .or_else(|| elsewhere(name).map(|group| format!("; it belongs into [{group}]")))
+            .unwrap_or_default();
+        return Some((Verdict::Warning, "unknown_option", format!("nobody knows this option{hint}")));
+    }
+    // groups of other libraries are none of our business, but a slip of the pen is
+    let near = nearest(group, &known_options::groups())?;
+    let message = format!("nobody knows the group; did you mean [{near}]?");
+    Some((Verdict::Warning, "unknown_group", message))
+}
+
+/// The group whose option this is.
+fn elsewhere(name: &str) -> Option<&'static str> {
+    known_options::groups().into_iter().find(|group| known_options::has(group, name))
+}
+
+/// The name that differs least, if by little.
+fn nearest<'n>(word: &str, names: &[&'n str]) -> Option<&'n str> {
+    let most = 1 + word.len() / 5;
+    let by_distance = names.iter().map(|name| (strsim::osa_distance(word, name), *name));
+    by_distance.filter(|(distance, _)| *distance <= most).min().map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn slips_of_the_pen_are_near() {
+        assert_eq!(nearest("bind_prot", &["bind_host", "bind_port"]), Some("bind_port"));
+        assert_eq!(nearest("oslo_messaging_rabbit", &["oslo_middleware", "oslo_policy"]), None);
+        assert_eq!(nearest("databse", &["database", "storage"]), Some("database"));
+    }
+}

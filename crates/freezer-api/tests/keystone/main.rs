@@ -1,0 +1,122 @@
+//! The service with a Keystone: the one made for tests, which counts what it is asked and can be made to fail.
+//!
+//! `trusts` is about central schedulers, `races` about several changes at once around one trust, `load` about many
+//! callers and a Keystone that goes away. What a real Keystone and the real clients say is `tests/e2e/`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "../../../keystone-auth/tests/keystone/support/mod.rs"]
+mod keystone;
+
+mod load;
+mod races;
+mod trusts;
+
+use std::time::Duration;
+
+use freezer_store::PoolSettings;
+use keystone::{FakeKeystone, START, TestClock, token};
+use keystone_auth::{KeystoneClient, Settings};
+use serde_json::{Value, json};
+use support::documents::{freezer_action, with};
+use support::{Caller, Engine, Options, TestApp, TestDatabase, bounded, with_database};
+
+pub use support::Central;
+
+/// A Keystone, a clock and an empty database; the service is started by the test.
+struct World {
+    keystone: FakeKeystone,
+    time: TestClock,
+    database: TestDatabase,
+}
+
+impl World {
+    /// The service with the settings of most installations.
+    async fn app(&self) -> TestApp {
+        self.app_with(Central::default(), |_| {}).await
+    }
+
+    async fn app_with(&self, central: Central, change: impl FnOnce(&mut Settings)) -> TestApp {
+        let mut settings = keystone::settings(&self.keystone);
+        change(&mut settings);
+        let client = KeystoneClient::new(&settings, self.time.clock()).unwrap();
+        // hundreds of callers on a slow machine wait for their turn
+        let pool = PoolSettings { timeout: Duration::from_secs(150), ..PoolSettings::default() };
+        let options = Options { pool, keystone: Some(client), central, ..Options::default() };
+        TestApp::start(&self.database, options).await
+    }
+
+    /// A token of this name for project p1, with the roles member and reader.
+    fn user(&self, name: &str) {
+        self.keystone.add(name, token(name, &["member", "reader"], START + 9000));
+    }
+
+    /// Ids of the trusts that Keystone has.
+    fn trusts(&self) -> Vec<String> {
+        let state = self.keystone.state();
+        state.trusts.iter().map(|trust| trust["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Calls about trusts that Keystone got, with any method.
+    fn trust_calls(&self) -> usize {
+        let state = self.keystone.state();
+        ["GET", "POST", "DELETE"].iter().map(|method| state.trust_calls(method)).sum()
+    }
+}
+
+/// Registers the central client `central` as the service's user, and ann's own `node` in p1.
+async fn register(world: &World, app: &TestApp) {
+    let mut service = token("scheduler", &["admin", "service"], START + 9000);
+    service["project"]["id"] = "service".into();
+    world.keystone.add("scheduler", service);
+    let central = json!({"client_id": "central", "hostname": "central", "is_central": true});
+    app.with_token("scheduler").post("/v2/service/clients", central).await.expect(201);
+    world.user("ann");
+    app.with_token("ann").add_client("p1", "node").await;
+}
+
+/// A job of one backup on a client.
+fn job(client_id: &str) -> Value {
+    json!({"client_id": client_id, "job_actions": [{"freezer_action": freezer_action()}]})
+}
+
+fn job_called(job_id: &str, client_id: &str) -> Value {
+    with(job(client_id), json!({"job_id": job_id}))
+}
+
+/// Id of the trust that a job shows.
+async fn trust_of(caller: &Caller, job_id: &str) -> Option<String> {
+    caller.job(job_id).await["user_credentials"]["trust_id"].as_str().map(str::to_owned)
+}
+
+fn run<F: Future<Output = ()>>(engine: Engine, path: &str, body: impl FnOnce(World) -> F) {
+    let name = path.split("::").skip(1).collect::<Vec<_>>().join("__");
+    with_database(engine, &format!("keystone__{name}"), |runtime, database| {
+        runtime.block_on(bounded(async {
+            let time = TestClock::new();
+            let keystone = FakeKeystone::start(time.clone()).await;
+            body(World { keystone, time, database: database.clone() }).await;
+        }));
+    });
+}
+
+/// Makes of each `async fn name(world: World)` two tests, `name::sqlite` and `name::mariadb`.
+macro_rules! on_both_engines {
+    ($($test:ident),* $(,)?) => { $(
+        mod $test {
+            #[test]
+            fn sqlite() {
+                crate::run(crate::support::Engine::Sqlite, module_path!(), super::$test);
+            }
+
+            #[test]
+            fn mariadb() {
+                crate::run(crate::support::Engine::MariaDb, module_path!(), super::$test);
+            }
+        }
+    )* };
+}
+pub(crate) use on_both_engines;

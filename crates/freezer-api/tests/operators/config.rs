@@ -1,0 +1,115 @@
+//! `freezer-manage config`.
+
+use serde_json::Value;
+
+use crate::process::{self, Done, MANAGE, Scratch};
+
+const GOOD: &str = "[DEFAULT]\nauth_strategy = noauth\n[database]\nconnection = sqlite:////tmp/f.db\n";
+
+fn check(scratch: &Scratch, text: &str, arguments: &[&str]) -> Done {
+    let config = scratch.write("f.conf", text);
+    process::run(MANAGE, &config, &[&["config", "check"], arguments].concat())
+}
+
+#[test]
+fn a_good_file_has_nothing_to_be_said_about() {
+    let scratch = Scratch::new();
+    let done = check(&scratch, GOOD, &[]);
+    assert_eq!(done.succeeded(), "nothing is wrong with the configuration\n");
+}
+
+#[test]
+fn each_kind_of_finding_has_its_place_and_its_code() {
+    let scratch = Scratch::new();
+    let file = scratch.path().join("f.conf").display().to_string();
+    for (line, code, expected) in [
+        ("[DEFAULT]\nbind_port = many", 2, "failure  {}:6: [DEFAULT] bind_port = many: "),
+        ("[storage]\nbackend = elasticsearch", 2, "failure  [storage] backend = elasticsearch: "),
+        (
+            "[DEFAULT]\nbind_prot = 1",
+            1,
+            "warning  {}:6: [DEFAULT] bind_prot: nobody knows this option; did you mean bind_port?",
+        ),
+        (
+            "[DEFAULT]\nallowed_origin = x",
+            1,
+            "warning  {}:6: [DEFAULT] allowed_origin: nobody knows this option; it belongs into [cors]",
+        ),
+        (
+            "[databse]\nx = 1",
+            1,
+            "warning  {}:6: [databse] x: nobody knows the group; did you mean [database]?",
+        ),
+        (
+            "[keystone_authtoken]\nauth_uri = http://k",
+            1,
+            "warning  {}:6: [keystone_authtoken] auth_uri: a name of an earlier release; write [keystone_authtoken] www_authenticate_uri",
+        ),
+        (
+            "[keystone_authtoken]\ndelay_auth_decision = true",
+            1,
+            "warning  {}:6: [keystone_authtoken] delay_auth_decision: accepted, without effect: ",
+        ),
+        (
+            "[paste_deploy]\nconfig_file = p.ini",
+            0,
+            "note     {}:6: [paste_deploy] config_file: accepted, without effect: ",
+        ),
+        (
+            "[cors]\nallowed_origin = http://x",
+            1,
+            "warning  {}:6: [cors] allowed_origin: accepted, without effect: answers carry no CORS headers",
+        ),
+        (
+            "[DEFAULT]\nlog_rotation_type = interval",
+            1,
+            "warning  [DEFAULT] log_rotation_type = interval: files are not rotated by time",
+        ),
+        ("[oslo_messaging_rabbit]\nhost = x", 0, "nothing is wrong"),
+    ] {
+        let done = check(&scratch, &format!("{GOOD}{line}\n"), &[]);
+        assert_eq!(done.code, Some(code), "{line}: {done:#?}");
+        let expected = expected.replace("{}", &file);
+        assert!(done.stdout.starts_with(&expected), "{line}: no {expected:?} in {done:#?}");
+        assert_eq!(done.stdout.lines().count(), 1, "{line}: {done:#?}");
+    }
+}
+
+#[test]
+fn what_is_no_ini_is_a_failure() {
+    let scratch = Scratch::new();
+    let done = check(&scratch, "[DEFAULT]\nno assignment\n", &[]);
+    assert_eq!(done.code, Some(2), "{done:#?}");
+    assert!(done.stdout.contains("f.conf:2: expected `name = value`"), "{done:#?}");
+}
+
+#[test]
+fn programs_read_json_and_no_password_is_shown() {
+    let scratch = Scratch::new();
+    let text = "[database]\nconnection = mysql+pymysql://f:s3cr3t@h:x/f\n[DEFAULT]\nbind_prot = 1\n";
+    let done = check(&scratch, text, &["--json"]);
+    assert_eq!(done.without("s3cr3t").code, Some(2), "{done:#?}");
+    let json: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(json["verdict"], "failure");
+    let findings = json["findings"].as_array().unwrap();
+    let unknown = findings.iter().find(|finding| finding["kind"] == "unknown_option").unwrap();
+    assert_eq!((&unknown["option"], &unknown["line"]), (&"bind_prot".into(), &4.into()));
+}
+
+#[test]
+fn the_sample_is_a_file_that_says_nothing() {
+    let scratch = Scratch::new();
+    let empty = scratch.write("empty.conf", "");
+    let sample = process::run(MANAGE, &empty, &["config", "sample"]);
+    let lines = sample.succeeded().lines();
+    assert!(lines.clone().all(|line| line.is_empty() || line.starts_with(['#', '['])), "{sample:#?}");
+    assert!(lines.clone().any(|line| line == "#bind_port = 9090"), "{sample:#?}");
+    // and, with its comments taken off, one that the service knows all of
+    let open: String = lines
+        .filter(|line| line.starts_with('[') || (line.starts_with('#') && line.contains(" = ")))
+        .filter(|line| !line.ends_with("= <None>") && !line.starts_with("# "))
+        .map(|line| format!("{}\n", line.trim_start_matches('#')))
+        .collect();
+    let done = check(&scratch, &format!("{open}{GOOD}"), &[]);
+    assert_eq!(done.succeeded(), "nothing is wrong with the configuration\n", "{open}");
+}

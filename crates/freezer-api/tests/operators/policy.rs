@@ -1,0 +1,141 @@
+//! `freezer-manage policy`.
+
+use serde_json::Value;
+
+use crate::process::{self, Done, MANAGE, Scratch};
+
+/// Runs the command with a configuration of which nothing is known but where the policy is.
+fn policy(scratch: &Scratch, arguments: &[&str]) -> Done {
+    let config = scratch.write("freezer-api.conf", "[oslo_policy]\npolicy_file = policy.yaml\n");
+    process::run(MANAGE, &config, &[&["policy"], arguments].concat())
+}
+
+#[test]
+fn mistakes_are_named_with_file_line_and_rule() {
+    let scratch = Scratch::new();
+    let file = scratch.write(
+        "policy.yaml",
+        "\"jobs:delete\": \"role:backup_admin\"\n\"jobs:create\": \"rule:gone\"\n\"jobs:crate\": \"role:x\"\n\
+         \"jobs:get\": \"role:a and\"\n\"a\": \"rule:b\"\n\"b\": \"rule:a\"\n\"actions:get\":\n\
+         \"clients:get\": \"rule:admin_or_reader_or_service\"\n",
+    );
+    let file = file.display();
+    let done = policy(&scratch, &["check"]);
+    assert_eq!(done.code, Some(2), "{done:#?}");
+    for line in [
+        format!("failure  {file}:2: jobs:create: refers to rules that do not exist: gone"),
+        format!("failure  {file}:3: jobs:crate: the service has no such rule"),
+        format!("failure  {file}:4: jobs:get: "),
+        format!("failure  {file}:5: a: leads to a cycle"),
+        format!("failure  {file}:6: b: leads to a cycle"),
+        format!("failure  {file}:7: actions:get: has no value, which allows everyone"),
+        format!("note     {file}:8: clients:get: says what the default says"),
+    ] {
+        assert!(done.stdout.contains(&line), "no {line:?} in\n{}", done.stdout);
+    }
+    assert!(!done.stdout.contains("jobs:delete"), "{}", done.stdout);
+    assert_eq!(done.stderr, "");
+    let json: Value = serde_json::from_str(&policy(&scratch, &["check", "--json"]).stdout).unwrap();
+    assert_eq!(json["verdict"], "failure");
+    let first = &json["problems"][0];
+    assert_eq!(
+        (&first["kind"], &first["line"], &first["rule"]),
+        (&"unknown_rule".into(), &3.into(), &"jobs:crate".into())
+    );
+}
+
+#[test]
+fn a_file_that_is_no_yaml_is_a_failure_and_nothing_else_works() {
+    let scratch = Scratch::new();
+    let file = scratch.write("policy.yaml", "\"jobs:get\": \"@\"\n\"jobs:create\": [\n");
+    let done = policy(&scratch, &["check"]);
+    assert_eq!(done.code, Some(2), "{done:#?}");
+    assert!(done.stdout.starts_with(&format!("failure  {}:", file.display())), "{done:#?}");
+    policy(&scratch, &["list"]).refused(1, &[&file.display().to_string(), "line "]);
+    policy(&scratch, &["show-effective"]).refused(1, &[&file.display().to_string(), "line "]);
+}
+
+#[test]
+fn a_file_that_is_not_there_matters_only_where_it_is_configured() {
+    let scratch = Scratch::new();
+    let named = policy(&scratch, &["check"]);
+    assert_eq!(named.code, Some(1), "{named:#?}");
+    assert!(named.stdout.contains("warning") && named.stdout.contains("does not exist"), "{named:#?}");
+    let config = scratch.write("other.conf", "[DEFAULT]\n");
+    process::run(MANAGE, &config, &["policy", "check"]).succeeded();
+    let bad = scratch.write("bad.conf", "[oslo_policy]\nenforce_scope = perhaps\n");
+    process::run(MANAGE, &bad, &["policy", "check"]).refused(255, &["bad.conf:2", "enforce_scope"]);
+}
+
+#[test]
+fn a_file_can_be_checked_before_it_is_installed() {
+    let scratch = Scratch::new();
+    let file = scratch.write("new.yaml", "\"jobs:create\": \"rule:gone\"\n");
+    let config = scratch.write("freezer-api.conf", "");
+    let done =
+        process::run(MANAGE, &config, &["policy", "check", "--policy-file", &file.display().to_string()]);
+    assert_eq!(done.code, Some(2), "{done:#?}");
+    assert!(done.stdout.contains("new.yaml:1: jobs:create"), "{done:#?}");
+}
+
+#[test]
+fn the_rules_in_force_are_shown_with_their_source() {
+    let scratch = Scratch::new();
+    let file = scratch
+        .write("policy.yaml", "\n\"jobs:delete\": \"role:backup_admin\"\n\"mine\": \"role:x or role:y\"\n");
+    std::fs::create_dir(scratch.path().join("policy.d")).unwrap();
+    let later = scratch.write("policy.d/10.yaml", "\"jobs:get\": \"rule:mine\"\n");
+    let done = policy(&scratch, &["list"]);
+    let columns = |name: &str| {
+        let line = done.succeeded().lines().find(|line| line.starts_with(&format!("{name} ")));
+        let line = line.unwrap_or_else(|| panic!("no {name} in {done:#?}"));
+        line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let of_file = format!("{}:2", file.display());
+    assert_eq!(columns("jobs:delete"), ["jobs:delete", "role:backup_admin", &of_file, "rule:admin_or_owner"]);
+    assert_eq!(columns("jobs:create"), ["jobs:create", "rule:admin_or_owner", "default"]);
+    assert_eq!(columns("mine"), ["mine", "(role:x or role:y)", &format!("{}:3", file.display())]);
+    assert_eq!(columns("jobs:get")[2], format!("{}:1", later.display()));
+    assert_eq!(done.stdout.lines().count(), 1 + 39 + 1);
+
+    let json: Value = serde_json::from_str(policy(&scratch, &["list", "--json"]).succeeded()).unwrap();
+    let rule = json.as_array().unwrap().iter().find(|rule| rule["name"] == "jobs:delete").unwrap();
+    assert_eq!((&rule["check"], &rule["line"]), (&"role:backup_admin".into(), &2.into()));
+    assert_eq!(
+        (&rule["default"], &rule["description"]),
+        (&"rule:admin_or_owner".into(), &"Delete a job.".into())
+    );
+}
+
+#[test]
+fn the_policy_in_force_is_a_policy_file_that_says_the_same() {
+    let scratch = Scratch::new();
+    scratch.write("policy.yaml", "\"jobs:delete\": \"role:x and not 'a\\\\b':%(y)s\"\n\"mine\": \"@\"\n");
+    let shown = policy(&scratch, &["show-effective"]);
+    let checks = |done: Done| -> Vec<(Value, Value)> {
+        let rules: Value = serde_json::from_str(done.succeeded()).unwrap();
+        rules.as_array().unwrap().iter().map(|rule| (rule["name"].clone(), rule["check"].clone())).collect()
+    };
+    let before = checks(policy(&scratch, &["list", "--json"]));
+    scratch.write("policy.yaml", shown.succeeded());
+    // parentheses around a whole rule are all that canonical form adds
+    let plain = |rules: Vec<(Value, Value)>| -> Vec<String> {
+        rules.iter().map(|(name, check)| format!("{name}: {check}").replace(['(', ')'], "")).collect()
+    };
+    let after = plain(checks(policy(&scratch, &["list", "--json"])));
+    assert_eq!(after, plain(before));
+    let json: Value =
+        serde_json::from_str(policy(&scratch, &["show-effective", "--json"]).succeeded()).unwrap();
+    assert_eq!(json["mine"], "@");
+}
+
+#[test]
+fn the_sample_as_json_has_routes_and_scopes() {
+    let scratch = Scratch::new();
+    let json: Value = serde_json::from_str(policy(&scratch, &["sample", "--json"]).succeeded()).unwrap();
+    let rules = json.as_array().unwrap();
+    assert_eq!(rules.len(), 39);
+    let update = rules.iter().find(|rule| rule["name"] == "jobs:update").unwrap();
+    assert_eq!(update["operations"][0]["path"], "/v2/{project_id}/jobs/{job_id}");
+    assert_eq!(update["scope_types"][0], "project");
+}

@@ -1,0 +1,204 @@
+//! What the running service takes up from files that change, and what its log lines look like.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process::{self, Engine, MANAGE, Scratch, Service, wait_for};
+
+/// The service on a SQLite file, with more lines in `[DEFAULT]` and more sections.
+pub fn start(scratch: &Scratch, more: &str, sections: &str) -> Service {
+    start_in(scratch, more, sections, |_| ())
+}
+
+/// As [`start`], with a process that is prepared otherwise.
+fn start_in(scratch: &Scratch, more: &str, sections: &str, prepare: impl Fn(&mut Command)) -> Service {
+    let database = process::Database::create(Engine::Sqlite, scratch).unwrap();
+    let sync = scratch.write("sync.conf", &process::config(1, database.url()));
+    process::run(MANAGE, &sync, &["db", "sync"]).succeeded();
+    Service::start_with(scratch, |port| config(port, database.url(), more) + sections, prepare)
+}
+
+fn config(port: u16, database: &str, more: &str) -> String {
+    process::config(port, database).replace("[DEFAULT]\n", &format!("[DEFAULT]\n{more}"))
+}
+
+/// Puts a file into place as a whole: the service could look at half of one.
+fn put(scratch: &Scratch, name: &str, text: &str) -> PathBuf {
+    let path = scratch.path().join(name);
+    fs::rename(scratch.write("new", text), &path).unwrap();
+    path
+}
+
+/// Status of a list of jobs that a member of the project asks for.
+fn list(service: &Service) -> u16 {
+    let headers = "X-Roles: member\r\nX-User-Id: u1\r\nX-Project-Id: p1\r\n";
+    service.request_with(headers, "GET", "/v2/p1/jobs", "").0
+}
+
+fn count(log: &str, text: &str) -> usize {
+    log.matches(text).count()
+}
+
+#[test]
+fn a_policy_file_counts_from_the_moment_it_is_there() {
+    let scratch = Scratch::new();
+    let service = start(&scratch, "", "");
+    assert_eq!(list(&service), 200);
+    put(&scratch, "policy.yaml", "\"jobs:get_all\": \"role:admin\"\n");
+    wait_for("the new rule", || (list(&service) == 403).then_some(()));
+    fs::remove_file(scratch.path().join("policy.yaml")).unwrap();
+    wait_for("the default again", || (list(&service) == 200).then_some(()));
+    fs::create_dir(scratch.path().join("policy.d")).unwrap();
+    put(&scratch, "policy.d/jobs.yaml", "\"jobs:get_all\": \"!\"\n");
+    wait_for("the rule of policy.d", || (list(&service) == 403).then_some(()));
+}
+
+#[test]
+fn a_broken_policy_file_keeps_the_last_good_rules_and_is_named_once() {
+    let scratch = Scratch::new();
+    let file = put(&scratch, "policy.yaml", "\"jobs:get_all\": \"role:admin\"\n");
+    let service = start(&scratch, "", "");
+    assert_eq!(list(&service), 403);
+    put(&scratch, "policy.yaml", "\"jobs:get_all\": \"@\"\n\"jobs:get\": [\n");
+    let said = "policy not reloaded, the former rules stay in force";
+    wait_for("the error", || service.log().contains(said).then_some(()));
+    let log = service.log();
+    let line = log.lines().find(|line| line.contains(said)).unwrap();
+    assert!(line.contains(" ERROR ") && line.contains(&format!("{}: line ", file.display())), "{line}");
+    assert_eq!(list(&service), 403);
+    // further looks, forced by signals, do not say it again; another mistake is said
+    for n in 1..=3 {
+        service.signal("HUP");
+        wait_for("the look", || (count(&service.log(), "SIGHUP") == n).then_some(()));
+    }
+    assert_eq!(count(&service.log(), said), 1, "{}", service.log());
+    put(&scratch, "policy.yaml", "\"jobs:get_all\": 5\n");
+    wait_for("the other error", || (count(&service.log(), said) == 2).then_some(()));
+    assert_eq!(list(&service), 403);
+    put(&scratch, "policy.yaml", "\"jobs:get_all\": \"@\"\n");
+    wait_for("the mended file", || (list(&service) == 200).then_some(()));
+}
+
+#[test]
+fn a_rule_that_makes_no_sense_denies_and_is_named() {
+    let scratch = Scratch::new();
+    let service = start(&scratch, "", "");
+    let file = put(&scratch, "policy.yaml", "\n\"jobs:get_all\": \"role:member and\"\n");
+    wait_for("the new rule", || (list(&service) == 403).then_some(()));
+    let log = service.log();
+    let line = log.lines().find(|line| line.contains("cannot be understood and denies")).unwrap();
+    assert!(line.contains(&file.display().to_string()) && line.contains("line=2"), "{line}");
+}
+
+/// Waits until a file has a text.
+fn wait_for_line(path: &Path, text: &str) {
+    wait_for(text, || fs::read_to_string(path).ok()?.contains(text).then_some(()));
+}
+
+fn log_file(scratch: &Scratch) -> (PathBuf, String) {
+    let path = scratch.path().join("a.log");
+    (path.clone(), format!("log_file = {}\nuse_stderr = true\n", path.display()))
+}
+
+#[test]
+fn sighup_opens_the_log_file_again_and_takes_up_the_level() {
+    let scratch = Scratch::new();
+    let (path, more) = log_file(&scratch);
+    let service = start(&scratch, &more, "");
+    wait_for_line(&path, "listening on");
+    list(&service);
+    assert!(!service.log().contains(" DEBUG "), "{}", service.log());
+    let moved = scratch.path().join("a.log.1");
+    fs::rename(&path, &moved).unwrap();
+    let conf = scratch.path().join("freezer-api.conf");
+    let text = fs::read_to_string(&conf).unwrap();
+    fs::write(&conf, text.replace("[DEFAULT]\n", "[DEFAULT]\ndebug = true\n")).unwrap();
+    service.signal("HUP");
+    wait_for("the new file", || path.exists().then_some(()));
+    list(&service);
+    wait_for_line(&path, " DEBUG freezer_api.api.middleware ");
+    assert!(fs::read_to_string(&moved).unwrap().contains("listening on"));
+    assert!(!fs::read_to_string(&path).unwrap().contains("listening on"));
+}
+
+#[test]
+fn a_broken_configuration_at_sighup_changes_nothing_but_is_said() {
+    let scratch = Scratch::new();
+    let (path, more) = log_file(&scratch);
+    let service = start(&scratch, &more, "");
+    let conf = scratch.path().join("freezer-api.conf");
+    let good = fs::read_to_string(&conf).unwrap();
+    fs::write(&conf, good.replace("[DEFAULT]\n", "[DEFAULT]\ndebug = perhaps\n")).unwrap();
+    fs::rename(&path, scratch.path().join("a.log.1")).unwrap();
+    service.signal("HUP");
+    wait_for("the error", || service.log().contains("configuration not read again").then_some(()));
+    let log = service.log();
+    let line = log.lines().find(|line| line.contains("configuration not read again")).unwrap();
+    assert!(line.contains(" ERROR ") && line.contains("freezer-api.conf:3: [DEFAULT] debug"), "{line}");
+    // the log file is opened again all the same
+    wait_for("the new file", || path.exists().then_some(()));
+    assert_eq!(list(&service), 200);
+    // what takes effect at a start only is named
+    fs::write(&conf, good.replace("max_retries = 0", "max_retries = 3")).unwrap();
+    service.signal("HUP");
+    wait_for_line(&path, "take effect at the next start: [database]");
+    service.terminate();
+    assert_eq!(service.exit_code(), Some(0));
+}
+
+#[test]
+fn a_line_of_json_is_an_object_with_its_request() {
+    let scratch = Scratch::new();
+    let (path, more) = log_file(&scratch);
+    let service =
+        start(&scratch, &format!("use_json = true\ndefault_log_levels = freezer_api.api=DEBUG\n{more}"), "");
+    let id = "req-9d1b2f4e-3a61-4f0e-8f55-0c8e7f1b2a3c";
+    let headers = format!("X-User-Id: u1\r\nX-Project-Id: p1\r\nX-Openstack-Request-Id: {id}\r\n");
+    service.request_with(&headers, "GET", "/v2/p1/jobs", "");
+    wait_for_line(&path, "answered");
+    for line in fs::read_to_string(&path).unwrap().lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        if line["message"] == "answered" {
+            assert_eq!(line["levelname"], "DEBUG");
+            assert_eq!(line["name"], "freezer_api.api.middleware");
+            assert_eq!(line["context"]["global_request_id"], id);
+            assert_eq!((&line["context"]["user_id"], &line["extra"]["status"]), (&"u1".into(), &200.into()));
+        }
+    }
+}
+
+#[test]
+fn a_change_is_logged_in_the_name_of_its_resource() {
+    let scratch = Scratch::new();
+    let service = start(&scratch, "", "");
+    let (status, _) =
+        service.request("POST", "/v2/p1/clients", "{\"client_id\": \"n1\", \"hostname\": \"n1\"}");
+    assert_eq!(status, 201);
+    let log = service.log();
+    let line = log.lines().find(|line| line.contains("client registered")).unwrap();
+    assert!(line.contains(" INFO freezer_api.api.v2.clients [req-") && line.contains("id=\"n1\""), "{line}");
+}
+
+#[test]
+fn systemd_is_told_when_the_service_listens_and_stops() {
+    let scratch = Scratch::new();
+    // not the scratch directory: the name of a socket is short
+    let path = std::env::temp_dir().join(format!("freezer-notify-{}", std::process::id()));
+    let _ = fs::remove_file(&path);
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let heard = || {
+        let mut buffer = [0; 64];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    };
+    let service = start_in(&scratch, "", "", |command| {
+        command.env("NOTIFY_SOCKET", &path);
+    });
+    assert_eq!(heard(), "READY=1");
+    service.terminate();
+    assert_eq!(heard(), "STOPPING=1");
+    assert_eq!(service.exit_code(), Some(0));
+    fs::remove_file(&path).unwrap();
+}

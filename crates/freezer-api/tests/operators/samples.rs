@@ -1,0 +1,39 @@
+//! The committed samples are what the commands print.
+
+use std::path::Path;
+
+use freezer_api::config;
+use freezer_api::manage::policy::print_sample;
+
+#[track_caller]
+fn is_current(name: &str, printed: &str, command: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../etc/freezer").join(name);
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == printed,
+        "etc/freezer/{name} is stale; write it with: {command} > etc/freezer/{name}"
+    );
+}
+
+#[test]
+fn the_sample_of_the_configuration_is_current() {
+    let command = "cargo run -p freezer-api --bin freezer-manage -- config sample";
+    is_current("freezer-api.conf.sample", &config::sample(), command);
+}
+
+#[test]
+fn the_sample_of_the_policy_is_current() {
+    let mut printed = Vec::new();
+    print_sample(false, &mut printed).unwrap();
+    let command = "cargo run -p freezer-api --bin freezer-manage -- policy sample";
+    is_current("policy.yaml.sample", &String::from_utf8(printed).unwrap(), command);
+}
+
+#[test]
+fn every_option_says_what_it_does() {
+    for option in config::declarations() {
+        let name = format!("[{}] {}", option.group, option.key());
+        assert!(option.help.ends_with('.'), "{name} has no help");
+        assert!(!option.secret || option.default.is_none(), "{name} is secret and has a default");
+    }
+}

@@ -1,0 +1,459 @@
+//! The database passes over rows that a search does not want. Whatever stands in the rows and whatever is asked, it must
+//! never pass over one that is wanted, nor may the service show one that is not.
+//!
+//! Rows are made of a few words that databases confuse (case, accents, spaces at the end, numbers and texts) and of JSON
+//! in several spellings, readable or not, and written behind the service's back; searches are made of the same words.
+//! What a list answers is compared with the plain meaning of the search (`Search::accepts`) over all documents.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
+mod support;
+
+use freezer_api::app::SharedApp;
+use freezer_store::query::{Listed, Page, actions, backups, clients, jobs, sessions};
+use freezer_store::{Scope, Search, StoreError, read};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use serde::Serialize;
+use serde_json::{Value, json};
+use support::{Engine, Options, TestApp, TestDatabase, bounded, with_database};
+
+/// Rows of each table, and searches of each list.
+const ROWS: usize = 60;
+const SEARCHES: usize = 120;
+
+const WORDS: &[&str] = &[
+    "",
+    " ",
+    "a",
+    "A",
+    "a ",
+    "ä",
+    "é",
+    "É",
+    "e",
+    "ß",
+    "ss",
+    "1",
+    "1.0",
+    "0",
+    "true",
+    "null",
+    "%",
+    "_",
+    "a/b",
+    "a\\b",
+    "\"",
+    "a\"b",
+    "\u{1f319}",
+    "completed",
+    "Completed",
+    "completed ",
+    "p1",
+    "p2",
+    "\n",
+];
+const KEYS: &[&str] = &[
+    "status",
+    "event",
+    "description",
+    "mode",
+    "container",
+    "timeout",
+    "priority",
+    "session_tag",
+    "hold_off",
+    "time_start",
+    "mandatory",
+    "max_retries",
+    "client_id",
+    "job_id",
+    "session_id",
+    "action_id",
+    "backup_id",
+    "project_id",
+    "user_id",
+    "uuid",
+    "hostname",
+    "trust_id",
+    "job_schedule",
+    "job_actions",
+    "freezer_action",
+    "backup_metadata",
+    "schedule",
+    "jobs",
+    "client",
+    "supported_modes",
+    "a",
+    "A",
+    "é",
+    "a/b",
+    "a\"b",
+    "a\\b",
+    "",
+    "time_stamp",
+];
+
+fn word() -> impl Strategy<Value = String> {
+    proptest::sample::select(WORDS).prop_map(str::to_owned)
+}
+
+fn key() -> impl Strategy<Value = String> {
+    proptest::sample::select(KEYS).prop_map(str::to_owned)
+}
+
+fn leaf() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        6 => word().prop_map(Value::from),
+        1 => Just(Value::Null),
+        2 => proptest::sample::select(vec![json!(1), json!(1.0), json!(0), json!(true), json!(false), json!(1.5),
+             json!(-1), json!(4_294_967_297_u64), json!(1e300)]),
+    ]
+}
+
+fn tree() -> impl Strategy<Value = Value> {
+    leaf().prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),
+            proptest::collection::vec((key(), inner), 0..3)
+                .prop_map(|all| Value::Object(all.into_iter().collect())),
+        ]
+    })
+}
+
+fn object() -> impl Strategy<Value = Value> {
+    proptest::collection::vec((key(), prop_oneof![3 => leaf().boxed(), 1 => tree().boxed()]), 0..5)
+        .prop_map(|members| Value::Object(members.into_iter().collect()))
+}
+
+/// JSON as somebody may have written it.
+fn text() -> impl Strategy<Value = Option<String>> {
+    let spelled = (object(), 0..5_u8).prop_map(|(value, style)| match style {
+        0 | 1 => value.to_string(),
+        2 => serde_json::to_string_pretty(&value).unwrap(),
+        3 => value.to_string().replace("\":", "\": ").replace('/', "\\/"),
+        _ => escaped(&value.to_string()),
+    });
+    prop_oneof![
+        12 => spelled.prop_map(Some),
+        1 => proptest::sample::select(vec!["", "null", "\"\"", "[]", "{", "{\"a\":\"a\"", "[{\"status\":\"completed\"}]",
+             "{\"status\":\"completed\"} x", "{\"status\":\"completed\",}", "{\"x\":\"\u{1}\",\"status\":\"completed\"}",
+             " {\"status\": \"completed\"}", "{\"a\\\"status\":\"completed\"}", "1"])
+            .prop_map(|text| Some(text.to_owned())),
+        1 => Just(None),
+    ]
+}
+
+/// Every letter of every string as an escape.
+fn escaped(json: &str) -> String {
+    let (mut out, mut inside, mut literal) = (String::new(), false, false);
+    for c in json.chars() {
+        match c {
+            _ if literal => literal = false,
+            '"' => inside = !inside,
+            '\\' => literal = true,
+            c if inside && c.is_alphabetic() => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{unit:04X}"));
+                }
+                continue;
+            }
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
+}
+
+fn search() -> impl Strategy<Value = Search> {
+    let pairs = |most| {
+        proptest::collection::vec((key(), prop_oneof![5 => leaf().boxed(), 1 => tree().boxed()]), 0..most)
+    };
+    let texts = || proptest::collection::vec(word(), 0..2);
+    let time = || proptest::option::weighted(0.05, Just(1.0));
+    (
+        pairs(3),
+        pairs(3),
+        prop_oneof![4 => Just(Vec::new()).boxed(), 1 => texts().boxed()],
+        prop_oneof![4 => Just(Vec::new()).boxed(), 1 => texts().boxed()],
+        time(),
+    )
+        .prop_map(|(matches, match_not, texts, texts_not, time_after)| Search {
+            matches,
+            match_not,
+            texts,
+            texts_not,
+            time_after,
+            time_before: None,
+        })
+}
+
+/// A value of a row.
+enum Cell {
+    Text(Option<String>),
+    Int(Option<i64>),
+}
+
+struct Rows {
+    runner: TestRunner,
+    engine: Engine,
+}
+
+impl Rows {
+    fn draw<T: std::fmt::Debug>(&mut self, strategy: impl Strategy<Value = T>) -> T {
+        strategy.new_tree(&mut self.runner).expect("a value").current()
+    }
+
+    fn word(&mut self) -> Cell {
+        Cell::Text(Some(self.draw(word())))
+    }
+
+    fn blank(&mut self) -> Cell {
+        Cell::Text(self.draw(proptest::option::of(word())))
+    }
+
+    fn int(&mut self) -> Cell {
+        Cell::Int(self.draw(proptest::option::of(-1..2_i64)))
+    }
+
+    fn json(&mut self) -> Cell {
+        Cell::Text(self.draw(text()))
+    }
+
+    fn literal(&self, cell: &Cell) -> String {
+        match (cell, self.engine) {
+            (Cell::Int(Some(number)), _) => number.to_string(),
+            (Cell::Int(None) | Cell::Text(None), _) => "NULL".to_owned(),
+            (Cell::Text(Some(text)), engine) => {
+                let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+                match engine {
+                    Engine::Sqlite => format!("CAST(x'{hex}' AS TEXT)"),
+                    Engine::MariaDb | Engine::MySql => format!("CONVERT(x'{hex}' USING utf8mb4)"),
+                }
+            }
+        }
+    }
+
+    /// One row: its id, columns and cells, in project p1, made at second `n` / 3 or at no time.
+    fn insert(&mut self, table: &str, n: usize, cells: Vec<(&str, Cell)>) -> String {
+        let time = match n % 10 {
+            9 => "NULL".to_owned(),
+            _ => format!("'2026-01-01 00:00:{:02}'", n / 3),
+        };
+        let (columns, values): (Vec<_>, Vec<_>) =
+            cells.iter().map(|(column, cell)| (*column, self.literal(cell))).unzip();
+        let owner = if table == "job_actions" || table == "user_credentials" { "" } else { "project_id, " };
+        let project = if owner.is_empty() { "" } else { "'p1', " };
+        format!(
+            "INSERT INTO {table} (id, {owner}deleted, created_at, {}) VALUES ('{table}-{n}', {project}0, {time}, {});\n",
+            columns.join(", "),
+            values.join(", ")
+        )
+    }
+
+    fn all(&mut self) -> String {
+        let mut sql = String::new();
+        for n in 0..ROWS {
+            let cells = vec![
+                ("user_id", self.word()),
+                ("uuid", self.word()),
+                ("client_id", self.word()),
+                ("hostname", self.blank()),
+                ("description", self.blank()),
+                ("is_central", Cell::Int(Some(0))),
+                ("supported_modes", Cell::Text(Some(r#"["fs", "a"]"#.to_owned()))),
+            ];
+            // two live clients of one name cannot be, so each has its own
+            let mut cells = cells;
+            cells[2].1 = Cell::Text(Some(format!("{}-{n}", WORDS[n % WORDS.len()])));
+            sql.push_str(&self.insert("clients", n, cells));
+            let cells = vec![
+                ("user_id", self.word()),
+                ("description", self.blank()),
+                ("session_tag", self.int()),
+                ("result", self.blank()),
+                ("hold_off", self.int()),
+                ("status", self.blank()),
+                ("time_start", self.int()),
+                ("schedule", self.json()),
+                ("job", self.json()),
+            ];
+            sql.push_str(&self.insert("sessions", n, cells));
+            let cells = vec![
+                ("user_id", self.word()),
+                ("schedule", self.json()),
+                ("client_id", self.word()),
+                ("session_id", self.blank()),
+                ("session_tag", self.int()),
+                ("description", self.blank()),
+            ];
+            sql.push_str(&self.insert("jobs", n, cells));
+            let cells = vec![
+                ("user_id", self.word()),
+                ("action", self.word()),
+                ("actionmode", self.blank()),
+                ("container", self.blank()),
+                ("timeout", self.int()),
+                ("priority", self.int()),
+                ("max_retries", self.int()),
+                ("mandatory", self.int()),
+                ("backup_metadata", self.json()),
+            ];
+            sql.push_str(&self.insert("actions", n, cells));
+            let job = self.draw(0..=n);
+            let cells = vec![
+                ("job_id", Cell::Text(Some(format!("jobs-{job}")))),
+                ("action_id", Cell::Text(Some(format!("actions-{n}")))),
+                ("position", Cell::Int(Some(n as i64))),
+            ];
+            sql.push_str(&self.insert("job_actions", n, cells));
+            if n % 7 == 0 {
+                let cells = vec![
+                    ("job_id", Cell::Text(Some(format!("jobs-{n}")))),
+                    ("trust_id", self.word()),
+                    ("trustor_user_id", self.word()),
+                ];
+                sql.push_str(&self.insert("user_credentials", n, cells));
+            }
+            let cells =
+                vec![("user_id", self.word()), ("status", self.word()), ("backup_metadata", self.json())];
+            sql.push_str(&self.insert("backups", n, cells));
+        }
+        sql
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Noun {
+    Clients,
+    Sessions,
+    Jobs,
+    Actions,
+    Backups,
+}
+
+impl Noun {
+    /// Documents with their ids.
+    async fn list(self, app: &SharedApp, search: &Search, page: &Page) -> Vec<(String, Value)> {
+        let (store, scope) = (&app.store, Scope::project("p1"));
+        fn all<T: Serialize>(
+            found: Result<Listed<T>, StoreError>,
+            id: impl Fn(&T) -> &str,
+        ) -> Vec<(String, Value)> {
+            let documents = found.expect("a list").documents;
+            documents.iter().map(|one| (id(one).to_owned(), serde_json::to_value(one).unwrap())).collect()
+        }
+        match self {
+            Noun::Clients => {
+                all(read!(store, "t", |db| clients::list(db, &scope, search, page).await), |c| &c.uuid)
+            }
+            Noun::Sessions => {
+                all(read!(store, "t", |db| sessions::list(db, &scope, search, page).await), |s| &s.session_id)
+            }
+            Noun::Jobs => {
+                all(read!(store, "t", |db| jobs::list(db, &scope, "p1", search, page).await), |j| &j.job_id)
+            }
+            Noun::Actions => {
+                all(read!(store, "t", |db| actions::list(db, &scope, search, page).await), |a| &a.action_id)
+            }
+            Noun::Backups => {
+                all(read!(store, "t", |db| backups::list(db, &scope, search, page).await), |b| &b.backup_id)
+            }
+        }
+    }
+
+    /// Keys that count only at the top of such a document.
+    fn identity(self) -> &'static [&'static str] {
+        match self {
+            Noun::Clients => &["project_id", "user_id"],
+            Noun::Sessions => &["session_id", "project_id", "user_id"],
+            Noun::Jobs => &["client_id", "job_id", "session_id", "project_id", "user_id"],
+            Noun::Actions => &["action_id", "project_id", "user_id"],
+            Noun::Backups => &["backup_id", "project_id", "user_id"],
+        }
+    }
+}
+
+/// Every key with its value, wherever it occurs.
+fn pairs_of(document: &Value) -> Vec<(String, Value)> {
+    match document {
+        Value::Object(map) => {
+            let inner = map.values().flat_map(pairs_of);
+            map.iter().map(|(key, value)| (key.clone(), value.clone())).chain(inner).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(pairs_of).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn ids(found: &[(String, Value)]) -> Vec<&str> {
+    found.iter().map(|(id, _)| id.as_str()).collect()
+}
+
+async fn every_search_finds_what_it_means(database: &TestDatabase, engine: Engine) {
+    let app = TestApp::start(database, Options::default()).await;
+    let mut rows = Rows { runner: TestRunner::deterministic(), engine };
+    database.run(&rows.all()).await;
+    for noun in [Noun::Clients, Noun::Sessions, Noun::Jobs, Noun::Actions, Noun::Backups] {
+        let whole = Page::at(1_000, 0);
+        let documents = noun.list(app.app(), &Search::default(), &whole).await;
+        assert_eq!(documents.len(), ROWS, "{noun:?}");
+        let mut found_some = 0;
+        for _ in 0..SEARCHES {
+            let mut search = rows.draw(search());
+            // most random pairs are found nowhere: some are what one of the documents has
+            let one = rows.draw(0..ROWS);
+            for pair in pairs_of(&documents[one].1) {
+                match rows.draw(0..40) {
+                    0 => search.matches = vec![pair],
+                    1 => search.matches.push(pair),
+                    2 | 3 => search.match_not.push(pair),
+                    4 => search.matches.clear(),
+                    _ => {}
+                }
+            }
+            let mut wanted = documents.clone();
+            wanted.retain(|(_, document)| search.accepts(document, noun.identity()));
+            found_some += usize::from(!wanted.is_empty() && wanted.len() < ROWS);
+            let found = noun.list(app.app(), &search, &whole).await;
+            assert_eq!(ids(&found), ids(&wanted), "{noun:?}: {search:?}\n{wanted:#?}");
+            assert_eq!(found, wanted, "{noun:?}: {search:?}");
+            let page = noun.list(app.app(), &search, &Page::at(2, 1)).await;
+            let end = wanted.len().min(3);
+            assert_eq!(ids(&page), ids(&wanted[end.min(1)..end]), "{noun:?}, second and third: {search:?}");
+            let marker = documents[ROWS / 2].0.clone();
+            let at = documents.iter().position(|(id, _)| *id == marker).unwrap();
+            let before: Vec<(String, Value)> = documents[..at].iter().rev().cloned().collect();
+            let wanted: Vec<&str> = before
+                .iter()
+                .filter(|(_, document)| search.accepts(document, noun.identity()))
+                .map(|(id, _)| id.as_str())
+                .collect();
+            let page = Page { marker: Some(marker), newest_first: true, ..Page::at(1_000, 0) };
+            assert_eq!(
+                ids(&noun.list(app.app(), &search, &page).await),
+                wanted,
+                "{noun:?}, back: {search:?}"
+            );
+        }
+        assert!(
+            found_some > SEARCHES / 10,
+            "{noun:?}: only {found_some} searches choose among the documents"
+        );
+    }
+}
+
+#[test]
+fn sqlite() {
+    with_database(Engine::Sqlite, "pushed_search", |runtime, database| {
+        runtime.block_on(bounded(every_search_finds_what_it_means(database, Engine::Sqlite)));
+    });
+}
+
+#[test]
+fn mariadb() {
+    with_database(Engine::MariaDb, "pushed_search", |runtime, database| {
+        runtime.block_on(bounded(every_search_finds_what_it_means(database, Engine::MariaDb)));
+    });
+}

@@ -1,0 +1,211 @@
+//! `fleet`: a simulation of many nodes against one process of this service. Each node registers, polls once a minute,
+//! and runs its job at some time: with the requests of freezer-scheduler 19.0.0 and its agent, each over a connection of
+//! its own. At the end, every job that ran must be completed and have one backup in the catalogue.
+//!
+//! Here are the arguments, the start and the end; a node's life is in `node.rs`, what is counted in `tally.rs`, and
+//! whether the database holds what it must in `outcome.rs`.
+
+mod node;
+mod outcome;
+mod tally;
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval_at, timeout};
+
+use crate::dataset::Dataset;
+use crate::http::Authority;
+use crate::mariadb::Database;
+use crate::record::Record;
+use crate::run::{Metering, Meters};
+use crate::seed;
+use crate::suite::service::{Authentication, Kind, Service, Setup};
+use crate::suite::{OWN, recreate};
+use node::Plan;
+use tally::Tally;
+
+/// Database of the simulation.
+const DATABASE: &str = "freezer_bench_fleet";
+/// Project of all nodes.
+const PROJECT: &str = "00000000000000000000000000000009";
+/// After the last request is due, so long until everything must have been answered.
+const AFTERWARDS: Duration = Duration::from_secs(90);
+/// How often the progress is told.
+const PROGRESS: Duration = Duration::from_secs(30);
+
+/// Arguments of `fleet`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct FleetArguments {
+    /// A MariaDB server, of which the database freezer_bench_fleet is dropped and made: mysql://USER:PASSWORD@HOST:PORT
+    #[arg(long, value_name = "URL")]
+    pub mysql: String,
+    /// Where freezer-api and freezer-manage are.
+    #[arg(long, value_name = "DIR")]
+    pub binaries: PathBuf,
+    /// Where results, logs and configurations go.
+    #[arg(long, value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Port of the service.
+    #[arg(long, default_value_t = 19_190)]
+    pub port: u16,
+    /// Nodes.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub nodes: u64,
+    /// How long.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub minutes: u64,
+    /// Seconds between two polls of a node.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub interval: u64,
+    /// Nodes that run their job within this time; without it, a tenth of the nodes for each minute.
+    #[arg(long)]
+    pub runs: Option<u64>,
+    /// When nodes poll.
+    #[arg(long, value_enum, default_value_t = Phase::Jittered)]
+    pub phase: Phase,
+}
+
+/// When nodes poll, against each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Phase {
+    /// Spread over the interval, as nodes that were started at different times.
+    Jittered,
+    /// All at the same moment, as nodes that were started by the same power switch.
+    Aligned,
+}
+
+/// What every node knows.
+pub struct Fleet {
+    server: Authority,
+    data: Dataset,
+    start: Instant,
+    plan: Plan,
+    tally: Tally,
+}
+
+impl FleetArguments {
+    fn runs(&self) -> u64 {
+        self.runs.unwrap_or(self.nodes * self.minutes / 10).min(self.nodes)
+    }
+
+    fn data(&self) -> Dataset {
+        let project = PROJECT.to_owned();
+        Dataset { project, jobs: self.nodes, clients: self.nodes, sessions: 0, session_jobs: 1, backups: 0 }
+    }
+
+    fn database(&self) -> String {
+        format!("{}/{DATABASE}", self.mysql.trim_end_matches('/'))
+    }
+
+    fn setup(&self) -> Result<Setup, std::io::Error> {
+        Ok(Setup {
+            label: OWN.to_owned(),
+            directory: std::path::absolute(&self.directory)?.join("fleet"),
+            connection: self.database(),
+            port: self.port,
+            kind: Kind::Own { binaries: self.binaries.clone(), authentication: Authentication::Headers },
+        })
+    }
+}
+
+/// Runs the simulation, prints what came of it, and says whether it was without an error.
+///
+/// # Errors
+/// Where the service could not be started, or is gone at the end.
+pub async fn execute(arguments: &FleetArguments) -> Result<bool, Box<dyn std::error::Error>> {
+    fs::create_dir_all(&arguments.directory)?;
+    let (setup, data) = (arguments.setup()?, arguments.data());
+    recreate(&arguments.mysql, DATABASE)?;
+    setup.prepare().await?;
+    seed::execute(&arguments.database(), &data).await?;
+    let database = Database::of_url(&arguments.database())?;
+    outcome::forget_clients(&database, &data.project)?;
+    let (service, _) = setup.start(&data).await?;
+    let text = tokio::select! {
+        text = simulate(arguments, &service, &database) => text,
+        () = ended_by_signal() => Err("ended by a signal".into()),
+    };
+    service.stop().await;
+    let (text, well) = text?;
+    fs::write(arguments.directory.join("fleet.md"), &text)?;
+    writeln!(std::io::stdout(), "{text}")?;
+    Ok(well)
+}
+
+async fn ended_by_signal() {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () }
+}
+
+async fn simulate(
+    arguments: &FleetArguments,
+    service: &Service,
+    database: &Database,
+) -> Result<(String, bool), Box<dyn std::error::Error>> {
+    let meters = Meters { server: vec![service.pid], database: database.server_pid()? };
+    let duration = Duration::from_secs(arguments.minutes * 60);
+    let fleet = Arc::new(Fleet {
+        server: Authority::of_url(&service.url())?,
+        data: arguments.data(),
+        start: Instant::now() + Duration::from_secs(1),
+        plan: Plan {
+            interval: Duration::from_secs(arguments.interval),
+            duration,
+            runs: arguments.runs(),
+            phase: arguments.phase,
+        },
+        tally: Tally::default(),
+    });
+    let metering = Metering::begin(&meters)?;
+    let mut nodes = JoinSet::new();
+    for number in 0..arguments.nodes {
+        nodes.spawn(node::live(fleet.clone(), number));
+    }
+    let mut progress = interval_at(fleet.start + PROGRESS, PROGRESS);
+    let all = async {
+        loop {
+            tokio::select! {
+                ended = nodes.join_next() => match ended {
+                    None => return,
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => fleet.tally.fail(tally::Operation::Poll, error.to_string()),
+                },
+                _ = progress.tick() => {
+                    let _ = writeln!(std::io::stderr(), "{}", fleet.tally.progress(fleet.start.elapsed()));
+                }
+            }
+        }
+    };
+    let finished = timeout(duration + AFTERWARDS, all).await.is_ok();
+    let mut record = Record { label: OWN.to_owned(), scenario: "fleet".to_owned(), ..Record::default() };
+    fleet.tally.whole(&mut record, fleet.start.elapsed());
+    metering.end(&mut record)?;
+    let found = outcome::Outcome::read(database, &fleet.data.project)?;
+    let mut well = true;
+    let mut text = fleet.tally.markdown(arguments, &record);
+    for wrong in found
+        .wrong(arguments.runs(), arguments.nodes)
+        .into_iter()
+        .chain((!finished).then(|| "not every node was done in time".to_owned()))
+    {
+        well = false;
+        text.push_str(&format!("WRONG: {wrong}\n"));
+    }
+    if well {
+        text.push_str(&format!(
+            "All {} runs are completed, each with one backup in the catalogue.\n",
+            arguments.runs()
+        ));
+    }
+    Ok((text, well && record.errors == 0))
+}

@@ -1,0 +1,316 @@
+//! The rows of a data set, table by table, as multi-row INSERTs.
+//!
+//! They are what both services write for a client, a job with one action, a session and a backup (looked up in the
+//! rows that freezer-api 19.0.0 writes), so that either service can be measured on them. Only columns that both
+//! services have are named.
+
+use std::io::{self, Write};
+
+use serde_json::json;
+
+use super::dialect::{Dialect, EPOCH};
+use crate::dataset::{Dataset, Kind, USER};
+use crate::scenario;
+
+/// Rows of one INSERT: about half a megabyte, well below any max_allowed_packet.
+const ROWS_PER_INSERT: u64 = 500;
+
+/// What a client can do, as a scheduler registers it.
+const SUPPORTS: [&str; 4] = [
+    r#"["backup", "restore", "info", "admin", "exec"]"#,
+    r#"["fs", "mongo", "mysql", "sqlserver", "cinder", "glance", "cindernative", "nova"]"#,
+    r#"["local", "swift", "ssh", "s3", "ftp", "ftps"]"#,
+    r#"["tar", "rsync", "rsyncv2", "nova", "osbrick", "glance"]"#,
+];
+
+/// The SQL of a data set in one dialect.
+pub struct Rows<'a> {
+    /// What is written.
+    pub data: &'a Dataset,
+    /// For whom.
+    pub dialect: Dialect,
+}
+
+impl Rows<'_> {
+    /// All of it, in one transaction: what is there of an earlier seed or run goes, then the rows come.
+    ///
+    /// # Errors
+    /// Those of `sql`.
+    pub fn write(&self, sql: &mut dyn Write) -> io::Result<()> {
+        writeln!(sql, "{}", self.dialect.begin())?;
+        self.clean(sql)?;
+        self.clients(sql)?;
+        self.actions(sql)?;
+        self.jobs(sql)?;
+        self.sessions(sql)?;
+        self.backups(sql)?;
+        writeln!(sql, "{}", self.dialect.end())
+    }
+
+    /// Removes the rows of the benchmark's own user, with those that a run has posted, and no others.
+    ///
+    /// # Errors
+    /// Those of `sql`.
+    pub fn clean(&self, sql: &mut dyn Write) -> io::Result<()> {
+        let ours = self.ours();
+        writeln!(sql, "DELETE FROM job_actions WHERE job_id IN (SELECT id FROM jobs WHERE {ours});")?;
+        for table in ["jobs", "action_reports", "actions", "clients", "sessions", "backups"] {
+            writeln!(sql, "DELETE FROM {table} WHERE {ours};")?;
+        }
+        Ok(())
+    }
+
+    /// Removes the backups that runs have posted into the project, and no seeded ones: their ids begin otherwise.
+    ///
+    /// # Errors
+    /// Those of `sql`.
+    pub fn clean_posted(&self, sql: &mut dyn Write) -> io::Result<()> {
+        let seeded = self.data.id(Kind::Backup, 0);
+        let seeded = seeded.get(..17).unwrap_or_default();
+        writeln!(sql, "DELETE FROM backups WHERE {} AND id NOT LIKE '{seeded}%';", self.ours())
+    }
+
+    fn ours(&self) -> String {
+        format!("project_id = {} AND user_id = {}", self.text(&self.data.project), self.text(USER))
+    }
+
+    fn text(&self, value: &str) -> String {
+        self.dialect.text(value)
+    }
+
+    fn id(&self, kind: Kind, number: u64) -> String {
+        self.text(&self.data.id(kind, number))
+    }
+
+    fn clients(&self, sql: &mut dyn Write) -> io::Result<()> {
+        let columns = "id, uuid, client_id, hostname, supported_actions, supported_modes, supported_storages, \
+                       supported_engines, is_central";
+        let supports = SUPPORTS.map(|text| self.text(text)).join(", ");
+        self.insert_owned(sql, "clients", columns, self.data.clients, |n| {
+            let (id, name) = (self.id(Kind::Client, n), self.text(&self.data.client(n)));
+            format!("{id}, {id}, {name}, {name}, {supports}, 0")
+        })
+    }
+
+    fn actions(&self, sql: &mut dyn Write) -> io::Result<()> {
+        let columns = "id, action, actionmode, path_to_backup, backup_name, container, max_retries, \
+                       max_retries_interval, mandatory, log_file, backup_metadata";
+        self.insert_owned(sql, "actions", columns, self.data.jobs, |n| {
+            let document = action(&self.data.client(self.data.client_of_job(n)), n);
+            let of =
+                |key: &str| self.text(document.get(key).and_then(|value| value.as_str()).unwrap_or_default());
+            let named = ["action", "mode", "path_to_backup", "backup_name", "container"].map(of).join(", ");
+            let (log_file, whole) = (of("log_file"), self.text(&document.to_string()));
+            format!("{}, {named}, 5, 60, 0, {log_file}, {whole}", self.id(Kind::Action, n))
+        })?;
+        // the Python service has a report for each action, never filled
+        self.insert_owned(sql, "action_reports", "id", self.data.jobs, |n| self.id(Kind::Action, n))
+    }
+
+    fn jobs(&self, sql: &mut dyn Write) -> io::Result<()> {
+        let columns = "id, client_id, session_id, session_tag, description, schedule";
+        self.insert_owned(sql, "jobs", columns, self.data.jobs, |n| {
+            let session = self.data.session_of_job(n);
+            let tag = u64::from(session.is_some() && self.runs());
+            let session = session.map(|session| self.data.id(Kind::Session, session)).unwrap_or_default();
+            let schedule = json!({
+                "schedule_interval": "1 days",
+                "schedule_start_date": "2025-01-01T02:00:00",
+                "time_created": EPOCH + n,
+                "time_started": EPOCH + n + 60,
+                "time_ended": EPOCH + n + 90,
+                "event": "",
+                "status": "scheduled",
+                "result": "success"
+            });
+            format!(
+                "{}, {}, {}, {tag}, {}, {}",
+                self.id(Kind::Job, n),
+                self.text(&self.data.client(self.data.client_of_job(n))),
+                self.text(&session),
+                self.text(&format!("daily backup {n}")),
+                self.text(&schedule.to_string())
+            )
+        })?;
+        self.insert(sql, "job_actions", "id, job_id, action_id, position", self.data.jobs, |n| {
+            let (link, job, action) =
+                (self.id(Kind::Link, n), self.id(Kind::Job, n), self.id(Kind::Action, n));
+            format!("{link}, {job}, {action}, 0")
+        })
+    }
+
+    /// Whether the sessions run already. Those of one job do, with tag 1, and hold off for decades: a start with
+    /// tag 0 is always a join, is accepted and writes.
+    fn runs(&self) -> bool {
+        self.data.session_jobs == 1
+    }
+
+    fn sessions(&self, sql: &mut dyn Write) -> io::Result<()> {
+        let columns = "id, session_tag, description, hold_off, schedule, job, time_start, time_end, time_started, \
+                       time_ended, status, result";
+        let (tag, hold_off, start, status) = match self.runs() {
+            true => ("1", "2000000000", EPOCH.to_string(), "running"),
+            // an hour, so that nobody who joins comes too late
+            false => ("0", "3600", "-1".to_owned(), "scheduled"),
+        };
+        self.insert_owned(sql, "sessions", columns, self.data.session_count(), |n| {
+            let jobs: serde_json::Map<_, _> =
+                self.data.jobs_of_session(n).map(|job| self.member(job)).collect();
+            let jobs = serde_json::Value::Object(jobs);
+            format!(
+                "{}, {tag}, 'nightly', {hold_off}, {}, {}, {start}, -1, -1, -1, '{status}', ''",
+                self.id(Kind::Session, n),
+                self.text(r#"{"schedule_interval": "1 days"}"#),
+                self.text(&jobs.to_string())
+            )
+        })
+    }
+
+    /// What a session knows of one of its jobs.
+    fn member(&self, job: u64) -> (String, serde_json::Value) {
+        let (status, started) =
+            if self.runs() { ("running", json!(EPOCH)) } else { ("scheduled", json!(-1)) };
+        let state = json!({
+            "client_id": self.data.client(self.data.client_of_job(job)),
+            "status": status,
+            "result": "",
+            "time_started": started,
+            "time_ended": -1
+        });
+        (self.data.id(Kind::Job, job), state)
+    }
+
+    fn backups(&self, sql: &mut dyn Write) -> io::Result<()> {
+        let columns = "id, job_id, backup_metadata";
+        self.insert_owned(sql, "backups", columns, self.data.backups, |n| {
+            let job = self.data.id(Kind::Job, n % self.data.jobs);
+            let metadata = scenario::backup(n, &self.data.backup_name(n), &job);
+            format!("{}, {}, {}", self.id(Kind::Backup, n), self.text(&job), self.text(&metadata))
+        })
+    }
+
+    /// Rows of a table with project and user.
+    fn insert_owned(
+        &self,
+        sql: &mut dyn Write,
+        table: &str,
+        columns: &str,
+        count: u64,
+        row: impl Fn(u64) -> String,
+    ) -> io::Result<()> {
+        let owner = format!("{}, {}", self.text(&self.data.project), self.text(USER));
+        let columns = format!("{columns}, project_id, user_id");
+        self.insert(sql, table, &columns, count, |n| format!("{}, {owner}", row(n)))
+    }
+
+    fn insert(
+        &self,
+        sql: &mut dyn Write,
+        table: &str,
+        columns: &str,
+        count: u64,
+        row: impl Fn(u64) -> String,
+    ) -> io::Result<()> {
+        for n in 0..count {
+            match n % ROWS_PER_INSERT {
+                0 => write!(sql, "INSERT INTO {table} ({columns}, deleted, created_at) VALUES\n(")?,
+                _ => sql.write_all(b",\n(")?,
+            }
+            write!(sql, "{}, 0, {})", row(n), self.dialect.created_at(n))?;
+            if n % ROWS_PER_INSERT == ROWS_PER_INSERT - 1 || n + 1 == count {
+                sql.write_all(b";\n")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A `freezer_action` as operators write them: with it, a job is about 1 KB.
+fn action(client: &str, number: u64) -> serde_json::Value {
+    json!({
+        "action": "backup",
+        "mode": "fs",
+        "storage": "swift",
+        "engine_name": "tar",
+        "backup_name": format!("daily-{number}"),
+        "path_to_backup": format!("/srv/data/volume-{number}"),
+        "container": "freezer_daily_backups",
+        "hostname": client,
+        "incremental": true,
+        "max_level": 14,
+        "always_level": "",
+        "compression": "gzip",
+        "exclude": "*.tmp",
+        "dereference_symlink": "",
+        "snapshot": true,
+        "lvm_auto_snap": "/srv/data",
+        "remove_older_than": 30,
+        "max_segment_size": 33_554_432,
+        "log_file": "/var/log/freezer/freezer-agent.log"
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::dataset::tests::small;
+
+    fn sql(data: &Dataset, dialect: Dialect) -> String {
+        let mut sql = Vec::new();
+        Rows { data, dialect }.write(&mut sql).unwrap();
+        String::from_utf8(sql).unwrap()
+    }
+
+    #[test]
+    fn the_same_rows_every_time_and_in_every_dialect() {
+        let inserts = |dialect| {
+            let text = sql(&Dataset { backups: 3, ..small() }, dialect);
+            text.lines().filter(|line| line.starts_with('(')).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(inserts(Dialect::MySql), inserts(Dialect::MySql));
+        let whole_seconds =
+            |rows: Vec<String>| rows.iter().map(|row| row.replace(".000000')", "')")).collect::<Vec<_>>();
+        assert_eq!(inserts(Dialect::MySql), whole_seconds(inserts(Dialect::Sqlite)));
+    }
+
+    #[test]
+    fn every_table_gets_its_rows_in_batches() {
+        let data = Dataset { jobs: 1_001, backups: 1, ..small() };
+        let sql = sql(&data, Dialect::MySql);
+        for (table, inserts) in [("clients", 1), ("actions", 3), ("jobs", 3), ("sessions", 2), ("backups", 1)]
+        {
+            let found = sql.matches(&format!("INSERT INTO {table} (")).count();
+            assert_eq!(found, inserts, "{table}");
+        }
+        assert_eq!(sql.matches(&format!("'{}'", data.id(Kind::Job, 1_000))).count(), 2, "job and link");
+        assert!(!sql.contains("VALUES\n(;"));
+    }
+
+    #[test]
+    fn sessions_of_many_jobs_have_not_run() {
+        let data = Dataset { sessions: 2, session_jobs: 10, ..small() };
+        let sql = sql(&data, Dialect::MySql);
+        let session = sql.lines().find(|line| line.contains("'nightly'")).unwrap();
+        assert!(session.contains(", 0, 'nightly', 3600, "), "{session}");
+        assert_eq!(session.matches(r#""status":"scheduled""#).count(), 10, "{session}");
+    }
+
+    #[test]
+    fn only_rows_of_the_benchmark_are_removed() {
+        let mut posted = Vec::new();
+        Rows { data: &small(), dialect: Dialect::MySql }.clean_posted(&mut posted).unwrap();
+        let text = sql(&small(), Dialect::MySql) + &String::from_utf8(posted).unwrap();
+        let deletes: Vec<_> = text.lines().filter(|line| line.contains("DELETE")).collect();
+        assert_eq!(deletes.len(), 8);
+        for line in deletes {
+            assert!(line.contains("project_id = 'p1' AND user_id = 'freezer-bench'"), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_job_is_about_one_kilobyte() {
+        let size = action("bench-99", 999).to_string().len();
+        assert!((450..700).contains(&size), "{size} bytes of action, to which the job adds about 450");
+    }
+}

@@ -1,0 +1,330 @@
+//! `compare`: measures this service and freezer-api 19.0.0 side by side, on the same rows of the same MariaDB, in
+//! turns, and writes one table with ratios and goals.
+//!
+//! Here is the order of things: databases, services, steps (`steps.rs`), results. A step that fails is named in the
+//! results and ends the program with an error, after all others have had their turn.
+
+mod extra;
+mod rows;
+pub mod service;
+mod steps;
+
+pub use extra::FLOOR;
+
+use std::fs;
+use std::future::Future;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, timeout};
+
+use crate::dataset::Dataset;
+use crate::mariadb::{Database, DatabaseError};
+use crate::record::Record;
+use crate::report::{self, summary};
+use crate::seed::{self, SeedError};
+use service::{Authentication, Kind, Service, ServiceError, Setup};
+
+/// Time for a step that only looks, however late it is.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Label of this project's service.
+pub const OWN: &str = "Rust";
+/// Label of freezer-api 19.0.0.
+pub const PEER: &str = "Python";
+
+/// Arguments of `compare`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CompareArguments {
+    /// A MariaDB server of which databases named freezer_bench_… are dropped and made: mysql://USER:PASSWORD@HOST:PORT
+    #[arg(long, value_name = "URL")]
+    pub mysql: String,
+    /// Where freezer-api and freezer-manage are.
+    #[arg(long, value_name = "DIR")]
+    pub binaries: PathBuf,
+    /// A Python environment with freezer-api 19.0.0 and uwsgi; without it, only this service is measured.
+    #[arg(long, value_name = "DIR")]
+    pub peer: Option<PathBuf>,
+    /// The WSGI file that uwsgi serves.
+    #[arg(long, value_name = "FILE", default_value = "scripts/peer/wsgi.py")]
+    pub peer_wsgi: PathBuf,
+    /// Where results, logs and configurations go.
+    #[arg(long, value_name = "DIR")]
+    pub directory: PathBuf,
+    /// The first of six ports for the services.
+    #[arg(long, default_value_t = 19_190)]
+    pub port: u16,
+    /// Fewer, shorter and smaller measurements.
+    #[arg(long)]
+    pub quick: bool,
+    /// Only these steps: start, read, search, sessions, auth, write, sqlite, poll, memory.
+    #[arg(long, value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Minutes after which no further step begins and the present one is given up.
+    #[arg(long, default_value_t = 25)]
+    pub limit: u64,
+    /// Also writes the charts here, as SVG.
+    #[arg(long, value_name = "DIR")]
+    pub charts: Option<PathBuf>,
+    /// Also writes the table into this file, between the lines that begin with `<!-- benchmark` and `<!-- /benchmark`.
+    #[arg(long, value_name = "FILE")]
+    pub readme: Option<PathBuf>,
+}
+
+/// Why a step has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// A service.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// A data set.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// A load.
+    #[error(transparent)]
+    Run(#[from] crate::run::RunError),
+    /// A process.
+    #[error(transparent)]
+    Process(#[from] crate::process::ProcessError),
+    /// The bare driver.
+    #[error(transparent)]
+    Floor(#[from] crate::floor::FloorError),
+    /// A file.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A URL.
+    #[error(transparent)]
+    Http(#[from] crate::http::HttpError),
+    /// The databases differ.
+    #[error("table {table} differs: {ours} for this service, {theirs} for the other")]
+    Rows {
+        /// Which.
+        table: &'static str,
+        /// What ours holds.
+        ours: String,
+        /// What the other's holds.
+        theirs: String,
+    },
+}
+
+/// Everything a step needs.
+pub struct Suite {
+    options: CompareArguments,
+    own: Service,
+    peer: Option<Service>,
+    records: Vec<Record>,
+}
+
+type Step<'a> = Pin<Box<dyn Future<Output = Result<(), StepError>> + 'a>>;
+
+/// Measures, writes the results, and says whether all went well.
+///
+/// # Errors
+/// [`StepError`] where the services could not even be started.
+pub async fn execute(options: &CompareArguments) -> Result<bool, Box<dyn std::error::Error>> {
+    fs::create_dir_all(&options.directory)?;
+    let deadline = Instant::now() + Duration::from_secs(options.limit * 60);
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut suite = tokio::select! {
+        suite = timeout(deadline - Instant::now(), Suite::start(options)) => suite.map_err(|_| "no time left for the start")??,
+        _ = interrupt.recv() => return Err("interrupted".into()),
+        _ = terminate.recv() => return Err("terminated".into()),
+    };
+    let mut failures = Vec::new();
+    for name in steps::NAMES {
+        if !options.only.is_empty() && !options.only.iter().any(|only| only == name) {
+            continue;
+        }
+        let begun = Instant::now();
+        // the last step only looks, and must be had
+        let left = deadline.saturating_duration_since(begun).max(LOOK);
+        let done = tokio::select! {
+            done = timeout(left, suite.step(name)) => done,
+            _ = interrupt.recv() => { failures.push("interrupted".to_owned()); break }
+            _ = terminate.recv() => { failures.push("terminated".to_owned()); break }
+        };
+        match done {
+            Ok(Ok(())) => say(&format!("{name}: {:.0} s", begun.elapsed().as_secs_f64())),
+            Ok(Err(error)) => failures.push(format!("{name}: {error}")),
+            Err(_) => failures.push(format!("{name}: given up after {} minutes in all", options.limit)),
+        }
+    }
+    let Suite { own, peer, records, .. } = suite;
+    own.stop().await;
+    if let Some(peer) = peer {
+        peer.stop().await;
+    }
+    for record in records.iter().filter(|record| record.errors > 0) {
+        let first = record.first_error.as_deref().unwrap_or_default();
+        // what the Python service loses is a result; what ours loses is a failure
+        if record.label != PEER {
+            failures.push(format!(
+                "{} {}: {} errors, the first: {first}",
+                record.label, record.scenario, record.errors
+            ));
+        }
+    }
+    write_results(options, &records, &failures)?;
+    Ok(failures.is_empty())
+}
+
+/// Writes `results.json`, `table.txt`, `summary.md` and the charts, and prints the summary.
+fn write_results(
+    options: &CompareArguments,
+    records: &[Record],
+    failures: &[String],
+) -> Result<(), Box<dyn std::error::Error>> {
+    let file = |name: &str| options.directory.join(name);
+    fs::write(file("table.txt"), report::table(records))?;
+    let mut text = summary::markdown(records);
+    for failure in failures {
+        text.push_str(&format!("\nFAILED: {failure}\n"));
+    }
+    fs::write(file("summary.md"), &text)?;
+    if let Some(charts) = &options.charts {
+        report::chart::write_all(charts, records)?;
+    }
+    if let Some(readme) = &options.readme {
+        let whole = fs::read_to_string(readme)?;
+        let between = summary::between(&whole, &summary::markdown(records));
+        fs::write(
+            readme,
+            between.ok_or("--readme: there are no lines <!-- benchmark … and <!-- /benchmark …")?,
+        )?;
+    }
+    writeln!(std::io::stdout(), "{text}")?;
+    Ok(())
+}
+
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+impl Suite {
+    async fn start(options: &CompareArguments) -> Result<Suite, StepError> {
+        let _ = fs::remove_file(options.directory.join("results.json"));
+        for name in ["own", "peer"] {
+            recreate(&options.mysql, &format!("freezer_bench_{name}"))?;
+        }
+        let setup = own_setup(options, "own", 0, &database_url(options, "own"), Authentication::Headers);
+        setup.prepare().await?;
+        let peer =
+            peer_setup(options, "peer", &database_url(options, "peer").replacen("mysql", "mysql+pymysql", 1));
+        if let Some(peer) = &peer {
+            peer.prepare().await?;
+        }
+        for data in steps::datasets(options.quick) {
+            let begun = Instant::now();
+            seed_all(options, &data, peer.is_some()).await?;
+            say(&format!(
+                "seeded {} jobs, {} backups: {:.0} s",
+                data.jobs,
+                data.backups,
+                begun.elapsed().as_secs_f64()
+            ));
+        }
+        if peer.is_some() {
+            rows::same(&database_url(options, "own"), &database_url(options, "peer"))?;
+            say("both databases hold the same rows");
+        }
+        let data = steps::jobs(1_000);
+        let (own, _) = setup.start(&data).await?;
+        let peer = match peer {
+            Some(peer) => Some(peer.start(&data).await?.0),
+            None => None,
+        };
+        Ok(Suite { options: options.clone(), own, peer, records: Vec::new() })
+    }
+
+    fn step(&mut self, name: &str) -> Step<'_> {
+        match name {
+            "start" => Box::pin(self.starts()),
+            "read" => Box::pin(self.reads()),
+            "poll" => Box::pin(self.polls()),
+            "search" => Box::pin(self.searches()),
+            "sessions" => Box::pin(self.sessions()),
+            "write" => Box::pin(self.writes()),
+            "auth" => Box::pin(self.authentication()),
+            "memory" => Box::pin(self.memories()),
+            _ => Box::pin(self.sqlite()),
+        }
+    }
+
+    /// Keeps a result, in the file at once: what was measured survives whatever comes.
+    fn keep(&mut self, record: Record) -> Result<(), StepError> {
+        let path = self.options.directory.join("results.json");
+        report::append(&path, &record).map_err(std::io::Error::other)?;
+        let rate = format!("{:.4} requests/s", record.per_second);
+        let n = record.requests;
+        say(&format!(
+            "  {} {} {} x{}: {rate}, n={n}",
+            record.label, record.scenario, record.jobs, record.connections
+        ));
+        self.records.push(record);
+        Ok(())
+    }
+}
+
+/// Fills both databases with the same rows, at the same time.
+async fn seed_all(options: &CompareArguments, data: &Dataset, peer: bool) -> Result<(), StepError> {
+    let (own, other) = (database_url(options, "own"), database_url(options, "peer"));
+    let second = async { if peer { seed::execute(&other, data).await.map(|_| ()) } else { Ok(()) } };
+    let (first, second) = tokio::join!(seed::execute(&own, data), second);
+    first?;
+    second?;
+    Ok(())
+}
+
+fn database_url(options: &CompareArguments, name: &str) -> String {
+    format!("{}/freezer_bench_{name}", options.mysql.trim_end_matches('/'))
+}
+
+fn own_setup(
+    options: &CompareArguments,
+    name: &str,
+    port: u16,
+    connection: &str,
+    authentication: Authentication,
+) -> Setup {
+    Setup {
+        label: OWN.to_owned(),
+        directory: absolute(&options.directory).join(name),
+        connection: connection.to_owned(),
+        port: options.port + port,
+        kind: Kind::Own { binaries: options.binaries.clone(), authentication },
+    }
+}
+
+fn peer_setup(options: &CompareArguments, name: &str, connection: &str) -> Option<Setup> {
+    Some(Setup {
+        label: PEER.to_owned(),
+        directory: absolute(&options.directory).join(name),
+        connection: connection.to_owned(),
+        port: options.port + 1,
+        kind: Kind::Peer {
+            environment: absolute(options.peer.as_ref()?),
+            wsgi: absolute(&options.peer_wsgi),
+        },
+    })
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Makes an empty database.
+///
+/// # Errors
+/// [`DatabaseError`]
+pub fn recreate(server: &str, name: &str) -> Result<(), DatabaseError> {
+    let database = Database::of_url(&format!("{}/mysql", server.trim_end_matches('/')))?;
+    let sql = format!("DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name} CHARACTER SET utf8mb4;");
+    database.execute(|out| out.write_all(sql.as_bytes())).map(|_| ())
+}

@@ -1,0 +1,244 @@
+//! The steps of `compare` that measure both services on MariaDB: which loads, on which data, how long.
+//!
+//! All loads open a connection for each request, as schedulers do, unless they say otherwise: the Python service
+//! closes every connection anyway.
+
+use std::time::Duration;
+
+use super::service::Service;
+use super::{OWN, PEER, StepError, Suite, database_url};
+use crate::dataset::Dataset;
+use crate::http::Authority;
+use crate::load::Load;
+use crate::mariadb::Database;
+use crate::record::Record;
+use crate::run::{self, Metering, Meters, RunArguments};
+use crate::scenario::Scenario;
+use crate::seed;
+use crate::session_round::Rounds;
+
+/// The steps in their order. The Python service needs minutes for the largest poll: should the time run out, nothing
+/// else is lost. Its memory, and ours, is read when all has been done.
+pub const NAMES: [&str; 9] =
+    ["start", "read", "search", "sessions", "auth", "write", "sqlite", "poll", "memory"];
+
+/// Nodes of a session.
+const NODES: u64 = 50;
+/// Rounds of the Python service, and of ours, which is done sooner.
+const PEER_ROUNDS: u64 = 5;
+const OWN_ROUNDS: u64 = 20;
+/// One answer of the Python service may take minutes.
+const PATIENCE: f64 = 600.0;
+
+/// Jobs of the projects that are polled.
+pub fn sizes(quick: bool) -> &'static [u64] {
+    if quick { &[100, 1_000, 10_000] } else { &[100, 1_000, 10_000, 100_000] }
+}
+
+/// A project of so many jobs. Each node has ten of them, so that every poll has an answer of the same size however
+/// large the project is.
+pub fn jobs(count: u64) -> Dataset {
+    Dataset {
+        project: format!("{count:032}"),
+        jobs: count,
+        clients: count / 10,
+        sessions: 0,
+        session_jobs: 1,
+        backups: 0,
+    }
+}
+
+fn catalogue(quick: bool) -> Dataset {
+    let backups = if quick { 10_000 } else { 100_000 };
+    Dataset { project: format!("{:032}", 7), backups, ..jobs(100) }
+}
+
+fn rounds() -> Dataset {
+    let (sessions, session_jobs) = (PEER_ROUNDS.max(OWN_ROUNDS), NODES);
+    let jobs_in_all = sessions * session_jobs;
+    Dataset { project: format!("{:032}", 5), clients: NODES, sessions, session_jobs, ..jobs(jobs_in_all) }
+}
+
+/// Everything that both databases hold.
+pub fn datasets(quick: bool) -> Vec<Dataset> {
+    sizes(quick).iter().map(|count| jobs(*count)).chain([catalogue(quick), rounds()]).collect()
+}
+
+/// One load for both services.
+pub struct Measure {
+    /// What is asked.
+    pub scenario: Scenario,
+    /// Of which project.
+    pub data: Dataset,
+    /// At the same time.
+    pub connections: u16,
+    /// Whether connections are kept where the service lets them.
+    pub kept: bool,
+    /// Requests for the Python service, once, where it needs long for one; none: as many as it answers in the
+    /// same time as ours, as often.
+    pub peer_requests: Option<u64>,
+}
+
+impl Measure {
+    /// With 8 new connections at a time.
+    pub fn new(scenario: Scenario, data: Dataset) -> Measure {
+        Measure { scenario, data, connections: 8, kept: false, peer_requests: None }
+    }
+}
+
+impl Suite {
+    /// Repetitions of each load.
+    pub(super) fn repetitions(&self) -> u32 {
+        if self.options.quick { 1 } else { 3 }
+    }
+
+    fn seconds(&self) -> f64 {
+        if self.options.quick { 1.5 } else { 4.0 }
+    }
+
+    /// Measures both services in turns, so that whatever else the machine does meets both.
+    pub(super) async fn measure(&mut self, measure: &Measure) -> Result<(), StepError> {
+        for repetition in 0..self.repetitions() {
+            let arguments = self.arguments(&self.own, measure, repetition);
+            self.run(arguments, measure).await?;
+            let slow = measure.peer_requests.is_some();
+            if let Some(peer) = self.peer.as_ref().filter(|_| repetition == 0 || !slow) {
+                let arguments = self.arguments(peer, measure, repetition);
+                self.run(arguments, measure).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, arguments: RunArguments, measure: &Measure) -> Result<(), StepError> {
+        let record = run::execute(&arguments).await?;
+        if measure.scenario == Scenario::PostBackup {
+            // the next load must find as many rows as this one did
+            let name = if arguments.label == OWN { "own" } else { "peer" };
+            seed::remove_posted(&database_url(&self.options, name), &measure.data).await?;
+        }
+        self.keep(record)
+    }
+
+    pub(super) fn arguments(&self, service: &Service, measure: &Measure, repetition: u32) -> RunArguments {
+        let peer = service.setup.label == PEER;
+        let requests = measure.peer_requests.filter(|_| peer);
+        let sqlite = service.setup.connection.starts_with("sqlite");
+        let sql_requests = match (repetition, peer) {
+            (0, false) => 20,
+            (0, true) => 3,
+            _ => 0,
+        };
+        RunArguments {
+            url: service.url(),
+            label: service.setup.label.clone(),
+            scenario: measure.scenario,
+            data: measure.data.clone(),
+            connections: measure.connections,
+            new_connections: !measure.kept,
+            seconds: if requests.is_some() { PATIENCE } else { self.seconds() },
+            requests,
+            rate: None,
+            warmup: if requests.is_some() { 0.0 } else { 0.5 },
+            timeout: PATIENCE,
+            pid: vec![service.pid],
+            database_pid: None,
+            mysql_status: (!sqlite).then(|| service.setup.connection.clone()),
+            sql_requests: if requests.is_some() && measure.connections > 1 { 0 } else { sql_requests },
+            json: None,
+            engine: if sqlite { "SQLite" } else { "MariaDB" }.to_owned(),
+        }
+    }
+
+    /// GET of one job, and of a page of them.
+    pub(super) async fn reads(&mut self) -> Result<(), StepError> {
+        self.measure(&Measure::new(Scenario::GetJob, jobs(1_000))).await?;
+        self.measure(&Measure { kept: true, ..Measure::new(Scenario::GetJob, jobs(1_000)) }).await?;
+        self.measure(&Measure::new(Scenario::List, jobs(1_000))).await
+    }
+
+    /// The scheduler's poll in projects of all sizes: one at a time for the latency, many for the throughput.
+    pub(super) async fn polls(&mut self) -> Result<(), StepError> {
+        for size in sizes(self.options.quick) {
+            let one = Measure { connections: 1, ..Measure::new(Scenario::Poll, jobs(*size)) };
+            let alone = match size {
+                ..1_000 => 10,
+                1_000 => 5,
+                10_000 if !self.options.quick => 2,
+                _ => 1,
+            };
+            self.measure(&Measure { peer_requests: Some(alone), ..one }).await?;
+            // both of the peer's processes are busy with two; more would only wait, and not in the throughput's favour
+            let many = match size {
+                ..1_000 => Some((8, 40)),
+                1_000 => Some((8, 16)),
+                10_000 if !self.options.quick => Some((2, 4)),
+                _ => None,
+            };
+            if let Some((connections, requests)) = many {
+                let many = Measure { connections, ..Measure::new(Scenario::Poll, jobs(*size)) };
+                self.measure(&Measure { peer_requests: Some(requests), ..many }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A search that no column answers, over a whole catalogue.
+    pub(super) async fn searches(&mut self) -> Result<(), StepError> {
+        let data = catalogue(self.options.quick);
+        let search = Measure { connections: 1, ..Measure::new(Scenario::SearchBackups, data) };
+        self.measure(&Measure { peer_requests: Some(2), ..search }).await
+    }
+
+    /// All nodes of one session start, then all end.
+    pub(super) async fn sessions(&mut self) -> Result<(), StepError> {
+        let own = self.rounds(&self.own, OWN_ROUNDS).await?;
+        self.keep(own)?;
+        if let Some(peer) = &self.peer {
+            let peer = self.rounds(peer, PEER_ROUNDS).await?;
+            self.keep(peer)?;
+        }
+        Ok(())
+    }
+
+    async fn rounds(&self, service: &Service, count: u64) -> Result<Record, StepError> {
+        let data = rounds();
+        let mut record = Record {
+            label: service.setup.label.clone(),
+            engine: "MariaDB".to_owned(),
+            scenario: "session_round".to_owned(),
+            jobs: NODES,
+            connections: NODES as u16,
+            new_connections: true,
+            ..Record::default()
+        };
+        let meters = Meters {
+            server: vec![service.pid],
+            database: Database::of_url(&service.setup.connection)?.server_pid()?,
+        };
+        self.warm_up(service).await?;
+        let metering = Metering::begin(&meters)?;
+        let server = Authority::of_url(&service.url())?;
+        let timeout = Duration::from_secs_f64(PATIENCE);
+        Rounds { server, data, first: 0, rounds: count, timeout }.drive(&mut record).await;
+        metering.end(&mut record)?;
+        Ok(record)
+    }
+
+    /// A short load of something else, so that connections to the database are open.
+    async fn warm_up(&self, service: &Service) -> Result<(), StepError> {
+        let load = Load {
+            server: Authority::of_url(&service.url())?,
+            scenario: Scenario::GetJob,
+            data: jobs(1_000),
+            connections: 8,
+            new_connections: true,
+            rate: None,
+            duration: Duration::from_millis(500),
+            requests: None,
+            timeout: Duration::from_secs_f64(PATIENCE),
+        };
+        load.drive().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! [`Statement`]: what can be sent to a connection: a statement of sea-query, made for this one time, or a [`Fixed`]
+//! one, whose text is made once.
+//!
+//! Making and printing a statement takes about as long as the database takes to carry it out, so those that requests
+//! issue most often are fixed. Both kinds come from the same builder functions; running them is `exec.rs`.
+
+use std::sync::OnceLock;
+
+use sea_query::{Expr, Value};
+use sea_query_sqlx::{SqlxBinder, SqlxValues};
+use sqlx::mysql::MySqlArguments;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, AssertSqlSafe, Encode, IntoArguments, MySql, SqlSafeStr, SqlStr, Sqlite, Type};
+
+use crate::dialect::Dialect;
+
+/// A statement's text and arguments for one engine.
+pub(crate) type Prepared<A> = Result<(SqlStr, A), sqlx::Error>;
+
+/// Anything that can be sent.
+pub(crate) trait Statement {
+    /// For MySQL.
+    fn mysql(&self) -> Prepared<MySqlArguments>;
+    /// For SQLite.
+    fn sqlite(&self) -> Prepared<SqliteArguments>;
+}
+
+impl<T: SqlxBinder> Statement for T {
+    fn mysql(&self) -> Prepared<MySqlArguments> {
+        let (sql, values) = Dialect::MySql.build(self);
+        Ok((AssertSqlSafe(sql).into_sql_str(), IntoArguments::<MySql>::into_arguments(values)))
+    }
+
+    fn sqlite(&self) -> Prepared<SqliteArguments> {
+        let (sql, values) = Dialect::Sqlite.build(self);
+        Ok((AssertSqlSafe(sql).into_sql_str(), IntoArguments::<Sqlite>::into_arguments(values)))
+    }
+}
+
+/// A statement whose text never changes. Lives in a static; its arguments come with each use.
+pub(crate) struct Fixed {
+    build: fn(Dialect) -> (String, SqlxValues),
+    mysql: OnceLock<Text>,
+    sqlite: OnceLock<Text>,
+}
+
+struct Text {
+    sql: String,
+    slots: Vec<Slot>,
+}
+
+/// What a placeholder stands for.
+enum Slot {
+    Argument(usize),
+    Constant(Value),
+}
+
+/// An argument of a fixed statement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Argument<'a> {
+    /// A text or NULL.
+    Text(Option<&'a str>),
+    /// A whole number.
+    Number(u64),
+}
+
+impl<'a> From<&'a str> for Argument<'a> {
+    fn from(text: &'a str) -> Self {
+        Argument::Text(Some(text))
+    }
+}
+
+/// What marks an argument while the text is made. No constant of a statement begins with it.
+const MARK: &str = "\u{0}argument ";
+
+/// The same for numbers, in LIMIT and OFFSET.
+const NUMBER_MARK: u64 = u64::MAX - 1_000;
+
+/// Stands for an argument that is a limit or an offset.
+pub(crate) fn number_argument(position: u64) -> u64 {
+    NUMBER_MARK + position
+}
+
+/// Stands for an argument, counted from 0, in the statement that [`Fixed::new`] is given.
+pub(crate) fn argument(position: usize) -> Expr {
+    Expr::val(argument_text(position))
+}
+
+/// The same where a text is wanted.
+pub(crate) fn argument_text(position: usize) -> String {
+    format!("{MARK}{position}")
+}
+
+impl Fixed {
+    /// `build` makes the statement, with [`argument`]s.
+    pub(crate) const fn new(build: fn(Dialect) -> (String, SqlxValues)) -> Fixed {
+        Fixed { build, mysql: OnceLock::new(), sqlite: OnceLock::new() }
+    }
+
+    /// The statement with its arguments.
+    pub(crate) fn with<'a>(&'static self, arguments: Vec<Argument<'a>>) -> Filled<'a> {
+        Filled { fixed: self, arguments }
+    }
+
+    fn text(&'static self, dialect: Dialect) -> &'static Text {
+        let text = match dialect {
+            Dialect::MySql => &self.mysql,
+            Dialect::Sqlite => &self.sqlite,
+        };
+        text.get_or_init(|| {
+            let (sql, values) = (self.build)(dialect);
+            Text { sql, slots: values.0.0.into_iter().map(slot).collect() }
+        })
+    }
+}
+
+fn slot(value: Value) -> Slot {
+    let position = match &value {
+        Value::String(Some(text)) => text.strip_prefix(MARK).and_then(|number| number.parse().ok()),
+        Value::BigUnsigned(Some(number)) => {
+            number.checked_sub(NUMBER_MARK).and_then(|position| usize::try_from(position).ok())
+        }
+        _ => None,
+    };
+    position.map_or(Slot::Constant(value), Slot::Argument)
+}
+
+/// A fixed statement with its arguments.
+pub(crate) struct Filled<'a> {
+    fixed: &'static Fixed,
+    arguments: Vec<Argument<'a>>,
+}
+
+impl Filled<'_> {
+    /// The same for another part of a list: arguments 0 and 1 are its limit and offset.
+    pub(crate) fn at(mut self, limit: u64, offset: u64) -> Self {
+        for (argument, number) in self.arguments.iter_mut().zip([limit, offset]) {
+            *argument = Argument::Number(number);
+        }
+        self
+    }
+
+    fn prepare<A: Arguments>(&self, dialect: Dialect) -> Prepared<A>
+    where
+        for<'t> Option<&'t str>: Encode<'t, A::Database> + Type<A::Database>,
+        for<'t> i64: Encode<'t, A::Database> + Type<A::Database>,
+        for<'t> bool: Encode<'t, A::Database> + Type<A::Database>,
+    {
+        let text = self.fixed.text(dialect);
+        let mut filled = A::default();
+        for slot in &text.slots {
+            let added = match slot {
+                Slot::Argument(position) => match self.arguments.get(*position) {
+                    Some(Argument::Text(text)) => filled.add(*text),
+                    Some(Argument::Number(number)) => filled.add(i64::try_from(*number).unwrap_or(i64::MAX)),
+                    None => Err("an argument is missing".into()),
+                },
+                Slot::Constant(Value::Bool(Some(flag))) => filled.add(*flag),
+                Slot::Constant(Value::BigUnsigned(Some(number))) => {
+                    filled.add(i64::try_from(*number).unwrap_or(i64::MAX))
+                }
+                Slot::Constant(Value::Int(Some(number))) => filled.add(i64::from(*number)),
+                Slot::Constant(Value::BigInt(Some(number))) => filled.add(*number),
+                Slot::Constant(Value::String(text)) => filled.add(text.as_deref()),
+                Slot::Constant(other) => Err(format!("{other:?} in a fixed statement").into()),
+            };
+            added.map_err(sqlx::Error::Encode)?;
+        }
+        Ok((text.sql.as_str().into_sql_str(), filled))
+    }
+}
+
+impl Statement for Filled<'_> {
+    fn mysql(&self) -> Prepared<MySqlArguments> {
+        self.prepare(Dialect::MySql)
+    }
+
+    fn sqlite(&self) -> Prepared<SqliteArguments> {
+        self.prepare(Dialect::Sqlite)
+    }
+}
