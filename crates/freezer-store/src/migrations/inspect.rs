@@ -2,6 +2,7 @@
 //! for what it is about (`revisions/`), because version stamps in the field do not tell the truth.
 
 use super::layout::{ColumnInfo, ForeignKey, IndexInfo, Layout, Table};
+use super::moves::paths;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -186,4 +187,34 @@ fn split_type(declared: &str) -> (String, Option<u32>) {
         Some((name, rest)) => (name.trim().to_owned(), rest.trim_end_matches(')').parse().ok()),
         None => (declared.trim().to_owned(), None),
     }
+}
+
+/// Whether actions of a database that came from 7.x still have paths in their documents alone.
+pub(super) async fn paths_are_missing(db: &mut Db, layout: &Layout) -> Result<bool, StoreError> {
+    let [old, new] = paths::COLUMNS.map(|column| layout.has_column("actions", column));
+    // the table of the releases before 16.0.0; no other database has such rows, and need be looked through
+    if old || !new || layout.table("migrate_version").is_none() {
+        return Ok(false);
+    }
+    paths::are_missing(db, "path_to_backup").await
+}
+
+/// Names of live clients that occur more than once in a project; central ones may.
+pub(super) async fn duplicate_clients(db: &mut Db, layout: &Layout) -> Result<Option<String>, StoreError> {
+    if !layout.has_column("clients", "client_id") {
+        return Ok(None);
+    }
+    let ordinary = if layout.has_column("clients", "is_central") { "AND is_central = 0" } else { "" };
+    let rows = db
+        .raw_select(&format!(
+            "SELECT client_id, project_id FROM clients WHERE deleted = 0 AND project_id IS NOT NULL {ordinary} \
+             GROUP BY project_id, client_id HAVING COUNT(*) > 1 ORDER BY project_id, client_id LIMIT 20"
+        ))
+        .await?;
+    let at = |error| StoreError::from_driver("schema.plan", error);
+    let names = rows
+        .iter()
+        .map(|row| Ok(format!("{} in project {}", row.string(0).map_err(at)?, row.string(1).map_err(at)?)))
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    Ok(if names.is_empty() { None } else { Some(names.join(", ")) })
 }
