@@ -27,6 +27,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--only', default='scripted,generated,shared,web-ui', help='parts to run, with commas (all)')
     parser.add_argument('--keep-going', action='store_true', help='tell of every random story with a surprise, shorten none')
     parser.add_argument('--replay', metavar='FILE', help='send the requests of a saved story, and compare')
+    parser.add_argument('--list', metavar='FILE', help='write every difference and its entry there, one JSON object a line')
     parser.add_argument('--save', metavar='FILE', default='conformance-story.json', help='where a shortened story is saved')
     chosen = parser.parse_args()
     usual = (20000, 4000, 1) if chosen.long else (400, 240, 120)
@@ -157,6 +158,9 @@ class Run:
 
     def verdict(self) -> int:
         """Prints which entries were needed; 1 where anything is wrong."""
+        if self.options.list:
+            lines = [json.dumps(difference) + '\n' for difference in self.decided.listed]
+            pathlib.Path(self.options.list).write_text(''.join(lines))
         print('differences by id: ' + ', '.join('%s %d' % pair for pair in sorted(self.decided.uses().items())))
         rowless = self.decided.without_row()
         if rowless:
@@ -186,7 +190,7 @@ def main() -> int:
         except Exception:
             print('\n'.join(bench.logs()), file=sys.stderr)
             raise
-        if status:
+        if run.failed:
             print('\n'.join(bench.logs()), file=sys.stderr)
         return status
 

@@ -5,6 +5,7 @@
     changed a.b[]: 1 -> 2           a value; `removed a.b: 1` and `added a.b: 2` where only one service has it
     jobs: 2 -> 1 documents          a list of another length
     order jobs, page jobs           the same documents in another order; as many, but others
+    error 400: changed title: ...   what differs between two errors of one status
 
 Ids that both services made for the same thing, and times of the run, are the same value.
 """
@@ -68,7 +69,7 @@ class Comparison:
         self.header('x-openstack-request-id', *made)
         self.values('', theirs.json(), ours.json())
         if theirs.status >= 400:
-            return ['error: ' + difference for difference in self.found]
+            return ['error %d: %s' % (theirs.status, difference) for difference in self.found]
         return self.found
 
     def header(self, name: str, theirs: str | None, ours: str | None) -> None:

@@ -8,6 +8,9 @@ An entry:
     target  "missing" or "present": whether the documents that the path names are there for both services, asked
             afterwards; absent: not asked
     what    texts of differences (compare.py), `*` for any text; those of the reads after a change begin with "then "
+    says    texts of which the description of our error must be one, `*` for any text; one that begins with `<field>` must
+            begin with the place of a value of the request's body
+    field   JSON Schema of the value at that place
     always  the services hold the same after it; otherwise a changed document ends the story, because everything that
             follows may differ
 """
@@ -20,8 +23,10 @@ from typing import Any
 
 import jsonschema
 
+from .documents import Place, places
 from .exchange import Request
 
+FIELD = '<field>: '
 FILE = pathlib.Path(__file__).resolve().parent.parent / 'differences.json'
 ROWS = FILE.parents[2] / 'docs/compatibility.md'
 
@@ -36,6 +41,17 @@ class Entry:
     what: re.Pattern
     target: str | None
     always: bool
+    says: re.Pattern | None
+    field: jsonschema.Draft7Validator
+
+    def is_said(self, body: Any, description: str) -> bool:
+        """Whether our error's description is one that the entry asks for."""
+        if self.says is None:
+            return True
+        found = self.says.fullmatch(description)
+        if found is None or found['field'] is None:
+            return found is not None
+        return any(shown(place) == found['field'] and self.field.is_valid(value_at(body, place)) for place in places(body))
 
 
 class Decided:
@@ -46,12 +62,22 @@ class Decided:
         self.entries = [read(number, entry, document['definitions'])
                         for number, entry in enumerate(document['entries'])]
         self.used: dict[int, int] = {}
+        self.listed: list[dict[str, Any]] = []
 
-    def find(self, request: Request, difference: str, target: Callable[[], str]) -> Entry | None:
-        """The entry for a difference; `target` asks whether the documents of the path are there."""
+    def find(self, request: Request, difference: str, target: Callable[[], str], said: Any = None) -> Entry | None:
+        """The entry for a difference; `target` asks whether the documents of the path are there, `said` is our answer."""
         view = request.view()
+        description = str(said.get('description', '')) if isinstance(said, dict) else ''
+        entry = self.matching(view, difference, target, description)
+        self.listed.append({'entry': entry and entry.id, 'method': request.method, 'route': view['route'],
+                            'label': request.label, 'difference': difference, 'said': description})
+        return entry
+
+    def matching(self, view: dict[str, Any], difference: str, target: Callable[[], str], description: str) -> Entry | None:
+        """The first entry that takes a difference."""
         for entry in self.entries:
             if (entry.what.fullmatch(difference) and entry.schema.is_valid(view)
+                    and entry.is_said(view.get('body'), description)
                     and (entry.target is None or entry.target == target())):
                 self.used[entry.number] = self.used.get(entry.number, 0) + 1
                 return entry
@@ -77,12 +103,38 @@ class Decided:
 
 def read(number: int, entry: dict[str, Any], definitions: dict[str, Any]) -> Entry:
     """One entry of the file."""
-    unknown = entry.keys() - {'id', 'when', 'what', 'target', 'always'}
+    unknown = entry.keys() - {'id', 'when', 'what', 'target', 'always', 'says', 'field'}
     if unknown:
         raise ValueError('differences.json, entry %d: unknown %s' % (number + 1, sorted(unknown)))
     schema = {'definitions': definitions, **entry['when']}
     jsonschema.Draft7Validator.check_schema(schema)
-    patterns = ('.*'.join(re.escape(part) for part in text.split('*')) for text in entry['what'])
-    return Entry(entry['id'], number, jsonschema.Draft7Validator(schema),
-                 re.compile('|'.join('(?:%s)' % pattern for pattern in patterns), re.DOTALL),
-                 entry.get('target'), entry.get('always', False))
+    return Entry(entry['id'], number, jsonschema.Draft7Validator(schema), pattern(entry['what']), entry.get('target'),
+                 entry.get('always', False), pattern(entry['says']) if 'says' in entry else None,
+                 jsonschema.Draft7Validator({'definitions': definitions, **entry.get('field', {})}))
+
+
+def pattern(texts: list[str]) -> re.Pattern:
+    """Any of some texts, with `*` for any text, and `<field>: ` at the beginning of those that name one."""
+    plain = ['(?:%s)' % starred(text) for text in texts if not text.startswith(FIELD)]
+    named = ['(?:%s)' % starred(text.removeprefix(FIELD)) for text in texts if text.startswith(FIELD)]
+    if named:
+        plain.append(r'(?P<field>[^\s:]+): (?:%s)' % '|'.join(named))
+    else:
+        plain.append('(?P<field>(?!))')
+    return re.compile('|'.join(plain), re.DOTALL)
+
+
+def starred(text: str) -> str:
+    return '.*'.join(re.escape(part) for part in text.split('*'))
+
+
+def shown(place: Place) -> str:
+    """A place as our texts name it: `job_actions[0].freezer_action`."""
+    return ''.join('[%d]' % key if isinstance(key, int) else '.' + key for key in place).removeprefix('.')
+
+
+def value_at(document: Any, place: Place) -> Any:
+    """The value at a place of a document."""
+    for key in place:
+        document = document[key]
+    return document

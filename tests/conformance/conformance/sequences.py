@@ -96,6 +96,8 @@ def changes() -> Iterator[Case]:
     yield story('a wrong type of nothing', ('PATCH', P + '/actions/nope', {'freezer_action': {'action': 5}}))
     yield story('actions for no job', ('PATCH', P + '/jobs/nope', {
         'job_actions': [{'freezer_action': {'action': 'backup'}}]}))
+    yield story('an unknown action for no job', ('PATCH', P + '/jobs/nope', {'job_actions': [{'action_id': 'nobody'}]}))
+    yield story('a dance of no session', ('POST', P + '/sessions/nope/action', {'dance': {}}))
     yield story('is_central of a kind', ('POST', P + '/clients', {'client_id': 'node-8', 'is_central': 1}))
     yield story('mandatory', ('POST', P + '/actions', {'freezer_action': {'action': 'exec'}, 'mandatory': True}),
                 ('GET', P + '/actions?limit=1000'))

@@ -93,7 +93,7 @@ class Story:
 
     def judge(self, request: Request, prefix: str, theirs: Answer, ours: Answer) -> None:
         for difference in Comparison(self.symbols).answers(theirs, ours):
-            entry = self.decided.find(request, prefix + difference, lambda: self.target(request))
+            entry = self.decided.find(request, prefix + difference, lambda: self.target(request), ours.json())
             if entry is None:
                 self.surprises.append(Surprise(
                     request, prefix + difference, *(answer.body[:2000].decode('utf-8', 'replace')

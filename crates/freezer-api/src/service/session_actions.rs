@@ -19,7 +19,6 @@ use serde_json::{Map, Value};
 
 use super::Change;
 use crate::error::Error;
-use crate::validate::limits;
 
 /// What a scheduler tells a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,9 +58,8 @@ impl Action {
             "start" => Ok(Action::Start {
                 job_id: text("job_id")?,
                 current_tag: parameter("current_tag")
-                    .and_then(limits::to_int)
-                    .map(i64::from)
-                    .ok_or_else(|| missing("current_tag", "a number"))?,
+                    .and_then(whole)
+                    .ok_or_else(|| missing("current_tag", "a whole number"))?,
             }),
             "end" => {
                 let result = text("result")?;
@@ -101,6 +99,15 @@ pub async fn execute(change: Change<'_>, session_id: &str, action: &Action) -> R
         }
         Ok(Outcome { result, session_tag: session.session_tag })
     })
+}
+
+/// A tag is compared and not stored, so it is not rounded as a column would: 1.5 is neither run 1 nor run 2.
+fn whole(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
 }
 
 /// The answer, and whether the session changed.
@@ -249,6 +256,8 @@ mod tests {
     fn parameters_that_are_missing_or_wrong_are_named() {
         for (body, named) in [
             (json!({"start": {"job_id": "a", "current_tag": "x"}}), "start.current_tag"),
+            (json!({"start": {"job_id": "a", "current_tag": 1.5}}), "start.current_tag"),
+            (json!({"start": {"job_id": "a", "current_tag": true}}), "start.current_tag"),
             (json!({"start": {}}), "start.job_id"),
             (json!({"start": null}), "start.job_id"),
             (json!({"end": {"job_id": "a"}}), "end.result"),

@@ -180,6 +180,7 @@ async fn parameters_are_checked(app: TestApp) {
         json!({"start": {"current_tag": 0}}),
         json!({"start": {"job_id": "a", "current_tag": "x"}}),
         json!({"start": {"job_id": "a", "current_tag": null}}),
+        json!({"start": {"job_id": "a", "current_tag": 1.5}}),
         json!({"start": {"job_id": 5, "current_tag": 0}}),
         json!({"end": {}}),
         json!({"end": {"job_id": "a"}}),
