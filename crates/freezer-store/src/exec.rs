@@ -145,7 +145,19 @@ impl Db {
             return Ok(());
         }
         let doing = self.doing;
-        let plan = self.run(async |connection| explain::explain(connection, doing, statement).await).await?;
+        let explained =
+            self.run(async |connection| explain::explain(connection, doing, statement).await).await;
+        let plan = match explained {
+            Ok(plan) => plan,
+            // a database that does not explain a statement may still carry it out
+            Err(StoreError::Backend { source, .. }) if self.is_settled() => explain::Plan {
+                doing,
+                sql: String::new(),
+                steps: Vec::new(),
+                refused: Some(source.to_string()),
+            },
+            Err(error) => return Err(error),
+        };
         self.lease.plans().add(plan);
         Ok(())
     }

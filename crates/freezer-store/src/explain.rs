@@ -19,6 +19,8 @@ pub struct Plan {
     pub sql: String,
     /// How each table is read.
     pub steps: Vec<Step>,
+    /// Why the database did not explain it, where it did not; text and steps are empty then.
+    pub refused: Option<String>,
 }
 
 /// How a table is read.
@@ -84,15 +86,10 @@ pub(crate) async fn explain(
                 table: text(row, "table").unwrap_or_default(),
                 access: text(row, "type").unwrap_or_default(),
                 key: text(row, "key"),
-                rows: row
-                    .try_get_unchecked::<Option<i64>, _>("rows")
-                    .ok()
-                    .flatten()
-                    .unwrap_or(0)
-                    .unsigned_abs(),
+                rows: expected_rows(row, text(row, "rows")),
                 extra: text(row, "Extra").unwrap_or_default(),
             };
-            Ok(Plan { doing, sql, steps: rows.iter().map(step).collect() })
+            Ok(Plan { doing, sql, steps: rows.iter().map(step).collect(), refused: None })
         }
         Connection::Sqlite(c) => {
             let (sql, arguments) = statement.sqlite()?;
@@ -106,7 +103,17 @@ pub(crate) async fn explain(
                 rows: 0,
                 extra: String::new(),
             };
-            Ok(Plan { doing, sql, steps: rows.iter().map(step).collect() })
+            Ok(Plan { doing, sql, steps: rows.iter().map(step).collect(), refused: None })
         }
     }
+}
+
+/// Column `rows`: a number on MySQL; on MariaDB text, which may go on with what a filter leaves, as in `12 (3%)`.
+fn expected_rows(row: &sqlx::mysql::MySqlRow, text: Option<String>) -> u64 {
+    if let Ok(rows) = row.try_get::<Option<u64>, _>("rows") {
+        return rows.unwrap_or(0);
+    }
+    let text = text.unwrap_or_default();
+    let digits = text.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    digits.parse().unwrap_or(0)
 }

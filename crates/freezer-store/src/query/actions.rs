@@ -151,7 +151,7 @@ pub async fn list(
     narrow::narrow::<_, Actions>(db.dialect(), &mut narrowed, search, &SHAPE, None);
     let listing = Listing {
         select,
-        narrowed,
+        narrowed: vec![narrowed],
         first: None,
         created_at: (Actions::Table, Actions::CreatedAt),
         id: (Actions::Table, Actions::Id),

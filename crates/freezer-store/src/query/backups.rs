@@ -84,7 +84,7 @@ pub async fn list(
     narrow::narrow::<_, Backups>(db.dialect(), &mut narrowed, search, &SHAPE, None);
     let listing = Listing {
         select,
-        narrowed,
+        narrowed: vec![narrowed],
         first: None,
         created_at: Backups::CreatedAt,
         id: Backups::Id,

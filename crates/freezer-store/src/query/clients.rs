@@ -89,12 +89,14 @@ pub async fn list(
     search: &Search,
     page: &Page,
 ) -> Result<Listed<Client>, StoreError> {
-    let select = live(db, visible(scope));
-    let mut narrowed = select.clone();
-    narrow::narrow::<_, Clients>(db.dialect(), &mut narrowed, search, &SHAPE, None);
+    let narrowed = parts_of(scope).into_iter().map(|whose| {
+        let mut part = live(db, whose);
+        narrow::narrow::<_, Clients>(db.dialect(), &mut part, search, &SHAPE, None);
+        part
+    });
     let listing = Listing {
-        select,
-        narrowed,
+        narrowed: narrowed.collect(),
+        select: live(db, visible(scope)),
         first: None,
         created_at: Clients::CreatedAt,
         id: Clients::Id,
@@ -221,6 +223,22 @@ fn visible(scope: &Scope) -> Condition {
             .add(Expr::col(Clients::ProjectId).eq(id.as_str()))
             .add(Expr::col(Clients::IsCentral).eq(true)),
         Scope::AllProjects => Condition::all(),
+    }
+}
+
+/// What is visible as parts without a client in common: a project's own clients, which an index has in order, and the
+/// others' central ones, of which there are few. As one condition with "or" all would be sorted for each page.
+fn parts_of(scope: &Scope) -> Vec<Condition> {
+    match scope {
+        Scope::Project(id) => {
+            let own = Expr::col(Clients::ProjectId).eq(id.as_str());
+            let others = Condition::any()
+                .add(Expr::col(Clients::ProjectId).ne(id.as_str()))
+                .add(Expr::col(Clients::ProjectId).is_null());
+            let central = Condition::all().add(Expr::col(Clients::IsCentral).eq(true)).add(others);
+            vec![Condition::all().add(own), central]
+        }
+        Scope::AllProjects => vec![Condition::all()],
     }
 }
 

@@ -99,7 +99,7 @@ pub async fn list(
     narrow::narrow::<_, Sessions>(db.dialect(), &mut narrowed, search, &SHAPE, None);
     let listing = Listing {
         select,
-        narrowed,
+        narrowed: vec![narrowed],
         first: None,
         created_at: Sessions::CreatedAt,
         id: Sessions::Id,

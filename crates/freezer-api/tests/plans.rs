@@ -1,0 +1,242 @@
+//! No request may cost more because its project is large: the database itself is asked, for every statement that the
+//! service sends, how it reads the tables. A whole table or a whole project read or sorted for one request fails.
+//!
+//! The statements are those that the service sends while it is asked everything that clients ask (`requests`), so a
+//! new one need not be added to a list. The plans are those of a database in which one project has [`ROWS`] rows in
+//! the tables that grow with a project.
+//!
+//! A search by a key that is no column reads the part of an index that is its project's; that such a search costs more
+//! in a larger project no plan says.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
+mod support;
+
+use freezer_store::Step;
+use serde_json::json;
+use support::documents::{backup, freezer_action, job, with};
+use support::{Engine, Options, TestApp, TestDatabase, bounded, with_database};
+
+/// Rows of the project in the tables that grow most, and in the others. SQLite chooses without counting rows.
+const ROWS: [u32; 2] = [100_000, 5_000];
+const ROWS_ON_SQLITE: [u32; 2] = [2_000, 2_000];
+
+/// Tables that grow with a project.
+const LARGE: [&str; 7] =
+    ["clients", "jobs", "job_actions", "actions", "action_reports", "sessions", "backups"];
+
+/// Numbers from 0 in any SQL, at most 100,000.
+fn numbers(count: u32) -> String {
+    let digits = "(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL \
+                  SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
+    format!(
+        "(SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d AS n \
+         FROM {digits} a, {digits} b, {digits} c, {digits} e, {digits} f) numbers WHERE n < {count}"
+    )
+}
+
+async fn seed(database: &TestDatabase) {
+    let time = "CONCAT('2026-0', 1 + n % 9, '-', 10 + n % 18, ' 00:', 10 + n % 49, ':', 10 + n % 47)";
+    let [most, others] = match database.engine() {
+        Engine::MariaDb | Engine::MySql => ROWS,
+        Engine::Sqlite => ROWS_ON_SQLITE,
+    };
+    let fill = |table: &str, columns: &str, values: &str| {
+        let count = if ["clients", "sessions", "action_reports"].contains(&table) { others } else { most };
+        format!(
+            "INSERT INTO {table} (id, deleted, created_at, {columns}) \
+             SELECT CONCAT('{table}-', n), 0, {time}, {values} FROM {};\n",
+            numbers(count)
+        )
+    };
+    let owned = |table: &str, columns: &str, values: &str| {
+        fill(table, &format!("project_id, user_id, {columns}"), &format!("'p1', 'u1', {values}"))
+    };
+    let mut sql = String::new();
+    sql.push_str(&owned(
+        "clients",
+        "client_id, uuid, hostname",
+        "CONCAT('node-', n), CONCAT('clients-', n), 'host'",
+    ));
+    sql.push_str(&owned(
+        "jobs",
+        "client_id, session_id, session_tag, schedule",
+        r#"CONCAT('node-', n % 10000), '', 0, '{"status": "scheduled", "event": ""}'"#,
+    ));
+    sql.push_str(&owned(
+        "actions",
+        "action, actionmode, backup_metadata",
+        r#"'backup', 'fs', '{"compression": "gzip"}'"#,
+    ));
+    sql.push_str(&owned("action_reports", "log", "NULL"));
+    sql.push_str(&fill(
+        "job_actions",
+        "job_id, action_id, position",
+        "CONCAT('jobs-', n), CONCAT('actions-', n), 0",
+    ));
+    sql.push_str(&owned("sessions", "session_tag, schedule", "0, '{}'"));
+    sql.push_str(&owned(
+        "backups",
+        "status, backup_metadata",
+        r#"'available', '{"backup_name": "etc", "mode": "fs"}'"#,
+    ));
+    if database.engine() == Engine::MariaDb {
+        sql.push_str(&format!("ANALYZE TABLE {}", LARGE.join(", ")));
+    }
+    database.run(&sql).await;
+}
+
+/// Everything that clients ask, with a few rows of their own among the many.
+async fn requests(app: &TestApp) {
+    let (member, admin) = (app.member(), app.admin());
+    member.add_client("p1", "node-x").await;
+    member.add_client("p1", "node-x").await;
+    member.post("/v2/p1/clients", json!({"client_id": "node-x", "description": "again"})).await.expect(201);
+    admin
+        .post("/v2/p1/clients", json!({"client_id": "central", "hostname": "h", "is_central": true}))
+        .await
+        .expect(201);
+    let job_id = member.add_job("p1", job("node-x")).await;
+    let action_id = member.add_action("p1", freezer_action()).await;
+    let session_id = member.add_session("p1", json!({"schedule": {}})).await;
+    let backup_id = member.add_backup("p1", backup("etc")).await;
+    for (list, marker) in [
+        ("clients", "clients-5"),
+        ("jobs", "jobs-5"),
+        ("actions", "actions-5"),
+        ("sessions", "sessions-5"),
+        ("backups", "backups-5"),
+    ] {
+        for query in ["", "?limit=5&offset=7", "?marker=", "?sort=created_at:desc"] {
+            member.get(&format!("/v2/p1/{list}{query}")).await.expect(200);
+        }
+        for sort in ["asc", "desc"] {
+            member.get(&format!("/v2/p1/{list}?marker={marker}&sort=created_at:{sort}")).await.expect(200);
+        }
+        for search in [
+            json!({"match": [{"user_id": "u1"}]}),
+            json!({"match_not": [{"description": "none"}]}),
+            json!({"match": [{"client_id": "node-7"}]}),
+        ] {
+            member.search(&format!("/v2/p1/{list}"), search).await.expect(200);
+        }
+    }
+    // this one is judged row by row behind the statement of a list without a search, so a small list will do
+    member.search("/v2/p1/sessions", json!({"match": [{"_all": "e"}]})).await.expect(200);
+    member.search("/v2/p1/backups", json!({"match": [{"mode": "fs"}]})).await.expect(200);
+    for search in [
+        json!({"match": [{"client_id": "node-7"}], "match_not": [{"status": "completed"}]}),
+        json!({"match": [{"client_id": "node-7"}], "match_not": [{"status": "scheduled"}]}),
+        json!({"match": [{"job_id": "jobs-7"}]}),
+        json!({"match": [{"mode": "fs"}]}),
+    ] {
+        member.search("/v2/p1/jobs?limit=3", search.clone()).await.expect(200);
+        member.search("/v2/p1/jobs?limit=3&offset=2", search.clone()).await.expect(200);
+        admin.search("/v2/p1/jobs?limit=3&all_projects=True", search).await.expect(200);
+    }
+    admin.get("/v2/p1/jobs?all_projects=True").await.expect(200);
+    admin.get("/v2/p1/jobs?all_projects=True&sort=created_at:desc").await.expect(200);
+    for path in [
+        "clients/node-x".to_owned(),
+        format!("jobs/{job_id}"),
+        format!("actions/{action_id}"),
+        format!("sessions/{session_id}"),
+        format!("backups/{backup_id}"),
+    ] {
+        member.get(&format!("/v2/p1/{path}")).await.expect(200);
+        admin.get(&format!("/v2/p1/{path}")).await.expect(200);
+    }
+    changes(app, [&job_id, &action_id, &session_id, &backup_id]).await;
+}
+
+/// Changes of each kind, and what removes the documents again.
+async fn changes(app: &TestApp, [job_id, action_id, session_id, backup_id]: [&String; 4]) {
+    let member = app.member();
+    let (a_job, session) = (format!("/v2/p1/jobs/{job_id}"), format!("/v2/p1/sessions/{session_id}"));
+    member.patch(&a_job, json!({"description": "changed"})).await.expect(200);
+    member.add_client("p1", "node-y").await;
+    member.patch(&a_job, json!({"client_id": "node-y"})).await.expect(200);
+    member.patch(&a_job, json!({"job_actions": [{"action_id": action_id}]})).await.expect(200);
+    member.post(&a_job, job("node-x")).await.expect(201);
+    member.post("/v2/p1/jobs/another", job("node-x")).await.expect(201);
+    member.post(&format!("{a_job}/event"), json!({"start": null})).await.expect(202);
+    member.put(&format!("{session}/jobs/{job_id}")).await.expect(204);
+    member
+        .post(&format!("{session}/action"), json!({"start": {"job_id": job_id, "current_tag": 0}}))
+        .await
+        .expect(202);
+    member
+        .post(&format!("{session}/action"), json!({"end": {"job_id": job_id, "result": "success"}}))
+        .await
+        .expect(202);
+    member.patch(&session, json!({"description": "changed"})).await.expect(200);
+    member.post(&session, json!({"session_tag": 0, "schedule": {}})).await.expect(201);
+    member.delete(&format!("{session}/jobs/{job_id}")).await.expect(204);
+    let action = format!("/v2/p1/actions/{action_id}");
+    member.patch(&action, json!({"freezer_action": {"mode": "fs"}})).await.expect(200);
+    member.post(&action, json!({"freezer_action": freezer_action()})).await.expect(201);
+    let a_backup = format!("/v2/p1/backups/{backup_id}");
+    member.patch(&a_backup, json!({"backup_metadata": {"more": 1}})).await.expect(200);
+    for path in [&a_job, &action, &session, &a_backup, &"/v2/p1/clients/node-x".to_owned()] {
+        member.delete(path).await.expect(204);
+    }
+    // an id that was used before
+    member.add_job("p1", with(job("node-y"), json!({"job_id": job_id}))).await;
+}
+
+/// What is wrong with a step of a plan on MariaDB.
+fn objection(step: &Step) -> Option<&'static str> {
+    let large = LARGE.contains(&step.table.as_str());
+    match step.access.as_str() {
+        "ALL" if large && step.rows > 1 => Some("reads the whole table"),
+        "index" if large => Some("reads a whole index"),
+        _ if step.extra.contains("filesort") && step.rows > 1_000 => Some("sorts more than a page"),
+        _ if step.extra.contains("temporary") && step.rows > 1_000 => Some("makes a temporary table"),
+        _ => None,
+    }
+}
+
+/// What is wrong with a line of a plan on SQLite, which is not made for large projects: it may sort.
+fn objection_of_sqlite(line: &str) -> Option<&'static str> {
+    let scans = line.starts_with("SCAN") && LARGE.iter().any(|table| line.contains(table));
+    scans.then_some("reads the whole table")
+}
+
+async fn every_statement_uses_an_index(database: &TestDatabase, engine: Engine) {
+    let app = TestApp::start(database, Options::default()).await;
+    seed(database).await;
+    app.store().explain();
+    requests(&app).await;
+    let plans = app.store().take_plans();
+    assert!(plans.len() > 150, "only {} statements were explained", plans.len());
+    let mut wrong = Vec::new();
+    for plan in &plans {
+        assert_eq!(plan.refused, None, "{} was not explained", plan.doing);
+        for step in &plan.steps {
+            let objection = match engine {
+                Engine::MariaDb | Engine::MySql => objection(step),
+                Engine::Sqlite => objection_of_sqlite(&step.table),
+            };
+            if let Some(objection) = objection {
+                wrong.push(format!("{}: {objection}: {step:?}\n    {}", plan.doing, plan.sql));
+            }
+        }
+    }
+    wrong.sort();
+    wrong.dedup();
+    assert!(wrong.is_empty(), "{} statements:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn sqlite() {
+    with_database(Engine::Sqlite, "plans", |runtime, database| {
+        runtime.block_on(bounded(every_statement_uses_an_index(database, Engine::Sqlite)));
+    });
+}
+
+#[test]
+fn mariadb() {
+    with_database(Engine::MariaDb, "plans", |runtime, database| {
+        runtime.block_on(bounded(every_statement_uses_an_index(database, Engine::MariaDb)));
+    });
+}

@@ -1,0 +1,159 @@
+//! Changes of `jobs` and of their links to actions, `job_actions`; and the row of a job that is about to change.
+
+use sea_query::{Expr, ExprTrait, LockType, Query};
+
+use super::{COLUMNS, TABLE};
+use crate::clock::Timestamp;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::json::{self, Place};
+use crate::model::JobFields;
+use crate::query::{Values, unreadable};
+use crate::scope::Scope;
+use crate::tables::{JobActions, Jobs};
+
+/// One place in a job's list of actions: the row id of the link, and the action it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Primary key of the `job_actions` row.
+    pub id: String,
+    /// The action.
+    pub action_id: String,
+}
+
+/// The columns of one job of the scope, locked until the transaction ends.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] where its schedule cannot be read, and so not be changed.
+pub async fn get_for_update(
+    db: &mut Db,
+    scope: &Scope,
+    job_id: &str,
+) -> Result<Option<JobFields>, StoreError> {
+    let mut select = Query::select();
+    select
+        .columns(COLUMNS)
+        .from(Jobs::Table)
+        .and_where(Expr::col(Jobs::Id).eq(job_id))
+        .and_where(Expr::col(Jobs::Deleted).eq(false))
+        .cond_where(scope.holds(Jobs::ProjectId))
+        .lock(LockType::Update);
+    let Some(row) = db.select_one(&select).await? else { return Ok(None) };
+    let at = unreadable(db.doing());
+    let schedule = row.text(2).map_err(&at)?;
+    let place = Place { table: "jobs", column: "schedule", id: job_id };
+    Ok(Some(JobFields {
+        schedule: json::object_strict(schedule.as_deref(), place)?,
+        client_id: row.string(3).map_err(&at)?,
+        session_id: row.string(4).map_err(&at)?,
+        session_tag: row.int(5).map_err(&at)?.unwrap_or(0),
+        description: row.text(6).map_err(&at)?,
+    }))
+}
+
+/// Stores a new job with its actions and, where it has one, its trust.
+///
+/// # Errors
+/// [`StoreError::Duplicate`] where the id is taken.
+pub async fn create(
+    db: &mut Db,
+    project_id: &str,
+    user_id: &str,
+    job_id: &str,
+    new: &JobFields,
+    links: &[Link],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut values = described(new);
+    values.push((Jobs::UserId, user_id.into()));
+    TABLE.insert(db, job_id, project_id, values, now, false).await?;
+    insert_links(db, job_id, links, now).await
+}
+
+/// Writes all columns over a job; false where the scope has none.
+///
+/// # Errors
+/// As every change: [`StoreError`].
+pub async fn update(
+    db: &mut Db,
+    scope: &Scope,
+    job_id: &str,
+    new: &JobFields,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    TABLE.update(db, scope, job_id, described(new), now).await
+}
+
+/// Gives a job another list of actions. The old links are removed for good, as the Python service does: a
+/// job that is patched every day would otherwise collect them for ever.
+///
+/// # Errors
+/// As every change: [`StoreError`].
+pub async fn replace_actions(
+    db: &mut Db,
+    job_id: &str,
+    links: &[Link],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut delete = Query::delete();
+    delete.from_table(JobActions::Table).and_where(Expr::col(JobActions::JobId).eq(job_id));
+    db.execute(&delete).await?;
+    insert_links(db, job_id, links, now).await
+}
+
+/// Deletes a job with its links; false where the scope has none.
+///
+/// # Errors
+/// As every change: [`StoreError`].
+pub async fn delete(db: &mut Db, scope: &Scope, job_id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    if !TABLE.delete(db, scope, job_id, now).await? {
+        return Ok(false);
+    }
+    let stamp = db.dialect().datetime(now);
+    let mut unlink = Query::update();
+    unlink
+        .table(JobActions::Table)
+        .value(JobActions::Deleted, true)
+        .value(JobActions::DeletedAt, stamp)
+        .and_where(Expr::col(JobActions::JobId).eq(job_id))
+        .and_where(Expr::col(JobActions::Deleted).eq(false));
+    db.execute(&unlink).await?;
+    Ok(true)
+}
+
+async fn insert_links(db: &mut Db, job_id: &str, links: &[Link], now: Timestamp) -> Result<(), StoreError> {
+    if links.is_empty() {
+        return Ok(());
+    }
+    let stamp = db.dialect().datetime(now);
+    let mut insert = Query::insert();
+    insert.into_table(JobActions::Table).columns([
+        JobActions::Id,
+        JobActions::JobId,
+        JobActions::ActionId,
+        JobActions::Position,
+        JobActions::Deleted,
+        JobActions::CreatedAt,
+    ]);
+    for (position, link) in links.iter().enumerate() {
+        insert.values_panic([
+            link.id.as_str().into(),
+            job_id.into(),
+            link.action_id.as_str().into(),
+            (position as i64).into(),
+            false.into(),
+            stamp.as_str().into(),
+        ]);
+    }
+    db.execute(&insert).await.map(|_| ())
+}
+
+fn described(new: &JobFields) -> Values<Jobs> {
+    vec![
+        (Jobs::Schedule, json::to_text(&new.schedule).into()),
+        (Jobs::ClientId, new.client_id.as_str().into()),
+        (Jobs::SessionId, new.session_id.as_str().into()),
+        (Jobs::SessionTag, new.session_tag.into()),
+        (Jobs::Description, Expr::value(new.description.clone())),
+    ]
+}

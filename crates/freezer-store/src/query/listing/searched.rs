@@ -1,0 +1,165 @@
+//! Lists with a search: what of the rows is wanted.
+//!
+//! The database passes over what it can (`narrow.rs`), and the rest comes in batches, row by row: each is judged by its
+//! own columns as it comes, and what a document has in other tables is read only for those that are still wanted. How a
+//! document is judged is `search/judge.rs`.
+
+use std::ops::ControlFlow;
+
+use sea_query::{IntoColumnRef, SelectStatement};
+use serde::Serialize;
+
+use super::order::{self, Last};
+use super::{COMPLETED_AT_ONCE, Listing, Parts};
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::row::Row;
+use crate::search::{Judge, Verdict};
+use crate::statement::Filled;
+
+/// Rows of the first query while searching at least, and of the largest one: a poll wants the few jobs of one client,
+/// and the database has passed over most of what is not wanted.
+const FIRST_BATCH: u64 = 10;
+const LARGEST_BATCH: u64 = 1_000;
+
+/// The documents that a page takes of those that a search accepts, in order.
+pub(super) struct Wanted<T> {
+    pub(super) skip: u64,
+    pub(super) limit: u64,
+    pub(super) documents: Vec<T>,
+}
+
+impl<T> Wanted<T> {
+    /// How many accepted documents are still needed, those to be passed over included.
+    fn needed(&self) -> u64 {
+        self.skip.saturating_add(self.limit - self.documents.len() as u64)
+    }
+
+    /// Takes an accepted document; true where the page has room for it.
+    fn takes(&mut self) -> bool {
+        let passed_over = self.skip > 0;
+        self.skip -= u64::from(passed_over);
+        !passed_over
+    }
+}
+
+/// A query for some rows.
+enum Batch<'a> {
+    Fixed(Filled<'a>),
+    Made(Box<SelectStatement>),
+}
+
+/// A document that may be wanted.
+struct Candidate<T> {
+    document: T,
+    verdict: Verdict,
+}
+
+/// Fills a page with what the search accepts behind a row, batch by batch.
+///
+/// # Errors
+/// As every query.
+pub(super) async fn searched<C, T, R, F>(
+    db: &mut Db,
+    listing: &Listing<'_, C>,
+    parts: &Parts<R, F>,
+    mut first: Option<Filled<'_>>,
+    mut after: Option<Last>,
+    wanted: &mut Wanted<T>,
+) -> Result<(), StoreError>
+where
+    C: IntoColumnRef + Copy,
+    T: Serialize + Send,
+    R: Fn(&Row) -> Result<T, StoreError> + Send + Sync,
+    F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
+{
+    let mut judge = Judge::new(listing.search, listing.shape.identity);
+    let largest = if listing.missing.is_some() { COMPLETED_AT_ONCE as u64 } else { LARGEST_BATCH };
+    let mut batch = wanted.needed().clamp(FIRST_BATCH, largest);
+    while wanted.needed() > 0 {
+        let mut candidates = Vec::new();
+        let mut seen = 0;
+        let mut text = Vec::new();
+        let (doing, missing, read) = (db.doing(), listing.missing, &parts.read);
+        let needed = usize::try_from(wanted.needed()).unwrap_or(usize::MAX).min(COMPLETED_AT_ONCE);
+        let select = match first.take() {
+            Some(first) => Batch::Fixed(first.at(batch, 0)),
+            None => Batch::Made(Box::new(listing.batch(after.as_ref(), batch, 0))),
+        };
+        let each = |row: Row| {
+            seen += 1;
+            after = Some(order::last(doing, &row)?);
+            let document = read(&row)?;
+            let verdict = verdict(&mut judge, &document, missing, &mut text);
+            // what is only passed over need not be kept, as long as no earlier one is in doubt
+            let passed_over =
+                verdict == Verdict::Accepted && candidates.is_empty() && wanted.skip > 0 && !wanted.takes();
+            if verdict != Verdict::Refused && !passed_over {
+                candidates.push(Candidate { document, verdict });
+            }
+            let full = candidates.len() >= needed || wanted.needed() == 0;
+            Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        };
+        match &select {
+            Batch::Fixed(fixed) => db.select_each(fixed, each).await?,
+            Batch::Made(made) => db.select_each(&**made, each).await?,
+        }
+        // a batch that was broken off is not the last one
+        let complete = seen < batch && candidates.len() < needed;
+        settle(db, listing, parts, &mut judge, candidates, wanted).await?;
+        if complete {
+            return Ok(());
+        }
+        batch = std::cmp::Ord::min(batch * 4, largest);
+    }
+    Ok(())
+}
+
+/// Completes the candidates, judges those in doubt, and gives the page its share.
+async fn settle<C, T, R, F>(
+    db: &mut Db,
+    listing: &Listing<'_, C>,
+    parts: &Parts<R, F>,
+    judge: &mut Judge<'_>,
+    candidates: Vec<Candidate<T>>,
+    wanted: &mut Wanted<T>,
+) -> Result<(), StoreError>
+where
+    T: Serialize,
+    F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
+{
+    let verdicts: Vec<Verdict> = candidates.iter().map(|candidate| candidate.verdict).collect();
+    let mut documents: Vec<T> = candidates.into_iter().map(|candidate| candidate.document).collect();
+    if listing.missing.is_some() {
+        (parts.complete)(db, &mut documents).await?;
+    }
+    let mut text = Vec::new();
+    for (document, known) in documents.into_iter().zip(verdicts) {
+        let accepted = match known {
+            Verdict::Open => verdict(judge, &document, None, &mut text) == Verdict::Accepted,
+            known => known == Verdict::Accepted,
+        };
+        if accepted && wanted.needed() > 0 && wanted.takes() {
+            wanted.documents.push(document);
+        }
+    }
+    Ok(())
+}
+
+fn verdict(
+    judge: &mut Judge<'_>,
+    document: &impl Serialize,
+    missing: Option<&str>,
+    buffer: &mut Vec<u8>,
+) -> Verdict {
+    buffer.clear();
+    // A document that cannot be written cannot be judged, so it is not shown.
+    if serde_json::to_writer(&mut *buffer, document).is_err() {
+        return Verdict::Refused;
+    }
+    match (std::str::from_utf8(buffer), missing) {
+        (Ok(text), Some(missing)) => judge.verdict_without(text, missing),
+        (Ok(text), None) => judge.verdict(text),
+        (Err(_), _) => Verdict::Refused,
+    }
+}
