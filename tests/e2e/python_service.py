@@ -1,5 +1,6 @@
 """Serves the Python freezer-api on a port of the loopback: `python_service.py CONFIG PORT`."""
 
+import io
 import socketserver
 import sys
 from wsgiref import simple_server
@@ -16,4 +17,14 @@ class Server(socketserver.ThreadingMixIn, simple_server.WSGIServer):
     request_queue_size = 100
 
 
-simple_server.make_server('127.0.0.1', int(port), service.initialize_app(), server_class=Server).serve_forever()
+application = service.initialize_app()
+
+
+def bounded(environ, start_response):
+    """The service reads a body to its end, which the server of the standard library leaves open."""
+    length = int(environ.get('CONTENT_LENGTH') or 0)
+    environ['wsgi.input'] = io.BytesIO(environ['wsgi.input'].read(length))
+    return application(environ, start_response)
+
+
+simple_server.make_server('127.0.0.1', int(port), bounded, server_class=Server).serve_forever()

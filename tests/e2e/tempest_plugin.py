@@ -9,6 +9,7 @@ environment with freezer-api 19.0.0 (scripts/venv makes one): then that service 
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,9 @@ def main() -> int:
     options.work.mkdir(parents=True)
     venvs = {name: options.venvs / name for name in ('client', 'keystone')}
     stack = Stack(options.work, options.mysql, options.programs, venvs)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # an exception, so that what runs is ended
+        signal.signal(number, lambda *_: sys.exit(1))
     try:
         stack.start_keystone()
         port = free_port()
