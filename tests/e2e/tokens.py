@@ -72,16 +72,25 @@ def revoked(keystone: Keystone, door: Door, demo: User) -> None:
         door.opens('revoked %s the service saw it' % ('after' if seen else 'before'), demo.project_id, token, 401)
 
 
-def of_trusts(stack: Stack, door: Door) -> None:
-    """Made from a trust, which ends: the trust's end is the token's."""
+def trust_token(stack: Stack, seconds: int | None) -> str:
+    """A token that the service's user makes from a trust of demo, which ends after so many seconds."""
     keystone, demo, freezer = stack.keystone, stack.users['demo'], stack.users['freezer']
-    end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=12)
-    answer = keystone.call('POST', 'OS-TRUST/trusts', token=keystone.token(demo), body={'trust': {
-        'trustor_user_id': demo.id, 'trustee_user_id': freezer.id, 'project_id': demo.project_id,
-        'impersonation': False, 'roles': [{'name': 'member'}], 'expires_at': end.strftime('%Y-%m-%dT%H:%M:%S.000000Z')}})
-    door.checks.equal('a trust', answer.status, 201)
-    token = keystone.login({'identity': password(freezer),
-                            'scope': {'OS-TRUST:trust': {'id': answer.body['trust']['id']}}})[0]
+    trust: dict[str, Any] = {'trustor_user_id': demo.id, 'trustee_user_id': freezer.id, 'project_id': demo.project_id,
+                             'impersonation': False, 'roles': [{'name': 'member'}]}
+    if seconds is not None:
+        end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+        trust['expires_at'] = end.strftime('%Y-%m-%dT%H:%M:%S.000000Z')
+    answer = keystone.call('POST', 'OS-TRUST/trusts', {'trust': trust}, keystone.token(demo))
+    if answer.status != 201:
+        raise RuntimeError('trust: %s %s' % (answer.status, answer.body))
+    scope = {'OS-TRUST:trust': {'id': answer.body['trust']['id']}}
+    return keystone.login({'identity': password(freezer), 'scope': scope})[0]
+
+
+def of_trusts(stack: Stack, door: Door) -> None:
+    """Made from a trust, which may end: the trust's end is the token's."""
+    keystone, demo, freezer = stack.keystone, stack.users['demo'], stack.users['freezer']
+    token = trust_token(stack, None)
     door.opens('made from a trust', demo.project_id, token, 200)
     door.opens('the same in another project', stack.users['other'].project_id, token, 403)
     # who registers as central is asked by its role
@@ -92,8 +101,9 @@ def of_trusts(stack: Stack, door: Door) -> None:
         {'freezer_action': {'action': 'backup', 'mode': 'fs', 'backup_name': 'x', 'container': '/x',
                             'path_to_backup': '/x'}}]}
     door.opens('the same for a job that needs a trust', demo.project_id, token, 422, method='POST', body=central)
-    wait(40, lambda: door.ask(demo.project_id, token).status == 401)
-    door.opens('the same, expired', demo.project_id, token, 401)
+    short = trust_token(stack, 15)
+    wait(60, lambda: door.ask(demo.project_id, short).status == 401)
+    door.opens('made from a trust that has ended', demo.project_id, short, 401)
 
 
 def credential(keystone: Keystone, user: User, role: str, name: str,

@@ -13,7 +13,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 
 use crate::api;
@@ -56,7 +57,7 @@ pub enum ListenError {
 /// # Errors
 /// [`ListenError`]
 pub async fn listen(address: &Listen, strategy: AuthStrategy) -> Result<TcpListener, ListenError> {
-    let Listen { host, port } = address.clone();
+    let Listen { host, port, backlog } = address.clone();
     let failed = |source| ListenError::Bind { host: host.clone(), port, source };
     let addresses: Vec<SocketAddr> =
         tokio::net::lookup_host((host.as_str(), port)).await.map_err(failed)?.collect();
@@ -65,7 +66,35 @@ pub async fn listen(address: &Listen, strategy: AuthStrategy) -> Result<TcpListe
     {
         return Err(ListenError::NotLoopback(*open));
     }
-    TcpListener::bind(addresses.as_slice()).await.map_err(failed)
+    let mut last = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        match bind(address, backlog) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(last))
+}
+
+fn bind(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // a restart need not wait for the connections of the former process to be forgotten
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog)
+}
+
+/// Lets the process have as many open files as its hard limit allows: service managers start programs with a soft limit
+/// of 1,024, fewer than the connections served here, and what ran out of them first would be those to the database.
+pub fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it was");
+    }
 }
 
 /// Serves until `stop` is done, then lets requests under way end.

@@ -21,7 +21,7 @@ use support::{Engine, Options, TestApp, TestDatabase, bounded, with_database};
 
 /// Rows of each table, and searches of each list.
 const ROWS: usize = 60;
-const SEARCHES: usize = 120;
+const SEARCHES: usize = 60;
 
 const WORDS: &[&str] = &[
     "",

@@ -10,6 +10,8 @@
 mod dump;
 #[path = "upgrade/kept.rs"]
 mod kept;
+#[path = "upgrade/many_jobs.rs"]
+mod many_jobs;
 #[path = "upgrade/python.rs"]
 mod python;
 mod support;
@@ -119,6 +121,39 @@ async fn has_the_tables_of_a_fresh_one(database: &TestDatabase, shape: &str, don
     let expected = expected.into_what_can_be(database);
     let got = Tables::of(database).await.into_what_can_be(database);
     assert_eq!(got.difference(&expected), None, "{shape}: upgraded and fresh");
+}
+
+/// More jobs than one batch moves.
+fn many_jobs_move(engine: Engine, shape: &str) {
+    let sql = std::fs::read_to_string(folder().join(shape)).unwrap();
+    support::with_database(engine, "many_jobs", |runtime, database| {
+        runtime.block_on(support::bounded(async {
+            store(database).schema_state().await.unwrap();
+            database.run(&loadable(engine, &sql)).await;
+            database.run(&many_jobs::seed()).await;
+            store(database).sync().await.unwrap();
+            many_jobs::assert_moved(&Dump::of(database).await, engine == Engine::Sqlite);
+        }));
+    });
+}
+
+mod many_jobs_move {
+    use crate::support::Engine;
+
+    #[test]
+    fn mariadb() {
+        super::many_jobs_move(Engine::MariaDb, "f-18.0.0.mysql.sql");
+    }
+
+    #[test]
+    fn mysql() {
+        super::many_jobs_move(Engine::MySql, "f-18.0.0.mysql.sql");
+    }
+
+    #[test]
+    fn sqlite() {
+        super::many_jobs_move(Engine::Sqlite, "f-18.0.0.sqlite.sql");
+    }
 }
 
 /// Makes the tests of one shape.

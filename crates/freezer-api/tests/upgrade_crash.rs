@@ -2,12 +2,15 @@
 //!
 //! For three layouts, the process is killed after each of its statements in turn (and inside its batches of rows); the next
 //! sync must end at head with the same rows and values as one that was never killed. The process that dies is this test
-//! program, started again with [`child`] as its only test.
+//! program, started again with [`child`] as its only test. A fourth database has so many jobs that they move in several
+//! batches; there it is killed between those.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
 #[path = "upgrade/dump.rs"]
 mod dump;
+#[path = "upgrade/many_jobs.rs"]
+mod many_jobs;
 mod support;
 
 use std::path::Path;
@@ -67,9 +70,12 @@ fn killed(database: &TestDatabase, after: u32) -> bool {
     !ended
 }
 
+fn store(database: &TestDatabase) -> Store {
+    Store::new(database.url(), ConnectSettings::default(), PoolSettings::default())
+}
+
 async fn synced(database: &TestDatabase) -> Dump {
-    let store = Store::new(database.url(), ConnectSettings::default(), PoolSettings::default());
-    store.sync().await.unwrap();
+    store(database).sync().await.unwrap();
     let mut dump = Dump::of(database).await;
     dump.0.remove("freezer_sync_lock");
     dump
@@ -91,7 +97,36 @@ fn layout_e_killed_after_any_statement_ends_with_the_same_data() {
     killed_after_any_statement("e-7.2.0-latin1");
 }
 
-fn killed_after_any_statement(shape: &str) {
+#[test]
+fn many_jobs_killed_between_batches_end_with_the_same_data() {
+    let sql = dump_of("f-18.0.0.") + &many_jobs::seed();
+    let mut expected = None;
+    let mut batches = Vec::new();
+    support::with_database(Engine::MariaDb, "crash_none", |runtime, database| {
+        runtime.block_on(support::bounded(async {
+            database.run(&sql).await;
+            let mut statements = 0;
+            let options = SyncOptions { wishes: Wishes::default(), wait: Duration::ZERO, holder: holder() };
+            let store = store(database);
+            let done = store.sync_with(&options, |progress| {
+                statements += 1;
+                if progress.rows.is_some() && progress.what.contains("job") {
+                    batches.push(statements);
+                }
+            });
+            done.await.unwrap();
+            expected = Some(synced(database).await);
+        }));
+    });
+    let Some(expected) = expected else { return };
+    many_jobs::assert_moved(&expected, false);
+    assert!(batches.len() > 2, "{batches:?}");
+    for after in batches {
+        assert!(ends_the_same("f-18.0.0 with many jobs", &sql, after, &expected), "nothing died");
+    }
+}
+
+fn dump_of(shape: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../freezer-store/tests/shapes");
     let path = std::fs::read_dir(&folder)
         .unwrap()
@@ -101,7 +136,25 @@ fn killed_after_any_statement(shape: &str) {
             name.starts_with(shape) && name.ends_with(".mysql.sql")
         })
         .unwrap_or_else(|| panic!("no shape {shape}"));
-    let sql = std::fs::read_to_string(path).unwrap();
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// Kills an upgrade after a statement and syncs again; false where it came to its end before.
+fn ends_the_same(shape: &str, sql: &str, after: u32, expected: &Dump) -> bool {
+    let mut was_killed = true;
+    support::with_database(Engine::MariaDb, "crash", |runtime, database| {
+        runtime.block_on(support::bounded(database.run(sql)));
+        was_killed = killed(database, after);
+        let got = runtime.block_on(support::bounded(synced(database)));
+        if let Some(difference) = got.difference(expected) {
+            panic!("{shape}: killed after statement {after}: {difference}");
+        }
+    });
+    was_killed
+}
+
+fn killed_after_any_statement(shape: &str) {
+    let sql = dump_of(shape);
     let mut expected = None;
     support::with_database(Engine::MariaDb, "crash_none", |runtime, database| {
         expected = Some(runtime.block_on(support::bounded(async {
@@ -111,19 +164,10 @@ fn killed_after_any_statement(shape: &str) {
     });
     let Some(expected) = expected else { return };
     for after in 1..ENOUGH {
-        let mut was_killed = true;
-        support::with_database(Engine::MariaDb, "crash", |runtime, database| {
-            runtime.block_on(support::bounded(database.run(&sql)));
-            was_killed = killed(database, after);
-            let got = runtime.block_on(support::bounded(synced(database)));
-            if let Some(difference) = got.difference(&expected) {
-                panic!("{shape}: killed after statement {after}: {difference}");
-            }
-        });
-        if !was_killed {
+        if !ends_the_same(shape, &sql, after, &expected) {
             assert!(after > 10, "{shape}: an upgrade has more than {after} statements");
-            break;
+            return;
         }
-        assert!(after + 1 < ENOUGH, "{shape}: the upgrade does not end");
     }
+    panic!("{shape}: the upgrade does not end");
 }

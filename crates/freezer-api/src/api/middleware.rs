@@ -15,8 +15,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tower::ServiceExt;
 use tracing::Instrument;
 
+use super::identity::RequestIds;
 use super::response;
-use crate::auth::RequestIds;
 use crate::clock::Ids;
 use crate::error::Error;
 

@@ -23,6 +23,11 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// (RFC 9110, section 15.5.6).
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, HEAD, PATCH");
 
+/// Whether an answer says that nobody knows the caller.
+pub fn is_unauthenticated(answer: &Response) -> bool {
+    answer.status() == StatusCode::UNAUTHORIZED
+}
+
 /// 200 with a document.
 pub fn ok(document: &impl Serialize) -> Result<Response, Error> {
     document_with(StatusCode::OK, document)

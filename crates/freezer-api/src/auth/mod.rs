@@ -8,14 +8,12 @@
 mod keystone;
 mod noauth;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use http::header::WWW_AUTHENTICATE;
+use axum::extract::Request;
+use http::HeaderValue;
 use keystone_auth::KeystoneClient;
 
-use crate::app::{App, SharedApp};
+use crate::context::RequestContext;
+use crate::error::Error;
 
 /// How callers are known.
 pub enum Authentication {
@@ -25,44 +23,23 @@ pub enum Authentication {
     NoAuth,
 }
 
-/// Layer: puts a [`crate::context::RequestContext`] into the request, or answers 401 or 503.
-pub async fn authenticate(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
-    let context = match &app.authentication {
-        Authentication::Keystone(client) => keystone::context(client, &mut request).await,
-        Authentication::NoAuth => noauth::context(&request),
-    };
-    match context {
-        Ok(mut context) => {
-            if let Some(ids) = request.extensions().get::<RequestIds>() {
-                context.request_id.clone_from(&ids.request_id);
-                context.global_request_id.clone_from(&ids.global_request_id);
-            }
-            let span = tracing::Span::current();
-            span.record("user", context.user_id.as_str());
-            span.record("project", context.own_project());
-            request.extensions_mut().insert(context);
-            with_challenge(&app, next.run(request).await)
+impl Authentication {
+    /// Who is calling. Identity headers that nobody vouches for are taken off the request.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] and [`Error::KeystoneUnavailable`].
+    pub async fn context(&self, request: &mut Request) -> Result<RequestContext, Error> {
+        match self {
+            Authentication::Keystone(client) => keystone::context(client, request).await,
+            Authentication::NoAuth => noauth::context(request),
         }
-        Err(error) => with_challenge(&app, error.into_response()),
     }
-}
 
-/// A 401 says where tokens are to be had; it comes from here, or from Keystone's refusal to make a trust with a token
-/// that was revoked meanwhile.
-fn with_challenge(app: &App, mut response: Response) -> Response {
-    if response.status() == StatusCode::UNAUTHORIZED
-        && let Authentication::Keystone(client) = &app.authentication
-    {
-        response.headers_mut().insert(WWW_AUTHENTICATE, client.www_authenticate().clone());
+    /// Where tokens are to be had: the value of `WWW-Authenticate` in a 401.
+    pub fn challenge(&self) -> Option<&HeaderValue> {
+        match self {
+            Authentication::Keystone(client) => Some(client.www_authenticate()),
+            Authentication::NoAuth => None,
+        }
     }
-    response
-}
-
-/// The ids of a request, made by `api/middleware.rs` before anybody is known.
-#[derive(Debug, Clone)]
-pub struct RequestIds {
-    /// Of this request.
-    pub request_id: String,
-    /// Of the whole operation, where an earlier service sent one.
-    pub global_request_id: Option<String>,
 }

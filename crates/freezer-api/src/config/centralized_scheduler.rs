@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn an_empty_list_of_roles_means_all() {
-        let central = read("[centralized_scheduler]\ntrusts_delegated_roles =\nenforce_trusts = yes\n").unwrap();
+        let central =
+            read("[centralized_scheduler]\ntrusts_delegated_roles =\nenforce_trusts = yes\n").unwrap();
         assert!(central.delegated_roles.is_empty() && central.enforce_trusts);
     }
 

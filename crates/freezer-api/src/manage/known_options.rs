@@ -29,8 +29,8 @@ const KNOWN: [(&str, &[&[&str]]); 10] = [
 const SERVICE: &[&str] = &[
     "bind_host",
     "bind_port",
-    // of oslo.service and oslo.messaging, which deployment tools write into every file
     "backlog",
+    // of oslo.service and oslo.messaging, which deployment tools write into every file
     "client_socket_timeout",
     "control_exchange",
     "host",

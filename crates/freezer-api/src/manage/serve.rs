@@ -55,7 +55,7 @@ pub const DEV_DATABASE: &str = "freezer-dev.db";
 pub fn dev_settings(directory: &Path) -> Settings {
     let url = DatabaseUrl::Sqlite { path: directory.join(DEV_DATABASE) };
     Settings {
-        listen: Listen { host: "127.0.0.1".to_owned(), port: 9090 },
+        listen: Listen::on("127.0.0.1", 9090),
         auth_strategy: AuthStrategy::NoAuth,
         log: LogSettings::default(),
         database: DatabaseSettings::new(url),
@@ -70,7 +70,7 @@ pub fn dev_settings(directory: &Path) -> Settings {
 
 /// What `--dev` prints: where the service is, and what to try.
 pub fn dev_hints(settings: &Settings) -> String {
-    let Listen { host, port } = &settings.listen;
+    let Listen { host, port, .. } = &settings.listen;
     let base = format!("http://{host}:{port}");
     let database = &settings.database.url;
     format!(
@@ -112,6 +112,7 @@ pub async fn run(
     for remark in &settings.remarks {
         tracing::warn!("{remark}");
     }
+    server::raise_file_limit();
     // before anything that takes time: a SIGHUP that nobody waits for ends the process
     let hangups = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     wait_for_database(&settings.database, &store).await?;
@@ -123,7 +124,7 @@ pub async fn run(
         tokio::spawn(reload.watch(hangups, settings.clone(), app.enforcer.clone()));
     }
     ready(&settings);
-    let Listen { host, port } = &settings.listen;
+    let Listen { host, port, .. } = &settings.listen;
     tracing::info!("listening on {host}:{port}");
     notify.ready();
     server::serve(listener, app, async {

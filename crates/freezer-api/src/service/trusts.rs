@@ -73,11 +73,12 @@ impl TxError for Stop {
 /// The trust of a job that is being written.
 pub struct Pending<'a> {
     change: Change<'a>,
-    row_id: String,
     given: Option<Given>,
 }
 
 struct Given {
+    /// Of the row in `user_credentials`.
+    row_id: String,
     credentials: UserCredentials,
     /// Made for this job, not found.
     is_new: bool,
@@ -86,7 +87,7 @@ struct Given {
 impl<'a> Pending<'a> {
     /// Before the first run of the transaction.
     pub fn new(change: Change<'a>) -> Pending<'a> {
-        Pending { change, row_id: change.ids.document(), given: None }
+        Pending { change, given: None }
     }
 
     /// In the transaction, once the job is there: stores its trust where it needs one and has none.
@@ -108,8 +109,8 @@ impl<'a> Pending<'a> {
         if user_credentials::get(db, job_id).await?.is_some() {
             return Ok(());
         }
-        let Given { credentials, .. } = self.given.as_ref().ok_or(Stop::TrustNeeded)?;
-        user_credentials::create(db, &self.row_id, job_id, credentials, now).await?;
+        let Given { row_id, credentials, .. } = self.given.as_ref().ok_or(Stop::TrustNeeded)?;
+        user_credentials::create(db, row_id, job_id, credentials, now).await?;
         Ok(())
     }
 
@@ -148,7 +149,7 @@ impl<'a> Pending<'a> {
         let found = delegation.find_or_create(user_id, project_id).await.map_err(refuse)?;
         let credentials =
             UserCredentials { trust_id: found.trust.id, trustor_user_id: found.trust.trustor_user_id };
-        Ok(Given { credentials, is_new: found.is_new })
+        Ok(Given { row_id: self.change.ids.document(), credentials, is_new: found.is_new })
     }
 
     /// The job is stored: has somebody who knew nothing of it deleted its trust meanwhile?

@@ -13,7 +13,8 @@
 //!   `session_name`, ids where the path has them) passes with any value.
 //! * An id to be given by a client (`job_id`, `action_id`) may be absent, null or `""`: all three ask
 //!   for one of the service's. So may the `uuid` of a client be absent or `""`.
-//! * `job_actions` may be `{}` for `[]`; the `jobs` of a session may be `[]` or null for `{}`.
+//! * `job_actions` may be `{}` for `[]`; the `jobs` of a session may be `[]` or null for `{}`, and
+//!   in a new one, which begins without jobs, anything.
 //! * Null is absent for `action_defaults`, and in a job's action for the retries and `mandatory`.
 //! * Values without a type in 19.0.0 may be of another type than their column: convert them with
 //!   [`limits::to_int`], [`limits::to_text`] and [`limits::to_bool`].

@@ -282,6 +282,13 @@ fn action(usage: Use) -> Value {
 
 /// A session. The Python service fails on an unknown key in a PATCH alone; so does this.
 fn session(usage: Use) -> Value {
+    // A new session has no jobs, whatever the document says: they are not read, and pass in any form.
+    let jobs = match usage {
+        Use::Create => json!({}),
+        Use::Replace | Use::Patch => {
+            json!({"container": "map", "additionalProperties": {"type": "object"}})
+        }
+    };
     let mut properties = object([
         ("schedule", schedule(usage, false)),
         ("session_id", json!({})),
@@ -294,7 +301,7 @@ fn session(usage: Use) -> Value {
         ("time_end", kept("sessions.time_end")),
         ("time_started", integer("sessions.time_started")),
         ("time_ended", integer("sessions.time_ended")),
-        ("jobs", json!({"container": "map", "additionalProperties": {"type": "object"}})),
+        ("jobs", jobs),
     ]);
     properties.extend(UNREAD.map(|key| (key.to_owned(), json!({}))));
     match usage {

@@ -55,6 +55,7 @@ mod http;
 mod job_changes;
 mod job_events;
 mod jobs;
+mod markers;
 mod paging;
 mod round_trip;
 mod search;

@@ -8,6 +8,7 @@ use crate::support::{TestApp, on_both_engines};
 on_both_engines![
     create_and_show,
     what_a_session_must_say,
+    jobs_of_a_new_session_are_not_read,
     a_patch_keeps_what_it_does_not_name,
     a_patch_that_cannot_be_read_is_400,
     replace_creates_or_writes_over,
@@ -52,12 +53,21 @@ async fn what_a_session_must_say(app: TestApp) {
         json!({"schedule": {}, "session_tag": null}),
         json!({"schedule": {}, "session_tag": "1"}),
         json!({"schedule": {}, "description": 5}),
-        json!({"schedule": {}, "jobs": {"j": 5}}),
-        json!({"schedule": {}, "jobs": "j"}),
     ] {
         app.show(member.post("/v2/p1/sessions", body).await.expect(400));
     }
     assert_eq!(member.get("/v2/p1/sessions").await.json(), json!({"sessions": []}));
+}
+
+async fn jobs_of_a_new_session_are_not_read(app: TestApp) {
+    let member = app.member();
+    for jobs in [json!([{"job_id": "j"}]), json!({"j": 5}), json!("j")] {
+        let body = json!({"schedule": {}, "jobs": jobs});
+        let session_id = member.add_session("p1", body).await;
+        assert_eq!(member.session(&session_id).await["jobs"], json!(null), "{jobs}");
+        let replace = json!({"schedule": {}, "session_tag": 0, "jobs": jobs});
+        app.show(member.post(&format!("/v2/p1/sessions/{session_id}"), replace).await.expect(400));
+    }
 }
 
 async fn a_patch_keeps_what_it_does_not_name(app: TestApp) {

@@ -3,7 +3,7 @@
 use sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query};
 use serde_json::Value;
 
-use super::check::{Findings, Present, Question};
+use super::findings::{Findings, Present, Question};
 use crate::error::StoreError;
 use crate::json::{Place, object_strict};
 use crate::{Store, read};

@@ -1,7 +1,7 @@
 //! What operators do to a database beside serving it: look at it, check it, purge it, remove its tables.
 //!
 //! - `check.rs` looks for what an upgrade or the service would stumble over (`documents.rs`: for unreadable JSON); it
-//!   changes nothing.
+//!   changes nothing. What a check asks and answers is `findings.rs`.
 //! - `sizes.rs` says how large the tables are, and on what server.
 //! - `purge.rs` removes rows that were deleted long ago.
 //! - `remove.rs` drops the tables.
@@ -10,6 +10,7 @@
 
 mod check;
 mod documents;
+mod findings;
 mod purge;
 mod remove;
 mod sizes;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use check::Check;
+pub use findings::Check;
 pub use purge::{PURGED_TABLES, Purge, Purged};
 pub use sizes::{Overview, TableSize};
 

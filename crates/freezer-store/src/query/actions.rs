@@ -95,13 +95,28 @@ pub async fn get_for_update(
 /// # Errors
 /// As every query: [`StoreError`].
 pub async fn get_many(db: &mut Db, scope: &Scope, ids: Vec<String>) -> Result<Vec<ActionFields>, StoreError> {
+    let found = get_many_with_projects(db, scope, ids).await?;
+    Ok(found.into_iter().map(|(_, action)| action).collect())
+}
+
+/// Those of the given actions that the scope has, each behind its project.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub(crate) async fn get_many_with_projects(
+    db: &mut Db,
+    scope: &Scope,
+    ids: Vec<String>,
+) -> Result<Vec<(String, ActionFields)>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let mut select = live(db, scope);
     select.and_where(Expr::col(Actions::Id).is_in(listing::padded(ids)));
     let rows = db.select(&select).await?;
-    rows.iter().map(|row| read_fields(db.doing(), row, 0)).collect()
+    let doing = db.doing();
+    let read = |row: &Row| Ok((row.string(2).map_err(unreadable(doing))?, read_fields(doing, row, 0)?));
+    rows.iter().map(read).collect()
 }
 
 /// The actions of a job of the scope.

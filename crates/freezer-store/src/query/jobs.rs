@@ -397,10 +397,10 @@ async fn add_actions(db: &mut Db, jobs: &mut [Job]) -> Result<(), StoreError> {
 async fn actions_of(db: &mut Db, ids: Vec<String>) -> Result<HashMap<String, Vec<Action>>, StoreError> {
     // a statement for each length that `padded` makes of usual pages
     static OF: [(usize, Fixed); 4] = [
-        (1, Fixed::new(|dialect| actions_of_jobs::<1>(dialect))),
-        (4, Fixed::new(|dialect| actions_of_jobs::<4>(dialect))),
-        (16, Fixed::new(|dialect| actions_of_jobs::<16>(dialect))),
-        (64, Fixed::new(|dialect| actions_of_jobs::<64>(dialect))),
+        (1, Fixed::new(actions_of_jobs::<1>)),
+        (4, Fixed::new(actions_of_jobs::<4>)),
+        (16, Fixed::new(actions_of_jobs::<16>)),
+        (64, Fixed::new(actions_of_jobs::<64>)),
     ];
     let mut by_job: HashMap<String, Vec<Action>> = HashMap::new();
     if ids.is_empty() {

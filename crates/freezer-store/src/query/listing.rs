@@ -205,7 +205,7 @@ impl<T> Wanted<T> {
 /// A query for some rows.
 enum Batch<'a> {
     Fixed(Filled<'a>),
-    Made(SelectStatement),
+    Made(Box<SelectStatement>),
 }
 
 /// A document that may be wanted.
@@ -239,7 +239,7 @@ where
         let needed = usize::try_from(wanted.needed()).unwrap_or(usize::MAX).min(COMPLETED_AT_ONCE);
         let select = match first.take() {
             Some(first) => Batch::Fixed(first.at(batch, 0)),
-            None => Batch::Made(listing.batch(after.as_ref(), batch)),
+            None => Batch::Made(Box::new(listing.batch(after.as_ref(), batch))),
         };
         let each = |row: Row| {
             seen += 1;
@@ -257,7 +257,7 @@ where
         };
         match &select {
             Batch::Fixed(fixed) => db.select_each(fixed, each).await?,
-            Batch::Made(made) => db.select_each(made, each).await?,
+            Batch::Made(made) => db.select_each(&**made, each).await?,
         }
         // a batch that was broken off is not the last one
         let complete = seen < batch && candidates.len() < needed;

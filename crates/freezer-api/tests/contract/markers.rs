@@ -1,0 +1,161 @@
+//! Pages by marker: `marker`, `sort`, `with_count`, and the links that answers to them have.
+
+use serde_json::{Value, json};
+
+use crate::support::documents::{backup, freezer_action, job, with};
+use crate::support::{TestApp, on_both_engines};
+
+on_both_engines![
+    links_lead_through_every_list,
+    a_list_is_sorted_along_its_index,
+    a_search_is_paged_by_marker,
+    answers_without_these_parameters_have_nothing_more,
+    what_cannot_be_used_is_400,
+    documents_that_come_and_go_move_no_page,
+];
+
+const LISTS: [(&str, &str); 5] = [
+    ("clients", "/client/uuid"),
+    ("actions", "/action_id"),
+    ("sessions", "/session_id"),
+    ("backups", "/backup_id"),
+    ("jobs", "/job_id"),
+];
+
+async fn fill(app: &TestApp, count: usize) {
+    let member = app.member();
+    for number in 0..count {
+        member.add_client("p1", &format!("node-{number:02}")).await;
+        member.add_action("p1", freezer_action()).await;
+        member.add_session("p1", json!({"schedule": {}})).await;
+        member.add_backup("p1", with(backup("etc"), json!({"size": number % 2}))).await;
+        let status = if number % 2 == 0 { "running" } else { "completed" };
+        member.add_job("p1", with(job("node-00"), json!({"job_schedule": {"status": status}}))).await;
+        // several rows of one second, so that ids decide
+        app.advance(i64::from(number % 3 == 0));
+    }
+}
+
+/// Path of the next page, as the answer's link says it.
+fn next(body: &Value, list: &str) -> Option<String> {
+    let link = &body.get(format!("{list}_links"))?[0];
+    assert_eq!(link["rel"], "next");
+    let href = link["href"].as_str().unwrap();
+    Some(href.strip_prefix("http://freezer.example:9090").expect("the host of the request").to_owned())
+}
+
+/// Follows the links from a first page to the last.
+async fn follow(app: &TestApp, list: &str, id: &str, first: &str, search: Option<Value>) -> Vec<String> {
+    let member = app.member();
+    let (mut path, mut seen) = (Some(first.to_owned()), Vec::new());
+    while let Some(this) = path {
+        let answer = match &search {
+            Some(search) => member.search(&this, search.clone()).await.expect(200),
+            None => member.get(&this).await.expect(200),
+        };
+        seen.extend(answer.each(list, id));
+        assert!(seen.len() < 100, "pages never end: {this}");
+        path = next(&answer.json(), list);
+    }
+    seen
+}
+
+async fn links_lead_through_every_list(app: TestApp) {
+    fill(&app, 7).await;
+    for (list, id) in LISTS {
+        let whole = app.member().get(&format!("/v2/p1/{list}?limit=100")).await.each(list, id);
+        for limit in [1, 3, 6, 7, 8] {
+            let first = format!("/v2/p1/{list}?limit={limit}&marker=");
+            assert_eq!(follow(&app, list, id, &first, None).await, whole, "{list} by {limit}");
+        }
+    }
+    let member = app.member();
+    app.show(member.get("/v2/p1/sessions?limit=2&sort=created_at:desc&with_count=true").await.expect(200));
+    app.remark("the last page has no link");
+    app.show(member.get("/v2/p1/sessions?limit=1&sort=created_at&offset=6").await.expect(200));
+}
+
+async fn a_list_is_sorted_along_its_index(app: TestApp) {
+    fill(&app, 7).await;
+    for (list, id) in LISTS {
+        let mut whole = app.member().get(&format!("/v2/p1/{list}?limit=100")).await.each(list, id);
+        let sorted = async |sort: &str| {
+            app.member().get(&format!("/v2/p1/{list}?limit=100&sort={sort}")).await.expect(200).each(list, id)
+        };
+        assert_eq!(sorted("created_at:asc,id:asc").await, whole);
+        whole.reverse();
+        assert_eq!(sorted("created_at:desc").await, whole);
+        assert_eq!(sorted("created_at:desc,id:desc").await, whole);
+        let first = format!("/v2/p1/{list}?limit=2&sort=created_at%3Adesc");
+        assert_eq!(follow(&app, list, id, &first, None).await, whole, "{list}, the newest first");
+    }
+}
+
+async fn a_search_is_paged_by_marker(app: TestApp) {
+    fill(&app, 9).await;
+    let search = json!({"match_not": [{"status": "completed"}]});
+    let whole = app.member().search("/v2/p1/jobs", search.clone()).await.each("jobs", "/job_id");
+    assert_eq!(whole.len(), 5);
+    for limit in [1, 2, 5] {
+        let first = format!("/v2/p1/jobs?limit={limit}&with_count=1");
+        assert_eq!(follow(&app, "jobs", "/job_id", &first, Some(search.clone())).await, whole);
+    }
+    for (search, count) in [(search, 5), (json!({}), 9), (json!({"match": [{"status": "none"}]}), 0)] {
+        let answer = app.member().search("/v2/p1/jobs?limit=1&with_count=true", search.clone()).await;
+        assert_eq!(answer.json()["count"], count, "{search}");
+    }
+    let search = json!({"match": [{"size": 1}]});
+    let answer = app.member().search("/v2/p1/backups?limit=1&with_count=true", search).await;
+    assert_eq!(answer.json()["count"], 4);
+}
+
+async fn answers_without_these_parameters_have_nothing_more(app: TestApp) {
+    fill(&app, 4).await;
+    for (list, _) in LISTS {
+        for query in ["", "?limit=2", "?limit=2&offset=1"] {
+            let body = app.member().get(&format!("/v2/p1/{list}{query}")).await.expect(200).json();
+            let keys: Vec<&String> = body.as_object().unwrap().keys().collect();
+            assert_eq!(keys, [list], "{query}");
+        }
+    }
+}
+
+async fn what_cannot_be_used_is_400(app: TestApp) {
+    fill(&app, 2).await;
+    let member = app.member();
+    for query in [
+        "marker=no-such-id",
+        "marker=%00",
+        "sort=description:asc",
+        "sort=created_at:upwards",
+        "sort=id",
+        "sort=created_at:desc,id:asc",
+        "with_count=perhaps",
+        "marker=&limit=-1",
+    ] {
+        app.show(member.get(&format!("/v2/p1/jobs?{query}")).await.expect(400));
+    }
+    for (list, id) in LISTS {
+        member.get(&format!("/v2/p1/{list}?marker=no-such-id")).await.expect(400);
+        member.get(&format!("/v2/p1/{list}?sort=nothing")).await.expect(400);
+        let of_p1 = member.get(&format!("/v2/p1/{list}")).await.each(list, id).remove(0);
+        // another project's document is none of this list, whoever asks
+        let stranger = app.as_user("u2", "p2", "member");
+        stranger.get(&format!("/v2/p2/{list}?marker={of_p1}")).await.expect(400);
+    }
+}
+
+async fn documents_that_come_and_go_move_no_page(app: TestApp) {
+    fill(&app, 6).await;
+    let member = app.member();
+    let whole = member.get("/v2/p1/backups").await.each("backups", "/backup_id");
+    let first = member.get("/v2/p1/backups?limit=2&marker=").await.expect(200);
+    let path = next(&first.json(), "backups").unwrap();
+    // by offset, the next page would skip a document now
+    member.delete(&format!("/v2/p1/backups/{}", whole[0])).await.expect(204);
+    let second = member.get(&path).await.expect(200);
+    assert_eq!(second.each("backups", "/backup_id"), whole[2..4]);
+    // the marker itself must still be there
+    member.delete(&format!("/v2/p1/backups/{}", whole[1])).await.expect(204);
+    member.get(&path).await.expect(400);
+}
