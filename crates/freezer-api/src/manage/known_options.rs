@@ -277,12 +277,6 @@ const MISSED: &[Missed] = &[
         "a transaction that meets others is run at most five times, with pauses that grow from 10 ms",
     ),
     (
-        "keystone_authtoken",
-        &["auth_section"],
-        Verdict::Warning,
-        "write the options into [keystone_authtoken] itself",
-    ),
-    (
         "centralized_scheduler",
         &["service_user", "service_user_domain"],
         Verdict::Success,
