@@ -89,6 +89,8 @@ def changes() -> Iterator[Case]:
     yield story('an engine that nobody has', ('POST', P + '/jobs', {
         'client_id': 'node-1', 'job_actions': [{'freezer_action': {'action': 'backup', 'engine_name': 'steam'}}]}))
     yield story('no uuid', ('POST', P + '/clients', {'client_id': 'node-7', 'uuid': ''}))
+    yield story('a client that comes back', ('GET', P + '/clients/node-1'), ('DELETE', P + '/clients/node-1'),
+                ('POST', P + '/clients', {'client_id': 'node-1'}))
     yield story('null retries', ('POST', P + '/jobs', {
         'client_id': 'node-1', 'job_actions': [{'freezer_action': {'action': 'backup'}, 'max_retries': None}]}))
     yield story('a wrong type and a wrong client', ('POST', P + '/jobs', {

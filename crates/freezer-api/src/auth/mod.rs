@@ -1,4 +1,4 @@
-//! Authentication: two ways to build a [`RequestContext`](crate::context::RequestContext), one of them chosen in the configuration.
+//! Authentication: two ways to build a [`RequestContext`], one of them chosen in the configuration.
 //!
 //! - `keystone.rs`: a token, validated at Keystone (`auth_strategy = keystone`, the default).
 //! - `noauth.rs`: the identity headers as they are (`auth_strategy = noauth`), on loopback only.
