@@ -97,7 +97,12 @@ impl HttpCheck {
     /// # Errors
     /// [`HttpCheckError`] where a file cannot be read or is not what it should be.
     pub fn new(settings: &HttpCheckSettings, runtime: Handle) -> Result<HttpCheck, HttpCheckError> {
-        let mut builder = Client::builder().no_proxy().redirect(Policy::none()).timeout(settings.timeout);
+        let mut builder = Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .timeout(settings.timeout)
+            // a connection for each question, as upstream: one that the server is just closing would refuse a caller
+            .pool_max_idle_per_host(0);
         if !settings.verify_server {
             builder = builder.tls_danger_accept_invalid_certs(true);
         } else if let Some(path) = &settings.ca_file {

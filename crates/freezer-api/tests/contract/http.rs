@@ -241,7 +241,7 @@ async fn a_body_of_the_wrong_type_is_400_naming_the_field(app: TestApp) {
         ("/v2/p1/actions", json!({"freezer_action": null}), "freezer_action"),
         ("/v2/p1/actions", json!({"freezer_action": []}), "freezer_action"),
         ("/v2/p1/sessions", json!({"schedule": null}), "schedule"),
-        ("/v2/p1/sessions", json!({"schedule": {}, "jobs": 5}), "jobs"),
+        ("/v2/p1/sessions", json!({"schedule": {}, "hold_off": "soon"}), "hold_off"),
         ("/v2/p1/backups", json!({"backup_name": null, "container": "c", "hostname": "h"}), "backup_name"),
         ("/v2/p1/clients", json!({"client_id": "c", "supported_modes": null}), "supported_modes"),
     ] {
