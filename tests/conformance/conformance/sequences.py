@@ -91,6 +91,12 @@ def changes() -> Iterator[Case]:
     yield story('no uuid', ('POST', P + '/clients', {'client_id': 'node-7', 'uuid': ''}))
     yield story('a client that comes back', ('GET', P + '/clients/node-1'), ('DELETE', P + '/clients/node-1'),
                 ('POST', P + '/clients', {'client_id': 'node-1'}))
+    yield story('a client that another user registers', ('POST', P + '/clients', {'client_id': 'node-1'}, {'user': 'u2'}))
+    yield story('a session that comes back', ('DELETE', SESSION),
+                ('POST', SESSION, {'schedule': {}, 'session_tag': 0}))
+    yield story('flat keys beside metadata', ('PATCH', P + '/backups/' + ID['backups'], {
+        'backup_metadata': {'mode': 'fs'}, 'colour': False}))
+    yield story('a slash in an id', ('GET', P + '/jobs/a%2Fb'), ('DELETE', P + '/jobs/a%2Fb'))
     yield story('null retries', ('POST', P + '/jobs', {
         'client_id': 'node-1', 'job_actions': [{'freezer_action': {'action': 'backup'}, 'max_retries': None}]}))
     yield story('a wrong type and a wrong client', ('POST', P + '/jobs', {
