@@ -8,6 +8,7 @@ use oslo_policy::Enforcer;
 
 use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
+use crate::service::Queues;
 use crate::service::trusts::Trusts;
 use crate::validate::Validators;
 
@@ -23,6 +24,8 @@ pub struct App {
     pub authentication: Authentication,
     /// Which jobs are entrusted to central schedulers; none without Keystone.
     pub trusts: Option<Trusts>,
+    /// What waits to be done together with others.
+    pub queues: Queues,
     /// Time.
     pub clock: Clock,
     /// Ids.

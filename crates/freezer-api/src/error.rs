@@ -5,6 +5,7 @@
 
 use freezer_store::{StoreError, TxError};
 
+use crate::service::Unanswered;
 use crate::validate::Invalid;
 
 /// Why a request is not answered with what it asked for.
@@ -77,6 +78,12 @@ pub enum Error {
     /// A defect of ours; the text is for the log.
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<Unanswered> for Error {
+    fn from(_: Unanswered) -> Self {
+        Error::Internal("what the request was part of ended without an answer".to_owned())
+    }
 }
 
 impl From<Invalid> for Error {

@@ -352,7 +352,7 @@ impl Noun {
                 all(read!(store, "t", |db| sessions::list(db, &scope, search, page).await), |s| &s.session_id)
             }
             Noun::Jobs => {
-                all(read!(store, "t", |db| jobs::list(db, &scope, "p1", search, page).await), |j| &j.job_id)
+                all(read!(store, "t", |db| jobs::list(db, &scope, search, page).await), |j| &j.job_id)
             }
             Noun::Actions => {
                 all(read!(store, "t", |db| actions::list(db, &scope, search, page).await), |a| &a.action_id)

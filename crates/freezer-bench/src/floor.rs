@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
-use sqlx::{ConnectOptions, Connection};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, OptsBuilder, Statement};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -27,7 +27,7 @@ const WARM_UP: u64 = 20;
 pub enum FloorError {
     /// The driver.
     #[error("the bare driver: {0}")]
-    Driver(#[from] sqlx::Error),
+    Driver(#[from] mysql_async::Error),
     /// The URL, or the server's process.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -53,29 +53,31 @@ impl Floor {
     /// # Errors
     /// [`FloorError`]
     pub async fn drive(&self, duration: Duration) -> Result<Record, FloorError> {
-        let options: MySqlConnectOptions = self.database.parse()?;
-        let options = options.disable_statement_logging();
+        let options = mysql_async::Opts::from_url(&self.database).map_err(mysql_async::Error::from)?;
+        // the socket would be quicker than what the service has
+        let options = OptsBuilder::from_opts(options).prefer_socket(false);
         let mut connections = Vec::new();
         for _ in 0..self.connections {
-            let mut connection = MySqlConnection::connect_with(&options).await?;
+            let mut connection = Conn::new(options.clone()).await?;
+            let statement = connection.prep(INSERT).await?;
             for number in 0..WARM_UP {
-                insert(&mut connection, &self.data, number).await?;
+                insert(&mut connection, &statement, &self.data, number).await?;
             }
-            connections.push(connection);
+            connections.push((connection, statement));
         }
         let meters = Meters { server: Vec::new(), database: Database::of_url(&self.database)?.server_pid()? };
         let metering = Metering::begin(&meters)?;
         let begun = Instant::now();
         let mut workers = JoinSet::new();
-        for connection in connections {
-            workers.spawn(worker(connection, self.data.clone(), begun + duration));
+        for (connection, statement) in connections {
+            workers.spawn(worker(connection, statement, self.data.clone(), begun + duration));
         }
         let (mut latencies, mut failed) = (Vec::new(), None);
         while let Some(ended) = workers.join_next().await {
             match ended {
                 Ok(Ok(of_worker)) => latencies.extend(of_worker),
                 Ok(Err(error)) => failed = Some(error),
-                Err(error) => failed = Some(sqlx::Error::Io(error.into())),
+                Err(error) => failed = Some(mysql_async::Error::Other(error.into())),
             }
         }
         if let Some(error) = failed {
@@ -96,32 +98,31 @@ impl Floor {
 }
 
 async fn worker(
-    mut connection: MySqlConnection,
+    mut connection: Conn,
+    statement: Statement,
     data: Dataset,
     end: Instant,
-) -> Result<Vec<Duration>, sqlx::Error> {
+) -> Result<Vec<Duration>, mysql_async::Error> {
     let mut latencies = Vec::new();
     for number in 0.. {
         let begun = Instant::now();
         if begun >= end {
             break;
         }
-        insert(&mut connection, &data, number).await?;
+        insert(&mut connection, &statement, &data, number).await?;
         latencies.push(begun.elapsed());
     }
-    connection.close().await?;
+    connection.disconnect().await?;
     Ok(latencies)
 }
 
-async fn insert(connection: &mut MySqlConnection, data: &Dataset, number: u64) -> Result<(), sqlx::Error> {
+async fn insert(
+    connection: &mut Conn,
+    statement: &Statement,
+    data: &Dataset,
+    number: u64,
+) -> Result<(), mysql_async::Error> {
     let job = data.id(Kind::Job, number % data.jobs);
-    sqlx::query(INSERT)
-        .bind(clock::random_id())
-        .bind(&data.project)
-        .bind(&job)
-        .bind(scenario::backup(number, "bench", &job))
-        .bind(USER)
-        .execute(connection)
-        .await
-        .map(|_| ())
+    let metadata = scenario::backup(number, "bench", &job);
+    connection.exec_drop(statement, (clock::random_id(), &data.project, &job, metadata, USER)).await
 }

@@ -11,24 +11,22 @@ use std::error::Error;
 
 use freezer_store::query::jobs;
 use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Scope, Store, StoreError, read};
-use sqlx::mysql::MySqlConnectOptions;
-use sqlx::{ConnectOptions, Row};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, OptsBuilder, Row};
 
 /// How often each is done.
 const TIMES: u32 = 20_000;
 
 /// The statement of `jobs::get`, with its constants written out.
 const SHOW: &str = "SELECT CAST(jobs.created_at AS CHAR), jobs.id, jobs.project_id, jobs.user_id, jobs.schedule, \
-    jobs.client_id, jobs.session_id, jobs.session_tag, jobs.description, \
-    (SELECT trust_id FROM user_credentials c WHERE c.job_id = jobs.id AND c.deleted = 0 ORDER BY c.id LIMIT 1), \
-    (SELECT trustor_user_id FROM user_credentials c WHERE c.job_id = jobs.id AND c.deleted = 0 ORDER BY c.id LIMIT 1), \
-    EXISTS(SELECT 1 FROM clients c WHERE c.client_id = jobs.client_id AND c.project_id = ? AND c.deleted = 0), \
-    actions.id, actions.project_id, actions.user_id, actions.max_retries, actions.max_retries_interval, \
+    jobs.client_id, jobs.session_id, jobs.session_tag, jobs.description, c.id, c.trust_id, c.trustor_user_id, l.id, \
+    l.position, actions.id, actions.project_id, actions.user_id, actions.max_retries, actions.max_retries_interval, \
     actions.mandatory, actions.backup_metadata, actions.backup_name, actions.action, actions.actionmode, \
     actions.container, actions.timeout, actions.priority, actions.path_to_backup, actions.log_file \
-    FROM jobs LEFT JOIN job_actions l ON l.job_id = jobs.id AND l.deleted = 0 \
+    FROM jobs LEFT JOIN user_credentials c ON c.job_id = jobs.id AND c.deleted = 0 \
+    LEFT JOIN job_actions l ON l.job_id = jobs.id AND l.deleted = 0 \
     LEFT JOIN actions ON actions.id = l.action_id AND actions.deleted = 0 AND actions.project_id = jobs.project_id \
-    WHERE jobs.deleted = 0 AND jobs.project_id = ? AND jobs.id = ? ORDER BY l.position";
+    WHERE jobs.deleted = 0 AND jobs.project_id = ? AND jobs.id = ?";
 
 /// User and system time of this process, in ticks of 10 ms: fields 14 and 15 of proc_pid_stat(5).
 fn ticks() -> Result<f64, Box<dyn Error>> {
@@ -58,46 +56,37 @@ async fn execute() -> Result<(), Box<dyn Error>> {
     let [url, project, job] = arguments.as_slice() else { return Err("arguments: URL PROJECT JOB".into()) };
     let url = DatabaseUrl::parse(url)?;
     let DatabaseUrl::MySql(address) = &url else { return Err("a URL of MySQL".into()) };
-    let mut options = MySqlConnectOptions::new()
-        .host(&address.host)
-        .port(address.port)
-        .username(&address.user)
-        .database(&address.database)
-        .ssl_mode(sqlx::mysql::MySqlSslMode::Disabled)
-        .disable_statement_logging();
-    if let Some(password) = &address.password {
-        options = options.password(password);
-    }
-    let connection = tokio::sync::Mutex::new(options.connect().await?);
+    let options = OptsBuilder::default()
+        .ip_or_hostname(address.host.clone())
+        .tcp_port(address.port)
+        .user(Some(address.user.clone()))
+        .pass(address.password.clone())
+        .db_name(Some(address.database.clone()))
+        .prefer_socket(false);
+    let mut connection = Conn::new(options).await?;
+    let key = connection.prep("SELECT id FROM jobs WHERE id = ?").await?;
+    let show = connection.prep(SHOW).await?;
+    let connection = tokio::sync::Mutex::new(connection);
     measure("driver, SELECT of one column by primary key", async || {
-        let mut connection = connection.lock().await;
-        sqlx::query("SELECT id FROM jobs WHERE id = ?").bind(job).fetch_all(&mut *connection).await?;
+        let _: Vec<Row> = connection.lock().await.exec(&key, (job,)).await?;
         Ok(())
     })
     .await?;
     measure("driver, the statement of one job", async || {
-        let mut connection = connection.lock().await;
-        let query = sqlx::query(SHOW).bind(project).bind(project).bind(job);
-        for row in query.fetch_all(&mut *connection).await? {
-            for column in 0..row.len() {
-                row.try_get_unchecked::<Option<&[u8]>, _>(column)?;
-            }
-        }
+        let _: Vec<Row> = connection.lock().await.exec(&show, (project, job)).await?;
         Ok(())
     })
     .await?;
     let store = Store::new(url.clone(), ConnectSettings::default(), PoolSettings::default());
     let scope = Scope::project(project.as_str());
     measure("store, one job", async || {
-        let found: Result<_, StoreError> =
-            read!(store, "jobs.show", |db| jobs::get(db, &scope, project, job).await);
+        let found: Result<_, StoreError> = read!(store, "jobs.show", |db| jobs::get(db, &scope, job).await);
         found?.ok_or("no such job")?;
         Ok(())
     })
     .await?;
     measure("store, one job, written as JSON", async || {
-        let found: Result<_, StoreError> =
-            read!(store, "jobs.show", |db| jobs::get(db, &scope, project, job).await);
+        let found: Result<_, StoreError> = read!(store, "jobs.show", |db| jobs::get(db, &scope, job).await);
         serde_json::to_vec(&found?.ok_or("no such job")?)?;
         Ok(())
     })

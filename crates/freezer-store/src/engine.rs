@@ -4,19 +4,19 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, ConnectOptions};
 
 use crate::dialect::Dialect;
-use crate::error::{StoreError, refusal};
+use crate::error::{DriverError, StoreError, refusal};
 use crate::migrations::SchemaError;
+use crate::mysql::MySql;
 use crate::url::{DatabaseUrl, MySqlUrl};
 
 /// One open connection to either engine.
 pub(crate) enum Connection {
-    /// MySQL, MariaDB, Galera. Boxed: the driver's struct is large and moves between pool and user.
-    MySql(Box<MySqlConnection>),
+    /// MySQL, MariaDB, Galera. Boxed: it is large and moves between pool and user.
+    MySql(Box<MySql>),
     /// SQLite, on a thread of the driver's own.
     Sqlite(Box<SqliteConnection>),
 }
@@ -101,32 +101,9 @@ impl Opener {
         }
     }
 
-    async fn open_mysql(&self, url: &MySqlUrl) -> Result<Connection, sqlx::Error> {
-        let mut options = MySqlConnectOptions::new()
-            .host(&url.host)
-            .port(url.port)
-            .username(&url.user)
-            .database(&url.database)
-            .charset("utf8mb4")
-            // the driver's own additions to sql_mode; ours is set whole, below
-            .pipes_as_concat(false)
-            .no_engine_substitution(false)
-            .ssl_mode(ssl_mode(url))
-            .disable_statement_logging();
-        if let Some(password) = &url.password {
-            options = options.password(password);
-        }
-        if let Some(socket) = &url.socket {
-            options = options.socket(socket);
-        }
-        if let Some(ca) = &url.ssl_ca {
-            options = options.ssl_ca(ca);
-        }
-        if let (Some(cert), Some(key)) = (&url.ssl_cert, &url.ssl_key) {
-            options = options.ssl_client_cert(cert).ssl_client_key(key);
-        }
-        let mut connection = options.connect().await?;
-        let mut settings = Vec::new();
+    async fn open_mysql(&self, url: &MySqlUrl) -> Result<Connection, DriverError> {
+        let mut connection = MySql::open(url).await?;
+        let mut settings = vec!["time_zone = '+00:00'".to_owned()];
         if let Some(mode) = &self.settings.mysql_sql_mode {
             settings.push(format!("sql_mode = '{}'", mode.replace('\'', "")));
         }
@@ -136,14 +113,11 @@ impl Opener {
         if !self.settings.foreign_key_checks {
             settings.push("foreign_key_checks = 0".to_owned());
         }
-        if !settings.is_empty() {
-            let sql = format!("SET SESSION {}", settings.join(", "));
-            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
-        }
+        connection.raw(&format!("SET {}, NAMES utf8mb4", settings.join(", "))).await?;
         Ok(Connection::MySql(Box::new(connection)))
     }
 
-    async fn open_sqlite(&self, path: &Path) -> Result<Connection, sqlx::Error> {
+    async fn open_sqlite(&self, path: &Path) -> Result<Connection, DriverError> {
         let connection = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(self.create_sqlite)
@@ -157,16 +131,5 @@ impl Opener {
             .connect()
             .await?;
         Ok(Connection::Sqlite(Box::new(connection)))
-    }
-}
-
-fn ssl_mode(url: &MySqlUrl) -> MySqlSslMode {
-    match (url.ssl_verify_identity, &url.ssl_ca) {
-        (true, _) => MySqlSslMode::VerifyIdentity,
-        (false, Some(_)) => MySqlSslMode::VerifyCa,
-        (false, None) if url.ssl_cert.is_some() => MySqlSslMode::Required,
-        // As PyMySQL without ssl_* parameters: plain. `Preferred` would cost a handshake that
-        // verifies nothing.
-        (false, None) => MySqlSslMode::Disabled,
     }
 }

@@ -4,9 +4,11 @@
 //! an error becomes is the service's business (`api/response.rs` there). Retrying lives in `tx.rs`.
 
 use std::fmt;
+use std::sync::Arc;
 
-/// What went wrong. `Display` is the text for the log; the service chooses what a client reads.
-#[derive(Debug, thiserror::Error)]
+/// What went wrong. `Display` is the text for the log; the service chooses what a client reads. Cloned where one statement
+/// was for several requests.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The id (primary key) is taken by a row that the caller's project may not reuse.
     #[error("{table}: the id {id} is already in use")]
@@ -84,8 +86,49 @@ pub enum StoreError {
         doing: &'static str,
         /// The driver's error.
         #[source]
-        source: sqlx::Error,
+        source: Arc<DriverError>,
     },
+}
+
+/// What a driver says.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// A MySQL or MariaDB server answered with an error.
+    #[error(transparent)]
+    Server(mysql_async::ServerError),
+    /// A connection to MySQL or MariaDB broke, or could not be made.
+    #[error(transparent)]
+    MySql(mysql_async::Error),
+    /// SQLite.
+    #[error(transparent)]
+    Sqlite(#[from] sqlx::Error),
+    /// A column of a result holds something else than was expected.
+    #[error("column {at} of the result: {reason}")]
+    Column {
+        /// Its position, from 0.
+        at: usize,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A value that a statement cannot be given.
+    #[error("a statement cannot take {0}")]
+    Value(String),
+}
+
+impl From<mysql_async::Error> for DriverError {
+    fn from(error: mysql_async::Error) -> Self {
+        match error {
+            mysql_async::Error::Server(answer) => DriverError::Server(answer),
+            other => DriverError::MySql(other),
+        }
+    }
+}
+
+impl DriverError {
+    /// True where the database answered with an error, and so is in step with us; a broken wire is not.
+    pub(crate) fn is_answer(&self) -> bool {
+        matches!(self, DriverError::Server(_) | DriverError::Sqlite(sqlx::Error::Database(_)))
+    }
 }
 
 /// Why a value does not fit a column.
@@ -130,28 +173,27 @@ pub(crate) enum Class {
 
 /// MySQL and MariaDB error numbers; the service's `operators.md` names those that are retried.
 /// Source: the MariaDB error code reference and Galera's `ER_UNKNOWN_COM_ERROR` (1047).
-pub(crate) fn classify(error: &sqlx::Error) -> Class {
+pub(crate) fn classify(error: &DriverError) -> Class {
     match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::WorkerCrashed
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::PoolTimedOut => Class::Disconnected,
-        sqlx::Error::Database(db) => {
-            if let Some(my) = db.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
-                return classify_mysql(my.number());
-            }
-            // SQLite's extended result codes, as text: https://www.sqlite.org/rescode.html
-            match db.code().as_deref() {
-                // BUSY comes when `busy_timeout` is over; its other forms, and LOCKED, come at once
-                Some("5" | "773") => Class::Locked,
-                Some("6" | "261" | "262" | "517") => Class::Contended,
-                Some("1555" | "2067") => Class::Duplicate,
-                Some("14" | "10" | "266" | "778" | "522") => Class::Disconnected,
-                _ => Class::Other,
-            }
-        }
+        DriverError::Server(answer) => classify_mysql(answer.code),
+        DriverError::MySql(_) => Class::Disconnected,
+        DriverError::Sqlite(error) => classify_sqlite(error),
+        DriverError::Column { .. } | DriverError::Value(_) => Class::Other,
+    }
+}
+
+fn classify_sqlite(error: &sqlx::Error) -> Class {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => Class::Disconnected,
+        // extended result codes, as text: https://www.sqlite.org/rescode.html
+        sqlx::Error::Database(answer) => match answer.code().as_deref() {
+            // BUSY comes when `busy_timeout` is over; its other forms, and LOCKED, come at once
+            Some("5" | "773") => Class::Locked,
+            Some("6" | "261" | "262" | "517") => Class::Contended,
+            Some("1555" | "2067") => Class::Duplicate,
+            Some("14" | "10" | "266" | "778" | "522") => Class::Disconnected,
+            _ => Class::Other,
+        },
         _ => Class::Other,
     }
 }
@@ -175,9 +217,9 @@ fn classify_mysql(number: u16) -> Class {
 }
 
 /// What to do where the server refuses a connection; none where it did not refuse.
-pub(crate) fn refusal(error: &sqlx::Error) -> Option<&'static str> {
-    let sqlx::Error::Database(database) = error else { return None };
-    match database.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()?.number() {
+pub(crate) fn refusal(error: &DriverError) -> Option<&'static str> {
+    let DriverError::Server(answer) = error else { return None };
+    match answer.code {
         // access denied: by password, or for the way of logging in
         1045 | 1698 => {
             Some("check user and password in [database] connection, and from which hosts the user may come")
@@ -191,7 +233,7 @@ pub(crate) fn refusal(error: &sqlx::Error) -> Option<&'static str> {
 
 impl StoreError {
     /// Gives a driver error its meaning, with what we were doing.
-    pub(crate) fn from_driver(doing: &'static str, error: sqlx::Error) -> StoreError {
+    pub(crate) fn from_driver(doing: &'static str, error: DriverError) -> StoreError {
         match classify(&error) {
             Class::Disconnected => StoreError::Unavailable { doing, reason: error.to_string() },
             Class::Unstorable(reason) => {
@@ -205,7 +247,7 @@ impl StoreError {
                 };
                 StoreError::Unstorable { doing, column, reason }
             }
-            _ => StoreError::Backend { doing, source: error },
+            _ => StoreError::Backend { doing, source: Arc::new(error) },
         }
     }
 

@@ -11,7 +11,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::dialect::Dialect;
 use crate::engine::Connection;
-use crate::error::StoreError;
+use crate::error::{DriverError, StoreError};
 use crate::explain;
 use crate::pool::Lease;
 use crate::row::Row;
@@ -63,9 +63,7 @@ impl Db {
         self.run(async |connection| {
             Ok(match connection {
                 Connection::MySql(c) => {
-                    let (sql, arguments) = statement.mysql()?;
-                    let rows = sqlx::query_with(sql, arguments).fetch_all(&mut **c).await?;
-                    rows.into_iter().map(Row::MySql).collect()
+                    c.select(statement.mysql()?).await?.into_iter().map(Row::MySql).collect()
                 }
                 Connection::Sqlite(c) => {
                     let (sql, arguments) = statement.sqlite()?;
@@ -102,11 +100,7 @@ impl Db {
             };
             match connection {
                 Connection::MySql(c) => {
-                    let (sql, arguments) = statement.mysql()?;
-                    let mut rows = sqlx::query_with(sql, arguments).fetch(&mut **c);
-                    while let Some(row) = rows.try_next().await? {
-                        take(Row::MySql(row));
-                    }
+                    c.select_each(statement.mysql()?, |row| take(Row::MySql(row))).await?;
                 }
                 Connection::Sqlite(c) => {
                     let (sql, arguments) = statement.sqlite()?;
@@ -126,10 +120,7 @@ impl Db {
         self.explain(statement).await?;
         self.run(async |connection| {
             Ok(match connection {
-                Connection::MySql(c) => {
-                    let (sql, arguments) = statement.mysql()?;
-                    sqlx::query_with(sql, arguments).execute(&mut **c).await?.rows_affected()
-                }
+                Connection::MySql(c) => c.execute(statement.mysql()?).await?,
                 Connection::Sqlite(c) => {
                     let (sql, arguments) = statement.sqlite()?;
                     sqlx::query_with(sql, arguments).execute(&mut **c).await?.rows_affected()
@@ -167,9 +158,7 @@ impl Db {
         let sql = sql.to_owned();
         self.run(async |connection| {
             Ok(match connection {
-                Connection::MySql(c) => {
-                    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **c).await?.rows_affected()
-                }
+                Connection::MySql(c) => c.raw(&sql).await?,
                 Connection::Sqlite(c) => {
                     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **c).await?.rows_affected()
                 }
@@ -183,10 +172,7 @@ impl Db {
         let sql = sql.to_owned();
         self.run(async |connection| {
             Ok(match connection {
-                Connection::MySql(c) => {
-                    let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut **c).await?;
-                    rows.into_iter().map(Row::MySql).collect()
-                }
+                Connection::MySql(c) => c.raw_select(&sql).await?.into_iter().map(Row::MySql).collect(),
                 Connection::Sqlite(c) => {
                     let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut **c).await?;
                     rows.into_iter().map(Row::Sqlite).collect()
@@ -198,7 +184,7 @@ impl Db {
 
     async fn run<T>(
         &mut self,
-        statement: impl AsyncFnOnce(&mut Connection) -> Result<T, sqlx::Error>,
+        statement: impl AsyncFnOnce(&mut Connection) -> Result<T, DriverError>,
     ) -> Result<T, StoreError> {
         let doing = self.doing;
         let limit = self.lease.statement_timeout();
@@ -209,7 +195,7 @@ impl Db {
         match tokio::time::timeout(limit, statement(connection)).await {
             Ok(result) => {
                 // A server that answered with an error is in step with us; a broken wire is not.
-                self.in_flight = matches!(&result, Err(error) if !matches!(error, sqlx::Error::Database(_)));
+                self.in_flight = matches!(&result, Err(error) if !error.is_answer());
                 result.map_err(|error| StoreError::from_driver(doing, error))
             }
             Err(_) => Err(StoreError::Unavailable {

@@ -3,11 +3,15 @@
 //! For tests that hold every statement to its index: [`Store::explain`](crate::Store::explain) makes a store ask about
 //! each statement before it sends it. A store that was not asked to does nothing of it.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr};
 
 use crate::engine::Connection;
+use crate::error::DriverError;
+use crate::mysql::{MySqlRow, Sql};
+use crate::row::Row;
 use crate::statement::Statement;
 
 /// A statement and its plan.
@@ -72,24 +76,17 @@ pub(crate) async fn explain(
     connection: &mut Connection,
     doing: &'static str,
     statement: &(impl Statement + Sync),
-) -> Result<Plan, sqlx::Error> {
+) -> Result<Plan, DriverError> {
     match connection {
         Connection::MySql(c) => {
-            let (sql, arguments) = statement.mysql()?;
-            let sql = sql.as_str().to_owned();
-            let explained = AssertSqlSafe(format!("EXPLAIN {sql}")).into_sql_str();
-            let rows = sqlx::query_with(explained, arguments).persistent(false).fetch_all(&mut **c).await?;
-            let text = |row: &sqlx::mysql::MySqlRow, name: &str| -> Option<String> {
-                row.try_get_unchecked::<Option<String>, _>(name).ok().flatten()
+            let (sql, values) = statement.mysql()?;
+            let sql = match sql {
+                Sql::Fixed(text) => text.to_owned(),
+                Sql::Made(text) => text,
             };
-            let step = |row: &sqlx::mysql::MySqlRow| Step {
-                table: text(row, "table").unwrap_or_default(),
-                access: text(row, "type").unwrap_or_default(),
-                key: text(row, "key"),
-                rows: expected_rows(row, text(row, "rows")),
-                extra: text(row, "Extra").unwrap_or_default(),
-            };
-            Ok(Plan { doing, sql, steps: rows.iter().map(step).collect(), refused: None })
+            let rows = c.select((Sql::Made(format!("EXPLAIN {sql}")), values)).await?;
+            let steps = rows.into_iter().map(mysql_step).collect();
+            Ok(Plan { doing, sql, steps, refused: None })
         }
         Connection::Sqlite(c) => {
             let (sql, arguments) = statement.sqlite()?;
@@ -108,12 +105,24 @@ pub(crate) async fn explain(
     }
 }
 
-/// Column `rows`: a number on MySQL; on MariaDB text, which may go on with what a filter leaves, as in `12 (3%)`.
-fn expected_rows(row: &sqlx::mysql::MySqlRow, text: Option<String>) -> u64 {
-    if let Ok(rows) = row.try_get::<Option<u64>, _>("rows") {
-        return rows.unwrap_or(0);
+/// A line of EXPLAIN, whose columns are found by their names: MySQL has more of them than MariaDB.
+fn mysql_step(row: MySqlRow) -> Step {
+    let positions: HashMap<String, usize> = row
+        .columns_ref()
+        .iter()
+        .enumerate()
+        .map(|(at, column)| (column.name_str().into_owned(), at))
+        .collect();
+    let row = Row::MySql(row);
+    let text = |name: &str| positions.get(name).and_then(|at| row.text(*at).ok().flatten());
+    // a number on MySQL; on MariaDB text, which may go on with what a filter leaves, as in `12 (3%)`
+    let rows = text("rows").unwrap_or_default();
+    let rows = rows.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok());
+    Step {
+        table: text("table").unwrap_or_default(),
+        access: text("type").unwrap_or_default(),
+        key: text("key"),
+        rows: rows.unwrap_or(0),
+        extra: text("Extra").unwrap_or_default(),
     }
-    let text = text.unwrap_or_default();
-    let digits = text.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-    digits.parse().unwrap_or(0)
 }

@@ -8,30 +8,29 @@ use std::sync::OnceLock;
 
 use sea_query::{Expr, Value};
 use sea_query_sqlx::{SqlxBinder, SqlxValues};
-use sqlx::mysql::MySqlArguments;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, AssertSqlSafe, Encode, IntoArguments, MySql, SqlSafeStr, SqlStr, Sqlite, Type};
+use sqlx::{Arguments, AssertSqlSafe, IntoArguments, SqlSafeStr, SqlStr, Sqlite};
 
 use crate::dialect::Dialect;
-
-/// A statement's text and arguments for one engine.
-pub(crate) type Prepared<A> = Result<(SqlStr, A), sqlx::Error>;
+use crate::error::DriverError;
+use crate::mysql::{MySqlValue, Sql};
 
 /// Anything that can be sent.
 pub(crate) trait Statement {
     /// For MySQL.
-    fn mysql(&self) -> Prepared<MySqlArguments>;
+    fn mysql(&self) -> Result<(Sql, Vec<MySqlValue>), DriverError>;
     /// For SQLite.
-    fn sqlite(&self) -> Prepared<SqliteArguments>;
+    fn sqlite(&self) -> Result<(SqlStr, SqliteArguments), DriverError>;
 }
 
 impl<T: SqlxBinder> Statement for T {
-    fn mysql(&self) -> Prepared<MySqlArguments> {
+    fn mysql(&self) -> Result<(Sql, Vec<MySqlValue>), DriverError> {
         let (sql, values) = Dialect::MySql.build(self);
-        Ok((AssertSqlSafe(sql).into_sql_str(), IntoArguments::<MySql>::into_arguments(values)))
+        let values = values.0.0.into_iter().map(mysql_value).collect::<Result<_, _>>()?;
+        Ok((Sql::Made(sql), values))
     }
 
-    fn sqlite(&self) -> Prepared<SqliteArguments> {
+    fn sqlite(&self) -> Result<(SqlStr, SqliteArguments), DriverError> {
         let (sql, values) = Dialect::Sqlite.build(self);
         Ok((AssertSqlSafe(sql).into_sql_str(), IntoArguments::<Sqlite>::into_arguments(values)))
     }
@@ -140,25 +139,37 @@ impl Filled<'_> {
         self
     }
 
-    fn prepare<A: Arguments>(&self, dialect: Dialect) -> Prepared<A>
-    where
-        for<'t> Option<&'t str>: Encode<'t, A::Database> + Type<A::Database>,
-        for<'t> i64: Encode<'t, A::Database> + Type<A::Database>,
-        for<'t> bool: Encode<'t, A::Database> + Type<A::Database>,
-    {
-        let text = self.fixed.text(dialect);
-        let mut filled = A::default();
+    fn argument(&self, position: usize) -> Result<Argument<'_>, DriverError> {
+        let missing = || DriverError::Value(format!("argument {position}, which is missing"));
+        self.arguments.get(position).copied().ok_or_else(missing)
+    }
+}
+
+impl Statement for Filled<'_> {
+    fn mysql(&self) -> Result<(Sql, Vec<MySqlValue>), DriverError> {
+        let text = self.fixed.text(Dialect::MySql);
+        let value = |slot: &Slot| match slot {
+            Slot::Argument(position) => Ok(match self.argument(*position)? {
+                Argument::Text(text) => text.into(),
+                Argument::Number(number) => number.into(),
+            }),
+            Slot::Constant(value) => mysql_value(value.clone()),
+        };
+        Ok((Sql::Fixed(&text.sql), text.slots.iter().map(value).collect::<Result<_, DriverError>>()?))
+    }
+
+    fn sqlite(&self) -> Result<(SqlStr, SqliteArguments), DriverError> {
+        let text = self.fixed.text(Dialect::Sqlite);
+        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let mut filled = SqliteArguments::default();
         for slot in &text.slots {
             let added = match slot {
-                Slot::Argument(position) => match self.arguments.get(*position) {
-                    Some(Argument::Text(text)) => filled.add(*text),
-                    Some(Argument::Number(number)) => filled.add(i64::try_from(*number).unwrap_or(i64::MAX)),
-                    None => Err("an argument is missing".into()),
+                Slot::Argument(position) => match self.argument(*position)? {
+                    Argument::Text(text) => filled.add(text),
+                    Argument::Number(number) => filled.add(whole(number)),
                 },
                 Slot::Constant(Value::Bool(Some(flag))) => filled.add(*flag),
-                Slot::Constant(Value::BigUnsigned(Some(number))) => {
-                    filled.add(i64::try_from(*number).unwrap_or(i64::MAX))
-                }
+                Slot::Constant(Value::BigUnsigned(Some(number))) => filled.add(whole(*number)),
                 Slot::Constant(Value::Int(Some(number))) => filled.add(i64::from(*number)),
                 Slot::Constant(Value::BigInt(Some(number))) => filled.add(*number),
                 Slot::Constant(Value::String(text)) => filled.add(text.as_deref()),
@@ -170,12 +181,22 @@ impl Filled<'_> {
     }
 }
 
-impl Statement for Filled<'_> {
-    fn mysql(&self) -> Prepared<MySqlArguments> {
-        self.prepare(Dialect::MySql)
-    }
-
-    fn sqlite(&self) -> Prepared<SqliteArguments> {
-        self.prepare(Dialect::Sqlite)
-    }
+/// A value of a statement as the driver takes it.
+fn mysql_value(value: Value) -> Result<MySqlValue, DriverError> {
+    Ok(match value {
+        Value::Bool(value) => value.into(),
+        Value::TinyInt(value) => value.into(),
+        Value::SmallInt(value) => value.into(),
+        Value::Int(value) => value.into(),
+        Value::BigInt(value) => value.into(),
+        Value::TinyUnsigned(value) => value.into(),
+        Value::SmallUnsigned(value) => value.into(),
+        Value::Unsigned(value) => value.into(),
+        Value::BigUnsigned(value) => value.into(),
+        Value::Float(value) => value.into(),
+        Value::Double(value) => value.into(),
+        Value::String(value) => value.into(),
+        Value::Bytes(value) => value.into(),
+        other => return Err(DriverError::Value(format!("{other:?}"))),
+    })
 }

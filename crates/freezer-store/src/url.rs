@@ -46,7 +46,7 @@ pub struct MySqlUrl {
 }
 
 /// Why a URL cannot be used. Never holds the URL itself: it has a password in it.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum UrlError {
     /// No scheme.
     #[error("not a URL; expected mysql+pymysql://user:password@host/database or sqlite:///path")]

@@ -74,6 +74,7 @@ impl Call {
     pub fn change(&self) -> Change<'_> {
         Change {
             store: &self.app.store,
+            queues: &self.app.queues,
             ids: &self.app.ids,
             project_id: &self.project_id,
             user_id: &self.context.user_id,

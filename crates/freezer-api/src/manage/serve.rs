@@ -14,6 +14,7 @@ use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
 use crate::config::{AuthStrategy, DatabaseSettings, Listen, LogSettings, Settings};
 use crate::reload::Reload;
+use crate::service::Queues;
 use crate::service::trusts::Trusts;
 use crate::systemd::Notify;
 use crate::validate::Validators;
@@ -46,6 +47,9 @@ pub enum StartError {
     /// The system.
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),
+    /// A defect: not a start that failed, but a service that ended.
+    #[error("the server ended unexpectedly: {0}")]
+    Panicked(tokio::task::JoinError),
 }
 
 /// Name of the SQLite file of `--dev`, in the working directory.
@@ -127,13 +131,13 @@ pub async fn run(
     let Listen { host, port, .. } = &settings.listen;
     tracing::info!("listening on {host}:{port}");
     notify.ready();
-    server::serve(listener, app, async {
+    let stop = async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         tracing::info!("stopping");
         notify.stopping();
-    })
-    .await;
-    Ok(())
+    };
+    // On a worker, not on the main thread: whoever accepts a connection then also serves it, and wakes nobody for it.
+    tokio::spawn(server::serve(listener, app, stop)).await.map_err(StartError::Panicked)
 }
 
 /// The parts of the service. Called on the runtime that serves.
@@ -147,6 +151,7 @@ fn app(settings: &Settings, store: Store) -> Result<App, StartError> {
         validators: Validators::new()?,
         authentication,
         trusts,
+        queues: Queues::new(settings.http.max_body),
         clock: Clock::system(),
         ids: Ids::random(),
         http: settings.http.clone(),

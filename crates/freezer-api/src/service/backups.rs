@@ -1,31 +1,77 @@
 //! Backups: what is recorded of one, and how a patch changes it.
 
+use std::sync::Arc;
+
 use freezer_store::model::{Backup, NewBackup};
-use freezer_store::query::backups;
-use freezer_store::single;
-use freezer_store::transaction;
+use freezer_store::query::backups::{self, Record};
+use freezer_store::{Store, StoreError, single, transaction};
 use serde_json::{Map, Value};
 
+use super::together::Together;
 use super::{Change, object};
 use crate::error::Error;
 
 /// State of a backup whose document names none.
 const AVAILABLE: &str = "available";
 
-/// Records a backup and returns its id, which is always the server's. One statement: a row of the catalogue that
-/// fails here is lost, since agents do not try again.
+/// Backups that wait to be recorded: they are stored several at a time ([`Together`]).
+pub type Waiting = Together<(), Record, Result<(), Error>>;
+
+/// Statements under way at a time: the next ones are written while others wait for the disk.
+const LANES: usize = 2;
+/// Bytes of documents in one statement: the smallest limit that servers have by default is 16 MiB.
+const BYTES_AT_ONCE: usize = 4 << 20;
+
+/// A queue for documents of so many bytes at most.
+pub fn waiting(max_body: usize) -> Arc<Waiting> {
+    Together::new(LANES, (BYTES_AT_ONCE / max_body.max(1)).clamp(1, backups::STORED_AT_ONCE))
+}
+
+/// Records a backup and returns its id, which is always the server's. One statement, which other backups may share: a row
+/// of the catalogue that fails here is lost, since agents do not try again.
 ///
 /// # Errors
 /// The store's.
 pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Result<String, Error> {
     let backup_id = change.ids.document();
     let status = take_status(&mut document).unwrap_or_else(|| AVAILABLE.to_owned());
-    let new = NewBackup { status, metadata: document };
-    single!(change.store, "backups.create", |db| {
-        let Change { project_id, user_id, now, .. } = change;
-        Ok::<_, Error>(backups::create(db, project_id, user_id, &backup_id, &new, now).await?)
-    })?;
+    let record = Record {
+        backup_id: backup_id.clone(),
+        project_id: change.project_id.to_owned(),
+        user_id: change.user_id.to_owned(),
+        new: NewBackup { status, metadata: document },
+        now: change.now,
+    };
+    let store = change.store.clone();
+    let work = move |records: Vec<Record>| {
+        let store = store.clone();
+        async move { store_all(&store, &records).await }
+    };
+    change.queues.backups.carry_out((), record, work).await??;
     Ok(backup_id)
+}
+
+/// Stores records, and says of each whether it is stored. One that the database does not take stops no other.
+async fn store_all(store: &Store, records: &[Record]) -> Vec<Result<(), Error>> {
+    match store_together(store, records).await {
+        Ok(()) => records.iter().map(|_| Ok(())).collect(),
+        // there is no database now, for any of them
+        Err(error @ (StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. })) => {
+            records.iter().map(|_| Err(error.clone().into())).collect()
+        }
+        Err(error) if records.len() < 2 => vec![Err(error.into())],
+        Err(_) => {
+            let mut results = Vec::with_capacity(records.len());
+            for record in records {
+                results.push(store_together(store, std::slice::from_ref(record)).await.map_err(Error::from));
+            }
+            results
+        }
+    }
+}
+
+async fn store_together(store: &Store, records: &[Record]) -> Result<(), StoreError> {
+    single!(store, "backups.create", |db| backups::create(db, records).await)
 }
 
 /// Changes status and metadata of a backup: keys inside `backup_metadata` and flat ones alike, since the

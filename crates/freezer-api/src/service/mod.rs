@@ -13,18 +13,38 @@ pub mod jobs;
 mod schedule;
 pub mod session_actions;
 pub mod sessions;
+mod together;
 pub mod trusts;
+
+pub use together::Unanswered;
+
+use std::sync::Arc;
 
 use freezer_store::{Scope, Store, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::clock::Ids;
 
+/// What waits to be done together with others; one for the service.
+pub struct Queues {
+    session_actions: Arc<session_actions::Waiting>,
+    backups: Arc<backups::Waiting>,
+}
+
+impl Queues {
+    /// Empty ones. `max_body`: bytes of a request's body at most.
+    pub fn new(max_body: usize) -> Queues {
+        Queues { session_actions: session_actions::waiting(), backups: backups::waiting(max_body) }
+    }
+}
+
 /// Who changes what is whose, and when.
 #[derive(Clone, Copy)]
 pub struct Change<'a> {
     /// The database.
     pub store: &'a Store,
+    /// What waits to be done together with others.
+    pub queues: &'a Queues,
     /// Source of ids.
     pub ids: &'a Ids,
     /// The project that owns what is changed.

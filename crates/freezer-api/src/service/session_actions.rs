@@ -9,15 +9,18 @@
 //! | T′ = T | `hold-off`: this run has begun, wait | `success`: a new run, T + 1 |
 //! | T′ < T | `success`: joins the run that has begun | `out-of-sync`: came too late |
 //!
-//! Many nodes ask at the same moment, so a start or end reads and writes the session under one row lock and
-//! none is lost. Source of the protocol: freezer-scheduler 19.0.0 and the answers of freezer-api 19.0.0.
+//! Many nodes ask at the same moment, so starts and ends read and write the session under one row lock and
+//! none is lost; those that wait for it share the transaction. Source of the protocol: freezer-scheduler 19.0.0 and the answers of freezer-api 19.0.0.
+
+use std::sync::Arc;
 
 use freezer_store::model::SessionFields;
 use freezer_store::query::sessions;
-use freezer_store::transaction;
+use freezer_store::{Scope, Store, StoreError, Timestamp, transaction};
 use serde_json::{Map, Value};
 
 use super::Change;
+use super::together::Together;
 use crate::error::Error;
 
 /// What a scheduler tells a session.
@@ -82,23 +85,63 @@ pub struct Outcome {
     pub session_tag: i64,
 }
 
-/// Carries out an action on a session.
+/// Actions that wait for their session, named by its project and its id.
+pub type Waiting = Together<(String, String), (Action, Timestamp), Result<Outcome, Error>>;
+
+/// Actions of one session in one transaction. Its row is locked meanwhile: more of them do not make it much longer.
+const AT_ONCE: usize = 100;
+
+/// Queues for actions.
+pub fn waiting() -> Arc<Waiting> {
+    // whoever came second would only wait for the row
+    Together::new(1, AT_ONCE)
+}
+
+/// Carries out an action on a session. Actions that come while one is carried out share a transaction, each with an answer
+/// of its own, in the order in which they came.
 ///
 /// # Errors
 /// [`Error::NotFound`] where the project has no such session; [`Error::BadDocument`] for a job that is not in
 /// it, or a tag that it has not reached.
-pub async fn execute(change: Change<'_>, session_id: &str, action: &Action) -> Result<Outcome, Error> {
-    transaction!(change.store, "sessions.action", |db| {
-        let scope = change.scope();
+pub async fn execute(change: Change<'_>, session_id: &str, action: Action) -> Result<Outcome, Error> {
+    let key = (change.project_id.to_owned(), session_id.to_owned());
+    let (store, session) = (change.store.clone(), key.clone());
+    let work = move |actions: Vec<(Action, Timestamp)>| {
+        let (store, (project_id, session_id)) = (store.clone(), session.clone());
+        async move { execute_all(&store, &project_id, &session_id, &actions).await }
+    };
+    change.queues.session_actions.carry_out(key, (action, change.now), work).await?
+}
+
+async fn execute_all(
+    store: &Store,
+    project_id: &str,
+    session_id: &str,
+    actions: &[(Action, Timestamp)],
+) -> Vec<Result<Outcome, Error>> {
+    let done = transaction!(store, "sessions.action", |db| {
+        let scope = Scope::project(project_id);
         let Some(mut session) = sessions::get_for_update(db, &scope, session_id).await? else {
-            return Err(Error::not_found("session", session_id));
+            return Ok::<_, StoreError>(None);
         };
-        let (result, changed) = apply(&mut session, action, change.now.0)?;
-        if changed {
-            sessions::update(db, &scope, session_id, &session, change.now).await?;
+        let mut changed_at = None;
+        let mut outcomes = Vec::with_capacity(actions.len());
+        for (action, now) in actions {
+            outcomes.push(apply(&mut session, action, now.0).map(|(result, changed)| {
+                changed_at = if changed { Some(*now) } else { changed_at };
+                Outcome { result, session_tag: session.session_tag }
+            }));
         }
-        Ok(Outcome { result, session_tag: session.session_tag })
-    })
+        if let Some(now) = changed_at {
+            sessions::update(db, &scope, session_id, &session, now).await?;
+        }
+        Ok(Some(outcomes))
+    });
+    match done {
+        Ok(Some(outcomes)) => outcomes,
+        Ok(None) => actions.iter().map(|_| Err(Error::not_found("session", session_id))).collect(),
+        Err(error) => actions.iter().map(|_| Err(error.clone().into())).collect(),
+    }
 }
 
 /// A tag is compared and not stored, so it is not rounded as a column would: 1.5 is neither run 1 nor run 2.

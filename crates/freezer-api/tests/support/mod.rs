@@ -24,6 +24,7 @@ use freezer_api::app::{App, HttpSettings, SharedApp};
 use freezer_api::auth::Authentication;
 use freezer_api::clock::{Clock, Ids};
 use freezer_api::policy;
+use freezer_api::service::Queues;
 use freezer_api::service::trusts::Trusts;
 use freezer_api::validate::Validators;
 use freezer_store::{ConnectSettings, PoolSettings, Store, Timestamp};
@@ -124,6 +125,7 @@ impl TestApp {
                 enforced: central.enforced,
                 roles: central.roles,
             }),
+            queues: Queues::new(HttpSettings::default().max_body),
             clock,
             ids: counting(0),
             http: HttpSettings {

@@ -31,7 +31,7 @@ pub use planner::{Action, Step};
 pub use runner::{Plan, Progress, State, SyncOptions, Synced, TableCount, holder};
 
 /// Why the tables cannot be served or brought to head. Each text says what to do.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum SchemaError {
     /// No table of ours.
     #[error("the database {database} has no tables yet; create them with: freezer-manage db sync")]

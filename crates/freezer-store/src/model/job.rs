@@ -32,17 +32,18 @@ pub struct Job {
     /// Trust for a central scheduler.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_credentials: Option<UserCredentials>,
-    /// Whether the caller's project owns the client: others do not see the process id on it.
-    #[serde(skip)]
-    pub client_is_callers: bool,
 }
 
 impl Job {
-    /// Takes the process id out where the caller's project does not own the node it runs on.
-    pub fn hide_foreign_pid(&mut self) {
-        if !self.client_is_callers {
-            json::remove_key(&mut self.job_schedule, "current_pid");
-        }
+    /// Whether the schedule may hold a process id; with an escape in it, any key may.
+    pub(crate) fn shows_pid(&self) -> bool {
+        let schedule = self.job_schedule.get();
+        schedule.contains("current_pid") || schedule.contains('\\')
+    }
+
+    /// Takes the process id out of the schedule.
+    pub(crate) fn hide_pid(&mut self) {
+        json::remove_key(&mut self.job_schedule, "current_pid");
     }
 }
 

@@ -7,7 +7,7 @@ use super::listing::{self, Listed, Listing, Page, Parts};
 use super::narrow::{self, Shape, Source};
 use super::{Table, Values, action_reports, table, unreadable};
 use crate::clock::Timestamp;
-use crate::error::StoreError;
+use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
 use crate::json::{self, Place};
 use crate::model::{Action, ActionDefinition, ActionFields};
@@ -157,7 +157,6 @@ pub async fn list(
         id: (Actions::Table, Actions::Id),
         search,
         shape: &SHAPE,
-        missing: None,
         page,
     };
     let doing = db.doing();
@@ -237,6 +236,8 @@ fn defined(new: &ActionDefinition) -> Values<Actions> {
     ]
 }
 
+impl listing::Document for Action {}
+
 fn live(db: &Db, scope: &Scope) -> SelectStatement {
     let mut select = Query::select();
     select
@@ -289,7 +290,7 @@ fn read_fields(doing: &'static str, row: &Row, from: usize) -> Result<ActionFiel
 
 /// The keys of a definition that have columns, in the order in which they are shown where the JSON lacks them.
 fn columns(
-    at: &impl Fn(sqlx::Error) -> StoreError,
+    at: &impl Fn(DriverError) -> StoreError,
     row: &Row,
     from: usize,
 ) -> Result<[(&'static str, Value); 8], StoreError> {

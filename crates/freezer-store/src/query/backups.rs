@@ -90,7 +90,6 @@ pub async fn list(
         id: Backups::Id,
         search,
         shape: &SHAPE,
-        missing: None,
         page,
     };
     let doing = db.doing();
@@ -98,58 +97,84 @@ pub async fn list(
     listing::list(db, listing, parts).await
 }
 
-/// Stores a new backup: one statement, safe to run again because the id is the server's own.
+/// A backup that is to be stored: whose, by whom, when.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Primary key, made for this record.
+    pub backup_id: String,
+    /// Owner.
+    pub project_id: String,
+    /// Who records it.
+    pub user_id: String,
+    /// State and metadata.
+    pub new: NewBackup,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Records that one statement stores at most: each number of them is a statement of its own.
+pub const STORED_AT_ONCE: usize = 8;
+
+/// Stores new backups, [`STORED_AT_ONCE`] at most: one statement, all or nothing, safe to run again because the ids are
+/// the server's own.
 ///
 /// # Errors
 /// As every change: [`StoreError`].
-pub async fn create(
-    db: &mut Db,
-    project_id: &str,
-    user_id: &str,
-    backup_id: &str,
-    new: &NewBackup,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    static INSERT: Fixed = Fixed::new(insert);
-    let (stamp, metadata) = (db.dialect().datetime(now), json::to_text(&new.metadata));
-    let arguments = vec![
-        backup_id.into(),
-        project_id.into(),
-        stamp.as_str().into(),
-        user_id.into(),
-        Argument::Text(new.job_id()),
-        new.status.as_str().into(),
-        metadata.as_str().into(),
+pub async fn create(db: &mut Db, records: &[Record]) -> Result<(), StoreError> {
+    static INSERTS: [Fixed; STORED_AT_ONCE] = [
+        Fixed::new(insert::<1>),
+        Fixed::new(insert::<2>),
+        Fixed::new(insert::<3>),
+        Fixed::new(insert::<4>),
+        Fixed::new(insert::<5>),
+        Fixed::new(insert::<6>),
+        Fixed::new(insert::<7>),
+        Fixed::new(insert::<8>),
     ];
-    match db.execute(&INSERT.with(arguments)).await {
+    let texts: Vec<(String, String)> = records
+        .iter()
+        .map(|record| (db.dialect().datetime(record.now), json::to_text(&record.new.metadata)))
+        .collect();
+    let mut arguments = Vec::with_capacity(records.len() * WRITTEN.len());
+    for (record, (stamp, metadata)) in records.iter().zip(&texts) {
+        arguments.extend([
+            Argument::from(record.backup_id.as_str()),
+            record.project_id.as_str().into(),
+            stamp.as_str().into(),
+            record.user_id.as_str().into(),
+            Argument::Text(record.new.job_id()),
+            record.new.status.as_str().into(),
+            metadata.as_str().into(),
+        ]);
+    }
+    let number = records.len().checked_sub(1);
+    let Some(statement) = number.and_then(|number| INSERTS.get(number)) else { return Ok(()) };
+    match db.execute(&statement.with(arguments)).await {
         Ok(_) => Ok(()),
-        // a first run stored it, or the id is one of a deleted row
-        Err(error) if error.is_duplicate() => {
-            let mut values = described(new);
-            values.push((Backups::UserId, user_id.into()));
-            TABLE.insert(db, backup_id, project_id, values, now, true).await
-        }
+        // the first run stored them, and its answer was lost
+        Err(error) if error.is_duplicate() && db.attempt() > 1 => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Arguments in the order of the columns.
-fn insert(dialect: Dialect) -> (String, SqlxValues) {
-    let columns = [
-        Backups::Id,
-        Backups::ProjectId,
-        Backups::CreatedAt,
-        Backups::UserId,
-        Backups::JobId,
-        Backups::Status,
-        Backups::BackupMetadata,
-    ];
-    let mut row: Values<Backups> =
-        columns.into_iter().enumerate().map(|(at, column)| (column, argument(at))).collect();
-    row.push((Backups::Deleted, false.into()));
+/// The columns that a new row is given, in the order of its arguments.
+const WRITTEN: [Backups; 7] = [
+    Backups::Id,
+    Backups::ProjectId,
+    Backups::CreatedAt,
+    Backups::UserId,
+    Backups::JobId,
+    Backups::Status,
+    Backups::BackupMetadata,
+];
+
+fn insert<const N: usize>(dialect: Dialect) -> (String, SqlxValues) {
     let mut insert = Query::insert();
-    insert.into_table(Backups::Table).columns(row.iter().map(|(column, _)| *column));
-    insert.values_panic(row.into_iter().map(|(_, value)| value));
+    insert.into_table(Backups::Table).columns(WRITTEN.into_iter().chain([Backups::Deleted]));
+    for row in 0..N {
+        let arguments = (0..WRITTEN.len()).map(|column| argument(row * WRITTEN.len() + column));
+        insert.values_panic(arguments.chain([false.into()]));
+    }
     dialect.build(&insert)
 }
 
@@ -182,6 +207,8 @@ fn described(new: &NewBackup) -> Values<Backups> {
         (Backups::BackupMetadata, json::to_text(&new.metadata).into()),
     ]
 }
+
+impl listing::Document for Backup {}
 
 fn live(db: &Db, scope: &Scope) -> SelectStatement {
     let mut select = Query::select();

@@ -102,7 +102,6 @@ pub async fn list(
         id: Clients::Id,
         search,
         shape: &SHAPE,
-        missing: None,
         page,
     };
     let doing = db.doing();
@@ -241,6 +240,8 @@ fn parts_of(scope: &Scope) -> Vec<Condition> {
         Scope::AllProjects => vec![Condition::all()],
     }
 }
+
+impl listing::Document for Client {}
 
 fn live(db: &Db, whose: Condition) -> SelectStatement {
     let mut select = Query::select();

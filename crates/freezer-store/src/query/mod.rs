@@ -20,7 +20,7 @@ pub use listing::{Listed, Page};
 use sea_query::{Expr, ExprTrait, IntoIden, IntoTableRef, Query};
 
 use crate::clock::Timestamp;
-use crate::error::StoreError;
+use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
 use crate::scope::Scope;
 
@@ -142,6 +142,6 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
 }
 
 /// An error in reading a column, with what we were doing.
-fn unreadable(doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
+fn unreadable(doing: &'static str) -> impl Fn(DriverError) -> StoreError {
     move |error| StoreError::from_driver(doing, error)
 }

@@ -105,7 +105,6 @@ pub async fn list(
         id: Sessions::Id,
         search,
         shape: &SHAPE,
-        missing: None,
         page,
     };
     let doing = db.doing();
@@ -173,6 +172,8 @@ fn described(new: &SessionFields) -> Values<Sessions> {
         (Sessions::Job, Expr::value(new.jobs.as_ref().map(json::to_text))),
     ]
 }
+
+impl listing::Document for Session {}
 
 fn live(db: &Db, scope: &Scope) -> SelectStatement {
     let mut select = Query::select();

@@ -16,14 +16,24 @@ use serde_json::value::RawValue;
 use super::{Search, number, same};
 
 /// What a search says of a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Not wanted.
     Refused,
     /// Wanted.
     Accepted,
     /// It depends on the part that is missing.
-    Open,
+    Open(Found),
+}
+
+/// What was found in the part of a document that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Found {
+    /// Of each of the search's `matches`, whether the document has it.
+    matched: Vec<bool>,
+    /// Of each of the search's `texts`.
+    contained: Vec<bool>,
+    in_time: bool,
 }
 
 /// A search made ready to judge many documents of one kind.
@@ -33,10 +43,8 @@ pub(crate) struct Judge<'s> {
     identity: &'static [&'static str],
     texts: Vec<String>,
     texts_not: Vec<String>,
-    /// What was found of `matches` and of `texts` in the document at hand.
-    matched: Vec<bool>,
-    contained: Vec<bool>,
-    in_time: bool,
+    /// Of the document at hand.
+    found: Found,
     refused: bool,
 }
 
@@ -58,50 +66,57 @@ impl<'s> Judge<'s> {
             identity,
             texts: lowercase(&search.texts),
             texts_not: lowercase(&search.texts_not),
-            matched: Vec::new(),
-            contained: Vec::new(),
-            in_time: false,
+            found: Found::default(),
             refused: false,
         }
     }
 
-    /// Judges a whole document, given as JSON text.
-    pub(crate) fn verdict(&mut self, document: &str) -> Verdict {
-        self.look_at(document, None);
-        if self.refused || !self.has_all() { Verdict::Refused } else { Verdict::Accepted }
-    }
-
-    /// Judges a document in which the value of `missing`, a key at its top, is not known yet.
-    pub(crate) fn verdict_without(&mut self, document: &str, missing: &str) -> Verdict {
-        self.look_at(document, Some(missing));
-        let identity_fails = self.search.matches.iter().zip(&self.matched).any(|((key, _), matched)| {
-            // an identity is never in the missing part
-            !matched && self.identity.contains(&key.as_str())
-        });
+    /// Judges a document, given as JSON text, in which the values of the keys `missing` at its top are not known yet.
+    pub(crate) fn verdict(&mut self, document: &str, missing: &[&str]) -> Verdict {
+        self.begin();
+        self.walk(document, Level::Top, missing);
+        if missing.is_empty() {
+            return if self.accepts() { Verdict::Accepted } else { Verdict::Refused };
+        }
+        let identity_fails =
+            self.search.matches.iter().zip(&self.found.matched).any(|((key, _), matched)| {
+                // an identity is never in the missing part
+                !matched && self.identity.contains(&key.as_str())
+            });
         if self.refused || identity_fails {
             return Verdict::Refused;
         }
         let may_be_refused = !self.texts_not.is_empty()
             || self.search.match_not.iter().any(|(key, _)| !self.identity.contains(&key.as_str()));
-        if self.has_all() && !may_be_refused { Verdict::Accepted } else { Verdict::Open }
+        match self.accepts() && !may_be_refused {
+            true => Verdict::Accepted,
+            false => Verdict::Open(self.found.clone()),
+        }
     }
 
-    fn look_at(&mut self, document: &str, missing: Option<&str>) {
-        let Judge { search, .. } = *self;
-        self.matched.clear();
-        self.matched.resize(search.matches.len(), false);
-        self.contained.clear();
-        self.contained.resize(self.texts.len(), false);
-        self.in_time = search.time_after.is_none() && search.time_before.is_none();
+    /// Whether a document is wanted of which this was found, and whose missing part is `rest`, a JSON object.
+    pub(crate) fn accepts_with(&mut self, found: Found, rest: &str) -> bool {
+        self.found = found;
         self.refused = false;
-        self.walk(document, Level::Top, missing);
+        self.walk(rest, Level::Top, &[]);
+        self.accepts()
     }
 
-    fn has_all(&self) -> bool {
-        self.in_time && self.matched.iter().all(|found| *found) && self.contained.iter().all(|found| *found)
+    fn begin(&mut self) {
+        self.found.matched.clear();
+        self.found.matched.resize(self.search.matches.len(), false);
+        self.found.contained.clear();
+        self.found.contained.resize(self.texts.len(), false);
+        self.found.in_time = self.search.time_after.is_none() && self.search.time_before.is_none();
+        self.refused = false;
     }
 
-    fn walk(&mut self, text: &str, level: Level, missing: Option<&str>) {
+    fn accepts(&self) -> bool {
+        let Found { matched, contained, in_time } = &self.found;
+        !self.refused && *in_time && matched.iter().chain(contained).all(|found| *found)
+    }
+
+    fn walk(&mut self, text: &str, level: Level, missing: &[&str]) {
         if self.refused || !(level == Level::Top || self.may_matter(text, level)) {
             return;
         }
@@ -121,7 +136,7 @@ impl<'s> Judge<'s> {
     /// False where the text holds nothing that any condition asks for. With an escape in it, a key may be written in
     /// many ways.
     fn may_matter(&self, text: &str, level: Level) -> bool {
-        let wants_time = level == Level::Metadata && !self.in_time;
+        let wants_time = level == Level::Metadata && !self.found.in_time;
         wants_time
             || !self.texts.is_empty()
             || !self.texts_not.is_empty()
@@ -141,12 +156,12 @@ impl<'s> Judge<'s> {
                 self.search.match_not.iter().any(|(named, wanted)| counts(named) && same(&found, wanted));
             for (position, (named, wanted)) in self.search.matches.iter().enumerate() {
                 if counts(named) && same(&found, wanted) {
-                    self.matched[position] = true;
+                    self.found.matched[position] = true;
                 }
             }
         }
-        if level == Level::Metadata && key == "time_stamp" && !self.in_time {
-            self.in_time = serde_json::from_str::<Value>(value)
+        if level == Level::Metadata && key == "time_stamp" && !self.found.in_time {
+            self.found.in_time = serde_json::from_str::<Value>(value)
                 .ok()
                 .as_ref()
                 .and_then(number)
@@ -161,7 +176,7 @@ impl<'s> Judge<'s> {
         let Ok(Text(text)) = serde_json::from_str(quoted) else { return };
         let lowercase = text.to_lowercase();
         self.refused |= self.texts_not.iter().any(|wanted| lowercase.contains(wanted));
-        for (found, wanted) in self.contained.iter_mut().zip(&self.texts) {
+        for (found, wanted) in self.found.contained.iter_mut().zip(&self.texts) {
             *found |= lowercase.contains(wanted);
         }
     }
@@ -183,7 +198,7 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 struct Walk<'j, 's, 'm> {
     judge: &'j mut Judge<'s>,
     level: Level,
-    missing: Option<&'m str>,
+    missing: &'m [&'m str],
 }
 
 impl<'de> Visitor<'de> for Walk<'_, '_, '_> {
@@ -196,7 +211,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Walk { judge, level, missing } = self;
         while let Some((Text(key), value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
-            if missing == Some(&*key) {
+            if missing.contains(&&*key) {
                 continue;
             }
             judge.member(&key, value.get(), level);
@@ -204,14 +219,14 @@ impl<'de> Visitor<'de> for Walk<'_, '_, '_> {
                 Level::Top if key == "backup_metadata" => Level::Metadata,
                 _ => Level::Deeper,
             };
-            judge.walk(value.get(), inside, None);
+            judge.walk(value.get(), inside, &[]);
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         while let Some(item) = items.next_element::<&'de RawValue>()? {
-            self.judge.walk(item.get(), Level::Deeper, None);
+            self.judge.walk(item.get(), Level::Deeper, &[]);
         }
         Ok(())
     }
@@ -286,13 +301,13 @@ mod tests {
             let wanted = search.accepts(&document, IDENTITY);
             for text in [document.to_string(), serde_json::to_string_pretty(&document).unwrap(),
                          crate::json::to_text(&document)] {
-                let verdict = Judge::new(&search, IDENTITY).verdict(&text);
+                let verdict = Judge::new(&search, IDENTITY).verdict(&text, &[]);
                 prop_assert_eq!(verdict == Verdict::Accepted, wanted, "{} in {}", text, document);
             }
         }
 
         #[test]
-        fn a_document_judged_without_a_part_is_judged_rightly_or_not_at_all(
+        fn a_document_judged_in_two_parts_is_judged_as_the_whole(
             document in object(tree()),
             part in object(tree()).prop_filter("no identity", |part| part.get("id").is_none()),
             search in search(),
@@ -300,11 +315,13 @@ mod tests {
             let mut document = document;
             document["more"] = json!([part]);
             let wanted = search.accepts(&document, IDENTITY);
+            let rest = json!({"more": document["more"]}).to_string();
             document["more"] = json!([]);
-            match Judge::new(&search, IDENTITY).verdict_without(&document.to_string(), "more") {
+            let mut judge = Judge::new(&search, IDENTITY);
+            match judge.verdict(&document.to_string(), &["more"]) {
                 Verdict::Accepted => prop_assert!(wanted),
                 Verdict::Refused => prop_assert!(!wanted),
-                Verdict::Open => {}
+                Verdict::Open(found) => prop_assert_eq!(judge.accepts_with(found, &rest), wanted),
             }
         }
     }
@@ -318,12 +335,19 @@ mod tests {
             ..Search::default()
         };
         let mut judge = Judge::new(&search, IDENTITY);
-        let mut without = |text: &str| judge.verdict_without(text, "more");
-        assert_eq!(without(r#"{"id":"n","s":{"status":"running"},"more":[]}"#), Verdict::Open);
+        let rest = |status: &str| json!({"more": [{"freezer_action": {"status": status}}]}).to_string();
+        let Verdict::Open(found) =
+            judge.verdict(r#"{"id":"n","s":{"status":"running"},"more":[]}"#, &["more"])
+        else {
+            panic!("the actions may refuse it");
+        };
+        assert!(judge.accepts_with(found.clone(), &rest("running")));
+        assert!(!judge.accepts_with(found, &rest("completed")));
+        let mut without = |text: &str| judge.verdict(text, &["more"]);
         assert_eq!(without(r#"{"id":"n","s":{"status":"completed"},"more":[]}"#), Verdict::Refused);
         assert_eq!(without(r#"{"id":"x","s":{"id":"n"},"more":[]}"#), Verdict::Refused);
         let found = Search { match_not: Vec::new(), ..search };
         let mut judge = Judge::new(&found, IDENTITY);
-        assert_eq!(judge.verdict_without(r#"{"id":"n","more":[]}"#, "more"), Verdict::Accepted);
+        assert_eq!(judge.verdict(r#"{"id":"n","more":[]}"#, &["more"]), Verdict::Accepted);
     }
 }

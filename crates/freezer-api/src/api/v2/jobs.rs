@@ -2,7 +2,6 @@
 
 use axum::response::Response;
 use freezer_store::Scope;
-use freezer_store::model::Job;
 use freezer_store::query::jobs;
 use freezer_store::read;
 use serde_json::json;
@@ -27,11 +26,13 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
     let scope = if query.all_projects && sees_all { Scope::AllProjects } else { call.scope() };
     let own = call.context.own_project();
-    let mut found =
-        read!(call.app.store, "jobs.list", |db| jobs::list(db, &scope, own, &search, &query.page).await)?;
-    if !sees_all {
-        found.documents.iter_mut().for_each(Job::hide_foreign_pid);
-    }
+    let found = read!(call.app.store, "jobs.list", |db| {
+        let mut found = jobs::list(db, &scope, &search, &query.page).await?;
+        if !sees_all {
+            jobs::hide_foreign_pids(db, own, &mut found.documents).await?;
+        }
+        Ok::<_, Error>(found)
+    })?;
     query.answer("jobs", &found, |job| &job.job_id)
 }
 
@@ -55,11 +56,13 @@ pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response,
     // a central scheduler reads a job without knowing whose it is
     let scope = if sees_all { Scope::AllProjects } else { call.scope() };
     let own = call.context.own_project();
-    let found = read!(call.app.store, "jobs.show", |db| jobs::get(db, &scope, own, &job_id).await)?;
-    let mut job = found.ok_or(Error::Absent)?;
-    if !sees_all {
-        job.hide_foreign_pid();
-    }
+    let job = read!(call.app.store, "jobs.show", |db| {
+        let mut job = jobs::get(db, &scope, &job_id).await?.ok_or(Error::Absent)?;
+        if !sees_all {
+            jobs::hide_foreign_pids(db, own, std::slice::from_mut(&mut job)).await?;
+        }
+        Ok::<_, Error>(job)
+    })?;
     response::ok(&job)
 }
 

@@ -101,7 +101,7 @@ pub async fn create_action(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let action = Action::named(&body)?;
-    let outcome = session_actions::execute(call.change(), &session_id, &action).await?;
+    let outcome = session_actions::execute(call.change(), &session_id, action).await?;
     log_change!(call, "session action", session_id);
     response::accepted(&json!({"result": outcome.result, "session_tag": outcome.session_tag}))
 }

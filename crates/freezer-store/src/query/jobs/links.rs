@@ -1,91 +1,142 @@
-//! The actions of jobs, over `job_actions`: of many jobs in one statement, and as a condition of a search.
+//! What a job has in other tables: its actions, over `job_actions`, and its trust. Of many jobs in one statement, and as a
+//! condition of a search.
 
 use std::collections::HashMap;
 
-use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement, SimpleExpr};
+use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement, SimpleExpr};
 use sea_query_sqlx::SqlxValues;
 
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::model::{Action, Job};
+use crate::model::{Action, Job, UserCredentials};
 use crate::query::{actions, listing, unreadable};
+use crate::row::Row;
 use crate::statement::{Fixed, argument};
-use crate::tables::{Actions, JobActions, Jobs};
+use crate::tables::{Actions, JobActions as Links, Jobs, UserCredentials as Credentials};
 
 /// The actions of the job at hand, for a condition on them.
 pub(super) fn its_actions() -> SelectStatement {
     let mut select = Query::select();
     select
         .expr(Expr::val(1))
-        .from(JobActions::Table)
+        .from(Links::Table)
         .join(JoinType::InnerJoin, Actions::Table, live_action())
-        .and_where(Expr::col((JobActions::Table, JobActions::JobId)).equals((Jobs::Table, Jobs::Id)))
-        .and_where(Expr::col((JobActions::Table, JobActions::Deleted)).eq(false));
+        .and_where(Expr::col((Links::Table, Links::JobId)).equals((Jobs::Table, Jobs::Id)))
+        .and_where(Expr::col((Links::Table, Links::Deleted)).eq(false));
     select
 }
 
 /// A link's action, where it is not deleted.
-pub(super) fn live_action() -> SimpleExpr {
+fn live_action() -> SimpleExpr {
     Expr::col((Actions::Table, Actions::Id))
-        .equals((JobActions::Table, JobActions::ActionId))
+        .equals((Links::Table, Links::ActionId))
         .and(Expr::col((Actions::Table, Actions::Deleted)).eq(false))
 }
 
-/// Gives each job its actions: one statement for all.
-pub(super) async fn add_actions(db: &mut Db, jobs: &mut [Job]) -> Result<(), StoreError> {
-    let ids: Vec<String> = jobs.iter().map(|job| job.job_id.clone()).collect();
-    let mut by_job = actions_of(db, ids).await?;
+/// Adds to a query of jobs what they have in other tables, as [`Extras::add`] reads it: a row for each link, or one
+/// with NULLs. No order: MariaDB would sort the long texts in a file, which takes it as long as everything else.
+pub(super) fn join_extras(select: &mut SelectStatement) {
+    let live_trust = Expr::col((Credentials::Table, Credentials::JobId))
+        .equals((Jobs::Table, Jobs::Id))
+        .and(Expr::col((Credentials::Table, Credentials::Deleted)).eq(false));
+    let live_link = Expr::col((Links::Table, Links::JobId))
+        .equals((Jobs::Table, Jobs::Id))
+        .and(Expr::col((Links::Table, Links::Deleted)).eq(false));
+    // A link can never show another project's action, whatever the rows say.
+    let own_action = live_action()
+        .and(Expr::col((Actions::Table, Actions::ProjectId)).equals((Jobs::Table, Jobs::ProjectId)));
+    select
+        .columns([
+            (Credentials::Table, Credentials::Id),
+            (Credentials::Table, Credentials::TrustId),
+            (Credentials::Table, Credentials::TrustorUserId),
+        ])
+        .columns([(Links::Table, Links::Id), (Links::Table, Links::Position)])
+        .column((Actions::Table, Actions::Id))
+        .columns(actions::COLUMNS.map(|column| (Actions::Table, column)))
+        .join(JoinType::LeftJoin, Credentials::Table, live_trust)
+        .join(JoinType::LeftJoin, Links::Table, live_link)
+        .join(JoinType::LeftJoin, Actions::Table, own_action);
+}
+
+/// What one job has in other tables, gathered from rows in any order.
+#[derive(Default)]
+pub(super) struct Extras {
+    /// Each behind its place: the position, and the link's id where two share one.
+    actions: Vec<((Option<i64>, String), Action)>,
+    /// The trust behind its row's id: of several the first counts.
+    trust: Option<(String, UserCredentials)>,
+}
+
+impl Extras {
+    /// Takes the columns of [`join_extras`], which begin at position `from`.
+    pub(super) fn add(&mut self, doing: &'static str, row: &Row, from: usize) -> Result<(), StoreError> {
+        let at = unreadable(doing);
+        if let Some(id) = row.text(from).map_err(&at)?
+            && self.trust.as_ref().is_none_or(|(other, _)| id < *other)
+        {
+            let trust_id = row.string(from + 1).map_err(&at)?;
+            let trustor_user_id = row.string(from + 2).map_err(&at)?;
+            self.trust = Some((id, UserCredentials { trust_id, trustor_user_id }));
+        }
+        let (Some(link), true) = (row.text(from + 3).map_err(&at)?, row.is_some(from + 5).map_err(&at)?)
+        else {
+            return Ok(());
+        };
+        // a job with two trusts has each of its links twice
+        if self.actions.iter().all(|((_, other), _)| *other != link) {
+            let position = row.int(from + 4).map_err(&at)?;
+            self.actions.push(((position, link), actions::read(doing, row, from + 4)?));
+        }
+        Ok(())
+    }
+
+    /// Gives them to their job.
+    pub(super) fn complete(mut self, job: &mut Job) {
+        self.actions.sort_by(|(one, _), (other, _)| one.cmp(other));
+        job.job_actions = self.actions.into_iter().map(|(_, action)| action).collect();
+        job.user_credentials = self.trust.map(|(_, trust)| trust);
+    }
+}
+
+/// Gives each job its actions and its trust: one statement for all.
+pub(super) async fn complete(db: &mut Db, jobs: &mut [Job]) -> Result<(), StoreError> {
+    // a statement for each length that `padded` makes of usual pages
+    static OF: [(usize, Fixed); 4] = [
+        (1, Fixed::new(extras_of_jobs::<1>)),
+        (4, Fixed::new(extras_of_jobs::<4>)),
+        (16, Fixed::new(extras_of_jobs::<16>)),
+        (64, Fixed::new(extras_of_jobs::<64>)),
+    ];
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let ids = listing::padded(jobs.iter().map(|job| job.job_id.as_str()).collect());
+    let rows = match OF.iter().find(|(length, _)| *length == ids.len()) {
+        Some((_, fixed)) => db.select(&fixed.with(ids.into_iter().map(Into::into).collect())).await?,
+        None => db.select(&extras_of(ids.into_iter().map(Into::into).collect())).await?,
+    };
+    let doing = db.doing();
+    let mut by_job: HashMap<String, Extras> = HashMap::with_capacity(jobs.len());
+    for row in rows {
+        let job_id = row.string(0).map_err(unreadable(doing))?;
+        by_job.entry(job_id).or_default().add(doing, &row, 1)?;
+    }
     for job in jobs {
-        let mut found = by_job.remove(&job.job_id).unwrap_or_default();
-        // A link can never show another project's action, whatever the rows say.
-        found.retain(|action| action.project_id == job.project_id);
-        job.job_actions = found;
+        by_job.remove(&job.job_id).unwrap_or_default().complete(job);
     }
     Ok(())
 }
 
-/// Actions by the jobs that have them, each list in order.
-async fn actions_of(db: &mut Db, ids: Vec<String>) -> Result<HashMap<String, Vec<Action>>, StoreError> {
-    // a statement for each length that `padded` makes of usual pages
-    static OF: [(usize, Fixed); 4] = [
-        (1, Fixed::new(actions_of_jobs::<1>)),
-        (4, Fixed::new(actions_of_jobs::<4>)),
-        (16, Fixed::new(actions_of_jobs::<16>)),
-        (64, Fixed::new(actions_of_jobs::<64>)),
-    ];
-    let mut by_job: HashMap<String, Vec<Action>> = HashMap::new();
-    if ids.is_empty() {
-        return Ok(by_job);
-    }
-    let ids = listing::padded(ids);
-    let rows = match OF.iter().find(|(length, _)| *length == ids.len()) {
-        Some((_, fixed)) => db.select(&fixed.with(ids.iter().map(|id| id.as_str().into()).collect())).await?,
-        None => db.select(&links_with_actions(ids.iter().map(|id| id.as_str().into()).collect())).await?,
-    };
-    for row in rows {
-        let job_id = row.string(0).map_err(unreadable(db.doing()))?;
-        // the time of the action, which `read` does not look at, would be at 0
-        by_job.entry(job_id).or_default().push(actions::read(db.doing(), &row, 0)?);
-    }
-    Ok(by_job)
+fn extras_of_jobs<const N: usize>(dialect: Dialect) -> (String, SqlxValues) {
+    dialect.build(&extras_of((0..N).map(argument).collect()))
 }
 
-fn actions_of_jobs<const N: usize>(dialect: Dialect) -> (String, SqlxValues) {
-    dialect.build(&links_with_actions((0..N).map(argument).collect()))
-}
-
-fn links_with_actions(jobs: Vec<Expr>) -> SelectStatement {
+fn extras_of(jobs: Vec<Expr>) -> SelectStatement {
     let mut select = Query::select();
-    select
-        .column((JobActions::Table, JobActions::JobId))
-        .column((Actions::Table, Actions::Id))
-        .columns(actions::COLUMNS.map(|column| (Actions::Table, column)))
-        .from(JobActions::Table)
-        .join(JoinType::InnerJoin, Actions::Table, live_action())
-        .and_where(Expr::col((JobActions::Table, JobActions::JobId)).is_in(jobs))
-        .and_where(Expr::col((JobActions::Table, JobActions::Deleted)).eq(false))
-        .order_by((JobActions::Table, JobActions::JobId), Order::Asc)
-        .order_by((JobActions::Table, JobActions::Position), Order::Asc);
+    select.column((Jobs::Table, Jobs::Id)).from(Jobs::Table);
+    join_extras(&mut select);
+    select.and_where(Expr::col((Jobs::Table, Jobs::Id)).is_in(jobs));
     select
 }

@@ -1,15 +1,19 @@
 //! Queries on `jobs`: one job with its actions, and lists of jobs.
 //!
-//! The actions of many jobs at once are `links.rs`; changes, and the row that is locked for one, are `change.rs`.
+//! What jobs have in other tables is `links.rs`; changes, and the row that is locked for one, are `change.rs`.
 
 mod change;
 mod links;
 
 pub use change::{Link, create, delete, get_for_update, replace_actions, update};
 
+use std::collections::HashSet;
+
 use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 use sea_query_sqlx::SqlxValues;
+use serde::Serialize;
 
+use self::links::Extras;
 use super::listing::{self, Listed, Listing, Page, Parts};
 use super::narrow::{self, Inner, Shape, Source};
 use super::{Table, actions, table, unreadable};
@@ -17,12 +21,12 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::{self, Place};
-use crate::model::{Job, UserCredentials};
+use crate::model::{Action, Job, UserCredentials};
 use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
 use crate::statement::{Argument, Filled, Fixed, argument, argument_text, number_argument};
-use crate::tables::{Actions, Clients, JobActions, Jobs, UserCredentials as Credentials};
+use crate::tables::{Actions, Clients, Jobs};
 
 const TABLE: Table<Jobs> = table!("jobs", Jobs);
 
@@ -63,54 +67,62 @@ const SHAPE: Shape<(Jobs, Jobs)> = Shape {
     identity: &["client_id", "job_id", "session_id", "project_id", "user_id"],
 };
 
-/// One job of the scope with its actions, in one statement. `caller` is the caller's own project: it decides
-/// [`Job::client_is_callers`].
+/// One job of the scope with its actions, in one statement.
 ///
 /// # Errors
 /// As every query: [`StoreError`].
-pub async fn get(db: &mut Db, scope: &Scope, caller: &str, job_id: &str) -> Result<Option<Job>, StoreError> {
-    static IN_PROJECT: Fixed = Fixed::new(|dialect| one_with_actions(dialect, &argument_scope(2)));
-    static ANYWHERE: Fixed = Fixed::new(|dialect| one_with_actions(dialect, &Scope::AllProjects));
-    let arguments = vec![job_id.into(), caller.into()];
+pub async fn get(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Option<Job>, StoreError> {
+    static IN_PROJECT: Fixed = Fixed::new(|dialect| one_with_extras(dialect, &argument_scope(1)));
+    static ANYWHERE: Fixed = Fixed::new(|dialect| one_with_extras(dialect, &Scope::AllProjects));
     let rows = match scope {
-        Scope::Project(id) => {
-            let arguments = [arguments, vec![id.as_str().into()]].concat();
-            db.select(&IN_PROJECT.with(arguments)).await?
-        }
-        Scope::AllProjects => db.select(&ANYWHERE.with(arguments)).await?,
+        Scope::Project(id) => db.select(&IN_PROJECT.with(vec![job_id.into(), id.as_str().into()])).await?,
+        Scope::AllProjects => db.select(&ANYWHERE.with(vec![job_id.into()])).await?,
     };
     let doing = db.doing();
     let Some(first) = rows.first() else { return Ok(None) };
     let mut job = read(doing, first)?;
+    let mut extras = Extras::default();
     for row in &rows {
-        // a job without actions is one row without an action
-        if row.text(ACTION + 1).map_err(unreadable(doing))?.is_some() {
-            job.job_actions.push(actions::read(doing, row, ACTION)?);
-        }
+        extras.add(doing, row, EXTRAS)?;
     }
+    extras.complete(&mut job);
     Ok(Some(job))
 }
 
-/// Where the columns of an action begin behind those of a job, less the one for its time.
-const ACTION: usize = 11;
-
-/// Arguments: the job, the caller's project, and the project where the scope is one.
-fn one_with_actions(dialect: Dialect, scope: &Scope) -> (String, SqlxValues) {
-    let linked = Expr::col((JobActions::Table, JobActions::JobId))
-        .equals((Jobs::Table, Jobs::Id))
-        .and(Expr::col((JobActions::Table, JobActions::Deleted)).eq(false));
-    // A link can never show another project's action, whatever the rows say.
-    let own = links::live_action()
-        .and(Expr::col((Actions::Table, Actions::ProjectId)).equals((Jobs::Table, Jobs::ProjectId)));
-    let mut select = live(dialect, scope, argument(1));
-    select
-        .column((Actions::Table, Actions::Id))
-        .columns(actions::COLUMNS.map(|column| (Actions::Table, column)))
-        .join(JoinType::LeftJoin, JobActions::Table, linked)
-        .join(JoinType::LeftJoin, Actions::Table, own)
-        .and_where(Expr::col((Jobs::Table, Jobs::Id)).eq(argument(0)))
-        .order_by((JobActions::Table, JobActions::Position), Order::Asc);
+/// Arguments: the job, and the project where the scope is one.
+fn one_with_extras(dialect: Dialect, scope: &Scope) -> (String, SqlxValues) {
+    let mut select = live(dialect, scope);
+    links::join_extras(&mut select);
+    select.and_where(Expr::col((Jobs::Table, Jobs::Id)).eq(argument(0)));
     dialect.build(&select)
+}
+
+/// Takes the process id out of the jobs whose client the caller's project does not own: it is nobody else's business
+/// what runs on a node. One statement, where any job has a process id at all.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn hide_foreign_pids(db: &mut Db, caller: &str, jobs: &mut [Job]) -> Result<(), StoreError> {
+    let with_pid: Vec<&str> =
+        jobs.iter().filter(|job| job.shows_pid()).map(|job| job.job_id.as_str()).collect();
+    if with_pid.is_empty() {
+        return Ok(());
+    }
+    let owned = Expr::col((Clients::Table, Clients::ClientId))
+        .equals((Jobs::Table, Jobs::ClientId))
+        .and(Expr::col((Clients::Table, Clients::ProjectId)).eq(caller))
+        .and(Expr::col((Clients::Table, Clients::Deleted)).eq(false));
+    let mut select = Query::select();
+    select
+        .column((Jobs::Table, Jobs::Id))
+        .from(Jobs::Table)
+        .join(JoinType::InnerJoin, Clients::Table, owned)
+        .and_where(Expr::col((Jobs::Table, Jobs::Id)).is_in(listing::padded(with_pid)));
+    let at = unreadable(db.doing());
+    let rows = db.select(&select).await?;
+    let owned = rows.iter().map(|row| row.string(0).map_err(&at)).collect::<Result<HashSet<_>, _>>()?;
+    jobs.iter_mut().filter(|job| !owned.contains(&job.job_id)).for_each(Job::hide_pid);
+    Ok(())
 }
 
 /// A project that comes as an argument.
@@ -125,37 +137,33 @@ fn argument_scope(position: usize) -> Scope {
 pub async fn list(
     db: &mut Db,
     scope: &Scope,
-    caller: &str,
     search: &Search,
     page: &Page,
 ) -> Result<Listed<Job>, StoreError> {
-    let select = live(db.dialect(), scope, caller.into());
+    let select = live(db.dialect(), scope);
     let mut narrowed = select.clone();
     let inner = Inner { sources: actions::SHAPE.sources, rows: &links::its_actions() };
     narrow::narrow(db.dialect(), &mut narrowed, search, &SHAPE, Some(&inner));
     let listing = Listing {
         select,
         narrowed: vec![narrowed],
-        first: frequent(scope, caller, search),
+        first: frequent(scope, search),
         created_at: (Jobs::Table, Jobs::CreatedAt),
         id: (Jobs::Table, Jobs::Id),
         search,
         shape: &SHAPE,
-        missing: Some("job_actions"),
         page,
     };
     let doing = db.doing();
-    listing::list(db, listing, Parts { read: |row: &Row| read(doing, row), complete: links::add_actions })
-        .await
+    listing::list(db, listing, Parts { read: |row: &Row| read(doing, row), complete: links::complete }).await
 }
 
 /// The lists that are asked all the time as fixed statements: those of a project, and a scheduler's poll.
-fn frequent<'a>(scope: &'a Scope, caller: &'a str, search: &'a Search) -> Option<Filled<'a>> {
+fn frequent<'a>(scope: &'a Scope, search: &'a Search) -> Option<Filled<'a>> {
     static WHOLE: Fixed = Fixed::new(|dialect| first_rows(dialect, &Search::default()));
-    static POLL: Fixed = Fixed::new(|dialect| first_rows(dialect, &poll(&argument_text(4))));
+    static POLL: Fixed = Fixed::new(|dialect| first_rows(dialect, &poll(&argument_text(3))));
     let Scope::Project(project) = scope else { return None };
-    let mut arguments =
-        vec![Argument::Number(0), Argument::Number(0), project.as_str().into(), caller.into()];
+    let mut arguments = vec![Argument::Number(0), Argument::Number(0), project.as_str().into()];
     if search.is_empty() {
         return Some(WHOLE.with(arguments));
     }
@@ -175,9 +183,9 @@ fn poll(client: &str) -> Search {
     }
 }
 
-/// Arguments: limit, offset, the project, the caller's project, and those of the search.
+/// Arguments: limit, offset, the project, and those of the search.
 fn first_rows(dialect: Dialect, search: &Search) -> (String, SqlxValues) {
-    let mut select = live(dialect, &argument_scope(2), argument(3));
+    let mut select = live(dialect, &argument_scope(2));
     narrow::narrow::<_, (Actions, Actions)>(dialect, &mut select, search, &SHAPE, None);
     select
         .order_by((Jobs::Table, Jobs::CreatedAt), Order::Asc)
@@ -187,48 +195,43 @@ fn first_rows(dialect: Dialect, search: &Search) -> (String, SqlxValues) {
     dialect.build(&select)
 }
 
-fn live(dialect: Dialect, scope: &Scope, caller: Expr) -> SelectStatement {
-    let owned = Query::select()
-        .expr(Expr::val(1))
-        .from(Clients::Table)
-        .and_where(Expr::col((Clients::Table, Clients::ClientId)).equals((Jobs::Table, Jobs::ClientId)))
-        .and_where(Expr::col((Clients::Table, Clients::ProjectId)).eq(caller))
-        .and_where(Expr::col((Clients::Table, Clients::Deleted)).eq(false))
-        .to_owned();
-    // Subqueries, not a join: with an empty user_credentials MariaDB joins through a buffer, loses the order of the
-    // index, and sorts the whole project for a page of ten.
-    let trust = |column: Credentials| {
-        Query::select()
-            .column((Credentials::Table, column))
-            .from(Credentials::Table)
-            .and_where(Expr::col((Credentials::Table, Credentials::JobId)).equals((Jobs::Table, Jobs::Id)))
-            .and_where(Expr::col((Credentials::Table, Credentials::Deleted)).eq(false))
-            .order_by((Credentials::Table, Credentials::Id), Order::Asc)
-            .limit(1)
-            .to_owned()
-    };
+fn live(dialect: Dialect, scope: &Scope) -> SelectStatement {
     let mut select = Query::select();
     select
         .expr(dialect.datetime_text((Jobs::Table, Jobs::CreatedAt)))
         .column((Jobs::Table, Jobs::Id))
         .columns(COLUMNS.map(|column| (Jobs::Table, column)))
-        .expr(Expr::from(trust(Credentials::TrustId)))
-        .expr(Expr::from(trust(Credentials::TrustorUserId)))
-        .expr(Expr::exists(owned))
         .from(Jobs::Table)
         .and_where(Expr::col((Jobs::Table, Jobs::Deleted)).eq(false))
         .cond_where(scope.holds((Jobs::Table, Jobs::ProjectId)));
     select
 }
 
+impl listing::Document for Job {
+    const MISSING: &'static [&'static str] = &["job_actions", "user_credentials"];
+
+    fn missing(&self) -> serde_json::Result<String> {
+        #[derive(Serialize)]
+        struct Missing<'a> {
+            job_actions: &'a [Action],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            user_credentials: Option<&'a UserCredentials>,
+        }
+        let (job_actions, user_credentials) = (&self.job_actions, self.user_credentials.as_ref());
+        serde_json::to_string(&Missing { job_actions, user_credentials })
+    }
+}
+
+/// Where what [`links::join_extras`] adds begins behind the columns of [`live`].
+const EXTRAS: usize = 2 + COLUMNS.len();
+
+/// A job as far as its own row tells.
 fn read(doing: &'static str, row: &Row) -> Result<Job, StoreError> {
     let at = unreadable(doing);
     let job_id = row.string(listing::ID).map_err(&at)?;
     let schedule = row.text(4).map_err(&at)?;
     let place = Place { table: "jobs", column: "schedule", id: &job_id };
     let job_schedule = json::raw_object_with_default(schedule, "event", "".into(), place);
-    let trust_id = row.text(9).map_err(&at)?;
-    let trustor_user_id = row.text(10).map_err(&at)?;
     Ok(Job {
         project_id: row.string(2).map_err(&at)?,
         user_id: row.string(3).map_err(&at)?,
@@ -238,10 +241,7 @@ fn read(doing: &'static str, row: &Row) -> Result<Job, StoreError> {
         session_tag: row.int(7).map_err(&at)?,
         description: row.text(8).map_err(&at)?,
         job_actions: Vec::new(),
-        user_credentials: trust_id
-            .zip(trustor_user_id)
-            .map(|(trust_id, trustor_user_id)| UserCredentials { trust_id, trustor_user_id }),
-        client_is_callers: row.flag(11).map_err(&at)?,
+        user_credentials: None,
         job_id,
     })
 }

@@ -87,10 +87,19 @@ pub(super) struct Listing<'a, C: 'static> {
     pub(super) search: &'a Search,
     /// What documents are made of.
     pub(super) shape: &'a Shape<C>,
-    /// The key of what [`Parts::complete`] adds.
-    pub(super) missing: Option<&'static str>,
     /// Which of them.
     pub(super) page: &'a Page,
+}
+
+/// A document of a list. Some of its keys may have their values from other tables.
+pub(super) trait Document: Serialize + Send {
+    /// Keys at its top whose values are not known before [`Parts::complete`].
+    const MISSING: &'static [&'static str] = &[];
+
+    /// These keys with their values, of a completed document: a JSON object.
+    fn missing(&self) -> serde_json::Result<String> {
+        Ok("{}".to_owned())
+    }
 }
 
 /// How rows become documents: `read` from a row's own columns, then `complete` from other tables, many at once.
@@ -115,7 +124,7 @@ pub(super) async fn list<C, T, R, F>(
 ) -> Result<Listed<T>, StoreError>
 where
     C: IntoColumnRef + Copy,
-    T: Serialize + Send,
+    T: Document,
     R: Fn(&Row) -> Result<T, StoreError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
@@ -154,7 +163,7 @@ async fn whole_page<C, T, R, F>(
 ) -> Result<Vec<T>, StoreError>
 where
     C: IntoColumnRef + Copy,
-    T: Send,
+    T: Document,
     R: Fn(&Row) -> Result<T, StoreError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
@@ -176,7 +185,7 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
     /// How many documents there are in all, which takes as long as there are many.
     async fn count<T, R, F>(&self, db: &mut Db, parts: &Parts<R, F>) -> Result<u64, StoreError>
     where
-        T: Serialize + Send,
+        T: Document,
         R: Fn(&Row) -> Result<T, StoreError> + Send + Sync,
         F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
     {
@@ -195,7 +204,7 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
 
 /// Ids for an `IN` list, padded to a few fixed lengths by repeating the last one: each length is a statement
 /// of its own in the connection's cache of prepared statements.
-pub(super) fn padded(mut ids: Vec<String>) -> Vec<String> {
+pub(super) fn padded<I: Clone>(mut ids: Vec<I>) -> Vec<I> {
     let Some(last) = ids.last().cloned() else { return ids };
     let mut length = 1;
     while length < ids.len() {
@@ -212,7 +221,7 @@ mod tests {
     #[test]
     fn in_lists_have_few_lengths() {
         let lengths: Vec<usize> =
-            [0, 1, 2, 4, 5, 16, 17, 200].iter().map(|n| padded(vec!["x".to_owned(); *n]).len()).collect();
+            [0, 1, 2, 4, 5, 16, 17, 200].iter().map(|n| padded(vec!["x"; *n]).len()).collect();
         assert_eq!(lengths, [0, 1, 4, 4, 16, 16, 64, 256]);
     }
 }

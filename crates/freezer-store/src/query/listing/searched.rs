@@ -6,16 +6,14 @@
 
 use std::ops::ControlFlow;
 
-use sea_query::{IntoColumnRef, SelectStatement};
-use serde::Serialize;
-
 use super::order::{self, Last};
-use super::{COMPLETED_AT_ONCE, Listing, Parts};
+use super::{COMPLETED_AT_ONCE, Document, Listing, Parts};
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::row::Row;
 use crate::search::{Judge, Verdict};
 use crate::statement::Filled;
+use sea_query::{IntoColumnRef, SelectStatement};
 
 /// Rows of the first query while searching at least, and of the largest one: a poll wants the few jobs of one client,
 /// and the database has passed over most of what is not wanted.
@@ -69,18 +67,18 @@ pub(super) async fn searched<C, T, R, F>(
 ) -> Result<(), StoreError>
 where
     C: IntoColumnRef + Copy,
-    T: Serialize + Send,
+    T: Document,
     R: Fn(&Row) -> Result<T, StoreError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
     let mut judge = Judge::new(listing.search, listing.shape.identity);
-    let largest = if listing.missing.is_some() { COMPLETED_AT_ONCE as u64 } else { LARGEST_BATCH };
+    let largest = if T::MISSING.is_empty() { LARGEST_BATCH } else { COMPLETED_AT_ONCE as u64 };
     let mut batch = wanted.needed().clamp(FIRST_BATCH, largest);
     while wanted.needed() > 0 {
         let mut candidates = Vec::new();
         let mut seen = 0;
         let mut text = Vec::new();
-        let (doing, missing, read) = (db.doing(), listing.missing, &parts.read);
+        let (doing, read) = (db.doing(), &parts.read);
         let needed = usize::try_from(wanted.needed()).unwrap_or(usize::MAX).min(COMPLETED_AT_ONCE);
         let select = match first.take() {
             Some(first) => Batch::Fixed(first.at(batch, 0)),
@@ -90,7 +88,7 @@ where
             seen += 1;
             after = Some(order::last(doing, &row)?);
             let document = read(&row)?;
-            let verdict = verdict(&mut judge, &document, missing, &mut text);
+            let verdict = verdict(&mut judge, &document, &mut text);
             // what is only passed over need not be kept, as long as no earlier one is in doubt
             let passed_over =
                 verdict == Verdict::Accepted && candidates.is_empty() && wanted.skip > 0 && !wanted.takes();
@@ -106,7 +104,7 @@ where
         }
         // a batch that was broken off is not the last one
         let complete = seen < batch && candidates.len() < needed;
-        settle(db, listing, parts, &mut judge, candidates, wanted).await?;
+        settle(db, parts, &mut judge, candidates, wanted).await?;
         if complete {
             return Ok(());
         }
@@ -116,27 +114,25 @@ where
 }
 
 /// Completes the candidates, judges those in doubt, and gives the page its share.
-async fn settle<C, T, R, F>(
+async fn settle<T, R, F>(
     db: &mut Db,
-    listing: &Listing<'_, C>,
     parts: &Parts<R, F>,
     judge: &mut Judge<'_>,
     candidates: Vec<Candidate<T>>,
     wanted: &mut Wanted<T>,
 ) -> Result<(), StoreError>
 where
-    T: Serialize,
+    T: Document,
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
-    let verdicts: Vec<Verdict> = candidates.iter().map(|candidate| candidate.verdict).collect();
-    let mut documents: Vec<T> = candidates.into_iter().map(|candidate| candidate.document).collect();
-    if listing.missing.is_some() {
+    let (mut documents, verdicts): (Vec<T>, Vec<Verdict>) =
+        candidates.into_iter().map(|Candidate { document, verdict }| (document, verdict)).unzip();
+    if !T::MISSING.is_empty() {
         (parts.complete)(db, &mut documents).await?;
     }
-    let mut text = Vec::new();
     for (document, known) in documents.into_iter().zip(verdicts) {
         let accepted = match known {
-            Verdict::Open => verdict(judge, &document, None, &mut text) == Verdict::Accepted,
+            Verdict::Open(found) => document.missing().is_ok_and(|rest| judge.accepts_with(found, &rest)),
             known => known == Verdict::Accepted,
         };
         if accepted && wanted.needed() > 0 && wanted.takes() {
@@ -146,20 +142,12 @@ where
     Ok(())
 }
 
-fn verdict(
-    judge: &mut Judge<'_>,
-    document: &impl Serialize,
-    missing: Option<&str>,
-    buffer: &mut Vec<u8>,
-) -> Verdict {
+/// What can be said of a document before it is completed.
+fn verdict<T: Document>(judge: &mut Judge<'_>, document: &T, buffer: &mut Vec<u8>) -> Verdict {
     buffer.clear();
     // A document that cannot be written cannot be judged, so it is not shown.
     if serde_json::to_writer(&mut *buffer, document).is_err() {
         return Verdict::Refused;
     }
-    match (std::str::from_utf8(buffer), missing) {
-        (Ok(text), Some(missing)) => judge.verdict_without(text, missing),
-        (Ok(text), None) => judge.verdict(text),
-        (Err(_), _) => Verdict::Refused,
-    }
+    std::str::from_utf8(buffer).map_or(Verdict::Refused, |text| judge.verdict(text, T::MISSING))
 }

@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use self::rows::{NewAction, NewLink, Target};
 use super::{BATCH, leftovers};
-use crate::error::StoreError;
+use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
 use crate::model::ActionFields;
 use crate::query;
@@ -128,7 +128,7 @@ async fn read(db: &mut Db, after: Option<&str>) -> Result<Vec<Job>, StoreError> 
     Ok(jobs)
 }
 
-fn read_job(row: &Row) -> Result<Job, sqlx::Error> {
+fn read_job(row: &Row) -> Result<Job, DriverError> {
     Ok(Job {
         id: row.string(0)?,
         project_id: row.string(1)?,

@@ -1,0 +1,269 @@
+//! [`Together`]: requests of one kind that wait at the same time are carried out in one go.
+//!
+//! The nodes of a session start in the same second, and ten thousand nodes report their backups around midnight. Each
+//! such request would be a transaction of its own, with a wait for the disk, and those of one session would wait for each
+//! other's. Here, as many as there are lanes run at a time; what comes meanwhile waits, and the next lane that is free
+//! takes all of it. So nobody waits longer than for the work that was under way when they came, and a request that meets
+//! no other is carried out by itself, at once. What the work is, and what becomes of one that fails, is the caller's.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+/// Items of type `I` in queues named by `K`; each gets an answer of type `O`.
+pub struct Together<K, I, O> {
+    queues: Mutex<HashMap<K, Queue<I, O>>>,
+    /// Runs of one queue at a time.
+    lanes: usize,
+    /// Items of one run.
+    most: usize,
+}
+
+struct Queue<I, O> {
+    running: usize,
+    waiting: VecDeque<Waiting<I, O>>,
+}
+
+struct Waiting<I, O> {
+    item: I,
+    answer: oneshot::Sender<O>,
+}
+
+/// The work that an item was part of ended without an answer: a defect, which is logged where it happened.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unanswered;
+
+impl<K, I, O> Together<K, I, O>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    I: Send + 'static,
+    O: Send + 'static,
+{
+    /// Queues without items, of which each is worked on in so many lanes, with so many items at once.
+    pub fn new(lanes: usize, most: usize) -> Arc<Self> {
+        Arc::new(Together { queues: Mutex::default(), lanes: lanes.max(1), most: most.max(1) })
+    }
+
+    /// Has an item carried out by `work`, which takes items of one queue and gives an answer for each, in their order. It
+    /// is cloned for each run. An item whose caller went away before its run began is left out.
+    ///
+    /// # Errors
+    /// [`Unanswered`]
+    pub async fn carry_out<W, F>(self: &Arc<Self>, key: K, item: I, work: W) -> Result<O, Unanswered>
+    where
+        W: Fn(Vec<I>) -> F + Clone + Send + 'static,
+        F: Future<Output = Vec<O>> + Send + 'static,
+    {
+        let item = match self.enter(&key, item) {
+            Entered::Alone(item) => item,
+            Entered::Waiting(answer) => return answer.await.map_err(|_| Unanswered),
+        };
+        let lane = Lane { together: Arc::clone(self), key, work };
+        let mut answers = (lane.work)(vec![item]).await;
+        drop(lane);
+        answers.pop().ok_or(Unanswered)
+    }
+
+    fn enter(&self, key: &K, item: I) -> Entered<I, O> {
+        let mut queues = self.lock();
+        let queue =
+            queues.entry(key.clone()).or_insert_with(|| Queue { running: 0, waiting: VecDeque::new() });
+        if queue.running < self.lanes {
+            queue.running += 1;
+            return Entered::Alone(item);
+        }
+        let (answer, answered) = oneshot::channel();
+        queue.waiting.push_back(Waiting { item, answer });
+        Entered::Waiting(answered)
+    }
+
+    /// What a free lane does next; none: the lane is given up.
+    fn next(&self, key: &K) -> Option<Vec<Waiting<I, O>>> {
+        let mut queues = self.lock();
+        let queue = queues.get_mut(key)?;
+        queue.waiting.retain(|waiting| !waiting.answer.is_closed());
+        let count = queue.waiting.len().min(self.most);
+        if count > 0 {
+            return Some(queue.waiting.drain(..count).collect());
+        }
+        queue.running -= 1;
+        if queue.running == 0 {
+            queues.remove(key);
+        }
+        None
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Queue<I, O>>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Entered<I, O> {
+    Alone(I),
+    Waiting(oneshot::Receiver<O>),
+}
+
+/// The right to work on a queue. Whatever ends its run, also a caller who goes away or a panic, it goes on to what waits,
+/// in a task of its own.
+struct Lane<K, I, O, W, F>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    I: Send + 'static,
+    O: Send + 'static,
+    W: Fn(Vec<I>) -> F + Clone + Send + 'static,
+    F: Future<Output = Vec<O>> + Send + 'static,
+{
+    together: Arc<Together<K, I, O>>,
+    key: K,
+    work: W,
+}
+
+impl<K, I, O, W, F> Drop for Lane<K, I, O, W, F>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    I: Send + 'static,
+    O: Send + 'static,
+    W: Fn(Vec<I>) -> F + Clone + Send + 'static,
+    F: Future<Output = Vec<O>> + Send + 'static,
+{
+    fn drop(&mut self) {
+        let Some(batch) = self.together.next(&self.key) else { return };
+        let lane =
+            Lane { together: Arc::clone(&self.together), key: self.key.clone(), work: self.work.clone() };
+        tokio::spawn(async move {
+            let (items, askers): (Vec<I>, Vec<_>) =
+                batch.into_iter().map(|Waiting { item, answer }| (item, answer)).unzip();
+            let answers = (lane.work)(items).await;
+            // the next run need not wait until all have heard
+            drop(lane);
+            for (answer, asker) in answers.into_iter().zip(askers) {
+                // one who went away meanwhile is not told
+                let _ = asker.send(answer);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use std::time::Duration;
+    use tokio::sync::Semaphore;
+    use tokio::task::JoinHandle;
+
+    /// Items that were carried out, run by run; each run waits for leave.
+    struct Log {
+        together: Arc<Together<&'static str, u32, u32>>,
+        runs: Arc<Mutex<Vec<Vec<u32>>>>,
+        leave: Arc<Semaphore>,
+    }
+
+    impl Log {
+        fn new(lanes: usize, most: usize) -> Log {
+            Log {
+                together: Together::new(lanes, most),
+                runs: Arc::default(),
+                leave: Arc::new(Semaphore::new(0)),
+            }
+        }
+
+        /// Asks, and waits until the item is in.
+        async fn ask(&self, key: &'static str, item: u32) -> JoinHandle<Result<u32, Unanswered>> {
+            let (runs, leave) = (self.runs.clone(), self.leave.clone());
+            let work = move |items: Vec<u32>| {
+                let (runs, leave) = (runs.clone(), leave.clone());
+                async move {
+                    runs.lock().unwrap().push(items.clone());
+                    leave.acquire().await.unwrap().forget();
+                    assert!(!items.contains(&13), "a run that fails");
+                    items.into_iter().map(|item| item * 10).collect()
+                }
+            };
+            let together = self.together.clone();
+            let asked = tokio::spawn(async move { together.carry_out(key, item, work).await });
+            settled().await;
+            asked
+        }
+
+        fn runs(&self) -> Vec<Vec<u32>> {
+            self.runs.lock().unwrap().clone()
+        }
+    }
+
+    /// Lets every task go as far as it can.
+    async fn settled() {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_meanwhile_is_carried_out_in_one_go() {
+        let log = Log::new(1, 10);
+        let mut asked = Vec::new();
+        for item in 1..=4 {
+            asked.push(log.ask("a", item).await);
+        }
+        assert_eq!(log.runs(), [vec![1]], "the first does not wait for others");
+        log.leave.add_permits(2);
+        for (asked, answer) in asked.into_iter().zip([10, 20, 30, 40]) {
+            assert_eq!(asked.await.unwrap(), Ok(answer));
+        }
+        assert_eq!(log.runs(), [vec![1], vec![2, 3, 4]]);
+        assert!(log.together.lock().is_empty(), "nothing is left of the queue");
+    }
+
+    #[tokio::test]
+    async fn lanes_run_beside_each_other_and_take_so_many_at_most() {
+        let log = Log::new(2, 2);
+        let mut asked = Vec::new();
+        for item in 1..=5 {
+            asked.push(log.ask("a", item).await);
+        }
+        asked.push(log.ask("b", 6).await);
+        assert_eq!(log.runs(), [vec![1], vec![2], vec![6]], "another queue waits for nobody");
+        log.leave.add_permits(10);
+        for asked in asked {
+            assert!(asked.await.unwrap().is_ok());
+        }
+        assert_eq!(log.runs()[3..], [vec![3, 4], vec![5]]);
+        assert!(log.together.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_is_left_out_and_stops_nobody() {
+        let log = Log::new(1, 10);
+        let first = log.ask("a", 1).await;
+        let second = log.ask("a", 2).await;
+        let third = log.ask("a", 3).await;
+        second.abort();
+        settled().await;
+        // in the middle of its run
+        first.abort();
+        settled().await;
+        log.leave.add_permits(10);
+        assert_eq!(third.await.unwrap(), Ok(30));
+        assert_eq!(log.runs(), [vec![1], vec![3]]);
+        assert!(log.together.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_run_that_panics_answers_nobody_and_the_next_goes_on() {
+        let log = Log::new(1, 2);
+        let mut asked = Vec::new();
+        for item in [1, 2, 13, 4] {
+            asked.push(log.ask("a", item).await);
+        }
+        log.leave.add_permits(10);
+        let mut answers = Vec::new();
+        for asked in asked {
+            answers.push(tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap().unwrap());
+        }
+        assert_eq!(answers, [Ok(10), Err(Unanswered), Err(Unanswered), Ok(40)]);
+        assert!(log.together.lock().is_empty());
+    }
+}

@@ -1,0 +1,166 @@
+//! [`MySql`]: a connection to MySQL, MariaDB or Galera, how it is opened, and how statements go over it.
+//!
+//! The driver is mysql_async, because it does not have every column described again with every answer where the server
+//! can leave that out (MariaDB 10.6 and later), which was a third of the work of showing one job
+//! ([ADR 5](../../../docs/adr/0005-mysql-driver.md)). Statements are prepared once for a connection. When statements run
+//! is `exec.rs`; which settings every connection has, `engine.rs`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, SslOpts, Statement};
+
+use crate::error::DriverError;
+use crate::url::MySqlUrl;
+
+/// What goes over the wire for a placeholder.
+pub(crate) use mysql_async::Value as MySqlValue;
+
+/// A row of a result.
+pub(crate) use mysql_async::Row as MySqlRow;
+
+/// The text of a statement.
+pub(crate) enum Sql {
+    /// One whose text lives as long as the process: its address names it.
+    Fixed(&'static str),
+    /// One made for this time.
+    Made(String),
+}
+
+/// Made statements that a connection keeps prepared, at most; then it forgets them all. The service makes fewer than
+/// these, but for searches, of which there is no end.
+const MADE_KEPT: usize = 200;
+
+/// The largest packet that the protocol knows: the server's own limit decides.
+const MAX_PACKET: usize = 1 << 30;
+
+/// An open connection with its prepared statements.
+pub(crate) struct MySql {
+    connection: Conn,
+    fixed: HashMap<usize, Statement>,
+    made: HashMap<String, Statement>,
+}
+
+impl MySql {
+    /// Opens a connection.
+    pub(crate) async fn open(url: &MySqlUrl) -> Result<MySql, DriverError> {
+        let connection = Conn::new(options(url)).await?;
+        Ok(MySql { connection, fixed: HashMap::new(), made: HashMap::new() })
+    }
+
+    /// Hands each row of a query to `each` as it comes.
+    pub(crate) async fn select_each(
+        &mut self,
+        (sql, values): (Sql, Vec<MySqlValue>),
+        mut each: impl FnMut(MySqlRow),
+    ) -> Result<(), DriverError> {
+        let statement = self.prepared(sql).await?;
+        let mut result = self.connection.exec_iter(statement, values).await?;
+        while let Some(row) = result.next().await? {
+            each(row);
+        }
+        Ok(result.drop_result().await?)
+    }
+
+    /// All rows of a query.
+    pub(crate) async fn select(
+        &mut self,
+        prepared: (Sql, Vec<MySqlValue>),
+    ) -> Result<Vec<MySqlRow>, DriverError> {
+        let mut rows = Vec::new();
+        self.select_each(prepared, |row| rows.push(row)).await?;
+        Ok(rows)
+    }
+
+    /// Changes rows, and says how many it found.
+    pub(crate) async fn execute(
+        &mut self,
+        (sql, values): (Sql, Vec<MySqlValue>),
+    ) -> Result<u64, DriverError> {
+        let statement = self.prepared(sql).await?;
+        let result = self.connection.exec_iter(statement, values).await?;
+        let found = result.affected_rows();
+        result.drop_result().await?;
+        Ok(found)
+    }
+
+    /// Runs text without placeholders, which need not be one statement.
+    pub(crate) async fn raw(&mut self, sql: &str) -> Result<u64, DriverError> {
+        self.connection.query_drop(sql).await?;
+        Ok(self.connection.affected_rows())
+    }
+
+    /// All rows of a query without placeholders; every value comes as text.
+    pub(crate) async fn raw_select(&mut self, sql: &str) -> Result<Vec<MySqlRow>, DriverError> {
+        Ok(self.connection.query(sql).await?)
+    }
+
+    async fn prepared(&mut self, sql: Sql) -> Result<Statement, DriverError> {
+        match sql {
+            Sql::Fixed(text) => {
+                let address = text.as_ptr() as usize;
+                if let Some(statement) = self.fixed.get(&address) {
+                    return Ok(statement.clone());
+                }
+                let statement = self.connection.prep(text).await?;
+                self.fixed.insert(address, statement.clone());
+                Ok(statement)
+            }
+            Sql::Made(text) => {
+                if let Some(statement) = self.made.get(&text) {
+                    return Ok(statement.clone());
+                }
+                if self.made.len() >= MADE_KEPT {
+                    for (_, statement) in self.made.drain() {
+                        self.connection.close(statement).await?;
+                    }
+                }
+                let statement = self.connection.prep(text.as_str()).await?;
+                self.made.insert(text, statement.clone());
+                Ok(statement)
+            }
+        }
+    }
+}
+
+fn options(url: &MySqlUrl) -> Opts {
+    let builder = OptsBuilder::default()
+        .ip_or_hostname(url.host.clone())
+        .tcp_port(url.port)
+        .user(Some(url.user.clone()))
+        .pass(url.password.clone())
+        .db_name(Some(url.database.clone()))
+        .socket(url.socket.as_ref().map(|path| path.display().to_string()))
+        .ssl_opts(tls(url))
+        // rows that an UPDATE finds count, also where it changes nothing of them
+        .client_found_rows(true)
+        // what the driver would ask the server for after logging in
+        .prefer_socket(false)
+        .max_allowed_packet(Some(MAX_PACKET))
+        .wait_timeout(Some(28_800))
+        // they are kept here, where no text need be looked at to find them
+        .stmt_cache_size(0);
+    builder.into()
+}
+
+/// None: plain, as PyMySQL without ssl_* parameters. A handshake that verifies nothing would only cost time.
+fn tls(url: &MySqlUrl) -> Option<SslOpts> {
+    let path = |path: &Path| path.to_owned().into();
+    let identity = url.ssl_cert.as_deref().zip(url.ssl_key.as_deref());
+    let identity = identity.map(|(cert, key)| ClientIdentity::new(path(cert), path(key)));
+    let options = SslOpts::default().with_client_identity(identity);
+    match (url.ssl_verify_identity, &url.ssl_ca) {
+        (verify, Some(ca)) => Some(
+            options
+                .with_root_certs(vec![path(ca)])
+                .with_disable_built_in_roots(true)
+                .with_danger_skip_domain_validation(!verify),
+        ),
+        (true, None) => Some(options),
+        (false, None) if url.ssl_cert.is_some() => {
+            Some(options.with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true))
+        }
+        (false, None) => None,
+    }
+}
