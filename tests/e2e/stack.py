@@ -32,12 +32,13 @@ def free_port() -> int:
 
 
 class Process:
-    """A program in a session of its own, with a log."""
+    """A program in a session of its own, with a log of its output, or one of each kind where `errors` is given."""
 
-    def __init__(self, command: list[str], log: Path, env: dict[str, str], cwd: Path | None = None) -> None:
+    def __init__(self, command: list[str], log: Path, env: dict[str, str], cwd: Path | None = None,
+                 errors: Path | None = None) -> None:
         self.log = log
-        with log.open('ab') as output:
-            self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env,
+        with log.open('ab') as output, (errors or log).open('ab') as error:
+            self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=error, env=env,
                                           cwd=cwd, start_new_session=True)
 
     def ended(self) -> bool:
@@ -108,11 +109,17 @@ class Stack:
         kept.update(more)
         return kept
 
-    def start(self, command: list[str], name: str, env: dict[str, str], cwd: Path | None = None) -> Process:
+    def start(self, command: list[str], name: str, env: dict[str, str], cwd: Path | None = None,
+              errors: Path | None = None) -> Process:
         """Starts a program that `close` ends."""
-        process = Process(command, self.work / (name + '.log'), env, cwd)
+        process = Process(command, self.work / (name + '.log'), env, cwd, errors)
         self.processes.append(process)
         return process
+
+    def stop(self, process: Process) -> None:
+        """Ends a program before the others."""
+        process.stop()
+        self.processes.remove(process)
 
     def until_it_answers(self, process: Process, url: str, seconds: int = 90) -> None:
         """Waits until a program answers over HTTP; fails with its log where it does not."""
@@ -122,8 +129,11 @@ class Stack:
                 raise RuntimeError('%s does not answer:\n%s' % (url, process.tail()))
             time.sleep(0.1)
 
-    def start_keystone(self) -> None:
-        """Keystone with fernet tokens on the server's database, with its first administrator."""
+    def start_keystone(self, cache: bool = False) -> None:
+        """Keystone with fernet tokens on the server's database, with its first administrator.
+
+        Without a cache, what was changed a moment ago counts, but a request takes Keystone some 200 SQL statements.
+        """
         etc = self.work / 'keystone'
         for keys in ('fernet-keys', 'credential-keys'):
             (etc / keys).mkdir(parents=True)
@@ -139,8 +149,8 @@ class Stack:
             '[credential]', 'key_repository = %s/credential-keys' % etc,
             # a login need not take a quarter of a second here
             '[identity]', 'password_hash_rounds = 4',
-            # what was changed a moment ago counts
-            '[cache]', 'enabled = false', '[oslo_policy]', 'enforce_scope = true', '')))
+            '[cache]', 'enabled = %s' % str(cache).lower(), 'backend = dogpile.cache.memory',
+            '[oslo_policy]', 'enforce_scope = true', '')))
         env = self.environment(self.work / 'home', OS_KEYSTONE_CONFIG_DIR=str(etc))
         url = self.keystone.url + '/v3'
         programs = self.venvs['keystone'] / 'bin'
