@@ -53,21 +53,22 @@ class Run:
 
     def report(self, what: str, started: float, surprises: list[Surprise]) -> None:
         print('%-10s %s in %.0f s, %d not decided' % (what, self.counted, time.monotonic() - started, len(surprises)), flush=True)
-        for surprise in surprises[:100]:
-            print('  ', surprise)
-            print('      ', surprise.request.raw or json.dumps(surprise.request.body)[:400])
+        if what not in ('scripted', 'generated'):
+            show(surprises)
         if surprises:
             self.failed.append(what)
 
     def scripted(self) -> None:
         """The written cases."""
-        started, cases = time.monotonic(), 0
-        for before, requests in scripted.all_cases(self.options.every):
-            self.story.independent(before, requests)
-            cases += len(requests)
-        for before, requests in sequences.all_stories():
-            self.story.dependent(before, requests)
-            cases += 1
+        started, cases, shown = time.monotonic(), 0, 0
+        for tell, count, groups in (
+                (self.story.independent, len, scripted.all_cases(self.options.every)),
+                (self.story.dependent, lambda _: 1, sequences.all_stories())):
+            for before, requests in groups:
+                tell(before, requests)
+                cases += count(requests)
+                show(self.story.surprises[shown:])
+                shown = len(self.story.surprises)
         self.counted = '%d cases, %d requests to each' % (cases, self.story.sent)
         self.report('scripted', started, self.story.surprises)
 
@@ -82,6 +83,9 @@ class Run:
             found, self.story.surprises = self.story.surprises, []
             surprises += found
             stories += 1
+            if found:
+                print('seed %d, after %d steps:' % (seed, steps))
+                show(found)
             if found and not self.options.keep_going:
                 self.shorten(seed, requests)
             seed += 1
@@ -170,6 +174,14 @@ class Run:
         if unused:
             print('entries of differences.json that nothing needs: ' + ', '.join(unused))
         return 1 if self.failed or rowless or unused else 0
+
+
+def show(surprises: list[Surprise]) -> None:
+    """Prints differences that nobody decided, with what was sent; at once, as a long run has an hour before it."""
+    for surprise in surprises:
+        print('  ', surprise)
+        print('      ', surprise.request.raw or json.dumps(surprise.request.body)[:400])
+        print('       theirs: %s\n       ours:   %s' % (surprise.theirs[:400], surprise.ours[:400]), flush=True)
 
 
 def main() -> int:

@@ -55,6 +55,19 @@ def events() -> Iterator[Case]:
     """Events of jobs."""
     yield story('events', *[('POST', JOB + '/event', {event: params}) for event, params in (
         ('start', None), ('start', None), ('stop', {}), ('stop', 1), ('abort', 'x'), ('abort', None), ('remove', None))])
+    gone = ('DELETE', P + '/clients/node-1')
+    for event in ('start', 'stop', 'abort'):
+        yield story('%s without a client' % event, gone, ('POST', JOB + '/event', {event: None}))
+        yield story('%s of what the client cannot do' % event,
+                    ('POST', P + '/clients', {'client_id': 'node-1', 'supported_modes': ['mysql']}),
+                    ('POST', JOB + '/event', {event: None}))
+    yield story('a start that was asked before', ('POST', JOB + '/event', {'start': None}), gone,
+                ('POST', JOB + '/event', {'start': None}))
+    yield story('a start of a job of several actions', ('POST', P + '/jobs', {'client_id': 'node-1', 'job_actions': [
+        {'freezer_action': {'action': 'backup', 'storage': 's3', 'engine_name': 'tar'}},
+        {'freezer_action': {'action': 'exec', 'mode': 'mysql'}}]}),
+        *[step for can in ({'supported_actions': ['backup']}, {'supported_storages': ['local']}, {'supported_engines': ['rsync']})
+          for step in (('POST', P + '/clients', {'client_id': 'node-1', **can}), ('POST', P + '/jobs/{{1.job_id}}/event', {'start': None}))])
     yield story('a whole schedule comes back', ('PATCH', JOB, {'job_schedule': {
         'time_created': 1, 'time_started': -1, 'time_ended': -1, 'schedule_interval': '2 days', 'status': 'running',
         'result': '', 'event': '', 'current_pid': 77}}), ('GET', JOB), ('GET', JOB, None, {'roles': 'service'}),
@@ -88,6 +101,40 @@ def changes() -> Iterator[Case]:
         'client_id': 'ghost', 'job_actions': [], 'description': 'x' * 256}))
     yield story('an engine that nobody has', ('POST', P + '/jobs', {
         'client_id': 'node-1', 'job_actions': [{'freezer_action': {'action': 'backup', 'engine_name': 'steam'}}]}))
+    for number, nothing in enumerate(([], {}, 0, '', False, None, 0.0)):
+        yield story('nothing as a storage %d' % number, ('POST', P + '/jobs', {
+            'client_id': 'node-1', 'job_actions': [{'freezer_action': {'action': 'backup', 'storage': nothing}}]}))
+    yield story('a list as a storage', ('POST', P + '/jobs', {
+        'client_id': 'node-1', 'job_actions': [{'freezer_action': {'action': 'backup', 'storage': ['s3']}}]}))
+    yield story('a number as a client, and too long a container', ('POST', P + '/jobs', {
+        'client_id': 7, 'job_actions': [{'freezer_action': {'action': 'backup', 'container': 'x' * 256}}]}))
+    yield story('too long an action', ('POST', P + '/jobs', {
+        'client_id': 'node-1', 'job_actions': [{'freezer_action': {'action': 'x' * 256}}]}))
+    yield story('too long a value beside a wrong one', ('POST', P + '/jobs', {'client_id': 'node-1', 'job_actions': [
+        {'freezer_action': {'action': 'backup', 'container': 'x' * 256}}, {'freezer_action': {'action': 'backup', 'mode': 'steam'}}]}))
+    yield story('defaults beside an id, and an unknown key', ('POST', P + '/jobs', {
+        'client_id': 'node-1', 'job_actions': [{'action_id': ID['actions']}], 'action_defaults': {'storage': 's3'}, 'colour': 'red'}))
+    yield story('an unknown action beside a wrong event', ('POST', P + '/jobs', {
+        'client_id': 'node-1', 'job_actions': [{'action_id': 'nobody'}], 'job_schedule': {'event': 'dance'}}))
+    yield story('too long a hostname of a client that is there', ('POST', P + '/clients', {
+        'client_id': 'node-1', 'hostname': 'x' * 256}))
+    yield story('more than the largest body', ('POST', P + '/backups', {**SMALL['backups'], 'a': 'x' * 70000, 'b': 'y' * 70000}))
+    yield story('more metadata than 19.0.0 can store, for a storage that nobody has', ('POST', P + '/jobs', {
+        'client_id': 'node-1', 'job_actions': [{'freezer_action': {'action': 'backup', 'storage': 'x' * 70000}}]}))
+    yield story('too long a default that nothing needs', ('POST', P + '/jobs', {'client_id': 'node-1', 'action_defaults': {'log_file': 'x' * 256},
+                'job_actions': [{'freezer_action': {'action': 'backup', 'log_file': '/l'}}]}))
+    yield story('too long a status of a new session', ('POST', P + '/sessions', {'schedule': {}, 'status': 'x' * 256}))
+    yield story('too long a flat key', ('PATCH', P + '/backups/' + ID['backups'], {'job_id': 'x' * 37}))
+    yield story('an object as the job of a backup', ('POST', P + '/backups', {**SMALL['backups'], 'job_id': {'a': 1}}))
+    yield story('null as a session', ('POST', P + '/jobs', {**SMALL['jobs'], 'session_id': None}))
+    for path, body in ((JOB, SMALL['jobs']), (SESSION, {'schedule': {}, 'session_tag': 0})):
+        yield story('replaced by null', ('POST', path, {**body, 'description': None}))
+    yield story('null for a session', ('POST', P + '/jobs', {**SMALL['jobs'], 'session_id': 'old'}),
+                ('POST', P + '/jobs/{{1.job_id}}', {**SMALL['jobs'], 'session_id': None}))
+    yield story('null for a session of a patch', ('PATCH', JOB, {'session_id': None}))
+    yield story('null as a hold-off', ('PATCH', SESSION, {'hold_off': None}))
+    yield story('null as defaults', ('PATCH', JOB, {'action_defaults': None, 'job_actions': []}))
+    yield story('an empty list as an id', ('POST', P + '/jobs', {**SMALL['jobs'], 'job_id': []}))
     yield story('no uuid', ('POST', P + '/clients', {'client_id': 'node-7', 'uuid': ''}))
     yield story('a client that comes back', ('GET', P + '/clients/node-1'), ('DELETE', P + '/clients/node-1'),
                 ('POST', P + '/clients', {'client_id': 'node-1'}))
@@ -106,6 +153,11 @@ def changes() -> Iterator[Case]:
         'job_actions': [{'freezer_action': {'action': 'backup'}}]}))
     yield story('an unknown action for no job', ('PATCH', P + '/jobs/nope', {'job_actions': [{'action_id': 'nobody'}]}))
     yield story('a dance of no session', ('POST', P + '/sessions/nope/action', {'dance': {}}))
+    yield story('a start of no session', ('POST', P + '/sessions/nope/action', start('nobody', -1)))
+    yield story('two wrong keys of a job', ('POST', P + '/jobs', {'client_id': 'node-1', 'job_actions': [{}], 'colour': 'red'}))
+    for path, method, client in ((P + '/jobs', 'POST', 'ghost'), (P + '/jobs/nope', 'PATCH', 'node-1')):
+        yield story('null retries of a job that is refused', (method, path, {
+            'client_id': client, 'job_actions': [{'freezer_action': {'action': 'backup'}, 'max_retries': None}]}))
     yield story('is_central of a kind', ('POST', P + '/clients', {'client_id': 'node-8', 'is_central': 1}))
     yield story('mandatory', ('POST', P + '/actions', {'freezer_action': {'action': 'exec'}, 'mandatory': True}),
                 ('GET', P + '/actions?limit=1000'))

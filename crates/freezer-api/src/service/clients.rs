@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{Change, text};
 use crate::clock::client_id_of;
 use crate::error::Error;
+use crate::validate::whole;
 
 /// What every agent of a release without capabilities can do; a registration that names none gets these.
 /// Source: the lists that freezer-api 19.0.0 gives to such clients.
@@ -62,23 +63,40 @@ pub async fn delete(change: Change<'_>, client_id: &str) -> Result<bool, Error> 
     })
 }
 
+/// What of an action a client must be able to do, by freezer-api 19.0.0.
+const CHECKED: &[&str] = &["action", "mode", "storage", "engine"];
+
 /// Whether a client can do what an action asks: its action, mode, storage and engine.
 ///
 /// # Errors
 /// [`Error::Unprocessable`], naming what it does not support.
 pub fn check_capabilities(client: &Client, freezer_action: &Map<String, Value>) -> Result<(), Error> {
+    check(client, freezer_action, CHECKED)?;
+    // what agents call the engine in their own configuration
+    check(client, freezer_action, &["engine_name"])
+}
+
+/// Whether a client can still do an action of a job that is there. `engine_name` is left out: jobs that
+/// freezer-api 19.0.0 took with any must start here, too.
+///
+/// # Errors
+/// [`Error::Unprocessable`], naming what it does not support.
+pub fn check_start(client: &Client, freezer_action: &Map<String, Value>) -> Result<(), Error> {
+    check(client, freezer_action, CHECKED)
+}
+
+fn check(client: &Client, freezer_action: &Map<String, Value>, keys: &[&str]) -> Result<(), Error> {
     let can = &client.capabilities;
-    for (key, supported) in [
-        ("action", &can.actions),
-        ("mode", &can.modes),
-        ("storage", &can.storages),
-        ("engine", &can.engines),
-        // what agents call the engine in their own configuration
-        ("engine_name", &can.engines),
-    ] {
-        let Some(wanted) = freezer_action.get(key).filter(|value| !is_blank(value)) else { continue };
+    for key in keys {
+        let supported = match *key {
+            "action" => &can.actions,
+            "mode" => &can.modes,
+            "storage" => &can.storages,
+            _ => &can.engines,
+        };
+        let Some(wanted) = freezer_action.get(*key).filter(|value| !is_blank(value)) else { continue };
         if !supported.iter().any(|name| wanted.as_str() == Some(name)) {
-            let shown = wanted.as_str().map_or_else(|| wanted.to_string(), str::to_owned);
+            let shown = wanted.as_str().map_or_else(|| whole(wanted), str::to_owned);
             let client_id = &client.client_id;
             return Err(Error::Unprocessable(format!("Client {client_id} does not support {key}: {shown}")));
         }
@@ -86,8 +104,16 @@ pub fn check_capabilities(client: &Client, freezer_action: &Map<String, Value>) 
     Ok(())
 }
 
+/// What Python takes for false asks for nothing.
 fn is_blank(value: &Value) -> bool {
-    matches!(value, Value::Null | Value::Bool(false)) || value.as_str() == Some("")
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+    }
 }
 
 fn registration(document: &Map<String, Value>) -> Registration {

@@ -1,10 +1,12 @@
 //! Events of a job: a user asks for a start, stop or abort; the job's scheduler reads it at its next poll.
 
-use freezer_store::query::jobs;
+use freezer_store::Db;
+use freezer_store::query::{actions, clients, jobs};
 use freezer_store::transaction;
 use serde_json::{Map, Value};
 
 use super::Change;
+use super::clients::check_start;
 use crate::error::Error;
 
 /// What can be asked of a job.
@@ -46,7 +48,8 @@ impl Event {
 /// Asks an event of a job. Returns `success`, or that it was asked before and nothing changed.
 ///
 /// # Errors
-/// [`Error::NotFound`] where the project has no such job.
+/// [`Error::NotFound`] where the project has no such job; [`Error::Unprocessable`] for a start of a job whose client is
+/// gone or can no longer do it.
 pub async fn request(change: Change<'_>, job_id: &str, event: Event) -> Result<String, Error> {
     transaction!(change.store, "jobs.event", |db| {
         let scope = change.scope();
@@ -56,9 +59,24 @@ pub async fn request(change: Change<'_>, job_id: &str, event: Event) -> Result<S
         if !apply(&mut fields.schedule, event) {
             return Ok(format!("{} already requested", event.word()));
         }
+        if event == Event::Start {
+            check_client(db, &change, &fields.client_id, job_id).await?;
+        }
         jobs::update(db, &scope, job_id, &fields, change.now).await?;
         Ok("success".to_owned())
     })
+}
+
+/// Whether the job's client is there and can do all of it. A start would otherwise wait for a poll that never comes;
+/// stop and abort are not asked: a job must be stopped whatever became of its client.
+async fn check_client(db: &mut Db, change: &Change<'_>, client_id: &str, job_id: &str) -> Result<(), Error> {
+    let Some(client) = clients::get(db, &change.scope(), client_id).await? else {
+        return Err(Error::Unprocessable(format!("Client not found with ID {client_id}")));
+    };
+    for action in actions::get_of_job(db, &change.scope(), job_id).await? {
+        check_start(&client, &action.freezer_action)?;
+    }
+    Ok(())
 }
 
 /// False where the event was requested before. A start forgets how the last run went.

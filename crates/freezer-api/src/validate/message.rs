@@ -167,8 +167,8 @@ pub(super) fn repr(value: &Value) -> String {
     short
 }
 
-/// The value as Python prints it, in full: for our own patterns and word lists.
-fn whole(value: &Value) -> String {
+/// The value as Python prints it, in full: for our own patterns and word lists, and where 19.0.0 prints all of it.
+pub(crate) fn whole(value: &Value) -> String {
     let mut out = Python { text: String::new(), room: usize::MAX };
     let _ = out.value(value);
     out.text

@@ -34,6 +34,8 @@ mod tests;
 use jsonschema::{Draft, PatternCache, PatternOptions, Validator};
 use serde_json::Value;
 
+pub(crate) use message::whole;
+
 /// The request documents the API takes, as clients send them (before the server adds ids, user and
 /// times).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

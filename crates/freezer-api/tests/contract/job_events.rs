@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::documents::{job, with};
+use crate::support::documents::{freezer_action, job, with};
 use crate::support::{TestApp, on_both_engines};
 
 on_both_engines![
@@ -11,6 +11,9 @@ on_both_engines![
     a_repeated_event_changes_nothing,
     of_a_missing_job_is_404,
     what_is_not_an_event_is_400,
+    a_start_needs_a_client_that_can_do_it,
+    stop_and_abort_need_no_client,
+    a_start_does_not_ask_for_engine_name,
 ];
 
 async fn job_that_ran(app: &TestApp) -> String {
@@ -75,4 +78,58 @@ async fn what_is_not_an_event_is_400(app: TestApp) {
     app.remark("of several, the first");
     app.show(member.post(&format!("/v2/p1/jobs/{job_id}/event"), first).await.expect(202));
     assert_eq!(member.job(&job_id).await["job_schedule"]["event"], "stop");
+}
+
+/// A job of two actions on a client that can do less since.
+async fn job_of_a_limited_client(app: &TestApp) -> String {
+    let member = app.member();
+    member.add_client("p1", "node-1").await;
+    let actions =
+        [json!({"action": "backup"}), with(freezer_action(), json!({"storage": "s3", "mode": "mysql"}))];
+    let entries: Vec<Value> = actions.iter().map(|action| json!({"freezer_action": action})).collect();
+    let job_id = member.add_job("p1", with(job("node-1"), json!({"job_actions": entries}))).await;
+    let limited = json!({"client_id": "node-1", "supported_actions": ["restore"], "supported_modes": ["fs"]});
+    member.post("/v2/p1/clients", limited).await.expect(201);
+    job_id
+}
+
+async fn a_start_needs_a_client_that_can_do_it(app: TestApp) {
+    let member = app.member();
+    let job_id = job_of_a_limited_client(&app).await;
+    let event = format!("/v2/p1/jobs/{job_id}/event");
+    let before = member.job(&job_id).await;
+    app.remark("the first action of the job, then its second one");
+    app.show(member.post(&event, json!({"start": null})).await.expect(422));
+    let more = json!({"client_id": "node-1", "supported_modes": ["fs"]});
+    member.post("/v2/p1/clients", more).await.expect(201);
+    app.show(member.post(&event, json!({"start": null})).await.expect(422));
+    member.delete("/v2/p1/clients/node-1").await.expect(204);
+    app.show(member.post(&event, json!({"start": null})).await.expect(422));
+    assert_eq!(member.job(&job_id).await, before);
+    member.add_client("p1", "node-1").await;
+    member.post(&event, json!({"start": null})).await.expect(202);
+    app.remark("what was asked before is not asked again");
+    member.delete("/v2/p1/clients/node-1").await.expect(204);
+    app.show(member.post(&event, json!({"start": null})).await.expect(202));
+}
+
+async fn stop_and_abort_need_no_client(app: TestApp) {
+    let member = app.member();
+    let job_id = job_of_a_limited_client(&app).await;
+    let event = format!("/v2/p1/jobs/{job_id}/event");
+    member.post(&event, json!({"stop": null})).await.expect(202);
+    member.delete("/v2/p1/clients/node-1").await.expect(204);
+    member.post(&event, json!({"abort": null})).await.expect(202);
+    assert_eq!(member.job(&job_id).await["job_schedule"]["event"], "abort");
+}
+
+async fn a_start_does_not_ask_for_engine_name(app: TestApp) {
+    let member = app.member();
+    member.add_client("p1", "node-1").await;
+    let action = with(freezer_action(), json!({"engine_name": "rsync"}));
+    let body = with(job("node-1"), json!({"job_actions": [{"freezer_action": action}]}));
+    let job_id = member.add_job("p1", body).await;
+    let limited = json!({"client_id": "node-1", "supported_engines": ["tar"]});
+    member.post("/v2/p1/clients", limited).await.expect(201);
+    member.post(&format!("/v2/p1/jobs/{job_id}/event"), json!({"start": null})).await.expect(202);
 }

@@ -292,12 +292,16 @@ async fn the_client_must_support_every_action(app: TestApp) {
         json!({"engine": "rsync"}),
         json!({"engine_name": "rsync"}),
         json!({"storage": 5}),
+        json!({"storage": ["s3"]}),
     ] {
         app.show(member.post("/v2/p1/jobs", job_with(more)).await.expect(422));
     }
     for more in [
         json!({"storage": "local", "engine": "tar", "engine_name": "tar"}),
         json!({"storage": "", "engine": null, "mode": null}),
+        json!({"storage": [], "engine": {}}),
+        json!({"storage": 0, "engine": false}),
+        json!({"storage": 0.0}),
     ] {
         member.post("/v2/p1/jobs", job_with(more)).await.expect(201);
     }

@@ -1,6 +1,6 @@
 //! Queries on `actions`: definitions, with their report rows and their places in jobs.
 
-use sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
+use sea_query::{Expr, ExprTrait, Func, LockType, Order, Query, SelectStatement};
 use serde_json::Value;
 
 use super::listing::{self, Listed, Listing, Page, Parts};
@@ -119,19 +119,25 @@ pub(crate) async fn get_many_with_projects(
     rows.iter().map(read).collect()
 }
 
-/// The actions of a job of the scope.
+/// The actions of a job of the scope, in the order in which it runs them.
 ///
 /// # Errors
 /// As every query: [`StoreError`].
 pub async fn get_of_job(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Vec<ActionFields>, StoreError> {
-    let linked = Query::select()
-        .column(JobActions::ActionId)
+    let mut linked = Query::select();
+    linked
         .from(JobActions::Table)
         .and_where(Expr::col(JobActions::JobId).eq(job_id))
-        .and_where(Expr::col(JobActions::Deleted).eq(false))
+        .and_where(Expr::col(JobActions::Deleted).eq(false));
+    let place = linked
+        .clone()
+        .expr(Func::min(Expr::col(JobActions::Position)))
+        .and_where(Expr::col(JobActions::ActionId).equals((Actions::Table, Actions::Id)))
         .to_owned();
     let mut select = live(db, scope);
-    select.and_where(Expr::col(Actions::Id).in_subquery(linked));
+    select
+        .and_where(Expr::col(Actions::Id).in_subquery(linked.column(JobActions::ActionId).to_owned()))
+        .order_by_expr(place.into(), Order::Asc);
     let rows = db.select(&select).await?;
     rows.iter().map(|row| read_fields(db.doing(), row, 0)).collect()
 }
