@@ -99,7 +99,7 @@ pub fn raise_file_limit() {
 
 /// Serves until `stop` is done, then lets requests under way end.
 pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = ()>) {
-    let front = Front::new(api::router(app.clone()), app.ids.clone());
+    let front = Front::new(api::router(app.clone()), app.clone(), app.ids.clone());
     let connections = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut stop = std::pin::pin!(stop);

@@ -67,8 +67,8 @@ pub(crate) fn raw_object_with(
     keys: &[(&'static str, Value)],
     place: Place<'_>,
 ) -> Box<RawValue> {
-    let raw = raw_object(text, place);
-    let members = members(&raw).unwrap_or_else(|| {
+    let text = text.as_deref().filter(|text| !is_blank(text)).unwrap_or("{}");
+    let members = members(text).unwrap_or_else(|| {
         tracing::error!(
             table = place.table,
             column = place.column,
@@ -77,11 +77,11 @@ pub(crate) fn raw_object_with(
         );
         Vec::new()
     });
-    let mut out = Object::with_capacity(raw.get().len() + 128);
+    let mut out = Object::with_capacity(text.len() + 128);
     for (key, value) in &members {
         match keys.iter().find(|(other, _)| other == key) {
             Some((_, value)) => out.add(key, value),
-            None => out.add(key, value),
+            None => out.add_raw(key, value),
         }
     }
     for (key, value) in keys {
@@ -101,11 +101,11 @@ pub(crate) fn raw_object_with_default(
     place: Place<'_>,
 ) -> Box<RawValue> {
     let raw = raw_object(text, place);
-    match members(&raw) {
+    match members(raw.get()) {
         Some(members) if members.iter().any(|(other, _)| other == key) => raw,
         Some(members) => {
             let mut out = Object::with_capacity(raw.get().len() + 32);
-            members.iter().for_each(|(key, value)| out.add(key, value));
+            members.iter().for_each(|(key, value)| out.add_raw(key, value));
             out.add(key, &default);
             out.end()
         }
@@ -115,16 +115,16 @@ pub(crate) fn raw_object_with_default(
 
 /// Takes a key out of an object.
 pub(crate) fn remove_key(raw: &mut Box<RawValue>, key: &str) {
-    let Some(members) = members(raw) else { return };
+    let Some(members) = members(raw.get()) else { return };
     if members.iter().any(|(other, _)| other == key) {
         let mut out = Object::with_capacity(raw.get().len());
-        members.iter().filter(|(other, _)| other != key).for_each(|(key, value)| out.add(key, value));
+        members.iter().filter(|(other, _)| other != key).for_each(|(key, value)| out.add_raw(key, value));
         *raw = out.end();
     }
 }
 
 /// The keys of an object with the text of their values; none where it is no object.
-fn members(raw: &RawValue) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
+fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
     struct Members;
     impl<'de> Visitor<'de> for Members {
         type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
@@ -141,10 +141,12 @@ fn members(raw: &RawValue) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
             Ok(found)
         }
     }
-    if !raw.get().starts_with('{') {
+    if !text.trim_start().starts_with('{') {
         return None;
     }
-    serde_json::Deserializer::from_str(raw.get()).deserialize_map(Members).ok()
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let found = deserializer.deserialize_map(Members).ok()?;
+    deserializer.end().ok().map(|()| found)
 }
 
 /// A key, borrowed where it has no escapes.
@@ -174,6 +176,19 @@ impl Object {
         if written.is_err() {
             self.0.truncate(begin);
         }
+    }
+
+    /// Adds a member of another object as it stands there.
+    fn add_raw(&mut self, key: &Cow<'_, str>, value: &RawValue) {
+        // a key that was not borrowed has characters that must be escaped again
+        let Cow::Borrowed(key) = key else { return self.add(key, value) };
+        if self.0.len() > 1 {
+            self.0.push(b',');
+        }
+        self.0.push(b'"');
+        self.0.extend_from_slice(key.as_bytes());
+        self.0.extend_from_slice(b"\":");
+        self.0.extend_from_slice(value.get().as_bytes());
     }
 
     fn end(mut self) -> Box<RawValue> {

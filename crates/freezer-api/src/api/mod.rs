@@ -1,8 +1,8 @@
 //! The HTTP side: the whole router, and what surrounds every request.
 //!
 //! Data flows one way: route → policy → validate → store → answer. `v2/mod.rs` lists the routes with their
-//! rules; `identity.rs` has the caller identified; `extract.rs` takes a request apart; `response.rs` is the only place
-//! with status codes; `middleware.rs` surrounds all of it.
+//! rules; `extract.rs` takes a request apart; `response.rs` is the only place with status codes; `middleware.rs` surrounds
+//! all of it, and has `identity.rs` identify the caller.
 
 pub mod extract;
 mod healthcheck;
@@ -15,7 +15,6 @@ pub mod v2;
 mod versions;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use http::Method;
@@ -23,19 +22,17 @@ use http::Method;
 use crate::app::SharedApp;
 use crate::error::Error;
 
-/// Everything that is served. The outermost layer, request ids and the access log, is
-/// [`middleware::Front`], because it also shortens paths before they are routed.
+/// Paths that anybody may ask.
+const OPEN: [&str; 2] = ["/", "/healthcheck"];
+
+/// Everything that is served. Who may ask at all, request ids and the access log are [`middleware::Front`]'s.
 pub fn router(app: SharedApp) -> Router {
-    let behind_auth = v2::router()
+    let [versions, healthcheck] = OPEN;
+    v2::router()
+        .route(versions, get(versions::show))
+        .route(healthcheck, get(healthcheck::show))
         .fallback(async || Error::NoRoute)
         .method_not_allowed_fallback(no_method)
-        .layer(from_fn_with_state(app.clone(), identity::authenticate))
-        .layer(axum::middleware::from_fn(middleware::json_only));
-    let open = Router::new()
-        .route("/", get(versions::show).layer(axum::middleware::from_fn(middleware::json_only)))
-        .route("/healthcheck", get(healthcheck::show));
-    open.method_not_allowed_fallback(no_method)
-        .fallback_service(behind_auth.with_state(app.clone()))
         .with_state(app)
 }
 

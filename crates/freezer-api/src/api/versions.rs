@@ -6,15 +6,18 @@ use http::HeaderMap;
 use http::header::{FORWARDED, HOST};
 use serde_json::json;
 
-use super::response;
+use super::{middleware, response};
 use crate::app::SharedApp;
 use crate::error::Error;
 
 /// Answers 300 with the document of versions; links lead back to the host that the client named.
 ///
 /// # Errors
-/// None in practice; [`Error::Internal`] where the document cannot be written.
+/// [`Error::NotAcceptable`] for a client that takes no JSON.
 pub async fn show(State(app): State<SharedApp>, headers: HeaderMap) -> Result<Response, Error> {
+    if !middleware::accepts_json(&headers) {
+        return Err(Error::NotAcceptable);
+    }
     let base = base(&headers, app.http.proxy_headers);
     response::choices(&json!({"versions": [{
         "id": "v2",

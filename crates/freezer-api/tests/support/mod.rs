@@ -134,7 +134,7 @@ impl TestApp {
             },
         });
         // a sequence of its own, so that ids of documents do not depend on how many requests came before
-        let front = Front::new(api::router(app.clone()), counting(0x0e9 << 116));
+        let front = Front::new(api::router(app.clone()), app.clone(), counting(0x0e9 << 116));
         TestApp(Arc::new(Parts {
             app,
             front,

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use memchr::memmem;
 use serde::Deserialize;
 use serde::de::{Deserializer as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -43,6 +44,8 @@ pub(crate) struct Judge<'s> {
     identity: &'static [&'static str],
     texts: Vec<String>,
     texts_not: Vec<String>,
+    /// The keys of all pairs, in the quotation marks that they have in a document.
+    keys: Vec<memmem::Finder<'static>>,
     /// Of the document at hand.
     found: Found,
     refused: bool,
@@ -66,6 +69,12 @@ impl<'s> Judge<'s> {
             identity,
             texts: lowercase(&search.texts),
             texts_not: lowercase(&search.texts_not),
+            keys: search
+                .matches
+                .iter()
+                .chain(&search.match_not)
+                .map(|(key, _)| memmem::Finder::new(&format!("\"{key}\"")).into_owned())
+                .collect(),
             found: Found::default(),
             refused: false,
         }
@@ -98,7 +107,9 @@ impl<'s> Judge<'s> {
     pub(crate) fn accepts_with(&mut self, found: Found, rest: &str) -> bool {
         self.found = found;
         self.refused = false;
-        self.walk(rest, Level::Top, &[]);
+        if self.may_matter(rest, Level::Top) {
+            self.walk(rest, Level::Top, &[]);
+        }
         self.accepts()
     }
 
@@ -117,19 +128,20 @@ impl<'s> Judge<'s> {
     }
 
     fn walk(&mut self, text: &str, level: Level, missing: &[&str]) {
-        if self.refused || !(level == Level::Top || self.may_matter(text, level)) {
+        let first = text.as_bytes().first();
+        if first == Some(&b'"') {
+            self.text(text);
+        }
+        let is_container = matches!(first, Some(b'{' | b'['));
+        if self.refused || !is_container || !(level == Level::Top || self.may_matter(text, level)) {
             return;
         }
         let mut deserializer = serde_json::Deserializer::from_str(text);
+        let walk = Walk { judge: self, level, missing };
         // the text was made by a serialiser or checked when it was read: it cannot be unreadable
-        let _ = match text.as_bytes().first() {
-            Some(b'{') => deserializer.deserialize_map(Walk { judge: self, level, missing }),
-            Some(b'[') => deserializer.deserialize_seq(Walk { judge: self, level, missing }),
-            Some(b'"') => {
-                self.text(text);
-                Ok(())
-            }
-            _ => Ok(()),
+        let _ = match first {
+            Some(b'{') => deserializer.deserialize_map(walk),
+            _ => deserializer.deserialize_seq(walk),
         };
     }
 
@@ -140,8 +152,8 @@ impl<'s> Judge<'s> {
         wants_time
             || !self.texts.is_empty()
             || !self.texts_not.is_empty()
-            || text.contains('\\')
-            || self.pairs().any(|(key, _)| holds_key(text, key))
+            || memchr::memchr(b'\\', text.as_bytes()).is_some()
+            || self.keys.iter().any(|key| key.find(text.as_bytes()).is_some())
     }
 
     fn pairs(&self) -> impl Iterator<Item = &(String, Value)> {
@@ -180,14 +192,6 @@ impl<'s> Judge<'s> {
             *found |= lowercase.contains(wanted);
         }
     }
-}
-
-/// Whether a text without escapes holds a key.
-fn holds_key(text: &str, key: &str) -> bool {
-    text.match_indices(key).any(|(at, _)| {
-        let bytes = text.as_bytes();
-        at > 0 && bytes.get(at - 1) == Some(&b'"') && bytes.get(at + key.len()) == Some(&b'"')
-    })
 }
 
 /// A JSON string, borrowed where it has no escapes.
