@@ -62,6 +62,8 @@ pub(crate) enum Argument<'a> {
     Text(Option<&'a str>),
     /// A whole number.
     Number(u64),
+    /// Bytes or NULL.
+    Bytes(Option<&'a [u8]>),
 }
 
 impl<'a> From<&'a str> for Argument<'a> {
@@ -143,6 +145,7 @@ impl Filled<'_> {
     fn prepare<A: Arguments>(&self, dialect: Dialect) -> Prepared<A>
     where
         for<'t> Option<&'t str>: Encode<'t, A::Database> + Type<A::Database>,
+        for<'t> Option<&'t [u8]>: Encode<'t, A::Database> + Type<A::Database>,
         for<'t> i64: Encode<'t, A::Database> + Type<A::Database>,
         for<'t> bool: Encode<'t, A::Database> + Type<A::Database>,
     {
@@ -152,6 +155,7 @@ impl Filled<'_> {
             let added = match slot {
                 Slot::Argument(position) => match self.arguments.get(*position) {
                     Some(Argument::Text(text)) => filled.add(*text),
+                    Some(Argument::Bytes(bytes)) => filled.add(*bytes),
                     Some(Argument::Number(number)) => filled.add(i64::try_from(*number).unwrap_or(i64::MAX)),
                     None => Err("an argument is missing".into()),
                 },

@@ -124,7 +124,7 @@ fn layout(plan: &Plan) -> Check {
         of_layout(Verdict::Failure, details, Some(advice))
     } else if additions > 0 {
         let details =
-            format!("{at}; additions of this release that are missing (indexes, widths): {additions}");
+            format!("{at}; additions of this release that are missing (indexes, widths, search terms): {additions}");
         of_layout(
             Verdict::Warning,
             details,

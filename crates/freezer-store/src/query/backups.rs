@@ -14,7 +14,7 @@ use crate::json::{self, Place};
 use crate::model::{Backup, NewBackup};
 use crate::row::Row;
 use crate::scope::Scope;
-use crate::search::Search;
+use crate::search::{Search, terms};
 use crate::statement::{Argument, Fixed, argument};
 use crate::tables::Backups;
 
@@ -23,18 +23,29 @@ const TABLE: Table<Backups> = table!("backups", Backups);
 /// Columns behind (created_at, id), in the order in which [`read`] takes them.
 const COLUMNS: [Backups; 4] = [Backups::ProjectId, Backups::UserId, Backups::Status, Backups::BackupMetadata];
 
+/// What is stored beside the metadata, where the table has it: every statement that writes the metadata writes these.
+const TERMS: [Backups; 2] = [Backups::FzSearchTerms, Backups::FzSearchCrc];
+
 /// Where a backup's keys are.
 const SHAPE: Shape<Backups> = Shape {
-    sources: &[
+    sources: &sources(Source::AsItIs(Backups::BackupMetadata)),
+    opaque: &["backup_metadata"],
+    identity: &["backup_id", "project_id", "user_id"],
+};
+
+/// The same of tables that have search terms.
+const SHAPE_WITH_TERMS: Shape<Backups> =
+    Shape { sources: &sources(Source::WithTerms(Backups::BackupMetadata, Dialect::searched_terms)), ..SHAPE };
+
+const fn sources(metadata: Source<Backups>) -> [Source<Backups>; 5] {
+    [
         Source::Blank("backup_id", Backups::Id),
         Source::Blank("project_id", Backups::ProjectId),
         Source::Blank("user_id", Backups::UserId),
         Source::Blank("status", Backups::Status),
-        Source::AsItIs(Backups::BackupMetadata),
-    ],
-    opaque: &["backup_metadata"],
-    identity: &["backup_id", "project_id", "user_id"],
-};
+        metadata,
+    ]
+}
 
 /// One backup of the scope.
 ///
@@ -81,7 +92,9 @@ pub async fn list(
 ) -> Result<Listed<Backup>, StoreError> {
     let select = live(db, scope);
     let mut narrowed = select.clone();
-    narrow::narrow::<_, Backups>(db.dialect(), &mut narrowed, search, &SHAPE, None);
+    let by_terms = !search.matches.is_empty() && db.has_terms().await?;
+    let shape = if by_terms { &SHAPE_WITH_TERMS } else { &SHAPE };
+    narrow::narrow::<_, Backups>(db.dialect(), &mut narrowed, search, shape, None);
     let listing = Listing {
         select,
         narrowed: vec![narrowed],
@@ -89,7 +102,7 @@ pub async fn list(
         created_at: Backups::CreatedAt,
         id: Backups::Id,
         search,
-        shape: &SHAPE,
+        shape,
         missing: None,
         page,
     };
@@ -110,9 +123,10 @@ pub async fn create(
     new: &NewBackup,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    static INSERT: Fixed = Fixed::new(insert);
+    static INSERT: Fixed = Fixed::new(|dialect| insert(dialect, &[]));
+    static INSERT_WITH_TERMS: Fixed = Fixed::new(|dialect| insert(dialect, &TERMS));
     let (stamp, metadata) = (db.dialect().datetime(now), json::to_text(&new.metadata));
-    let arguments = vec![
+    let mut arguments = vec![
         backup_id.into(),
         project_id.into(),
         stamp.as_str().into(),
@@ -121,11 +135,20 @@ pub async fn create(
         new.status.as_str().into(),
         metadata.as_str().into(),
     ];
-    match db.execute(&INSERT.with(arguments)).await {
+    let stored = db.has_terms().await?.then(|| terms::stored(&new.metadata, &metadata));
+    let statement = match &stored {
+        Some(stored) => {
+            arguments.push(Argument::Bytes(stored.terms.as_deref()));
+            arguments.push(Argument::Number(stored.crc.into()));
+            &INSERT_WITH_TERMS
+        }
+        None => &INSERT,
+    };
+    match db.execute(&statement.with(arguments)).await {
         Ok(_) => Ok(()),
         // a first run stored it, or the id is one of a deleted row
         Err(error) if error.is_duplicate() => {
-            let mut values = described(new);
+            let mut values = described(new, stored.is_some());
             values.push((Backups::UserId, user_id.into()));
             TABLE.insert(db, backup_id, project_id, values, now, true).await
         }
@@ -133,8 +156,8 @@ pub async fn create(
     }
 }
 
-/// Arguments in the order of the columns.
-fn insert(dialect: Dialect) -> (String, SqlxValues) {
+/// Arguments in the order of the columns; those that not all tables have come last.
+fn insert(dialect: Dialect, more: &[Backups]) -> (String, SqlxValues) {
     let columns = [
         Backups::Id,
         Backups::ProjectId,
@@ -145,7 +168,7 @@ fn insert(dialect: Dialect) -> (String, SqlxValues) {
         Backups::BackupMetadata,
     ];
     let mut row: Values<Backups> =
-        columns.into_iter().enumerate().map(|(at, column)| (column, argument(at))).collect();
+        columns.iter().chain(more).copied().enumerate().map(|(at, column)| (column, argument(at))).collect();
     row.push((Backups::Deleted, false.into()));
     let mut insert = Query::insert();
     insert.into_table(Backups::Table).columns(row.iter().map(|(column, _)| *column));
@@ -164,7 +187,8 @@ pub async fn update(
     new: &NewBackup,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    TABLE.update(db, scope, backup_id, described(new), now).await
+    let values = described(new, db.has_terms().await?);
+    TABLE.update(db, scope, backup_id, values, now).await
 }
 
 /// Deletes a backup from the catalogue; false where the scope has none.
@@ -175,12 +199,20 @@ pub async fn delete(db: &mut Db, scope: &Scope, backup_id: &str, now: Timestamp)
     TABLE.delete(db, scope, backup_id, now).await
 }
 
-fn described(new: &NewBackup) -> Values<Backups> {
-    vec![
+/// Columns that every table has, with what a backup says; and its terms, where the table has those.
+fn described(new: &NewBackup, has_terms: bool) -> Values<Backups> {
+    let metadata = json::to_text(&new.metadata);
+    let mut values = vec![
         (Backups::JobId, Expr::value(new.job_id().map(str::to_owned))),
         (Backups::Status, new.status.as_str().into()),
-        (Backups::BackupMetadata, json::to_text(&new.metadata).into()),
-    ]
+    ];
+    if has_terms {
+        let stored = terms::stored(&new.metadata, &metadata);
+        let [terms, crc] = TERMS;
+        values.extend([(terms, Expr::value(stored.terms)), (crc, stored.crc.into())]);
+    }
+    values.push((Backups::BackupMetadata, metadata.into()));
+    values
 }
 
 fn live(db: &Db, scope: &Scope) -> SelectStatement {
