@@ -75,15 +75,17 @@ async fn seed(database: &TestDatabase) {
         "CONCAT('jobs-', n), CONCAT('actions-', n), 0",
     ));
     sql.push_str(&owned("sessions", "session_tag, schedule", "0, '{}'"));
+    // terms of other metadata, so that the index lets no row through
+    let metadata = r#"'{"backup_name": "etc", "mode": "fs"}'"#;
+    let checksum = match database.engine() {
+        Engine::MariaDb | Engine::MySql => format!("CRC32({metadata})"),
+        Engine::Sqlite => "7".to_owned(),
+    };
     sql.push_str(&owned(
         "backups",
         "status, backup_metadata, fz_search_terms, fz_search_crc",
-        r#"'available', '{"backup_name": "etc", "mode": "fs"}', x'000001', 7"#,
+        &format!("'available', {metadata}, x'000001', {checksum}"),
     ));
-    if database.engine() != Engine::Sqlite {
-        // the trigger of SQLite takes any checksum for the right one
-        sql.push_str("UPDATE backups SET fz_search_crc = CRC32(backup_metadata);\n");
-    }
     if database.engine() == Engine::MariaDb {
         sql.push_str(&format!("ANALYZE TABLE {}", LARGE.join(", ")));
     }
@@ -240,7 +242,10 @@ async fn every_statement_uses_an_index(database: &TestDatabase, engine: Engine) 
         let step = &plan.steps[0];
         let by_index = step.extra.contains("Using index condition") && !step.extra.contains("filesort");
         if step.key.as_deref() != Some("fz_backups_project") || !by_index {
-            wrong.push(format!("{}: reads rows that the index excludes: {step:?}\n    {}", plan.doing, plan.sql));
+            wrong.push(format!(
+                "{}: reads rows that the index excludes: {step:?}\n    {}",
+                plan.doing, plan.sql
+            ));
         }
     }
     wrong.sort();

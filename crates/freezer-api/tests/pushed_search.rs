@@ -12,8 +12,8 @@
 mod support;
 
 use freezer_api::app::SharedApp;
-use freezer_store::query::{Listed, Page, actions, backups, clients, jobs, sessions};
 use freezer_store::model::NewBackup;
+use freezer_store::query::{Listed, Page, actions, backups, clients, jobs, sessions};
 use freezer_store::{Scope, Search, StoreError, Timestamp, read, single};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -414,9 +414,8 @@ async fn spread_search_terms(app: &TestApp, rows: &mut Rows) {
                 }
                 let new = NewBackup { status: rows.draw(word()), metadata };
                 let now = Timestamp(1_800_000_000);
-                let done: Result<bool, StoreError> = single!(app.store(), "t", |db| {
-                    backups::update(db, &scope, &id, &new, now).await
-                });
+                let done: Result<bool, StoreError> =
+                    single!(app.store(), "t", |db| { backups::update(db, &scope, &id, &new, now).await });
                 assert!(done.expect("a change"));
             }
             4 if n % 12 == 4 => {

@@ -3,7 +3,10 @@
 //! Statements are built once with sea-query; this file turns them into the text and the values of one
 //! engine, and holds the few expressions that must be written differently.
 
-use sea_query::{Alias, Expr, Func, IntoColumnRef, MysqlQueryBuilder, SimpleExpr, SqliteQueryBuilder};
+use sea_query::extension::mysql::{IndexHintScope, MySqlSelectStatementExt};
+use sea_query::{
+    Alias, Expr, Func, IntoColumnRef, MysqlQueryBuilder, SelectStatement, SimpleExpr, SqliteQueryBuilder,
+};
 use sea_query_sqlx::{SqlxBinder, SqlxValues};
 
 use crate::clock::Timestamp;
@@ -89,6 +92,14 @@ impl Dialect {
             Dialect::Sqlite => {
                 Expr::cust_with_exprs("(? IS NULL OR INSTR(?, ?) > 0)", [column(), column(), term])
             }
+        }
+    }
+
+    /// Has a query read along an index. MariaDB does so by itself, but takes the part of the index for a range: it compares
+    /// each entry with the end of that, which takes a third of the time of a search by terms.
+    pub(crate) fn read_along(self, select: &mut SelectStatement, index: &'static str) {
+        if self == Dialect::MySql {
+            select.force_index(index, IndexHintScope::All);
         }
     }
 

@@ -9,7 +9,8 @@ use crate::error::StoreError;
 use crate::exec::Db;
 
 impl Db {
-    /// Whether backups have search terms: their columns, and what notices that they are out of date.
+    /// Whether backups have search terms: their columns, what notices that they are out of date, and on MySQL the index,
+    /// which statements name.
     ///
     /// # Errors
     /// As every query.
@@ -19,9 +20,12 @@ impl Db {
         }
         let sql = match self.dialect() {
             Dialect::MySql => {
-                "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.columns \
+                // a column of the index, and two that it depends on
+                "SELECT CAST(COUNT(*) AS CHAR) FROM (SELECT column_name FROM information_schema.columns \
                  WHERE table_schema = DATABASE() AND table_name = 'backups' \
-                 AND column_name IN ('fz_search_terms', 'fz_search_crc', 'fz_search_index')"
+                 AND column_name IN ('fz_search_terms', 'fz_search_crc') UNION ALL SELECT column_name \
+                 FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'backups' \
+                 AND index_name = 'fz_backups_project' AND column_name = 'fz_search_index') AS found"
             }
             Dialect::Sqlite => {
                 "SELECT CAST(COUNT(*) AS TEXT) FROM (SELECT name FROM pragma_table_info('backups') \

@@ -218,8 +218,8 @@ pub(super) async fn terms_are_missing(db: &mut Db, layout: &Layout) -> Result<bo
     let sql = match has(&["fz_search_terms", "fz_search_crc", &searched]) {
         // the index is read, and metadata only of rows that have no terms there
         true => format!(
-            "SELECT 1 FROM (SELECT id FROM backups WHERE deleted = 0 AND {searched} IS NULL) AS without \
-             JOIN backups ON backups.id = without.id WHERE {} LIMIT 1",
+            "SELECT 1 FROM (SELECT id FROM backups WHERE deleted = 0 AND {searched} IS NULL) AS bare \
+             JOIN backups ON backups.id = bare.id WHERE {} LIMIT 1",
             db.dialect().lacks_terms()
         ),
         false => "SELECT 1 FROM backups WHERE deleted = 0 AND backup_metadata IS NOT NULL LIMIT 1".to_owned(),

@@ -95,6 +95,9 @@ pub async fn list(
     let by_terms = !search.matches.is_empty() && db.has_terms().await?;
     let shape = if by_terms { &SHAPE_WITH_TERMS } else { &SHAPE };
     narrow::narrow::<_, Backups>(db.dialect(), &mut narrowed, search, shape, None);
+    if by_terms && !search.matches.iter().any(|(key, _)| key == "backup_id") {
+        db.dialect().read_along(&mut narrowed, "fz_backups_project");
+    }
     let listing = Listing {
         select,
         narrowed: vec![narrowed],

@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use sea_query::{Expr, ExprTrait, Order, Query};
+use sea_query::{CaseStatement, Expr, ExprTrait, Order, Query};
 
 use super::BATCH;
 use crate::error::StoreError;
@@ -14,6 +14,9 @@ use crate::exec::Db;
 use crate::json::{self, Place};
 use crate::search::terms;
 use crate::tables::Backups;
+
+/// Rows of one statement.
+const AT_ONCE: usize = 50;
 
 /// A backup, its terms and the checksum of the metadata that they are of.
 type Made = (String, Option<Vec<u8>>, i64);
@@ -51,16 +54,26 @@ pub(in crate::migrations) async fn batch(
     .await?;
     let rows = made.len() as u64;
     let last = made.last().map(|(id, ..)| id.clone());
-    for (id, terms, crc) in made {
-        let mut update = Query::update();
-        update
-            .table(Backups::Table)
-            .value(Backups::FzSearchTerms, Expr::value(terms))
-            .value(Backups::FzSearchCrc, crc)
-            .and_where(Expr::col(Backups::Id).eq(id))
-            // whoever wrote the metadata meanwhile wrote its terms, too, or will be found next time
-            .and_where(Expr::cust(dialect.lacks_terms()));
-        db.execute(&update).await?;
+    for some in made.chunks(AT_ONCE) {
+        write(db, some).await?;
     }
     Ok(last.map(|last| (last, rows)))
+}
+
+async fn write(db: &mut Db, made: &[Made]) -> Result<(), StoreError> {
+    let id = || Expr::col(Backups::Id);
+    let (mut terms, mut crcs) = (CaseStatement::new(), CaseStatement::new());
+    for (of, its_terms, crc) in made {
+        terms = terms.case(id().eq(of.as_str()), Expr::value(its_terms.clone()));
+        crcs = crcs.case(id().eq(of.as_str()), *crc);
+    }
+    let mut update = Query::update();
+    update
+        .table(Backups::Table)
+        .value(Backups::FzSearchTerms, terms)
+        .value(Backups::FzSearchCrc, crcs)
+        .and_where(id().is_in(made.iter().map(|(id, ..)| id.as_str())))
+        // whoever wrote the metadata meanwhile wrote its terms, too, or will be found next time
+        .and_where(Expr::cust(db.dialect().lacks_terms()));
+    db.execute(&update).await.map(|_| ())
 }
