@@ -235,8 +235,10 @@ async fn every_statement_uses_an_index(database: &TestDatabase, engine: Engine) 
             }
         }
     }
-    // of a search by terms, the index alone tells which rows are worth reading
-    let by_terms = plans.iter().filter(|plan| plan.sql.contains("fz_search_index")).collect::<Vec<_>>();
+    // Of a search by terms, the index alone tells which rows are worth reading; not of one from the newest to the oldest,
+    // where MariaDB evaluates no condition on the index.
+    let is_by_terms = |sql: &str| sql.contains("fz_search_index") && !sql.contains(" DESC");
+    let by_terms = plans.iter().filter(|plan| is_by_terms(&plan.sql)).collect::<Vec<_>>();
     assert_eq!(by_terms.is_empty(), engine == Engine::Sqlite);
     for plan in by_terms {
         let step = &plan.steps[0];

@@ -415,7 +415,7 @@ async fn spread_search_terms(app: &TestApp, rows: &mut Rows) {
                 let new = NewBackup { status: rows.draw(word()), metadata };
                 let now = Timestamp(1_800_000_000);
                 let done: Result<bool, StoreError> =
-                    single!(app.store(), "t", |db| { backups::update(db, &scope, &id, &new, now).await });
+                    single!(app.store(), "t", |db| backups::update(db, &scope, &id, &new, now).await);
                 assert!(done.expect("a change"));
             }
             4 if n % 12 == 4 => {
