@@ -233,6 +233,10 @@ async fn in_turns(both: &Pair<'_>, maker: Service<'_>, other: Service<'_>) {
     let made = maker.does(Method::POST, &at("backups"), backup).await;
     let backup = at(&format!("backups/{}", made["backup_id"].as_str().unwrap()));
     both.same(&backup).await;
+    // 19.0.0 makes no search terms
+    let search = json!({"match": [{"extra": "☕"}, {"hostname": node}]});
+    let found = both.ours.ask(Method::GET, &at("backups"), Some(search)).await.1;
+    assert_eq!(found["backups"].as_array().map(Vec::len), Some(1), "{found}");
     for collection in ["jobs", "sessions", "backups"] {
         both.same_list(collection).await;
     }

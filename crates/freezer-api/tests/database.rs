@@ -131,6 +131,7 @@ fn a_row_with_unreadable_json_is_shown_empty_and_never_overwritten() {
                 let app = app.app();
                 let change = Change {
                     store: &app.store,
+                    queues: &app.queues,
                     ids: &app.ids,
                     project_id: "p1",
                     user_id: "u1",

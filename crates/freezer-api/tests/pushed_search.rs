@@ -1,6 +1,8 @@
 //! The database passes over rows that a search does not want. Whatever stands in the rows and whatever is asked, it must
 //! never pass over one that is wanted, nor may the service show one that is not.
 //!
+//! Backups are searched by terms (`freezer-store/src/search/terms.rs`), which they have in every state there can be.
+//!
 //! Rows are made of a few words that databases confuse (case, accents, spaces at the end, numbers and texts) and of JSON
 //! in several spellings, readable or not, and written behind the service's back; searches are made of the same words.
 //! What a list answers is compared with the plain meaning of the search (`Search::accepts`) over all documents.
@@ -10,8 +12,9 @@
 mod support;
 
 use freezer_api::app::SharedApp;
+use freezer_store::model::NewBackup;
 use freezer_store::query::{Listed, Page, actions, backups, clients, jobs, sessions};
-use freezer_store::{Scope, Search, StoreError, read};
+use freezer_store::{Scope, Search, StoreError, Timestamp, read, single};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -391,10 +394,46 @@ fn ids(found: &[(String, Value)]) -> Vec<&str> {
     found.iter().map(|(id, _)| id.as_str()).collect()
 }
 
+/// Search terms of the backups in all their states: made by a sync, by the service, out of date because somebody else
+/// changed the metadata since, not made yet, and too many.
+async fn spread_search_terms(app: &TestApp, rows: &mut Rows) {
+    app.store().sync().await.expect("terms are made");
+    let (scope, mut sql) = (Scope::project("p1"), String::new());
+    for n in 0..ROWS {
+        let id = format!("backups-{n}");
+        match n % 6 {
+            0 | 1 => {
+                let metadata = rows.json();
+                let literal = rows.literal(&metadata);
+                sql.push_str(&format!("UPDATE backups SET backup_metadata = {literal} WHERE id = '{id}';\n"));
+            }
+            2 | 3 => {
+                let Value::Object(mut metadata) = rows.draw(object()) else { unreachable!() };
+                if n % 12 == 2 {
+                    metadata.extend((0..300).map(|n| (format!("key {n}"), json!(n))));
+                }
+                let new = NewBackup { status: rows.draw(word()), metadata };
+                let now = Timestamp(1_800_000_000);
+                let done: Result<bool, StoreError> =
+                    single!(app.store(), "t", |db| backups::update(db, &scope, &id, &new, now).await);
+                assert!(done.expect("a change"));
+            }
+            4 if n % 12 == 4 => {
+                sql.push_str(&format!(
+                    "UPDATE backups SET fz_search_terms = NULL, fz_search_crc = NULL WHERE id = '{id}';\n"
+                ));
+            }
+            _ => {}
+        }
+    }
+    app.database().run(&sql).await;
+}
+
 async fn every_search_finds_what_it_means(database: &TestDatabase, engine: Engine) {
     let app = TestApp::start(database, Options::default()).await;
     let mut rows = Rows { runner: TestRunner::deterministic(), engine };
     database.run(&rows.all()).await;
+    spread_search_terms(&app, &mut rows).await;
     for noun in [Noun::Clients, Noun::Sessions, Noun::Jobs, Noun::Actions, Noun::Backups] {
         let whole = Page::at(1_000, 0);
         let documents = noun.list(app.app(), &Search::default(), &whole).await;

@@ -50,6 +50,10 @@ impl Db {
         !self.in_flight
     }
 
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
     pub(crate) fn into_lease(self) -> Lease {
         self.lease
     }

@@ -20,6 +20,7 @@ mod error;
 mod exec;
 mod explain;
 mod json;
+mod known;
 pub mod maintenance;
 pub mod migrations;
 pub mod model;

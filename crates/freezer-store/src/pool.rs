@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -62,6 +62,7 @@ struct Inner {
     generation: AtomicU64,
     statements: AtomicU64,
     plans: Plans,
+    has_terms: OnceLock<bool>,
 }
 
 /// A bounded set of connections; clones share it.
@@ -87,6 +88,7 @@ impl Pool {
             generation: AtomicU64::new(0),
             statements: AtomicU64::new(0),
             plans: Plans::default(),
+            has_terms: OnceLock::new(),
             settings,
         }))
     }
@@ -148,6 +150,11 @@ impl Lease {
     /// Plans of statements, where they are kept.
     pub(crate) fn plans(&self) -> &Plans {
         self.pool.plans()
+    }
+
+    /// Whether the tables have search terms, once somebody has looked (`known.rs`).
+    pub(crate) fn has_terms(&self) -> &OnceLock<bool> {
+        &self.pool.0.has_terms
     }
 
     /// The connection, for one statement; counted.

@@ -61,6 +61,8 @@ pub(crate) enum Argument<'a> {
     Text(Option<&'a str>),
     /// A whole number.
     Number(u64),
+    /// Bytes or NULL.
+    Bytes(Option<&'a [u8]>),
 }
 
 impl<'a> From<&'a str> for Argument<'a> {
@@ -151,6 +153,7 @@ impl Statement for Filled<'_> {
         let value = |slot: &Slot| match slot {
             Slot::Argument(position) => Ok(match self.argument(*position)? {
                 Argument::Text(text) => text.into(),
+                Argument::Bytes(bytes) => bytes.into(),
                 Argument::Number(number) => number.into(),
             }),
             Slot::Constant(value) => mysql_value(value.clone()),
@@ -166,6 +169,7 @@ impl Statement for Filled<'_> {
             let added = match slot {
                 Slot::Argument(position) => match self.argument(*position)? {
                     Argument::Text(text) => filled.add(text),
+                    Argument::Bytes(bytes) => filled.add(bytes),
                     Argument::Number(number) => filled.add(whole(number)),
                 },
                 Slot::Constant(Value::Bool(Some(flag))) => filled.add(*flag),

@@ -158,4 +158,10 @@ pub enum Backups {
     DeletedAt,
     CreatedAt,
     UpdatedAt,
+    /// An addition of ours: the terms of the metadata (`search/terms.rs`).
+    FzSearchTerms,
+    /// An addition of ours: the checksum of the metadata that they are of.
+    FzSearchCrc,
+    /// An addition of ours, on MySQL: the terms, as long as the checksum is right.
+    FzSearchIndex,
 }

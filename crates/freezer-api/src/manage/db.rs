@@ -80,7 +80,7 @@ pub async fn dry_run(store: &Store, wishes: Wishes, out: &mut impl Write) -> Res
         writeln!(out, "-- {whose}: {} (about {} rows)", step.what, step.rows)?;
         match &step.action {
             Action::Sql(sql) => writeln!(out, "{sql};")?,
-            Action::MoveJobActions | Action::MoveUserNames | Action::FillPaths(_) => {
+            Action::MoveJobActions | Action::MoveUserNames | Action::FillPaths(_) | Action::FillTerms => {
                 writeln!(out, "-- in batches, each a transaction")?
             }
         }

@@ -63,7 +63,7 @@ async fn mysql(connection: &mut MySqlConnection) -> Dump {
         let columns = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut *connection).await.unwrap();
         let columns: Vec<String> = columns.iter().map(|row| row.get_unchecked(0)).collect();
         let as_text = |name: &String| match name.as_str() {
-            "log" => format!("HEX(`{name}`)"),
+            "log" | "fz_search_terms" | "fz_search_index" => format!("HEX(`{name}`)"),
             _ => format!("CAST(`{name}` AS CHAR CHARACTER SET utf8mb4)"),
         };
         let list: Vec<String> = columns.iter().map(as_text).collect();
@@ -92,7 +92,7 @@ async fn sqlite(path: &Path) -> Dump {
         let list: Vec<String> = columns
             .iter()
             .map(|name| match name.as_str() {
-                "log" => format!("hex(\"{name}\")"),
+                "log" | "fz_search_terms" => format!("hex(\"{name}\")"),
                 // the Python service stores JSON as BLOBs in TEXT columns here
                 _ => format!("CAST(\"{name}\" AS TEXT)"),
             })

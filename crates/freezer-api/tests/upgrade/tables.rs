@@ -69,9 +69,9 @@ impl Tables {
         self
     }
 
-    /// Without what we add (docs/database.md): indexes, wider texts and hostnames, the character set.
+    /// Without what we add (docs/database.md): indexes, wider texts and hostnames, the character set, search terms.
     pub fn into_upstream(self) -> Tables {
-        let mut tables = self.without(&["`fz_", "KEY fz_"]).0;
+        let mut tables = self.without(&["`fz_", "KEY fz_", "fz_search"]).0;
         tables.retain(|name, _| !name.starts_with("freezer_"));
         for line in tables.values_mut().flatten() {
             *line = line
@@ -150,7 +150,9 @@ async fn sqlite(path: &Path) -> BTreeMap<String, Vec<String>> {
              WHERE i.origin = 'c' \
              UNION ALL \
              SELECT 'FOREIGN KEY (' || \"from\" || ') REFERENCES ' || \"table\" || ' (' || \"to\" || ')' \
-             FROM pragma_foreign_key_list('{name}') ORDER BY 1"
+             FROM pragma_foreign_key_list('{name}') \
+             UNION ALL \
+             SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = '{name}' ORDER BY 1"
         );
         let rows = sqlx::raw_sql(AssertSqlSafe(parts)).fetch_all(&mut connection).await.unwrap();
         tables.insert(name, rows.iter().map(|row| row.get_unchecked(0)).collect());

@@ -19,6 +19,8 @@ use crate::scenario::Scenario;
 const PEER_PROCESSES: &str = "2";
 /// A service that needs longer to start or stop is taken for broken.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A command may go through all rows.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Why a service cannot be measured.
 #[derive(Debug, thiserror::Error)]
@@ -156,7 +158,7 @@ impl Setup {
         command.arg("--config-file").arg(self.file("freezer-api.conf")).args(arguments);
         command.stdin(Stdio::null()).stdout(file).stderr(errors).kill_on_drop(true);
         let mut child = command.spawn().map_err(io_error(&program))?;
-        match timeout(PATIENCE, child.wait()).await {
+        match timeout(COMMAND_PATIENCE, child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
             _ => Err(ServiceError::Command { command: program.display().to_string(), log }),
         }

@@ -123,8 +123,9 @@ fn layout(plan: &Plan) -> Check {
         let advice = "upgrade with: freezer-manage db sync (first look: --dry-run)";
         of_layout(Verdict::Failure, details, Some(advice))
     } else if additions > 0 {
-        let details =
-            format!("{at}; additions of this release that are missing (indexes, widths): {additions}");
+        let details = format!(
+            "{at}; additions of this release that are missing (indexes, widths, search terms): {additions}"
+        );
         of_layout(
             Verdict::Warning,
             details,

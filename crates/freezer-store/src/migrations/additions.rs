@@ -28,6 +28,8 @@ pub(super) struct Rows {
     pub(super) duplicate_clients: bool,
     /// Actions lack the path that their documents have: upstream's upgrade from 7.x leaves them so.
     pub(super) paths_are_missing: bool,
+    /// Backups lack their search terms.
+    pub(super) terms_are_missing: bool,
 }
 
 /// Plans every addition that is not there yet.
@@ -73,6 +75,7 @@ pub(super) fn plan(planner: &mut Planner, wishes: Wishes, rows: Rows) {
             planner.index_exists(table.name, index);
         }
     }
+    planner.backups_have_terms(rows.terms_are_missing);
     planner.column_takes("clients", table("clients").column("hostname"));
     for table in TABLES {
         planner.no_indexes_of_foreign_keys(table);

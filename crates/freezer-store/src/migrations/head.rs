@@ -231,7 +231,8 @@ pub const TABLES: &[TableLayout] = &[
         ],
         key: "id",
         refers: &[],
-        indexes: &[Index { name: "fz_backups_project", columns: BY_PROJECT }],
+        // the index of its list is made with the columns of search terms: `terms.rs`
+        indexes: &[],
     },
     TableLayout {
         name: "user_credentials",

@@ -136,6 +136,6 @@ fn live_client_id() -> String {
 }
 
 /// An expression without what servers add when they show it: quotes, parentheses and their own case.
-fn plain(expression: &str) -> String {
+pub(super) fn plain(expression: &str) -> String {
     expression.chars().filter(|c| !"`\"() ".contains(*c)).collect::<String>().to_lowercase()
 }

@@ -1,6 +1,8 @@
 //! Reads the [`Layout`] of a database from its catalogue. Which layout that *is* nobody asks: each revision looks
 //! for what it is about (`revisions/`), because version stamps in the field do not tell the truth.
 
+use sea_query::Iden;
+
 use super::layout::{ColumnInfo, ForeignKey, IndexInfo, Layout, Table};
 use super::moves::paths;
 use crate::dialect::Dialect;
@@ -153,6 +155,13 @@ async fn sqlite(db: &mut Db) -> Result<Layout, StoreError> {
             });
         }
         table.indexes = sqlite_indexes(db, &quoted).await?;
+        let triggers = format!(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = '{}'",
+            name.replace('\'', "''")
+        );
+        for row in &db.raw_select(&triggers).await? {
+            table.triggers.push((text(row, 0)?, text(row, 1)?));
+        }
         let count = db.raw_select(&format!("SELECT CAST(COUNT(*) AS TEXT) FROM {quoted}")).await?;
         table.rows =
             count.first().map(|row| text(row, 0)).transpose()?.unwrap_or_default().parse().unwrap_or(0);
@@ -197,6 +206,25 @@ pub(super) async fn paths_are_missing(db: &mut Db, layout: &Layout) -> Result<bo
         return Ok(false);
     }
     paths::are_missing(db, "path_to_backup").await
+}
+
+/// Whether any live backup lacks its search terms. Where they have no columns yet, every one does.
+pub(super) async fn terms_are_missing(db: &mut Db, layout: &Layout) -> Result<bool, StoreError> {
+    let has = |columns: &[&str]| columns.iter().all(|column| layout.has_column("backups", column));
+    if !has(&["id", "deleted", "backup_metadata"]) {
+        return Ok(false);
+    }
+    let searched = db.dialect().searched_terms().to_string();
+    let sql = match has(&["fz_search_terms", "fz_search_crc", &searched]) {
+        // the index is read, and metadata only of rows that have no terms there
+        true => format!(
+            "SELECT 1 FROM (SELECT id FROM backups WHERE deleted = 0 AND {searched} IS NULL) AS bare \
+             JOIN backups ON backups.id = bare.id WHERE {} LIMIT 1",
+            db.dialect().lacks_terms()
+        ),
+        false => "SELECT 1 FROM backups WHERE deleted = 0 AND backup_metadata IS NOT NULL LIMIT 1".to_owned(),
+    };
+    Ok(!db.raw_select(&sql).await?.is_empty())
 }
 
 /// Names of live clients that occur more than once in a project; central ones may.

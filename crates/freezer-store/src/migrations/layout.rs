@@ -20,6 +20,8 @@ pub struct Table {
     pub foreign_keys: Vec<ForeignKey>,
     /// Names of its CHECK constraints.
     pub checks: Vec<String>,
+    /// Its triggers, name and statement (SQLite), none elsewhere.
+    pub triggers: Vec<(String, String)>,
     /// Default collation (MySQL), "" elsewhere.
     pub collation: String,
     /// About how many rows (the server's estimate; exact on SQLite).

@@ -4,7 +4,7 @@
 //! - `chain.rs` lists upstream's revisions in order, and which of them this release serves.
 //! - `inspect.rs` reads what tables there are into a `layout.rs`; `planner.rs` works out the steps from there, as the
 //!   files of `revisions/` (upstream's, frozen) and `additions.rs` (ours) ask; `indexes.rs` has the part about indexes,
-//!   `moves/` carries data over.
+//!   `terms.rs` that about search terms, `moves/` carries data over.
 //! - `runner.rs` carries the plan out, under `lock.rs`.
 //!
 //! What a database is at is decided by its tables and columns. Its stamp is read only to refuse what nobody here knows.
@@ -23,6 +23,7 @@ mod moves;
 mod planner;
 mod revisions;
 mod runner;
+mod terms;
 
 pub use additions::Wishes;
 pub use chain::{HEAD, REVISIONS, Revision};

@@ -32,6 +32,8 @@ pub enum Action {
     FillPaths(&'static str),
     /// `backups.user_name` goes into the metadata, in batches.
     MoveUserNames,
+    /// Backups get the search terms that they lack, in batches.
+    FillTerms,
 }
 
 /// Plans an upgrade.

@@ -6,7 +6,7 @@ use super::additions::{self, Rows, Wishes};
 use super::chain::{self, HEAD, REVISIONS};
 use super::head::TABLES;
 use super::layout::Layout;
-use super::moves::{job_actions, leftovers, paths, user_names};
+use super::moves::{job_actions, leftovers, paths, terms, user_names};
 use super::planner::{Action, Planner, Step};
 use super::{SchemaError, inspect, lock, revisions};
 use crate::Store;
@@ -93,7 +93,8 @@ impl Store {
         Err(StoreError::Schema(match self.schema_state().await? {
             State::At(revision) if chain::serves(&revision) => {
                 // a stamp can lie: look for what every query needs
-                let plan = self.plan(Wishes::default()).await?;
+                // what only rows tell is an addition's business, and takes longer the more there are
+                let plan = self.plan_of(Wishes::default(), false).await?;
                 if plan.steps.iter().all(|step| step.revision.is_none()) {
                     return Ok(());
                 }
@@ -113,14 +114,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::Schema`] where the database is not one that can be upgraded.
     pub async fn plan(&self, wishes: Wishes) -> Result<Plan, StoreError> {
+        self.plan_of(wishes, true).await
+    }
+
+    async fn plan_of(&self, wishes: Wishes, look_for_terms: bool) -> Result<Plan, StoreError> {
         let database = self.database().to_string();
         let looked = crate::read!(self, "schema.plan", |db| {
             let (layout, state) = look(db).await?;
             let duplicates = inspect::duplicate_clients(db, &layout).await?;
             let paths_are_missing = inspect::paths_are_missing(db, &layout).await?;
-            Ok::<_, StoreError>((layout, state, duplicates, paths_are_missing))
+            let terms_are_missing = look_for_terms && inspect::terms_are_missing(db, &layout).await?;
+            Ok::<_, StoreError>((layout, state, duplicates, paths_are_missing, terms_are_missing))
         });
-        let (layout, state, duplicates, paths_are_missing) = looked?;
+        let (layout, state, duplicates, paths_are_missing, terms_are_missing) = looked?;
         if let State::At(found) = &state
             && !REVISIONS.iter().any(|known| known.id == found)
         {
@@ -134,7 +140,7 @@ impl Store {
             plan(&mut planner);
         }
         planner.enter(None);
-        let rows = Rows { duplicate_clients: duplicates.is_some(), paths_are_missing };
+        let rows = Rows { duplicate_clients: duplicates.is_some(), paths_are_missing, terms_are_missing };
         additions::plan(&mut planner, wishes, rows);
         let left_out = duplicates
             .map(|who| {
@@ -251,14 +257,17 @@ async fn run(store: &Store, step: &Step, report: &mut impl FnMut(Option<u64>)) -
             crate::single!(store, "schema.step", |db| db.raw(sql).await)?;
             report(None);
         }
-        Action::MoveJobActions | Action::MoveUserNames | Action::FillPaths(_) => {
-            let create = leftovers::create(store.dialect());
-            crate::single!(store, "schema.step", |db| db.raw(&create).await)?;
+        Action::MoveJobActions | Action::MoveUserNames | Action::FillPaths(_) | Action::FillTerms => {
+            if step.action != Action::FillTerms {
+                let create = leftovers::create(store.dialect());
+                crate::single!(store, "schema.step", |db| db.raw(&create).await)?;
+            }
             let mut after: Option<String> = None;
             let mut rows = 0;
             loop {
                 let moved = crate::transaction!(store, "schema.move", |db| match step.action {
                     Action::MoveJobActions => job_actions::batch(db, after.as_deref()).await,
+                    Action::FillTerms => terms::batch(db, after.as_deref()).await,
                     Action::FillPaths(column) => paths::batch(db, column, after.as_deref()).await,
                     _ => user_names::batch(db, after.as_deref()).await,
                 })?;

@@ -14,7 +14,7 @@ use crate::json::{self, Place};
 use crate::model::{Backup, NewBackup};
 use crate::row::Row;
 use crate::scope::Scope;
-use crate::search::Search;
+use crate::search::{Search, terms};
 use crate::statement::{Argument, Fixed, argument};
 use crate::tables::Backups;
 
@@ -23,18 +23,29 @@ const TABLE: Table<Backups> = table!("backups", Backups);
 /// Columns behind (created_at, id), in the order in which [`read`] takes them.
 const COLUMNS: [Backups; 4] = [Backups::ProjectId, Backups::UserId, Backups::Status, Backups::BackupMetadata];
 
+/// What is stored beside the metadata, where the table has it: every statement that writes the metadata writes these.
+const TERMS: [Backups; 2] = [Backups::FzSearchTerms, Backups::FzSearchCrc];
+
 /// Where a backup's keys are.
 const SHAPE: Shape<Backups> = Shape {
-    sources: &[
+    sources: &sources(Source::AsItIs(Backups::BackupMetadata)),
+    opaque: &["backup_metadata"],
+    identity: &["backup_id", "project_id", "user_id"],
+};
+
+/// The same of tables that have search terms.
+const SHAPE_WITH_TERMS: Shape<Backups> =
+    Shape { sources: &sources(Source::WithTerms(Backups::BackupMetadata, Dialect::searched_terms)), ..SHAPE };
+
+const fn sources(metadata: Source<Backups>) -> [Source<Backups>; 5] {
+    [
         Source::Blank("backup_id", Backups::Id),
         Source::Blank("project_id", Backups::ProjectId),
         Source::Blank("user_id", Backups::UserId),
         Source::Blank("status", Backups::Status),
-        Source::AsItIs(Backups::BackupMetadata),
-    ],
-    opaque: &["backup_metadata"],
-    identity: &["backup_id", "project_id", "user_id"],
-};
+        metadata,
+    ]
+}
 
 /// One backup of the scope.
 ///
@@ -81,7 +92,12 @@ pub async fn list(
 ) -> Result<Listed<Backup>, StoreError> {
     let select = live(db, scope);
     let mut narrowed = select.clone();
-    narrow::narrow::<_, Backups>(db.dialect(), &mut narrowed, search, &SHAPE, None);
+    let by_terms = !search.matches.is_empty() && db.has_terms().await?;
+    let shape = if by_terms { &SHAPE_WITH_TERMS } else { &SHAPE };
+    narrow::narrow::<_, Backups>(db.dialect(), &mut narrowed, search, shape, None);
+    if by_terms && !search.matches.iter().any(|(key, _)| key == "backup_id") {
+        db.dialect().read_along(&mut narrowed, "fz_backups_project");
+    }
     let listing = Listing {
         select,
         narrowed: vec![narrowed],
@@ -121,22 +137,23 @@ pub const STORED_AT_ONCE: usize = 8;
 /// # Errors
 /// As every change: [`StoreError`].
 pub async fn create(db: &mut Db, records: &[Record]) -> Result<(), StoreError> {
-    static INSERTS: [Fixed; STORED_AT_ONCE] = [
-        Fixed::new(insert::<1>),
-        Fixed::new(insert::<2>),
-        Fixed::new(insert::<3>),
-        Fixed::new(insert::<4>),
-        Fixed::new(insert::<5>),
-        Fixed::new(insert::<6>),
-        Fixed::new(insert::<7>),
-        Fixed::new(insert::<8>),
-    ];
+    let with_terms = db.has_terms().await?;
+    let (inserts, width) = match with_terms {
+        true => (&INSERTS_WITH_TERMS, WRITTEN.len() + TERMS.len()),
+        false => (&INSERTS, WRITTEN.len()),
+    };
     let texts: Vec<(String, String)> = records
         .iter()
         .map(|record| (db.dialect().datetime(record.now), json::to_text(&record.new.metadata)))
         .collect();
-    let mut arguments = Vec::with_capacity(records.len() * WRITTEN.len());
-    for (record, (stamp, metadata)) in records.iter().zip(&texts) {
+    let terms: Vec<_> = match with_terms {
+        true => {
+            texts.iter().zip(records).map(|((_, text), r)| terms::stored(&r.new.metadata, text)).collect()
+        }
+        false => Vec::new(),
+    };
+    let mut arguments = Vec::with_capacity(records.len() * width);
+    for (at, (record, (stamp, metadata))) in records.iter().zip(&texts).enumerate() {
         arguments.extend([
             Argument::from(record.backup_id.as_str()),
             record.project_id.as_str().into(),
@@ -146,9 +163,12 @@ pub async fn create(db: &mut Db, records: &[Record]) -> Result<(), StoreError> {
             record.new.status.as_str().into(),
             metadata.as_str().into(),
         ]);
+        if let Some(stored) = terms.get(at) {
+            arguments.extend([Argument::Bytes(stored.terms.as_deref()), Argument::Number(stored.crc.into())]);
+        }
     }
     let number = records.len().checked_sub(1);
-    let Some(statement) = number.and_then(|number| INSERTS.get(number)) else { return Ok(()) };
+    let Some(statement) = number.and_then(|number| inserts.get(number)) else { return Ok(()) };
     match db.execute(&statement.with(arguments)).await {
         Ok(_) => Ok(()),
         // the first run stored them, and its answer was lost
@@ -168,11 +188,22 @@ const WRITTEN: [Backups; 7] = [
     Backups::BackupMetadata,
 ];
 
-fn insert<const N: usize>(dialect: Dialect) -> (String, SqlxValues) {
+/// A statement for each number of rows.
+macro_rules! inserts {
+    ($columns:expr; $($rows:literal)*) => {
+        [$(Fixed::new(|dialect| insert(dialect, $rows, $columns))),*]
+    };
+}
+static INSERTS: [Fixed; STORED_AT_ONCE] = inserts!(&[]; 1 2 3 4 5 6 7 8);
+static INSERTS_WITH_TERMS: [Fixed; STORED_AT_ONCE] = inserts!(&TERMS; 1 2 3 4 5 6 7 8);
+
+/// `more`: columns that not all tables have.
+fn insert(dialect: Dialect, rows: usize, more: &[Backups]) -> (String, SqlxValues) {
+    let columns: Vec<Backups> = WRITTEN.iter().chain(more).copied().collect();
     let mut insert = Query::insert();
-    insert.into_table(Backups::Table).columns(WRITTEN.into_iter().chain([Backups::Deleted]));
-    for row in 0..N {
-        let arguments = (0..WRITTEN.len()).map(|column| argument(row * WRITTEN.len() + column));
+    insert.into_table(Backups::Table).columns(columns.iter().copied().chain([Backups::Deleted]));
+    for row in 0..rows {
+        let arguments = (0..columns.len()).map(|column| argument(row * columns.len() + column));
         insert.values_panic(arguments.chain([false.into()]));
     }
     dialect.build(&insert)
@@ -189,7 +220,8 @@ pub async fn update(
     new: &NewBackup,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    TABLE.update(db, scope, backup_id, described(new), now).await
+    let values = described(new, db.has_terms().await?);
+    TABLE.update(db, scope, backup_id, values, now).await
 }
 
 /// Deletes a backup from the catalogue; false where the scope has none.
@@ -200,12 +232,20 @@ pub async fn delete(db: &mut Db, scope: &Scope, backup_id: &str, now: Timestamp)
     TABLE.delete(db, scope, backup_id, now).await
 }
 
-fn described(new: &NewBackup) -> Values<Backups> {
-    vec![
+/// Columns that every table has, with what a backup says; and its terms, where the table has those.
+fn described(new: &NewBackup, has_terms: bool) -> Values<Backups> {
+    let metadata = json::to_text(&new.metadata);
+    let mut values = vec![
         (Backups::JobId, Expr::value(new.job_id().map(str::to_owned))),
         (Backups::Status, new.status.as_str().into()),
-        (Backups::BackupMetadata, json::to_text(&new.metadata).into()),
-    ]
+    ];
+    if has_terms {
+        let stored = terms::stored(&new.metadata, &metadata);
+        let [terms, crc] = TERMS;
+        values.extend([(terms, Expr::value(stored.terms)), (crc, stored.crc.into())]);
+    }
+    values.push((Backups::BackupMetadata, metadata.into()));
+    values
 }
 
 impl listing::Document for Backup {}

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::dialect::Dialect;
 use crate::search::Search;
+use crate::search::terms::term;
 
 /// Where the documents of a list have their keys from.
 pub(super) struct Shape<C: 'static> {
@@ -38,6 +39,8 @@ pub(super) enum Source<C> {
     Changed(C),
     /// JSON text, shown as it is.
     AsItIs(C),
+    /// The same, and the column of its terms (`search/terms.rs`), in which no key of an identity need be looked for.
+    WithTerms(C, fn(Dialect) -> C),
 }
 
 /// A further table whose rows are part of a document: its columns, and the query for those of one document, to which
@@ -121,11 +124,14 @@ fn may_have<C: IntoColumnRef + Copy>(
                 _ => {}
             },
             Source::Changed(column) | Source::AsItIs(column) if nested => {
-                if let Some(condition) = may_hold(dialect, column, key, value) {
-                    any = any.add(condition);
-                } else {
-                    any = any.add(Expr::col(column).is_not_null());
-                }
+                any = any.add(may_hold_or_is_there(dialect, column, key, value));
+            }
+            // An index can tell of the terms alone, and the text is looked through only where they let a row through: a
+            // row without terms need not be sent.
+            Source::WithTerms(column, terms) if nested => {
+                let has_term = dialect.may_have_term(terms(dialect), &term(key, value));
+                let holds = may_hold_or_is_there(dialect, column, key, value);
+                any = any.add(Condition::all().add(has_term).add(holds));
             }
             _ => {}
         }
@@ -142,6 +148,17 @@ fn whole(value: &Value) -> Option<i64> {
             (number.abs() < 2_147_483_648.0).then_some(number as i64)
         }
     }
+}
+
+/// Whether JSON text may hold the key with the value, as far as the text can tell.
+fn may_hold_or_is_there<C: IntoColumnRef + Copy>(
+    dialect: Dialect,
+    column: C,
+    key: &str,
+    value: &Value,
+) -> Condition {
+    let there = || Condition::all().add(Expr::col(column).is_not_null());
+    may_hold(dialect, column, key, value).unwrap_or_else(there)
 }
 
 /// Whether JSON text may hold the key with the value; none where the text cannot tell.
@@ -190,7 +207,9 @@ fn has_not<C: IntoColumnRef + Copy>(
         Source::Text(name, column) | Source::Blank(name, column) if name == key => {
             Some(Expr::col(column).is_null().or(dialect.differs(column, text)))
         }
-        Source::AsItIs(column) if nested && key.chars().chain(text.chars()).all(is_literal) => {
+        Source::AsItIs(column) | Source::WithTerms(column, _)
+            if nested && key.chars().chain(text.chars()).all(is_literal) =>
+        {
             Some(Expr::col(column).is_null().or(dialect.flat_json_has(column, key, text).not()))
         }
         _ => None,

@@ -6,6 +6,7 @@
 //! service's business.
 
 mod judge;
+pub(crate) mod terms;
 
 use serde_json::{Map, Value};
 

@@ -4,6 +4,7 @@
 pub(super) mod job_actions;
 pub(super) mod leftovers;
 pub(super) mod paths;
+pub(super) mod terms;
 pub(super) mod user_names;
 
 /// Rows of one batch.

@@ -1,0 +1,156 @@
+//! Search terms of backups (docs/adr/0004): rows whose terms are out of date, not made yet, or of a table without any are
+//! found all the same, and `db sync` makes what is missing.
+//!
+//! What a search finds in general is `pushed_search.rs`; how the database reads the index is `plans.rs`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
+mod support;
+
+use freezer_store::migrations::{Action, Synced, Wishes};
+use freezer_store::{ConnectSettings, PoolSettings, Store};
+use serde_json::{Value, json};
+use support::documents::{backup, with};
+use support::{Engine, TestApp, TestDatabase, on_both_engines};
+
+on_both_engines![
+    every_write_of_the_service_makes_terms,
+    a_change_behind_the_back_is_found_by_its_new_value,
+    a_sync_makes_what_is_missing,
+    tables_without_terms_are_served,
+];
+
+/// Names of the backups that a search finds; "" for one without.
+async fn found(app: &TestApp, search: Value) -> Vec<String> {
+    let member = app.member();
+    let page = member.search("/v2/p1/backups?limit=100", json!({"match": [search]})).await.expect(200).json();
+    let name =
+        |backup: &Value| backup["backup_metadata"]["backup_name"].as_str().unwrap_or_default().to_owned();
+    let mut names: Vec<String> = page["backups"].as_array().unwrap().iter().map(name).collect();
+    names.sort();
+    names
+}
+
+/// What a sync would do to terms.
+async fn pending(store: &Store) -> Vec<Action> {
+    let steps = store.plan(Wishes::default()).await.unwrap().steps;
+    steps.into_iter().map(|step| step.action).filter(|action| *action == Action::FillTerms).collect()
+}
+
+/// A service that has just started on the database.
+fn restarted(database: &TestDatabase) -> TestApp {
+    TestApp::on(database, Store::new(database.url(), ConnectSettings::default(), PoolSettings::default()))
+}
+
+async fn every_write_of_the_service_makes_terms(app: TestApp) {
+    let member = app.member();
+    let nested = json!({"deep": [{"note": "naïve ☕", "level": 2.0}], "flag": true, "none": null});
+    let id = member.add_backup("p1", with(backup("a"), nested)).await;
+    member.add_backup("p1", backup("b")).await;
+    for (search, expected) in [
+        (json!({"note": "naïve ☕"}), vec!["a"]),
+        (json!({"level": 2}), vec!["a"]),
+        (json!({"flag": 1}), vec!["a"]),
+        (json!({"none": null}), vec!["a"]),
+        (json!({"deep": [{"level": 2, "note": "naïve ☕"}]}), vec!["a"]),
+        (json!({"deep": []}), vec![]),
+        (json!({"status": "available"}), vec!["a", "b"]),
+        (json!({"backup_name": "b"}), vec!["b"]),
+        (json!({"backup_name": "c"}), vec![]),
+    ] {
+        assert_eq!(found(&app, search.clone()).await, expected, "{search}");
+    }
+    let path = format!("/v2/p1/backups/{id}");
+    member.patch(&path, json!({"backup_metadata": {"note": "other"}, "status": "error"})).await.expect(200);
+    assert_eq!(found(&app, json!({"note": "other"})).await, ["a"]);
+    assert_eq!(found(&app, json!({"status": "error"})).await, ["a"]);
+    let many: serde_json::Map<String, Value> = (0..300).map(|n| (format!("key-{n}"), json!(n))).collect();
+    member.add_backup("p1", with(backup("many"), Value::Object(many))).await;
+    assert_eq!(found(&app, json!({"key-299": 299})).await, ["many"]);
+    assert_eq!(pending(app.store()).await, [], "nothing was written without terms");
+}
+
+async fn a_change_behind_the_back_is_found_by_its_new_value(app: TestApp) {
+    let member = app.member();
+    let id = member.add_backup("p1", with(backup("a"), json!({"color": "red"}))).await;
+    let changed = format!(
+        "UPDATE backups SET backup_metadata = '{{\"backup_name\": \"a\", \"color\": \"blue\"}}' WHERE id = '{id}'"
+    );
+    app.database().run(&changed).await;
+    assert_eq!(found(&app, json!({"color": "blue"})).await, ["a"]);
+    assert_eq!(found(&app, json!({"color": "red"})).await.len(), 0);
+    assert_eq!(pending(app.store()).await, [Action::FillTerms]);
+    assert_eq!(app.store().sync().await.unwrap(), Synced::Upgraded { left_out: Vec::new() });
+    assert_eq!(found(&app, json!({"color": "blue"})).await, ["a"]);
+    assert_eq!(found(&app, json!({"color": "red"})).await.len(), 0);
+    // and back: the terms of a change are not those of the text before the last one
+    let path = format!("/v2/p1/backups/{id}");
+    member.patch(&path, json!({"backup_metadata": {"color": "red"}})).await.expect(200);
+    app.database().run(&changed).await;
+    assert_eq!(found(&app, json!({"color": "blue"})).await, ["a"]);
+    member.delete(&path).await.expect(204);
+    assert_eq!(pending(app.store()).await, [], "a deleted row needs no terms");
+}
+
+async fn a_sync_makes_what_is_missing(app: TestApp) {
+    let member = app.member();
+    for n in 0..3 {
+        member.add_backup("p1", with(backup(&format!("b{n}")), json!({"n": n}))).await;
+    }
+    app.database()
+        .run(
+            "UPDATE backups SET fz_search_terms = NULL, fz_search_crc = NULL; \
+             INSERT INTO backups (id, project_id, user_id, deleted, status, backup_metadata) VALUES \
+             ('x1', 'p1', 'u', 0, 'available', '{oops'), ('x2', 'p1', 'u', 0, 'available', NULL), \
+             ('x3', 'p1', 'u', 0, 'available', '[{\"n\": 7}]'), ('x4', 'p1', 'u', 0, 'available', '')",
+        )
+        .await;
+    let counts = async || {
+        [found(&app, json!({"n": 1})).await.len(), found(&app, json!({"status": "available"})).await.len()]
+    };
+    let before = counts().await;
+    assert_eq!(pending(app.store()).await, [Action::FillTerms]);
+    assert_eq!(app.store().sync().await.unwrap(), Synced::Upgraded { left_out: Vec::new() });
+    assert_eq!(app.store().sync().await.unwrap(), Synced::AlreadyCurrent);
+    assert_eq!(counts().await, before);
+    assert_eq!(found(&app, json!({"n": 1})).await, ["b1"]);
+    let list = member.search("/v2/p1/backups", json!({"match": [{"n": 7}]})).await.expect(200);
+    assert_eq!(list.each("backups", "/backup_id"), ["x3"], "a list is judged by its text");
+}
+
+async fn tables_without_terms_are_served(app: TestApp) {
+    let database = app.database();
+    let drop = match database.engine() {
+        Engine::Sqlite => {
+            "DROP TRIGGER fz_backups_search; DROP INDEX fz_backups_project; \
+             ALTER TABLE backups DROP COLUMN fz_search_terms; ALTER TABLE backups DROP COLUMN fz_search_crc"
+        }
+        Engine::MariaDb | Engine::MySql => {
+            "ALTER TABLE backups DROP INDEX fz_backups_project, DROP COLUMN fz_search_index, \
+             DROP COLUMN fz_search_terms, DROP COLUMN fz_search_crc, \
+             ADD INDEX fz_backups_project (project_id, deleted, created_at, id)"
+        }
+    };
+    database.run(drop).await;
+    let without = restarted(database);
+    without.store().check_schema().await.expect("it is served as it is");
+    let member = without.member();
+    let id = member.add_backup("p1", with(backup("a"), json!({"color": "red"}))).await;
+    let path = format!("/v2/p1/backups/{id}");
+    assert_eq!(found(&without, json!({"color": "red"})).await, ["a"]);
+    member.patch(&path, json!({"backup_metadata": {"color": "blue"}})).await.expect(200);
+    assert_eq!(found(&without, json!({"color": "blue"})).await, ["a"]);
+
+    assert_eq!(pending(without.store()).await, [Action::FillTerms]);
+    assert_eq!(without.store().sync().await.unwrap(), Synced::Upgraded { left_out: Vec::new() });
+    // one that started before goes on without, beside one that knows the terms
+    let with_terms = restarted(database);
+    for (color, found_now) in [("blue", 1), ("red", 0)] {
+        assert_eq!(found(&with_terms, json!({"color": color})).await.len(), found_now, "{color}");
+        assert_eq!(found(&without, json!({"color": color})).await.len(), found_now, "{color}");
+    }
+    member.patch(&path, json!({"backup_metadata": {"color": "green"}})).await.expect(200);
+    member.add_backup("p1", with(backup("b"), json!({"color": "green"}))).await;
+    assert_eq!(found(&with_terms, json!({"color": "green"})).await, ["a", "b"]);
+    assert_eq!(found(&with_terms, json!({"color": "blue"})).await.len(), 0);
+}

@@ -1,0 +1,204 @@
+//! Terms: what a document says, in so few bytes that an index can hold it.
+//!
+//! Each pair of a key and its value, wherever it stands in the document, is a term of three bytes. They are stored beside
+//! the document, and a search for a pair passes over documents that do not have its term. Two pairs may share a term, so
+//! one that has it is judged all the same (`judge.rs`). Equal values ([`same`](super::same)) have equal terms.
+//!
+//! Terms are stored, so how they are made never changes: a test has some of them. Columns and index are
+//! `migrations/terms.rs`, what asks for them `query/narrow.rs`; why it is done so says `docs/adr/0004-search-terms.md`.
+
+use serde_json::{Map, Value};
+
+/// Bytes that a document's terms may take; one with more of them has none stored, and is judged by its text.
+pub(crate) const WIDTH: usize = 640;
+
+/// A pair of a key and a value, in three bytes.
+pub(crate) type Term = [u8; 3];
+
+/// Terms of a document and the checksum of its text, as they are stored beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// The terms; none where there are too many.
+    pub(crate) terms: Option<Vec<u8>>,
+    /// [`crc`] of the text.
+    pub(crate) crc: u32,
+}
+
+/// What is stored beside a document, and its text.
+pub(crate) fn stored(document: &Map<String, Value>, text: &str) -> Stored {
+    Stored { terms: of(document), crc: crc(text) }
+}
+
+/// The terms of a document, in order, each once; none where they are more than fit.
+pub(crate) fn of(document: &Map<String, Value>) -> Option<Vec<u8>> {
+    let mut terms = Vec::with_capacity(document.len());
+    collect(document, &mut terms);
+    terms.sort_unstable();
+    terms.dedup();
+    (terms.len() * size_of::<Term>() <= WIDTH).then(|| terms.concat())
+}
+
+fn collect(document: &Map<String, Value>, terms: &mut Vec<Term>) {
+    for (key, value) in document {
+        terms.push(term(key, value));
+        collect_inside(value, terms);
+    }
+}
+
+fn collect_inside(value: &Value, terms: &mut Vec<Term>) {
+    match value {
+        Value::Object(map) => collect(map, terms),
+        Value::Array(items) => items.iter().for_each(|item| collect_inside(item, terms)),
+        _ => {}
+    }
+}
+
+/// The term of a pair: 64 bits of FNV-1a over the key, a byte that no key has, the kind of the value and the value,
+/// folded to 24. All objects and lists are alike: they are equal in too many ways.
+pub(crate) fn term(key: &str, value: &Value) -> Term {
+    let hash = Fnv::new().with(key.as_bytes()).with(b"\xff");
+    let hash = match value {
+        Value::Null => hash.with(b"0"),
+        Value::Bool(flag) => number(hash, f64::from(u8::from(*flag))),
+        Value::Number(found) => match found.as_f64() {
+            Some(float) => number(hash, float),
+            // too large for one: equal only to what is written the same
+            None => hash.with(b"N").with(found.to_string().as_bytes()),
+        },
+        Value::String(text) => hash.with(b"s").with(text.as_bytes()),
+        Value::Array(_) | Value::Object(_) => hash.with(b"{"),
+    };
+    let folded = hash.0 ^ (hash.0 >> 24) ^ (hash.0 >> 48);
+    let [.., a, b, c] = folded.to_be_bytes();
+    [a, b, c]
+}
+
+/// Whole numbers and fractions alike: 1, 1.0 and true are equal. Numbers beyond 2^53 that differ may share a term.
+fn number(hash: Fnv, number: f64) -> Fnv {
+    // 0.0 and -0.0 are equal, and have different bits
+    let number = if number == 0.0 { 0.0 } else { number };
+    hash.with(b"n").with(&number.to_bits().to_be_bytes())
+}
+
+/// FNV-1a of 64 bits.
+#[derive(Clone, Copy)]
+struct Fnv(u64);
+
+impl Fnv {
+    fn new() -> Fnv {
+        Fnv(0xcbf2_9ce4_8422_2325)
+    }
+
+    fn with(self, bytes: &[u8]) -> Fnv {
+        Fnv(bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))
+    }
+}
+
+/// The checksum of a document's text that says whether its terms are still its own: the one that MySQL calls `CRC32`.
+pub(crate) fn crc(text: &str) -> u32 {
+    const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+    CRC.checksum(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::search::{Search, same};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn stored_terms_stay_what_they_are() {
+        for (key, value, expected) in [
+            ("backup_name", json!("etc"), "82ba2b"),
+            ("", json!(""), "a08f68"),
+            ("ключ", json!("значение \u{1f319}"), "9350fb"),
+            ("level", json!(0), "190205"),
+            ("level", json!(1), "bb3f51"),
+            ("ratio", json!(1.5), "ead613"),
+            ("size", serde_json::from_str("1e999").unwrap(), "a03410"),
+            ("note", json!(null), "d56b9f"),
+            ("tags", json!([]), "272e6b"),
+        ] {
+            assert_eq!(hex(&term(key, &value)), expected, "{key} {value}");
+        }
+        assert_eq!(crc("{\"backup_name\":\"etc\"}"), 0xabf5_1857);
+    }
+
+    #[test]
+    fn equal_values_have_equal_terms() {
+        for (a, b) in [
+            (json!(1), json!(1.0)),
+            (json!(1), json!(true)),
+            (json!(0), json!(false)),
+            (json!(0), json!(-0.0)),
+            (json!(100), serde_json::from_str("1e2").unwrap()),
+            (json!({"a": 1}), json!([])),
+        ] {
+            assert_eq!(term("k", &a), term("k", &b), "{a} {b}");
+        }
+        for (a, b) in [(json!("1"), json!(1)), (json!(null), json!("")), (json!(null), json!(0))] {
+            assert_ne!(term("k", &a), term("k", &b), "{a} {b}");
+        }
+        assert_ne!(term("a", &json!("bs")), term("ab", &json!("s")));
+    }
+
+    #[test]
+    fn a_document_with_too_many_pairs_has_no_terms() {
+        let numbered = |count: usize| (0..count).map(|n| (format!("k{n}"), json!(n))).collect::<Map<_, _>>();
+        assert_eq!(of(&numbered(200)).unwrap().len(), 600);
+        assert_eq!(of(&numbered(230)), None);
+        assert_eq!(of(&Map::new()), Some(Vec::new()));
+    }
+
+    fn leaf() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(json!(null)),
+            any::<bool>().prop_map(Value::from),
+            (-2..3_i64).prop_map(Value::from),
+            Just(json!(9_007_199_254_740_993_u64)),
+            prop_oneof![Just(1.0), Just(-0.0), Just(0.5), Just(1e300)].prop_map(Value::from),
+            prop_oneof![Just("1e999"), Just("1E999"), Just("100"), Just("1e2"), Just("36893488147419103232")]
+                .prop_map(|text| serde_json::from_str(text).unwrap()),
+            "[a1é\"\\\\ ]{0,2}".prop_map(Value::from),
+        ]
+    }
+
+    fn tree() -> impl Strategy<Value = Value> {
+        leaf().prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),
+                proptest::collection::vec(("[ab]", inner), 0..3)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn a_document_has_the_term_of_every_pair_that_is_found_in_it(
+            members in proptest::collection::vec(("[ab]", tree()), 0..4), key in "[ab]", value in tree(),
+        ) {
+            let document: Map<String, Value> = members.into_iter().collect();
+            let terms = of(&document).unwrap();
+            let search = Search { matches: vec![(key.clone(), value.clone())], ..Search::default() };
+            if search.accepts(&Value::Object(document), &[]) {
+                prop_assert!(terms.chunks(3).any(|found| found == term(&key, &value)));
+            }
+        }
+
+        #[test]
+        fn same_values_same_term(a in tree(), b in tree()) {
+            if same(&a, &b) {
+                prop_assert_eq!(term("k", &a), term("k", &b));
+            }
+        }
+    }
+}
