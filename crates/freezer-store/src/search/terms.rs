@@ -62,8 +62,8 @@ pub(crate) fn term(key: &str, value: &Value) -> Term {
         Value::Bool(flag) => number(hash, f64::from(u8::from(*flag))),
         Value::Number(found) => match found.as_f64() {
             Some(float) => number(hash, float),
-            // too large for one: equal only to what is written the same
-            None => hash.with(b"N").with(found.to_string().as_bytes()),
+            // too large for one: all alike, because how such a number is spelled is not ours
+            None => hash.with(b"N"),
         },
         Value::String(text) => hash.with(b"s").with(text.as_bytes()),
         Value::Array(_) | Value::Object(_) => hash.with(b"{"),
@@ -121,7 +121,7 @@ mod tests {
             ("level", json!(0), "190205"),
             ("level", json!(1), "bb3f51"),
             ("ratio", json!(1.5), "ead613"),
-            ("size", serde_json::from_str("1e999").unwrap(), "a03410"),
+            ("size", serde_json::from_str("1e999").unwrap(), "2acbc9"),
             ("note", json!(null), "d56b9f"),
             ("tags", json!([]), "272e6b"),
         ] {
