@@ -245,11 +245,9 @@ fn polls(lines: &mut Lines<'_>) {
         let what = format!("a scheduler's poll among {} jobs: p50", number(*size as f64));
         lines.add(&what, of, "ms", |r| r.p50, false, Goal::None);
     }
-    for (size, connections, goal) in [(100, 8, None), (1_000, 8, Some(3_000.0)), (10_000, 2, Some(30_000.0))]
-    {
-        let of = Query { jobs: Some(size), connections: Some(connections), ..poll };
-        let what =
-            format!("a scheduler's poll among {} jobs, {connections} connections", number(size as f64));
+    for (size, goal) in [(100, None), (1_000, Some(3_000.0)), (10_000, Some(30_000.0))] {
+        let of = Query { jobs: Some(size), connections: Some(8), ..poll };
+        let what = format!("a scheduler's poll among {} jobs, 8 connections", number(size as f64));
         lines.rate(&what, of, goal);
     }
     let p50 = |size: Option<&u64>| {

@@ -168,15 +168,14 @@ impl Suite {
                 _ => 1,
             };
             self.measure(&Measure { peer_requests: Some(alone), ..one }).await?;
-            // both of the peer's processes are busy with two; more would only wait, and not in the throughput's favour
             let many = match size {
-                ..1_000 => Some((8, 40)),
-                1_000 => Some((8, 16)),
-                10_000 if !self.options.quick => Some((2, 4)),
+                ..1_000 => Some(40),
+                1_000 => Some(16),
+                10_000 if !self.options.quick => Some(8),
                 _ => None,
             };
-            if let Some((connections, requests)) = many {
-                let many = Measure { connections, ..Measure::new(Scenario::Poll, jobs(*size)) };
+            if let Some(requests) = many {
+                let many = Measure::new(Scenario::Poll, jobs(*size));
                 self.measure(&Measure { peer_requests: Some(requests), ..many }).await?;
             }
         }
