@@ -59,6 +59,8 @@ impl MySql {
         let mut result = self.connection.exec_iter(statement, values).await?;
         while let Some(row) = result.next().await? {
             each(row);
+            // many rows are there at once: others on this thread have their turn between them
+            tokio::task::coop::consume_budget().await;
         }
         Ok(result.drop_result().await?)
     }

@@ -30,7 +30,8 @@ impl Authentication {
     /// [`Error::Unauthenticated`] and [`Error::KeystoneUnavailable`].
     pub async fn context(&self, request: &mut Request) -> Result<RequestContext, Error> {
         match self {
-            Authentication::Keystone(client) => keystone::context(client, request).await,
+            // boxed: it is a hundred times as large as all the rest of a request's state, which is moved more than once
+            Authentication::Keystone(client) => Box::pin(keystone::context(client, request)).await,
             Authentication::NoAuth => noauth::context(request),
         }
     }

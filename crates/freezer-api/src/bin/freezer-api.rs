@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command speaks to its terminal")]
 
+use std::num::NonZero;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -11,6 +12,7 @@ use freezer_api::manage::arguments::{ConfigArguments, of_process};
 use freezer_api::manage::serve::{self, Surroundings};
 use freezer_api::reload::Reload;
 use freezer_api::systemd::Notify;
+use tokio::runtime::{Builder, Runtime};
 
 /// The management-data service of OpenStack's Freezer.
 #[derive(Parser)]
@@ -23,15 +25,26 @@ struct Arguments {
     dev: bool,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let served = runtime().map_err(Into::into).and_then(|runtime| runtime.block_on(run(arguments)));
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("freezer-api: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// One thread where the machine has two processors or fewer, else one for each. A second thread would mostly wake the
+/// first, on a machine whose other processor has the database to run: showing a job costs a quarter more CPU with two
+/// (docs/performance.md). Statements of SQLite, DNS and checks that ask another server have threads of their own.
+fn runtime() -> std::io::Result<Runtime> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut builder =
+        if processors <= 2 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
 use crate::api::search::{self, Times};
-use crate::api::{response, v2::document};
+use crate::api::{response, v2::whole_document};
 use crate::error::Error;
 use crate::service;
 use crate::validate::Document;
@@ -30,7 +30,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 /// # Errors
 /// [`Error`]
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
-    let document = document(&call, Document::Backup, &body)?.clone();
+    let document = whole_document(&call, Document::Backup, body)?;
     let backup_id = service::backups::create(call.change(), document).await?;
     log_change!(call, "backup created", backup_id);
     response::created(&json!({"backup_id": backup_id}))
@@ -55,7 +55,7 @@ pub async fn update(
     PathIds([backup_id]): PathIds<1>,
     Body(body): Body,
 ) -> Result<Response, Error> {
-    let patch = document(&call, Document::BackupPatch, &body)?.clone();
+    let patch = whole_document(&call, Document::BackupPatch, body)?;
     let backup = service::backups::update(call.change(), &backup_id, patch).await?;
     log_change!(call, "backup updated", backup_id);
     response::ok(&backup)

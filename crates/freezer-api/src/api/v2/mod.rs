@@ -118,6 +118,15 @@ where
     Route { method, path, rule, handler: on(filter, handler) }
 }
 
+/// A validated body that is taken over whole.
+fn whole_document(call: &Call, kind: Document, body: Value) -> Result<Map<String, Value>, Error> {
+    document(call, kind, &body)?;
+    match body {
+        Value::Object(document) => Ok(document),
+        _ => Ok(Map::new()),
+    }
+}
+
 /// A validated body. Every document of the API is an object.
 fn document<'a>(call: &Call, kind: Document, body: &'a Value) -> Result<&'a Map<String, Value>, Error> {
     call.app.validators.check(kind, body)?;
