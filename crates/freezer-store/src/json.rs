@@ -78,10 +78,10 @@ pub(crate) fn raw_object_with(
         Vec::new()
     });
     let mut out = Object::with_capacity(text.len() + 128);
-    for (key, value) in &members {
-        match keys.iter().find(|(other, _)| other == key) {
-            Some((_, value)) => out.add(key, value),
-            None => out.add_raw(key, value),
+    for member in &members {
+        match keys.iter().find(|(key, _)| *key == member.0) {
+            Some((key, value)) => out.add(key, value),
+            None => out.add_member(member),
         }
     }
     for (key, value) in keys {
@@ -105,7 +105,7 @@ pub(crate) fn raw_object_with_default(
         Some(members) if members.iter().any(|(other, _)| other == key) => raw,
         Some(members) => {
             let mut out = Object::with_capacity(raw.get().len() + 32);
-            members.iter().for_each(|(key, value)| out.add_raw(key, value));
+            members.iter().for_each(|member| out.add_member(member));
             out.add(key, &default);
             out.end()
         }
@@ -118,7 +118,7 @@ pub(crate) fn remove_key(raw: &mut Box<RawValue>, key: &str) {
     let Some(members) = members(raw.get()) else { return };
     if members.iter().any(|(other, _)| other == key) {
         let mut out = Object::with_capacity(raw.get().len());
-        members.iter().filter(|(other, _)| other != key).for_each(|(key, value)| out.add_raw(key, value));
+        members.iter().filter(|(other, _)| other != key).for_each(|member| out.add_member(member));
         *raw = out.end();
     }
 }
@@ -179,7 +179,7 @@ impl Object {
     }
 
     /// Adds a member of another object as it stands there.
-    fn add_raw(&mut self, key: &Cow<'_, str>, value: &RawValue) {
+    fn add_member(&mut self, (key, value): &(Cow<'_, str>, &RawValue)) {
         // a key that was not borrowed has characters that must be escaped again
         let Cow::Borrowed(key) = key else { return self.add(key, value) };
         if self.0.len() > 1 {
