@@ -5,7 +5,7 @@
 
 use freezer_store::{StoreError, TxError};
 
-use crate::service::Unanswered;
+use crate::service::together::Unanswered;
 use crate::validate::Invalid;
 
 /// Why a request is not answered with what it asked for.

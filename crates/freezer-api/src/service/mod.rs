@@ -13,10 +13,8 @@ pub mod jobs;
 mod schedule;
 pub mod session_actions;
 pub mod sessions;
-mod together;
+pub mod together;
 pub mod trusts;
-
-pub use together::Unanswered;
 
 use std::sync::Arc;
 

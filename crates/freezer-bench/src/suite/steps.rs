@@ -27,6 +27,8 @@ const NODES: u64 = 50;
 /// Rounds of the Python service, and of ours, which is done sooner.
 const PEER_ROUNDS: u64 = 5;
 const OWN_ROUNDS: u64 = 20;
+/// The largest project that the Python service is polled in: among 100,000 jobs one poll takes it about four minutes.
+const LARGEST_OF_PEER: u64 = 10_000;
 /// One answer of the Python service may take minutes.
 const PATIENCE: f64 = 600.0;
 
@@ -167,6 +169,13 @@ impl Suite {
                 10_000 if !self.options.quick => 2,
                 _ => 1,
             };
+            if *size > LARGEST_OF_PEER {
+                for repetition in 0..self.repetitions() {
+                    let arguments = self.arguments(&self.own, &one, repetition);
+                    self.run(arguments, &one).await?;
+                }
+                continue;
+            }
             self.measure(&Measure { peer_requests: Some(alone), ..one }).await?;
             let many = match size {
                 ..1_000 => Some(40),
