@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 }
 
 /// One thread where the machine has two processors or fewer, else one for each. A second thread would mostly wake the
-/// first, on a machine whose other processor has the database to run: showing a job costs a quarter more CPU with two
+/// first, on a machine whose other processor has the database to run: showing a job costs up to a quarter less CPU with one
 /// (docs/performance.md). Statements of SQLite, DNS and checks that ask another server have threads of their own.
 fn runtime() -> std::io::Result<Runtime> {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
