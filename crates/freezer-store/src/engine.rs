@@ -45,6 +45,12 @@ impl Default for ConnectSettings {
     }
 }
 
+/// Where a joined table is small enough to be read whole, servers collect rows of the tables before it in a buffer, which
+/// spoils their order: a list that could end at its limit is then read whole, and sorted. Both kinds of server know
+/// this setting under names of their own, and pass over the other's comment.
+const NO_JOIN_BUFFERS: &str =
+    "/*M!100000 , join_cache_level = 0 */ /*!80018 , optimizer_switch = 'block_nested_loop=off' */";
+
 /// How SQLite waits for another process (`freezer-manage` beside a running service).
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -113,7 +119,7 @@ impl Opener {
         if !self.settings.foreign_key_checks {
             settings.push("foreign_key_checks = 0".to_owned());
         }
-        connection.raw(&format!("SET {}, NAMES utf8mb4", settings.join(", "))).await?;
+        connection.raw(&format!("SET {}, NAMES utf8mb4{NO_JOIN_BUFFERS}", settings.join(", "))).await?;
         Ok(Connection::MySql(Box::new(connection)))
     }
 

@@ -2,11 +2,20 @@
 //!
 //! The service works without them, on tables that the Python service made or an older `db sync` left. One that adds them
 //! while the service runs is noticed at its next start; until then rows are written without, which is what they are
-//! from the Python service, too. Making them is `migrations/terms.rs`.
+//! from the Python service, too. Making them is `migrations`.
+
+use std::sync::OnceLock;
 
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
+
+/// What is known so far.
+#[derive(Debug, Default)]
+pub(crate) struct Additions {
+    terms: OnceLock<bool>,
+    job_indexes: OnceLock<bool>,
+}
 
 impl Db {
     /// Whether backups have search terms: their columns, what notices that they are out of date, and on MySQL the index,
@@ -15,9 +24,6 @@ impl Db {
     /// # Errors
     /// As every query.
     pub(crate) async fn has_terms(&mut self) -> Result<bool, StoreError> {
-        if let Some(known) = self.lease().has_terms().get() {
-            return Ok(*known);
-        }
         let sql = match self.dialect() {
             Dialect::MySql => {
                 // a column of the index, and two that it depends on
@@ -33,11 +39,44 @@ impl Db {
                  WHERE type = 'trigger' AND name = 'fz_backups_search')"
             }
         };
+        self.are_there(|known| &known.terms, sql, "3").await
+    }
+
+    /// Whether jobs have indexes in the order of their lists, and trusts one of their jobs: without them, jobs are better
+    /// listed without what they have in other tables.
+    ///
+    /// # Errors
+    /// As every query.
+    pub(crate) async fn has_job_indexes(&mut self) -> Result<bool, StoreError> {
+        let sql = match self.dialect() {
+            Dialect::MySql => {
+                "SELECT CAST(COUNT(DISTINCT index_name) AS CHAR) FROM information_schema.statistics \
+                 WHERE table_schema = DATABASE() \
+                 AND index_name IN ('fz_jobs_project', 'fz_jobs_client', 'fz_user_credentials_job')"
+            }
+            Dialect::Sqlite => {
+                "SELECT CAST(COUNT(*) AS TEXT) FROM sqlite_master WHERE type = 'index' \
+                 AND name IN ('fz_jobs_project', 'fz_jobs_client', 'fz_user_credentials_job')"
+            }
+        };
+        self.are_there(|known| &known.job_indexes, sql, "3").await
+    }
+
+    /// Whether a count of the catalogue gives a number, once asked.
+    async fn are_there(
+        &mut self,
+        known: impl Fn(&Additions) -> &OnceLock<bool>,
+        sql: &str,
+        number: &str,
+    ) -> Result<bool, StoreError> {
+        if let Some(known) = known(self.lease().additions()).get() {
+            return Ok(*known);
+        }
         let doing = self.doing();
         let rows = self.raw_select(sql).await?;
         let text = rows.first().map(|row| row.string(0)).transpose();
         let text = text.map_err(|error| StoreError::from_driver(doing, error))?;
-        let found = text.as_deref() == Some("3");
-        Ok(*self.lease().has_terms().get_or_init(|| found))
+        let found = text.as_deref() == Some(number);
+        Ok(*known(self.lease().additions()).get_or_init(|| found))
     }
 }

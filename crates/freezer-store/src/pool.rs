@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,6 +17,7 @@ use crate::dialect::Dialect;
 use crate::engine::{Connection, Opener};
 use crate::error::StoreError;
 use crate::explain::Plans;
+use crate::known::Additions;
 
 /// Size and patience of a pool, from `[database]`.
 #[derive(Debug, Clone)]
@@ -62,7 +63,7 @@ struct Inner {
     generation: AtomicU64,
     statements: AtomicU64,
     plans: Plans,
-    has_terms: OnceLock<bool>,
+    additions: Additions,
 }
 
 /// A bounded set of connections; clones share it.
@@ -88,7 +89,7 @@ impl Pool {
             generation: AtomicU64::new(0),
             statements: AtomicU64::new(0),
             plans: Plans::default(),
-            has_terms: OnceLock::new(),
+            additions: Additions::default(),
             settings,
         }))
     }
@@ -152,9 +153,9 @@ impl Lease {
         self.pool.plans()
     }
 
-    /// Whether the tables have search terms, once somebody has looked (`known.rs`).
-    pub(crate) fn has_terms(&self) -> &OnceLock<bool> {
-        &self.pool.0.has_terms
+    /// What of our additions the tables have, as far as somebody has looked (`known.rs`).
+    pub(crate) fn additions(&self) -> &Additions {
+        &self.pool.0.additions
     }
 
     /// The connection, for one statement; counted.

@@ -74,10 +74,10 @@ impl<'a> From<&'a str> for Argument<'a> {
 /// What marks an argument while the text is made. No constant of a statement begins with it.
 const MARK: &str = "\u{0}argument ";
 
-/// The same for numbers, in LIMIT and OFFSET.
+/// The same for numbers, in LIMIT.
 const NUMBER_MARK: u64 = u64::MAX - 1_000;
 
-/// Stands for an argument that is a limit or an offset.
+/// Stands for an argument that is a limit.
 pub(crate) fn number_argument(position: u64) -> u64 {
     NUMBER_MARK + position
 }
@@ -133,14 +133,6 @@ pub(crate) struct Filled<'a> {
 }
 
 impl Filled<'_> {
-    /// The same for another part of a list: arguments 0 and 1 are its limit and offset.
-    pub(crate) fn at(mut self, limit: u64, offset: u64) -> Self {
-        for (argument, number) in self.arguments.iter_mut().zip([limit, offset]) {
-            *argument = Argument::Number(number);
-        }
-        self
-    }
-
     fn argument(&self, position: usize) -> Result<Argument<'_>, DriverError> {
         let missing = || DriverError::Value(format!("argument {position}, which is missing"));
         self.arguments.get(position).copied().ok_or_else(missing)

@@ -1,8 +1,8 @@
 //! Clients: what a registration means, and whether a client can do what a job asks.
 
 use freezer_store::model::{Capabilities, Client, Registration};
-use freezer_store::query::clients::{self, Registered};
-use freezer_store::transaction;
+use freezer_store::query::clients::{self, Known, Registered};
+use freezer_store::{StoreError, read, single, transaction};
 use serde_json::{Map, Value};
 
 use super::{Change, text};
@@ -34,10 +34,14 @@ pub async fn register(
     let new = registration(document);
     let central_host = new.is_central.then_some(new.hostname.as_deref());
     let id = client_id_of(change.project_id, &new.client_id, central_host);
-    let registered = transaction!(change.store, "clients.register", |db| {
-        let Change { project_id, user_id, now, .. } = change;
-        Ok::<_, Error>(clients::register(db, project_id, user_id, &id, &new, now).await?)
-    })?;
+    let project_id = change.project_id;
+    let known = read!(change.store, "clients.known", |db| clients::known(db, project_id, &new).await)
+        .map_err(|error: StoreError| error)?;
+    let registered = match known {
+        Known::Answered(answer) => answer,
+        Known::New if new.uuid.is_none() && create(change, &id, &new).await? => Registered::Created,
+        Known::New | Known::Differs => register_locked(change, &id, &new).await?,
+    };
     match registered {
         Registered::Foreign => {
             let name = new.client_id;
@@ -45,6 +49,21 @@ pub async fn register(
         }
         done => Ok((done, new.client_id)),
     }
+}
+
+/// Stores a new client whose id follows from its name; false where somebody has that id. No lock, unlike
+/// [`register_locked`]: where a thousand nodes register in the same second, those locks, which span names that do not
+/// exist, cross each other until the database gives up.
+async fn create(change: Change<'_>, id: &str, new: &Registration) -> Result<bool, StoreError> {
+    let Change { store, project_id, user_id, now, .. } = change;
+    single!(store, "clients.create", |db| clients::create(db, project_id, user_id, id, new, now).await)
+}
+
+async fn register_locked(change: Change<'_>, id: &str, new: &Registration) -> Result<Registered, StoreError> {
+    let Change { store, project_id, user_id, now, .. } = change;
+    transaction!(store, "clients.register", |db| {
+        clients::register(db, project_id, user_id, id, new, now).await
+    })
 }
 
 /// Deletes the project's own client of that name; false where there is none.

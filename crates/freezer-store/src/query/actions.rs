@@ -158,7 +158,6 @@ pub async fn list(
     let listing = Listing {
         select,
         narrowed: vec![narrowed],
-        first: None,
         created_at: (Actions::Table, Actions::CreatedAt),
         id: (Actions::Table, Actions::Id),
         search,
@@ -167,7 +166,7 @@ pub async fn list(
     };
     let doing = db.doing();
     let parts = Parts { read: |row: &Row| read(doing, row, 0), complete: listing::nothing_missing };
-    listing::list(db, listing, parts).await
+    listing::list(db, listing, None, parts).await
 }
 
 /// Stores a new action and its report row.

@@ -101,7 +101,6 @@ pub async fn list(
     let listing = Listing {
         select,
         narrowed: vec![narrowed],
-        first: None,
         created_at: Backups::CreatedAt,
         id: Backups::Id,
         search,
@@ -110,7 +109,7 @@ pub async fn list(
     };
     let doing = db.doing();
     let parts = Parts { read: |row: &Row| read(doing, row), complete: listing::nothing_missing };
-    listing::list(db, listing, parts).await
+    listing::list(db, listing, None, parts).await
 }
 
 /// A backup that is to be stored: whose, by whom, when.

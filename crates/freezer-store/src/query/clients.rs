@@ -97,7 +97,6 @@ pub async fn list(
     let listing = Listing {
         narrowed: narrowed.collect(),
         select: live(db, visible(scope)),
-        first: None,
         created_at: Clients::CreatedAt,
         id: Clients::Id,
         search,
@@ -105,13 +104,56 @@ pub async fn list(
         page,
     };
     let doing = db.doing();
-    let parts = Parts { read: |row: &Row| read(doing, row), complete: listing::nothing_missing };
-    listing::list(db, listing, parts).await
+    let parts = Parts { read: |row: &mut Row| read(doing, row), complete: listing::nothing_missing };
+    listing::list(db, listing, None, parts).await
 }
 
-/// Registers a client in a project, or brings an existing one up to date. `id` is used where the node
-/// names no uuid; it must be the same for the same project and name, so that of two registrations at once the
-/// second finds the first by the primary key.
+/// What a registration finds that looks and locks nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// No client of that name.
+    New,
+    /// Its client, which says something else.
+    Differs,
+    /// Nothing is to be written: [`Registered::Unchanged`] or [`Registered::Foreign`].
+    Answered(Registered),
+}
+
+/// Looks whether a registration has anything to write. Most have not: every scheduler registers whenever it starts.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn known(db: &mut Db, project_id: &str, new: &Registration) -> Result<Known, StoreError> {
+    let client = find(db, project_id, new, Lock::None).await?;
+    Ok(client.map_or(Known::New, |client| match compare(&client, project_id, new) {
+        Some(answer) => Known::Answered(answer),
+        None => Known::Differs,
+    }))
+}
+
+/// Stores a client whose name nobody had a moment ago, in one statement; false where its id is taken. The id must be
+/// the same for the same project and name, so that of two registrations at once the second meets the first in the
+/// primary key. [`register`] then tells what there is.
+///
+/// # Errors
+/// As every change: [`StoreError`].
+pub async fn create(
+    db: &mut Db,
+    project_id: &str,
+    user_id: &str,
+    id: &str,
+    new: &Registration,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    match TABLE.insert_new(db, id, project_id, &values(user_id, id, new), now).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_duplicate() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Registers a client in a project, or brings an existing one up to date, under a lock of its name. `id` as for
+/// [`create`], for a node that names no uuid.
 ///
 /// # Errors
 /// [`StoreError::Duplicate`] where the uuid belongs to another client.
@@ -123,11 +165,22 @@ pub async fn register(
     new: &Registration,
     now: Timestamp,
 ) -> Result<Registered, StoreError> {
-    let existing = find(db, project_id, new).await?;
+    let existing = find(db, project_id, new, Lock::Update).await?;
     if let Some(client) = existing {
         return bring_up_to_date(db, project_id, &client, new, now).await;
     }
     let id = new.uuid.as_deref().unwrap_or(id);
+    match TABLE.insert(db, id, project_id, values(user_id, id, new), now, false).await {
+        Ok(()) => Ok(Registered::Created),
+        Err(StoreError::Duplicate { table, id }) => match find(db, project_id, new, Lock::Update).await? {
+            Some(client) if client.uuid == id => bring_up_to_date(db, project_id, &client, new, now).await,
+            _ => Err(StoreError::Duplicate { table, id }),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+fn values(user_id: &str, id: &str, new: &Registration) -> Values<Clients> {
     let mut values: Values<Clients> = vec![
         (Clients::UserId, user_id.into()),
         (Clients::ClientId, new.client_id.as_str().into()),
@@ -136,14 +189,7 @@ pub async fn register(
         (Clients::IsCentral, new.is_central.into()),
     ];
     values.extend(described(new));
-    match TABLE.insert(db, id, project_id, values, now, false).await {
-        Ok(()) => Ok(Registered::Created),
-        Err(StoreError::Duplicate { table, id }) => match find(db, project_id, new).await? {
-            Some(client) if client.uuid == id => bring_up_to_date(db, project_id, &client, new, now).await,
-            _ => Err(StoreError::Duplicate { table, id }),
-        },
-        Err(error) => Err(error),
-    }
+    values
 }
 
 /// Deletes the project's client of that name; false where it has none.
@@ -168,9 +214,21 @@ pub async fn delete(
     Ok(db.execute(&update).await? > 0)
 }
 
-/// The live client that a registration means, locked. A central one is known by name and host over
+/// Whether a row is locked when it is looked for. On MySQL that locks also the place where a row of that name could be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lock {
+    None,
+    Update,
+}
+
+/// The live client that a registration means. A central one is known by name and host over
 /// all projects, so that nobody takes its identity; any other by its name, where the project sees it.
-async fn find(db: &mut Db, project_id: &str, new: &Registration) -> Result<Option<Client>, StoreError> {
+async fn find(
+    db: &mut Db,
+    project_id: &str,
+    new: &Registration,
+    lock: Lock,
+) -> Result<Option<Client>, StoreError> {
     let whose = match new.is_central {
         true => Condition::all().add(match &new.hostname {
             Some(hostname) => Expr::col(Clients::Hostname).eq(hostname.as_str()),
@@ -182,8 +240,10 @@ async fn find(db: &mut Db, project_id: &str, new: &Registration) -> Result<Optio
     select
         .and_where(Expr::col(Clients::ClientId).eq(new.client_id.as_str()))
         .order_by(Clients::IsCentral, Order::Asc)
-        .limit(1)
-        .lock(LockType::Update);
+        .limit(1);
+    if lock == Lock::Update {
+        select.lock(LockType::Update);
+    }
     read_all(db, &select).await.map(|found| found.into_iter().next())
 }
 
@@ -194,14 +254,20 @@ async fn bring_up_to_date(
     new: &Registration,
     now: Timestamp,
 ) -> Result<Registered, StoreError> {
-    if client.project_id != project_id {
-        return Ok(Registered::Foreign);
-    }
-    if client.description == new.description && client.capabilities == new.capabilities {
-        return Ok(Registered::Unchanged);
+    if let Some(answer) = compare(client, project_id, new) {
+        return Ok(answer);
     }
     TABLE.update(db, &Scope::project(project_id), &client.uuid, described(new), now).await?;
     Ok(Registered::Updated)
+}
+
+/// What a registration gets that has nothing to write; none where the client is to be brought up to date.
+fn compare(client: &Client, project_id: &str, new: &Registration) -> Option<Registered> {
+    if client.project_id != project_id {
+        return Some(Registered::Foreign);
+    }
+    let same = client.description == new.description && client.capabilities == new.capabilities;
+    same.then_some(Registered::Unchanged)
 }
 
 fn described(new: &Registration) -> Values<Clients> {

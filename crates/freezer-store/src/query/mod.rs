@@ -71,26 +71,15 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
         now: Timestamp,
         fresh: bool,
     ) -> Result<(), StoreError> {
-        let stamp = db.dialect().datetime(now);
-        let mut row: Values<C> = vec![
-            (self.id, id.into()),
-            (self.project_id, project_id.into()),
-            (self.deleted, false.into()),
-            (self.created_at, stamp.as_str().into()),
-            (self.updated_at, Expr::value(Option::<String>::None)),
-        ];
-        row.extend(values.iter().cloned());
-        let mut insert = Query::insert();
-        insert.into_table(self.table).columns(row.iter().map(|(column, _)| *column));
-        insert.values_panic(row.iter().map(|(_, value)| value.clone()));
-        match db.execute(&insert).await {
-            Ok(_) => return Ok(()),
+        match self.insert_new(db, id, project_id, &values, now).await {
+            Ok(()) => return Ok(()),
             Err(error) if error.is_duplicate() => {}
             Err(error) => return Err(error),
         }
         if fresh && db.attempt() > 1 {
             return Ok(());
         }
+        let mut row = self.row(db, id, project_id, values, now);
         row.push((self.deleted_at, Expr::value(Option::<String>::None)));
         let mut revive = Query::update();
         revive
@@ -103,6 +92,35 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
             0 => Err(StoreError::Duplicate { table: self.name, id: id.to_owned() }),
             _ => Ok(()),
         }
+    }
+
+    /// Inserts a row under an id that no row had: one statement.
+    async fn insert_new(
+        &self,
+        db: &mut Db,
+        id: &str,
+        project_id: &str,
+        values: &Values<C>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let row = self.row(db, id, project_id, values.clone(), now);
+        let mut insert = Query::insert();
+        insert.into_table(self.table).columns(row.iter().map(|(column, _)| *column));
+        insert.values_panic(row.into_iter().map(|(_, value)| value));
+        db.execute(&insert).await.map(|_| ())
+    }
+
+    /// The columns of a new row.
+    fn row(&self, db: &Db, id: &str, project_id: &str, values: Values<C>, now: Timestamp) -> Values<C> {
+        let mut row: Values<C> = vec![
+            (self.id, id.into()),
+            (self.project_id, project_id.into()),
+            (self.deleted, false.into()),
+            (self.created_at, db.dialect().datetime(now).into()),
+            (self.updated_at, Expr::value(Option::<String>::None)),
+        ];
+        row.extend(values);
+        row
     }
 
     /// Sets columns of a live row in scope; false where there is none.

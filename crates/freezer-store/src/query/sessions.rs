@@ -100,7 +100,6 @@ pub async fn list(
     let listing = Listing {
         select,
         narrowed: vec![narrowed],
-        first: None,
         created_at: Sessions::CreatedAt,
         id: Sessions::Id,
         search,
@@ -109,7 +108,7 @@ pub async fn list(
     };
     let doing = db.doing();
     let parts = Parts { read: |row: &Row| read(doing, row), complete: listing::nothing_missing };
-    listing::list(db, listing, parts).await
+    listing::list(db, listing, None, parts).await
 }
 
 /// Stores a new session; `fresh` says that the id was made for this request.

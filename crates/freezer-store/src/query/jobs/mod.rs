@@ -1,7 +1,8 @@
 //! Queries on `jobs`: one job with its actions, and lists of jobs.
 //!
-//! What jobs have in other tables is `links.rs`; changes, and the row that is locked for one, are `change.rs`.
+//! How a frequent list begins is `begin.rs`; what jobs have in other tables is `links.rs`; changes, and the row that is locked for one, are `change.rs`.
 
+mod begin;
 mod change;
 mod links;
 
@@ -9,7 +10,7 @@ pub use change::{Link, create, delete, get_for_update, replace_actions, update};
 
 use std::collections::HashSet;
 
-use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
+use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
 use sea_query_sqlx::SqlxValues;
 use serde::Serialize;
 
@@ -25,8 +26,8 @@ use crate::model::{Action, Job, UserCredentials};
 use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
-use crate::statement::{Argument, Filled, Fixed, argument, argument_text, number_argument};
-use crate::tables::{Actions, Clients, Jobs};
+use crate::statement::{Fixed, argument, argument_text};
+use crate::tables::{Clients, Jobs};
 
 const TABLE: Table<Jobs> = table!("jobs", Jobs);
 
@@ -130,7 +131,8 @@ fn argument_scope(position: usize) -> Scope {
     Scope::project(argument_text(position))
 }
 
-/// Jobs of the scope with their actions: two statements, however many jobs.
+/// Jobs of the scope with their actions: one statement for a scheduler's poll and the first page of a project, as long as
+/// jobs have few actions (`begin.rs`); else two, however many jobs.
 ///
 /// # Errors
 /// As every query: [`StoreError`].
@@ -140,6 +142,7 @@ pub async fn list(
     search: &Search,
     page: &Page,
 ) -> Result<Listed<Job>, StoreError> {
+    let begun = begin::begin(db, scope, search, page).await?;
     let select = live(db.dialect(), scope);
     let mut narrowed = select.clone();
     let inner = Inner { sources: actions::SHAPE.sources, rows: &links::its_actions() };
@@ -147,7 +150,6 @@ pub async fn list(
     let listing = Listing {
         select,
         narrowed: vec![narrowed],
-        first: frequent(scope, search),
         created_at: (Jobs::Table, Jobs::CreatedAt),
         id: (Jobs::Table, Jobs::Id),
         search,
@@ -155,44 +157,8 @@ pub async fn list(
         page,
     };
     let doing = db.doing();
-    listing::list(db, listing, Parts { read: |row: &Row| read(doing, row), complete: links::complete }).await
-}
-
-/// The lists that are asked all the time as fixed statements: those of a project, and a scheduler's poll.
-fn frequent<'a>(scope: &'a Scope, search: &'a Search) -> Option<Filled<'a>> {
-    static WHOLE: Fixed = Fixed::new(|dialect| first_rows(dialect, &Search::default()));
-    static POLL: Fixed = Fixed::new(|dialect| first_rows(dialect, &poll(&argument_text(3))));
-    let Scope::Project(project) = scope else { return None };
-    let mut arguments = vec![Argument::Number(0), Argument::Number(0), project.as_str().into()];
-    if search.is_empty() {
-        return Some(WHOLE.with(arguments));
-    }
-    let client = search.matches.first().and_then(|(_, value)| value.as_str()).filter(|id| !id.is_empty())?;
-    (*search == poll(client)).then(|| {
-        arguments.push(client.into());
-        POLL.with(arguments)
-    })
-}
-
-/// What freezer-scheduler asks for: the jobs of its client that are not completed.
-fn poll(client: &str) -> Search {
-    Search {
-        matches: vec![("client_id".to_owned(), client.into())],
-        match_not: vec![("status".to_owned(), "completed".into())],
-        ..Search::default()
-    }
-}
-
-/// Arguments: limit, offset, the project, and those of the search.
-fn first_rows(dialect: Dialect, search: &Search) -> (String, SqlxValues) {
-    let mut select = live(dialect, &argument_scope(2));
-    narrow::narrow::<_, (Actions, Actions)>(dialect, &mut select, search, &SHAPE, None);
-    select
-        .order_by((Jobs::Table, Jobs::CreatedAt), Order::Asc)
-        .order_by((Jobs::Table, Jobs::Id), Order::Asc)
-        .limit(number_argument(0))
-        .offset(number_argument(1));
-    dialect.build(&select)
+    listing::list(db, listing, begun, Parts { read: |row: &Row| read(doing, row), complete: links::complete })
+        .await
 }
 
 fn live(dialect: Dialect, scope: &Scope) -> SelectStatement {

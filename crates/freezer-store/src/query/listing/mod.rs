@@ -11,13 +11,13 @@ use sea_query::{Expr, Func, IntoColumnRef, SelectStatement};
 use serde::Serialize;
 
 use self::order::Last;
+pub(super) use self::order::last;
 use self::searched::{Wanted, searched};
 use super::narrow::Shape;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::row::Row;
 use crate::search::Search;
-use crate::statement::Filled;
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,9 +76,6 @@ pub(super) struct Listing<'a, C: 'static> {
     /// The same of rows that the search may want: one query or several, no row in two of them. Several, where one could
     /// not read along an index.
     pub(super) narrowed: Vec<SelectStatement>,
-    /// The first batch of `narrowed`, in order, as a fixed statement: where the search is one of those that are asked
-    /// all the time.
-    pub(super) first: Option<Filled<'a>>,
     /// The column of position [`CREATED_AT`].
     pub(super) created_at: C,
     /// The column of position [`ID`].
@@ -89,6 +86,22 @@ pub(super) struct Listing<'a, C: 'static> {
     pub(super) shape: &'a Shape<C>,
     /// Which of them.
     pub(super) page: &'a Page,
+}
+
+/// The first documents of a list, read before the rest is asked for: complete, in order, wanted by the search or not.
+pub(super) struct Begun<T> {
+    pub(super) documents: Vec<T>,
+    /// The place of the last of them.
+    pub(super) after: Option<Last>,
+    /// Whether nothing is behind them.
+    pub(super) all: bool,
+}
+
+impl<T> Begun<T> {
+    /// Nothing yet of what is behind a place.
+    fn behind(after: Option<Last>) -> Begun<T> {
+        Begun { documents: Vec::new(), after, all: false }
+    }
 }
 
 /// A document of a list. Some of its keys may have their values from other tables.
@@ -113,13 +126,15 @@ pub(super) async fn nothing_missing<T>(_: &mut Db, _: &mut [T]) -> Result<(), St
     Ok(())
 }
 
-/// Runs a listing.
+/// Runs a listing. `begun`: how the list begins, where that has been read; only for a page without a marker, an offset,
+/// or another order.
 ///
 /// # Errors
 /// [`StoreError::UnknownMarker`], and as every query.
 pub(super) async fn list<C, T, R, F>(
     db: &mut Db,
-    mut listing: Listing<'_, C>,
+    listing: Listing<'_, C>,
+    begun: Option<Begun<T>>,
     parts: Parts<R, F>,
 ) -> Result<Listed<T>, StoreError>
 where
@@ -129,18 +144,17 @@ where
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
     let page = listing.page;
-    let after = match &page.marker {
-        Some(marker) => Some(listing.find(db, marker).await?),
-        None => None,
+    let begun = match (begun, &page.marker) {
+        (Some(begun), _) => begun,
+        (None, Some(marker)) => Begun::behind(Some(listing.find(db, marker).await?)),
+        (None, None) => Begun::behind(None),
     };
-    // it knows neither markers nor another order
-    let first = listing.first.take().filter(|_| after.is_none() && !page.newest_first);
     let limit = page.limit.saturating_add(u64::from(page.look_ahead));
     let mut documents = match listing.search.is_empty() {
-        true => whole_page(db, &listing, &parts, first, after, limit).await?,
+        true => whole_page(db, &listing, &parts, begun, limit).await?,
         false => {
             let mut wanted = Wanted { skip: page.offset, limit, documents: Vec::new() };
-            searched(db, &listing, &parts, first, after, &mut wanted).await?;
+            searched(db, &listing, &parts, begun, &mut wanted).await?;
             wanted.documents
         }
     };
@@ -157,8 +171,7 @@ async fn whole_page<C, T, R, F>(
     db: &mut Db,
     listing: &Listing<'_, C>,
     parts: &Parts<R, F>,
-    first: Option<Filled<'_>>,
-    after: Option<Last>,
+    begun: Begun<T>,
     limit: u64,
 ) -> Result<Vec<T>, StoreError>
 where
@@ -167,15 +180,18 @@ where
     R: Fn(&Row) -> Result<T, StoreError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
-    let rows = match first {
-        Some(first) => db.select(&first.at(limit, listing.page.offset)).await?,
-        None => db.select(&listing.batch(after.as_ref(), limit, listing.page.offset)).await?,
-    };
-    let mut documents = Vec::with_capacity(rows.len());
+    let Begun { mut documents, after, all } = begun;
+    let first = documents.len();
+    let limit = limit.saturating_sub(first as u64);
+    if all || limit == 0 {
+        return Ok(documents);
+    }
+    let rows = db.select(&listing.batch(after.as_ref(), limit, listing.page.offset)).await?;
+    documents.reserve(rows.len());
     for row in rows {
         documents.push((parts.read)(&row)?);
     }
-    for some in documents.chunks_mut(COMPLETED_AT_ONCE) {
+    for some in documents[first..].chunks_mut(COMPLETED_AT_ONCE) {
         (parts.complete)(db, some).await?;
     }
     Ok(documents)
@@ -197,7 +213,7 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
             return Ok(counted.flatten().and_then(|count| u64::try_from(count).ok()).unwrap_or(0));
         }
         let mut all = Wanted { skip: u64::MAX, limit: 0, documents: Vec::new() };
-        searched(db, self, parts, None, None, &mut all).await?;
+        searched(db, self, parts, Begun::behind(None), &mut all).await?;
         Ok(u64::MAX - all.skip)
     }
 }

@@ -15,10 +15,10 @@ use crate::query::unreadable;
 use crate::row::Row;
 
 /// Last row seen: its time, its id.
-pub(super) type Last = (Option<String>, String);
+pub(in crate::query) type Last = (Option<String>, String);
 
 /// The place of a row of a list.
-pub(super) fn last(doing: &'static str, row: &Row) -> Result<Last, StoreError> {
+pub(in crate::query) fn last(doing: &'static str, row: &Row) -> Result<Last, StoreError> {
     let at = unreadable(doing);
     Ok((row.text(CREATED_AT).map_err(&at)?, row.string(ID).map_err(&at)?))
 }

@@ -6,14 +6,13 @@
 
 use std::ops::ControlFlow;
 
-use super::order::{self, Last};
-use super::{COMPLETED_AT_ONCE, Document, Listing, Parts};
+use super::order;
+use super::{Begun, COMPLETED_AT_ONCE, Document, Listing, Parts};
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::row::Row;
 use crate::search::{Judge, Verdict};
-use crate::statement::Filled;
-use sea_query::{IntoColumnRef, SelectStatement};
+use sea_query::IntoColumnRef;
 
 /// Rows of the first query while searching at least, and of the largest one: a poll wants the few jobs of one client,
 /// and the database has passed over most of what is not wanted.
@@ -41,12 +40,6 @@ impl<T> Wanted<T> {
     }
 }
 
-/// A query for some rows.
-enum Batch<'a> {
-    Fixed(Filled<'a>),
-    Made(Box<SelectStatement>),
-}
-
 /// A document that may be wanted.
 struct Candidate<T> {
     document: T,
@@ -61,8 +54,7 @@ pub(super) async fn searched<C, T, R, F>(
     db: &mut Db,
     listing: &Listing<'_, C>,
     parts: &Parts<R, F>,
-    mut first: Option<Filled<'_>>,
-    mut after: Option<Last>,
+    begun: Begun<T>,
     wanted: &mut Wanted<T>,
 ) -> Result<(), StoreError>
 where
@@ -72,23 +64,30 @@ where
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
     let mut judge = Judge::new(listing.search, listing.shape.identity);
+    let mut text = Vec::new();
+    let Begun { documents, mut after, all } = begun;
+    for document in documents {
+        let accepted = verdict(&mut judge, &document, &[], &mut text) == Verdict::Accepted;
+        if accepted && wanted.needed() > 0 && wanted.takes() {
+            wanted.documents.push(document);
+        }
+    }
+    if all {
+        return Ok(());
+    }
     let largest = if T::MISSING.is_empty() { LARGEST_BATCH } else { COMPLETED_AT_ONCE as u64 };
     let mut batch = wanted.needed().clamp(FIRST_BATCH, largest);
     while wanted.needed() > 0 {
         let mut candidates = Vec::new();
         let mut seen = 0;
-        let mut text = Vec::new();
         let (doing, read) = (db.doing(), &parts.read);
         let needed = usize::try_from(wanted.needed()).unwrap_or(usize::MAX).min(COMPLETED_AT_ONCE);
-        let select = match first.take() {
-            Some(first) => Batch::Fixed(first.at(batch, 0)),
-            None => Batch::Made(Box::new(listing.batch(after.as_ref(), batch, 0))),
-        };
+        let select = Box::new(listing.batch(after.as_ref(), batch, 0));
         let each = |row: Row| {
             seen += 1;
             after = Some(order::last(doing, &row)?);
             let document = read(&row)?;
-            let verdict = verdict(&mut judge, &document, &mut text);
+            let verdict = verdict(&mut judge, &document, T::MISSING, &mut text);
             // what is only passed over need not be kept, as long as no earlier one is in doubt
             let passed_over =
                 verdict == Verdict::Accepted && candidates.is_empty() && wanted.skip > 0 && !wanted.takes();
@@ -98,10 +97,7 @@ where
             let full = candidates.len() >= needed || wanted.needed() == 0;
             Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
-        match &select {
-            Batch::Fixed(fixed) => db.select_each(fixed, each).await?,
-            Batch::Made(made) => db.select_each(&**made, each).await?,
-        }
+        db.select_each(&*select, each).await?;
         // a batch that was broken off is not the last one
         let complete = seen < batch && candidates.len() < needed;
         settle(db, parts, &mut judge, candidates, wanted).await?;
@@ -142,12 +138,17 @@ where
     Ok(())
 }
 
-/// What can be said of a document before it is completed.
-fn verdict<T: Document>(judge: &mut Judge<'_>, document: &T, buffer: &mut Vec<u8>) -> Verdict {
+/// What can be said of a document, in which the values of the keys `missing` are not known yet.
+fn verdict<T: Document>(
+    judge: &mut Judge<'_>,
+    document: &T,
+    missing: &[&str],
+    buffer: &mut Vec<u8>,
+) -> Verdict {
     buffer.clear();
     // A document that cannot be written cannot be judged, so it is not shown.
     if serde_json::to_writer(&mut *buffer, document).is_err() {
         return Verdict::Refused;
     }
-    std::str::from_utf8(buffer).map_or(Verdict::Refused, |text| judge.verdict(text, T::MISSING))
+    std::str::from_utf8(buffer).map_or(Verdict::Refused, |text| judge.verdict(text, missing))
 }

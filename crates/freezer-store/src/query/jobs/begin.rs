@@ -1,0 +1,118 @@
+//! How the lists begin that are asked all the time, a scheduler's poll above all: their first jobs with all that belongs
+//! to them, in one statement.
+//!
+//! It walks an index in the order of the list and joins to each job what the job has, so its limit is one of joined rows:
+//! the last job may have come without all of its actions, and is left to the statements that go on behind. A poll asks
+//! here for all jobs of its client, since a node has few of them and most are not completed: a condition that passes over
+//! completed ones costs the database more than ten jobs do. What goes on behind has it.
+
+use sea_query::Order;
+use sea_query_sqlx::SqlxValues;
+
+use super::links::{self, Extras};
+use super::{EXTRAS, SHAPE, argument_scope, live, read};
+use crate::dialect::Dialect;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::model::Job;
+use crate::query::listing::{Begun, Page, last};
+use crate::query::{narrow, unreadable};
+use crate::row::Row;
+use crate::scope::Scope;
+use crate::search::Search;
+use crate::statement::{Argument, Filled, Fixed, argument_text, number_argument};
+use crate::tables::{Actions, Jobs};
+
+/// Joined rows of a beginning at most.
+const LARGEST: u64 = 250;
+
+/// The beginning of a list, where it is one of those.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub(super) async fn begin(
+    db: &mut Db,
+    scope: &Scope,
+    search: &Search,
+    page: &Page,
+) -> Result<Option<Begun<Job>>, StoreError> {
+    let jobs = page.limit.saturating_add(u64::from(page.look_ahead)).min(LARGEST);
+    if page.marker.is_some() || page.newest_first || page.offset > 0 || jobs == 0 {
+        return Ok(None);
+    }
+    // one more row tells that the last job is whole
+    let rows = jobs + 1;
+    let Some(statement) = frequent(scope, search, rows) else { return Ok(None) };
+    if !db.has_job_indexes().await? {
+        return Ok(None);
+    }
+    let found = db.select(&statement).await?;
+    gather(db.doing(), &found, rows).map(Some)
+}
+
+/// Lists of a project, and polls, as fixed statements.
+fn frequent<'a>(scope: &'a Scope, search: &'a Search, rows: u64) -> Option<Filled<'a>> {
+    static WHOLE: Fixed = Fixed::new(|dialect| first_rows(dialect, &Search::default()));
+    static POLL: Fixed = Fixed::new(|dialect| {
+        first_rows(dialect, &Search { match_not: Vec::new(), ..poll(&argument_text(2)) })
+    });
+    let Scope::Project(project) = scope else { return None };
+    let mut arguments = vec![Argument::Number(rows), project.as_str().into()];
+    if search.is_empty() {
+        return Some(WHOLE.with(arguments));
+    }
+    let client = search.matches.first().and_then(|(_, value)| value.as_str()).filter(|id| !id.is_empty())?;
+    (*search == poll(client)).then(|| {
+        arguments.push(client.into());
+        POLL.with(arguments)
+    })
+}
+
+/// What freezer-scheduler asks for: the jobs of its client that are not completed.
+fn poll(client: &str) -> Search {
+    Search {
+        matches: vec![("client_id".to_owned(), client.into())],
+        match_not: vec![("status".to_owned(), "completed".into())],
+        ..Search::default()
+    }
+}
+
+/// Arguments: joined rows, the project, and those of the search.
+fn first_rows(dialect: Dialect, search: &Search) -> (String, SqlxValues) {
+    let mut select = live(dialect, &argument_scope(1));
+    narrow::narrow::<_, (Actions, Actions)>(dialect, &mut select, search, &SHAPE, None);
+    links::join_extras(&mut select);
+    select
+        .order_by((Jobs::Table, Jobs::CreatedAt), Order::Asc)
+        .order_by((Jobs::Table, Jobs::Id), Order::Asc)
+        .limit(number_argument(0));
+    dialect.build(&select)
+}
+
+/// Jobs out of joined rows, which those of one job follow each other in.
+fn gather(doing: &'static str, rows: &[Row], limit: u64) -> Result<Begun<Job>, StoreError> {
+    let all = (rows.len() as u64) < limit;
+    let mut begun = Begun { documents: Vec::with_capacity(rows.len()), after: None, all };
+    let mut rest = rows;
+    while let Some(first) = rest.first() {
+        let mut job = read(doing, first)?;
+        let mut extras = Extras::default();
+        let mut length = 0;
+        for row in rest {
+            if length > 0 && row.string(1).map_err(unreadable(doing))? != job.job_id {
+                break;
+            }
+            extras.add(doing, row, EXTRAS)?;
+            length += 1;
+        }
+        let (_, behind) = rest.split_at(length);
+        if behind.is_empty() && !all {
+            break;
+        }
+        rest = behind;
+        extras.complete(&mut job);
+        begun.after = Some(last(doing, first)?);
+        begun.documents.push(job);
+    }
+    Ok(begun)
+}
