@@ -45,28 +45,29 @@ impl RequestContext {
     /// services are written with, and those of its `to_dict`, which is what freezer-api 19.0.0 asks with. There,
     /// `is_admin` is never true and `is_admin_project` always.
     pub fn credentials(&self) -> Credentials<'_> {
-        let roles: Vec<oslo_policy::Value<'_>> = self.roles.iter().map(|role| role.as_str().into()).collect();
-        let project = self.project_id.as_deref();
-        let domain = self.domain_id.as_deref();
-        let user_domain = self.user_domain_id.as_deref();
-        let project_domain = self.project_domain_id.as_deref();
-        Credentials::new()
-            .with("user_id", self.user_id.as_str())
-            .with("user", self.user_id.as_str())
-            .with("project_id", project)
-            .with("project", project)
-            .with("roles", oslo_policy::Value::List(roles))
-            .with("is_admin", false)
-            .with("is_admin_project", true)
-            .with("domain_id", domain)
-            .with("domain", domain)
-            .with("system_scope", self.system_scope.as_deref())
-            .with("user_domain_id", user_domain)
-            .with("user_domain", user_domain)
-            .with("project_domain_id", project_domain)
-            .with("project_domain", project_domain)
-            .with("request_id", self.request_id.as_str())
-            .with("global_request_id", self.global_request_id.as_deref())
+        let roles = oslo_policy::Value::List(self.roles.iter().map(|role| role.as_str().into()).collect());
+        let project = || self.project_id.as_deref().into();
+        let domain = || self.domain_id.as_deref().into();
+        let user_domain = || self.user_domain_id.as_deref().into();
+        let project_domain = || self.project_domain_id.as_deref().into();
+        Credentials::from([
+            ("user_id", self.user_id.as_str().into()),
+            ("user", self.user_id.as_str().into()),
+            ("project_id", project()),
+            ("project", project()),
+            ("roles", roles),
+            ("is_admin", false.into()),
+            ("is_admin_project", true.into()),
+            ("domain_id", domain()),
+            ("domain", domain()),
+            ("system_scope", self.system_scope.as_deref().into()),
+            ("user_domain_id", user_domain()),
+            ("user_domain", user_domain()),
+            ("project_domain_id", project_domain()),
+            ("project_domain", project_domain()),
+            ("request_id", self.request_id.as_str().into()),
+            ("global_request_id", self.global_request_id.as_deref().into()),
+        ])
     }
 
     /// The caller's own project, "" where the token has none.

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -77,19 +78,7 @@ pub(crate) fn raw_object_with(
         );
         Vec::new()
     });
-    let mut out = Object::with_capacity(text.len() + 128);
-    for member in &members {
-        match keys.iter().find(|(key, _)| *key == member.0) {
-            Some((key, value)) => out.add(key, value),
-            None => out.add_member(member),
-        }
-    }
-    for (key, value) in keys {
-        if !members.iter().any(|(other, _)| other == key) {
-            out.add(key, value);
-        }
-    }
-    out.end()
+    Object { members, keys }.to_raw()
 }
 
 /// Stored JSON, an object, with a value for a key that it lacks; else as it is. What is not an object is logged and
@@ -101,25 +90,36 @@ pub(crate) fn raw_object_with_default(
     place: Place<'_>,
 ) -> Box<RawValue> {
     let raw = raw_object(text, place);
-    match members(raw.get()) {
-        Some(members) if members.iter().any(|(other, _)| other == key) => raw,
-        Some(members) => {
-            let mut out = Object::with_capacity(raw.get().len() + 32);
-            members.iter().for_each(|member| out.add_member(member));
-            out.add(key, &default);
-            out.end()
-        }
-        None => raw_object_with(Some(raw.get().to_owned()), &[(key, default)], place),
+    let is_there = key_of_flat(raw.get(), key).or_else(|| {
+        let members = members(raw.get())?;
+        Some(members.iter().any(|(other, _)| other == key))
+    });
+    match is_there {
+        Some(true) => raw,
+        _ => raw_object_with(Some(raw.get().to_owned()), &[(key, default)], place),
     }
+}
+
+/// Whether JSON text is an object with a key, as far as a look at the text tells: where it has one pair of braces and no
+/// escapes, whatever is a string before a colon is a key of its top.
+fn key_of_flat(text: &str, key: &str) -> Option<bool> {
+    let bytes = text.as_bytes();
+    let flat = bytes.first() == Some(&b'{')
+        && memchr::memchr(b'{', &bytes[1..]).is_none()
+        && memchr::memchr(b'\\', bytes).is_none();
+    let quoted = format!("\"{key}\"");
+    flat.then(|| {
+        text.match_indices(&quoted).any(|(at, _)| text[at + quoted.len()..].trim_start().starts_with(':'))
+    })
 }
 
 /// Takes a key out of an object.
 pub(crate) fn remove_key(raw: &mut Box<RawValue>, key: &str) {
-    let Some(members) = members(raw.get()) else { return };
-    if members.iter().any(|(other, _)| other == key) {
-        let mut out = Object::with_capacity(raw.get().len());
-        members.iter().filter(|(other, _)| other != key).for_each(|member| out.add_member(member));
-        *raw = out.end();
+    let Some(mut members) = members(raw.get()) else { return };
+    let all = members.len();
+    members.retain(|(other, _)| other != key);
+    if members.len() < all {
+        *raw = Object { members, keys: &[] }.to_raw();
     }
 }
 
@@ -153,47 +153,34 @@ fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// An object that is being written.
-struct Object(Vec<u8>);
+/// An object that is written anew: the members of another one, and keys with values of their own.
+struct Object<'a> {
+    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    keys: &'a [(&'static str, Value)],
+}
 
-impl Object {
-    fn with_capacity(bytes: usize) -> Object {
-        let mut text = Vec::with_capacity(bytes);
-        text.push(b'{');
-        Object(text)
+impl Object<'_> {
+    fn to_raw(&self) -> Box<RawValue> {
+        // texts and JSON can always be written
+        serde_json::value::to_raw_value(self).unwrap_or_else(|_| empty())
     }
+}
 
-    fn add(&mut self, key: &str, value: &(impl Serialize + ?Sized)) {
-        let begin = self.0.len();
-        if begin > 1 {
-            self.0.push(b',');
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        for (key, value) in &self.members {
+            match self.keys.iter().find(|(other, _)| other == key) {
+                Some((key, value)) => object.serialize_entry(key, value)?,
+                None => object.serialize_entry(key, value)?,
+            }
         }
-        let written = serde_json::to_writer(&mut self.0, key).and_then(|()| {
-            self.0.push(b':');
-            serde_json::to_writer(&mut self.0, value)
-        });
-        // texts and stored JSON can always be written; half a member would spoil the whole object
-        if written.is_err() {
-            self.0.truncate(begin);
+        for (key, value) in self.keys {
+            if !self.members.iter().any(|(other, _)| other == key) {
+                object.serialize_entry(key, value)?;
+            }
         }
-    }
-
-    /// Adds a member of another object as it stands there.
-    fn add_member(&mut self, (key, value): &(Cow<'_, str>, &RawValue)) {
-        // a key that was not borrowed has characters that must be escaped again
-        let Cow::Borrowed(key) = key else { return self.add(key, value) };
-        if self.0.len() > 1 {
-            self.0.push(b',');
-        }
-        self.0.push(b'"');
-        self.0.extend_from_slice(key.as_bytes());
-        self.0.extend_from_slice(b"\":");
-        self.0.extend_from_slice(value.get().as_bytes());
-    }
-
-    fn end(mut self) -> Box<RawValue> {
-        self.0.push(b'}');
-        String::from_utf8(self.0).ok().and_then(|text| RawValue::from_string(text).ok()).unwrap_or_else(empty)
+        object.end()
     }
 }
 
@@ -285,6 +272,55 @@ mod tests {
     fn a_number_too_large_for_a_machine_word_is_kept_digit_by_digit() {
         let text = r#"{"n":123456789012345678901234567890,"f":0.1000000000000000000001}"#;
         assert_eq!(to_text(&serde_json::from_str::<Value>(text).unwrap()), text);
+    }
+
+    #[test]
+    fn an_object_gets_keys_in_their_places_or_at_its_end() {
+        let with = |text: &str| {
+            let keys = [("mode", Value::from("fs")), ("timeout", Value::Null)];
+            raw_object_with(Some(text.to_owned()), &keys, PLACE).get().to_owned()
+        };
+        assert_eq!(
+            with(r#"{"a" : 1.50,"mode":"x","b\"":[ ]}"#),
+            r#"{"a":1.50,"mode":"fs","b\"":[ ],"timeout":null}"#
+        );
+        assert_eq!(with(""), r#"{"mode":"fs","timeout":null}"#);
+        assert_eq!(with("[1]"), r#"{"mode":"fs","timeout":null}"#);
+    }
+
+    #[test]
+    fn a_default_is_for_objects_that_lack_the_key_at_their_top() {
+        let with = |text: &str| {
+            let raw = raw_object_with_default(Some(text.to_owned()), "event", "".into(), PLACE);
+            raw.get().to_owned()
+        };
+        for has in [
+            r#"{"event":"stop"}"#,
+            r#"{"a":[1], "event" : null}"#,
+            r#"{"a":{},"event":""}"#,
+            r#"{"\u0065vent":1}"#,
+        ] {
+            assert_eq!(with(has), has);
+        }
+        for (lacks, expected) in [
+            ("{}", r#"{"event":""}"#),
+            (r#"{"a":"event"}"#, r#"{"a":"event","event":""}"#),
+            (r#"{"a":["event"],"b": ":"}"#, r#"{"a":["event"],"b":":","event":""}"#),
+            (r#"{"a":{"event":1}}"#, r#"{"a":{"event":1},"event":""}"#),
+            (r#"{"a":"\"event\":"}"#, r#"{"a":"\"event\":","event":""}"#),
+            ("[1]", r#"{"event":""}"#),
+        ] {
+            assert_eq!(with(lacks), expected);
+        }
+    }
+
+    #[test]
+    fn a_key_is_taken_out_of_an_object() {
+        let mut raw = RawValue::from_string(r#"{"a":1, "pid":2,"b":{"pid":3}}"#.to_owned()).unwrap();
+        remove_key(&mut raw, "pid");
+        assert_eq!(raw.get(), r#"{"a":1,"b":{"pid":3}}"#);
+        remove_key(&mut raw, "pid");
+        assert_eq!(raw.get(), r#"{"a":1,"b":{"pid":3}}"#);
     }
 
     #[test]

@@ -33,6 +33,25 @@ impl Row {
         }
     }
 
+    /// As [`text`](Self::text), without a copy: the row loses it, and a second look fails.
+    pub(crate) fn take_text(&mut self, at: usize) -> Result<Option<String>, DriverError> {
+        match self {
+            Row::MySql(row) if matches!(value(row, at)?, MySqlValue::Bytes(_)) => match row.take(at) {
+                Some(MySqlValue::Bytes(bytes)) => match String::from_utf8(bytes) {
+                    Ok(text) => Ok(Some(text)),
+                    Err(_) => Err(DriverError::Column { at, reason: "the text is not UTF-8" }),
+                },
+                _ => Ok(None),
+            },
+            _ => self.text(at),
+        }
+    }
+
+    /// As [`string`](Self::string), without a copy: the row loses it.
+    pub(crate) fn take_string(&mut self, at: usize) -> Result<String, DriverError> {
+        Ok(self.take_text(at)?.unwrap_or_default())
+    }
+
     /// Text that the layout declares NOT NULL, or whose NULL means the same as "".
     pub(crate) fn string(&self, at: usize) -> Result<String, DriverError> {
         Ok(self.text(at)?.unwrap_or_default())

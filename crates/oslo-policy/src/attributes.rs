@@ -55,6 +55,14 @@ macro_rules! attributes {
             }
         }
 
+        /// Attributes of names that differ from each other, without the search for one of the same name that
+        /// [`set`](Self::set) makes.
+        impl<'a, const N: usize> From<[(&'a str, Value<'a>); N]> for $name<'a> {
+            fn from(attributes: [(&'a str, Value<'a>); N]) -> Self {
+                Self { entries: attributes.map(|(name, value)| (Cow::Borrowed(name), value)).into() }
+            }
+        }
+
         impl<'a> From<&'a serde_json::Map<String, serde_json::Value>> for $name<'a> {
             fn from(object: &'a serde_json::Map<String, serde_json::Value>) -> Self {
                 let entries = object

@@ -45,7 +45,7 @@ pub async fn authorize(
     rule: &RuleDefault,
     project_id: &str,
 ) -> Result<(), Error> {
-    ask(enforcer, context, rule, Target::new().with("project_id", project_id)).await
+    ask(enforcer, context, rule, Target::from([("project_id", project_id.into())])).await
 }
 
 /// As [`authorize`], but with an empty target, as upstream asks `jobs:get_all_projects` and

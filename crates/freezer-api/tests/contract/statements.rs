@@ -1,13 +1,17 @@
 //! How many statements the frequent requests cost, BEGIN and COMMIT included.
 
-use serde_json::json;
+use freezer_store::{ConnectSettings, PoolSettings, Store};
+use serde_json::{Value, json};
 
-use crate::support::documents::{backup, job};
-use crate::support::{TestApp, on_both_engines};
+use crate::support::documents::{backup, freezer_action, job, with};
+use crate::support::{Answer, Engine, TestApp, on_both_engines};
 
 on_both_engines![
     one_job_is_one_statement,
-    a_poll_is_two_statements,
+    a_poll_is_one_statement,
+    jobs_of_many_actions_are_read_in_three_statements,
+    jobs_are_listed_without_our_indexes,
+    a_registration_locks_nothing,
     a_backup_is_one_statement,
     a_read_has_no_transaction,
 ];
@@ -28,21 +32,105 @@ async fn one_job_is_one_statement(app: TestApp) {
     assert_eq!(cost(&app, async || member.get(&path).await.expect(200)).await, 1);
 }
 
-async fn a_poll_is_two_statements(app: TestApp) {
+/// What a scheduler asks once a minute.
+fn poll() -> Value {
+    json!({"match_not": [{"status": "completed"}], "match": [{"client_id": "node-1"}]})
+}
+
+const POLL: &str = "/v2/p1/jobs/?limit=10&offset=0&all_projects=False";
+
+async fn a_poll_is_one_statement(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     for _ in 0..30 {
         member.add_job("p1", job("node-1")).await;
     }
-    let search = json!({"match_not": [{"status": "completed"}], "match": [{"client_id": "node-1"}]});
-    let path = "/v2/p1/jobs/?limit=10&offset=0&all_projects=False";
-    let poll = cost(&app, async || {
-        let page = member.search(path, search.clone()).await.expect(200);
+    let page = async || {
+        let page = member.search(POLL, poll()).await.expect(200);
         assert_eq!(page.each("jobs", "/job_id").len(), 10);
-    });
-    assert_eq!(poll.await, 2);
-    let list = cost(&app, async || member.get("/v2/p1/jobs?limit=500").await.expect(200));
-    assert_eq!(list.await, 2);
+    };
+    assert_eq!(cost(&app, page).await, 1);
+    for limit in [10, 500] {
+        let list = async || member.get(&format!("/v2/p1/jobs?limit={limit}")).await.expect(200);
+        assert_eq!(cost(&app, list).await, 1, "{limit}");
+    }
+}
+
+async fn jobs_of_many_actions_are_read_in_three_statements(app: TestApp) {
+    let member = app.member();
+    member.add_client("p1", "node-1").await;
+    let mut all = Vec::new();
+    for number in 0..24 {
+        // no action at all, and more than a whole page has jobs
+        let count = [3, 0, 14, 1][number % 4];
+        let actions: Vec<Value> = (0..count)
+            .map(|place| json!({"freezer_action": with(freezer_action(), json!({"priority": place}))}))
+            .collect();
+        let schedule = json!({"status": if number % 5 == 4 { "completed" } else { "scheduled" }});
+        let document = with(job("node-1"), json!({"job_actions": actions, "job_schedule": schedule}));
+        let job_id = member.add_job("p1", document).await;
+        app.advance(i64::from(number % 3 == 0));
+        all.push((job_id, count, number % 5 == 4));
+    }
+    let shown = |answer: Answer| -> Vec<(String, Vec<i64>)> {
+        let jobs = answer.expect(200).json()["jobs"].as_array().unwrap().clone();
+        let place = |action: &Value| action["freezer_action"]["priority"].as_i64().unwrap();
+        jobs.iter()
+            .map(|job| {
+                let actions = job["job_actions"].as_array().unwrap();
+                (job["job_id"].as_str().unwrap().to_owned(), actions.iter().map(place).collect())
+            })
+            .collect()
+    };
+    let expected = |wanted: &dyn Fn(bool) -> bool| -> Vec<(String, Vec<i64>)> {
+        let wanted = all.iter().filter(|(_, _, completed)| wanted(*completed));
+        wanted.map(|(id, count, _)| (id.clone(), (0..*count).collect())).collect()
+    };
+    let (whole, open) = (expected(&|_| true), expected(&|completed| !completed));
+    for limit in [1, 2, 3, 10, 23, 24, 25] {
+        let list = member.get(&format!("/v2/p1/jobs?limit={limit}")).await;
+        assert_eq!(shown(list), whole[..limit.min(24)], "list of {limit}");
+        let path = format!("/v2/p1/jobs/?limit={limit}&offset=0&all_projects=False");
+        let polled = shown(member.search(&path, poll()).await);
+        assert_eq!(polled, open[..limit.min(open.len())], "poll of {limit}");
+    }
+    assert_eq!(cost(&app, async || member.get("/v2/p1/jobs?limit=10").await.expect(200)).await, 3);
+    assert_eq!(cost(&app, async || member.search(POLL, poll()).await.expect(200)).await, 3);
+}
+
+async fn jobs_are_listed_without_our_indexes(app: TestApp) {
+    let member = app.member();
+    member.add_client("p1", "node-1").await;
+    for _ in 0..3 {
+        member.add_job("p1", job("node-1")).await;
+    }
+    let asked = async |app: &TestApp| {
+        let member = app.member();
+        let polled = member.search(POLL, poll()).await.expect(200).json();
+        let listed = member.get("/v2/p1/jobs").await.expect(200).json();
+        let statements = cost(app, async || member.search(POLL, poll()).await.expect(200)).await;
+        (polled, listed, statements)
+    };
+    let (polled, listed, _) = asked(&app).await;
+    let database = app.database();
+    database
+        .run(match database.engine() {
+            Engine::Sqlite => "DROP INDEX fz_user_credentials_job",
+            Engine::MariaDb | Engine::MySql => "DROP INDEX fz_user_credentials_job ON user_credentials",
+        })
+        .await;
+    let store = Store::new(database.url(), ConnectSettings::default(), PoolSettings::default());
+    let without = TestApp::on(database, store);
+    assert_eq!(asked(&without).await, (polled, listed, 2));
+}
+
+async fn a_registration_locks_nothing(app: TestApp) {
+    let member = app.member();
+    let again = async || member.add_client("p1", "node-1").await;
+    assert_eq!(cost(&app, again).await, 1, "a known node");
+    let before = app.store().statements();
+    member.add_client("p1", "node-2").await;
+    assert_eq!(app.store().statements() - before, 2, "a new one");
 }
 
 async fn a_backup_is_one_statement(app: TestApp) {

@@ -67,7 +67,7 @@ pub async fn get(db: &mut Db, scope: &Scope, action_id: &str) -> Result<Option<A
     let mut select = live(db, scope);
     select.and_where(Expr::col(Actions::Id).eq(action_id));
     let row = db.select_one(&select).await?;
-    row.map(|row| read(db.doing(), &row, 0)).transpose()
+    row.map(|mut row| read(db.doing(), &mut row, 0)).transpose()
 }
 
 /// One action of the scope, locked until the transaction ends.
@@ -81,13 +81,13 @@ pub async fn get_for_update(
 ) -> Result<Option<ActionFields>, StoreError> {
     let mut select = live(db, scope);
     select.and_where(Expr::col(Actions::Id).eq(action_id)).lock(LockType::Update);
-    let Some(row) = db.select_one(&select).await? else { return Ok(None) };
+    let Some(mut row) = db.select_one(&select).await? else { return Ok(None) };
     let text = row.text(7).map_err(unreadable(db.doing()))?;
     json::object_strict(
         text.as_deref(),
         Place { table: "actions", column: "backup_metadata", id: action_id },
     )?;
-    read_fields(db.doing(), &row, 0).map(Some)
+    read_fields(db.doing(), &mut row, 0).map(Some)
 }
 
 /// Those of the given actions that the scope has.
@@ -115,8 +115,9 @@ pub(crate) async fn get_many_with_projects(
     select.and_where(Expr::col(Actions::Id).is_in(listing::padded(ids)));
     let rows = db.select(&select).await?;
     let doing = db.doing();
-    let read = |row: &Row| Ok((row.string(2).map_err(unreadable(doing))?, read_fields(doing, row, 0)?));
-    rows.iter().map(read).collect()
+    let read =
+        |mut row: Row| Ok((row.string(2).map_err(unreadable(doing))?, read_fields(doing, &mut row, 0)?));
+    rows.into_iter().map(read).collect()
 }
 
 /// The actions of a job of the scope, in the order in which it runs them.
@@ -139,7 +140,7 @@ pub async fn get_of_job(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Vec<
         .and_where(Expr::col(Actions::Id).in_subquery(linked.column(JobActions::ActionId).to_owned()))
         .order_by_expr(place.into(), Order::Asc);
     let rows = db.select(&select).await?;
-    rows.iter().map(|row| read_fields(db.doing(), row, 0)).collect()
+    rows.into_iter().map(|mut row| read_fields(db.doing(), &mut row, 0)).collect()
 }
 
 /// Actions of the scope.
@@ -165,7 +166,7 @@ pub async fn list(
         page,
     };
     let doing = db.doing();
-    let parts = Parts { read: |row: &Row| read(doing, row, 0), complete: listing::nothing_missing };
+    let parts = Parts { read: |row: &mut Row| read(doing, row, 0), complete: listing::nothing_missing };
     listing::list(db, listing, None, parts).await
 }
 
@@ -256,15 +257,15 @@ fn live(db: &Db, scope: &Scope) -> SelectStatement {
 }
 
 /// Reads an action whose (created_at, id, [`COLUMNS`]) begin at position `from`; the time is not looked at.
-pub(super) fn read(doing: &'static str, row: &Row, from: usize) -> Result<Action, StoreError> {
+pub(super) fn read(doing: &'static str, row: &mut Row, from: usize) -> Result<Action, StoreError> {
     let at = unreadable(doing);
-    let action_id = row.string(from + 1).map_err(&at)?;
-    let metadata = row.text(from + 7).map_err(&at)?;
+    let action_id = row.take_string(from + 1).map_err(&at)?;
+    let metadata = row.take_text(from + 7).map_err(&at)?;
     let place = Place { table: "actions", column: "backup_metadata", id: &action_id };
     let columns = columns(&at, row, from)?;
     Ok(Action {
-        project_id: row.string(from + 2).map_err(&at)?,
-        user_id: row.string(from + 3).map_err(&at)?,
+        project_id: row.take_string(from + 2).map_err(&at)?,
+        user_id: row.take_string(from + 3).map_err(&at)?,
         max_retries: row.int(from + 4).map_err(&at)?,
         max_retries_interval: row.int(from + 5).map_err(&at)?,
         mandatory: row.flag(from + 6).map_err(&at)?,
@@ -275,10 +276,10 @@ pub(super) fn read(doing: &'static str, row: &Row, from: usize) -> Result<Action
 }
 
 /// Reads what a change starts from; `from` as in [`read`].
-fn read_fields(doing: &'static str, row: &Row, from: usize) -> Result<ActionFields, StoreError> {
+fn read_fields(doing: &'static str, row: &mut Row, from: usize) -> Result<ActionFields, StoreError> {
     let at = unreadable(doing);
-    let action_id = row.string(from + 1).map_err(&at)?;
-    let metadata = row.text(from + 7).map_err(&at)?;
+    let action_id = row.take_string(from + 1).map_err(&at)?;
+    let metadata = row.take_text(from + 7).map_err(&at)?;
     let place = Place { table: "actions", column: "backup_metadata", id: &action_id };
     let mut freezer_action = json::object(metadata.as_deref(), place);
     for (key, value) in columns(&at, row, from)? {
@@ -296,22 +297,23 @@ fn read_fields(doing: &'static str, row: &Row, from: usize) -> Result<ActionFiel
 /// The keys of a definition that have columns, in the order in which they are shown where the JSON lacks them.
 fn columns(
     at: &impl Fn(DriverError) -> StoreError,
-    row: &Row,
+    row: &mut Row,
     from: usize,
 ) -> Result<[(&'static str, Value); 8], StoreError> {
-    let text = |position: usize| -> Result<Value, StoreError> {
-        Ok(row.text(from + position).map_err(at)?.map_or(Value::Null, Value::String))
-    };
-    let int = |position: usize| -> Result<Value, StoreError> {
+    let int = |row: &Row, position: usize| -> Result<Value, StoreError> {
         Ok(row.int(from + position).map_err(at)?.map_or(Value::Null, Value::from))
+    };
+    let (timeout, priority) = (int(row, 12)?, int(row, 13)?);
+    let mut text = |position: usize| -> Result<Value, StoreError> {
+        Ok(row.take_text(from + position).map_err(at)?.map_or(Value::Null, Value::String))
     };
     Ok([
         ("backup_name", text(8)?),
         ("action", text(9)?),
         ("mode", text(10)?),
         ("container", text(11)?),
-        ("timeout", int(12)?),
-        ("priority", int(13)?),
+        ("timeout", timeout),
+        ("priority", priority),
         ("path_to_backup", text(14)?),
         ("log_file", text(15)?),
     ])

@@ -55,7 +55,7 @@ pub async fn get(db: &mut Db, scope: &Scope, backup_id: &str) -> Result<Option<B
     let mut select = live(db, scope);
     select.and_where(Expr::col(Backups::Id).eq(backup_id));
     let row = db.select_one(&select).await?;
-    row.map(|row| read(db.doing(), &row)).transpose()
+    row.map(|mut row| read(db.doing(), &mut row)).transpose()
 }
 
 /// State and metadata of one backup of the scope, locked until the transaction ends, with the id of the
@@ -108,7 +108,7 @@ pub async fn list(
         page,
     };
     let doing = db.doing();
-    let parts = Parts { read: |row: &Row| read(doing, row), complete: listing::nothing_missing };
+    let parts = Parts { read: |row: &mut Row| read(doing, row), complete: listing::nothing_missing };
     listing::list(db, listing, None, parts).await
 }
 
@@ -261,15 +261,15 @@ fn live(db: &Db, scope: &Scope) -> SelectStatement {
     select
 }
 
-fn read(doing: &'static str, row: &Row) -> Result<Backup, StoreError> {
+fn read(doing: &'static str, row: &mut Row) -> Result<Backup, StoreError> {
     let at = unreadable(doing);
-    let backup_id = row.string(listing::ID).map_err(&at)?;
-    let metadata = row.text(5).map_err(&at)?;
+    let backup_id = row.take_string(listing::ID).map_err(&at)?;
+    let metadata = row.take_text(5).map_err(&at)?;
     let place = Place { table: "backups", column: "backup_metadata", id: &backup_id };
     Ok(Backup {
-        project_id: row.string(2).map_err(&at)?,
-        user_id: row.string(3).map_err(&at)?,
-        status: row.string(4).map_err(&at)?,
+        project_id: row.take_string(2).map_err(&at)?,
+        user_id: row.take_string(3).map_err(&at)?,
+        status: row.take_string(4).map_err(&at)?,
         backup_metadata: json::raw_object(metadata, place),
         backup_id,
     })

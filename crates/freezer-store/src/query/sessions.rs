@@ -107,7 +107,7 @@ pub async fn list(
         page,
     };
     let doing = db.doing();
-    let parts = Parts { read: |row: &Row| read(doing, row), complete: listing::nothing_missing };
+    let parts = Parts { read: |row: &mut Row| read(doing, row), complete: listing::nothing_missing };
     listing::list(db, listing, None, parts).await
 }
 

@@ -1,16 +1,17 @@
-//! [`Judge`]: a search put to the text of one document after another.
+//! [`Judge`]: a search put to one document after another.
 //!
-//! A list may have to look at many rows to fill its page, so a document is not made into a tree: its text is walked
-//! once, values that no condition names are passed over unread, and what cannot hold a wanted key is not even walked. A
-//! document may be judged before all of it was read (a job without its actions); then the verdict may be
+//! A list may have to look at many rows to fill its page, so a document is not made into a tree. It is shown to the
+//! judge whole ([`Judge::document`]) or member by member ([`Judge::text`] and the others, which need not write it as
+//! JSON first): values that no condition names are passed over unread, and what cannot hold a wanted key is not even
+//! walked. A document may be judged before all of it was read (a job without its actions); then the verdict may be
 //! [`Verdict::Open`]. What a search means is `mod.rs`; which rows the database passes over is `query/narrow.rs`.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use memchr::memmem;
-use serde::Deserialize;
 use serde::de::{Deserializer as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -49,14 +50,18 @@ pub(crate) struct Judge<'s> {
     /// Of the document at hand.
     found: Found,
     refused: bool,
+    /// Room for values as JSON text.
+    buffer: Vec<u8>,
 }
 
 /// Where in a document a value stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Level {
+pub(crate) enum Level {
+    /// At its top.
     Top,
     /// Right inside the `backup_metadata` of the top.
     Metadata,
+    /// Anywhere else.
     Deeper,
 }
 
@@ -77,16 +82,21 @@ impl<'s> Judge<'s> {
                 .collect(),
             found: Found::default(),
             refused: false,
+            buffer: Vec::new(),
         }
     }
 
-    /// Judges a document, given as JSON text, in which the values of the keys `missing` at its top are not known yet.
-    pub(crate) fn verdict(&mut self, document: &str, missing: &[&str]) -> Verdict {
+    /// Whether a document is wanted, which `show` shows whole.
+    pub(crate) fn accepts(&mut self, show: impl FnOnce(&mut Self)) -> bool {
         self.begin();
-        self.walk(document, Level::Top, missing);
-        if missing.is_empty() {
-            return if self.accepts() { Verdict::Accepted } else { Verdict::Refused };
-        }
+        show(self);
+        self.says_yes()
+    }
+
+    /// Judges a document of which `show` shows a part; the keys of an identity are all in this part.
+    pub(crate) fn verdict(&mut self, show: impl FnOnce(&mut Self)) -> Verdict {
+        self.begin();
+        show(self);
         let identity_fails =
             self.search.matches.iter().zip(&self.found.matched).any(|((key, _), matched)| {
                 // an identity is never in the missing part
@@ -97,20 +107,75 @@ impl<'s> Judge<'s> {
         }
         let may_be_refused = !self.texts_not.is_empty()
             || self.search.match_not.iter().any(|(key, _)| !self.identity.contains(&key.as_str()));
-        match self.accepts() && !may_be_refused {
+        match self.says_yes() && !may_be_refused {
             true => Verdict::Accepted,
             false => Verdict::Open(self.found.clone()),
         }
     }
 
-    /// Whether a document is wanted of which this was found, and whose missing part is `rest`, a JSON object.
-    pub(crate) fn accepts_with(&mut self, found: Found, rest: &str) -> bool {
+    /// Whether a document is wanted of which this was found, and of which `show` shows the other part.
+    pub(crate) fn accepts_with(&mut self, found: Found, show: impl FnOnce(&mut Self)) -> bool {
         self.found = found;
         self.refused = false;
-        if self.may_matter(rest, Level::Top) {
-            self.walk(rest, Level::Top, &[]);
+        show(self);
+        self.says_yes()
+    }
+
+    /// Shows a whole document. One that cannot be written cannot be judged, so it is refused.
+    pub(crate) fn document(&mut self, document: &impl Serialize) {
+        if self.with_text(document, |judge, text| judge.walk(text, Level::Top)).is_none() {
+            self.refused = true;
         }
-        self.accepts()
+    }
+
+    /// Shows a member that is a text, or null.
+    pub(crate) fn text<'t>(&mut self, key: &str, value: impl Into<Option<&'t str>>, level: Level) {
+        if self.asks(key, level) || self.asks_for_texts() {
+            self.value(key, &value.into(), level);
+        }
+    }
+
+    /// Shows a member that is a number, a truth value, or null.
+    pub(crate) fn scalar(&mut self, key: &str, value: &impl Serialize, level: Level) {
+        if self.asks(key, level) {
+            self.value(key, value, level);
+        }
+    }
+
+    /// Shows a member that is stored as JSON.
+    pub(crate) fn json(&mut self, key: &str, value: &RawValue, level: Level) {
+        self.member(key, value.get(), level);
+    }
+
+    /// Shows a member that is a list, `inside` each of its items where nobody asks for the whole.
+    pub(crate) fn list<T: Serialize>(
+        &mut self,
+        key: &str,
+        items: &[T],
+        level: Level,
+        mut inside: impl FnMut(&mut Self, &T),
+    ) {
+        match self.asks(key, level) {
+            true => self.value(key, &items, level),
+            false => items.iter().for_each(|item| inside(self, item)),
+        }
+    }
+
+    /// Shows any member.
+    pub(crate) fn value(&mut self, key: &str, value: &impl Serialize, level: Level) {
+        if self.with_text(value, |judge, text| judge.member(key, text, level)).is_none() {
+            self.refused = true;
+        }
+    }
+
+    /// Does something with a value as JSON text, where it can be written.
+    fn with_text(&mut self, value: &impl Serialize, then: impl FnOnce(&mut Self, &str)) -> Option<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        serde_json::to_writer(&mut buffer, value).ok()?;
+        then(self, std::str::from_utf8(&buffer).ok()?);
+        self.buffer = buffer;
+        Some(())
     }
 
     fn begin(&mut self) {
@@ -122,22 +187,23 @@ impl<'s> Judge<'s> {
         self.refused = false;
     }
 
-    fn accepts(&self) -> bool {
+    fn says_yes(&self) -> bool {
         let Found { matched, contained, in_time } = &self.found;
         !self.refused && *in_time && matched.iter().chain(contained).all(|found| *found)
     }
 
-    fn walk(&mut self, text: &str, level: Level, missing: &[&str]) {
+    /// Looks at everything in a text of JSON.
+    fn walk(&mut self, text: &str, level: Level) {
         let first = text.as_bytes().first();
         if first == Some(&b'"') {
-            self.text(text);
+            self.string(text);
         }
         let is_container = matches!(first, Some(b'{' | b'['));
         if self.refused || !is_container || !(level == Level::Top || self.may_matter(text, level)) {
             return;
         }
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        let walk = Walk { judge: self, level, missing };
+        let walk = Walk { judge: self, level };
         // the text was made by a serialiser or checked when it was read: it cannot be unreadable
         let _ = match first {
             Some(b'{') => deserializer.deserialize_map(walk),
@@ -150,8 +216,7 @@ impl<'s> Judge<'s> {
     fn may_matter(&self, text: &str, level: Level) -> bool {
         let wants_time = level == Level::Metadata && !self.found.in_time;
         wants_time
-            || !self.texts.is_empty()
-            || !self.texts_not.is_empty()
+            || self.asks_for_texts()
             || memchr::memchr(b'\\', text.as_bytes()).is_some()
             || self.keys.iter().any(|key| key.find(text.as_bytes()).is_some())
     }
@@ -160,14 +225,31 @@ impl<'s> Judge<'s> {
         self.search.matches.iter().chain(&self.search.match_not)
     }
 
+    fn asks_for_texts(&self) -> bool {
+        !self.texts.is_empty() || !self.texts_not.is_empty()
+    }
+
+    /// Whether a condition names this key, where it stands.
+    fn asks(&self, key: &str, level: Level) -> bool {
+        (level == Level::Top || !self.identity.contains(&key)) && self.pairs().any(|(named, _)| named == key)
+    }
+
     fn member(&mut self, key: &str, value: &str, level: Level) {
-        let counts = |named: &str| named == key && (level == Level::Top || !self.identity.contains(&named));
-        if self.pairs().any(|(named, _)| counts(named)) {
+        self.compare(key, value, level);
+        let inside = match level {
+            Level::Top if key == "backup_metadata" => Level::Metadata,
+            _ => Level::Deeper,
+        };
+        self.walk(value, inside);
+    }
+
+    fn compare(&mut self, key: &str, value: &str, level: Level) {
+        if self.asks(key, level) {
             let Ok(found) = serde_json::from_str::<Value>(value) else { return };
             self.refused |=
-                self.search.match_not.iter().any(|(named, wanted)| counts(named) && same(&found, wanted));
+                self.search.match_not.iter().any(|(named, wanted)| named == key && same(&found, wanted));
             for (position, (named, wanted)) in self.search.matches.iter().enumerate() {
-                if counts(named) && same(&found, wanted) {
+                if named == key && same(&found, wanted) {
                     self.found.matched[position] = true;
                 }
             }
@@ -181,8 +263,8 @@ impl<'s> Judge<'s> {
         }
     }
 
-    fn text(&mut self, quoted: &str) {
-        if self.texts.is_empty() && self.texts_not.is_empty() {
+    fn string(&mut self, quoted: &str) {
+        if !self.asks_for_texts() {
             return;
         }
         let Ok(Text(text)) = serde_json::from_str(quoted) else { return };
@@ -199,13 +281,12 @@ impl<'s> Judge<'s> {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Walks one object or list.
-struct Walk<'j, 's, 'm> {
+struct Walk<'j, 's> {
     judge: &'j mut Judge<'s>,
     level: Level,
-    missing: &'m [&'m str],
 }
 
-impl<'de> Visitor<'de> for Walk<'_, '_, '_> {
+impl<'de> Visitor<'de> for Walk<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -213,24 +294,16 @@ impl<'de> Visitor<'de> for Walk<'_, '_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Walk { judge, level, missing } = self;
+        let Walk { judge, level } = self;
         while let Some((Text(key), value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
-            if missing.contains(&&*key) {
-                continue;
-            }
             judge.member(&key, value.get(), level);
-            let inside = match level {
-                Level::Top if key == "backup_metadata" => Level::Metadata,
-                _ => Level::Deeper,
-            };
-            judge.walk(value.get(), inside, &[]);
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         while let Some(item) = items.next_element::<&'de RawValue>()? {
-            self.judge.walk(item.get(), Level::Deeper, &[]);
+            self.judge.walk(item.get(), Level::Deeper);
         }
         Ok(())
     }
@@ -297,6 +370,21 @@ mod tests {
         )
     }
 
+    /// Shows a member in the way of its type.
+    fn show(judge: &mut Judge<'_>, key: &str, value: &Value) {
+        match value {
+            Value::String(text) => judge.text(key, text.as_str(), Level::Top),
+            Value::Null | Value::Bool(_) | Value::Number(_) => judge.scalar(key, value, Level::Top),
+            Value::Array(items) => judge.list(key, items, Level::Top, |judge, item| {
+                judge.walk(&item.to_string(), Level::Deeper);
+            }),
+            Value::Object(_) => {
+                let raw = RawValue::from_string(value.to_string()).unwrap();
+                judge.json(key, &raw, Level::Top);
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
 
@@ -305,9 +393,17 @@ mod tests {
             let wanted = search.accepts(&document, IDENTITY);
             for text in [document.to_string(), serde_json::to_string_pretty(&document).unwrap(),
                          crate::json::to_text(&document)] {
-                let verdict = Judge::new(&search, IDENTITY).verdict(&text, &[]);
-                prop_assert_eq!(verdict == Verdict::Accepted, wanted, "{} in {}", text, document);
+                let accepted = Judge::new(&search, IDENTITY).accepts(|judge| judge.walk(&text, Level::Top));
+                prop_assert_eq!(accepted, wanted, "{} in {}", text, document);
             }
+            let accepted = Judge::new(&search, IDENTITY).accepts(|judge| judge.document(&document));
+            prop_assert_eq!(accepted, wanted, "{}", document);
+            let accepted = Judge::new(&search, IDENTITY).accepts(|judge| {
+                for (key, value) in document.as_object().unwrap() {
+                    show(judge, key, value);
+                }
+            });
+            prop_assert_eq!(accepted, wanted, "{} by members", document);
         }
 
         #[test]
@@ -319,13 +415,14 @@ mod tests {
             let mut document = document;
             document["more"] = json!([part]);
             let wanted = search.accepts(&document, IDENTITY);
-            let rest = json!({"more": document["more"]}).to_string();
-            document["more"] = json!([]);
+            let more = document.as_object_mut().unwrap().remove("more").unwrap();
             let mut judge = Judge::new(&search, IDENTITY);
-            match judge.verdict(&document.to_string(), &["more"]) {
+            match judge.verdict(|judge| judge.document(&document)) {
                 Verdict::Accepted => prop_assert!(wanted),
                 Verdict::Refused => prop_assert!(!wanted),
-                Verdict::Open(found) => prop_assert_eq!(judge.accepts_with(found, &rest), wanted),
+                Verdict::Open(found) => {
+                    prop_assert_eq!(judge.accepts_with(found, |judge| show(judge, "more", &more)), wanted);
+                }
             }
         }
     }
@@ -339,19 +436,19 @@ mod tests {
             ..Search::default()
         };
         let mut judge = Judge::new(&search, IDENTITY);
-        let rest = |status: &str| json!({"more": [{"freezer_action": {"status": status}}]}).to_string();
-        let Verdict::Open(found) =
-            judge.verdict(r#"{"id":"n","s":{"status":"running"},"more":[]}"#, &["more"])
-        else {
+        let open = |judge: &mut Judge<'_>, text: &str| judge.verdict(|judge| judge.walk(text, Level::Top));
+        let rest = |judge: &mut Judge<'_>, found: Found, status: &str| {
+            let more = json!([{"freezer_action": {"status": status}}]);
+            judge.accepts_with(found, |judge| show(judge, "more", &more))
+        };
+        let Verdict::Open(found) = open(&mut judge, r#"{"id":"n","s":{"status":"running"}}"#) else {
             panic!("the actions may refuse it");
         };
-        assert!(judge.accepts_with(found.clone(), &rest("running")));
-        assert!(!judge.accepts_with(found, &rest("completed")));
-        let mut without = |text: &str| judge.verdict(text, &["more"]);
-        assert_eq!(without(r#"{"id":"n","s":{"status":"completed"},"more":[]}"#), Verdict::Refused);
-        assert_eq!(without(r#"{"id":"x","s":{"id":"n"},"more":[]}"#), Verdict::Refused);
+        assert!(rest(&mut judge, found.clone(), "running"));
+        assert!(!rest(&mut judge, found, "completed"));
+        assert_eq!(open(&mut judge, r#"{"id":"n","s":{"status":"completed"}}"#), Verdict::Refused);
+        assert_eq!(open(&mut judge, r#"{"id":"x","s":{"id":"n"}}"#), Verdict::Refused);
         let found = Search { match_not: Vec::new(), ..search };
-        let mut judge = Judge::new(&found, IDENTITY);
-        assert_eq!(judge.verdict(r#"{"id":"n","more":[]}"#, &["more"]), Verdict::Accepted);
+        assert_eq!(open(&mut Judge::new(&found, IDENTITY), r#"{"id":"n"}"#), Verdict::Accepted);
     }
 }

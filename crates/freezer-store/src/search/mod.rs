@@ -10,7 +10,7 @@ pub(crate) mod terms;
 
 use serde_json::{Map, Value};
 
-pub(crate) use judge::{Judge, Verdict};
+pub(crate) use judge::{Judge, Level, Verdict};
 
 /// Conditions on documents. All of them must hold.
 #[derive(Debug, Clone, PartialEq, Default)]

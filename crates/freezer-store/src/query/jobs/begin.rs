@@ -15,8 +15,8 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::model::Job;
-use crate::query::listing::{Begun, Page, last};
-use crate::query::{narrow, unreadable};
+use crate::query::listing::{Begun, Last, Page, last};
+use crate::query::narrow;
 use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
@@ -47,7 +47,7 @@ pub(super) async fn begin(
         return Ok(None);
     }
     let found = db.select(&statement).await?;
-    gather(db.doing(), &found, rows).map(Some)
+    gather(db.doing(), found, rows).map(Some)
 }
 
 /// Lists of a project, and polls, as fixed statements.
@@ -89,30 +89,37 @@ fn first_rows(dialect: Dialect, search: &Search) -> (String, SqlxValues) {
     dialect.build(&select)
 }
 
-/// Jobs out of joined rows, which those of one job follow each other in.
-fn gather(doing: &'static str, rows: &[Row], limit: u64) -> Result<Begun<Job>, StoreError> {
+/// Jobs out of joined rows, in which those of one job follow each other.
+fn gather(doing: &'static str, rows: Vec<Row>, limit: u64) -> Result<Begun<Job>, StoreError> {
     let all = (rows.len() as u64) < limit;
     let mut begun = Begun { documents: Vec::with_capacity(rows.len()), after: None, all };
-    let mut rest = rows;
-    while let Some(first) = rest.first() {
-        let mut job = read(doing, first)?;
-        let mut extras = Extras::default();
-        let mut length = 0;
-        for row in rest {
-            if length > 0 && row.string(1).map_err(unreadable(doing))? != job.job_id {
-                break;
+    let mut open: Option<(Job, Extras, Last)> = None;
+    for mut row in rows {
+        let place = last(doing, &row)?;
+        let goes_on = open.take_if(|(_, _, (_, id))| *id == place.1);
+        let (job, mut extras, place) = match goes_on {
+            Some(same) => same,
+            None => {
+                begun.end(open.take());
+                (read(doing, &mut row)?, Extras::default(), place)
             }
-            extras.add(doing, row, EXTRAS)?;
-            length += 1;
-        }
-        let (_, behind) = rest.split_at(length);
-        if behind.is_empty() && !all {
-            break;
-        }
-        rest = behind;
-        extras.complete(&mut job);
-        begun.after = Some(last(doing, first)?);
-        begun.documents.push(job);
+        };
+        extras.add(doing, &mut row, EXTRAS)?;
+        open = Some((job, extras, place));
+    }
+    if all {
+        begun.end(open);
     }
     Ok(begun)
+}
+
+impl Begun<Job> {
+    /// Takes a job of which all rows were read.
+    fn end(&mut self, whole: Option<(Job, Extras, Last)>) {
+        if let Some((mut job, extras, place)) = whole {
+            extras.complete(&mut job);
+            self.documents.push(job);
+            self.after = Some(place);
+        }
+    }
 }

@@ -71,16 +71,16 @@ pub(super) struct Extras {
 
 impl Extras {
     /// Takes the columns of [`join_extras`], which begin at position `from`.
-    pub(super) fn add(&mut self, doing: &'static str, row: &Row, from: usize) -> Result<(), StoreError> {
+    pub(super) fn add(&mut self, doing: &'static str, row: &mut Row, from: usize) -> Result<(), StoreError> {
         let at = unreadable(doing);
-        if let Some(id) = row.text(from).map_err(&at)?
+        if let Some(id) = row.take_text(from).map_err(&at)?
             && self.trust.as_ref().is_none_or(|(other, _)| id < *other)
         {
-            let trust_id = row.string(from + 1).map_err(&at)?;
-            let trustor_user_id = row.string(from + 2).map_err(&at)?;
+            let trust_id = row.take_string(from + 1).map_err(&at)?;
+            let trustor_user_id = row.take_string(from + 2).map_err(&at)?;
             self.trust = Some((id, UserCredentials { trust_id, trustor_user_id }));
         }
-        let (Some(link), true) = (row.text(from + 3).map_err(&at)?, row.is_some(from + 5).map_err(&at)?)
+        let (Some(link), true) = (row.take_text(from + 3).map_err(&at)?, row.is_some(from + 5).map_err(&at)?)
         else {
             return Ok(());
         };
@@ -119,9 +119,9 @@ pub(super) async fn complete(db: &mut Db, jobs: &mut [Job]) -> Result<(), StoreE
     };
     let doing = db.doing();
     let mut by_job: HashMap<String, Extras> = HashMap::with_capacity(jobs.len());
-    for row in rows {
-        let job_id = row.string(0).map_err(unreadable(doing))?;
-        by_job.entry(job_id).or_default().add(doing, &row, 1)?;
+    for mut row in rows {
+        let job_id = row.take_string(0).map_err(unreadable(doing))?;
+        by_job.entry(job_id).or_default().add(doing, &mut row, 1)?;
     }
     for job in jobs {
         by_job.remove(&job.job_id).unwrap_or_default().complete(job);

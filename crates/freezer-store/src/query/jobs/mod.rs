@@ -1,9 +1,10 @@
 //! Queries on `jobs`: one job with its actions, and lists of jobs.
 //!
-//! How a frequent list begins is `begin.rs`; what jobs have in other tables is `links.rs`; changes, and the row that is locked for one, are `change.rs`.
+//! How a frequent list begins is `begin.rs`; how a job is judged, `judged.rs`; what jobs have in other tables is `links.rs`; changes, and the row that is locked for one, are `change.rs`.
 
 mod begin;
 mod change;
+mod judged;
 mod links;
 
 pub use change::{Link, create, delete, get_for_update, replace_actions, update};
@@ -12,17 +13,16 @@ use std::collections::HashSet;
 
 use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
 use sea_query_sqlx::SqlxValues;
-use serde::Serialize;
 
 use self::links::Extras;
-use super::listing::{self, Listed, Listing, Page, Parts};
+use super::listing::{self, Listed, Listing, Page, Parts, Progress};
 use super::narrow::{self, Inner, Shape, Source};
 use super::{Table, actions, table, unreadable};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::{self, Place};
-use crate::model::{Action, Job, UserCredentials};
+use crate::model::Job;
 use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
@@ -75,15 +75,15 @@ const SHAPE: Shape<(Jobs, Jobs)> = Shape {
 pub async fn get(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Option<Job>, StoreError> {
     static IN_PROJECT: Fixed = Fixed::new(|dialect| one_with_extras(dialect, &argument_scope(1)));
     static ANYWHERE: Fixed = Fixed::new(|dialect| one_with_extras(dialect, &Scope::AllProjects));
-    let rows = match scope {
+    let mut rows = match scope {
         Scope::Project(id) => db.select(&IN_PROJECT.with(vec![job_id.into(), id.as_str().into()])).await?,
         Scope::AllProjects => db.select(&ANYWHERE.with(vec![job_id.into()])).await?,
     };
     let doing = db.doing();
-    let Some(first) = rows.first() else { return Ok(None) };
+    let Some(first) = rows.first_mut() else { return Ok(None) };
     let mut job = read(doing, first)?;
     let mut extras = Extras::default();
-    for row in &rows {
+    for row in &mut rows {
         extras.add(doing, row, EXTRAS)?;
     }
     extras.complete(&mut job);
@@ -143,6 +143,12 @@ pub async fn list(
     page: &Page,
 ) -> Result<Listed<Job>, StoreError> {
     let begun = begin::begin(db, scope, search, page).await?;
+    let progress = begun.map(|begun| Progress::begun(begun, search, SHAPE.identity, page));
+    let progress = match progress.map(|progress| progress.listed(page)) {
+        Some(Ok(listed)) => return Ok(listed),
+        Some(Err(progress)) => Some(progress),
+        None => None,
+    };
     let select = live(db.dialect(), scope);
     let mut narrowed = select.clone();
     let inner = Inner { sources: actions::SHAPE.sources, rows: &links::its_actions() };
@@ -157,8 +163,13 @@ pub async fn list(
         page,
     };
     let doing = db.doing();
-    listing::list(db, listing, begun, Parts { read: |row: &Row| read(doing, row), complete: links::complete })
-        .await
+    listing::list(
+        db,
+        listing,
+        progress,
+        Parts { read: |row: &mut Row| read(doing, row), complete: links::complete },
+    )
+    .await
 }
 
 fn live(dialect: Dialect, scope: &Scope) -> SelectStatement {
@@ -173,39 +184,24 @@ fn live(dialect: Dialect, scope: &Scope) -> SelectStatement {
     select
 }
 
-impl listing::Document for Job {
-    const MISSING: &'static [&'static str] = &["job_actions", "user_credentials"];
-
-    fn missing(&self) -> serde_json::Result<String> {
-        #[derive(Serialize)]
-        struct Missing<'a> {
-            job_actions: &'a [Action],
-            #[serde(skip_serializing_if = "Option::is_none")]
-            user_credentials: Option<&'a UserCredentials>,
-        }
-        let (job_actions, user_credentials) = (&self.job_actions, self.user_credentials.as_ref());
-        serde_json::to_string(&Missing { job_actions, user_credentials })
-    }
-}
-
 /// Where what [`links::join_extras`] adds begins behind the columns of [`live`].
 const EXTRAS: usize = 2 + COLUMNS.len();
 
 /// A job as far as its own row tells.
-fn read(doing: &'static str, row: &Row) -> Result<Job, StoreError> {
+fn read(doing: &'static str, row: &mut Row) -> Result<Job, StoreError> {
     let at = unreadable(doing);
-    let job_id = row.string(listing::ID).map_err(&at)?;
-    let schedule = row.text(4).map_err(&at)?;
+    let job_id = row.take_string(listing::ID).map_err(&at)?;
+    let schedule = row.take_text(4).map_err(&at)?;
     let place = Place { table: "jobs", column: "schedule", id: &job_id };
     let job_schedule = json::raw_object_with_default(schedule, "event", "".into(), place);
     Ok(Job {
-        project_id: row.string(2).map_err(&at)?,
-        user_id: row.string(3).map_err(&at)?,
+        project_id: row.take_string(2).map_err(&at)?,
+        user_id: row.take_string(3).map_err(&at)?,
         job_schedule,
-        client_id: row.string(5).map_err(&at)?,
-        session_id: row.text(6).map_err(&at)?,
+        client_id: row.take_string(5).map_err(&at)?,
+        session_id: row.take_text(6).map_err(&at)?,
         session_tag: row.int(7).map_err(&at)?,
-        description: row.text(8).map_err(&at)?,
+        description: row.take_text(8).map_err(&at)?,
         job_actions: Vec::new(),
         user_credentials: None,
         job_id,

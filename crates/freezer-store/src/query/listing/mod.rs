@@ -10,14 +10,13 @@ mod searched;
 use sea_query::{Expr, Func, IntoColumnRef, SelectStatement};
 use serde::Serialize;
 
-use self::order::Last;
-pub(super) use self::order::last;
+pub(super) use self::order::{Last, last};
 use self::searched::{Wanted, searched};
 use super::narrow::Shape;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::row::Row;
-use crate::search::Search;
+use crate::search::{Judge, Search};
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,22 +96,72 @@ pub(super) struct Begun<T> {
     pub(super) all: bool,
 }
 
-impl<T> Begun<T> {
-    /// Nothing yet of what is behind a place.
-    fn behind(after: Option<Last>) -> Begun<T> {
-        Begun { documents: Vec::new(), after, all: false }
+/// How far a page is.
+pub(super) struct Progress<T> {
+    wanted: Wanted<T>,
+    /// What is still to be read is behind this row.
+    after: Option<Last>,
+    /// Whether nothing is still to be read.
+    complete: bool,
+}
+
+impl<T: Document> Progress<T> {
+    fn new(page: &Page, after: Option<Last>) -> Progress<T> {
+        let limit = page.limit.saturating_add(u64::from(page.look_ahead));
+        let wanted = Wanted { skip: page.offset, limit, documents: Vec::new() };
+        Progress { wanted, after, complete: false }
+    }
+
+    /// How far the first documents of a list bring its first page.
+    pub(super) fn begun(
+        begun: Begun<T>,
+        search: &Search,
+        identity: &'static [&'static str],
+        page: &Page,
+    ) -> Progress<T> {
+        let mut progress = Progress::new(page, begun.after);
+        let mut judge = (!search.is_empty()).then(|| Judge::new(search, identity));
+        for document in begun.documents {
+            let show = |judge: &mut Judge<'_>| {
+                document.show_row(judge);
+                document.show_rest(judge);
+            };
+            if judge.as_mut().is_none_or(|judge| judge.accepts(show)) {
+                progress.wanted.take(document);
+            }
+        }
+        progress.complete = begun.all || progress.wanted.needed() == 0;
+        progress
+    }
+
+    /// The page, where it is complete and nothing is to be counted.
+    pub(super) fn listed(self, page: &Page) -> Result<Listed<T>, Progress<T>> {
+        if page.count || !self.complete {
+            return Err(self);
+        }
+        Ok(self.into_listed(page, None))
+    }
+
+    fn into_listed(self, page: &Page, count: Option<u64>) -> Listed<T> {
+        let mut documents = self.wanted.documents;
+        let more = documents.len() as u64 > page.limit;
+        documents.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
+        Listed { documents, more, count }
     }
 }
 
 /// A document of a list. Some of its keys may have their values from other tables.
-pub(super) trait Document: Serialize + Send {
-    /// Keys at its top whose values are not known before [`Parts::complete`].
-    const MISSING: &'static [&'static str] = &[];
+pub(super) trait Document: Serialize + Send + Sized {
+    /// Whether there are such keys, which [`Parts::complete`] gives their values.
+    const IN_PARTS: bool = false;
 
-    /// These keys with their values, of a completed document: a JSON object.
-    fn missing(&self) -> serde_json::Result<String> {
-        Ok("{}".to_owned())
+    /// Shows a judge what the document's own row tells.
+    fn show_row(&self, judge: &mut Judge<'_>) {
+        judge.document(self);
     }
+
+    /// Shows a judge what comes from other tables.
+    fn show_rest(&self, _judge: &mut Judge<'_>) {}
 }
 
 /// How rows become documents: `read` from a row's own columns, then `complete` from other tables, many at once.
@@ -126,75 +175,66 @@ pub(super) async fn nothing_missing<T>(_: &mut Db, _: &mut [T]) -> Result<(), St
     Ok(())
 }
 
-/// Runs a listing. `begun`: how the list begins, where that has been read; only for a page without a marker, an offset,
-/// or another order.
+/// Runs a listing. `progress`: how far its first documents brought it, where they have been read; only for a page without
+/// a marker, an offset, or another order.
 ///
 /// # Errors
 /// [`StoreError::UnknownMarker`], and as every query.
 pub(super) async fn list<C, T, R, F>(
     db: &mut Db,
     listing: Listing<'_, C>,
-    begun: Option<Begun<T>>,
+    progress: Option<Progress<T>>,
     parts: Parts<R, F>,
 ) -> Result<Listed<T>, StoreError>
 where
     C: IntoColumnRef + Copy,
     T: Document,
-    R: Fn(&Row) -> Result<T, StoreError> + Send + Sync,
+    R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
     let page = listing.page;
-    let begun = match (begun, &page.marker) {
-        (Some(begun), _) => begun,
-        (None, Some(marker)) => Begun::behind(Some(listing.find(db, marker).await?)),
-        (None, None) => Begun::behind(None),
+    let mut progress = match (progress, &page.marker) {
+        (Some(progress), _) => progress,
+        (None, Some(marker)) => Progress::new(page, Some(listing.find(db, marker).await?)),
+        (None, None) => Progress::new(page, None),
     };
-    let limit = page.limit.saturating_add(u64::from(page.look_ahead));
-    let mut documents = match listing.search.is_empty() {
-        true => whole_page(db, &listing, &parts, begun, limit).await?,
-        false => {
-            let mut wanted = Wanted { skip: page.offset, limit, documents: Vec::new() };
-            searched(db, &listing, &parts, begun, &mut wanted).await?;
-            wanted.documents
+    if !progress.complete {
+        match listing.search.is_empty() {
+            true => whole_page(db, &listing, &parts, &mut progress).await?,
+            false => searched(db, &listing, &parts, &mut progress).await?,
         }
-    };
-    let more = documents.len() as u64 > page.limit;
-    documents.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
+    }
     let count = match page.count {
         true => Some(listing.count(db, &parts).await?),
         false => None,
     };
-    Ok(Listed { documents, more, count })
+    Ok(progress.into_listed(page, count))
 }
 
 async fn whole_page<C, T, R, F>(
     db: &mut Db,
     listing: &Listing<'_, C>,
     parts: &Parts<R, F>,
-    begun: Begun<T>,
-    limit: u64,
-) -> Result<Vec<T>, StoreError>
+    progress: &mut Progress<T>,
+) -> Result<(), StoreError>
 where
     C: IntoColumnRef + Copy,
     T: Document,
-    R: Fn(&Row) -> Result<T, StoreError> + Send + Sync,
+    R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
-    let Begun { mut documents, after, all } = begun;
-    let first = documents.len();
-    let limit = limit.saturating_sub(first as u64);
-    if all || limit == 0 {
-        return Ok(documents);
-    }
-    let rows = db.select(&listing.batch(after.as_ref(), limit, listing.page.offset)).await?;
+    let documents = &mut progress.wanted.documents;
+    let there = documents.len();
+    let limit = progress.wanted.limit - there as u64;
+    let rows = db.select(&listing.batch(progress.after.as_ref(), limit, listing.page.offset)).await?;
     documents.reserve(rows.len());
-    for row in rows {
-        documents.push((parts.read)(&row)?);
+    for mut row in rows {
+        documents.push((parts.read)(&mut row)?);
     }
-    for some in documents[first..].chunks_mut(COMPLETED_AT_ONCE) {
+    for some in documents[there..].chunks_mut(COMPLETED_AT_ONCE) {
         (parts.complete)(db, some).await?;
     }
-    Ok(documents)
+    Ok(())
 }
 
 impl<C: IntoColumnRef + Copy> Listing<'_, C> {
@@ -202,7 +242,7 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
     async fn count<T, R, F>(&self, db: &mut Db, parts: &Parts<R, F>) -> Result<u64, StoreError>
     where
         T: Document,
-        R: Fn(&Row) -> Result<T, StoreError> + Send + Sync,
+        R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
         F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
     {
         if self.search.is_empty() {
@@ -212,9 +252,10 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
             let counted = row.map(|row| row.int(0)).transpose().map_err(super::unreadable(db.doing()))?;
             return Ok(counted.flatten().and_then(|count| u64::try_from(count).ok()).unwrap_or(0));
         }
-        let mut all = Wanted { skip: u64::MAX, limit: 0, documents: Vec::new() };
-        searched(db, self, parts, Begun::behind(None), &mut all).await?;
-        Ok(u64::MAX - all.skip)
+        let wanted = Wanted { skip: u64::MAX, limit: 0, documents: Vec::new() };
+        let mut all = Progress { wanted, after: None, complete: false };
+        searched(db, self, parts, &mut all).await?;
+        Ok(u64::MAX - all.wanted.skip)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use super::order;
-use super::{Begun, COMPLETED_AT_ONCE, Document, Listing, Parts};
+use super::{COMPLETED_AT_ONCE, Document, Listing, Parts, Progress};
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::row::Row;
@@ -28,11 +28,18 @@ pub(super) struct Wanted<T> {
 
 impl<T> Wanted<T> {
     /// How many accepted documents are still needed, those to be passed over included.
-    fn needed(&self) -> u64 {
+    pub(super) fn needed(&self) -> u64 {
         self.skip.saturating_add(self.limit - self.documents.len() as u64)
     }
 
-    /// Takes an accepted document; true where the page has room for it.
+    /// Takes an accepted document where it is needed.
+    pub(super) fn take(&mut self, document: T) {
+        if self.needed() > 0 && self.takes() {
+            self.documents.push(document);
+        }
+    }
+
+    /// Passes over an accepted document while some are to be passed over; true where the page takes it.
     fn takes(&mut self) -> bool {
         let passed_over = self.skip > 0;
         self.skip -= u64::from(passed_over);
@@ -54,28 +61,17 @@ pub(super) async fn searched<C, T, R, F>(
     db: &mut Db,
     listing: &Listing<'_, C>,
     parts: &Parts<R, F>,
-    begun: Begun<T>,
-    wanted: &mut Wanted<T>,
+    progress: &mut Progress<T>,
 ) -> Result<(), StoreError>
 where
     C: IntoColumnRef + Copy,
     T: Document,
-    R: Fn(&Row) -> Result<T, StoreError> + Send + Sync,
+    R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
+    let Progress { wanted, after, .. } = progress;
     let mut judge = Judge::new(listing.search, listing.shape.identity);
-    let mut text = Vec::new();
-    let Begun { documents, mut after, all } = begun;
-    for document in documents {
-        let accepted = verdict(&mut judge, &document, &[], &mut text) == Verdict::Accepted;
-        if accepted && wanted.needed() > 0 && wanted.takes() {
-            wanted.documents.push(document);
-        }
-    }
-    if all {
-        return Ok(());
-    }
-    let largest = if T::MISSING.is_empty() { LARGEST_BATCH } else { COMPLETED_AT_ONCE as u64 };
+    let largest = if T::IN_PARTS { COMPLETED_AT_ONCE as u64 } else { LARGEST_BATCH };
     let mut batch = wanted.needed().clamp(FIRST_BATCH, largest);
     while wanted.needed() > 0 {
         let mut candidates = Vec::new();
@@ -83,11 +79,11 @@ where
         let (doing, read) = (db.doing(), &parts.read);
         let needed = usize::try_from(wanted.needed()).unwrap_or(usize::MAX).min(COMPLETED_AT_ONCE);
         let select = Box::new(listing.batch(after.as_ref(), batch, 0));
-        let each = |row: Row| {
+        let each = |mut row: Row| {
             seen += 1;
-            after = Some(order::last(doing, &row)?);
-            let document = read(&row)?;
-            let verdict = verdict(&mut judge, &document, T::MISSING, &mut text);
+            *after = Some(order::last(doing, &row)?);
+            let document = read(&mut row)?;
+            let verdict = judge_row(&mut judge, &document);
             // what is only passed over need not be kept, as long as no earlier one is in doubt
             let passed_over =
                 verdict == Verdict::Accepted && candidates.is_empty() && wanted.skip > 0 && !wanted.takes();
@@ -123,32 +119,26 @@ where
 {
     let (mut documents, verdicts): (Vec<T>, Vec<Verdict>) =
         candidates.into_iter().map(|Candidate { document, verdict }| (document, verdict)).unzip();
-    if !T::MISSING.is_empty() {
+    if T::IN_PARTS {
         (parts.complete)(db, &mut documents).await?;
     }
     for (document, known) in documents.into_iter().zip(verdicts) {
         let accepted = match known {
-            Verdict::Open(found) => document.missing().is_ok_and(|rest| judge.accepts_with(found, &rest)),
+            Verdict::Open(found) => judge.accepts_with(found, |judge| document.show_rest(judge)),
             known => known == Verdict::Accepted,
         };
-        if accepted && wanted.needed() > 0 && wanted.takes() {
-            wanted.documents.push(document);
+        if accepted {
+            wanted.take(document);
         }
     }
     Ok(())
 }
 
-/// What can be said of a document, in which the values of the keys `missing` are not known yet.
-fn verdict<T: Document>(
-    judge: &mut Judge<'_>,
-    document: &T,
-    missing: &[&str],
-    buffer: &mut Vec<u8>,
-) -> Verdict {
-    buffer.clear();
-    // A document that cannot be written cannot be judged, so it is not shown.
-    if serde_json::to_writer(&mut *buffer, document).is_err() {
-        return Verdict::Refused;
+/// What can be said of a document before it is completed.
+fn judge_row<T: Document>(judge: &mut Judge<'_>, document: &T) -> Verdict {
+    match T::IN_PARTS {
+        true => judge.verdict(|judge| document.show_row(judge)),
+        false if judge.accepts(|judge| document.show_row(judge)) => Verdict::Accepted,
+        false => Verdict::Refused,
     }
-    std::str::from_utf8(buffer).map_or(Verdict::Refused, |text| judge.verdict(text, missing))
 }

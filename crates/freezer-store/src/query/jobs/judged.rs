@@ -1,0 +1,141 @@
+//! How a job is shown to a judge: member by member, because a poll judges every job that it gives, and most of what a job
+//! is made of no search asks for.
+//!
+//! What is shown is what is written (`model/job.rs`, `model/action.rs`), which the test below holds.
+
+use crate::model::{Action, Job};
+use crate::query::listing::Document;
+use crate::search::{Judge, Level};
+
+impl Document for Job {
+    const IN_PARTS: bool = true;
+
+    fn show_row(&self, judge: &mut Judge<'_>) {
+        judge.text("job_id", self.job_id.as_str(), Level::Top);
+        judge.text("project_id", self.project_id.as_str(), Level::Top);
+        judge.text("user_id", self.user_id.as_str(), Level::Top);
+        judge.json("job_schedule", &self.job_schedule, Level::Top);
+        judge.text("client_id", self.client_id.as_str(), Level::Top);
+        judge.text("session_id", self.session_id.as_deref(), Level::Top);
+        judge.scalar("session_tag", &self.session_tag, Level::Top);
+        judge.text("description", self.description.as_deref(), Level::Top);
+    }
+
+    fn show_rest(&self, judge: &mut Judge<'_>) {
+        judge.list("job_actions", &self.job_actions, Level::Top, show_action);
+        if let Some(trust) = &self.user_credentials {
+            judge.value("user_credentials", trust, Level::Top);
+        }
+    }
+}
+
+/// An action inside of a job.
+fn show_action(judge: &mut Judge<'_>, action: &Action) {
+    judge.text("project_id", action.project_id.as_str(), Level::Deeper);
+    judge.text("action_id", action.action_id.as_str(), Level::Deeper);
+    judge.text("user_id", action.user_id.as_str(), Level::Deeper);
+    judge.scalar("max_retries", &action.max_retries, Level::Deeper);
+    judge.scalar("max_retries_interval", &action.max_retries_interval, Level::Deeper);
+    judge.scalar("mandatory", &action.mandatory, Level::Deeper);
+    judge.json("freezer_action", &action.freezer_action, Level::Deeper);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::model::UserCredentials;
+    use crate::query::jobs::SHAPE;
+    use crate::search::Search;
+    use serde_json::value::{RawValue, to_raw_value};
+    use serde_json::{Value, json};
+
+    fn raw(value: Value) -> Box<RawValue> {
+        to_raw_value(&value).unwrap()
+    }
+
+    fn job() -> Job {
+        let action = |number: i64| Action {
+            project_id: "p1".to_owned(),
+            action_id: format!("a{number}"),
+            user_id: "u2".to_owned(),
+            max_retries: Some(number),
+            max_retries_interval: None,
+            mandatory: number == 1,
+            freezer_action: raw(json!({"action": "backup", "nested": {"description": [number, "deep"]}})),
+            timeout: Some(7),
+        };
+        Job {
+            job_id: "j1".to_owned(),
+            project_id: "p1".to_owned(),
+            user_id: "u1".to_owned(),
+            job_schedule: raw(json!({"status": "running", "event": "", "current_pid": 12})),
+            client_id: "node".to_owned(),
+            session_id: None,
+            session_tag: Some(3),
+            description: Some("nightly".to_owned()),
+            job_actions: vec![action(1), action(2)],
+            user_credentials: Some(UserCredentials {
+                trust_id: "t1".to_owned(),
+                trustor_user_id: "u9".to_owned(),
+            }),
+        }
+    }
+
+    /// Every pair of a key and a value in a document, at any depth.
+    fn pairs(document: &Value, found: &mut Vec<(String, Value)>) {
+        match document {
+            Value::Object(members) => {
+                for (key, value) in members {
+                    found.push((key.clone(), value.clone()));
+                    pairs(value, found);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| pairs(item, found)),
+            _ => {}
+        }
+    }
+
+    /// Every search for one thing that a document has or has not.
+    fn searches(document: &Value) -> Vec<Search> {
+        let mut asked = Vec::new();
+        pairs(document, &mut asked);
+        let others: Vec<_> = asked.iter().map(|(key, _)| (key.clone(), json!("another"))).collect();
+        asked.extend(others);
+        let mut searches = Vec::new();
+        for pair in asked {
+            if let Some(text) = pair.1.as_str() {
+                searches.push(Search { texts: vec![text.to_owned()], ..Search::default() });
+                searches.push(Search { texts_not: vec![text.to_owned()], ..Search::default() });
+            }
+            searches.push(Search { matches: vec![pair.clone()], ..Search::default() });
+            searches.push(Search { match_not: vec![pair], ..Search::default() });
+        }
+        searches
+    }
+
+    #[test]
+    fn what_is_shown_is_what_is_written() {
+        let job = job();
+        let written = serde_json::to_value(&job).unwrap();
+        let searches = searches(&written);
+        assert!(searches.len() > 100);
+        for search in searches {
+            let wanted = search.accepts(&written, SHAPE.identity);
+            let mut judge = Judge::new(&search, SHAPE.identity);
+            let in_one_go = judge.accepts(|judge| {
+                job.show_row(judge);
+                job.show_rest(judge);
+            });
+            assert_eq!(in_one_go, wanted, "{search:?}");
+            let in_parts = match judge.verdict(|judge| job.show_row(judge)) {
+                crate::search::Verdict::Accepted => true,
+                crate::search::Verdict::Refused => false,
+                crate::search::Verdict::Open(found) => {
+                    judge.accepts_with(found, |judge| job.show_rest(judge))
+                }
+            };
+            assert_eq!(in_parts, wanted, "in parts: {search:?}");
+        }
+    }
+}
