@@ -80,6 +80,8 @@ fn bind(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // a restart need not wait for the connections of the former process to be forgotten
     socket.set_reuseaddr(true)?;
+    // answers are small and complete: waiting for more to send only delays them. Accepted connections inherit it.
+    socket.set_nodelay(true)?;
     socket.bind(address)?;
     socket.listen(backlog)
 }
@@ -117,8 +119,6 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Outpu
             },
             () = &mut stop => break,
         };
-        // answers are small and complete: waiting for more to send only delays them
-        let _ = stream.set_nodelay(true);
         let front = front.clone();
         let service =
             service_fn(move |request: http::Request<Incoming>| front.clone().call(request.map(Body::new)));
@@ -137,5 +137,19 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Outpu
     drop(listener);
     if tokio::time::timeout(DRAIN_TIMEOUT, connections.shutdown()).await.is_err() {
         tracing::warn!("stopped with requests under way after {DRAIN_TIMEOUT:?}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[tokio::test]
+    async fn an_accepted_connection_does_not_wait_for_more_to_send() {
+        let listener = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let _client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        assert!(stream.nodelay().unwrap());
     }
 }

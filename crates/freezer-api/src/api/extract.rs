@@ -184,7 +184,7 @@ impl FromRequest<SharedApp> for Body {
         if bytes.is_empty() {
             return Ok(Body(Value::Object(Map::new())));
         }
-        if bytes.windows(RESERVED.len()).any(|window| window == RESERVED) {
+        if memchr::memmem::find(&bytes, RESERVED).is_some() {
             let reserved = String::from_utf8_lossy(RESERVED);
             return Err(Error::BadDocument(format!("keys that begin with {reserved} are reserved")));
         }

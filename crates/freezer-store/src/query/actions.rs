@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::listing::{self, Listed, Listing, Page, Parts};
 use super::narrow::{self, Shape, Source};
-use super::{Table, Values, action_reports, table, unreadable};
+use super::{Table, Values, action_reports, jobs, table, unreadable};
 use crate::clock::Timestamp;
 use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
@@ -211,15 +211,7 @@ pub async fn delete(db: &mut Db, scope: &Scope, action_id: &str, now: Timestamp)
     if !TABLE.delete(db, scope, action_id, now).await? {
         return Ok(false);
     }
-    let stamp = db.dialect().datetime(now);
-    let mut unlink = Query::update();
-    unlink
-        .table(JobActions::Table)
-        .value(JobActions::Deleted, true)
-        .value(JobActions::DeletedAt, stamp)
-        .and_where(Expr::col(JobActions::ActionId).eq(action_id))
-        .and_where(Expr::col(JobActions::Deleted).eq(false));
-    db.execute(&unlink).await?;
+    jobs::unlink(db, JobActions::ActionId, action_id, now).await?;
     action_reports::delete(db, scope, action_id, now).await?;
     Ok(true)
 }

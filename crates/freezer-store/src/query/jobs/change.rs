@@ -109,16 +109,26 @@ pub async fn delete(db: &mut Db, scope: &Scope, job_id: &str, now: Timestamp) ->
     if !TABLE.delete(db, scope, job_id, now).await? {
         return Ok(false);
     }
+    unlink(db, JobActions::JobId, job_id, now).await?;
+    Ok(true)
+}
+
+/// Takes all actions out of a job, or an action out of all jobs, whichever the column names.
+pub(in crate::query) async fn unlink(
+    db: &mut Db,
+    column: JobActions,
+    id: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let stamp = db.dialect().datetime(now);
-    let mut unlink = Query::update();
-    unlink
+    let mut update = Query::update();
+    update
         .table(JobActions::Table)
         .value(JobActions::Deleted, true)
         .value(JobActions::DeletedAt, stamp)
-        .and_where(Expr::col(JobActions::JobId).eq(job_id))
+        .and_where(Expr::col(column).eq(id))
         .and_where(Expr::col(JobActions::Deleted).eq(false));
-    db.execute(&unlink).await?;
-    Ok(true)
+    db.execute(&update).await.map(|_| ())
 }
 
 async fn insert_links(db: &mut Db, job_id: &str, links: &[Link], now: Timestamp) -> Result<(), StoreError> {

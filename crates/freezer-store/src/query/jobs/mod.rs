@@ -7,6 +7,7 @@ mod change;
 mod judged;
 mod links;
 
+pub(super) use change::unlink;
 pub use change::{Link, create, delete, get_for_update, replace_actions, update};
 
 use std::collections::HashSet;
