@@ -6,11 +6,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use freezer_store::{DatabaseUrl, MySqlUrl};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 
 /// Where MariaDB is for tests: `mysql://user:password@host:port` of a user who may create databases.
 const MARIADB_URL: &str = "FREEZER_TEST_MYSQL_URL";
@@ -70,6 +71,7 @@ impl TestDatabase {
         if let DatabaseUrl::MySql(url) = &url {
             let name = &url.database;
             on_server(url, &format!("CREATE DATABASE `{name}` CHARACTER SET utf8mb4")).await;
+            known_everywhere(url).await;
         }
         let engine = match url {
             DatabaseUrl::MySql(_) => Engine::MariaDb,
@@ -196,6 +198,31 @@ async fn on_server(url: &MySqlUrl, sql: &str) {
     let mut connection = options(url).connect().await.expect("the server of the tests answers");
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.expect("SQL of the test");
     connection.close().await.expect("the server hears the goodbye");
+}
+
+/// Waits until every node of a Galera cluster, whose nodes take turns behind the address, knows a new database.
+async fn known_everywhere(url: &MySqlUrl) {
+    let mut connection = options(url).connect().await.expect("the server of the tests answers");
+    let status =
+        sqlx::raw_sql("SHOW GLOBAL STATUS LIKE 'wsrep_cluster_size'").fetch_optional(&mut connection).await;
+    let nodes: u32 = match status {
+        Ok(Some(row)) => row.get_unchecked::<String, _>(1).parse().unwrap_or(0),
+        _ => 0,
+    };
+    let mut in_a_row = 0;
+    for _ in 0..500 {
+        if nodes < 2 || in_a_row > 2 * nodes {
+            return;
+        }
+        match options(url).database(&url.database).connect().await {
+            Ok(_) => in_a_row += 1,
+            Err(_) => {
+                in_a_row = 0;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+    panic!("{}: not every node knows it", url.database);
 }
 
 fn options(url: &MySqlUrl) -> MySqlConnectOptions {
