@@ -15,6 +15,8 @@ pub enum Scenario {
     GetJob,
     /// A scheduler's poll: GET of the jobs of one client, with the search in the body.
     Poll,
+    /// The same poll in a project whose nodes have one job each.
+    PollOne,
     /// GET of the first ten jobs of the project.
     List,
     /// POST of a backup, as the agent reports it.
@@ -37,6 +39,7 @@ impl Scenario {
         match self {
             Scenario::GetJob => "get_job",
             Scenario::Poll => "poll",
+            Scenario::PollOne => "poll_one",
             Scenario::List => "list",
             Scenario::PostBackup => "post_backup",
             Scenario::SessionStart => "session_start",
@@ -49,7 +52,7 @@ impl Scenario {
         let project = &data.project;
         let (method, target, body) = match self {
             Scenario::GetJob => ("GET", format!("/v2/{project}/jobs/{}", job(number, data)), String::new()),
-            Scenario::Poll => (
+            Scenario::Poll | Scenario::PollOne => (
                 "GET",
                 format!("/v2/{project}/jobs/?limit={PAGE}&offset=0&all_projects=False"),
                 format!(
@@ -88,7 +91,11 @@ impl Scenario {
     /// What was expected and what came.
     pub fn check(self, number: u64, data: &Dataset, answer: &Answer) -> Result<(), String> {
         let wanted = match self {
-            Scenario::GetJob | Scenario::Poll | Scenario::List | Scenario::SearchBackups => 200,
+            Scenario::GetJob
+            | Scenario::Poll
+            | Scenario::PollOne
+            | Scenario::List
+            | Scenario::SearchBackups => 200,
             Scenario::PostBackup => 201,
             Scenario::SessionStart => 202,
         };
@@ -98,7 +105,7 @@ impl Scenario {
         }
         match self {
             Scenario::GetJob => one_job(&read::<Job>(answer)?, &job(number, data)),
-            Scenario::Poll => {
+            Scenario::Poll | Scenario::PollOne => {
                 let client = number % data.clients;
                 let jobs = read::<Jobs>(answer)?.jobs;
                 many_jobs(&jobs, data.jobs_of_client(client))?;

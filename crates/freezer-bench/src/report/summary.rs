@@ -250,6 +250,11 @@ fn polls(lines: &mut Lines<'_>) {
         let what = format!("a scheduler's poll among {} jobs, 8 connections", number(size as f64));
         lines.rate(&what, of, goal);
     }
+    for size in [1_000, 10_000] {
+        let of = Query { jobs: Some(size), ..Query::new("poll_one") };
+        let what = format!("the same of a node with one job, among {} jobs", number(size as f64));
+        lines.rate(&what, of, None);
+    }
     let p50 = |size: Option<&u64>| {
         let of = Query { jobs: Some(*size?), ..poll };
         median(of.of(lines.records, OWN).into_iter().filter_map(|record| record.p50))

@@ -60,7 +60,7 @@ pub struct CompareArguments {
     /// Fewer, shorter and smaller measurements.
     #[arg(long)]
     pub quick: bool,
-    /// Only these steps: start, read, search, sessions, auth, write, sqlite, poll, memory.
+    /// Only these steps: start, read, search, sessions, auth, write, sqlite, poll, poll-one, memory.
     #[arg(long, value_delimiter = ',')]
     pub only: Vec<String>,
     /// Minutes after which no further step begins and the present one is given up.
@@ -250,6 +250,7 @@ impl Suite {
             "start" => Box::pin(self.starts()),
             "read" => Box::pin(self.reads()),
             "poll" => Box::pin(self.polls()),
+            "poll-one" => Box::pin(self.polls_of_one()),
             "search" => Box::pin(self.searches()),
             "sessions" => Box::pin(self.sessions()),
             "write" => Box::pin(self.writes()),

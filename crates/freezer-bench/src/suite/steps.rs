@@ -19,8 +19,8 @@ use crate::session_round::Rounds;
 
 /// The steps in their order. The Python service needs minutes for the largest poll: should the time run out, nothing
 /// else is lost. Its memory, and ours, is read when all has been done.
-pub const NAMES: [&str; 9] =
-    ["start", "read", "search", "sessions", "auth", "write", "sqlite", "poll", "memory"];
+pub const NAMES: [&str; 10] =
+    ["start", "read", "search", "sessions", "auth", "write", "sqlite", "poll", "poll-one", "memory"];
 
 /// Nodes of a session.
 const NODES: u64 = 50;
@@ -50,6 +50,16 @@ pub fn jobs(count: u64) -> Dataset {
     }
 }
 
+/// A project of so many nodes with one job each, as in the fleet.
+fn nodes(count: u64) -> Dataset {
+    Dataset { project: format!("{:032}", count + 1), clients: count, ..jobs(count) }
+}
+
+/// Nodes of those projects.
+fn fleets(quick: bool) -> &'static [u64] {
+    if quick { &[1_000] } else { &[1_000, 10_000] }
+}
+
 fn catalogue(quick: bool) -> Dataset {
     let backups = if quick { 10_000 } else { 100_000 };
     Dataset { project: format!("{:032}", 7), backups, ..jobs(100) }
@@ -63,7 +73,9 @@ fn rounds() -> Dataset {
 
 /// Everything that both databases hold.
 pub fn datasets(quick: bool) -> Vec<Dataset> {
-    sizes(quick).iter().map(|count| jobs(*count)).chain([catalogue(quick), rounds()]).collect()
+    let polled = sizes(quick).iter().map(|count| jobs(*count));
+    let fleets = fleets(quick).iter().map(|count| nodes(*count));
+    polled.chain(fleets).chain([catalogue(quick), rounds()]).collect()
 }
 
 /// One load for both services.
@@ -187,6 +199,16 @@ impl Suite {
                 let many = Measure::new(Scenario::Poll, jobs(*size));
                 self.measure(&Measure { peer_requests: Some(requests), ..many }).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// The same polls where each node has one job.
+    pub(super) async fn polls_of_one(&mut self) -> Result<(), StepError> {
+        for count in fleets(self.options.quick) {
+            let requests = if *count > 1_000 { 8 } else { 16 };
+            let poll = Measure::new(Scenario::PollOne, nodes(*count));
+            self.measure(&Measure { peer_requests: Some(requests), ..poll }).await?;
         }
         Ok(())
     }
