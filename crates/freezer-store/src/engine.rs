@@ -49,7 +49,7 @@ impl Default for ConnectSettings {
 /// spoils their order: a list that could end at its limit is then read whole, and sorted. Both kinds of server know
 /// this setting under names of their own, and pass over the other's comment.
 const NO_JOIN_BUFFERS: &str =
-    "/*M!100000 , join_cache_level = 0 */ /*!80018 , optimizer_switch = 'block_nested_loop=off' */";
+    "/*M!100000 , join_cache_level = 0 */ /*!50700 , optimizer_switch = 'block_nested_loop=off' */";
 
 /// How SQLite waits for another process (`freezer-manage` beside a running service).
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
