@@ -250,6 +250,18 @@ async fn every_statement_uses_an_index(database: &TestDatabase, engine: Engine) 
             ));
         }
     }
+    // From the newest to the oldest a page begins at its marker, too.
+    let backwards =
+        |sql: &str| sql.contains("_project`)") && sql.contains(" DESC") && !sql.contains("fz_search_index");
+    let backwards = plans.iter().filter(|plan| backwards(&plan.sql)).collect::<Vec<_>>();
+    assert_eq!(backwards.is_empty(), engine == Engine::Sqlite);
+    for plan in backwards {
+        let along = |step: &&Step| step.key.as_deref().is_some_and(|key| key.ends_with("_project"));
+        let step = plan.steps.iter().find(along);
+        if step.is_none_or(|step| step.access != "range") {
+            wrong.push(format!("{}: begins before its marker: {step:?}\n    {}", plan.doing, plan.sql));
+        }
+    }
     wrong.sort();
     wrong.dedup();
     assert!(wrong.is_empty(), "{} statements:\n{}", wrong.len(), wrong.join("\n"));

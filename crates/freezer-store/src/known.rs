@@ -15,6 +15,7 @@ use crate::exec::Db;
 pub(crate) struct Additions {
     terms: OnceLock<bool>,
     job_indexes: OnceLock<bool>,
+    list_indexes: OnceLock<bool>,
 }
 
 impl Db {
@@ -60,6 +61,26 @@ impl Db {
             }
         };
         self.are_there(|known| &known.job_indexes, sql, "3").await
+    }
+
+    /// Whether every list of a project has its index, `fz_<noun>_project`: no statement may name one that is not there.
+    ///
+    /// # Errors
+    /// As every query.
+    pub(crate) async fn has_list_indexes(&mut self) -> Result<bool, StoreError> {
+        let sql = match self.dialect() {
+            Dialect::MySql => {
+                "SELECT CAST(COUNT(DISTINCT index_name) AS CHAR) FROM information_schema.statistics \
+                 WHERE table_schema = DATABASE() AND index_name IN ('fz_clients_project', 'fz_jobs_project', \
+                 'fz_actions_project', 'fz_sessions_project', 'fz_backups_project')"
+            }
+            Dialect::Sqlite => {
+                "SELECT CAST(COUNT(*) AS TEXT) FROM sqlite_master WHERE type = 'index' AND name IN \
+                 ('fz_clients_project', 'fz_jobs_project', 'fz_actions_project', 'fz_sessions_project', \
+                 'fz_backups_project')"
+            }
+        };
+        self.are_there(|known| &known.list_indexes, sql, "5").await
     }
 
     /// Whether a count of the catalogue gives a number, once asked.

@@ -17,6 +17,11 @@ impl Scope {
         Scope::Project(id.into())
     }
 
+    /// What only a query of one project has.
+    pub(crate) fn of_project<T>(&self, value: T) -> Option<T> {
+        matches!(self, Scope::Project(_)).then_some(value)
+    }
+
     /// The condition that keeps a query inside the scope.
     pub(crate) fn holds(&self, project_id: impl IntoColumnRef) -> Condition {
         match self {

@@ -159,6 +159,7 @@ pub async fn list(
     let listing = Listing {
         select,
         narrowed: vec![narrowed],
+        along: scope.of_project("fz_actions_project"),
         created_at: (Actions::Table, Actions::CreatedAt),
         id: (Actions::Table, Actions::Id),
         search,

@@ -101,6 +101,7 @@ pub async fn list(
     let listing = Listing {
         select,
         narrowed: vec![narrowed],
+        along: scope.of_project("fz_backups_project"),
         created_at: Backups::CreatedAt,
         id: Backups::Id,
         search,

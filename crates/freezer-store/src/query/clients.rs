@@ -97,6 +97,7 @@ pub async fn list(
     let listing = Listing {
         narrowed: narrowed.collect(),
         select: live(db, visible(scope)),
+        along: scope.of_project("fz_clients_project"),
         created_at: Clients::CreatedAt,
         id: Clients::Id,
         search,

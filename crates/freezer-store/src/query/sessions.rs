@@ -100,6 +100,7 @@ pub async fn list(
     let listing = Listing {
         select,
         narrowed: vec![narrowed],
+        along: scope.of_project("fz_sessions_project"),
         created_at: Sessions::CreatedAt,
         id: Sessions::Id,
         search,

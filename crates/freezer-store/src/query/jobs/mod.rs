@@ -157,6 +157,7 @@ pub async fn list(
     let listing = Listing {
         select,
         narrowed: vec![narrowed],
+        along: scope.of_project("fz_jobs_project"),
         created_at: (Jobs::Table, Jobs::CreatedAt),
         id: (Jobs::Table, Jobs::Id),
         search,

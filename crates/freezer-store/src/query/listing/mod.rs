@@ -75,6 +75,8 @@ pub(super) struct Listing<'a, C: 'static> {
     /// The same of rows that the search may want: one query or several, no row in two of them. Several, where one could
     /// not read along an index.
     pub(super) narrowed: Vec<SelectStatement>,
+    /// The index of a project's rows in the order of the list, for the first query of `narrowed`; none in another scope.
+    pub(super) along: Option<&'static str>,
     /// The column of position [`CREATED_AT`].
     pub(super) created_at: C,
     /// The column of position [`ID`].
@@ -182,7 +184,7 @@ pub(super) async fn nothing_missing<T>(_: &mut Db, _: &mut [T]) -> Result<(), St
 /// [`StoreError::UnknownMarker`], and as every query.
 pub(super) async fn list<C, T, R, F>(
     db: &mut Db,
-    listing: Listing<'_, C>,
+    mut listing: Listing<'_, C>,
     progress: Option<Progress<T>>,
     parts: Parts<R, F>,
 ) -> Result<Listed<T>, StoreError>
@@ -198,6 +200,13 @@ where
         (None, Some(marker)) => Progress::new(page, Some(listing.find(db, marker).await?)),
         (None, None) => Progress::new(page, None),
     };
+    // MariaDB would read all that is newer than the marker
+    let backwards = page.newest_first && page.marker.is_some() && listing.search.is_empty();
+    if let (Some(index), true, [first, ..]) = (listing.along, backwards, &mut listing.narrowed[..])
+        && db.has_list_indexes().await?
+    {
+        db.dialect().read_along(first, index);
+    }
     if !progress.complete {
         match listing.search.is_empty() {
             true => whole_page(db, &listing, &parts, &mut progress).await?,
