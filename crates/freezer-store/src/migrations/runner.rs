@@ -93,7 +93,7 @@ impl Store {
         Err(StoreError::Schema(match self.schema_state().await? {
             State::At(revision) if chain::serves(&revision) => {
                 // a stamp can lie: look for what every query needs
-                // what only rows tell is an addition's business, and takes longer the more there are
+                // an addition need not be there, so what only rows tell of them is not asked
                 let plan = self.plan_of(Wishes::default(), false).await?;
                 if plan.steps.iter().all(|step| step.revision.is_none()) {
                     return Ok(());
@@ -117,13 +117,17 @@ impl Store {
         self.plan_of(wishes, true).await
     }
 
-    async fn plan_of(&self, wishes: Wishes, look_for_terms: bool) -> Result<Plan, StoreError> {
+    /// `look_at_rows`: also at what only the rows tell additions, which takes longer the more there are.
+    async fn plan_of(&self, wishes: Wishes, look_at_rows: bool) -> Result<Plan, StoreError> {
         let database = self.database().to_string();
         let looked = crate::read!(self, "schema.plan", |db| {
             let (layout, state) = look(db).await?;
-            let duplicates = inspect::duplicate_clients(db, &layout).await?;
+            let duplicates = match look_at_rows {
+                true => inspect::duplicate_clients(db, &layout).await?,
+                false => None,
+            };
             let paths_are_missing = inspect::paths_are_missing(db, &layout).await?;
-            let terms_are_missing = look_for_terms && inspect::terms_are_missing(db, &layout).await?;
+            let terms_are_missing = look_at_rows && inspect::terms_are_missing(db, &layout).await?;
             Ok::<_, StoreError>((layout, state, duplicates, paths_are_missing, terms_are_missing))
         });
         let (layout, state, duplicates, paths_are_missing, terms_are_missing) = looked?;
