@@ -4,11 +4,13 @@
 //! more round trip per statement (measured: 57 µs instead of 16 µs of CPU per point select). Here
 //! a connection goes back only when its user says that all went well ([`Lease::give_back`]); one whose
 //! statement failed or whose future was dropped half-way is closed, since unread packets may
-//! wait on it. What runs on a connection is `exec.rs` and `tx.rs`.
+//! wait on it. One that comes back above the number to keep is spare: it stays for some seconds, because under load the
+//! number in use goes up and down all the time, and opening one costs as much as twenty statements. What runs on a connection
+//! is `exec.rs` and `tx.rs`.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -24,6 +26,8 @@ use crate::known::Additions;
 pub struct PoolSettings {
     /// Connections kept open when idle (`max_pool_size`).
     pub max_idle: usize,
+    /// How long more than those are kept, after they were last used.
+    pub keep_spare: Duration,
     /// Connections in use at the same time (`max_pool_size` + `max_overflow`).
     pub max_open: usize,
     /// How long a request waits for a connection (`pool_timeout`) before it is told to come back later.
@@ -39,6 +43,7 @@ impl Default for PoolSettings {
     fn default() -> Self {
         PoolSettings {
             max_idle: 5,
+            keep_spare: Duration::from_secs(10),
             max_open: 55,
             timeout: Duration::from_secs(30),
             recycle: Duration::from_secs(3600),
@@ -47,17 +52,27 @@ impl Default for PoolSettings {
     }
 }
 
-struct Idle {
+struct Parked {
     connection: Connection,
     opened: Instant,
+    returned: Instant,
     generation: u64,
+}
+
+/// The connections that nobody uses.
+#[derive(Default)]
+struct Idle {
+    /// The one that was used last is at the back.
+    connections: VecDeque<Parked>,
+    /// Whether somebody waits to close spare ones.
+    closing: bool,
 }
 
 struct Inner {
     opener: Opener,
     settings: PoolSettings,
     permits: Arc<Semaphore>,
-    idle: Mutex<VecDeque<Idle>>,
+    idle: Mutex<Idle>,
     /// Rises when a connection was found dead: idle ones of an older generation are then suspect too
     /// (the server restarted) and are not handed out.
     generation: AtomicU64,
@@ -85,7 +100,7 @@ impl Pool {
         Pool(Arc::new(Inner {
             opener,
             permits,
-            idle: Mutex::new(VecDeque::new()),
+            idle: Mutex::default(),
             generation: AtomicU64::new(0),
             statements: AtomicU64::new(0),
             plans: Plans::default(),
@@ -126,16 +141,46 @@ impl Pool {
         Ok(Lease { connection: Some(connection), opened, generation, pool: self.clone(), _permit: permit })
     }
 
-    fn take_idle(&self, generation: u64) -> Option<Idle> {
-        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+    fn take_idle(&self, generation: u64) -> Option<Parked> {
+        let mut idle = self.0.idle();
         // The newest first: the oldest then grow too old and are dropped, so a quiet pool shrinks.
-        while let Some(candidate) = idle.pop_back() {
+        while let Some(candidate) = idle.connections.pop_back() {
             let fresh = candidate.opened.elapsed() < self.0.settings.recycle;
             if fresh && candidate.generation == generation {
                 return Some(candidate);
             }
         }
         None
+    }
+}
+
+impl Inner {
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes out what is spare and was not used for long enough. Without any left, nobody waits for more.
+    fn take_spare(&self) -> (Vec<Parked>, bool) {
+        let PoolSettings { max_idle, keep_spare, .. } = self.settings;
+        let mut idle = self.idle();
+        let spare = idle.connections.len().saturating_sub(max_idle);
+        let unused = |parked: &&Parked| parked.returned.elapsed() >= keep_spare;
+        let old = idle.connections.iter().take(spare).take_while(unused).count();
+        idle.closing = old < spare;
+        (idle.connections.drain(..old).collect(), idle.closing)
+    }
+}
+
+/// Closes spare connections as their time comes, until none is left, or the pool is gone.
+async fn close_spare(pool: Weak<Inner>, keep_spare: Duration) {
+    loop {
+        tokio::time::sleep(keep_spare).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let (spare, more) = pool.take_spare();
+        drop(spare);
+        if !more {
+            return;
+        }
     }
 }
 
@@ -167,9 +212,13 @@ impl Lease {
     /// Returns a connection on which everything that was asked has been answered. No I/O.
     pub(crate) fn give_back(mut self) {
         let Some(connection) = self.connection.take() else { return };
-        let mut idle = self.pool.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < self.pool.0.settings.max_idle {
-            idle.push_back(Idle { connection, opened: self.opened, generation: self.generation });
+        let inner = &self.pool.0;
+        let Lease { opened, generation, .. } = self;
+        let mut idle = inner.idle();
+        idle.connections.push_back(Parked { connection, opened, returned: Instant::now(), generation });
+        if idle.connections.len() > inner.settings.max_idle && !idle.closing {
+            idle.closing = true;
+            tokio::spawn(close_spare(Arc::downgrade(inner), inner.settings.keep_spare));
         }
     }
 
