@@ -4,9 +4,7 @@
 //! engine, and holds the few expressions that must be written differently.
 
 use sea_query::extension::mysql::{IndexHintScope, MySqlSelectStatementExt};
-use sea_query::{
-    Alias, Expr, Func, IntoColumnRef, MysqlQueryBuilder, SelectStatement, SimpleExpr, SqliteQueryBuilder,
-};
+use sea_query::{Expr, IntoColumnRef, MysqlQueryBuilder, SelectStatement, SimpleExpr, SqliteQueryBuilder};
 use sea_query_sqlx::{SqlxBinder, SqlxValues};
 
 use crate::clock::Timestamp;
@@ -37,15 +35,6 @@ impl Dialect {
         match self {
             Dialect::MySql => "BEGIN",
             Dialect::Sqlite => "BEGIN IMMEDIATE",
-        }
-    }
-
-    /// A DATETIME column as text, in the form that [`Dialect::datetime`] writes, so that one read
-    /// value can be compared with the column again.
-    pub(crate) fn datetime_text(self, column: impl IntoColumnRef) -> SimpleExpr {
-        match self {
-            Dialect::MySql => Func::cast_as(Expr::col(column), Alias::new("char")).into(),
-            Dialect::Sqlite => Expr::col(column),
         }
     }
 

@@ -18,6 +18,40 @@ pub(crate) struct Additions {
     list_indexes: OnceLock<bool>,
 }
 
+impl Additions {
+    fn indexes(&self, indexes: Indexes) -> &OnceLock<bool> {
+        match indexes {
+            Indexes::Jobs => &self.job_indexes,
+            Indexes::Lists => &self.list_indexes,
+        }
+    }
+}
+
+/// Indexes that statements count on, or name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Indexes {
+    /// Those in the order of the lists of jobs, and that of trusts by their job: without them, jobs are better listed
+    /// without what they have in other tables.
+    Jobs,
+    /// `fz_<noun>_project` of every list of a project: no statement may name one that is not there.
+    Lists,
+}
+
+impl Indexes {
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Indexes::Jobs => &["fz_jobs_project", "fz_jobs_client", "fz_user_credentials_job"],
+            Indexes::Lists => &[
+                "fz_clients_project",
+                "fz_jobs_project",
+                "fz_actions_project",
+                "fz_sessions_project",
+                "fz_backups_project",
+            ],
+        }
+    }
+}
+
 impl Db {
     /// Whether backups have search terms: their columns, what notices that they are out of date, and on MySQL the index,
     /// which statements name.
@@ -25,7 +59,7 @@ impl Db {
     /// # Errors
     /// As every query.
     pub(crate) async fn has_terms(&mut self) -> Result<bool, StoreError> {
-        let sql = match self.dialect() {
+        let count = |dialect| match dialect {
             Dialect::MySql => {
                 // a column of the index, and two that it depends on
                 "SELECT CAST(COUNT(*) AS CHAR) FROM (SELECT column_name FROM information_schema.columns \
@@ -40,64 +74,45 @@ impl Db {
                  WHERE type = 'trigger' AND name = 'fz_backups_search')"
             }
         };
-        self.are_there(|known| &known.terms, sql, "3").await
+        self.are_there(|known| &known.terms, |dialect| count(dialect).to_owned(), 3).await
     }
 
-    /// Whether jobs have indexes in the order of their lists, and trusts one of their jobs: without them, jobs are better
-    /// listed without what they have in other tables.
+    /// Whether the tables have all of some indexes.
     ///
     /// # Errors
     /// As every query.
-    pub(crate) async fn has_job_indexes(&mut self) -> Result<bool, StoreError> {
-        let sql = match self.dialect() {
-            Dialect::MySql => {
-                "SELECT CAST(COUNT(DISTINCT index_name) AS CHAR) FROM information_schema.statistics \
-                 WHERE table_schema = DATABASE() \
-                 AND index_name IN ('fz_jobs_project', 'fz_jobs_client', 'fz_user_credentials_job')"
-            }
-            Dialect::Sqlite => {
-                "SELECT CAST(COUNT(*) AS TEXT) FROM sqlite_master WHERE type = 'index' \
-                 AND name IN ('fz_jobs_project', 'fz_jobs_client', 'fz_user_credentials_job')"
-            }
-        };
-        self.are_there(|known| &known.job_indexes, sql, "3").await
-    }
-
-    /// Whether every list of a project has its index, `fz_<noun>_project`: no statement may name one that is not there.
-    ///
-    /// # Errors
-    /// As every query.
-    pub(crate) async fn has_list_indexes(&mut self) -> Result<bool, StoreError> {
-        let sql = match self.dialect() {
-            Dialect::MySql => {
-                "SELECT CAST(COUNT(DISTINCT index_name) AS CHAR) FROM information_schema.statistics \
-                 WHERE table_schema = DATABASE() AND index_name IN ('fz_clients_project', 'fz_jobs_project', \
-                 'fz_actions_project', 'fz_sessions_project', 'fz_backups_project')"
-            }
-            Dialect::Sqlite => {
-                "SELECT CAST(COUNT(*) AS TEXT) FROM sqlite_master WHERE type = 'index' AND name IN \
-                 ('fz_clients_project', 'fz_jobs_project', 'fz_actions_project', 'fz_sessions_project', \
-                 'fz_backups_project')"
+    pub(crate) async fn has_indexes(&mut self, indexes: Indexes) -> Result<bool, StoreError> {
+        let names = indexes.names();
+        let count = |dialect| {
+            let names = names.join("', '");
+            match dialect {
+                Dialect::MySql => format!(
+                    "SELECT CAST(COUNT(DISTINCT index_name) AS CHAR) FROM information_schema.statistics \
+                     WHERE table_schema = DATABASE() AND index_name IN ('{names}')"
+                ),
+                Dialect::Sqlite => format!(
+                    "SELECT CAST(COUNT(*) AS TEXT) FROM sqlite_master WHERE type = 'index' AND name IN ('{names}')"
+                ),
             }
         };
-        self.are_there(|known| &known.list_indexes, sql, "5").await
+        self.are_there(|known| known.indexes(indexes), count, names.len()).await
     }
 
     /// Whether a count of the catalogue gives a number, once asked.
     async fn are_there(
         &mut self,
         known: impl Fn(&Additions) -> &OnceLock<bool>,
-        sql: &str,
-        number: &str,
+        count: impl FnOnce(Dialect) -> String,
+        number: usize,
     ) -> Result<bool, StoreError> {
         if let Some(known) = known(self.lease().additions()).get() {
             return Ok(*known);
         }
         let doing = self.doing();
-        let rows = self.raw_select(sql).await?;
+        let rows = self.raw_select(&count(self.dialect())).await?;
         let text = rows.first().map(|row| row.string(0)).transpose();
         let text = text.map_err(|error| StoreError::from_driver(doing, error))?;
-        let found = text.as_deref() == Some(number);
+        let found = text.is_some_and(|text| text == number.to_string());
         Ok(*known(self.lease().additions()).get_or_init(|| found))
     }
 }

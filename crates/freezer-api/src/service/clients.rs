@@ -35,8 +35,9 @@ pub async fn register(
     let central_host = new.is_central.then_some(new.hostname.as_deref());
     let id = client_id_of(change.project_id, &new.client_id, central_host);
     let project_id = change.project_id;
-    let known = read!(change.store, "clients.known", |db| clients::known(db, project_id, &new).await)
-        .map_err(|error: StoreError| error)?;
+    let known = read!(change.store, "clients.known", |db| {
+        Ok::<_, Error>(clients::known(db, project_id, &new).await?)
+    })?;
     let registered = match known {
         Known::Answered(answer) => answer,
         Known::New if new.uuid.is_none() && create(change, &id, &new).await? => Registered::Created,

@@ -270,6 +270,11 @@ pub const TABLES: &[TableLayout] = &[
         indexes: &[
             Index { name: "ix_job_actions_job_id", columns: &["job_id"] },
             Index { name: "ix_job_actions_action_id", columns: &["action_id"] },
+            // all that a list of jobs needs of a link, so that it need not read the row as well
+            Index {
+                name: "fz_job_actions_job",
+                columns: &["job_id", "deleted", "position", "action_id", "id"],
+            },
         ],
     },
 ];

@@ -64,7 +64,7 @@ pub(super) const SHAPE: Shape<(Actions, Actions)> = Shape {
 /// # Errors
 /// As every query: [`StoreError`].
 pub async fn get(db: &mut Db, scope: &Scope, action_id: &str) -> Result<Option<Action>, StoreError> {
-    let mut select = live(db, scope);
+    let mut select = live(scope);
     select.and_where(Expr::col(Actions::Id).eq(action_id));
     let row = db.select_one(&select).await?;
     row.map(|mut row| read(db.doing(), &mut row, 0)).transpose()
@@ -79,7 +79,7 @@ pub async fn get_for_update(
     scope: &Scope,
     action_id: &str,
 ) -> Result<Option<ActionFields>, StoreError> {
-    let mut select = live(db, scope);
+    let mut select = live(scope);
     select.and_where(Expr::col(Actions::Id).eq(action_id)).lock(LockType::Update);
     let Some(mut row) = db.select_one(&select).await? else { return Ok(None) };
     let text = row.text(7).map_err(unreadable(db.doing()))?;
@@ -111,7 +111,7 @@ pub(crate) async fn get_many_with_projects(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let mut select = live(db, scope);
+    let mut select = live(scope);
     select.and_where(Expr::col(Actions::Id).is_in(listing::padded(ids)));
     let rows = db.select(&select).await?;
     let doing = db.doing();
@@ -135,7 +135,7 @@ pub async fn get_of_job(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Vec<
         .expr(Func::min(Expr::col(JobActions::Position)))
         .and_where(Expr::col(JobActions::ActionId).equals((Actions::Table, Actions::Id)))
         .to_owned();
-    let mut select = live(db, scope);
+    let mut select = live(scope);
     select
         .and_where(Expr::col(Actions::Id).in_subquery(linked.column(JobActions::ActionId).to_owned()))
         .order_by_expr(place.into(), Order::Asc);
@@ -153,7 +153,7 @@ pub async fn list(
     search: &Search,
     page: &Page,
 ) -> Result<Listed<Action>, StoreError> {
-    let select = live(db, scope);
+    let select = live(scope);
     let mut narrowed = select.clone();
     narrow::narrow::<_, Actions>(db.dialect(), &mut narrowed, search, &SHAPE, None);
     let listing = Listing {
@@ -237,10 +237,10 @@ fn defined(new: &ActionDefinition) -> Values<Actions> {
 
 impl listing::Document for Action {}
 
-fn live(db: &Db, scope: &Scope) -> SelectStatement {
+fn live(scope: &Scope) -> SelectStatement {
     let mut select = Query::select();
     select
-        .expr(db.dialect().datetime_text(Actions::CreatedAt))
+        .column(Actions::CreatedAt)
         .column(Actions::Id)
         .columns(COLUMNS)
         .from(Actions::Table)

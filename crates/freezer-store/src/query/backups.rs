@@ -52,7 +52,7 @@ const fn sources(metadata: Source<Backups>) -> [Source<Backups>; 5] {
 /// # Errors
 /// As every query: [`StoreError`].
 pub async fn get(db: &mut Db, scope: &Scope, backup_id: &str) -> Result<Option<Backup>, StoreError> {
-    let mut select = live(db, scope);
+    let mut select = live(scope);
     select.and_where(Expr::col(Backups::Id).eq(backup_id));
     let row = db.select_one(&select).await?;
     row.map(|mut row| read(db.doing(), &mut row)).transpose()
@@ -68,7 +68,7 @@ pub async fn get_for_update(
     scope: &Scope,
     backup_id: &str,
 ) -> Result<Option<NewBackup>, StoreError> {
-    let mut select = live(db, scope);
+    let mut select = live(scope);
     select.and_where(Expr::col(Backups::Id).eq(backup_id)).lock(LockType::Update);
     let Some(row) = db.select_one(&select).await? else { return Ok(None) };
     let at = unreadable(db.doing());
@@ -90,7 +90,7 @@ pub async fn list(
     search: &Search,
     page: &Page,
 ) -> Result<Listed<Backup>, StoreError> {
-    let select = live(db, scope);
+    let select = live(scope);
     let mut narrowed = select.clone();
     let by_terms = !search.matches.is_empty() && db.has_terms().await?;
     let shape = if by_terms { &SHAPE_WITH_TERMS } else { &SHAPE };
@@ -250,10 +250,10 @@ fn described(new: &NewBackup, has_terms: bool) -> Values<Backups> {
 
 impl listing::Document for Backup {}
 
-fn live(db: &Db, scope: &Scope) -> SelectStatement {
+fn live(scope: &Scope) -> SelectStatement {
     let mut select = Query::select();
     select
-        .expr(db.dialect().datetime_text(Backups::CreatedAt))
+        .column(Backups::CreatedAt)
         .column(Backups::Id)
         .columns(COLUMNS)
         .from(Backups::Table)

@@ -72,7 +72,7 @@ pub enum Registered {
 /// # Errors
 /// As every query: [`StoreError`].
 pub async fn get(db: &mut Db, scope: &Scope, client_id: &str) -> Result<Option<Client>, StoreError> {
-    let mut select = live(db, visible(scope));
+    let mut select = live(visible(scope));
     select.and_where(Expr::col(Clients::ClientId).eq(client_id));
     // a project's own client before a central one of the same name
     select.order_by(Clients::IsCentral, Order::Asc).limit(1);
@@ -90,13 +90,13 @@ pub async fn list(
     page: &Page,
 ) -> Result<Listed<Client>, StoreError> {
     let narrowed = parts_of(scope).into_iter().map(|whose| {
-        let mut part = live(db, whose);
+        let mut part = live(whose);
         narrow::narrow::<_, Clients>(db.dialect(), &mut part, search, &SHAPE, None);
         part
     });
     let listing = Listing {
         narrowed: narrowed.collect(),
-        select: live(db, visible(scope)),
+        select: live(visible(scope)),
         along: scope.of_project("fz_clients_project"),
         created_at: Clients::CreatedAt,
         id: Clients::Id,
@@ -237,7 +237,7 @@ async fn find(
         }),
         false => visible(&Scope::project(project_id)),
     };
-    let mut select = live(db, whose);
+    let mut select = live(whose);
     select
         .and_where(Expr::col(Clients::ClientId).eq(new.client_id.as_str()))
         .order_by(Clients::IsCentral, Order::Asc)
@@ -310,10 +310,10 @@ fn parts_of(scope: &Scope) -> Vec<Condition> {
 
 impl listing::Document for Client {}
 
-fn live(db: &Db, whose: Condition) -> SelectStatement {
+fn live(whose: Condition) -> SelectStatement {
     let mut select = Query::select();
     select
-        .expr(db.dialect().datetime_text(Clients::CreatedAt))
+        .column(Clients::CreatedAt)
         .column(Clients::Id)
         .columns(COLUMNS)
         .from(Clients::Table)

@@ -62,7 +62,7 @@ const SHAPE: Shape<Sessions> = Shape {
 /// # Errors
 /// As every query: [`StoreError`].
 pub async fn get(db: &mut Db, scope: &Scope, session_id: &str) -> Result<Option<Session>, StoreError> {
-    let mut select = live(db, scope);
+    let mut select = live(scope);
     select.and_where(Expr::col(Sessions::Id).eq(session_id));
     let row = db.select_one(&select).await?;
     row.map(|row| read(db.doing(), &row)).transpose()
@@ -78,7 +78,7 @@ pub async fn get_for_update(
     scope: &Scope,
     session_id: &str,
 ) -> Result<Option<SessionFields>, StoreError> {
-    let mut select = live(db, scope);
+    let mut select = live(scope);
     select.and_where(Expr::col(Sessions::Id).eq(session_id)).lock(LockType::Update);
     let row = db.select_one(&select).await?;
     row.map(|row| read_fields(db.doing(), &row, session_id)).transpose()
@@ -94,7 +94,7 @@ pub async fn list(
     search: &Search,
     page: &Page,
 ) -> Result<Listed<Session>, StoreError> {
-    let select = live(db, scope);
+    let select = live(scope);
     let mut narrowed = select.clone();
     narrow::narrow::<_, Sessions>(db.dialect(), &mut narrowed, search, &SHAPE, None);
     let listing = Listing {
@@ -175,10 +175,10 @@ fn described(new: &SessionFields) -> Values<Sessions> {
 
 impl listing::Document for Session {}
 
-fn live(db: &Db, scope: &Scope) -> SelectStatement {
+fn live(scope: &Scope) -> SelectStatement {
     let mut select = Query::select();
     select
-        .expr(db.dialect().datetime_text(Sessions::CreatedAt))
+        .column(Sessions::CreatedAt)
         .column(Sessions::Id)
         .columns(COLUMNS)
         .from(Sessions::Table)

@@ -14,6 +14,7 @@ use super::{EXTRAS, SHAPE, argument_scope, live, read};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::known::Indexes;
 use crate::model::Job;
 use crate::query::listing::{Begun, Last, Page, last};
 use crate::query::narrow;
@@ -43,7 +44,7 @@ pub(super) async fn begin(
     // one more row tells that the last job is whole
     let rows = jobs + 1;
     let Some(statement) = frequent(scope, search, rows) else { return Ok(None) };
-    if !db.has_job_indexes().await? {
+    if !db.has_indexes(Indexes::Jobs).await? {
         return Ok(None);
     }
     let found = db.select(&statement).await?;
@@ -52,9 +53,10 @@ pub(super) async fn begin(
 
 /// Lists of a project, and polls, as fixed statements.
 fn frequent<'a>(scope: &'a Scope, search: &'a Search, rows: u64) -> Option<Filled<'a>> {
-    static WHOLE: Fixed = Fixed::new(|dialect| first_rows(dialect, &Search::default()));
+    static WHOLE: Fixed = Fixed::new(|dialect| first_rows(dialect, &Search::default(), "fz_jobs_project"));
     static POLL: Fixed = Fixed::new(|dialect| {
-        first_rows(dialect, &Search { match_not: Vec::new(), ..poll(&argument_text(2)) })
+        let search = Search { match_not: Vec::new(), ..poll(&argument_text(2)) };
+        first_rows(dialect, &search, "fz_jobs_client")
     });
     let Scope::Project(project) = scope else { return None };
     let mut arguments = vec![Argument::Number(rows), project.as_str().into()];
@@ -77,9 +79,11 @@ fn poll(client: &str) -> Search {
     }
 }
 
-/// Arguments: joined rows, the project, and those of the search.
-fn first_rows(dialect: Dialect, search: &Search) -> (String, SqlxValues) {
-    let mut select = live(dialect, &argument_scope(1));
+/// Arguments: joined rows, the project, and those of the search. The index is named, because a server that may choose looks
+/// into each that would do, which takes as long as a job with its action.
+fn first_rows(dialect: Dialect, search: &Search, index: &'static str) -> (String, SqlxValues) {
+    let mut select = live(&argument_scope(1));
+    dialect.read_along(&mut select, index);
     narrow::narrow::<_, (Actions, Actions)>(dialect, &mut select, search, &SHAPE, None);
     links::join_extras(&mut select);
     select

@@ -93,7 +93,7 @@ pub async fn get(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Option<Job>
 
 /// Arguments: the job, and the project where the scope is one.
 fn one_with_extras(dialect: Dialect, scope: &Scope) -> (String, SqlxValues) {
-    let mut select = live(dialect, scope);
+    let mut select = live(scope);
     links::join_extras(&mut select);
     select.and_where(Expr::col((Jobs::Table, Jobs::Id)).eq(argument(0)));
     dialect.build(&select)
@@ -150,7 +150,7 @@ pub async fn list(
         Some(Err(progress)) => Some(progress),
         None => None,
     };
-    let select = live(db.dialect(), scope);
+    let select = live(scope);
     let mut narrowed = select.clone();
     let inner = Inner { sources: actions::SHAPE.sources, rows: &links::its_actions() };
     narrow::narrow(db.dialect(), &mut narrowed, search, &SHAPE, Some(&inner));
@@ -174,10 +174,10 @@ pub async fn list(
     .await
 }
 
-fn live(dialect: Dialect, scope: &Scope) -> SelectStatement {
+fn live(scope: &Scope) -> SelectStatement {
     let mut select = Query::select();
     select
-        .expr(dialect.datetime_text((Jobs::Table, Jobs::CreatedAt)))
+        .column((Jobs::Table, Jobs::CreatedAt))
         .column((Jobs::Table, Jobs::Id))
         .columns(COLUMNS.map(|column| (Jobs::Table, column)))
         .from(Jobs::Table)

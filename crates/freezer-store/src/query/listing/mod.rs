@@ -15,6 +15,7 @@ use self::searched::{Wanted, searched};
 use super::narrow::Shape;
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::known::Indexes;
 use crate::row::Row;
 use crate::search::{Judge, Search};
 
@@ -203,7 +204,7 @@ where
     // MariaDB would read all that is newer than the marker
     let backwards = page.newest_first && page.marker.is_some() && listing.search.is_empty();
     if let (Some(index), true, [first, ..]) = (listing.along, backwards, &mut listing.narrowed[..])
-        && db.has_list_indexes().await?
+        && db.has_indexes(Indexes::Lists).await?
     {
         db.dialect().read_along(first, index);
     }

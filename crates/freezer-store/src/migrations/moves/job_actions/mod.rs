@@ -105,11 +105,10 @@ pub(in crate::migrations) async fn batch(
 }
 
 async fn read(db: &mut Db, after: Option<&str>) -> Result<Vec<Job>, StoreError> {
-    let dialect = db.dialect();
     let mut select = Query::select();
     select
         .columns([Jobs::Id, Jobs::ProjectId, Jobs::UserId, Jobs::JobActions, Jobs::Deleted])
-        .exprs([Jobs::CreatedAt, Jobs::UpdatedAt, Jobs::DeletedAt].map(|time| dialect.datetime_text(time)))
+        .columns([Jobs::CreatedAt, Jobs::UpdatedAt, Jobs::DeletedAt])
         .from(Jobs::Table)
         .order_by(Jobs::Id, Order::Asc)
         .limit(BATCH);
