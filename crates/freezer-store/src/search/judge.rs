@@ -45,8 +45,8 @@ pub(crate) struct Judge<'s> {
     identity: &'static [&'static str],
     texts: Vec<String>,
     texts_not: Vec<String>,
-    /// The keys of all pairs, in the quotation marks that they have in a document.
-    keys: Vec<memmem::Finder<'static>>,
+    /// What all pairs look like in a document.
+    looks: Vec<Look>,
     /// Of the document at hand.
     found: Found,
     refused: bool,
@@ -65,6 +65,25 @@ pub(crate) enum Level {
     Deeper,
 }
 
+/// A key, and a value that is a text, in the quotation marks that they have in a document without escapes. Any other
+/// value may be written in many ways.
+struct Look {
+    key: memmem::Finder<'static>,
+    value: Option<memmem::Finder<'static>>,
+}
+
+impl Look {
+    fn of((key, value): &(String, Value)) -> Look {
+        let quoted = |text: &str| memmem::Finder::new(&format!("\"{text}\"")).into_owned();
+        Look { key: quoted(key), value: value.as_str().map(quoted) }
+    }
+
+    fn is_in(&self, text: &[u8]) -> bool {
+        // the value first, because most documents have the keys that are asked for
+        self.value.as_ref().is_none_or(|value| value.find(text).is_some()) && self.key.find(text).is_some()
+    }
+}
+
 impl<'s> Judge<'s> {
     /// `identity` names the keys that count only at the top.
     pub(crate) fn new(search: &'s Search, identity: &'static [&'static str]) -> Judge<'s> {
@@ -74,12 +93,7 @@ impl<'s> Judge<'s> {
             identity,
             texts: lowercase(&search.texts),
             texts_not: lowercase(&search.texts_not),
-            keys: search
-                .matches
-                .iter()
-                .chain(&search.match_not)
-                .map(|(key, _)| memmem::Finder::new(&format!("\"{key}\"")).into_owned())
-                .collect(),
+            looks: search.matches.iter().chain(&search.match_not).map(Look::of).collect(),
             found: Found::default(),
             refused: false,
             buffer: Vec::new(),
@@ -211,14 +225,14 @@ impl<'s> Judge<'s> {
         };
     }
 
-    /// False where the text holds nothing that any condition asks for. With an escape in it, a key may be written in
-    /// many ways.
+    /// False where the text holds nothing that any condition asks for. With an escape in it, a key or a text may be written
+    /// in many ways.
     fn may_matter(&self, text: &str, level: Level) -> bool {
         let wants_time = level == Level::Metadata && !self.found.in_time;
         wants_time
             || self.asks_for_texts()
             || memchr::memchr(b'\\', text.as_bytes()).is_some()
-            || self.keys.iter().any(|key| key.find(text.as_bytes()).is_some())
+            || self.looks.iter().any(|look| look.is_in(text.as_bytes()))
     }
 
     fn pairs(&self) -> impl Iterator<Item = &(String, Value)> {

@@ -3,14 +3,11 @@
 //! Written in ASCII with `\uXXXX` escapes, as the Python service does, so that every character fits
 //! also where a table is still in utf8mb3. Read leniently for display: one unreadable row
 //! must not take a whole page, and with it a scheduler's poll, away; but never rewritten from a guess
-//! (see [`object_strict`]).
+//! (see [`object_strict`]). How an object gets other values without being made into a tree is `members.rs`.
 
-use std::borrow::Cow;
-use std::fmt;
+mod members;
 
-use serde::de::{Deserializer as _, MapAccess, Visitor};
-use serde::ser::{SerializeMap, Serializer};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -69,16 +66,11 @@ pub(crate) fn raw_object_with(
     place: Place<'_>,
 ) -> Box<RawValue> {
     let text = text.as_deref().filter(|text| !is_blank(text)).unwrap_or("{}");
-    let members = members(text).unwrap_or_else(|| {
-        tracing::error!(
-            table = place.table,
-            column = place.column,
-            id = place.id,
-            "not a JSON object; shown as {{}}"
-        );
-        Vec::new()
-    });
-    Object { members, keys }.to_raw()
+    members::with(text, keys).unwrap_or_else(|| {
+        let Place { table, column, id } = place;
+        tracing::error!(table, column, id, "not a JSON object; shown as {{}}");
+        members::with("{}", keys).unwrap_or_else(empty)
+    })
 }
 
 /// Stored JSON, an object, with a value for a key that it lacks; else as it is. What is not an object is logged and
@@ -89,98 +81,14 @@ pub(crate) fn raw_object_with_default(
     default: Value,
     place: Place<'_>,
 ) -> Box<RawValue> {
-    let raw = raw_object(text, place);
-    let is_there = key_of_flat(raw.get(), key).or_else(|| {
-        let members = members(raw.get())?;
-        Some(members.iter().any(|(other, _)| other == key))
-    });
-    match is_there {
-        Some(true) => raw,
-        _ => raw_object_with(Some(raw.get().to_owned()), &[(key, default)], place),
-    }
-}
-
-/// Whether JSON text is an object with a key, as far as a look at the text tells: where it has one pair of braces and no
-/// escapes, whatever is a string before a colon is a key of its top.
-fn key_of_flat(text: &str, key: &str) -> Option<bool> {
-    let bytes = text.as_bytes();
-    let flat = bytes.first() == Some(&b'{')
-        && memchr::memchr(b'{', &bytes[1..]).is_none()
-        && memchr::memchr(b'\\', bytes).is_none();
-    let quoted = format!("\"{key}\"");
-    flat.then(|| {
-        text.match_indices(&quoted).any(|(at, _)| text[at + quoted.len()..].trim_start().starts_with(':'))
-    })
+    let has_it = text.as_deref().and_then(|text| members::having(text, key));
+    has_it.unwrap_or_else(|| raw_object_with(text, &[(key, default)], place))
 }
 
 /// Takes a key out of an object.
 pub(crate) fn remove_key(raw: &mut Box<RawValue>, key: &str) {
-    let Some(mut members) = members(raw.get()) else { return };
-    let all = members.len();
-    members.retain(|(other, _)| other != key);
-    if members.len() < all {
-        *raw = Object { members, keys: &[] }.to_raw();
-    }
-}
-
-/// The keys of an object with the text of their values; none where it is no object.
-fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
-    struct Members;
-    impl<'de> Visitor<'de> for Members {
-        type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut found: Self::Value = Vec::with_capacity(24);
-            while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                found.push((key, value));
-            }
-            Ok(found)
-        }
-    }
-    if !text.trim_start().starts_with('{') {
-        return None;
-    }
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let found = deserializer.deserialize_map(Members).ok()?;
-    deserializer.end().ok().map(|()| found)
-}
-
-/// A key, borrowed where it has no escapes.
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// An object that is written anew: the members of another one, and keys with values of their own.
-struct Object<'a> {
-    members: Vec<(Cow<'a, str>, &'a RawValue)>,
-    keys: &'a [(&'static str, Value)],
-}
-
-impl Object<'_> {
-    fn to_raw(&self) -> Box<RawValue> {
-        // texts and JSON can always be written
-        serde_json::value::to_raw_value(self).unwrap_or_else(|_| empty())
-    }
-}
-
-impl Serialize for Object<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_map(None)?;
-        for (key, value) in &self.members {
-            match self.keys.iter().find(|(other, _)| other == key) {
-                Some((key, value)) => object.serialize_entry(key, value)?,
-                None => object.serialize_entry(key, value)?,
-            }
-        }
-        for (key, value) in self.keys {
-            if !self.members.iter().any(|(other, _)| other == key) {
-                object.serialize_entry(key, value)?;
-            }
-        }
-        object.end()
+    if let Some(without) = members::without(raw, key) {
+        *raw = without;
     }
 }
 
@@ -305,7 +213,7 @@ mod tests {
         for (lacks, expected) in [
             ("{}", r#"{"event":""}"#),
             (r#"{"a":"event"}"#, r#"{"a":"event","event":""}"#),
-            (r#"{"a":["event"],"b": ":"}"#, r#"{"a":["event"],"b":":","event":""}"#),
+            (r#"{"a":["event"],"b": ":"}"#, r#"{"a":["event"],"b": ":","event":""}"#),
             (r#"{"a":{"event":1}}"#, r#"{"a":{"event":1},"event":""}"#),
             (r#"{"a":"\"event\":"}"#, r#"{"a":"\"event\":","event":""}"#),
             ("[1]", r#"{"event":""}"#),

@@ -1,0 +1,300 @@
+//! The members of an object in JSON text: found, given other values, taken out, without making a tree of it.
+//!
+//! Text without escapes, which is nearly all of it, is looked through once and copied in pieces; what is to be changed may
+//! be every document of a list. Text with escapes is read by the parser and written anew.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// An object as it is, where it has a key at its top. None for what is no object, or no JSON.
+pub(super) fn having(text: &str, key: &str) -> Option<Box<RawValue>> {
+    let has = match plain(text) {
+        Some(members) => members.iter().any(|(other, _)| *other == key),
+        None => parsed(text)?.iter().any(|(other, _)| other == key),
+    };
+    if has { RawValue::from_string(text.to_owned()).ok() } else { None }
+}
+
+/// An object with some of its keys given other values: in their places, or at the end where it lacks them. None for what
+/// is no object, or no JSON.
+pub(super) fn with(text: &str, keys: &[(&'static str, Value)]) -> Option<Box<RawValue>> {
+    // What was put together is read once, to be sure that it is JSON; so what it is made of need not be.
+    let spliced = plain(text).and_then(|members| splice(text, &members, keys));
+    if let Some(raw) = spliced.and_then(|text| RawValue::from_string(text).ok()) {
+        return Some(raw);
+    }
+    Object { members: parsed(text)?, keys }.to_raw()
+}
+
+/// An object without a key; none where it lacks it, or is no object.
+pub(super) fn without(raw: &RawValue, key: &str) -> Option<Box<RawValue>> {
+    let mut members = parsed(raw.get())?;
+    let all = members.len();
+    members.retain(|(other, _)| other != key);
+    if members.len() < all { Object { members, keys: &[] }.to_raw() } else { None }
+}
+
+/// Keys, and where in the text their values stand: of an object in JSON that has no escapes. Of other text it may say
+/// anything.
+fn plain(text: &str) -> Option<Vec<(&str, Range<usize>)>> {
+    let bytes = text.as_bytes();
+    if memchr::memchr(b'\\', bytes).is_some() {
+        return None;
+    }
+    let mut members = Vec::with_capacity(24);
+    let mut at = behind(bytes, 0, b'{')?;
+    if bytes.get(at)? == &b'}' {
+        return Some(members);
+    }
+    loop {
+        let end = end_of_string(bytes, at)?;
+        let key = text.get(at + 1..end - 1)?;
+        let value = behind(bytes, behind_space(bytes, end), b':')?;
+        let end = end_of_value(bytes, value)?;
+        members.push((key, value..end));
+        at = behind_space(bytes, end);
+        match bytes.get(at)? {
+            b',' => at = behind_space(bytes, at + 1),
+            _ => return Some(members),
+        }
+    }
+}
+
+/// Where the next token begins behind this mark.
+fn behind(bytes: &[u8], at: usize, mark: u8) -> Option<usize> {
+    (bytes.get(at)? == &mark).then(|| behind_space(bytes, at + 1))
+}
+
+fn behind_space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+        at += 1;
+    }
+    at
+}
+
+fn end_of_string(bytes: &[u8], at: usize) -> Option<usize> {
+    let inside = bytes.get(at..)?.strip_prefix(b"\"")?;
+    Some(at + 2 + memchr::memchr(b'"', inside)?)
+}
+
+/// Where the value that begins here ends.
+fn end_of_value(bytes: &[u8], at: usize) -> Option<usize> {
+    match bytes.get(at)? {
+        b'"' => end_of_string(bytes, at),
+        b'{' | b'[' => end_of_nested(bytes, at),
+        _ => {
+            let is_end = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t');
+            Some(at + bytes.get(at..)?.iter().position(is_end)?)
+        }
+    }
+}
+
+fn end_of_nested(bytes: &[u8], mut at: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    loop {
+        match bytes.get(at)? {
+            b'"' => {
+                at = end_of_string(bytes, at)?;
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+}
+
+/// The text with other values.
+fn splice(text: &str, members: &[(&str, Range<usize>)], keys: &[(&'static str, Value)]) -> Option<String> {
+    let (mut out, mut copied) = (String::with_capacity(text.len() + 64), 0);
+    let mut lacking: Vec<_> = keys.iter().collect();
+    for (key, place) in members {
+        let Some((_, value)) = keys.iter().find(|(other, _)| other == key) else { continue };
+        lacking.retain(|(other, _)| other != key);
+        if !is_written(text.get(place.clone())?, value) {
+            out.push_str(text.get(copied..place.start)?);
+            write(&mut out, value);
+            copied = place.end;
+        }
+    }
+    let close = text.rfind('}')?;
+    out.push_str(text.get(copied..close)?);
+    for (number, (key, value)) in lacking.into_iter().enumerate() {
+        let comma = if members.is_empty() && number == 0 { "" } else { "," };
+        out.extend([comma, "\"", key, "\":"]);
+        write(&mut out, value);
+    }
+    out.push_str(text.get(close..)?);
+    Some(out)
+}
+
+/// Whether a value is what stands in a text without escapes, as far as one sees without reading it.
+fn is_written(text: &str, value: &Value) -> bool {
+    match value {
+        Value::Null => text == "null",
+        Value::String(value) => {
+            text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).is_some_and(|text| text == value)
+        }
+        _ => false,
+    }
+}
+
+fn write(out: &mut String, value: &Value) {
+    match value {
+        Value::Null => out.push_str("null"),
+        value => out.push_str(&value.to_string()),
+    }
+}
+
+/// The keys of an object with the text of their values; none where it is no object.
+fn parsed(text: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
+    struct Members;
+    impl<'de> Visitor<'de> for Members {
+        type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut found: Self::Value = Vec::with_capacity(24);
+            while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+                found.push((key, value));
+            }
+            Ok(found)
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let found = deserializer.deserialize_map(Members).ok()?;
+    deserializer.end().ok().map(|()| found)
+}
+
+/// A key, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// An object that is written anew: the members of another one, and keys with values of their own.
+struct Object<'a> {
+    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    keys: &'a [(&'static str, Value)],
+}
+
+impl Object<'_> {
+    /// None does not happen: texts and JSON can always be written.
+    fn to_raw(&self) -> Option<Box<RawValue>> {
+        serde_json::value::to_raw_value(self).ok()
+    }
+}
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        for (key, value) in &self.members {
+            match self.keys.iter().find(|(other, _)| other == key) {
+                Some((key, value)) => object.serialize_entry(key, value)?,
+                None => object.serialize_entry(key, value)?,
+            }
+        }
+        for (key, value) in self.keys {
+            if !self.members.iter().any(|(other, _)| other == key) {
+                object.serialize_entry(key, value)?;
+            }
+        }
+        object.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Map, json};
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn keys_get_values_in_their_places_or_at_the_end() {
+        let keys = [("mode", json!("fs")), ("timeout", json!(null))];
+        for (text, expected) in [
+            (r#"{"a" : 1.50,"mode":"x" , "b":[ ]}"#, r#"{"a" : 1.50,"mode":"fs" , "b":[ ],"timeout":null}"#),
+            (r#"{"a" : 1.50,"mode":"x","b\"":[ ]}"#, r#"{"a":1.50,"mode":"fs","b\"":[ ],"timeout":null}"#),
+            (r#"{"timeout" : 7 ,"mode":["x", {"mode": 1}]}"#, r#"{"timeout" : null ,"mode":"fs"}"#),
+            (r#"{"in":{"mode":1,"t":"}"}}"#, r#"{"in":{"mode":1,"t":"}"},"mode":"fs","timeout":null}"#),
+            (r#"{"mode":1,"mode":2,"timeout":null}"#, r#"{"mode":"fs","mode":"fs","timeout":null}"#),
+            ("{}", r#"{"mode":"fs","timeout":null}"#),
+            ("{ }", r#"{ "mode":"fs","timeout":null}"#),
+        ] {
+            assert_eq!(with(text, &keys).unwrap().get(), expected);
+        }
+        let same = r#"{"timeout": null, "mode": "fs"}"#;
+        assert_eq!(with(same, &keys).unwrap().get(), same);
+        for none in ["[1]", r#""\"""#, "1"] {
+            assert!(with(none, &keys).is_none(), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_taken_out() {
+        let text = raw(r#"{"a":1, "pid":2,"b":{"pid":3}}"#);
+        let taken = without(&text, "pid").unwrap();
+        assert_eq!(taken.get(), r#"{"a":1,"b":{"pid":3}}"#);
+        assert!(without(&taken, "pid").is_none());
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(json!(null)),
+            Just(json!(-1.5e3)),
+            Just(json!(true)),
+            Just(json!("a")),
+            r#"[ab"{}\[\],:é \\]{0,5}"#.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((r#"[ab"é]{0,2}"#, inner), 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// In each way of writing, an object becomes what a tree becomes.
+        #[test]
+        fn text_becomes_what_a_tree_becomes(
+            members in prop::collection::vec((r#"[ab"é]{0,2}"#, value()), 0..5),
+            first in value(),
+            second in value(),
+        ) {
+            let object: Map<String, Value> = members.into_iter().collect();
+            let keys = [("a", first), ("ba", second)];
+            let mut expected = object.clone();
+            for (key, value) in &keys {
+                expected.insert((*key).to_owned(), value.clone());
+            }
+            let mut spaced = Vec::new();
+            let pretty = serde_json::ser::PrettyFormatter::with_indent(b" \t");
+            object.serialize(&mut serde_json::Serializer::with_formatter(&mut spaced, pretty)).unwrap();
+            for text in [serde_json::to_string(&object).unwrap(), String::from_utf8(spaced).unwrap()] {
+                prop_assert_eq!(having(&text, "a").is_some(), object.contains_key("a"));
+                let written = with(&text, &keys).unwrap();
+                let read: Map<String, Value> = serde_json::from_str(written.get()).unwrap();
+                prop_assert_eq!(read.iter().collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>(), "{}", text);
+            }
+        }
+    }
+}
