@@ -27,6 +27,14 @@ struct Queue<I, O> {
     waiting: VecDeque<Waiting<I, O>>,
 }
 
+impl<I, O> Queue<I, O> {
+    fn take(&mut self, most: usize) -> Vec<Waiting<I, O>> {
+        self.waiting.retain(|waiting| !waiting.answer.is_closed());
+        let count = self.waiting.len().min(most);
+        self.waiting.drain(..count).collect()
+    }
+}
+
 struct Waiting<I, O> {
     item: I,
     answer: oneshot::Sender<O>,
@@ -57,37 +65,37 @@ where
         W: Fn(Vec<I>) -> F + Clone + Send + 'static,
         F: Future<Output = Vec<O>> + Send + 'static,
     {
-        let item = match self.enter(&key, item) {
-            Entered::Alone(item) => item,
-            Entered::Waiting(answer) => return answer.await.map_err(|_| Unanswered),
-        };
-        let lane = Lane { together: Arc::clone(self), key, work };
-        let mut answers = (lane.work)(vec![item]).await;
-        drop(lane);
-        answers.pop().ok_or(Unanswered)
+        let (answer, lane_is_free) = self.enter(&key, item);
+        if lane_is_free {
+            Lane { together: Arc::clone(self), key, work }.run(Vec::new());
+        }
+        answer.await.map_err(|_| Unanswered)
     }
 
-    fn enter(&self, key: &K, item: I) -> Entered<I, O> {
+    /// Puts an item into its queue. True: it gets the lane that is still free.
+    fn enter(&self, key: &K, item: I) -> (oneshot::Receiver<O>, bool) {
+        let (answer, answered) = oneshot::channel();
         let mut queues = self.lock();
         let queue =
             queues.entry(key.clone()).or_insert_with(|| Queue { running: 0, waiting: VecDeque::new() });
-        if queue.running < self.lanes {
-            queue.running += 1;
-            return Entered::Alone(item);
-        }
-        let (answer, answered) = oneshot::channel();
         queue.waiting.push_back(Waiting { item, answer });
-        Entered::Waiting(answered)
+        let lane_is_free = queue.running < self.lanes;
+        queue.running += usize::from(lane_is_free);
+        (answered, lane_is_free)
+    }
+
+    /// Takes what waits, so much at most.
+    fn take(&self, key: &K, most: usize) -> Vec<Waiting<I, O>> {
+        self.lock().get_mut(key).map(|queue| queue.take(most)).unwrap_or_default()
     }
 
     /// What a free lane does next; none: the lane is given up.
     fn next(&self, key: &K) -> Option<Vec<Waiting<I, O>>> {
         let mut queues = self.lock();
         let queue = queues.get_mut(key)?;
-        queue.waiting.retain(|waiting| !waiting.answer.is_closed());
-        let count = queue.waiting.len().min(self.most);
-        if count > 0 {
-            return Some(queue.waiting.drain(..count).collect());
+        let batch = queue.take(self.most);
+        if !batch.is_empty() {
+            return Some(batch);
         }
         queue.running -= 1;
         if queue.running == 0 {
@@ -101,13 +109,7 @@ where
     }
 }
 
-enum Entered<I, O> {
-    Alone(I),
-    Waiting(oneshot::Receiver<O>),
-}
-
-/// The right to work on a queue. Whatever ends its run, also a caller who goes away or a panic, it goes on to what waits,
-/// in a task of its own.
+/// The right to work on a queue. Whatever ends its run, also a panic, it goes on to what waits.
 struct Lane<K, I, O, W, F>
 where
     K: Clone + Eq + Hash + Send + 'static,
@@ -121,6 +123,36 @@ where
     work: W,
 }
 
+impl<K, I, O, W, F> Lane<K, I, O, W, F>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    I: Send + 'static,
+    O: Send + 'static,
+    W: Fn(Vec<I>) -> F + Clone + Send + 'static,
+    F: Future<Output = Vec<O>> + Send + 'static,
+{
+    /// Carries out a batch and what comes along, in a task of its own: nobody who goes away breaks it off.
+    fn run(self, mut batch: Vec<Waiting<I, O>>) {
+        tokio::spawn(async move {
+            // a request that has arrived already has its turn first; where there is none, nobody waits
+            tokio::task::yield_now().await;
+            batch.extend(self.together.take(&self.key, self.together.most - batch.len()));
+            if batch.is_empty() {
+                return;
+            }
+            let (items, askers): (Vec<I>, Vec<_>) =
+                batch.into_iter().map(|Waiting { item, answer }| (item, answer)).unzip();
+            let answers = (self.work)(items).await;
+            // the next run need not wait until all have heard
+            drop(self);
+            for (answer, asker) in answers.into_iter().zip(askers) {
+                // one who went away meanwhile is not told
+                let _ = asker.send(answer);
+            }
+        });
+    }
+}
+
 impl<K, I, O, W, F> Drop for Lane<K, I, O, W, F>
 where
     K: Clone + Eq + Hash + Send + 'static,
@@ -130,20 +162,10 @@ where
     F: Future<Output = Vec<O>> + Send + 'static,
 {
     fn drop(&mut self) {
-        let Some(batch) = self.together.next(&self.key) else { return };
-        let lane =
-            Lane { together: Arc::clone(&self.together), key: self.key.clone(), work: self.work.clone() };
-        tokio::spawn(async move {
-            let (items, askers): (Vec<I>, Vec<_>) =
-                batch.into_iter().map(|Waiting { item, answer }| (item, answer)).unzip();
-            let answers = (lane.work)(items).await;
-            // the next run need not wait until all have heard
-            drop(lane);
-            for (answer, asker) in answers.into_iter().zip(askers) {
-                // one who went away meanwhile is not told
-                let _ = asker.send(answer);
-            }
-        });
+        if let Some(batch) = self.together.next(&self.key) {
+            let Lane { together, key, work } = self;
+            Lane { together: Arc::clone(together), key: key.clone(), work: work.clone() }.run(batch);
+        }
     }
 }
 
@@ -218,6 +240,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_there_at_once_is_carried_out_in_one_go() {
+        let log = Log::new(2, 10);
+        log.leave.add_permits(10);
+        let asked = [1, 2, 3].map(|item| {
+            let (together, runs) = (log.together.clone(), log.runs.clone());
+            let work = move |items: Vec<u32>| {
+                runs.lock().unwrap().push(items.clone());
+                async move { items }
+            };
+            tokio::spawn(async move { together.carry_out("a", item, work).await })
+        });
+        for (asked, item) in asked.into_iter().zip([1, 2, 3]) {
+            assert_eq!(asked.await.unwrap(), Ok(item));
+        }
+        assert_eq!(log.runs(), [vec![1, 2, 3]]);
+        assert!(log.together.lock().is_empty());
+    }
+
+    #[tokio::test]
     async fn lanes_run_beside_each_other_and_take_so_many_at_most() {
         let log = Log::new(2, 2);
         let mut asked = Vec::new();
@@ -230,7 +271,10 @@ mod tests {
         for asked in asked {
             assert!(asked.await.unwrap().is_ok());
         }
-        assert_eq!(log.runs()[3..], [vec![3, 4], vec![5]]);
+        let mut runs = log.runs().split_off(3);
+        // which lane is first is left open
+        runs.sort();
+        assert_eq!(runs, [vec![3, 4], vec![5]]);
         assert!(log.together.lock().is_empty());
     }
 
