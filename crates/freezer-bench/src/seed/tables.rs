@@ -60,14 +60,13 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Removes the backups that runs have posted into the project, and no seeded ones: their ids begin otherwise.
+    /// Removes the backups that runs have posted into the project, and no seeded ones, which are older.
     ///
     /// # Errors
     /// Those of `sql`.
     pub fn clean_posted(&self, sql: &mut dyn Write) -> io::Result<()> {
-        let seeded = self.data.id(Kind::Backup, 0);
-        let seeded = seeded.get(..17).unwrap_or_default();
-        writeln!(sql, "DELETE FROM backups WHERE {} AND id NOT LIKE '{seeded}%';", self.ours())
+        let behind_seeded = self.dialect.created_at(self.data.backups);
+        writeln!(sql, "DELETE FROM backups WHERE {} AND created_at >= {behind_seeded};", self.ours())
     }
 
     fn ours(&self) -> String {
