@@ -96,8 +96,6 @@ impl Connection {
         let failed =
             |source| HttpError::Connection { doing: "connecting to", authority: authority.0.clone(), source };
         let stream = TcpStream::connect(authority.0.as_str()).await.map_err(failed)?;
-        // a request is written whole: waiting for more only delays it
-        stream.set_nodelay(true).map_err(failed)?;
         Ok(Connection { stream, authority: authority.clone(), received: Vec::with_capacity(READ_SIZE) })
     }
 

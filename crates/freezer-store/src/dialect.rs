@@ -92,6 +92,18 @@ impl Dialect {
         }
     }
 
+    /// A statement that reads a table which it joins along an index: as [`Dialect::read_along`], which names one only for
+    /// the table that a statement begins with.
+    pub(crate) fn join_along(self, sql: &str, table: &str, index: &str) -> String {
+        match self {
+            Dialect::MySql => sql.replace(
+                &format!(" JOIN `{table}` ON "),
+                &format!(" JOIN `{table}` FORCE INDEX (`{index}`) ON "),
+            ),
+            Dialect::Sqlite => sql.to_owned(),
+        }
+    }
+
     /// Whether a backup's terms were never made of the metadata that it has. Not the same as having none: there may be
     /// too many of them.
     pub(crate) fn lacks_terms(self) -> &'static str {

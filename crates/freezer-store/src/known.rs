@@ -30,8 +30,8 @@ impl Additions {
 /// Indexes that statements count on, or name.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Indexes {
-    /// Those in the order of the lists of jobs, and that of trusts by their job: without them, jobs are better listed
-    /// without what they have in other tables.
+    /// Those in the order of the lists of jobs, and those of links and trusts by their job: without them, jobs are better
+    /// listed without what they have in other tables.
     Jobs,
     /// `fz_<noun>_project` of every list of a project: no statement may name one that is not there.
     Lists,
@@ -40,7 +40,9 @@ pub(crate) enum Indexes {
 impl Indexes {
     fn names(self) -> &'static [&'static str] {
         match self {
-            Indexes::Jobs => &["fz_jobs_project", "fz_jobs_client", "fz_user_credentials_job"],
+            Indexes::Jobs => {
+                &["fz_jobs_project", "fz_jobs_client", "fz_job_actions_job", "fz_user_credentials_job"]
+            }
             Indexes::Lists => &[
                 "fz_clients_project",
                 "fz_jobs_project",

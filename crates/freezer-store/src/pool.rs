@@ -234,3 +234,57 @@ impl Lease {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::engine::ConnectSettings;
+    use crate::url::DatabaseUrl;
+
+    /// A pool that keeps one connection, and spare ones for so long.
+    fn pool(keep_spare: Duration) -> Pool {
+        let settings = PoolSettings { max_idle: 1, keep_spare, ..PoolSettings::default() };
+        // each connection has its own: what is in it does not matter here
+        let url = DatabaseUrl::Sqlite { path: ":memory:".into() };
+        Pool::new(Opener::new(url, ConnectSettings::default(), true), settings)
+    }
+
+    /// Has three connections in use at a time.
+    async fn use_three(pool: &Pool) {
+        let mut leases = Vec::new();
+        for _ in 0..3 {
+            leases.push(pool.lease("test").await.unwrap());
+        }
+        leases.into_iter().for_each(Lease::give_back);
+    }
+
+    fn idle(pool: &Pool) -> usize {
+        pool.0.idle().connections.len()
+    }
+
+    #[tokio::test]
+    async fn spare_connections_are_used_again() {
+        let pool = pool(Duration::from_secs(60));
+        use_three(&pool).await;
+        assert_eq!(idle(&pool), 3);
+        use_three(&pool).await;
+        assert_eq!(idle(&pool), 3, "none was opened beside them");
+    }
+
+    #[tokio::test]
+    async fn spare_connections_are_closed_in_time_each_time() {
+        let pool = pool(Duration::from_millis(5));
+        for _ in 0..2 {
+            use_three(&pool).await;
+            for _ in 0..2_000 {
+                if idle(&pool) == 1 {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            assert_eq!(idle(&pool), 1);
+            assert!(!pool.0.idle().closing);
+        }
+    }
+}

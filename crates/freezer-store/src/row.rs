@@ -117,7 +117,7 @@ fn time(value: &MySqlValue) -> String {
 }
 
 fn value(row: &MySqlRow, at: usize) -> Result<&MySqlValue, DriverError> {
-    row.as_ref(at).ok_or(DriverError::Column { at, reason: "there is no such column" })
+    row.as_ref(at).ok_or_else(|| DriverError::Column { at, reason: "there is no such column" })
 }
 
 #[cfg(test)]

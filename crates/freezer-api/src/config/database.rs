@@ -22,10 +22,9 @@ const RECYCLE: OptDecl = OptDecl::integer("database", "connection_recycle_time")
     .default("3600")
     .min(1)
     .help("Connections older than this many seconds are not used again.");
-const POOL_SIZE: OptDecl = OptDecl::integer("database", "max_pool_size")
-    .default("5")
-    .min(1)
-    .help("Connections that are kept open when idle.");
+const POOL_SIZE: OptDecl = OptDecl::integer("database", "max_pool_size").default("5").min(1).help(
+    "Connections that are kept open when idle; more of them are closed ten seconds after their last use.",
+);
 const OVERFLOW: OptDecl = OptDecl::integer("database", "max_overflow")
     .default("50")
     .min(0)

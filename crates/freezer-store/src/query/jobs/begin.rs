@@ -90,7 +90,7 @@ fn first_rows(dialect: Dialect, search: &Search, index: &'static str) -> (String
         .order_by((Jobs::Table, Jobs::CreatedAt), Order::Asc)
         .order_by((Jobs::Table, Jobs::Id), Order::Asc)
         .limit(number_argument(0));
-    dialect.build(&select)
+    links::build_along(dialect, &select)
 }
 
 /// Jobs out of joined rows, in which those of one job follow each other.

@@ -13,16 +13,15 @@ pub use change::{Link, create, delete, get_for_update, replace_actions, update};
 use std::collections::HashSet;
 
 use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
-use sea_query_sqlx::SqlxValues;
 
 use self::links::Extras;
 use super::listing::{self, Listed, Listing, Page, Parts, Progress};
 use super::narrow::{self, Inner, Shape, Source};
 use super::{Table, actions, table, unreadable};
-use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::{self, Place};
+use crate::known::Indexes;
 use crate::model::Job;
 use crate::row::Row;
 use crate::scope::Scope;
@@ -74,11 +73,16 @@ const SHAPE: Shape<(Jobs, Jobs)> = Shape {
 /// # Errors
 /// As every query: [`StoreError`].
 pub async fn get(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Option<Job>, StoreError> {
-    static IN_PROJECT: Fixed = Fixed::new(|dialect| one_with_extras(dialect, &argument_scope(1)));
-    static ANYWHERE: Fixed = Fixed::new(|dialect| one_with_extras(dialect, &Scope::AllProjects));
-    let mut rows = match scope {
-        Scope::Project(id) => db.select(&IN_PROJECT.with(vec![job_id.into(), id.as_str().into()])).await?,
-        Scope::AllProjects => db.select(&ANYWHERE.with(vec![job_id.into()])).await?,
+    static IN_PROJECT: Fixed =
+        Fixed::new(|dialect| links::build_along(dialect, &one_with_extras(&argument_scope(1), argument(0))));
+    static ANYWHERE: Fixed =
+        Fixed::new(|dialect| links::build_along(dialect, &one_with_extras(&Scope::AllProjects, argument(0))));
+    let mut rows = match (db.has_indexes(Indexes::Jobs).await?, scope) {
+        (true, Scope::Project(id)) => {
+            db.select(&IN_PROJECT.with(vec![job_id.into(), id.as_str().into()])).await?
+        }
+        (true, Scope::AllProjects) => db.select(&ANYWHERE.with(vec![job_id.into()])).await?,
+        (false, _) => db.select(&one_with_extras(scope, job_id.into())).await?,
     };
     let doing = db.doing();
     let Some(first) = rows.first_mut() else { return Ok(None) };
@@ -91,12 +95,11 @@ pub async fn get(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Option<Job>
     Ok(Some(job))
 }
 
-/// Arguments: the job, and the project where the scope is one.
-fn one_with_extras(dialect: Dialect, scope: &Scope) -> (String, SqlxValues) {
+fn one_with_extras(scope: &Scope, job_id: Expr) -> SelectStatement {
     let mut select = live(scope);
     links::join_extras(&mut select);
-    select.and_where(Expr::col((Jobs::Table, Jobs::Id)).eq(argument(0)));
-    dialect.build(&select)
+    select.and_where(Expr::col((Jobs::Table, Jobs::Id)).eq(job_id));
+    select
 }
 
 /// Takes the process id out of the jobs whose client the caller's project does not own: it is nobody else's business
