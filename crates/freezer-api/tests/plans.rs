@@ -15,7 +15,8 @@ mod support;
 use freezer_store::Step;
 use serde_json::json;
 use support::documents::{backup, freezer_action, job, with};
-use support::{Engine, Options, TestApp, TestDatabase, bounded, with_database};
+use support::{Caller, Engine, Options, TestApp, TestDatabase, bounded, with_database};
+use tokio::task::JoinSet;
 
 /// Rows of the project in the tables that grow most, and in the others. SQLite chooses without counting rows.
 const ROWS: [u32; 2] = [100_000, 5_000];
@@ -147,6 +148,7 @@ async fn requests(app: &TestApp) {
         member.search("/v2/p1/jobs?limit=3&offset=2", search.clone()).await.expect(200);
         admin.search("/v2/p1/jobs?limit=3&all_projects=True", search).await.expect(200);
     }
+    at_once(app).await;
     admin.get("/v2/p1/jobs?all_projects=True").await.expect(200);
     admin.get("/v2/p1/jobs?all_projects=True&sort=created_at:desc").await.expect(200);
     for path in [
@@ -160,6 +162,27 @@ async fn requests(app: &TestApp) {
         admin.get(&format!("/v2/p1/{path}")).await.expect(200);
     }
     changes(app, [&job_id, &action_id, &session_id, &backup_id]).await;
+}
+
+/// Requests that share a statement.
+async fn at_once(app: &TestApp) {
+    let (member, admin) = (app.member(), app.admin());
+    let poll = |number: u32| {
+        let member = member.clone();
+        let search = json!({"match": [{"client_id": format!("node-{number}")}], "match_not": [{"status": "completed"}]});
+        async move { member.search("/v2/p1/jobs?limit=10", search).await.expect(200) }
+    };
+    let show = |caller: &Caller, number: u32| {
+        let caller = caller.clone();
+        async move { caller.get(&format!("/v2/p1/jobs/jobs-{number}")).await.expect(200) }
+    };
+    let before = app.store().statements();
+    (11..23).map(poll).collect::<JoinSet<_>>().join_all().await;
+    for caller in [&member, &admin] {
+        (11..14).map(|number| show(caller, number)).collect::<JoinSet<_>>().join_all().await;
+    }
+    let statements = app.store().statements() - before;
+    assert!(statements < 2 * 18, "{statements}, of which each is explained before it is sent");
 }
 
 /// Changes of each kind, and what removes the documents again.
@@ -248,6 +271,17 @@ async fn every_statement_uses_an_index(database: &TestDatabase, engine: Engine) 
                 "{}: reads rows that the index excludes: {step:?}\n    {}",
                 plan.doing, plan.sql
             ));
+        }
+    }
+    // The polls of several clients are read in the order in which they are asked for.
+    let of_several =
+        |sql: &str| sql.contains("`client_id` IN (") && sql.contains("ORDER BY `jobs`.`client_id`");
+    let of_several = plans.iter().filter(|plan| of_several(&plan.sql)).collect::<Vec<_>>();
+    assert_eq!(of_several.is_empty(), engine == Engine::Sqlite);
+    for plan in of_several {
+        let step = &plan.steps[0];
+        if step.key.as_deref() != Some("fz_jobs_client") || step.extra.contains("filesort") {
+            wrong.push(format!("{}: not along the clients: {step:?}\n    {}", plan.doing, plan.sql));
         }
     }
     // From the newest to the oldest a page begins at its marker, too.

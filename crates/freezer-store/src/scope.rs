@@ -3,7 +3,7 @@
 use sea_query::{Condition, Expr, ExprTrait, IntoColumnRef};
 
 /// Whose rows a query may touch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// One project's. What nearly every request has: the project of its path.
     Project(String),

@@ -1,6 +1,7 @@
 //! Rules of Freezer that need more than one row, or more than copying a document into columns.
 //!
-//! Each function is one change: it takes what the request said (validated), and runs one named transaction.
+//! Each function is one change: it takes what the request said (validated), and runs one named transaction; but for
+//! `job_reads`, which reads.
 //! What must come from outside a transaction (ids, time) is made before it, because its body may run again.
 //! No HTTP here, and no SQL: queries are `freezer_store::query`. Only `trusts` asks anybody but the database.
 
@@ -9,6 +10,7 @@ pub mod backups;
 pub mod clients;
 mod job_actions;
 pub mod job_events;
+pub mod job_reads;
 pub mod jobs;
 mod schedule;
 pub mod session_actions;
@@ -27,12 +29,17 @@ use crate::clock::Ids;
 pub struct Queues {
     session_actions: Arc<session_actions::Waiting>,
     backups: Arc<backups::Waiting>,
+    job_reads: job_reads::Waiting,
 }
 
 impl Queues {
     /// Empty ones. `max_body`: bytes of a request's body at most.
     pub fn new(max_body: usize) -> Queues {
-        Queues { session_actions: session_actions::waiting(), backups: backups::waiting(max_body) }
+        Queues {
+            session_actions: session_actions::waiting(),
+            backups: backups::waiting(max_body),
+            job_reads: job_reads::Waiting::default(),
+        }
     }
 }
 

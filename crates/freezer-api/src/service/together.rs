@@ -20,6 +20,8 @@ pub struct Together<K, I, O> {
     lanes: usize,
     /// Items of one run.
     most: usize,
+    /// Whether a run that begins takes along what has arrived already.
+    gathers: bool,
 }
 
 struct Queue<I, O> {
@@ -50,9 +52,20 @@ where
     I: Send + 'static,
     O: Send + 'static,
 {
-    /// Queues without items, of which each is worked on in so many lanes, with so many items at once.
+    /// Queues without items, of which each is worked on in so many lanes, with so many items at once. An item that finds a
+    /// free lane has it for itself: for work that goes well side by side.
     pub fn new(lanes: usize, most: usize) -> Arc<Self> {
-        Arc::new(Together { queues: Mutex::default(), lanes: lanes.max(1), most: most.max(1) })
+        Together::with(lanes, most, false)
+    }
+
+    /// The same, but an item that finds a free lane takes along what has arrived already: for work that costs several little more
+    /// than one.
+    pub fn gathering(lanes: usize, most: usize) -> Arc<Self> {
+        Together::with(lanes, most, true)
+    }
+
+    fn with(lanes: usize, most: usize, gathers: bool) -> Arc<Self> {
+        Arc::new(Together { queues: Mutex::default(), lanes: lanes.max(1), most: most.max(1), gathers })
     }
 
     /// Has an item carried out by `work`, which takes items of one queue and gives an answer for each, in their order. It
@@ -65,23 +78,27 @@ where
         W: Fn(Vec<I>) -> F + Clone + Send + 'static,
         F: Future<Output = Vec<O>> + Send + 'static,
     {
-        let (answer, lane_is_free) = self.enter(&key, item);
-        if lane_is_free {
-            Lane { together: Arc::clone(self), key, work }.run(Vec::new());
+        let (answer, lane) = self.enter(&key, item);
+        if let Some(begun) = lane {
+            Lane { together: Arc::clone(self), key, work }.run(begun);
         }
         answer.await.map_err(|_| Unanswered)
     }
 
-    /// Puts an item into its queue. True: it gets the lane that is still free.
-    fn enter(&self, key: &K, item: I) -> (oneshot::Receiver<O>, bool) {
+    /// Puts an item into its queue, or into the lane that is still free: then with what that begins.
+    fn enter(&self, key: &K, item: I) -> (oneshot::Receiver<O>, Option<Vec<Waiting<I, O>>>) {
         let (answer, answered) = oneshot::channel();
+        let waiting = Waiting { item, answer };
         let mut queues = self.lock();
         let queue =
             queues.entry(key.clone()).or_insert_with(|| Queue { running: 0, waiting: VecDeque::new() });
-        queue.waiting.push_back(Waiting { item, answer });
         let lane_is_free = queue.running < self.lanes;
         queue.running += usize::from(lane_is_free);
-        (answered, lane_is_free)
+        if lane_is_free && !self.gathers {
+            return (answered, Some(vec![waiting]));
+        }
+        queue.waiting.push_back(waiting);
+        (answered, lane_is_free.then(Vec::new))
     }
 
     /// Takes what waits, so much at most.
@@ -134,9 +151,11 @@ where
     /// Carries out a batch and what comes along, in a task of its own: nobody who goes away breaks it off.
     fn run(self, mut batch: Vec<Waiting<I, O>>) {
         tokio::spawn(async move {
-            // a request that has arrived already has its turn first; where there is none, nobody waits
-            tokio::task::yield_now().await;
-            batch.extend(self.together.take(&self.key, self.together.most - batch.len()));
+            if self.together.gathers {
+                // a request that has arrived already has its turn first; where there is none, nobody waits
+                tokio::task::yield_now().await;
+                batch.extend(self.together.take(&self.key, self.together.most - batch.len()));
+            }
             if batch.is_empty() {
                 return;
             }
@@ -241,8 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_there_at_once_is_carried_out_in_one_go() {
-        let log = Log::new(2, 10);
-        log.leave.add_permits(10);
+        let log = Log { together: Together::gathering(2, 10), ..Log::new(2, 10) };
         let asked = [1, 2, 3].map(|item| {
             let (together, runs) = (log.together.clone(), log.runs.clone());
             let work = move |items: Vec<u32>| {

@@ -17,6 +17,8 @@ on_both_engines![
     one_id_is_given_once,
     twenty_jobs_join_one_session,
     an_event_is_requested_once,
+    jobs_read_at_once_are_each_the_one_that_was_asked_for,
+    polls_at_once_are_answered_as_one_by_one,
 ];
 
 /// Sends all requests at once and gives the answers in their order.
@@ -213,4 +215,66 @@ async fn an_event_is_requested_once(app: TestApp) {
     let repeated =
         answers.iter().filter(|answer| answer.json()["result"] == "start already requested").count();
     assert_eq!((success, repeated), (1, 7));
+}
+
+/// Sends requests one by one, then all at once, and holds that the answers are the same. Gives the number of statements
+/// that those at once took.
+async fn same_at_once(app: &TestApp, caller: &Caller, requests: Vec<(String, Option<Value>)>) -> u64 {
+    let mut expected = Vec::new();
+    for (path, body) in &requests {
+        expected.push(caller.ask(Method::GET, path, body.clone()).await);
+    }
+    let before = app.store().statements();
+    let all = requests.iter().map(|(path, body)| (Method::GET, path.clone(), body.clone()));
+    let answers = at_once(caller, all.collect()).await;
+    for ((request, expected), answer) in requests.iter().zip(expected).zip(answers) {
+        assert_eq!((answer.status, answer.body), (expected.status, expected.body), "{request:?}");
+    }
+    app.store().statements() - before
+}
+
+async fn jobs_read_at_once_are_each_the_one_that_was_asked_for(app: TestApp) {
+    let member = app.member();
+    let ids = twenty_jobs(&app).await;
+    let in_own_project = |id: &str| (format!("/v2/p1/jobs/{id}"), None);
+    let twice = ids.iter().chain(&ids).map(|id| in_own_project(id));
+    let statements = same_at_once(&app, &member, twice.collect()).await;
+    assert!(statements <= 20, "{statements} statements for 40 jobs");
+    // those that are not there, of which one is another's and one may be taken for another by the database
+    let stranger = app.as_user("u2", "p2", "member");
+    stranger.add_client("p2", "node-1").await;
+    stranger.add_job("p2", with(job("node-1"), json!({"job_id": "foreign"}))).await;
+    let with_unknown = ["job-1", "foreign", "unknown", "JOB-2", "job-2", "job-3"].map(in_own_project);
+    same_at_once(&app, &member, with_unknown.to_vec()).await;
+    same_at_once(&app, &member, ["unknown", "none"].map(in_own_project).to_vec()).await;
+    // whoever sees all projects reads beside those who do not
+    same_at_once(&app, &app.admin(), ["foreign", "job-1", "job-2"].map(in_own_project).to_vec()).await;
+}
+
+async fn polls_at_once_are_answered_as_one_by_one(app: TestApp) {
+    let member = app.member();
+    for node in 0..6 {
+        let name = format!("node-{node}");
+        member.add_client("p1", &name).await;
+        for number in 0..node {
+            let status = if number == 1 { "completed" } else { "scheduled" };
+            let document = json!({"job_id": format!("{name}-{number}"), "job_schedule": {"status": status}});
+            member.add_job("p1", with(job(&name), document)).await;
+        }
+    }
+    let poll = |client: String, limit: usize| {
+        let body = json!({"match": [{"client_id": client}], "match_not": [{"status": "completed"}]});
+        (format!("/v2/p1/jobs/?limit={limit}&offset=0"), Some(body))
+    };
+    let of_all = |limit| (0..6).map(move |node| poll(format!("node-{node}"), limit)).collect::<Vec<_>>();
+    let statements = same_at_once(&app, &member, [of_all(10), of_all(10), of_all(10)].concat()).await;
+    assert!(statements <= 12, "{statements} statements for 18 polls");
+    // pages of other sizes, a client in another case, one without jobs
+    let others = vec![poll("NODE-3".to_owned(), 10), poll("none".to_owned(), 10)];
+    same_at_once(&app, &member, [of_all(2), of_all(10), others].concat()).await;
+    // more jobs than are read for several
+    for number in 10..60 {
+        member.add_job("p1", with(job("node-1"), json!({"job_id": format!("node-1-{number}")}))).await;
+    }
+    same_at_once(&app, &member, [of_all(10), of_all(3)].concat()).await;
 }

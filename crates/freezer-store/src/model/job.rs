@@ -36,7 +36,7 @@ pub struct Job {
 
 impl Job {
     /// Whether the schedule may hold a process id; with an escape in it, any key may.
-    pub(crate) fn shows_pid(&self) -> bool {
+    pub fn shows_pid(&self) -> bool {
         let schedule = self.job_schedule.get();
         schedule.contains("current_pid") || schedule.contains('\\')
     }

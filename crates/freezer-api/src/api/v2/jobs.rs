@@ -2,8 +2,7 @@
 
 use axum::response::Response;
 use freezer_store::Scope;
-use freezer_store::query::jobs;
-use freezer_store::read;
+use freezer_store::model::Job;
 use serde_json::json;
 
 use crate::api::extract::{Body, Call, PathIds, log_change};
@@ -15,6 +14,7 @@ use crate::policy;
 use crate::service;
 use crate::service::Replaced;
 use crate::service::job_events::{self, Event};
+use crate::service::job_reads;
 use crate::validate::Document;
 
 /// `GET /v2/{project_id}/jobs`: what every scheduler asks once a minute.
@@ -25,15 +25,17 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let search = search::parse(&body, Times::Unknown)?;
     let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
     let scope = if query.all_projects && sees_all { Scope::AllProjects } else { call.scope() };
-    let own = call.context.own_project();
-    let found = read!(call.app.store, "jobs.list", |db| {
-        let mut found = jobs::list(db, &scope, &search, &query.page).await?;
-        if !sees_all {
-            jobs::hide_foreign_pids(db, own, &mut found.documents).await?;
-        }
-        Ok::<_, Error>(found)
-    })?;
+    let mut found = job_reads::list(&call.app.store, &call.app.queues, &scope, &search, &query.page).await?;
+    found.documents = visible(&call, sees_all, found.documents).await?;
     query.answer("jobs", &found, |job| &job.job_id)
+}
+
+/// Jobs as the caller may see them: without what runs on other projects' nodes.
+async fn visible(call: &Call, sees_all: bool, jobs: Vec<Job>) -> Result<Vec<Job>, Error> {
+    match sees_all {
+        true => Ok(jobs),
+        false => job_reads::hide_foreign_pids(&call.app.store, call.context.own_project(), jobs).await,
+    }
 }
 
 /// `POST /v2/{project_id}/jobs`
@@ -55,15 +57,9 @@ pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response,
     let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
     // a central scheduler reads a job without knowing whose it is
     let scope = if sees_all { Scope::AllProjects } else { call.scope() };
-    let own = call.context.own_project();
-    let job = read!(call.app.store, "jobs.show", |db| {
-        let mut job = jobs::get(db, &scope, &job_id).await?.ok_or(Error::Absent)?;
-        if !sees_all {
-            jobs::hide_foreign_pids(db, own, std::slice::from_mut(&mut job)).await?;
-        }
-        Ok::<_, Error>(job)
-    })?;
-    response::ok(&job)
+    let job = job_reads::show(&call.app.store, &call.app.queues, &scope, job_id).await?;
+    let jobs = visible(&call, sees_all, vec![job.ok_or(Error::Absent)?]).await?;
+    response::ok(&jobs.first())
 }
 
 /// `PATCH /v2/{project_id}/jobs/{job_id}`

@@ -25,7 +25,7 @@ use crate::statement::{Argument, Filled, Fixed, argument_text, number_argument};
 use crate::tables::{Actions, Jobs};
 
 /// Joined rows of a beginning at most.
-const LARGEST: u64 = 250;
+pub(super) const LARGEST: u64 = 250;
 
 /// The beginning of a list, where it is one of those.
 ///
@@ -71,7 +71,7 @@ fn frequent<'a>(scope: &'a Scope, search: &'a Search, rows: u64) -> Option<Fille
 }
 
 /// What freezer-scheduler asks for: the jobs of its client that are not completed.
-fn poll(client: &str) -> Search {
+pub(super) fn poll(client: &str) -> Search {
     Search {
         matches: vec![("client_id".to_owned(), client.into())],
         match_not: vec![("status".to_owned(), "completed".into())],
@@ -94,7 +94,7 @@ fn first_rows(dialect: Dialect, search: &Search, index: &'static str) -> (String
 }
 
 /// Jobs out of joined rows, in which those of one job follow each other.
-fn gather(doing: &'static str, rows: Vec<Row>, limit: u64) -> Result<Begun<Job>, StoreError> {
+pub(super) fn gather(doing: &'static str, rows: Vec<Row>, limit: u64) -> Result<Begun<Job>, StoreError> {
     let all = (rows.len() as u64) < limit;
     let mut begun = Begun { documents: Vec::with_capacity(rows.len()), after: None, all };
     let mut open: Option<(Job, Extras, Last)> = None;

@@ -1,14 +1,17 @@
 //! Queries on `jobs`: one job with its actions, and lists of jobs.
 //!
-//! How a frequent list begins is `begin.rs`; how a job is judged, `judged.rs`; what jobs have in other tables is `links.rs`; changes, and the row that is locked for one, are `change.rs`.
+//! How a frequent list begins is `begin.rs`; how a job is judged, `judged.rs`; what jobs have in other tables is `links.rs`; changes, and the row that is locked for one, are `change.rs`; what several requests ask at a time, `several.rs`.
 
 mod begin;
 mod change;
 mod judged;
 mod links;
+mod several;
 
 pub(super) use change::unlink;
 pub use change::{Link, create, delete, get_for_update, replace_actions, update};
+
+pub use several::{AT_ONCE, Poll, get_several, list_polls};
 
 use std::collections::HashSet;
 

@@ -1,0 +1,136 @@
+//! Jobs as they are read: what several requests read at the same time is read in one statement ([`Together`]).
+//!
+//! A request that meets no other is answered by a statement of its own. What a statement says began after the request came,
+//! so nobody sees less than what was stored before. How jobs are read is `freezer_store::query::jobs`.
+
+use std::sync::Arc;
+
+use freezer_store::model::Job;
+use freezer_store::query::jobs::{self, Poll};
+use freezer_store::query::{Listed, Page};
+
+use freezer_store::{Scope, Search, Store, StoreError, read};
+
+use super::Queues;
+use super::together::Together;
+use crate::error::Error;
+
+/// Statements for jobs by their ids under way at a time. The one for several costs little more than that for one.
+const SHOWING: usize = 4;
+/// Polls under way at a time before they share statements. One for several spares the database a third, but all wait for
+/// it, and several processors do better with several.
+const POLLING: usize = 8;
+
+/// An answer to each of several requests.
+type Read<T> = Result<Option<T>, StoreError>;
+
+/// Requests for jobs that wait to be read.
+pub struct Waiting {
+    /// Jobs by their ids.
+    shown: Arc<Together<Scope, String, Read<Job>>>,
+    /// Polls, by the clients that ask.
+    polled: Arc<Together<Poll, String, Read<Listed<Job>>>>,
+}
+
+impl Default for Waiting {
+    /// Empty queues.
+    fn default() -> Waiting {
+        Waiting {
+            shown: Together::gathering(SHOWING, jobs::AT_ONCE),
+            polled: Together::new(POLLING, jobs::AT_ONCE),
+        }
+    }
+}
+
+/// A job by its id; `None` where the scope has none.
+///
+/// # Errors
+/// The store's.
+pub async fn show(
+    store: &Store,
+    queues: &Queues,
+    scope: &Scope,
+    job_id: String,
+) -> Result<Option<Job>, Error> {
+    let (store, of) = (store.clone(), scope.clone());
+    let work = move |ids: Vec<String>| {
+        let (store, scope) = (store.clone(), of.clone());
+        let some = async move |ids: &[String]| {
+            read!(store, "jobs.show", |db| jobs::get_several(db, &scope, ids).await)
+        };
+        async move { each(&ids, some).await }
+    };
+    Ok(queues.job_reads.shown.carry_out(scope.clone(), job_id, work).await??)
+}
+
+/// A page of jobs.
+///
+/// # Errors
+/// The store's.
+pub async fn list(
+    store: &Store,
+    queues: &Queues,
+    scope: &Scope,
+    search: &Search,
+    page: &Page,
+) -> Result<Listed<Job>, Error> {
+    if let Some((poll, client)) = Poll::of(scope, search, page)
+        && let Some(listed) = polled(store, queues, poll, client).await?
+    {
+        return Ok(listed);
+    }
+    Ok(read!(store, "jobs.list", |db| jobs::list(db, scope, search, page).await)?)
+}
+
+async fn polled(
+    store: &Store,
+    queues: &Queues,
+    poll: Poll,
+    client: &str,
+) -> Result<Option<Listed<Job>>, Error> {
+    let (store, kind) = (store.clone(), poll.clone());
+    let work = move |clients: Vec<String>| {
+        let (store, kind) = (store.clone(), kind.clone());
+        let some = async move |clients: &[String]| {
+            read!(store, "jobs.list", |db| jobs::list_polls(db, &kind, clients).await)
+        };
+        async move { each(&clients, some).await }
+    };
+    Ok(queues.job_reads.polled.carry_out(poll, client.to_owned(), work).await??)
+}
+
+/// Takes the process id out of jobs whose client the caller's project does not own.
+///
+/// # Errors
+/// The store's.
+pub async fn hide_foreign_pids(store: &Store, own_project: &str, jobs: Vec<Job>) -> Result<Vec<Job>, Error> {
+    if !jobs.iter().any(Job::shows_pid) {
+        return Ok(jobs);
+    }
+    Ok(read!(store, "jobs.hide_pids", |db| {
+        let mut jobs = jobs.clone();
+        jobs::hide_foreign_pids(db, own_project, &mut jobs).await?;
+        Ok::<_, StoreError>(jobs)
+    })?)
+}
+
+/// Has all read at once; where that fails for another reason than that there is no database, each by itself, so that one
+/// that cannot be read costs no other.
+async fn each<T>(
+    asked: &[String],
+    some: impl AsyncFn(&[String]) -> Result<Vec<T>, StoreError>,
+) -> Vec<Result<T, StoreError>> {
+    let error = match some(asked).await {
+        Ok(answers) => return answers.into_iter().map(Ok).collect(),
+        Err(error) => error,
+    };
+    if asked.len() < 2 || matches!(error, StoreError::Unavailable { .. }) {
+        return asked.iter().map(|_| Err(error.clone())).collect();
+    }
+    let mut answers = Vec::with_capacity(asked.len());
+    for one in asked {
+        let answer = some(std::slice::from_ref(one)).await;
+        answers.extend(answer.map(|found| found.into_iter().next()).transpose());
+    }
+    answers
+}
