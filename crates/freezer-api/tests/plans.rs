@@ -12,11 +12,11 @@
 
 mod support;
 
-use freezer_store::Step;
+use freezer_store::query::jobs::{self, Poll};
+use freezer_store::{Scope, Step, read};
 use serde_json::json;
 use support::documents::{backup, freezer_action, job, with};
-use support::{Caller, Engine, Options, TestApp, TestDatabase, bounded, with_database};
-use tokio::task::JoinSet;
+use support::{Engine, Options, TestApp, TestDatabase, bounded, with_database};
 
 /// Rows of the project in the tables that grow most, and in the others. SQLite chooses without counting rows.
 const ROWS: [u32; 2] = [100_000, 5_000];
@@ -164,25 +164,17 @@ async fn requests(app: &TestApp) {
     changes(app, [&job_id, &action_id, &session_id, &backup_id]).await;
 }
 
-/// Requests that share a statement.
+/// What requests that come at the same time share.
 async fn at_once(app: &TestApp) {
-    let (member, admin) = (app.member(), app.admin());
-    let poll = |number: u32| {
-        let member = member.clone();
-        let search = json!({"match": [{"client_id": format!("node-{number}")}], "match_not": [{"status": "completed"}]});
-        async move { member.search("/v2/p1/jobs?limit=10", search).await.expect(200) }
-    };
-    let show = |caller: &Caller, number: u32| {
-        let caller = caller.clone();
-        async move { caller.get(&format!("/v2/p1/jobs/jobs-{number}")).await.expect(200) }
-    };
-    let before = app.store().statements();
-    (11..23).map(poll).collect::<JoinSet<_>>().join_all().await;
-    for caller in [&member, &admin] {
-        (11..14).map(|number| show(caller, number)).collect::<JoinSet<_>>().join_all().await;
+    let named = |name: &str| (11..14).map(|number| format!("{name}-{number}")).collect::<Vec<_>>();
+    let (ids, clients) = (named("jobs"), named("node"));
+    for scope in [Scope::project("p1"), Scope::AllProjects] {
+        let found = read!(app.store(), "jobs.show", |db| jobs::get_several(db, &scope, &ids).await);
+        assert!(found.unwrap().iter().all(Option::is_some));
     }
-    let statements = app.store().statements() - before;
-    assert!(statements < 2 * 18, "{statements}, of which each is explained before it is sent");
+    let kind = Poll { project_id: "p1".to_owned(), limit: 10, look_ahead: false };
+    let pages = read!(app.store(), "jobs.list", |db| jobs::list_polls(db, &kind, &clients).await);
+    assert!(pages.unwrap().iter().all(Option::is_some));
 }
 
 /// Changes of each kind, and what removes the documents again.

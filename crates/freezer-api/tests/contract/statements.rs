@@ -1,6 +1,9 @@
 //! How many statements the frequent requests cost, BEGIN and COMMIT included.
 
-use freezer_store::{ConnectSettings, PoolSettings, Store};
+use freezer_store::model::Job;
+use freezer_store::query::Listed;
+use freezer_store::query::jobs::{self, Poll};
+use freezer_store::{ConnectSettings, PoolSettings, Scope, Store, read};
 use serde_json::{Value, json};
 
 use crate::support::documents::{backup, freezer_action, job, with};
@@ -9,6 +12,7 @@ use crate::support::{Answer, Engine, TestApp, on_both_engines};
 on_both_engines![
     one_job_is_one_statement,
     a_poll_is_one_statement,
+    several_jobs_and_polls_are_one_statement,
     jobs_of_many_actions_are_read_in_three_statements,
     jobs_are_listed_without_our_indexes,
     a_registration_locks_nothing,
@@ -54,6 +58,38 @@ async fn a_poll_is_one_statement(app: TestApp) {
         let list = async || member.get(&format!("/v2/p1/jobs?limit={limit}")).await.expect(200);
         assert_eq!(cost(&app, list).await, 1, "{limit}");
     }
+}
+
+async fn several_jobs_and_polls_are_one_statement(app: TestApp) {
+    let member = app.member();
+    let (mut clients, mut ids) = (Vec::new(), Vec::new());
+    for number in 0..3 {
+        let client = format!("node-{number}");
+        member.add_client("p1", &client).await;
+        ids.push(member.add_job("p1", job(&client)).await);
+        clients.push(client);
+    }
+    let scope = Scope::project("p1");
+    let shown = async || {
+        let found = read!(app.store(), "t", |db| jobs::get_several(db, &scope, &ids).await).unwrap();
+        let found: Vec<_> = found.into_iter().map(|job| job.unwrap().job_id).collect();
+        assert_eq!(found, ids);
+    };
+    assert_eq!(cost(&app, shown).await, 1);
+    let kind = Poll { project_id: "p1".to_owned(), limit: 2, look_ahead: false };
+    let polled = async || {
+        let pages = read!(app.store(), "t", |db| jobs::list_polls(db, &kind, &clients).await).unwrap();
+        let jobs = |page: Listed<Job>| page.documents.into_iter().map(|job| job.job_id).collect::<Vec<_>>();
+        pages.into_iter().map(|page| page.map(jobs)).collect::<Vec<_>>()
+    };
+    let each: Vec<_> = ids.iter().map(|id| Some(vec![id.clone()])).collect();
+    assert_eq!(polled().await, each);
+    assert_eq!(cost(&app, &polled).await, 1);
+    // one of them has more than are read for several: each is asked for by itself
+    for _ in 0..12 {
+        member.add_job("p1", job("node-1")).await;
+    }
+    assert_eq!(polled().await, [None, None, None]);
 }
 
 async fn jobs_of_many_actions_are_read_in_three_statements(app: TestApp) {
