@@ -5,8 +5,8 @@
 //! a connection goes back only when its user says that all went well ([`Lease::give_back`]); one whose
 //! statement failed or whose future was dropped half-way is closed, since unread packets may
 //! wait on it. One that comes back above the number to keep is spare: it stays for some seconds, because under load the
-//! number in use goes up and down all the time, and opening one costs as much as twenty statements. What runs on a connection
-//! is `exec.rs` and `tx.rs`.
+//! number in use goes up and down all the time, and a new one has to log in, be set up, and have every statement prepared
+//! again. What runs on a connection is `exec.rs` and `tx.rs`.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};

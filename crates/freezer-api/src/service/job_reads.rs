@@ -8,7 +8,6 @@ use std::sync::Arc;
 use freezer_store::model::Job;
 use freezer_store::query::jobs::{self, Poll};
 use freezer_store::query::{Listed, Page};
-
 use freezer_store::{Scope, Search, Store, StoreError, read};
 
 use super::Queues;

@@ -71,7 +71,7 @@ pub(super) const ID: usize = 1;
 
 /// A query that lists documents, and what is asked of it.
 pub(super) struct Listing<'a, C: 'static> {
-    /// Selects (created_at as text, id, …) of all rows in scope; no order, no limit.
+    /// Selects (created_at, id, …) of all rows in scope; no order, no limit.
     pub(super) select: SelectStatement,
     /// The same of rows that the search may want: one query or several, no row in two of them. Several, where one could
     /// not read along an index.

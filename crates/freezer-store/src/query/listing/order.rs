@@ -41,8 +41,8 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
         if let [select] = &self.narrowed[..] {
             return ordered(select).limit(limit).offset(offset).to_owned();
         }
-        // The first rows of each in order, and of those the first ones. By position: the time as text has no name, and
-        // its order is that of the times.
+        // The first rows of each in order, and of those the first ones. By position: that is
+        // where every query has the time and the id.
         let first = self.narrowed.iter().enumerate().map(|(number, select)| {
             let mut first = ordered(select);
             first.limit(min(limit + offset, largest));
