@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::dataset::Dataset;
 use crate::http::{Answer, Authority, Connection, HttpError};
 use crate::scenario::Scenario;
+use crate::seen::Seen;
 use crate::stats::Latencies;
 
 /// What to send, and for how long.
@@ -66,11 +67,11 @@ impl Load {
     /// Sends it all and waits for every answer.
     pub async fn drive(self) -> Outcome {
         let load = Arc::new(self);
-        let next = Arc::new(AtomicU64::new(0));
+        let (next, seen) = (Arc::new(AtomicU64::new(0)), Arc::new(Seen::default()));
         let start = Instant::now();
         let mut workers = JoinSet::new();
         for _ in 0..load.connections.max(1) {
-            workers.spawn(worker(load.clone(), next.clone(), start));
+            workers.spawn(worker(load.clone(), next.clone(), seen.clone(), start));
         }
         let mut all = Tally::default();
         while let Some(ended) = workers.join_next().await {
@@ -112,7 +113,7 @@ impl Load {
     }
 }
 
-async fn worker(load: Arc<Load>, next: Arc<AtomicU64>, start: Instant) -> Tally {
+async fn worker(load: Arc<Load>, next: Arc<AtomicU64>, seen: Arc<Seen>, start: Instant) -> Tally {
     let mut tally = Tally::default();
     let mut connection = None;
     loop {
@@ -136,7 +137,7 @@ async fn worker(load: Arc<Load>, next: Arc<AtomicU64>, start: Instant) -> Tally 
         if load.new_connections || !answer.keep_alive {
             connection = None;
         }
-        match load.scenario.check(number, &load.data, &answer) {
+        match seen.check(load.scenario, number, &load.data, &request, answer) {
             Ok(()) => tally.latencies.push(latency),
             Err(reason) => tally.fail(reason),
         }

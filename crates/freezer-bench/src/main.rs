@@ -23,6 +23,7 @@ mod report;
 mod run;
 mod scenario;
 mod seed;
+mod seen;
 mod session_round;
 mod sqlite;
 mod stats;

@@ -47,6 +47,11 @@ impl Scenario {
         }
     }
 
+    /// Whether it changes nothing, so that the same request has the same answer.
+    pub fn reads(self) -> bool {
+        !matches!(self, Scenario::PostBackup | Scenario::SessionStart)
+    }
+
     /// The request with this number; numbers walk through the data set.
     pub fn request(self, number: u64, data: &Dataset, server: &Authority) -> Vec<u8> {
         let project = &data.project;

@@ -122,6 +122,9 @@ impl RuleSet {
 
     /// Whether deciding a rule may come to an `http:` check.
     pub(crate) fn needs_remote(&self, name: &str) -> bool {
+        if self.remote.is_empty() {
+            return false;
+        }
         let name = if self.rules.contains_key(name) { name } else { &self.default_rule };
         self.remote.contains(name)
     }

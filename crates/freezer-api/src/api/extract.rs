@@ -41,9 +41,8 @@ impl FromRequestParts<SharedApp> for Call {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Call, Error> {
-        let params = path_params(parts, app).await?;
-        let project_id = match params.first() {
-            Some((name, value)) if name == "project_id" => value.clone(),
+        let project_id = match path_params(parts, app).await?.iter().next() {
+            Some(("project_id", value)) => value.to_owned(),
             _ => return Err(Error::Internal("the route has no {project_id}".to_owned())),
         };
         let Some(Guard(rule)) = parts.extensions.get::<Guard>().copied() else {
@@ -118,16 +117,15 @@ impl<const N: usize> FromRequestParts<SharedApp> for PathIds<N> {
 
     async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Error> {
         let params = path_params(parts, app).await?;
-        let ids: Vec<String> = params.into_iter().skip(1).map(|(_, value)| value).collect();
+        let ids: Vec<String> = params.iter().skip(1).map(|(_, value)| value.to_owned()).collect();
         ids.try_into().map(PathIds).map_err(|_| Error::Internal(format!("the route has not {N} ids")))
     }
 }
 
-async fn path_params(parts: &mut Parts, app: &SharedApp) -> Result<Vec<(String, String)>, Error> {
-    let params = RawPathParams::from_request_parts(parts, app)
+async fn path_params(parts: &mut Parts, app: &SharedApp) -> Result<RawPathParams, Error> {
+    RawPathParams::from_request_parts(parts, app)
         .await
-        .map_err(|rejection| Error::BadDocument(format!("the path: {}", rejection.body_text())))?;
-    Ok(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        .map_err(|rejection| Error::BadDocument(format!("the path: {}", rejection.body_text())))
 }
 
 /// The value of a parameter; of one that is given twice the last, as falcon takes it.

@@ -28,8 +28,7 @@ pub async fn identify(app: &App, request: &mut Request) -> Result<(), Error> {
         context.global_request_id.clone_from(&ids.global_request_id);
     }
     let span = tracing::Span::current();
-    span.record("user", context.user_id.as_str());
-    span.record("project", context.own_project());
+    tracing::record_all!(span, user = context.user_id.as_str(), project = context.own_project());
     request.extensions_mut().insert(context);
     Ok(())
 }

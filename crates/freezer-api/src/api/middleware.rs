@@ -49,7 +49,7 @@ impl Front {
         let global_request_id = global_id(request.headers());
         let span = tracing::info_span!(
             "request",
-            request_id = %request_id,
+            request_id = request_id.as_str(),
             global_request_id = global_request_id.as_deref(),
             user = tracing::field::Empty,
             project = tracing::field::Empty,

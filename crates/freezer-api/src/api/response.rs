@@ -18,6 +18,10 @@ use crate::error::Error;
 
 /// Seconds after which a client may try again when the database or Keystone was away.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
+/// Bytes kept ready for a document before it is written; a job with an action has about 1,200.
+const DOCUMENT_ROOM: usize = 2_048;
+/// The same of a list at most.
+const LIST_ROOM: usize = 65_536;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// What the Python service names when a session is asked to do what it cannot: a 405 must name something
 /// (RFC 9110, section 15.5.6).
@@ -30,7 +34,7 @@ pub fn is_unauthenticated(answer: &Response) -> bool {
 
 /// 200 with a document.
 pub fn ok(document: &impl Serialize) -> Result<Response, Error> {
-    document_with(StatusCode::OK, document)
+    document_with(StatusCode::OK, document, DOCUMENT_ROOM)
 }
 
 /// 200 with a list under its name and, where they are given, a link to its next page and the number of all.
@@ -40,7 +44,8 @@ pub fn list<T: Serialize>(
     next: Option<&str>,
     count: Option<u64>,
 ) -> Result<Response, Error> {
-    ok(&Listing { name, documents, next, count })
+    let room = documents.len().saturating_add(1).saturating_mul(DOCUMENT_ROOM).min(LIST_ROOM);
+    document_with(StatusCode::OK, &Listing { name, documents, next, count }, room)
 }
 
 struct Listing<'a, T> {
@@ -67,12 +72,12 @@ impl<T: Serialize> Serialize for Listing<'_, T> {
 
 /// 201 with a document, most often just the new id.
 pub fn created(document: &impl Serialize) -> Result<Response, Error> {
-    document_with(StatusCode::CREATED, document)
+    document_with(StatusCode::CREATED, document, DOCUMENT_ROOM)
 }
 
 /// 202 with what came of a request that others will carry out.
 pub fn accepted(document: &impl Serialize) -> Result<Response, Error> {
-    document_with(StatusCode::ACCEPTED, document)
+    document_with(StatusCode::ACCEPTED, document, DOCUMENT_ROOM)
 }
 
 /// 204.
@@ -82,12 +87,12 @@ pub fn no_content() -> Response {
 
 /// 300 with the document of versions.
 pub fn choices(document: &impl Serialize) -> Result<Response, Error> {
-    document_with(StatusCode::MULTIPLE_CHOICES, document)
+    document_with(StatusCode::MULTIPLE_CHOICES, document, DOCUMENT_ROOM)
 }
 
 /// 503 with a document: the health check while it is switched off.
 pub fn out_of_service(document: &impl Serialize) -> Result<Response, Error> {
-    document_with(StatusCode::SERVICE_UNAVAILABLE, document)
+    document_with(StatusCode::SERVICE_UNAVAILABLE, document, DOCUMENT_ROOM)
 }
 
 /// 200 with text of another type than JSON.
@@ -105,8 +110,10 @@ pub fn panicked() -> Response {
     Error::Internal("a handler panicked".to_owned()).into_response()
 }
 
-fn document_with(status: StatusCode, document: &impl Serialize) -> Result<Response, Error> {
-    let body = serde_json::to_vec(document)
+/// `room`: bytes that the document is expected to take at most; a larger one takes longer to write.
+fn document_with(status: StatusCode, document: &impl Serialize, room: usize) -> Result<Response, Error> {
+    let mut body = Vec::with_capacity(room);
+    serde_json::to_writer(&mut body, document)
         .map_err(|error| Error::Internal(format!("the answer cannot be written as JSON: {error}")))?;
     Ok((status, [(CONTENT_TYPE, JSON)], body).into_response())
 }

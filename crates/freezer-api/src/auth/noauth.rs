@@ -4,6 +4,7 @@
 //! mode (`server.rs`).
 
 use axum::extract::Request;
+use http::HeaderName;
 
 use crate::context::RequestContext;
 use crate::error::Error;
@@ -12,17 +13,27 @@ use crate::error::Error;
 const USER: &str = "dev";
 const ROLES: &str = "admin,member";
 
+/// What an auth middleware would set, made once: a name that comes as text is parsed at every look.
+const STATUS: HeaderName = HeaderName::from_static("x-identity-status");
+const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
+const PROJECT_ID: HeaderName = HeaderName::from_static("x-project-id");
+const ROLE_NAMES: HeaderName = HeaderName::from_static("x-roles");
+const DOMAIN_ID: HeaderName = HeaderName::from_static("x-domain-id");
+const SYSTEM_SCOPE: HeaderName = HeaderName::from_static("openstack-system-scope");
+const USER_DOMAIN_ID: HeaderName = HeaderName::from_static("x-user-domain-id");
+const PROJECT_DOMAIN_ID: HeaderName = HeaderName::from_static("x-project-domain-id");
+
 /// Reads `X-User-Id`, `X-Project-Id` and `X-Roles`; absent: user `dev`, the project of the path, roles
 /// admin and member.
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] where `X-Identity-Status` says that a middleware did not confirm the caller.
 pub fn context(request: &Request) -> Result<RequestContext, Error> {
-    let header = |name: &str| {
+    let header = |name: HeaderName| {
         let value = request.headers().get(name)?;
         Some(String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
     };
-    if let Some(status) = header("x-identity-status").filter(|status| status != "Confirmed") {
+    if let Some(status) = header(STATUS).filter(|status| status != "Confirmed") {
         return Err(Error::Unauthenticated(format!("X-Identity-Status is {status}, not Confirmed")));
     }
     let of_path = || {
@@ -30,15 +41,15 @@ pub fn context(request: &Request) -> Result<RequestContext, Error> {
         let decoded = percent_encoding::percent_decode_str(project).decode_utf8().ok()?;
         (!decoded.is_empty()).then(|| decoded.into_owned())
     };
-    let roles = header("x-roles").unwrap_or_else(|| ROLES.to_owned());
+    let roles = header(ROLE_NAMES).unwrap_or_else(|| ROLES.to_owned());
     Ok(RequestContext {
-        user_id: header("x-user-id").unwrap_or_else(|| USER.to_owned()),
-        project_id: header("x-project-id").or_else(of_path),
+        user_id: header(USER_ID).unwrap_or_else(|| USER.to_owned()),
+        project_id: header(PROJECT_ID).or_else(of_path),
         roles: roles.split(',').map(|role| role.trim().to_lowercase()).filter(|r| !r.is_empty()).collect(),
-        domain_id: header("x-domain-id"),
-        system_scope: header("openstack-system-scope"),
-        user_domain_id: header("x-user-domain-id"),
-        project_domain_id: header("x-project-domain-id"),
+        domain_id: header(DOMAIN_ID),
+        system_scope: header(SYSTEM_SCOPE),
+        user_domain_id: header(USER_DOMAIN_ID),
+        project_domain_id: header(PROJECT_DOMAIN_ID),
         ..RequestContext::default()
     })
 }

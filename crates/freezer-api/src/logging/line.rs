@@ -12,8 +12,9 @@ use time::OffsetDateTime;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::{DefaultFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -64,6 +65,16 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for CallerLayer {
     }
 }
 
+/// Writes nothing where a span begins or learns more: every request has one, and what a line says of it comes from
+/// [`CallerLayer`].
+pub(super) struct NoSpanFields;
+
+impl<'w> FormatFields<'w> for NoSpanFields {
+    fn format_fields<R: RecordFields>(&self, _: Writer<'w>, _: R) -> fmt::Result {
+        Ok(())
+    }
+}
+
 /// The form of a line.
 pub(super) struct Line {
     pid: u32,
@@ -103,15 +114,13 @@ where
                 if let Some(caller) = span.extensions().get::<Caller>() {
                     write_caller(&mut out, caller)?;
                     known = true;
-                } else if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
-                    write!(out, "[{fields}] ")?;
                 }
             }
         }
         if !known {
             out.write_str("[-] ")?;
         }
-        context.field_format().format_fields(out.by_ref(), event)?;
+        DefaultFields::new().format_fields(out.by_ref(), event)?;
         writeln!(out)
     }
 }

@@ -16,7 +16,7 @@ use tracing_subscriber::registry::Registry;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use self::line::{CallerLayer, Line};
+use self::line::{CallerLayer, Line, NoSpanFields};
 use self::output::Output;
 use crate::config::LogSettings;
 
@@ -36,6 +36,7 @@ pub fn start(settings: &LogSettings) -> io::Result<Logging> {
     let (filter, handle) = reload::Layer::new(filter(settings));
     let lines = tracing_subscriber::fmt::layer()
         .event_format(Line::new(output.clone()))
+        .fmt_fields(NoSpanFields)
         .with_ansi(false)
         .with_writer(output::Writers(output.clone()));
     let registry = tracing_subscriber::registry().with(filter).with(CallerLayer).with(lines);

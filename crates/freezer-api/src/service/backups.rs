@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use freezer_store::model::{Backup, NewBackup};
 use freezer_store::query::backups::{self, Record};
-use freezer_store::{Store, StoreError, single, transaction};
+use freezer_store::{StoreError, single, transaction};
 use serde_json::{Map, Value};
 
-use super::together::Together;
+use super::together::{Together, each};
 use super::{Change, object};
 use crate::error::Error;
 
@@ -15,7 +15,7 @@ use crate::error::Error;
 const AVAILABLE: &str = "available";
 
 /// Backups that wait to be recorded: they are stored several at a time ([`Together`]).
-pub type Waiting = Together<(), Record, Result<(), Error>>;
+pub type Waiting = Together<(), Record, Result<(), StoreError>>;
 
 /// Statements under way at a time: the next ones are written while others wait for the disk.
 const LANES: usize = 2;
@@ -45,33 +45,14 @@ pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Res
     let store = change.store.clone();
     let work = move |records: Vec<Record>| {
         let store = store.clone();
-        async move { store_all(&store, &records).await }
+        let some = async move |records: &[Record]| {
+            let () = single!(store, "backups.create", |db| backups::create(db, records).await)?;
+            Ok(vec![(); records.len()])
+        };
+        async move { each(&records, some).await }
     };
     change.queues.backups.carry_out((), record, work).await??;
     Ok(backup_id)
-}
-
-/// Stores records, and says of each whether it is stored. One that the database does not take stops no other.
-async fn store_all(store: &Store, records: &[Record]) -> Vec<Result<(), Error>> {
-    match store_together(store, records).await {
-        Ok(()) => records.iter().map(|_| Ok(())).collect(),
-        // there is no database now, for any of them
-        Err(error @ (StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. })) => {
-            records.iter().map(|_| Err(error.clone().into())).collect()
-        }
-        Err(error) if records.len() < 2 => vec![Err(error.into())],
-        Err(_) => {
-            let mut results = Vec::with_capacity(records.len());
-            for record in records {
-                results.push(store_together(store, std::slice::from_ref(record)).await.map_err(Error::from));
-            }
-            results
-        }
-    }
-}
-
-async fn store_together(store: &Store, records: &[Record]) -> Result<(), StoreError> {
-    single!(store, "backups.create", |db| backups::create(db, records).await)
 }
 
 /// Changes status and metadata of a backup: keys inside `backup_metadata` and flat ones alike, since the

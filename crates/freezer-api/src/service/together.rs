@@ -4,13 +4,15 @@
 //! such request would be a transaction of its own, with a wait for the disk, and those of one session would wait for each
 //! other's. Here, as many as there are lanes run at a time; what comes meanwhile waits, and the next lane that is free
 //! takes all of it. So nobody waits longer than for the work that was under way when they came, and a request that meets
-//! no other is carried out by itself, at once. What the work is, and what becomes of one that fails, is the caller's.
+//! no other is carried out by itself, at once. What the work is, is the caller's; what
+//! becomes of the others where one of them fails, [`each`] says.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use freezer_store::StoreError;
 use tokio::sync::oneshot;
 
 /// Items of type `I` in queues named by `K`; each gets an answer of type `O`.
@@ -188,6 +190,28 @@ where
     }
 }
 
+/// Has the database do all at once and, where that fails, each by itself: one that it does not take costs no other. Not
+/// where it is away, for then none would be taken, and each would wait for it.
+pub async fn each<I, T>(
+    items: &[I],
+    all: impl AsyncFn(&[I]) -> Result<Vec<T>, StoreError>,
+) -> Vec<Result<T, StoreError>> {
+    let error = match all(items).await {
+        Ok(done) => return done.into_iter().map(Ok).collect(),
+        Err(error) => error,
+    };
+    let away = matches!(error, StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. });
+    if away || items.len() < 2 {
+        return items.iter().map(|_| Err(error.clone())).collect();
+    }
+    let mut results = Vec::with_capacity(items.len());
+    for item in items {
+        let done = all(std::slice::from_ref(item)).await;
+        results.extend(done.map(|done| done.into_iter().next()).transpose());
+    }
+    results
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -327,5 +351,35 @@ mod tests {
         }
         assert_eq!(answers, [Ok(10), Err(Unanswered), Err(Unanswered), Ok(40)]);
         assert!(log.together.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_that_is_not_taken_costs_no_other() {
+        let asked = Mutex::new(Vec::new());
+        let all = async |items: &[u32]| {
+            asked.lock().unwrap().push(items.to_vec());
+            match items.iter().find(|item| **item == 2) {
+                Some(_) => Err(StoreError::Duplicate { table: "test", id: "2".to_owned() }),
+                None => Ok(items.iter().map(|item| item * 10).collect()),
+            }
+        };
+        let results = each(&[1, 2, 3], all).await;
+        assert!(matches!(results[..], [Ok(10), Err(StoreError::Duplicate { .. }), Ok(30)]), "{results:?}");
+        assert_eq!(asked.into_inner().unwrap(), [vec![1, 2, 3], vec![1], vec![2], vec![3]]);
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_away_is_asked_once() {
+        let asked = Mutex::new(0);
+        let all = async |_: &[u32]| {
+            *asked.lock().unwrap() += 1;
+            Err::<Vec<u32>, _>(StoreError::Unavailable { doing: "test", reason: "away".to_owned() })
+        };
+        let results = each(&[1, 2], all).await;
+        assert!(
+            matches!(results[..], [Err(StoreError::Unavailable { .. }), Err(StoreError::Unavailable { .. })]),
+            "{results:?}"
+        );
+        assert_eq!(asked.into_inner().unwrap(), 1);
     }
 }

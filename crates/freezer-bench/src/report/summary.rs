@@ -3,7 +3,7 @@
 
 use crate::record::Record;
 use crate::stats::median;
-use crate::suite::{FLOOR, OWN, PEER};
+use crate::suite::{BUSY, FLOOR, OWN, PEER};
 
 /// Below so many requests, a figure says from how many it comes.
 const FEW: u64 = 100;
@@ -204,10 +204,15 @@ fn lines(records: &[Record]) -> Vec<Line> {
 }
 
 fn reads(lines: &mut Lines<'_>) {
-    let get = Query::new("get_job");
+    let get = Query { connections: Some(8), ..Query::new("get_job") };
+    let busy = Query { connections: Some(BUSY), ..get };
     lines.rate("GET one job, 8 connections", get, Some(50.0));
+    lines.rate(&format!("GET one job, {BUSY} connections"), busy, Some(50.0));
     lines.rate("GET one job, 8 connections, kept open", Query { new: false, ..get }, None);
-    lines.add("GET one job: CPU of the service", get, "µs", |r| r.server_cpu, false, Goal::AtMost(80.0));
+    for query in [get, busy] {
+        let what = format!("GET one job: CPU of the service, {} connections", query.connections.unwrap_or(8));
+        lines.add(&what, query, "µs", |r| r.server_cpu, false, Goal::AtMost(80.0));
+    }
     lines.add(
         "GET one job: CPU, connections kept open",
         Query { new: false, ..get },
@@ -246,9 +251,12 @@ fn polls(lines: &mut Lines<'_>) {
         lines.add(&what, of, "ms", |r| r.p50, false, Goal::None);
     }
     for (size, goal) in [(100, None), (1_000, Some(3_000.0)), (10_000, Some(30_000.0))] {
-        let of = Query { jobs: Some(size), connections: Some(8), ..poll };
-        let what = format!("a scheduler's poll among {} jobs, 8 connections", number(size as f64));
-        lines.rate(&what, of, goal);
+        for connections in [8, BUSY] {
+            let of = Query { jobs: Some(size), connections: Some(connections), ..poll };
+            let what =
+                format!("a scheduler's poll among {} jobs, {connections} connections", number(size as f64));
+            lines.rate(&what, of, goal);
+        }
     }
     for size in [1_000, 10_000] {
         let of = Query { jobs: Some(size), ..Query::new("poll_one") };
@@ -266,9 +274,10 @@ fn polls(lines: &mut Lines<'_>) {
 }
 
 fn writes(lines: &mut Lines<'_>) {
-    let post = Query::new("post_backup");
-    let kept = Query { new: false, ..post };
+    let post = Query { connections: Some(8), ..Query::new("post_backup") };
+    let (kept, busy) = (Query { new: false, ..post }, Query { connections: Some(BUSY), ..post });
     lines.rate("POST a backup, 8 connections", post, Some(20.0));
+    lines.rate(&format!("POST a backup, {BUSY} connections"), busy, Some(20.0));
     lines.rate("POST a backup, 8 connections, kept open", kept, None);
     lines.add("POST a backup: SQL statements", post, "", Record::questions, false, Goal::AtMost(1.0));
     lines.add("POST a backup: commits", post, "", commits, false, Goal::AtMost(1.0));
@@ -353,10 +362,19 @@ mod tests {
         );
         assert_eq!(
             line(&text, "GET one job: CPU of"),
-            "| GET one job: CPU of the service | 50 µs | 50 µs | 1x | ≤ 80 µs | yes |"
+            "| GET one job: CPU of the service, 8 connections | 50 µs | 50 µs | 1x | ≤ 80 µs | yes |"
         );
         let slow = [measured(OWN, "get_job", 4_000.0), measured(PEER, "get_job", 100.0)];
         assert!(line(&markdown(&slow), "GET one job, 8").ends_with("| 40x | ≥ 50x | **no** |"));
+    }
+
+    #[test]
+    fn loads_of_several_sizes_have_a_line_each() {
+        let busy = |label, rate| Record { connections: BUSY, ..measured(label, "post_backup", rate) };
+        let few = [measured(OWN, "post_backup", 300.0), measured(PEER, "post_backup", 20.0)];
+        let text = markdown(&[few.to_vec(), vec![busy(OWN, 600.0), busy(PEER, 20.0)]].concat());
+        assert!(line(&text, "POST a backup, 8").contains("| 15x | ≥ 20x | **no** |"), "{text}");
+        assert!(line(&text, "POST a backup, 32").contains("| 30x | ≥ 20x | yes |"), "{text}");
     }
 
     #[test]

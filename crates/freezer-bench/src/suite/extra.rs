@@ -37,7 +37,8 @@ impl Suite {
         let post = Measure::new(Scenario::PostBackup, jobs(1_000));
         let kept = Measure { kept: true, ..Measure::new(Scenario::PostBackup, jobs(1_000)) };
         let database = self.own.setup.connection.clone();
-        for measure in [&post, &kept] {
+        let busy = Measure::busy(Scenario::PostBackup, jobs(1_000));
+        for measure in [&post, &busy, &kept] {
             self.measure(measure).await?;
         }
         for _ in 0..self.repetitions() {

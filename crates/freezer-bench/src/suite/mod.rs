@@ -10,6 +10,7 @@ pub mod service;
 mod steps;
 
 pub use extra::FLOOR;
+pub use steps::BUSY;
 
 use std::fs;
 use std::future::Future;

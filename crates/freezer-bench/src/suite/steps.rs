@@ -29,6 +29,9 @@ const PEER_ROUNDS: u64 = 5;
 const OWN_ROUNDS: u64 = 20;
 /// The largest project that the Python service is polled in: among 100,000 jobs one poll takes it about four minutes.
 const LARGEST_OF_PEER: u64 = 10_000;
+/// Connections of a load that leaves nothing of the machine idle. With 8, which are many for the Python service, requests of
+/// ours are answered so soon that part of the time is spent waiting for the driver's next ones.
+pub const BUSY: u16 = 32;
 /// One answer of the Python service may take minutes.
 const PATIENCE: f64 = 600.0;
 
@@ -97,6 +100,11 @@ impl Measure {
     /// With 8 new connections at a time.
     pub fn new(scenario: Scenario, data: Dataset) -> Measure {
         Measure { scenario, data, connections: 8, kept: false, peer_requests: None }
+    }
+
+    /// With [`BUSY`] new connections at a time.
+    pub fn busy(scenario: Scenario, data: Dataset) -> Measure {
+        Measure { connections: BUSY, ..Measure::new(scenario, data) }
     }
 }
 
@@ -167,6 +175,7 @@ impl Suite {
     /// GET of one job, and of a page of them.
     pub(super) async fn reads(&mut self) -> Result<(), StepError> {
         self.measure(&Measure::new(Scenario::GetJob, jobs(1_000))).await?;
+        self.measure(&Measure::busy(Scenario::GetJob, jobs(1_000))).await?;
         self.measure(&Measure { kept: true, ..Measure::new(Scenario::GetJob, jobs(1_000)) }).await?;
         self.measure(&Measure::new(Scenario::List, jobs(1_000))).await
     }
@@ -198,6 +207,9 @@ impl Suite {
             if let Some(requests) = many {
                 let many = Measure::new(Scenario::Poll, jobs(*size));
                 self.measure(&Measure { peer_requests: Some(requests), ..many }).await?;
+                // one answer for each connection
+                let busy = Measure::busy(Scenario::Poll, jobs(*size));
+                self.measure(&Measure { peer_requests: Some(BUSY.into()), ..busy }).await?;
             }
         }
         Ok(())

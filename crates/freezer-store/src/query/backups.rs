@@ -129,7 +129,7 @@ pub struct Record {
 }
 
 /// Records that one statement stores at most: each number of them is a statement of its own.
-pub const STORED_AT_ONCE: usize = 8;
+pub const STORED_AT_ONCE: usize = 16;
 
 /// Stores new backups, [`STORED_AT_ONCE`] at most: one statement, all or nothing, safe to run again because the ids are
 /// the server's own.
@@ -194,8 +194,8 @@ macro_rules! inserts {
         [$(Fixed::new(|dialect| insert(dialect, $rows, $columns))),*]
     };
 }
-static INSERTS: [Fixed; STORED_AT_ONCE] = inserts!(&[]; 1 2 3 4 5 6 7 8);
-static INSERTS_WITH_TERMS: [Fixed; STORED_AT_ONCE] = inserts!(&TERMS; 1 2 3 4 5 6 7 8);
+static INSERTS: [Fixed; STORED_AT_ONCE] = inserts!(&[]; 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
+static INSERTS_WITH_TERMS: [Fixed; STORED_AT_ONCE] = inserts!(&TERMS; 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
 
 /// `more`: columns that not all tables have.
 fn insert(dialect: Dialect, rows: usize, more: &[Backups]) -> (String, SqlxValues) {
