@@ -24,6 +24,8 @@ struct Stat {
     /// Ticks of the process, and of children that have ended and were waited for: the sum over a tree never
     /// shrinks when a worker is replaced.
     ticks: u64,
+    /// Ticks of the process alone.
+    own_ticks: u64,
 }
 
 /// Memory of a tree of processes, in KiB.
@@ -50,6 +52,18 @@ pub fn cpu_time(roots: &[u32]) -> Result<Duration, ProcessError> {
         ticks += all.get(&pid).map_or(0, |stat| stat.ticks);
     }
     Ok(Duration::from_millis(ticks * (1_000 / TICKS_PER_SECOND)))
+}
+
+/// CPU time that this process itself has used, without the services that it started.
+///
+/// # Errors
+/// [`ProcessError`] where the system does not tell.
+pub fn own_cpu_time() -> Result<Duration, ProcessError> {
+    let pid = std::process::id();
+    let gone = |reason| ProcessError { pid, reason };
+    let line = fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|error| gone(error.to_string()))?;
+    let stat = parse_stat(&line).ok_or_else(|| gone(format!("/proc/{pid}/stat says {line}")))?;
+    Ok(Duration::from_millis(stat.own_ticks * (1_000 / TICKS_PER_SECOND)))
 }
 
 /// Memory that the processes and their descendants hold now.
@@ -125,6 +139,7 @@ fn parse_stat(line: &str) -> Option<Stat> {
     Some(Stat {
         parent: u32::try_from(field(4)?).ok()?,
         ticks: user + system + user_of_children + system_of_children,
+        own_ticks: user + system,
     })
 }
 
@@ -144,14 +159,15 @@ mod tests {
 
     #[test]
     fn stat_is_read_behind_the_last_parenthesis() {
-        assert_eq!(parse_stat(UWSGI), Some(Stat { parent: 3550, ticks: 612 + 88 + 5 + 3 }));
+        let (ticks, own_ticks) = (612 + 88 + 5 + 3, 612 + 88);
+        assert_eq!(parse_stat(UWSGI), Some(Stat { parent: 3550, ticks, own_ticks }));
         assert_eq!(parse_stat("1 (init) S 0 1"), None);
         assert_eq!(parse_stat(""), None);
     }
 
     #[test]
     fn a_tree_holds_all_descendants_once_and_nobody_else() {
-        let stat = |parent| Stat { parent, ticks: 0 };
+        let stat = |parent| Stat { parent, ticks: 0, own_ticks: 0 };
         let all =
             BTreeMap::from([(1, stat(0)), (10, stat(1)), (11, stat(10)), (12, stat(11)), (20, stat(1))]);
         assert_eq!(tree(&[10, 11], &all).unwrap(), BTreeSet::from([10, 11, 12]));
@@ -175,5 +191,15 @@ mod tests {
         assert!(memory.rss > 0 && memory.peak > 0 && memory.processes >= 1, "{memory:?}");
         assert!(cpu_time(&[std::process::id()]).is_ok());
         assert!(load_average().is_some());
+    }
+
+    #[test]
+    fn what_a_process_started_is_not_its_own() {
+        let before = (own_cpu_time().unwrap(), cpu_time(&[std::process::id()]).unwrap());
+        let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+        assert!(std::process::Command::new("sh").args(["-c", busy]).status().unwrap().success());
+        let after = (own_cpu_time().unwrap(), cpu_time(&[std::process::id()]).unwrap());
+        let (own, all) = (after.0 - before.0, after.1 - before.1);
+        assert!(own + Duration::from_millis(50) <= all, "{own:?} of {all:?}");
     }
 }

@@ -168,7 +168,7 @@ impl Meters {
         Ok(CpuTimes {
             server: if self.server.is_empty() { None } else { Some(process::cpu_time(&self.server)?) },
             database: self.database.map(|pid| process::cpu_time(&[pid])).transpose()?,
-            driver: process::cpu_time(&[std::process::id()])?,
+            driver: process::own_cpu_time()?,
         })
     }
 }
