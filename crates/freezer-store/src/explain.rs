@@ -84,7 +84,8 @@ pub(crate) async fn explain(
                 Sql::Fixed(text) => text.to_owned(),
                 Sql::Made(text) => text,
             };
-            let rows = c.select((Sql::Made(format!("EXPLAIN {sql}")), values)).await?;
+            // MySQL 9 prints a tree where nobody asks for a table
+            let rows = c.select((Sql::Made(format!("EXPLAIN FORMAT=TRADITIONAL {sql}")), values)).await?;
             let steps = rows.into_iter().map(mysql_step).collect();
             Ok(Plan { doing, sql, steps, refused: None })
         }
