@@ -29,8 +29,8 @@ const PEER_ROUNDS: u64 = 5;
 const OWN_ROUNDS: u64 = 20;
 /// The largest project that the Python service is polled in: among 100,000 jobs one poll takes it about four minutes.
 const LARGEST_OF_PEER: u64 = 10_000;
-/// Connections of a load that leaves nothing of the machine idle. With 8, which are many for the Python service, requests of
-/// ours are answered so soon that part of the time is spent waiting for the driver's next ones.
+/// Connections of a busier load than the usual 8, which are many for the Python service and few for ours: part of the time it
+/// waits for the driver's next requests. Also with these, a fifth of two processors was idle while they polled.
 pub const BUSY: u16 = 32;
 /// One answer of the Python service may take minutes.
 const PATIENCE: f64 = 600.0;
