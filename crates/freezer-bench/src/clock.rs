@@ -1,4 +1,4 @@
-//! The time of day and random ids: the one place where this program takes them.
+//! The time of day and new ids: the one place where this program takes them.
 
 use time::OffsetDateTime;
 
@@ -8,8 +8,8 @@ pub fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 
-/// 32 random hexadecimal digits, as services give new rows.
+/// 32 hexadecimal digits in the order of time, as the service gives new rows.
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
-pub fn random_id() -> String {
-    uuid::Uuid::new_v4().simple().to_string()
+pub fn row_id() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
 }

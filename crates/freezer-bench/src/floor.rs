@@ -124,5 +124,5 @@ async fn insert(
 ) -> Result<(), mysql_async::Error> {
     let job = data.id(Kind::Job, number % data.jobs);
     let metadata = scenario::backup(number, "bench", &job);
-    connection.exec_drop(statement, (clock::random_id(), &data.project, &job, metadata, USER)).await
+    connection.exec_drop(statement, (clock::row_id(), &data.project, &job, metadata, USER)).await
 }

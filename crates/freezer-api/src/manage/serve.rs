@@ -153,7 +153,7 @@ fn app(settings: &Settings, store: Store) -> Result<App, StartError> {
         trusts,
         queues: Queues::new(settings.http.max_body),
         clock: Clock::system(),
-        ids: Ids::random(),
+        ids: Ids::system(),
         http: settings.http.clone(),
     })
 }

@@ -24,7 +24,7 @@ const BYTES_AT_ONCE: usize = 4 << 20;
 
 /// A queue for documents of so many bytes at most.
 pub fn waiting(max_body: usize) -> Arc<Waiting> {
-    Together::gathering(LANES, (BYTES_AT_ONCE / max_body.max(1)).clamp(1, backups::STORED_AT_ONCE))
+    Together::new(LANES, (BYTES_AT_ONCE / max_body.max(1)).clamp(1, backups::STORED_AT_ONCE))
 }
 
 /// Records a backup and returns its id, which is always the server's. One statement, which other backups may share: a row

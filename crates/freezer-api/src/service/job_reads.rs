@@ -16,9 +16,8 @@ use crate::error::Error;
 
 /// Statements for jobs by their ids under way at a time. The one for several costs little more than that for one.
 const SHOWING: usize = 4;
-/// Polls under way at a time before they share statements. One for several spares the database a third, but all wait for
-/// it, and several processors do better with several. With eight, 32 clients took a tenth more CPU of both; with two, eight
-/// clients got fewer answers.
+/// Statements for polls under way at a time. Each is for few ([`jobs::POLLS_AT_ONCE`]), so that the answers of one are
+/// written while the database reads for the next.
 const POLLING: usize = 4;
 
 /// An answer to each of several requests.
@@ -36,8 +35,8 @@ impl Default for Waiting {
     /// Empty queues.
     fn default() -> Waiting {
         Waiting {
-            shown: Together::gathering(SHOWING, jobs::AT_ONCE),
-            polled: Together::new(POLLING, jobs::AT_ONCE),
+            shown: Together::new(SHOWING, jobs::AT_ONCE),
+            polled: Together::new(POLLING, jobs::POLLS_AT_ONCE),
         }
     }
 }

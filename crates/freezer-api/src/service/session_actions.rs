@@ -94,7 +94,7 @@ const AT_ONCE: usize = 100;
 /// Queues for actions.
 pub fn waiting() -> Arc<Waiting> {
     // whoever came second would only wait for the row
-    Together::gathering(1, AT_ONCE)
+    Together::new(1, AT_ONCE)
 }
 
 /// Carries out an action on a session. Actions that come while one is carried out share a transaction, each with an answer

@@ -3,9 +3,9 @@
 //! The nodes of a session start in the same second, and ten thousand nodes report their backups around midnight. Each
 //! such request would be a transaction of its own, with a wait for the disk, and those of one session would wait for each
 //! other's. Here, as many as there are lanes run at a time; what comes meanwhile waits, and the next lane that is free
-//! takes all of it. So nobody waits longer than for the work that was under way when they came, and a request that meets
-//! no other is carried out by itself, at once. What the work is, is the caller's; what
-//! becomes of the others where one of them fails, [`each`] says.
+//! takes all of it, with what has arrived at the machine by then. So nobody waits longer than for the work that was under way
+//! when they came, and a request that meets no other is carried out by itself, at once. What the work is, is the caller's;
+//! what becomes of the others where one of them fails, [`each`] says.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -22,9 +22,12 @@ pub struct Together<K, I, O> {
     lanes: usize,
     /// Items of one run.
     most: usize,
-    /// Whether a run that begins takes along what has arrived already.
-    gathers: bool,
 }
+
+/// Times that a run which begins lets everything else have its turn, so that it takes along what has arrived already: a
+/// connection is accepted in the first, its request is read in the second, and enters the queue. Where nothing has arrived
+/// each is one call of the kernel, and nobody waits.
+const TURNS: usize = 3;
 
 struct Queue<I, O> {
     running: usize,
@@ -54,20 +57,9 @@ where
     I: Send + 'static,
     O: Send + 'static,
 {
-    /// Queues without items, of which each is worked on in so many lanes, with so many items at once. An item that finds a
-    /// free lane has it for itself: for work that goes well side by side.
+    /// Queues without items, of which each is worked on in so many lanes, with so many items at once.
     pub fn new(lanes: usize, most: usize) -> Arc<Self> {
-        Together::with(lanes, most, false)
-    }
-
-    /// The same, but an item that finds a free lane takes along what has arrived already: for work that costs several little more
-    /// than one.
-    pub fn gathering(lanes: usize, most: usize) -> Arc<Self> {
-        Together::with(lanes, most, true)
-    }
-
-    fn with(lanes: usize, most: usize, gathers: bool) -> Arc<Self> {
-        Arc::new(Together { queues: Mutex::default(), lanes: lanes.max(1), most: most.max(1), gathers })
+        Arc::new(Together { queues: Mutex::default(), lanes: lanes.max(1), most: most.max(1) })
     }
 
     /// Has an item carried out by `work`, which takes items of one queue and gives an answer for each, in their order. It
@@ -80,27 +72,23 @@ where
         W: Fn(Vec<I>) -> F + Clone + Send + 'static,
         F: Future<Output = Vec<O>> + Send + 'static,
     {
-        let (answer, lane) = self.enter(&key, item);
-        if let Some(begun) = lane {
-            Lane { together: Arc::clone(self), key, work }.run(begun);
+        let (answer, lane_is_free) = self.enter(&key, item);
+        if lane_is_free {
+            Lane { together: Arc::clone(self), key, work }.run(Vec::new());
         }
         answer.await.map_err(|_| Unanswered)
     }
 
-    /// Puts an item into its queue, or into the lane that is still free: then with what that begins.
-    fn enter(&self, key: &K, item: I) -> (oneshot::Receiver<O>, Option<Vec<Waiting<I, O>>>) {
+    /// Puts an item into its queue. True where a lane was free, which is the caller's from now on.
+    fn enter(&self, key: &K, item: I) -> (oneshot::Receiver<O>, bool) {
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { item, answer };
         let mut queues = self.lock();
         let queue =
             queues.entry(key.clone()).or_insert_with(|| Queue { running: 0, waiting: VecDeque::new() });
         let lane_is_free = queue.running < self.lanes;
         queue.running += usize::from(lane_is_free);
-        if lane_is_free && !self.gathers {
-            return (answered, Some(vec![waiting]));
-        }
-        queue.waiting.push_back(waiting);
-        (answered, lane_is_free.then(Vec::new))
+        queue.waiting.push_back(Waiting { item, answer });
+        (answered, lane_is_free)
     }
 
     /// Takes what waits, so much at most.
@@ -153,11 +141,10 @@ where
     /// Carries out a batch and what comes along, in a task of its own: nobody who goes away breaks it off.
     fn run(self, mut batch: Vec<Waiting<I, O>>) {
         tokio::spawn(async move {
-            if self.together.gathers {
-                // a request that has arrived already has its turn first; where there is none, nobody waits
+            for _ in 0..TURNS {
                 tokio::task::yield_now().await;
-                batch.extend(self.together.take(&self.key, self.together.most - batch.len()));
             }
+            batch.extend(self.together.take(&self.key, self.together.most - batch.len()));
             if batch.is_empty() {
                 return;
             }
@@ -284,7 +271,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_there_at_once_is_carried_out_in_one_go() {
-        let log = Log { together: Together::gathering(2, 10), ..Log::new(2, 10) };
+        let log = Log::new(2, 10);
         let asked = [1, 2, 3].map(|item| {
             let (together, runs) = (log.together.clone(), log.runs.clone());
             let work = move |items: Vec<u32>| {

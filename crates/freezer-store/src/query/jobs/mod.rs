@@ -11,7 +11,7 @@ mod several;
 pub(super) use change::unlink;
 pub use change::{Link, create, delete, get_for_update, replace_actions, update};
 
-pub use several::{AT_ONCE, Poll, get_several, list_polls};
+pub use several::{AT_ONCE, POLLS_AT_ONCE, Poll, get_several, list_polls};
 
 use std::collections::HashSet;
 

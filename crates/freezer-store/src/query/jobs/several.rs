@@ -23,8 +23,12 @@ use crate::search::Search;
 use crate::statement::{Argument, Fixed, argument, number_argument};
 use crate::tables::Jobs;
 
-/// As many as one statement is for.
+/// As many jobs as one statement is for.
 pub const AT_ONCE: usize = 16;
+
+/// As many polls as one statement is for. Of more, all would wait until the database has read the last one's jobs, and nobody
+/// would write answers meanwhile.
+pub const POLLS_AT_ONCE: usize = 4;
 
 /// A scheduler's poll for the first jobs of its client that are not completed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -148,7 +152,7 @@ fn jobs_of_ids(dialect: Dialect, scope: &Scope, count: usize) -> (String, SqlxVa
 }
 
 /// The pages of several clients that poll alike, in their order; `None` where it takes a look at that client alone. At most
-/// [`AT_ONCE`].
+/// [`POLLS_AT_ONCE`].
 ///
 /// # Errors
 /// As every query: [`StoreError`].
@@ -182,12 +186,8 @@ pub async fn list_polls(
 
 /// All jobs of several clients, those of each in the order of a list; none where they are too many.
 async fn all_of(db: &mut Db, kind: &Poll, clients: &[String]) -> Result<Option<Vec<Job>>, StoreError> {
-    static OF: [(usize, Fixed); 4] = [
-        (2, Fixed::new(of_clients::<2>)),
-        (4, Fixed::new(of_clients::<4>)),
-        (8, Fixed::new(of_clients::<8>)),
-        (AT_ONCE, Fixed::new(of_clients::<AT_ONCE>)),
-    ];
+    static OF: [(usize, Fixed); 2] =
+        [(2, Fixed::new(of_clients::<2>)), (POLLS_AT_ONCE, Fixed::new(of_clients::<POLLS_AT_ONCE>))];
     let Some((fixed, mut arguments)) = fitting(&OF, clients) else { return Ok(None) };
     // most clients have no more jobs than they ask for, each with an action or two
     let rows = std::cmp::min(kind.limit.saturating_mul(2).saturating_mul(clients.len() as u64), LARGEST);
