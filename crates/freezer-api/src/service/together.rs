@@ -96,7 +96,8 @@ where
         self.lock().get_mut(key).map(|queue| queue.take(most)).unwrap_or_default()
     }
 
-    /// What a free lane does next; none: the lane is given up.
+    /// What a free lane does next; none: the lane is given up. Taken out of the queue at once: a runtime that ends drops each run
+    /// that begins, and the next one would find the same, without end.
     fn next(&self, key: &K) -> Option<Vec<Waiting<I, O>>> {
         let mut queues = self.lock();
         let queue = queues.get_mut(key)?;
@@ -338,6 +339,21 @@ mod tests {
         }
         assert_eq!(answers, [Ok(10), Err(Unanswered), Err(Unanswered), Ok(40)]);
         assert!(log.together.lock().is_empty());
+    }
+
+    #[test]
+    fn a_runtime_may_end_while_items_wait() {
+        let log = Log::new(1, 2);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            for item in 1..=6 {
+                log.ask("a", item).await;
+            }
+        });
+        assert_eq!(log.runs(), [vec![1]]);
+        drop(runtime);
+        assert_eq!(log.runs(), [vec![1]], "nothing begins any more");
+        assert!(log.together.lock().is_empty(), "nothing is left of the queue");
     }
 
     #[tokio::test]
