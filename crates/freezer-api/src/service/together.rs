@@ -25,8 +25,8 @@ pub struct Together<K, I, O> {
 }
 
 /// Times that a run which begins lets everything else have its turn, so that it takes along what has arrived already: a
-/// connection is accepted in the first, its request is read in the second, and enters the queue. Where nothing has arrived
-/// each is one call of the kernel, and nobody waits.
+/// connection is accepted in the first, and its request read in the second, which puts it into the queue. The third is for those
+/// that came meanwhile. Where nothing has arrived each is one call of the kernel, and nobody waits.
 const TURNS: usize = 3;
 
 struct Queue<I, O> {
