@@ -7,7 +7,7 @@ use freezer_store::query::backups::{self, Record};
 use freezer_store::{StoreError, single, transaction};
 use serde_json::{Map, Value};
 
-use super::together::{Together, each};
+use super::together::{Pace, Together, each};
 use super::{Change, object};
 use crate::error::Error;
 
@@ -24,7 +24,8 @@ const BYTES_AT_ONCE: usize = 4 << 20;
 
 /// A queue for documents of so many bytes at most.
 pub fn waiting(max_body: usize) -> Arc<Waiting> {
-    Together::new(LANES, (BYTES_AT_ONCE / max_body.max(1)).clamp(1, backups::STORED_AT_ONCE))
+    let most = (BYTES_AT_ONCE / max_body.max(1)).clamp(1, backups::STORED_AT_ONCE);
+    Together::new(Pace { most, lanes: LANES, crowd: 1 })
 }
 
 /// Records a backup and returns its id, which is always the server's. One statement, which other backups may share: a row

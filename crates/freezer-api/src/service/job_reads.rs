@@ -11,14 +11,15 @@ use freezer_store::query::{Listed, Page};
 use freezer_store::{Scope, Search, Store, StoreError, read};
 
 use super::Queues;
-use super::together::{Together, each};
+use super::together::{Pace, Together, each};
 use crate::error::Error;
 
-/// Statements for jobs by their ids under way at a time. The one for several costs little more than that for one.
-const SHOWING: usize = 4;
-/// Statements for polls under way at a time. Each is for few ([`jobs::POLLS_AT_ONCE`]), so that the answers of one are
-/// written while the database reads for the next.
-const POLLING: usize = 4;
+/// Jobs by their ids. A statement for several costs little more than that for one: another goes beside it where more
+/// wait than it takes.
+const SHOWING: Pace = Pace { most: jobs::AT_ONCE, lanes: 4, crowd: jobs::AT_ONCE + 1 };
+/// Polls. A statement is for few, so that the answers of one are written while the database reads for the next, and another
+/// goes beside it where more wait than it takes: two that end together leave the database nothing to do.
+const POLLING: Pace = Pace { most: jobs::POLLS_AT_ONCE, lanes: 2, crowd: jobs::POLLS_AT_ONCE + 1 };
 
 /// An answer to each of several requests.
 type Read<T> = Result<Option<T>, StoreError>;
@@ -34,10 +35,7 @@ pub struct Waiting {
 impl Default for Waiting {
     /// Empty queues.
     fn default() -> Waiting {
-        Waiting {
-            shown: Together::new(SHOWING, jobs::AT_ONCE),
-            polled: Together::new(POLLING, jobs::POLLS_AT_ONCE),
-        }
+        Waiting { shown: Together::new(SHOWING), polled: Together::new(POLLING) }
     }
 }
 

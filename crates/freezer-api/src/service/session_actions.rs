@@ -20,7 +20,7 @@ use freezer_store::{Scope, Store, StoreError, Timestamp, transaction};
 use serde_json::{Map, Value};
 
 use super::Change;
-use super::together::Together;
+use super::together::{Pace, Together};
 use crate::error::Error;
 
 /// What a scheduler tells a session.
@@ -94,7 +94,7 @@ const AT_ONCE: usize = 100;
 /// Queues for actions.
 pub fn waiting() -> Arc<Waiting> {
     // whoever came second would only wait for the row
-    Together::new(1, AT_ONCE)
+    Together::new(Pace { most: AT_ONCE, lanes: 1, crowd: 1 })
 }
 
 /// Carries out an action on a session. Actions that come while one is carried out share a transaction, each with an answer

@@ -3,9 +3,9 @@
 //! The nodes of a session start in the same second, and ten thousand nodes report their backups around midnight. Each
 //! such request would be a transaction of its own, with a wait for the disk, and those of one session would wait for each
 //! other's. Here, as many as there are lanes run at a time; what comes meanwhile waits, and the next lane that is free
-//! takes all of it, with what has arrived at the machine by then. So nobody waits longer than for the work that was under way
-//! when they came, and a request that meets no other is carried out by itself, at once. What the work is, is the caller's;
-//! what becomes of the others where one of them fails, [`each`] says.
+//! takes it, with what has arrived at the machine by then. A request that meets no other is carried out by itself, at once.
+//! How many lanes there are, and when one opens, is a queue's [`Pace`]. What the work is, is the caller's; what becomes of the
+//! others where one of them fails, [`each`] says.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -18,13 +18,23 @@ use tokio::sync::oneshot;
 /// Items of type `I` in queues named by `K`; each gets an answer of type `O`.
 pub struct Together<K, I, O> {
     queues: Mutex<HashMap<K, Queue<I, O>>>,
-    /// Runs of one queue at a time.
-    lanes: usize,
-    /// Items of one run.
-    most: usize,
+    pace: Pace,
 }
 
-/// Times that a run which begins lets everything else have its turn, so that it takes along what has arrived already: a
+/// How the items of each queue are carried out.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Items of one run at most.
+    pub most: usize,
+    /// Lanes, each with one run at a time.
+    pub lanes: usize,
+    /// Items that have to wait for another lane to open beside those that are open, and to stay open. With 1 nobody waits for
+    /// a run while a lane is left. With more than a run takes, answers are given while the next run is under way, instead of after
+    /// several that end together.
+    pub crowd: usize,
+}
+
+/// Times at most that a run which begins lets everything else have its turn, so that it takes along what has arrived already: a
 /// connection is accepted in the first, and its request read in the second, which puts it into the queue. The third is for those
 /// that came meanwhile. Where nothing has arrived each is one call of the kernel, and nobody waits.
 const TURNS: usize = 3;
@@ -35,6 +45,11 @@ struct Queue<I, O> {
 }
 
 impl<I, O> Queue<I, O> {
+    /// Whether a lane is wanted beside so many others. The last one always is: nothing is left waiting.
+    fn wants_lane(&self, others: usize, pace: Pace) -> bool {
+        others == 0 || (others < pace.lanes && self.waiting.len() >= pace.crowd)
+    }
+
     fn take(&mut self, most: usize) -> Vec<Waiting<I, O>> {
         self.waiting.retain(|waiting| !waiting.answer.is_closed());
         let count = self.waiting.len().min(most);
@@ -57,9 +72,9 @@ where
     I: Send + 'static,
     O: Send + 'static,
 {
-    /// Queues without items, of which each is worked on in so many lanes, with so many items at once.
-    pub fn new(lanes: usize, most: usize) -> Arc<Self> {
-        Arc::new(Together { queues: Mutex::default(), lanes: lanes.max(1), most: most.max(1) })
+    /// Queues without items.
+    pub fn new(pace: Pace) -> Arc<Self> {
+        Arc::new(Together { queues: Mutex::default(), pace: Pace { most: pace.most.max(1), ..pace } })
     }
 
     /// Has an item carried out by `work`, which takes items of one queue and gives an answer for each, in their order. It
@@ -72,23 +87,28 @@ where
         W: Fn(Vec<I>) -> F + Clone + Send + 'static,
         F: Future<Output = Vec<O>> + Send + 'static,
     {
-        let (answer, lane_is_free) = self.enter(&key, item);
-        if lane_is_free {
+        let (answer, opens_lane) = self.enter(&key, item);
+        if opens_lane {
             Lane { together: Arc::clone(self), key, work }.run(Vec::new());
         }
         answer.await.map_err(|_| Unanswered)
     }
 
-    /// Puts an item into its queue. True where a lane was free, which is the caller's from now on.
+    /// Puts an item into its queue. True where that opens a lane, which is the caller's from now on.
     fn enter(&self, key: &K, item: I) -> (oneshot::Receiver<O>, bool) {
         let (answer, answered) = oneshot::channel();
         let mut queues = self.lock();
         let queue =
             queues.entry(key.clone()).or_insert_with(|| Queue { running: 0, waiting: VecDeque::new() });
-        let lane_is_free = queue.running < self.lanes;
-        queue.running += usize::from(lane_is_free);
         queue.waiting.push_back(Waiting { item, answer });
-        (answered, lane_is_free)
+        let opens_lane = queue.wants_lane(queue.running, self.pace);
+        queue.running += usize::from(opens_lane);
+        (answered, opens_lane)
+    }
+
+    /// Whether a run is complete that has so many items already.
+    fn is_full(&self, key: &K, items: usize) -> bool {
+        items + self.lock().get(key).map_or(0, |queue| queue.waiting.len()) >= self.pace.most
     }
 
     /// Takes what waits, so much at most.
@@ -96,16 +116,19 @@ where
         self.lock().get_mut(key).map(|queue| queue.take(most)).unwrap_or_default()
     }
 
-    /// What a free lane does next; none: the lane is given up. Taken out of the queue at once: a runtime that ends drops each run
+    /// What a lane does next; none: it is closed. Taken out of the queue at once: a runtime that ends drops each run
     /// that begins, and the next one would find the same, without end.
     fn next(&self, key: &K) -> Option<Vec<Waiting<I, O>>> {
         let mut queues = self.lock();
         let queue = queues.get_mut(key)?;
-        let batch = queue.take(self.most);
-        if !batch.is_empty() {
-            return Some(batch);
+        let others = queue.running - 1;
+        if queue.wants_lane(others, self.pace) {
+            let batch = queue.take(self.pace.most);
+            if !batch.is_empty() {
+                return Some(batch);
+            }
         }
-        queue.running -= 1;
+        queue.running = others;
         if queue.running == 0 {
             queues.remove(key);
         }
@@ -143,9 +166,12 @@ where
     fn run(self, mut batch: Vec<Waiting<I, O>>) {
         tokio::spawn(async move {
             for _ in 0..TURNS {
+                if self.together.is_full(&self.key, batch.len()) {
+                    break;
+                }
                 tokio::task::yield_now().await;
             }
-            batch.extend(self.together.take(&self.key, self.together.most - batch.len()));
+            batch.extend(self.together.take(&self.key, self.together.pace.most - batch.len()));
             if batch.is_empty() {
                 return;
             }
@@ -217,11 +243,11 @@ mod tests {
 
     impl Log {
         fn new(lanes: usize, most: usize) -> Log {
-            Log {
-                together: Together::new(lanes, most),
-                runs: Arc::default(),
-                leave: Arc::new(Semaphore::new(0)),
-            }
+            Log::with(Pace { most, lanes, crowd: 1 })
+        }
+
+        fn with(pace: Pace) -> Log {
+            Log { together: Together::new(pace), runs: Arc::default(), leave: Arc::new(Semaphore::new(0)) }
         }
 
         /// Asks, and waits until the item is in.
@@ -306,6 +332,68 @@ mod tests {
         runs.sort();
         assert_eq!(runs, [vec![3, 4], vec![5]]);
         assert!(log.together.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn another_lane_is_open_while_there_is_a_crowd() {
+        let log = Log::with(Pace { most: 1, lanes: 2, crowd: 2 });
+        let mut asked = vec![log.ask("a", 1).await, log.ask("a", 2).await];
+        assert_eq!(log.runs(), [vec![1]], "one that waits is no crowd");
+        asked.push(log.ask("a", 3).await);
+        assert_eq!(log.runs(), [vec![1], vec![2]]);
+        asked.push(log.ask("a", 4).await);
+        asked.push(log.ask("a", 5).await);
+        assert_eq!(log.runs().len(), 2, "there are no more lanes");
+        log.leave.add_permits(1);
+        settled().await;
+        assert_eq!(log.runs().split_off(2), [vec![3]], "two still wait");
+        log.leave.add_permits(1);
+        settled().await;
+        assert_eq!(log.runs().len(), 4, "two waited when the lane was free");
+        log.leave.add_permits(1);
+        settled().await;
+        assert_eq!(log.runs().len(), 4, "one does not keep a second lane open");
+        log.leave.add_permits(10);
+        for (asked, item) in asked.into_iter().zip(1..) {
+            assert_eq!(asked.await.unwrap(), Ok(item * 10));
+        }
+        assert_eq!(log.runs(), [[1], [2], [3], [4], [5]]);
+        assert!(log.together.lock().is_empty());
+    }
+
+    /// How often all others had their turn before a run began for which so many items came at once.
+    async fn turns_before_a_run(items: u32, most: usize) -> usize {
+        let together = Together::new(Pace { most, lanes: 1, crowd: 1 });
+        let (turns, begun) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(None)));
+        let count = turns.clone();
+        let counting = tokio::spawn(async move {
+            loop {
+                *count.lock().unwrap() += 1;
+                tokio::task::yield_now().await;
+            }
+        });
+        let asked = (0..items).map(|item| {
+            let (together, turns, begun) = (together.clone(), turns.clone(), begun.clone());
+            let work = move |items: Vec<u32>| {
+                begun.lock().unwrap().get_or_insert(*turns.lock().unwrap());
+                async move { items }
+            };
+            tokio::spawn(async move { together.carry_out("a", item, work).await })
+        });
+        for asked in asked.collect::<Vec<_>>() {
+            assert!(asked.await.unwrap().is_ok());
+        }
+        counting.abort();
+        // the first turn was the one in which all came
+        begun.lock().unwrap().unwrap() - 1
+    }
+
+    #[tokio::test]
+    async fn a_run_waits_for_what_has_arrived_until_it_is_full() {
+        // of the last turn, the count may come later than the run
+        assert!(turns_before_a_run(2, 3).await + 1 >= TURNS);
+        assert_eq!(turns_before_a_run(3, 3).await, 0);
+        assert_eq!(turns_before_a_run(4, 3).await, 0);
     }
 
     #[tokio::test]
