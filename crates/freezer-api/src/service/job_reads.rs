@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use freezer_store::model::Job;
-use freezer_store::query::jobs::{self, Poll};
+use freezer_store::query::jobs::{self, Poll, Unread};
 use freezer_store::query::{Listed, Page};
 use freezer_store::{Scope, Search, Store, StoreError, read};
 
@@ -18,8 +18,8 @@ use crate::error::Error;
 /// wait than it takes.
 const SHOWING: Pace = Pace { most: jobs::AT_ONCE, lanes: 4, crowd: jobs::AT_ONCE + 1 };
 /// Polls. A statement is for few, so that the answers of one are written while the database reads for the next, and another
-/// goes beside it where more wait than it takes: two that end together leave the database nothing to do.
-const POLLING: Pace = Pace { most: jobs::POLLS_AT_ONCE, lanes: 2, crowd: jobs::POLLS_AT_ONCE + 1 };
+/// goes beside it where more wait than it takes: those that end together leave the database nothing to do.
+const POLLING: Pace = Pace { most: jobs::POLLS_AT_ONCE, lanes: 4, crowd: jobs::POLLS_AT_ONCE + 1 };
 
 /// An answer to each of several requests.
 type Read<T> = Result<Option<T>, StoreError>;
@@ -29,7 +29,7 @@ pub struct Waiting {
     /// Jobs by their ids.
     shown: Arc<Together<Scope, String, Read<Job>>>,
     /// Polls, by the clients that ask.
-    polled: Arc<Together<Poll, String, Read<Listed<Job>>>>,
+    polled: Arc<Together<Poll, String, Read<Unread>>>,
 }
 
 impl Default for Waiting {
@@ -93,7 +93,10 @@ async fn polled(
         };
         async move { each(&clients, some).await }
     };
-    Ok(queues.job_reads.polled.carry_out(poll, client.to_owned(), work).await??)
+    match queues.job_reads.polled.carry_out(poll, client.to_owned(), work).await?? {
+        Some(unread) => Ok(unread.read()?),
+        None => Ok(None),
+    }
 }
 
 /// Takes the process id out of jobs whose client the caller's project does not own.

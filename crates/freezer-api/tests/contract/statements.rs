@@ -2,7 +2,7 @@
 
 use freezer_store::model::Job;
 use freezer_store::query::Listed;
-use freezer_store::query::jobs::{self, Poll};
+use freezer_store::query::jobs::{self, Poll, Unread};
 use freezer_store::{ConnectSettings, PoolSettings, Scope, Store, read};
 use serde_json::{Value, json};
 
@@ -77,14 +77,20 @@ async fn several_jobs_and_polls_are_one_statement(app: TestApp) {
     };
     assert_eq!(cost(&app, shown).await, 1);
     let kind = Poll { project_id: "p1".to_owned(), limit: 2, look_ahead: false };
-    let polled = async || {
-        let pages = read!(app.store(), "t", |db| jobs::list_polls(db, &kind, &clients).await).unwrap();
-        let jobs = |page: Listed<Job>| page.documents.into_iter().map(|job| job.job_id).collect::<Vec<_>>();
-        pages.into_iter().map(|page| page.map(jobs)).collect::<Vec<_>>()
+    let poll = async |clients: &[String]| {
+        let pages = read!(app.store(), "t", |db| jobs::list_polls(db, &kind, clients).await).unwrap();
+        let ids = |page: Listed<Job>| page.documents.into_iter().map(|job| job.job_id).collect::<Vec<_>>();
+        let read = |page: Option<Unread>| page.and_then(|page| page.read().unwrap()).map(ids);
+        pages.into_iter().map(read).collect::<Vec<_>>()
     };
+    let polled = async || poll(&clients).await;
     let each: Vec<_> = ids.iter().map(|id| Some(vec![id.clone()])).collect();
     assert_eq!(polled().await, each);
     assert_eq!(cost(&app, &polled).await, 1);
+    // who asks twice is read by itself the second time; who has no jobs, and whose name differs in case, has an empty page
+    let others = ["node-0", "node-0", "nobody", "NODE-1"].map(str::to_owned);
+    let found = poll(&others).await;
+    assert_eq!(found, [Some(vec![ids[0].clone()]), None, Some(vec![]), Some(vec![])]);
     // one of them has more than are read for several: each is asked for by itself
     for _ in 0..12 {
         member.add_job("p1", job("node-1")).await;

@@ -278,7 +278,7 @@ fn writes(lines: &mut Lines<'_>) {
     let (kept, busy) = (Query { new: false, ..post }, Query { connections: Some(BUSY), ..post });
     lines.rate("POST a backup, 8 connections", post, Some(20.0));
     lines.rate(&format!("POST a backup, {BUSY} connections"), busy, Some(20.0));
-    lines.rate("POST a backup, 8 connections, kept open", kept, None);
+    lines.rate("POST a backup, 8 connections, kept open", kept, Some(20.0));
     lines.add("POST a backup: SQL statements", post, "", Record::questions, false, Goal::AtMost(1.0));
     lines.add("POST a backup: commits", post, "", commits, false, Goal::AtMost(1.0));
     let rate = |label: &str, query: Query<'_>| {

@@ -11,7 +11,7 @@ mod several;
 pub(super) use change::unlink;
 pub use change::{Link, create, delete, get_for_update, replace_actions, update};
 
-pub use several::{AT_ONCE, POLLS_AT_ONCE, Poll, get_several, list_polls};
+pub use several::{AT_ONCE, POLLS_AT_ONCE, Poll, Unread, get_several, list_polls};
 
 use std::collections::HashSet;
 
@@ -192,6 +192,9 @@ fn live(scope: &Scope) -> SelectStatement {
     select
 }
 
+/// Where the columns of [`live`] have the client.
+const CLIENT: usize = 5;
+
 /// Where what [`links::join_extras`] adds begins behind the columns of [`live`].
 const EXTRAS: usize = 2 + COLUMNS.len();
 
@@ -206,7 +209,7 @@ fn read(doing: &'static str, row: &mut Row) -> Result<Job, StoreError> {
         project_id: row.take_string(2).map_err(&at)?,
         user_id: row.take_string(3).map_err(&at)?,
         job_schedule,
-        client_id: row.take_string(5).map_err(&at)?,
+        client_id: row.take_string(CLIENT).map_err(&at)?,
         session_id: row.take_text(6).map_err(&at)?,
         session_tag: row.int(7).map_err(&at)?,
         description: row.take_text(8).map_err(&at)?,

@@ -10,14 +10,15 @@ use sea_query_sqlx::SqlxValues;
 
 use super::begin::{LARGEST, gather, poll};
 use super::links::{self, Extras};
-use super::{EXTRAS, SHAPE, argument_scope, get, list, live, read};
+use super::{CLIENT, EXTRAS, SHAPE, argument_scope, get, list, live, read};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::known::Indexes;
 use crate::model::Job;
-use crate::query::listing::{Begun, Listed, Page, Progress};
+use crate::query::listing::{Listed, Page, Progress};
 use crate::query::unreadable;
+use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
 use crate::statement::{Argument, Fixed, argument, number_argument};
@@ -151,6 +152,37 @@ fn jobs_of_ids(dialect: Dialect, scope: &Scope, count: usize) -> (String, SqlxVa
     links::build_along(dialect, &select)
 }
 
+/// What the database gave for one of several polls. Whoever asked reads it, while the database is at the next ones.
+pub struct Unread(Rows);
+
+enum Rows {
+    /// A poll that was alone is read already.
+    Listed(Listed<Job>),
+    Joined {
+        doing: &'static str,
+        client: String,
+        page: Page,
+        rows: Vec<Row>,
+    },
+}
+
+impl Unread {
+    /// The page; `None` where it takes a look at that client alone.
+    ///
+    /// # Errors
+    /// [`StoreError`] where a row has not the layout that it should have.
+    pub fn read(self) -> Result<Option<Listed<Job>>, StoreError> {
+        match self.0 {
+            Rows::Listed(listed) => Ok(Some(listed)),
+            Rows::Joined { doing, client, page, rows } => {
+                let whole = rows.len() as u64 + 1;
+                let begun = gather(doing, rows, whole)?;
+                Ok(Progress::begun(begun, &poll(&client), SHAPE.identity, &page).listed(&page).ok())
+            }
+        }
+    }
+}
+
 /// The pages of several clients that poll alike, in their order; `None` where it takes a look at that client alone. At most
 /// [`POLLS_AT_ONCE`].
 ///
@@ -160,42 +192,43 @@ pub async fn list_polls(
     db: &mut Db,
     kind: &Poll,
     clients: &[String],
-) -> Result<Vec<Option<Listed<Job>>>, StoreError> {
+) -> Result<Vec<Option<Unread>>, StoreError> {
     let Poll { project_id, limit, look_ahead } = kind;
     let page = Page { look_ahead: *look_ahead, ..Page::at(*limit, 0) };
     if let [client] = clients {
         let scope = Scope::project(project_id);
-        return Ok(vec![Some(list(db, &scope, &poll(client), &page).await?)]);
+        return Ok(vec![Some(Unread(Rows::Listed(list(db, &scope, &poll(client), &page).await?)))]);
     }
-    let jobs = match db.has_indexes(Indexes::Jobs).await? {
+    let rows = match db.has_indexes(Indexes::Jobs).await? {
         true => all_of(db, kind, clients).await?,
         false => None,
     };
-    let Some(jobs) = jobs else { return Ok(vec![None; clients.len()]) };
-    let mut by_client: HashMap<String, Vec<Job>> = HashMap::with_capacity(clients.len());
-    for job in jobs {
-        by_client.entry(job.client_id.clone()).or_default().push(job);
+    let doing = db.doing();
+    let Some(rows) = rows else { return Ok(clients.iter().map(|_| None).collect()) };
+    let mut by_client: HashMap<String, Vec<Row>> = HashMap::with_capacity(clients.len());
+    for row in rows {
+        by_client.entry(row.string(CLIENT).map_err(unreadable(doing))?).or_default().push(row);
     }
-    let page_of = |(at, client): (usize, &String)| {
-        let documents = take(&mut by_client, clients, at).unwrap_or_default();
-        let begun = Begun { documents, after: None, all: true };
-        Progress::begun(begun, &poll(client), SHAPE.identity, &page).listed(&page).ok()
+    let unread = |(at, client): (usize, &String)| {
+        // who asks twice at the same time has the rows once
+        let first = !clients[..at].contains(client);
+        let rows = first.then(|| by_client.remove(client).unwrap_or_default())?;
+        Some(Unread(Rows::Joined { doing, client: client.clone(), page: page.clone(), rows }))
     };
-    Ok(clients.iter().enumerate().map(page_of).collect())
+    Ok(clients.iter().enumerate().map(unread).collect())
 }
 
-/// All jobs of several clients, those of each in the order of a list; none where they are too many.
-async fn all_of(db: &mut Db, kind: &Poll, clients: &[String]) -> Result<Option<Vec<Job>>, StoreError> {
+/// The joined rows of all jobs of several clients, those of each in the order of a list; none where they are too many.
+async fn all_of(db: &mut Db, kind: &Poll, clients: &[String]) -> Result<Option<Vec<Row>>, StoreError> {
     static OF: [(usize, Fixed); 2] =
         [(2, Fixed::new(of_clients::<2>)), (POLLS_AT_ONCE, Fixed::new(of_clients::<POLLS_AT_ONCE>))];
     let Some((fixed, mut arguments)) = fitting(&OF, clients) else { return Ok(None) };
     // most clients have no more jobs than they ask for, each with an action or two
-    let rows = std::cmp::min(kind.limit.saturating_mul(2).saturating_mul(clients.len() as u64), LARGEST);
+    let most = std::cmp::min(kind.limit.saturating_mul(2).saturating_mul(clients.len() as u64), LARGEST);
     arguments.push(kind.project_id.as_str().into());
-    arguments.push(Argument::Number(rows + 1));
-    let found = db.select(&fixed.with(arguments)).await?;
-    let begun = gather(db.doing(), found, rows + 1)?;
-    Ok(begun.all.then_some(begun.documents))
+    arguments.push(Argument::Number(most + 1));
+    let rows = db.select(&fixed.with(arguments)).await?;
+    Ok((rows.len() as u64 <= most).then_some(rows))
 }
 
 fn of_clients<const N: usize>(dialect: Dialect) -> (String, SqlxValues) {
