@@ -98,6 +98,7 @@ mod file;
 mod http;
 pub mod lint;
 mod loader;
+mod open;
 mod parser;
 mod python;
 mod remote;

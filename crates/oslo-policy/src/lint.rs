@@ -35,6 +35,8 @@ pub enum ProblemKind {
     Cycle,
     /// The value of a rule is missing, which allows everyone.
     EmptyValue,
+    /// A rule allows everyone, whatever their roles and project; by itself or through rules that it refers to.
+    AllowsEveryone,
     /// A rule is overridden under the name it had in an earlier release.
     DeprecatedName,
     /// A rule says what the service's default says.
@@ -45,7 +47,7 @@ impl ProblemKind {
     /// Whether the files do not do what they look like; otherwise it is advice.
     #[must_use]
     pub fn is_error(self) -> bool {
-        !matches!(self, Self::MissingFile | Self::DeprecatedName | Self::Redundant)
+        !matches!(self, Self::MissingFile | Self::AllowsEveryone | Self::DeprecatedName | Self::Redundant)
     }
 }
 
@@ -186,7 +188,20 @@ fn check_files(
             }
         }
     }
+    let valueless: HashSet<String> = problems
+        .iter()
+        .filter(|problem| problem.kind == ProblemKind::EmptyValue)
+        .filter_map(|problem| problem.rule.clone())
+        .collect();
+    let first = problems.len();
     check_references(problems, &set);
+    // A rule without a value has been reported already.
+    let mut at = 0;
+    problems.retain(|problem| {
+        at += 1;
+        let reported = problem.rule.as_ref().is_some_and(|rule| valueless.contains(rule));
+        at <= first || problem.kind != ProblemKind::AllowsEveryone || !reported
+    });
 }
 
 /// Problems of the rules in force, where they come from a file.
@@ -201,6 +216,13 @@ fn check_references(problems: &mut Vec<Problem>, set: &RuleSet) {
         };
         problems.push(Problem { kind, file, line, rule: Some(rule.to_owned()), message });
     };
+    for (rule, through) in set.open_to_everyone() {
+        let message = match through {
+            None => "allows everyone, whatever their roles and project".to_owned(),
+            Some(through) => format!("allows everyone, through rule:{through}"),
+        };
+        add(ProblemKind::AllowsEveryone, rule, message);
+    }
     for (rule, missing) in set.undefined_references() {
         let message = format!("refers to rules that do not exist: {}", missing.join(", "));
         add(ProblemKind::UndefinedReference, rule, message);
@@ -266,14 +288,14 @@ mod tests {
     #[test]
     fn each_kind_is_found_where_it_is() {
         use ProblemKind::{
-            Cycle, DeprecatedName, DuplicateRule, EmptyValue, Redundant, Undecidable, UndefinedReference,
-            UnknownRule, Unloadable, Unparsable,
+            AllowsEveryone, Cycle, DeprecatedName, DuplicateRule, EmptyValue, Redundant, Undecidable,
+            UndefinedReference, UnknownRule, Unloadable, Unparsable,
         };
         type Found = &'static [(ProblemKind, u64, &'static str)];
         let cases: [(&str, Found); 12] = [
             ("a: role:other\n", &[]),
             ("a: rule:helper\nhelper: role:x\ndefault: '!'\n", &[]),
-            ("a: '!'\nb: \"@\"\n", &[]),
+            ("a: '!'\nb: \"@\"\n", &[(AllowsEveryone, 2, "b")]),
             ("\nc: role:x\n", &[(UnknownRule, 2, "c")]),
             ("a: role:x\na: role:y\n", &[(DuplicateRule, 2, "a")]),
             ("a: role:x and\nb: admin\n", &[(Unparsable, 1, "a"), (Unparsable, 2, "b")]),
@@ -292,6 +314,66 @@ mod tests {
                 expected.iter().map(|(kind, line, rule)| (*kind, *line, (*rule).to_owned())).collect();
             assert_eq!(found(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn rules_that_allow_everyone_are_found_however_they_are_written() {
+        let open = |text: &str| {
+            found(text)
+                .into_iter()
+                .filter(|(kind, ..)| *kind == ProblemKind::AllowsEveryone)
+                .map(|(_, _, rule)| rule)
+                .collect::<Vec<_>>()
+        };
+        for value in [
+            "''",
+            "[]",
+            "'@'",
+            "'( @ )'",
+            "role:x or @",
+            "'@ or role:x'",
+            "'(role:x and role:y) or (@ and @)'",
+            "not !",
+            "'not (! and role:x)'",
+            "[['@'], ['role:x']]",
+            "\"'a':a\"",
+            "True:True",
+        ] {
+            assert_eq!(open(&format!("a: {value}\n")), ["a"], "{value}");
+        }
+        for value in [
+            "'!'",
+            "role:x",
+            "[[]]",
+            "'@ and role:x'",
+            "not @",
+            "\"'a':b\"",
+            "\"'a':%(a)s\"",
+            "rule:gone",
+            "role:x or !",
+        ] {
+            assert!(open(&format!("a: {value}\n")).is_empty(), "{value}");
+        }
+        assert_eq!(open("a: rule:all\nall: rule:really\nreally: '@'\n"), ["a", "all", "really"]);
+        // an alias of a cycle is decided by nothing
+        assert!(open("a: rule:x or role:y\nx: rule:a\n").is_empty());
+        // the default rule answers for a rule that does not exist
+        assert_eq!(open("a: rule:gone\ndefault: ''\n"), ["a", "default"]);
+    }
+
+    #[test]
+    fn a_default_that_a_file_opens_is_found() {
+        let defaults = [
+            RuleDefault { name: "base", ..PLAIN },
+            RuleDefault { name: "jobs:get", check_str: "rule:base or role:reader", ..PLAIN },
+        ];
+        let problems = check_text("base: ''\n", "p.yaml", &defaults, &Options::default());
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let expected = [
+            "p.yaml:1: base: allows everyone, whatever their roles and project",
+            "jobs:get: allows everyone, through rule:base",
+        ];
+        assert_eq!(texts, expected);
     }
 
     #[test]

@@ -65,8 +65,8 @@ fn verdict(kind: ProblemKind, file_is_named: bool) -> Verdict {
 }
 
 /// Looks for mistakes in the configured files and prints them, as `file:line: rule: message`; gives the worst. A failure:
-/// the service would not start, or a rule does not do what it looks like. A warning: a name of an earlier release, or a
-/// policy file that is configured and not there.
+/// the service would not start, or a rule does not do what it looks like. A warning: a rule that allows
+/// everyone, a name of an earlier release, or a policy file that is configured and not there.
 ///
 /// # Errors
 /// Where the output cannot be written.
@@ -122,6 +122,7 @@ fn kind_name(kind: ProblemKind) -> &'static str {
         ProblemKind::UndefinedReference => "undefined_reference",
         ProblemKind::Cycle => "cycle",
         ProblemKind::EmptyValue => "empty_value",
+        ProblemKind::AllowsEveryone => "allows_everyone",
         ProblemKind::DeprecatedName => "deprecated_name",
         ProblemKind::Redundant => "redundant",
     }

@@ -45,6 +45,32 @@ fn mistakes_are_named_with_file_line_and_rule() {
 }
 
 #[test]
+fn rules_that_allow_everyone_are_warned_about() {
+    let scratch = Scratch::new();
+    for (text, rule) in [
+        ("\"jobs:get\": \"\"\n", "jobs:get"),
+        ("\"jobs:get\": []\n", "jobs:get"),
+        ("\"jobs:get\": \"role:member or @\"\n", "jobs:get"),
+        ("\"jobs:get\": \"rule:anybody\"\n\"anybody\": \"@\"\n", "anybody"),
+    ] {
+        let file = scratch.write("policy.yaml", text);
+        let done = policy(&scratch, &["check"]);
+        assert_eq!(done.code, Some(1), "{text}: {done:#?}");
+        assert!(
+            done.stdout.contains(&format!("warning  {}:1: jobs:get: allows everyone", file.display())),
+            "{done:#?}"
+        );
+        assert!(done.stdout.contains(&format!(" {rule}: allows everyone")), "{done:#?}");
+        let json: Value = serde_json::from_str(&policy(&scratch, &["check", "--json"]).stdout).unwrap();
+        assert_eq!(json["problems"][0]["kind"], "allows_everyone");
+    }
+    // a base rule opens every operation that refers to it
+    scratch.write("policy.yaml", "\"admin_or_service\": \"@\"\n");
+    let done = policy(&scratch, &["check"]);
+    assert!(done.stdout.contains("warning  jobs:get: allows everyone, through rule:"), "{done:#?}");
+}
+
+#[test]
 fn a_file_that_is_no_yaml_is_a_failure_and_nothing_else_works() {
     let scratch = Scratch::new();
     let file = scratch.write("policy.yaml", "\"jobs:get\": \"@\"\n\"jobs:create\": [\n");
