@@ -89,6 +89,8 @@ pub struct OptDecl {
     pub sample_default: Option<&'static str>,
     /// True for an option that most operators should leave alone; the sample file says so.
     pub advanced: bool,
+    /// True when the text names a file or directory. An empty path means that the option is not set.
+    pub path: bool,
 }
 
 impl OptDecl {
@@ -108,12 +110,18 @@ impl OptDecl {
             deprecated: &[],
             sample_default: None,
             advanced: false,
+            path: false,
         }
     }
 
     /// An option of [`Kind::Str`].
     pub const fn string(group: &'static str, name: &'static str) -> Self {
         Self::new(group, name, Kind::Str)
+    }
+
+    /// An option of [`Kind::Str`] that names a file or directory.
+    pub const fn path(group: &'static str, name: &'static str) -> Self {
+        Self::string(group, name).names_a_path()
     }
 
     /// An option of [`Kind::Bool`].
@@ -218,6 +226,12 @@ impl OptDecl {
     /// Marks the option as one that most operators should leave alone.
     pub const fn advanced(mut self) -> Self {
         self.advanced = true;
+        self
+    }
+
+    /// Marks the text, or each text of a [`Kind::MultiStr`] option, as a path. An empty one is as if it were not set.
+    pub const fn names_a_path(mut self) -> Self {
+        self.path = true;
         self
     }
 

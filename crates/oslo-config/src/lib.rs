@@ -34,6 +34,8 @@
 //!   to `DEFAULT`; there oslo.config leaves the reference as it stands.
 //! * Whole numbers have at most 64 bits, and digits are ASCII; host names are ASCII and hold no
 //!   line feed.
+//! * An empty text of an option declared as a path means that the option is not set: its default applies, as if the line
+//!   were not there. In oslo.config it is the empty path, which each library treats in its own way.
 //! * A directory that was named and cannot be listed is an error; oslo.config reads it as empty.
 //! * A program with its project's name reads its default file once, not twice.
 //! * Chains of more than 64 references are errors, as are values that references make larger than

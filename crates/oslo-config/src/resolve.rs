@@ -11,7 +11,7 @@ use crate::{
     decl::{DEFAULT, Kind, OptDecl, normalize_group},
     error::{Error, Origin, Setting},
     template::{Piece, pieces},
-    text::cut,
+    text::{cut, strip},
     value::{Value, convert},
 };
 
@@ -114,15 +114,10 @@ impl<'a> Resolver<'a> {
     fn declared(&mut self, decl: &OptDecl, group: &str, name: &str) -> Result<Value, Error> {
         self.once(group, name, |resolver| {
             let Some(texts) = resolver.texts(decl, group, name) else { return Ok(Value::Null) };
-            let mut values = Vec::new();
-            for (text, origin) in &texts {
-                let subject = Subject { group, option: name, origin, secret: decl.secret };
-                let full = resolver.substitute(text, subject)?;
-                values.push(convert(decl, &full).map_err(|reason| Error::BadValue {
-                    setting: subject.setting(),
-                    value: subject.shown(text),
-                    reason,
-                })?);
+            let mut values = resolver.values(decl, group, name, &texts)?;
+            if decl.path && values.is_empty() {
+                // only references that stand for nothing
+                values = resolver.values(decl, group, name, &default_texts(decl))?;
             }
             if decl.kind == Kind::MultiStr {
                 let items = values.iter().map(Value::python_text).collect();
@@ -130,6 +125,30 @@ impl<'a> Resolver<'a> {
             }
             Ok(values.pop().unwrap_or(Value::Null))
         })
+    }
+
+    /// Converts the texts of an option. Paths that turn out to be empty are left out.
+    fn values(
+        &mut self,
+        decl: &OptDecl,
+        group: &str,
+        name: &str,
+        texts: &[(String, Origin)],
+    ) -> Result<Vec<Value>, Error> {
+        let mut values = Vec::new();
+        for (text, origin) in texts {
+            let subject = Subject { group, option: name, origin, secret: decl.secret };
+            let full = self.substitute(text, subject)?;
+            if decl.path && strip(&full).is_empty() {
+                continue;
+            }
+            values.push(convert(decl, &full).map_err(|reason| Error::BadValue {
+                setting: subject.setting(),
+                value: subject.shown(text),
+                reason,
+            })?);
+        }
+        Ok(values)
     }
 
     /// The text of an option that is set and not declared, read as a string. Nothing says whether
@@ -239,20 +258,18 @@ impl<'a> Resolver<'a> {
     /// The texts that make up the option's value, each with its place: one, or all of a
     /// [`Kind::MultiStr`] option. `None` when nothing sets it.
     fn texts(&self, decl: &OptDecl, group: &str, name: &str) -> Option<Vec<(String, Origin)>> {
-        if let Some(found) = self.variable(group, name) {
-            return Some(vec![found]);
+        let mut found = match self.variable(group, name) {
+            Some(found) => vec![found],
+            None => self.in_files(&decl.names_in(group), decl.kind == Kind::MultiStr),
+        };
+        if decl.path {
+            found.retain(|(text, _)| !strip(text).is_empty());
         }
-        let multi = decl.kind == Kind::MultiStr;
-        let found = self.in_files(&decl.names_in(group), multi);
-        if !found.is_empty() {
-            return Some(found);
+        if found.is_empty() {
+            decl.default?;
+            found = default_texts(decl);
         }
-        let default = decl.default?;
-        Some(if multi {
-            default.lines().map(|line| (line.to_owned(), Origin::Default)).collect()
-        } else {
-            vec![(default.to_owned(), Origin::Default)]
-        })
+        Some(found)
     }
 
     /// Looks for `names` (the current one first) from the last file to the first. Within a file an
@@ -293,5 +310,15 @@ impl<'a> Resolver<'a> {
                 current.0
             );
         }
+    }
+}
+
+/// The texts that the declaration gives as the default; none without one.
+fn default_texts(decl: &OptDecl) -> Vec<(String, Origin)> {
+    let text = |text: &str| (text.to_owned(), Origin::Default);
+    match decl.default {
+        None => Vec::new(),
+        Some(default) if decl.kind == Kind::MultiStr => default.lines().map(text).collect(),
+        Some(default) => vec![text(default)],
     }
 }

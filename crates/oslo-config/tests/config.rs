@@ -54,6 +54,35 @@ impl Drop for Scratch {
 }
 
 #[test]
+fn an_empty_path_is_not_set() {
+    const CA: OptDecl = OptDecl::path("auth", "cafile").deprecated(&[("", "ca")]);
+    const POLICY: OptDecl = OptDecl::path("auth", "policy_file").default("policy.yaml");
+    const DIRS: OptDecl = OptDecl::multi("auth", "dirs").default("policy.d").names_a_path();
+    const EMPTY: OptDecl = OptDecl::string("auth", "nothing").default("");
+    let decls: &[&OptDecl] = &[&CA, &POLICY, &DIRS, &EMPTY];
+    let set = "[auth]\ncafile = /ca\npolicy_file = p\ndirs = a\ndirs =\ndirs = b\n";
+    for empty in ["", "\"\"", "''", "$nothing", "${auth.nothing}"] {
+        let text = format!("[auth]\ncafile = {empty}\npolicy_file = {empty}\ndirs = {empty}\n");
+        // what an earlier file sets is taken back, too
+        for texts in [vec![("t.conf", &*text)], vec![("first.conf", set), ("t.conf", &*text)]] {
+            let config = Config::from_texts(&texts, &[]).unwrap().declare(decls);
+            assert!(config.check(decls).is_empty(), "{text}");
+            assert_eq!(config.string(&CA).unwrap(), None, "{text}");
+            assert_eq!(config.string(&POLICY).unwrap().as_deref(), Some("policy.yaml"), "{text}");
+            let dirs = if texts.len() == 1 { vec!["policy.d"] } else { vec!["a", "b"] };
+            assert_eq!(config.multi(&DIRS).unwrap().unwrap(), dirs, "{text}");
+        }
+        let variable = ("OS_AUTH__CAFILE".to_owned(), String::new());
+        let config = Config::from_texts(&[("first.conf", set)], &[variable]).unwrap().declare(decls);
+        assert_eq!(config.string(&CA).unwrap(), None);
+        assert_eq!(config.origin(&CA), None);
+    }
+    let config = Config::from_text("t.conf", "[auth]\npolicy_file =\nca =\n").unwrap().declare(decls);
+    assert_eq!(config.origin(&POLICY), Some(Origin::Default));
+    assert_eq!(config.string(&CA).unwrap(), None);
+}
+
+#[test]
 fn later_files_then_directories_then_the_environment_win() {
     let dir = Scratch::new();
     let first = dir.write("a.conf", "[DEFAULT]\nbind_port = 1\nhook = a\n[log]\nname = first");

@@ -82,8 +82,8 @@ struct PolicyArguments {
 enum Config {
     /// Prints a configuration file with every option commented out.
     Sample,
-    /// Looks for values that cannot be used, options that nobody knows and options without effect. Exit code 0 success,
-    /// 1 warning, 2 failure.
+    /// Looks for what the service would not start with, unknown options, options of former releases and options without
+    /// effect. Exit code 0 success, 1 warning, 2 failure.
     Check {
         /// Print JSON.
         #[arg(long)]

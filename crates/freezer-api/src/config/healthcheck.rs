@@ -6,7 +6,7 @@ use ::oslo_config::{Config, OptDecl};
 
 use super::ConfigError;
 
-const DISABLE_BY_FILE: OptDecl = OptDecl::string("healthcheck", "disable_by_file_path")
+const DISABLE_BY_FILE: OptDecl = OptDecl::path("healthcheck", "disable_by_file_path")
     .default("/etc/freezer/healthcheck_disable")
     .help("While this file is there, the health check answers 503.");
 

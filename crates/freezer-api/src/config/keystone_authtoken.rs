@@ -14,6 +14,10 @@ const fn text(name: &'static str, help: &'static str) -> OptDecl {
     OptDecl::string(GROUP, name).help(help)
 }
 
+const fn path(name: &'static str, help: &'static str) -> OptDecl {
+    OptDecl::path(GROUP, name).help(help)
+}
+
 const AUTH_SECTION: OptDecl =
     text("auth_section", "Group that holds the options of the login instead of this one.");
 const AUTH_TYPE: OptDecl = text("auth_type", "How the service authenticates itself.")
@@ -46,9 +50,13 @@ const INTERFACE: OptDecl =
 const REGION_NAME: OptDecl = text("region_name", "Region of the identity endpoint.");
 const SERVICE_TYPE: OptDecl =
     text("service_type", "This service's type in the catalog, for access rules.").default("backup");
-const CAFILE: OptDecl = text("cafile", "PEM file of the authorities to verify Keystone with.");
-const CERTFILE: OptDecl = text("certfile", "PEM file of the client certificate.");
-const KEYFILE: OptDecl = text("keyfile", "PEM file of its key.");
+const CAFILE: OptDecl = path(
+    "cafile",
+    "PEM file of the authorities to verify Keystone with, or a directory of such files. Without it: the one that the \
+     environment variable REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names, else the authorities of the system.",
+);
+const CERTFILE: OptDecl = path("certfile", "PEM file of the client certificate.");
+const KEYFILE: OptDecl = path("keyfile", "PEM file of its key.");
 const INSECURE: OptDecl =
     OptDecl::boolean(GROUP, "insecure").default("false").help("Do not verify Keystone's certificate.");
 const CONNECT_TIMEOUT: OptDecl = OptDecl::integer(GROUP, "http_connect_timeout")

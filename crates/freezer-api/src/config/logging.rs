@@ -9,10 +9,10 @@ use super::ConfigError;
 
 const DEBUG: OptDecl =
     OptDecl::boolean("DEFAULT", "debug").default("false").help("Log at DEBUG instead of INFO.");
-const LOG_FILE: OptDecl = OptDecl::string("DEFAULT", "log_file")
+const LOG_FILE: OptDecl = OptDecl::path("DEFAULT", "log_file")
     .deprecated(&[("", "logfile")])
     .help("File to log to; relative to log_dir. It is opened again when it is moved away, and at SIGHUP.");
-const LOG_DIR: OptDecl = OptDecl::string("DEFAULT", "log_dir")
+const LOG_DIR: OptDecl = OptDecl::path("DEFAULT", "log_dir")
     .deprecated(&[("", "logdir")])
     .help("Directory of a relative log_file; without a log_file, the file is freezer-api.log there.");
 const USE_STDERR: OptDecl = OptDecl::boolean("DEFAULT", "use_stderr")

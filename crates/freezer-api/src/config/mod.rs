@@ -49,7 +49,7 @@ pub struct Settings {
     /// Limits and switches of the HTTP side.
     pub http: HttpSettings,
     /// What the configuration asks for and does not get, in words.
-    pub remarks: Vec<&'static str>,
+    pub remarks: Vec<String>,
 }
 
 /// Why the configuration cannot be used. Every problem is named, not only the first.
@@ -194,9 +194,14 @@ impl Settings {
                 healthcheck_disabled_by: healthcheck::disabled_by(config)?,
                 proxy_headers: oslo_middleware::proxy_headers(config)?,
             },
-            remarks: logging::remark(config).into_iter().collect(),
+            remarks: remarks(config),
         })
     }
+}
+
+fn remarks(config: &Config) -> Vec<String> {
+    let logging = logging::remark(config).map(str::to_owned);
+    logging.into_iter().chain(storage::remark(config)).collect()
 }
 
 fn check(config: &Config, options: &[&'static OptDecl]) -> Result<(), ConfigError> {

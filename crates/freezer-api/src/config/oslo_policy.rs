@@ -8,11 +8,12 @@ use ::oslo_policy::{ContentType, HttpCheckSettings, Options};
 
 use super::ConfigError;
 
-const FILE: OptDecl = OptDecl::string("oslo_policy", "policy_file")
+const FILE: OptDecl = OptDecl::path("oslo_policy", "policy_file")
     .default("policy.yaml")
     .help("File of rules; relative to the directory of the configuration file, then to /etc/freezer.");
 const DIRS: OptDecl = OptDecl::multi("oslo_policy", "policy_dirs")
     .default("policy.d")
+    .names_a_path()
     .help("Directories of more such files, each overriding the ones before.");
 const DEFAULT_RULE: OptDecl = OptDecl::string("oslo_policy", "policy_default_rule")
     .default("default")
@@ -32,12 +33,12 @@ const REMOTE_CONTENT_TYPE: OptDecl = OptDecl::string("oslo_policy", "remote_cont
 const REMOTE_VERIFY: OptDecl = OptDecl::boolean("oslo_policy", "remote_ssl_verify_server_crt")
     .default("false")
     .help("Verify the certificates of servers that https: checks name.");
-const REMOTE_CA: OptDecl = OptDecl::string("oslo_policy", "remote_ssl_ca_crt_file")
+const REMOTE_CA: OptDecl = OptDecl::path("oslo_policy", "remote_ssl_ca_crt_file")
     .help("PEM file of the authorities to verify them with; without it, the system's.");
-const REMOTE_CERTIFICATE: OptDecl = OptDecl::string("oslo_policy", "remote_ssl_client_crt_file")
+const REMOTE_CERTIFICATE: OptDecl = OptDecl::path("oslo_policy", "remote_ssl_client_crt_file")
     .help("PEM file of the client certificate for https: checks.");
 const REMOTE_KEY: OptDecl =
-    OptDecl::string("oslo_policy", "remote_ssl_client_key_file").help("PEM file of its key.");
+    OptDecl::path("oslo_policy", "remote_ssl_client_key_file").help("PEM file of its key.");
 const REMOTE_TIMEOUT: OptDecl = OptDecl::float("oslo_policy", "remote_timeout")
     .default("60")
     .min(0)

@@ -1,15 +1,17 @@
-//! `freezer-manage config`: the sample file, and the check of the configuration: what the service would not start with, what
-//! nobody knows, and what it takes no account of. The options are [`config`]'s, and those of the Python
-//! service that mean nothing here are `known_options.rs`'s.
+//! `freezer-manage config`: the sample file, and the check of the configuration. The check finds what the service does not
+//! start with, unknown options, options of former releases and options without effect. The options that are read are
+//! [`config`]'s. Those of the Python service that have no effect here are in `known_options.rs`, those of former releases
+//! in `former_options.rs`.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io::Write;
 
 use freezer_store::maintenance::Verdict;
 use oslo_config::{Config, OptDecl, Sources, UnknownOption};
 use serde_json::{Value, json};
 
-use super::known_options;
+use super::{former_options, known_options};
 use crate::config::{self, ConfigError, Settings, declarations};
 
 /// Prints every option, commented out, as oslo-config-generator lays it out.
@@ -33,6 +35,16 @@ pub struct Finding {
     pub message: String,
 }
 
+/// `file:line: [group] option: message`
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(UnknownOption { group, name, file, line }) = &self.place {
+            write!(f, "{file}:{line}: [{group}] {name}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
 /// Looks at the configuration and prints what there is to say about it; gives the worst.
 ///
 /// # Errors
@@ -45,14 +57,8 @@ pub fn check(sources: &Sources, as_json: bool, out: &mut impl Write) -> std::io:
         writeln!(out, "{:#}", json!({"verdict": worst, "findings": findings}))?;
         return Ok(worst);
     }
-    for Finding { verdict, place, message, .. } in &findings {
-        let word = severity(*verdict);
-        match place {
-            Some(UnknownOption { group, name, file, line }) => {
-                writeln!(out, "{word:<8} {file}:{line}: [{group}] {name}: {message}")?;
-            }
-            None => writeln!(out, "{word:<8} {message}")?,
-        }
+    for finding in &findings {
+        writeln!(out, "{:<8} {finding}", severity(finding.verdict))?;
     }
     if findings.is_empty() {
         writeln!(out, "nothing is wrong with the configuration")?;
@@ -80,7 +86,7 @@ fn as_value(Finding { verdict, kind, place, message }: &Finding) -> Value {
     })
 }
 
-/// What there is to say: failures, then the rest by file and line.
+/// Returns every finding: failures, then the rest by file and line.
 pub fn findings(sources: &Sources) -> Vec<Finding> {
     let mut found = Vec::new();
     let config = match Config::load(sources) {
@@ -92,19 +98,26 @@ pub fn findings(sources: &Sources) -> Vec<Finding> {
             verdict: Verdict::Warning,
             kind: "without_effect",
             place: None,
-            message: (*text).to_owned(),
+            message: text.clone(),
         })),
         Err(ConfigError::Options(errors)) => {
             found.extend(errors.iter().map(|error| failure(error.to_string())));
         }
         Err(error) => found.push(failure(error.to_string())),
     }
+    found.extend(of_options(&config));
+    found
+}
+
+/// Returns the findings about options that the files set and the service does not read by that name, in the files' order.
+pub fn of_options(config: &Config) -> Vec<Finding> {
     let current: Vec<OptDecl> =
         declarations().into_iter().map(|option| OptDecl { deprecated: &[], ..*option }).collect();
-    let unknown: BTreeSet<_> = config.unknown(&declarations()).into_iter().map(key).collect();
+    let unread: BTreeSet<_> = config.unknown(&declarations()).into_iter().map(key).collect();
+    let mut found = Vec::new();
     for place in config.unknown(&current.iter().collect::<Vec<_>>()) {
-        let (verdict, kind, message) = if unknown.contains(&key(place.clone())) {
-            match unread(&place) {
+        let (verdict, kind, message) = if unread.contains(&key(place.clone())) {
+            match of_unread(&place) {
                 Some(finding) => finding,
                 None => continue,
             }
@@ -140,9 +153,12 @@ fn renamed(place: &UnknownOption) -> String {
     now.map_or_else(String::new, |option| format!("[{}] {}", option.group, option.key()))
 }
 
-/// What there is to say about an option that the service does not read; nothing where its group belongs to others.
-fn unread(place: &UnknownOption) -> Option<(Verdict, &'static str, String)> {
+/// Returns the finding about an option that the service does not read. Options of other libraries' groups have none.
+fn of_unread(place: &UnknownOption) -> Option<(Verdict, &'static str, String)> {
     let UnknownOption { group, name, .. } = place;
+    if let Some((verdict, text)) = former_options::replacement(group, name) {
+        return Some((verdict, "former_option", format!("an option of former releases: {text}")));
+    }
     if known_options::is_ours_to_know(group) {
         if known_options::has(group, name) {
             let (verdict, text) = known_options::without_effect(group, name);
@@ -152,11 +168,11 @@ fn unread(place: &UnknownOption) -> Option<(Verdict, &'static str, String)> {
             .map(|near| format!("; did you mean {near}?"))
             .or_else(|| elsewhere(name).map(|group| format!("; it belongs into [{group}]")))
             .unwrap_or_default();
-        return Some((Verdict::Warning, "unknown_option", format!("nobody knows this option{hint}")));
+        return Some((Verdict::Warning, "unknown_option", format!("unknown option{hint}")));
     }
-    // groups of other libraries are none of our business, but a slip of the pen is
+    // Groups of other libraries are not checked, but a mistyped name of one of ours is found.
     let near = nearest(group, &known_options::groups())?;
-    let message = format!("nobody knows the group; did you mean [{near}]?");
+    let message = format!("unknown group; did you mean [{near}]?");
     Some((Verdict::Warning, "unknown_group", message))
 }
 

@@ -74,7 +74,6 @@ const LOG: &[&str] = &[
     "use_json",
     "use_stderr",
     "use_syslog",
-    "verbose",
 ];
 
 const DATABASE: &[&str] = &[
@@ -242,7 +241,6 @@ pub fn names(group: &str) -> Vec<&'static str> {
 type Missed = (&'static str, &'static [&'static str], Verdict, &'static str);
 
 const MISSED: &[Missed] = &[
-    ("DEFAULT", &["verbose"], Verdict::Success, "removed from oslo.log; INFO is the level without debug"),
     (
         "DEFAULT",
         &["log_config", "log_config_append"],

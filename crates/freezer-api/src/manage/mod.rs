@@ -5,6 +5,7 @@ pub mod arguments;
 pub mod check;
 pub mod config;
 pub mod db;
+mod former_options;
 mod known_options;
 pub mod policy;
 pub mod purge;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use freezer_store::Store;
 use freezer_store::maintenance::{Check, Verdict};
-use oslo_config::{Config, Sources, UnknownOption};
+use oslo_config::{Config, Sources};
 use oslo_policy::lint::{self, ProblemKind};
 
-use super::known_options;
+use super::config;
 use super::table::{self, Row};
 use crate::config::{ConfigError, Settings, declarations};
 use crate::policy;
@@ -82,23 +82,22 @@ fn row(check: Check) -> Row {
     Row { check: check.title, verdict: check.verdict, details }
 }
 
-/// Whether the service would start with the configuration, and whether it says what nobody knows.
+/// Whether the service would start with the configuration, and which options it does not know.
 fn of_options(config: &Config, error: Option<&ConfigError>) -> Row {
     let check = "Configuration options";
     if let Some(error) = error {
         return Row { check, verdict: Verdict::Failure, details: Some(error.to_string()) };
     }
-    let unknown: Vec<String> = config
-        .unknown(&declarations())
+    let unknown: Vec<String> = config::of_options(config)
         .iter()
-        .filter(|option| known_options::is_ours_to_know(&option.group))
-        .filter(|option| !known_options::has(&option.group, &option.name))
-        .map(|UnknownOption { group, name, file, line }| format!("[{group}] {name} ({file}:{line})"))
+        .filter(|finding| matches!(finding.kind, "unknown_option" | "former_option"))
+        .filter(|finding| finding.verdict == Verdict::Warning)
+        .map(ToString::to_string)
         .collect();
     if unknown.is_empty() {
         return Row { check, verdict: Verdict::Success, details: None };
     }
-    let details = format!("options that nobody knows; correct or remove them: {}", unknown.join(", "));
+    let details = format!("options that are not read; correct or remove them: {}", unknown.join(", "));
     Row { check, verdict: Verdict::Warning, details: Some(details) }
 }
 
