@@ -43,12 +43,19 @@ pub struct HttpSettings {
     pub healthcheck_disabled_by: Option<PathBuf>,
     /// `[oslo_middleware] enable_proxy_headers_parsing`: links lead to where a proxy says that the client asked.
     pub proxy_headers: bool,
+    /// `[api] max_limit`: documents on a page at most; none: no maximum.
+    pub max_limit: Option<u64>,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        // oslo.middleware's default limit
-        HttpSettings { max_body: 114_688, healthcheck_disabled_by: None, proxy_headers: false }
+        HttpSettings {
+            // oslo.middleware's default limit
+            max_body: 114_688,
+            healthcheck_disabled_by: None,
+            proxy_headers: false,
+            max_limit: Some(10_000),
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Pages of a list: what a query asks for, and the answer with its links.
 //!
 //! `limit` and `offset` are as the Python service has them, and an answer to them holds the list alone. Beside them there
-//! is what other OpenStack APIs have: `marker` (begin behind this document), `sort` and `with_count`. Whoever uses one
-//! of these gets, with the list, a link to the next page where there is one. A list is only sorted along its index, so
-//! that a page costs the same in a large project as in a small one. Which rows a page has is `freezer_store::query`.
+//! is what other OpenStack APIs have: `marker` (begin behind this document), `sort` and `with_count`. An answer to one of
+//! these has a link to the next page if there is one. So does a page that `[api] max_limit` made smaller than the
+//! request asked for. A list is only sorted along its index, so that a page costs the same in a large project as in a
+//! small one. Which rows a page has is `freezer_store::query`.
 
 use axum::extract::FromRequestParts;
 use axum::response::Response;
@@ -36,16 +37,18 @@ pub struct ListQuery {
 impl FromRequestParts<SharedApp> for ListQuery {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, _: &SharedApp) -> Result<Self, Error> {
+    async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Error> {
         let query = parts.uri.query().unwrap_or_default();
         let limit = match number("limit", last(query, "limit"))? {
             0 => DEFAULT_LIMIT,
             limit => limit,
         };
-        let mut page = Page::at(limit, number("offset", last(query, "offset"))?);
+        let largest = app.http.max_limit.unwrap_or(u64::MAX);
+        let capped = limit > largest;
+        let mut page = Page::at(limit.min(largest), number("offset", last(query, "offset"))?);
         let all_projects = flag("all_projects", last(query, "all_projects"))?;
         let (marker, sort, count) = (last(query, "marker"), last(query, "sort"), last(query, "with_count"));
-        if marker.is_none() && sort.is_none() && count.is_none() {
+        if !capped && marker.is_none() && sort.is_none() && count.is_none() {
             return Ok(ListQuery { page, all_projects, address: None });
         }
         page.newest_first = sort.as_deref().map_or(Ok(false), newest_first)?;

@@ -4,6 +4,7 @@
 //! libraries that it uses have them, so that an operator's file works unchanged. Nothing reads options later:
 //! settings are values, passed to where they are needed.
 
+mod api;
 mod centralized_scheduler;
 mod database;
 mod default;
@@ -93,6 +94,7 @@ const SECTIONS: &[(&str, &[&OptDecl])] = &[
     ("centralized_scheduler", centralized_scheduler::OPTIONS),
     ("oslo_policy", oslo_policy::OPTIONS),
     ("oslo_middleware", oslo_middleware::OPTIONS),
+    ("api", api::OPTIONS),
     ("healthcheck", healthcheck::OPTIONS),
 ];
 
@@ -163,7 +165,7 @@ impl Settings {
                 "[oslo_policy]",
                 differ(&self.policy, &other.policy) || self.remote_policy != other.remote_policy,
             ),
-            ("[oslo_middleware], [healthcheck]", differ(&self.http, &other.http)),
+            ("[oslo_middleware], [api], [healthcheck]", differ(&self.http, &other.http)),
         ]
         .into_iter()
         .filter_map(|(section, differs)| differs.then_some(section))
@@ -193,6 +195,7 @@ impl Settings {
                 max_body: oslo_middleware::max_body(config)?,
                 healthcheck_disabled_by: healthcheck::disabled_by(config)?,
                 proxy_headers: oslo_middleware::proxy_headers(config)?,
+                max_limit: api::max_limit(config)?,
             },
             remarks: remarks(config),
         })
@@ -201,7 +204,7 @@ impl Settings {
 
 fn remarks(config: &Config) -> Vec<String> {
     let logging = logging::remark(config).map(str::to_owned);
-    logging.into_iter().chain(storage::remark(config)).collect()
+    logging.into_iter().chain(storage::remark(config)).chain(api::remark(config)).collect()
 }
 
 fn check(config: &Config, options: &[&'static OptDecl]) -> Result<(), ConfigError> {

@@ -1,9 +1,10 @@
 //! Pages by marker: `marker`, `sort`, `with_count`, and the links that answers to them have.
 
+use freezer_api::app::HttpSettings;
 use serde_json::{Value, json};
 
 use crate::support::documents::{backup, freezer_action, job, with};
-use crate::support::{TestApp, on_both_engines};
+use crate::support::{Options, TestApp, on_both_engines};
 
 on_both_engines![
     links_lead_through_every_list,
@@ -11,6 +12,7 @@ on_both_engines![
     a_search_is_paged_by_marker,
     answers_without_these_parameters_have_nothing_more,
     what_cannot_be_used_is_400,
+    a_page_over_the_maximum_is_cut_and_links_to_the_next,
     documents_that_come_and_go_move_no_page,
 ];
 
@@ -118,6 +120,45 @@ async fn answers_without_these_parameters_have_nothing_more(app: TestApp) {
             assert_eq!(keys, [list], "{query}");
         }
     }
+}
+
+async fn a_page_over_the_maximum_is_cut_and_links_to_the_next(app: TestApp) {
+    fill(&app, 9).await;
+    let capped = |max_limit| Options {
+        http: HttpSettings { max_limit, ..HttpSettings::default() },
+        ..Options::default()
+    };
+    let small = TestApp::start(app.database(), capped(Some(4))).await;
+    let open = TestApp::start(app.database(), capped(None)).await;
+    for (list, id) in LISTS {
+        let whole = app.member().get(&format!("/v2/p1/{list}?limit=100")).await.each(list, id);
+        assert!(whole.len() > 8, "{list}: two full pages at least");
+        let (end, near) = (whole.len(), whole.len() - 4);
+        for query in ["limit=5", "limit=180000", "limit=9223372036854775807", "limit=6&marker="] {
+            let first = format!("/v2/p1/{list}?{query}");
+            assert_eq!(follow(&small, list, id, &first, None).await, whole, "{list}?{query}");
+        }
+        let rest = follow(&small, list, id, &format!("/v2/p1/{list}?limit=100&offset=3"), None).await;
+        assert_eq!(rest, whole[3..], "{list}: the link goes on behind an offset");
+        let first = format!("/v2/p1/{list}");
+        assert_eq!(
+            follow(&small, list, id, &first, None).await,
+            whole,
+            "{list}: the default limit is cut, too"
+        );
+        // a page within the maximum, and the last page of a larger request, have no link
+        let last = [format!("limit=180000&offset={near}"), format!("limit=5&offset={end}")];
+        for query in ["limit=4".to_owned(), "limit=1".to_owned()].into_iter().chain(last) {
+            let body = small.member().get(&format!("/v2/p1/{list}?{query}")).await.expect(200).json();
+            assert_eq!(body.as_object().unwrap().len(), 1, "{list}?{query}: {body}");
+        }
+        let all = open.member().get(&format!("/v2/p1/{list}?limit=180000")).await.expect(200);
+        assert_eq!(all.each(list, id), whole, "{list} without a maximum");
+        assert_eq!(all.json().as_object().unwrap().len(), 1);
+    }
+    let search = json!({"match_not": [{"status": "completed"}]});
+    let whole = app.member().search("/v2/p1/jobs?limit=100", search.clone()).await.each("jobs", "/job_id");
+    assert_eq!(follow(&small, "jobs", "/job_id", "/v2/p1/jobs?limit=100", Some(search)).await, whole);
 }
 
 async fn what_cannot_be_used_is_400(app: TestApp) {

@@ -52,6 +52,8 @@ pub struct Options {
     pub keystone: Option<KeystoneClient>,
     /// Which jobs get trusts, where Keystone is known.
     pub central: Central,
+    /// Limits and switches of the HTTP side; the file of the health check is always a scratch file.
+    pub http: HttpSettings,
 }
 
 /// `[centralized_scheduler]`, with its defaults.
@@ -88,15 +90,15 @@ struct Parts {
 impl TestApp {
     /// The service on the tables of an empty database.
     pub async fn start(database: &TestDatabase, options: Options) -> TestApp {
-        let Options { pool, connect, keystone, central } = options;
+        let Options { pool, connect, keystone, central, http } = options;
         let store = Store::new_or_create(database.url(), connect, pool);
         store.sync().await.expect("an empty database takes the tables");
-        TestApp::built(database, store, keystone, central)
+        TestApp::built(database, store, keystone, central, http)
     }
 
     /// The service on a store as it is.
     pub fn on(database: &TestDatabase, store: Store) -> TestApp {
-        TestApp::built(database, store, None, Central::default())
+        TestApp::built(database, store, None, Central::default(), HttpSettings::default())
     }
 
     fn built(
@@ -104,6 +106,7 @@ impl TestApp {
         store: Store,
         keystone: Option<KeystoneClient>,
         central: Central,
+        http: HttpSettings,
     ) -> TestApp {
         let now = Arc::new(AtomicI64::new(START));
         let clock = {
@@ -128,10 +131,7 @@ impl TestApp {
             queues: Queues::new(HttpSettings::default().max_body),
             clock,
             ids: counting(0),
-            http: HttpSettings {
-                healthcheck_disabled_by: Some(disabled_by.clone()),
-                ..HttpSettings::default()
-            },
+            http: HttpSettings { healthcheck_disabled_by: Some(disabled_by.clone()), ..http },
         });
         // a sequence of its own, so that ids of documents do not depend on how many requests came before
         let front = Front::new(api::router(app.clone()), app.clone(), counting(0x0e9 << 116));
