@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
+#[path = "cli/command_line.rs"]
+mod command_line;
 mod process;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -258,13 +260,11 @@ fn a_url_that_cannot_be_used_says_what_is_wrong() {
 fn elasticsearch_is_refused() {
     let scratch = Scratch::new();
     let text = process::config(process::free_port(), "sqlite:////nowhere.db");
-    for (from, option) in [
-        ("backend = sqlalchemy", "[storage] backend = elasticsearch"),
-        ("driver = sqlalchemy", "[storage] driver = elasticsearch"),
-    ] {
-        let config =
-            scratch.write("f.conf", &text.replace(from, &from.replace("sqlalchemy", "elasticsearch")));
-        let words = [option, "set backend and driver to sqlalchemy", "[database] connection"];
+    for storage in ["backend = elasticsearch", "driver = elasticsearch"] {
+        let both = "backend = sqlalchemy\ndriver = sqlalchemy";
+        let config = scratch.write("f.conf", &text.replace(both, storage));
+        let words =
+            [&format!("[storage] {storage}"), "set [storage] driver = sqlalchemy", "[database] connection"];
         process::run(MANAGE, &config, &["db", "sync"]).refused(1, &words);
         process::run(API, &config, &[]).refused(1, &words);
     }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use freezer_api::config::DatabaseSettings;
+use freezer_api::config::{DatabaseSettings, Settings};
 use freezer_api::manage::serve;
 use freezer_store::{ConnectSettings, PoolSettings, Store};
 use serde_json::json;
@@ -280,7 +280,7 @@ fn a_database_that_cannot_be_served_stops_the_start() {
 
 /// Why the service does not start.
 async fn start(database: &TestDatabase) -> String {
-    let mut settings = serve::dev_settings(std::path::Path::new("."));
+    let mut settings = Settings::dev(std::path::Path::new("."), Vec::new()).unwrap();
     settings.database = DatabaseSettings::new(database.url());
     let store = Store::new(database.url(), ConnectSettings::default(), PoolSettings::default());
     serve::run(settings, store, serve::Surroundings::default(), |_| ())

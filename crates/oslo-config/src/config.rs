@@ -13,7 +13,7 @@ use crate::{
     ini::{self, IniFile},
     resolve::{Registry, Resolver},
     secret::Secret,
-    sources::Sources,
+    sources::{Argument, Sources},
     value::Value,
 };
 
@@ -30,7 +30,7 @@ pub struct UnknownOption {
     pub line: usize,
 }
 
-/// Configuration read from files and the environment.
+/// Configuration read from files, the environment and the command line.
 ///
 /// Values stay texts until they are asked for; [`Config::check`] asks for all of them. Options that
 /// values may refer to (`$name`) must be made known with [`Config::declare`], or such a reference
@@ -39,6 +39,7 @@ pub struct UnknownOption {
 pub struct Config {
     pub(crate) files: Vec<IniFile>,
     pub(crate) env: BTreeMap<String, String>,
+    arguments: Vec<Argument>,
     registry: Registry,
     /// Old names already warned about.
     pub(crate) warned: Arc<Mutex<BTreeSet<(String, String)>>>,
@@ -50,6 +51,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("files", &self.files.iter().map(|file| &file.name).collect::<Vec<_>>())
             .field("env", &self.env.keys().collect::<Vec<_>>())
+            .field("arguments", &self.arguments.iter().map(|argument| &argument.written).collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
@@ -60,7 +62,7 @@ impl Config {
     /// # Errors
     /// A file or directory that is missing or unreadable, or the first line outside the dialect.
     pub fn load(sources: &Sources) -> Result<Self, Error> {
-        Ok(Self::new(sources.read()?, sources.variables()))
+        Ok(Self::new(sources.read()?, sources.variables()).with_arguments(sources.arguments.clone()))
     }
 
     /// Reads one text; `name` stands for it in errors.
@@ -82,7 +84,19 @@ impl Config {
     }
 
     fn new(files: Vec<IniFile>, env: BTreeMap<String, String>) -> Self {
-        Self { files, env, registry: Registry::default(), warned: Arc::default() }
+        Self { files, env, arguments: Vec::new(), registry: Registry::default(), warned: Arc::default() }
+    }
+
+    /// Puts options of the command line above everything else.
+    #[must_use]
+    pub fn with_arguments(mut self, arguments: Vec<Argument>) -> Self {
+        self.arguments = arguments;
+        self
+    }
+
+    /// The option of the command line that decides a value.
+    pub(crate) fn argument(&self, group: &str, name: &str) -> Option<&Argument> {
+        self.arguments.iter().rev().find(|argument| argument.group == group && argument.name == name)
     }
 
     /// Makes options known to references, with their types, defaults and old names.
@@ -238,6 +252,16 @@ impl Config {
             }
         }
         found
+    }
+
+    /// What the command line sets and `decls` do not know, each option once.
+    pub fn unknown_arguments(&self, decls: &[&OptDecl]) -> Vec<&Argument> {
+        let known = |argument: &Argument| {
+            decls.iter().any(|decl| decl.group == argument.group && decl.key() == argument.name)
+        };
+        let decides =
+            |argument: &&Argument| self.argument(&argument.group, &argument.name) == Some(*argument);
+        self.arguments.iter().filter(decides).filter(|argument| !known(argument)).collect()
     }
 
     /// Every value of `decls` that does not fit, and every required option without a value.

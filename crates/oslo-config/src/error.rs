@@ -20,6 +20,11 @@ pub enum Origin {
         /// The variable's name.
         variable: String,
     },
+    /// An option of the command line.
+    CommandLine {
+        /// What was written, such as `--bind-port`.
+        option: String,
+    },
     /// The option's declared default.
     Default,
 }
@@ -29,6 +34,7 @@ impl fmt::Display for Origin {
         match self {
             Self::File { file, line } => write!(f, "{file}:{line}"),
             Self::Environment { variable } => write!(f, "environment variable {variable}"),
+            Self::CommandLine { option } => write!(f, "command line option {option}"),
             Self::Default => f.write_str("the built-in default"),
         }
     }

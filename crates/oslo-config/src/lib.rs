@@ -20,9 +20,9 @@
 //! ```
 //!
 //! # What wins
-//! The environment, then the files of directories, then files, the later one each time; within a
-//! file the last assignment of a key. A multi-valued option collects all assignments of all files.
-//! The command line is the program's own: what it sets never reaches this crate.
+//! The command line, then the environment, then the files of directories, then files, the later one each time; within
+//! a file the last assignment of a key. A multi-valued option collects all assignments of all files.
+//! The program parses its command line itself and hands over the options that it sets ([`Argument`]).
 //!
 //! # Differences from oslo.config 10.7, all deliberate
 //! * A reference to an option that a file sets and no declaration knows is replaced by its text.
@@ -40,6 +40,7 @@
 //! * A program with its project's name reads its default file once, not twice.
 //! * Chains of more than 64 references are errors, as are values that references make larger than
 //!   [`LONGEST_VALUE`]. In oslo.config the interpreter's stack sets the limit.
+//! * The command line wins over every file. In oslo.config, a file that is named after an option wins over this option.
 //! * There are no alternative sources (`config_source`), no Snap directories, and no values checked
 //!   against regular expressions.
 
@@ -61,4 +62,4 @@ pub use decl::{DEFAULT, Kind, OptDecl};
 pub use error::{Error, Origin, Problem, Setting};
 pub use resolve::LONGEST_VALUE;
 pub use secret::Secret;
-pub use sources::{Sources, default_sources, default_sources_under};
+pub use sources::{Argument, Sources, default_sources, default_sources_under};

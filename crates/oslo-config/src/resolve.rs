@@ -1,4 +1,4 @@
-//! How a value is found (environment, files, default; old names) and what its references stand for.
+//! How a value is found (command line, environment, files, default; old names) and what its references stand for.
 //! Not here: the syntax of references (`template.rs`) and the types (`value.rs`).
 
 use std::{
@@ -242,15 +242,23 @@ impl<'a> Resolver<'a> {
         Err(Error::UnknownReference { setting: subject.setting(), reference: subject.shown(key) })
     }
 
+    fn argument(&self, group: &str, name: &str) -> Option<(String, Origin)> {
+        let argument = self.config.argument(group, name)?;
+        Some((argument.value.clone(), Origin::CommandLine { option: argument.written.clone() }))
+    }
+
     fn variable(&self, group: &str, name: &str) -> Option<(String, Origin)> {
         let variable = format!("OS_{}__{}", group.to_uppercase(), name.to_uppercase());
         let text = self.config.env.get(&variable)?.clone();
         Some((text, Origin::Environment { variable }))
     }
 
-    /// What the last file says about an undeclared option. The environment is not asked: its names
+    /// What the command line or the last file says about an undeclared option. The environment is not asked: its names
     /// have no case, so a variable meant for a declared option would answer for another one.
     fn set_text(&self, group: &str, name: &str) -> Option<(String, Origin)> {
+        if let Some(found) = self.argument(group, name) {
+            return Some(found);
+        }
         let names = [(normalize_group(group), name.to_owned())];
         self.in_files(&names, false).pop()
     }
@@ -258,7 +266,8 @@ impl<'a> Resolver<'a> {
     /// The texts that make up the option's value, each with its place: one, or all of a
     /// [`Kind::MultiStr`] option. `None` when nothing sets it.
     fn texts(&self, decl: &OptDecl, group: &str, name: &str) -> Option<Vec<(String, Origin)>> {
-        let mut found = match self.variable(group, name) {
+        let set = self.argument(group, name).or_else(|| self.variable(group, name));
+        let mut found = match set {
             Some(found) => vec![found],
             None => self.in_files(&decl.names_in(group), decl.kind == Kind::MultiStr),
         };

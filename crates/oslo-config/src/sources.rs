@@ -1,5 +1,5 @@
-//! Where configuration comes from: the files named, the directories named, the environment, and the
-//! search for default files. Not here: what a file holds (`ini.rs`).
+//! Where configuration comes from: the files named, the directories named, the environment, the options of the
+//! command line, and the search for default files. Not here: what a file holds (`ini.rs`).
 
 use std::{
     collections::BTreeMap,
@@ -13,8 +13,21 @@ use crate::{
     ini::{self, IniFile},
 };
 
+/// An option that the command line sets. The program parses its own command line and hands the results over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Argument {
+    /// The option's group.
+    pub group: String,
+    /// The option's name, with `_` for `-`.
+    pub name: String,
+    /// The value, as text.
+    pub value: String,
+    /// What was written on the command line, such as `--bind-port`; errors show it.
+    pub written: String,
+}
+
 /// What to read, in rising order of priority: the files in order, the files of each directory in
-/// order of name, the environment.
+/// order of name, the environment, the command line.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Sources {
     /// Files; each must exist. A leading `~/` is the `HOME` of `env`.
@@ -23,6 +36,8 @@ pub struct Sources {
     pub dirs: Vec<PathBuf>,
     /// The environment; `OS_<GROUP>__<OPTION>` sets an option.
     pub env: Vec<(String, String)>,
+    /// Options of the command line; of two with the same name, the last one wins.
+    pub arguments: Vec<Argument>,
 }
 
 impl fmt::Debug for Sources {
@@ -32,6 +47,7 @@ impl fmt::Debug for Sources {
             .field("files", &self.files)
             .field("dirs", &self.dirs)
             .field("env", &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("arguments", &self.arguments.iter().map(|argument| &argument.written).collect::<Vec<_>>())
             .finish()
     }
 }
@@ -101,7 +117,7 @@ fn conf_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
 ///
 /// `<project>.conf` and then `<prog>.conf`, each in the first of `~/.<project>`, `~`,
 /// `/etc/<project>` and `/etc` that has it; the same for `<project>.conf.d` and `<prog>.conf.d`.
-/// Only what exists is returned. `env` is left empty.
+/// Only what exists is returned. `env` and `arguments` are left empty.
 pub fn default_sources(project: &str, prog: &str, home: Option<&Path>) -> Sources {
     default_sources_under(Path::new("/"), project, prog, home)
 }
@@ -125,5 +141,5 @@ pub fn default_sources_under(root: &Path, project: &str, prog: &str, home: Optio
         };
         names.iter().filter_map(first).collect()
     };
-    Sources { files: find(".conf"), dirs: find(".conf.d"), env: Vec::new() }
+    Sources { files: find(".conf"), dirs: find(".conf.d"), ..Sources::default() }
 }

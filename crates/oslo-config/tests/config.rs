@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use oslo_config::{Config, Error, Kind, OptDecl, Origin, Sources, default_sources_under, sample};
+use oslo_config::{Argument, Config, Error, Kind, OptDecl, Origin, Sources, default_sources_under, sample};
 
 const STATE_PATH: OptDecl = OptDecl::string("DEFAULT", "state_path").default("/var/lib/svc");
 const LOG_FILE: OptDecl = OptDecl::string("log", "file").default("$state_path/${name}.log");
@@ -113,12 +113,47 @@ fn later_files_then_directories_then_the_environment_win() {
     assert_eq!(config.origin(&HOOK).unwrap().to_string(), "environment variable OS_DEFAULT__HOOK");
 }
 
+fn argument(name: &str, value: &str) -> Argument {
+    let written = format!("--{}", name.replace('_', "-"));
+    Argument { group: "DEFAULT".to_owned(), name: name.to_owned(), value: value.to_owned(), written }
+}
+
+#[test]
+fn the_command_line_wins_over_everything() {
+    let dir = Scratch::new();
+    let file = dir.write("a.conf", "[DEFAULT]\nbind_port = 1\nhook = a\nstate_path = /$bind_port$undeclared");
+    let sources = Sources {
+        files: vec![file],
+        env: vec![("OS_DEFAULT__BIND_PORT".to_owned(), "5".to_owned())],
+        arguments: vec![
+            argument("bind_port", "6"),
+            argument("bind_port", "7"),
+            argument("hook", "b"),
+            argument("undeclared", "/x"),
+        ],
+        ..Sources::default()
+    };
+    let config = Config::load(&sources).unwrap().declare(ALL);
+    assert_eq!(config.port(&PORT).unwrap(), Some(7));
+    assert_eq!(config.origin(&PORT).unwrap().to_string(), "command line option --bind-port");
+    assert_eq!(config.multi(&HOOK).unwrap().unwrap(), ["b"]);
+    assert_eq!(config.string(&STATE_PATH).unwrap().as_deref(), Some("/7/x"));
+    let unknown: Vec<_> = config.unknown_arguments(ALL).iter().map(|found| found.written.clone()).collect();
+    assert_eq!(unknown, ["--undeclared"]);
+    assert!(config.unknown(ALL).is_empty());
+
+    let bad = Sources { arguments: vec![argument("bind_port", "many")], ..sources };
+    let errors = Config::load(&bad).unwrap().check(&[&PORT]);
+    let error = errors.first().unwrap().to_string();
+    assert!(error.starts_with("command line option --bind-port: [DEFAULT] bind_port = many: "), "{error}");
+}
+
 #[test]
 fn what_was_named_must_be_readable() {
     let dir = Scratch::new();
     let load = |files: &[&str], dirs: &[&str]| {
         let paths = |names: &[&str]| names.iter().map(|name| dir.0.join(name)).collect();
-        Config::load(&Sources { files: paths(files), dirs: paths(dirs), env: Vec::new() })
+        Config::load(&Sources { files: paths(files), dirs: paths(dirs), ..Sources::default() })
     };
     let missing = load(&["missing.conf"], &[]).unwrap_err();
     assert!(matches!(&missing, Error::ReadFile { path, .. } if path.ends_with("missing.conf")));

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use freezer_api::config::Settings;
 use freezer_api::logging;
-use freezer_api::manage::arguments::{ConfigArguments, of_process};
+use freezer_api::manage::arguments::{self, CommandLine, LISTEN, LOG, of_process};
 use freezer_api::manage::serve::{self, Surroundings};
 use freezer_api::reload::Reload;
 use freezer_api::systemd::Notify;
@@ -23,16 +23,21 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[derive(Parser)]
 #[command(name = "freezer-api", version)]
 struct Arguments {
-    #[command(flatten)]
-    config: ConfigArguments,
     /// For a first look: no authentication, a SQLite file in the working directory, 127.0.0.1:9090.
-    #[arg(long, conflicts_with_all = ["config_file", "config_dir"])]
+    #[arg(long, conflicts_with_all = ["config-file", "config-dir"])]
     dev: bool,
+    /// With --dev: the port to listen on.
+    #[arg(long, value_name = "PORT", conflicts_with = "bind-port", allow_negative_numbers = true)]
+    port: Option<String>,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let served = runtime().map_err(Into::into).and_then(|runtime| runtime.block_on(run(arguments)));
+    let (arguments, line): (Arguments, _) = arguments::parse(&[LISTEN, LOG]);
+    if let Arguments { dev: false, port: Some(_) } = arguments {
+        eprintln!("freezer-api: --port belongs to --dev; without --dev, use --bind-port");
+        return ExitCode::from(2);
+    }
+    let served = runtime().map_err(Into::into).and_then(|runtime| runtime.block_on(run(arguments, line)));
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -52,19 +57,23 @@ fn runtime() -> std::io::Result<Runtime> {
     builder.enable_all().build()
 }
 
-async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(arguments: Arguments, mut line: CommandLine) -> Result<(), Box<dyn std::error::Error>> {
     if arguments.dev {
-        let settings = serve::dev_settings(&std::env::current_dir()?);
-        let logging = logging::start(&settings.log)?;
+        if let Some(port) = &arguments.port {
+            line.set("bind_port", port, "--port");
+        }
+        let settings = Settings::dev(&std::env::current_dir()?, line.arguments.clone())?;
+        let logging = logging::start(&settings.log).map_err(|error| line.blame_log(error))?;
         let store = settings.database.store(true);
         store.sync().await?;
         let hints = |settings: &Settings| print!("{}", serve::dev_hints(settings));
-        return Ok(serve::run(settings, store, around(Reload::new(logging, None)), hints).await?);
+        let served = serve::run(settings, store, around(Reload::new(logging, None)), hints).await;
+        return served.map_err(|error| format!("--dev: {error}").into());
     }
     let (env, home) = of_process();
-    let sources = arguments.config.sources(env, home);
+    let sources = line.sources(env, home);
     let settings = Settings::load(&sources)?;
-    let logging = logging::start(&settings.log)?;
+    let logging = logging::start(&settings.log).map_err(|error| line.blame_log(error))?;
     let store = settings.database.store(false);
     Ok(serve::run(settings, store, around(Reload::new(logging, Some(sources))), |_| ()).await?)
 }
@@ -75,10 +84,10 @@ fn around(reload: Reload) -> Surroundings {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use super::{Arguments, LISTEN, LOG, arguments};
 
     #[test]
     fn the_arguments_are_well_formed() {
-        super::Arguments::command().debug_assert();
+        arguments::command::<Arguments>(&[LISTEN, LOG]).debug_assert();
     }
 }

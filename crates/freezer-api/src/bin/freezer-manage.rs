@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 use freezer_api::clock::Clock;
 use freezer_api::config::{LogSettings, PolicySettings, Settings};
 use freezer_api::logging;
-use freezer_api::manage::arguments::{ConfigArguments, of_process};
+use freezer_api::manage::arguments::{self, CommandLine, LOG, of_process};
 use freezer_api::manage::db::{self, Confirmation};
 use freezer_api::manage::{check, config, policy, purge};
 use freezer_store::Timestamp;
@@ -26,8 +26,6 @@ use oslo_config::Sources;
 #[derive(Parser)]
 #[command(name = "freezer-manage", version)]
 struct Arguments {
-    #[command(flatten)]
-    config: ConfigArguments,
     #[command(subcommand)]
     command: Command,
 }
@@ -115,6 +113,9 @@ enum Db {
     },
     /// Removes rows that were deleted long ago, in batches; can be interrupted and run again.
     Purge(Purge),
+    /// Of 19.0.0, for Elasticsearch.
+    #[command(hide = true)]
+    UpdateSettings,
     /// Drops the tables and everything in them.
     Remove {
         /// Do not ask.
@@ -125,6 +126,12 @@ enum Db {
 
 #[derive(clap::Args)]
 struct Sync {
+    /// A revision to upgrade to. Only the newest one can be reached.
+    #[arg(value_name = "REVISION", hide = true, value_parser = db::revision)]
+    revision: Option<String>,
+    /// The same as an option.
+    #[arg(long = "version", value_name = "REVISION", hide = true, value_parser = db::revision)]
+    version: Option<String>,
     /// Print the plan (SQL and rows) and change nothing.
     #[arg(long)]
     dry_run: bool,
@@ -157,9 +164,9 @@ struct Purge {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Arguments { config, command } = Arguments::parse();
+    let (Arguments { command }, line) = arguments::parse(&[LOG]);
     let (env, home) = of_process();
-    let sources = config.sources(env, home);
+    let sources = line.sources(env, home);
     // beside the results of a check, 1 would be a warning
     let failed = match command {
         Command::Db { command: Db::Check { .. } }
@@ -167,6 +174,10 @@ async fn main() -> ExitCode {
         | Command::Config { command: Config::Check { .. } } => 255,
         _ => 1,
     };
+    if let Err(error) = start_logging(&line, matches!(command, Command::Db { .. })) {
+        eprintln!("freezer-manage: {error}");
+        return ExitCode::from(failed);
+    }
     let result = match command {
         Command::Db { command } => run(&sources, command).await,
         Command::Policy { command } => of_policy(&sources, command),
@@ -179,6 +190,21 @@ async fn main() -> ExitCode {
             ExitCode::from(failed)
         }
     }
+}
+
+/// Logs as the command line says, by default to standard error. What the configuration says about logging is the
+/// service's: its log file belongs to the service's user.
+fn start_logging(line: &CommandLine, always: bool) -> Result<(), Box<dyn std::error::Error>> {
+    if line.arguments.is_empty() && !always {
+        return Ok(());
+    }
+    let mut named = line.clone();
+    if line.written("log_dir").is_some() && line.written("log_file").is_none() {
+        named.set("log_file", "freezer-manage.log", "--log-dir");
+    }
+    let settings = LogSettings::of_arguments(named.arguments)?;
+    logging::start(&settings).map_err(|error| line.blame_log(error))?;
+    Ok(())
 }
 
 fn of_policy(sources: &Sources, command: Policy) -> Result<u8, Box<dyn std::error::Error>> {
@@ -214,6 +240,9 @@ fn of_config(sources: &Sources, command: Config) -> std::io::Result<u8> {
 }
 
 async fn run(sources: &Sources, command: Db) -> Result<u8, Box<dyn std::error::Error>> {
+    if let Db::UpdateSettings = command {
+        return Err(db::DbError::NoSettings.into());
+    }
     let settings = Settings::load_database(sources);
     let mut out = std::io::stdout();
     if let Db::History = command {
@@ -222,10 +251,9 @@ async fn run(sources: &Sources, command: Db) -> Result<u8, Box<dyn std::error::E
         return Ok(0);
     }
     let database = settings?;
-    logging::start(&LogSettings::default())?;
     let store = database.store(false);
     match command {
-        Db::Sync(Sync { dry_run, charset, wait }) => {
+        Db::Sync(Sync { dry_run, charset, wait, .. }) => {
             let wishes = Wishes { convert_large_tables: charset };
             if dry_run {
                 db::dry_run(&store, wishes, &mut out).await?;
@@ -236,7 +264,7 @@ async fn run(sources: &Sources, command: Db) -> Result<u8, Box<dyn std::error::E
         }
         Db::Show { json } => db::show(&store, json, &mut out).await?,
         Db::Version => db::version(&store, &mut out).await?,
-        Db::History => {}
+        Db::History | Db::UpdateSettings => {}
         Db::Check { json } => return Ok(check::check(&store, json, &mut out).await? as u8),
         Db::Purge(Purge { older_than, table, batch, sleep, dry_run }) => {
             let before = Timestamp(Clock::system().now().0.saturating_sub(older_than));
@@ -259,10 +287,10 @@ async fn run(sources: &Sources, command: Db) -> Result<u8, Box<dyn std::error::E
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use super::{Arguments, LOG, arguments};
 
     #[test]
     fn the_arguments_are_well_formed() {
-        super::Arguments::command().debug_assert();
+        arguments::command::<Arguments>(&[LOG]).debug_assert();
     }
 }

@@ -5,15 +5,13 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use freezer_api::manage::arguments::{ConfigArguments, of_process};
+use freezer_api::manage::arguments::{self, of_process};
 use freezer_api::manage::status;
 
 /// Checks whether this release can serve what is there.
 #[derive(Parser)]
 #[command(name = "freezer-manager-status", version)]
 struct Arguments {
-    #[command(flatten)]
-    config: ConfigArguments,
     #[command(subcommand)]
     command: Command,
 }
@@ -40,10 +38,10 @@ enum Upgrade {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Arguments { config, command } = Arguments::parse();
+    let (Arguments { command }, line) = arguments::parse(&[]);
     let Command::Upgrade { command: Upgrade::Check { json } } = command;
     let (env, home) = of_process();
-    match status::check(&config.sources(env, home), json, &mut std::io::stdout()).await {
+    match status::check(&line.sources(env, home), json, &mut std::io::stdout()).await {
         Ok(verdict) => ExitCode::from(verdict as u8),
         Err(error) => {
             eprintln!("freezer-manager-status: {error}");
@@ -54,10 +52,10 @@ async fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use super::{Arguments, arguments};
 
     #[test]
     fn the_arguments_are_well_formed() {
-        super::Arguments::command().debug_assert();
+        arguments::command::<Arguments>(&[]).debug_assert();
     }
 }

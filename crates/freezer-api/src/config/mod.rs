@@ -18,13 +18,15 @@ mod storage;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use ::oslo_config::{Config, OptDecl, Sources};
+use ::oslo_config::{Argument, Config, OptDecl, Origin, Sources};
 
 pub use centralized_scheduler::CentralSettings;
 pub use database::DatabaseSettings;
 pub use default::{AuthStrategy, Listen};
 pub use logging::{Facility, LogSettings, Rotation};
 pub use oslo_policy::PolicySettings;
+
+use freezer_store::DatabaseUrl;
 
 use crate::app::HttpSettings;
 
@@ -69,10 +71,43 @@ pub enum ConfigError {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// The same, with the place where it was set.
+    #[error("{origin}: {error}")]
+    Located {
+        /// Where the option was set.
+        origin: Origin,
+        /// What is wrong with it.
+        error: Box<ConfigError>,
+    },
     /// The database's URL.
     #[error("[database] connection: {0}")]
     Url(#[from] freezer_store::UrlError),
 }
+
+impl ConfigError {
+    /// Adds the option of the command line that has set an unusable or empty value.
+    fn located(self, config: &Config) -> ConfigError {
+        let named = |decl: &&OptDecl| match &self {
+            ConfigError::Unusable { option, .. } => format!("[{}] {}", decl.group, decl.key()) == *option,
+            ConfigError::Options(errors) => match errors.as_slice() {
+                [::oslo_config::Error::Unset { group, option }] => {
+                    decl.group == group && decl.key() == *option
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        match declarations().into_iter().find(named).and_then(|decl| config.origin(decl)) {
+            Some(origin @ Origin::CommandLine { .. }) => {
+                ConfigError::Located { origin, error: Box::new(self) }
+            }
+            _ => self,
+        }
+    }
+}
+
+/// Name of the SQLite file of `--dev`, in the working directory.
+pub const DEV_DATABASE: &str = "freezer-dev.db";
 
 fn list(errors: &[::oslo_config::Error]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
@@ -124,7 +159,27 @@ impl Settings {
     /// [`ConfigError`], naming each bad value with file and line.
     pub fn load(sources: &Sources) -> Result<Settings, ConfigError> {
         let config = Config::load(sources)?.declare(&declarations());
-        Settings::read(&config, &config_dirs(sources))
+        Settings::read(&config, &config_dirs(sources)).map_err(|error| error.located(&config))
+    }
+
+    /// What `--dev` means: no authentication, a SQLite file in `directory`, a loopback address. Options of the command
+    /// line can change where it listens and what it logs.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the option of the command line.
+    pub fn dev(directory: &Path, arguments: Vec<Argument>) -> Result<Settings, ConfigError> {
+        let url = DatabaseUrl::Sqlite { path: directory.join(DEV_DATABASE) };
+        let text =
+            "[DEFAULT]\nbind_host = 127.0.0.1\nauth_strategy = noauth\n[database]\nconnection = sqlite:////";
+        let config = Config::from_text("--dev", text)?.with_arguments(arguments).declare(&declarations());
+        let settings = Settings::read(&config, &[]).map_err(|error| error.located(&config))?;
+        Ok(Settings {
+            database: DatabaseSettings::new(url),
+            // a first look reads no files of the system
+            policy: ::oslo_policy::Options::default(),
+            http: HttpSettings::default(),
+            ..settings
+        })
     }
 
     /// Reads the database settings alone: what `freezer-manage` needs, which works without Keystone.
@@ -204,7 +259,21 @@ impl Settings {
 
 fn remarks(config: &Config) -> Vec<String> {
     let logging = logging::remark(config).map(str::to_owned);
-    logging.into_iter().chain(storage::remark(config)).chain(api::remark(config)).collect()
+    let ignored = config.unknown_arguments(&declarations()).into_iter();
+    let ignored = ignored.map(|argument| format!("{}: accepted, without effect", argument.written));
+    logging.into_iter().chain(storage::remark(config)).chain(api::remark(config)).chain(ignored).collect()
+}
+
+impl LogSettings {
+    /// Reads the options of the command line alone: what `freezer-manage` logs, and where to.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the option of the command line.
+    pub fn of_arguments(arguments: Vec<Argument>) -> Result<LogSettings, ConfigError> {
+        let config = Config::from_texts(&[], &[])?.with_arguments(arguments).declare(logging::OPTIONS);
+        check(&config, logging::OPTIONS)?;
+        LogSettings::read(&config).map_err(|error| error.located(&config))
+    }
 }
 
 fn check(config: &Config, options: &[&'static OptDecl]) -> Result<(), ConfigError> {

@@ -20,6 +20,12 @@ pub enum DbError {
     /// Nothing is wrong with the command, but the tables are not there.
     #[error("the database {0} has no tables yet; create them with: freezer-manage db sync")]
     NoTables(String),
+    /// A command of 19.0.0 without a meaning for SQL.
+    #[error(
+        "db update-settings changed the settings of an Elasticsearch index; this service stores in SQL only, \
+         whose tables are made and upgraded with: freezer-manage db sync"
+    )]
+    NoSettings,
     /// Nobody is there to say that the tables are to go.
     #[error(
         "there is no terminal to ask at whether the tables of {0} are to be removed; nothing was removed; to remove them without being asked: freezer-manage db remove --yes"
@@ -28,6 +34,17 @@ pub enum DbError {
     /// The operator did not mean it.
     #[error("that is not the name of the database, {0:?}; nothing was removed")]
     NotConfirmed(String),
+}
+
+/// Accepts a revision that `db sync` reaches: the newest one, by its id or as `head`.
+///
+/// # Errors
+/// Explains that there is no way to another revision.
+pub fn revision(text: &str) -> Result<String, String> {
+    match text {
+        HEAD | "head" | "heads" => Ok(text.to_owned()),
+        _ => Err(format!("db sync always upgrades to the newest revision, {HEAD}; leave the revision out")),
+    }
 }
 
 /// Brings the tables to head and says what it does.

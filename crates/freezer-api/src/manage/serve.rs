@@ -1,18 +1,17 @@
 //! `freezer-api`: builds the [`App`] from settings and serves it.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use freezer_store::{DatabaseUrl, Store, StoreError};
+use freezer_store::{Store, StoreError};
 use keystone_auth::KeystoneClient;
-use oslo_policy::{Enforcer, HttpCheck, HttpCheckSettings};
+use oslo_policy::{Enforcer, HttpCheck};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{App, HttpSettings};
+use crate::app::App;
 use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
-use crate::config::{AuthStrategy, DatabaseSettings, Listen, LogSettings, Settings};
+use crate::config::{DEV_DATABASE, DatabaseSettings, Listen, Settings};
 use crate::reload::Reload;
 use crate::service::Queues;
 use crate::service::trusts::Trusts;
@@ -50,26 +49,6 @@ pub enum StartError {
     /// A defect: not a start that failed, but a service that ended.
     #[error("the server ended unexpectedly: {0}")]
     Panicked(tokio::task::JoinError),
-}
-
-/// Name of the SQLite file of `--dev`, in the working directory.
-pub const DEV_DATABASE: &str = "freezer-dev.db";
-
-/// What `--dev` means: no authentication, a SQLite file in `directory`, loopback.
-pub fn dev_settings(directory: &Path) -> Settings {
-    let url = DatabaseUrl::Sqlite { path: directory.join(DEV_DATABASE) };
-    Settings {
-        listen: Listen::on("127.0.0.1", 9090),
-        auth_strategy: AuthStrategy::NoAuth,
-        log: LogSettings::default(),
-        database: DatabaseSettings::new(url),
-        keystone: None,
-        central: None,
-        policy: oslo_policy::Options::default(),
-        remote_policy: HttpCheckSettings::default(),
-        http: HttpSettings::default(),
-        remarks: Vec::new(),
-    }
 }
 
 /// What `--dev` prints: where the service is, and what to try.
