@@ -46,7 +46,7 @@ pub enum ListenError {
     },
     /// Without authentication, anybody who reaches the port could be anybody.
     #[error(
-        "auth_strategy = noauth believes whoever calls, so it listens on loopback only, not on {0}; \
+        "auth_strategy = noauth performs no authentication, so it may only listen on loopback addresses, not on {0}; \
          set [DEFAULT] bind_host = 127.0.0.1, or auth_strategy = keystone"
     )]
     NotLoopback(SocketAddr),
@@ -57,10 +57,32 @@ pub enum ListenError {
 /// # Errors
 /// [`ListenError`]
 pub async fn listen(address: &Listen, strategy: AuthStrategy) -> Result<TcpListener, ListenError> {
-    let Listen { host, port, backlog } = address.clone();
-    let failed = |source| ListenError::Bind { host: host.clone(), port, source };
+    let backlog = address.backlog;
+    on_first(address, strategy, |address| bind(address)?.listen(backlog)).await
+}
+
+/// Whether [`listen`] could bind the address. One that another process listens on is fine: it may be the service itself.
+///
+/// # Errors
+/// [`ListenError`]
+pub async fn check(address: &Listen, strategy: AuthStrategy) -> Result<(), ListenError> {
+    let free = |address| match bind(address) {
+        Err(error) if error.kind() != std::io::ErrorKind::AddrInUse => Err(error),
+        _ => Ok(()),
+    };
+    on_first(address, strategy, free).await
+}
+
+/// Resolves the address and tries what it resolves to until one works.
+async fn on_first<T>(
+    address: &Listen,
+    strategy: AuthStrategy,
+    mut attempt: impl FnMut(SocketAddr) -> std::io::Result<T>,
+) -> Result<T, ListenError> {
+    let Listen { host, port, .. } = address;
+    let failed = |source| ListenError::Bind { host: host.clone(), port: *port, source };
     let addresses: Vec<SocketAddr> =
-        tokio::net::lookup_host((host.as_str(), port)).await.map_err(failed)?.collect();
+        tokio::net::lookup_host((host.as_str(), *port)).await.map_err(failed)?.collect();
     if strategy == AuthStrategy::NoAuth
         && let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback())
     {
@@ -68,22 +90,22 @@ pub async fn listen(address: &Listen, strategy: AuthStrategy) -> Result<TcpListe
     }
     let mut last = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
     for address in addresses {
-        match bind(address, backlog) {
-            Ok(listener) => return Ok(listener),
+        match attempt(address) {
+            Ok(done) => return Ok(done),
             Err(error) => last = error,
         }
     }
     Err(failed(last))
 }
 
-fn bind(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // a restart need not wait for the connections of the former process to be forgotten
     socket.set_reuseaddr(true)?;
     // answers are small and complete: waiting for more to send only delays them. Accepted connections inherit it.
     socket.set_nodelay(true)?;
     socket.bind(address)?;
-    socket.listen(backlog)
+    Ok(socket)
 }
 
 /// Lets the process have as many open files as its hard limit allows: service managers start programs with a soft limit
@@ -147,7 +169,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_accepted_connection_does_not_wait_for_more_to_send() {
-        let listener = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap().listen(1).unwrap();
         let _client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         assert!(stream.nodelay().unwrap());

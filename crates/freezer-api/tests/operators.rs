@@ -14,3 +14,5 @@ mod reload;
 mod remote;
 #[path = "operators/samples.rs"]
 mod samples;
+#[path = "operators/verdicts.rs"]
+mod verdicts;

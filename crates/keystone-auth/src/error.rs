@@ -102,6 +102,15 @@ pub enum SettingsError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An HTTPS endpoint, and no authority that could have signed its certificate.
+    #[error(
+        "{url} is HTTPS, and this system has no CA certificates to verify it with: install them (package \
+         ca-certificates), or set cafile or the environment variable REQUESTS_CA_BUNDLE to a PEM file"
+    )]
+    NoAuthorities {
+        /// The endpoint.
+        url: String,
+    },
     /// The credentials are incomplete or contradict each other.
     #[error("the service's credentials are not usable: {0}")]
     Credentials(&'static str),

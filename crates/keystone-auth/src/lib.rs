@@ -55,6 +55,7 @@ mod own_token;
 mod request;
 mod secret;
 mod settings;
+mod tls;
 mod token;
 mod transport;
 mod trust;
@@ -69,5 +70,6 @@ pub use secret::Secret;
 pub use settings::{
     ApplicationCredential, PasswordCredentials, ServiceCredentials, Settings, www_authenticate,
 };
+pub use tls::check_tls_files;
 pub use token::ValidatedToken;
 pub use trust::{Found, Trust};

@@ -26,8 +26,11 @@ pub struct Settings {
     /// `service_type`: this service's type in the catalog. Without it, tokens of application credentials that have
     /// access rules are refused.
     pub service_type: Option<String>,
-    /// `cafile`: PEM bundle; when set, only these authorities are trusted. `None`: those of the operating system.
+    /// `cafile`: PEM bundle, or a directory of such files. Only these authorities are trusted. `None`: those of the
+    /// operating system. This and the other files are read only when a connection needs TLS.
     pub cafile: Option<PathBuf>,
+    /// What names `cafile`, for messages: the option, or a variable of the environment.
+    pub cafile_from: &'static str,
     /// `certfile`: PEM client certificate (with the key in it when `keyfile` is not set).
     pub certfile: Option<PathBuf>,
     /// `keyfile`: PEM key of the client certificate.
@@ -72,6 +75,7 @@ impl Default for Settings {
             interface: "internal".to_owned(),
             service_type: None,
             cafile: None,
+            cafile_from: "cafile",
             certfile: None,
             keyfile: None,
             insecure: false,

@@ -1,16 +1,17 @@
-//! HTTP to Keystone. Lives here: the client with its TLS and time limits, the base URL of an identity endpoint, and the
-//! retries. What is asked and what an answer means is elsewhere.
+//! HTTP to Keystone. Lives here: the clients with their time limits, the base URL of an identity endpoint, and the
+//! retries. TLS is `tls`'s part. What is asked and what an answer means is elsewhere.
 
 use std::error::Error as _;
-use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use reqwest::{Certificate, Client, Identity, Request, Url};
+use reqwest::{Client, ClientBuilder, Request, Url};
 
 use crate::error::{AuthError, SettingsError};
 use crate::secret::Secret;
 use crate::settings::Settings;
+use crate::tls;
 
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -83,45 +84,39 @@ pub(crate) struct Call {
 }
 
 pub(crate) struct Transport {
-    client: Client,
-    max_retries: u32,
-    retry_delay: Duration,
+    /// For `http://`. It knows no authority and no certificate, because without TLS none of their files need be there.
+    plain: Client,
+    /// For `https://`, once an endpoint needs it.
+    encrypted: OnceLock<Client>,
+    settings: Settings,
 }
 
 impl Transport {
+    /// Builds the client. The files that TLS needs are read now if `auth_url` is HTTPS. The catalog may name an HTTPS
+    /// endpoint beside a plain `auth_url`; then they are read when it is first called.
     pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        let mut builder = Client::builder()
-            // Which proxy tokens travel through must not depend on the environment a service was started in.
-            .no_proxy()
-            // A redirect would carry the tokens to a host nobody configured.
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.request_timeout)
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .user_agent(&settings.user_agent);
-        if let Some(path) = &settings.cafile {
-            let bundle = Certificate::from_pem_bundle(&read("cafile", path)?)
-                .map_err(|error| file("cafile", path, &cause(error)))?;
-            if bundle.is_empty() {
-                return Err(file("cafile", path, "it holds no PEM certificate"));
-            }
-            builder = builder.tls_certs_only(bundle);
+        let plain = builder(settings).tls_certs_only([]).build();
+        let plain = plain.map_err(|error| SettingsError::Client(cause(error)))?;
+        let transport = Self { plain, encrypted: OnceLock::new(), settings: settings.clone() };
+        // an unusable URL is reported by whoever parses it
+        if let Ok(url) = Endpoint::parse(&settings.auth_url) {
+            transport.client(&url.0)?;
         }
-        if let Some(path) = &settings.certfile {
-            let mut pem = read("certfile", path)?;
-            if let Some(key) = &settings.keyfile {
-                pem.push(b'\n');
-                pem.extend(read("keyfile", key)?);
-            }
-            let identity = Identity::from_pem(&pem).map_err(|error| file("certfile", path, &cause(error)))?;
-            builder = builder.identity(identity);
+        Ok(transport)
+    }
+
+    fn client(&self, url: &Url) -> Result<&Client, SettingsError> {
+        if url.scheme() != "https" {
+            return Ok(&self.plain);
         }
-        if settings.insecure {
+        if let Some(client) = self.encrypted.get() {
+            return Ok(client);
+        }
+        if self.settings.insecure {
             tracing::warn!("insecure is set: Keystone's certificate is not verified");
-            builder = builder.tls_danger_accept_invalid_certs(true);
         }
-        let client = builder.build().map_err(|error| SettingsError::Client(cause(error)))?;
-        Ok(Self { client, max_retries: settings.max_retries, retry_delay: settings.retry_delay })
+        let client = tls::client(builder(&self.settings), &self.settings, url.as_str())?;
+        Ok(self.encrypted.get_or_init(|| client))
     }
 
     /// Makes the call, again after a connection failure as often as the settings say.
@@ -129,10 +124,14 @@ impl Transport {
     /// # Errors
     /// [`AuthError::Unavailable`] when no answer came. Any HTTP status is an answer.
     pub(crate) async fn send(&self, call: &Call) -> Result<Reply, AuthError> {
-        let mut pause = self.retry_delay.min(LONGEST_PAUSE);
-        let mut retries_left = self.max_retries;
+        let mut pause = self.settings.retry_delay.min(LONGEST_PAUSE);
+        let mut retries_left = self.settings.max_retries;
+        let client = self.client(&call.url).map_err(|error| {
+            tracing::error!(operation = call.operation, "Keystone cannot be called: {error}");
+            AuthError::Unavailable { operation: call.operation, reason: error.to_string() }
+        })?;
         loop {
-            let error = match self.once(call).await {
+            let error = match once(client, call).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
@@ -153,24 +152,36 @@ impl Transport {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
+}
 
-    async fn once(&self, call: &Call) -> Result<Reply, reqwest::Error> {
-        let mut request = Request::new(call.method.clone(), call.url.clone());
-        request.headers_mut().extend(call.headers.clone());
-        request.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(body) = &call.body {
-            request
-                .headers_mut()
-                .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            *request.body_mut() = Some(body.clone().into());
-        }
-        let response = self.client.execute(request).await?;
-        let status = response.status();
-        let headers = response.headers().clone();
-        let body: Vec<u8> = response.bytes().await?.into();
-        let message = message(status, &body, call);
-        Ok(Reply { status, headers, body, message })
+fn builder(settings: &Settings) -> ClientBuilder {
+    Client::builder()
+        // Which proxy tokens travel through must not depend on the environment a service was started in.
+        .no_proxy()
+        // A redirect would carry the tokens to a host nobody configured.
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(settings.connect_timeout)
+        .timeout(settings.request_timeout)
+        .pool_idle_timeout(IDLE_CONNECTION)
+        .user_agent(&settings.user_agent)
+}
+
+async fn once(client: &Client, call: &Call) -> Result<Reply, reqwest::Error> {
+    let mut request = Request::new(call.method.clone(), call.url.clone());
+    request.headers_mut().extend(call.headers.clone());
+    request.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
+    if let Some(body) = &call.body {
+        request
+            .headers_mut()
+            .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *request.body_mut() = Some(body.clone().into());
     }
+    let response = client.execute(request).await?;
+    let status = response.status();
+    let headers = response.headers().clone();
+    let body: Vec<u8> = response.bytes().await?.into();
+    let message = message(status, &body, call);
+    Ok(Reply { status, headers, body, message })
 }
 
 /// What an error's body says in Keystone's format (`{"error": {"message": …}}`), shortened. Keystone likes to repeat what
@@ -203,17 +214,9 @@ pub(crate) fn shown_url(text: &str) -> String {
     if text.contains('@') { "(not shown)".to_owned() } else { text.to_owned() }
 }
 
-fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, SettingsError> {
-    std::fs::read(path).map_err(|error| file(option, path, &error.to_string()))
-}
-
-fn file(option: &'static str, path: &Path, reason: &str) -> SettingsError {
-    SettingsError::File { option, path: path.to_owned(), reason: reason.to_owned() }
-}
-
 /// An error with its causes: reqwest's own text alone does not say "connection refused". The URL is left in, as it is
 /// what an operator needs; tokens are in headers only.
-fn cause(error: reqwest::Error) -> String {
+pub(crate) fn cause(error: reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
@@ -255,16 +258,5 @@ mod tests {
     fn path_parts_cannot_leave_their_place() {
         let url = Endpoint::parse("http://k").unwrap().v3(&["OS-TRUST", "trusts", "../x?y#z"]);
         assert_eq!(url.as_str(), "http://k/v3/OS-TRUST/trusts/..%2Fx%3Fy%23z");
-    }
-
-    #[test]
-    fn a_certificate_file_that_is_missing_or_empty_is_named() {
-        let with = |path: &str| Settings { cafile: Some(path.into()), ..Settings::default() };
-        let missing = Transport::new(&with("/nonexistent/ca.pem")).err().unwrap().to_string();
-        assert!(missing.contains("cafile") && missing.contains("/nonexistent/ca.pem"), "{missing}");
-        let empty = Transport::new(&with("/dev/null")).err().unwrap().to_string();
-        assert!(empty.contains("holds no PEM certificate"), "{empty}");
-        let identity = Settings { certfile: Some("/dev/null".into()), ..Settings::default() };
-        assert!(Transport::new(&identity).err().unwrap().to_string().contains("certfile"));
     }
 }

@@ -166,6 +166,12 @@ impl Enforcer {
         self.shared.rules.load().needs_remote(rule)
     }
 
+    /// Whether a rule in force has an `https:` check.
+    #[must_use]
+    pub fn has_https_check(&self) -> bool {
+        self.shared.rules.load().has_https_check()
+    }
+
     /// Looks at the policy files and puts their rules in force when a file was changed, added or
     /// removed; says whether it did. Cheap while nothing changes.
     ///

@@ -4,12 +4,13 @@
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Identity};
+use reqwest::{Certificate, Client, ClientBuilder, Identity};
 use tokio::runtime::Handle;
 
 use crate::remote::{RemoteCheck, RemoteRequest, answer_allows};
@@ -66,6 +67,12 @@ pub enum HttpCheckError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An HTTPS check, and no authority that could have signed its server's certificate.
+    #[error(
+        "a policy rule has an https: check, and this system has no CA certificates to verify its server with: install \
+         them (package ca-certificates), or set [oslo_policy] remote_ssl_ca_crt_file to a PEM file"
+    )]
+    NoAuthorities,
     /// The HTTP client.
     #[error("no HTTP client for remote policy checks: {0}")]
     Client(String),
@@ -74,15 +81,17 @@ pub enum HttpCheckError {
 /// Asks servers over HTTP. Requests are made on a Tokio runtime; [`check`](RemoteCheck::check) blocks the thread that calls
 /// it until there is an answer, so it belongs on one that may block (`tokio::task::spawn_blocking`).
 pub struct HttpCheck {
-    client: Client,
+    /// For `http:`. It needs none of the files.
+    plain: Client,
+    /// For `https:`, once a check needs it.
+    encrypted: OnceLock<Client>,
+    settings: HttpCheckSettings,
     runtime: Handle,
-    content_type: ContentType,
-    timeout: Duration,
 }
 
 impl fmt::Debug for HttpCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpCheck").field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("HttpCheck").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
@@ -92,46 +101,75 @@ const ANSWER_LIMIT: usize = 1024;
 const GRACE: Duration = Duration::from_secs(5);
 
 impl HttpCheck {
-    /// A client for the settings, which makes its requests on `runtime`.
+    /// A client for the settings, which makes its requests on `runtime`. The files that only `https:` checks need are read
+    /// by [`HttpCheck::prepare_https`], or by the first such check.
     ///
     /// # Errors
-    /// [`HttpCheckError`] where a file cannot be read or is not what it should be.
+    /// [`HttpCheckError::Client`]
     pub fn new(settings: &HttpCheckSettings, runtime: Handle) -> Result<HttpCheck, HttpCheckError> {
-        let mut builder = Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .timeout(settings.timeout)
-            // a connection for each question, as upstream: one that the server is just closing would refuse a caller
-            .pool_max_idle_per_host(0);
-        if !settings.verify_server {
-            builder = builder.tls_danger_accept_invalid_certs(true);
-        } else if let Some(path) = &settings.ca_file {
-            let option = "remote_ssl_ca_crt_file";
-            let authorities = Certificate::from_pem_bundle(&read(option, path)?)
-                .map_err(|error| file(option, path, causes(&error)))?;
-            if authorities.is_empty() {
-                return Err(file(option, path, "it holds no PEM certificate".to_owned()));
-            }
-            builder = builder.tls_certs_only(authorities);
-        }
-        if let Some(path) = &settings.client_certificate {
-            let option = "remote_ssl_client_crt_file";
-            let mut pem = read(option, path)?;
-            if let Some(key) = &settings.client_key {
-                pem.push(b'\n');
-                pem.extend(read("remote_ssl_client_key_file", key)?);
-            }
-            let identity = Identity::from_pem(&pem).map_err(|error| file(option, path, causes(&error)))?;
-            builder = builder.identity(identity);
-        }
-        let client = builder.build().map_err(|error| HttpCheckError::Client(causes(&error)))?;
-        Ok(HttpCheck { client, runtime, content_type: settings.content_type, timeout: settings.timeout })
+        let plain = builder(settings).tls_certs_only([]).build();
+        let plain = plain.map_err(|error| HttpCheckError::Client(causes(&error)))?;
+        Ok(HttpCheck { plain, encrypted: OnceLock::new(), settings: settings.clone(), runtime })
     }
+
+    /// Reads the files that `https:` checks need.
+    ///
+    /// # Errors
+    /// [`HttpCheckError`] if a file cannot be read or is not what it should be, or if there are no authorities.
+    pub fn prepare_https(&self) -> Result<(), HttpCheckError> {
+        self.encrypted().map(|_| ())
+    }
+
+    fn encrypted(&self) -> Result<&Client, HttpCheckError> {
+        if let Some(client) = self.encrypted.get() {
+            return Ok(client);
+        }
+        let client = encrypted(&self.settings)?;
+        Ok(self.encrypted.get_or_init(|| client))
+    }
+}
+
+fn builder(settings: &HttpCheckSettings) -> ClientBuilder {
+    Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .timeout(settings.timeout)
+        // a connection for each question, as upstream: one that the server is just closing would refuse a caller
+        .pool_max_idle_per_host(0)
+}
+
+fn encrypted(settings: &HttpCheckSettings) -> Result<Client, HttpCheckError> {
+    let mut builder = builder(settings);
+    if !settings.verify_server {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    } else if let Some(path) = &settings.ca_file {
+        let option = "remote_ssl_ca_crt_file";
+        let authorities = Certificate::from_pem_bundle(&read(option, path)?)
+            .map_err(|error| file(option, path, causes(&error)))?;
+        if authorities.is_empty() {
+            return Err(file(option, path, "it holds no PEM certificate".to_owned()));
+        }
+        builder = builder.tls_certs_only(authorities);
+    }
+    if let Some(path) = &settings.client_certificate {
+        let option = "remote_ssl_client_crt_file";
+        let mut pem = read(option, path)?;
+        if let Some(key) = &settings.client_key {
+            pem.push(b'\n');
+            pem.extend(read("remote_ssl_client_key_file", key)?);
+        }
+        let identity = Identity::from_pem(&pem).map_err(|error| file(option, path, causes(&error)))?;
+        builder = builder.identity(identity);
+    }
+    builder.build().map_err(|error| match causes(&error) {
+        reason if reason.contains("No CA certificates were loaded") => HttpCheckError::NoAuthorities,
+        reason => HttpCheckError::Client(reason),
+    })
 }
 
 impl RemoteCheck for HttpCheck {
     fn check(&self, request: &RemoteRequest<'_>) -> Result<bool, Box<dyn Error + Send + Sync>> {
-        let (content_type, body) = match self.content_type {
+        let (content_type, body) = match self.settings.content_type {
             ContentType::Json => ("application/json", request.json().to_string()),
             ContentType::Form => {
                 let mut form = form_urlencoded::Serializer::new(String::new());
@@ -139,14 +177,16 @@ impl RemoteCheck for HttpCheck {
                 ("application/x-www-form-urlencoded", form.finish())
             }
         };
-        let post = self.client.post(request.url).header(CONTENT_TYPE, content_type).body(body);
+        let encrypted = request.url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
+        let client = if encrypted { self.encrypted()? } else { &self.plain };
+        let post = client.post(request.url).header(CONTENT_TYPE, content_type).body(body);
         let (sender, answer) = sync_channel(1);
         self.runtime.spawn(async move {
             // nobody waits any more: then nobody needs the answer
             let _ = sender.send(ask(post).await.map_err(|error| causes(&error)));
         });
         // the runtime may have ended, and then nothing is ever sent
-        match answer.recv_timeout(self.timeout.saturating_add(GRACE)) {
+        match answer.recv_timeout(self.settings.timeout.saturating_add(GRACE)) {
             Ok(answer) => Ok(answer?),
             Err(_) => Err("no answer in time".into()),
         }

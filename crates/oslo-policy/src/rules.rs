@@ -129,6 +129,17 @@ impl RuleSet {
         self.remote.contains(name)
     }
 
+    /// Whether a rule has an `https:` check.
+    pub(crate) fn has_https_check(&self) -> bool {
+        let mut found = false;
+        for (_, entry) in self.entries() {
+            entry.check.walk(&mut |check| {
+                found |= matches!(check, Check::Remote { url, .. } if url.starts_with("https:"));
+            });
+        }
+        found
+    }
+
     /// The names of all rules, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = self.rules.keys().cloned().collect();

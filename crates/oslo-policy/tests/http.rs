@@ -296,6 +296,17 @@ fn servers_and_clients_prove_who_they_are() {
     }
     assert_eq!(server.asked().len(), 0);
     let missing = HttpCheckSettings { ca_file: Some(PathBuf::from("/nowhere/ca.pem")), ..full };
-    let error = HttpCheck::new(&missing, server.runtime.handle().clone()).unwrap_err().to_string();
+    let check = HttpCheck::new(&missing, server.runtime.handle().clone()).unwrap();
+    let error = check.prepare_https().unwrap_err().to_string();
     assert!(error.contains("remote_ssl_ca_crt_file") && error.contains("/nowhere/ca.pem"), "{error}");
+    // a check that comes without a preparation is not decided, and the reason is the same
+    let denied = decide(check, &url).unwrap_err();
+    assert!(
+        matches!(&denied, EnforceError::Broken { .. }) && denied.to_string().contains("/nowhere/ca.pem"),
+        "{denied}"
+    );
+    // what only https: needs does not keep http: from being asked
+    let plain = Server::start(None);
+    let check = HttpCheck::new(&missing, plain.runtime.handle().clone()).unwrap();
+    decide(check, &format!("http://{}/answer/200/True", plain.address)).unwrap();
 }

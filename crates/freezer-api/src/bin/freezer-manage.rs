@@ -86,6 +86,9 @@ enum Config {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+        /// Also try the database, and log in to Keystone as the service user.
+        #[arg(long)]
+        connect: bool,
     },
 }
 
@@ -181,7 +184,7 @@ async fn main() -> ExitCode {
     let result = match command {
         Command::Db { command } => run(&sources, command).await,
         Command::Policy { command } => of_policy(&sources, command),
-        Command::Config { command } => of_config(&sources, command).map_err(Into::into),
+        Command::Config { command } => of_config(&sources, command).await.map_err(Into::into),
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -231,11 +234,13 @@ fn of_policy(sources: &Sources, command: Policy) -> Result<u8, Box<dyn std::erro
     Ok(0)
 }
 
-fn of_config(sources: &Sources, command: Config) -> std::io::Result<u8> {
+async fn of_config(sources: &Sources, command: Config) -> std::io::Result<u8> {
     let mut out = std::io::stdout().lock();
     match command {
         Config::Sample => config::print_sample(&mut out).map(|()| 0),
-        Config::Check { json } => config::check(sources, json, &mut out).map(|verdict| verdict as u8),
+        Config::Check { json, connect } => {
+            config::check(sources, connect, json, &mut out).await.map(|verdict| verdict as u8)
+        }
     }
 }
 

@@ -184,6 +184,25 @@ pub(super) fn read(config: &Config, group: &'static str) -> Result<Settings, Con
     })
 }
 
+/// Sets the authorities that the environment names for HTTPS, unless `cafile` names some. They are found as Python's
+/// requests finds them, which keystoneauth uses.
+pub(super) fn trust_environment(settings: &mut Settings, environment: &[(String, String)]) {
+    if settings.cafile.is_some() {
+        return;
+    }
+    for (variable, named) in [
+        ("REQUESTS_CA_BUNDLE", "environment variable REQUESTS_CA_BUNDLE"),
+        ("CURL_CA_BUNDLE", "environment variable CURL_CA_BUNDLE"),
+    ] {
+        let value = environment.iter().rfind(|(name, value)| name == variable && !value.is_empty());
+        if let Some((_, path)) = value {
+            settings.cafile = Some(path.into());
+            settings.cafile_from = named;
+            return;
+        }
+    }
+}
+
 fn credentials(login: &Section<'_>) -> Result<ServiceCredentials, ConfigError> {
     if login.string(&AUTH_TYPE)?.as_deref() == Some("v3applicationcredential") {
         return Ok(ServiceCredentials::ApplicationCredential(ApplicationCredential {
@@ -214,6 +233,25 @@ fn credentials(login: &Section<'_>) -> Result<ServiceCredentials, ConfigError> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn the_environment_names_authorities_where_no_cafile_does() {
+        let trusted = |cafile: Option<&str>, environment: &[(&str, &str)]| {
+            let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            let mut settings = Settings { cafile: cafile.map(Into::into), ..Settings::default() };
+            trust_environment(&mut settings, &environment.iter().map(own).collect::<Vec<_>>());
+            settings.cafile.map(|path| (path.display().to_string(), settings.cafile_from))
+        };
+        let requests = ("REQUESTS_CA_BUNDLE", "/r");
+        let curl = ("CURL_CA_BUNDLE", "/c");
+        let found = |path: &str, from| Some((path.to_owned(), from));
+        assert_eq!(trusted(Some("/ca"), &[requests, curl]), found("/ca", "cafile"));
+        let named = "environment variable REQUESTS_CA_BUNDLE";
+        assert_eq!(trusted(None, &[curl, requests]), found("/r", named));
+        let named = "environment variable CURL_CA_BUNDLE";
+        assert_eq!(trusted(None, &[("REQUESTS_CA_BUNDLE", ""), curl]), found("/c", named));
+        assert_eq!(trusted(None, &[("REQUESTS_CA_BUNDLE", "")]), None);
+    }
 
     #[test]
     fn auth_section_names_another_group_for_the_login_only() {

@@ -8,8 +8,11 @@ mod api;
 mod centralized_scheduler;
 mod database;
 mod default;
+mod findings;
+mod former_options;
 mod healthcheck;
 mod keystone_authtoken;
+mod known_options;
 mod logging;
 mod oslo_middleware;
 mod oslo_policy;
@@ -23,6 +26,7 @@ use ::oslo_config::{Argument, Config, OptDecl, Origin, Sources};
 pub use centralized_scheduler::CentralSettings;
 pub use database::DatabaseSettings;
 pub use default::{AuthStrategy, Listen};
+pub use findings::{Finding, of_options};
 pub use logging::{Facility, LogSettings, Rotation};
 pub use oslo_policy::PolicySettings;
 
@@ -51,8 +55,8 @@ pub struct Settings {
     pub remote_policy: ::oslo_policy::HttpCheckSettings,
     /// Limits and switches of the HTTP side.
     pub http: HttpSettings,
-    /// What the configuration asks for and does not get, in words.
-    pub remarks: Vec<String>,
+    /// What there is to say about the files: options that are unknown or without effect.
+    pub remarks: Vec<Finding>,
 }
 
 /// Why the configuration cannot be used. Every problem is named, not only the first.
@@ -159,7 +163,7 @@ impl Settings {
     /// [`ConfigError`], naming each bad value with file and line.
     pub fn load(sources: &Sources) -> Result<Settings, ConfigError> {
         let config = Config::load(sources)?.declare(&declarations());
-        Settings::read(&config, &config_dirs(sources)).map_err(|error| error.located(&config))
+        Settings::read(&config, sources).map_err(|error| error.located(&config))
     }
 
     /// What `--dev` means: no authentication, a SQLite file in `directory`, a loopback address. Options of the command
@@ -172,7 +176,8 @@ impl Settings {
         let text =
             "[DEFAULT]\nbind_host = 127.0.0.1\nauth_strategy = noauth\n[database]\nconnection = sqlite:////";
         let config = Config::from_text("--dev", text)?.with_arguments(arguments).declare(&declarations());
-        let settings = Settings::read(&config, &[]).map_err(|error| error.located(&config))?;
+        let settings =
+            Settings::read(&config, &Sources::default()).map_err(|error| error.located(&config))?;
         Ok(Settings {
             database: DatabaseSettings::new(url),
             // a first look reads no files of the system
@@ -227,24 +232,28 @@ impl Settings {
         .collect()
     }
 
-    fn read(config: &Config, dirs: &[PathBuf]) -> Result<Settings, ConfigError> {
+    fn read(config: &Config, sources: &Sources) -> Result<Settings, ConfigError> {
         check(config, &declarations())?;
         storage::check(config)?;
         let auth_strategy = AuthStrategy::read(config)?;
+        let mut keystone = None;
+        let mut central = None;
+        if auth_strategy == AuthStrategy::Keystone {
+            keystone = Some(keystone_authtoken::read(config, keystone_authtoken::GROUP)?);
+            central = Some(CentralSettings::read(config)?);
+        }
+        let trustee = central.as_mut().and_then(|central| central.trustee.as_mut());
+        for login in keystone.as_mut().into_iter().chain(trustee) {
+            keystone_authtoken::trust_environment(login, &sources.env);
+        }
         Ok(Settings {
             listen: Listen::read(config)?,
             auth_strategy,
             log: LogSettings::read(config)?,
             database: DatabaseSettings::read(config)?,
-            keystone: match auth_strategy {
-                AuthStrategy::Keystone => Some(keystone_authtoken::read(config, keystone_authtoken::GROUP)?),
-                AuthStrategy::NoAuth => None,
-            },
-            central: match auth_strategy {
-                AuthStrategy::Keystone => Some(CentralSettings::read(config)?),
-                AuthStrategy::NoAuth => None,
-            },
-            policy: oslo_policy::read(config, dirs)?,
+            keystone,
+            central,
+            policy: oslo_policy::read(config, &config_dirs(sources))?,
             remote_policy: oslo_policy::remote(config)?,
             http: HttpSettings {
                 max_body: oslo_middleware::max_body(config)?,
@@ -257,11 +266,13 @@ impl Settings {
     }
 }
 
-fn remarks(config: &Config) -> Vec<String> {
+fn remarks(config: &Config) -> Vec<Finding> {
     let logging = logging::remark(config).map(str::to_owned);
     let ignored = config.unknown_arguments(&declarations()).into_iter();
     let ignored = ignored.map(|argument| format!("{}: accepted, without effect", argument.written));
-    logging.into_iter().chain(storage::remark(config)).chain(api::remark(config)).chain(ignored).collect()
+    let unheeded =
+        logging.into_iter().chain(storage::remark(config)).chain(api::remark(config)).chain(ignored);
+    unheeded.map(Finding::without_effect).chain(of_options(config)).collect()
 }
 
 impl LogSettings {

@@ -44,6 +44,14 @@ pub fn start(settings: &LogSettings) -> io::Result<Logging> {
     Ok(Logging { filter: handle, output })
 }
 
+/// Checks whether [`start`] could open the log file. Nothing is created.
+///
+/// # Errors
+/// If the file cannot be written, or cannot be created in its directory.
+pub fn check(settings: &LogSettings) -> io::Result<()> {
+    settings.file.as_deref().map_or(Ok(()), output::check_file)
+}
+
 impl Logging {
     /// Takes other settings and opens the files again. Where that fails, everything stays as it is.
     ///

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Access, access};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -234,6 +235,17 @@ fn open(path: &Path) -> io::Result<(File, u64, (u64, u64))> {
         .map_err(|error| named("log_file", &error, &path.display().to_string()))?;
     let metadata = file.metadata()?;
     Ok((file, metadata.len(), (metadata.dev(), metadata.ino())))
+}
+
+/// Whether [`open`] could open the file, without creating it.
+pub(super) fn check_file(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let checked = match OpenOptions::new().append(true).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Err(_) => access(parent, Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from),
+    };
+    checked.map_err(|error| named("log_file", &error, &path.display().to_string()))
 }
 
 /// Hands each line to all places.

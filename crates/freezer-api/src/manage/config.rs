@@ -1,18 +1,14 @@
-//! `freezer-manage config`: the sample file, and the check of the configuration. The check finds what the service does not
-//! start with, unknown options, options of former releases and options without effect. The options that are read are
-//! [`config`]'s. Those of the Python service that have no effect here are in `known_options.rs`, those of former releases
-//! in `former_options.rs`.
+//! `freezer-manage config`: prints the sample file, and checks the configuration. What the service does not start with is
+//! found by `prepare.rs`, which the start uses as well; options that are unknown or without effect by `config/findings.rs`.
 
-use std::collections::BTreeSet;
-use std::fmt;
 use std::io::Write;
 
 use freezer_store::maintenance::Verdict;
-use oslo_config::{Config, OptDecl, Sources, UnknownOption};
+use oslo_config::{Config, Sources};
 use serde_json::{Value, json};
 
-use super::{former_options, known_options};
-use crate::config::{self, ConfigError, Settings, declarations};
+use super::{connect, prepare};
+use crate::config::{self, ConfigError, Finding, Settings, declarations};
 
 /// Prints every option, commented out, as oslo-config-generator lays it out.
 ///
@@ -22,35 +18,17 @@ pub fn print_sample(out: &mut impl Write) -> std::io::Result<()> {
     out.write_all(config::sample().as_bytes())
 }
 
-/// Something to say about the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// Failure: the service does not start. Warning: somebody made a mistake. Success: worth knowing.
-    pub verdict: Verdict,
-    /// What kind it is, for programs; never renamed.
-    pub kind: &'static str,
-    /// Group and name of the option, file and line, where it is about one.
-    pub place: Option<UnknownOption>,
-    /// What it is, and what to do.
-    pub message: String,
-}
-
-/// `file:line: [group] option: message`
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(UnknownOption { group, name, file, line }) = &self.place {
-            write!(f, "{file}:{line}: [{group}] {name}: ")?;
-        }
-        f.write_str(&self.message)
-    }
-}
-
 /// Looks at the configuration and prints what there is to say about it; gives the worst.
 ///
 /// # Errors
 /// Where the output cannot be written.
-pub fn check(sources: &Sources, as_json: bool, out: &mut impl Write) -> std::io::Result<Verdict> {
-    let findings = findings(sources);
+pub async fn check(
+    sources: &Sources,
+    connect: bool,
+    as_json: bool,
+    out: &mut impl Write,
+) -> std::io::Result<Verdict> {
+    let findings = findings(sources, connect).await;
     let worst = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Success);
     if as_json {
         let findings: Vec<Value> = findings.iter().map(as_value).collect();
@@ -86,116 +64,34 @@ fn as_value(Finding { verdict, kind, place, message }: &Finding) -> Value {
     })
 }
 
-/// Returns every finding: failures, then the rest by file and line.
-pub fn findings(sources: &Sources) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let config = match Config::load(sources) {
-        Ok(config) => config.declare(&declarations()),
-        Err(error) => return vec![failure(error.to_string())],
-    };
-    match Settings::load(sources) {
-        Ok(settings) => found.extend(settings.remarks.iter().map(|text| Finding {
-            verdict: Verdict::Warning,
-            kind: "without_effect",
-            place: None,
-            message: text.clone(),
-        })),
-        Err(ConfigError::Options(errors)) => {
-            found.extend(errors.iter().map(|error| failure(error.to_string())));
-        }
-        Err(error) => found.push(failure(error.to_string())),
-    }
-    found.extend(of_options(&config));
-    found
-}
-
-/// Returns the findings about options that the files set and the service does not read by that name, in the files' order.
-pub fn of_options(config: &Config) -> Vec<Finding> {
-    let current: Vec<OptDecl> =
-        declarations().into_iter().map(|option| OptDecl { deprecated: &[], ..*option }).collect();
-    let unread: BTreeSet<_> = config.unknown(&declarations()).into_iter().map(key).collect();
-    let mut found = Vec::new();
-    for place in config.unknown(&current.iter().collect::<Vec<_>>()) {
-        let (verdict, kind, message) = if unread.contains(&key(place.clone())) {
-            match of_unread(&place) {
-                Some(finding) => finding,
-                None => continue,
+/// Returns every finding: failures, then what the start would warn about, then notes. With `connect`, the database and
+/// Keystone are asked as well, unless there is a failure.
+pub async fn findings(sources: &Sources, connect: bool) -> Vec<Finding> {
+    let settings = match Settings::load(sources) {
+        Ok(settings) => settings,
+        Err(error) => {
+            let mut found = match error {
+                ConfigError::Options(errors) => {
+                    errors.iter().map(|error| failure(error.to_string())).collect()
+                }
+                error => vec![failure(error.to_string())],
+            };
+            if let Ok(config) = Config::load(sources) {
+                found.extend(config::of_options(&config.declare(&declarations())));
             }
-        } else {
-            (
-                Verdict::Warning,
-                "deprecated",
-                format!("a name of an earlier release; write {}", renamed(&place)),
-            )
-        };
-        found.push(Finding { verdict, kind, place: Some(place), message });
+            return found;
+        }
+    };
+    let refusals = prepare::refusals(&settings).await;
+    let mut found: Vec<Finding> = refusals.iter().map(|refusal| failure(refusal.to_string())).collect();
+    if connect && found.is_empty() {
+        found.extend(connect::findings(&settings).await);
     }
+    found.extend(prepare::warnings(&settings));
+    found.extend(settings.remarks);
     found
 }
 
 fn failure(message: String) -> Finding {
     Finding { verdict: Verdict::Failure, kind: "unusable", place: None, message }
-}
-
-fn key(option: UnknownOption) -> (String, usize, String) {
-    (option.file, option.line, option.name)
-}
-
-/// What an old name is called now.
-fn renamed(place: &UnknownOption) -> String {
-    let now = declarations().into_iter().find(|option| {
-        option.deprecated.iter().any(|(group, name)| {
-            let group = if group.is_empty() { option.group } else { group };
-            let name = if name.is_empty() { option.key() } else { (*name).to_owned() };
-            (group, name) == (place.group.as_str(), place.name.clone())
-        })
-    });
-    now.map_or_else(String::new, |option| format!("[{}] {}", option.group, option.key()))
-}
-
-/// Returns the finding about an option that the service does not read. Options of other libraries' groups have none.
-fn of_unread(place: &UnknownOption) -> Option<(Verdict, &'static str, String)> {
-    let UnknownOption { group, name, .. } = place;
-    if let Some((verdict, text)) = former_options::replacement(group, name) {
-        return Some((verdict, "former_option", format!("an option of former releases: {text}")));
-    }
-    if known_options::is_ours_to_know(group) {
-        if known_options::has(group, name) {
-            let (verdict, text) = known_options::without_effect(group, name);
-            return Some((verdict, "without_effect", format!("accepted, without effect: {text}")));
-        }
-        let hint = nearest(name, &known_options::names(group))
-            .map(|near| format!("; did you mean {near}?"))
-            .or_else(|| elsewhere(name).map(|group| format!("; it belongs into [{group}]")))
-            .unwrap_or_default();
-        return Some((Verdict::Warning, "unknown_option", format!("unknown option{hint}")));
-    }
-    // Groups of other libraries are not checked, but a mistyped name of one of ours is found.
-    let near = nearest(group, &known_options::groups())?;
-    let message = format!("unknown group; did you mean [{near}]?");
-    Some((Verdict::Warning, "unknown_group", message))
-}
-
-/// The group whose option this is.
-fn elsewhere(name: &str) -> Option<&'static str> {
-    known_options::groups().into_iter().find(|group| known_options::has(group, name))
-}
-
-/// The name that differs least, if by little.
-fn nearest<'n>(word: &str, names: &[&'n str]) -> Option<&'n str> {
-    let most = 1 + word.len() / 5;
-    let by_distance = names.iter().map(|name| (strsim::osa_distance(word, name), *name));
-    by_distance.filter(|(distance, _)| *distance <= most).min().map(|(_, name)| name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::nearest;
-
-    #[test]
-    fn slips_of_the_pen_are_near() {
-        assert_eq!(nearest("bind_prot", &["bind_host", "bind_port"]), Some("bind_port"));
-        assert_eq!(nearest("oslo_messaging_rabbit", &["oslo_middleware", "oslo_policy"]), None);
-        assert_eq!(nearest("databse", &["database", "storage"]), Some("database"));
-    }
 }

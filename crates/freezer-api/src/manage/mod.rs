@@ -1,13 +1,13 @@
 //! What the commands do: [`db`], [`check`], [`purge`], [`policy`] and [`config`] for `freezer-manage`, [`status`] for `freezer-manager-status`, and
-//! [`serve`] for `freezer-api` itself. The binaries only parse arguments, call and turn the result into an exit code.
+//! [`serve`] for `freezer-api` itself. [`prepare`] is what a start and a check of the configuration share. The binaries only parse arguments, call and turn the result into an exit code.
 
 pub mod arguments;
 pub mod check;
 pub mod config;
+mod connect;
 pub mod db;
-mod former_options;
-mod known_options;
 pub mod policy;
+pub mod prepare;
 pub mod purge;
 pub mod serve;
 pub mod status;

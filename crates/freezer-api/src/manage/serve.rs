@@ -1,23 +1,16 @@
-//! `freezer-api`: builds the [`App`] from settings and serves it.
+//! `freezer-api`: waits for the database, builds the service from settings (`prepare.rs`) and serves it.
 
 use std::sync::Arc;
 
+use freezer_store::maintenance::Verdict;
 use freezer_store::{Store, StoreError};
-use keystone_auth::KeystoneClient;
-use oslo_policy::{Enforcer, HttpCheck};
-use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::App;
-use crate::auth::Authentication;
-use crate::clock::{Clock, Ids};
+use super::prepare::{self, Refusals};
 use crate::config::{DEV_DATABASE, DatabaseSettings, Listen, Settings};
 use crate::reload::Reload;
-use crate::service::Queues;
-use crate::service::trusts::Trusts;
+use crate::server;
 use crate::systemd::Notify;
-use crate::validate::Validators;
-use crate::{policy, server};
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -25,24 +18,12 @@ pub enum StartError {
     /// The database cannot be reached, or its tables cannot be served.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The rules.
+    /// The configuration.
     #[error(transparent)]
-    Policy(#[from] oslo_policy::Error),
-    /// The settings for servers that rules name.
-    #[error(transparent)]
-    RemotePolicy(#[from] oslo_policy::HttpCheckError),
-    /// The settings for Keystone.
-    #[error("[keystone_authtoken]: {0}")]
-    Keystone(#[from] keystone_auth::SettingsError),
-    /// The settings for the user whom jobs are entrusted to.
-    #[error("the group that [centralized_scheduler] auth_section names: {0}")]
-    Trustee(#[source] keystone_auth::SettingsError),
+    Configuration(#[from] Refusals),
     /// The address.
     #[error(transparent)]
     Listen(#[from] server::ListenError),
-    /// A defect: a schema of ours.
-    #[error(transparent)]
-    Validators(#[from] crate::validate::BuildError),
     /// The system.
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),
@@ -92,14 +73,16 @@ pub async fn run(
     Surroundings { reload, notify }: Surroundings,
     ready: impl FnOnce(&Settings),
 ) -> Result<(), StartError> {
-    for remark in &settings.remarks {
-        tracing::warn!("{remark}");
+    let warnings = prepare::warnings(&settings);
+    for finding in settings.remarks.iter().chain(&warnings).filter(|found| found.verdict == Verdict::Warning)
+    {
+        tracing::warn!("{finding}");
     }
     server::raise_file_limit();
     // before anything that takes time: a SIGHUP that nobody waits for ends the process
     let hangups = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     wait_for_database(&settings.database, &store).await?;
-    let app = Arc::new(app(&settings, store)?);
+    let app = Arc::new(prepare::app(&settings, store)?);
     let listener = server::listen(&settings.listen, settings.auth_strategy).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
@@ -117,46 +100,6 @@ pub async fn run(
     };
     // On a worker, not on the main thread: whoever accepts a connection then also serves it, and wakes nobody for it.
     tokio::spawn(server::serve(listener, app, stop)).await.map_err(StartError::Panicked)
-}
-
-/// The parts of the service. Called on the runtime that serves.
-fn app(settings: &Settings, store: Store) -> Result<App, StartError> {
-    let (authentication, trusts) = identity(settings)?;
-    let remote = HttpCheck::new(&settings.remote_policy, Handle::current())?;
-    let rules = oslo_policy::Options { remote: Some(Arc::new(remote)), ..settings.policy.clone() };
-    Ok(App {
-        store,
-        enforcer: Enforcer::new(policy::all(), rules)?,
-        validators: Validators::new()?,
-        authentication,
-        trusts,
-        queues: Queues::new(settings.http.max_body),
-        clock: Clock::system(),
-        ids: Ids::system(),
-        http: settings.http.clone(),
-    })
-}
-
-/// How callers are known, and how their jobs are entrusted to central schedulers. One connection to Keystone does both
-/// unless `[centralized_scheduler] auth_section` names a login of its own.
-fn identity(settings: &Settings) -> Result<(Authentication, Option<Trusts>), StartError> {
-    let Some(keystone) = &settings.keystone else { return Ok((Authentication::NoAuth, None)) };
-    let clock = Clock::system();
-    let seconds: keystone_auth::Clock = Arc::new(move || clock.now().0);
-    let client = KeystoneClient::new(keystone, Arc::clone(&seconds))?;
-    let trusts = match &settings.central {
-        None => None,
-        Some(central) => Some(Trusts {
-            keystone: match &central.trustee {
-                None => client.clone(),
-                Some(trustee) => KeystoneClient::new(trustee, seconds).map_err(StartError::Trustee)?,
-            },
-            enabled: central.enabled,
-            enforced: central.enforce_trusts,
-            roles: central.delegated_roles.clone(),
-        }),
-    };
-    Ok((Authentication::Keystone(Box::new(client)), trusts))
 }
 
 /// Waits for a database that is not up yet (`[database] max_retries`, `retry_interval`), and refuses one whose

@@ -9,9 +9,9 @@ use freezer_store::maintenance::{Check, Verdict};
 use oslo_config::{Config, Sources};
 use oslo_policy::lint::{self, ProblemKind};
 
-use super::config;
+use super::prepare;
 use super::table::{self, Row};
-use crate::config::{ConfigError, Settings, declarations};
+use crate::config::{self, ConfigError, Settings, declarations};
 use crate::policy;
 
 /// Why the checks could not be carried out. The exit code is 255.
@@ -44,7 +44,10 @@ pub async fn check(sources: &Sources, as_json: bool, out: &mut impl Write) -> Re
         Err(error) => return Err(error.into()),
     };
     let settings = Settings::load(sources);
-    rows.push(of_options(&config, settings.as_ref().err()));
+    rows.push(match &settings {
+        Ok(settings) => of_options(&config, &prepare::refusals(settings).await),
+        Err(error) => of_options(&config, &[error]),
+    });
     if let Ok(settings) = settings {
         rows.push(of_policy(&settings.policy, &directories(sources)));
     }
@@ -83,10 +86,11 @@ fn row(check: Check) -> Row {
 }
 
 /// Whether the service would start with the configuration, and which options it does not know.
-fn of_options(config: &Config, error: Option<&ConfigError>) -> Row {
+fn of_options(config: &Config, refusals: &[impl ToString]) -> Row {
     let check = "Configuration options";
-    if let Some(error) = error {
-        return Row { check, verdict: Verdict::Failure, details: Some(error.to_string()) };
+    if !refusals.is_empty() {
+        let details: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+        return Row { check, verdict: Verdict::Failure, details: Some(details.join("; ")) };
     }
     let unknown: Vec<String> = config::of_options(config)
         .iter()

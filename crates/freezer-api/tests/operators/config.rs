@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::process::{self, Done, MANAGE, Scratch};
 
-const GOOD: &str = "[DEFAULT]\nauth_strategy = noauth\n[database]\nconnection = sqlite:////tmp/f.db\n";
+const GOOD: &str = "[DEFAULT]\nauth_strategy = noauth\nbind_host = 127.0.0.1\n[database]\nconnection = sqlite:////tmp/f.db\n";
 
 fn check(scratch: &Scratch, text: &str, arguments: &[&str]) -> Done {
     let config = scratch.write("f.conf", text);
@@ -23,38 +23,38 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
     let scratch = Scratch::new();
     let file = scratch.path().join("f.conf").display().to_string();
     for (line, code, expected) in [
-        ("[DEFAULT]\nbind_port = many", 2, "failure  {}:6: [DEFAULT] bind_port = many: "),
+        ("[DEFAULT]\nbind_port = many", 2, "failure  {}:7: [DEFAULT] bind_port = many: "),
         ("[storage]\nbackend = elasticsearch", 2, "failure  [storage] backend = elasticsearch: "),
         (
             "[DEFAULT]\nbind_prot = 1",
             1,
-            "warning  {}:6: [DEFAULT] bind_prot: unknown option; did you mean bind_port?",
+            "warning  {}:7: [DEFAULT] bind_prot: unknown option; did you mean bind_port?",
         ),
         (
             "[DEFAULT]\nallowed_origin = x",
             1,
-            "warning  {}:6: [DEFAULT] allowed_origin: unknown option; it belongs into [cors]",
+            "warning  {}:7: [DEFAULT] allowed_origin: unknown option; it belongs into [cors]",
         ),
-        ("[databse]\nx = 1", 1, "warning  {}:6: [databse] x: unknown group; did you mean [database]?"),
+        ("[databse]\nx = 1", 1, "warning  {}:7: [databse] x: unknown group; did you mean [database]?"),
         (
             "[keystone_authtoken]\nauth_uri = http://k",
             1,
-            "warning  {}:6: [keystone_authtoken] auth_uri: a name of an earlier release; write [keystone_authtoken] www_authenticate_uri",
+            "warning  {}:7: [keystone_authtoken] auth_uri: a name of an earlier release; write [keystone_authtoken] www_authenticate_uri",
         ),
         (
             "[keystone_authtoken]\ndelay_auth_decision = true",
             1,
-            "warning  {}:6: [keystone_authtoken] delay_auth_decision: accepted, without effect: ",
+            "warning  {}:7: [keystone_authtoken] delay_auth_decision: accepted, without effect: ",
         ),
         (
             "[paste_deploy]\nconfig_file = p.ini",
             0,
-            "note     {}:6: [paste_deploy] config_file: accepted, without effect: ",
+            "note     {}:7: [paste_deploy] config_file: accepted, without effect: ",
         ),
         (
             "[cors]\nallowed_origin = http://x",
             1,
-            "warning  {}:6: [cors] allowed_origin: accepted, without effect: answers carry no CORS headers",
+            "warning  {}:7: [cors] allowed_origin: accepted, without effect: answers carry no CORS headers",
         ),
         (
             "[DEFAULT]\nlog_rotation_type = interval",
@@ -75,42 +75,42 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
         (
             "[DEFAULT]\nenable_v1_api = false",
             1,
-            "warning  {}:6: [DEFAULT] enable_v1_api: an option of former releases: API v1 was removed in 19.0.0 and is not",
+            "warning  {}:7: [DEFAULT] enable_v1_api: an option of former releases: API v1 was removed in 19.0.0 and is not",
         ),
         (
             "[keystone_authtoken]\nidentity_uri = http://k:35357",
             1,
-            "warning  {}:6: [keystone_authtoken] identity_uri: an option of former releases: write auth_url",
+            "warning  {}:7: [keystone_authtoken] identity_uri: an option of former releases: write auth_url",
         ),
         (
             "[keystone_authtoken]\nadmin_user = freezer",
             1,
-            "warning  {}:6: [keystone_authtoken] admin_user: an option of former releases: write username, and",
+            "warning  {}:7: [keystone_authtoken] admin_user: an option of former releases: write username, and",
         ),
         (
             "[keystone_authtoken]\nsigning_dir = /tmp",
             0,
-            "note     {}:6: [keystone_authtoken] signing_dir: an option of former releases: it configured PKI tokens",
+            "note     {}:7: [keystone_authtoken] signing_dir: an option of former releases: it configured PKI tokens",
         ),
         (
             "[DATABASE]\nidle_timeout = 60",
             1,
-            "warning  {}:6: [database] idle_timeout: an option of former releases: write connection_recycle_time",
+            "warning  {}:7: [database] idle_timeout: an option of former releases: write connection_recycle_time",
         ),
         (
             "[sql]\nconnection = mysql://x",
             1,
-            "warning  {}:6: [sql] connection: an option of former releases: write [database] connection",
+            "warning  {}:7: [sql] connection: an option of former releases: write [database] connection",
         ),
         (
             "[elasticsearch]\nhosts = http://e:9200",
             0,
-            "note     {}:6: [elasticsearch] hosts: an option of former releases: an option of the Elasticsearch storage",
+            "note     {}:7: [elasticsearch] hosts: an option of former releases: an option of the Elasticsearch storage",
         ),
         (
             "[DEFAULT]\nrpc_backend = rabbit",
             0,
-            "note     {}:6: [DEFAULT] rpc_backend: an option of former releases: this service sends no messages",
+            "note     {}:7: [DEFAULT] rpc_backend: an option of former releases: this service sends no messages",
         ),
         ("[keystone_authtoken]\ncafile =\ncertfile =\nkeyfile =", 0, "nothing is wrong"),
         (

@@ -106,6 +106,40 @@ async fn cafile_is_believed_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn cafile_may_be_a_directory() {
+    let authority = Authority::new("directory");
+    authority.ca_file();
+    authority.file("README", "not a certificate\n");
+    let user = validate(authority.acceptor(false), |s| s.cafile = Some(authority.folder.clone())).await;
+    assert_eq!(user.unwrap(), "ann");
+}
+
+/// The catalog may name an HTTPS endpoint although `auth_url` is plain HTTP.
+#[tokio::test]
+async fn files_are_read_when_the_catalog_leads_to_https() {
+    let authority = Authority::new("catalog");
+    let time = TestClock::new();
+    let plain = FakeKeystone::start(time.clone()).await;
+    let encrypted = FakeKeystone::start_with(time.clone(), Some(authority.acceptor(false))).await;
+    encrypted.add("t1", token("ann", &[], START + 9000));
+    let endpoint = serde_json::json!({"interface": "internal", "region": "one", "url": encrypted.url});
+    plain.state().catalog = serde_json::json!([{"type": "identity", "endpoints": [endpoint]}]);
+    let ask = async |ca: PathBuf| {
+        let mut settings = settings(&plain);
+        settings.cafile = Some(ca);
+        let client = KeystoneClient::new(&settings, time.clock()).unwrap();
+        // the tokens of one Keystone are those of the other
+        let _ = client.service_user_id().await.unwrap();
+        let own = plain.state().own.clone();
+        encrypted.state().own = own;
+        client.validate("t1").await.map(|validated| validated.user_id.clone())
+    };
+    assert_eq!(ask(authority.ca_file()).await.unwrap(), "ann");
+    let text = reason(ask("/nonexistent/ca.pem".into()).await);
+    assert!(text.contains("cafile") && text.contains("/nonexistent/ca.pem"), "{text}");
+}
+
+#[tokio::test]
 async fn insecure_believes_everybody() {
     let authority = Authority::new("insecure");
     let user = validate(authority.acceptor(false), |settings| settings.insecure = true).await;

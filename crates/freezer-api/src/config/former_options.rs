@@ -207,8 +207,7 @@ pub fn replacement(group: &str, name: &str) -> Option<(Verdict, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::declarations;
-    use crate::manage::known_options;
+    use crate::config::{declarations, known_options};
 
     #[test]
     fn an_option_that_is_read_or_known_is_not_a_former_one() {

@@ -1,5 +1,5 @@
 //! Options that a freezer-api.conf may have without meaning anything here: those of the libraries that the Python service
-//! uses. What is neither one of them nor one of ours is a mistake of the operator's. Ours are in [`config`](crate::config).
+//! uses. What is neither one of them nor one of ours is a mistake of the operator's. Ours are in the other files of this directory.
 //! Here is, too, what it means that they mean nothing.
 //!
 //! Names as freezer-api 19.0.0, oslo.log 8, oslo.db 18, oslo.middleware 8, oslo.policy 6, keystonemiddleware 13 and
@@ -7,7 +7,7 @@
 
 use freezer_store::maintenance::Verdict;
 
-use crate::config::declarations;
+use super::declarations;
 
 /// Names of options, by group.
 const KNOWN: [(&str, &[&[&str]]); 10] = [

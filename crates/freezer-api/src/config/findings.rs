@@ -1,0 +1,127 @@
+//! Findings about options that the files set and the service does not read by that name: unknown ones, those of former
+//! releases, those without effect and deprecated names. Values that cannot be used are found when they are read.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use ::oslo_config::{Config, OptDecl, UnknownOption};
+use freezer_store::maintenance::Verdict;
+
+use super::{declarations, former_options, known_options};
+
+/// Something to say about the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Failure: the service does not start. Warning: somebody made a mistake. Success: worth knowing.
+    pub verdict: Verdict,
+    /// What kind it is, for programs; never renamed.
+    pub kind: &'static str,
+    /// Group and name of the option, file and line, where it is about one.
+    pub place: Option<UnknownOption>,
+    /// What it is, and what to do.
+    pub message: String,
+}
+
+impl Finding {
+    /// A warning that the configuration asks for something that is not done.
+    pub fn without_effect(message: String) -> Finding {
+        Finding { verdict: Verdict::Warning, kind: "without_effect", place: None, message }
+    }
+}
+
+/// `file:line: [group] option: message`
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(UnknownOption { group, name, file, line }) = &self.place {
+            write!(f, "{file}:{line}: [{group}] {name}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Returns the findings about options that the files set and the service does not read by that name, in the files' order.
+pub fn of_options(config: &Config) -> Vec<Finding> {
+    let current: Vec<OptDecl> =
+        declarations().into_iter().map(|option| OptDecl { deprecated: &[], ..*option }).collect();
+    let unread: BTreeSet<_> = config.unknown(&declarations()).into_iter().map(key).collect();
+    let mut found = Vec::new();
+    for place in config.unknown(&current.iter().collect::<Vec<_>>()) {
+        let (verdict, kind, message) = if unread.contains(&key(place.clone())) {
+            match of_unread(&place) {
+                Some(finding) => finding,
+                None => continue,
+            }
+        } else {
+            (
+                Verdict::Warning,
+                "deprecated",
+                format!("a name of an earlier release; write {}", renamed(&place)),
+            )
+        };
+        found.push(Finding { verdict, kind, place: Some(place), message });
+    }
+    found
+}
+
+fn key(option: UnknownOption) -> (String, usize, String) {
+    (option.file, option.line, option.name)
+}
+
+/// What an old name is called now.
+fn renamed(place: &UnknownOption) -> String {
+    let now = declarations().into_iter().find(|option| {
+        option.deprecated.iter().any(|(group, name)| {
+            let group = if group.is_empty() { option.group } else { group };
+            let name = if name.is_empty() { option.key() } else { (*name).to_owned() };
+            (group, name) == (place.group.as_str(), place.name.clone())
+        })
+    });
+    now.map_or_else(String::new, |option| format!("[{}] {}", option.group, option.key()))
+}
+
+/// Returns the finding about an option that the service does not read. Options of other libraries' groups have none.
+fn of_unread(place: &UnknownOption) -> Option<(Verdict, &'static str, String)> {
+    let UnknownOption { group, name, .. } = place;
+    if let Some((verdict, text)) = former_options::replacement(group, name) {
+        return Some((verdict, "former_option", format!("an option of former releases: {text}")));
+    }
+    if known_options::is_ours_to_know(group) {
+        if known_options::has(group, name) {
+            let (verdict, text) = known_options::without_effect(group, name);
+            return Some((verdict, "without_effect", format!("accepted, without effect: {text}")));
+        }
+        let hint = nearest(name, &known_options::names(group))
+            .map(|near| format!("; did you mean {near}?"))
+            .or_else(|| elsewhere(name).map(|group| format!("; it belongs into [{group}]")))
+            .unwrap_or_default();
+        return Some((Verdict::Warning, "unknown_option", format!("unknown option{hint}")));
+    }
+    // Groups of other libraries are not checked, but a mistyped name of one of ours is found.
+    let near = nearest(group, &known_options::groups())?;
+    let message = format!("unknown group; did you mean [{near}]?");
+    Some((Verdict::Warning, "unknown_group", message))
+}
+
+/// The group whose option this is.
+fn elsewhere(name: &str) -> Option<&'static str> {
+    known_options::groups().into_iter().find(|group| known_options::has(group, name))
+}
+
+/// The name that differs least, if by little.
+fn nearest<'n>(word: &str, names: &[&'n str]) -> Option<&'n str> {
+    let most = 1 + word.len() / 5;
+    let by_distance = names.iter().map(|name| (strsim::osa_distance(word, name), *name));
+    by_distance.filter(|(distance, _)| *distance <= most).min().map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn slips_of_the_pen_are_near() {
+        assert_eq!(nearest("bind_prot", &["bind_host", "bind_port"]), Some("bind_port"));
+        assert_eq!(nearest("oslo_messaging_rabbit", &["oslo_middleware", "oslo_policy"]), None);
+        assert_eq!(nearest("databse", &["database", "storage"]), Some("database"));
+    }
+}

@@ -1,0 +1,70 @@
+//! `freezer-manage config check --connect`: asks the database and Keystone, as the service would.
+
+use std::time::Duration;
+
+use freezer_store::StoreError;
+use freezer_store::maintenance::Verdict;
+use freezer_store::migrations::SchemaError;
+
+use super::prepare;
+use crate::config::{Finding, Settings};
+
+/// Longest time for each server to answer.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Tries the database and Keystone, and says which part worked.
+pub async fn findings(settings: &Settings) -> Vec<Finding> {
+    let (database, mut found) = tokio::join!(database(settings), keystone(settings));
+    found.insert(0, database);
+    found
+}
+
+async fn database(settings: &Settings) -> Finding {
+    let store = settings.database.store(false);
+    let url = &settings.database.url;
+    match tokio::time::timeout(LIMIT, store.check_schema()).await {
+        Err(_) => failure("database", format!("the database {url} did not answer within {LIMIT:?}")),
+        Ok(Ok(())) => note("database", format!("the database {url} answers, and its tables can be served")),
+        // the service starts and waits for the tables
+        Ok(Err(StoreError::Schema(
+            error @ (SchemaError::Empty { .. } | SchemaError::Old { .. } | SchemaError::Incomplete { .. }),
+        ))) => Finding { verdict: Verdict::Warning, ..note("database", error.to_string()) },
+        Ok(Err(error)) => failure("database", error.to_string()),
+    }
+}
+
+async fn keystone(settings: &Settings) -> Vec<Finding> {
+    let trustee = settings.central.as_ref().and_then(|central| central.trustee.as_ref());
+    let logins = [
+        ("[keystone_authtoken]", settings.keystone.as_ref()),
+        ("the group that [centralized_scheduler] auth_section names", trustee),
+    ];
+    let mut found = Vec::new();
+    for (group, login) in logins {
+        if let Some(login) = login {
+            found.push(log_in(group, login).await);
+        }
+    }
+    found
+}
+
+async fn log_in(group: &str, login: &keystone_auth::Settings) -> Finding {
+    let client = match prepare::client(login) {
+        Ok(client) => client,
+        Err(error) => return failure("keystone", format!("{group}: {error}")),
+    };
+    let url = &login.auth_url;
+    match tokio::time::timeout(LIMIT, client.service_user_id()).await {
+        Err(_) => failure("keystone", format!("{group}: Keystone at {url} did not answer within {LIMIT:?}")),
+        Ok(Ok(user)) => note("keystone", format!("{group}: logged in at {url} as the user {user}")),
+        Ok(Err(error)) => failure("keystone", format!("{group}: login at {url} failed: {error}")),
+    }
+}
+
+fn failure(kind: &'static str, message: String) -> Finding {
+    Finding { verdict: Verdict::Failure, kind, place: None, message }
+}
+
+fn note(kind: &'static str, message: String) -> Finding {
+    Finding { verdict: Verdict::Success, kind, place: None, message }
+}

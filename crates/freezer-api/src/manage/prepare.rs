@@ -1,0 +1,159 @@
+//! What a start does with its configuration before it asks any other server: it reads certificate and policy files, and
+//! looks at the address and the log file. `freezer-api` builds the service with it, and `freezer-manage config check` finds
+//! what would keep it from starting. So every reason not to start belongs here, or into [`Settings::load`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use freezer_store::Store;
+use freezer_store::maintenance::Verdict;
+use keystone_auth::{KeystoneClient, check_tls_files};
+use oslo_policy::{Enforcer, HttpCheck};
+use tokio::runtime::Handle;
+
+use crate::app::App;
+use crate::auth::Authentication;
+use crate::clock::{Clock, Ids};
+use crate::config::{Finding, Settings};
+use crate::service::Queues;
+use crate::service::trusts::Trusts;
+use crate::validate::Validators;
+use crate::{logging, policy, server};
+
+/// A reason why the service does not start with its configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The policy files.
+    #[error(transparent)]
+    Policy(#[from] oslo_policy::Error),
+    /// The settings for servers that policy rules name.
+    #[error(transparent)]
+    RemotePolicy(#[from] oslo_policy::HttpCheckError),
+    /// The settings for Keystone.
+    #[error("[keystone_authtoken]: {0}")]
+    Keystone(#[source] keystone_auth::SettingsError),
+    /// The login of the user that jobs are entrusted to.
+    #[error("the group that [centralized_scheduler] auth_section names: {0}")]
+    Trustee(#[source] keystone_auth::SettingsError),
+    /// The address.
+    #[error(transparent)]
+    Listen(#[from] server::ListenError),
+    /// The log file.
+    #[error(transparent)]
+    Log(std::io::Error),
+    /// A defect: a schema of ours.
+    #[error(transparent)]
+    Validators(#[from] crate::validate::BuildError),
+}
+
+/// Every [`Refusal`] of a configuration, each on a line of its own.
+#[derive(Debug)]
+pub struct Refusals(Vec<Refusal>);
+
+impl fmt::Display for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, refusal) in self.0.iter().enumerate() {
+            write!(f, "{}{refusal}", if at == 0 { "" } else { "\n" })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refusals {}
+
+/// Builds the service. Called on the runtime that serves.
+///
+/// # Errors
+/// [`Refusals`]
+pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
+    let mut refusals = Vec::new();
+    let mut keep = |refusal: Refusal| refusals.push(refusal);
+    let identity = identity(settings).map_err(&mut keep).ok();
+    let enforcer = enforcer(settings).map_err(&mut keep).ok();
+    let validators = Validators::new().map_err(|error| keep(error.into())).ok();
+    let (Some((authentication, trusts)), Some(enforcer), Some(validators)) = (identity, enforcer, validators)
+    else {
+        return Err(Refusals(refusals));
+    };
+    Ok(App {
+        store,
+        enforcer,
+        validators,
+        authentication,
+        trusts,
+        queues: Queues::new(settings.http.max_body),
+        clock: Clock::system(),
+        ids: Ids::system(),
+        http: settings.http.clone(),
+    })
+}
+
+/// Returns every reason why the service would not start. No other server is asked, except for the address of `bind_host`,
+/// and nothing is written.
+pub async fn refusals(settings: &Settings) -> Vec<Refusal> {
+    let mut found = match app(settings, settings.database.store(false)) {
+        Ok(_) => Vec::new(),
+        Err(Refusals(refusals)) => refusals,
+    };
+    found.extend(server::check(&settings.listen, settings.auth_strategy).await.err().map(Refusal::from));
+    found.extend(logging::check(&settings.log).err().map(Refusal::Log));
+    found
+}
+
+/// Returns what does not keep the service from starting and is a mistake all the same: files that only HTTPS would need,
+/// and that cannot be used.
+pub fn warnings(settings: &Settings) -> Vec<Finding> {
+    let trustee = settings.central.as_ref().and_then(|central| central.trustee.as_ref());
+    let logins = settings.keystone.iter().chain(trustee);
+    let plain = logins.filter(|login| !login.auth_url.trim().to_lowercase().starts_with("https:"));
+    let problems = plain.filter_map(|login| check_tls_files(login).err());
+    let warning = |error| Finding {
+        verdict: Verdict::Warning,
+        kind: "unusable_file",
+        place: None,
+        message: format!("{error}; it is not read, because Keystone is called without TLS"),
+    };
+    problems.map(warning).collect()
+}
+
+/// The rules, with the client for those that another server decides.
+fn enforcer(settings: &Settings) -> Result<Enforcer, Refusal> {
+    let remote = Arc::new(HttpCheck::new(&settings.remote_policy, Handle::current())?);
+    let rules = oslo_policy::Options { remote: Some(remote.clone()), ..settings.policy.clone() };
+    let enforcer = Enforcer::new(policy::all(), rules)?;
+    if enforcer.has_https_check() {
+        remote.prepare_https()?;
+    }
+    Ok(enforcer)
+}
+
+/// How callers are known, and how their jobs are entrusted to central schedulers. One connection to Keystone does both
+/// unless `[centralized_scheduler] auth_section` names a login of its own.
+fn identity(settings: &Settings) -> Result<(Authentication, Option<Trusts>), Refusal> {
+    let Some(keystone) = &settings.keystone else { return Ok((Authentication::NoAuth, None)) };
+    let client = client(keystone).map_err(Refusal::Keystone)?;
+    let trusts = match &settings.central {
+        None => None,
+        Some(central) => Some(Trusts {
+            keystone: match &central.trustee {
+                None => client.clone(),
+                Some(trustee) => self::client(trustee).map_err(Refusal::Trustee)?,
+            },
+            enabled: central.enabled,
+            enforced: central.enforce_trusts,
+            roles: central.delegated_roles.clone(),
+        }),
+    };
+    Ok((Authentication::Keystone(Box::new(client)), trusts))
+}
+
+/// A client of Keystone with the clock of the system.
+///
+/// # Errors
+/// [`keystone_auth::SettingsError`]
+pub(super) fn client(
+    settings: &keystone_auth::Settings,
+) -> Result<KeystoneClient, keystone_auth::SettingsError> {
+    let clock = Clock::system();
+    KeystoneClient::new(settings, Arc::new(move || clock.now().0))
+}

@@ -1,0 +1,270 @@
+//! `config check` says of a configuration what a start with it does: both programs are run with each.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::process::{
+    API, Database, Done, Engine, MANAGE, Scratch, Service, command, finish, free_port, run,
+};
+
+/// One configuration. `{dir}` and `{port}` are filled in.
+struct Case {
+    text: &'static str,
+    environment: &'static [(&'static str, &'static str)],
+}
+
+const fn case(text: &'static str) -> Case {
+    Case { text, environment: &[] }
+}
+
+/// A system without any authority.
+const NO_ROOTS: &[(&str, &str)] =
+    &[("SSL_CERT_FILE", "/nonexistent/ca.pem"), ("SSL_CERT_DIR", "/nonexistent")];
+
+const fn without_roots(text: &'static str) -> Case {
+    Case { text, environment: NO_ROOTS }
+}
+
+const HTTP: &str = "[keystone_authtoken]\nauth_url = http://127.0.0.1:1\nusername = f\npassword = p\n";
+const HTTPS: &str = "[keystone_authtoken]\nauth_url = https://127.0.0.1:1\nusername = f\npassword = p\n";
+
+const REFUSED: &[Case] = &[
+    case("noauth\n[DEFAULT]\nbind_host = 0.0.0.0\n"),
+    case("noauth\n[DEFAULT]\nbind_host = ::\n"),
+    case("noauth\n[DEFAULT]\nbind_host = 192.0.2.1\n"),
+    case("http\n[DEFAULT]\nbind_host = 192.0.2.1\n"),
+    case("http\n[DEFAULT]\nbind_host = two words\n"),
+    case("noauth\n[DEFAULT]\nbind_port = many\n"),
+    case("noauth\n[DEFAULT]\nbacklog = 0\n"),
+    case("noauth\n[DEFAULT]\nlog_dir = {dir}/missing\n"),
+    case("noauth\n[DEFAULT]\nlog_file = {dir}/missing/f.log\n"),
+    case("noauth\n[DEFAULT]\nlog_file = {dir}\n"),
+    case("noauth\n[DEFAULT]\nlog_file = {dir}/not-a-directory/f.log\n"),
+    case("noauth\n[DEFAULT]\nsyslog_log_facility = LOG_NOBODY\n"),
+    case("noauth\n[DEFAULT]\nlog_rotation_type = daily\n"),
+    case("noauth\n[DEFAULT]\ndefault_log_levels = freezer_api\n"),
+    case("noauth\n[DEFAULT]\nauth_strategy = basic\n"),
+    case("noauth\n[DEFAULT]\nlog_file = $nothing/f.log\n"),
+    case("noauth\n[storage]\ndriver = elasticsearch\n"),
+    case("noauth\n[storage]\ndriver = sqlachemy\n"),
+    case("noauth\n[storage]\nbackend = elasticsearch\n"),
+    case("noauth\n[database]\nconnection = postgresql://f:p@127.0.0.1/f\n"),
+    case("noauth\n[database]\nconnection = mysql+pymysql://f:p@127.0.0.1:port/f\n"),
+    case("noauth\n[database]\nmax_pool_size = some\n"),
+    case("noauth\n[oslo_middleware]\nmax_request_body_size = large\n"),
+    case("noauth\n[oslo_policy]\npolicy_file = {dir}/broken.yaml\n"),
+    case("noauth\n[oslo_policy]\npolicy_dirs = {dir}/broken.yaml\n"),
+    case(
+        "noauth\n[oslo_policy]\npolicy_file = {dir}/https.yaml\nremote_ssl_verify_server_crt = true\nremote_ssl_ca_crt_file = /nonexistent/ca.pem\n",
+    ),
+    case(
+        "noauth\n[oslo_policy]\npolicy_file = {dir}/https.yaml\nremote_ssl_client_crt_file = /nonexistent/c.pem\n",
+    ),
+    without_roots(
+        "noauth\n[oslo_policy]\npolicy_file = {dir}/https.yaml\nremote_ssl_verify_server_crt = true\n",
+    ),
+    case("[keystone_authtoken]\nusername = f\npassword = p\n"),
+    case("[keystone_authtoken]\nauth_url = http://127.0.0.1:1\nusername = f\n"),
+    case("[keystone_authtoken]\nauth_url = http://127.0.0.1:1\npassword = p\n"),
+    case("http\nauth_url = keystone\n"),
+    case("http\nauth_url = ftp://127.0.0.1\n"),
+    case("http\nwww_authenticate_uri = public\n"),
+    case("http\nauth_type = kerberos\n"),
+    case("http\nauth_type = v3applicationcredential\n"),
+    case("http\nauth_section = elsewhere\n"),
+    case("http\ntoken_cache_time = long\n"),
+    case("http\nservice_token_roles_required = perhaps\n"),
+    case("https\ncafile = /nonexistent/ca.pem\n"),
+    case("https\ncafile = /dev/null\n"),
+    case("https\ncafile = {dir}/empty\n"),
+    case("https\ncafile = {dir}/ca.pem\ncertfile = /nonexistent/c.pem\n"),
+    case("https\ncafile = {dir}/ca.pem\ncertfile = {dir}/ca.pem\nkeyfile = /nonexistent/k.pem\n"),
+    without_roots("https\n"),
+    Case { text: "https\n", environment: &[("REQUESTS_CA_BUNDLE", "/nonexistent/ca.pem")] },
+    Case { text: "https\n", environment: &[("CURL_CA_BUNDLE", "/nonexistent/ca.pem")] },
+    case("http\n[centralized_scheduler]\nauth_section = elsewhere\n"),
+    case("http\n[centralized_scheduler]\nenabled = often\n"),
+    case(
+        "http\n[centralized_scheduler]\nauth_section = t\n[t]\nauth_url = https://127.0.0.1:1\nusername = c\npassword = p\ncafile = /nonexistent/ca.pem\n",
+    ),
+];
+
+const STARTED: &[Case] = &[
+    case("noauth\n"),
+    case("http\n"),
+    case("http\ncafile =\ncertfile =\nkeyfile =\n"),
+    case("http\ncafile = /nonexistent/ca.pem\n"),
+    case("http\ncertfile = /nonexistent/c.pem\nkeyfile = /nonexistent/k.pem\n"),
+    without_roots("http\n"),
+    Case { text: "http\n", environment: &[("REQUESTS_CA_BUNDLE", "/nonexistent/ca.pem")] },
+    case("https\ncafile = {dir}/ca.pem\n"),
+    case("https\ncafile = {dir}\n"),
+    without_roots("https\ninsecure = true\n"),
+    Case { text: "https\ninsecure = true\n", environment: &[("REQUESTS_CA_BUNDLE", "/nonexistent/ca.pem")] },
+    Case {
+        text: "https\ncafile = {dir}/ca.pem\n",
+        environment: &[("REQUESTS_CA_BUNDLE", "/nonexistent/ca.pem")],
+    },
+    case(
+        "http\nidentity_uri = http://k\nadmin_user = f\n[storage]\nbackend = sqlachemy\ndriver = sqlalchemy\n",
+    ),
+    case("noauth\n[oslo_policy]\npolicy_file = {dir}/missing.yaml\npolicy_dirs = {dir}/missing.d\n"),
+    case("noauth\n[oslo_policy]\npolicy_file =\npolicy_dirs =\nremote_ssl_ca_crt_file =\n"),
+    case(
+        "noauth\n[oslo_policy]\nremote_ssl_verify_server_crt = true\nremote_ssl_ca_crt_file = /nonexistent/ca.pem\n",
+    ),
+    without_roots("noauth\n[oslo_policy]\nremote_ssl_verify_server_crt = true\n"),
+    without_roots("noauth\n[oslo_policy]\npolicy_file = {dir}/https.yaml\n"),
+    case("noauth\n[DEFAULT]\nuse_stderr = true\nlog_dir = {dir}\n"),
+    case("noauth\n[DEFAULT]\nuse_stderr = true\nlog_file =\nlog_dir = {dir}\n"),
+    case("noauth\n[DEFAULT]\nlog_file =\nlog_dir =\n"),
+];
+
+/// A self-signed certificate whose key was thrown away.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
+MIIBkTCCATegAwIBAgIUFFEWzUxXBtNnm1ZxmW0GvTiLUzkwCgYIKoZIzj0EAwIw\n\
+HjEcMBoGA1UEAwwTYXV0aG9yaXR5LWZvci10ZXN0czAeFw0yNjExMjkxNzEzMDda\n\
+Fw00NjExMjQxNzEzMDdaMB4xHDAaBgNVBAMME2F1dGhvcml0eS1mb3ItdGVzdHMw\n\
+WTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAR8NIDkWk9jxPraVTJGtRs7NhJ4K2yl\n\
+TxjOrkWYuoobe6H3m9Pl44BDifOl8m4WYVetROxNGNGDVXm5mKbWb/3wo1MwUTAd\n\
+BgNVHQ4EFgQUo5qRlTEKHGkV/CcRPBMRJrENed0wHwYDVR0jBBgwFoAUo5qRlTEK\n\
+HGkV/CcRPBMRJrENed0wDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBF\n\
+AiA1XRB6bR2EctIokqn0BxAo7krQOVpEDi4LFRX+eXxJZwIhAIxfi2sAEhlmcczV\n\
+WxTLnDkWMw7IBPGZIfLDOQUw0Zq/\n\
+-----END CERTIFICATE-----\n";
+
+fn prepare(scratch: &Scratch, tables: &Path) {
+    for suffix in ["", "-wal"] {
+        let from = format!("{}{suffix}", tables.display());
+        if Path::new(&from).exists() {
+            fs::copy(from, scratch.path().join(format!("f.db{suffix}"))).unwrap();
+        }
+    }
+    fs::create_dir(scratch.path().join("empty")).unwrap();
+    scratch.write("ca.pem", CERTIFICATE);
+    scratch.write("not-a-directory", "");
+    scratch.write("broken.yaml", "\"jobs:get\": [\n");
+    scratch.write("https.yaml", "\"jobs:get\": \"https://127.0.0.1:1/decide\"\n");
+}
+
+fn configuration(case: &Case, scratch: &Scratch, port: u16) -> String {
+    let dir = scratch.path().display();
+    let start = format!(
+        "[DEFAULT]\nbind_host = 127.0.0.1\nbind_port = {port}\n[database]\nconnection = sqlite:///{dir}/f.db\n"
+    );
+    let text = match case.text.split_once('\n') {
+        Some(("noauth", rest)) => format!("[DEFAULT]\nauth_strategy = noauth\n{rest}"),
+        Some(("http", rest)) => format!("{HTTP}{rest}"),
+        Some(("https", rest)) => format!("{HTTPS}{rest}"),
+        _ => case.text.to_owned(),
+    };
+    start + &text.replace("{dir}", &dir.to_string())
+}
+
+fn surround(command: &mut Command, case: &Case) {
+    for variable in ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"] {
+        command.env_remove(variable);
+    }
+    command.envs(case.environment.iter().copied());
+}
+
+/// Runs both programs: what the check found, and the service or what it said instead of starting.
+fn both(case: &Case, tables: &Path) -> (Done, Result<Service, String>, Scratch) {
+    let scratch = Scratch::new();
+    prepare(&scratch, tables);
+    let port = free_port();
+    let file = scratch.write("f.conf", &configuration(case, &scratch, port));
+    let mut check = command(MANAGE);
+    surround(check.arg("--config-file").arg(&file).args(["config", "check"]), case);
+    let checked = finish(check);
+    let leftover = scratch.path().join("freezer-api.log");
+    assert!(!leftover.exists(), "{}: a check creates no file", case.text);
+    let mut start = command(API);
+    surround(start.arg("--config-file").arg(&file), case);
+    (checked, Service::spawn(start, port, &scratch), scratch)
+}
+
+fn tables(scratch: &Scratch) -> std::path::PathBuf {
+    let database = Database::create(Engine::Sqlite, scratch).unwrap();
+    let config = scratch.write("sync.conf", &format!("[database]\nconnection = {}\n", database.url()));
+    run(MANAGE, &config, &["db", "sync"]).succeeded();
+    scratch.path().join("freezer.db")
+}
+
+#[test]
+fn what_the_service_refuses_is_a_failure_of_the_check() {
+    let scratch = Scratch::new();
+    let tables = tables(&scratch);
+    for case in REFUSED {
+        let (checked, started, _files) = both(case, &tables);
+        let what = format!("{} {:?}\n{checked:#?}", case.text, case.environment);
+        let Err(said) = started else { panic!("it started: {what}") };
+        assert_eq!(checked.code, Some(2), "{said}\n{what}");
+        // the same words, so that whoever checks first learns what the start would say
+        let last =
+            said.lines().rfind(|line| line.contains("freezer-api: ")).unwrap_or_else(|| panic!("{said}"));
+        let reason = last.split_once("freezer-api: ").unwrap().1;
+        assert!(checked.stdout.contains(reason), "no {reason:?} in {what}");
+    }
+}
+
+#[test]
+fn what_the_service_starts_with_is_no_failure_of_the_check() {
+    let scratch = Scratch::new();
+    let tables = tables(&scratch);
+    for case in STARTED {
+        let (checked, started, _files) = both(case, &tables);
+        let what = format!("{} {:?}\n{checked:#?}", case.text, case.environment);
+        assert!(matches!(checked.code, Some(0 | 1)), "{what}");
+        let service = started.unwrap_or_else(|said| panic!("{said}\n{what}"));
+        // each warning of the check is a warning of the log
+        for line in checked.stdout.lines().filter_map(|line| line.strip_prefix("warning  ")) {
+            let log = service.log();
+            assert!(
+                log.lines().any(|logged| logged.contains(" WARNING ") && logged.ends_with(line)),
+                "{line}\n{log}"
+            );
+        }
+    }
+}
+
+#[test]
+fn files_that_only_https_needs_are_warned_about() {
+    let scratch = Scratch::new();
+    let tables = tables(&scratch);
+    for (case, words) in [
+        (case("http\ncafile = /nonexistent/ca.pem\n"), "cafile = \"/nonexistent/ca.pem\" is not usable"),
+        (case("http\ncertfile = /nonexistent/c.pem\n"), "certfile = \"/nonexistent/c.pem\" is not usable"),
+        (
+            Case { text: "http\n", environment: &[("REQUESTS_CA_BUNDLE", "/nonexistent/b")] },
+            "environment variable REQUESTS_CA_BUNDLE = \"/nonexistent/b\" is not usable",
+        ),
+    ] {
+        let (checked, started, _files) = both(&case, &tables);
+        assert_eq!(checked.code, Some(1), "{checked:#?}");
+        assert!(checked.stdout.contains(words) && checked.stdout.contains("without TLS"), "{checked:#?}");
+        started.unwrap();
+    }
+}
+
+#[test]
+fn a_system_without_authorities_is_told_what_to_install() {
+    let scratch = Scratch::new();
+    let tables = tables(&scratch);
+    let (checked, _, _) = both(&without_roots("https\n"), &tables);
+    for words in ["https://127.0.0.1:1", "ca-certificates", "cafile", "REQUESTS_CA_BUNDLE"] {
+        assert!(checked.stdout.contains(words), "{words}: {checked:#?}");
+    }
+}
+
+#[test]
+fn a_port_that_is_in_use_is_no_failure_of_the_check() {
+    let scratch = Scratch::new();
+    let tables = tables(&scratch);
+    prepare(&scratch, &tables);
+    let port = free_port();
+    let _other = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let file = scratch.write("f.conf", &configuration(&case("noauth\n"), &scratch, port));
+    run(MANAGE, &file, &["config", "check"]).succeeded();
+}

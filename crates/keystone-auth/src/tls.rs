@@ -1,0 +1,146 @@
+//! TLS to Keystone: the authorities that are trusted and the client's own certificate. When a connection needs TLS is
+//! `transport`'s decision.
+
+use std::path::Path;
+
+use reqwest::{Certificate, Client, ClientBuilder, Identity};
+
+use crate::error::SettingsError;
+use crate::settings::Settings;
+use crate::transport::{cause, shown_url};
+
+/// Builds a client that speaks TLS as the settings say. `url` is where it is needed.
+pub(crate) fn client(
+    builder: ClientBuilder,
+    settings: &Settings,
+    url: &str,
+) -> Result<Client, SettingsError> {
+    configure(builder, settings)?.build().map_err(|error| {
+        let reason = cause(error);
+        if settings.cafile.is_none() && !settings.insecure && is_without_authorities(&reason) {
+            return SettingsError::NoAuthorities { url: shown_url(url) };
+        }
+        SettingsError::Client(reason)
+    })
+}
+
+/// Checks the configured files as an HTTPS endpoint would need them.
+///
+/// # Errors
+/// Names the file that cannot be used. The authorities of the operating system are not looked for.
+pub fn check_tls_files(settings: &Settings) -> Result<(), SettingsError> {
+    // Without a cafile those of the system would be needed; a client certificate can be checked without them.
+    let settings = Settings { insecure: settings.insecure || settings.cafile.is_none(), ..settings.clone() };
+    client(Client::builder(), &settings, &settings.auth_url).map(|_| ())
+}
+
+/// Reads the files that TLS needs and adds them to a client.
+fn configure(mut builder: ClientBuilder, settings: &Settings) -> Result<ClientBuilder, SettingsError> {
+    if settings.insecure {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    } else if let Some(path) = &settings.cafile {
+        builder = builder.tls_certs_only(authorities(settings.cafile_from, path)?);
+    }
+    if let Some(path) = &settings.certfile {
+        let mut pem = read("certfile", path)?;
+        if let Some(key) = &settings.keyfile {
+            pem.push(b'\n');
+            pem.extend(read("keyfile", key)?);
+        }
+        let identity = Identity::from_pem(&pem).map_err(|error| file("certfile", path, &cause(error)))?;
+        builder = builder.identity(identity);
+    }
+    Ok(builder)
+}
+
+/// Whether the HTTP client could not be built because the operating system has no authorities.
+fn is_without_authorities(reason: &str) -> bool {
+    reason.contains("No CA certificates were loaded")
+}
+
+/// The certificates of a PEM bundle, or of every such file in a directory. Other files of a directory are skipped, as
+/// OpenSSL skips them.
+fn authorities(option: &'static str, path: &Path) -> Result<Vec<Certificate>, SettingsError> {
+    let found = if path.is_dir() {
+        let failed = |error: std::io::Error| file(option, path, &error.to_string());
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(failed)? {
+            let text = std::fs::read(entry.map_err(failed)?.path()).unwrap_or_default();
+            found.extend(Certificate::from_pem_bundle(&text).unwrap_or_default());
+        }
+        found
+    } else {
+        Certificate::from_pem_bundle(&read(option, path)?)
+            .map_err(|error| file(option, path, &cause(error)))?
+    };
+    if found.is_empty() {
+        return Err(file(option, path, "it holds no PEM certificate"));
+    }
+    Ok(found)
+}
+
+fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, SettingsError> {
+    std::fs::read(path).map_err(|error| file(option, path, &error.to_string()))
+}
+
+fn file(option: &'static str, path: &Path, reason: &str) -> SettingsError {
+    SettingsError::File { option, path: path.to_owned(), reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+    use super::*;
+    use crate::transport::Transport;
+
+    fn with(auth_url: &str, change: impl FnOnce(&mut Settings)) -> Result<Transport, SettingsError> {
+        let mut settings = Settings { auth_url: auth_url.to_owned(), ..Settings::default() };
+        change(&mut settings);
+        Transport::new(&settings)
+    }
+
+    #[test]
+    fn a_certificate_file_that_is_missing_or_empty_is_named() {
+        let https = "https://k:5000";
+        let error = |change: fn(&mut Settings)| with(https, change).err().unwrap().to_string();
+        let missing = error(|settings| settings.cafile = Some("/nonexistent/ca.pem".into()));
+        assert!(missing.contains("cafile") && missing.contains("/nonexistent/ca.pem"), "{missing}");
+        let empty = error(|settings| settings.cafile = Some("/dev/null".into()));
+        assert!(empty.contains("holds no PEM certificate"), "{empty}");
+        let directory = error(|settings| settings.cafile = Some("/proc/self/fdinfo".into()));
+        assert!(directory.contains("holds no PEM certificate"), "{directory}");
+        let named = error(|settings| {
+            settings.cafile = Some("/nonexistent/ca.pem".into());
+            settings.cafile_from = "environment variable REQUESTS_CA_BUNDLE";
+        });
+        assert!(named.contains("environment variable REQUESTS_CA_BUNDLE"), "{named}");
+        assert!(error(|settings| settings.certfile = Some("/dev/null".into())).contains("certfile"));
+    }
+
+    #[test]
+    fn files_are_not_read_for_plain_http() {
+        let missing = |settings: &mut Settings| {
+            settings.cafile = Some("/nonexistent/ca.pem".into());
+            settings.certfile = Some("/nonexistent/client.pem".into());
+            settings.keyfile = Some("/nonexistent/client.key".into());
+        };
+        with("http://k:5000", missing).unwrap();
+        // but they can be checked
+        let mut settings = Settings { auth_url: "http://k:5000".to_owned(), ..Settings::default() };
+        check_tls_files(&settings).unwrap();
+        missing(&mut settings);
+        assert!(check_tls_files(&settings).unwrap_err().to_string().contains("/nonexistent/ca.pem"));
+        settings.cafile = None;
+        assert!(check_tls_files(&settings).unwrap_err().to_string().contains("/nonexistent/client.pem"));
+    }
+
+    #[test]
+    fn insecure_needs_no_authorities() {
+        let insecure = |settings: &mut Settings| {
+            settings.insecure = true;
+            settings.cafile = Some("/nonexistent/ca.pem".into());
+        };
+        with("https://k:5000", insecure).unwrap();
+    }
+}
