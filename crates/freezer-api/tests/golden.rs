@@ -197,6 +197,7 @@ fn compare_objects(path: &str, a: &Map<String, Value>, b: &Map<String, Value>, f
     for (key, value) in a {
         match b.get(key) {
             Some(ours) => compare(&inner(key), value, ours, found),
+            None if value.is_null() => found.push(format!("removed {}: null", inner(key))),
             None => found.push(format!("removed {}", inner(key))),
         }
     }

@@ -2,7 +2,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from .documents import SMALL
+from .documents import FREEZER_ACTION, SMALL
 from .exchange import Request
 from .scripted import FIXTURE, ID, P
 
@@ -86,6 +86,16 @@ def changes() -> Iterator[Case]:
     yield story('an unknown client', ('PATCH', JOB, {'client_id': 'ghost'}))
     yield story('keys of old agents', ('PATCH', JOB, {'_version': 1}))
     yield story('a key of old agents', ('PATCH', JOB, {'session_name': 'x'}))
+    shared = [{'action_id': ID['actions'], 'freezer_action': FREEZER_ACTION}]
+    completed = {'job_id': '{{1.job_id}}', 'client_id': 'node-1', 'job_actions': shared,
+                 'job_schedule': {'status': 'completed', 'result': 'success'}}
+    for what, change in (('edited', ('PATCH', ACTION, {'freezer_action': {**FREEZER_ACTION, 'container': '/moved'}})), ('deleted', ('DELETE', ACTION))):
+        yield story('a whole document of a job whose action was ' + what,
+                    ('POST', P + '/jobs', {'client_id': 'node-1', 'job_actions': shared}), change,
+                    ('PATCH', P + '/jobs/{{1.job_id}}', completed))
+    yield story('what a job has already, when its client is gone',
+                ('POST', P + '/jobs', {'client_id': 'node-1', 'job_actions': shared}), ('DELETE', P + '/clients/node-1'),
+                ('PATCH', P + '/jobs/{{1.job_id}}', {'client_id': 'node-1', 'description': 'x', 'job_actions': shared}))
     yield story('an unknown key of a session', ('PATCH', SESSION, {'colour': 'red'}))
     yield story('replaced without retries', ('POST', ACTION, {'freezer_action': {'action': 'exec'}}))
     yield story('a flat patch', ('PATCH', P + '/backups/' + ID['backups'], {'container': 'elsewhere'}))

@@ -70,7 +70,16 @@ fn read(entry: &Map<String, Value>, defaults: &Map<String, Value>, ids: &Ids) ->
     Entry { link_id: ids.document(), kind }
 }
 
-/// Checks that the client is there and can do all of it, then makes the inline actions. Returns the links of
+/// The actions whose client must be there and able to do them.
+#[derive(Clone, Copy)]
+pub enum Checked<'a> {
+    /// All of a job: it is new, or moves to another client.
+    All,
+    /// All but these, which the job has already.
+    AllBut(&'a [String]),
+}
+
+/// Checks that the client is there and can do the actions, then makes the inline ones. Returns the links of
 /// the job, in order.
 ///
 /// # Errors
@@ -81,6 +90,7 @@ pub async fn settle(
     change: &Change<'_>,
     client_id: &str,
     entries: &[Entry],
+    checked: Checked<'_>,
 ) -> Result<Vec<Link>, Error> {
     let scope = change.scope();
     let references = entries.iter().filter_map(|entry| match &entry.kind {
@@ -88,13 +98,20 @@ pub async fn settle(
         Kind::Inline { .. } => None,
     });
     let stored = actions::get_many(db, &scope, references.collect()).await?;
-    let definitions =
-        entries.iter().map(|entry| definition(entry, &stored)).collect::<Result<Vec<_>, _>>()?;
-    let Some(client) = clients::get(db, &scope, client_id).await? else {
-        return Err(Error::Unprocessable(format!("Client not found with ID {client_id}")));
-    };
-    for definition in definitions {
-        check_capabilities(&client, definition)?;
+    let mut to_check = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let definition = definition(entry, &stored)?;
+        if checked.includes(entry) {
+            to_check.push(definition);
+        }
+    }
+    if matches!(checked, Checked::All) || !to_check.is_empty() {
+        let Some(client) = clients::get(db, &scope, client_id).await? else {
+            return Err(Error::Unprocessable(format!("Client not found with ID {client_id}")));
+        };
+        for definition in to_check {
+            check_capabilities(&client, definition)?;
+        }
     }
     let mut links = Vec::with_capacity(entries.len());
     for Entry { link_id, kind } in entries {
@@ -109,6 +126,15 @@ pub async fn settle(
         links.push(Link { id: link_id.clone(), action_id: action_id.clone() });
     }
     Ok(links)
+}
+
+impl Checked<'_> {
+    fn includes(self, entry: &Entry) -> bool {
+        match (self, &entry.kind) {
+            (Checked::AllBut(had), Kind::Reference { action_id, .. }) => !had.contains(action_id),
+            _ => true,
+        }
+    }
 }
 
 /// What an entry will run.

@@ -8,9 +8,10 @@ use freezer_store::query::{actions, clients, jobs, user_credentials};
 use freezer_store::transaction;
 use serde_json::{Map, Value};
 
-use super::job_actions::{self, entries};
+use super::job_actions::{self, Checked, entries};
+use super::job_patch::{self, apply};
 use super::trusts::{self, Pending, Stop};
-use super::{Change, Replaced, given_or_new, int, object, schedule, text};
+use super::{Change, Replaced, given_or_new, int, object, text};
 use crate::error::Error;
 
 /// Creates a job with its actions and returns its id.
@@ -26,7 +27,7 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
     loop {
         let stored = transaction!(change.store, "jobs.create", |db| {
             let Change { project_id, user_id, now, .. } = change;
-            let links = job_actions::settle(db, &change, &fields.client_id, &entries).await?;
+            let links = job_actions::settle(db, &change, &fields.client_id, &entries, Checked::All).await?;
             jobs::create(db, project_id, user_id, &job_id, &fields, &links, now).await?;
             trust.attach(db, &job_id, &fields.client_id).await
         });
@@ -36,10 +37,11 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
     }
 }
 
-/// Changes what a patch names of a job, and keeps the rest.
+/// Changes what a patch names of a job, and keeps the rest. Only what the patch changes is checked: the job's client and
+/// the actions that it has already may be gone, or no longer fit each other.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Unprocessable`] for an unknown client or action; those of [`create`] about trusts where
+/// [`Error::NotFound`]; [`Error::Unprocessable`] for an unknown client or action; those of [`create`] about trusts if
 /// the job moves to another client.
 pub async fn update(change: Change<'_>, job_id: &str, patch: &Map<String, Value>) -> Result<(), Error> {
     let entries = entries(patch, change.ids)?;
@@ -51,13 +53,23 @@ pub async fn update(change: Change<'_>, job_id: &str, patch: &Map<String, Value>
                 return Err(Stop::from(Error::not_found("job", job_id)));
             };
             let old_client = fields.client_id.clone();
+            let is_report = job_patch::reports_run(job_id, patch, &fields.schedule);
             apply(&mut fields, patch);
+            if is_report {
+                fields.client_id.clone_from(&old_client);
+            }
             let moves = fields.client_id != old_client;
-            if let Some(entries) = &entries {
-                let links = job_actions::settle(db, &change, &fields.client_id, entries).await?;
-                jobs::replace_actions(db, job_id, &links, change.now).await?;
-            } else if moves {
-                move_to_client(db, &change, &fields.client_id, job_id).await?;
+            match &entries {
+                Some(entries) if !is_report => {
+                    let had = jobs::action_ids(db, job_id).await?;
+                    let checked = if moves { Checked::All } else { Checked::AllBut(&had) };
+                    let links = job_actions::settle(db, &change, &fields.client_id, entries, checked).await?;
+                    if !links.iter().map(|link| &link.action_id).eq(&had) {
+                        jobs::replace_actions(db, job_id, &links, change.now).await?;
+                    }
+                }
+                None if moves => move_to_client(db, &change, &fields.client_id, job_id).await?,
+                _ => {}
             }
             jobs::update(db, &scope, job_id, &fields, change.now).await?;
             // a scheduler's patches move nothing, and its own token, made from a trust, could make none
@@ -87,7 +99,7 @@ pub async fn replace(
             let scope = change.scope();
             let old = jobs::get_for_update(db, &scope, job_id).await?;
             let fields = if old.is_some() { whole_fields(document) } else { new_fields(document, now.0) };
-            let links = job_actions::settle(db, &change, &fields.client_id, &entries).await?;
+            let links = job_actions::settle(db, &change, &fields.client_id, &entries, Checked::All).await?;
             let done = if old.is_some() {
                 jobs::update(db, &scope, job_id, &fields, now).await?;
                 jobs::replace_actions(db, job_id, &links, now).await?;
@@ -147,7 +159,7 @@ fn whole_fields(document: &Map<String, Value>) -> JobFields {
     JobFields {
         client_id: text(document, "client_id").unwrap_or_default(),
         session_id: text(document, "session_id").unwrap_or_default(),
-        session_tag: int(document, "session_tag").unwrap_or(0),
+        session_tag: int(document, "session_tag").or(Some(0)),
         // absent is "", null is null: as the Python service stores them
         description: match document.get("description") {
             None => Some(String::new()),
@@ -164,22 +176,4 @@ fn new_fields(document: &Map<String, Value>, now: i64) -> JobFields {
         fields.schedule.insert(key.to_owned(), time.into());
     }
     fields
-}
-
-fn apply(fields: &mut JobFields, patch: &Map<String, Value>) {
-    if let Some(client_id) = text(patch, "client_id") {
-        fields.client_id = client_id;
-    }
-    if patch.contains_key("session_id") {
-        fields.session_id = text(patch, "session_id").unwrap_or_default();
-    }
-    if let Some(tag) = int(patch, "session_tag") {
-        fields.session_tag = tag;
-    }
-    if patch.contains_key("description") {
-        fields.description = text(patch, "description");
-    }
-    if let Some(patch) = object(patch, "job_schedule") {
-        schedule::merge(&mut fields.schedule, patch);
-    }
 }

@@ -10,6 +10,7 @@ pub mod backups;
 pub mod clients;
 mod job_actions;
 pub mod job_events;
+pub mod job_patch;
 pub mod job_reads;
 pub mod jobs;
 mod schedule;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 /// Keys that say *when* a job runs. They belong together: "every day at 10" replaced by "every 5 minutes"
 /// must not leave the hour behind.
-fn says_when(key: &str) -> bool {
+pub(super) fn says_when(key: &str) -> bool {
     key.starts_with("schedule_")
 }
 

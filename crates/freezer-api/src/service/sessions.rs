@@ -110,7 +110,7 @@ pub async fn add_job(change: Change<'_>, session_id: &str, job_id: &str) -> Resu
         });
         session.jobs.get_or_insert_default().insert(job_id.to_owned(), entry);
         job.session_id = session_id.to_owned();
-        job.session_tag = session.session_tag;
+        job.session_tag = Some(session.session_tag);
         schedule::adopt(&mut job.schedule, &session.schedule);
         sessions::update(db, &scope, session_id, &session, change.now).await?;
         jobs::update(db, &scope, job_id, &job, change.now).await?;
@@ -136,7 +136,7 @@ pub async fn remove_job(change: Change<'_>, session_id: &str, job_id: &str) -> R
         let Some(mut job) = jobs::get_for_update(db, &scope, job_id).await? else { return Ok(()) };
         if job.session_id == session_id {
             job.session_id = String::new();
-            job.session_tag = 0;
+            job.session_tag = Some(0);
             job.schedule.insert("event".to_owned(), "stop".into());
             jobs::update(db, &scope, job_id, &job, change.now).await?;
         }

@@ -56,6 +56,7 @@ mod job_changes;
 mod job_events;
 mod jobs;
 mod markers;
+mod old_agents;
 mod paging;
 mod round_trip;
 mod search;

@@ -22,8 +22,8 @@ pub(super) fn having(text: &str, key: &str) -> Option<Box<RawValue>> {
     if has { RawValue::from_string(text.to_owned()).ok() } else { None }
 }
 
-/// An object with some of its keys given other values: in their places, or at the end where it lacks them. None for what
-/// is no object, or no JSON.
+/// Returns an object with other values for some of its keys: in their places, or at the end if the object lacks the key.
+/// A null only replaces: it is not added to an object that lacks the key. None if the text is not a JSON object.
 pub(super) fn with(text: &str, keys: &[(&'static str, Value)]) -> Option<Box<RawValue>> {
     // What was put together is read once, to be sure that it is JSON; so what it is made of need not be.
     let spliced = plain(text).and_then(|members| splice(text, &members, keys));
@@ -128,6 +128,7 @@ fn splice(text: &str, members: &[(&str, Range<usize>)], keys: &[(&'static str, V
             copied = place.end;
         }
     }
+    lacking.retain(|(_, value)| !value.is_null());
     let close = text.rfind('}')?;
     out.push_str(text.get(copied..close)?);
     for (number, (key, value)) in lacking.into_iter().enumerate() {
@@ -206,7 +207,7 @@ impl Serialize for Object<'_> {
                 None => object.serialize_entry(key, value)?,
             }
         }
-        for (key, value) in self.keys {
+        for (key, value) in self.keys.iter().filter(|(_, value)| !value.is_null()) {
             if !self.members.iter().any(|(other, _)| other == key) {
                 object.serialize_entry(key, value)?;
             }
@@ -228,19 +229,23 @@ mod tests {
 
     #[test]
     fn keys_get_values_in_their_places_or_at_the_end() {
-        let keys = [("mode", json!("fs")), ("timeout", json!(null))];
+        let keys = [("mode", json!("fs")), ("timeout", json!(7)), ("priority", json!(null))];
         for (text, expected) in [
-            (r#"{"a" : 1.50,"mode":"x" , "b":[ ]}"#, r#"{"a" : 1.50,"mode":"fs" , "b":[ ],"timeout":null}"#),
-            (r#"{"a" : 1.50,"mode":"x","b\"":[ ]}"#, r#"{"a":1.50,"mode":"fs","b\"":[ ],"timeout":null}"#),
-            (r#"{"timeout" : 7 ,"mode":["x", {"mode": 1}]}"#, r#"{"timeout" : null ,"mode":"fs"}"#),
-            (r#"{"in":{"mode":1,"t":"}"}}"#, r#"{"in":{"mode":1,"t":"}"},"mode":"fs","timeout":null}"#),
-            (r#"{"mode":1,"mode":2,"timeout":null}"#, r#"{"mode":"fs","mode":"fs","timeout":null}"#),
-            ("{}", r#"{"mode":"fs","timeout":null}"#),
-            ("{ }", r#"{ "mode":"fs","timeout":null}"#),
+            (r#"{"a" : 1.50,"mode":"x" , "b":[ ]}"#, r#"{"a" : 1.50,"mode":"fs" , "b":[ ],"timeout":7}"#),
+            (r#"{"a" : 1.50,"mode":"x","b\"":[ ]}"#, r#"{"a":1.50,"mode":"fs","b\"":[ ],"timeout":7}"#),
+            (
+                r#"{"priority" : 3 ,"mode":["x", {"mode": 1}]}"#,
+                r#"{"priority" : null ,"mode":"fs","timeout":7}"#,
+            ),
+            (r#"{"priority":3,"b\"":1}"#, r#"{"priority":null,"b\"":1,"mode":"fs","timeout":7}"#),
+            (r#"{"in":{"mode":1,"t":"}"}}"#, r#"{"in":{"mode":1,"t":"}"},"mode":"fs","timeout":7}"#),
+            (r#"{"mode":1,"mode":2,"timeout":null}"#, r#"{"mode":"fs","mode":"fs","timeout":7}"#),
+            ("{}", r#"{"mode":"fs","timeout":7}"#),
+            ("{ }", r#"{ "mode":"fs","timeout":7}"#),
         ] {
             assert_eq!(with(text, &keys).unwrap().get(), expected);
         }
-        let same = r#"{"timeout": null, "mode": "fs"}"#;
+        let same = r#"{"priority": null, "timeout": 7, "mode": "fs"}"#;
         assert_eq!(with(same, &keys).unwrap().get(), same);
         for none in ["[1]", r#""\"""#, "1"] {
             assert!(with(none, &keys).is_none(), "{none}");
@@ -284,7 +289,9 @@ mod tests {
             let keys = [("a", first), ("ba", second)];
             let mut expected = object.clone();
             for (key, value) in &keys {
-                expected.insert((*key).to_owned(), value.clone());
+                if !value.is_null() || expected.contains_key(*key) {
+                    expected.insert((*key).to_owned(), value.clone());
+                }
             }
             let mut spaced = Vec::new();
             let pretty = serde_json::ser::PrettyFormatter::with_indent(b" \t");

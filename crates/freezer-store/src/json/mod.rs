@@ -58,8 +58,9 @@ pub(crate) fn raw_object(text: Option<String>, place: Place<'_>) -> Box<RawValue
     })
 }
 
-/// Stored JSON, an object, with some of its keys given other values: in their places, or at the end where the object
-/// lacks them. What is not an object is logged and shown as if it were `{}`.
+/// Returns stored JSON, an object, with other values for some of its keys: in their places, or at the end if the object
+/// lacks the key. A null only replaces: it is not added. Text that is not an object is logged and shown as if it were
+/// `{}`.
 pub(crate) fn raw_object_with(
     text: Option<String>,
     keys: &[(&'static str, Value)],
@@ -185,15 +186,16 @@ mod tests {
     #[test]
     fn an_object_gets_keys_in_their_places_or_at_its_end() {
         let with = |text: &str| {
-            let keys = [("mode", Value::from("fs")), ("timeout", Value::Null)];
+            let keys = [("mode", Value::from("fs")), ("timeout", 7.into()), ("priority", Value::Null)];
             raw_object_with(Some(text.to_owned()), &keys, PLACE).get().to_owned()
         };
         assert_eq!(
             with(r#"{"a" : 1.50,"mode":"x","b\"":[ ]}"#),
-            r#"{"a":1.50,"mode":"fs","b\"":[ ],"timeout":null}"#
+            r#"{"a":1.50,"mode":"fs","b\"":[ ],"timeout":7}"#
         );
-        assert_eq!(with(""), r#"{"mode":"fs","timeout":null}"#);
-        assert_eq!(with("[1]"), r#"{"mode":"fs","timeout":null}"#);
+        assert_eq!(with(r#"{"priority":2}"#), r#"{"priority":null,"mode":"fs","timeout":7}"#);
+        assert_eq!(with(""), r#"{"mode":"fs","timeout":7}"#);
+        assert_eq!(with("[1]"), r#"{"mode":"fs","timeout":7}"#);
     }
 
     #[test]

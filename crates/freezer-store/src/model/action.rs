@@ -2,7 +2,7 @@
 //!
 //! `freezer_action` is open: every key that a client sent comes back. Eight of its keys have columns of
 //! their own; for those the column is the truth (the Python service reads it so), the rest lives in the
-//! JSON text of `backup_metadata`.
+//! JSON text of `backup_metadata`. An empty column is no key, unless the JSON names it.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -106,8 +106,8 @@ impl ActionDefinition {
 }
 
 impl ActionFields {
-    /// Whether a definition is the one stored. Absent and null are the same (the stored one
-    /// shows null for each column that holds nothing).
+    /// Whether a definition is the one stored. Absent and null are the same: former releases showed null for each empty
+    /// column, and clients send back what they read.
     pub fn is_defined_as(&self, freezer_action: &Map<String, Value>) -> bool {
         let differs = |left: &Map<String, Value>, right: &Map<String, Value>| {
             left.iter().any(|(key, value)| {

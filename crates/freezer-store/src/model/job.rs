@@ -55,7 +55,7 @@ pub struct JobFields {
     /// Session it belongs to, or "".
     pub session_id: String,
     /// Tag of the session's run.
-    pub session_tag: i64,
+    pub session_tag: Option<i64>,
     /// Free text.
     pub description: Option<String>,
     /// The whole schedule.

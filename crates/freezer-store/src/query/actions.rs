@@ -276,7 +276,9 @@ fn read_fields(doing: &'static str, row: &mut Row, from: usize) -> Result<Action
     let place = Place { table: "actions", column: "backup_metadata", id: &action_id };
     let mut freezer_action = json::object(metadata.as_deref(), place);
     for (key, value) in columns(&at, row, from)? {
-        freezer_action.insert(key.to_owned(), value);
+        if !value.is_null() || freezer_action.contains_key(key) {
+            freezer_action.insert(key.to_owned(), value);
+        }
     }
     Ok(ActionFields {
         max_retries: row.int(from + 4).map_err(&at)?,
@@ -287,7 +289,8 @@ fn read_fields(doing: &'static str, row: &mut Row, from: usize) -> Result<Action
     })
 }
 
-/// The keys of a definition that have columns, in the order in which they are shown where the JSON lacks them.
+/// Returns the keys of a definition that have columns, in the order in which they are shown if the JSON lacks them. Null
+/// is an empty column: it is shown only if the JSON names the key, because agents of 7.2.0 fail on a key without a value.
 fn columns(
     at: &impl Fn(DriverError) -> StoreError,
     row: &mut Row,

@@ -29,11 +29,11 @@ pub(super) struct Shape<C: 'static> {
 /// One column, and how its value is shown.
 #[derive(Clone, Copy)]
 pub(super) enum Source<C> {
-    /// A text; NULL is shown as null.
+    /// A text; NULL is shown as null, or its key is not shown.
     Text(&'static str, C),
     /// A text; NULL is shown as "".
     Blank(&'static str, C),
-    /// A whole number; NULL is shown as null.
+    /// A whole number; NULL is shown as null, or its key is not shown.
     Int(&'static str, C),
     /// JSON text, shown with some of its keys replaced or added.
     Changed(C),

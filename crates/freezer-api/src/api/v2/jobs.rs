@@ -1,9 +1,11 @@
 //! Jobs: which actions run on which client, and when.
 
+use std::borrow::Cow;
+
 use axum::response::Response;
 use freezer_store::Scope;
 use freezer_store::model::Job;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
@@ -14,7 +16,7 @@ use crate::policy;
 use crate::service;
 use crate::service::Replaced;
 use crate::service::job_events::{self, Event};
-use crate::service::job_reads;
+use crate::service::{job_patch, job_reads};
 use crate::validate::Document;
 
 /// `GET /v2/{project_id}/jobs`: what every scheduler asks once a minute.
@@ -67,10 +69,34 @@ pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response,
 /// # Errors
 /// [`Error`]
 pub async fn update(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body) -> Result<Response, Error> {
-    let patch = document(&call, Document::JobPatch, &body)?;
-    service::jobs::update(call.change(), &job_id, patch).await?;
+    let patch = valid_patch(&call, &job_id, &body).await?;
+    service::jobs::update(call.change(), &job_id, &patch).await?;
     log_change!(call, "job updated", job_id);
     response::ok(&json!({"job_id": job_id, "version": 0}))
+}
+
+/// Validates a patch. If it is refused, only the part that changes the job counts: whatever the service shows, a client
+/// may send back.
+async fn valid_patch<'a>(
+    call: &Call,
+    job_id: &str,
+    body: &'a Value,
+) -> Result<Cow<'a, Map<String, Value>>, Error> {
+    let refused = match document(call, Document::JobPatch, body) {
+        Ok(patch) => return Ok(Cow::Borrowed(patch)),
+        Err(refused) => refused,
+    };
+    let Some(patch) = body.as_object() else { return Err(refused) };
+    let shown = job_reads::show(&call.app.store, &call.app.queues, &call.scope(), job_id.to_owned()).await?;
+    let Some(Value::Object(shown)) = shown.and_then(|job| serde_json::to_value(job).ok()) else {
+        return Err(refused);
+    };
+    let changed = job_patch::changed_part(job_id, patch, &shown);
+    if changed == *patch {
+        return Err(refused);
+    }
+    let changed = Value::Object(changed);
+    document(call, Document::JobPatch, &changed).map(|patch| Cow::Owned(patch.clone()))
 }
 
 /// `POST /v2/{project_id}/jobs/{job_id}`

@@ -1,6 +1,6 @@
 //! Changes of `jobs` and of their links to actions, `job_actions`; and the row of a job that is about to change.
 
-use sea_query::{Expr, ExprTrait, LockType, Query};
+use sea_query::{Expr, ExprTrait, LockType, Order, Query};
 
 use super::{COLUMNS, TABLE};
 use crate::clock::Timestamp;
@@ -46,7 +46,7 @@ pub async fn get_for_update(
         schedule: json::object_strict(schedule.as_deref(), place)?,
         client_id: row.string(3).map_err(&at)?,
         session_id: row.string(4).map_err(&at)?,
-        session_tag: row.int(5).map_err(&at)?.unwrap_or(0),
+        session_tag: row.int(5).map_err(&at)?,
         description: row.text(6).map_err(&at)?,
     }))
 }
@@ -82,6 +82,24 @@ pub async fn update(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     TABLE.update(db, scope, job_id, described(new), now).await
+}
+
+/// Returns the ids of a job's actions, in their order.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn action_ids(db: &mut Db, job_id: &str) -> Result<Vec<String>, StoreError> {
+    let mut select = Query::select();
+    select
+        .column(JobActions::ActionId)
+        .from(JobActions::Table)
+        .and_where(Expr::col(JobActions::JobId).eq(job_id))
+        .and_where(Expr::col(JobActions::Deleted).eq(false))
+        .order_by(JobActions::Position, Order::Asc)
+        .order_by(JobActions::Id, Order::Asc);
+    let rows = db.select(&select).await?;
+    let at = unreadable(db.doing());
+    rows.iter().map(|row| row.string(0).map_err(&at)).collect()
 }
 
 /// Gives a job another list of actions. The old links are removed for good, as the Python service does: a
@@ -163,7 +181,7 @@ fn described(new: &JobFields) -> Values<Jobs> {
         (Jobs::Schedule, json::to_text(&new.schedule).into()),
         (Jobs::ClientId, new.client_id.as_str().into()),
         (Jobs::SessionId, new.session_id.as_str().into()),
-        (Jobs::SessionTag, new.session_tag.into()),
+        (Jobs::SessionTag, Expr::value(new.session_tag)),
         (Jobs::Description, Expr::value(new.description.clone())),
     ]
 }

@@ -9,7 +9,7 @@ mod links;
 mod several;
 
 pub(super) use change::unlink;
-pub use change::{Link, create, delete, get_for_update, replace_actions, update};
+pub use change::{Link, action_ids, create, delete, get_for_update, replace_actions, update};
 
 pub use several::{AT_ONCE, POLLS_AT_ONCE, Poll, Unread, get_several, list_polls};
 

@@ -1,0 +1,325 @@
+//! Agents of 7.2.0 to 18.0.0: they send the whole job document back to report a run, as they read it when they learnt of
+//! the job. Whatever became of its client and actions meanwhile, the report is stored and undoes no change.
+
+use serde_json::{Value, json};
+
+use crate::support::documents::{freezer_action, job, with};
+use crate::support::exchange::Caller;
+use crate::support::{TestApp, on_both_engines};
+
+on_both_engines![
+    a_report_is_taken_whatever_became_of_the_client,
+    a_report_is_taken_whatever_became_of_the_actions,
+    a_report_undoes_no_change_of_the_list,
+    a_report_moves_no_job,
+    a_report_leaves_other_jobs_of_an_action_alone,
+    a_report_in_a_session,
+    what_a_patch_changes_is_checked,
+    what_a_patch_leaves_is_not_checked,
+    stored_values_that_are_refused_today_may_be_sent_back,
+    an_empty_column_is_no_key,
+];
+
+/// A node that can do everything, and a job of two actions on it; the job as its agent read it.
+async fn a_job(member: &Caller) -> Value {
+    member.add_client("p1", "node-1").await;
+    let entries = json!([
+        {"max_retries": 1, "freezer_action": with(freezer_action(), json!({"storage": "local", "engine_name": "tar"}))},
+        {"mandatory": true, "freezer_action": {"action": "exec", "command": "/bin/true"}},
+    ]);
+    let id = member.add_job("p1", with(job("node-1"), json!({"job_actions": entries}))).await;
+    member.job(&id).await
+}
+
+/// Reports a run as an agent does, from its start to its end; every report is taken. Returns the job afterwards.
+async fn run(member: &Caller, read: &Value) -> Value {
+    let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
+    let mut document = read.clone();
+    for (state, whole) in [
+        (json!({"status": "scheduled", "event": ""}), true),
+        (json!({"status": "running", "result": "", "time_started": 1_795_341_700, "time_ended": -1}), false),
+        (json!({"current_pid": 77}), true),
+        (json!({"current_pid": 78}), true),
+        (json!({"status": "completed", "result": "success", "time_ended": 1_795_341_760}), true),
+    ] {
+        document["job_schedule"] = with(document["job_schedule"].clone(), state);
+        let body = if whole { document.clone() } else { json!({"job_schedule": document["job_schedule"]}) };
+        member.patch(&path, body).await.expect(200);
+    }
+    let after = member.get(&path).await.expect(200).json();
+    // the process id is shown to the owner of the client, and a client that is gone has none
+    for key in ["status", "result", "time_started", "time_ended", "event"] {
+        assert_eq!(after["job_schedule"][key], document["job_schedule"][key], "{key}");
+    }
+    after
+}
+
+/// The ids of a job's actions.
+fn action_ids(job: &Value) -> Vec<String> {
+    let actions = job["job_actions"].as_array().unwrap();
+    actions.iter().map(|action| action["action_id"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn a_report_is_taken_whatever_became_of_the_client(app: TestApp) {
+    let member = app.member();
+    for (name, registration) in [
+        ("gone", None),
+        ("no such action", Some(json!({"supported_actions": ["info"]}))),
+        ("no such mode", Some(json!({"supported_modes": ["mysql"]}))),
+        ("no such storage", Some(json!({"supported_storages": []}))),
+        ("no such engine", Some(json!({"supported_engines": ["rsync"]}))),
+    ] {
+        let read = a_job(&member).await;
+        match registration {
+            None => drop(member.delete("/v2/p1/clients/node-1").await.expect(204)),
+            Some(less) => {
+                let body = with(json!({"client_id": "node-1", "hostname": "node-1"}), less);
+                member.post("/v2/p1/clients", body).await.expect(201);
+            }
+        }
+        let after = run(&member, &read).await;
+        assert_eq!(after["job_actions"], read["job_actions"], "{name}");
+        assert_eq!(after["client_id"], "node-1", "{name}");
+        let mut scheduled = read.clone();
+        scheduled["job_schedule"]["status"] = json!("stop");
+        run(&member, &scheduled).await;
+        member.delete(&format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap())).await.expect(204);
+        member.delete("/v2/p1/clients/node-1").await.expect(204);
+    }
+}
+
+async fn a_report_is_taken_whatever_became_of_the_actions(app: TestApp) {
+    let member = app.member();
+    for edit in [
+        json!({"freezer_action": {"container": "elsewhere"}}),
+        json!({"freezer_action": {"mode": "mysql", "path_to_backup": null, "new": [1]}}),
+        json!({"max_retries": 7, "max_retries_interval": 1, "mandatory": true}),
+    ] {
+        let read = a_job(&member).await;
+        let id = action_ids(&read)[0].clone();
+        member.patch(&format!("/v2/p1/actions/{id}"), edit).await.expect(200);
+        let edited = member.job(read["job_id"].as_str().unwrap()).await["job_actions"].clone();
+        assert_ne!(edited, read["job_actions"]);
+        assert_eq!(run(&member, &read).await["job_actions"], edited, "the edit stays");
+    }
+    let read = a_job(&member).await;
+    let ids = action_ids(&read);
+    let other = json!({"freezer_action": {"action": "exec", "command": "/bin/false"}});
+    member.post(&format!("/v2/p1/actions/{}", ids[0]), other).await.expect(201);
+    assert_eq!(run(&member, &read).await["job_actions"][0]["freezer_action"]["command"], "/bin/false");
+    for (deleted, left) in [(0, vec![ids[1].clone()]), (1, vec![])] {
+        member.delete(&format!("/v2/p1/actions/{}", ids[deleted])).await.expect(204);
+        assert_eq!(action_ids(&run(&member, &read).await), left);
+    }
+    member.delete("/v2/p1/clients/node-1").await.expect(204);
+    run(&member, &read).await;
+}
+
+async fn a_report_undoes_no_change_of_the_list(app: TestApp) {
+    let member = app.member();
+    let read = a_job(&member).await;
+    let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
+    let ids = action_ids(&read);
+    let added = member.add_action("p1", with(freezer_action(), json!({"backup_name": "added"}))).await;
+    for list in
+        [vec![&ids[1], &ids[0]], vec![&ids[0], &ids[1], &added], vec![&added], vec![&ids[0], &ids[0]], vec![]]
+    {
+        let entries: Vec<Value> = list.iter().map(|id| json!({"action_id": id})).collect();
+        member.patch(&path, json!({"job_actions": entries})).await.expect(200);
+        assert_eq!(action_ids(&run(&member, &read).await).iter().collect::<Vec<_>>(), list);
+    }
+}
+
+async fn a_report_moves_no_job(app: TestApp) {
+    let member = app.member();
+    let read = a_job(&member).await;
+    member.add_client("p1", "node-2").await;
+    let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
+    member.patch(&path, json!({"client_id": "node-2"})).await.expect(200);
+    assert_eq!(run(&member, &read).await["client_id"], "node-2");
+    member.delete("/v2/p1/clients/node-1").await.expect(204);
+    assert_eq!(run(&member, &read).await["client_id"], "node-2");
+}
+
+async fn a_report_leaves_other_jobs_of_an_action_alone(app: TestApp) {
+    let member = app.member();
+    let read = a_job(&member).await;
+    let id = action_ids(&read)[0].clone();
+    let entries = json!([{"action_id": id}]);
+    let other = member.add_job("p1", with(job("node-1"), json!({"job_actions": entries}))).await;
+    member
+        .patch(&format!("/v2/p1/actions/{id}"), json!({"freezer_action": {"container": "c"}}))
+        .await
+        .expect(200);
+    let before = member.job(&other).await;
+    run(&member, &read).await;
+    assert_eq!(member.job(&other).await, before);
+    assert_eq!(before["job_actions"][0]["freezer_action"]["container"], "c");
+}
+
+async fn a_report_in_a_session(app: TestApp) {
+    let member = app.member();
+    let job_id = a_job(&member).await["job_id"].as_str().unwrap().to_owned();
+    let session = member.add_session("p1", json!({"description": "s", "hold_off": 5, "schedule": {}})).await;
+    member.put(&format!("/v2/p1/sessions/{session}/jobs/{job_id}")).await.expect(204);
+    let mut read = member.job(&job_id).await;
+    let id = action_ids(&read)[0].clone();
+    member
+        .patch(&format!("/v2/p1/actions/{id}"), json!({"freezer_action": {"container": "c"}}))
+        .await
+        .expect(200);
+    member.delete("/v2/p1/clients/node-1").await.expect(204);
+    let path = format!("/v2/p1/sessions/{session}/action");
+    let act = |action: Value| member.post(&path, action);
+    let tag = read["session_tag"].clone();
+    let started = act(json!({"start": {"job_id": job_id, "current_tag": tag}})).await.expect(202).json();
+    assert_eq!(started["result"], "success");
+    read["session_tag"] = started["session_tag"].clone();
+    let after = run(&member, &read).await;
+    assert_eq!((&after["session_id"], &after["session_tag"]), (&json!(session), &started["session_tag"]));
+    let end = json!({"end": {"job_id": job_id, "current_tag": started["session_tag"], "result": "success"}});
+    act(end).await.expect(202);
+    assert_eq!(member.session(&session).await["result"], "success");
+}
+
+async fn what_a_patch_changes_is_checked(app: TestApp) {
+    let member = app.member();
+    let read = a_job(&member).await;
+    let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
+    let ids = action_ids(&read);
+    member.delete("/v2/p1/clients/node-1").await.expect(204);
+    let limited = json!({"client_id": "limited", "supported_actions": ["exec"]});
+    member.post("/v2/p1/clients", limited).await.expect(201);
+    let other = member.add_action("p1", freezer_action()).await;
+    let mut defined_otherwise = read.clone();
+    defined_otherwise["job_actions"][0]["freezer_action"]["container"] = json!("elsewhere");
+    let mut of_unknown = read.clone();
+    of_unknown["job_actions"][0]["action_id"] = json!("unknown");
+    let mut with_new = read.clone();
+    with_new["job_schedule"]["status"] = json!("running");
+    with_new["job_actions"][1] = json!({"freezer_action": {"action": "exec", "command": "/bin/true"}});
+    for (patch, text) in [
+        (with(read.clone(), json!({"client_id": "unknown"})), "Client not found with ID unknown"),
+        (
+            with(read.clone(), json!({"client_id": "limited"})),
+            "Client limited does not support action: backup",
+        ),
+        (defined_otherwise, "is defined otherwise"),
+        (of_unknown, "Action id: unknown not found."),
+        (with_new, "Client not found with ID node-1"),
+        (
+            json!({"job_actions": [{"action_id": ids[0]}, {"action_id": other}]}),
+            "Client not found with ID node-1",
+        ),
+        (json!({"job_actions": [{"action_id": "unknown"}]}), "Action id: unknown not found."),
+    ] {
+        let answer = member.patch(&path, patch).await.expect(422).json();
+        let description = answer["description"].as_str().unwrap().to_owned();
+        assert!(description.contains(text), "{description}");
+    }
+    assert_eq!(member.get(&path).await.json(), read);
+    app.remark("whole documents with values that no job may have");
+    for (key, value) in
+        [("status", json!("fly")), ("time_started", json!(null)), ("schedule_month", json!(5))]
+    {
+        let mut document = read.clone();
+        document["job_schedule"][key] = value;
+        app.show(member.patch(&path, document).await.expect(400));
+    }
+    assert_eq!(member.get(&path).await.json(), read);
+}
+
+async fn what_a_patch_leaves_is_not_checked(app: TestApp) {
+    let member = app.member();
+    let read = a_job(&member).await;
+    let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
+    let ids = action_ids(&read);
+    member.delete("/v2/p1/clients/node-1").await.expect(204);
+    // an action is taken out with the whole document, as the web UI does
+    let mut shorter = read.clone();
+    shorter["job_actions"].as_array_mut().unwrap().remove(0);
+    member.patch(&path, shorter).await.expect(200);
+    assert_eq!(action_ids(&member.job(read["job_id"].as_str().unwrap()).await), ids[1..]);
+    for patch in [
+        json!({"client_id": "node-1"}),
+        json!({"client_id": "node-1", "description": "x"}),
+        json!({"job_actions": [{"action_id": ids[1]}, {"action_id": ids[1]}]}),
+        json!({"job_actions": []}),
+    ] {
+        member.patch(&path, patch).await.expect(200);
+    }
+}
+
+async fn stored_values_that_are_refused_today_may_be_sent_back(app: TestApp) {
+    let member = app.member();
+    let id = a_job(&member).await["job_id"].as_str().unwrap().to_owned();
+    let schedule = r#"{"time_created": 5, "time_started": null, "schedule_month": 5, "old_key": [1], "status": "scheduled"}"#;
+    app.database().run(&format!("UPDATE jobs SET session_tag = NULL, schedule = '{schedule}'")).await;
+    app.database().run("UPDATE actions SET actionmode = 'former', max_retries = NULL").await;
+    let read = member.job(&id).await;
+    assert_eq!(
+        (&read["session_tag"], &read["job_actions"][0]["freezer_action"]["mode"]),
+        (&json!(null), &json!("former"))
+    );
+    let path = format!("/v2/p1/jobs/{id}");
+    app.remark("the document as it is shown, then with another description");
+    member.patch(&path, read.clone()).await.expect(200);
+    member.patch(&path, with(read.clone(), json!({"description": "x"}))).await.expect(200);
+    let after = run(&member, &read).await;
+    assert_eq!(after["job_actions"], read["job_actions"]);
+    assert_eq!(
+        (&after["description"], &after["job_schedule"]["old_key"]),
+        (&read["description"], &json!([1]))
+    );
+    app.remark("what changes is still checked, and so is a job that is not there");
+    app.show(member.patch(&path, with(read.clone(), json!({"session_tag": "1"}))).await.expect(400));
+    app.show(member.patch("/v2/p1/jobs/unknown", read).await.expect(400));
+}
+
+async fn an_empty_column_is_no_key(app: TestApp) {
+    let member = app.member();
+    member.add_client("p1", "node-1").await;
+    let sent = json!({"action": "exec", "command": "/bin/true"});
+    let action_id = member.add_action("p1", sent.clone()).await;
+    let path = format!("/v2/p1/actions/{action_id}");
+    let entries = json!([{"action_id": action_id}]);
+    let job_id = member.add_job("p1", with(job("node-1"), json!({"job_actions": entries}))).await;
+    let shown = async || {
+        let alone = member.get(&path).await.json()["freezer_action"].clone();
+        assert_eq!(member.get("/v2/p1/actions").await.json()["actions"][0]["freezer_action"], alone);
+        assert_eq!(member.job(&job_id).await["job_actions"][0]["freezer_action"], alone);
+        assert_eq!(
+            member.get("/v2/p1/jobs").await.json()["jobs"][0]["job_actions"][0]["freezer_action"],
+            alone
+        );
+        alone
+    };
+    let found = async |search: Value| {
+        let (actions, jobs) = (
+            member.search("/v2/p1/actions", search.clone()).await,
+            member.search("/v2/p1/jobs", search).await,
+        );
+        (actions.each("actions", "/action_id").len(), jobs.each("jobs", "/job_id").len())
+    };
+    assert_eq!(shown().await, sent);
+    // a patch of another key makes none of them
+    member.patch(&path, json!({"max_retries": 3})).await.expect(200);
+    assert_eq!(shown().await, sent);
+    assert_eq!(found(json!({"match": [{"container": null}]})).await, (0, 0));
+    // what a caller stores as null stays null
+    member.patch(&path, json!({"freezer_action": {"container": null, "timeout": null}})).await.expect(200);
+    let with_nulls = with(sent.clone(), json!({"container": null, "timeout": null}));
+    assert_eq!(shown().await, with_nulls);
+    assert_eq!(found(json!({"match": [{"container": null}]})).await, (1, 1));
+    assert_eq!(found(json!({"match_not": [{"container": null}]})).await, (0, 0));
+    assert_eq!(found(json!({"match_not": [{"mode": null}]})).await, (1, 1));
+    // with nulls for what it lacks, as former releases showed it, it is the same action
+    let nulls = json!({"backup_name": null, "mode": null, "priority": null, "path_to_backup": null, "log_file": null});
+    let entry = json!({"action_id": action_id, "freezer_action": with(with_nulls.clone(), nulls)});
+    member.add_job("p1", with(job("node-1"), json!({"job_actions": [entry]}))).await;
+    member.patch(&path, json!({"freezer_action": {"container": "c", "timeout": 5}})).await.expect(200);
+    assert_eq!(
+        member.get(&path).await.json()["freezer_action"],
+        with(sent, json!({"container": "c", "timeout": 5}))
+    );
+}
