@@ -314,7 +314,7 @@ fn noauth_is_refused_beyond_loopback() {
         let bind = format!("bind_host = {host}");
         let config = scratch.write("f.conf", &text.replace("bind_host = 127.0.0.1", &bind));
         process::run(MANAGE, &config, &["db", "sync"]).succeeded();
-        let words = ["auth_strategy = noauth", "loopback only", "bind_host = 127.0.0.1"];
+        let words = ["auth_strategy = noauth", "loopback addresses", "bind_host = 127.0.0.1"];
         process::run(API, &config, &[]).refused(1, &words);
     }
 }

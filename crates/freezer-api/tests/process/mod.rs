@@ -356,7 +356,21 @@ impl Service {
     }
 
     /// Starts a command that will listen on the port; its log, where it ended instead.
-    pub fn spawn(mut command: Command, port: u16, scratch: &Scratch) -> Result<Service, String> {
+    pub fn spawn(command: Command, port: u16, scratch: &Scratch) -> Result<Service, String> {
+        Service::spawn_until(command, port, scratch, |service| service.log().contains("listening on"))
+    }
+
+    /// As [`Service::spawn`], for a service that logs elsewhere than to its output.
+    pub fn spawn_silent(command: Command, port: u16, scratch: &Scratch) -> Result<Service, String> {
+        Service::spawn_until(command, port, scratch, |service| TcpStream::connect(service.address()).is_ok())
+    }
+
+    fn spawn_until(
+        mut command: Command,
+        port: u16,
+        scratch: &Scratch,
+        listens: impl Fn(&Service) -> bool,
+    ) -> Result<Service, String> {
         let log = scratch.path().join("service.log");
         let file = File::create(&log).unwrap();
         command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
@@ -366,7 +380,7 @@ impl Service {
             if service.child.0.try_wait().unwrap().is_some() {
                 return Some(false);
             }
-            service.log().contains("listening on").then_some(true)
+            listens(&service).then_some(true)
         });
         if listening { Ok(service) } else { Err(service.log()) }
     }
