@@ -273,8 +273,12 @@ fn connects(engine: Engine) {
         node.manage(&["db", "sync"]).succeeded();
         connect(&[0, 1], &[logged_in, "note     the database ", "its tables can be served"]);
         node.keystone.state().on_authenticate = keystone::Answer::Status(401, "{}");
-        connect(&[2], &["failure  [keystone_authtoken]: login at", "note     the database "]);
+        let failed = "failure  [keystone_authtoken]: http";
+        let working = "note     the database ";
+        connect(&[2], &[failed, "is not available to authenticate this service", working]);
         node.keystone.state().on_authenticate = keystone::Answer::Normal;
+        node.keystone.state().on_validate = keystone::Answer::Status(403, "{}");
+        connect(&[2], &[failed, "is not available to validate a token", working]);
     });
 }
 

@@ -97,6 +97,18 @@ impl KeystoneClient {
         Ok(self.own_token().await?.user_id.clone())
     }
 
+    /// Logs in as the service, and validates the service's own token at the endpoint that validations go to. Returns the
+    /// id of the service's user.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`], which names the step, and [`AuthError::Invalid`] if Keystone does not accept its own
+    /// token, as when its nodes do not share their keys.
+    pub async fn try_login(&self) -> Result<String, AuthError> {
+        let own = self.own_token().await?;
+        self.ask_keystone(&own.value, false, false).await?;
+        Ok(own.user_id.clone())
+    }
+
     /// The `WWW-Authenticate` header for a 401 answer.
     #[must_use]
     pub fn www_authenticate(&self) -> &HeaderValue {

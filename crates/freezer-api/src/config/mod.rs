@@ -123,6 +123,11 @@ impl From<::oslo_config::Error> for ConfigError {
     }
 }
 
+/// How messages name the group with the service's own login.
+pub const KEYSTONE: &str = "[keystone_authtoken]";
+/// How messages name the group with the login of the user that jobs are entrusted to.
+pub const TRUSTEE: &str = "the group that [centralized_scheduler] auth_section names";
+
 /// The sections and their options, in the order of the sample file.
 const SECTIONS: &[(&str, &[&OptDecl])] = &[
     (::oslo_config::DEFAULT, default::OPTIONS),
@@ -209,6 +214,13 @@ impl Settings {
             options: oslo_policy::read(&config, &config_dirs(sources))?,
             named: oslo_policy::names_a_file(&config),
         })
+    }
+
+    /// The logins at Keystone, each with the group that holds it, as messages name it.
+    pub fn logins(&self) -> impl Iterator<Item = (&'static str, &keystone_auth::Settings)> {
+        let trustee = self.central.as_ref().and_then(|central| central.trustee.as_ref());
+        let own = self.keystone.iter().map(|login| (KEYSTONE, login));
+        own.chain(trustee.map(|login| (TRUSTEE, login)))
     }
 
     /// The sections in which `other` says something else that takes effect at a start only. Logging is not among them.

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use crate::app::App;
 use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
-use crate::config::{Finding, Settings};
+use crate::config::{Finding, KEYSTONE, Settings, TRUSTEE};
 use crate::service::Queues;
 use crate::service::trusts::Trusts;
 use crate::validate::Validators;
@@ -30,10 +30,10 @@ pub enum Refusal {
     #[error(transparent)]
     RemotePolicy(#[from] oslo_policy::HttpCheckError),
     /// The settings for Keystone.
-    #[error("[keystone_authtoken]: {0}")]
+    #[error("{KEYSTONE}: {0}")]
     Keystone(#[source] keystone_auth::SettingsError),
     /// The login of the user that jobs are entrusted to.
-    #[error("the group that [centralized_scheduler] auth_section names: {0}")]
+    #[error("{TRUSTEE}: {0}")]
     Trustee(#[source] keystone_auth::SettingsError),
     /// The address.
     #[error(transparent)]
@@ -103,17 +103,17 @@ pub async fn refusals(settings: &Settings) -> Vec<Refusal> {
 /// Returns what does not keep the service from starting and is a mistake all the same: files that only HTTPS would need,
 /// and that cannot be used.
 pub fn warnings(settings: &Settings) -> Vec<Finding> {
-    let trustee = settings.central.as_ref().and_then(|central| central.trustee.as_ref());
-    let logins = settings.keystone.iter().chain(trustee);
-    let plain = logins.filter(|login| !login.auth_url.trim().to_lowercase().starts_with("https:"));
-    let problems = plain.filter_map(|login| check_tls_files(login).err());
-    let warning = |error| Finding {
-        verdict: Verdict::Warning,
-        kind: "unusable_file",
-        place: None,
-        message: format!("{error}; it is not read, because Keystone is called without TLS"),
-    };
-    problems.map(warning).collect()
+    let mut found = Vec::new();
+    for (group, login) in settings.logins() {
+        if login.auth_url.trim().to_lowercase().starts_with("https:") {
+            continue;
+        }
+        if let Err(error) = check_tls_files(login) {
+            let message = format!("{group}: {error}; it is not read, because Keystone is called without TLS");
+            found.push(Finding { verdict: Verdict::Warning, kind: "unusable_file", place: None, message });
+        }
+    }
+    found
 }
 
 /// The rules, with the client for those that another server decides.

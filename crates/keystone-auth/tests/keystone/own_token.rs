@@ -221,3 +221,16 @@ async fn the_catalogs_endpoint_of_interface_and_region_is_used() {
     client.validate("t1").await.expect("without a match, auth_url is used");
     assert_eq!(target(&keystone), "/v3/auth/tokens?nocatalog");
 }
+
+#[tokio::test]
+async fn a_login_can_be_tried_and_the_step_that_fails_is_named() {
+    let (keystone, _, client) = setup().await;
+    assert_eq!(client.try_login().await.unwrap(), "service-user");
+    keystone.state().on_validate = Answer::Status(403, "{}");
+    let error = client.try_login().await.unwrap_err().to_string();
+    assert!(error.contains("validate a token") && error.contains("403"), "{error}");
+    let (keystone, _, client) = setup().await;
+    keystone.state().on_authenticate = Answer::Status(401, "{}");
+    let error = client.try_login().await.unwrap_err().to_string();
+    assert!(error.contains("authenticate this service") && error.contains("own credentials"), "{error}");
+}
