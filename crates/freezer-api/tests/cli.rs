@@ -40,7 +40,30 @@ on_both_engines!(
     show_counts_rows,
     the_service_serves_and_stops,
     a_request_under_way_is_answered_before_the_end,
+    numbers_without_a_limit_start,
 );
+
+/// What oslo.db and SQLAlchemy permit.
+fn numbers_without_a_limit_start(scratch: &Scratch, database: &Database) {
+    for numbers in [
+        "max_pool_size = 0\nmax_overflow = -1\nconnection_recycle_time = -1\npool_timeout = 0\nmax_retries = -1",
+        "max_pool_size = 1\nmax_overflow = 0\nconnection_recycle_time = 0\nretry_interval = 0\nmax_retries = -2",
+        "max_pool_size = -1\nmax_overflow = -1\npool_timeout = -1\nretry_interval = -1\nmax_retries = 0",
+    ] {
+        let port = process::free_port();
+        let text = process::config(port, database.url()).replace("max_retries = 0", numbers);
+        let config = scratch.write("f.conf", &text);
+        process::run(MANAGE, &config, &["config", "check"]).without("failure");
+        process::run(MANAGE, &config, &["db", "sync"]).succeeded();
+        let mut command = process::command(API);
+        command.arg("--config-file").arg(&config);
+        let service = Service::spawn(command, port, scratch).unwrap();
+        for _ in 0..3 {
+            let (status, body) = service.request("GET", "/v2/p1/jobs", "");
+            assert_eq!(status, 200, "{numbers}: {body}");
+        }
+    }
+}
 
 fn an_empty_database_is_refused_with_the_command_to_run(scratch: &Scratch, database: &Database) {
     let config = scratch.write("f.conf", &process::config(process::free_port(), database.url()));
@@ -239,7 +262,7 @@ fn a_url_that_cannot_be_used_says_what_is_wrong() {
     let scratch = Scratch::new();
     for (url, word) in [
         ("postgresql://freezer:s3cr3t@127.0.0.1/freezer", r#"the engine "postgresql" is not supported"#),
-        ("mysql+pymysql://freezer:s3cr3t@127.0.0.1:99999/freezer", r#"the port "99999""#),
+        ("mysql+pymysql://freezer:s3cr3t@127.0.0.1:99999/freezer", "the port is not a number"),
         ("mysql+pymysql://freezer:s3cr3t@127.0.0.1", "the URL has no database name"),
         ("mysql+pymysql://127.0.0.1/freezer", "the URL has no user name"),
         ("sqlite://", "in memory"),

@@ -2,15 +2,18 @@
 //! relies on. Keeping connections is `pool.rs`; running statements is `exec.rs`.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use tokio_rustls::TlsConnector;
 
 use crate::dialect::Dialect;
 use crate::error::{DriverError, StoreError, refusal};
 use crate::migrations::SchemaError;
 use crate::mysql::MySql;
+use crate::tls::{Tls, TlsOptions};
 use crate::url::{DatabaseUrl, MySqlUrl};
 
 /// One open connection to either engine.
@@ -59,13 +62,18 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Opener {
     url: DatabaseUrl,
     settings: ConnectSettings,
+    tls: Arc<Tls>,
     create_sqlite: bool,
 }
 
 impl Opener {
     /// `create_sqlite`: make the SQLite file where it is missing (only `db sync` and `--dev` do).
     pub(crate) fn new(url: DatabaseUrl, settings: ConnectSettings, create_sqlite: bool) -> Opener {
-        Opener { url, settings, create_sqlite }
+        let tls = match &url {
+            DatabaseUrl::MySql(url) => TlsOptions::clone(&url.tls),
+            DatabaseUrl::Sqlite { .. } => TlsOptions::default(),
+        };
+        Opener { url, settings, tls: Arc::new(Tls::new(tls)), create_sqlite }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -84,22 +92,26 @@ impl Opener {
             // waiting does not help: a missing file is an empty database, not one that is down
             return Err(SchemaError::Empty { database: self.url.to_string() }.into());
         }
+        let tls = self.tls.connector().await?;
         let opening = async {
             match &self.url {
-                DatabaseUrl::MySql(url) => self.open_mysql(url).await,
+                DatabaseUrl::MySql(url) => self.open_mysql(url, tls).await,
                 DatabaseUrl::Sqlite { path } => self.open_sqlite(path).await,
             }
         };
         let unavailable = |reason| StoreError::Unavailable { doing: "connect", reason };
         match tokio::time::timeout(self.settings.connect_timeout, opening).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(match refusal(&error) {
-                Some(advice) => {
-                    let (database, reason) = (self.url.to_string(), error.to_string());
-                    StoreError::Refused { database, reason, advice }
-                }
-                None => unavailable(format!("{}: {error}", self.url)),
-            }),
+            Ok(Err(error)) => {
+                self.tls.forget();
+                Err(match refusal(&error) {
+                    Some(advice) => {
+                        let (database, reason) = (self.url.to_string(), error.to_string());
+                        StoreError::Refused { database, reason, advice }
+                    }
+                    None => unavailable(format!("{}: {error}", self.url)),
+                })
+            }
             Err(_) => Err(unavailable(format!(
                 "{}: no answer within {:?}",
                 self.url, self.settings.connect_timeout
@@ -107,8 +119,12 @@ impl Opener {
         }
     }
 
-    async fn open_mysql(&self, url: &MySqlUrl) -> Result<Connection, DriverError> {
-        let mut connection = MySql::open(url).await?;
+    async fn open_mysql(
+        &self,
+        url: &MySqlUrl,
+        tls: Option<(TlsConnector, bool)>,
+    ) -> Result<Connection, DriverError> {
+        let mut connection = MySql::open(url, tls).await?;
         let mut settings = vec!["time_zone = '+00:00'".to_owned()];
         if let Some(mode) = &self.settings.mysql_sql_mode {
             settings.push(format!("sql_mode = '{}'", mode.replace('\'', "")));

@@ -216,19 +216,62 @@ fn classify_mysql(number: u16) -> Class {
     }
 }
 
-/// What to do where the server refuses a connection; none where it did not refuse.
+/// What an operator must do if the server, or we, refused the connection; none if waiting may help.
 pub(crate) fn refusal(error: &DriverError) -> Option<&'static str> {
-    let DriverError::Server(answer) = error else { return None };
-    match answer.code {
-        // access denied: by password, or for the way of logging in
-        1045 | 1698 => {
-            Some("check user and password in [database] connection, and from which hosts the user may come")
-        }
-        // access denied to the database; also where it does not exist and the user may not know
-        1044 => Some("grant the user of [database] connection all privileges on it, or check its name"),
-        1049 => Some("there is no such database: create it, or check its name in [database] connection"),
+    match error {
+        DriverError::Server(answer) => match answer.code {
+            // access denied: by password, for the way of logging in, or because the account requires TLS
+            1045 | 1698 => Some(
+                "check user and password in [database] connection, from which hosts the user may come, and whether the \
+                 account requires TLS (ssl_* parameters) or a client certificate (ssl_cert, ssl_key)",
+            ),
+            // access denied to the database; also if it does not exist and the user may not know
+            1044 => Some("grant the user of [database] connection all privileges on it, or check its name"),
+            1049 => Some("there is no such database: create it, or check its name in [database] connection"),
+            // require_secure_transport of MySQL; MariaDB answers 1045
+            3159 => {
+                Some("the server requires TLS: remove ssl_disabled or ssl_mode from [database] connection")
+            }
+            _ => None,
+        },
+        DriverError::MySql(mysql_async::Error::Driver(
+            mysql_async::DriverError::NoClientSslFlagFromServer,
+        )) => Some(
+            "parameters of [database] connection require TLS: enable it in the server, or remove the ssl_* parameters",
+        ),
+        DriverError::MySql(mysql_async::Error::Io(error)) => tls_failure(error),
         _ => None,
     }
+}
+
+/// What to do about a TLS handshake that failed.
+fn tls_failure(error: &mysql_async::IoError) -> Option<&'static str> {
+    let rustls = match error {
+        mysql_async::IoError::Tls(mysql_async::TlsError::Tls(error)) => error,
+        mysql_async::IoError::Io(error) => error.get_ref()?.downcast_ref::<rustls::Error>()?,
+        mysql_async::IoError::Tls(_) => {
+            return Some("[database] connection names a host that TLS cannot verify");
+        }
+    };
+    use rustls::{CertificateError, Error};
+    Some(match rustls {
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => {
+            "use a host name of the server's certificate in [database] connection, or accept every name with \
+             ssl_check_hostname=false"
+        }
+        Error::InvalidCertificate(_) => {
+            "name the authority of the server's certificate with ssl_ca in [database] connection, or renew the certificate"
+        }
+        Error::AlertReceived(_) => {
+            "the server ended the TLS handshake: its log says why, often for the client certificate (ssl_cert, ssl_key)"
+        }
+        _ => {
+            "the server and this service found no common TLS version (1.2 or later) and cipher: update the server, or \
+             set ssl_disabled=true"
+        }
+    })
 }
 
 impl StoreError {

@@ -8,7 +8,7 @@
 //! - [`query`] has the statements, a file per table family; every one takes a [`Scope`].
 //! - [`model`] has the documents, `search` what a search means.
 //! - [`migrations`] has the tables themselves; [`maintenance`] checks, measures, purges and removes them.
-//! - `engine.rs` opens connections, `pool.rs` keeps them, `dialect.rs` is every place where engines differ,
+//! - `url` reads addresses, `tls` encrypts, `engine.rs` opens connections, `pool.rs` keeps them, `dialect.rs` is every place where engines differ,
 //!   `error.rs` gives driver errors their meaning.
 //!
 //! To add a query, see [`query`]; to add a column or a table, see [`migrations`].
@@ -32,6 +32,7 @@ mod scope;
 mod search;
 mod statement;
 mod tables;
+mod tls;
 mod tx;
 mod url;
 
@@ -44,8 +45,9 @@ pub use explain::{Plan, Step};
 pub use pool::PoolSettings;
 pub use scope::Scope;
 pub use search::Search;
+pub use tls::{Roots, TlsFile, TlsMode, TlsOptions, Trust};
 pub use tx::{Mode, Run, TxError};
-pub use url::{DatabaseUrl, MySqlUrl, UrlError};
+pub use url::{DatabaseUrl, Effect, MySqlUrl, Parameter, UrlError};
 
 use std::time::Duration;
 

@@ -6,10 +6,10 @@
 //! is `exec.rs`; which settings every connection has, `engine.rs`.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, SslOpts, Statement};
+use mysql_async::{Conn, OptsBuilder, Statement};
+use tokio_rustls::TlsConnector;
 
 use crate::error::DriverError;
 use crate::url::MySqlUrl;
@@ -43,9 +43,16 @@ pub(crate) struct MySql {
 }
 
 impl MySql {
-    /// Opens a connection.
-    pub(crate) async fn open(url: &MySqlUrl) -> Result<MySql, DriverError> {
-        let connection = Conn::new(options(url)).await?;
+    /// Opens a connection, encrypted by `tls` if there is a connector.
+    pub(crate) async fn open(
+        url: &MySqlUrl,
+        tls: Option<(TlsConnector, bool)>,
+    ) -> Result<MySql, DriverError> {
+        let mut options = options(url);
+        if let Some((connector, optional)) = tls {
+            options = options.tls_connector(connector, optional);
+        }
+        let connection = Conn::new(options).await?;
         Ok(MySql { connection, fixed: HashMap::new(), made: HashMap::new() })
     }
 
@@ -126,15 +133,14 @@ impl MySql {
     }
 }
 
-fn options(url: &MySqlUrl) -> Opts {
-    let builder = OptsBuilder::default()
+fn options(url: &MySqlUrl) -> OptsBuilder {
+    OptsBuilder::default()
         .ip_or_hostname(url.host.clone())
         .tcp_port(url.port)
         .user(Some(url.user.clone()))
         .pass(url.password.clone())
         .db_name(Some(url.database.clone()))
         .socket(url.socket.as_ref().map(|path| path.display().to_string()))
-        .ssl_opts(tls(url))
         // rows that an UPDATE finds count, also where it changes nothing of them
         .client_found_rows(true)
         // what the driver would ask the server for after logging in
@@ -142,27 +148,5 @@ fn options(url: &MySqlUrl) -> Opts {
         .max_allowed_packet(Some(MAX_PACKET))
         .wait_timeout(Some(28_800))
         // they are kept here, where no text need be looked at to find them
-        .stmt_cache_size(0);
-    builder.into()
-}
-
-/// None: plain, as PyMySQL without ssl_* parameters. A handshake that verifies nothing would only cost time.
-fn tls(url: &MySqlUrl) -> Option<SslOpts> {
-    let path = |path: &Path| path.to_owned().into();
-    let identity = url.ssl_cert.as_deref().zip(url.ssl_key.as_deref());
-    let identity = identity.map(|(cert, key)| ClientIdentity::new(path(cert), path(key)));
-    let options = SslOpts::default().with_client_identity(identity);
-    match (url.ssl_verify_identity, &url.ssl_ca) {
-        (verify, Some(ca)) => Some(
-            options
-                .with_root_certs(vec![path(ca)])
-                .with_disable_built_in_roots(true)
-                .with_danger_skip_domain_validation(!verify),
-        ),
-        (true, None) => Some(options),
-        (false, None) if url.ssl_cert.is_some() => {
-            Some(options.with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true))
-        }
-        (false, None) => None,
-    }
+        .stmt_cache_size(0)
 }

@@ -259,6 +259,29 @@ mod tests {
         leases.into_iter().for_each(Lease::give_back);
     }
 
+    #[tokio::test]
+    async fn without_patience_a_free_connection_is_still_lent() {
+        let settings = PoolSettings { max_open: 1, timeout: Duration::ZERO, ..PoolSettings::default() };
+        let url = DatabaseUrl::Sqlite { path: ":memory:".into() };
+        let pool = Pool::new(Opener::new(url, ConnectSettings::default(), true), settings);
+        for _ in 0..3 {
+            let lease = pool.lease("test").await.unwrap();
+            assert!(matches!(pool.lease("test").await, Err(StoreError::Unavailable { .. })));
+            lease.give_back();
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_without_an_age_are_kept_and_those_of_age_none_are_not() {
+        for (recycle, expected) in [(Duration::MAX, 1), (Duration::ZERO, 0)] {
+            let settings = PoolSettings { max_idle: 1, recycle, ..PoolSettings::default() };
+            let url = DatabaseUrl::Sqlite { path: ":memory:".into() };
+            let pool = Pool::new(Opener::new(url, ConnectSettings::default(), true), settings);
+            pool.lease("test").await.unwrap().give_back();
+            assert_eq!(pool.take_idle(0).into_iter().count(), expected, "{recycle:?}");
+        }
+    }
+
     fn idle(pool: &Pool) -> usize {
         pool.0.idle().connections.len()
     }

@@ -175,13 +175,13 @@ fn status_of_store(error: &StoreError) -> (StatusCode, &'static str) {
         StoreError::Duplicate { .. } => (StatusCode::CONFLICT, "Document already existing"),
         StoreError::Unstorable { .. } => (StatusCode::BAD_REQUEST, "Bad request format"),
         StoreError::UnknownMarker { .. } => (StatusCode::BAD_REQUEST, "Invalid parameter"),
-        StoreError::Unavailable { .. } | StoreError::Refused { .. } | StoreError::OutcomeUnknown { .. } => {
-            (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
-        }
-        StoreError::Corrupt { .. }
-        | StoreError::Schema(_)
+        StoreError::Unavailable { .. }
+        | StoreError::Refused { .. }
         | StoreError::Url(_)
-        | StoreError::Backend { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Storage Error"),
+        | StoreError::OutcomeUnknown { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        StoreError::Corrupt { .. } | StoreError::Schema(_) | StoreError::Backend { .. } => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "Internal Storage Error")
+        }
     }
 }
 
@@ -198,7 +198,7 @@ fn description(error: &Error) -> String {
             }
             StoreError::Unstorable { column, reason, .. } if column == "?" => reason.to_string(),
             StoreError::Unstorable { column, reason, .. } => format!("{column}: {reason}"),
-            StoreError::Unavailable { .. } | StoreError::Refused { .. } => {
+            StoreError::Unavailable { .. } | StoreError::Refused { .. } | StoreError::Url(_) => {
                 "The database is temporarily unavailable.".to_owned()
             }
             StoreError::OutcomeUnknown { .. } => {
@@ -206,10 +206,9 @@ fn description(error: &Error) -> String {
                  look whether it was before you try again."
                     .to_owned()
             }
-            StoreError::Corrupt { .. }
-            | StoreError::Schema(_)
-            | StoreError::Url(_)
-            | StoreError::Backend { .. } => "Database operation failed.".to_owned(),
+            StoreError::Corrupt { .. } | StoreError::Schema(_) | StoreError::Backend { .. } => {
+                "Database operation failed.".to_owned()
+            }
         },
         other => other.to_string(),
     }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ::oslo_config::{Config, OptDecl};
-use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Store};
+use freezer_store::{ConnectSettings, DatabaseUrl, MySqlUrl, Parameter, PoolSettings, Store};
+use tokio::sync::Semaphore;
 
 use super::ConfigError;
 
@@ -11,6 +12,9 @@ const CONNECTION: OptDecl = OptDecl::string("database", "connection").secret().r
     "The database, as SQLAlchemy writes it: mysql+pymysql://user:password@host/freezer?charset=utf8mb4, or \
      sqlite:////var/lib/freezer/freezer.db.",
 );
+const PARAMETERS: OptDecl = OptDecl::string("database", "connection_parameters")
+    .default("")
+    .help("More parameters for the connection, as in the URL: name=value&name=value.");
 const SQL_MODE: OptDecl = OptDecl::string("database", "mysql_sql_mode")
     .default("TRADITIONAL")
     .help("SQL mode of MySQL sessions; empty leaves the server's.");
@@ -20,30 +24,26 @@ const WSREP_SYNC_WAIT: OptDecl = OptDecl::integer("database", "mysql_wsrep_sync_
     .help("For Galera: which statements wait until earlier writes of the cluster are seen.");
 const RECYCLE: OptDecl = OptDecl::integer("database", "connection_recycle_time")
     .default("3600")
-    .min(1)
-    .help("Connections older than this many seconds are not used again.");
-const POOL_SIZE: OptDecl = OptDecl::integer("database", "max_pool_size").default("5").min(1).help(
-    "Connections that are kept open when idle; more of them are closed ten seconds after their last use.",
+    .help("Connections older than this many seconds are not used again; -1: they do not grow too old.");
+const POOL_SIZE: OptDecl = OptDecl::integer("database", "max_pool_size").default("5").help(
+    "Connections that are kept open when idle; more of them are closed ten seconds after their last use. 0: no limit, \
+     which means up to 100 connections, all of them kept, whatever max_overflow says.",
 );
-const OVERFLOW: OptDecl = OptDecl::integer("database", "max_overflow")
-    .default("50")
-    .min(0)
-    .help("Connections beyond max_pool_size that may be open under load.");
-const POOL_TIMEOUT: OptDecl = OptDecl::integer("database", "pool_timeout")
-    .default("30")
-    .min(1)
-    .help("Seconds that a request waits for a connection before it is answered with 503.");
+const OVERFLOW: OptDecl = OptDecl::integer("database", "max_overflow").default("50").min(-1).help(
+    "Connections beyond max_pool_size that may be open under load; -1: no limit, which means 100 more.",
+);
+const POOL_TIMEOUT: OptDecl = OptDecl::integer("database", "pool_timeout").default("30").help(
+    "Seconds that a request waits for a connection before it is answered with 503; 0: it does not wait.",
+);
 const MAX_RETRIES: OptDecl = OptDecl::integer("database", "max_retries")
     .default("10")
-    .min(-1)
-    .help("How often the start tries again to reach the database; -1: for ever.");
-const RETRY_INTERVAL: OptDecl = OptDecl::integer("database", "retry_interval")
-    .default("10")
-    .min(0)
-    .help("Seconds between two tries at start.");
+    .help("How often the start tries again to reach the database; -1: until it answers.");
+const RETRY_INTERVAL: OptDecl =
+    OptDecl::integer("database", "retry_interval").default("10").help("Seconds between two tries at start.");
 
 pub(super) const OPTIONS: &[&OptDecl] = &[
     &CONNECTION,
+    &PARAMETERS,
     &SQL_MODE,
     &WSREP_SYNC_WAIT,
     &RECYCLE,
@@ -54,8 +54,15 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &RETRY_INTERVAL,
 ];
 
-/// Longest time that opening one connection may take; a shorter `pool_timeout` shortens it.
+/// Longest time that opening one connection may take. A shorter `pool_timeout` shortens it, unless it is 0, and the
+/// parameter `connect_timeout` of the URL replaces it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections where SQLAlchemy has no limit: there the number of its threads is one, and a server takes 151 by default.
+const UNLIMITED: usize = 100;
+
+/// Shortest pause between two tries at start, so that `retry_interval = 0` does not keep a processor busy.
+const SHORTEST_RETRY: Duration = Duration::from_millis(100);
 
 /// The database and how to reach it.
 #[derive(Debug, Clone)]
@@ -86,36 +93,84 @@ impl DatabaseSettings {
 
     pub(super) fn read(config: &Config) -> Result<DatabaseSettings, ConfigError> {
         let url = CONNECTION.need(config.secret(&CONNECTION)?)?;
-        let number = |option: &OptDecl| -> Result<u64, ConfigError> {
-            let value = option.need(config.int(option)?)?;
-            Ok(u64::try_from(value).unwrap_or(0))
+        let parameters = config.string(&PARAMETERS)?.unwrap_or_default();
+        let url = DatabaseUrl::parse_with(url.expose(), &parameters)?;
+        let number = |option: &OptDecl| -> Result<i64, ConfigError> { Ok(option.need(config.int(option)?)?) };
+        let timeout = seconds(number(&POOL_TIMEOUT)?);
+        let (max_idle, max_open) = pool_sizes(number(&POOL_SIZE)?, number(&OVERFLOW)?);
+        let connect_timeout = match &url {
+            DatabaseUrl::MySql(MySqlUrl { connect_timeout: Some(timeout), .. }) => *timeout,
+            _ if timeout.is_zero() => CONNECT_TIMEOUT,
+            _ => CONNECT_TIMEOUT.min(timeout),
         };
-        let size = |option: &OptDecl| number(option).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-        let max_idle = size(&POOL_SIZE)?;
-        let timeout = Duration::from_secs(number(&POOL_TIMEOUT)?);
         Ok(DatabaseSettings {
             connect: ConnectSettings {
                 mysql_sql_mode: config.string(&SQL_MODE)?.filter(|mode| !mode.is_empty()),
                 mysql_wsrep_sync_wait: config.int(&WSREP_SYNC_WAIT)?.and_then(|n| u32::try_from(n).ok()),
-                connect_timeout: CONNECT_TIMEOUT.min(timeout),
+                connect_timeout,
                 ..ConnectSettings::default()
             },
             pool: PoolSettings {
                 max_idle,
-                max_open: max_idle.saturating_add(size(&OVERFLOW)?),
+                max_open,
                 timeout,
-                recycle: Duration::from_secs(number(&RECYCLE)?),
+                recycle: match number(&RECYCLE)? {
+                    // SQLAlchemy: never
+                    ..0 => Duration::MAX,
+                    age => seconds(age),
+                },
                 ..PoolSettings::default()
             },
-            start_retries: config.int(&MAX_RETRIES)?.and_then(|retries| u32::try_from(retries).ok()),
-            start_retry_interval: Duration::from_secs(number(&RETRY_INTERVAL)?),
-            ..DatabaseSettings::new(DatabaseUrl::parse(url.expose())?)
+            start_retries: match number(&MAX_RETRIES)? {
+                -1 => None,
+                retries => Some(u32::try_from(retries.max(0)).unwrap_or(u32::MAX)),
+            },
+            start_retry_interval: seconds(number(&RETRY_INTERVAL)?).max(SHORTEST_RETRY),
+            ..DatabaseSettings::new(url)
         })
+    }
+
+    /// Parameters of the URL that the service does not use.
+    pub fn ignored_parameters(&self) -> &[Parameter] {
+        match &self.url {
+            DatabaseUrl::MySql(url) => &url.ignored,
+            DatabaseUrl::Sqlite { .. } => &[],
+        }
     }
 
     /// The store of these settings; `create` makes a SQLite file where it is missing.
     pub fn store(&self, create: bool) -> Store {
         let open = if create { Store::new_or_create } else { Store::new };
         open(self.url.clone(), self.connect.clone(), self.pool.clone())
+    }
+}
+
+/// A number of seconds; less than none is none, as in oslo.db, which passes such numbers on.
+fn seconds(number: i64) -> Duration {
+    Duration::from_secs(u64::try_from(number).unwrap_or(0))
+}
+
+/// Connections that are kept when idle, and that may be open, of a pool of SQLAlchemy with this size and overflow.
+fn pool_sizes(size: i64, overflow: i64) -> (usize, usize) {
+    let count = |number: i64| usize::try_from(number).unwrap_or(UNLIMITED);
+    match count(size) {
+        0 => (UNLIMITED, UNLIMITED),
+        size => (size, size.saturating_add(count(overflow)).min(Semaphore::MAX_PERMITS)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pool_sizes;
+
+    #[test]
+    fn a_pool_without_a_limit_has_one() {
+        assert_eq!(pool_sizes(5, 50), (5, 55));
+        assert_eq!(pool_sizes(5, 0), (5, 5));
+        assert_eq!(pool_sizes(0, 50), (100, 100));
+        assert_eq!(pool_sizes(0, 0), (100, 100));
+        assert_eq!(pool_sizes(200, -1), (200, 300));
+        assert_eq!(pool_sizes(-1, 0), (100, 100));
+        assert!(pool_sizes(i64::MAX, i64::MAX).1 <= tokio::sync::Semaphore::MAX_PERMITS);
     }
 }

@@ -6,8 +6,9 @@ use std::fmt;
 
 use ::oslo_config::{Config, OptDecl, UnknownOption};
 use freezer_store::maintenance::Verdict;
+use freezer_store::{Effect, Parameter};
 
-use super::{declarations, former_options, known_options};
+use super::{DatabaseSettings, declarations, former_options, known_options};
 
 /// Something to say about the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +62,24 @@ pub fn of_options(config: &Config) -> Vec<Finding> {
         found.push(Finding { verdict, kind, place: Some(place), message });
     }
     found
+}
+
+/// Returns the findings about parameters of the database URL that the service does not use.
+pub fn of_connection(database: &DatabaseSettings) -> Vec<Finding> {
+    let finding = |Parameter { name, effect }: &Parameter| {
+        let (kind, message) = match effect {
+            Effect::Needless => return None,
+            Effect::Missing => ("without_effect", format!("the parameter {name} has no effect")),
+            Effect::Unknown => {
+                let hint = nearest(name, &Parameter::known());
+                let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                ("unknown_parameter", format!("unknown parameter {name}{hint}"))
+            }
+        };
+        let message = format!("[database] connection: {message}");
+        Some(Finding { verdict: Verdict::Warning, kind, place: None, message })
+    };
+    database.ignored_parameters().iter().filter_map(finding).collect()
 }
 
 fn key(option: UnknownOption) -> (String, usize, String) {

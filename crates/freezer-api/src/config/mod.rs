@@ -258,11 +258,13 @@ impl Settings {
         for login in keystone.as_mut().into_iter().chain(trustee) {
             keystone_authtoken::trust_environment(login, &sources.env);
         }
+        let database = DatabaseSettings::read(config)?;
+        let remarks = remarks(config).into_iter().chain(findings::of_connection(&database)).collect();
         Ok(Settings {
             listen: Listen::read(config)?,
             auth_strategy,
             log: LogSettings::read(config)?,
-            database: DatabaseSettings::read(config)?,
+            database,
             keystone,
             central,
             policy: oslo_policy::read(config, &config_dirs(sources))?,
@@ -273,7 +275,7 @@ impl Settings {
                 proxy_headers: oslo_middleware::proxy_headers(config)?,
                 max_limit: api::max_limit(config)?,
             },
-            remarks: remarks(config),
+            remarks,
         })
     }
 }

@@ -23,6 +23,9 @@ use crate::{logging, policy, server};
 /// A reason why the service does not start with its configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
+    /// Certificates and keys for the database.
+    #[error("[database] connection: {0}")]
+    Database(#[from] freezer_store::UrlError),
     /// The policy files.
     #[error(transparent)]
     Policy(#[from] oslo_policy::Error),
@@ -68,10 +71,12 @@ impl std::error::Error for Refusals {}
 pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
     let mut refusals = Vec::new();
     let mut keep = |refusal: Refusal| refusals.push(refusal);
+    let files = settings.database.url.check_files().map_err(|error| keep(error.into())).ok();
     let identity = identity(settings).map_err(&mut keep).ok();
     let enforcer = enforcer(settings).map_err(&mut keep).ok();
     let validators = Validators::new().map_err(|error| keep(error.into())).ok();
-    let (Some((authentication, trusts)), Some(enforcer), Some(validators)) = (identity, enforcer, validators)
+    let (Some(()), Some((authentication, trusts)), Some(enforcer), Some(validators)) =
+        (files, identity, enforcer, validators)
     else {
         return Err(Refusals(refusals));
     };

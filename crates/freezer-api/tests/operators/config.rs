@@ -128,6 +128,69 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
 }
 
 #[test]
+fn parameters_of_the_database_are_checked() {
+    let scratch = Scratch::new();
+    let missing = scratch.path().join("none.pem").display().to_string();
+    let broken = scratch.write("broken.pem", "no PEM").display().to_string();
+    let url = |parameters: &str| format!("mysql+pymysql://f:s3cr3t@h/f?charset=utf8mb4&{parameters}");
+    let at = "[database] connection:";
+    for (parameters, code, expected) in [
+        ("connect_timeout=5&unix_socket=&ssl_ca=".to_owned(), 0, "nothing is wrong".to_owned()),
+        (
+            "chraset=utf8".to_owned(),
+            1,
+            format!("warning  {at} unknown parameter chraset; did you mean charset?"),
+        ),
+        ("zzz=1".to_owned(), 1, format!("warning  {at} unknown parameter zzz\n")),
+        ("read_timeout=5".to_owned(), 1, format!("warning  {at} the parameter read_timeout has no effect\n")),
+        (
+            "ssl_check_hostname=true".to_owned(),
+            1,
+            format!("warning  {at} the parameter ssl_check_hostname has no effect\n"),
+        ),
+        (
+            "ssl_verfy_cert=true".to_owned(),
+            2,
+            format!(
+                "failure  {at} unknown parameter ssl_verfy_cert for PyMySQL; the parameters for TLS are ssl_ca, "
+            ),
+        ),
+        ("SSL_CA=x".to_owned(), 2, format!("failure  {at} unknown parameter SSL_CA for PyMySQL")),
+        ("sslmode=x".to_owned(), 2, format!("failure  {at} unknown parameter sslmode for PyMySQL")),
+        (format!("ssl_ca={missing}"), 2, format!("failure  {at} ssl_ca={missing}: No such file")),
+        (format!("ssl_ca={broken}"), 2, format!("failure  {at} ssl_ca={broken}: holds no certificate")),
+        (format!("ssl_cert={missing}"), 2, format!("failure  {at} ssl_cert={missing}: No such file")),
+        (format!("ssl_capath={missing}"), 2, format!("failure  {at} ssl_capath={missing}: No such file")),
+    ] {
+        let done = check(&scratch, &GOOD.replace("sqlite:////tmp/f.db", &url(&parameters)), &[]);
+        assert_eq!(done.code, Some(code), "{parameters}: {done:#?}");
+        assert!(done.stdout.starts_with(&expected), "{parameters}: no {expected:?} in {done:#?}");
+        done.without("s3cr3t");
+    }
+    // the same as an option of its own
+    let text = GOOD.replace("sqlite:////tmp/f.db", &format!("{}\nconnection_parameters = ssl_x=1", url("")));
+    let done = check(&scratch, &text, &[]);
+    assert!(done.stdout.starts_with("failure  [database] connection: unknown parameter ssl_x"), "{done:#?}");
+}
+
+#[test]
+fn a_url_that_cannot_be_read_explains_percent_encoding() {
+    let scratch = Scratch::new();
+    for url in [
+        "mysql+pymysql://f:s3cr3t/@h",
+        "mysql://f:s3cr3t@h:port/f",
+        "mysql://f:a@b/s3cr3t@h/f",
+        "f:s3cr3t@h/f",
+    ] {
+        let done = check(&scratch, &GOOD.replace("sqlite:////tmp/f.db", url), &[]);
+        assert_eq!(done.code, Some(2), "{url}: {done:#?}");
+        assert!(done.stdout.starts_with("failure  [database] connection: "), "{url}: {done:#?}");
+        assert!(done.stdout.contains("write @ as %40"), "{url}: {done:#?}");
+        done.without("s3cr3t");
+    }
+}
+
+#[test]
 fn what_is_no_ini_is_a_failure() {
     let scratch = Scratch::new();
     let done = check(&scratch, "[DEFAULT]\nno assignment\n", &[]);

@@ -1,6 +1,6 @@
 //! A MariaDB server of the test's own, to be killed, stopped and started again: [`Server`].
 //!
-//! It listens on a Unix socket in a temporary directory and on no port.
+//! It listens on a Unix socket in a temporary directory and, unless its arguments say otherwise, on no port.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,6 +17,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A server; it is killed and its files are removed when the test ends, however it ends.
 pub struct Server {
     directory: PathBuf,
+    arguments: Vec<String>,
     child: Option<Child>,
 }
 
@@ -24,6 +25,11 @@ impl Server {
     /// Makes the files of a new server and starts it; none where MariaDB is not installed, or where tests on it are not
     /// wanted (`FREEZER_TEST_MYSQL_URL` is not set).
     pub async fn start(name: &str) -> Option<Server> {
+        Server::start_with(name, &["--skip-networking", "--loose-skip-ssl"]).await
+    }
+
+    /// As [`Server::start`], with options of mariadbd.
+    pub async fn start_with(name: &str, arguments: &[&str]) -> Option<Server> {
         if std::env::var_os("FREEZER_TEST_MYSQL_URL").is_none() {
             super::skipped(name, "FREEZER_TEST_MYSQL_URL is not set");
             return None;
@@ -31,7 +37,11 @@ impl Server {
         // a path of a socket has at most 107 characters, so not below the target directory
         let directory = std::env::temp_dir().join(format!("fz-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a temporary directory");
-        let mut server = Server { directory, child: None };
+        let mut server = Server {
+            directory,
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            child: None,
+        };
         let made = server
             .command("mariadb-install-db")
             .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
@@ -52,12 +62,8 @@ impl Server {
         let log = std::fs::File::create(self.directory.join("log")).expect("a log file");
         let child = self
             .command("mariadbd")
-            .args([
-                "--skip-networking",
-                "--skip-log-bin",
-                "--innodb-buffer-pool-size=32M",
-                "--loose-skip-ssl",
-            ])
+            .args(["--skip-log-bin", "--innodb-buffer-pool-size=32M"])
+            .args(&self.arguments)
             .arg(format!("--socket={}", self.socket().display()))
             .stdout(Stdio::null())
             .stderr(log)
@@ -96,22 +102,18 @@ impl Server {
         TestDatabase::at(DatabaseUrl::MySql(url), self.directory.join("scratch")).await
     }
 
-    fn url(&self, database: &str) -> DatabaseUrl {
+    /// The address of a database, as root, over the socket.
+    pub fn url(&self, database: &str) -> DatabaseUrl {
         DatabaseUrl::MySql(MySqlUrl {
-            host: "localhost".to_owned(),
-            port: 3306,
             socket: Some(self.socket()),
             user: "root".to_owned(),
-            password: None,
             database: database.to_owned(),
-            ssl_ca: None,
-            ssl_cert: None,
-            ssl_key: None,
-            ssl_verify_identity: false,
+            ..MySqlUrl::default()
         })
     }
 
-    fn socket(&self) -> PathBuf {
+    /// The socket that it listens on.
+    pub fn socket(&self) -> PathBuf {
         self.directory.join("socket")
     }
 

@@ -1,0 +1,77 @@
+//! Certificates of the test's own: an authority, another one, servers and a client.
+
+use std::path::{Path, PathBuf};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+/// An authority and a server's certificate of X.509 version 1, as MariaDB's manual makes them; the server's common name is
+/// `localhost`.
+const VERSION_1: [(&str, &str); 3] = [
+    ("version-1-ca.pem", include_str!("../../../freezer-store/tests/certificates/version-1-ca.pem")),
+    ("version-1-server.pem", include_str!("../../../freezer-store/tests/certificates/version-1-server.pem")),
+    ("version-1-server.key", include_str!("../../../freezer-store/tests/certificates/version-1-server.key")),
+];
+
+/// Name of that authority in a directory of `openssl rehash`.
+const VERSION_1_HASH: &str = "acad28f3.0";
+
+/// A directory of certificates and keys, removed when it is dropped.
+pub struct Certificates(PathBuf);
+
+impl Certificates {
+    /// Makes them.
+    pub fn make() -> Certificates {
+        let directory = std::env::temp_dir().join(format!("fz-{}-certificates", std::process::id()));
+        for hashed in ["hashed", "empty"] {
+            std::fs::create_dir_all(directory.join(hashed)).unwrap();
+        }
+        let made = Certificates(directory);
+        let authority = authority("an authority of tests");
+        made.write("ca.pem", &authority.pem());
+        made.write("other-ca.pem", &self::authority("another authority").pem());
+        made.write("both-ca.pem", &format!("{}{}", self::authority("a third").pem(), authority.pem()));
+        made.signed("right", "127.0.0.1", &authority);
+        made.signed("other", "db.example", &authority);
+        made.signed("client", "client", &authority);
+        let client =
+            ["client.pem", "client.key"].map(|name| std::fs::read_to_string(made.0.join(name)).unwrap());
+        made.write("client-both.pem", &client.concat());
+        made.write("no-certificate.pem", "not a certificate\n");
+        for (name, text) in VERSION_1 {
+            made.write(name, text);
+        }
+        made.write(&format!("hashed/{VERSION_1_HASH}"), VERSION_1[0].1);
+        made
+    }
+
+    fn signed(&self, file: &str, name: &str, authority: &CertifiedIssuer<'_, KeyPair>) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.signed_by(&key, authority).unwrap();
+        self.write(&format!("{file}.pem"), &certificate.pem());
+        self.write(&format!("{file}.key"), &key.serialize_pem());
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.0.join(name), text).unwrap();
+    }
+
+    /// Where they are.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Certificates {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}

@@ -1,0 +1,233 @@
+//! TLS to MySQL and MariaDB: what a URL asks for ([`TlsOptions`]), and the connector that does it ([`Tls`]).
+//!
+//! `files.rs` reads certificates and keys, `verifier.rs` verifies servers, `legacy.rs` has what OpenSSL accepts and webpki
+//! does not. Which URL parameters mean what is in `url/parameters.rs`; the table of it is in docs/database.md.
+
+mod files;
+mod legacy;
+mod verifier;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, SupportedCipherSuite};
+use tokio_rustls::TlsConnector;
+
+use self::verifier::ServerVerifier;
+use crate::url::UrlError;
+
+/// When connections are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsMode {
+    /// Never.
+    Disabled,
+    /// If the server offers TLS.
+    #[default]
+    Preferred,
+    /// Always; a server that offers no TLS is refused.
+    Required,
+}
+
+/// Where the authorities come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Roots {
+    /// The files that the parameters name.
+    Named,
+    /// The system.
+    System,
+}
+
+/// One way in which a server's certificate can be good enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trust {
+    /// Its chain must end at one of these authorities.
+    pub roots: Roots,
+    /// It must be for the host that was asked for.
+    pub host_name: bool,
+}
+
+/// A file and the parameter that names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFile {
+    /// The parameter, for error messages.
+    pub parameter: String,
+    /// The file, or a directory.
+    pub path: PathBuf,
+}
+
+impl TlsFile {
+    /// The file that a parameter names.
+    pub fn new(parameter: &str, path: &str) -> TlsFile {
+        TlsFile { parameter: parameter.to_owned(), path: PathBuf::from(path) }
+    }
+
+    fn error(&self, reason: impl ToString) -> UrlError {
+        let TlsFile { parameter, path } = self.clone();
+        UrlError::File { parameter, path, reason: reason.to_string() }
+    }
+}
+
+/// What a URL asks for. The default is that of PyMySQL: encrypted if the server can, not verified.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsOptions {
+    /// When connections are encrypted.
+    pub mode: TlsMode,
+    /// A certificate must satisfy one of these; if there are none, every certificate is accepted.
+    pub trust: Vec<Trust>,
+    /// Authorities in one file.
+    pub ca: Option<TlsFile>,
+    /// Authorities in files of a directory, named by their hash.
+    pub capath: Option<TlsFile>,
+    /// The client's certificate, and those that link it to its authority.
+    pub cert: Option<TlsFile>,
+    /// The key of the client's certificate; if there is none, it is in the same file.
+    pub key: Option<TlsFile>,
+    /// Cipher suites of TLS 1.2 that may be used, from [`ciphers`]; none: all.
+    pub ciphers: Option<Vec<u16>>,
+}
+
+/// How long files are trusted to be as they were when they were read.
+const REREAD: Duration = Duration::from_secs(60);
+
+/// Makes connectors for one URL. They are kept, because a session that was negotiated before makes the next one cheaper.
+pub(crate) struct Tls {
+    options: TlsOptions,
+    kept: Mutex<Option<(Instant, TlsConnector)>>,
+}
+
+impl Tls {
+    pub(crate) fn new(options: TlsOptions) -> Tls {
+        Tls { options, kept: Mutex::default() }
+    }
+
+    /// The connector, and whether plain text will do for a server without TLS; none if TLS is disabled.
+    pub(crate) async fn connector(&self) -> Result<Option<(TlsConnector, bool)>, UrlError> {
+        let optional = match self.options.mode {
+            TlsMode::Disabled => return Ok(None),
+            TlsMode::Preferred => true,
+            TlsMode::Required => false,
+        };
+        let kept = self.kept().clone();
+        if let Some((made, connector)) = &kept
+            && made.elapsed() < REREAD
+        {
+            return Ok(Some((connector.clone(), optional)));
+        }
+        let options = self.options.clone();
+        let read = tokio::task::spawn_blocking(move || connector(&options)).await;
+        let connector = match (read, kept) {
+            (Ok(Ok(connector)), _) => connector,
+            // files are missing for a moment while they are exchanged
+            (Ok(Err(error)), Some((_, connector))) => {
+                tracing::warn!("[database] connection: {error}; the former certificates are used");
+                connector
+            }
+            (Ok(Err(error)), None) => return Err(error),
+            (Err(error), _) => return Err(UrlError::SystemAuthorities(error.to_string())),
+        };
+        *self.kept() = Some((Instant::now(), connector.clone()));
+        Ok(Some((connector, optional)))
+    }
+
+    /// After a failed connection: reads the files again for the next one.
+    pub(crate) fn forget(&self) {
+        *self.kept() = None;
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Option<(Instant, TlsConnector)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads all files.
+pub(crate) fn check(options: &TlsOptions) -> Result<(), UrlError> {
+    if options.mode == TlsMode::Disabled { Ok(()) } else { connector(options).map(drop) }
+}
+
+fn connector(options: &TlsOptions) -> Result<TlsConnector, UrlError> {
+    let mut provider = aws_lc_rs::default_provider();
+    if let Some(ciphers) = &options.ciphers {
+        provider.cipher_suites.retain(|suite| match suite {
+            SupportedCipherSuite::Tls12(_) => ciphers.contains(&suite.suite().into()),
+            SupportedCipherSuite::Tls13(_) => true,
+        });
+    }
+    let provider: Arc<CryptoProvider> = Arc::new(provider);
+    let verifier = ServerVerifier::new(options, provider.signature_verification_algorithms)?;
+    let identity = options.cert.as_ref().map(|cert| files::identity(cert, options.key.as_ref(), &provider));
+    let versions = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| UrlError::SystemAuthorities(error.to_string()))?;
+    // ours accepts what OpenSSL accepts, and verifies nothing if nothing is to be verified
+    let config = versions.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+    let config = match identity.transpose()? {
+        Some(identity) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity))),
+        None => config.with_no_client_auth(),
+    };
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// The cipher suites of TLS 1.2 that rustls has, as OpenSSL names them.
+const SUITES: &[(&str, u16)] = &[
+    ("ECDHE-ECDSA-AES128-GCM-SHA256", 0xc02b),
+    ("ECDHE-ECDSA-AES256-GCM-SHA384", 0xc02c),
+    ("ECDHE-RSA-AES128-GCM-SHA256", 0xc02f),
+    ("ECDHE-RSA-AES256-GCM-SHA384", 0xc030),
+    ("ECDHE-RSA-CHACHA20-POLY1305", 0xcca8),
+    ("ECDHE-ECDSA-CHACHA20-POLY1305", 0xcca9),
+];
+
+/// How names of other suites and of groups of suites begin in OpenSSL.
+const FURTHER: &[&str] = &[
+    "AES",
+    "ALL",
+    "ARIA",
+    "CAMELLIA",
+    "CHACHA20",
+    "COMPLEMENTOF",
+    "DEFAULT",
+    "DH",
+    "ECDH",
+    "EDH",
+    "EECDH",
+    "FIPS",
+    "HIGH",
+    "MEDIUM",
+    "RSA",
+    "SHA",
+    "SUITEB",
+    "TLSv1",
+    "aECDSA",
+    "aRSA",
+    "kDHE",
+    "kECDHE",
+    "kEDH",
+    "kEECDH",
+    "kRSA",
+];
+
+/// The suites of TLS 1.2 that a cipher list of OpenSSL allows; none if it names no cipher. Suites of TLS 1.3 are always
+/// allowed, as in Python. A list with groups (`HIGH:!aNULL`) allows every suite: rustls has no weak ones.
+pub(crate) fn ciphers(list: &str) -> Option<Vec<u16>> {
+    let mut allowed = Vec::new();
+    let mut plausible = false;
+    for name in list.split([':', ',', ' ']).filter(|name| !name.is_empty()) {
+        if let Some((_, suite)) = SUITES.iter().find(|(known, _)| *known == name) {
+            allowed.push(*suite);
+            plausible = true;
+        } else if FURTHER.iter().any(|prefix| name.starts_with(prefix)) {
+            plausible = true;
+            // a single suite has hyphens and, if rustls does not know it, cannot be used
+            if !name.contains('-') {
+                allowed.extend(SUITES.iter().map(|(_, suite)| suite));
+            }
+        }
+    }
+    plausible.then_some(allowed)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,305 @@
+//! `[database] connection`: reads the URL that SQLAlchemy takes and says which engine it names.
+//!
+//! The grammar is the regular expression of SQLAlchemy's `make_url` (`sqlalchemy/engine/url.py`), so a URL that the Python
+//! service reads means the same here. Parameters of MySQL URLs are in `parameters.rs`, option files in `option_file.rs`.
+//! Opening a connection is `engine.rs`.
+
+mod option_file;
+mod parameters;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+
+pub use self::parameters::{Effect, Parameter};
+use crate::tls::TlsOptions;
+
+/// A database address that can be opened. `Debug` and `Display` hide the password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// MySQL, MariaDB, Galera.
+    MySql(MySqlUrl),
+    /// A SQLite file.
+    Sqlite {
+        /// The file; created by `freezer-manage db sync` (or `--dev`) if it is missing.
+        path: PathBuf,
+    },
+}
+
+/// The parts of a MySQL URL, decoded.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MySqlUrl {
+    /// Host name or address; `localhost` if the URL has none.
+    pub host: String,
+    /// TCP port, 3306 if the URL has none.
+    pub port: u16,
+    /// Unix socket (`unix_socket=`), used instead of host and port.
+    pub socket: Option<PathBuf>,
+    /// User name.
+    pub user: String,
+    /// Password, if any.
+    pub password: Option<String>,
+    /// Database name.
+    pub database: String,
+    /// Encryption and verification (`ssl_*=`).
+    pub tls: Box<TlsOptions>,
+    /// How long opening a connection may take (`connect_timeout=`).
+    pub connect_timeout: Option<Duration>,
+    /// Parameters that are unknown or have no effect here, for `config check`.
+    pub ignored: Vec<Parameter>,
+}
+
+impl Default for MySqlUrl {
+    fn default() -> Self {
+        MySqlUrl {
+            host: "localhost".to_owned(),
+            port: 3306,
+            socket: None,
+            user: String::new(),
+            password: None,
+            database: String::new(),
+            tls: Box::default(),
+            connect_timeout: None,
+            ignored: Vec::new(),
+        }
+    }
+}
+
+/// How to write what would otherwise end a part of the URL.
+const ESCAPES: &str =
+    "in the user name and the password, write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23 and % as %25";
+
+/// Why a URL cannot be used. Never holds the URL itself or its password.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum UrlError {
+    /// No scheme.
+    #[error("not a URL; expected mysql+pymysql://user:password@host/database or sqlite:///path; {ESCAPES}")]
+    NoScheme,
+    /// A scheme of an engine that is not built in.
+    #[error("the engine {0:?} is not supported; use mysql+pymysql://… (MySQL, MariaDB) or sqlite:///…")]
+    Engine(String),
+    /// A part is missing.
+    #[error("the URL has no {0}; expected mysql+pymysql://user:password@host/database; {ESCAPES}")]
+    Missing(&'static str),
+    /// The port is not a number from 1 to 65535. Not shown: it can be part of a password that is not escaped.
+    #[error("the port is not a number from 1 to 65535; {ESCAPES}")]
+    Port,
+    /// An `@` behind the host.
+    #[error("the URL has an @ behind the host; {ESCAPES}")]
+    Ambiguous,
+    /// Percent-encoding that is not UTF-8 text.
+    #[error("the {0} is not valid percent-encoded UTF-8 text; {ESCAPES}")]
+    Encoding(&'static str),
+    /// SQLite in memory: every connection would have its own database.
+    #[error("a SQLite database in memory would be lost at the end; name a file: sqlite:///freezer.db")]
+    InMemory,
+    /// A parameter is given more than once.
+    #[error("the parameter {0} is given more than once")]
+    Repeated(String),
+    /// A parameter has a value that cannot be used.
+    #[error("the parameter {name}={value} cannot be used: {reason}")]
+    Value {
+        /// Its name.
+        name: String,
+        /// Its value, never a secret one.
+        value: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A parameter that looks as if it were about TLS. Ignoring it could weaken the connection.
+    #[error("unknown parameter {name} for {driver}; the parameters for TLS are {known}")]
+    UnknownTls {
+        /// Its name.
+        name: String,
+        /// The Python driver that the URL names.
+        driver: &'static str,
+        /// The parameters of that driver.
+        known: String,
+    },
+    /// Parameters that contradict each other.
+    #[error("the parameters {0} and {1} cannot be combined")]
+    Contradiction(&'static str, &'static str),
+    /// A file that a parameter names cannot be used.
+    #[error("{parameter}={}: {reason}", path.display())]
+    File {
+        /// The parameter.
+        parameter: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The authorities of the system cannot be used.
+    #[error("the certificate authorities of the system cannot be used: {0}; name a file with ssl_ca")]
+    SystemAuthorities(String),
+}
+
+impl DatabaseUrl {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// [`UrlError`] names the part that cannot be used; the text never shows the password.
+    pub fn parse(url: &str) -> Result<DatabaseUrl, UrlError> {
+        DatabaseUrl::parse_with(url, "")
+    }
+
+    /// Reads a URL, and more parameters in the form of its query (`[database] connection_parameters`).
+    ///
+    /// # Errors
+    /// As [`DatabaseUrl::parse`].
+    pub fn parse_with(url: &str, more: &str) -> Result<DatabaseUrl, UrlError> {
+        let parts = Parts::split(url)?;
+        let (dialect, driver) = parts.scheme.split_once('+').unwrap_or((parts.scheme, ""));
+        match dialect {
+            "mysql" | "mariadb" => parts.mysql(driver, more).map(DatabaseUrl::MySql),
+            "sqlite" => parse_sqlite(url.split_once("://").map_or("", |(_, path)| path)),
+            other => Err(UrlError::Engine(other.to_owned())),
+        }
+    }
+
+    /// Which engine the URL names: `mysql` or `sqlite`.
+    pub fn engine(&self) -> &'static str {
+        match self {
+            DatabaseUrl::MySql(_) => "mysql",
+            DatabaseUrl::Sqlite { .. } => "sqlite",
+        }
+    }
+
+    /// Reads the certificates and keys that the URL names, as opening a connection does.
+    ///
+    /// # Errors
+    /// [`UrlError`] names the parameter and the file.
+    pub fn check_files(&self) -> Result<(), UrlError> {
+        match self {
+            DatabaseUrl::MySql(url) => crate::tls::check(&url.tls),
+            DatabaseUrl::Sqlite { .. } => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DatabaseUrl::MySql(u) => match &u.socket {
+                Some(socket) => write!(f, "mysql://{}@{}/{}", u.user, socket.display(), u.database),
+                None => write!(f, "mysql://{}@{}:{}/{}", u.user, u.host, u.port, u.database),
+            },
+            DatabaseUrl::Sqlite { path } => write!(f, "sqlite:///{}", path.display()),
+        }
+    }
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+fn parse_sqlite(rest: &str) -> Result<DatabaseUrl, UrlError> {
+    // sqlite:///relative.db, sqlite:////absolute.db; sqlite:// and sqlite:///:memory: are in memory
+    let path = rest.split_once('?').map_or(rest, |(path, _)| path);
+    let path = path.strip_prefix('/').unwrap_or(path);
+    match path {
+        "" | ":memory:" => Err(UrlError::InMemory),
+        path => Ok(DatabaseUrl::Sqlite { path: PathBuf::from(decode(path, "path")?) }),
+    }
+}
+
+/// The parts of a URL as they are written.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Parts<'u> {
+    scheme: &'u str,
+    user: &'u str,
+    password: Option<&'u str>,
+    host: &'u str,
+    port: &'u str,
+    database: &'u str,
+    query: &'u str,
+}
+
+impl<'u> Parts<'u> {
+    fn split(url: &'u str) -> Result<Parts<'u>, UrlError> {
+        let (scheme, rest) = url.split_once("://").ok_or(UrlError::NoScheme)?;
+        if scheme.is_empty() || !scheme.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '+') {
+            return Err(UrlError::NoScheme);
+        }
+        let (user, password, rest) = credentials(rest);
+        let (host, rest) = host(rest);
+        let (port, rest) = after(rest, ':', &['/', '?']);
+        let (database, rest) = after(rest, '/', &['?']);
+        let (query, _) = after(rest, '?', &['\n']);
+        Ok(Parts { scheme, user, password, host, port, database, query })
+    }
+
+    fn mysql(&self, driver: &str, more: &str) -> Result<MySqlUrl, UrlError> {
+        if self.database.contains('@') {
+            return Err(UrlError::Ambiguous);
+        }
+        let mut url = MySqlUrl {
+            user: decode(self.user, "user name")?,
+            password: self.password.map(|password| decode(password, "password")).transpose()?,
+            database: decode(self.database, "database name")?,
+            ..MySqlUrl::default()
+        };
+        if !self.host.is_empty() {
+            self.host.clone_into(&mut url.host);
+        }
+        if !self.port.is_empty() {
+            url.port = port(self.port)?;
+        }
+        parameters::apply(&mut url, driver, &[self.query, more], !self.host.is_empty())?;
+        if url.user.is_empty() {
+            return Err(UrlError::Missing("user name"));
+        }
+        if url.database.is_empty() {
+            return Err(UrlError::Missing("database name"));
+        }
+        Ok(url)
+    }
+}
+
+/// User, password, and the rest: `(?P<username>[^:/]*)(?::(?P<password>[^@]*))?@`, all of it optional. A password may so
+/// hold `/`, `?` and `:` as they are.
+fn credentials(text: &str) -> (&str, Option<&str>, &str) {
+    let end = text.find([':', '/']).unwrap_or(text.len());
+    let (name, behind) = text.split_at(end);
+    if let Some((password, rest)) = behind.strip_prefix(':').and_then(|text| text.split_once('@')) {
+        // SQLAlchemy would now read a host with an @, which no host has: the @ belongs to the password
+        let authority = rest.find(['/', '?']).map_or(rest, |end| &rest[..end]);
+        let further = authority.rfind('@').map_or(0, |at| at + 1);
+        return (name, Some(&behind[1..=password.len() + further]), &rest[further..]);
+    }
+    match name.rfind('@') {
+        Some(at) => (&text[..at], None, &text[at + 1..]),
+        None => ("", None, text),
+    }
+}
+
+/// The host and the rest: `\[(?P<ipv6host>[^/\?]+)\]|(?P<ipv4host>[^/:\?]+)`.
+fn host(text: &str) -> (&str, &str) {
+    let authority = text.find(['/', '?']).map_or(text, |end| &text[..end]);
+    if let Some(end) = authority.rfind(']').filter(|end| text.starts_with('[') && *end > 1) {
+        return (&text[1..end], &text[end + 1..]);
+    }
+    text.split_at(text.find(['/', ':', '?']).unwrap_or(text.len()))
+}
+
+/// The part that begins with `mark` and goes on to one of `ends`, without its mark, and the rest.
+fn after<'u>(text: &'u str, mark: char, ends: &[char]) -> (&'u str, &'u str) {
+    match text.strip_prefix(mark) {
+        Some(part) => part.split_at(part.find(ends).unwrap_or(part.len())),
+        None => ("", text),
+    }
+}
+
+fn port(text: &str) -> Result<u16, UrlError> {
+    text.trim().parse().ok().filter(|port| *port > 0).ok_or(UrlError::Port)
+}
+
+fn decode(text: &str, what: &'static str) -> Result<String, UrlError> {
+    percent_decode_str(text).decode_utf8().map(|t| t.into_owned()).map_err(|_| UrlError::Encoding(what))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! The option file that `read_default_file` names (`/etc/my.cnf`), as PyMySQL reads it: a parameter of the URL wins.
+//!
+//! PyMySQL's `optionfile.py` is Python's `RawConfigParser` with `-` for `_` in names and without quotes around values.
+
+use std::path::{Path, PathBuf};
+
+use super::{MySqlUrl, UrlError, port};
+use crate::tls::{Roots, TlsFile, TlsMode, Trust};
+
+/// The options of one group.
+pub(super) struct OptionFile {
+    path: PathBuf,
+    options: Vec<(String, String)>,
+}
+
+impl OptionFile {
+    /// Reads the group of the file that the two parameters name. A file that does not exist is empty, as in Python.
+    pub(super) fn named(file: Option<&str>, group: Option<&str>) -> Result<Option<OptionFile>, UrlError> {
+        let path = match (file, group) {
+            (None, None) => return Ok(None),
+            (Some(file), _) => expand_user(file),
+            (None, Some(_)) => PathBuf::from("/etc/my.cnf"),
+        };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => {
+                let parameter = "read_default_file".to_owned();
+                return Err(UrlError::File { parameter, path, reason: error.to_string() });
+            }
+        };
+        let options = options(&text, group.unwrap_or("client"));
+        Ok(Some(OptionFile { path, options }))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        let value = self.options.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        value.filter(|value| !value.is_empty())
+    }
+
+    /// Completes a URL. `has_host`: the host stays as it is.
+    pub(super) fn apply(&self, url: &mut MySqlUrl, has_host: bool) -> Result<(), UrlError> {
+        if let Some(user) = self.get("user").filter(|_| url.user.is_empty()) {
+            user.clone_into(&mut url.user);
+        }
+        if let Some(database) = self.get("database").filter(|_| url.database.is_empty()) {
+            database.clone_into(&mut url.database);
+        }
+        if let Some(host) = self.get("host").filter(|_| !has_host) {
+            host.clone_into(&mut url.host);
+        }
+        if let Some(number) = self.get("port").filter(|_| url.port == 3306) {
+            url.port = port(number)?;
+        }
+        if url.password.as_deref().is_none_or(str::is_empty) {
+            url.password = self.get("password").map(ToOwned::to_owned).or(url.password.take());
+        }
+        if url.socket.is_none() {
+            url.socket = self.get("socket").map(PathBuf::from);
+        }
+        if url.tls.mode != TlsMode::Disabled {
+            self.apply_tls(url)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the file's `ssl-*` options, which require TLS.
+    fn apply_tls(&self, url: &mut MySqlUrl) -> Result<(), UrlError> {
+        let tls = &mut url.tls;
+        let names = ["ssl-ca", "ssl-capath", "ssl-cert", "ssl-key", "ssl-cipher"];
+        if !names.iter().any(|name| self.get(name).is_some()) {
+            return Ok(());
+        }
+        tls.mode = TlsMode::Required;
+        let had_authorities = tls.ca.is_some() || tls.capath.is_some();
+        let places = [&mut tls.ca, &mut tls.capath, &mut tls.cert, &mut tls.key];
+        for (name, place) in names.into_iter().zip(places) {
+            if let Some(path) = self.get(name).filter(|_| place.is_none()) {
+                let parameter = format!("{name} in {}", self.path.display());
+                *place = Some(TlsFile::new(&parameter, path));
+            }
+        }
+        if let Some(list) = self.get("ssl-cipher").filter(|_| tls.ciphers.is_none()) {
+            tls.ciphers = Some(crate::tls::ciphers(list).ok_or_else(|| UrlError::Value {
+                name: format!("ssl-cipher in {}", self.path.display()),
+                value: list.to_owned(),
+                reason: "no cipher of this name",
+            })?);
+        }
+        let has_authorities = tls.ca.is_some() || tls.capath.is_some();
+        if has_authorities && !had_authorities && tls.trust.is_empty() {
+            tls.trust = vec![Trust { roots: Roots::Named, host_name: true }];
+        }
+        Ok(())
+    }
+}
+
+fn expand_user(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => PathBuf::from(path),
+    }
+}
+
+/// The options of a group: names in lower case with `-` for `_`, values without quotes.
+fn options(text: &str, group: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut within = false;
+    for line in text.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            continue;
+        }
+        if let Some(header) = line.strip_prefix('[') {
+            within = header.split_once(']').is_some_and(|(name, _)| name == group);
+        } else if within {
+            let (name, value) = line.split_once(['=', ':']).unwrap_or((line, ""));
+            let name = name.trim().to_lowercase().replace('_', "-");
+            found.push((name, unquoted(value.trim()).to_owned()));
+        }
+    }
+    found
+}
+
+fn unquoted(value: &str) -> &str {
+    for quote in ['\'', '"'] {
+        if let Some(inner) = value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
+            return inner;
+        }
+    }
+    value
+}

@@ -1,0 +1,297 @@
+//! The query of a MySQL URL: what each parameter of the Python drivers means here.
+//!
+//! SQLAlchemy reads the query with `parse_qsl`, so blank values count as absent. It hands some `ssl_*` parameters to the
+//! driver as one dictionary and the others as they are; PyMySQL's `Connection.__init__` makes of them what
+//! `verification` below makes of them, but for the differences that docs/database.md lists. The file that
+//! `read_default_file` names is read in `option_file.rs`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+
+use super::option_file::OptionFile;
+use super::{MySqlUrl, UrlError};
+use crate::tls::{Roots, TlsFile, TlsMode, TlsOptions, Trust};
+
+/// A parameter that the service does not use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Why it is not used.
+    pub effect: Effect,
+}
+
+/// Why a parameter is not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// The Python driver knows it, and leaving it out changes nothing that matters here.
+    Needless,
+    /// The Python driver knows it and would act on it.
+    Missing,
+    /// No driver knows it.
+    Unknown,
+}
+
+/// Parameters of the Python drivers that mean nothing for this one.
+const NEEDLESS: &[&str] = &[
+    "autocommit",
+    "binary_prefix",
+    "charset",
+    "client_flag",
+    "compress",
+    "connection_timeout",
+    "local_infile",
+    "max_allowed_packet",
+    "named_pipe",
+    "plugin",
+    "program_name",
+    "raise_on_warnings",
+    "use_pure",
+    "use_unicode",
+];
+
+/// Parameters of the Python drivers that have an effect there and none here.
+const MISSING: &[&str] = &[
+    "auth_plugin",
+    "bind_address",
+    "collation",
+    "init_command",
+    "read_timeout",
+    "server_public_key",
+    "sql_mode",
+    "write_timeout",
+];
+
+/// Every parameter that is used, but for those about TLS.
+const USED: &[&str] = &[
+    "connect_timeout",
+    "database",
+    "db",
+    "host",
+    "passwd",
+    "password",
+    "port",
+    "read_default_file",
+    "read_default_group",
+    "unix_socket",
+    "user",
+];
+
+/// Parameters about TLS that SQLAlchemy takes for every driver.
+const TLS: &[&str] = &["ssl_ca", "ssl_capath", "ssl_cert", "ssl_key", "ssl_cipher", "ssl_check_hostname"];
+/// Those that PyMySQL adds.
+const TLS_PYMYSQL: &[&str] = &["ssl_disabled", "ssl_verify_cert", "ssl_verify_identity", "ssl_key_password"];
+/// Those that mysqlclient adds.
+const TLS_MYSQLCLIENT: &[&str] = &["ssl_mode"];
+
+impl Parameter {
+    /// The names of all parameters that the service or a Python driver knows, for suggestions.
+    pub fn known() -> Vec<&'static str> {
+        [USED, TLS, TLS_PYMYSQL, TLS_MYSQLCLIENT, NEEDLESS, MISSING].concat()
+    }
+}
+
+/// Applies the parameters of `queries` to a URL; `has_host` says whether it names a host.
+pub(super) fn apply(
+    url: &mut MySqlUrl,
+    driver: &str,
+    queries: &[&str],
+    has_host: bool,
+) -> Result<(), UrlError> {
+    let given = Given::read(driver, queries)?;
+    url.ignored = given.ignored();
+    if let Some(user) = given.text("user") {
+        user.clone_into(&mut url.user);
+    }
+    if let Some(database) = given.text("database").or(given.text("db")) {
+        database.clone_into(&mut url.database);
+    }
+    if let Some(password) = given.text("password").or(given.text("passwd")) {
+        url.password = Some(password.to_owned());
+    }
+    if let Some(port) = given.text("port") {
+        url.port = super::port(port)?;
+    }
+    url.socket = given.text("unix_socket").map(PathBuf::from);
+    url.connect_timeout = given.seconds("connect_timeout")?;
+    let named_host = given.text("host");
+    if let Some(host) = named_host {
+        host.clone_into(&mut url.host);
+    }
+    *url.tls = given.tls()?;
+    if let Some(file) = OptionFile::named(given.text("read_default_file"), given.text("read_default_group"))?
+    {
+        file.apply(url, has_host || named_host.is_some())?;
+    }
+    Ok(())
+}
+
+/// Decoded parameters, in their order, each once.
+struct Given {
+    pairs: Vec<(String, String)>,
+}
+
+impl Given {
+    fn read(driver: &str, queries: &[&str]) -> Result<Given, UrlError> {
+        let (driver, known): (_, &[&[&str]]) = match driver {
+            "pymysql" => ("PyMySQL", &[TLS, TLS_PYMYSQL]),
+            "mysqldb" => ("mysqlclient", &[TLS, TLS_MYSQLCLIENT]),
+            // a URL that names no driver, or one that freezer-api never had: whatever either knows
+            _ => ("MySQL", &[TLS, TLS_PYMYSQL, TLS_MYSQLCLIENT]),
+        };
+        let known = known.concat();
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for pair in queries.iter().flat_map(|query| query.trim().split('&')) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if value.is_empty() {
+                continue;
+            }
+            let (name, value) = (unquote(name), unquote(value));
+            let lower = name.to_ascii_lowercase();
+            let about_tls = lower.contains("ssl") || lower.contains("tls");
+            if about_tls && !known.contains(&name.as_str()) {
+                return Err(UrlError::UnknownTls { name, driver, known: known.join(", ") });
+            }
+            if pairs.iter().any(|(other, _)| *other == name) {
+                return Err(UrlError::Repeated(name));
+            }
+            pairs.push((name, value));
+        }
+        Ok(Given { pairs })
+    }
+
+    fn ignored(&self) -> Vec<Parameter> {
+        let names = self.pairs.iter().map(|(name, _)| name.as_str());
+        let effect = |name: &str| match name {
+            "ssl_key_password" => Some(Effect::Missing),
+            // PyMySQL, too, looks at it only beside a CA
+            "ssl_check_hostname" if self.authorities().is_none() => Some(Effect::Missing),
+            "ssl_key" if self.text("ssl_cert").is_none() => Some(Effect::Missing),
+            _ if name.starts_with("ssl_") || USED.contains(&name) => None,
+            _ if NEEDLESS.contains(&name) => Some(Effect::Needless),
+            _ if MISSING.contains(&name) => Some(Effect::Missing),
+            _ => Some(Effect::Unknown),
+        };
+        names
+            .filter_map(|name| effect(name).map(|effect| Parameter { name: name.to_owned(), effect }))
+            .collect()
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    fn value(&self, name: &str, reason: &'static str) -> UrlError {
+        let value = self.text(name).unwrap_or_default().to_owned();
+        UrlError::Value { name: name.to_owned(), value, reason }
+    }
+
+    fn seconds(&self, name: &str) -> Result<Option<Duration>, UrlError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        match text.trim().parse::<u64>() {
+            // the limits of PyMySQL
+            Ok(seconds @ 1..=31_536_000) => Ok(Some(Duration::from_secs(seconds))),
+            _ => Err(self.value(name, "expected a number of seconds from 1 to 31536000")),
+        }
+    }
+
+    /// A boolean as SQLAlchemy's `asbool` reads it, with the words that PyMySQL adds for `ssl_verify_cert`.
+    fn switch(&self, name: &str) -> Result<Option<bool>, UrlError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "y" | "t" | "1" | "required" | "optional" => Ok(Some(true)),
+            "false" | "no" | "off" | "n" | "f" | "0" | "none" => Ok(Some(false)),
+            _ => Err(self.value(name, "expected true or false")),
+        }
+    }
+
+    fn authorities(&self) -> Option<&str> {
+        self.text("ssl_ca").or(self.text("ssl_capath"))
+    }
+
+    fn tls(&self) -> Result<TlsOptions, UrlError> {
+        let mode = self.mode()?;
+        if mode == TlsMode::Disabled {
+            return Ok(TlsOptions { mode, ..TlsOptions::default() });
+        }
+        let file = |name: &str| self.text(name).map(|path| TlsFile::new(name, path));
+        Ok(TlsOptions {
+            mode,
+            trust: self.verification()?,
+            ca: file("ssl_ca"),
+            capath: file("ssl_capath"),
+            // PyMySQL reads no key without a certificate, and takes the certificate's file for the key's if none is named
+            cert: file("ssl_cert"),
+            key: file("ssl_key"),
+            ciphers: match self.text("ssl_cipher") {
+                None => None,
+                Some(list) => Some(
+                    crate::tls::ciphers(list)
+                        .ok_or_else(|| self.value("ssl_cipher", "no cipher of this name"))?,
+                ),
+            },
+        })
+    }
+
+    fn mode(&self) -> Result<TlsMode, UrlError> {
+        const MODES: &str = "expected DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY";
+        if let Some(mode) = self.text("ssl_mode") {
+            if let Some(name) = TLS_PYMYSQL.iter().find(|name| self.text(name).is_some()) {
+                return Err(UrlError::Contradiction("ssl_mode", name));
+            }
+            return match mode.to_ascii_uppercase().as_str() {
+                "DISABLED" => Ok(TlsMode::Disabled),
+                "PREFERRED" => Ok(TlsMode::Preferred),
+                "REQUIRED" | "VERIFY_CA" | "VERIFY_IDENTITY" => Ok(TlsMode::Required),
+                _ => Err(self.value("ssl_mode", MODES)),
+            };
+        }
+        let any = self.pairs.iter().any(|(name, _)| name.starts_with("ssl_") && name != "ssl_disabled");
+        Ok(match self.switch("ssl_disabled")? {
+            Some(true) => TlsMode::Disabled,
+            _ if any => TlsMode::Required,
+            _ => TlsMode::Preferred,
+        })
+    }
+
+    /// What the server's certificate must fulfil: one of the answers. None: nothing is verified.
+    fn verification(&self) -> Result<Vec<Trust>, UrlError> {
+        let named = self.authorities().is_some();
+        let check_hostname = self.switch("ssl_check_hostname")?;
+        let one = |host_name| {
+            let roots = if named { Roots::Named } else { Roots::System };
+            vec![Trust { roots, host_name }]
+        };
+        if let Some(mode) = self.text("ssl_mode") {
+            return Ok(match mode.to_ascii_uppercase().as_str() {
+                "VERIFY_IDENTITY" => one(true),
+                "VERIFY_CA" => one(false),
+                // MySQL's library verifies the chain if it has a CA, whatever the mode
+                _ if named => one(false),
+                _ => Vec::new(),
+            });
+        }
+        let certificate = self.switch("ssl_verify_cert")?;
+        let identity = self.switch("ssl_verify_identity")?;
+        Ok(match (certificate, identity) {
+            (None, None) if named => one(check_hostname.unwrap_or(true)),
+            (None, None) => Vec::new(),
+            (Some(false), None | Some(false)) => Vec::new(),
+            _ => {
+                // PyMySQL forgets the CA beside these and asks the system's authorities. What they accept is accepted
+                // here, and what ssl_ca alone would accept.
+                let host_name = identity.or(check_hostname).unwrap_or(true);
+                let system = Trust { roots: Roots::System, host_name: identity == Some(true) };
+                let own = named.then_some(Trust { roots: Roots::Named, host_name });
+                own.into_iter().chain([system]).collect()
+            }
+        })
+    }
+}
+
+/// As Python's `unquote_plus`.
+fn unquote(text: &str) -> String {
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}

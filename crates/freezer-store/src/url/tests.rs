@@ -1,0 +1,163 @@
+//! What URLs mean.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::tls::{Roots, TlsMode, Trust};
+
+fn mysql(url: &str) -> MySqlUrl {
+    match DatabaseUrl::parse(url) {
+        Ok(DatabaseUrl::MySql(url)) => url,
+        other => panic!("{url}: {other:?}"),
+    }
+}
+
+fn refused(url: &str) -> UrlError {
+    DatabaseUrl::parse(url).unwrap_err()
+}
+
+#[test]
+fn a_url_of_the_python_service_is_understood() {
+    let u = mysql(
+        "mysql+pymysql://fre%40zer:p%2Fw%3A@db.example:3307/freezer?charset=utf8mb4&ssl_ca=/etc/ca.pem",
+    );
+    assert_eq!((u.user.as_str(), u.password.as_deref()), ("fre@zer", Some("p/w:")));
+    assert_eq!((u.host.as_str(), u.port, u.database.as_str()), ("db.example", 3307, "freezer"));
+    assert_eq!(u.tls.ca.unwrap().path, PathBuf::from("/etc/ca.pem"));
+    assert_eq!(u.tls.trust, [Trust { roots: Roots::Named, host_name: true }]);
+}
+
+#[test]
+fn a_password_needs_no_escapes_but_for_an_ambiguous_at() {
+    for (password, written) in [
+        ("p/w", "p/w"),
+        ("p?w", "p?w"),
+        ("p:w", "p:w"),
+        ("/?:/?:", "/?:/?:"),
+        ("p@w", "p@w"),
+        ("@@", "@@"),
+        ("p@:w", "p@:w"),
+        ("p/w", "p%2Fw"),
+        ("100%", "100%"),
+        ("p%zz", "p%zz"),
+        ("p+w#", "p+w#"),
+        ("[p]", "[p]"),
+        ("", ""),
+    ] {
+        for host in ["db.example", "[::1]", "192.0.2.1:3307", "[fe80::1]:3307"] {
+            let u = mysql(&format!("mysql+pymysql://user:{written}@{host}/freezer?charset=utf8"));
+            assert_eq!(u.password.as_deref(), Some(password), "{written} at {host}");
+            assert!(host.contains(&u.host), "{host}: {}", u.host);
+            assert_eq!((u.user.as_str(), u.database.as_str()), ("user", "freezer"), "{written} at {host}");
+        }
+    }
+    // SQLAlchemy reads a host, a database and an @ in it
+    assert_eq!(refused("mysql://u:p@s/s@h/d"), UrlError::Ambiguous);
+}
+
+#[test]
+fn users_hosts_and_ports_are_read_as_sqlalchemy_reads_them() {
+    let u = mysql("mysql://user@tenant:p@h/d");
+    assert_eq!((u.user.as_str(), u.password.as_deref(), u.host.as_str()), ("user@tenant", Some("p"), "h"));
+    let u = mysql("mysql://user@tenant@h:/d");
+    assert_eq!((u.user.as_str(), u.password, u.host.as_str(), u.port), ("user@tenant", None, "h", 3306));
+    let u = mysql("mysql+pymysql://u:p@/d?unix_socket=/run/my%20sql.sock");
+    assert_eq!((u.host.as_str(), u.socket), ("localhost", Some(PathBuf::from("/run/my sql.sock"))));
+    let u = mysql("mariadb+pymysql://:@/?user=u&password=p&host=h&port=3307&database=d");
+    assert_eq!((u.user, u.password, u.host, u.port), ("u".into(), Some("p".into()), "h".into(), 3307));
+}
+
+#[test]
+fn sqlite_paths_are_relative_or_absolute_by_their_slashes() {
+    let path = |url| match DatabaseUrl::parse(url).unwrap() {
+        DatabaseUrl::Sqlite { path } => path,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(path("sqlite:///freezer.db"), PathBuf::from("freezer.db"));
+    assert_eq!(path("sqlite:////var/lib/f@b:1.db?timeout=5"), PathBuf::from("/var/lib/f@b:1.db"));
+    assert_eq!(DatabaseUrl::parse("sqlite://"), Err(UrlError::InMemory));
+}
+
+#[test]
+fn errors_name_the_part_and_the_escapes_and_never_show_the_password() {
+    for (url, expected) in [
+        ("freezer.db", UrlError::NoScheme),
+        ("mysql+pymysql//u:secret@h/d", UrlError::NoScheme),
+        ("mysql+pymysql:/u:secret://x@h/d", UrlError::NoScheme),
+        ("oracle://u:secret@h/d", UrlError::Engine("oracle".into())),
+        ("mysql://u:secret@h/", UrlError::Missing("database name")),
+        ("mysql://u:secret@h", UrlError::Missing("database name")),
+        ("mysql://h/d", UrlError::Missing("user name")),
+        ("mysql://u:secret@h:0/d", UrlError::Port),
+        ("mysql://u:secret@h:99999/d", UrlError::Port),
+        ("mysql://u:secret@::1/d", UrlError::Port),
+        ("mysql://u:sec:secret/d", UrlError::Port),
+        ("mysql://u:s@ecret/secret@h/d", UrlError::Ambiguous),
+        ("mysql://u:%ff-secret@h/d", UrlError::Encoding("password")),
+    ] {
+        let error = refused(url);
+        assert_eq!(error, expected, "{url}");
+        let shown = error.to_string();
+        assert!(!shown.contains("secret"), "{shown}");
+        assert!(shown.contains("%40") || matches!(error, UrlError::Engine(_)), "{shown}");
+    }
+    let shown = format!("{:?}", DatabaseUrl::parse("mysql://u:secret@[::1]:3306/d").unwrap());
+    assert_eq!(shown, "mysql://u@::1:3306/d");
+}
+
+#[test]
+fn parameters_that_are_not_used_are_named() {
+    let u = mysql(
+        "mysql+pymysql://u:p@h/d?charset=utf8&read_timeout=5&chraset=utf8&init_command=SET%20x=1&connect_timeout=7&\
+         ssl_check_hostname=true",
+    );
+    assert_eq!(u.connect_timeout, Some(Duration::from_secs(7)));
+    let ignored: Vec<_> =
+        u.ignored.iter().map(|parameter| (parameter.name.as_str(), parameter.effect)).collect();
+    assert_eq!(
+        ignored,
+        [
+            ("charset", Effect::Needless),
+            ("read_timeout", Effect::Missing),
+            ("chraset", Effect::Unknown),
+            ("init_command", Effect::Missing),
+            ("ssl_check_hostname", Effect::Missing),
+        ]
+    );
+    assert_eq!(
+        refused("mysql://u:p@h/d?connect_timeout=0").to_string(),
+        "the parameter connect_timeout=0 cannot be used: expected a number of seconds from 1 to 31536000"
+    );
+}
+
+#[test]
+fn further_parameters_count_as_those_of_the_url() {
+    let parse = |url, more| DatabaseUrl::parse_with(url, more);
+    let Ok(DatabaseUrl::MySql(u)) = parse("mysql+pymysql://u:p@h/d", "ssl_ca=/a&connect_timeout=3") else {
+        panic!("refused")
+    };
+    assert_eq!((u.tls.mode, u.connect_timeout), (TlsMode::Required, Some(Duration::from_secs(3))));
+    let twice = parse("mysql+pymysql://u:p@h/d?ssl_ca=/a", "ssl_ca=/b");
+    assert_eq!(twice, Err(UrlError::Repeated("ssl_ca".into())));
+}
+
+#[test]
+fn an_option_file_completes_the_url() {
+    let file = std::env::temp_dir().join(format!("fz-{}-my.cnf", std::process::id()));
+    let text = "[client]\nuser=other\n\n# TLS\n[freezer]\nuser = 'from file'\npassword=\"se=cret\"\nhost: db\n\
+                ssl_ca = /etc/ca.pem\nssl-cipher=HIGH\n[mysqld]\nssl-ca=/no\n";
+    std::fs::write(&file, text).unwrap();
+    let query = format!("read_default_file={}&read_default_group=freezer", file.display());
+    let u = mysql(&format!("mysql+pymysql:///d?{query}"));
+    assert_eq!(
+        (u.user.as_str(), u.password.as_deref(), u.host.as_str()),
+        ("from file", Some("se=cret"), "db")
+    );
+    assert_eq!((u.tls.mode, u.tls.trust.len()), (TlsMode::Required, 1));
+    let u = mysql(&format!("mysql+pymysql://u:p@h/d?ssl_ca=/mine.pem&ssl_check_hostname=false&{query}"));
+    assert_eq!((u.user.as_str(), u.password.as_deref(), u.host.as_str()), ("u", Some("p"), "h"));
+    assert_eq!(u.tls.ca.unwrap().path, PathBuf::from("/mine.pem"));
+    assert_eq!(u.tls.trust, [Trust { roots: Roots::Named, host_name: false }]);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(mysql(&format!("mysql+pymysql://u:p@h/d?{query}")).tls.mode, TlsMode::Preferred);
+}
