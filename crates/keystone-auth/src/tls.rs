@@ -4,6 +4,9 @@
 use std::path::Path;
 
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
+use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 use crate::error::SettingsError;
 use crate::settings::Settings;
@@ -59,24 +62,35 @@ fn is_without_authorities(reason: &str) -> bool {
 }
 
 /// The certificates of a PEM bundle, or of every such file in a directory. Other files of a directory are skipped, as
-/// OpenSSL skips them.
+/// OpenSSL skips them. So is a certificate that cannot be an authority here: bundles of operators hold more than is needed.
 fn authorities(option: &'static str, path: &Path) -> Result<Vec<Certificate>, SettingsError> {
-    let found = if path.is_dir() {
+    let mut found = Vec::new();
+    if path.is_dir() {
         let failed = |error: std::io::Error| file(option, path, &error.to_string());
-        let mut found = Vec::new();
         for entry in std::fs::read_dir(path).map_err(failed)? {
-            let text = std::fs::read(entry.map_err(failed)?.path()).unwrap_or_default();
-            found.extend(Certificate::from_pem_bundle(&text).unwrap_or_default());
+            let pem = std::fs::read(entry.map_err(failed)?.path()).unwrap_or_default();
+            found.extend(CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok));
         }
-        found
     } else {
-        Certificate::from_pem_bundle(&read(option, path)?)
-            .map_err(|error| file(option, path, &cause(error)))?
-    };
+        let pem = read(option, path)?;
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            found.push(certificate.map_err(|error| file(option, path, &error.to_string()))?);
+        }
+    }
     if found.is_empty() {
         return Err(file(option, path, "it holds no PEM certificate"));
     }
-    Ok(found)
+    let all = found.len();
+    found.retain(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
+    if found.is_empty() {
+        return Err(file(option, path, "none of its certificates can be used as an authority"));
+    }
+    if found.len() < all {
+        let path = path.display();
+        tracing::warn!("{option} = {path}: {} of {all} certificates cannot be used", all - found.len());
+    }
+    let certificates = found.iter().map(|certificate| Certificate::from_der(certificate));
+    certificates.collect::<Result<_, _>>().map_err(|error| file(option, path, &cause(error)))
 }
 
 fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, SettingsError> {

@@ -10,16 +10,16 @@ use freezer_store::{Effect, Parameter};
 
 use super::{DatabaseSettings, declarations, former_options, known_options};
 
-/// Something to say about the configuration.
+/// A problem or a remark about the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Failure: the service does not start. Warning: somebody made a mistake. Success: worth knowing.
+    /// Failure: the service does not start. Warning: probably a mistake. Success: a note.
     pub verdict: Verdict,
-    /// What kind it is, for programs; never renamed.
+    /// Its kind, for programs. Never renamed.
     pub kind: &'static str,
-    /// Group and name of the option, file and line, where it is about one.
+    /// Group and name of the option, file and line, if it is about an option of a file.
     pub place: Option<UnknownOption>,
-    /// What it is, and what to do.
+    /// What is wrong, and what to do.
     pub message: String,
 }
 
@@ -86,7 +86,7 @@ fn key(option: UnknownOption) -> (String, usize, String) {
     (option.file, option.line, option.name)
 }
 
-/// What an old name is called now.
+/// Returns the present name of an option that is set by an old one.
 fn renamed(place: &UnknownOption) -> String {
     let now = declarations().into_iter().find(|option| {
         option.deprecated.iter().any(|(group, name)| {
@@ -121,12 +121,12 @@ fn of_unread(place: &UnknownOption) -> Option<(Verdict, &'static str, String)> {
     Some((Verdict::Warning, "unknown_group", message))
 }
 
-/// The group whose option this is.
+/// Returns the group that has an option of this name.
 fn elsewhere(name: &str) -> Option<&'static str> {
     known_options::groups().into_iter().find(|group| known_options::has(group, name))
 }
 
-/// The name that differs least, if by little.
+/// Returns the name that differs least, if it differs by little.
 fn nearest<'n>(word: &str, names: &[&'n str]) -> Option<&'n str> {
     let most = 1 + word.len() / 5;
     let by_distance = names.iter().map(|name| (strsim::osa_distance(word, name), *name));
@@ -138,7 +138,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn slips_of_the_pen_are_near() {
+    fn mistyped_names_are_recognized() {
         assert_eq!(nearest("bind_prot", &["bind_host", "bind_port"]), Some("bind_port"));
         assert_eq!(nearest("oslo_messaging_rabbit", &["oslo_middleware", "oslo_policy"]), None);
         assert_eq!(nearest("databse", &["database", "storage"]), Some("database"));

@@ -105,6 +105,20 @@ async fn cafile_is_believed_and_nothing_else() {
     assert!(reason(result).contains("certificate"));
 }
 
+/// A certificate that cannot be used does not fail the others.
+#[tokio::test]
+async fn a_bundle_may_hold_a_certificate_that_cannot_be_used() {
+    let authority = Authority::new("odd");
+    let odd = "-----BEGIN CERTIFICATE-----\nMAMCAQU=\n-----END CERTIFICATE-----\n";
+    let bundle = authority.file("bundle.pem", &format!("# ours\n{odd}{}{odd}", authority.issuer.pem()));
+    let user = validate(authority.acceptor(false), |settings| settings.cafile = Some(bundle)).await;
+    assert_eq!(user.unwrap(), "ann");
+    let bundle = authority.file("odd.pem", odd);
+    let settings = Settings { cafile: Some(bundle), ..Settings::default() };
+    let error = keystone_auth::check_tls_files(&settings).unwrap_err().to_string();
+    assert!(error.contains("odd.pem") && error.contains("none of its certificates"), "{error}");
+}
+
 #[tokio::test]
 async fn cafile_may_be_a_directory() {
     let authority = Authority::new("directory");
