@@ -1,13 +1,14 @@
 //! [`App`]: what every request needs, built once at start and shared.
 
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use freezer_store::Store;
 use oslo_policy::Enforcer;
 
 use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
+use crate::health::HealthSettings;
 use crate::service::Queues;
 use crate::service::trusts::Trusts;
 use crate::validate::Validators;
@@ -39,8 +40,10 @@ pub struct App {
 pub struct HttpSettings {
     /// `[oslo_middleware] max_request_body_size`, bytes.
     pub max_body: usize,
-    /// `[healthcheck] disable_by_file_path`: while this file is there, the health check says 503.
-    pub healthcheck_disabled_by: Option<PathBuf>,
+    /// Time limits of request bodies.
+    pub body: BodyLimits,
+    /// `[healthcheck]`
+    pub health: HealthSettings,
     /// `[oslo_middleware] enable_proxy_headers_parsing`: links lead to where a proxy says that the client asked.
     pub proxy_headers: bool,
     /// `[api] max_limit`: documents on a page at most; none: no maximum.
@@ -52,10 +55,26 @@ impl Default for HttpSettings {
         HttpSettings {
             // oslo.middleware's default limit
             max_body: 114_688,
-            healthcheck_disabled_by: None,
+            body: BodyLimits::default(),
+            health: HealthSettings::default(),
             proxy_headers: false,
             max_limit: Some(10_000),
         }
+    }
+}
+
+/// How long the body of a request may take. A body that takes longer is answered with 408.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// `[api] body_idle_timeout`: longest pause.
+    pub idle: Duration,
+    /// `[api] body_timeout`: longest time in all.
+    pub total: Duration,
+}
+
+impl Default for BodyLimits {
+    fn default() -> Self {
+        BodyLimits { idle: Duration::from_secs(30), total: Duration::from_secs(60) }
     }
 }
 

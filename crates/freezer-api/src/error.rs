@@ -8,6 +8,11 @@ use freezer_store::{StoreError, TxError};
 use crate::service::together::Unanswered;
 use crate::validate::Invalid;
 
+/// The body of a request did not arrive in time: [`BodyLimits`](crate::app::BodyLimits).
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the request body did not arrive in time")]
+pub struct BodyTimeout;
+
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -17,6 +22,15 @@ pub enum Error {
     /// The body is JSON, but not a document that is taken here. The text names the field.
     #[error("{0}")]
     BadDocument(String),
+    /// The request breaks the rules of HTTP.
+    #[error("{0}")]
+    Malformed(String),
+    /// The request body pauses for too long, or takes too long in all.
+    #[error(transparent)]
+    BodyTimeout(#[from] BodyTimeout),
+    /// `Expect` names something that is not known.
+    #[error("the expectation \"{0}\" is not known; only 100-continue is")]
+    UnknownExpectation(String),
     /// A query parameter cannot be used.
     #[error("The \"{name}\" parameter is invalid. {reason}")]
     BadParameter {

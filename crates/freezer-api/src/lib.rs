@@ -11,7 +11,7 @@
 //! - `freezer_store` keeps the rows.
 //!
 //! Beside them: [`config`] (one file per INI section), [`app`] (everything built once), [`clock`] (time and ids, passed
-//! in), [`error`] (what can go wrong, without status codes), [`logging`] (the line format operators know), [`reload`] (what
+//! in), [`error`] (what can go wrong, without status codes), [`health`] (the health check), [`logging`] (the line format operators know), [`reload`] (what
 //! the running service takes up from files that change) and [`manage`] (what `freezer-manage` and
 //! `freezer-manager-status` do), [`systemd`] (what the service manager is told).
 
@@ -22,6 +22,7 @@ pub mod clock;
 pub mod config;
 pub mod context;
 pub mod error;
+pub mod health;
 pub mod logging;
 pub mod manage;
 pub mod policy;

@@ -1,6 +1,8 @@
 //! Access rules of application credentials. Lives here: the rule, its path patterns and the check of one request.
 //! Source: Identity API v3, "Application credentials"; keystonemiddleware's reading of the patterns.
 
+use std::borrow::Cow;
+
 use http::Method;
 use serde::Deserialize;
 
@@ -46,9 +48,59 @@ pub(crate) fn allows(
         return true;
     }
     let Some((method, path)) = request else { return false };
+    let forms = forms(path);
     rules.iter().any(|rule| {
-        rule.service == service_type && rule.method == method.as_str() && path_matches(path, &rule.path)
+        rule.service == service_type
+            && rule.method == method.as_str()
+            && forms.iter().any(|path| path_matches(path, &rule.path))
     })
+}
+
+/// The forms of a path that a rule may be written for: with and without a slash at the end, which are one resource; and
+/// the percent-encoding both as sent and as keystonemiddleware normalizes it.
+fn forms(path: &str) -> Vec<Cow<'_, str>> {
+    let short = match path.strip_suffix('/') {
+        Some(short) if !short.is_empty() => short,
+        _ => path,
+    };
+    let mut forms = vec![Cow::Borrowed(short)];
+    if short.contains('%') {
+        forms.push(Cow::Owned(with_least_encoding(short)));
+    }
+    if !short.ends_with('/') {
+        let long: Vec<_> = forms.iter().map(|form| Cow::Owned(format!("{form}/"))).collect();
+        forms.extend(long);
+    }
+    forms
+}
+
+/// Decodes the characters that a path segment can hold as they are (RFC 3986, section 3.3), and writes the rest with
+/// capital digits. A slash stays encoded, since it is a character of an id.
+fn with_least_encoding(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(position) = rest.find('%') {
+        let (before, encoded) = rest.split_at(position);
+        plain.push_str(before);
+        let digits = encoded.get(1..3).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        rest = match byte {
+            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) => {
+                plain.push(char::from(byte));
+                &encoded[3..]
+            }
+            Some(byte) => {
+                plain.push_str(&format!("%{byte:02X}"));
+                &encoded[3..]
+            }
+            None => {
+                plain.push('%');
+                &encoded[1..]
+            }
+        };
+    }
+    plain.push_str(rest);
+    plain
 }
 
 enum Piece {
@@ -171,6 +223,45 @@ mod tests {
         assert!(may(Method::GET, "/v2/p/jobs"));
         assert!(!may(Method::POST, "/v2/p/jobs"), "that rule is for another service");
         assert!(!may(Method::GET, "/v2/p/sessions"));
+    }
+
+    #[test]
+    fn a_slash_at_the_end_and_the_encoding_make_no_difference() {
+        let may = |pattern: &str, path: &str| {
+            let token = token(Some(vec![rule("backup", "GET", pattern)]));
+            allows(&token, Some("backup"), Some((&Method::GET, path)), false)
+        };
+        for pattern in
+            ["/v2/*/jobs", "/v2/*/jobs/", "/v2/{project_id}/jobs/", "/v2/**/jobs/", "/v2/p/jobs/**"]
+        {
+            for path in ["/v2/p/jobs", "/v2/p/jobs/"] {
+                assert!(may(pattern, path), "{pattern} on {path}");
+            }
+        }
+        for path in ["/v2/p/jobs", "/v2/p/jobs/", "/v2/p/sessions/s/"] {
+            assert!(!may("/v2/*/jobs/*", path), "{path}");
+        }
+        assert!(may("/v2/*/jobs/*/", "/v2/p/jobs/j") && may("/v2/*/jobs/*", "/v2/p/jobs/j/"));
+        assert!(!may("/v2/*/jobs/*/", "/v2/p/jobs/j/event"));
+        assert!(may("/", "/") && may("/**", "/") && !may("/", "/v2"));
+        // ids in their different spellings
+        for (pattern, path) in [
+            ("/v2/*/jobs/a:b", "/v2/p/jobs/a%3Ab"),
+            ("/v2/*/jobs/a%3Ab", "/v2/p/jobs/a%3Ab"),
+            ("/v2/*/jobs/%C3%A4", "/v2/p/jobs/%c3%a4/"),
+            ("/v2/*/jobs/a%2Fb", "/v2/p/jobs/a%2fb"),
+            ("/v2/*/jobs/*", "/v2/p/jobs/a%2Fb"),
+        ] {
+            assert!(may(pattern, path), "{pattern} on {path}");
+        }
+        for (pattern, path) in [
+            ("/v2/*/jobs/a/b", "/v2/p/jobs/a%2Fb"),
+            ("/v2/*/jobs/a", "/v2/p/jobs/%25%36%31"),
+            ("/v2/*/jobs/j", "/v2/p/jobs/%"),
+            ("/v2/*/jobs/j", "/v2/p/jobs/%é"),
+        ] {
+            assert!(!may(pattern, path), "{pattern} on {path}");
+        }
     }
 
     #[test]

@@ -33,8 +33,9 @@ pub async fn authenticate(client: &KeystoneClient, headers: &HeaderMap) -> Resul
     check(client, headers, None).await
 }
 
-/// Authenticates a request by its headers; a token with access rules must allow `method` and `path` (the whole path of
-/// the URL, as the client sent it).
+/// Authenticates a request by its headers. A token with access rules must allow `method` and `path`: the whole path of
+/// the URL, percent-encoded as the client sent it. A slash at its end makes no difference. If the service resolves `//`,
+/// `.` and `..`, it must do so before, since the rules speak of the resource that is served.
 ///
 /// # Errors
 /// Those of [`authenticate`].

@@ -1,17 +1,18 @@
 //! What handlers take out of a request: the call with its permission, ids, body. Each fails the way the Python service
 //! does, in JSON, not the way the framework would. The query of a list is `paging.rs`.
 
+use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use freezer_store::Scope;
 use http::request::Parts;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use oslo_policy::RuleDefault;
 use serde_json::{Map, Value};
 
 use crate::app::SharedApp;
 use crate::context::RequestContext;
-use crate::error::Error;
+use crate::error::{BodyTimeout, Error};
 use crate::policy;
 use crate::service::Change;
 use crate::service::trusts::Delegation;
@@ -171,14 +172,7 @@ impl FromRequest<SharedApp> for Body {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &SharedApp) -> Result<Self, Error> {
-        let limit = app.http.max_body;
-        let bytes: Bytes = match Limited::new(request.into_body(), limit).collect().await {
-            Ok(collected) => collected.to_bytes(),
-            Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
-                return Err(Error::TooLarge { limit });
-            }
-            Err(error) => return Err(Error::MalformedJson(error.to_string())),
-        };
+        let bytes = whole_body(request.into_body(), app.http.max_body).await?;
         if bytes.is_empty() {
             return Ok(Body(Value::Object(Map::new())));
         }
@@ -187,6 +181,42 @@ impl FromRequest<SharedApp> for Body {
             return Err(Error::BadDocument(format!("keys that begin with {reserved} are reserved")));
         }
         serde_json::from_slice(&bytes).map(Body).map_err(|error| Error::MalformedJson(error.to_string()))
+    }
+}
+
+/// Reads a body of at most `limit` bytes. A body whose length is declared to be larger is refused before any of it is
+/// read, so a client that waits for `100 Continue` need not send it.
+async fn whole_body(mut body: axum::body::Body, limit: usize) -> Result<Bytes, Error> {
+    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if declared > limit {
+        return Err(Error::TooLarge { limit });
+    }
+    // a body that comes in one piece, as most do, is not copied
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
+        if data.len() > limit - first.len() - all.len() {
+            return Err(Error::TooLarge { limit });
+        }
+        if first.is_empty() && all.is_empty() {
+            first = data;
+            continue;
+        }
+        if all.is_empty() {
+            all.reserve(declared.max(first.len() + data.len()));
+            all.extend_from_slice(&std::mem::take(&mut first));
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+fn unreadable(error: axum::Error) -> Error {
+    let error = error.into_inner();
+    match error.downcast_ref::<BodyTimeout>() {
+        Some(timeout) => (*timeout).into(),
+        None => Error::Malformed(format!("the request body cannot be read: {error}")),
     }
 }
 

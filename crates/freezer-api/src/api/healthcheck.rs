@@ -1,27 +1,132 @@
-//! `GET /healthcheck`: for a balancer. Open to all; touches neither database nor Keystone, so that an outage
-//! of either does not take every node out at once.
+//! `GET /healthcheck`: for a balancer, in the forms of oslo.middleware's health check. What is checked is `health.rs`.
 
-use axum::extract::State;
+use std::net::SocketAddr;
+
+use axum::Extension;
+use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
-use http::HeaderMap;
-use serde_json::json;
+use http::{HeaderMap, HeaderName};
+use serde_json::{Value, json};
 
-use super::{middleware, response};
+use super::accept::{MediaType, preferred};
+use super::response;
 use crate::app::SharedApp;
 use crate::error::Error;
+use crate::health::Outcome;
 
-/// Answers 200, or 503 while the file of `[healthcheck] disable_by_file_path` is there.
+/// The class that oslo.middleware names in its details.
+const CLASS: &str = "HealthcheckResult";
+/// In the order of preference; the first one is the answer to a client that takes none of them, as from oslo.middleware.
+const OFFERS: [MediaType; 3] = [MediaType::Text, MediaType::Html, MediaType::Json];
+/// Headers that tell that a request came through a proxy.
+const PROXY_HEADERS: [HeaderName; 5] = [
+    HeaderName::from_static("x-forwarded"),
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-forwarded-proto"),
+];
+
+/// Answers 200, or 503 if one of the checks of `[healthcheck] backends` fails.
 ///
 /// # Errors
-/// None in practice; [`Error::Internal`] where the document cannot be written.
-pub async fn show(State(app): State<SharedApp>, headers: HeaderMap) -> Result<Response, Error> {
-    let disabled = app.http.healthcheck_disabled_by.as_ref().is_some_and(|file| file.exists());
-    if disabled {
-        return response::out_of_service(&json!({"detailed": false, "reasons": ["DISABLED BY FILE"]}));
+/// [`Error::NoRoute`] for a caller that `[healthcheck]` leaves out.
+pub async fn show(
+    State(app): State<SharedApp>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let settings = &app.http.health;
+    let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
+    let proxied =
+        || PROXY_HEADERS.iter().any(|name| headers.get(name).is_some_and(|value| !value.is_empty()));
+    if !settings.allows(peer) || (settings.ignore_proxied && proxied()) {
+        return Err(Error::NoRoute);
     }
-    // oslo.middleware answers in plain text to those who ask for it
-    if !middleware::accepts_json(&headers) && middleware::accepts(&headers, &["text/plain", "text/*"]) {
-        return Ok(response::text("text/plain; charset=UTF-8", "OK"));
+    let outcomes = settings.run();
+    let healthy = outcomes.iter().all(|outcome| outcome.healthy);
+    let about = settings.detailed.then(|| About::of(app.clock.now().to_sql()));
+    let (content_type, body) = match preferred(&headers, &OFFERS).unwrap_or(MediaType::Text) {
+        MediaType::Text => ("text/plain; charset=UTF-8", text(&outcomes)),
+        MediaType::Html => ("text/html; charset=UTF-8", html(&outcomes, about.as_ref())),
+        MediaType::Json => ("application/json", document(&outcomes, about.as_ref()).to_string()),
+    };
+    Ok(response::health(healthy, content_type, body))
+}
+
+/// What detailed answers tell about the service.
+struct About {
+    now: String,
+    platform: String,
+    hostname: String,
+}
+
+impl About {
+    fn of(now: String) -> About {
+        let system = |name: &str| {
+            let text = std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
+            text.trim().to_owned()
+        };
+        let platform = [system("ostype"), system("osrelease"), std::env::consts::ARCH.to_owned()].join("-");
+        About { now, platform, hostname: system("hostname") }
     }
-    response::ok(&json!({"detailed": false, "reasons": ["OK"]}))
+}
+
+fn text(outcomes: &[Outcome]) -> String {
+    outcomes.iter().map(|outcome| outcome.reason).collect::<Vec<_>>().join("\n")
+}
+
+fn document(outcomes: &[Outcome], about: Option<&About>) -> Value {
+    match about {
+        None => {
+            let reasons: Vec<&str> = outcomes.iter().map(|outcome| outcome.reason).collect();
+            json!({"detailed": false, "reasons": reasons})
+        }
+        Some(about) => {
+            let reason = |Outcome { reason, details, .. }: &Outcome| json!({"class": CLASS, "details": details, "reason": reason});
+            let reasons: Vec<Value> = outcomes.iter().map(reason).collect();
+            json!({"detailed": true, "now": about.now, "platform": about.platform, "reasons": reasons})
+        }
+    }
+}
+
+fn html(outcomes: &[Outcome], about: Option<&About>) -> String {
+    let mut page = String::from("<HTML>\n<HEAD><TITLE>Healthcheck Status</TITLE></HEAD>\n<BODY>\n");
+    if let Some(About { now, platform, hostname }) = about {
+        page.push_str("<H1>Server status</H1>\n");
+        for (name, value) in [("Server hostname", hostname), ("Current time", now), ("Platform", platform)] {
+            page.push_str(&format!("<B>{name}:</B><PRE>{}</PRE>\n", escaped(value)));
+        }
+        page.push_str("<HR></HR>\n");
+    }
+    page.push_str(&format!("<H2>Result of {} checks:</H2>\n", outcomes.len()));
+    page.push_str("<TABLE bgcolor=\"#ffffff\" border=\"1\">\n<TBODY>\n");
+    let columns: &[&str] = if about.is_some() { &["Kind", "Reason", "Details"] } else { &["Reason"] };
+    page.push_str(&row("TH", columns));
+    for Outcome { reason, details, .. } in outcomes {
+        let cells: &[&str] = if about.is_some() { &[CLASS, reason, details] } else { &[reason] };
+        page.push_str(&row("TD", cells));
+    }
+    page.push_str("</TBODY>\n</TABLE>\n<HR></HR>\n</BODY>\n</HTML>");
+    page
+}
+
+fn row(tag: &str, cells: &[&str]) -> String {
+    let cells: String = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>\n", escaped(cell))).collect();
+    format!("<TR>\n{cells}</TR>\n")
+}
+
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&#34;"),
+            '\'' => safe.push_str("&#39;"),
+            c => safe.push(c),
+        }
+    }
+    safe
 }

@@ -1,5 +1,5 @@
-//! What surrounds every request: ids, trailing slashes, the access log, caught panics, the caller's identity; and the rule
-//! that a client must accept JSON.
+//! What surrounds every request: ids, the form of its path, the access log, caught panics, the caller's identity; and the
+//! rules that a client must accept JSON and may expect nothing but `100-continue`.
 //!
 //! One function and not layers of the framework: each layer there moves request and answer once more through memory,
 //! which made a tenth of the instructions of showing one job.
@@ -12,13 +12,13 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header::ACCEPT;
+use http::header::EXPECT;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tower::ServiceExt;
 use tracing::Instrument;
 
 use super::identity::{self, RequestIds};
-use super::{OPEN, response};
+use super::{OPEN, accept, response};
 use crate::app::SharedApp;
 use crate::clock::Ids;
 use crate::error::Error;
@@ -42,8 +42,24 @@ impl Front {
     /// Answers one request.
     ///
     /// # Errors
-    /// Never: whatever goes wrong becomes an answer.
-    pub async fn call(self, mut request: Request) -> Result<Response, Infallible> {
+    /// Never: every failure becomes an answer.
+    pub async fn call(self, request: Request) -> Result<Response, Infallible> {
+        self.surround(request, None).await
+    }
+
+    /// Answers a request that is malformed for this reason, in the same way as all others.
+    ///
+    /// # Errors
+    /// Never.
+    pub async fn refuse(self, request: Request, reason: &'static str) -> Result<Response, Infallible> {
+        self.surround(request, Some(reason)).await
+    }
+
+    async fn surround(
+        self,
+        mut request: Request,
+        malformed: Option<&'static str>,
+    ) -> Result<Response, Infallible> {
         let started = Instant::now();
         let request_id = self.ids.request();
         let global_request_id = global_id(request.headers());
@@ -57,9 +73,9 @@ impl Front {
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         request.extensions_mut().insert(RequestIds { request_id: request_id.clone(), global_request_id });
-        without_trailing_slash(request.uri_mut());
+        normalize(request.uri_mut());
         let answer = async {
-            let answer = AssertUnwindSafe(self.answer(request)).catch_unwind().await;
+            let answer = AssertUnwindSafe(self.answer(request, malformed)).catch_unwind().await;
             let mut response = answer.unwrap_or_else(|_| response::panicked());
             if let Ok(id) = HeaderValue::from_str(&request_id) {
                 response.headers_mut().insert(REQUEST_ID, id);
@@ -72,14 +88,21 @@ impl Front {
         Ok(answer.instrument(span).await)
     }
 
-    /// Has the router answer whoever may ask: anybody on some paths, on all others who accepts JSON and is known.
-    async fn answer(self, mut request: Request) -> Response {
+    /// Routes the request. Open paths need no token; all others require `Accept: application/json` and an identified
+    /// caller.
+    async fn answer(self, mut request: Request, malformed: Option<&'static str>) -> Response {
         let Front { router, app, .. } = self;
+        if let Some(reason) = malformed {
+            return Error::Malformed(reason.to_owned()).into_response();
+        }
+        if let Some(expectation) = unknown_expectation(request.headers()) {
+            return Error::UnknownExpectation(expectation).into_response();
+        }
         if OPEN.contains(&request.uri().path()) {
             let Ok(answer) = router.oneshot(request).await;
             return answer;
         }
-        if !accepts_json(request.headers()) {
+        if !accept::accepts_json(request.headers()) {
             return Error::NotAcceptable.into_response();
         }
         let answer = match identity::identify(&app, &mut request).await {
@@ -101,41 +124,44 @@ fn global_id(headers: &HeaderMap) -> Option<String> {
     (id.len() == 36 && uuid::Uuid::try_parse(id).is_ok()).then(|| text.to_owned())
 }
 
-/// `/v2/p/jobs/` is `/v2/p/jobs`: the real clients end the path of every collection with a slash.
-fn without_trailing_slash(uri: &mut Uri) {
+/// An expectation that the service cannot meet (RFC 9110, section 10.1.1).
+fn unknown_expectation(headers: &HeaderMap) -> Option<String> {
+    let unknown = |value: &&HeaderValue| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"100-continue");
+    let value = headers.get_all(EXPECT).iter().find(unknown)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// Brings a path into the form that is routed: `//` counts as `/`, `.` and `..` are resolved, and a slash at the end is
+/// dropped. 19.0.0 gets its paths in this form from its server; real clients end the path of every collection with a
+/// slash, and those up to 6.3.0 double a slash if the endpoint ends in one. Encoded characters stay as they are.
+fn normalize(uri: &mut Uri) {
     let path = uri.path();
-    let Some(shorter) = path.strip_suffix('/').filter(|shorter| !shorter.is_empty()) else { return };
-    let rest = match uri.query() {
-        Some(query) => format!("{shorter}?{query}"),
-        None => shorter.to_owned(),
-    };
-    if let Ok(short) = rest.parse() {
-        *uri = short;
+    let odd = path.as_bytes().windows(2).any(|pair| matches!(pair, b"//" | b"/."));
+    let slash = path.len() > 1 && path.ends_with('/');
+    if !(odd || slash) {
+        return;
     }
-}
-
-/// Whether an `Accept` header leaves room for JSON (RFC 9110, section 12.5.1); none accepts anything.
-pub(super) fn accepts_json(headers: &HeaderMap) -> bool {
-    accepts(headers, &["application/json", "application/*", "*/*"])
-}
-
-/// Whether one of the media ranges is accepted with a weight above zero.
-pub(super) fn accepts(headers: &HeaderMap, ranges: &[&str]) -> bool {
-    let mut any = false;
-    for value in headers.get_all(ACCEPT) {
-        for range in value.to_str().unwrap_or("*/*").split(',').filter(|range| !range.trim().is_empty()) {
-            any = true;
-            let mut parts = range.split(';').map(str::trim);
-            let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let refused = parts
-                .filter_map(|part| part.strip_prefix("q="))
-                .any(|q| q.parse::<f32>().is_ok_and(|q| q <= 0.0));
-            if ranges.contains(&name.as_str()) && !refused {
-                return true;
+    let mut normal = String::with_capacity(uri.path_and_query().map_or(0, |whole| whole.as_str().len()));
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => normal.truncate(normal.rfind('/').unwrap_or(0)),
+            segment => {
+                normal.push('/');
+                normal.push_str(segment);
             }
         }
     }
-    !any
+    if normal.is_empty() {
+        normal.push('/');
+    }
+    if let Some(query) = uri.query() {
+        normal.push('?');
+        normal.push_str(query);
+    }
+    if let Ok(normal) = normal.parse() {
+        *uri = normal;
+    }
 }
 
 #[cfg(test)]
@@ -144,18 +170,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trailing_slash_is_taken_off_and_the_query_stays() {
+    fn a_path_is_brought_into_the_form_that_is_routed() {
         for (given, expected) in [
             ("/v2/p/jobs/", "/v2/p/jobs"),
             ("/v2/p/jobs/?limit=1", "/v2/p/jobs?limit=1"),
             ("/v2/", "/v2"),
             ("/", "/"),
+            ("//", "/"),
+            ("/?x=//y/", "/?x=//y/"),
             ("/v2/p/jobs", "/v2/p/jobs"),
+            ("//v2/p/jobs/", "/v2/p/jobs"),
+            ("/v2//p/jobs?a=//b/./c/", "/v2/p/jobs?a=//b/./c/"),
+            ("///v2///p///clients///x///", "/v2/p/clients/x"),
+            ("/./v2/./p/jobs/.", "/v2/p/jobs"),
+            ("/v2/p/jobs/../clients", "/v2/p/clients"),
+            ("/../../v2/p/jobs/j/..", "/v2/p/jobs"),
+            ("/v2/..", "/"),
+            ("/v2/p/clients/.x/..y/...", "/v2/p/clients/.x/..y/..."),
+            ("/v2/p/clients/node.example.", "/v2/p/clients/node.example."),
+            ("/v2/p/actions/a%2F%2Fb", "/v2/p/actions/a%2F%2Fb"),
+            ("/v2//p/actions/%2F%2e%2e%2F/", "/v2/p/actions/%2F%2e%2e%2F"),
+            ("http://host//v2/p/jobs/", "/v2/p/jobs"),
+            ("http://host", "http://host/"),
         ] {
             let mut uri: Uri = given.parse().unwrap();
-            without_trailing_slash(&mut uri);
-            assert_eq!(uri.to_string(), expected);
+            normalize(&mut uri);
+            assert_eq!(uri.to_string(), expected, "{given}");
         }
+    }
+
+    #[test]
+    fn only_the_expectation_to_go_on_is_known() {
+        let unknown = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(EXPECT, value.parse().unwrap());
+            }
+            unknown_expectation(&headers)
+        };
+        for known in [&[][..], &["100-continue"], &["100-Continue"], &["100-continue", "100-continue"]] {
+            assert_eq!(unknown(known), None);
+        }
+        assert_eq!(unknown(&["200-ok"]).as_deref(), Some("200-ok"));
+        assert_eq!(unknown(&["100-continue, more"]).as_deref(), Some("100-continue, more"));
+        assert_eq!(unknown(&["100-continue", "more"]).as_deref(), Some("more"));
+        assert_eq!(unknown(&[""]).as_deref(), Some(""));
     }
 
     #[test]
@@ -170,21 +229,5 @@ mod tests {
         assert_eq!(id("req-1"), None);
         assert_eq!(id("9d1b2f4e-3a61-4f0e-8f55-0c8e7f1b2a3c"), None);
         assert_eq!(id("req-9d1b2f4e3a614f0e8f550c8e7f1b2a3c"), None);
-    }
-
-    #[test]
-    fn accept_headers() {
-        let accepted = |text: Option<&str>| {
-            let mut headers = HeaderMap::new();
-            if let Some(text) = text {
-                headers.insert(ACCEPT, text.parse().unwrap());
-            }
-            accepts_json(&headers)
-        };
-        assert!(accepted(None));
-        assert!(accepted(Some("*/*")));
-        assert!(accepted(Some("text/html, application/json;q=0.5")));
-        assert!(!accepted(Some("text/html")));
-        assert!(!accepted(Some("application/json;q=0")));
     }
 }

@@ -4,6 +4,8 @@
 //! rules; `extract.rs` takes a request apart; `response.rs` is the only place with status codes; `middleware.rs` surrounds
 //! all of it, and has `identity.rs` identify the caller.
 
+mod accept;
+mod address;
 pub mod extract;
 mod healthcheck;
 mod identity;

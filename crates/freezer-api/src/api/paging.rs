@@ -9,13 +9,12 @@
 use axum::extract::FromRequestParts;
 use axum::response::Response;
 use freezer_store::query::{Listed, Page};
-use http::header::HOST;
 use http::request::Parts;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::extract::{flag, last, number};
-use super::response;
+use super::{address, response};
 use crate::app::SharedApp;
 use crate::error::Error;
 
@@ -55,7 +54,7 @@ impl FromRequestParts<SharedApp> for ListQuery {
         page.count = flag("with_count", count)?;
         page.marker = marker.filter(|marker| !marker.is_empty());
         page.look_ahead = true;
-        Ok(ListQuery { page, all_projects, address: Some(address(parts, query)) })
+        Ok(ListQuery { page, all_projects, address: Some(address(parts, query, app.http.proxy_headers)) })
     }
 }
 
@@ -102,10 +101,11 @@ fn newest_first(sort: &str) -> Result<bool, Error> {
     Ok(wanted.unwrap_or(false))
 }
 
-/// Links lead back to the host that the client named, as those of the versions document do.
-fn address(parts: &Parts, query: &str) -> String {
-    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    let mut address = format!("http://{host}{}?", parts.uri.path());
+/// Links lead back to the public address, as those of the versions document do.
+fn address(parts: &Parts, query: &str, behind_proxy: bool) -> String {
+    let mut address = address::public_address(&parts.headers, behind_proxy);
+    address.push_str(parts.uri.path());
+    address.push('?');
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         if !matches!(pair.split('=').next(), Some("marker" | "offset")) {
             address.push_str(pair);

@@ -9,7 +9,7 @@ use std::error::Error as _;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use freezer_store::StoreError;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, VARY};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderValue, StatusCode};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
@@ -90,9 +90,10 @@ pub fn choices(document: &impl Serialize) -> Result<Response, Error> {
     document_with(StatusCode::MULTIPLE_CHOICES, document, DOCUMENT_ROOM)
 }
 
-/// 503 with a document: the health check while it is switched off.
-pub fn out_of_service(document: &impl Serialize) -> Result<Response, Error> {
-    document_with(StatusCode::SERVICE_UNAVAILABLE, document, DOCUMENT_ROOM)
+/// The result of the health check: 200, or 503 if a check fails.
+pub fn health(healthy: bool, content_type: &'static str, body: String) -> Response {
+    let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
 }
 
 /// 200 with text of another type than JSON.
@@ -141,6 +142,10 @@ impl IntoResponse for Error {
         if matches!(self, Error::NoSuchAction(_)) {
             response.headers_mut().insert(ALLOW, METHODS);
         }
+        if matches!(self, Error::BodyTimeout(_)) {
+            // RFC 9110, section 15.5.9
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
@@ -152,6 +157,9 @@ fn status_and_title(error: &Error) -> (StatusCode, &'static str) {
     match error {
         Error::MalformedJson(_) => (StatusCode::BAD_REQUEST, "Malformed JSON"),
         Error::BadDocument(_) => (StatusCode::BAD_REQUEST, "Bad request format"),
+        Error::Malformed(_) => (StatusCode::BAD_REQUEST, "Malformed request"),
+        Error::BodyTimeout(_) => (StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
+        Error::UnknownExpectation(_) => (StatusCode::EXPECTATION_FAILED, "Expectation Failed"),
         Error::BadParameter { .. } => (StatusCode::BAD_REQUEST, "Invalid parameter"),
         Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "Request body too large"),
         Error::Unprocessable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Unprocessable Entity"),

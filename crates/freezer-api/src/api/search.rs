@@ -54,9 +54,10 @@ fn pairs(
         )));
     };
     for (position, item) in items.iter().enumerate() {
-        let Value::Object(pairs) = item else {
+        // an empty object would match everything, which no search may do that names something
+        let Some(pairs) = item.as_object().filter(|pairs| !pairs.is_empty()) else {
             return Err(bad(&format!(
-                "{part}[{position}]: must be an object such as {{\"status\": \"completed\"}}"
+                "{part}[{position}]: must be an object with a key, such as {{\"status\": \"completed\"}}"
             )));
         };
         for (key, value) in pairs {
@@ -82,6 +83,9 @@ fn free_text(
         return Err(bad(&format!("{part}[{position}]._all: must be a text")));
     };
     if let Some(pairs) = list_of_objects(text) {
+        if let Some(empty) = pairs.iter().position(Map::is_empty) {
+            return Err(bad(&format!("{part}[{position}]._all[{empty}]: must be an object with a key")));
+        }
         found.extend(pairs.into_iter().flatten());
     } else if !text.is_empty() {
         texts.push(text.clone());
@@ -135,7 +139,11 @@ mod tests {
         assert_eq!(all("nightly").texts, ["nightly"]);
         assert_eq!(all("[1]").texts, ["[1]"]);
         assert!(all("").is_empty());
-        assert!(parse(&json!({}), Times::Unknown).unwrap().is_empty());
+        for all in [json!({}), json!({"match": []}), json!({"match": [], "match_not": []})] {
+            assert!(parse(&all, Times::Unknown).unwrap().is_empty(), "{all}");
+        }
+        let both = parse(&json!({"match": [{"a": 1, "b": 2}]}), Times::Unknown).unwrap();
+        assert_eq!(both.matches.len(), 2, "every pair of an element counts");
     }
 
     #[test]
@@ -146,6 +154,12 @@ mod tests {
             (json!({"match": {"a": 1}}), "match: must be a list"),
             (json!({"match": null}), "match: must be a list"),
             (json!({"match_not": [1]}), "match_not[0]"),
+            (json!({"match": [{}]}), "match[0]"),
+            (json!({"match": [{"a": 1}, {}]}), "match[1]"),
+            (json!({"match_not": [{}]}), "match_not[0]"),
+            (json!({"match": [[]]}), "match[0]"),
+            (json!({"match": [{"_all": "[{}]"}]}), "match[0]._all[0]"),
+            (json!({"match": [{"a": 1, "_all": "[{\"a\": 1}, {}]"}]}), "match[0]._all[1]"),
             (json!({"match": [{"_all": 5}]}), "match[0]._all"),
             (json!({"matches": []}), "matches"),
             (json!({"time_after": 5}), "time_after: only backups"),

@@ -288,19 +288,6 @@ const MISSED: &[Missed] = &[
     ),
     ("cors", CORS, Verdict::Warning, "answers carry no CORS headers; have the proxy in front set them"),
     (
-        "healthcheck",
-        &["disable_by_file_paths", "enable_by_file_paths", "allowed_source_ranges"],
-        Verdict::Warning,
-        "only [healthcheck] disable_by_file_path switches the health check off",
-    ),
-    ("healthcheck", &["detailed"], Verdict::Success, "the health check never tells more than OK or why not"),
-    (
-        "healthcheck",
-        &["backends"],
-        Verdict::Success,
-        "disable_by_file is always on, and the check asks neither database nor Keystone",
-    ),
-    (
         "keystone_authtoken",
         &["delay_auth_decision", "enforce_token_bind"],
         Verdict::Warning,

@@ -33,6 +33,7 @@ pub use oslo_policy::PolicySettings;
 use freezer_store::DatabaseUrl;
 
 use crate::app::HttpSettings;
+use crate::health::HealthSettings;
 
 /// Everything that the configuration says.
 #[derive(Debug, Clone)]
@@ -258,10 +259,14 @@ impl Settings {
         for login in keystone.as_mut().into_iter().chain(trustee) {
             keystone_authtoken::trust_environment(login, &sources.env);
         }
+        let listen = Listen::read(config)?;
+        let health = healthcheck::read(config, listen.port)?;
         let database = DatabaseSettings::read(config)?;
-        let remarks = remarks(config).into_iter().chain(findings::of_connection(&database)).collect();
+        let of_connection = findings::of_connection(&database);
+        let remarks = remarks(config, &health).into_iter().chain(of_connection).collect();
         Ok(Settings {
-            listen: Listen::read(config)?,
+            remarks,
+            listen,
             auth_strategy,
             log: LogSettings::read(config)?,
             database,
@@ -271,21 +276,22 @@ impl Settings {
             remote_policy: oslo_policy::remote(config)?,
             http: HttpSettings {
                 max_body: oslo_middleware::max_body(config)?,
-                healthcheck_disabled_by: healthcheck::disabled_by(config)?,
+                body: api::body_limits(config)?,
+                health,
                 proxy_headers: oslo_middleware::proxy_headers(config)?,
                 max_limit: api::max_limit(config)?,
             },
-            remarks,
         })
     }
 }
 
-fn remarks(config: &Config) -> Vec<Finding> {
-    let logging = logging::remark(config).map(str::to_owned);
+fn remarks(config: &Config, health: &HealthSettings) -> Vec<Finding> {
+    let fixed = logging::remark(config).into_iter().chain(healthcheck::remark(config, health));
+    let fixed = fixed.map(str::to_owned);
     let ignored = config.unknown_arguments(&declarations()).into_iter();
     let ignored = ignored.map(|argument| format!("{}: accepted, without effect", argument.written));
     let unheeded =
-        logging.into_iter().chain(storage::remark(config)).chain(api::remark(config)).chain(ignored);
+        fixed.chain(storage::remark(config)).chain(api::remark(config)).chain(ignored);
     unheeded.map(Finding::without_effect).chain(of_options(config)).collect()
 }
 

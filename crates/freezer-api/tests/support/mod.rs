@@ -23,6 +23,7 @@ use freezer_api::api::middleware::Front;
 use freezer_api::app::{App, HttpSettings, SharedApp};
 use freezer_api::auth::Authentication;
 use freezer_api::clock::{Clock, Ids};
+use freezer_api::health::HealthSettings;
 use freezer_api::policy;
 use freezer_api::service::Queues;
 use freezer_api::service::trusts::Trusts;
@@ -108,12 +109,22 @@ impl TestApp {
         central: Central,
         http: HttpSettings,
     ) -> TestApp {
-        let now = Arc::new(AtomicI64::new(START));
+        let health = HealthSettings::disabled_by(disabled_by(database));
+        let http = HttpSettings { health, ..http };
+        TestApp::of(database, store, (keystone, central), Arc::new(AtomicI64::new(START)), http)
+    }
+
+    fn of(
+        database: &TestDatabase,
+        store: Store,
+        (keystone, central): (Option<KeystoneClient>, Central),
+        now: Arc<AtomicI64>,
+        http: HttpSettings,
+    ) -> TestApp {
         let clock = {
             let now = now.clone();
             Clock::new(move || Timestamp(now.load(Ordering::SeqCst)))
         };
-        let disabled_by = database.scratch().with_extension("disabled");
         let app = Arc::new(App {
             store,
             enforcer: Enforcer::new(policy::all(), oslo_policy::Options::default()).expect("default rules"),
@@ -128,10 +139,10 @@ impl TestApp {
                 enforced: central.enforced,
                 roles: central.roles,
             }),
-            queues: Queues::new(HttpSettings::default().max_body),
+            queues: Queues::new(http.max_body),
             clock,
             ids: counting(0),
-            http: HttpSettings { healthcheck_disabled_by: Some(disabled_by.clone()), ..http },
+            http,
         });
         // a sequence of its own, so that ids of documents do not depend on how many requests came before
         let front = Front::new(api::router(app.clone()), app.clone(), counting(0x0e9 << 116));
@@ -141,9 +152,23 @@ impl TestApp {
             now,
             engine: database.engine(),
             database: database.clone(),
-            disabled_by,
+            disabled_by: disabled_by(database),
             transcript: Mutex::new(String::new()),
         }))
+    }
+
+    /// The same service with other settings of the HTTP side, on the same rows; its transcript is its own.
+    pub fn with_http(&self, change: impl FnOnce(&mut HttpSettings)) -> TestApp {
+        let parts = &self.0;
+        let mut http = parts.app.http.clone();
+        change(&mut http);
+        TestApp::of(
+            &parts.database,
+            parts.app.store.clone(),
+            (None, Central::default()),
+            parts.now.clone(),
+            http,
+        )
     }
 
     /// A member of project p1, the caller of most tests.
@@ -223,6 +248,11 @@ impl TestApp {
     fn transcript(&self) -> String {
         self.0.transcript.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// While this file exists, the health check answers 503.
+fn disabled_by(database: &TestDatabase) -> PathBuf {
+    database.scratch().with_extension("disabled")
 }
 
 /// Ids that count up from `first`.

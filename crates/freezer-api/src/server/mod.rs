@@ -2,12 +2,20 @@
 //!
 //! An accept loop of our own, because a limit of connections, a time limit for request heads and draining at the end
 //! are all needed, and no helper gives all three. TLS is a balancer's work so far.
+//!
+//! One connection: `connection.rs` serves its requests, `body.rs` limits the time for their bodies, `socket.rs` closes it
+//! so that the last answer arrives, and `framing.rs` knows where in a request the received bytes end.
+
+mod body;
+mod connection;
+mod framing;
+mod socket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -16,6 +24,9 @@ use hyper_util::server::graceful::GracefulShutdown;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
+
+use self::connection::{Connection, Shared};
+use self::socket::Socket;
 
 use crate::api;
 use crate::api::middleware::Front;
@@ -124,15 +135,20 @@ pub fn raise_file_limit() {
 /// Serves until `stop` is done, then lets requests under way end.
 pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = ()>) {
     let front = Front::new(api::router(app.clone()), app.clone(), app.ids.clone());
+    let shared = Shared {
+        stopping: Arc::new(AtomicBool::new(false)),
+        limits: app.http.body,
+        tells_peer: app.http.health.asks_for_peer(),
+    };
     let connections = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut stop = std::pin::pin!(stop);
     loop {
         // the place first: at the limit, new connections wait in the kernel's queue
         let Ok(place) = places.clone().acquire_owned().await else { break };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -141,21 +157,25 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Outpu
             },
             () = &mut stop => break,
         };
+        let connection = Arc::new(Connection::new(shared.clone(), peer));
+        let socket = Socket::new(stream, Arc::clone(&connection));
         let front = front.clone();
-        let service =
-            service_fn(move |request: http::Request<Incoming>| front.clone().call(request.map(Body::new)));
-        let connection = http1::Builder::new()
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            Arc::clone(&connection).serve(front.clone(), request)
+        });
+        let served = http1::Builder::new()
             // without a timer, hyper's time limits are silently off
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), service);
-        let connection = connections.watch(connection);
+            .serve_connection(TokioIo::new(socket), service);
+        let served = connections.watch(served);
         tokio::spawn(async move {
             // a client that goes away in the middle is no news
-            let _ = connection.await;
+            let _ = served.await;
             drop(place);
         });
     }
+    shared.stopping.store(true, Ordering::Relaxed);
     drop(listener);
     if tokio::time::timeout(DRAIN_TIMEOUT, connections.shutdown()).await.is_err() {
         tracing::warn!("stopped with requests under way after {DRAIN_TIMEOUT:?}");

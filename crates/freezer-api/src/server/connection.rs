@@ -1,0 +1,163 @@
+//! What the parts of one connection share, and how each of its requests is served.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::response::Response;
+use futures_util::FutureExt;
+use http::header::{CONNECTION, EXPECT};
+use http::{HeaderValue, Request};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+
+use super::body::RequestBody;
+use crate::api::middleware::Front;
+use crate::app::BodyLimits;
+
+/// An unread rest of a body up to this size is read, so that the connection can be used again.
+const SMALL_REST: u64 = 65_536;
+/// Time for such a rest to arrive.
+const SMALL_REST_TIMEOUT: Duration = Duration::from_secs(2);
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// Settings of the server that its connections need.
+#[derive(Clone)]
+pub(super) struct Shared {
+    /// Set at the signal to stop.
+    pub(super) stopping: Arc<AtomicBool>,
+    /// Time limits of request bodies.
+    pub(super) limits: BodyLimits,
+    /// Requests carry the address of their peer.
+    pub(super) tells_peer: bool,
+}
+
+/// One connection.
+pub(super) struct Connection {
+    shared: Shared,
+    peer: SocketAddr,
+    /// Requests handed over by the HTTP library.
+    requests: AtomicU32,
+    /// The request with two kinds of length, counted from 1; 0: none.
+    ambiguous: AtomicU32,
+    /// The rest of a body that its handler did not read.
+    rest: Mutex<Option<Incoming>>,
+    /// The connection closes after the present answer, and bytes that still arrive are discarded.
+    discards: AtomicBool,
+}
+
+impl Connection {
+    pub(super) fn new(shared: Shared, peer: SocketAddr) -> Connection {
+        Connection {
+            shared,
+            peer,
+            requests: AtomicU32::new(0),
+            ambiguous: AtomicU32::new(0),
+            rest: Mutex::new(None),
+            discards: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn limits(&self) -> BodyLimits {
+        self.shared.limits
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn discards(&self) -> bool {
+        self.discards.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_ambiguous(&self, request: u32) {
+        self.ambiguous.store(request, Ordering::Relaxed);
+    }
+
+    /// Closes the connection after the present answer, and has bytes discarded that still arrive.
+    pub(super) fn close_after_answer(&self) {
+        self.discards.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes an unread rest of a request's body.
+    pub(super) fn take_back(&self, rest: Incoming) {
+        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
+    }
+
+    /// Serves one request.
+    ///
+    /// # Errors
+    /// Never: every failure becomes an answer.
+    pub(super) async fn serve(
+        self: Arc<Self>,
+        front: Front,
+        request: Request<Incoming>,
+    ) -> Result<Response, Infallible> {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let (mut parts, incoming) = request.into_parts();
+        if self.shared.tells_peer {
+            parts.extensions.insert(ConnectInfo(self.peer));
+        }
+        if incoming.is_end_stream() {
+            return front.call(Request::from_parts(parts, Body::empty())).await;
+        }
+        let expects_continue = parts.headers.contains_key(EXPECT);
+        let body = Body::new(RequestBody::new(incoming, Arc::clone(&self)));
+        let request = Request::from_parts(parts, body);
+        let Ok(mut answer) = if self.ambiguous.load(Ordering::Relaxed) == number {
+            front.refuse(request, "the request has both Transfer-Encoding and Content-Length").await
+        } else {
+            front.call(request).await
+        };
+        self.settle(&mut answer, expects_continue);
+        Ok(answer)
+    }
+
+    /// Decides about a body that was not read to its end. The answer goes out at once in any case. A small rest is read
+    /// meanwhile, so that the connection can be used again. Otherwise the connection is closed; `socket.rs` sees to it
+    /// that the client can still read the answer.
+    fn settle(&self, answer: &mut Response, expects_continue: bool) {
+        let rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(rest) = rest {
+            let can_continue = !expects_continue && !answer.headers().contains_key(CONNECTION);
+            if !(can_continue && will_end(rest)) {
+                self.close_after_answer();
+            }
+        }
+        if self.discards() {
+            answer.headers_mut().insert(CONNECTION, CLOSE);
+        }
+    }
+}
+
+/// Whether the rest of a body has arrived, or is so small that it is now read in the background.
+fn will_end(mut rest: Incoming) -> bool {
+    if has_ended(&mut rest) {
+        return true;
+    }
+    let small = rest.size_hint().upper().is_some_and(|bytes| bytes <= SMALL_REST);
+    if small {
+        tokio::spawn(tokio::time::timeout(SMALL_REST_TIMEOUT, read_to_end(rest)));
+    }
+    small
+}
+
+/// Whether everything that remains of a body is there already.
+fn has_ended(rest: &mut Incoming) -> bool {
+    while let Some(frame) = rest.frame().now_or_never() {
+        match frame {
+            Some(Ok(_)) => {}
+            Some(Err(_)) => return false,
+            None => return true,
+        }
+    }
+    rest.is_end_stream()
+}
+
+async fn read_to_end(mut rest: Incoming) {
+    while let Some(Ok(_)) = rest.frame().await {}
+}

@@ -1,0 +1,274 @@
+//! Follows the bytes of a connection from request to request (RFC 9112, section 6).
+//!
+//! The HTTP library frames and checks the requests. This file answers three questions that the library does not: whether
+//! a request has been received to its end, whether the head of a request is incomplete, and which request carries both
+//! `Transfer-Encoding` and `Content-Length`.
+
+use memchr::memchr;
+
+/// Bytes of a line that are kept when it arrives in parts: enough for the two headers that matter.
+const KEPT: usize = 64;
+
+/// Where in a request the received bytes end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Head,
+    /// In a body with so many bytes to come.
+    Body(u64),
+    ChunkSize,
+    /// In a chunk with so many bytes to come, including the line end behind its data.
+    Chunk(u64),
+    Trailers,
+    /// The request cannot be read; the library refuses it and closes the connection.
+    Unknown,
+}
+
+/// The length that a head declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Length {
+    Known(u64),
+    Unreadable,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub(super) struct Framing {
+    place: Place,
+    line: [u8; KEPT],
+    /// Bytes of the unfinished line, of which at most [`KEPT`] are kept.
+    line_length: usize,
+    /// The head has its request line.
+    head_began: bool,
+    length: Option<Length>,
+    chunked: bool,
+    heads: u32,
+    ambiguous: Option<u32>,
+}
+
+impl Framing {
+    pub(super) fn new() -> Framing {
+        Framing {
+            place: Place::Head,
+            line: [0; KEPT],
+            line_length: 0,
+            head_began: false,
+            length: None,
+            chunked: false,
+            heads: 0,
+            ambiguous: None,
+        }
+    }
+
+    /// Whether every request that began has been received to its end.
+    pub(super) fn is_between_requests(&self) -> bool {
+        self.place == Place::Head && !self.head_began && self.line_length == 0
+    }
+
+    /// Whether the head of a request has begun and not ended.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.place == Place::Head && (self.head_began || self.line_length > 0)
+    }
+
+    /// The first request, counted from 1, with both `Transfer-Encoding` and `Content-Length`.
+    pub(super) fn ambiguous(&self) -> Option<u32> {
+        self.ambiguous
+    }
+
+    /// Takes the next bytes of the connection.
+    pub(super) fn receive(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            bytes = match self.place {
+                Place::Unknown => return,
+                Place::Body(left) => self.skip(bytes, left, Place::Body, Place::Head),
+                Place::Chunk(left) => self.skip(bytes, left, Place::Chunk, Place::ChunkSize),
+                Place::Head | Place::ChunkSize | Place::Trailers => self.receive_line(bytes),
+            };
+        }
+    }
+
+    fn skip<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        left: u64,
+        unfinished: fn(u64) -> Place,
+        finished: Place,
+    ) -> &'a [u8] {
+        let skipped = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        let left = left - skipped as u64;
+        self.place = if left == 0 { finished } else { unfinished(left) };
+        &bytes[skipped..]
+    }
+
+    fn receive_line<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let Some(end) = memchr(b'\n', bytes) else {
+            self.keep(bytes);
+            return &[];
+        };
+        if self.line_length == 0 {
+            self.finish_line(&bytes[..end], true);
+        } else {
+            self.keep(&bytes[..end]);
+            let (line, length) = (self.line, self.line_length);
+            self.finish_line(&line[..length.min(KEPT)], length <= KEPT);
+        }
+        self.line_length = 0;
+        &bytes[end + 1..]
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.line.get_mut(self.line_length..) {
+            let kept = room.len().min(bytes.len());
+            room[..kept].copy_from_slice(&bytes[..kept]);
+        }
+        self.line_length = self.line_length.saturating_add(bytes.len());
+    }
+
+    /// `line` is the line without its end, or only the beginning of it if the line is not `whole`.
+    fn finish_line(&mut self, line: &[u8], whole: bool) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match self.place {
+            Place::Head if line.is_empty() => self.finish_head(),
+            Place::Head if !self.head_began => self.head_began = true,
+            Place::Head => self.header(line, whole),
+            Place::ChunkSize => self.place = chunk(line),
+            Place::Trailers if line.is_empty() => self.place = Place::Head,
+            _ => {}
+        }
+    }
+
+    fn header(&mut self, line: &[u8], whole: bool) {
+        // the first letter tells most headers apart
+        if !matches!(line.first(), Some(b'c' | b'C' | b't' | b'T')) {
+            return;
+        }
+        let Some(colon) = memchr(b':', line) else { return };
+        let (name, value) = (&line[..colon], &line[colon + 1..]);
+        if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            self.chunked = true;
+        } else if name.eq_ignore_ascii_case(b"content-length") {
+            let length = if whole { number(value, 10) } else { None };
+            self.length = Some(length.map_or(Length::Unreadable, Length::Known));
+        }
+    }
+
+    fn finish_head(&mut self) {
+        // empty lines before a request line are skipped
+        if !self.head_began {
+            return;
+        }
+        self.head_began = false;
+        self.heads = self.heads.saturating_add(1);
+        let (length, chunked) = (self.length.take(), std::mem::take(&mut self.chunked));
+        if chunked && length.is_some() && self.ambiguous.is_none() {
+            self.ambiguous = Some(self.heads);
+        }
+        self.place = match length {
+            _ if chunked => Place::ChunkSize,
+            None | Some(Length::Known(0)) => Place::Head,
+            Some(Length::Known(bytes)) => Place::Body(bytes),
+            Some(Length::Unreadable) => Place::Unknown,
+        };
+    }
+}
+
+/// What follows the line with the size of a chunk.
+fn chunk(line: &[u8]) -> Place {
+    let end = memchr(b';', line).unwrap_or(line.len());
+    match number(&line[..end], 16) {
+        None => Place::Unknown,
+        Some(0) => Place::Trailers,
+        Some(size) => Place::Chunk(size.saturating_add(2)),
+    }
+}
+
+fn number(text: &[u8], radix: u32) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    if text.starts_with('+') { None } else { u64::from_str_radix(text, radix).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The state after the bytes, received at once and byte by byte, which must be the same.
+    fn after(text: &str) -> Framing {
+        let mut whole = Framing::new();
+        whole.receive(text.as_bytes());
+        let mut pieces = Framing::new();
+        for byte in text.as_bytes() {
+            pieces.receive(&[*byte]);
+        }
+        assert_eq!(
+            (whole.place, whole.heads, whole.ambiguous, whole.is_in_head()),
+            (pieces.place, pieces.heads, pieces.ambiguous, pieces.is_in_head()),
+            "{text}"
+        );
+        whole
+    }
+
+    #[test]
+    fn requests_are_followed_to_their_end() {
+        for (text, heads) in [
+            ("", 0),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+            ("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+            ("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", 1),
+            ("POST / HTTP/1.1\r\ncontent-length:0\r\n\r\n", 1),
+            ("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\na\nbGET / HTTP/1.0\r\n\r\n", 2),
+            ("POST / HTTP/1.1\nContent-Length: 1\n\nxGET / HTTP/1.1\n\n", 2),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 1),
+            (
+                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nA;x=1\r\n0123456789\r\n0\r\nT: x\r\n\r\n",
+                1,
+            ),
+            (
+                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+                2,
+            ),
+        ] {
+            let state = after(text);
+            assert!(state.is_between_requests() && !state.is_in_head(), "{text}: {state:?}");
+            assert_eq!((state.heads, state.ambiguous()), (heads, None), "{text}");
+        }
+    }
+
+    #[test]
+    fn unfinished_requests_are_told_apart() {
+        for (text, in_head) in [
+            ("G", true),
+            ("GET / HTTP/1.1\r\n", true),
+            ("GET / HTTP/1.1\r\nHost: a\r\n", true),
+            ("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab", false),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", false),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc", false),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", false),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nsize\r\n", false),
+            ("POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n", false),
+        ] {
+            let state = after(text);
+            assert_eq!((state.is_between_requests(), state.is_in_head()), (false, in_head), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_with_both_kinds_of_length_is_found() {
+        let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let blanks = " ".repeat(100);
+        for lengths in [
+            "Content-Length: 3\r\nTransfer-Encoding: chunked".to_owned(),
+            "transfer-encoding: chunked\r\ncontent-length: 3".to_owned(),
+            "TRANSFER-ENCODING: chunked\r\nCONTENT-LENGTH: 0".to_owned(),
+            format!("Content-Length:{blanks}3\r\nTransfer-Encoding: chunked"),
+            format!("Transfer-Encoding:{blanks}chunked\r\nX: y\r\nContent-Length: 3"),
+        ] {
+            let both = format!("POST / HTTP/1.1\r\n{lengths}\r\n\r\n0\r\n\r\n");
+            assert_eq!(after(&both).ambiguous(), Some(1), "{lengths}");
+            assert_eq!(after(&format!("{get}{both}{get}")).ambiguous(), Some(2), "{lengths}");
+        }
+        let apart = "POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\nxPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(after(apart).ambiguous(), None);
+        let in_a_body =
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n\r\nContent-Length: 3\r\n";
+        assert_eq!(after(in_a_body).ambiguous(), None);
+    }
+}

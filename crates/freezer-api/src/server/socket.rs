@@ -1,0 +1,188 @@
+//! The socket of a connection: closes it so that the last answer arrives.
+//!
+//! When a socket is closed with unread data in its receive buffer, the kernel sends a reset, and the peer can lose an
+//! answer that it has not read yet. So the sending side is closed first, and what still arrives is discarded until the
+//! request has ended, the client has closed, or a limit is reached (RFC 9112, section 9.6).
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Duration, Instant, Sleep};
+
+use super::connection::Connection;
+use super::framing::Framing;
+
+/// Time to discard what a client still sends after its answer.
+const LINGER_TOTAL: Duration = Duration::from_secs(30);
+/// Longest pause of a client meanwhile.
+const LINGER_IDLE: Duration = Duration::from_secs(5);
+/// Time for both after the signal to stop, and for the head of a request to end.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
+/// Most bytes to discard.
+const DISCARD_MAX: u64 = 64 * 1024 * 1024;
+const DISCARD_BUFFER: usize = 16 * 1024;
+
+/// A socket that lingers when it is closed.
+pub(super) struct Socket {
+    stream: TcpStream,
+    framing: Framing,
+    connection: Arc<Connection>,
+    /// The client has closed its side, or the limit of bytes to discard is reached.
+    ended: bool,
+    discarded: u64,
+    /// The sending side is closed.
+    shut: bool,
+    linger: Option<Linger>,
+    /// Runs out for an unfinished head after the signal to stop.
+    head_timeout: Option<Pin<Box<Sleep>>>,
+}
+
+struct Linger {
+    began: Instant,
+    progress: Instant,
+    stopping_since: Option<Instant>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream, connection: Arc<Connection>) -> Socket {
+        Socket {
+            stream,
+            framing: Framing::new(),
+            connection,
+            ended: false,
+            discarded: 0,
+            shut: false,
+            linger: None,
+            head_timeout: None,
+        }
+    }
+
+    fn received(&mut self, bytes: &[u8]) {
+        self.framing.receive(bytes);
+        if let Some(request) = self.framing.ambiguous() {
+            self.connection.set_ambiguous(request);
+        }
+    }
+
+    /// Reads and discards what has arrived. Ready when there is nothing more to wait for.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [MaybeUninit::uninit(); DISCARD_BUFFER];
+        while !self.ended {
+            let mut buffer = ReadBuf::uninit(&mut bytes);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {
+                    self.framing.receive(buffer.filled());
+                    self.discarded = self.discarded.saturating_add(buffer.filled().len() as u64);
+                    self.ended = self.discarded >= DISCARD_MAX;
+                    if let Some(linger) = &mut self.linger {
+                        linger.progress = Instant::now();
+                    }
+                }
+                _ => self.ended = true,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// While the client is slow to read the answer, its request must not fill up the connection: it would wait for us.
+    fn discard_while_writing<T>(&mut self, cx: &mut Context<'_>, written: Poll<T>) -> Poll<T> {
+        if written.is_pending() && self.connection.discards() {
+            let _ = self.poll_discard(cx);
+        }
+        written
+    }
+
+    /// After the signal to stop, a head that does not end is not waited for.
+    fn poll_head_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let timeout = self.head_timeout.get_or_insert_with(|| Box::pin(tokio::time::sleep(STOP_LIMIT)));
+        timeout.as_mut().poll(cx)
+    }
+}
+
+impl Linger {
+    fn new() -> Linger {
+        let now = Instant::now();
+        let sleep = Box::pin(tokio::time::sleep_until(now));
+        Linger { began: now, progress: now, stopping_since: None, sleep }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, stopping: bool) -> Poll<()> {
+        let mut deadline = (self.progress + LINGER_IDLE).min(self.began + LINGER_TOTAL);
+        if stopping {
+            deadline = deadline.min(*self.stopping_since.get_or_insert_with(Instant::now) + STOP_LIMIT);
+        }
+        if self.sleep.deadline() != deadline {
+            self.sleep.as_mut().reset(deadline);
+        }
+        self.sleep.as_mut().poll(cx)
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        match read {
+            Poll::Ready(Ok(())) => {
+                let bytes = buffer.filled().get(before..).unwrap_or_default();
+                this.ended |= bytes.is_empty();
+                this.received(bytes);
+                Poll::Ready(Ok(()))
+            }
+            // an end of the stream, so that the HTTP library gives the request up
+            Poll::Pending if this.connection.is_stopping() && this.framing.is_in_head() => {
+                this.poll_head_timeout(cx).map(Ok)
+            }
+            read => read,
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.discard_while_writing(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.discard_while_writing(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    /// Closes the sending side, and is ready when the socket can be closed without a reset.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.shut {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            this.shut = true;
+        }
+        if this.poll_discard(cx).is_ready() || this.framing.is_between_requests() {
+            return Poll::Ready(Ok(()));
+        }
+        let stopping = this.connection.is_stopping();
+        this.linger.get_or_insert_with(Linger::new).poll(cx, stopping).map(Ok)
+    }
+}

@@ -1,0 +1,138 @@
+//! A client that sends bytes as they are and reads answers from the connection.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// No test waits longer for the service.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A connection.
+pub struct Client {
+    stream: TcpStream,
+    /// Bytes that belong to the next answer.
+    ahead: Vec<u8>,
+    /// Bytes read at once, and the pause behind each read.
+    pace: (usize, Duration),
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Client {
+        Client::of(TcpStream::connect(address).expect("the service accepts"))
+    }
+
+    /// A connection with a receive buffer of a few kilobytes.
+    pub fn with_small_buffer(runtime: &tokio::runtime::Runtime, address: SocketAddr) -> Client {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let stream = runtime.block_on(async { socket.connect(address).await.unwrap().into_std().unwrap() });
+        stream.set_nonblocking(false).unwrap();
+        Client::of(stream)
+    }
+
+    fn of(stream: TcpStream) -> Client {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Client { stream, ahead: Vec::new(), pace: (65_536, Duration::ZERO) }
+    }
+
+    /// Reads slowly from now on.
+    pub fn reading(mut self, at_once: usize, pause: Duration) -> Client {
+        self.pace = (at_once, pause);
+        self
+    }
+
+    /// Sends all of it.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).expect("the service takes what is sent");
+    }
+
+    /// Sends as much as the service takes.
+    pub fn send_some(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    fn read(&mut self) -> usize {
+        let mut bytes = vec![0; self.pace.0];
+        let read = match self.stream.read(&mut bytes) {
+            Ok(read) => read,
+            Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&self.ahead)),
+        };
+        self.ahead.extend_from_slice(&bytes[..read]);
+        if !self.pace.1.is_zero() {
+            std::thread::sleep(self.pace.1);
+        }
+        read
+    }
+
+    /// The next answer, whole; `to_head` if it has no body whatever its length says.
+    fn next_answer(&mut self, to_head: bool) -> Answer {
+        let end = loop {
+            if let Some(end) = self.ahead.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end + 4;
+            }
+            assert_ne!(self.read(), 0, "closed within {:?}", String::from_utf8_lossy(&self.ahead));
+        };
+        let head = String::from_utf8(self.ahead.drain(..end).collect()).unwrap();
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
+        let mut answer = Answer { status, head, body: Vec::new() };
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let length: usize = if to_head { 0 } else { length };
+        while self.ahead.len() < length {
+            assert_ne!(self.read(), 0, "closed after {} of {length} bytes: {answer:?}", self.ahead.len());
+        }
+        answer.body = self.ahead.drain(..length).collect();
+        answer
+    }
+
+    /// The next answer.
+    pub fn answer(&mut self) -> Answer {
+        self.next_answer(false)
+    }
+
+    /// The next answer, to HEAD.
+    pub fn answer_to_head(&mut self) -> Answer {
+        self.next_answer(true)
+    }
+
+    /// Waits until the service closes its side, and expects no more of an answer.
+    pub fn closed(&mut self) {
+        while self.read() > 0 {}
+        assert!(self.ahead.is_empty(), "{:?}", String::from_utf8_lossy(&self.ahead));
+    }
+
+    /// Waits until the connection has ended in any way.
+    pub fn ended(&mut self) {
+        loop {
+            match self.stream.read(&mut [0; 1024]) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The service on real sockets: answers arrive whatever the client sends, slow requests end, a stop is not held up.
+//!
+//! The service runs in this process with limits of the test's own; clients are plain sockets that send what the test
+//! says, byte by byte if need be.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod client;
+mod deadlines;
+mod messages;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use freezer_api::app::HttpSettings;
+use freezer_api::config::{AuthStrategy, Listen};
+use freezer_api::server;
+use support::{Engine, TestApp, bounded, with_database};
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+static PORTS: AtomicU32 = AtomicU32::new(0);
+
+/// The service while it is served.
+struct Served<'a> {
+    runtime: &'a Runtime,
+    app: TestApp,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+impl Served<'_> {
+    /// Has the service stop; returns how long that took.
+    fn stop(self) -> Duration {
+        let began = Instant::now();
+        let _ = self.stop.send(());
+        self.runtime.block_on(bounded(self.server)).unwrap();
+        began.elapsed()
+    }
+}
+
+/// Runs a test against the service with its own settings, on a free port below 32768.
+fn served(name: &str, change: impl FnOnce(&mut HttpSettings), body: impl FnOnce(Served<'_>)) {
+    with_database(Engine::Sqlite, name, |runtime, database| {
+        let app = runtime.block_on(bounded(TestApp::start(database, support::Options::default())));
+        let app = app.with_http(change);
+        let listener = runtime.block_on(bounded(listen()));
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let server = runtime.spawn(server::serve(listener, app.app().clone(), async {
+            let _ = stopped.await;
+        }));
+        body(Served { runtime, app, address, stop, server });
+    });
+}
+
+async fn listen() -> tokio::net::TcpListener {
+    for _ in 0..100 {
+        let number = std::process::id().wrapping_mul(7).wrapping_add(PORTS.fetch_add(1, Ordering::Relaxed));
+        let port = 20_000 + u16::try_from(number % 12_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok()
+            && let Ok(listener) = server::listen(&Listen::on("127.0.0.1", port), AuthStrategy::NoAuth).await
+        {
+            return listener;
+        }
+    }
+    panic!("no port was free");
+}
