@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// `[healthcheck]`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct HealthSettings {
     /// Answers in JSON and HTML tell details.
     pub detailed: bool,
@@ -17,6 +17,14 @@ pub struct HealthSettings {
     pub allowed: Vec<Network>,
     /// Requests that came through a proxy are not answered.
     pub ignore_proxied: bool,
+}
+
+impl Default for HealthSettings {
+    /// One check that always succeeds, for the text `OK`.
+    fn default() -> Self {
+        let checks = vec![Check::DisableByFile(None)];
+        HealthSettings { detailed: false, checks, allowed: Vec::new(), ignore_proxied: false }
+    }
 }
 
 /// One check.

@@ -1,7 +1,7 @@
 //! `auth_strategy = noauth`: takes the identity from the headers that an auth middleware would set.
 //!
 //! Whoever reaches the port may be anybody, so the server refuses to listen on anything but loopback in this
-//! mode (`server.rs`).
+//! mode (`server/mod.rs`).
 
 use axum::extract::Request;
 use http::HeaderName;

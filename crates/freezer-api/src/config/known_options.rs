@@ -10,8 +10,9 @@ use freezer_store::maintenance::Verdict;
 use super::declarations;
 
 /// Names of options, by group.
-const KNOWN: [(&str, &[&[&str]]); 10] = [
+const KNOWN: [(&str, &[&[&str]]); 11] = [
     ("DEFAULT", &[SERVICE, LOG]),
+    ("api", &[]),
     ("storage", &[]),
     ("paste_deploy", &[&["config_file"]]),
     ("database", &[DATABASE]),

@@ -290,8 +290,7 @@ fn remarks(config: &Config, health: &HealthSettings) -> Vec<Finding> {
     let fixed = fixed.map(str::to_owned);
     let ignored = config.unknown_arguments(&declarations()).into_iter();
     let ignored = ignored.map(|argument| format!("{}: accepted, without effect", argument.written));
-    let unheeded =
-        fixed.chain(storage::remark(config)).chain(api::remark(config)).chain(ignored);
+    let unheeded = fixed.chain(storage::remark(config)).chain(api::remark(config)).chain(ignored);
     unheeded.map(Finding::without_effect).chain(of_options(config)).collect()
 }
 

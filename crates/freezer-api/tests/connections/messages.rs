@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use freezer_api::health::Network;
+
 use crate::client::{Answer, Client};
 use crate::served;
 use crate::support::documents::backup;
@@ -154,6 +156,20 @@ fn chunks_that_cannot_be_read_are_400() {
             }
         },
     );
+}
+
+#[test]
+fn the_health_check_knows_the_address_of_its_caller() {
+    for (network, status) in [("127.0.0.0/8", 200), ("10.0.0.0/8", 404)] {
+        served(
+            "peer",
+            |http| http.health.allowed = vec![Network::parse(network).unwrap()],
+            |served| {
+                let answer = ask(served.address, "GET /healthcheck HTTP/1.1\r\nHost: f\r\n\r\n");
+                assert_eq!(answer.status, status, "{network}");
+            },
+        );
+    }
 }
 
 #[test]

@@ -9,12 +9,12 @@ use crate::support::{TestApp, on_both_engines};
 on_both_engines![
     versions,
     home_document,
-    healthcheck,
     head_is_get_without_a_body,
     options_names_the_methods,
     paths_that_are_not_there,
     methods_that_a_path_does_not_take,
     a_trailing_slash_is_accepted_everywhere,
+    repeated_slashes_and_dots_count_as_in_19_0_0,
     json_must_be_acceptable,
     request_ids,
     an_unconfirmed_identity_is_401,
@@ -40,21 +40,6 @@ async fn home_document(app: TestApp) {
     app.remark("whoever has a token may read it");
     app.as_user("nobody", "p1", "").get("/v2").await.expect(200);
     app.show(member.raw(Method::GET, "/v2", &[("x-identity-status", "Invalid")], "").await.expect(401));
-}
-
-async fn healthcheck(app: TestApp) {
-    let member = app.member();
-    app.show(member.get("/healthcheck").await.expect(200));
-    app.show(member.raw(Method::GET, "/healthcheck", &[("accept", "text/plain")], "").await.expect(200));
-    app.remark("open to all");
-    app.show(
-        member.raw(Method::GET, "/healthcheck", &[("x-identity-status", "Invalid")], "").await.expect(200),
-    );
-    app.remark("switched off by a file");
-    std::fs::write(app.disabled_by(), "").unwrap();
-    app.show(member.get("/healthcheck").await.expect(503));
-    std::fs::remove_file(app.disabled_by()).unwrap();
-    member.get("/healthcheck").await.expect(200);
 }
 
 async fn head_is_get_without_a_body(app: TestApp) {
@@ -129,6 +114,52 @@ async fn a_trailing_slash_is_accepted_everywhere(app: TestApp) {
     assert_eq!(member.get("/v2/p1/clients/").await.each("clients", "/client/client_id"), ["node-1"]);
 }
 
+async fn repeated_slashes_and_dots_count_as_in_19_0_0(app: TestApp) {
+    let member = app.member();
+    member.add_client("p1", "node-1").await;
+    let job_id = member.post("//v2//p1/jobs//", job("node-1")).await.expect(201).text("job_id");
+    for path in [
+        "//v2/p1/jobs/",
+        "/v2//p1/jobs",
+        "/v2/p1//jobs",
+        "/v2/p1/jobs//",
+        "/./v2/p1/./jobs/.",
+        "/v2/p1/x/../jobs",
+    ] {
+        assert_eq!(member.get(path).await.expect(200).each("jobs", "/job_id"), [job_id.as_str()], "{path}");
+        app.as_user("nobody", "p1", "").get(path).await.expect(403);
+        member.raw(Method::GET, path, &[("x-identity-status", "Invalid")], "").await.expect(401);
+        member.put(path).await.expect(405);
+    }
+    for path in [format!("/v2/p1/jobs//{job_id}"), format!("///v2/p1/jobs/{job_id}//")] {
+        assert_eq!(member.get(&path).await.expect(200).text("job_id"), job_id, "{path}");
+        member.patch(&path, json!({"description": path})).await.expect(200);
+    }
+    member.post(&format!("/v2/p1/jobs/{job_id}//event"), json!({"start": null})).await.expect(202);
+    member.get("/v2/p1/clients//node-1").await.expect(200);
+    member.get("//healthcheck//").await.expect(200);
+    member.get("/v2//").await.expect(200);
+    member.get("//").await.expect(300);
+    // the end of the path is looked at, not the query
+    member.get("/v2/p1/jobs?x=//y/./").await.expect(200);
+    // characters of an id
+    for id in ["a/b", "a//b", "/", "..", ".", ".hidden", "a..b", "node.example."] {
+        let encoded = id.replace('/', "%2F");
+        let encoded = if matches!(id, "." | "..") { id.replace('.', "%2E") } else { encoded };
+        let owner = app.as_user("u1", id, "member");
+        owner.add_backup(&encoded, backup("b")).await;
+        for path in [format!("/v2/{encoded}/backups"), format!("//v2//{encoded}/./backups/")] {
+            assert_eq!(owner.get(&path).await.expect(200).each("backups", "/project_id"), [id], "{path}");
+        }
+    }
+    // what is not there stays so
+    for path in
+        ["/v2/p1", "//v2//p1//", "/v2/p1/jobs/..", "/v2/p1/jobs/%2F%2F", "/v2/p1%2Fjobs", "/%2Fv2/p1/jobs"]
+    {
+        member.get(path).await.expect(404);
+    }
+}
+
 async fn json_must_be_acceptable(app: TestApp) {
     let member = app.member();
     for (accept, status) in [
@@ -138,6 +169,7 @@ async fn json_must_be_acceptable(app: TestApp) {
         ("text/html, application/json;q=0.1", 200),
         ("text/html", 406),
         ("application/json;q=0", 406),
+        ("application/json;q=0, */*", 406),
         ("application/xml", 406),
     ] {
         let answer = member.raw(Method::GET, "/v2/p1/jobs", &[("accept", accept)], "").await.expect(status);

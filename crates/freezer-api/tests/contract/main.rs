@@ -1,6 +1,6 @@
 //! What clients may rely on, asked of the whole service on SQLite and on MariaDB.
 //!
-//! A file per resource, and beside them what concerns all: `http`, `paging`, `search`, `tenancy`, `concurrency`,
+//! A file per resource, and beside them what concerns all: `http`, `health`, `paging`, `search`, `tenancy`, `concurrency`,
 //! `widths`, `values` (characters, numbers, depth), `round_trip` (documents sent back as they came). A test that shows
 //! answers is compared with `snapshots/<file>__<test>.snap`, the same for both engines.
 //!
@@ -51,6 +51,7 @@ mod actions;
 mod backups;
 mod clients;
 mod concurrency;
+mod health;
 mod http;
 mod job_changes;
 mod job_events;

@@ -1,6 +1,7 @@
 //! Pages by marker: `marker`, `sort`, `with_count`, and the links that answers to them have.
 
 use freezer_api::app::HttpSettings;
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::documents::{backup, freezer_action, job, with};
@@ -14,6 +15,7 @@ on_both_engines![
     what_cannot_be_used_is_400,
     a_page_over_the_maximum_is_cut_and_links_to_the_next,
     documents_that_come_and_go_move_no_page,
+    links_begin_with_the_public_address,
 ];
 
 const LISTS: [(&str, &str); 5] = [
@@ -183,6 +185,35 @@ async fn what_cannot_be_used_is_400(app: TestApp) {
         // another project's document is none of this list, whoever asks
         let stranger = app.as_user("u2", "p2", "member");
         stranger.get(&format!("/v2/p2/{list}?marker={of_p1}")).await.expect(400);
+    }
+}
+
+async fn links_begin_with_the_public_address(app: TestApp) {
+    fill(&app, 2).await;
+    let behind = app.with_http(|http| http.proxy_headers = true);
+    let old = [
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "cloud.example:8443"),
+        ("x-forwarded-prefix", "/backup"),
+    ];
+    let new = [("forwarded", "for=192.0.2.1;proto=https;host=other.example, proto=http;host=inner")];
+    for (service, headers, expected) in [
+        (&app, &old[..], "http://freezer.example:9090"),
+        (&behind, &[][..], "http://freezer.example:9090"),
+        (&behind, &old[..1], "https://freezer.example:9090"),
+        (&behind, &old[..], "https://cloud.example:8443/backup"),
+        (&behind, &new[..], "https://other.example"),
+    ] {
+        let member = service.member();
+        let ask = async |path: &str| member.raw(Method::GET, path, headers, "").await.json();
+        for (list, _) in LISTS {
+            let body = ask(&format!("//v2/p1//{list}/?marker=&limit=1&all_projects=no")).await;
+            let href = body[format!("{list}_links")][0]["href"].as_str().unwrap();
+            let path = href.strip_prefix(expected).unwrap_or_else(|| panic!("{href} of {headers:?}"));
+            assert!(path.starts_with(&format!("/v2/p1/{list}?limit=1&all_projects=no&marker=")), "{href}");
+        }
+        let versions = ask("/").await;
+        assert_eq!(versions["versions"][0]["links"][0]["href"], format!("{expected}/v2/"));
     }
 }
 

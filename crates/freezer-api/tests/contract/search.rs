@@ -47,7 +47,6 @@ async fn every_pair_of_match_must_occur(app: TestApp) {
     for (search, expected) in [
         (json!({}), vec!["a", "b", "c"]),
         (json!({"match": []}), vec!["a", "b", "c"]),
-        (json!({"match": [{}]}), vec!["a", "b", "c"]),
         (json!({"match": [{"container": "two"}]}), vec!["b", "c"]),
         (json!({"match": [{"container": "two"}, {"status": "running"}]}), vec!["c"]),
         (json!({"match": [{"container": "two", "status": "scheduled"}]}), vec!["b"]),
@@ -203,6 +202,10 @@ async fn what_cannot_be_read_is_400(app: TestApp) {
         json!({"match": [["client_id", "node-a"]]}),
         json!({"match_not": {"status": "completed"}}),
         json!({"match_not": [1]}),
+        json!({"match": [{}]}),
+        json!({"match": [{"client_id": "node-a"}, {}]}),
+        json!({"match": [{"client_id": "node-a"}], "match_not": [{}]}),
+        json!({"match": [{"_all": "[{}]"}]}),
         json!({"match": [{"_all": 5}]}),
         json!({"match": [{"_all": ["x"]}]}),
         json!({"matches": [{"client_id": "node-a"}]}),

@@ -1,6 +1,6 @@
 //! The service with a Keystone: the one made for tests, which counts what it is asked and can be made to fail.
 //!
-//! `trusts` is about central schedulers, `races` about several changes at once around one trust, `load` about many
+//! `access_rules` is about restricted application credentials, `trusts` about central schedulers, `races` about several changes at once around one trust, `load` about many
 //! callers and a Keystone that goes away. What a real Keystone and the real clients say is `tests/e2e/`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
@@ -11,6 +11,7 @@ mod support;
 #[path = "../../../keystone-auth/tests/keystone/support/mod.rs"]
 mod keystone;
 
+mod access_rules;
 mod load;
 mod races;
 mod trusts;
