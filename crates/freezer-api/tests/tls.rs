@@ -80,6 +80,7 @@ fn every_parameter_encrypts_and_verifies_as_it_says() {
         check_cases(&servers).await;
         compare_with_python(&servers);
         use_the_authorities_of_the_system(&servers);
+        read_renewed_files_again(&servers).await;
     }));
 }
 
@@ -144,6 +145,20 @@ fn use_the_authorities_of_the_system(servers: &Servers) {
             assert_eq!(same, same_in_python, "{parameters} with {ca}: PyMySQL {outcome}");
         }
     }
+}
+
+/// A renewed authority is used without a restart.
+async fn read_renewed_files_again(servers: &Servers) {
+    let file = |name: &str| servers.certificates.path().join(name);
+    std::fs::copy(file("other-ca.pem"), file("renewed.pem")).unwrap();
+    let (host, user, expected, python) = (Host::Right, "any", Expected::Encrypted, Python::NotAsked);
+    let parameters = "ssl_ca={dir}/renewed.pem";
+    let case = Case { host, driver: "mysql+pymysql", user, parameters, expected, python };
+    let url = DatabaseUrl::parse(&servers.url(&case)).unwrap();
+    let store = Store::new(url, ConnectSettings::default(), PoolSettings::default());
+    store.schema_state().await.expect_err("another authority");
+    std::fs::copy(file("ca.pem"), file("renewed.pem")).unwrap();
+    store.schema_state().await.expect("the file is read again");
 }
 
 fn compare_with_python(servers: &Servers) {

@@ -92,7 +92,10 @@ impl Opener {
             // waiting does not help: a missing file is an empty database, not one that is down
             return Err(SchemaError::Empty { database: self.url.to_string() }.into());
         }
-        let tls = self.tls.connector().await?;
+        let tls = match &self.url {
+            DatabaseUrl::MySql(_) => self.tls.connector().await?,
+            DatabaseUrl::Sqlite { .. } => None,
+        };
         let opening = async {
             match &self.url {
                 DatabaseUrl::MySql(url) => self.open_mysql(url, tls).await,
@@ -104,12 +107,11 @@ impl Opener {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => {
                 self.tls.forget();
+                // the driver says it once for itself and once for the system
+                let reason = error.to_string().trim_start_matches("Input/output error: ").to_owned();
                 Err(match refusal(&error) {
-                    Some(advice) => {
-                        let (database, reason) = (self.url.to_string(), error.to_string());
-                        StoreError::Refused { database, reason, advice }
-                    }
-                    None => unavailable(format!("{}: {error}", self.url)),
+                    Some(advice) => StoreError::Refused { database: self.url.to_string(), reason, advice },
+                    None => unavailable(format!("{}: {reason}", self.url)),
                 })
             }
             Err(_) => Err(unavailable(format!(

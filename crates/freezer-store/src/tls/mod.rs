@@ -85,7 +85,7 @@ pub struct TlsOptions {
     pub cert: Option<TlsFile>,
     /// The key of the client's certificate; if there is none, it is in the same file.
     pub key: Option<TlsFile>,
-    /// Cipher suites of TLS 1.2 that may be used, from [`ciphers`]; none: all.
+    /// Numbers of the cipher suites of TLS 1.2 that may be used; none: all.
     pub ciphers: Option<Vec<u16>>,
 }
 
