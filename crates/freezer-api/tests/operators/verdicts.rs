@@ -52,6 +52,14 @@ const REFUSED: &[Case] = &[
     case("noauth\n[database]\nconnection = postgresql://f:p@127.0.0.1/f\n"),
     case("noauth\n[database]\nconnection = mysql+pymysql://f:p@127.0.0.1:port/f\n"),
     case("noauth\n[database]\nmax_pool_size = some\n"),
+    case("noauth\n[database]\nconnection = mysql+pymysql://f:p@127.0.0.1:1/f?ssl_ca=/nonexistent/ca.pem\n"),
+    case("noauth\n[database]\nconnection = mysql+pymysql://f:p@127.0.0.1:1/f?ssl_capth=/x\n"),
+    case(
+        "noauth\n[database]\nconnection = mysql+pymysql://f:p@127.0.0.1:1/f?ssl_cert=/nonexistent/c&ssl_key=/nonexistent/k\n",
+    ),
+    without_roots(
+        "noauth\n[database]\nconnection = mysql+pymysql://f:p@127.0.0.1:1/f?ssl_verify_cert=true\n",
+    ),
     case("noauth\n[oslo_middleware]\nmax_request_body_size = large\n"),
     case("noauth\n[oslo_policy]\npolicy_file = {dir}/broken.yaml\n"),
     case("noauth\n[oslo_policy]\npolicy_dirs = {dir}/broken.yaml\n"),
@@ -118,7 +126,7 @@ const STARTED: &[Case] = &[
     without_roots("noauth\n[oslo_policy]\npolicy_file = {dir}/https.yaml\n"),
     case("noauth\n[DEFAULT]\nuse_stderr = true\nlog_dir = {dir}\n"),
     case("noauth\n[DEFAULT]\nuse_stderr = true\nlog_file =\nlog_dir = {dir}\n"),
-    case("noauth\n[DEFAULT]\nlog_file =\nlog_dir =\n"),
+    case("noauth\n[DEFAULT]\nlog_file =\nlog_dir =\nlog_config_append =\n"),
 ];
 
 /// A self-signed certificate whose key was thrown away.
