@@ -6,8 +6,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
+#[path = "upgrade/again.rs"]
+mod again;
 #[path = "upgrade/dump.rs"]
 mod dump;
+#[path = "upgrade/entries.rs"]
+mod entries;
 #[path = "upgrade/kept.rs"]
 mod kept;
 #[path = "upgrade/many_jobs.rs"]
@@ -103,7 +107,7 @@ async fn upgraded(database: &TestDatabase, shape: &str, sql: &str) -> (Synced, D
 
 fn left_out(done: &Synced) -> &[(String, String)] {
     match done {
-        Synced::Upgraded { left_out } => left_out,
+        Synced::Upgraded { left_out, .. } => left_out,
         _ => &[],
     }
 }

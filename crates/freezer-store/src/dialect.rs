@@ -207,12 +207,13 @@ impl Dialect {
         }
     }
 
-    /// What follows a table's columns.
+    /// What follows a table's columns. The row format is named, because indexes of wide texts need it and a server's default
+    /// may be another one.
     pub(crate) fn table_options(self, collation: &str) -> String {
         match self {
             Dialect::MySql => {
                 let charset = collation.split('_').next().unwrap_or("utf8mb4");
-                format!(" ENGINE=InnoDB DEFAULT CHARSET={charset} COLLATE={collation}")
+                format!(" ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET={charset} COLLATE={collation}")
             }
             Dialect::Sqlite => String::new(),
         }

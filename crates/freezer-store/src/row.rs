@@ -35,6 +35,24 @@ impl Row {
         }
     }
 
+    /// As [`text`](Self::text); bytes that are not UTF-8 become U+FFFD.
+    pub(crate) fn text_of_bytes(&self, at: usize) -> Result<Option<String>, DriverError> {
+        let bytes = match self {
+            Row::MySql(row) => match value(row, at)? {
+                MySqlValue::Bytes(bytes) => bytes.clone(),
+                _ => return self.text(at),
+            },
+            Row::Sqlite(row) => match row.try_get_unchecked::<Option<Vec<u8>>, _>(at)? {
+                Some(bytes) => bytes,
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(
+            String::from_utf8(bytes)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        ))
+    }
+
     /// As [`text`](Self::text), without a copy: the row loses it, and a second look fails.
     pub(crate) fn take_text(&mut self, at: usize) -> Result<Option<String>, DriverError> {
         match self {

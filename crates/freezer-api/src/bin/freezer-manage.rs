@@ -16,7 +16,7 @@ use freezer_api::config::{LogSettings, PolicySettings, Settings};
 use freezer_api::logging;
 use freezer_api::manage::arguments::{self, CommandLine, LOG, of_process};
 use freezer_api::manage::db::{self, Confirmation};
-use freezer_api::manage::{check, config, policy, purge};
+use freezer_api::manage::{check, config, leftovers, policy, purge};
 use freezer_store::Timestamp;
 use freezer_store::maintenance::{PURGED_TABLES, Purge as Rows};
 use freezer_store::migrations::{SyncOptions, Wishes, holder};
@@ -111,6 +111,12 @@ enum Db {
     /// checks could not be carried out.
     Check {
         /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints the values that upgrades found no place for, and kept in the table freezer_leftovers.
+    Leftovers {
+        /// Print JSON: table, row, column and value of each.
         #[arg(long)]
         json: bool,
     },
@@ -271,6 +277,7 @@ async fn run(sources: &Sources, command: Db) -> Result<u8, Box<dyn std::error::E
         Db::Version => db::version(&store, &mut out).await?,
         Db::History | Db::UpdateSettings => {}
         Db::Check { json } => return Ok(check::check(&store, json, &mut out).await? as u8),
+        Db::Leftovers { json } => leftovers::print(&store, json, &mut out).await?,
         Db::Purge(Purge { older_than, table, batch, sleep, dry_run }) => {
             let before = Timestamp(Clock::system().now().0.saturating_sub(older_than));
             let pause = Duration::from_millis(sleep);

@@ -1,11 +1,13 @@
 //! `freezer-manage db`: making, upgrading, showing and removing the tables. Checks are `check.rs`, rows that go are
-//! `purge.rs`.
+//! `purge.rs`, what upgrades found no place for is `leftovers.rs`.
 
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
 use freezer_store::maintenance::Overview;
-use freezer_store::migrations::{Action, HEAD, REVISIONS, State, SyncOptions, Synced, Wishes};
+use freezer_store::migrations::{
+    Action, HEAD, Kept, REVISIONS, State, SyncOptions, Synced, Unmovable, Wishes,
+};
 use freezer_store::{DatabaseUrl, Store, StoreError};
 
 /// What went wrong, in words for the operator. The exit code is 1 for each.
@@ -53,9 +55,10 @@ pub fn revision(text: &str) -> Result<String, String> {
 /// [`DbError`]
 pub async fn sync(store: &Store, options: &SyncOptions, out: &mut impl Write) -> Result<(), DbError> {
     let database = store.database();
-    let mut said = 0;
+    let (mut said, mut kept) = (0, Kept::default());
     let done = store
         .sync_with(options, |at| {
+            kept = at.kept;
             // one line for each step, and one for each batch of the long ones
             if at.step != said || at.rows.is_some() {
                 said = at.step;
@@ -72,6 +75,12 @@ pub async fn sync(store: &Store, options: &SyncOptions, out: &mut impl Write) ->
             for (what, why) in left_out {
                 writeln!(out, "left out: {what}: {why}")?;
             }
+            let Kept { values, rows } = kept;
+            writeln!(
+                out,
+                "kept in freezer_leftovers, because the tables have no place for them: {values} values of {rows} rows; \
+                 see them with: freezer-manage db leftovers"
+            )?;
         }
     }
     Ok(())
@@ -97,9 +106,15 @@ pub async fn dry_run(store: &Store, wishes: Wishes, out: &mut impl Write) -> Res
         writeln!(out, "-- {whose}: {} (about {} rows)", step.what, step.rows)?;
         match &step.action {
             Action::Sql(sql) => writeln!(out, "{sql};")?,
-            Action::MoveJobActions | Action::MoveUserNames | Action::FillPaths(_) | Action::FillTerms => {
-                writeln!(out, "-- in batches, each a transaction")?
+            Action::DropColumn { table, column } => {
+                writeln!(out, "-- only if every value is found in its new place")?;
+                writeln!(out, "ALTER TABLE {table} DROP COLUMN {column};")?;
             }
+            Action::MoveJobActions
+            | Action::MoveUserNames
+            | Action::FillPaths(_)
+            | Action::FillTerms
+            | Action::KeepReplaced(_) => writeln!(out, "-- in batches, each a transaction")?,
         }
     }
     if plan.stamps {
@@ -108,6 +123,19 @@ pub async fn dry_run(store: &Store, wishes: Wishes, out: &mut impl Write) -> Res
     }
     for (what, why) in &plan.left_out {
         writeln!(out, "-- left out: {what}: {why}")?;
+    }
+    let Unmovable { values, rows, examples } = store.unmovable().await?;
+    if plan.steps.iter().any(|step| step.revision.is_some()) || values > 0 {
+        writeln!(
+            out,
+            "-- cannot be moved, and will be kept in freezer_leftovers: {values} values of {rows} rows"
+        )?;
+    }
+    for example in &examples {
+        writeln!(out, "--   {example}")?;
+    }
+    if rows > examples.len() as u64 {
+        writeln!(out, "--   and {} more rows", rows - examples.len() as u64)?;
     }
     Ok(())
 }

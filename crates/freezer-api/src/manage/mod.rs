@@ -6,6 +6,7 @@ pub mod check;
 pub mod config;
 mod connect;
 pub mod db;
+pub mod leftovers;
 pub mod policy;
 pub mod prepare;
 pub mod purge;

@@ -9,12 +9,14 @@ use serde_json::json;
 use crate::support::{self, Engine, TestApp};
 use crate::{BOTH, add_job, make_file, on_empty, store};
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 11] = [
     "layout",
     "charset",
     "widths",
+    "unmovable",
     "duplicate_clients",
     "job_links",
+    "jobs_without_actions",
     "unknown_clients",
     "deleted_null",
     "leftovers",
@@ -48,6 +50,8 @@ async fn a_used_database_has_nothing_to_complain_about(app: TestApp) {
     let database = app.database();
     database.run("UPDATE clients SET is_central = 1 WHERE client_id = 'n1' AND project_id = 'p2'").await;
     database.run("UPDATE jobs SET project_id = 'p3', schedule = '\"\"' WHERE id = 'j3'").await;
+    let of_j3 = "id IN (SELECT action_id FROM job_actions WHERE job_id = 'j3')";
+    database.run(&format!("UPDATE actions SET project_id = 'p3' WHERE {of_j3}")).await;
     database.run("UPDATE jobs SET schedule = '{oops' WHERE id = 'j2'").await;
     database.run("UPDATE sessions SET schedule = 'null', job = ''").await;
     database.run("UPDATE clients SET supported_modes = NULL, supported_actions = ''").await;
@@ -89,12 +93,19 @@ async fn each_check_finds_what_is_planted(app: TestApp) {
         "CREATE TABLE freezer_leftovers (table_name VARCHAR(32), row_id VARCHAR(255), column_name VARCHAR(32), \
          value TEXT)".to_owned(),
         "INSERT INTO freezer_leftovers VALUES ('jobs', 'j9', 'job_actions', '{oops')".to_owned(),
+        "INSERT INTO jobs (id, project_id, user_id, client_id, deleted) VALUES ('idle', 'p1', 'u', 'n1', 0)".to_owned(),
+        // its action is another project's
+        "INSERT INTO jobs (id, project_id, user_id, client_id, deleted) VALUES ('far', 'p2', 'u', 'n1', 0)".to_owned(),
+        "INSERT INTO clients (id, project_id, user_id, client_id, uuid, deleted) \
+         VALUES ('far', 'p2', 'u', 'n1', 'far', 0)".to_owned(),
+        format!("INSERT INTO job_actions (id, job_id, action_id, deleted) VALUES ('l3', 'far', '{kept}', 0)"),
     ];
     for sql in planted.drain(..) {
         app.database().run(&sql).await;
     }
     let checks = app.store().check().await.unwrap();
-    let expected: [(&str, &[&str]); 6] = [
+    let expected: [(&str, &[&str]); 7] = [
+        ("jobs_without_actions", &["job far of project p2", "job idle of project p1"]),
         ("duplicate_clients", &["n1 in project p1: 2 times"]),
         (
             "job_links",

@@ -3,8 +3,10 @@
 //! Written in ASCII with `\uXXXX` escapes, as the Python service does, so that every character fits
 //! also where a table is still in utf8mb3. Read leniently for display: one unreadable row
 //! must not take a whole page, and with it a scheduler's poll, away; but never rewritten from a guess
-//! (see [`object_strict`]). How an object gets other values without being made into a tree is `members.rs`.
+//! (see [`object_strict`]). How an object gets other values without being made into a tree is `members.rs`;
+//! text that is not quite JSON is read by `lenient.rs`.
 
+pub(crate) mod lenient;
 mod members;
 
 use serde::Serialize;
@@ -45,17 +47,34 @@ pub(crate) fn to_text(value: &impl Serialize) -> String {
 }
 
 /// Stored JSON as it is, without parsing it into a tree; `{}` for NULL, "" and JSON null.
-/// Unreadable text is logged and shown as `{}`.
+/// Values that are not JSON are logged and shown as null; what is no object then, as `{}`.
 pub(crate) fn raw_object(text: Option<String>, place: Place<'_>) -> Box<RawValue> {
     let text = match text {
         Some(text) if !is_blank(&text) => text,
         _ => return empty(),
     };
-    RawValue::from_string(text).unwrap_or_else(|error| {
-        tracing::error!(table = place.table, column = place.column, id = place.id, %error,
-            "unreadable JSON in a row; shown as {{}}");
-        empty()
-    })
+    match serde_json::from_str::<&RawValue>(&text) {
+        Ok(_) => RawValue::from_string(text).unwrap_or_else(|_| empty()),
+        Err(error) => {
+            serde_json::value::to_raw_value(&parts(&text, error, place)).unwrap_or_else(|_| empty())
+        }
+    }
+}
+
+/// What can be read of an object that is not quite JSON: each value that is not becomes null. Nothing of one that does not
+/// end where it should.
+fn parts(text: &str, error: impl std::fmt::Display, place: Place<'_>) -> Map<String, Value> {
+    let Place { table, column, id } = place;
+    match lenient::value(text) {
+        lenient::Read { value: Value::Object(map), is_broken: false, .. } => {
+            tracing::warn!(table, column, id, %error, "a row has values that are not JSON; shown as null");
+            map
+        }
+        _ => {
+            tracing::error!(table, column, id, %error, "unreadable JSON in a row; shown as {{}}");
+            Map::new()
+        }
+    }
 }
 
 /// Returns stored JSON, an object, with other values for some of its keys: in their places, or at the end if the object
@@ -68,9 +87,8 @@ pub(crate) fn raw_object_with(
 ) -> Box<RawValue> {
     let text = text.as_deref().filter(|text| !is_blank(text)).unwrap_or("{}");
     members::with(text, keys).unwrap_or_else(|| {
-        let Place { table, column, id } = place;
-        tracing::error!(table, column, id, "not a JSON object; shown as {{}}");
-        members::with("{}", keys).unwrap_or_else(empty)
+        let parts = to_text(&parts(text, "not a JSON object", place));
+        members::with(&parts, keys).unwrap_or_else(empty)
     })
 }
 
@@ -93,12 +111,10 @@ pub(crate) fn remove_key(raw: &mut Box<RawValue>, key: &str) {
     }
 }
 
-/// Stored JSON as an object tree, for display: what is not an object is logged and shown as `{}`.
+/// Stored JSON as an object tree, for display: values that are not JSON are logged and shown as null, and what is not an
+/// object as `{}`.
 pub(crate) fn object(text: Option<&str>, place: Place<'_>) -> Map<String, Value> {
-    object_strict(text, place).unwrap_or_else(|error| {
-        tracing::error!(%error, "unreadable JSON in a row; shown as {{}}");
-        Map::new()
-    })
+    object_strict(text, place).unwrap_or_else(|error| parts(text.unwrap_or_default(), error, place))
 }
 
 /// Stored JSON as an object tree, to be changed and written back.
@@ -231,6 +247,18 @@ mod tests {
         assert_eq!(raw.get(), r#"{"a":1,"b":{"pid":3}}"#);
         remove_key(&mut raw, "pid");
         assert_eq!(raw.get(), r#"{"a":1,"b":{"pid":3}}"#);
+    }
+
+    #[test]
+    fn a_value_that_is_not_json_costs_itself_alone() {
+        let text = r#"{"a": NaN, "b": {"c": [1, -Infinity]}, "d": "\udc80"}"#;
+        let shown = serde_json::json!({"a": null, "b": {"c": [1, null]}, "d": null});
+        assert_eq!(Value::Object(object(Some(text), PLACE)), shown);
+        let read = |raw: Box<RawValue>| serde_json::from_str::<Value>(raw.get()).unwrap();
+        assert_eq!(read(raw_object(Some(text.to_owned()), PLACE)), shown);
+        let with = read(raw_object_with(Some(text.to_owned()), &[("mode", "fs".into())], PLACE));
+        assert_eq!((&with["b"], &with["mode"]), (&shown["b"], &Value::from("fs")));
+        assert!(object_strict(Some(text), PLACE).is_err(), "it is not written back");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{Verdict, documents};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::migrations::{HEAD, Kind, Plan, SchemaError, State, TABLES, Wishes};
+use crate::migrations::{HEAD, Kind, Plan, SchemaError, State, TABLES, Unmovable, Wishes};
 use crate::{Store, read};
 
 impl Store {
@@ -56,9 +56,11 @@ impl Store {
         let present = Present { columns, clients };
         checks.push(charset.answer(&CHARSET));
         checks.push(widths.answer(&WIDTHS));
+        checks.push(unmovable(&store).await?);
         let rows: Result<Vec<Check>, StoreError> = read!(store, "check.rows", |db| Ok(vec![
             duplicate_clients(db, &present).await?.answer(&DUPLICATE_CLIENTS),
             job_links(db, &present).await?.answer(&JOB_LINKS),
+            jobs_without_actions(db, &present).await?.answer(&JOBS_WITHOUT_ACTIONS),
             unknown_clients(db, &present).await?.answer(&UNKNOWN_CLIENTS),
             undecided(db, &present).await?.answer(&UNDECIDED),
             leftovers(db, &present).await?.answer(&LEFTOVERS),
@@ -179,6 +181,26 @@ async fn duplicate_clients(db: &mut Db, present: &Present) -> Result<Findings, S
     Ok(findings)
 }
 
+/// Values that an upgrade of these tables will keep in `freezer_leftovers`.
+async fn unmovable(store: &Store) -> Result<Check, StoreError> {
+    let Unmovable { values, rows, examples } = store.unmovable().await?;
+    let nothing = values == 0;
+    Ok(Check {
+        name: "unmovable",
+        title: "Values without a place",
+        verdict: if nothing { Verdict::Success } else { Verdict::Warning },
+        details: match nothing {
+            true => "nothing found".to_owned(),
+            false => format!("values that an upgrade cannot move: {values}, in {rows} rows"),
+        },
+        count: values,
+        examples,
+        advice: (!nothing).then_some(
+            "correct them first, or find them after the upgrade with: freezer-manage db leftovers",
+        ),
+    })
+}
+
 const JOB_LINKS: Question = Question {
     name: "job_links",
     title: "Links from jobs to actions",
@@ -189,7 +211,7 @@ const JOB_LINKS: Question = Question {
 
 async fn job_links(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
     let mut findings = Findings::default();
-    if present.has("job_actions", &["id", "job_id", "action_id", "deleted"]) {
+    if present.has_links() {
         let sql = "SELECT l.id AS link, l.job_id AS job, l.action_id AS action, \
                    CASE WHEN j.id IS NULL THEN 'job' ELSE '' END AS no_job, \
                    CASE WHEN a.id IS NULL THEN 'action' ELSE '' END AS no_action FROM job_actions l \
@@ -200,6 +222,26 @@ async fn job_links(db: &mut Db, present: &Present) -> Result<Findings, StoreErro
             let both = if no_job.is_empty() || no_action.is_empty() { "" } else { " and " };
             format!("{link} (job {job}, action {action}): no live {no_job}{both}{no_action}")
         };
+        findings.take(db, sql, example).await?;
+    }
+    Ok(findings)
+}
+
+const JOBS_WITHOUT_ACTIONS: Question = Question {
+    name: "jobs_without_actions",
+    title: "Jobs without actions",
+    found: "live jobs that have no live action, so that they do nothing",
+    advice: "give them actions with PATCH, or delete them; what an upgrade could not move is shown by: \
+             freezer-manage db leftovers",
+};
+
+async fn jobs_without_actions(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
+    let mut findings = Findings::default();
+    if present.has_links() {
+        let sql = "SELECT j.id, j.project_id FROM jobs j WHERE j.deleted = 0 AND NOT EXISTS \
+                   (SELECT 1 FROM job_actions l JOIN actions a ON a.id = l.action_id \
+                   WHERE l.job_id = j.id AND l.deleted = 0 AND a.deleted = 0 AND a.project_id = j.project_id)";
+        let example = |[job, project]: [String; 2]| format!("job {job} of project {project}");
         findings.take(db, sql, example).await?;
     }
     Ok(findings)
@@ -259,7 +301,8 @@ const LEFTOVERS: Question = Question {
     name: "leftovers",
     title: "Leftovers of an upgrade",
     found: "values that an upgrade found no place for, in the table freezer_leftovers",
-    advice: "look at them, put by hand what is still needed where it belongs, and drop the table",
+    advice: "look at them with: freezer-manage db leftovers; put by hand what is still needed where it belongs, and \
+             drop the table",
 };
 
 async fn leftovers(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {

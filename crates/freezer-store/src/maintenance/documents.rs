@@ -15,7 +15,7 @@ const BATCH: u64 = 200;
 pub(super) const UNREADABLE: Question = Question {
     name: "json",
     title: "Unreadable JSON",
-    found: "values that are not the JSON they should be; they are shown empty and cannot be changed",
+    found: "values that are not the JSON they should be; what is not JSON is shown as null, and they cannot be changed",
     advice: "correct the text in the database, or set it to NULL",
 };
 

@@ -103,6 +103,12 @@ pub(super) struct Present {
 }
 
 impl Present {
+    /// Whether links tell which actions a job has: as long as the old column is there, it does.
+    pub(super) fn has_links(&self) -> bool {
+        self.has("job_actions", &["id", "job_id", "action_id", "deleted"])
+            && !self.has("jobs", &["job_actions"])
+    }
+
     pub(super) fn has(&self, table: &str, columns: &[&str]) -> bool {
         columns.iter().all(|column| self.columns.contains(&(table.to_owned(), (*column).to_owned())))
     }

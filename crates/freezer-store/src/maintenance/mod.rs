@@ -2,6 +2,7 @@
 //!
 //! - `check.rs` looks for what an upgrade or the service would stumble over (`documents.rs`: for unreadable JSON); it
 //!   changes nothing. What a check asks and answers is `findings.rs`.
+//! - `leftovers.rs` lists what an upgrade found no place for.
 //! - `sizes.rs` says how large the tables are, and on what server.
 //! - `purge.rs` removes rows that were deleted long ago.
 //! - `remove.rs` drops the tables.
@@ -11,6 +12,7 @@
 mod check;
 mod documents;
 mod findings;
+mod leftovers;
 mod purge;
 mod remove;
 mod sizes;
@@ -20,6 +22,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use findings::Check;
+pub use leftovers::Leftover;
 pub use purge::{PURGED_TABLES, Purge, Purged};
 pub use sizes::{Overview, TableSize};
 

@@ -38,6 +38,9 @@ pub(super) fn plan(planner: &mut Planner, wishes: Wishes, rows: Rows) {
         let what = "fill actions.path_to_backup from the documents";
         planner.step(what, "actions", Action::FillPaths("path_to_backup"));
     }
+    for table in TABLES {
+        planner.row_format(table.name);
+    }
     let ours = TABLES.iter().map(|table| table.name);
     let large = |planner: &Planner, name: &str| {
         planner.layout.table(name).is_some_and(|table| table.rows > LARGE_TABLE)

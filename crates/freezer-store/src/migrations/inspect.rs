@@ -42,13 +42,18 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
     let tables = db
         .raw_select(
             "SELECT CAST(table_name AS CHAR), CAST(table_collation AS CHAR), \
-             CAST(COALESCE(table_rows, 0) AS CHAR) FROM information_schema.tables \
+             CAST(COALESCE(table_rows, 0) AS CHAR), CAST(COALESCE(row_format, '') AS CHAR) \
+             FROM information_schema.tables \
              WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'",
         )
         .await?;
     for row in &tables {
-        let table =
-            Table { collation: text(row, 1)?, rows: text(row, 2)?.parse().unwrap_or(0), ..Table::default() };
+        let table = Table {
+            collation: text(row, 1)?,
+            rows: text(row, 2)?.parse().unwrap_or(0),
+            row_format: text(row, 3)?,
+            ..Table::default()
+        };
         layout.tables.insert(text(row, 0)?, table);
     }
     let columns = db

@@ -5,7 +5,11 @@
 //! - `inspect.rs` reads what tables there are into a `layout.rs`; `planner.rs` works out the steps from there, as the
 //!   files of `revisions/` (upstream's, frozen) and `additions.rs` (ours) ask; `indexes.rs` has the part about indexes,
 //!   `terms.rs` that about search terms, `moves/` carries data over.
-//! - `runner.rs` carries the plan out, under `lock.rs`.
+//! - `runner.rs` carries the plan out, under `lock.rs`. `server.rs` refuses database servers that are too old for it.
+//! - `unmovable.rs` counts, before an upgrade, the values that it will find no place for.
+//!
+//! The rule of all upgrades: a column that holds values is dropped only after every value was found in its new place, or in
+//! `freezer_leftovers`. The planner has no other way to drop one ([`Action::DropColumn`]); `moves/guard.rs` looks.
 //!
 //! What a database is at is decided by its tables and columns. Its stamp is read only to refuse what nobody here knows.
 //!
@@ -23,13 +27,17 @@ mod moves;
 mod planner;
 mod revisions;
 mod runner;
+mod server;
 mod terms;
+mod unmovable;
 
 pub use additions::Wishes;
 pub use chain::{HEAD, REVISIONS, Revision};
 pub use head::{Column, Index, Kind, TABLES, TableLayout};
-pub use planner::{Action, Step};
+pub use moves::leftovers::Kept;
+pub use planner::{Action, Renamed, Step};
 pub use runner::{Plan, Progress, State, SyncOptions, Synced, TableCount, holder};
+pub use unmovable::Unmovable;
 
 /// Why the tables cannot be served or brought to head. Each text says what to do.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -94,6 +102,31 @@ pub enum SchemaError {
         database: String,
         /// The table.
         table: String,
+    },
+    /// A server that lacks what the tables need.
+    #[error(
+        "the server of the database {database} is too old: it says {found}, and {needed} or later is needed"
+    )]
+    OldServer {
+        /// The database, without its password.
+        database: String,
+        /// What the server says.
+        found: String,
+        /// Server and release.
+        needed: String,
+    },
+    /// A column with values that are nowhere else must not be dropped.
+    #[error(
+        "the column {column} of the database {database} is kept, because values of it are nowhere else ({rows}); stop \
+         every other freezer-api that uses the database, and run again: freezer-manage db sync"
+    )]
+    NotMoved {
+        /// The database, without its password.
+        database: String,
+        /// Table and column.
+        column: String,
+        /// How many rows, and some of them.
+        rows: String,
     },
     /// Another sync is under way.
     #[error("another db sync ({holder}) is at work on {database}; wait for it with --wait SECONDS")]

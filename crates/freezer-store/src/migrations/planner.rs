@@ -34,7 +34,33 @@ pub enum Action {
     MoveUserNames,
     /// Backups get the search terms that they lack, in batches.
     FillTerms,
+    /// Values of a column that the column of its new name does not have go into `freezer_leftovers`, in batches.
+    KeepReplaced(Renamed),
+    /// The column is dropped if every value of it is in its new place.
+    DropColumn {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
 }
+
+/// A column under its two names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Renamed {
+    /// The table.
+    pub table: &'static str,
+    /// The name that goes.
+    pub old: &'static str,
+    /// The name that stays.
+    pub new: &'static str,
+}
+
+/// Columns that have another name at head.
+pub(super) const RENAMED: [Renamed; 2] = [
+    Renamed { table: "actions", old: "mode", new: "actionmode" },
+    Renamed { table: "actions", old: "src_file", new: "path_to_backup" },
+];
 
 /// Plans an upgrade.
 pub(super) struct Planner {
@@ -148,8 +174,9 @@ impl Planner {
         self.alter(format!("rename {table}.{old} to {}", column.name), table, &change);
     }
 
-    /// The column has its new name. Where both are there, the old one's values fill the gaps of the new one first.
-    pub(super) fn column_renamed(&mut self, table: &'static str, old: &str, column: &Column) {
+    /// The column has its new name. If both are there, the old one's values fill the gaps of the new one first, and those
+    /// that differ are kept in `freezer_leftovers`.
+    pub(super) fn column_renamed(&mut self, table: &'static str, old: &'static str, column: &Column) {
         if !self.layout.has_column(table, old) {
             return;
         }
@@ -160,6 +187,8 @@ impl Planner {
                 "UPDATE {q_table} SET {q_new} = {q_old} WHERE {q_new} IS NULL AND {q_old} IS NOT NULL"
             );
             self.sql(format!("copy {table}.{old} into {}", column.name), table, copy);
+            let what = format!("keep the values of {table}.{old} that {} does not have", column.name);
+            self.step(what, table, Action::KeepReplaced(Renamed { table, old, new: column.name }));
             self.column_absent(table, old);
             return;
         }
@@ -169,13 +198,12 @@ impl Planner {
         }
     }
 
-    /// The column is not there.
-    pub(super) fn column_absent(&mut self, table: &'static str, column: &str) {
+    /// The column is not there. It is dropped only if `moves/guard.rs` finds all its values elsewhere.
+    pub(super) fn column_absent(&mut self, table: &'static str, column: &'static str) {
         if !self.layout.has_column(table, column) {
             return;
         }
-        let quoted = self.dialect.quote(column);
-        self.alter(format!("drop {table}.{column}"), table, &format!("DROP COLUMN {quoted}"));
+        self.step(format!("drop {table}.{column}"), table, Action::DropColumn { table, column });
         if let Some(table) = self.layout.tables.get_mut(table) {
             table.columns.retain(|found| found.name != column);
         }
@@ -282,6 +310,15 @@ impl Planner {
             if let Some(table) = self.layout.tables.get_mut(wanted.name) {
                 table.foreign_keys.push(key);
             }
+        }
+    }
+
+    /// The table's rows are in a format that allows indexes of more than 767 bytes.
+    pub(super) fn row_format(&mut self, table: &str) {
+        let Some(found) = self.layout.tables.get_mut(table) else { return };
+        if matches!(found.row_format.to_lowercase().as_str(), "compact" | "redundant") {
+            found.row_format = "Dynamic".to_owned();
+            self.alter(format!("store the rows of {table} as DYNAMIC"), table, "ROW_FORMAT=DYNAMIC");
         }
     }
 

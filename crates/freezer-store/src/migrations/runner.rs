@@ -6,9 +6,10 @@ use super::additions::{self, Rows, Wishes};
 use super::chain::{self, HEAD, REVISIONS};
 use super::head::TABLES;
 use super::layout::Layout;
-use super::moves::{job_actions, leftovers, paths, terms, user_names};
+use super::moves::leftovers::Kept;
+use super::moves::{Pass, guard, leftovers};
 use super::planner::{Action, Planner, Step};
-use super::{SchemaError, inspect, lock, revisions};
+use super::{SchemaError, inspect, lock, revisions, server};
 use crate::Store;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -73,6 +74,8 @@ pub struct Progress<'a> {
     pub what: &'a str,
     /// Rows done, where the step goes through rows.
     pub rows: Option<u64>,
+    /// What the steps before this one put into `freezer_leftovers`.
+    pub kept: Kept,
 }
 
 impl Store {
@@ -81,7 +84,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] where the database cannot be asked: that is not the same as empty.
     pub async fn schema_state(&self) -> Result<State, StoreError> {
-        crate::read!(self, "schema.state", |db| Ok(look(db).await?.1))
+        let database = self.database().to_string();
+        crate::read!(self, "schema.state", |db| Ok(look(db, &database).await?.1))
     }
 
     /// Refuses a database whose tables this release cannot serve.
@@ -121,7 +125,7 @@ impl Store {
     async fn plan_of(&self, wishes: Wishes, look_at_rows: bool) -> Result<Plan, StoreError> {
         let database = self.database().to_string();
         let looked = crate::read!(self, "schema.plan", |db| {
-            let (layout, state) = look(db).await?;
+            let (layout, state) = look(db, &database).await?;
             let duplicates = match look_at_rows {
                 true => inspect::duplicate_clients(db, &layout).await?,
                 false => None,
@@ -230,15 +234,16 @@ async fn carry_out(
 ) -> Result<Synced, StoreError> {
     let steps = plan.steps.len();
     let mut stamped = !plan.stamps;
+    let mut kept = Kept::default();
     for (at, step) in plan.steps.iter().enumerate() {
         if step.revision.is_none() && !stamped {
             stamp(store).await?;
             stamped = true;
         }
-        let mut report = |rows| progress(Progress { step: at + 1, steps, what: &step.what, rows });
+        let mut report = |rows| progress(Progress { step: at + 1, steps, what: &step.what, rows, kept });
         let done = run(store, step, &mut report).await;
         match done {
-            Ok(()) => {}
+            Ok(some) => kept += some,
             // without an addition the service works: it is told, and the next one made
             Err(error @ StoreError::Backend { .. }) if step.revision.is_none() => {
                 plan.left_out.push((step.what.clone(), error.to_string()));
@@ -255,33 +260,66 @@ async fn carry_out(
     })
 }
 
-async fn run(store: &Store, step: &Step, report: &mut impl FnMut(Option<u64>)) -> Result<(), StoreError> {
+/// Carries out a step; gives what went to `freezer_leftovers`.
+async fn run(store: &Store, step: &Step, report: &mut impl FnMut(Option<u64>)) -> Result<Kept, StoreError> {
     match &step.action {
         Action::Sql(sql) => {
             crate::single!(store, "schema.step", |db| db.raw(sql).await)?;
             report(None);
         }
-        Action::MoveJobActions | Action::MoveUserNames | Action::FillPaths(_) | Action::FillTerms => {
-            if step.action != Action::FillTerms {
-                let create = leftovers::create(store.dialect());
-                crate::single!(store, "schema.step", |db| db.raw(&create).await)?;
-            }
-            let mut after: Option<String> = None;
-            let mut rows = 0;
-            loop {
-                let moved = crate::transaction!(store, "schema.move", |db| match step.action {
-                    Action::MoveJobActions => job_actions::batch(db, after.as_deref()).await,
-                    Action::FillTerms => terms::batch(db, after.as_deref()).await,
-                    Action::FillPaths(column) => paths::batch(db, column, after.as_deref()).await,
-                    _ => user_names::batch(db, after.as_deref()).await,
-                })?;
-                let Some((last, count)) = moved else { break };
-                rows += count;
-                after = Some(last);
-                report(Some(rows));
-            }
+        Action::DropColumn { table, column } => {
+            drop_column(store, table, column).await?;
+            report(None);
         }
+        _ => {}
     }
+    let passes = Pass::all_of(&step.action);
+    if passes.iter().any(|pass| pass.needs_leftovers()) {
+        let create = leftovers::create(store.dialect());
+        crate::single!(store, "schema.step", |db| db.raw(&create).await)?;
+    }
+    let mut kept = Kept::default();
+    for (at, pass) in passes.into_iter().enumerate() {
+        // the step's own rows are told, not those that are looked through besides
+        let (mut some, unresolved) =
+            go_through(store, pass, |rows| report((at == 0).then_some(rows))).await?;
+        if unresolved {
+            // a later entry may have defined what an earlier one refers to: that is there now
+            (some, _) = go_through(store, pass, |_| report(None)).await?;
+        }
+        kept += some;
+    }
+    Ok(kept)
+}
+
+/// Goes through a table in batches; gives what went to `freezer_leftovers`, and whether to go through it again.
+async fn go_through(
+    store: &Store,
+    pass: Pass,
+    mut report: impl FnMut(u64),
+) -> Result<(Kept, bool), StoreError> {
+    let (mut rows, mut kept, mut unresolved) = (0, Kept::default(), false);
+    let mut after: Option<String> = None;
+    loop {
+        let done = crate::transaction!(store, "schema.move", |db| pass.batch(db, after.as_deref()).await)?;
+        let Some(batch) = done else { return Ok((kept, unresolved)) };
+        rows += batch.rows;
+        kept += batch.kept;
+        unresolved |= batch.unresolved;
+        after = Some(batch.last);
+        report(rows);
+    }
+}
+
+/// The only place where a column is dropped that is not one of ours: every value of it must be in its new place.
+async fn drop_column(store: &Store, table: &'static str, column: &'static str) -> Result<(), StoreError> {
+    if let Some(rows) = guard::unmoved(store, table, column).await?.in_words() {
+        let database = store.database().to_string();
+        return Err(SchemaError::NotMoved { database, column: format!("{table}.{column}"), rows }.into());
+    }
+    let dialect = store.dialect();
+    let sql = format!("ALTER TABLE {} DROP COLUMN {}", dialect.quote(table), dialect.quote(column));
+    crate::single!(store, "schema.step", |db| db.raw(&sql).await)?;
     Ok(())
 }
 
@@ -301,7 +339,8 @@ async fn stamp(store: &Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn look(db: &mut Db) -> Result<(Layout, State), StoreError> {
+async fn look(db: &mut Db, database: &str) -> Result<(Layout, State), StoreError> {
+    server::check(db, database).await?;
     let layout = inspect::layout(db).await?;
     let state = match inspect::revision(db, &layout).await? {
         Some(revision) => State::At(revision),
@@ -344,8 +383,9 @@ impl Store {
     /// # Errors
     /// As every query: [`StoreError`].
     pub async fn table_counts(&self) -> Result<Vec<TableCount>, StoreError> {
+        let database = self.database().to_string();
         crate::read!(self, "schema.counts", |db| {
-            let (layout, _) = look(db).await?;
+            let (layout, _) = look(db, &database).await?;
             let mut counts = Vec::new();
             for table in TABLES.iter().filter(|table| layout.table(table.name).is_some()) {
                 let quoted = db.dialect().quote(table.name);

@@ -95,28 +95,48 @@ pub async fn get_for_update(
 /// # Errors
 /// As every query: [`StoreError`].
 pub async fn get_many(db: &mut Db, scope: &Scope, ids: Vec<String>) -> Result<Vec<ActionFields>, StoreError> {
-    let found = get_many_with_projects(db, scope, ids).await?;
-    Ok(found.into_iter().map(|(_, action)| action).collect())
-}
-
-/// Those of the given actions that the scope has, each behind its project.
-///
-/// # Errors
-/// As every query: [`StoreError`].
-pub(crate) async fn get_many_with_projects(
-    db: &mut Db,
-    scope: &Scope,
-    ids: Vec<String>,
-) -> Result<Vec<(String, ActionFields)>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let mut select = live(scope);
     select.and_where(Expr::col(Actions::Id).is_in(listing::padded(ids)));
     let rows = db.select(&select).await?;
+    rows.into_iter().map(|mut row| read_fields(db.doing(), &mut row, 0)).collect()
+}
+
+/// An action with what an upgrade compares.
+pub(crate) struct StoredAction {
+    pub(crate) project_id: String,
+    pub(crate) is_live: bool,
+    /// Its document as it is stored, without the columns.
+    pub(crate) document: Option<String>,
+    pub(crate) fields: ActionFields,
+}
+
+/// Those of the given actions that there are, of all projects, live or not, with their documents.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub(crate) async fn get_many_stored(db: &mut Db, ids: Vec<String>) -> Result<Vec<StoredAction>, StoreError> {
+    let mut select = Query::select();
+    select
+        .column(Actions::CreatedAt)
+        .column(Actions::Id)
+        .columns(COLUMNS)
+        .column(Actions::Deleted)
+        .from(Actions::Table)
+        .and_where(Expr::col(Actions::Id).is_in(listing::padded(ids)));
+    let rows = db.select(&select).await?;
     let doing = db.doing();
-    let read =
-        |mut row: Row| Ok((row.string(2).map_err(unreadable(doing))?, read_fields(doing, &mut row, 0)?));
+    let at = unreadable(doing);
+    let read = |mut row: Row| {
+        Ok(StoredAction {
+            project_id: row.string(2).map_err(&at)?,
+            is_live: row.int(2 + COLUMNS.len()).map_err(&at)? == Some(0),
+            document: row.text(7).map_err(&at)?,
+            fields: read_fields(doing, &mut row, 0)?,
+        })
+    };
     rows.into_iter().map(read).collect()
 }
 

@@ -1,8 +1,14 @@
 //! `freezer_leftovers`: values of the old layout that have no place in the new one, such as a text that is not
 //! the JSON it should be. Nothing reads the table; it is there so that no value is lost. Made only when needed.
+//!
+//! As long as the old column exists, its rows here are made anew by every run: those of an earlier upgrade, before a backup
+//! of the database was loaded again, are replaced.
 
-use sea_query::{Iden, Query};
+use std::collections::HashMap;
 
+use sea_query::{Alias, Condition, Expr, ExprTrait, Iden, Order, Query};
+
+use super::BATCH;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -19,6 +25,33 @@ enum FreezerLeftovers {
     Value,
 }
 
+/// What a batch kept: how many values, in how many rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Kept {
+    /// Values: entries of a list count one by one.
+    pub values: u64,
+    /// Rows of `freezer_leftovers`.
+    pub rows: u64,
+}
+
+impl std::ops::AddAssign for Kept {
+    fn add_assign(&mut self, other: Kept) {
+        self.values += other.values;
+        self.rows += other.rows;
+    }
+}
+
+impl Kept {
+    pub(in crate::migrations) const ONE: Kept = Kept { values: 1, rows: 1 };
+}
+
+/// A column whose values may be here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::migrations) struct Column {
+    pub(in crate::migrations) table: &'static str,
+    pub(in crate::migrations) column: &'static str,
+}
+
 /// Makes the table where it is missing.
 pub(in crate::migrations) fn create(dialect: Dialect) -> String {
     let document = dialect.column_type(crate::migrations::Kind::Document);
@@ -29,26 +62,93 @@ pub(in crate::migrations) fn create(dialect: Dialect) -> String {
     )
 }
 
-/// Keeps a value; one that is there stays, because it is the same one of an earlier run.
-pub(in crate::migrations) async fn keep(
-    db: &mut Db,
-    table: &str,
-    id: &str,
-    column: &str,
-    value: &str,
-) -> Result<(), StoreError> {
-    let mut insert = Query::insert();
-    insert
-        .into_table(FreezerLeftovers::Table)
-        .columns([
-            FreezerLeftovers::TableName,
-            FreezerLeftovers::RowId,
-            FreezerLeftovers::ColumnName,
-            FreezerLeftovers::Value,
-        ])
-        .values_panic([table.into(), id.into(), column.into(), value.into()]);
-    match db.execute(&insert).await {
-        Err(error) if error.is_duplicate() => Ok(()),
-        other => other.map(|_| ()),
+impl Column {
+    fn rows(self) -> Condition {
+        Condition::all()
+            .add(Expr::col(FreezerLeftovers::TableName).eq(self.table))
+            .add(Expr::col(FreezerLeftovers::ColumnName).eq(self.column))
+    }
+
+    /// The values that are here, by the id of their row.
+    pub(in crate::migrations) async fn of(
+        self,
+        db: &mut Db,
+        ids: impl IntoIterator<Item = &str>,
+    ) -> Result<HashMap<String, String>, StoreError> {
+        let mut select = Query::select();
+        select
+            .columns([FreezerLeftovers::RowId, FreezerLeftovers::Value])
+            .from(FreezerLeftovers::Table)
+            .cond_where(self.rows())
+            .and_where(Expr::col(FreezerLeftovers::RowId).is_in(ids));
+        let rows = db.select(&select).await?;
+        let doing = db.doing();
+        let at = |error| StoreError::from_driver(doing, error);
+        rows.iter().map(|row| Ok((row.string(0).map_err(at)?, row.string(1).map_err(at)?))).collect()
+    }
+
+    /// Makes this the value of a row that is here; none: it has none.
+    pub(in crate::migrations) async fn set(
+        self,
+        db: &mut Db,
+        id: &str,
+        value: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.remove(db, [id]).await?;
+        let Some(value) = value else { return Ok(()) };
+        let mut insert = Query::insert();
+        insert
+            .into_table(FreezerLeftovers::Table)
+            .columns([
+                FreezerLeftovers::TableName,
+                FreezerLeftovers::RowId,
+                FreezerLeftovers::ColumnName,
+                FreezerLeftovers::Value,
+            ])
+            .values_panic([self.table.into(), id.into(), self.column.into(), value.into()]);
+        db.execute(&insert).await.map(|_| ())
+    }
+
+    async fn remove(self, db: &mut Db, ids: impl IntoIterator<Item = &str>) -> Result<(), StoreError> {
+        let mut delete = Query::delete();
+        delete
+            .from_table(FreezerLeftovers::Table)
+            .cond_where(self.rows())
+            .and_where(Expr::col(FreezerLeftovers::RowId).is_in(ids));
+        db.execute(&delete).await.map(|_| ())
+    }
+
+    /// Removes one batch, behind the row `after`, of values whose row no longer has one in the old column: an earlier
+    /// upgrade left them. Gives the last row of the batch, and how many it had.
+    pub(in crate::migrations) async fn remove_stale(
+        self,
+        db: &mut Db,
+        after: Option<&str>,
+    ) -> Result<Option<(String, u64)>, StoreError> {
+        let mut select = Query::select();
+        select
+            .column(FreezerLeftovers::RowId)
+            .from(FreezerLeftovers::Table)
+            .cond_where(self.rows())
+            .order_by(FreezerLeftovers::RowId, Order::Asc)
+            .limit(BATCH);
+        if let Some(after) = after {
+            select.and_where(Expr::col(FreezerLeftovers::RowId).gt(after));
+        }
+        let ids = super::texts(db, &select).await?;
+        let Some(last) = ids.last().cloned() else { return Ok(None) };
+        let mut there = Query::select();
+        there
+            .column(Alias::new("id"))
+            .from(Alias::new(self.table))
+            .and_where(Expr::col(Alias::new("id")).is_in(ids.iter().map(String::as_str)))
+            .and_where(Expr::col(Alias::new(self.column)).is_not_null())
+            .and_where(Expr::col(Alias::new(self.column)).ne(""));
+        let there = super::texts(db, &there).await?;
+        let stale: Vec<&str> = ids.iter().filter(|id| !there.contains(id)).map(String::as_str).collect();
+        if !stale.is_empty() {
+            self.remove(db, stale).await?;
+        }
+        Ok(Some((last, ids.len() as u64)))
     }
 }

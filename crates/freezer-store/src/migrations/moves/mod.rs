@@ -1,11 +1,128 @@
 //! Data that moves during an upgrade, in batches: each batch is one transaction, memory does not grow with the tables, and
 //! a move that was cut short goes on where it stopped.
+//!
+//! A move may be run again at any time, and makes the same rows: it compares what should be with what is. So rows that an
+//! earlier upgrade left (before a backup of the database was loaded again) are corrected like any others.
 
+pub(super) mod guard;
 pub(super) mod job_actions;
 pub(super) mod leftovers;
 pub(super) mod paths;
+pub(super) mod renamed;
 pub(super) mod terms;
 pub(super) mod user_names;
 
+use self::leftovers::{Column, Kept};
+use super::planner::{Action, Renamed};
+use crate::error::StoreError;
+use crate::exec::Db;
+
 /// Rows of one batch.
 pub(super) const BATCH: u64 = 500;
+
+/// What a batch did.
+pub(super) struct Batch {
+    /// Its last row; the next batch begins behind it.
+    pub(super) last: String,
+    /// How many rows it had.
+    pub(super) rows: u64,
+    /// What went to `freezer_leftovers`.
+    pub(super) kept: Kept,
+    /// A later row may have what an entry refers to.
+    pub(super) unresolved: bool,
+}
+
+impl Batch {
+    fn new(last: String, rows: u64) -> Batch {
+        Batch { last, rows, kept: Kept::default(), unresolved: false }
+    }
+}
+
+/// One way through a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    JobActions,
+    OrphanLinks,
+    UserNames,
+    Replaced(Renamed),
+    Paths(&'static str),
+    Terms,
+    StaleLeftovers(Column),
+}
+
+impl Pass {
+    /// What a step goes through, in order.
+    pub(super) fn all_of(action: &Action) -> Vec<Pass> {
+        match *action {
+            Action::Sql(_) | Action::DropColumn { .. } => Vec::new(),
+            Action::MoveJobActions => {
+                vec![Pass::JobActions, Pass::OrphanLinks, Pass::StaleLeftovers(job_actions::COLUMN)]
+            }
+            Action::MoveUserNames => vec![Pass::UserNames, Pass::StaleLeftovers(user_names::COLUMN)],
+            Action::KeepReplaced(of) => {
+                let column = Column { table: of.table, column: of.old };
+                vec![Pass::Replaced(of), Pass::StaleLeftovers(column)]
+            }
+            Action::FillPaths(column) => vec![Pass::Paths(column)],
+            Action::FillTerms => vec![Pass::Terms],
+        }
+    }
+
+    /// Whether it writes to `freezer_leftovers`, or reads there.
+    pub(super) fn needs_leftovers(self) -> bool {
+        !matches!(self, Pass::Paths(_) | Pass::Terms)
+    }
+
+    /// One batch behind the row `after`; none at the end.
+    pub(super) async fn batch(self, db: &mut Db, after: Option<&str>) -> Result<Option<Batch>, StoreError> {
+        let plain = |done: Option<(String, u64)>| done.map(|(last, rows)| Batch::new(last, rows));
+        match self {
+            Pass::JobActions => job_actions::batch(db, after).await,
+            Pass::UserNames => user_names::batch(db, after).await,
+            Pass::Replaced(of) => renamed::batch(db, of, after).await,
+            Pass::OrphanLinks => job_actions::remove_orphans(db, after).await.map(plain),
+            Pass::Paths(column) => paths::batch(db, column, after).await.map(plain),
+            Pass::Terms => terms::batch(db, after).await.map(plain),
+            Pass::StaleLeftovers(column) => column.remove_stale(db, after).await.map(plain),
+        }
+    }
+}
+
+/// How many rows an error names.
+const NAMED: usize = 10;
+
+/// Rows whose value is not in its new place.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unmoved {
+    count: u64,
+    ids: Vec<String>,
+}
+
+impl Unmoved {
+    fn add(&mut self, id: &str) {
+        self.count += 1;
+        if self.ids.len() < NAMED {
+            self.ids.push(id.to_owned());
+        }
+    }
+
+    fn join(&mut self, other: Unmoved) {
+        self.count += other.count;
+        self.ids.extend(other.ids);
+        self.ids.truncate(NAMED);
+    }
+
+    /// How many rows, and some of them; none if there are none.
+    pub(super) fn in_words(&self) -> Option<String> {
+        let more = if self.count > self.ids.len() as u64 { ", …" } else { "" };
+        let rows = if self.count == 1 { "row" } else { "rows" };
+        (self.count > 0).then(|| format!("{} {rows}: {}{more}", self.count, self.ids.join(", ")))
+    }
+}
+
+/// The first column of all rows, as text.
+async fn texts(db: &mut Db, select: &sea_query::SelectStatement) -> Result<Vec<String>, StoreError> {
+    let rows = db.select(select).await?;
+    let doing = db.doing();
+    rows.iter().map(|row| row.string(0).map_err(|error| StoreError::from_driver(doing, error))).collect()
+}

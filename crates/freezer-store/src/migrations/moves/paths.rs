@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::BATCH;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json;
+use crate::json::lenient;
 use crate::tables::Actions;
 
 /// The column under its two names.
@@ -83,8 +83,8 @@ async fn read(db: &mut Db, column: &'static str, after: Option<&str>) -> Result<
     for row in &rows {
         let id = row.string(0).map_err(at)?;
         let text = row.text(1).map_err(at)?;
-        let place = json::Place { table: "actions", column: "backup_metadata", id: &id };
-        if let Some(path) = json::object_strict(text.as_deref(), place).ok().as_ref().and_then(of) {
+        let read = lenient::value(text.as_deref().unwrap_or_default());
+        if let Some(path) = read.value.as_object().filter(|_| !read.is_broken).and_then(of) {
             missing.push((id.clone(), path));
         }
         last = Some(id);

@@ -1,11 +1,14 @@
 //! `backups.user_name` goes into the backup's metadata, under the same name.
 
 use sea_query::{Expr, ExprTrait, Iden, Order, Query};
+use serde_json::{Map, Value};
 
-use super::{BATCH, leftovers};
+use super::leftovers::{Column, Kept};
+use super::{BATCH, Batch, Unmoved};
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, Place};
+use crate::json;
+use crate::row::Row;
 
 /// The table as it was, with the column that goes.
 #[derive(Iden, Clone, Copy)]
@@ -16,11 +19,87 @@ enum Backups {
     BackupMetadata,
 }
 
-/// Moves one batch behind the row `after`; gives the last row of it, and how many it had.
+/// Where names are that the metadata cannot take.
+pub(in crate::migrations) const COLUMN: Column = Column { table: "backups", column: "user_name" };
+
+/// A backup, its user's name and its metadata.
+struct Found {
+    id: String,
+    name: String,
+    metadata: Option<String>,
+}
+
+/// What becomes of a name.
+enum Place {
+    /// The metadata has it.
+    There,
+    /// It goes into the metadata, which become this.
+    Metadata(Map<String, Value>),
+    /// The metadata cannot take it.
+    Leftovers,
+}
+
+/// Moves one batch behind the row `after`.
 pub(in crate::migrations) async fn batch(
     db: &mut Db,
     after: Option<&str>,
-) -> Result<Option<(String, u64)>, StoreError> {
+) -> Result<Option<Batch>, StoreError> {
+    let rows = read(db, after).await?;
+    let Some(last) = rows.last().map(|row| row.id.clone()) else { return Ok(None) };
+    let there = COLUMN.of(db, rows.iter().map(|row| row.id.as_str())).await?;
+    let mut done = Batch::new(last, rows.len() as u64);
+    for row in &rows {
+        let wanted = match place(row) {
+            Place::There => None,
+            Place::Metadata(metadata) => {
+                let mut update = Query::update();
+                update
+                    .table(Backups::Table)
+                    .value(Backups::BackupMetadata, json::to_text(&metadata))
+                    .and_where(Expr::col(Backups::Id).eq(row.id.as_str()));
+                db.execute(&update).await?;
+                None
+            }
+            Place::Leftovers => {
+                done.kept += Kept::ONE;
+                Some(row.name.as_str())
+            }
+        };
+        if there.get(&row.id).map(String::as_str) != wanted {
+            COLUMN.set(db, &row.id, wanted).await?;
+        }
+    }
+    Ok(Some(done))
+}
+
+/// The rows of one batch whose name is nowhere else.
+pub(super) async fn unmoved(
+    db: &mut Db,
+    after: Option<&str>,
+    unmoved: &mut Unmoved,
+) -> Result<Option<String>, StoreError> {
+    let rows = read(db, after).await?;
+    let kept = COLUMN.of(db, rows.iter().map(|row| row.id.as_str())).await?;
+    for row in &rows {
+        if !matches!(place(row), Place::There) && kept.get(&row.id) != Some(&row.name) {
+            unmoved.add(&row.id);
+        }
+    }
+    Ok(rows.last().map(|row| row.id.clone()))
+}
+
+/// The rows of one batch whose name the metadata cannot take.
+pub(in crate::migrations) async fn unmovable(
+    db: &mut Db,
+    after: Option<&str>,
+) -> Result<Option<(String, Vec<String>)>, StoreError> {
+    let rows = read(db, after).await?;
+    let Some(last) = rows.last().map(|row| row.id.clone()) else { return Ok(None) };
+    let ids = rows.into_iter().filter(|row| matches!(place(row), Place::Leftovers)).map(|row| row.id);
+    Ok(Some((last, ids.collect())))
+}
+
+async fn read(db: &mut Db, after: Option<&str>) -> Result<Vec<Found>, StoreError> {
     let mut select = Query::select();
     select
         .columns([Backups::Id, Backups::UserName, Backups::BackupMetadata])
@@ -34,31 +113,27 @@ pub(in crate::migrations) async fn batch(
     }
     let rows = db.select(&select).await?;
     let at = |error| StoreError::from_driver("schema.move_user_names", error);
-    let mut last = None;
-    for row in &rows {
-        let id = row.string(0).map_err(at)?;
-        let name = row.string(1).map_err(at)?;
-        let text = row.text(2).map_err(at)?;
-        move_one(db, &id, &name, text.as_deref()).await?;
-        last = Some(id);
-    }
-    Ok(last.map(|id| (id, rows.len() as u64)))
+    let read = |row: &Row| {
+        Ok(Found {
+            id: row.string(0).map_err(at)?,
+            name: row.string(1).map_err(at)?,
+            metadata: row.text(2).map_err(at)?,
+        })
+    };
+    rows.iter().map(read).collect()
 }
 
-async fn move_one(db: &mut Db, id: &str, name: &str, text: Option<&str>) -> Result<(), StoreError> {
-    let place = Place { table: "backups", column: "backup_metadata", id };
-    let Ok(mut metadata) = json::object_strict(text, place) else {
-        return leftovers::keep(db, "backups", id, "user_name", name).await;
+fn place(row: &Found) -> Place {
+    let place = json::Place { table: "backups", column: "backup_metadata", id: &row.id };
+    let Ok(mut metadata) = json::object_strict(row.metadata.as_deref(), place) else {
+        return Place::Leftovers;
     };
-    match metadata.get("user_name").and_then(serde_json::Value::as_str) {
-        Some(there) if there == name => return Ok(()),
-        Some(_) => return leftovers::keep(db, "backups", id, "user_name", name).await,
-        None => drop(metadata.insert("user_name".to_owned(), name.into())),
+    match metadata.get("user_name") {
+        Some(Value::String(there)) if *there == row.name => Place::There,
+        Some(there) if !there.is_null() => Place::Leftovers,
+        _ => {
+            metadata.insert("user_name".to_owned(), row.name.as_str().into());
+            Place::Metadata(metadata)
+        }
     }
-    let mut update = Query::update();
-    update
-        .table(Backups::Table)
-        .value(Backups::BackupMetadata, json::to_text(&metadata))
-        .and_where(Expr::col(Backups::Id).eq(id));
-    db.execute(&update).await.map(|_| ())
 }

@@ -1,18 +1,24 @@
-//! The rows that a wave of jobs makes, and the statements that insert them: many rows each, because a database answers one
-//! statement of a hundred rows sooner than three of one row. What becomes of an entry is decided in `mod.rs`.
+//! New actions, and the statements that insert them: many rows each, because a database answers one statement of a hundred
+//! rows sooner than three of one row. Which actions are needed is decided in `plan.rs`.
+//!
+//! No id is one that the database has already: a Galera node whose statement of many rows fails in the middle of a
+//! transaction that goes on sends the other nodes also the rows that it has undone itself, and is then thrown out of the
+//! cluster (seen with MariaDB 10.11.19).
 
-use std::collections::HashSet;
+use std::borrow::Cow;
 
-use sea_query::{Expr, ExprTrait, InsertStatement, OnConflict, Query};
+use sea_query::{Expr, InsertStatement, OnConflict, Query};
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
-use super::{Job, MOVED};
+use super::Job;
+use super::list::Definition;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json;
 use crate::migrations::moves::paths;
-use crate::tables::{ActionReports, Actions, JobActions};
+use crate::model::{ActionColumns, ActionFields};
+use crate::query::actions::StoredAction;
+use crate::tables::{ActionReports, Actions};
 
 /// Rows of one INSERT: 200 with 19 values each are far from the 32,766 values that SQLite takes.
 const ROWS: usize = 200;
@@ -21,70 +27,85 @@ const ROWS: usize = 200;
 /// that is larger by itself was let in by this server before.
 const BYTES: usize = 512 << 10;
 
-/// Widths of the columns that a definition's texts go to; a longer one stays in the JSON alone.
+/// Width of the columns that a definition's texts go to; a longer one stays in the JSON alone.
 const TEXT_WIDTH: usize = 255;
-const ID_WIDTH: usize = 36;
 
 /// An action that an entry of a job becomes.
 pub(super) struct NewAction<'a> {
     job: &'a Job,
-    entry: &'a Map<String, Value>,
-    id: String,
-    /// The id that it has where another one has `id`.
-    derived: String,
+    pub(super) id: String,
+    definition: Definition<'a>,
+    columns: ActionColumns,
     document: String,
 }
 
-/// The action that an entry is linked to.
-pub(super) enum Target {
-    /// The id of one that was there.
-    Stored(String),
-    /// The place of a new one in its list.
-    New(usize),
-}
-
-/// A row of `job_actions`.
-pub(super) struct NewLink<'a> {
-    pub(super) job: &'a Job,
-    pub(super) position: usize,
-    pub(super) to: Target,
-}
-
 impl<'a> NewAction<'a> {
-    /// Keeps the id that the entry gives where nobody is known to have it.
-    pub(super) fn new(
-        job: &'a Job,
-        position: usize,
-        entry: &'a Map<String, Value>,
-        free: Option<&str>,
-    ) -> NewAction<'a> {
-        let derived = derived("action", job, position);
-        let given = free.filter(|id| id.chars().count() <= ID_WIDTH).map(str::to_owned);
-        let document = entry.get("freezer_action").and_then(Value::as_object);
-        let document = document.map_or_else(|| "{}".to_owned(), json::to_text);
-        NewAction { job, entry, id: given.unwrap_or_else(|| derived.clone()), derived, document }
+    pub(super) fn new(job: &'a Job, definition: Definition<'a>, id: String) -> NewAction<'a> {
+        let columns = columns(&definition.freezer_action);
+        let document = json::to_text(&definition.freezer_action);
+        NewAction { job, id, definition, columns, document }
+    }
+
+    /// What is read of it once it is stored.
+    pub(super) fn as_stored(&self) -> StoredAction {
+        let mut freezer_action = self.definition.freezer_action.clone().into_owned();
+        for (key, value) in shown(&self.columns) {
+            freezer_action.insert(key.to_owned(), value);
+        }
+        StoredAction {
+            project_id: self.job.project_id.clone(),
+            is_live: self.job.is_live(),
+            document: Some(self.document.clone()),
+            fields: ActionFields {
+                action_id: self.id.clone(),
+                max_retries: Some(self.definition.max_retries),
+                max_retries_interval: Some(self.definition.max_retries_interval),
+                mandatory: self.definition.mandatory,
+                freezer_action,
+            },
+        }
     }
 }
 
-fn derived(what: &str, job: &Job, position: usize) -> String {
-    Uuid::new_v5(&MOVED, format!("{what}\0{}\0{position}", job.id).as_bytes()).simple().to_string()
+impl Definition<'_> {
+    /// The definition of an action, with the values of its columns.
+    pub(super) fn of(action: &StoredAction) -> Definition<'static> {
+        let ActionFields { max_retries, max_retries_interval, mandatory, freezer_action, .. } =
+            &action.fields;
+        let values = freezer_action.iter().filter(|(_, value)| !value.is_null());
+        Definition {
+            freezer_action: Cow::Owned(values.map(|(key, value)| (key.clone(), value.clone())).collect()),
+            max_retries: max_retries.unwrap_or(0),
+            max_retries_interval: max_retries_interval.unwrap_or(0),
+            mandatory: *mandatory,
+        }
+    }
+
+    /// Whether an action means the same. What a column cannot hold is in its document alone.
+    pub(super) fn is(&self, action: &StoredAction) -> bool {
+        let fields = &action.fields;
+        let same_tries = fields.max_retries == Some(self.max_retries)
+            // between tries of which there is one
+            && (self.max_retries <= 0 || fields.max_retries_interval == Some(self.max_retries_interval));
+        let is_made_of = || {
+            let columns = shown(&columns(&self.freezer_action));
+            action.document.as_deref() == Some(&json::to_text(&self.freezer_action))
+                && columns.iter().all(|(key, value)| fields.freezer_action.get(*key) == Some(value))
+        };
+        same_tries
+            && fields.mandatory == self.mandatory
+            && (fields.is_defined_as(&self.freezer_action) || is_made_of())
+    }
 }
 
 /// Inserts all rows, with a report for each action, as the service makes it with a new one (upstream's step makes none).
-pub(super) async fn insert(
-    db: &mut Db,
-    mut actions: Vec<NewAction<'_>>,
-    links: &[NewLink<'_>],
-) -> Result<(), StoreError> {
-    let mut rest = &mut actions[..];
+pub(super) async fn insert(db: &mut Db, actions: &[NewAction<'_>]) -> Result<(), StoreError> {
+    let mut rest = actions;
     while !rest.is_empty() {
-        let (some, others) = rest.split_at_mut(fitting(rest));
-        insert_actions(db, some).await?;
+        let (some, others) = rest.split_at(fitting(rest));
+        db.execute(&action_rows(some)).await?;
         db.execute(&reports(some)).await?;
         rest = others;
-    }
-    for links in links.chunks(ROWS) {
-        db.execute(&link_rows(links, &actions)).await?;
     }
     Ok(())
 }
@@ -98,59 +119,56 @@ fn fitting(actions: &[NewAction<'_>]) -> usize {
     sizes.take(ROWS).take_while(|bytes| *bytes <= BYTES).count().max(1)
 }
 
-/// Many rows in one statement, as long as it cannot fail: a Galera node whose statement of many rows fails in the middle
-/// of a transaction that goes on sends the other nodes also the rows that it has undone itself, and is then thrown out of
-/// the cluster (seen with MariaDB 10.11.19). So what may have somebody else's id is inserted by itself.
-async fn insert_actions(db: &mut Db, actions: &mut [NewAction<'_>]) -> Result<(), StoreError> {
-    let taken = taken(db, actions).await?;
-    let mut seen = HashSet::new();
-    let (doubtful, certain): (Vec<_>, Vec<_>) = actions.iter_mut().partition(|action| {
-        let one = plain(&action.id);
-        one.is_none_or(|id| taken.contains(&id) || !seen.insert(id))
-    });
-    if !certain.is_empty() {
-        db.execute(&action_rows(certain.iter().map(|action| &**action))).await?;
+/// The values of a definition that have columns, as these take them.
+fn columns(definition: &Map<String, Value>) -> ActionColumns {
+    let text = |key: &str| {
+        let text = match definition.get(key)? {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Bool(flag) => i32::from(*flag).to_string(),
+            _ => return None,
+        };
+        (text.chars().count() <= TEXT_WIDTH).then_some(text)
+    };
+    let int = |key: &str| -> Option<i64> {
+        let number = match definition.get(key)? {
+            Value::Number(number) => number.as_i64()?,
+            Value::String(text) => text.trim().parse().ok()?,
+            _ => return None,
+        };
+        i32::try_from(number).ok().map(i64::from)
+    };
+    ActionColumns {
+        action: text("action").unwrap_or_default(),
+        mode: text("mode"),
+        path_to_backup: paths::of(definition),
+        backup_name: text("backup_name"),
+        container: text("container"),
+        log_file: text("log_file"),
+        timeout: int("timeout"),
+        priority: int("priority"),
     }
-    for action in doubtful {
-        insert_doubtful(db, action).await?;
-    }
-    Ok(())
 }
 
-/// Two texts that differ can be one id to the database ("A1", "a1"): it alone knows which.
-async fn insert_doubtful(db: &mut Db, action: &mut NewAction<'_>) -> Result<(), StoreError> {
-    match db.execute(&action_rows([&*action])).await {
-        Err(error) if error.is_duplicate() => {}
-        other => return other.map(|_| ()),
-    }
-    action.id.clone_from(&action.derived);
-    match db.execute(&action_rows([&*action])).await {
-        Err(error) if !error.is_duplicate() => Err(error),
-        _ => Ok(()),
-    }
+/// The keys of a definition that are shown with the values of columns.
+fn shown(columns: &ActionColumns) -> [(&'static str, Value); 8] {
+    let ActionColumns { action, mode, path_to_backup, backup_name, container, log_file, timeout, priority } =
+        columns;
+    let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::String);
+    let int = |number: &Option<i64>| number.map_or(Value::Null, Value::from);
+    [
+        ("action", action.as_str().into()),
+        ("mode", text(mode)),
+        ("path_to_backup", text(path_to_backup)),
+        ("backup_name", text(backup_name)),
+        ("container", text(container)),
+        ("log_file", text(log_file)),
+        ("timeout", int(timeout)),
+        ("priority", int(priority)),
+    ]
 }
 
-/// The ids of stored actions that the database takes for those of new ones, as [`plain`] has them.
-async fn taken(db: &mut Db, actions: &[NewAction<'_>]) -> Result<HashSet<String>, StoreError> {
-    let ids = actions.iter().map(|action| action.id.as_str());
-    let mut select = Query::select();
-    select.column(Actions::Id).from(Actions::Table).and_where(Expr::col(Actions::Id).is_in(ids));
-    let doing = db.doing();
-    let mut taken = HashSet::new();
-    for row in db.select(&select).await? {
-        let id = row.string(0).map_err(|error| StoreError::from_driver(doing, error))?;
-        taken.extend(plain(&id));
-    }
-    Ok(taken)
-}
-
-/// An id in the one form of all that a database may take for it; none where that depends on the database. Every collation
-/// tells visible ASCII characters apart, but for the case of letters.
-fn plain(id: &str) -> Option<String> {
-    (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic())).then(|| id.to_ascii_lowercase())
-}
-
-fn action_rows<'a>(actions: impl IntoIterator<Item = &'a NewAction<'a>>) -> InsertStatement {
+fn action_rows(actions: &[NewAction<'_>]) -> InsertStatement {
     let mut insert = Query::insert();
     insert.into_table(Actions::Table).columns([
         Actions::Id,
@@ -180,43 +198,23 @@ fn action_rows<'a>(actions: impl IntoIterator<Item = &'a NewAction<'a>>) -> Inse
 }
 
 fn action_row(action: &NewAction<'_>) -> [Expr; 19] {
-    let NewAction { job, entry, id, document, .. } = action;
-    let nothing = Map::new();
-    let definition = entry.get("freezer_action").and_then(Value::as_object).unwrap_or(&nothing);
-    let text = |key: &str| {
-        let text = match definition.get(key)? {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            Value::Bool(flag) => i32::from(*flag).to_string(),
-            _ => return None,
-        };
-        (text.chars().count() <= TEXT_WIDTH).then_some(text)
-    };
-    let int = |value: Option<&Value>| -> Option<i64> {
-        let number = match value? {
-            Value::Number(number) => number.as_i64()?,
-            Value::String(text) => text.trim().parse().ok()?,
-            _ => return None,
-        };
-        i32::try_from(number).ok().map(i64::from)
-    };
-    let mandatory = entry.get("mandatory").or_else(|| definition.get("mandatory"));
+    let NewAction { job, id, definition, columns, document } = action;
     let [created_at, updated_at, deleted_at] = job.times.clone().map(Expr::value);
     [
         id.as_str().into(),
-        text("action").unwrap_or_default().into(),
+        columns.action.as_str().into(),
         job.project_id.as_str().into(),
         job.user_id.as_str().into(),
-        Expr::value(text("mode")),
-        Expr::value(paths::of(definition)),
-        Expr::value(text("backup_name")),
-        Expr::value(text("container")),
-        Expr::value(int(definition.get("timeout"))),
-        Expr::value(int(definition.get("priority"))),
-        int(entry.get("max_retries_interval")).unwrap_or(6).into(),
-        int(entry.get("max_retries")).unwrap_or(5).into(),
-        mandatory.and_then(Value::as_bool).unwrap_or(false).into(),
-        Expr::value(text("log_file")),
+        Expr::value(columns.mode.clone()),
+        Expr::value(columns.path_to_backup.clone()),
+        Expr::value(columns.backup_name.clone()),
+        Expr::value(columns.container.clone()),
+        Expr::value(columns.timeout),
+        Expr::value(columns.priority),
+        definition.max_retries_interval.into(),
+        definition.max_retries.into(),
+        definition.mandatory.into(),
+        Expr::value(columns.log_file.clone()),
         document.as_str().into(),
         Expr::value(job.deleted),
         // what is made is as old as its job
@@ -251,31 +249,6 @@ fn reports(actions: &[NewAction<'_>]) -> InsertStatement {
             created_at,
             updated_at,
             deleted_at,
-        ]);
-    }
-    insert
-}
-
-fn link_rows(links: &[NewLink<'_>], actions: &[NewAction<'_>]) -> InsertStatement {
-    let mut insert = Query::insert();
-    insert.into_table(JobActions::Table).columns([
-        JobActions::Id,
-        JobActions::JobId,
-        JobActions::ActionId,
-        JobActions::Position,
-        JobActions::Deleted,
-    ]);
-    for NewLink { job, position, to } in links {
-        let action_id = match to {
-            Target::Stored(id) => id,
-            Target::New(place) => &actions[*place].id,
-        };
-        insert.values_panic([
-            derived("link", job, *position).into(),
-            job.id.as_str().into(),
-            action_id.as_str().into(),
-            (*position as i64).into(),
-            Expr::value(job.deleted.or(Some(0))),
         ]);
     }
     insert

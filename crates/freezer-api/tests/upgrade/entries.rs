@@ -1,0 +1,453 @@
+//! What becomes of each entry in `jobs.job_actions`: a link, an action of its own, or a leftover. And what is said of those.
+
+use std::collections::BTreeMap;
+
+use freezer_api::manage::{db, leftovers};
+use freezer_store::migrations::{SyncOptions, Wishes, holder};
+use serde_json::{Value, json};
+
+use crate::again::{dropping, rows};
+use crate::dump::{Dump, Values};
+use crate::support::{self, Engine, TestApp, TestDatabase};
+use crate::{folder, loadable, store};
+
+/// Actions that are there: `a` and `b` of project p; one that is deleted, one of another project.
+const ACTIONS: &str = r#"
+INSERT INTO actions (id, action, project_id, user_id, actionmode, path_to_backup, max_retries, max_retries_interval, mandatory, backup_metadata, deleted) VALUES
+('a', 'backup', 'p', 'u', 'fs', '/a', 5, 6, 0, '{"action": "backup", "mode": "fs", "path_to_backup": "/a", "storage": "s3"}', 0),
+('b', 'exec', 'p', 'u', NULL, NULL, 2, 30, 1, '{"action": "exec", "command": "b"}', 0),
+('gone', 'exec', 'p', 'u', NULL, NULL, 5, 6, 0, '{"action": "exec", "command": "gone"}', 1),
+('far', 'exec', 'q', 'u', NULL, NULL, 5, 6, 0, '{"action": "exec", "command": "far"}', 0);
+"#;
+
+/// The definition of `a`.
+const A: &str =
+    r#""freezer_action": {"action": "backup", "mode": "fs", "path_to_backup": "/a", "storage": "s3"}"#;
+
+/// An entry that means exactly `a`.
+fn is_a() -> String {
+    format!(r#"{{"action_id": "a", "max_retries": 5, "max_retries_interval": 6, {A}}}"#)
+}
+
+/// What an entry becomes.
+#[derive(Debug, Clone, PartialEq)]
+enum To {
+    /// A link to this action.
+    Link(&'static str),
+    /// A link to another one: tries, interval, mandatory, and a part of its document.
+    Own(i64, i64, bool, &'static str),
+    /// Nothing.
+    Nothing,
+}
+
+struct Case {
+    text: String,
+    to: Vec<To>,
+    /// What is kept of the text, and how many values that is.
+    kept: Option<(String, u64)>,
+}
+
+fn case(text: impl Into<String>, to: &[To], kept: Option<(&str, u64)>) -> Case {
+    Case { text: text.into(), to: to.to_vec(), kept: kept.map(|(text, values)| (text.to_owned(), values)) }
+}
+
+fn cases() -> Vec<Case> {
+    use To::{Link, Nothing, Own};
+    let a = is_a();
+    let whole = |text: &str, to: &[To], values: u64| case(text, to, Some((text, values)));
+    vec![
+        // references without a definition
+        case(r#"[{"action_id": "a"}]"#, &[Link("a")], None),
+        case(
+            r#"[{"action_id": "b", "freezer_action": {}}, {"action_id": "a", "freezer_action": null}]"#,
+            &[Link("b"), Link("a")],
+            None,
+        ),
+        case(
+            r#"[{"action_id": "a", "freezer_action": {"action": null, "mode": null}, "mandatory": null}]"#,
+            &[Link("a")],
+            None,
+        ),
+        case(
+            r#"[{"action_id": "b", "max_retries": 2, "max_retries_interval": 30, "mandatory": true, "user_id": "u"}]"#,
+            &[Link("b")],
+            None,
+        ),
+        // with tries of their own they keep these
+        case(
+            r#"[{"action_id": "b", "max_retries": 9}, {"action_id": "a", "mandatory": true}]"#,
+            &[Own(9, 30, true, r#""command":"b""#), Own(5, 6, true, r#""storage":"s3""#)],
+            None,
+        ),
+        // to nothing that the job may use
+        whole(
+            r#"[{"action_id": "gone"}, {"action_id": "far"}, {"action_id": "none"}]"#,
+            &[Nothing, Nothing, Nothing],
+            3,
+        ),
+        // a definition that does not say what to do: linked, as 19.0.0 does, and kept
+        whole(r#"[{"action_id": "a", "freezer_action": {"mode": "nova"}}]"#, &[Link("a")], 1),
+        whole(r#"[{"freezer_action": {"mode": "nova"}}]"#, &[Nothing], 1),
+        // one bad element does not cost the list
+        case(
+            format!(r#"[{a}, "text", null, {{"action_id": "b", "freezer_action": {{}}}}]"#),
+            &[Link("a"), Nothing, Nothing, Link("b")],
+            Some((r#"["text", null]"#, 2)),
+        ),
+        case(
+            format!(r#"[5, {a}, [{a}], {{}}, true]"#),
+            &[Nothing, Link("a"), Nothing, Nothing, Nothing],
+            Some((&format!("[5, [{a}], {{}}, true]"), 4)),
+        ),
+        // tries and `mandatory` of the entry, as schedulers read them
+        case(format!("[{a}]"), &[Link("a")], None),
+        case(format!(r#"[{{"action_id": "a", {A}}}]"#), &[Own(0, 60, false, r#""storage":"s3""#)], None),
+        case(format!(r#"[{{"action_id": "a", "max_retries": 3, {A}}}]"#), &[Own(3, 60, false, "s3")], None),
+        case(
+            format!(
+                r#"[{{"action_id": "a", "max_retries": 5, "max_retries_interval": 6, "mandatory": true, {A}}}]"#
+            ),
+            &[Own(5, 6, true, "s3")],
+            None,
+        ),
+        case(
+            r#"[{"action_id": "b", "max_retries": 2, "max_retries_interval": 30, "freezer_action": {"action": "exec", "command": "b"}}]"#,
+            &[Own(2, 30, false, r#""command":"b""#)],
+            None,
+        ),
+        case(
+            r#"[{"max_retries": "4", "mandatory": 1, "freezer_action": {"action": "exec", "command": "c"}}]"#,
+            &[Own(4, 60, true, "c")],
+            Some((
+                r#"[{"max_retries": "4", "mandatory": 1, "freezer_action": {"action": "exec", "command": "c"}}]"#,
+                1,
+            )),
+        ),
+        whole(
+            r#"[{"max_retries": 99999999999, "freezer_action": {"action": "exec", "command": "d"}}]"#,
+            &[Own(2_147_483_647, 60, false, "d")],
+            1,
+        ),
+        // the definition decides; of a deleted action, or another project's, too
+        case(
+            r#"[{"action_id": "gone", "freezer_action": {"action": "exec", "command": "gone"}}]"#,
+            &[Own(0, 60, false, "gone")],
+            None,
+        ),
+        case(
+            r#"[{"action_id": "far", "freezer_action": {"action": "exec", "command": "far"}}]"#,
+            &[Own(0, 60, false, "far")],
+            None,
+        ),
+        // what is not JSON costs its value
+        whole(
+            r#"[{"max_retries": 1, "freezer_action": {"action": "exec", "x": NaN, "y": [1, -Infinity], "command": "e"}}, {"action_id": "b"}]"#,
+            &[Own(1, 60, false, r#""x":null,"y":[1,null],"command":"e""#), Link("b")],
+            1,
+        ),
+        whole(
+            r#"[{"freezer_action": {"action": "exec", "x": "\udcff", "command": "f"}}, {"action_id": "b"}]"#,
+            &[Own(0, 60, false, r#""x":null,"command":"f""#), Link("b")],
+            1,
+        ),
+        whole(r#"[{"action_id": "a"}, undefined, {"action_id": "b"}]"#, &[Link("a"), Nothing, Link("b")], 1),
+        whole(r#"[{"action_id": "a"},]"#, &[Link("a")], 1),
+        whole(r#"[{"action_id": "a", "x": 1 "y": 2}, {"action_id": "b"}]"#, &[Nothing, Link("b")], 1),
+        // cut short: what is not whole is not run
+        whole(
+            r#"[{"action_id": "b"}, {"freezer_action": {"action": "restore", "restore_abs_path": "/va"#,
+            &[Link("b"), Nothing],
+            1,
+        ),
+        whole(r#"[{"action_id": "b"}, {"action_id": "a"}"#, &[Link("b"), Link("a")], 1),
+        // huge numbers are kept digit by digit, of a key twice the last counts, as for Python
+        case(
+            r#"[{"freezer_action": {"action": "exec", "n": 123456789012345678901234567890, "command": "g", "command": "h"}}]"#,
+            &[Own(0, 60, false, r#""n":123456789012345678901234567890,"command":"h""#)],
+            None,
+        ),
+        // an id twice, once as a reference; definitions come first or later
+        case(
+            r#"[{"action_id": "new", "freezer_action": {"action": "exec", "command": "i"}}, {"action_id": "new"}, {"action_id": "later"}]"#,
+            &[
+                Own(0, 60, false, r#""command":"i""#),
+                Own(0, 60, false, r#""command":"i""#),
+                Own(0, 60, false, r#""command":"j""#),
+            ],
+            None,
+        ),
+        case(
+            r#"[{"action_id": "later", "freezer_action": {"action": "exec", "command": "j"}}]"#,
+            &[Own(0, 60, false, r#""command":"j""#)],
+            None,
+        ),
+        // no lists
+        whole(r#"{"action_id": "a"}"#, &[], 1),
+        whole(r#""[{\"action_id\": \"a\"}]""#, &[], 1),
+        whole("7", &[], 1),
+        whole("nonsense", &[], 1),
+        case("null", &[], None),
+        case("\"\"", &[], None),
+        case("", &[], None),
+        case("[]", &[], None),
+        case("{}", &[], None),
+    ]
+}
+
+fn seed() -> String {
+    let mut sql = ACTIONS.to_owned();
+    for (at, case) in cases().iter().enumerate() {
+        sql += &format!(
+            "INSERT INTO jobs (id, project_id, user_id, client_id, job_actions, deleted) \
+             VALUES ('job-{at:02}', 'p', 'u', 'c', '{}', 0);\n",
+            case.text.replace('\'', "''")
+        );
+    }
+    sql
+}
+
+/// Text in a statement: MySQL reads backslashes.
+fn quoted(engine: Engine, sql: &str) -> String {
+    if engine == Engine::Sqlite { sql.to_owned() } else { sql.replace('\\', "\\\\") }
+}
+
+async fn loaded(database: &TestDatabase) -> String {
+    let engine = database.engine();
+    let ending = if engine == Engine::Sqlite { "sqlite" } else { "mysql" };
+    let sql = std::fs::read_to_string(folder().join(format!("f-18.0.0.{ending}.sql"))).unwrap();
+    let sql = dropping(engine, &loadable(engine, &sql)) + &quoted(engine, &seed());
+    store(database).schema_state().await.unwrap();
+    database.run(&sql).await;
+    sql
+}
+
+fn assert_entries(after: &Dump) {
+    let (links, actions, leftovers) =
+        (after.table("job_actions"), after.table("actions"), after.table("freezer_leftovers"));
+    for (at, case) in cases().iter().enumerate() {
+        let job = format!("job-{at:02}");
+        let is_job = |row: &&Values| row["job_id"].as_deref() == Some(&job);
+        let of_job: BTreeMap<usize, &Values> = links
+            .values()
+            .filter(is_job)
+            .map(|row| (row["position"].as_ref().unwrap().parse().unwrap(), row))
+            .collect();
+        assert_eq!(links.values().filter(is_job).count(), of_job.len(), "{}", case.text);
+        for (position, to) in case.to.iter().enumerate() {
+            let text = format!("{}, entry {position}", case.text);
+            let id = of_job.get(&position).map(|link| link["action_id"].clone().unwrap());
+            match to {
+                To::Nothing => assert_eq!(id, None, "{text}"),
+                To::Link(expected) => assert_eq!(id.as_deref(), Some(*expected), "{text}"),
+                To::Own(tries, interval, mandatory, part) => {
+                    let id = id.unwrap_or_else(|| panic!("{text}: no link"));
+                    assert!(!["a", "b", "gone", "far"].contains(&id.as_str()), "{text}: {id}");
+                    let action = &actions[&id];
+                    let found = (action["max_retries"].as_deref(), action["max_retries_interval"].as_deref());
+                    assert_eq!(found, (Some(&*tries.to_string()), Some(&*interval.to_string())), "{text}");
+                    assert_eq!(action["mandatory"].as_deref() == Some("1"), *mandatory, "{text}");
+                    let document = action["backup_metadata"].as_deref().unwrap();
+                    assert!(document.contains(part), "{text}: {document}");
+                    assert!(after.table("action_reports").contains_key(&id), "{text}: a report");
+                }
+            }
+        }
+        assert!(of_job.keys().all(|position| *position < case.to.len()), "{}: {of_job:?}", case.text);
+        let kept: Vec<_> = leftovers.values().filter(|row| row["row_id"].as_deref() == Some(&job)).collect();
+        let expected = case.kept.as_ref().map(|(text, _)| text.as_str());
+        assert_eq!(kept.iter().map(|row| row["value"].as_deref().unwrap()).next(), expected, "{}", case.text);
+        assert!(
+            kept.len() < 2 && kept.iter().all(|row| row["column_name"].as_deref() == Some("job_actions"))
+        );
+    }
+    // stored actions are as they were
+    for (id, tries) in [("a", "5"), ("b", "2"), ("gone", "5"), ("far", "5")] {
+        assert_eq!(actions[id]["max_retries"].as_deref(), Some(tries), "{id}");
+    }
+}
+
+fn on_both(name: &str, body: impl AsyncFn(&TestDatabase)) {
+    for engine in [Engine::Sqlite, Engine::MariaDb, Engine::MySql] {
+        support::with_database(engine, name, |runtime, database| {
+            runtime.block_on(support::bounded(body(database)));
+        });
+    }
+}
+
+#[test]
+fn each_entry_becomes_what_it_meant() {
+    on_both("entries", async |database| {
+        let sql = loaded(database).await;
+        store(database).sync().await.unwrap();
+        let once = rows(database).await;
+        assert_entries(&once);
+        // and again, over what the first upgrade left
+        database.run("UPDATE job_actions SET action_id = 'b'").await;
+        database.run("UPDATE freezer_leftovers SET value = 'stale'").await;
+        database.run(&sql).await;
+        store(database).sync().await.unwrap();
+        assert_eq!(rows(database).await.difference(&once), None);
+    });
+}
+
+fn options() -> SyncOptions {
+    SyncOptions { wishes: Wishes::default(), wait: std::time::Duration::ZERO, holder: holder() }
+}
+
+/// The numbers in a line: values and rows.
+fn numbers(line: &str) -> (u64, u64) {
+    let (_, rest) = line.rsplit_once(": ").filter(|_| !line.contains("db leftovers")).unwrap_or_else(|| {
+        let (counts, _) = line.split_once("; see").unwrap();
+        counts.rsplit_once(": ").unwrap()
+    });
+    let words: Vec<&str> = rest.split(' ').collect();
+    (words[0].parse().unwrap(), words[3].parse().unwrap())
+}
+
+#[test]
+fn what_cannot_be_moved_is_counted_before_and_said_afterwards() {
+    on_both("said", async |database| {
+        loaded(database).await;
+        let store = store(database);
+        let expected = store.unmovable().await.unwrap();
+        let planted: u64 =
+            cases().iter().filter_map(|case| case.kept.as_ref()).map(|(_, values)| values).sum();
+        assert!(expected.values > planted, "those of the shape as well: {expected:?}");
+        let mut out = Vec::new();
+        db::dry_run(&store, Wishes::default(), &mut out).await.unwrap();
+        let plan = String::from_utf8(out).unwrap();
+        let line = plan.lines().find(|line| line.contains("cannot be moved")).unwrap();
+        assert_eq!(numbers(line), (expected.values, expected.rows), "{line}");
+        assert!(plan.contains("--   jobs.job_actions of row job-05: 3 values"), "{plan}");
+        let checks = store.check().await.unwrap();
+        let check = checks.iter().find(|check| check.name == "unmovable").unwrap();
+        assert_eq!(check.count, expected.values);
+
+        let mut out = Vec::new();
+        db::sync(&store, &options(), &mut out).await.unwrap();
+        let said = String::from_utf8(out).unwrap();
+        let last = said.lines().last().unwrap();
+        assert!(
+            last.contains("kept in freezer_leftovers") && last.ends_with("freezer-manage db leftovers"),
+            "{last}"
+        );
+        assert_eq!(numbers(last), (expected.values, expected.rows), "{last}");
+
+        let mut out = Vec::new();
+        leftovers::print(&store, true, &mut out).await.unwrap();
+        let shown: Value = serde_json::from_slice(&out).unwrap();
+        let shown = shown["leftovers"].as_array().unwrap();
+        assert_eq!(shown.len() as u64, expected.rows);
+        let job =
+            json!({"table": "jobs", "row": "job-08", "column": "job_actions", "value": "[\"text\", null]"});
+        assert!(shown.contains(&job), "{shown:?}");
+        let mut out = Vec::new();
+        leftovers::print(&store, false, &mut out).await.unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("jobs.job_actions of row job-08: [\"text\", null]\n"), "{text}");
+
+        let checks = store.check().await.unwrap();
+        let idle = checks.iter().find(|check| check.name == "jobs_without_actions").unwrap();
+        let links = rows(database).await.table("job_actions");
+        let jobs = rows(database).await.table("jobs");
+        let live = |row: &&Values| row["deleted"].as_deref() == Some("0");
+        let without = jobs.values().filter(live).filter(|job| {
+            !links.values().any(|link| link["job_id"] == job["id"] && link["deleted"].as_deref() == Some("0"))
+        });
+        assert_eq!(idle.count, without.count() as u64, "{idle:#?}");
+        assert_eq!(checks.iter().find(|check| check.name == "unmovable").unwrap().count, 0);
+    });
+}
+
+#[test]
+fn a_column_is_kept_while_a_value_of_it_is_nowhere_else() {
+    on_both("guarded", async |database| {
+        loaded(database).await;
+        let store = store(database);
+        let plan = store.plan(Wishes::default()).await.unwrap();
+        let drop = plan.steps.iter().find(|step| step.what == "drop jobs.job_actions").unwrap();
+        // another service writes while the jobs are moved, behind the last look at them
+        let mut wrote = false;
+        let options = options();
+        let sync = store.sync_with(&options, |at| {
+            if at.what == "move jobs.job_actions into the table job_actions" && at.rows.is_none() && !wrote {
+                wrote = true;
+                let database = database.clone();
+                std::thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    let list = r#"[{"action_id": "b"}, {"action_id": "a"}]"#;
+                    let sql = format!("UPDATE jobs SET job_actions = '{list}' WHERE id = 'job-00'");
+                    runtime.block_on(database.run(&sql));
+                })
+                .join()
+                .unwrap();
+            }
+        });
+        let error = sync.await.unwrap_err().to_string();
+        assert!(error.contains("jobs.job_actions") && error.contains("1 row: job-00"), "{error}");
+        assert!(rows(database).await.table("jobs")["job-00"].contains_key("job_actions"), "{drop:?}");
+        store.sync().await.unwrap();
+        let links = rows(database).await.table("job_actions");
+        let mut of_job: Vec<_> = links
+            .values()
+            .filter(|link| link["job_id"].as_deref() == Some("job-00"))
+            .map(|link| (link["position"].clone().unwrap(), link["action_id"].clone().unwrap()))
+            .collect();
+        of_job.sort();
+        assert_eq!(of_job, [("0".to_owned(), "b".to_owned()), ("1".to_owned(), "a".to_owned())]);
+    });
+}
+
+/// A column under both of its names: the new one counts, and what the old one says otherwise is kept.
+#[test]
+fn values_of_a_column_under_its_old_name_are_kept() {
+    on_both("renamed", async |database| {
+        loaded(database).await;
+        for column in ["mode", "src_file"] {
+            database.run(&format!("ALTER TABLE actions ADD COLUMN {column} VARCHAR(255)")).await;
+        }
+        database.run("UPDATE actions SET mode = 'old', src_file = '/old' WHERE id IN ('a', 'b')").await;
+        let expected = store(database).unmovable().await.unwrap();
+        store(database).sync().await.unwrap();
+        let after = rows(database).await;
+        let actions = after.table("actions");
+        let mode = |id: &str| (actions[id]["actionmode"].clone(), actions[id]["path_to_backup"].clone());
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(mode("a"), (some("fs"), some("/a")));
+        assert_eq!(mode("b"), (some("old"), some("/old")));
+        assert!(!actions["a"].contains_key("mode") && !actions["a"].contains_key("src_file"));
+        let kept: Vec<_> = after
+            .table("freezer_leftovers")
+            .into_values()
+            .filter(|row| row["table_name"].as_deref() == Some("actions"))
+            .map(|row| (row["row_id"].clone(), row["column_name"].clone(), row["value"].clone()))
+            .collect();
+        let expected_rows =
+            [(some("a"), some("mode"), some("old")), (some("a"), some("src_file"), some("/old"))];
+        assert_eq!(kept, expected_rows);
+        assert!(
+            expected.examples.contains(&"actions.mode of row a: 1 value".to_owned()) || expected.rows > 20
+        );
+    });
+}
+
+/// A value that is not JSON in a stored action costs that value in what the service shows, too.
+#[test]
+fn the_service_shows_what_is_json_of_an_action() {
+    on_both("shown", async |database| {
+        loaded(database).await;
+        database
+            .run("UPDATE actions SET backup_metadata = '{\"action\": \"exec\", \"x\": NaN, \"command\": \"b\"}' WHERE id = 'b'")
+            .await;
+        store(database).sync().await.unwrap();
+        let app = TestApp::on(database, store(database));
+        let member = app.as_user("u", "p", "member");
+        let job = member.get("/v2/p/jobs/job-08").await.expect(200).json();
+        let shown: Vec<&Value> =
+            job["job_actions"].as_array().unwrap().iter().map(|of| &of["action_id"]).collect();
+        assert_eq!(shown, ["a", "b"]);
+        let action = &job["job_actions"][1]["freezer_action"];
+        assert_eq!((&action["command"], &action["x"]), (&json!("b"), &Value::Null), "{action}");
+        assert_eq!(job["job_actions"][1]["mandatory"], json!(true));
+    });
+}

@@ -1,0 +1,347 @@
+//! Reads text that should be JSON and is not quite: each part that is not JSON becomes null, and the rest is kept.
+//!
+//! The Python service stores what `json.dumps` writes, which is not always JSON: `NaN`, `Infinity`, `-Infinity`, and escapes
+//! of half a surrogate pair (file names that are not UTF-8). Texts were also cut short by narrow columns, or edited by hand.
+//! A text whose brackets or quotes do not end where they should is broken: what was read of it may be only a part.
+
+use std::ops::Range;
+
+use serde_json::{Map, Value};
+
+/// Objects and lists within each other; what is nested deeper becomes null.
+const DEPTH: usize = 120;
+
+/// A value, and how good its text was.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Read {
+    pub(crate) value: Value,
+    /// All of it is JSON.
+    pub(crate) is_json: bool,
+    /// It does not end where it should.
+    pub(crate) is_broken: bool,
+}
+
+/// Elements of a list, and whether its whole text was JSON.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Elements {
+    /// Each element with the place of its text.
+    pub(crate) list: Vec<(Range<usize>, Read)>,
+    pub(crate) is_json: bool,
+}
+
+/// Reads a value.
+pub(crate) fn value(text: &str) -> Read {
+    if let Ok(value) = serde_json::from_str(text) {
+        return Read { value, is_json: true, is_broken: false };
+    }
+    let mut reader = Reader::new(text);
+    let value = reader.value(0);
+    reader.space();
+    let Reader { at, is_json, is_broken, .. } = reader;
+    Read { value, is_json: is_json && at == text.len(), is_broken }
+}
+
+/// Reads a list element by element; none if the text does not begin as a list.
+pub(crate) fn elements(text: &str) -> Option<Elements> {
+    let mut reader = Reader::new(text);
+    reader.space();
+    reader.take(b'[').then_some(())?;
+    let (mut list, mut is_json) = (Vec::new(), true);
+    reader.space();
+    while !reader.take(b']') {
+        let (place, read) = reader.element();
+        is_json &= read.is_json;
+        list.push((place, read));
+        let goes_on = reader.next_item(b']');
+        is_json &= reader.is_json;
+        if !goes_on {
+            is_json &= reader.take(b']');
+            break;
+        }
+    }
+    reader.space();
+    is_json &= reader.at == text.len();
+    Some(Elements { list, is_json })
+}
+
+/// A place in a text.
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    is_json: bool,
+    is_broken: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Reader<'a> {
+        Reader { text, at: 0, is_json: true, is_broken: false }
+    }
+
+    /// Reads an element of a list up to the comma or bracket behind it, whatever it holds.
+    fn element(&mut self) -> (Range<usize>, Read) {
+        let start = self.at;
+        (self.is_json, self.is_broken) = (true, false);
+        let value = self.value(1);
+        let is_broken = self.is_broken;
+        if is_broken && matches!(self.text.as_bytes().get(start), Some(b'{' | b'[')) {
+            self.at = start;
+            self.skip_nested();
+        }
+        self.space();
+        while !matches!(self.peek(), None | Some(b',' | b']')) {
+            self.is_json = false;
+            self.at += 1;
+        }
+        let text = self.text.get(start..self.at).unwrap_or_default();
+        let place = start..start + text.trim_end().len();
+        (place, Read { value, is_json: self.is_json && !is_broken, is_broken })
+    }
+
+    /// Takes the mark that a value ends with.
+    fn end(&mut self, mark: u8) {
+        self.is_broken |= !self.take(mark);
+        self.is_json &= !self.is_broken;
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn take(&mut self, mark: u8) -> bool {
+        let found = self.peek() == Some(mark);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Value {
+        self.space();
+        match self.peek() {
+            Some(b'{' | b'[') if depth >= DEPTH => self.skip_nested(),
+            Some(b'{') => self.object(depth),
+            Some(b'[') => self.list(depth),
+            Some(b'"') => self.string().map_or(Value::Null, Value::String),
+            _ => self.word(),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Value {
+        let mut members = Map::new();
+        self.at += 1;
+        self.space();
+        while !self.take(b'}') {
+            let key = match self.peek() {
+                Some(b'"') => self.string(),
+                _ => {
+                    self.word();
+                    self.is_json = false;
+                    None
+                }
+            };
+            self.space();
+            if self.take(b':') {
+                let value = self.value(depth + 1);
+                if let Some(key) = key {
+                    members.insert(key, value);
+                }
+            } else {
+                self.is_json = false;
+            }
+            if !self.next_item(b'}') {
+                self.end(b'}');
+                break;
+            }
+        }
+        Value::Object(members)
+    }
+
+    fn list(&mut self, depth: usize) -> Value {
+        let mut items = Vec::new();
+        self.at += 1;
+        self.space();
+        while !self.take(b']') {
+            items.push(self.value(depth + 1));
+            if !self.next_item(b']') {
+                self.end(b']');
+                break;
+            }
+        }
+        Value::Array(items)
+    }
+
+    /// Null in place of a value that is nested too deep.
+    fn skip_nested(&mut self) -> Value {
+        let mut depth = 0_usize;
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'"' => drop(self.string()),
+                _ => self.at += 1,
+            }
+            match byte {
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+        self.is_json = false;
+        Value::Null
+    }
+
+    /// Goes on to the next item of an object or list that ends with `end`; false if there is none. A comma before the end
+    /// is no JSON.
+    fn next_item(&mut self, end: u8) -> bool {
+        self.space();
+        if !self.take(b',') {
+            return false;
+        }
+        self.space();
+        let ends = self.peek() == Some(end);
+        self.is_json &= !ends;
+        !ends
+    }
+
+    /// Reads a number, true, false or null; any other word becomes null.
+    fn word(&mut self) -> Value {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let length = rest.bytes().position(|byte| b" \n\r\t,:[]{}\"".contains(&byte)).unwrap_or(rest.len());
+        self.at += length;
+        serde_json::from_str(rest.get(..length).unwrap_or_default()).unwrap_or_else(|_| {
+            self.is_json = false;
+            Value::Null
+        })
+    }
+
+    /// Reads a string; none if it has escapes that JSON does not know.
+    fn string(&mut self) -> Option<String> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let bytes = rest.as_bytes();
+        let mut end = 1;
+        while end < bytes.len() && bytes[end] != b'"' {
+            end += if bytes[end] == b'\\' { 2 } else { 1 };
+        }
+        if end >= bytes.len() {
+            self.at = self.text.len();
+            (self.is_json, self.is_broken) = (false, true);
+            return None;
+        }
+        self.at += end + 1;
+        if let Ok(text) = serde_json::from_str(rest.get(..=end).unwrap_or_default()) {
+            return Some(text);
+        }
+        self.is_json = false;
+        // line breaks and the like, which JSON wants escaped
+        rest.get(1..end).filter(|inside| !inside.contains('\\')).map(str::to_owned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_not_json_becomes_null_and_the_rest_is_kept() {
+        for (text, expected) in [
+            (
+                r#"{"a": NaN, "b": [1, -Infinity, Infinity], "c": "x"}"#,
+                json!({"a": null, "b": [1, null, null], "c": "x"}),
+            ),
+            (
+                r#"{"a": undefined, "b": .5, "c": 01, "d": 'x', "e": 2}"#,
+                json!({"a": null, "b": null, "c": null, "d": null, "e": 2}),
+            ),
+            (r#"{"a": "NaN, Infinity", "b": NaN}"#, json!({"a": "NaN, Infinity", "b": null})),
+            (
+                r#"{"a": "\udcff/b", "b": "\x\"", "c": "\ud83d\ude00 \\q"}"#,
+                json!({"a": null, "b": null, "c": "😀 \\q"}),
+            ),
+            (r#"{"a\x": 1, "b": 2}"#, json!({"b": 2})),
+            ("{\"a\": \"two\nlines\"}", json!({"a": "two\nlines"})),
+            (r#"{"a": 1, b: 2, "c"}"#, json!({"a": 1})),
+            (r#"{"a": 1,}"#, json!({"a": 1})),
+            (r#"{"a": 1} more"#, json!({"a": 1})),
+            ("", json!(null)),
+        ] {
+            assert_eq!(value(text), Read { value: expected, is_json: false, is_broken: false }, "{text}");
+        }
+        for broken in
+            [r#"{"a": {"b": 1, "c": "cut sho"#, r#"{"a": 1, "b": [2, 3"#, r#"{"a": 1 "b": 2}"#, "[1 2]", "{"]
+        {
+            let read = value(broken);
+            assert!(read.is_broken && !read.is_json, "{broken}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn elements_are_read_one_by_one() {
+        let text = r#" [{"a": NaN} , "text",null, {"b": 1, "b": 2}] "#;
+        let read = elements(text).unwrap();
+        let raw: Vec<&str> = read.list.iter().map(|(place, _)| &text[place.clone()]).collect();
+        assert_eq!(raw, [r#"{"a": NaN}"#, r#""text""#, "null", r#"{"b": 1, "b": 2}"#]);
+        assert_eq!(
+            read.list.iter().map(|(_, read)| read.is_json).collect::<Vec<_>>(),
+            [false, true, true, true]
+        );
+        assert!(!read.is_json);
+        assert_eq!(read.list[3].1.value, json!({"b": 2}));
+        let text = r#"[{"a": 1 "b": [2]}, {"c": 3}, }, é", {"d": 4}]"#;
+        let read = elements(text).unwrap();
+        let broken: Vec<bool> = read.list.iter().map(|(_, read)| read.is_broken).collect();
+        assert_eq!(broken[..2], [true, false]);
+        assert_eq!(read.list[1].1.value, json!({"c": 3}));
+        for (text, count, is_json) in [
+            ("[]", 0, true),
+            ("[ 1 ]", 1, true),
+            ("[1,]", 1, false),
+            ("[1", 1, false),
+            ("[{\"a\": 1}, {\"b\": ", 2, false),
+            ("[1] 2", 1, false),
+            ("[1,,2]", 3, false),
+        ] {
+            let read = elements(text).unwrap();
+            assert_eq!((read.list.len(), read.is_json), (count, is_json), "{text}");
+        }
+        for text in ["{}", "null", "\"[]\"", ""] {
+            assert_eq!(elements(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_ends() {
+        let text = format!("{{\"a\": {}NaN{}, \"b\": 1}}", "[".repeat(5_000), "]".repeat(5_000));
+        let read = value(&text);
+        assert_eq!(read.value["b"], json!(1));
+        assert!(!read.is_json);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_odd(text in r#"[\[\]{}:,"\\ua1NI é-]{0,40}"#) {
+            value(&text);
+            if let Some(read) = elements(&text) {
+                for (place, _) in read.list {
+                    prop_assert!(text.get(place).is_some());
+                }
+            }
+        }
+
+        #[test]
+        fn json_is_read_as_it_is(items in prop::collection::vec(r#"[ab"{}\[\],:é \\]{0,5}"#, 0..5)) {
+            let text = serde_json::to_string(&items).unwrap();
+            let read = elements(&text).unwrap();
+            prop_assert!(read.is_json);
+            let values: Vec<Value> = read.list.into_iter().map(|(_, read)| read.value).collect();
+            prop_assert_eq!(Value::Array(values), json!(items));
+        }
+    }
+}

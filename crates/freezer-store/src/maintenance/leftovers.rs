@@ -1,0 +1,88 @@
+//! What upgrades found no place for: the rows of `freezer_leftovers`, for `db leftovers`.
+
+use sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query};
+use serde::Serialize;
+
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::{Store, read};
+
+/// Rows of one batch; a value may have 16 MiB.
+const BATCH: u64 = 50;
+
+const TABLE: &str = "freezer_leftovers";
+
+/// One row. The names of the fields are the keys of `db leftovers --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Leftover {
+    /// Table that the value was in.
+    pub table: String,
+    /// Primary key of its row.
+    pub row: String,
+    /// Its column.
+    pub column: String,
+    /// The value.
+    pub value: String,
+}
+
+impl Store {
+    /// Hands each row to `each`, in the order of tables, rows and columns. None if no upgrade kept anything.
+    ///
+    /// # Errors
+    /// The store's, and those of `each`.
+    pub async fn leftovers<E: From<StoreError>>(
+        &self,
+        mut each: impl FnMut(Leftover) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let store = self.patient();
+        store.schema_state().await?;
+        let there: Result<_, StoreError> = read!(store, "leftovers.tables", |db| db.tables().await);
+        if there?.table(TABLE).is_none() {
+            return Ok(());
+        }
+        let mut after: Option<Leftover> = None;
+        loop {
+            let batch: Result<Vec<Leftover>, StoreError> =
+                read!(store, "leftovers.list", |db| batch(db, after.as_ref()).await);
+            let batch = batch?;
+            let Some(last) = batch.last().cloned() else { return Ok(()) };
+            batch.into_iter().try_for_each(&mut each)?;
+            after = Some(last);
+        }
+    }
+}
+
+/// The rows behind `after`.
+async fn batch(db: &mut Db, after: Option<&Leftover>) -> Result<Vec<Leftover>, StoreError> {
+    let columns = ["table_name", "row_id", "column_name"];
+    let mut select = Query::select();
+    select.columns(columns.map(Alias::new)).column(Alias::new("value")).from(Alias::new(TABLE)).limit(BATCH);
+    for column in columns {
+        select.order_by(Alias::new(column), Order::Asc);
+    }
+    if let Some(Leftover { table, row, column, .. }) = after {
+        let place = columns.into_iter().zip([table, row, column]).collect::<Vec<_>>();
+        let mut behind = Condition::any();
+        for (at, (name, value)) in place.iter().enumerate() {
+            let mut condition = Condition::all().add(Expr::col(Alias::new(*name)).gt(value.as_str()));
+            for (name, value) in &place[..at] {
+                condition = condition.add(Expr::col(Alias::new(*name)).eq(value.as_str()));
+            }
+            behind = behind.add(condition);
+        }
+        select.cond_where(behind);
+    }
+    let rows = db.select(&select).await?;
+    let doing = db.doing();
+    let at = |error| StoreError::from_driver(doing, error);
+    rows.iter()
+        .map(|row| {
+            Ok(Leftover {
+                table: row.string(0).map_err(at)?,
+                row: row.string(1).map_err(at)?,
+                column: row.string(2).map_err(at)?,
+                value: row.string(3).map_err(at)?,
+            })
+        })
+        .collect()
+}

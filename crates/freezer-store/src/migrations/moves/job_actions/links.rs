@@ -1,0 +1,128 @@
+//! Rows of `job_actions`: those that a job has, and how it gets those that it should have.
+
+use std::collections::HashMap;
+
+use sea_query::{Alias, Expr, ExprTrait, Order, Query};
+
+use super::Job;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::migrations::moves::{BATCH, texts};
+use crate::tables::JobActions;
+
+/// Rows of one INSERT.
+const ROWS: usize = 200;
+
+/// A row of `job_actions`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Link {
+    pub(super) id: String,
+    pub(super) action_id: String,
+    pub(super) position: Option<i64>,
+    pub(super) deleted: Option<i64>,
+}
+
+/// The links of jobs, in order.
+pub(super) async fn of(
+    db: &mut Db,
+    job_ids: impl IntoIterator<Item = &str>,
+) -> Result<HashMap<String, Vec<Link>>, StoreError> {
+    let mut select = Query::select();
+    select
+        .columns([
+            JobActions::JobId,
+            JobActions::Id,
+            JobActions::ActionId,
+            JobActions::Position,
+            JobActions::Deleted,
+        ])
+        .from(JobActions::Table)
+        .and_where(Expr::col(JobActions::JobId).is_in(job_ids))
+        .order_by(JobActions::Position, Order::Asc)
+        .order_by(JobActions::Id, Order::Asc);
+    let rows = db.select(&select).await?;
+    let doing = db.doing();
+    let at = |error| StoreError::from_driver(doing, error);
+    let mut links: HashMap<String, Vec<Link>> = HashMap::new();
+    for row in &rows {
+        let link = Link {
+            id: row.string(1).map_err(at)?,
+            action_id: row.string(2).map_err(at)?,
+            position: row.int(3).map_err(at)?,
+            deleted: row.int(4).map_err(at)?,
+        };
+        links.entry(row.string(0).map_err(at)?).or_default().push(link);
+    }
+    Ok(links)
+}
+
+/// Gives each of these jobs the links beside it, and no others.
+pub(super) async fn replace(db: &mut Db, jobs: &[(&Job, Vec<Link>)]) -> Result<(), StoreError> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let mut delete = Query::delete();
+    delete
+        .from_table(JobActions::Table)
+        .and_where(Expr::col(JobActions::JobId).is_in(jobs.iter().map(|(job, _)| job.id.as_str())));
+    db.execute(&delete).await?;
+    let links: Vec<(&Job, &Link)> =
+        jobs.iter().flat_map(|(job, links)| links.iter().map(move |link| (*job, link))).collect();
+    for some in links.chunks(ROWS) {
+        let mut insert = Query::insert();
+        insert.into_table(JobActions::Table).columns([
+            JobActions::Id,
+            JobActions::JobId,
+            JobActions::ActionId,
+            JobActions::Position,
+            JobActions::Deleted,
+        ]);
+        for (job, link) in some {
+            insert.values_panic([
+                link.id.as_str().into(),
+                job.id.as_str().into(),
+                link.action_id.as_str().into(),
+                Expr::value(link.position),
+                Expr::value(link.deleted),
+            ]);
+        }
+        db.execute(&insert).await?;
+    }
+    Ok(())
+}
+
+/// Removes one batch of links, behind the job `after`, of jobs that are not there: an earlier upgrade made them, before a
+/// backup of the database was loaded again. Gives the last job of the batch, and how many it had.
+pub(in crate::migrations) async fn remove_orphans(
+    db: &mut Db,
+    after: Option<&str>,
+) -> Result<Option<(String, u64)>, StoreError> {
+    let mut select = Query::select();
+    select
+        .distinct()
+        .column(JobActions::JobId)
+        .from(JobActions::Table)
+        .order_by(JobActions::JobId, Order::Asc)
+        .limit(BATCH);
+    if let Some(after) = after {
+        select.and_where(Expr::col(JobActions::JobId).gt(after));
+    }
+    let jobs = texts(db, &select).await?;
+    let Some(last) = jobs.last().cloned() else { return Ok(None) };
+    let ids = || jobs.iter().map(String::as_str);
+    let mut there = Query::select();
+    there
+        .column(Alias::new("id"))
+        .from(Alias::new("jobs"))
+        .and_where(Expr::col(Alias::new("id")).is_in(ids()));
+    let there = texts(db, &there).await?;
+    // a server may take ids for the same that differ in the case of letters
+    let is_there = |id: &str| there.iter().any(|other| other.eq_ignore_ascii_case(id));
+    let gone: Vec<&str> = ids().filter(|id| !is_there(id)).collect();
+    if !gone.is_empty() {
+        let mut delete = Query::delete();
+        delete.from_table(JobActions::Table).and_where(Expr::col(JobActions::JobId).is_in(gone));
+        db.execute(&delete).await?;
+    }
+    Ok(Some((last, jobs.len() as u64)))
+}

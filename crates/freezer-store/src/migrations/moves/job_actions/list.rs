@@ -1,0 +1,311 @@
+//! What a job's text in `jobs.job_actions` says: its entries, and what each asks for. Nothing here asks the database.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use crate::json::lenient;
+
+/// Tries again of an entry that names none: schedulers up to 18.0.0 read the entry, not the action.
+const MAX_RETRIES: i64 = 0;
+/// Seconds between tries of an entry that names none, for the same reason.
+const MAX_RETRIES_INTERVAL: i64 = 60;
+
+/// A job's text.
+pub(super) enum List {
+    /// NULL, which no release writes: nothing is said about actions.
+    Unsaid,
+    /// No list of entries.
+    Unreadable,
+    /// Entries in order, and whether the whole text is JSON.
+    Entries { entries: Vec<Entry>, is_json: bool },
+}
+
+/// One element of the list.
+pub(super) struct Entry {
+    /// Its text.
+    raw: String,
+    /// Its members; none if it is no whole object.
+    members: Option<Map<String, Value>>,
+    is_json: bool,
+}
+
+/// What an entry asks for.
+#[derive(Debug, PartialEq)]
+pub(super) enum Asks<'a> {
+    /// An action as it is stored; with what the entry says beside it.
+    Reference { id: &'a str, says: Says },
+    /// An action that is defined so.
+    Definition(Definition<'a>),
+    /// Nothing that can be run.
+    Nothing,
+}
+
+/// What an entry says itself about tries and about failures before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Says {
+    pub(super) max_retries: Option<i64>,
+    pub(super) max_retries_interval: Option<i64>,
+    pub(super) mandatory: Option<bool>,
+}
+
+/// A whole action.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Definition<'a> {
+    pub(super) freezer_action: Cow<'a, Map<String, Value>>,
+    pub(super) max_retries: i64,
+    pub(super) max_retries_interval: i64,
+    pub(super) mandatory: bool,
+}
+
+impl List {
+    pub(super) fn read(text: Option<&str>) -> List {
+        let Some(text) = text else { return List::Unsaid };
+        // what releases store for "no actions"
+        if matches!(text.trim(), "" | "null" | "\"\"" | "[]" | "{}") {
+            return List::Entries { entries: Vec::new(), is_json: true };
+        }
+        let Some(elements) = lenient::elements(text) else { return List::Unreadable };
+        let entry = |(place, read): (std::ops::Range<usize>, lenient::Read)| Entry {
+            raw: text.get(place).unwrap_or_default().to_owned(),
+            members: match read.value {
+                // of one that is broken, only a part may have been read
+                Value::Object(members) if !read.is_broken => Some(members),
+                _ => None,
+            },
+            is_json: read.is_json,
+        };
+        List::Entries { entries: elements.list.into_iter().map(entry).collect(), is_json: elements.is_json }
+    }
+
+    pub(super) fn entries(&self) -> &[Entry] {
+        match self {
+            List::Entries { entries, .. } => entries,
+            _ => &[],
+        }
+    }
+
+    /// What of the text goes to `freezer_leftovers`, and how many values that is; `is_used` tells whether an entry
+    /// becomes a link. The whole text if it is not JSON, or if nothing of it is of use; else a list of the entries that
+    /// are not.
+    pub(super) fn leftover(
+        &self,
+        text: Option<&str>,
+        mut is_used: impl FnMut(usize) -> bool,
+    ) -> Option<(String, u64)> {
+        let text = text.unwrap_or_default();
+        let List::Entries { entries, is_json } = self else {
+            return matches!(self, List::Unreadable).then(|| (text.to_owned(), 1));
+        };
+        let kept: Vec<&str> = entries
+            .iter()
+            .enumerate()
+            .filter(|(at, entry)| !is_used(*at) || entry.loses_something())
+            .map(|(_, entry)| entry.raw.as_str())
+            .collect();
+        let values = kept.len() as u64;
+        if !is_json {
+            return Some((text.to_owned(), values.max(1)));
+        }
+        let value =
+            if kept.len() == entries.len() { text.to_owned() } else { format!("[{}]", kept.join(", ")) };
+        (values > 0).then_some((value, values))
+    }
+}
+
+impl Entry {
+    fn member(&self, key: &str) -> Option<&Value> {
+        self.members.as_ref()?.get(key)
+    }
+
+    /// The id of an action that it gives.
+    pub(super) fn given_id(&self) -> Option<&str> {
+        self.member("action_id").and_then(Value::as_str).filter(|id| !id.is_empty())
+    }
+
+    /// Whether it says what to do: an action without that cannot be stored, nor run.
+    pub(super) fn names_an_action(&self) -> bool {
+        let action = self.member("freezer_action").and_then(|definition| definition.get("action"));
+        action.and_then(Value::as_str).is_some_and(|action| !action.is_empty())
+    }
+
+    /// What it asks for. An entry that does not say what to do refers to the action of its id, as for freezer-api 19.0.0.
+    pub(super) fn asks(&self) -> Asks<'_> {
+        let says = Says {
+            max_retries: self.member("max_retries").and_then(number),
+            max_retries_interval: self.member("max_retries_interval").and_then(number),
+            mandatory: self.member("mandatory").filter(|value| !value.is_null()).map(is_true),
+        };
+        match (self.member("freezer_action"), self.given_id()) {
+            (Some(Value::Object(definition)), _) if self.names_an_action() => Asks::Definition(Definition {
+                freezer_action: Cow::Borrowed(definition),
+                max_retries: says.max_retries.unwrap_or(MAX_RETRIES),
+                max_retries_interval: says.max_retries_interval.unwrap_or(MAX_RETRIES_INTERVAL),
+                mandatory: says.mandatory.unwrap_or(false),
+            }),
+            (_, Some(id)) => Asks::Reference { id, says },
+            _ => Asks::Nothing,
+        }
+    }
+
+    /// Whether it says something that a link to an action does not: text that is not JSON, numbers that are none, or parts
+    /// of a definition that does not say what to do.
+    pub(super) fn loses_something(&self) -> bool {
+        let odd = |key| {
+            let value = self.member(key).filter(|value| !value.is_null());
+            value.is_some_and(|value| number(value).map(Value::from).as_ref() != Some(value))
+        };
+        let is_part = match self.member("freezer_action") {
+            Some(Value::Object(definition)) => {
+                !self.names_an_action() && definition.values().any(|value| !value.is_null())
+            }
+            Some(other) => is_true(other),
+            None => false,
+        };
+        !self.is_json || odd("max_retries") || odd("max_retries_interval") || is_part
+    }
+}
+
+impl Definition<'_> {
+    /// An action with what an entry says beside a reference to it.
+    pub(super) fn with(self, says: Says) -> Self {
+        Definition {
+            max_retries: says.max_retries.unwrap_or(self.max_retries),
+            max_retries_interval: says.max_retries_interval.unwrap_or(self.max_retries_interval),
+            mandatory: says.mandatory.unwrap_or(self.mandatory),
+            ..self
+        }
+    }
+}
+
+/// A whole number as the columns take it: the nearest that fits.
+fn number(value: &Value) -> Option<i64> {
+    let number = match value {
+        Value::Number(number) => number.as_i64().or_else(|| {
+            let number = number.as_f64()?;
+            number.is_finite().then_some(number as i64)
+        })?,
+        Value::String(text) => text.trim().parse().ok()?,
+        Value::Bool(flag) => i64::from(*flag),
+        _ => return None,
+    };
+    Some(number.clamp(i32::MIN.into(), i32::MAX.into()))
+}
+
+/// Whether Python takes a value for true, as schedulers do.
+fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(flag) => *flag,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use serde_json::json;
+
+    fn entry(value: Value) -> Entry {
+        let text = json!([value]).to_string();
+        let List::Entries { mut entries, .. } = List::read(Some(&text)) else { panic!("{text}") };
+        entries.remove(0)
+    }
+
+    #[test]
+    fn an_entry_asks_for_an_action_or_defines_one() {
+        let nothing = Says::default();
+        for reference in [
+            json!({"action_id": "x"}),
+            json!({"action_id": "x", "freezer_action": {}}),
+            json!({"action_id": "x", "freezer_action": null, "mandatory": null, "max_retries": null}),
+            json!({"action_id": "x", "freezer_action": {"action": null}}),
+            json!({"action_id": "x", "freezer_action": {"action": ""}}),
+            json!({"action_id": "x", "freezer_action": {"mode": "fs"}}),
+            json!({"action_id": "x", "freezer_action": "text"}),
+        ] {
+            assert_eq!(
+                entry(reference.clone()).asks(),
+                Asks::Reference { id: "x", says: nothing },
+                "{reference}"
+            );
+        }
+        for none in [
+            json!({}),
+            json!("text"),
+            json!(null),
+            json!({"action_id": ""}),
+            json!({"action_id": 5}),
+            json!({"freezer_action": {"action": 5}}),
+            json!({"freezer_action": {"mode": "fs"}}),
+        ] {
+            assert_eq!(entry(none.clone()).asks(), Asks::Nothing, "{none}");
+        }
+        let entry =
+            entry(json!({"freezer_action": {"action": "exec"}, "mandatory": true, "max_retries": "3"}));
+        let Asks::Definition(definition) = entry.asks() else { panic!("it defines one") };
+        assert_eq!(definition.freezer_action.into_owned(), *json!({"action": "exec"}).as_object().unwrap());
+        assert!(definition.mandatory);
+        assert_eq!((definition.max_retries, definition.max_retries_interval), (3, 60));
+    }
+
+    #[test]
+    fn numbers_and_flags_mean_what_they_meant_to_schedulers() {
+        for (value, expected) in [
+            (json!(3), Some(3)),
+            (json!("7"), Some(7)),
+            (json!(2.0), Some(2)),
+            (json!(true), Some(1)),
+            (json!(99_999_999_999_i64), Some(i64::from(i32::MAX))),
+            (json!("many"), None),
+            (json!([]), None),
+        ] {
+            assert_eq!(number(&value), expected, "{value}");
+        }
+        for (value, expected) in
+            [(json!(1), true), (json!(0), false), (json!("no"), true), (json!(""), false), (json!([]), false)]
+        {
+            assert_eq!(is_true(&value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_of_no_use_is_left_over() {
+        let left =
+            |text: &str, used: &[usize]| List::read(Some(text)).leftover(Some(text), |at| used.contains(&at));
+        let some = |value: &str, values: u64| Some((value.to_owned(), values));
+        assert_eq!(left(r#"[{"action_id": "a"}, "text", null]"#, &[0]), some(r#"["text", null]"#, 2));
+        assert_eq!(left(r#"["text", {}]"#, &[]), some(r#"["text", {}]"#, 2));
+        assert_eq!(left(r#"[{"action_id": "a"}]"#, &[0]), None);
+        // values that a link does not have
+        for lost in [
+            r#"{"action_id": "a", "freezer_action": {"mode": "fs"}}"#,
+            r#"{"action_id": "a", "freezer_action": ["x"]}"#,
+            r#"{"action_id": "a", "max_retries": "many"}"#,
+            r#"{"action_id": "a", "max_retries": 99999999999}"#,
+            r#"{"action_id": "a", "max_retries_interval": 1.5}"#,
+        ] {
+            let text = format!(r#"[{{"action_id": "b"}}, {lost}]"#);
+            assert_eq!(left(&text, &[0, 1]), some(&format!("[{lost}]"), 1), "{lost}");
+        }
+        // a text that is not JSON is kept whole
+        let text =
+            r#"[{"action_id": "a", "freezer_action": {"action": "exec", "x": NaN}}, {"action_id": "b"}]"#;
+        assert_eq!(left(text, &[0, 1]), some(text, 1));
+        let text =
+            r#"[{"action_id": "a"}, {"action_id": "b", "freezer_action": {"action": "exec", "path": "/va"#;
+        assert_eq!(left(text, &[0]), some(text, 1));
+        assert_eq!(List::read(Some(text)).entries()[1].asks(), Asks::Nothing);
+        for text in [r#"{"action_id": "a"}"#, r#""[]""#, "5", "nonsense"] {
+            assert_eq!(left(text, &[]), some(text, 1), "{text}");
+        }
+        for text in ["", "null", "\"\"", "[]", "{}", " "] {
+            assert_eq!(left(text, &[]), None, "{text:?}");
+        }
+        assert_eq!(List::read(None).leftover(None, |_| false), None);
+    }
+}

@@ -1,0 +1,91 @@
+//! A column that is there under two names: what the new one has counts, because later releases read it. A value of the old
+//! one that differs is kept in `freezer_leftovers`.
+
+use sea_query::{Alias, Expr, ExprTrait, Order, Query};
+
+use super::leftovers::{Column, Kept};
+use super::{BATCH, Batch, Unmoved};
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::migrations::planner::Renamed;
+
+/// A row whose old value the new column does not have: id, old and new value.
+type Differing = (String, String, Option<String>);
+
+/// Keeps the values of one batch behind the row `after`.
+pub(in crate::migrations) async fn batch(
+    db: &mut Db,
+    of: Renamed,
+    after: Option<&str>,
+) -> Result<Option<Batch>, StoreError> {
+    let Some((last, rows, differing)) = read(db, of, after).await? else { return Ok(None) };
+    let mut done = Batch::new(last, rows);
+    let column = Column { table: of.table, column: of.old };
+    for (id, old, _) in &differing {
+        column.set(db, id, Some(old)).await?;
+        done.kept += Kept::ONE;
+    }
+    Ok(Some(done))
+}
+
+/// The rows of one batch whose old value is nowhere else.
+pub(super) async fn unmoved(
+    db: &mut Db,
+    of: Renamed,
+    after: Option<&str>,
+    unmoved: &mut Unmoved,
+) -> Result<Option<String>, StoreError> {
+    let Some((last, _, differing)) = read(db, of, after).await? else { return Ok(None) };
+    let column = Column { table: of.table, column: of.old };
+    let kept = column.of(db, differing.iter().map(|(id, ..)| id.as_str())).await?;
+    for (id, old, new) in &differing {
+        if new.is_none() || kept.get(id) != Some(old) {
+            unmoved.add(id);
+        }
+    }
+    Ok(Some(last))
+}
+
+/// How many old values differ from the new one, and which: what a sync will keep.
+pub(in crate::migrations) async fn differing(
+    db: &mut Db,
+    of: Renamed,
+    after: Option<&str>,
+) -> Result<Option<(String, Vec<String>)>, StoreError> {
+    let Some((last, _, differing)) = read(db, of, after).await? else { return Ok(None) };
+    // where the new column is empty, the old value goes there
+    let ids = differing.into_iter().filter(|(.., new)| new.is_some()).map(|(id, ..)| id).collect();
+    Ok(Some((last, ids)))
+}
+
+async fn read(
+    db: &mut Db,
+    of: Renamed,
+    after: Option<&str>,
+) -> Result<Option<(String, u64, Vec<Differing>)>, StoreError> {
+    let (id, old, new) = (|| Alias::new("id"), || Alias::new(of.old), || Alias::new(of.new));
+    let mut select = Query::select();
+    select
+        .columns([id(), old(), new()])
+        .from(Alias::new(of.table))
+        .and_where(Expr::col(old()).is_not_null())
+        .and_where(Expr::col(old()).ne(""))
+        .order_by(id(), Order::Asc)
+        .limit(BATCH);
+    if let Some(after) = after {
+        select.and_where(Expr::col(id()).gt(after));
+    }
+    let rows = db.select(&select).await?;
+    let doing = db.doing();
+    let at = |error| StoreError::from_driver(doing, error);
+    let (mut last, mut differing) = (None, Vec::new());
+    for row in &rows {
+        let (id, old, new) =
+            (row.string(0).map_err(at)?, row.string(1).map_err(at)?, row.text(2).map_err(at)?);
+        last = Some(id.clone());
+        if new.as_deref() != Some(&old) {
+            differing.push((id, old, new));
+        }
+    }
+    Ok(last.map(|last| (last, rows.len() as u64, differing)))
+}
