@@ -18,6 +18,10 @@ mod kept;
 mod many_jobs;
 #[path = "upgrade/python.rs"]
 mod python;
+#[path = "upgrade/restore.rs"]
+mod restore;
+#[path = "upgrade/servers.rs"]
+mod servers;
 mod support;
 #[path = "upgrade/tables.rs"]
 mod tables;

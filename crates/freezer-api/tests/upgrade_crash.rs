@@ -97,6 +97,42 @@ fn layout_e_killed_after_any_statement_ends_with_the_same_data() {
     killed_after_any_statement("e-7.2.0-latin1");
 }
 
+/// Once more over what an earlier upgrade left, which went otherwise.
+#[test]
+fn an_old_dump_loaded_over_an_upgrade_and_killed_ends_with_the_same_data() {
+    let sql = dump_of("f-16.0.0.");
+    let over = dump::dropping(Engine::MariaDb, &sql);
+    let mut expected = None;
+    support::with_database(Engine::MariaDb, "crash_none", |runtime, database| {
+        expected = Some(runtime.block_on(support::bounded(async {
+            database.run(&sql).await;
+            synced(database).await
+        })));
+    });
+    let Some(expected) = expected else { return };
+    // every third statement: two upgrades come before each
+    for after in (1..ENOUGH).step_by(3) {
+        let mut was_killed = true;
+        support::with_database(Engine::MariaDb, "crash", |runtime, database| {
+            runtime.block_on(support::bounded(async {
+                database.run(&sql).await;
+                synced(database).await;
+                database.run("UPDATE job_actions SET action_id = (SELECT MIN(id) FROM actions)").await;
+                database.run("UPDATE freezer_leftovers SET value = 'stale'").await;
+                database.run(&over).await;
+            }));
+            was_killed = killed(database, after);
+            let got = runtime.block_on(support::bounded(synced(database)));
+            assert_eq!(got.difference(&expected), None, "killed after statement {after}");
+        });
+        if !was_killed {
+            assert!(after > 10, "an upgrade has more than {after} statements");
+            return;
+        }
+    }
+    panic!("the upgrade does not end");
+}
+
 #[test]
 fn many_jobs_killed_between_batches_end_with_the_same_data() {
     let sql = dump_of("f-18.0.0.") + &many_jobs::seed();

@@ -9,6 +9,7 @@ use freezer_store::DatabaseUrl;
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Row};
 
+use crate::support::Engine;
 use crate::support::database::{self, TestDatabase};
 
 /// Values of a row by column; none: NULL. Bytes that are no text are in hexadecimal.
@@ -52,6 +53,20 @@ impl Dump {
     pub fn table(&self, name: &str) -> Rows {
         self.0.get(name).cloned().unwrap_or_default()
     }
+}
+
+/// The dump as `mysqldump` writes it: each table is dropped before it is made.
+pub fn dropping(engine: Engine, dump: &str) -> String {
+    let tables = dump.lines().filter_map(|line| line.strip_prefix("CREATE TABLE "));
+    let mut sql = match engine {
+        Engine::Sqlite => "PRAGMA foreign_keys = OFF;\n".to_owned(),
+        _ => "SET foreign_key_checks = 0;\n".to_owned(),
+    };
+    for table in tables {
+        let name = table.split_whitespace().next().unwrap();
+        sql.push_str(&format!("DROP TABLE IF EXISTS {name};\n"));
+    }
+    sql + dump
 }
 
 async fn mysql(connection: &mut MySqlConnection) -> Dump {

@@ -6,8 +6,8 @@ use freezer_api::manage::{db, leftovers};
 use freezer_store::migrations::{SyncOptions, Wishes, holder};
 use serde_json::{Value, json};
 
-use crate::again::{dropping, rows};
-use crate::dump::{Dump, Values};
+use crate::again::rows;
+use crate::dump::{Dump, Values, dropping};
 use crate::support::{self, Engine, TestApp, TestDatabase};
 use crate::{folder, loadable, store};
 
