@@ -13,14 +13,14 @@ const NAMES: [&str; 11] = [
     "layout",
     "charset",
     "widths",
-    "unmovable",
     "duplicate_clients",
     "job_links",
-    "jobs_without_actions",
     "unknown_clients",
     "deleted_null",
     "leftovers",
     "json",
+    "unmovable",
+    "jobs_without_actions",
 ];
 
 support::on_both_engines!(

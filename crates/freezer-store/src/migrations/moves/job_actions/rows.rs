@@ -90,7 +90,9 @@ impl Definition<'_> {
         let is_made_of = || {
             let columns = shown(&columns(&self.freezer_action));
             action.document.as_deref() == Some(&json::to_text(&self.freezer_action))
-                && columns.iter().all(|(key, value)| fields.freezer_action.get(*key) == Some(value))
+                && columns
+                    .iter()
+                    .all(|(key, value)| fields.freezer_action.get(*key).unwrap_or(&Value::Null) == value)
         };
         same_tries
             && fields.mandatory == self.mandatory
