@@ -18,6 +18,7 @@
 
 mod additions;
 mod chain;
+mod counts;
 mod head;
 mod indexes;
 mod inspect;
@@ -33,10 +34,11 @@ mod unmovable;
 
 pub use additions::Wishes;
 pub use chain::{HEAD, REVISIONS, Revision};
+pub use counts::TableCount;
 pub use head::{Column, Index, Kind, TABLES, TableLayout};
 pub use moves::leftovers::Kept;
 pub use planner::{Action, Renamed, Step};
-pub use runner::{Plan, Progress, State, SyncOptions, Synced, TableCount, holder};
+pub use runner::{Plan, Progress, State, SyncOptions, Synced, holder};
 pub use unmovable::Unmovable;
 
 /// Why the tables cannot be served or brought to head. Each text says what to do.

@@ -1,0 +1,48 @@
+//! How many rows each table has.
+
+use super::head::TABLES;
+use super::runner::look;
+use crate::Store;
+use crate::error::StoreError;
+use crate::exec::Db;
+
+/// How many rows a table has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableCount {
+    /// Name of the table.
+    pub name: &'static str,
+    /// Rows that are shown to clients.
+    pub live: u64,
+    /// Rows that are marked as deleted.
+    pub deleted: u64,
+}
+
+impl Store {
+    /// Rows of each table that is there.
+    ///
+    /// # Errors
+    /// As every query: [`StoreError`].
+    pub async fn table_counts(&self) -> Result<Vec<TableCount>, StoreError> {
+        let database = self.database().to_string();
+        crate::read!(self, "schema.counts", |db| {
+            let (layout, _) = look(db, &database).await?;
+            let mut counts = Vec::new();
+            for table in TABLES.iter().filter(|table| layout.table(table.name).is_some()) {
+                let quoted = db.dialect().quote(table.name);
+                let count = |what: &str| format!("SELECT CAST({what} AS CHAR) FROM {quoted}");
+                let all = number(db, &count("COUNT(*)")).await?;
+                let deleted = number(db, &count("COUNT(CASE WHEN deleted = 1 THEN 1 END)")).await?;
+                counts.push(TableCount { name: table.name, live: all - deleted, deleted });
+            }
+            Ok(counts)
+        })
+    }
+}
+
+/// The one number that a query gives, as text: engines give COUNT in different types.
+async fn number(db: &mut Db, sql: &str) -> Result<u64, StoreError> {
+    let rows = db.raw_select(sql).await?;
+    let at = |error| StoreError::from_driver("schema.counts", error);
+    let text = rows.first().map(|row| row.string(0)).transpose().map_err(at)?;
+    Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
