@@ -5,6 +5,8 @@
 
 #[path = "operators/config.rs"]
 mod config;
+#[path = "operators/logs.rs"]
+mod logs;
 #[path = "operators/policy.rs"]
 mod policy;
 mod process;

@@ -28,7 +28,15 @@ pub async fn identify(app: &App, request: &mut Request) -> Result<(), Error> {
         context.global_request_id.clone_from(&ids.global_request_id);
     }
     let span = tracing::Span::current();
-    tracing::record_all!(span, user = context.user_id.as_str(), project = context.own_project());
+    tracing::record_all!(
+        span,
+        user = context.user_id.as_str(),
+        project = context.own_project(),
+        domain = context.domain_id.as_deref(),
+        system_scope = context.system_scope.as_deref(),
+        user_domain = context.user_domain_id.as_deref(),
+        project_domain = context.project_domain_id.as_deref(),
+    );
     request.extensions_mut().insert(context);
     Ok(())
 }

@@ -69,6 +69,10 @@ impl Front {
             global_request_id = global_request_id.as_deref(),
             user = tracing::field::Empty,
             project = tracing::field::Empty,
+            domain = tracing::field::Empty,
+            system_scope = tracing::field::Empty,
+            user_domain = tracing::field::Empty,
+            project_domain = tracing::field::Empty,
         );
         let method = request.method().clone();
         let path = request.uri().path().to_owned();

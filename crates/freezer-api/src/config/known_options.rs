@@ -244,22 +244,9 @@ type Missed = (&'static str, &'static [&'static str], Verdict, &'static str);
 const MISSED: &[Missed] = &[
     (
         "DEFAULT",
-        &["log_config", "log_config_append"],
-        Verdict::Warning,
-        "a configuration of Python's logging; set the options of [DEFAULT] instead",
-    ),
-    (
-        "DEFAULT",
-        &[
-            "logging_context_format_string",
-            "logging_debug_format_suffix",
-            "logging_default_format_string",
-            "logging_exception_prefix",
-            "logging_user_identity_format",
-            "log_date_format",
-        ],
+        &["logging_debug_format_suffix", "logging_exception_prefix"],
         Verdict::Success,
-        "the form of a line is fixed, see docs/logging.md",
+        "lines have no addition at DEBUG and no tracebacks",
     ),
     ("paste_deploy", &["config_file"], Verdict::Success, "there is no pipeline to configure"),
     ("database", &["slave_connection"], Verdict::Success, "everything is read from [database] connection"),

@@ -1,11 +1,13 @@
 //! oslo.log's options in `[DEFAULT]`, as far as they mean something here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ::oslo_config::{Config, OptDecl};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::ConfigError;
+use super::log_file;
+use super::log_form::{Form, Formats};
 
 const DEBUG: OptDecl =
     OptDecl::boolean("DEFAULT", "debug").default("false").help("Log at DEBUG instead of INFO.");
@@ -44,8 +46,14 @@ const MAX_COUNT: OptDecl = OptDecl::integer("DEFAULT", "max_logfile_count")
     .min(0)
     .help("How many files log_rotation_type = size keeps beside the current one; 0: no new file is begun.");
 
+const APPEND: OptDecl = OptDecl::path("DEFAULT", "log_config_append").deprecated(&[("", "log_config")]).help(
+    "File with a configuration of Python's logging, which replaces the other options for logs: levels of loggers, and \
+     handlers with formatters. docs/logging.md says which ones are understood.",
+);
+
 pub(super) const OPTIONS: &[&OptDecl] = &[
     &DEBUG,
+    &APPEND,
     &LOG_FILE,
     &LOG_DIR,
     &USE_STDERR,
@@ -59,27 +67,56 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &MAX_COUNT,
 ];
 
-/// What is logged, and where to.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What is logged, in which form, and where to.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
-    /// Log at DEBUG.
-    pub debug: bool,
-    /// Levels of loggers, by the path of their module (`freezer_api::api`).
-    pub levels: Vec<(String, LevelFilter)>,
-    /// Each line is a JSON object.
-    pub json: bool,
-    /// The log file.
-    pub file: Option<PathBuf>,
-    /// When the file is moved aside; none: by others.
-    pub rotation: Option<Rotation>,
-    /// Log to standard error; where nothing else is given, it is logged to in any case.
-    pub stderr: bool,
-    /// Log to syslog.
-    pub syslog: bool,
-    /// Log to the journal.
-    pub journal: bool,
-    /// Facility of lines in syslog and journal.
-    pub facility: Facility,
+    /// Loggers, as Python has them: by dotted names, of which "" is the root of all.
+    pub loggers: Vec<Logger>,
+    /// Where loggers write to.
+    pub handlers: Vec<Handler>,
+    /// What was asked for and is not understood.
+    pub remarks: Vec<String>,
+}
+
+/// A logger: what is said of it is also said of those below its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logger {
+    /// Dotted name; "" is the root.
+    pub name: String,
+    /// Least level that is written; none: that of the logger above.
+    pub level: Option<LevelFilter>,
+    /// Positions of its handlers.
+    pub handlers: Vec<usize>,
+    /// Whether the handlers of the loggers above write, too.
+    pub propagate: bool,
+}
+
+/// A place for lines, with their form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handler {
+    /// Where to.
+    pub place: Place,
+    /// Least level that is written here.
+    pub level: LevelFilter,
+    /// The form of a line.
+    pub form: Form,
+}
+
+/// Where lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// A file, and when it is moved aside; none: by others.
+    File(PathBuf, Option<Rotation>),
+    /// Syslog.
+    Syslog(Facility),
+    /// systemd's journal.
+    Journal(Facility),
+    /// Nowhere.
+    Nowhere,
 }
 
 /// When a log file is moved aside.
@@ -108,7 +145,7 @@ impl Facility {
     ];
 
     /// A facility by its name, with or without `LOG_`, in any case.
-    fn parse(text: &str) -> Option<Facility> {
+    pub(super) fn parse(text: &str) -> Option<Facility> {
         let name = text.to_uppercase();
         let name = name.strip_prefix("LOG_").unwrap_or(&name);
         let number = Self::NAMES.iter().position(|known| !known.is_empty() && *known == name)?;
@@ -116,27 +153,60 @@ impl Facility {
     }
 }
 
+/// The service's own loggers.
+pub const OWN: [&str; 5] = ["freezer_api", "freezer_store", "keystone_auth", "oslo_config", "oslo_policy"];
+
 impl LogSettings {
     pub(super) fn read(config: &Config) -> Result<LogSettings, ConfigError> {
+        let formats = Formats::read(config)?;
+        let mut remarks = Vec::new();
+        let unknown = formats.unknown().join(", ");
+        if !unknown.is_empty() {
+            remarks.push(format!(
+                "[DEFAULT] logging_context_format_string and the other formats: no line has {unknown}; written as -"
+            ));
+        }
+        if let Some(path) = config.string(&APPEND)?.filter(|path| !path.is_empty()) {
+            let file = log_file::read(Path::new(&path), &formats)?;
+            remarks.extend(file.remarks);
+            return Ok(LogSettings { loggers: file.loggers, handlers: file.handlers, remarks });
+        }
         let flag = |option: &OptDecl| config.bool(option).map(|value| value.unwrap_or(false));
-        let facility = FACILITY.need(config.string(&FACILITY)?)?;
-        Ok(LogSettings {
-            debug: flag(&DEBUG)?,
-            levels: levels(config.list(&LEVELS)?.unwrap_or_default())?,
-            json: flag(&USE_JSON)?,
-            file: file(config)?,
-            rotation: rotation(config)?,
-            stderr: flag(&USE_STDERR)?,
-            syslog: flag(&USE_SYSLOG)?,
-            journal: flag(&USE_JOURNAL)?,
-            facility: Facility::parse(&facility).ok_or_else(|| ConfigError::Unusable {
-                option: "[DEFAULT] syslog_log_facility",
-                value: facility,
-                reason: "not a facility of syslog; most use LOG_USER, LOG_DAEMON or LOG_LOCAL0 to LOG_LOCAL7"
-                    .to_owned(),
-            })?,
-        })
+        let form = if flag(&USE_JSON)? { Form::Json } else { Form::Context(Box::new(formats)) };
+        let places = places(config, flag(&USE_STDERR)?, flag(&USE_SYSLOG)?, flag(&USE_JOURNAL)?)?;
+        let handler = |place| Handler { place, level: LevelFilter::TRACE, form: form.clone() };
+        let handlers: Vec<Handler> = places.into_iter().map(handler).collect();
+        let level = if flag(&DEBUG)? { LevelFilter::DEBUG } else { LevelFilter::INFO };
+        let named = OWN.map(|name| (name.to_owned(), level)).into_iter();
+        let named = named.chain(levels(config.list(&LEVELS)?.unwrap_or_default())?);
+        let mut loggers: Vec<Logger> = Vec::new();
+        // libraries at WARNING, as the default of default_log_levels has them
+        for (name, level) in std::iter::once((String::new(), LevelFilter::WARN)).chain(named) {
+            loggers.retain(|logger| logger.name != name);
+            let handlers = if name.is_empty() { (0..handlers.len()).collect() } else { Vec::new() };
+            loggers.push(Logger { name, level: Some(level), handlers, propagate: true });
+        }
+        Ok(LogSettings { loggers, handlers, remarks })
     }
+}
+
+/// The places that options name. Standard error is one of them if there is no other.
+fn places(config: &Config, stderr: bool, syslog: bool, journal: bool) -> Result<Vec<Place>, ConfigError> {
+    let facility = FACILITY.need(config.string(&FACILITY)?)?;
+    let facility = Facility::parse(&facility).ok_or_else(|| ConfigError::Unusable {
+        option: "[DEFAULT] syslog_log_facility",
+        value: facility,
+        reason: "not a facility of syslog; most use LOG_USER, LOG_DAEMON or LOG_LOCAL0 to LOG_LOCAL7"
+            .to_owned(),
+    })?;
+    let rotation = rotation(config)?;
+    let mut places: Vec<Place> = file(config)?.map(|path| Place::File(path, rotation)).into_iter().collect();
+    if stderr || (places.is_empty() && !syslog && !journal) {
+        places.push(Place::Stderr);
+    }
+    places.extend(syslog.then_some(Place::Syslog(facility)));
+    places.extend(journal.then_some(Place::Journal(facility)));
+    Ok(places)
 }
 
 /// As oslo.log finds it: a directory alone means a file of the program's name.
@@ -179,16 +249,8 @@ pub(super) fn remark(config: &Config) -> Option<&'static str> {
 
 fn levels(pairs: Vec<String>) -> Result<Vec<(String, LevelFilter)>, ConfigError> {
     let parse = |pair: &String| {
-        let (logger, level) = pair.split_once('=')?;
-        let level = match level.trim().to_uppercase().as_str() {
-            "CRITICAL" | "FATAL" | "ERROR" => LevelFilter::ERROR,
-            "WARN" | "WARNING" => LevelFilter::WARN,
-            "INFO" => LevelFilter::INFO,
-            "DEBUG" => LevelFilter::DEBUG,
-            "TRACE" | "NOTSET" => LevelFilter::TRACE,
-            number => of_number(number.parse().ok()?),
-        };
-        Some((logger.trim().replace('.', "::"), level))
+        let (logger, level_name) = pair.split_once('=')?;
+        Some((logger.trim().replace("::", "."), level(level_name)?))
     };
     pairs
         .iter()
@@ -202,6 +264,18 @@ fn levels(pairs: Vec<String>) -> Result<Vec<(String, LevelFilter)>, ConfigError>
             })
         })
         .collect()
+}
+
+/// A level by its name or number in Python.
+pub(super) fn level(text: &str) -> Option<LevelFilter> {
+    Some(match text.trim().to_uppercase().as_str() {
+        "CRITICAL" | "FATAL" | "ERROR" => LevelFilter::ERROR,
+        "WARN" | "WARNING" => LevelFilter::WARN,
+        "INFO" => LevelFilter::INFO,
+        "DEBUG" => LevelFilter::DEBUG,
+        "TRACE" | "NOTSET" => LevelFilter::TRACE,
+        number => of_number(number.parse().ok()?),
+    })
 }
 
 /// Python's numbers of levels.
@@ -221,29 +295,45 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<LogSettings, ConfigError> {
-        let config = Config::from_text("f", &format!("[DEFAULT]\n{text}\n")).unwrap().declare(OPTIONS);
+        let options = [OPTIONS, crate::config::log_form::OPTIONS].concat();
+        let config = Config::from_text("f", &format!("[DEFAULT]\n{text}\n")).unwrap().declare(&options);
         LogSettings::read(&config)
+    }
+
+    fn place(text: &str) -> Place {
+        read(text).unwrap().handlers.into_iter().next().unwrap().place
     }
 
     #[test]
     fn a_directory_alone_means_the_programs_file() {
-        let file = |text| read(text).unwrap().file.map(|path| path.display().to_string());
-        assert_eq!(file(""), None);
-        assert_eq!(file("log_dir = /var/log/freezer").unwrap(), "/var/log/freezer/freezer-api.log");
-        assert_eq!(file("log_dir = /var/log\nlog_file = a.log").unwrap(), "/var/log/a.log");
-        assert_eq!(file("logdir = /var/log\nlogfile = /srv/a.log").unwrap(), "/srv/a.log");
+        for (text, path) in [
+            ("log_dir = /var/log/freezer", "/var/log/freezer/freezer-api.log"),
+            ("log_dir = /var/log\nlog_file = a.log", "/var/log/a.log"),
+            ("logdir = /var/log\nlogfile = /srv/a.log", "/srv/a.log"),
+        ] {
+            assert_eq!(place(text), Place::File(path.into(), None));
+        }
+        assert_eq!(place(""), Place::Stderr);
+        assert_eq!(read("use_syslog = true\nuse_stderr = true").unwrap().handlers.len(), 2);
     }
 
     #[test]
     fn levels_are_those_of_python() {
-        let levels =
-            read("default_log_levels = freezer_api.api=DEBUG, hyper=20,urllib3.retry=WARN").unwrap().levels;
-        let expected = [
-            ("freezer_api::api", LevelFilter::DEBUG),
+        let text =
+            "default_log_levels = freezer_api.api=DEBUG, hyper=20,urllib3.retry=WARN, freezer_store=ERROR";
+        let loggers = read(text).unwrap().loggers;
+        let level =
+            |name: &str| loggers.iter().find(|logger| logger.name == name).and_then(|logger| logger.level);
+        for (name, expected) in [
+            ("", LevelFilter::WARN),
+            ("freezer_api", LevelFilter::INFO),
+            ("freezer_api.api", LevelFilter::DEBUG),
+            ("freezer_store", LevelFilter::ERROR),
             ("hyper", LevelFilter::INFO),
-            ("urllib3::retry", LevelFilter::WARN),
-        ];
-        assert_eq!(levels, expected.map(|(logger, level)| (logger.to_owned(), level)));
+            ("urllib3.retry", LevelFilter::WARN),
+        ] {
+            assert_eq!(level(name), Some(expected), "{name}");
+        }
         for bad in ["freezer_api", "freezer_api=LOUD"] {
             let error = read(&format!("default_log_levels = {bad}")).unwrap_err().to_string();
             assert!(error.contains("default_log_levels") && error.contains(bad), "{error}");
@@ -252,19 +342,35 @@ mod tests {
 
     #[test]
     fn facilities_have_names() {
-        let facility = |name: &str| read(&format!("syslog_log_facility = {name}")).map(|log| log.facility.0);
-        assert_eq!(facility("LOG_LOCAL3").unwrap(), 19);
-        assert_eq!(facility("daemon").unwrap(), 3);
+        let facility = |name: &str| {
+            read(&format!("use_syslog = true\nsyslog_log_facility = {name}"))
+                .map(|log| log.handlers[0].place.clone())
+        };
+        assert_eq!(facility("LOG_LOCAL3").unwrap(), Place::Syslog(Facility(19)));
+        assert_eq!(facility("daemon").unwrap(), Place::Syslog(Facility(3)));
         assert!(facility("LOG_NOBODY").unwrap_err().to_string().contains("LOG_NOBODY"));
     }
 
     #[test]
     fn files_are_rotated_by_size_only() {
-        let rotation = |text| read(text).unwrap().rotation;
+        let rotation = |text: &str| match place(&format!("log_file = /a\n{text}")) {
+            Place::File(_, rotation) => rotation,
+            other => panic!("{other:?}"),
+        };
         assert_eq!(rotation("log_rotation_type = Interval"), None);
         assert!(read("log_rotation_type = daily").unwrap_err().to_string().contains("daily"));
         assert_eq!(rotation("log_rotation_type = size\nmax_logfile_count = 0"), None);
         let text = "log_rotation_type = size\nmax_logfile_size_mb = 2\nmax_logfile_count = 3";
         assert_eq!(rotation(text), Some(Rotation { max_bytes: 2 << 20, count: 3 }));
+    }
+
+    #[test]
+    fn forms_that_cannot_be_read_are_named() {
+        let error = read("logging_context_format_string = %(message)s %(oops").unwrap_err().to_string();
+        assert!(error.contains("logging_context_format_string") && error.contains("%(oops"), "{error}");
+        assert!(
+            read("logging_default_format_string = %(message)s %(weather)s").unwrap().remarks[0]
+                .contains("weather")
+        );
     }
 }

@@ -13,6 +13,8 @@ mod former_options;
 mod healthcheck;
 mod keystone_authtoken;
 mod known_options;
+mod log_file;
+mod log_form;
 mod logging;
 mod oslo_middleware;
 mod oslo_policy;
@@ -27,7 +29,8 @@ pub use centralized_scheduler::CentralSettings;
 pub use database::DatabaseSettings;
 pub use default::{AuthStrategy, Listen};
 pub use findings::{Finding, of_options};
-pub use logging::{Facility, LogSettings, Rotation};
+pub use log_form::{Form, Formats};
+pub use logging::{Facility, Handler, LogSettings, Logger, OWN, Place, Rotation};
 pub use oslo_policy::PolicySettings;
 
 use freezer_store::DatabaseUrl;
@@ -133,6 +136,7 @@ pub const TRUSTEE: &str = "the group that [centralized_scheduler] auth_section n
 const SECTIONS: &[(&str, &[&OptDecl])] = &[
     (::oslo_config::DEFAULT, default::OPTIONS),
     (::oslo_config::DEFAULT, logging::OPTIONS),
+    (::oslo_config::DEFAULT, log_form::OPTIONS),
     ("storage", storage::OPTIONS),
     ("database", database::OPTIONS),
     ("keystone_authtoken", keystone_authtoken::OPTIONS),
@@ -199,7 +203,11 @@ impl Settings {
     /// [`ConfigError`]
     pub fn load_database(sources: &Sources) -> Result<DatabaseSettings, ConfigError> {
         let config = Config::load(sources)?.declare(&declarations());
-        check(&config, &[default::OPTIONS, logging::OPTIONS, storage::OPTIONS, database::OPTIONS].concat())?;
+        check(
+            &config,
+            &[default::OPTIONS, logging::OPTIONS, log_form::OPTIONS, storage::OPTIONS, database::OPTIONS]
+                .concat(),
+        )?;
         storage::check(&config)?;
         DatabaseSettings::read(&config)
     }
@@ -262,13 +270,14 @@ impl Settings {
         let listen = Listen::read(config)?;
         let health = healthcheck::read(config, listen.port)?;
         let database = DatabaseSettings::read(config)?;
+        let log = LogSettings::read(config)?;
         let of_connection = findings::of_connection(&database);
-        let remarks = remarks(config, &health).into_iter().chain(of_connection).collect();
+        let remarks = remarks(config, &log, &health).into_iter().chain(of_connection).collect();
         Ok(Settings {
             remarks,
             listen,
             auth_strategy,
-            log: LogSettings::read(config)?,
+            log,
             database,
             keystone,
             central,
@@ -285,9 +294,9 @@ impl Settings {
     }
 }
 
-fn remarks(config: &Config, health: &HealthSettings) -> Vec<Finding> {
+fn remarks(config: &Config, log: &LogSettings, health: &HealthSettings) -> Vec<Finding> {
     let fixed = logging::remark(config).into_iter().chain(healthcheck::remark(config, health));
-    let fixed = fixed.map(str::to_owned);
+    let fixed = fixed.map(str::to_owned).chain(log.remarks.iter().cloned());
     let ignored = config.unknown_arguments(&declarations()).into_iter();
     let ignored = ignored.map(|argument| format!("{}: accepted, without effect", argument.written));
     let unheeded = fixed.chain(storage::remark(config)).chain(api::remark(config)).chain(ignored);
@@ -300,8 +309,9 @@ impl LogSettings {
     /// # Errors
     /// [`ConfigError`], naming the option of the command line.
     pub fn of_arguments(arguments: Vec<Argument>) -> Result<LogSettings, ConfigError> {
-        let config = Config::from_texts(&[], &[])?.with_arguments(arguments).declare(logging::OPTIONS);
-        check(&config, logging::OPTIONS)?;
+        let options = [logging::OPTIONS, log_form::OPTIONS].concat();
+        let config = Config::from_texts(&[], &[])?.with_arguments(arguments).declare(&options);
+        check(&config, &options)?;
         LogSettings::read(&config).map_err(|error| error.located(&config))
     }
 }

@@ -1,24 +1,32 @@
 //! Logs as operators of OpenStack know them: which events, in which form, to where; and all of it anew while the service
 //! runs.
 //!
-//! `line.rs` has the form of a line and who is calling, `output.rs` the places. Tokens, passwords and headers are never
-//! given to a log call, so none is masked here.
+//! `line.rs` makes lines of events, `record.rs` has what they say, `format.rs` fills format strings, `loggers.rs` knows
+//! which logger writes what, `output.rs` has the places. Tokens, passwords and headers are never given to a log call, so
+//! none is masked here.
 
+mod format;
 mod line;
+mod loggers;
 mod output;
+mod record;
 
 use std::io;
 use std::sync::Arc;
 
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use self::line::{CallerLayer, Line, NoSpanFields};
+use self::line::Lines;
+use self::loggers::Loggers;
 use self::output::Output;
-use crate::config::LogSettings;
+use crate::config::{LogSettings, Place};
+
+pub use self::format::Format;
+pub(crate) use self::record::NAMES;
 
 /// The logging of the process, to be changed while it runs.
 #[derive(Clone)]
@@ -30,26 +38,24 @@ pub struct Logging {
 /// Starts logging for the whole process.
 ///
 /// # Errors
-/// Where the log file cannot be opened, syslog or the journal is not there, or logging was started before.
+/// If a log file cannot be opened, or logging was started before.
 pub fn start(settings: &LogSettings) -> io::Result<Logging> {
     let output = Arc::new(Output::open(settings)?);
     let (filter, handle) = reload::Layer::new(filter(settings));
-    let lines = tracing_subscriber::fmt::layer()
-        .event_format(Line::new(output.clone()))
-        .fmt_fields(NoSpanFields)
-        .with_ansi(false)
-        .with_writer(output::Writers(output.clone()));
-    let registry = tracing_subscriber::registry().with(filter).with(CallerLayer).with(lines);
+    let registry = tracing_subscriber::registry().with(filter).with(Lines::new(output.clone()));
     registry.try_init().map_err(io::Error::other)?;
     Ok(Logging { filter: handle, output })
 }
 
-/// Checks whether [`start`] could open the log file. Nothing is created.
+/// Checks whether [`start`] could open the log files. Nothing is created.
 ///
 /// # Errors
-/// If the file cannot be written, or cannot be created in its directory.
+/// If a file cannot be written, or cannot be created in its directory.
 pub fn check(settings: &LogSettings) -> io::Result<()> {
-    settings.file.as_deref().map_or(Ok(()), output::check_file)
+    settings.handlers.iter().try_for_each(|handler| match &handler.place {
+        Place::File(path, _) => output::check_file(path),
+        _ => Ok(()),
+    })
 }
 
 impl Logging {
@@ -62,23 +68,15 @@ impl Logging {
         self.filter.reload(filter(settings)).map_err(io::Error::other)
     }
 
-    /// Opens the log file again, because it was moved away.
+    /// Opens the log files again, because they were moved away.
     ///
     /// # Errors
-    /// Where it cannot be opened; then it stays as it is.
+    /// Where one cannot be opened; then it stays as it is.
     pub fn reopen(&self) -> io::Result<()> {
         self.output.reopen_file()
     }
 }
 
-/// The service at INFO or DEBUG, libraries at WARN as oslo.log's default_log_levels have it, and what the option says.
 fn filter(settings: &LogSettings) -> Targets {
-    let level = if settings.debug { LevelFilter::DEBUG } else { LevelFilter::INFO };
-    Targets::new()
-        .with_default(LevelFilter::WARN)
-        .with_targets(
-            ["freezer_api", "freezer_store", "keystone_auth", "oslo_config", "oslo_policy"]
-                .map(|of| (of, level)),
-        )
-        .with_targets(settings.levels.iter().map(|(target, level)| (target.as_str(), *level)))
+    Loggers(settings.loggers.clone()).filter()
 }

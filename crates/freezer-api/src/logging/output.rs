@@ -1,20 +1,21 @@
-//! Where lines go: file, standard error, syslog, journal. What stands in them is `line.rs`'s.
+//! Where lines go: files, standard output and error, syslog, journal. What stands in them is `record.rs`; which loggers
+//! write where, `loggers.rs`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, access};
-use tracing::{Level, Metadata};
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::Level;
+use tracing_subscriber::filter::LevelFilter;
 
-use super::line;
-use crate::config::{Facility, LogSettings, Rotation};
+use super::loggers::Loggers;
+use super::record::{self, Record};
+use crate::config::{Facility, Form, Handler, LogSettings, Place, Rotation};
 
 const SYSLOG: &str = "/dev/log";
 const JOURNAL: &str = "/run/systemd/journal/socket";
@@ -23,41 +24,62 @@ const PROGRAM: &str = "freezer-api";
 /// How often a file is looked at: whether somebody has moved it away.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// All places at once.
+/// All places, and which loggers write to which of them.
 pub(super) struct Output {
-    json: AtomicBool,
     places: Mutex<Places>,
 }
 
 struct Places {
-    file: Option<LogFile>,
-    stderr: bool,
-    syslog: Option<Socket>,
-    journal: Option<Socket>,
-    facility: Facility,
+    loggers: Loggers,
+    sinks: Vec<Sink>,
+}
+
+/// A place, with the form of its lines and the least level.
+struct Sink {
+    target: Target,
+    level: LevelFilter,
+    form: Form,
+}
+
+enum Target {
+    Stdout,
+    Stderr,
+    File(LogFile),
+    Syslog(Socket, Facility),
+    Journal(Socket, Facility),
+    Nowhere,
 }
 
 impl Output {
     pub(super) fn open(settings: &LogSettings) -> io::Result<Output> {
-        Ok(Output { json: AtomicBool::new(settings.json), places: Mutex::new(Places::open(settings)?) })
-    }
-
-    /// Whether lines are JSON.
-    pub(super) fn json(&self) -> bool {
-        self.json.load(Ordering::Relaxed)
+        Ok(Output { places: Mutex::new(Places::open(settings)?) })
     }
 
     pub(super) fn reopen(&self, settings: &LogSettings) -> io::Result<()> {
         let places = Places::open(settings)?;
         *self.lock() = places;
-        self.json.store(settings.json, Ordering::Relaxed);
         Ok(())
     }
 
     pub(super) fn reopen_file(&self) -> io::Result<()> {
-        match &mut self.lock().file {
-            Some(file) => file.open(),
-            None => Ok(()),
+        self.lock().sinks.iter_mut().try_for_each(|sink| match &mut sink.target {
+            Target::File(file) => file.open(),
+            _ => Ok(()),
+        })
+    }
+
+    /// Writes a line everywhere where its logger does. A place that does not take it does not keep it from the others,
+    /// and a request does not fail because of it.
+    pub(super) fn write(&self, record: &Record<'_>) {
+        let mut places = self.lock();
+        let Places { loggers, sinks } = &mut *places;
+        if record.level() > loggers.level(&record.logger) {
+            return;
+        }
+        for at in loggers.handlers(&record.logger) {
+            if let Some(sink) = sinks.get_mut(at).filter(|sink| record.level() <= sink.level) {
+                sink.target.write(record, &sink.form);
+            }
         }
     }
 
@@ -69,37 +91,62 @@ impl Output {
 
 impl Places {
     fn open(settings: &LogSettings) -> io::Result<Places> {
-        let socket = |wanted: bool, option: &str, path: &str| {
-            wanted
-                .then(|| Socket::connect(Path::new(path)).map_err(|error| named(option, &error, path)))
-                .transpose()
-        };
-        let file = settings.file.as_deref().map(|path| LogFile::new(path, settings.rotation)).transpose()?;
-        let elsewhere = file.is_some() || settings.syslog || settings.journal;
-        Ok(Places {
-            file,
-            stderr: settings.stderr || !elsewhere,
-            syslog: socket(settings.syslog, "use_syslog", SYSLOG)?,
-            journal: socket(settings.journal, "use_journal", JOURNAL)?,
-            facility: settings.facility,
-        })
+        let sinks = settings.handlers.iter().map(Sink::open).collect::<io::Result<Vec<_>>>()?;
+        let mut places = Places { loggers: Loggers(settings.loggers.clone()), sinks };
+        places.speak_up(settings);
+        Ok(places)
     }
 
-    /// Writes a line everywhere. A place that does not take it does not keep it from the others, and a request does not
-    /// fail because of it.
-    fn write(&mut self, level: Level, target: &str, line: &[u8]) {
-        if let Some(file) = &mut self.file {
-            let _ = file.write(line);
+    /// If every place is a socket that is not there, lines go to standard error as well: somebody must hear them.
+    fn speak_up(&mut self, settings: &LogSettings) {
+        let is_mute = |sink: &Sink| match &sink.target {
+            Target::Syslog(socket, _) | Target::Journal(socket, _) => socket.socket.is_none(),
+            _ => false,
+        };
+        if self.sinks.is_empty() || !self.sinks.iter().all(is_mute) {
+            return;
         }
-        if self.stderr {
-            let _ = io::stderr().lock().write_all(line);
+        let form = settings.handlers.first().map_or(Form::Json, |handler| handler.form.clone());
+        let at = self.sinks.len();
+        self.sinks.push(Sink { target: Target::Stderr, level: LevelFilter::TRACE, form });
+        self.loggers.add_to_root(at);
+    }
+}
+
+impl Sink {
+    fn open(handler: &Handler) -> io::Result<Sink> {
+        let target = match &handler.place {
+            Place::Stdout => Target::Stdout,
+            Place::Stderr => Target::Stderr,
+            Place::File(path, rotation) => Target::File(LogFile::new(path, *rotation)?),
+            Place::Syslog(facility) => {
+                Target::Syslog(Socket::open("use_syslog", Path::new(SYSLOG)), *facility)
+            }
+            Place::Journal(facility) => {
+                Target::Journal(Socket::open("use_journal", Path::new(JOURNAL)), *facility)
+            }
+            Place::Nowhere => Target::Nowhere,
+        };
+        Ok(Sink { target, level: handler.level, form: handler.form.clone() })
+    }
+}
+
+impl Target {
+    fn write(&mut self, record: &Record<'_>, form: &Form) {
+        if matches!(self, Target::Nowhere) {
+            return;
         }
-        let text = line.strip_suffix(b"\n").unwrap_or(line);
-        if let Some(syslog) = &mut self.syslog {
-            syslog.send(&syslog_message(self.facility, level, text));
-        }
-        if let Some(journal) = &mut self.journal {
-            journal.send(&journal_entry(self.facility, level, target, text));
+        let line = record.written(form);
+        let text = line.strip_suffix('\n').unwrap_or(&line).as_bytes();
+        match self {
+            Target::Stdout => drop(io::stdout().lock().write_all(line.as_bytes())),
+            Target::Stderr => drop(io::stderr().lock().write_all(line.as_bytes())),
+            Target::File(file) => drop(file.write(line.as_bytes())),
+            Target::Syslog(socket, facility) => socket.send(&syslog_message(*facility, record.level(), text)),
+            Target::Journal(socket, facility) => {
+                socket.send(&journal_entry(*facility, record.level(), &record.logger, text));
+            }
+            Target::Nowhere => {}
         }
     }
 }
@@ -117,13 +164,13 @@ fn syslog_message(facility: Facility, level: Level, text: &[u8]) -> Vec<u8> {
 }
 
 /// systemd's native protocol; the fields are those of oslo.log's journal handler.
-fn journal_entry(facility: Facility, level: Level, target: &str, text: &[u8]) -> Vec<u8> {
+fn journal_entry(facility: Facility, level: Level, logger: &str, text: &[u8]) -> Vec<u8> {
     let mut entry = format!(
         "PRIORITY={}\nSYSLOG_FACILITY={}\nSYSLOG_IDENTIFIER={PROGRAM}\nLOGGER_NAME={}\nLOGGER_LEVEL={}\nMESSAGE\n",
         severity(level),
         facility.0,
-        target.replace("::", "."),
-        line::level(level),
+        logger,
+        record::level(level),
     )
     .into_bytes();
     // with its length before it, a text may have line breaks
@@ -143,32 +190,47 @@ fn severity(level: Level) -> u8 {
     }
 }
 
-/// A local datagram socket, connected again when the other side was.
+/// A local datagram socket, connected again when the other side was, and later if the other side is not there yet.
 struct Socket {
     path: PathBuf,
-    socket: UnixDatagram,
+    socket: Option<UnixDatagram>,
 }
 
 impl Socket {
-    fn connect(path: &Path) -> io::Result<Socket> {
-        let socket = UnixDatagram::unbound()?;
-        socket.connect(path)?;
-        // a full socket must not hold up requests: the line is lost
-        socket.set_nonblocking(true)?;
-        Ok(Socket { path: path.to_owned(), socket })
+    /// Connects, or says once on standard error that the other side is not there.
+    fn open(option: &str, path: &Path) -> Socket {
+        let socket = connect(path).inspect_err(|error| {
+            let warning = format!(
+                "{PROGRAM}: WARNING: [DEFAULT] {option}: {}: {error}; nothing is sent there until it is there\n",
+                path.display()
+            );
+            let _ = io::stderr().lock().write_all(warning.as_bytes());
+        });
+        Socket { path: path.to_owned(), socket: socket.ok() }
     }
 
     fn send(&mut self, message: &[u8]) {
-        match self.socket.send(message) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                if let Ok(again) = Socket::connect(&self.path) {
-                    *self = again;
-                    let _ = self.socket.send(message);
-                }
+        let sent = self.socket.as_ref().map(|socket| socket.send(message));
+        let again = match sent {
+            Some(Ok(_)) => false,
+            Some(Err(error)) => error.kind() != io::ErrorKind::WouldBlock,
+            None => true,
+        };
+        if again {
+            self.socket = connect(&self.path).ok();
+            if let Some(socket) = &self.socket {
+                let _ = socket.send(message);
             }
-            _ => {}
         }
     }
+}
+
+fn connect(path: &Path) -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.connect(path)?;
+    // a full socket must not hold up requests: the line is lost
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 /// The log file, opened again when it was moved away, and moved aside when it is full.
@@ -248,40 +310,6 @@ pub(super) fn check_file(path: &Path) -> io::Result<()> {
     checked.map_err(|error| named("log_file", &error, &path.display().to_string()))
 }
 
-/// Hands each line to all places.
-pub(super) struct Writers(pub(super) std::sync::Arc<Output>);
-
-/// One line's way out.
-pub(super) struct Writer<'w> {
-    output: &'w Output,
-    level: Level,
-    target: String,
-}
-
-impl<'w> MakeWriter<'w> for Writers {
-    type Writer = Writer<'w>;
-
-    fn make_writer(&'w self) -> Writer<'w> {
-        Writer { output: &self.0, level: Level::INFO, target: PROGRAM.to_owned() }
-    }
-
-    fn make_writer_for(&'w self, metadata: &Metadata<'_>) -> Writer<'w> {
-        Writer { output: &self.0, level: *metadata.level(), target: metadata.target().to_owned() }
-    }
-}
-
-impl Write for Writer<'_> {
-    /// A whole line: the formatter writes each at once.
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.output.lock().write(self.level, &self.target, line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -335,7 +363,7 @@ mod tests {
         let directory = scratch("socket");
         let path = directory.join("log");
         let server = UnixDatagram::bind(&path).unwrap();
-        let mut socket = Socket::connect(&path).unwrap();
+        let mut socket = Socket::open("use_syslog", &path);
         socket.send(&syslog_message(Facility(19), Level::WARN, b"a text"));
         let expected = format!("<156>freezer-api[{}]: a text", std::process::id());
         assert_eq!(receive(&server), expected.as_bytes());
@@ -349,8 +377,20 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_may_come_later() {
+        let directory = scratch("later");
+        let path = directory.join("log");
+        let mut socket = Socket::open("use_syslog", &path);
+        socket.send(b"nobody listens");
+        let server = UnixDatagram::bind(&path).unwrap();
+        socket.send(b"a text");
+        assert_eq!(receive(&server), b"a text");
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
     fn entries_of_the_journal() {
-        let entry = journal_entry(Facility(1), Level::ERROR, "freezer_api::api", b"two\nlines");
+        let entry = journal_entry(Facility(1), Level::ERROR, "freezer_api.api", b"two\nlines");
         let head = "PRIORITY=3\nSYSLOG_FACILITY=1\nSYSLOG_IDENTIFIER=freezer-api\nLOGGER_NAME=freezer_api.api\n\
                     LOGGER_LEVEL=ERROR\nMESSAGE\n\u{9}\0\0\0\0\0\0\0two\nlines\n";
         assert_eq!(String::from_utf8(entry).unwrap(), head);

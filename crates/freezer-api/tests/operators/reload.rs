@@ -31,7 +31,7 @@ fn put(scratch: &Scratch, name: &str, text: &str) -> PathBuf {
 }
 
 /// Status of a list of jobs that a member of the project asks for.
-fn list(service: &Service) -> u16 {
+pub fn list(service: &Service) -> u16 {
     let headers = "X-Roles: member\r\nX-User-Id: u1\r\nX-Project-Id: p1\r\n";
     service.request_with(headers, "GET", "/v2/p1/jobs", "").0
 }
@@ -92,7 +92,7 @@ fn a_rule_that_makes_no_sense_denies_and_is_named() {
 }
 
 /// Waits until a file has a text.
-fn wait_for_line(path: &Path, text: &str) {
+pub fn wait_for_line(path: &Path, text: &str) {
     wait_for(text, || fs::read_to_string(path).ok()?.contains(text).then_some(()));
 }
 
@@ -163,6 +163,9 @@ fn a_line_of_json_is_an_object_with_its_request() {
             assert_eq!(line["levelname"], "DEBUG");
             assert_eq!(line["name"], "freezer_api.api.middleware");
             assert_eq!(line["context"]["global_request_id"], id);
+            assert_eq!(line["context"]["project"], "p1");
+            assert_eq!(line["context"]["user_identity"], "u1 p1 - - -");
+            assert_eq!(line["context"]["system_scope"], serde_json::Value::Null);
             assert_eq!((&line["context"]["user_id"], &line["extra"]["status"]), (&"u1".into(), &200.into()));
         }
     }

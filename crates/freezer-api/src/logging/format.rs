@@ -1,0 +1,212 @@
+//! Format strings of Python's logging, such as `%(asctime)s.%(msecs)03d %(levelname)s %(message)s`, and formats of dates.
+//!
+//! Here: how they are read and filled. Not here: which values a line has (`record.rs`), and which strings are used
+//! (`config/logging.rs`).
+
+use std::borrow::Cow;
+
+use time::OffsetDateTime;
+
+/// A format string, ready to be filled.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Format(Vec<Piece>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Literal(String),
+    Field { name: String, flags: String, width: usize, precision: Option<usize>, kind: char },
+}
+
+/// The value of a field.
+pub enum Field<'a> {
+    /// Text.
+    Text(Cow<'a, str>),
+    /// A whole number.
+    Whole(i64),
+    /// Seconds.
+    Float(f64),
+}
+
+impl Format {
+    /// Reads a format string.
+    ///
+    /// # Errors
+    /// The part of the text that is no field of such a string.
+    pub fn parse(text: &str) -> Result<Format, String> {
+        let (mut pieces, mut literal, mut rest) = (Vec::new(), String::new(), text);
+        while let Some(at) = rest.find('%') {
+            literal.push_str(&rest[..at]);
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('%') {
+                literal.push('%');
+                rest = after;
+                continue;
+            }
+            let (field, after) = field(rest).ok_or_else(|| format!("%{rest}"))?;
+            pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+            pieces.push(field);
+            rest = after;
+        }
+        literal.push_str(rest);
+        pieces.push(Piece::Literal(literal));
+        pieces.retain(|piece| !matches!(piece, Piece::Literal(text) if text.is_empty()));
+        Ok(Format(pieces))
+    }
+
+    /// The names of its fields.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Field { name, .. } => Some(name.as_str()),
+            Piece::Literal(_) => None,
+        })
+    }
+
+    /// Fills the fields.
+    pub fn fill<'a>(&self, value: impl Fn(&str) -> Field<'a>) -> String {
+        let mut line = String::with_capacity(160);
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(text) => line.push_str(text),
+                Piece::Field { name, flags, width, precision, kind } => {
+                    push(&mut line, &value(name), flags, *width, *precision, *kind);
+                }
+            }
+        }
+        line
+    }
+}
+
+/// The field that begins behind a `%`, and the text behind it.
+fn field(text: &str) -> Option<(Piece, &str)> {
+    let (name, rest) = text.strip_prefix('(')?.split_once(')')?;
+    let end = rest.find(|c: char| !matches!(c, '-' | '+' | ' ' | '0' | '#')).unwrap_or(rest.len());
+    let (flags, rest) = rest.split_at(end);
+    let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (width, rest) = rest.split_at(digits(rest));
+    let (precision, rest) = match rest.strip_prefix('.') {
+        Some(rest) => {
+            let (precision, rest) = rest.split_at(digits(rest));
+            (Some(precision.parse().unwrap_or(0)), rest)
+        }
+        None => (None, rest),
+    };
+    let kind = rest.chars().next().filter(|kind| "sdifr".contains(*kind))?;
+    // a line is never padded to more than this, whatever a file says
+    let width = if width.is_empty() { 0 } else { width.parse().unwrap_or(0).min(200) };
+    let (name, flags) = (name.to_owned(), flags.to_owned());
+    Some((Piece::Field { name, flags, width, precision, kind }, &rest[kind.len_utf8()..]))
+}
+
+fn push(
+    line: &mut String,
+    value: &Field<'_>,
+    flags: &str,
+    width: usize,
+    precision: Option<usize>,
+    kind: char,
+) {
+    let numeric = !matches!(value, Field::Text(_)) && kind != 's' && kind != 'r';
+    let text = match value {
+        Field::Text(text) => match precision {
+            Some(most) => Cow::Owned(text.chars().take(most).collect()),
+            None => Cow::Borrowed(text.as_ref()),
+        },
+        Field::Whole(number) => Cow::Owned(number.to_string()),
+        Field::Float(number) if kind == 'f' => Cow::Owned(format!("{number:.*}", precision.unwrap_or(6))),
+        Field::Float(number) if kind == 'd' || kind == 'i' => Cow::Owned(format!("{:.0}", number.trunc())),
+        Field::Float(number) => Cow::Owned(number.to_string()),
+    };
+    let missing = width.saturating_sub(text.chars().count());
+    let padding = |c: char| c.to_string().repeat(missing);
+    if flags.contains('-') {
+        line.push_str(&text);
+        line.push_str(&padding(' '));
+    } else {
+        line.push_str(&padding(if numeric && flags.contains('0') { '0' } else { ' ' }));
+        line.push_str(&text);
+    }
+}
+
+/// A time (UTC) in the form of C's `strftime`, as far as log files use it, and `%L` for milliseconds. What is not known
+/// stays as it is.
+pub fn date(format: &str, time: OffsetDateTime) -> String {
+    let mut text = String::with_capacity(24);
+    let mut rest = format.chars();
+    while let Some(c) = rest.next() {
+        if c != '%' {
+            text.push(c);
+            continue;
+        }
+        let (month, day) = (u8::from(time.month()), time.day());
+        match rest.next() {
+            Some('Y') => text.push_str(&format!("{:04}", time.year())),
+            Some('y') => text.push_str(&format!("{:02}", time.year().rem_euclid(100))),
+            Some('m') => text.push_str(&format!("{month:02}")),
+            Some('d') => text.push_str(&format!("{day:02}")),
+            Some('H') => text.push_str(&format!("{:02}", time.hour())),
+            Some('M') => text.push_str(&format!("{:02}", time.minute())),
+            Some('S') => text.push_str(&format!("{:02}", time.second())),
+            Some('L') => text.push_str(&format!("{:03}", time.millisecond())),
+            Some('f') => text.push_str(&format!("{:06}", time.microsecond())),
+            Some('j') => text.push_str(&format!("{:03}", time.ordinal())),
+            Some('F') => text.push_str(&format!("{:04}-{month:02}-{day:02}", time.year())),
+            Some('T') => {
+                text.push_str(&format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second()));
+            }
+            Some('b') => text.push_str(&time.month().to_string()[..3]),
+            Some('B') => text.push_str(&time.month().to_string()),
+            Some('a') => text.push_str(&time.weekday().to_string()[..3]),
+            Some('A') => text.push_str(&time.weekday().to_string()),
+            Some('z') => text.push_str("+0000"),
+            Some('Z') => text.push_str("UTC"),
+            Some('s') => text.push_str(&time.unix_timestamp().to_string()),
+            Some('%') => text.push('%'),
+            Some(other) => text.extend(['%', other]),
+            None => text.push('%'),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn filled(format: &str) -> String {
+        Format::parse(format).unwrap().fill(|name| match name {
+            "number" => Field::Whole(7),
+            "seconds" => Field::Float(1.5),
+            name => Field::Text(name.to_owned().into()),
+        })
+    }
+
+    #[test]
+    fn fields_are_filled_as_python_does() {
+        for (format, expected) in [
+            ("", ""),
+            ("100%% %(a)s", "100% a"),
+            ("[%(a)5s|%(a)-5s|%(long).2s]", "[    a|a    |lo]"),
+            ("%(number)d %(number)03d %(number)3d|%(number)-3d|%(number)03s", "7 007   7|7  |  7"),
+            ("%(seconds)f %(seconds).1f %(seconds)d %(seconds)s", "1.500000 1.5 1 1.5"),
+        ] {
+            assert_eq!(filled(format), expected, "{format}");
+        }
+        for bad in ["%", "%s", "%(a)", "%(a", "%(a)q", "50 % of"] {
+            assert!(Format::parse(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Format::parse("%(a)s %(b)d").unwrap().names().collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn dates_have_many_forms() {
+        let time = OffsetDateTime::from_unix_timestamp(1_795_341_605).unwrap();
+        for (format, expected) in [
+            ("%Y-%m-%d %H:%M:%S", "2026-11-22 10:00:05"),
+            ("%FT%TZ%z %Z", "2026-11-22T10:00:05Z+0000 UTC"),
+            ("%a %d %b %y %% %q %", "Sun 22 Nov 26 % %q %"),
+        ] {
+            assert_eq!(date(format, time), expected);
+        }
+    }
+}

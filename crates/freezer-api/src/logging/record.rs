@@ -1,0 +1,294 @@
+//! What one log line says, and its forms: that of oslo.log's `ContextFormatter`, its JSON, or a format string.
+//!
+//! Where lines come from is `line.rs`; where they go, `output.rs`; how format strings are filled, `format.rs`.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level};
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{DefaultFields, Writer};
+
+use super::format::{self, Field as Filled};
+use super::line::Caller;
+use crate::config::{Form, Formats};
+
+/// What is the same in all lines of a process.
+pub(super) struct Process {
+    /// Its id.
+    pub(super) pid: u32,
+    /// The name of the machine.
+    pub(super) host: Option<String>,
+}
+
+/// One event, with the caller whose request it belongs to.
+pub(super) struct Record<'a> {
+    process: &'a Process,
+    time: OffsetDateTime,
+    level: Level,
+    /// The logger, as Python names it.
+    pub(super) logger: String,
+    file: Option<&'static str>,
+    line: Option<u32>,
+    event: &'a Event<'a>,
+    caller: Option<&'a Caller>,
+}
+
+/// Names that a format string can have. Others are filled with `-`.
+pub(crate) const NAMES: &[&str] = &[
+    "asctime",
+    "color",
+    "created",
+    "domain",
+    "domain_id",
+    "domain_name",
+    "error_summary",
+    "filename",
+    "funcName",
+    "global_request_id",
+    "hostname",
+    "instance",
+    "isotime",
+    "levelname",
+    "levelno",
+    "lineno",
+    "message",
+    "module",
+    "msecs",
+    "name",
+    "pathname",
+    "process",
+    "processName",
+    "project",
+    "project_domain",
+    "project_domain_id",
+    "project_domain_name",
+    "project_id",
+    "project_name",
+    "relativeCreated",
+    "request_id",
+    "resource",
+    "resource_uuid",
+    "system_scope",
+    "tenant",
+    "thread",
+    "threadName",
+    "user",
+    "user_domain",
+    "user_domain_id",
+    "user_domain_name",
+    "user_id",
+    "user_identity",
+    "user_name",
+    "version",
+];
+
+impl<'a> Record<'a> {
+    pub(super) fn new(
+        process: &'a Process,
+        time: OffsetDateTime,
+        event: &'a Event<'a>,
+        caller: Option<&'a Caller>,
+    ) -> Record<'a> {
+        let metadata = event.metadata();
+        Record {
+            process,
+            time,
+            level: *metadata.level(),
+            logger: metadata.target().replace("::", "."),
+            file: metadata.file(),
+            line: metadata.line(),
+            event,
+            caller,
+        }
+    }
+
+    /// The level.
+    pub(super) fn level(&self) -> Level {
+        self.level
+    }
+
+    /// The line in one of its forms, with the line feed at its end.
+    pub(super) fn written(&self, form: &Form) -> String {
+        let mut line = match form {
+            Form::Json => self.json().to_string(),
+            Form::Context(formats) => self.in_context(formats),
+            Form::Plain { format, date } => format.fill(|name| self.field(name, date, "")),
+        };
+        line.push('\n');
+        line
+    }
+
+    fn in_context(&self, formats: &Formats) -> String {
+        let caller = self.caller.filter(|caller| !caller.request_id.is_empty());
+        let identity = match caller {
+            Some(_) => formats.identity.fill(|name| match self.field(name, &formats.date, "") {
+                Filled::Text(text) if text.is_empty() => Filled::Text("-".into()),
+                field => field,
+            }),
+            None => String::new(),
+        };
+        let format = match caller {
+            None => &formats.default,
+            Some(caller) if caller.global_request_id.is_empty() => &formats.context,
+            Some(_) => &formats.context_with_global,
+        };
+        format.fill(|name| self.field(name, &formats.date, &identity))
+    }
+
+    /// One field of a format string.
+    fn field(&self, name: &str, date: &str, identity: &str) -> Filled<'a> {
+        let text = |text: String| Filled::Text(text.into());
+        let of_caller = |value: fn(&Caller) -> &str| {
+            let value = self.caller.map(value).filter(|value| !value.is_empty());
+            text(value.unwrap_or("-").to_owned())
+        };
+        let file_name = || self.file.and_then(|file| file.rsplit('/').next()).unwrap_or("-");
+        match name {
+            "asctime" => text(format::date(date, self.time)),
+            "isotime" => text(format::date("%Y-%m-%dT%H:%M:%S.%f+00:00", self.time)),
+            "created" => Filled::Float(self.time.unix_timestamp_nanos() as f64 / 1e9),
+            "msecs" => Filled::Whole(i64::from(self.time.millisecond())),
+            "relativeCreated" | "thread" => Filled::Whole(0),
+            "process" => Filled::Whole(i64::from(self.process.pid)),
+            "processName" => text("freezer-api".to_owned()),
+            "threadName" => text("MainThread".to_owned()),
+            "hostname" => text(self.process.host.clone().unwrap_or_else(|| "-".to_owned())),
+            "version" => text(env!("CARGO_PKG_VERSION").to_owned()),
+            "levelname" => text(level(self.level).to_owned()),
+            "levelno" => Filled::Whole(number(self.level)),
+            "name" => text(self.logger.clone()),
+            "message" => text(self.text()),
+            "pathname" => text(self.file.unwrap_or("-").to_owned()),
+            "filename" => text(file_name().to_owned()),
+            "module" => text(file_name().trim_end_matches(".rs").to_owned()),
+            "lineno" => Filled::Whole(i64::from(self.line.unwrap_or(0))),
+            "user_identity" => text(identity.to_owned()),
+            "instance" | "resource" | "color" => text(String::new()),
+            "request_id" => of_caller(|caller| &caller.request_id),
+            "global_request_id" => of_caller(|caller| &caller.global_request_id),
+            "user" | "user_id" => of_caller(|caller| &caller.user),
+            "project" | "project_id" | "tenant" => of_caller(|caller| &caller.project),
+            "domain" | "domain_id" => of_caller(|caller| &caller.domain),
+            "system_scope" => of_caller(|caller| &caller.system_scope),
+            "user_domain" | "user_domain_id" => of_caller(|caller| &caller.user_domain),
+            "project_domain" | "project_domain_id" => of_caller(|caller| &caller.project_domain),
+            _ => text("-".to_owned()),
+        }
+    }
+
+    /// The message and its fields, `message key=value`.
+    fn text(&self) -> String {
+        let mut text = String::with_capacity(120);
+        // writing into a text does not fail
+        let _ = DefaultFields::new().format_fields(Writer::new(&mut text), self.event);
+        text
+    }
+
+    /// The keys of oslo.log's `JSONFormatter`.
+    fn json(&self) -> Value {
+        let mut fields = Fields::default();
+        self.event.record(&mut fields);
+        json!({
+            "message": fields.message,
+            "asctime": format::date("%Y-%m-%d %H:%M:%S", self.time),
+            "name": self.logger,
+            "levelname": level(self.level),
+            "levelno": number(self.level),
+            "pathname": self.file,
+            "lineno": self.line,
+            "created": self.time.unix_timestamp(),
+            "msecs": self.time.millisecond(),
+            "process": self.process.pid,
+            "hostname": self.process.host,
+            "context": self.caller.map_or_else(|| json!({}), context),
+            "extra": fields.others,
+        })
+    }
+}
+
+/// The caller with the keys of oslo.context; null for what a caller has not.
+fn context(caller: &Caller) -> Value {
+    let or = |text: &str, otherwise: Value| if text.is_empty() { otherwise } else { text.into() };
+    let value = |text: &str| or(text, Value::Null);
+    let dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+    let Caller { request_id, global_request_id, user, project, .. } = caller;
+    let Caller { domain, system_scope, user_domain, project_domain, .. } = caller;
+    // Source: `RequestContext.user_idt_format` of oslo.context
+    let identity = [user, project, domain, user_domain, project_domain].map(|text| dash(text)).join(" ");
+    json!({
+        "request_id": request_id,
+        "global_request_id": value(global_request_id),
+        "user": value(user),
+        "user_id": value(user),
+        "project": value(project),
+        "project_id": value(project),
+        "domain": value(domain),
+        "system_scope": value(system_scope),
+        "user_domain": value(user_domain),
+        "project_domain": value(project_domain),
+        "user_identity": identity,
+    })
+}
+
+/// The message of an event and its fields.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: Map<String, Value>,
+}
+
+impl Fields {
+    fn set(&mut self, field: &Field, value: Value) {
+        match (field.name(), value) {
+            ("message", Value::String(text)) => self.message = text,
+            (name, value) => {
+                self.others.insert(name.to_owned(), value);
+            }
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.set(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.set(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.set(field, value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.set(field, value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.set(field, format!("{value:?}").into());
+    }
+}
+
+/// A level as Python calls it.
+pub(super) fn level(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARNING",
+        Level::INFO => "INFO",
+        Level::DEBUG | Level::TRACE => "DEBUG",
+    }
+}
+
+/// A level as Python numbers it.
+fn number(level: Level) -> i64 {
+    match level {
+        Level::ERROR => 40,
+        Level::WARN => 30,
+        Level::INFO => 20,
+        Level::DEBUG | Level::TRACE => 10,
+    }
+}
