@@ -202,6 +202,21 @@ async fn in_turns(both: &Pair<'_>, maker: Service<'_>, other: Service<'_>) {
     assert_eq!(shown["job_actions"].as_array().unwrap().len(), 3);
     maker.does(Method::POST, &format!("{job_path}/event"), json!({"stop": null})).await;
     both.same(&job_path).await;
+    // a poll never hides a live job, and shows no completed one, whichever of the two wrote the status
+    for (writer, status) in
+        [(other, "completed"), (maker, "running"), (maker, "completed"), (other, "scheduled")]
+    {
+        writer.does(Method::PATCH, &job_path, json!({"job_schedule": {"status": status}})).await;
+        let poll = json!({"match": [{"client_id": node}], "match_not": [{"status": "completed"}]});
+        let found = both.ours.ask(Method::GET, &at("jobs"), Some(poll)).await.1;
+        let expected = usize::from(status != "completed");
+        assert_eq!(
+            found["jobs"].as_array().map(Vec::len),
+            Some(expected),
+            "{status} by {}: {found}",
+            writer.name()
+        );
+    }
 
     let session = json!({"description": "s", "hold_off": 30, "schedule": {"schedule_interval": "1 days"}});
     let made = maker.does(Method::POST, &at("sessions"), session).await;
@@ -237,6 +252,19 @@ async fn in_turns(both: &Pair<'_>, maker: Service<'_>, other: Service<'_>) {
     let search = json!({"match": [{"extra": "☕"}, {"hostname": node}]});
     let found = both.ours.ask(Method::GET, &at("backups"), Some(search)).await.1;
     assert_eq!(found["backups"].as_array().map(Vec::len), Some(1), "{found}");
+    // nor times, and it leaves ours as they were
+    let of_time = async |time: i64| {
+        let search = json!({"match": [{"hostname": node}], "time_after": time, "time_before": time});
+        let found = both.ours.ask(Method::GET, &at("backups"), Some(search)).await.1;
+        found["backups"].as_array().map(Vec::len)
+    };
+    assert_eq!(of_time(1_795_341_600).await, Some(1));
+    let patch = json!({"backup_metadata": {"time_stamp": 1_795_341_700}});
+    if let (200, _) = other.ask(Method::PATCH, &backup, Some(patch)).await {
+        let shown = both.same(&backup).await;
+        assert_eq!(shown["backup_metadata"]["time_stamp"], 1_795_341_700);
+        assert_eq!((of_time(1_795_341_600).await, of_time(1_795_341_700).await), (Some(0), Some(1)));
+    }
     for collection in ["jobs", "sessions", "backups"] {
         both.same_list(collection).await;
     }

@@ -98,6 +98,88 @@ const KEYS: &[&str] = &[
     "time_stamp",
 ];
 
+/// Bounds of searches by time.
+const TIMES: &[f64] =
+    &[1.0, 0.0, -0.0, -1.0, 1.5, 5e-324, 100.0, 1_795_341_600.0, 1e300, -1e300, f64::MAX, f64::MIN];
+
+/// Time stamps as somebody may have written them.
+fn time_stamp() -> impl Strategy<Value = Value> {
+    let stamps = [
+        "1",
+        "0",
+        "-0.0",
+        "-1",
+        "1.0",
+        "1.5",
+        "100",
+        "101",
+        "1795341600",
+        "1795341600.25",
+        "1e300",
+        "-1e300",
+        "1e999",
+        "-1e999",
+        "9007199254740993",
+        "123456789012345678901234567890",
+        "null",
+        "true",
+        "false",
+        "[1]",
+        "[]",
+        "{\"time_stamp\":1}",
+        "\"1\"",
+        "\" 100 \"",
+        "\"1.5\"",
+        "\"-1\"",
+        "\"inf\"",
+        "\"-inf\"",
+        "\"NaN\"",
+        "\"1e400\"",
+        "\"\"",
+        "\"now\"",
+        "\"2026-11-22T10:00:00\"",
+    ];
+    proptest::sample::select(stamps.to_vec()).prop_map(|text| serde_json::from_str(text).unwrap())
+}
+
+/// A job's schedule with a status, or without, in the places and with the neighbours that matter.
+fn schedule() -> impl Strategy<Value = Value> {
+    let status = proptest::sample::select(vec![
+        json!("completed"),
+        json!("completed"),
+        json!("completed"),
+        json!("Completed"),
+        json!("completed "),
+        json!("running"),
+        json!(null),
+        json!(["completed"]),
+    ]);
+    (object(), status, 0..6_u8).prop_map(|(object, status, kind)| match kind {
+        0 => object,
+        1 => json!({"nested": {"status": status}}),
+        2 => json!({"status": "running", "note": "\"status\": \"completed\""}),
+        3 => json!({"event": "", "status": status, "result": "success"}),
+        4 => json!({"status": status}),
+        _ => {
+            let mut object = object;
+            object["status"] = status;
+            object
+        }
+    })
+}
+
+/// Metadata with a time stamp, or without, and with one that does not count.
+fn stamped() -> impl Strategy<Value = Value> {
+    (object(), time_stamp(), 0..10_u8).prop_map(|(mut metadata, stamp, kind)| {
+        match kind {
+            0 => {}
+            1 => metadata["nested"] = json!({"time_stamp": stamp}),
+            _ => metadata["time_stamp"] = stamp,
+        }
+        metadata
+    })
+}
+
 fn word() -> impl Strategy<Value = String> {
     proptest::sample::select(WORDS).prop_map(str::to_owned)
 }
@@ -132,7 +214,11 @@ fn object() -> impl Strategy<Value = Value> {
 
 /// JSON as somebody may have written it.
 fn text() -> impl Strategy<Value = Option<String>> {
-    let spelled = (object(), 0..5_u8).prop_map(|(value, style)| match style {
+    spelled(object())
+}
+
+fn spelled(document: impl Strategy<Value = Value>) -> impl Strategy<Value = Option<String>> {
+    let spelled = (document, 0..5_u8).prop_map(|(value, style)| match style {
         0 | 1 => value.to_string(),
         2 => serde_json::to_string_pretty(&value).unwrap(),
         3 => value.to_string().replace("\":", "\": ").replace('/', "\\/"),
@@ -174,21 +260,22 @@ fn search() -> impl Strategy<Value = Search> {
         proptest::collection::vec((key(), prop_oneof![5 => leaf().boxed(), 1 => tree().boxed()]), 0..most)
     };
     let texts = || proptest::collection::vec(word(), 0..2);
-    let time = || proptest::option::weighted(0.05, Just(1.0));
+    let time = || proptest::option::weighted(0.08, proptest::sample::select(TIMES));
     (
         pairs(3),
         pairs(3),
         prop_oneof![4 => Just(Vec::new()).boxed(), 1 => texts().boxed()],
         prop_oneof![4 => Just(Vec::new()).boxed(), 1 => texts().boxed()],
         time(),
+        time(),
     )
-        .prop_map(|(matches, match_not, texts, texts_not, time_after)| Search {
+        .prop_map(|(matches, match_not, texts, texts_not, time_after, time_before)| Search {
             matches,
             match_not,
             texts,
             texts_not,
             time_after,
-            time_before: None,
+            time_before,
         })
 }
 
@@ -285,7 +372,7 @@ impl Rows {
             sql.push_str(&self.insert("sessions", n, cells));
             let cells = vec![
                 ("user_id", self.word()),
-                ("schedule", self.json()),
+                ("schedule", Cell::Text(self.draw(spelled(schedule())))),
                 ("client_id", self.word()),
                 ("session_id", self.blank()),
                 ("session_tag", self.int()),
@@ -319,8 +406,9 @@ impl Rows {
                 ];
                 sql.push_str(&self.insert("user_credentials", n, cells));
             }
+            let metadata = Cell::Text(self.draw(spelled(stamped())));
             let cells =
-                vec![("user_id", self.word()), ("status", self.word()), ("backup_metadata", self.json())];
+                vec![("user_id", self.word()), ("status", self.word()), ("backup_metadata", metadata)];
             sql.push_str(&self.insert("backups", n, cells));
         }
         sql
@@ -399,16 +487,17 @@ fn ids(found: &[(String, Value)]) -> Vec<&str> {
 async fn spread_search_terms(app: &TestApp, rows: &mut Rows) {
     app.store().sync().await.expect("terms are made");
     let (scope, mut sql) = (Scope::project("p1"), String::new());
+    let engine_is_sqlite = rows.engine == Engine::Sqlite;
     for n in 0..ROWS {
         let id = format!("backups-{n}");
         match n % 6 {
             0 | 1 => {
-                let metadata = rows.json();
+                let metadata = Cell::Text(rows.draw(spelled(stamped())));
                 let literal = rows.literal(&metadata);
                 sql.push_str(&format!("UPDATE backups SET backup_metadata = {literal} WHERE id = '{id}';\n"));
             }
             2 | 3 => {
-                let Value::Object(mut metadata) = rows.draw(object()) else { unreachable!() };
+                let Value::Object(mut metadata) = rows.draw(stamped()) else { unreachable!() };
                 if n % 12 == 2 {
                     metadata.extend((0..300).map(|n| (format!("key {n}"), json!(n))));
                 }
@@ -418,15 +507,116 @@ async fn spread_search_terms(app: &TestApp, rows: &mut Rows) {
                     single!(app.store(), "t", |db| backups::update(db, &scope, &id, &new, now).await);
                 assert!(done.expect("a change"));
             }
-            4 if n % 12 == 4 => {
-                sql.push_str(&format!(
-                    "UPDATE backups SET fz_search_terms = NULL, fz_search_crc = NULL WHERE id = '{id}';\n"
-                ));
+            4 => {
+                // an earlier release makes terms, and leaves the time of the metadata before
+                let unmade = [
+                    "fz_search_terms = NULL, fz_search_crc = NULL",
+                    "fz_time_crc = NULL, fz_time = NULL",
+                    "fz_time_crc = 7",
+                    "fz_time_crc = 7, fz_time = 1",
+                ][n / 6 % 4];
+                let when = if engine_is_sqlite && unmade.contains("7") {
+                    "fz_time_crc = NULL, fz_time = NULL"
+                } else {
+                    unmade
+                };
+                sql.push_str(&format!("UPDATE backups SET {when} WHERE id = '{id}';\n"));
             }
             _ => {}
         }
     }
     app.database().run(&sql).await;
+}
+
+/// What a list answers to a search in pages of several kinds, against the plain meaning.
+async fn finds_what_it_means(app: &TestApp, noun: Noun, documents: &[(String, Value)], search: &Search) {
+    let accepted = |found: &&(String, Value)| search.accepts(&found.1, noun.identity());
+    let wanted: Vec<&str> = documents.iter().filter(accepted).map(|(id, _)| id.as_str()).collect();
+    let listed = async |page: Page| {
+        let found = noun.list(app.app(), search, &page).await;
+        found.into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(Page::at(1_000, 0)).await, wanted, "{noun:?}: {search:?}");
+    assert_eq!(listed(Page::at(2, 0)).await, wanted[..wanted.len().min(2)], "{noun:?}, a page: {search:?}");
+    assert_eq!(
+        listed(Page::at(2, 1)).await,
+        wanted[wanted.len().min(1)..wanted.len().min(3)],
+        "{noun:?}, an offset: {search:?}"
+    );
+    let mut newest = wanted.clone();
+    newest.reverse();
+    let first = Page { newest_first: true, ..Page::at(3, 0) };
+    assert_eq!(listed(first).await, newest[..newest.len().min(3)], "{noun:?}, back: {search:?}");
+    for newest_first in [false, true] {
+        let marker = documents.len() / 2;
+        let mut behind: Vec<&(String, Value)> = match newest_first {
+            false => documents[marker + 1..].iter().collect(),
+            true => documents[..marker].iter().rev().collect(),
+        };
+        behind.retain(|found| accepted(found));
+        let behind: Vec<&str> = behind.iter().map(|(id, _)| id.as_str()).collect();
+        let page = Page { newest_first, marker: Some(documents[marker].0.clone()), ..Page::at(1_000, 0) };
+        assert_eq!(listed(page).await, behind, "{noun:?}, behind a marker, {newest_first}: {search:?}");
+    }
+    let counting = Page { count: true, ..Page::at(1, 0) };
+    let (store, scope) = (app.store(), Scope::project("p1"));
+    let count = match noun {
+        Noun::Backups => {
+            read!(store, "t", |db| backups::list(db, &scope, search, &counting).await).map(|page| page.count)
+        }
+        _ => read!(store, "t", |db| jobs::list(db, &scope, search, &counting).await).map(|page| page.count),
+    };
+    assert_eq!(count.unwrap(), Some(wanted.len() as u64), "{noun:?}: {search:?}");
+}
+
+/// Every window of time, alone and beside another condition.
+async fn times_are_found(app: &TestApp, documents: &[(String, Value)]) {
+    let bounds = || TIMES.iter().copied().map(Some).chain([None]);
+    for (after, time_after) in bounds().enumerate() {
+        for (before, time_before) in bounds().enumerate() {
+            let mut search = Search { time_after, time_before, ..Search::default() };
+            finds_what_it_means(app, Noun::Backups, documents, &search).await;
+            match (after + before) % 3 {
+                0 => search.matches = vec![("status".to_owned(), json!("completed"))],
+                1 => search.match_not = vec![("status".to_owned(), json!("a"))],
+                _ => search.texts = vec!["A".to_owned()],
+            }
+            finds_what_it_means(app, Noun::Backups, documents, &search).await;
+        }
+    }
+}
+
+/// The polls of every client, whatever the schedules of its jobs look like.
+async fn polls_are_found(app: &TestApp, documents: &[(String, Value)]) {
+    for client in WORDS {
+        let mut search = Search {
+            matches: vec![("client_id".to_owned(), json!(client))],
+            match_not: vec![("status".to_owned(), json!("completed"))],
+            ..Search::default()
+        };
+        finds_what_it_means(app, Noun::Jobs, documents, &search).await;
+        search.match_not.push(("event".to_owned(), json!("")));
+        finds_what_it_means(app, Noun::Jobs, documents, &search).await;
+        search.matches.clear();
+        finds_what_it_means(app, Noun::Jobs, documents, &search).await;
+    }
+    // several polls at a time
+    let kind = jobs::Poll { project_id: "p1".to_owned(), limit: 100, look_ahead: false };
+    for clients in WORDS.chunks(jobs::POLLS_AT_ONCE) {
+        let clients: Vec<String> = clients.iter().map(|client| (*client).to_owned()).collect();
+        let pages = read!(app.store(), "t", |db| jobs::list_polls(db, &kind, &clients).await).unwrap();
+        for (client, page) in clients.iter().zip(pages) {
+            let Some(page) = page.and_then(|page| page.read().unwrap()) else { continue };
+            let search = Search {
+                matches: vec![("client_id".to_owned(), json!(client))],
+                match_not: vec![("status".to_owned(), json!("completed"))],
+                ..Search::default()
+            };
+            let wanted = documents.iter().filter(|(_, job)| search.accepts(job, Noun::Jobs.identity()));
+            let found: Vec<&str> = page.documents.iter().map(|job| job.job_id.as_str()).collect();
+            assert_eq!(found, wanted.map(|(id, _)| id.as_str()).collect::<Vec<_>>(), "{client:?}");
+        }
+    }
 }
 
 async fn every_search_finds_what_it_means(database: &TestDatabase, engine: Engine) {
@@ -475,6 +665,11 @@ async fn every_search_finds_what_it_means(database: &TestDatabase, engine: Engin
                 wanted,
                 "{noun:?}, back: {search:?}"
             );
+        }
+        match noun {
+            Noun::Backups => times_are_found(&app, &documents).await,
+            Noun::Jobs => polls_are_found(&app, &documents).await,
+            _ => {}
         }
         assert!(
             found_some > SEARCHES / 10,

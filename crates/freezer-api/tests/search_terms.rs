@@ -18,6 +18,8 @@ on_both_engines![
     a_change_behind_the_back_is_found_by_its_new_value,
     a_sync_makes_what_is_missing,
     tables_without_terms_are_served,
+    a_time_changed_behind_the_back_is_found,
+    a_sync_makes_the_times_of_an_earlier_release,
 ];
 
 /// Names of the backups that a search finds; "" for one without.
@@ -118,16 +120,96 @@ async fn a_sync_makes_what_is_missing(app: TestApp) {
     assert_eq!(list.each("backups", "/backup_id"), ["x3"], "a list is judged by its text");
 }
 
+/// Names of the backups of some time, and how many there are.
+async fn of_time(app: &TestApp, after: f64, before: f64) -> (Vec<String>, Value) {
+    let search = json!({"time_after": after, "time_before": before});
+    let path = "/v2/p1/backups?limit=100&with_count=true&sort=created_at:desc";
+    let page = app.member().search(path, search).await.expect(200);
+    (page.each("backups", "/backup_metadata/backup_name"), page.json()["count"].clone())
+}
+
+fn stamped(name: &str, stamp: Value) -> Value {
+    with(backup(name), json!({"time_stamp": stamp}))
+}
+
+async fn a_time_changed_behind_the_back_is_found(app: TestApp) {
+    let member = app.member();
+    let id = member.add_backup("p1", stamped("a", json!(100))).await;
+    member.add_backup("p1", stamped("b", json!(100))).await;
+    assert_eq!(of_time(&app, 100.0, 100.0).await, (vec!["b".to_owned(), "a".to_owned()], json!(2)));
+    // as the Python service writes: the metadata alone
+    for (stamp, known) in
+        [("300", true), ("\"300.0\"", true), ("[300]", false), ("null", false), ("3e2", true)]
+    {
+        let text = format!("{{\"backup_name\": \"a\", \"time_stamp\": {stamp}}}");
+        app.database().run(&format!("UPDATE backups SET backup_metadata = '{text}' WHERE id = '{id}'")).await;
+        let found = (if known { vec!["a".to_owned()] } else { Vec::new() }, json!(u8::from(known)));
+        assert_eq!(of_time(&app, 300.0, 300.0).await, found, "{stamp}");
+        assert_eq!(of_time(&app, 0.0, 200.0).await, (vec!["b".to_owned()], json!(1)), "{stamp}");
+        assert_eq!(pending(app.store()).await, [Action::FillTerms], "{stamp}");
+        app.store().sync().await.unwrap();
+        assert_eq!(of_time(&app, 300.0, 300.0).await, found, "{stamp}, filled");
+        assert_eq!(of_time(&app, 0.0, 200.0).await, (vec!["b".to_owned()], json!(1)), "{stamp}, filled");
+    }
+    // and by the service again
+    let path = format!("/v2/p1/backups/{id}");
+    member.patch(&path, json!({"backup_metadata": {"time_stamp": 150}})).await.expect(200);
+    assert_eq!(of_time(&app, 150.0, 1e9).await, (vec!["a".to_owned()], json!(1)));
+    assert_eq!(pending(app.store()).await, []);
+}
+
+async fn a_sync_makes_the_times_of_an_earlier_release(app: TestApp) {
+    let database = app.database();
+    let new = restarted(database).store().plan(Wishes::default()).await.unwrap();
+    assert_eq!(new.steps, []);
+    for number in 0..5 {
+        app.member().add_backup("p1", stamped(&format!("b{number}"), json!(number * 100))).await;
+    }
+    // the tables of a release that knew terms alone
+    database
+        .run(match database.engine() {
+            Engine::Sqlite => {
+                "DROP TRIGGER fz_backups_times; DROP INDEX fz_backups_project; DROP INDEX fz_backups_time; \
+                 ALTER TABLE backups DROP COLUMN fz_time; ALTER TABLE backups DROP COLUMN fz_time_crc; \
+                 CREATE INDEX fz_backups_project ON backups (project_id, deleted, created_at, id, status, fz_search_terms); \
+                 DROP INDEX fz_jobs_poll"
+            }
+            Engine::MariaDb | Engine::MySql => {
+                "ALTER TABLE backups DROP INDEX fz_backups_project, DROP INDEX fz_backups_time, \
+                 DROP COLUMN fz_time_index, DROP COLUMN fz_time, DROP COLUMN fz_time_crc, \
+                 ADD INDEX fz_backups_project (project_id, deleted, created_at, id, status, fz_search_index); \
+                 ALTER TABLE jobs DROP INDEX fz_jobs_poll, DROP COLUMN fz_completed"
+            }
+        })
+        .await;
+    let old = restarted(database);
+    let expected = (vec!["b3".to_owned(), "b2".to_owned()], json!(2));
+    assert_eq!(of_time(&old, 200.0, 300.0).await, expected, "served as it is");
+    assert_eq!(old.store().sync().await.unwrap(), Synced::Upgraded { left_out: Vec::new() });
+    assert_eq!(old.store().sync().await.unwrap(), Synced::AlreadyCurrent);
+    let synced = restarted(database);
+    assert_eq!(of_time(&synced, 200.0, 300.0).await, expected);
+    // the earlier release still runs, and writes metadata with terms and without a time
+    let row = "UPDATE backups SET backup_metadata = '{\"backup_name\": \"late\", \"time_stamp\": 250}', \
+               fz_search_terms = NULL, fz_search_crc = 7 WHERE backup_metadata LIKE '%b4%'";
+    database.run(row).await;
+    assert_eq!(of_time(&synced, 240.0, 260.0).await, (vec!["late".to_owned()], json!(1)));
+    assert_eq!(of_time(&synced, 400.0, 400.0).await, (vec![], json!(0)));
+}
+
 async fn tables_without_terms_are_served(app: TestApp) {
     let database = app.database();
     let drop = match database.engine() {
         Engine::Sqlite => {
-            "DROP TRIGGER fz_backups_search; DROP INDEX fz_backups_project; \
-             ALTER TABLE backups DROP COLUMN fz_search_terms; ALTER TABLE backups DROP COLUMN fz_search_crc"
+            "DROP TRIGGER fz_backups_search; DROP TRIGGER fz_backups_times; DROP INDEX fz_backups_project; \
+             DROP INDEX fz_backups_time; ALTER TABLE backups DROP COLUMN fz_search_terms; \
+             ALTER TABLE backups DROP COLUMN fz_search_crc; ALTER TABLE backups DROP COLUMN fz_time; \
+             ALTER TABLE backups DROP COLUMN fz_time_crc"
         }
         Engine::MariaDb | Engine::MySql => {
-            "ALTER TABLE backups DROP INDEX fz_backups_project, DROP COLUMN fz_search_index, \
-             DROP COLUMN fz_search_terms, DROP COLUMN fz_search_crc, \
+            "ALTER TABLE backups DROP INDEX fz_backups_project, DROP INDEX fz_backups_time, \
+             DROP COLUMN fz_search_index, DROP COLUMN fz_search_terms, DROP COLUMN fz_search_crc, \
+             DROP COLUMN fz_time_index, DROP COLUMN fz_time, DROP COLUMN fz_time_crc, \
              ADD INDEX fz_backups_project (project_id, deleted, created_at, id)"
         }
     };

@@ -61,6 +61,24 @@ impl Dialect {
         }
     }
 
+    /// Whether a text column may contain a piece of lower-case ASCII, in either case: it does, or it has other characters,
+    /// of which some have ASCII letters for their lower case.
+    pub(crate) fn may_contain(self, column: impl IntoColumnRef + Copy, lowercase: &str) -> SimpleExpr {
+        let (column, piece) = (|| Expr::col(column), Expr::val(lowercase));
+        match self {
+            // Latin-1, of one byte for each character: searched several times as fast as UTF-8
+            Dialect::MySql => Expr::cust_with_exprs(
+                "(LOCATE(?, CONVERT(CAST(? AS BINARY) USING latin1) COLLATE latin1_swedish_ci) > 0 \
+                 OR LENGTH(?) <> CHAR_LENGTH(?))",
+                [piece, column(), column(), column()],
+            ),
+            Dialect::Sqlite => Expr::cust_with_exprs(
+                "(INSTR(LOWER(?), ?) > 0 OR LENGTH(?) <> LENGTH(CAST(? AS BLOB)))",
+                [column(), piece, column(), column()],
+            ),
+        }
+    }
+
     /// The column that a search asks for terms: as NULL where they are not those of the document any more. On MySQL the
     /// server sees to that with a generated column; on SQLite, which has no checksums, a trigger empties the one that is
     /// written.
@@ -104,12 +122,25 @@ impl Dialect {
         }
     }
 
-    /// Whether a backup's terms were never made of the metadata that it has. Not the same as having none: there may be
-    /// too many of them.
+    /// The column that a search asks for times: NULL as in [`Dialect::searched_terms`].
+    pub(crate) fn searched_time(self) -> Backups {
+        match self {
+            Dialect::MySql => Backups::FzTimeIndex,
+            Dialect::Sqlite => Backups::FzTime,
+        }
+    }
+
+    /// Whether a backup's terms or time were never made of the metadata that it has. Not the same as having no terms:
+    /// there may be too many of them.
     pub(crate) fn lacks_terms(self) -> &'static str {
         match self {
-            Dialect::MySql => "fz_search_index IS NULL AND NOT (CRC32(backup_metadata) <=> fz_search_crc)",
-            Dialect::Sqlite => "fz_search_crc IS NULL AND backup_metadata IS NOT NULL",
+            Dialect::MySql => {
+                "(fz_time_index IS NULL OR \
+                 fz_search_index IS NULL AND NOT (CRC32(backup_metadata) <=> fz_search_crc))"
+            }
+            Dialect::Sqlite => {
+                "((fz_search_crc IS NULL OR fz_time_crc IS NULL) AND backup_metadata IS NOT NULL)"
+            }
         }
     }
 
@@ -167,6 +198,39 @@ impl Dialect {
         };
         let rest = [column(), column(), column(), column(), column(), column(), key(), key(), column()];
         Expr::cust_with_exprs(sql, spelled.into_iter().chain(rest))
+    }
+
+    /// Whether the schedule of a job certainly says `"status": "completed"`: as [`Dialect::flat_json_has`], in words that an
+    /// index takes. It is stored with the tables, so it never changes.
+    pub(crate) fn certainly_completed(self) -> &'static str {
+        match self {
+            // 5C: a backslash, which servers write in two ways
+            Dialect::MySql => {
+                "CASE WHEN (LOCATE('\"status\":\"completed\"', CAST(schedule AS BINARY)) > 0 \
+                 OR LOCATE('\"status\": \"completed\"', CAST(schedule AS BINARY)) > 0) \
+                 AND LEFT(schedule, 1) = '{' AND LOCATE('{', schedule, 2) = 0 AND LOCATE('[', schedule) = 0 \
+                 AND LOCATE(x'5C', CAST(schedule AS BINARY)) = 0 \
+                 AND LENGTH(schedule) - LENGTH(REPLACE(schedule, '\"status\"', '')) = 8 \
+                 AND JSON_VALID(schedule) = 1 THEN 1 ELSE 0 END"
+            }
+            Dialect::Sqlite => {
+                "((INSTR(schedule, '\"status\":\"completed\"') > 0 \
+                 OR INSTR(schedule, '\"status\": \"completed\"') > 0) \
+                 AND SUBSTR(schedule, 1, 1) = '{' AND INSTR(SUBSTR(schedule, 2), '{') = 0 \
+                 AND INSTR(schedule, '[') = 0 AND INSTR(schedule, char(92)) = 0 \
+                 AND LENGTH(schedule) - LENGTH(REPLACE(schedule, '\"status\"', '')) = 8 \
+                 AND JSON_VALID(schedule) = 1)"
+            }
+        }
+    }
+
+    /// True for every job but those that are [certainly completed](Dialect::certainly_completed), in the words of the
+    /// index `fz_jobs_poll`.
+    pub(crate) fn not_completed(self) -> String {
+        match self {
+            Dialect::MySql => "fz_completed = 0".to_owned(),
+            Dialect::Sqlite => format!("{} IS NOT 1", self.certainly_completed()),
+        }
     }
 
     /// A name in this engine's quotes.

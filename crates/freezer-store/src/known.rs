@@ -16,6 +16,7 @@ pub(crate) struct Additions {
     terms: OnceLock<bool>,
     job_indexes: OnceLock<bool>,
     list_indexes: OnceLock<bool>,
+    poll_index: OnceLock<bool>,
 }
 
 impl Additions {
@@ -23,6 +24,7 @@ impl Additions {
         match indexes {
             Indexes::Jobs => &self.job_indexes,
             Indexes::Lists => &self.list_indexes,
+            Indexes::Polls => &self.poll_index,
         }
     }
 }
@@ -35,6 +37,8 @@ pub(crate) enum Indexes {
     Jobs,
     /// `fz_<noun>_project` of every list of a project: no statement may name one that is not there.
     Lists,
+    /// `fz_jobs_poll`, with which the column `fz_completed` is made.
+    Polls,
 }
 
 impl Indexes {
@@ -43,6 +47,7 @@ impl Indexes {
             Indexes::Jobs => {
                 &["fz_jobs_project", "fz_jobs_client", "fz_job_actions_job", "fz_user_credentials_job"]
             }
+            Indexes::Polls => &["fz_jobs_poll"],
             Indexes::Lists => &[
                 "fz_clients_project",
                 "fz_jobs_project",
@@ -55,28 +60,32 @@ impl Indexes {
 }
 
 impl Db {
-    /// Whether backups have search terms: their columns, what notices that they are out of date, and on MySQL the index,
-    /// which statements name.
+    /// Whether backups have search terms and times: their columns, what notices that they are out of date, and on MySQL the
+    /// indexes, which statements name.
     ///
     /// # Errors
     /// As every query.
     pub(crate) async fn has_terms(&mut self) -> Result<bool, StoreError> {
         let count = |dialect| match dialect {
             Dialect::MySql => {
-                // a column of the index, and two that it depends on
+                // columns of the indexes, and those that they depend on
                 "SELECT CAST(COUNT(*) AS CHAR) FROM (SELECT column_name FROM information_schema.columns \
                  WHERE table_schema = DATABASE() AND table_name = 'backups' \
-                 AND column_name IN ('fz_search_terms', 'fz_search_crc') UNION ALL SELECT column_name \
-                 FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'backups' \
-                 AND index_name = 'fz_backups_project' AND column_name = 'fz_search_index') AS found"
+                 AND column_name IN ('fz_search_terms', 'fz_search_crc', 'fz_time', 'fz_time_crc') \
+                 UNION ALL SELECT column_name FROM information_schema.statistics \
+                 WHERE table_schema = DATABASE() AND table_name = 'backups' \
+                 AND (index_name = 'fz_backups_project' AND column_name IN ('fz_search_index', 'fz_time_index') \
+                 OR index_name = 'fz_backups_time' AND column_name = 'fz_time_index')) AS found"
             }
             Dialect::Sqlite => {
                 "SELECT CAST(COUNT(*) AS TEXT) FROM (SELECT name FROM pragma_table_info('backups') \
-                 WHERE name IN ('fz_search_terms', 'fz_search_crc') UNION ALL SELECT name FROM sqlite_master \
-                 WHERE type = 'trigger' AND name = 'fz_backups_search')"
+                 WHERE name IN ('fz_search_terms', 'fz_search_crc', 'fz_time', 'fz_time_crc') \
+                 UNION ALL SELECT name || tbl_name || type FROM sqlite_master WHERE tbl_name = 'backups' AND \
+                 (type = 'trigger' AND name IN ('fz_backups_search', 'fz_backups_times') OR type = 'index' \
+                 AND name = 'fz_backups_time'))"
             }
         };
-        self.are_there(|known| &known.terms, |dialect| count(dialect).to_owned(), 3).await
+        self.are_there(|known| &known.terms, |dialect| count(dialect).to_owned(), 7).await
     }
 
     /// Whether the tables have all of some indexes.

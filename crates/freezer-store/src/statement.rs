@@ -61,6 +61,8 @@ pub(crate) enum Argument<'a> {
     Text(Option<&'a str>),
     /// A whole number.
     Number(u64),
+    /// A number that may be below zero.
+    Signed(i64),
     /// Bytes or NULL.
     Bytes(Option<&'a [u8]>),
 }
@@ -147,6 +149,7 @@ impl Statement for Filled<'_> {
                 Argument::Text(text) => text.into(),
                 Argument::Bytes(bytes) => bytes.into(),
                 Argument::Number(number) => number.into(),
+                Argument::Signed(number) => number.into(),
             }),
             Slot::Constant(value) => mysql_value(value.clone()),
         };
@@ -163,6 +166,7 @@ impl Statement for Filled<'_> {
                     Argument::Text(text) => filled.add(text),
                     Argument::Bytes(bytes) => filled.add(bytes),
                     Argument::Number(number) => filled.add(whole(number)),
+                    Argument::Signed(number) => filled.add(number),
                 },
                 Slot::Constant(Value::Bool(Some(flag))) => filled.add(*flag),
                 Slot::Constant(Value::BigUnsigned(Some(number))) => filled.add(whole(*number)),

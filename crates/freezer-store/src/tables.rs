@@ -164,4 +164,10 @@ pub enum Backups {
     FzSearchCrc,
     /// An addition of ours, on MySQL: the terms, as long as the checksum is right.
     FzSearchIndex,
+    /// An addition of ours: the time of the metadata (`search/times.rs`).
+    FzTime,
+    /// An addition of ours: the checksum of the metadata that it is of.
+    FzTimeCrc,
+    /// An addition of ours, on MySQL: the time, as long as the checksum is right.
+    FzTimeIndex,
 }

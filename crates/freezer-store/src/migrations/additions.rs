@@ -79,6 +79,7 @@ pub(super) fn plan(planner: &mut Planner, wishes: Wishes, rows: Rows) {
         }
     }
     planner.backups_have_terms(rows.terms_are_missing);
+    planner.jobs_have_polls();
     planner.column_takes("clients", table("clients").column("hostname"));
     for table in TABLES {
         planner.no_indexes_of_foreign_keys(table);

@@ -50,6 +50,26 @@ impl Planner {
         }
     }
 
+    /// The index of some rows only is there (SQLite); `condition` says of which.
+    pub(super) fn partial_index_exists(&mut self, table: &'static str, wanted: &Index, condition: &str) {
+        let Some(of) = self.layout.tables.get_mut(table) else { return };
+        let made = IndexInfo { condition: condition.to_owned(), ..wanted.as_made() };
+        let found = of.index(wanted.name);
+        if found == Some(&made) {
+            return;
+        }
+        let is_wrong = found.is_some();
+        of.indexes.retain(|index| index.name != wanted.name);
+        of.indexes.push(made);
+        if is_wrong {
+            let what = format!("drop the index {}, which has another definition", wanted.name);
+            self.sql(what, table, format!("DROP INDEX {}", self.dialect.quote(wanted.name)));
+        }
+        let columns = self.dialect.quote_all(wanted.columns);
+        let sql = self.dialect.create_index(wanted.name, table, &columns);
+        self.sql(format!("add the index {}", wanted.name), table, format!("{sql} WHERE {condition}"));
+    }
+
     /// The table has no index that a server made for a foreign key and that the layout at head does not have: it is
     /// named like its only column. One that a key still needs is repeated by one of head's by now.
     pub(super) fn no_indexes_of_foreign_keys(&mut self, wanted: &TableLayout) {

@@ -178,7 +178,7 @@ async fn sqlite(db: &mut Db) -> Result<Layout, StoreError> {
 async fn sqlite_indexes(db: &mut Db, table: &str) -> Result<Vec<IndexInfo>, StoreError> {
     let list = format!(
         "SELECT list.name, list.\"unique\", made.sql FROM pragma_index_list({table}) AS list \
-         JOIN sqlite_master AS made ON made.name = list.name WHERE list.origin = 'c' ORDER BY list.name"
+         JOIN sqlite_master AS made ON made.type = 'index' AND made.name = list.name WHERE list.origin = 'c' ORDER BY list.name"
     );
     let mut indexes = Vec::new();
     for row in &db.raw_select(&list).await? {
@@ -213,17 +213,18 @@ pub(super) async fn paths_are_missing(db: &mut Db, layout: &Layout) -> Result<bo
     paths::are_missing(db, "path_to_backup").await
 }
 
-/// Whether any live backup lacks its search terms. Where they have no columns yet, every one does.
+/// Whether any live backup lacks its search terms or its time. Where they have no columns yet, every one does.
 pub(super) async fn terms_are_missing(db: &mut Db, layout: &Layout) -> Result<bool, StoreError> {
     let has = |columns: &[&str]| columns.iter().all(|column| layout.has_column("backups", column));
     if !has(&["id", "deleted", "backup_metadata"]) {
         return Ok(false);
     }
-    let searched = db.dialect().searched_terms().to_string();
-    let sql = match has(&["fz_search_terms", "fz_search_crc", &searched]) {
+    let (searched, time) =
+        (db.dialect().searched_terms().to_string(), db.dialect().searched_time().to_string());
+    let sql = match has(&["fz_search_terms", "fz_search_crc", &searched, "fz_time", "fz_time_crc", &time]) {
         // the index is read, and metadata only of rows that have no terms there
         true => format!(
-            "SELECT 1 FROM (SELECT id FROM backups WHERE deleted = 0 AND {searched} IS NULL) AS bare \
+            "SELECT 1 FROM (SELECT id FROM backups WHERE deleted = 0 AND ({searched} IS NULL OR {time} IS NULL)) AS bare \
              JOIN backups ON backups.id = bare.id WHERE {} LIMIT 1",
             db.dialect().lacks_terms()
         ),

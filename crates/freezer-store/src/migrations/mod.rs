@@ -4,7 +4,8 @@
 //! - `chain.rs` lists upstream's revisions in order, and which of them this release serves.
 //! - `inspect.rs` reads what tables there are into a `layout.rs`; `planner.rs` works out the steps from there, as the
 //!   files of `revisions/` (upstream's, frozen) and `additions.rs` (ours) ask; `indexes.rs` has the part about indexes,
-//!   `terms.rs` that about search terms, `moves/` carries data over.
+//!   `terms.rs` and `completed.rs` that about columns for searches, with what they share in `derived.rs`; `moves/` carries
+//!   data over.
 //! - `runner.rs` carries the plan out, under `lock.rs`. `server.rs` refuses database servers that are too old for it.
 //! - `unmovable.rs` counts, before an upgrade, the values that it will find no place for.
 //!
@@ -18,7 +19,9 @@
 
 mod additions;
 mod chain;
+mod completed;
 mod counts;
+mod derived;
 mod head;
 mod indexes;
 mod inspect;

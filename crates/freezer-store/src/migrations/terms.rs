@@ -1,112 +1,105 @@
-//! Search terms of backups: the columns that hold them, and the index of a project's list, which has them too.
+//! Search terms and times of backups: the columns that hold them, and the indexes that searches read.
 //!
-//! What terms are is `search/terms.rs`, filling them in `moves/terms.rs`. The Python service writes metadata and leaves the
-//! terms as they were, so a checksum beside them tells whether they are still those of the metadata. The server compares
-//! it: on MySQL with a generated column, which is NULL where it is not right. STORED, because MariaDB does not look at a
-//! virtual column while it reads an index. SQLite has no checksums; there, a trigger empties what is out of date.
+//! What terms are is `search/terms.rs`, what a time is `search/times.rs`, filling them in `moves/terms.rs`. The Python service
+//! writes metadata and leaves terms and time as they were, so a checksum beside each tells whether it is still that of the
+//! metadata. The server compares it: on MySQL with generated columns, which are NULL where it is not right. SQLite has no
+//! checksums; there, triggers empty what is out of date.
+//!
+//! The time has a checksum of its own, because a release that knows terms alone writes theirs.
 
+use super::derived::Derived;
 use super::head::Index;
-use super::indexes::plain;
-use super::layout::ColumnInfo;
 use super::planner::{Action, Planner};
 use crate::dialect::Dialect;
-use crate::search::terms::WIDTH;
 
-/// How a list of a project is read, and what a search by `status` or by a key of the metadata asks of it.
-const INDEX: [Index; 2] = [
-    Index {
-        name: "fz_backups_project",
-        columns: &["project_id", "deleted", "created_at", "id", "status", "fz_search_index"],
-    },
-    Index {
-        name: "fz_backups_project",
-        columns: &["project_id", "deleted", "created_at", "id", "status", "fz_search_terms"],
-    },
+/// What MySQL gets. `WIDTH` of `search/terms.rs` is in the types.
+const COLUMNS: [Derived; 6] = [
+    stored("fz_search_terms", "VARBINARY(640)"),
+    stored("fz_search_crc", "INT UNSIGNED"),
+    generated(
+        "fz_search_index",
+        "VARBINARY(640)",
+        "CASE WHEN CRC32(backup_metadata) <=> fz_search_crc THEN fz_search_terms END",
+    ),
+    stored("fz_time", "BIGINT"),
+    stored("fz_time_crc", "INT UNSIGNED"),
+    generated("fz_time_index", "BIGINT", "CASE WHEN CRC32(backup_metadata) <=> fz_time_crc THEN fz_time END"),
 ];
 
-/// Where the generated column takes its value from.
-const GENERATED: &str = "CASE WHEN CRC32(backup_metadata) <=> fz_search_crc THEN fz_search_terms END";
+const fn stored(name: &'static str, declared: &'static str) -> Derived {
+    generated(name, declared, "")
+}
 
-/// The trigger of SQLite. A change of ours writes a checksum with the metadata; it is the old one only where the metadata is,
+const fn generated(name: &'static str, declared: &'static str, generated: &'static str) -> Derived {
+    Derived { name, declared, generated, rewritten: false }
+}
+
+/// How a list of a project is read, and what a search by `status`, by a key of the metadata or by time asks of it; and how a
+/// search is read whose times few backups have.
+const INDEXES: [Index; 2] = [
+    Index {
+        name: "fz_backups_project",
+        columns: &["project_id", "deleted", "created_at", "id", "status", "fz_search_index", "fz_time_index"],
+    },
+    Index {
+        name: "fz_backups_time",
+        columns: &["project_id", "deleted", "fz_time_index", "created_at", "id"],
+    },
+];
+const INDEXES_ON_SQLITE: [Index; 2] = [
+    Index {
+        name: "fz_backups_project",
+        columns: &["project_id", "deleted", "created_at", "id", "status", "fz_search_terms", "fz_time"],
+    },
+    Index { name: "fz_backups_time", columns: &["project_id", "deleted", "fz_time", "created_at", "id"] },
+];
+
+/// The triggers of SQLite. A change of ours writes a checksum with the metadata; it is the old one only where the metadata is,
 /// or by a chance that costs no more than the terms.
 const TRIGGER: &str = "CREATE TRIGGER fz_backups_search AFTER UPDATE OF backup_metadata ON backups \
      WHEN NEW.fz_search_crc IS OLD.fz_search_crc AND NEW.backup_metadata IS NOT OLD.backup_metadata \
      BEGIN UPDATE backups SET fz_search_terms = NULL, fz_search_crc = NULL WHERE id = NEW.id; END";
+const TRIGGER_OF_TIMES: &str = "CREATE TRIGGER fz_backups_times AFTER UPDATE OF backup_metadata ON backups \
+     WHEN NEW.fz_time_crc IS OLD.fz_time_crc AND NEW.backup_metadata IS NOT OLD.backup_metadata \
+     BEGIN UPDATE backups SET fz_time = NULL, fz_time_crc = NULL WHERE id = NEW.id; END";
 
 impl Planner {
-    /// Backups have columns for their terms, what tells whether these are out of date, and the index; `missing` says
-    /// that there are rows whose terms were never made.
+    /// Backups have columns for their terms and times, what tells whether these are out of date, and the indexes;
+    /// `missing` says that there are rows whose terms or times were never made.
     pub(super) fn backups_have_terms(&mut self, missing: bool) {
         if self.layout.table("backups").is_none() {
             return;
         }
         match self.dialect {
-            Dialect::MySql => self.terms_on_mysql(),
+            Dialect::MySql => {
+                let what = "give backups columns and indexes for search terms and times";
+                self.has_derived(what, "backups", &COLUMNS, &INDEXES);
+            }
             Dialect::Sqlite => self.terms_on_sqlite(),
         }
         if missing {
-            self.step("make the search terms of backups", "backups", Action::FillTerms);
+            self.step("make the search terms and times of backups", "backups", Action::FillTerms);
         }
-    }
-
-    /// All at once: a table is rewritten for a stored column.
-    fn terms_on_mysql(&mut self) {
-        let Some(backups) = self.layout.tables.get_mut("backups") else { return };
-        let mut changes = Vec::new();
-        let mut added = |name: &str, data_type: &str, declared: &str, generated: &str| {
-            let found = backups.column(name);
-            if found.is_some_and(|found| plain(&found.generated) == plain(generated)) {
-                return;
-            }
-            if found.is_some() {
-                changes.push(format!("DROP COLUMN {name}"));
-                backups.columns.retain(|column| column.name != name);
-            }
-            changes.push(format!("ADD COLUMN {name} {declared}"));
-            backups.columns.push(ColumnInfo {
-                name: name.to_owned(),
-                data_type: data_type.to_owned(),
-                width: None,
-                nullable: true,
-                has_default: false,
-                charset: String::new(),
-                generated: generated.to_owned(),
-            });
-        };
-        added("fz_search_terms", "varbinary", &format!("VARBINARY({WIDTH})"), "");
-        added("fz_search_crc", "int", "INT UNSIGNED", "");
-        let declared = format!("VARBINARY({WIDTH}) GENERATED ALWAYS AS ({GENERATED}) STORED");
-        added("fz_search_index", "varbinary", &declared, GENERATED);
-        let [index, _] = &INDEX;
-        if changes.is_empty() {
-            return self.index_exists("backups", index);
-        }
-        if backups.index(index.name).is_some() {
-            changes.push(format!("DROP INDEX {}", index.name));
-        }
-        backups.indexes.retain(|found| found.name != index.name);
-        backups.indexes.push(index.as_made());
-        changes.push(format!("ADD INDEX {} ({})", index.name, index.columns.join(", ")));
-        self.alter("give backups columns and an index for search terms", "backups", &changes.join(", "));
     }
 
     fn terms_on_sqlite(&mut self) {
-        for (name, declared) in [("fz_search_terms", "BLOB"), ("fz_search_crc", "INTEGER")] {
+        for (name, declared) in [
+            ("fz_search_terms", "BLOB"),
+            ("fz_search_crc", "INTEGER"),
+            ("fz_time", "INTEGER"),
+            ("fz_time_crc", "INTEGER"),
+        ] {
             if !self.layout.has_column("backups", name) {
                 let change = format!("ADD COLUMN {name} {declared}");
                 self.alter(format!("add backups.{name}"), "backups", &change);
             }
         }
-        let found = self.layout.table("backups").map(|backups| backups.triggers.clone()).unwrap_or_default();
-        let found = found.iter().find(|(name, _)| name == "fz_backups_search").map(|(_, sql)| sql.as_str());
-        if found != Some(TRIGGER) {
-            if found.is_some() {
-                let what = "drop the trigger of backups, which has another definition";
-                self.sql(what, "backups", "DROP TRIGGER fz_backups_search".to_owned());
-            }
-            self.sql("add a trigger that drops terms out of date", "backups", TRIGGER.to_owned());
+        let what = "add a trigger that drops terms out of date";
+        self.has_trigger("backups", "fz_backups_search", TRIGGER, what);
+        let what = "add a trigger that drops times out of date";
+        self.has_trigger("backups", "fz_backups_times", TRIGGER_OF_TIMES, what);
+        for index in &INDEXES_ON_SQLITE {
+            self.index_exists("backups", index);
         }
-        let [_, index] = &INDEX;
-        self.index_exists("backups", index);
     }
 }

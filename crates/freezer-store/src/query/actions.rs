@@ -57,6 +57,8 @@ pub(super) const SHAPE: Shape<(Actions, Actions)> = Shape {
     // `mandatory` is a flag whose NULL is false
     opaque: &["freezer_action", "mandatory"],
     identity: &["action_id", "project_id", "user_id"],
+    time: None,
+    whole: true,
 };
 
 /// One action of the scope.
@@ -185,6 +187,7 @@ pub async fn list(
         search,
         shape: &SHAPE,
         page,
+        counted: None,
     };
     let doing = db.doing();
     let parts = Parts { read: |row: &mut Row| read(doing, row, 0), complete: listing::nothing_missing };

@@ -52,6 +52,8 @@ const SHAPE: Shape<Clients> = Shape {
         "supported_engines",
     ],
     identity: &["project_id", "user_id"],
+    time: None,
+    whole: false,
 };
 
 /// What became of a registration.
@@ -103,6 +105,7 @@ pub async fn list(
         search,
         shape: &SHAPE,
         page,
+        counted: None,
     };
     let doing = db.doing();
     let parts = Parts { read: |row: &mut Row| read(doing, row), complete: listing::nothing_missing };

@@ -9,12 +9,15 @@
 //! differ in what they take for JSON and fail on what is not. A text in which characters are written as escapes comes
 //! through.
 
+use std::ops::RangeInclusive;
+
 use sea_query::{Condition, Expr, ExprTrait, IntoColumnRef, SelectStatement, SimpleExpr};
 use serde_json::Value;
 
 use crate::dialect::Dialect;
 use crate::search::Search;
 use crate::search::terms::term;
+use crate::search::times;
 
 /// Where the documents of a list have their keys from.
 pub(super) struct Shape<C: 'static> {
@@ -24,6 +27,10 @@ pub(super) struct Shape<C: 'static> {
     pub(super) opaque: &'static [&'static str],
     /// Keys that count only at the top of a document (see [`Search::accepts`]).
     pub(super) identity: &'static [&'static str],
+    /// The column of a document's time (`search/times.rs`), which is NULL where that is not known.
+    pub(super) time: Option<fn(Dialect) -> C>,
+    /// Whether every text of a document is in its columns.
+    pub(super) whole: bool,
 }
 
 /// One column, and how its value is shown.
@@ -78,6 +85,14 @@ pub(super) fn narrow<C, I>(
         }
         select.cond_where(any);
     }
+    if let (Some(time), Some(range)) = (shape.time, times::range(search)) {
+        select.cond_where(may_be_in(time(dialect), &range));
+    }
+    for text in search.texts.iter().filter(|_| shape.whole) {
+        if let Some(condition) = may_contain(dialect, shape.sources, &text.to_lowercase()) {
+            select.cond_where(condition);
+        }
+    }
     for (key, value) in &search.match_not {
         let nested = !shape.identity.contains(&key.as_str());
         for source in shape.sources {
@@ -86,6 +101,40 @@ pub(super) fn narrow<C, I>(
             }
         }
     }
+}
+
+/// True for every row whose time is in the range, and for those whose time is not known.
+pub(super) fn may_be_in<C: IntoColumnRef + Copy>(time: C, range: &RangeInclusive<i64>) -> Condition {
+    let within = Expr::col(time).between(*range.start(), *range.end());
+    Condition::any().add(Expr::col(time).is_null()).add(within)
+}
+
+/// True for every row that shows the text somewhere, in either case, and for others; none where rows cannot tell: letters
+/// beyond ASCII may be stored as escapes.
+fn may_contain<C: IntoColumnRef + Copy>(
+    dialect: Dialect,
+    sources: &[Source<C>],
+    lowercase: &str,
+) -> Option<Condition> {
+    if !lowercase.is_ascii() {
+        return None;
+    }
+    let mut any = Condition::any();
+    for source in sources {
+        match *source {
+            Source::Text(_, column) | Source::Blank(_, column) => {
+                any = any.add(dialect.may_contain(column, lowercase));
+            }
+            Source::Changed(column) | Source::AsItIs(column) | Source::WithTerms(column, _) => {
+                any = any.add(dialect.holds(column, "\\"));
+                if lowercase.chars().all(is_literal) {
+                    any = any.add(dialect.may_contain(column, lowercase));
+                }
+            }
+            Source::Int(..) => {}
+        }
+    }
+    Some(any)
 }
 
 /// True for every row that shows the key with the value, and for others.

@@ -55,6 +55,8 @@ const SHAPE: Shape<Sessions> = Shape {
     ],
     opaque: &["schedule", "jobs"],
     identity: &["session_id", "project_id", "user_id"],
+    time: None,
+    whole: false,
 };
 
 /// One session of the scope.
@@ -106,6 +108,7 @@ pub async fn list(
         search,
         shape: &SHAPE,
         page,
+        counted: None,
     };
     let doing = db.doing();
     let parts = Parts { read: |row: &mut Row| read(doing, row), complete: listing::nothing_missing };

@@ -7,6 +7,7 @@
 
 mod judge;
 pub(crate) mod terms;
+pub(crate) mod times;
 
 use serde_json::{Map, Value};
 

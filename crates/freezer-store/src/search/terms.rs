@@ -9,24 +9,28 @@
 
 use serde_json::{Map, Value};
 
+use super::times;
+
 /// Bytes that a document's terms may take; one with more of them has none stored, and is judged by its text.
 pub(crate) const WIDTH: usize = 640;
 
 /// A pair of a key and a value, in three bytes.
 pub(crate) type Term = [u8; 3];
 
-/// Terms of a document and the checksum of its text, as they are stored beside it.
+/// Terms and time of a document and the checksum of its text, as they are stored beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored {
     /// The terms; none where there are too many.
     pub(crate) terms: Option<Vec<u8>>,
+    /// The time (`times.rs`).
+    pub(crate) time: i64,
     /// [`crc`] of the text.
     pub(crate) crc: u32,
 }
 
 /// What is stored beside a document, and its text.
 pub(crate) fn stored(document: &Map<String, Value>, text: &str) -> Stored {
-    Stored { terms: of(document), crc: crc(text) }
+    Stored { terms: of(document), time: times::of(document), crc: crc(text) }
 }
 
 /// The terms of a document, in order, each once; none where they are more than fit.

@@ -1,8 +1,8 @@
-//! Backups get the search terms that they lack: those that were made before there were terms, and those that the Python
+//! Backups get the search terms and times that they lack: those that were made before there were terms, and those that the Python
 //! service wrote. It can be done at any time, beside running services, and again.
 //!
-//! A row whose metadata cannot be read gets a checksum and no terms: a search judges it by its text. What terms are is
-//! `search/terms.rs`.
+//! A row whose metadata cannot be read gets a checksum and no terms: a search judges it by its text. It is shown with empty
+//! metadata, so it has no time. What terms are is `search/terms.rs`, what times are `search/times.rs`.
 
 use std::ops::ControlFlow;
 
@@ -12,14 +12,20 @@ use super::BATCH;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::{self, Place};
-use crate::search::terms;
+use crate::search::{terms, times};
 use crate::tables::Backups;
 
 /// Rows of one statement.
 const AT_ONCE: usize = 50;
 
-/// A backup, its terms and the checksum of the metadata that they are of.
-type Made = (String, Option<Vec<u8>>, i64);
+/// What a backup gets.
+struct Made {
+    id: String,
+    terms: Option<Vec<u8>>,
+    time: i64,
+    /// Checksum of the metadata; none if there is none.
+    crc: Option<i64>,
+}
 
 /// Fills one batch behind the row `after`; gives the last row of it, and how many it had.
 pub(in crate::migrations) async fn batch(
@@ -44,16 +50,18 @@ pub(in crate::migrations) async fn batch(
     // one after the other: metadata may be large, terms are not
     db.select_each(&select, |row| {
         let id = row.string(0).map_err(at)?;
-        let text = row.text(1).map_err(at)?.unwrap_or_default();
+        let text = row.text(1).map_err(at)?;
         let place = Place { table: "backups", column: "backup_metadata", id: &id };
-        let terms = json::object_strict(Some(&text), place).ok().as_ref().and_then(terms::of);
-        let crc = row.int(2).map_err(at)?.unwrap_or_else(|| terms::crc(&text).into());
-        made.push((id, terms, crc));
+        let document = json::object_strict(text.as_deref(), place).ok();
+        let terms = document.as_ref().and_then(terms::of);
+        let time = document.as_ref().map_or(times::NONE, times::of);
+        let crc = row.int(2).map_err(at)?.or_else(|| text.map(|text| terms::crc(&text).into()));
+        made.push(Made { id, terms, time, crc });
         Ok(ControlFlow::Continue(()))
     })
     .await?;
     let rows = made.len() as u64;
-    let last = made.last().map(|(id, ..)| id.clone());
+    let last = made.last().map(|made| made.id.clone());
     for some in made.chunks(AT_ONCE) {
         write(db, some).await?;
     }
@@ -62,18 +70,22 @@ pub(in crate::migrations) async fn batch(
 
 async fn write(db: &mut Db, made: &[Made]) -> Result<(), StoreError> {
     let id = || Expr::col(Backups::Id);
-    let (mut terms, mut crcs) = (CaseStatement::new(), CaseStatement::new());
-    for (of, its_terms, crc) in made {
-        terms = terms.case(id().eq(of.as_str()), Expr::value(its_terms.clone()));
-        crcs = crcs.case(id().eq(of.as_str()), *crc);
+    let (mut terms, mut times, mut crcs) = (CaseStatement::new(), CaseStatement::new(), CaseStatement::new());
+    for of in made {
+        let this = || id().eq(of.id.as_str());
+        terms = terms.case(this(), Expr::value(of.terms.clone()));
+        times = times.case(this(), of.time);
+        crcs = crcs.case(this(), Expr::value(of.crc));
     }
     let mut update = Query::update();
     update
         .table(Backups::Table)
         .value(Backups::FzSearchTerms, terms)
-        .value(Backups::FzSearchCrc, crcs)
-        .and_where(id().is_in(made.iter().map(|(id, ..)| id.as_str())))
-        // whoever wrote the metadata meanwhile wrote its terms, too, or will be found next time
+        .value(Backups::FzSearchCrc, crcs.clone())
+        .value(Backups::FzTime, times)
+        .value(Backups::FzTimeCrc, crcs)
+        .and_where(id().is_in(made.iter().map(|made| made.id.as_str())))
+        // a row whose metadata changed meanwhile got its terms with them, or is found by the next sync
         .and_where(Expr::cust(db.dialect().lacks_terms()));
     db.execute(&update).await.map(|_| ())
 }

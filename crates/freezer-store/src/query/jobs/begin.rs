@@ -2,27 +2,25 @@
 //! to them, in one statement.
 //!
 //! It walks an index in the order of the list and joins to each job what the job has, so its limit is one of joined rows:
-//! the last job may have come without all of its actions, and is left to the statements that go on behind. A poll asks
-//! here for all jobs of its client, since a node has few of them and most are not completed: a condition that passes over
-//! completed ones is a quarter of what the statement costs the database. What goes on behind has it.
+//! the last job may have come without all of its actions, and is left to the statements that go on behind. The index of a
+//! poll has the jobs that may be wanted and no others, except for those that only a look at the schedule excludes.
 
-use sea_query::Order;
+use sea_query::{Expr, ExprTrait, Order, SelectStatement};
 use sea_query_sqlx::SqlxValues;
 
 use super::links::{self, Extras};
-use super::{EXTRAS, SHAPE, argument_scope, live, read};
+use super::{EXTRAS, argument_scope, live, read};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::known::Indexes;
 use crate::model::Job;
 use crate::query::listing::{Begun, Last, Page, last};
-use crate::query::narrow;
 use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
-use crate::statement::{Argument, Filled, Fixed, argument_text, number_argument};
-use crate::tables::{Actions, Jobs};
+use crate::statement::{Argument, Filled, Fixed, argument, number_argument};
+use crate::tables::Jobs;
 
 /// Joined rows of a beginning at most.
 pub(super) const LARGEST: u64 = 250;
@@ -37,14 +35,16 @@ pub(super) async fn begin(
     search: &Search,
     page: &Page,
 ) -> Result<Option<Begun<Job>>, StoreError> {
-    let jobs = page.limit.saturating_add(u64::from(page.look_ahead)).min(LARGEST);
+    let jobs = std::cmp::min(page.limit.saturating_add(u64::from(page.look_ahead)), LARGEST);
     if page.marker.is_some() || page.newest_first || page.offset > 0 || jobs == 0 {
         return Ok(None);
     }
     // one more row tells that the last job is whole
     let rows = jobs + 1;
     let Some(statement) = frequent(scope, search, rows) else { return Ok(None) };
-    if !db.has_indexes(Indexes::Jobs).await? {
+    let has_indexes =
+        db.has_indexes(Indexes::Jobs).await? && (search.is_empty() || db.has_indexes(Indexes::Polls).await?);
+    if !has_indexes {
         return Ok(None);
     }
     let found = db.select(&statement).await?;
@@ -53,10 +53,14 @@ pub(super) async fn begin(
 
 /// Lists of a project, and polls, as fixed statements.
 fn frequent<'a>(scope: &'a Scope, search: &'a Search, rows: u64) -> Option<Filled<'a>> {
-    static WHOLE: Fixed = Fixed::new(|dialect| first_rows(dialect, &Search::default(), "fz_jobs_project"));
+    static WHOLE: Fixed =
+        Fixed::new(|dialect| first_rows(dialect, live(&argument_scope(1)), "fz_jobs_project"));
     static POLL: Fixed = Fixed::new(|dialect| {
-        let search = Search { match_not: Vec::new(), ..poll(&argument_text(2)) };
-        first_rows(dialect, &search, "fz_jobs_client")
+        let mut select = live(&argument_scope(1));
+        select
+            .and_where(Expr::col((Jobs::Table, Jobs::ClientId)).eq(argument(2)))
+            .and_where(Expr::cust(dialect.not_completed()));
+        first_rows(dialect, select, "fz_jobs_poll")
     });
     let Scope::Project(project) = scope else { return None };
     let mut arguments = vec![Argument::Number(rows), project.as_str().into()];
@@ -79,12 +83,10 @@ pub(super) fn poll(client: &str) -> Search {
     }
 }
 
-/// Arguments: joined rows, the project, and those of the search. The index is named, because a server that may choose looks
-/// into each that would do, which takes as long as a job with its action.
-fn first_rows(dialect: Dialect, search: &Search, index: &'static str) -> (String, SqlxValues) {
-    let mut select = live(&argument_scope(1));
+/// Arguments: joined rows, and those of `select`. The index is named, because a server that may choose looks into each that
+/// would do, which takes as long as a job with its action.
+fn first_rows(dialect: Dialect, mut select: SelectStatement, index: &'static str) -> (String, SqlxValues) {
     dialect.read_along(&mut select, index);
-    narrow::narrow::<_, (Actions, Actions)>(dialect, &mut select, search, &SHAPE, None);
     links::join_extras(&mut select);
     select
         .order_by((Jobs::Table, Jobs::CreatedAt), Order::Asc)

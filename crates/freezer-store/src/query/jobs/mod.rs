@@ -69,6 +69,8 @@ const SHAPE: Shape<(Jobs, Jobs)> = Shape {
         "mandatory",
     ],
     identity: &["client_id", "job_id", "session_id", "project_id", "user_id"],
+    time: None,
+    whole: false,
 };
 
 /// One job of the scope with its actions, in one statement.
@@ -160,6 +162,7 @@ pub async fn list(
     let mut narrowed = select.clone();
     let inner = Inner { sources: actions::SHAPE.sources, rows: &links::its_actions() };
     narrow::narrow(db.dialect(), &mut narrowed, search, &SHAPE, Some(&inner));
+    pass_over_completed(db, &mut narrowed, search).await?;
     let listing = Listing {
         select,
         narrowed: vec![narrowed],
@@ -169,6 +172,7 @@ pub async fn list(
         search,
         shape: &SHAPE,
         page,
+        counted: None,
     };
     let doing = db.doing();
     listing::list(
@@ -178,6 +182,24 @@ pub async fn list(
         Parts { read: |row: &mut Row| read(doing, row), complete: links::complete },
     )
     .await
+}
+
+/// Has a search for jobs that are not completed, such as a scheduler's poll, pass over those in the index.
+async fn pass_over_completed(
+    db: &mut Db,
+    narrowed: &mut SelectStatement,
+    search: &Search,
+) -> Result<(), StoreError> {
+    let excludes = search.match_not.iter().any(|(key, value)| key == "status" && value == "completed");
+    if !excludes || !db.has_indexes(Indexes::Polls).await? {
+        return Ok(());
+    }
+    narrowed.and_where(Expr::cust(db.dialect().not_completed()));
+    let of_client = search.matches.iter().any(|(key, value)| key == "client_id" && value.is_string());
+    if of_client {
+        db.dialect().read_along(narrowed, "fz_jobs_poll");
+    }
+    Ok(())
 }
 
 fn live(scope: &Scope) -> SelectStatement {

@@ -199,7 +199,8 @@ pub async fn list_polls(
         let scope = Scope::project(project_id);
         return Ok(vec![Some(Unread(Rows::Listed(list(db, &scope, &poll(client), &page).await?)))]);
     }
-    let rows = match db.has_indexes(Indexes::Jobs).await? {
+    let has_indexes = db.has_indexes(Indexes::Jobs).await? && db.has_indexes(Indexes::Polls).await?;
+    let rows = match has_indexes {
         true => all_of(db, kind, clients).await?,
         false => None,
     };
@@ -233,10 +234,11 @@ async fn all_of(db: &mut Db, kind: &Poll, clients: &[String]) -> Result<Option<V
 
 fn of_clients<const N: usize>(dialect: Dialect) -> (String, SqlxValues) {
     let mut select = live(&argument_scope(N));
-    dialect.read_along(&mut select, "fz_jobs_client");
+    dialect.read_along(&mut select, "fz_jobs_poll");
     links::join_extras(&mut select);
     select
         .and_where(Expr::col((Jobs::Table, Jobs::ClientId)).is_in((0..N).map(argument)))
+        .and_where(Expr::cust(dialect.not_completed()))
         .order_by((Jobs::Table, Jobs::ClientId), Order::Asc)
         .order_by((Jobs::Table, Jobs::CreatedAt), Order::Asc)
         .order_by((Jobs::Table, Jobs::Id), Order::Asc)

@@ -88,6 +88,16 @@ pub(super) struct Listing<'a, C: 'static> {
     pub(super) shape: &'a Shape<C>,
     /// Which of them.
     pub(super) page: &'a Page,
+    /// How they are counted; none: by looking at each that the search may want.
+    pub(super) counted: Option<Counted>,
+}
+
+/// Documents that the database counts.
+pub(super) struct Counted {
+    /// Counts rows that are certainly wanted.
+    pub(super) certain: SelectStatement,
+    /// Selects rows that may be wanted beside those, as [`Listing::narrowed`] does.
+    pub(super) doubtful: Option<SelectStatement>,
 }
 
 /// The first documents of a list, read before the rest is asked for: complete, in order, wanted by the search or not.
@@ -255,18 +265,31 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
         R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
         F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
     {
-        if self.search.is_empty() {
-            let mut select = self.select.clone();
-            select.clear_selects().expr(Func::count(Expr::col(self.id)));
-            let row = db.select_one(&select).await?;
-            let counted = row.map(|row| row.int(0)).transpose().map_err(super::unreadable(db.doing()))?;
-            return Ok(counted.flatten().and_then(|count| u64::try_from(count).ok()).unwrap_or(0));
-        }
+        let (certain, doubtful) = match &self.counted {
+            Some(Counted { certain, doubtful }) => {
+                (number(db, certain).await?, doubtful.clone().map(|it| vec![it]))
+            }
+            None if self.search.is_empty() => {
+                let mut all = self.select.clone();
+                all.clear_selects().expr(Func::count(Expr::col(self.id)));
+                (number(db, &all).await?, None)
+            }
+            None => (0, Some(self.narrowed.clone())),
+        };
+        let Some(narrowed) = doubtful else { return Ok(certain) };
+        let doubtful = Listing { select: self.select.clone(), narrowed, counted: None, ..*self };
         let wanted = Wanted { skip: u64::MAX, limit: 0, documents: Vec::new() };
         let mut all = Progress { wanted, after: None, complete: false };
-        searched(db, self, parts, &mut all).await?;
-        Ok(u64::MAX - all.wanted.skip)
+        searched(db, &doubtful, parts, &mut all).await?;
+        Ok(certain + (u64::MAX - all.wanted.skip))
     }
+}
+
+/// The number that a query gives.
+async fn number(db: &mut Db, select: &SelectStatement) -> Result<u64, StoreError> {
+    let row = db.select_one(select).await?;
+    let number = row.map(|row| row.int(0)).transpose().map_err(super::unreadable(db.doing()))?;
+    Ok(number.flatten().and_then(|number| u64::try_from(number).ok()).unwrap_or(0))
 }
 
 /// Ids for an `IN` list, padded to a few fixed lengths by repeating the last one: each length is a statement

@@ -1,10 +1,13 @@
-//! Queries on `backups`: the catalogue.
+//! Queries on `backups`: the catalogue. Lists of it are `list.rs`.
+
+mod list;
+
+pub use list::list;
 
 use sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
 use sea_query_sqlx::SqlxValues;
 
-use super::listing::{self, Listed, Listing, Page, Parts};
-use super::narrow::{self, Shape, Source};
+use super::listing;
 use super::{Table, Values, table, unreadable};
 use crate::clock::Timestamp;
 use crate::dialect::Dialect;
@@ -14,7 +17,7 @@ use crate::json::{self, Place};
 use crate::model::{Backup, NewBackup};
 use crate::row::Row;
 use crate::scope::Scope;
-use crate::search::{Search, terms};
+use crate::search::terms;
 use crate::statement::{Argument, Fixed, argument};
 use crate::tables::Backups;
 
@@ -24,28 +27,8 @@ const TABLE: Table<Backups> = table!("backups", Backups);
 const COLUMNS: [Backups; 4] = [Backups::ProjectId, Backups::UserId, Backups::Status, Backups::BackupMetadata];
 
 /// What is stored beside the metadata, where the table has it: every statement that writes the metadata writes these.
-const TERMS: [Backups; 2] = [Backups::FzSearchTerms, Backups::FzSearchCrc];
-
-/// Where a backup's keys are.
-const SHAPE: Shape<Backups> = Shape {
-    sources: &sources(Source::AsItIs(Backups::BackupMetadata)),
-    opaque: &["backup_metadata"],
-    identity: &["backup_id", "project_id", "user_id"],
-};
-
-/// The same of tables that have search terms.
-const SHAPE_WITH_TERMS: Shape<Backups> =
-    Shape { sources: &sources(Source::WithTerms(Backups::BackupMetadata, Dialect::searched_terms)), ..SHAPE };
-
-const fn sources(metadata: Source<Backups>) -> [Source<Backups>; 5] {
-    [
-        Source::Blank("backup_id", Backups::Id),
-        Source::Blank("project_id", Backups::ProjectId),
-        Source::Blank("user_id", Backups::UserId),
-        Source::Blank("status", Backups::Status),
-        metadata,
-    ]
-}
+const TERMS: [Backups; 4] =
+    [Backups::FzSearchTerms, Backups::FzSearchCrc, Backups::FzTime, Backups::FzTimeCrc];
 
 /// One backup of the scope.
 ///
@@ -78,39 +61,6 @@ pub async fn get_for_update(
         status: row.string(4).map_err(&at)?,
         metadata: json::object_strict(text.as_deref(), place)?,
     }))
-}
-
-/// Backups of the scope.
-///
-/// # Errors
-/// As every query: [`StoreError`].
-pub async fn list(
-    db: &mut Db,
-    scope: &Scope,
-    search: &Search,
-    page: &Page,
-) -> Result<Listed<Backup>, StoreError> {
-    let select = live(scope);
-    let mut narrowed = select.clone();
-    let by_terms = !search.matches.is_empty() && db.has_terms().await?;
-    let shape = if by_terms { &SHAPE_WITH_TERMS } else { &SHAPE };
-    narrow::narrow::<_, Backups>(db.dialect(), &mut narrowed, search, shape, None);
-    if by_terms && !search.matches.iter().any(|(key, _)| key == "backup_id") {
-        db.dialect().read_along(&mut narrowed, "fz_backups_project");
-    }
-    let listing = Listing {
-        select,
-        narrowed: vec![narrowed],
-        along: scope.of_project("fz_backups_project"),
-        created_at: Backups::CreatedAt,
-        id: Backups::Id,
-        search,
-        shape: &SHAPE,
-        page,
-    };
-    let doing = db.doing();
-    let parts = Parts { read: |row: &mut Row| read(doing, row), complete: listing::nothing_missing };
-    listing::list(db, listing, None, parts).await
 }
 
 /// A backup that is to be stored: whose, by whom, when.
@@ -164,7 +114,13 @@ pub async fn create(db: &mut Db, records: &[Record]) -> Result<(), StoreError> {
             metadata.as_str().into(),
         ]);
         if let Some(stored) = terms.get(at) {
-            arguments.extend([Argument::Bytes(stored.terms.as_deref()), Argument::Number(stored.crc.into())]);
+            let crc = Argument::Number(stored.crc.into());
+            arguments.extend([
+                Argument::Bytes(stored.terms.as_deref()),
+                crc,
+                Argument::Signed(stored.time),
+                crc,
+            ]);
         }
     }
     let number = records.len().checked_sub(1);
@@ -241,8 +197,13 @@ fn described(new: &NewBackup, has_terms: bool) -> Values<Backups> {
     ];
     if has_terms {
         let stored = terms::stored(&new.metadata, &metadata);
-        let [terms, crc] = TERMS;
-        values.extend([(terms, Expr::value(stored.terms)), (crc, stored.crc.into())]);
+        let [terms, crc, time, time_crc] = TERMS;
+        values.extend([
+            (terms, Expr::value(stored.terms)),
+            (crc, stored.crc.into()),
+            (time, stored.time.into()),
+            (time_crc, stored.crc.into()),
+        ]);
     }
     values.push((Backups::BackupMetadata, metadata.into()));
     values

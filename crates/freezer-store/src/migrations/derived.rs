@@ -1,0 +1,102 @@
+//! Columns that say in few bytes what a row's text says, and the indexes that hold them: how a plan adds them.
+//!
+//! Which columns these are is `terms.rs` (backups) and `completed.rs` (jobs).
+
+use super::head::Index;
+use super::indexes::plain;
+use super::layout::ColumnInfo;
+use super::planner::Planner;
+
+/// A column of MySQL or MariaDB.
+pub(super) struct Derived {
+    pub(super) name: &'static str,
+    /// Its type as it is declared.
+    pub(super) declared: &'static str,
+    /// The expression of a generated column, else "".
+    pub(super) generated: &'static str,
+    /// The servers rewrite the expression too much to compare it. The name stands for it: another expression is another
+    /// column.
+    pub(super) rewritten: bool,
+}
+
+impl Derived {
+    fn is(&self, found: &ColumnInfo) -> bool {
+        match self.rewritten {
+            true => !found.generated.is_empty(),
+            false => plain(&found.generated) == plain(self.generated),
+        }
+    }
+
+    fn definition(&self) -> String {
+        let Derived { name, declared, generated, .. } = self;
+        match generated.is_empty() {
+            true => format!("{name} {declared}"),
+            // STORED: MariaDB evaluates no condition on a virtual column while it reads an index
+            false => format!("{name} {declared} GENERATED ALWAYS AS ({generated}) STORED"),
+        }
+    }
+
+    fn as_made(&self) -> ColumnInfo {
+        let data_type = self.declared.split(['(', ' ']).next().unwrap_or_default().to_lowercase();
+        ColumnInfo {
+            name: self.name.to_owned(),
+            data_type,
+            width: None,
+            nullable: true,
+            has_default: false,
+            charset: String::new(),
+            generated: self.generated.to_owned(),
+        }
+    }
+}
+
+impl Planner {
+    /// The table has the columns, and the indexes as they are defined. All changes are one statement, because a stored
+    /// column rewrites the table.
+    pub(super) fn has_derived(
+        &mut self,
+        what: &str,
+        table: &'static str,
+        columns: &[Derived],
+        indexes: &[Index],
+    ) {
+        let Some(of) = self.layout.tables.get_mut(table) else { return };
+        let mut changes = Vec::new();
+        for column in columns {
+            match of.column(column.name) {
+                Some(found) if column.is(found) => continue,
+                Some(_) => changes.push(format!("DROP COLUMN {}", column.name)),
+                None => {}
+            }
+            of.columns.retain(|found| found.name != column.name);
+            changes.push(format!("ADD COLUMN {}", column.definition()));
+            of.columns.push(column.as_made());
+        }
+        if changes.is_empty() {
+            return indexes.iter().for_each(|index| self.index_exists(table, index));
+        }
+        for index in indexes {
+            if of.index(index.name).is_some() {
+                changes.push(format!("DROP INDEX {}", index.name));
+            }
+            of.indexes.retain(|found| found.name != index.name);
+            of.indexes.push(index.as_made());
+            changes.push(format!("ADD INDEX {} ({})", index.name, index.columns.join(", ")));
+        }
+        self.alter(what, table, &changes.join(", "));
+    }
+
+    /// The table has the trigger with this definition (SQLite).
+    pub(super) fn has_trigger(&mut self, table: &'static str, name: &str, definition: &str, what: &str) {
+        let Some(of) = self.layout.table(table) else { return };
+        let found = of.triggers.iter().find(|(found, _)| found == name).map(|(_, sql)| sql.clone());
+        if found.as_deref() == Some(definition) {
+            return;
+        }
+        if found.is_some() {
+            let what = format!("drop the trigger {name} of {table}, which has another definition");
+            self.sql(what, table, format!("DROP TRIGGER {name}"));
+        }
+        self.sql(what, table, definition.to_owned());
+    }
+}
