@@ -198,8 +198,7 @@ fn check(node: &Node<'_>) {
     checked.without(PASSWORD);
     // what is not expected is no more than a note
     let warnings = checked.stdout.lines().filter(|line| line.starts_with("warning"));
-    let known =
-        ["log_config_append", "auth_uri: a name of an earlier release", "cors", "use_journal", "use_syslog"];
+    let known = ["auth_uri: a name of an earlier release", "cors", "use_journal", "use_syslog"];
     for warning in warnings {
         let expected = node.deployment.values("expects").any(|expected| warning.contains(expected));
         assert!(expected || known.iter().any(|known| warning.contains(known)), "{name}: {warning}");

@@ -60,6 +60,9 @@ const REFUSED: &[Case] = &[
     without_roots(
         "noauth\n[database]\nconnection = mysql+pymysql://f:p@127.0.0.1:1/f?ssl_verify_cert=true\n",
     ),
+    case("noauth\n[DEFAULT]\nlog_config_append = /nonexistent/logging.conf\n"),
+    case("noauth\n[DEFAULT]\nlog_config_append = {dir}/empty\n"),
+    case("noauth\n[DEFAULT]\nlog_config_append = {dir}/logging.conf\n"),
     case("noauth\n[oslo_middleware]\nmax_request_body_size = large\n"),
     case("noauth\n[oslo_policy]\npolicy_file = {dir}/broken.yaml\n"),
     case("noauth\n[oslo_policy]\npolicy_dirs = {dir}/broken.yaml\n"),
@@ -127,6 +130,7 @@ const STARTED: &[Case] = &[
     case("noauth\n[DEFAULT]\nuse_stderr = true\nlog_dir = {dir}\n"),
     case("noauth\n[DEFAULT]\nuse_stderr = true\nlog_file =\nlog_dir = {dir}\n"),
     case("noauth\n[DEFAULT]\nlog_file =\nlog_dir =\nlog_config_append =\n"),
+    case("noauth\n[DEFAULT]\nuse_syslog = true\nuse_journal = true\n"),
 ];
 
 /// A self-signed certificate whose key was thrown away.
@@ -142,6 +146,12 @@ AiA1XRB6bR2EctIokqn0BxAo7krQOVpEDi4LFRX+eXxJZwIhAIxfi2sAEhlmcczV\n\
 WxTLnDkWMw7IBPGZIfLDOQUw0Zq/\n\
 -----END CERTIFICATE-----\n";
 
+/// A configuration of Python's logging, with a file in a directory that is not there.
+const LOGGING: &str = "[loggers]\nkeys = root\n[handlers]\nkeys = file\n[formatters]\nkeys = context\n\
+[logger_root]\nlevel = INFO\nhandlers = file\n\
+[handler_file]\nclass = handlers.WatchedFileHandler\nargs = ('/nonexistent/freezer-api.log',)\nformatter = context\n\
+[formatter_context]\nclass = oslo_log.formatters.ContextFormatter\n";
+
 fn prepare(scratch: &Scratch, tables: &Path) {
     for suffix in ["", "-wal"] {
         let from = format!("{}{suffix}", tables.display());
@@ -152,6 +162,7 @@ fn prepare(scratch: &Scratch, tables: &Path) {
     fs::create_dir(scratch.path().join("empty")).unwrap();
     scratch.write("ca.pem", CERTIFICATE);
     scratch.write("not-a-directory", "");
+    scratch.write("logging.conf", LOGGING);
     scratch.write("broken.yaml", "\"jobs:get\": [\n");
     scratch.write("https.yaml", "\"jobs:get\": \"https://127.0.0.1:1/decide\"\n");
 }
