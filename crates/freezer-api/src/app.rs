@@ -9,6 +9,7 @@ use oslo_policy::Enforcer;
 use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
 use crate::health::HealthSettings;
+use crate::readiness::Readiness;
 use crate::service::Queues;
 use crate::service::trusts::Trusts;
 use crate::validate::Validators;
@@ -17,6 +18,8 @@ use crate::validate::Validators;
 pub struct App {
     /// The database.
     pub store: Store,
+    /// Whether the tables can be served.
+    pub readiness: Readiness,
     /// The rules.
     pub enforcer: Enforcer,
     /// The documents that are taken.

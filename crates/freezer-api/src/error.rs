@@ -5,6 +5,7 @@
 
 use freezer_store::{StoreError, TxError};
 
+use crate::readiness::Wait;
 use crate::service::together::Unanswered;
 use crate::validate::Invalid;
 
@@ -80,6 +81,12 @@ pub enum Error {
     /// Policy says no.
     #[error("You are not allowed to access this resource")]
     Forbidden,
+    /// The service has started before its database was ready.
+    #[error("{}", match .0 {
+        Wait::Database => "The database is temporarily unavailable.",
+        Wait::Tables => "The tables of the database are not ready yet.",
+    })]
+    NotReady(Wait),
     /// Keystone cannot be asked.
     #[error("{0}")]
     KeystoneUnavailable(String),

@@ -11,8 +11,9 @@
 //! - `freezer_store` keeps the rows.
 //!
 //! Beside them: [`config`] (one file per INI section), [`app`] (everything built once), [`clock`] (time and ids, passed
-//! in), [`error`] (what can go wrong, without status codes), [`health`] (the health check), [`logging`] (the line format operators know), [`reload`] (what
-//! the running service takes up from files that change) and [`manage`] (what `freezer-manage` and
+//! in), [`error`] (what can go wrong, without status codes), [`health`] (the health check), [`logging`] (the line format
+//! operators know), [`readiness`] (what a started service waits for), [`reload`] (what the running service takes up from
+//! files that change) and [`manage`] (what `freezer-manage` and
 //! `freezer-manager-status` do), [`systemd`] (what the service manager is told).
 
 pub mod api;
@@ -26,6 +27,7 @@ pub mod health;
 pub mod logging;
 pub mod manage;
 pub mod policy;
+pub mod readiness;
 pub mod reload;
 pub mod server;
 pub mod service;

@@ -1,4 +1,4 @@
-//! What systemd is told of the process (sd_notify(3)): that it is ready, and that it stops. Without systemd, nothing.
+//! What systemd is told of the process (sd_notify(3)): that it is ready, what it waits for, and that it stops. Without systemd, nothing.
 
 use std::ffi::OsString;
 use std::io;
@@ -21,6 +21,11 @@ impl Notify {
     /// The service listens: `Type=notify` units that come after it can start.
     pub fn ready(&self) {
         self.send("READY=1");
+    }
+
+    /// What the service does now, for `systemctl status`; one line.
+    pub fn status(&self, text: &str) {
+        self.send(&format!("STATUS={}", text.replace('\n', " ")));
     }
 
     /// The service takes no new connections.

@@ -9,6 +9,8 @@
 #[path = "cli/command_line.rs"]
 mod command_line;
 mod process;
+#[path = "cli/start.rs"]
+mod start;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -29,10 +31,11 @@ fn on(engine: Engine, body: impl FnOnce(&Scratch, &Database)) {
 /// One test for each engine.
 macro_rules! on_both_engines {
     ($($name:ident),* $(,)?) => {
-        mod sqlite { $(#[test] fn $name() { super::on(super::Engine::Sqlite, super::$name); })* }
-        mod mysql { $(#[test] fn $name() { super::on(super::Engine::MySql, super::$name); })* }
+        mod sqlite { $(#[test] fn $name() { $crate::on($crate::Engine::Sqlite, super::$name); })* }
+        mod mysql { $(#[test] fn $name() { $crate::on($crate::Engine::MySql, super::$name); })* }
     };
 }
+use on_both_engines;
 
 on_both_engines!(
     an_empty_database_is_refused_with_the_command_to_run,
@@ -69,7 +72,6 @@ fn an_empty_database_is_refused_with_the_command_to_run(scratch: &Scratch, datab
     let config = scratch.write("f.conf", &process::config(process::free_port(), database.url()));
     process::run(MANAGE, &config, &["db", "version"]).refused(1, &["has no tables yet", SYNC]);
     process::run(MANAGE, &config, &["db", "show"]).refused(1, &["has no tables yet", SYNC]);
-    process::run(API, &config, &[]).refused(1, &["has no tables yet", SYNC]);
     let done = process::run(STATUS, &config, &["upgrade", "check"]);
     assert_eq!(done.code, Some(2), "{done:#?}");
     assert!(done.stdout.contains("| Result: Failure") && done.stdout.contains(SYNC), "{done:#?}");

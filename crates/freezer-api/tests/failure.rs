@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use freezer_api::config::{DatabaseSettings, Settings};
 use freezer_api::manage::serve;
+use freezer_api::readiness::Wait;
 use freezer_store::{ConnectSettings, PoolSettings, Store};
 use serde_json::json;
 use support::documents::{backup, freezer_action, job, with};
@@ -260,14 +261,6 @@ fn a_database_that_cannot_be_served_stops_the_start() {
     for engine in [Engine::Sqlite, Engine::MariaDb] {
         with_database(engine, "start", |runtime, database| {
             runtime.block_on(bounded(async {
-                if engine == Engine::Sqlite {
-                    std::fs::write(database.scratch().with_extension("db"), "").unwrap();
-                }
-                let error = start(database).await;
-                assert!(
-                    error.contains("has no tables yet") && error.contains("freezer-manage db sync"),
-                    "{error}"
-                );
                 TestApp::start(database, Options::default()).await;
                 database.run("UPDATE alembic_version SET version_num = 'feedfacecafe'").await;
                 let error = start(database).await;
@@ -281,12 +274,51 @@ fn a_database_that_cannot_be_served_stops_the_start() {
 /// Why the service does not start.
 async fn start(database: &TestDatabase) -> String {
     let mut settings = Settings::dev(std::path::Path::new("."), Vec::new()).unwrap();
+    settings.listen.port = 0;
     settings.database = DatabaseSettings::new(database.url());
     let store = Store::new(database.url(), ConnectSettings::default(), PoolSettings::default());
     serve::run(settings, store, serve::Surroundings::default(), |_| ())
         .await
         .expect_err("this database cannot be served")
         .to_string()
+}
+
+#[test]
+fn while_the_service_waits_every_request_is_told_to_come_again() {
+    with_database(Engine::Sqlite, "waiting", |runtime, database| {
+        runtime.block_on(bounded(async {
+            let app = TestApp::start(database, Options::default()).await;
+            let member = app.member();
+            for (wait, description) in [
+                (Wait::Tables, "The tables of the database are not ready yet."),
+                (Wait::Database, "The database is temporarily unavailable."),
+            ] {
+                app.app().readiness.set(Some(wait));
+                let before = app.store().statements();
+                for answer in all_kinds(&member).await {
+                    let answer = answer.expect(503);
+                    assert_eq!(answer.header("retry-after"), Some("5"), "{answer}");
+                    assert_eq!(
+                        answer.json(),
+                        json!({"title": "Service Unavailable", "description": description})
+                    );
+                }
+                assert_eq!(app.store().statements(), before, "the database is not asked");
+                member.get("/healthcheck").await.expect(200);
+                member.get("/healthcheck/").await.expect(200);
+                member.get("/healthcheck/ready").await.expect(503);
+                member.get("/healthcheck/ready/").await.expect(503);
+                member.get("/").await.expect(300);
+            }
+            app.app().readiness.set(None);
+            member.get("/healthcheck/ready").await.expect(200);
+            member.get("/v2/p1/jobs").await.expect(200);
+            // a node that is taken out of service is not ready either
+            std::fs::write(app.disabled_by(), "").unwrap();
+            member.get("/healthcheck/ready").await.expect(503);
+            std::fs::remove_file(app.disabled_by()).unwrap();
+        }));
+    });
 }
 
 /// Polls a request at most so often, then drops it wherever it is.

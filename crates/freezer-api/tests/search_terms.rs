@@ -7,6 +7,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use freezer_store::migrations::{Action, Synced, Wishes};
 use freezer_store::{ConnectSettings, PoolSettings, Store};
 use serde_json::{Value, json};
@@ -225,7 +227,7 @@ async fn tables_without_terms_are_served(app: TestApp) {
 
     assert_eq!(pending(without.store()).await, [Action::FillTerms]);
     assert_eq!(without.store().sync().await.unwrap(), Synced::Upgraded { left_out: Vec::new() });
-    // one that started before goes on without, beside one that knows the terms
+    // one that started before goes on without for some seconds, beside one that knows the terms
     let with_terms = restarted(database);
     for (color, found_now) in [("blue", 1), ("red", 0)] {
         assert_eq!(found(&with_terms, json!({"color": color})).await.len(), found_now, "{color}");
@@ -235,4 +237,11 @@ async fn tables_without_terms_are_served(app: TestApp) {
     member.add_backup("p1", with(backup("b"), json!({"color": "green"}))).await;
     assert_eq!(found(&with_terms, json!({"color": "green"})).await, ["a", "b"]);
     assert_eq!(found(&with_terms, json!({"color": "blue"})).await.len(), 0);
+    // and then writes and reads them, too
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    without.store().sync().await.unwrap();
+    member.add_backup("p1", with(backup("c"), json!({"color": "green"}))).await;
+    member.patch(&path, json!({"backup_metadata": {"color": "white"}})).await.expect(200);
+    assert_eq!(pending(without.store()).await, [], "nothing was written without terms");
+    assert_eq!(found(&without, json!({"color": "green"})).await, ["b", "c"]);
 }

@@ -1,26 +1,60 @@
-//! What of our additions the tables have that statements depend on: looked up once for a store.
+//! Which optional columns and indexes exist. Queried once per store, because some statements name them.
 //!
-//! The service works without them, on tables that the Python service made or an older `db sync` left. One that adds them
-//! while the service runs is noticed at its next start; until then rows are written without, which is what they are
-//! from the Python service, too. Making them is `migrations`.
+//! The service works without them, on tables that the Python service made or an older `db sync` left. What is missing is
+//! looked for again every few seconds, so a running service uses what a `db sync` adds meanwhile. Until then rows are
+//! written without, which is what they are from the Python service, too. Making them is `migrations`.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 
+/// How long an addition counts as missing before it is looked for again.
+const MISSING_FOR: Duration = Duration::from_secs(5);
+
 /// What is known so far.
 #[derive(Debug, Default)]
 pub(crate) struct Additions {
-    terms: OnceLock<bool>,
-    job_indexes: OnceLock<bool>,
-    list_indexes: OnceLock<bool>,
-    poll_index: OnceLock<bool>,
+    terms: Known,
+    job_indexes: Known,
+    list_indexes: Known,
+    poll_index: Known,
+}
+
+/// What is known of one addition. One that was found stays: nothing but `db remove` takes it away.
+#[derive(Debug, Default)]
+struct Known {
+    found: AtomicBool,
+    missed: Mutex<Option<Instant>>,
+}
+
+impl Known {
+    /// Whether it is there; none: look.
+    fn get(&self) -> Option<bool> {
+        if self.found.load(Ordering::Relaxed) {
+            return Some(true);
+        }
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = (*missed)?;
+        if at.elapsed() < MISSING_FOR {
+            return Some(false);
+        }
+        // one query looks again, the others go on without
+        *missed = Some(Instant::now());
+        None
+    }
+
+    fn set(&self, found: bool) {
+        self.found.store(found, Ordering::Relaxed);
+        *self.missed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
 }
 
 impl Additions {
-    fn indexes(&self, indexes: Indexes) -> &OnceLock<bool> {
+    fn indexes(&self, indexes: Indexes) -> &Known {
         match indexes {
             Indexes::Jobs => &self.job_indexes,
             Indexes::Lists => &self.list_indexes,
@@ -109,21 +143,22 @@ impl Db {
         self.are_there(|known| known.indexes(indexes), count, names.len()).await
     }
 
-    /// Whether a count of the catalogue gives a number, once asked.
+    /// Whether a count of the catalogue gives a number.
     async fn are_there(
         &mut self,
-        known: impl Fn(&Additions) -> &OnceLock<bool>,
+        known: impl Fn(&Additions) -> &Known,
         count: impl FnOnce(Dialect) -> String,
         number: usize,
     ) -> Result<bool, StoreError> {
         if let Some(known) = known(self.lease().additions()).get() {
-            return Ok(*known);
+            return Ok(known);
         }
         let doing = self.doing();
         let rows = self.raw_select(&count(self.dialect())).await?;
         let text = rows.first().map(|row| row.string(0)).transpose();
         let text = text.map_err(|error| StoreError::from_driver(doing, error))?;
         let found = text.is_some_and(|text| text == number.to_string());
-        Ok(*known(self.lease().additions()).get_or_init(|| found))
+        known(self.lease().additions()).set(found);
+        Ok(found)
     }
 }

@@ -13,6 +13,7 @@ use super::response;
 use crate::app::SharedApp;
 use crate::error::Error;
 use crate::health::Outcome;
+use crate::readiness::Wait;
 
 /// The class that oslo.middleware names in its details.
 const CLASS: &str = "HealthcheckResult";
@@ -36,6 +37,27 @@ pub async fn show(
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
+    answer(&app, peer, &headers, None)
+}
+
+/// Answers as [`show`] does, and 503 while the service waits for its database.
+///
+/// # Errors
+/// As [`show`].
+pub async fn ready(
+    State(app): State<SharedApp>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    answer(&app, peer, &headers, app.readiness.wait())
+}
+
+fn answer(
+    app: &SharedApp,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: &HeaderMap,
+    wait: Option<Wait>,
+) -> Result<Response, Error> {
     let settings = &app.http.health;
     let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
     let proxied =
@@ -43,15 +65,26 @@ pub async fn show(
     if !settings.allows(peer) || (settings.ignore_proxied && proxied()) {
         return Err(Error::NoRoute);
     }
-    let outcomes = settings.run();
+    let outcomes = match wait {
+        None => settings.run(),
+        Some(wait) => vec![waiting(wait)],
+    };
     let healthy = outcomes.iter().all(|outcome| outcome.healthy);
     let about = settings.detailed.then(|| About::of(app.clock.now().to_sql()));
-    let (content_type, body) = match preferred(&headers, &OFFERS).unwrap_or(MediaType::Text) {
+    let (content_type, body) = match preferred(headers, &OFFERS).unwrap_or(MediaType::Text) {
         MediaType::Text => ("text/plain; charset=UTF-8", text(&outcomes)),
         MediaType::Html => ("text/html; charset=UTF-8", html(&outcomes, about.as_ref())),
         MediaType::Json => ("application/json", document(&outcomes, about.as_ref()).to_string()),
     };
     Ok(response::health(healthy, content_type, body))
+}
+
+fn waiting(wait: Wait) -> Outcome {
+    let reason = match wait {
+        Wait::Database => "WAITING FOR THE DATABASE",
+        Wait::Tables => "WAITING FOR DB SYNC",
+    };
+    Outcome { healthy: false, reason, details: String::new() }
 }
 
 /// What detailed answers tell about the service.

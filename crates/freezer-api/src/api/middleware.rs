@@ -106,6 +106,9 @@ impl Front {
             let Ok(answer) = router.oneshot(request).await;
             return answer;
         }
+        if let Some(wait) = app.readiness.wait() {
+            return Error::NotReady(wait).into_response();
+        }
         if !accept::accepts_json(request.headers()) {
             return Error::NotAcceptable.into_response();
         }

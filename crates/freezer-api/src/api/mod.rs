@@ -25,14 +25,15 @@ use crate::app::SharedApp;
 use crate::error::Error;
 
 /// Paths that anybody may ask.
-const OPEN: [&str; 2] = ["/", "/healthcheck"];
+const OPEN: [&str; 3] = ["/", "/healthcheck", "/healthcheck/ready"];
 
 /// Everything that is served. Who may ask at all, request ids and the access log are [`middleware::Front`]'s.
 pub fn router(app: SharedApp) -> Router {
-    let [versions, healthcheck] = OPEN;
+    let [versions, healthcheck, ready] = OPEN;
     v2::router()
         .route(versions, get(versions::show))
         .route(healthcheck, get(healthcheck::show))
+        .route(ready, get(healthcheck::ready))
         .fallback(async || Error::NoRoute)
         .method_not_allowed_fallback(no_method)
         .with_state(app)

@@ -122,7 +122,8 @@ fn document_with(status: StatusCode, document: &impl Serialize, room: usize) -> 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, title) = status_and_title(&self);
-        if status.is_server_error() {
+        // what a service waits for is logged once, and not with each request
+        if status.is_server_error() && !matches!(self, Error::NotReady(_)) {
             log_server_error(&self, status);
         } else {
             tracing::debug!(status = status.as_u16(), error = %self, "refused");
@@ -171,7 +172,9 @@ fn status_and_title(error: &Error) -> (StatusCode, &'static str) {
         Error::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "Not Acceptable"),
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "Unauthorized"),
         Error::Forbidden => (StatusCode::FORBIDDEN, "Access Forbidden"),
-        Error::KeystoneUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        Error::NotReady(_) | Error::KeystoneUnavailable(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+        }
         Error::TrustRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Missing required credentials"),
         Error::Store(error) => status_of_store(error),
         Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),

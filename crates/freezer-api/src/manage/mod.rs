@@ -10,6 +10,7 @@ pub mod leftovers;
 pub mod policy;
 pub mod prepare;
 pub mod purge;
+pub mod schema_watch;
 pub mod serve;
 pub mod status;
 pub mod table;

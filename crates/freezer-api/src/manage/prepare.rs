@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
 use crate::config::{Finding, KEYSTONE, Settings, TRUSTEE};
+use crate::readiness::{Readiness, Wait};
 use crate::service::Queues;
 use crate::service::trusts::Trusts;
 use crate::validate::Validators;
@@ -82,6 +83,7 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
     };
     Ok(App {
         store,
+        readiness: Readiness::waiting(Wait::Database),
         enforcer,
         validators,
         authentication,

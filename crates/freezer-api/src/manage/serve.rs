@@ -1,13 +1,16 @@
-//! `freezer-api`: waits for the database, builds the service from settings (`prepare.rs`) and serves it.
+//! `freezer-api`: builds the service from settings (`prepare.rs`), serves it, and waits for the database
+//! (`schema_watch.rs`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use freezer_store::maintenance::Verdict;
 use freezer_store::{Store, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::prepare::{self, Refusals};
-use crate::config::{DEV_DATABASE, DatabaseSettings, Listen, Settings};
+use super::schema_watch::SchemaWatch;
+use crate::config::{DEV_DATABASE, Listen, Settings};
 use crate::reload::Reload;
 use crate::server;
 use crate::systemd::Notify;
@@ -63,12 +66,16 @@ pub struct Surroundings {
     pub notify: Notify,
 }
 
-/// Builds the app, listens and serves until SIGTERM or SIGINT. `ready` is called once the address is bound.
+/// Longest time that connections are kept waiting for the first look at the database.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
+/// Builds the app, listens and serves until SIGTERM or SIGINT. `ready` is called once the address is bound. While the
+/// database or its tables are not ready, requests are answered with 503.
 ///
 /// # Errors
 /// [`StartError`]; the text says what to do.
 pub async fn run(
-    settings: Settings,
+    mut settings: Settings,
     store: Store,
     Surroundings { reload, notify }: Surroundings,
     ready: impl FnOnce(&Settings),
@@ -81,13 +88,19 @@ pub async fn run(
     server::raise_file_limit();
     // before anything that takes time: a SIGHUP that nobody waits for ends the process
     let hangups = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
-    wait_for_database(&settings.database, &store).await?;
     let app = Arc::new(prepare::app(&settings, store)?);
     let listener = server::listen(&settings.listen, settings.auth_strategy).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     if let Some(reload) = reload {
         tokio::spawn(reload.watch(hangups, settings.clone(), app.enforcer.clone()));
+    }
+    let database = settings.database.clone();
+    let mut watch = SchemaWatch::new(&database, &app.store, app.readiness.clone(), notify.clone());
+    // with tables that can be served, the first request is served
+    watch.look_first(FIRST_LOOK).await?;
+    if let Ok(address) = listener.local_addr() {
+        settings.listen.port = address.port();
     }
     ready(&settings);
     let Listen { host, port, .. } = &settings.listen;
@@ -99,24 +112,12 @@ pub async fn run(
         notify.stopping();
     };
     // On a worker, not on the main thread: whoever accepts a connection then also serves it, and wakes nobody for it.
-    tokio::spawn(server::serve(listener, app, stop)).await.map_err(StartError::Panicked)
-}
-
-/// Waits for a database that is not up yet (`[database] max_retries`, `retry_interval`), and refuses one whose
-/// tables cannot be served.
-async fn wait_for_database(settings: &DatabaseSettings, store: &Store) -> Result<(), StartError> {
-    let mut tries = 0;
-    loop {
-        match store.check_schema().await {
-            Err(error @ StoreError::Unavailable { .. })
-                if settings.start_retries.is_none_or(|max| tries < max) =>
-            {
-                tries += 1;
-                let pause = settings.start_retry_interval;
-                tracing::warn!(%error, "trying again in {pause:?}");
-                tokio::time::sleep(pause).await;
-            }
-            other => return Ok(other?),
+    let mut serving = tokio::spawn(server::serve(listener, app.clone(), stop));
+    tokio::select! {
+        served = &mut serving => served.map_err(StartError::Panicked),
+        Err(error) = watch.wait() => {
+            serving.abort();
+            Err(error.into())
         }
     }
 }

@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub use answer::{parse, read_all};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 /// `freezer-api`.
 pub const API: &str = env!("CARGO_BIN_EXE_freezer-api");
@@ -140,10 +142,51 @@ impl Database {
         format!("mysql+pymysql://{user}:{password}@{host}:{port}/{name}")
     }
 
+    /// As [`Database::url`], with another port of this machine.
+    pub fn url_at_port(&self, port: u16) -> String {
+        let (Server { user, password, .. }, name) = self.on_server.as_ref().expect("a database at a server");
+        format!("mysql+pymysql://{user}:{password}@127.0.0.1:{port}/{name}")
+    }
+
+    /// `host:port` of the server.
+    pub fn server_address(&self) -> String {
+        let (Server { host, port, .. }, _) = self.on_server.as_ref().expect("a database at a server");
+        format!("{host}:{port}")
+    }
+
+    /// Which engine it is.
+    pub fn engine(&self) -> Engine {
+        if self.on_server.is_some() { Engine::MySql } else { Engine::Sqlite }
+    }
+
     /// Runs statements.
     pub fn run(&self, sql: &str) {
-        let (server, name) = self.on_server.as_ref().expect("a database at a server");
-        server.run(&format!("USE {name}; {sql}"));
+        match &self.on_server {
+            Some((server, name)) => server.run(&format!("USE {name}; {sql}")),
+            None => self.run_on_file(sql),
+        }
+    }
+
+    /// Runs the statements of a file.
+    pub fn load(&self, dump: &Path) {
+        match &self.on_server {
+            Some((server, name)) => server.run(&format!("USE {name};\nsource {}", dump.display())),
+            None => self.run_on_file(&fs::read_to_string(dump).unwrap()),
+        }
+    }
+
+    fn run_on_file(&self, sql: &str) {
+        let path = self.url.strip_prefix("sqlite:///").expect("a file");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+            let mut connection = options.connect().await.expect("the file opens");
+            sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+                .execute(&mut connection)
+                .await
+                .expect("SQL of the test");
+            connection.close().await.expect("the file closes");
+        });
     }
 }
 

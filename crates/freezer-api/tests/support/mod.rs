@@ -25,6 +25,7 @@ use freezer_api::auth::Authentication;
 use freezer_api::clock::{Clock, Ids};
 use freezer_api::health::HealthSettings;
 use freezer_api::policy;
+use freezer_api::readiness::Readiness;
 use freezer_api::service::Queues;
 use freezer_api::service::trusts::Trusts;
 use freezer_api::validate::Validators;
@@ -127,6 +128,7 @@ impl TestApp {
         };
         let app = Arc::new(App {
             store,
+            readiness: Readiness::default(),
             enforcer: Enforcer::new(policy::all(), oslo_policy::Options::default()).expect("default rules"),
             validators: Validators::new().expect("the schemas compile"),
             authentication: match &keystone {

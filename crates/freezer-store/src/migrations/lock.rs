@@ -36,8 +36,7 @@ pub(super) async fn acquire(store: &Store, holder: &str, wait: Duration) -> Resu
             None => break,
             Some(other) if tokio::time::Instant::now() >= deadline => {
                 let database = store.database().to_string();
-                let holder = other.split('@').next().unwrap_or_default().to_owned();
-                return Err(SchemaError::Locked { database, holder }.into());
+                return Err(SchemaError::Locked { database, holder: shown(&other) }.into());
             }
             Some(_) => tokio::time::sleep(LOOK_AGAIN).await,
         }
@@ -46,8 +45,8 @@ pub(super) async fn acquire(store: &Store, holder: &str, wait: Duration) -> Resu
     Ok(SyncLock { store: store.clone(), holder: holder.to_owned(), heart })
 }
 
-/// Whether another sync is at work.
-pub(super) async fn is_held(store: &Store, holder: &str) -> Result<bool, StoreError> {
+/// The `<host>:<process id>` of another sync that is at work.
+pub(super) async fn held_by(store: &Store, me: &str) -> Result<Option<String>, StoreError> {
     crate::read!(store, "schema.lock", |db| {
         let there = match db.dialect() {
             Dialect::MySql => {
@@ -57,16 +56,19 @@ pub(super) async fn is_held(store: &Store, holder: &str) -> Result<bool, StoreEr
             Dialect::Sqlite => "SELECT 1 FROM sqlite_master WHERE name = 'freezer_sync_lock'",
         };
         if db.raw_select(there).await?.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         let now = db.dialect().now_seconds();
         let alive = format!("SELECT holder FROM freezer_sync_lock WHERE beat >= {now} - {STALE_AFTER}");
         let at = |error| StoreError::from_driver("schema.lock", error);
-        match db.raw_select(&alive).await?.first() {
-            Some(row) => Ok(!is_dead_here(&row.string(0).map_err(at)?, holder)),
-            None => Ok(false),
-        }
+        let holder = db.raw_select(&alive).await?.first().map(|row| row.string(0)).transpose().map_err(at)?;
+        Ok(holder.filter(|other| !is_dead_here(other, me)).map(|other| shown(&other)))
     })
+}
+
+/// A holder as messages show it, without its namespace of processes.
+fn shown(holder: &str) -> String {
+    holder.split('@').next().unwrap_or_default().to_owned()
 }
 
 impl SyncLock {

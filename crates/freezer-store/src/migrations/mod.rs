@@ -6,7 +6,8 @@
 //!   files of `revisions/` (upstream's, frozen) and `additions.rs` (ours) ask; `indexes.rs` has the part about indexes,
 //!   `terms.rs` and `completed.rs` that about columns for searches, with what they share in `derived.rs`; `moves/` carries
 //!   data over.
-//! - `runner.rs` carries the plan out, under `lock.rs`. `server.rs` refuses database servers that are too old for it.
+//! - `runner.rs` carries the plan out, under `lock.rs`; `served.rs` tells whether tables can be served. `server.rs` refuses
+//!   database servers that are too old.
 //! - `unmovable.rs` counts, before an upgrade, the values that it will find no place for.
 //!
 //! The rule of all upgrades: a column that holds values is dropped only after every value was found in its new place, or in
@@ -31,6 +32,7 @@ mod moves;
 mod planner;
 mod revisions;
 mod runner;
+mod served;
 mod server;
 mod terms;
 mod unmovable;

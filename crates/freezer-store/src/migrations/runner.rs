@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::additions::{self, Rows, Wishes};
-use super::chain::{self, HEAD, REVISIONS};
+use super::chain::{HEAD, REVISIONS};
 use super::head::TABLES;
 use super::layout::Layout;
 use super::moves::leftovers::Kept;
@@ -88,31 +88,6 @@ impl Store {
         crate::read!(self, "schema.state", |db| Ok(look(db, &database).await?.1))
     }
 
-    /// Refuses a database whose tables this release cannot serve.
-    ///
-    /// # Errors
-    /// [`StoreError::Schema`]; the text names the command to run.
-    pub async fn check_schema(&self) -> Result<(), StoreError> {
-        let database = self.database().to_string();
-        Err(StoreError::Schema(match self.schema_state().await? {
-            State::At(revision) if chain::serves(&revision) => {
-                // a stamp can lie: look for what every query needs
-                // an addition need not be there, so what only rows tell of them is not asked
-                let plan = self.plan_of(Wishes::default(), false).await?;
-                if plan.steps.iter().all(|step| step.revision.is_none()) {
-                    return Ok(());
-                }
-                SchemaError::Incomplete { database, found: revision }
-            }
-            State::At(found) if REVISIONS.iter().any(|known| known.id == found) => {
-                SchemaError::Old { database, found }
-            }
-            State::At(found) => SchemaError::Unknown { database, found },
-            State::Empty => SchemaError::Empty { database },
-            State::Unversioned(tables) => SchemaError::Unversioned { database, tables: tables.join(", ") },
-        }))
-    }
-
     /// What a sync would do now.
     ///
     /// # Errors
@@ -122,7 +97,7 @@ impl Store {
     }
 
     /// `look_at_rows`: also at what only the rows tell additions, which takes longer the more there are.
-    async fn plan_of(&self, wishes: Wishes, look_at_rows: bool) -> Result<Plan, StoreError> {
+    pub(super) async fn plan_of(&self, wishes: Wishes, look_at_rows: bool) -> Result<Plan, StoreError> {
         let database = self.database().to_string();
         let looked = crate::read!(self, "schema.plan", |db| {
             let (layout, state) = look(db, &database).await?;
@@ -130,7 +105,7 @@ impl Store {
                 true => inspect::duplicate_clients(db, &layout).await?,
                 false => None,
             };
-            let paths_are_missing = inspect::paths_are_missing(db, &layout).await?;
+            let paths_are_missing = look_at_rows && inspect::paths_are_missing(db, &layout).await?;
             let terms_are_missing = look_at_rows && inspect::terms_are_missing(db, &layout).await?;
             Ok::<_, StoreError>((layout, state, duplicates, paths_are_missing, terms_are_missing))
         });
@@ -187,7 +162,7 @@ impl Store {
     ) -> Result<Synced, StoreError> {
         let store = self.for_schema();
         // a table that another sync is changing cannot be looked into: first ask whether there is one
-        if !lock::is_held(&store, &options.holder).await?
+        if lock::held_by(&store, &options.holder).await?.is_none()
             && let Some(done) = nothing_to_do(&store.plan(options.wishes).await?)
         {
             return Ok(done);

@@ -1,0 +1,164 @@
+//! [`SchemaWatch`]: looks at the database until its tables can be served, so that the service can start before `db sync`.
+//!
+//! A database that does not answer is tried `max_retries` times every `retry_interval`, as by oslo.db. Tables that are
+//! missing or old are waited for without an end. Everything else ends the start: a refused login, a newer or foreign
+//! layout.
+
+use std::time::Duration;
+
+use freezer_store::{Store, StoreError};
+use tokio::time::Instant;
+
+use crate::config::DatabaseSettings;
+use crate::readiness::{Readiness, Wait};
+use crate::systemd::Notify;
+
+/// Shortest and longest pause between two looks at the tables.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// A pause is so many times longer than the look before it, so that looking costs the database little.
+const PAUSE_FACTOR: u32 = 20;
+/// Shortest pause between two tries to reach the database.
+const SHORTEST_RETRY: Duration = Duration::from_millis(100);
+/// How many looks in a row may fail with an odd error: tables that a sync is changing can disappear during a look.
+const ODD_LOOKS: u32 = 3;
+
+/// Looks at the database and keeps a [`Readiness`] up to date.
+pub struct SchemaWatch<'s> {
+    settings: &'s DatabaseSettings,
+    store: &'s Store,
+    readiness: Readiness,
+    notify: Notify,
+    /// What was logged last: it is logged again only when it changes.
+    told: Option<String>,
+    /// Pause before the next look.
+    pause: Duration,
+    /// The database has answered once.
+    answered: bool,
+    /// Looks in a row that failed.
+    failures: u32,
+}
+
+/// What a look found.
+enum Found {
+    Served,
+    Waits(Wait, String),
+}
+
+impl<'s> SchemaWatch<'s> {
+    /// Watches the database of `store`, for which `readiness` must be waiting.
+    pub fn new(
+        settings: &'s DatabaseSettings,
+        store: &'s Store,
+        readiness: Readiness,
+        notify: Notify,
+    ) -> SchemaWatch<'s> {
+        SchemaWatch {
+            settings,
+            store,
+            readiness,
+            notify,
+            told: None,
+            pause: Duration::ZERO,
+            answered: false,
+            failures: 0,
+        }
+    }
+
+    /// Looks once, for at most `patience`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the service cannot start.
+    pub async fn look_first(&mut self, patience: Duration) -> Result<(), StoreError> {
+        match tokio::time::timeout(patience, self.look()).await {
+            Ok(found) => self.take(found?),
+            Err(_) => {
+                let text =
+                    format!("the database {} has not answered within {patience:?}", self.store.database());
+                self.take(Found::Waits(Wait::Database, text));
+                self.pause = Duration::ZERO;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks until the tables can be served.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the service cannot go on waiting.
+    pub async fn wait(&mut self) -> Result<(), StoreError> {
+        while self.readiness.wait().is_some() {
+            tokio::time::sleep(self.pause).await;
+            let found = self.look().await?;
+            self.take(found);
+        }
+        Ok(())
+    }
+
+    async fn look(&mut self) -> Result<Found, StoreError> {
+        let begun = Instant::now();
+        // connections of its own: what is found out about the tables before they are at head must not be remembered,
+        // and a SQLite file may be replaced
+        let store = self.store.apart();
+        let found = match store.check_schema().await {
+            Ok(()) => Found::Served,
+            Err(StoreError::Schema(error)) if error.needs_sync() => {
+                // the tables change with every step of a sync, and the error's text with them
+                let under_way = sync_under_way(&store).await;
+                Found::Waits(Wait::Tables, under_way.unwrap_or_else(|| error.to_string()))
+            }
+            Err(error) => return self.failed(&store, error).await,
+        };
+        self.answered = true;
+        self.failures = 0;
+        self.pause = (begun.elapsed() * PAUSE_FACTOR).clamp(PAUSES.0, PAUSES.1);
+        Ok(found)
+    }
+
+    /// A look that failed: gives the error back if another look would not help.
+    async fn failed(&mut self, store: &Store, error: StoreError) -> Result<Found, StoreError> {
+        self.failures += 1;
+        let tries = self.settings.start_retries;
+        let (wait, most) = match &error {
+            StoreError::Unavailable { .. } => (Wait::Database, tries),
+            // the database is dropped and made again, to restore a backup
+            StoreError::Refused { .. } if self.answered => (Wait::Database, tries),
+            StoreError::Backend { .. } if self.answered || sync_under_way(store).await.is_some() => {
+                (Wait::Tables, Some(ODD_LOOKS))
+            }
+            _ => return Err(error),
+        };
+        if most.is_some_and(|most| self.failures > most) {
+            return Err(error);
+        }
+        self.pause = match wait {
+            Wait::Database => self.settings.start_retry_interval.max(SHORTEST_RETRY),
+            Wait::Tables => PAUSES.0,
+        };
+        Ok(Found::Waits(wait, format!("{error}; trying again every {:?}", self.pause)))
+    }
+
+    fn take(&mut self, found: Found) {
+        let (wait, text) = match found {
+            Found::Served => (None, None),
+            Found::Waits(wait, text) => (Some(wait), Some(text)),
+        };
+        self.readiness.set(wait);
+        match (&text, &self.told) {
+            (Some(text), told) if told.as_ref() != Some(text) => {
+                tracing::warn!("requests are answered with 503 for now: {text}");
+                self.notify.status(&format!("Waiting: {text}"));
+            }
+            (None, Some(_)) => {
+                tracing::info!("the tables of {} are ready: requests are served", self.store.database());
+                self.notify.status("Serving");
+            }
+            _ => {}
+        }
+        self.told = text;
+    }
+}
+
+async fn sync_under_way(store: &Store) -> Option<String> {
+    let holder = store.sync_under_way().await.ok()??;
+    Some(format!("db sync ({holder}) is at work on the database {}", store.database()))
+}

@@ -1,0 +1,50 @@
+//! [`Readiness`]: whether requests can be served, or what the service still waits for. `manage/serve.rs` changes it,
+//! `api` answers by it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// What a started service can wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// The database does not answer.
+    Database,
+    /// The tables are missing or old: `db sync` has to run, or is running.
+    Tables,
+}
+
+const READY: u8 = 0;
+const DATABASE: u8 = 1;
+const TABLES: u8 = 2;
+
+/// Whether requests can be served. Clones share the state; the default is ready.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness(Arc<AtomicU8>);
+
+impl Readiness {
+    /// A service that waits.
+    pub fn waiting(wait: Wait) -> Readiness {
+        let readiness = Readiness::default();
+        readiness.set(Some(wait));
+        readiness
+    }
+
+    /// Says what is waited for; none: nothing, requests are served.
+    pub fn set(&self, wait: Option<Wait>) {
+        let state = match wait {
+            None => READY,
+            Some(Wait::Database) => DATABASE,
+            Some(Wait::Tables) => TABLES,
+        };
+        self.0.store(state, Ordering::Release);
+    }
+
+    /// What is waited for; none: nothing, requests are served.
+    pub fn wait(&self) -> Option<Wait> {
+        match self.0.load(Ordering::Acquire) {
+            READY => None,
+            DATABASE => Some(Wait::Database),
+            _ => Some(Wait::Tables),
+        }
+    }
+}
