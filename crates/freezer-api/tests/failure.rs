@@ -242,6 +242,8 @@ fn a_file_that_another_process_locks_is_asked_once() {
             let app = TestApp::start(database, Options::default()).await;
             let member = app.member();
             member.add_backup("p1", backup("before")).await;
+            // the first list asks which indexes exist
+            member.get("/v2/p1/backups").await.expect(200);
             let lock = database.lock().await;
             let before = app.store().statements();
             expect_come_again(member.post("/v2/p1/backups", backup("first")).await);
