@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use freezer_store::StoreError;
 use freezer_store::maintenance::Verdict;
-use freezer_store::migrations::SchemaError;
 
 use super::prepare;
 use crate::config::{Finding, Settings};
@@ -26,9 +25,9 @@ async fn database(settings: &Settings) -> Finding {
         Err(_) => failure("database", format!("the database {url} did not answer within {LIMIT:?}")),
         Ok(Ok(())) => note("database", format!("the database {url} answers, and its tables can be served")),
         // the service starts and waits for the tables
-        Ok(Err(StoreError::Schema(
-            error @ (SchemaError::Empty { .. } | SchemaError::Old { .. } | SchemaError::Incomplete { .. }),
-        ))) => Finding { verdict: Verdict::Warning, ..note("database", error.to_string()) },
+        Ok(Err(StoreError::Schema(error))) if error.needs_sync() => {
+            Finding { verdict: Verdict::Warning, ..note("database", error.to_string()) }
+        }
         Ok(Err(error)) => failure("database", error.to_string()),
     }
 }

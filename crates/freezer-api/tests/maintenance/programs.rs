@@ -168,7 +168,10 @@ fn the_status_looks_at_policy_files_and_options() {
         "f.conf",
         &typo.replace("[database]", "[database]\nslave_connection = sqlite:////x\nconection = y"),
     );
-    status(1, &["[storage] backand (", "[database] conection ("]);
+    status(1, &["[storage] backand: unknown option", "[database] conection: unknown option"]);
+    // the driver selects the engine; a backend of another name is only the name of a section
     scratch.write("f.conf", &text.replace("backend = sqlalchemy", "backend = elasticsearch"));
-    status(2, &["[storage] backend = elasticsearch", "set backend and driver to sqlalchemy"]);
+    status(0, &[]);
+    scratch.write("f.conf", &text.replace("driver = sqlalchemy", "driver = elasticsearch"));
+    status(2, &["[storage] driver = elasticsearch", "set [storage] driver = sqlalchemy"]);
 }
