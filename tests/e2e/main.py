@@ -9,6 +9,7 @@ import argparse
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import commands
@@ -64,6 +65,19 @@ def clients(stack: Stack, url: str, api: dict[str, Api], checks: Checks) -> None
 
     typist = Api(url, stack.keystone, stack.users['demo'])
     checks.together(lambda: commands.run(stack, typist, checks), both_schedulers)
+    # not beside the others: Keystone does not answer so many in time on a small machine
+    old = [old_agent(stack, url, release, checks) for release in ('18.0.0', '15.0.0')]
+    checks.together(*(run for run in old if run))
+
+
+def old_agent(stack: Stack, url: str, release: str, checks: Checks) -> Callable[[], None] | None:
+    """The run of an agent of a former release; None, and a remark, if its packages are not installed."""
+    venv = 'agent-' + release.split('.')[0]
+    if not (stack.venvs[venv] / 'bin' / 'freezer-scheduler').exists():
+        print('SKIPPED: an agent of %s: its packages are not installed' % release, flush=True)
+        return None
+    node = schedulers.OldNode(stack, Api(url, stack.keystone, stack.users['demo']), checks, release, venv)
+    return node.run
 
 
 def main() -> int:
@@ -79,7 +93,7 @@ def main() -> int:
         parser.error('the parts are ' + ', '.join(PARTS))
     shutil.rmtree(options.work, ignore_errors=True)
     options.work.mkdir(parents=True)
-    venvs = {name: options.venvs / name for name in ('client', 'keystone')}
+    venvs = {name: options.venvs / name for name in ('client', 'keystone', 'agent-15', 'agent-18')}
     stack, checks = Stack(options.work, options.mysql, options.programs, venvs), Checks()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # an exception, so that what runs is ended

@@ -1,4 +1,5 @@
-"""The released freezer-scheduler and agent: an ordinary one of a node, and a central one that acts through trusts."""
+"""The released freezer-scheduler and agent: ordinary ones of nodes, of this and former releases, and a central one that acts
+through trusts."""
 
 import os
 import stat
@@ -12,17 +13,23 @@ from stack import Process, Stack
 SECONDS = 120
 
 
-def start(stack: Stack, client_id: str, user: User, central: bool = False) -> Process:
+def start(stack: Stack, client_id: str, user: User, central: bool = False, venv: str = 'client') -> Process:
     """A scheduler as `freezer-scheduler start` runs it, polling every two seconds; its login is in the environment."""
     jobs = stack.work / (client_id + '-jobs')
     jobs.mkdir()
     config = stack.work / (client_id + '.conf')
+    group = ['[scheduler]', 'centralized_scheduler = %s' % central] if venv == 'client' else []
     config.write_text('\n'.join((
-        '[DEFAULT]', 'log_file = %s/%s-scheduler.log' % (stack.work, client_id), 'use_stderr = false',
-        '[scheduler]', 'client_id = ' + client_id, 'jobs_dir = %s' % jobs, 'interval = 2', 'no_daemon = true',
-        'concurrent_jobs = 2', 'centralized_scheduler = %s' % central, '')))
-    program = str(stack.venvs['client'] / 'bin' / 'freezer-scheduler')
-    return stack.start([program, '--config-file', str(config), 'start'], client_id, stack.client_environment(user))
+        '[DEFAULT]', 'log_file = %s/%s-scheduler.log' % (stack.work, client_id), 'use_stderr = false', *group,
+        'client_id = ' + client_id, 'jobs_dir = %s' % jobs, 'interval = 2', 'no_daemon = true', 'concurrent_jobs = 2', '')))
+    programs = stack.venvs[venv] / 'bin'
+    # the scheduler looks for its agent on the path
+    env = stack.client_environment(user)
+    env['PATH'] = '%s:%s' % (programs, env['PATH'])
+    if venv != 'client':
+        # a former scheduler drops the report of an agent that writes anything to standard error, even a warning
+        env['PYTHONWARNINGS'] = 'ignore'
+    return stack.start([str(programs / 'freezer-scheduler'), '--config-file', str(config), 'start'], client_id, env)
 
 
 def log_of(stack: Stack, client_id: str) -> str:
@@ -57,10 +64,13 @@ class Node:
     """One node with its scheduler: full backup, incremental one in a session, restore, and a job that must fail."""
 
     client_id = 'e2e-node'
+    part = 'the scheduler of a node'
+    venv = 'client'
+    levels: dict[str, Any] = {'incremental': True, 'max_level': 5}
 
     def __init__(self, stack: Stack, api: Api, checks: Checks) -> None:
         self.stack, self.api, self.checks = stack, api, checks
-        self.folder = stack.work / 'node'
+        self.folder = stack.work / (self.client_id + '-files')
         self.source, self.store, self.restored = (self.folder / name for name in ('source', 'store', 'restored'))
         for folder in (self.source / 'deeper', self.store, self.restored):
             folder.mkdir(parents=True)
@@ -71,7 +81,7 @@ class Node:
         (self.source / 'deeper' / 'program').write_text('#!/bin/sh\n')
         (self.source / 'deeper' / 'program').chmod(0o755)
         (self.source / 'link').symlink_to('deeper/program')
-        start(stack, self.client_id, api.user)
+        start(stack, self.client_id, api.user, venv=self.venv)
 
     def action(self, kind: str, **more: Any) -> dict[str, Any]:
         """An action on this node's store."""
@@ -88,10 +98,10 @@ class Node:
     def run(self) -> None:
         """All of it, in turn."""
         checks, api = self.checks, self.api
-        checks.begin('the scheduler of a node')
+        checks.begin(self.part)
         checks.within('it registers', 60, lambda: api.get('clients/' + self.client_id),
                       lambda: log_of(self.stack, self.client_id)[-1500:])
-        backup = self.action('backup', path_to_backup=str(self.source), incremental=True, max_level=5)
+        backup = self.action('backup', path_to_backup=str(self.source), **self.levels)
         full = api.create('jobs', job(self.client_id, backup, description='full'))
         self.ends('full backup', full, 'success')
         self.catalogued('full backup', full)
@@ -137,6 +147,72 @@ class Node:
         ended = api.get('sessions/' + session)
         checks.equal('result and tag of the session', (ended['result'], ended['session_tag']), ('success', 1))
         checks.equal('result of the job in it', ended['jobs'][level]['result'], 'success')
+
+
+class OldNode(Node):
+    """A node with the scheduler of a former release, which sends whole jobs back; also while a job changes under it."""
+
+    # these releases compare a maximal level, which they read as text, with a number
+    levels = {'incremental': True}
+
+    def __init__(self, stack: Stack, api: Api, checks: Checks, release: str, venv: str) -> None:
+        self.client_id, self.part, self.venv = 'e2e-' + venv, 'an agent of ' + release, venv
+        super().__init__(stack, api, checks)
+
+    def run(self) -> None:
+        """What a node of this release does, and then what the service changes while jobs run."""
+        super().run()
+        self.stops()
+        self.outlives_changes()
+
+    def edit(self, job_id: str) -> str:
+        """Changes the action of a job, as a user does meanwhile; gives the action's id."""
+        action_id = self.api.get('jobs/' + job_id)['job_actions'][0]['action_id']
+        edited = {'freezer_action': {'backup_name': 'edited'}}
+        self.checks.equal('an action is edited', self.api.call('PATCH', 'actions/' + action_id, edited).status, 200)
+        return action_id
+
+    def kept(self, job_id: str) -> None:
+        """Checks that no report has undone the edit."""
+        names = [action['freezer_action']['backup_name'] for action in self.api.get('jobs/' + job_id)['job_actions']]
+        self.checks.equal('the edit stays', names, ['edited'])
+
+    def reaches(self, name: str, job_id: str, **wanted: Any) -> None:
+        """Waits until the schedule of a job shows these values."""
+        def there() -> bool:
+            schedule = self.api.get('jobs/' + job_id)['job_schedule']
+            return all(schedule.get(key) == value for key, value in wanted.items())
+        self.checks.within('%s: %s' % (name, wanted), SECONDS, there, lambda: '%s\n%s' % (
+            self.api.get('jobs/' + job_id), log_of(self.stack, self.client_id)[-1500:]))
+
+    def stops(self) -> None:
+        """A job that waits for its time is stopped after its action was edited."""
+        waiting = job(self.client_id, self.action('backup', path_to_backup=str(self.source)),
+                      job_schedule={'schedule_interval': '1 days'})
+        job_id = self.api.create('jobs', waiting)
+        self.reaches('a job with a schedule', job_id, status='scheduled')
+        self.edit(job_id)
+        self.checks.equal('stop', self.api.call('POST', 'jobs/%s/event' % job_id, {'stop': None}).status, 202)
+        self.reaches('a stopped job', job_id, status='stop', event='')
+        self.kept(job_id)
+
+    def outlives_changes(self) -> None:
+        """Jobs run to their end while their action is edited or deleted, and while their client is gone."""
+        sleep = self.action('exec', command='sleep 8')
+        edited, without = (self.api.create('jobs', job(self.client_id, sleep)) for _ in range(2))
+        for job_id in (edited, without):
+            self.reaches('a job', job_id, status='running')
+        self.edit(edited)
+        deleted = self.edit(without)
+        self.checks.equal('an action is deleted', self.api.call('DELETE', 'actions/' + deleted).status, 204)
+        gone = self.api.call('DELETE', 'clients/' + self.client_id).status
+        self.checks.equal('the client is deleted', gone, 204)
+        for name, job_id in (('a job whose action was edited', edited), ('a job whose action is gone', without)):
+            self.ends(name, job_id, 'success')
+        self.kept(edited)
+        self.checks.equal('the deleted action does not come back', self.api.get('jobs/' + without)['job_actions'], [])
+        refused = [line for line in log_of(self.stack, self.client_id).splitlines() if 'Job update error' in line]
+        self.checks.equal('reports that were refused', refused, [])
 
 
 class Central:
