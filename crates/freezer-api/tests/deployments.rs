@@ -266,7 +266,7 @@ fn connects(engine: Engine) {
         };
         let logged_in = "note     [keystone_authtoken]: logged in at";
         if engine == Engine::MySql {
-            // what is left to do is no failure
+            // remaining work is not a failure
             connect(&[1], &[logged_in, "warning  the database ", "db sync"]);
         }
         node.manage(&["db", "sync"]).succeeded();

@@ -102,7 +102,7 @@ const KEYS: &[&str] = &[
 const TIMES: &[f64] =
     &[1.0, 0.0, -0.0, -1.0, 1.5, 5e-324, 100.0, 1_795_341_600.0, 1e300, -1e300, f64::MAX, f64::MIN];
 
-/// Time stamps as somebody may have written them.
+/// Time stamps in every form that a client may have stored.
 fn time_stamp() -> impl Strategy<Value = Value> {
     let stamps = [
         "1",

@@ -98,7 +98,7 @@ impl Transport {
         let plain = builder(settings).tls_certs_only([]).build();
         let plain = plain.map_err(|error| SettingsError::Client(cause(error)))?;
         let transport = Self { plain, encrypted: OnceLock::new(), settings: settings.clone() };
-        // an unusable URL is reported by whoever parses it
+        // an unusable URL is reported where it is parsed
         if let Ok(url) = Endpoint::parse(&settings.auth_url) {
             transport.client(&url.0)?;
         }

@@ -287,7 +287,7 @@ fn last_part(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
 }
 
-/// What of a handler is not understood.
+/// Returns the parts of a handler that are not understood.
 enum Problem {
     Class,
     Arguments,

@@ -41,7 +41,7 @@ impl Visit for Caller {
             "project_domain" => &mut self.project_domain,
             _ => return,
         };
-        // ids come from headers when nobody authenticates: they must not be able to forge a line
+        // without authentication, ids come from headers: they must not be able to forge a line
         place.clear();
         place.extend(value.chars().map(|c| if c.is_control() { ' ' } else { c }));
     }

@@ -97,7 +97,7 @@ impl Places {
         Ok(places)
     }
 
-    /// If every place is a socket that is not there, lines go to standard error as well: somebody must hear them.
+    /// If every place is a socket that is not there, lines go to standard error as well, so that they are not lost.
     fn speak_up(&mut self, settings: &LogSettings) {
         let is_mute = |sink: &Sink| match &sink.target {
             Target::Syslog(socket, _) | Target::Journal(socket, _) => socket.socket.is_none(),

@@ -191,7 +191,7 @@ fn pipelined_requests_are_all_answered() {
                 requests.push_str("GET /v1 HTTP/1.1\r\nHost: f\r\n\r\n");
             }
             requests.push_str("GET /healthcheck HTTP/1.1\r\nHost: f\r\nConnection: close\r\n\r\n");
-            // nobody answers what follows the end, and it must not cost the answers before
+            // bytes after the last request get no answer, and must not cost the answers before them
             requests.push_str(&"GET /healthcheck HTTP/1.1\r\nHost: f\r\n\r\n".repeat(20_000));
             for _ in 0..TIMES {
                 let mut client = Client::connect(served.address).reading(5_003, Duration::from_micros(100));

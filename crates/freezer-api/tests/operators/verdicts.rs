@@ -220,7 +220,7 @@ fn what_the_service_refuses_is_a_failure_of_the_check() {
         let what = format!("{} {:?}\n{checked:#?}", case.text, case.environment);
         let Err(said) = started else { panic!("it started: {what}") };
         assert_eq!(checked.code, Some(2), "{said}\n{what}");
-        // the same words, so that whoever checks first learns what the start would say
+        // the same words, so that the check shows what the start would say
         let last =
             said.lines().rfind(|line| line.contains("freezer-api: ")).unwrap_or_else(|| panic!("{said}"));
         let reason = last.split_once("freezer-api: ").unwrap().1;

@@ -1,6 +1,6 @@
 //! Jobs that are certainly completed, in an index that a poll reads along: it passes over them without looking at any.
 //!
-//! The server tells from the text of the schedule, whoever wrote it, so nothing has to be filled and nothing can be out of
+//! The server computes it from the text of the schedule, whichever service wrote it, so nothing has to be filled and nothing can be out of
 //! date. What it cannot tell counts as not completed (`Dialect::certainly_completed`). SQLite has a partial index instead of
 //! the column.
 

@@ -1,4 +1,4 @@
-//! Before an upgrade: what of the jobs' lists it will leave over. Works on the tables of every release: of `actions` it reads
+//! Counts the entries of the jobs' lists that an upgrade cannot move. Works on the tables of every release: of `actions` it reads
 //! only columns that all have.
 
 use std::collections::{HashMap, HashSet};

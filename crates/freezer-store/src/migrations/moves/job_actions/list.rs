@@ -85,7 +85,7 @@ impl List {
         }
     }
 
-    /// What of the text goes to `freezer_leftovers`, and how many values that is; `is_used` tells whether an entry
+    /// Returns the part of the text that goes to `freezer_leftovers` and its number of values; `is_used` tells whether an entry
     /// becomes a link. The whole text if it is not JSON, or if nothing of it is of use; else a list of the entries that
     /// are not.
     pub(super) fn leftover(

@@ -21,7 +21,7 @@ const ID_WIDTH: usize = 36;
 /// What a job should have.
 pub(super) struct Wanted {
     pub(super) links: Vec<Link>,
-    /// What goes to `freezer_leftovers`, and how many values that is.
+    /// The text that goes to `freezer_leftovers`, and its number of values.
     pub(super) leftover: Option<(String, u64)>,
     /// An entry refers to an action that is not there. A later job may define it.
     pub(super) unresolved: bool,
