@@ -17,9 +17,11 @@ pub struct Action {
     pub action_id: String,
     /// Who created it.
     pub user_id: String,
-    /// How often an agent tries again.
+    /// How often an agent tries again. An empty column is no key: agents add 1 to the value and fail on null.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<i64>,
-    /// Seconds between two tries.
+    /// Seconds between two tries; the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_retries_interval: Option<i64>,
     /// Whether a failure ends the job.
     pub mandatory: bool,

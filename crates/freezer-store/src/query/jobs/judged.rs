@@ -34,8 +34,12 @@ fn show_action(judge: &mut Judge<'_>, action: &Action) {
     judge.text("project_id", action.project_id.as_str(), Level::Deeper);
     judge.text("action_id", action.action_id.as_str(), Level::Deeper);
     judge.text("user_id", action.user_id.as_str(), Level::Deeper);
-    judge.scalar("max_retries", &action.max_retries, Level::Deeper);
-    judge.scalar("max_retries_interval", &action.max_retries_interval, Level::Deeper);
+    if let Some(retries) = &action.max_retries {
+        judge.scalar("max_retries", retries, Level::Deeper);
+    }
+    if let Some(seconds) = &action.max_retries_interval {
+        judge.scalar("max_retries_interval", seconds, Level::Deeper);
+    }
     judge.scalar("mandatory", &action.mandatory, Level::Deeper);
     judge.json("freezer_action", &action.freezer_action, Level::Deeper);
 }
