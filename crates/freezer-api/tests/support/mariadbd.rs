@@ -130,6 +130,8 @@ impl Server {
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(found(program));
         command.arg("--no-defaults").arg(format!("--datadir={}", self.directory.join("data").display()));
+        // a server that starts deletes the temporary tables of others in a directory that they share
+        command.arg(format!("--tmpdir={}", self.directory.display()));
         if running_as_root() {
             command.arg("--user=root");
         }
