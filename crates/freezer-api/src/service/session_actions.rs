@@ -221,8 +221,15 @@ fn job_started(session: &mut SessionFields, job_id: &str, now: i64) -> Result<()
 }
 
 fn job_of<'a>(session: &'a mut SessionFields, job_id: &str) -> Result<&'a mut Map<String, Value>, Error> {
-    let job = session.jobs.as_mut().and_then(|jobs| jobs.get_mut(job_id)).and_then(Value::as_object_mut);
-    job.ok_or_else(|| Error::BadDocument("job_id not found in session".to_owned()))
+    let job = session.jobs.as_mut().and_then(|jobs| jobs.get_mut(job_id)).map(|job| {
+        // an entry that could not be read is null
+        if !job.is_object() {
+            *job = Value::Object(Map::new());
+        }
+        job
+    });
+    job.and_then(Value::as_object_mut)
+        .ok_or_else(|| Error::BadDocument("job_id not found in session".to_owned()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What clients may rely on, asked of the whole service on SQLite and on MariaDB.
 //!
 //! A file per resource, and beside them what concerns all: `http`, `health`, `paging`, `search`, `tenancy`, `concurrency`,
-//! `widths`, `values` (characters, numbers, depth), `round_trip` (documents sent back as they came). A test that shows
+//! `widths`, `values` (characters, numbers, depth), `broken_json` (stored text that is not JSON), `round_trip` (documents sent back as they came). A test that shows
 //! answers is compared with `snapshots/<file>__<test>.snap`, the same for both engines.
 //!
 //! To add a test: write `async fn name(app: TestApp)`, name it in the file's `on_both_engines!`, run it once with
@@ -49,6 +49,7 @@ mod support;
 
 mod actions;
 mod backups;
+mod broken_json;
 mod clients;
 mod concurrency;
 mod health;

@@ -126,7 +126,13 @@ impl<'a> Reader<'a> {
             Some(b'{') => self.object(depth),
             Some(b'[') => self.list(depth),
             Some(b'"') => self.string().map_or(Value::Null, Value::String),
-            _ => self.word(),
+            _ => {
+                let word = self.word();
+                // inside of an object or list, the text goes on behind a word: this one may be a part
+                let is_cut = depth > 0 && self.at == self.text.len();
+                self.is_json &= !is_cut;
+                if is_cut { Value::Null } else { word }
+            }
         }
     }
 

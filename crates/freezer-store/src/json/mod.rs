@@ -2,8 +2,8 @@
 //!
 //! Written in ASCII with `\uXXXX` escapes, as the Python service does, so that every character fits
 //! also where a table is still in utf8mb3. Read leniently for display: one unreadable row
-//! must not take a whole page, and with it a scheduler's poll, away; but never rewritten from a guess
-//! (see [`object_strict`]). How an object gets other values without being made into a tree is `members.rs`;
+//! must not take a whole page, and with it a scheduler's poll, away. A change of such a row keeps what can be read
+//! (see [`object_to_change`]). How an object gets other values without being made into a tree is `members.rs`;
 //! text that is not quite JSON is read by `lenient.rs`.
 
 pub(crate) mod lenient;
@@ -117,10 +117,36 @@ pub(crate) fn object(text: Option<&str>, place: Place<'_>) -> Map<String, Value>
     object_strict(text, place).unwrap_or_else(|error| parts(text.unwrap_or_default(), error, place))
 }
 
-/// Stored JSON as an object tree, to be changed and written back.
+/// Reads stored JSON as an object tree that a change starts from. Values that are not JSON become null. If the text does
+/// not end where it should, the part that can be read is kept. A report of a run is stored in any case: without it, the
+/// scheduler would repeat the report for ever. The log names the row whose text is replaced.
+pub(crate) fn object_to_change(text: Option<&str>, place: Place<'_>) -> Map<String, Value> {
+    object_strict(text, place).unwrap_or_else(|error| {
+        let Place { table, column, id } = place;
+        let lenient::Read { value, is_broken, .. } = lenient::value(text.unwrap_or_default());
+        match value {
+            Value::Object(map) if !is_broken => {
+                tracing::warn!(table, column, id, %error, "a change replaces values that are not JSON with null");
+                map
+            }
+            Value::Object(map) => {
+                let keys = map.len();
+                tracing::warn!(table, column, id, %error, keys,
+                    "a change replaces unreadable JSON; only the keys that could be read are kept");
+                map
+            }
+            _ => {
+                tracing::warn!(table, column, id, %error, "a change replaces unreadable JSON; nothing of it could be read");
+                Map::new()
+            }
+        }
+    })
+}
+
+/// Reads stored JSON as an object tree, for checks.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] where the text is not a JSON object: writing a guess over it would lose it.
+/// [`StoreError::Corrupt`] if the text is not a JSON object.
 pub(crate) fn object_strict(text: Option<&str>, place: Place<'_>) -> Result<Map<String, Value>, StoreError> {
     match text {
         Some(text) if !is_blank(text) => match serde_json::from_str(text) {
@@ -132,13 +158,18 @@ pub(crate) fn object_strict(text: Option<&str>, place: Place<'_>) -> Result<Map<
     }
 }
 
-/// A stored list of texts (a client's capabilities), leniently.
+/// Reads a stored list of texts (a client's capabilities). Elements that are not texts are logged and left out.
 pub(crate) fn texts(text: Option<&str>, place: Place<'_>) -> Vec<String> {
     let Some(text) = text.filter(|text| !is_blank(text)) else { return Vec::new() };
     serde_json::from_str(text).unwrap_or_else(|error| {
-        tracing::error!(table = place.table, column = place.column, id = place.id, %error,
-            "unreadable JSON in a row; shown as []");
-        Vec::new()
+        let Place { table, column, id } = place;
+        tracing::error!(table, column, id, %error, "unreadable JSON in a row; only its texts are shown");
+        let elements = lenient::elements(text).map(|elements| elements.list).unwrap_or_default();
+        let text = |(_, read): (_, lenient::Read)| match read.value {
+            Value::String(text) if !read.is_broken => Some(text),
+            _ => None,
+        };
+        elements.into_iter().filter_map(text).collect()
     })
 }
 
@@ -258,11 +289,38 @@ mod tests {
         assert_eq!(read(raw_object(Some(text.to_owned()), PLACE)), shown);
         let with = read(raw_object_with(Some(text.to_owned()), &[("mode", "fs".into())], PLACE));
         assert_eq!((&with["b"], &with["mode"]), (&shown["b"], &Value::from("fs")));
-        assert!(object_strict(Some(text), PLACE).is_err(), "it is not written back");
+        assert_eq!(Value::Object(object_to_change(Some(text), PLACE)), shown);
     }
 
     #[test]
-    fn unreadable_text_is_shown_as_empty_but_never_taken_for_a_value_to_write_back() {
+    fn a_change_keeps_what_can_be_read() {
+        for (text, expected) in [
+            (r#"{"a": 1, "b": 23"#, serde_json::json!({"a": 1, "b": null})),
+            (r#"{"a": 1, "b": "cut sho"#, serde_json::json!({"a": 1, "b": null})),
+            (r#"{"a": {"b": [1, tru"#, serde_json::json!({"a": {"b": [1, null]}})),
+            (r#"{"a": 1, "b"#, serde_json::json!({"a": 1})),
+            ("garbage", serde_json::json!({})),
+            ("[1]", serde_json::json!({})),
+            ("", serde_json::json!({})),
+        ] {
+            assert_eq!(Value::Object(object_to_change(Some(text), PLACE)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_keeps_its_texts() {
+        for (text, expected) in [
+            (r#"["fs", NaN, "lvm"]"#, vec!["fs", "lvm"]),
+            (r#"["fs", 1, null, "cut sh"#, vec!["fs"]),
+            ("garbage", vec![]),
+            ("{}", vec![]),
+        ] {
+            assert_eq!(texts(Some(text), PLACE), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn unreadable_text_is_shown_as_empty() {
         assert_eq!(raw_object(Some("{oops".into()), PLACE).get(), "{}");
         assert_eq!(raw_object(Some("null".into()), PLACE).get(), "{}");
         assert_eq!(object(Some("[1]"), PLACE), Map::new());

@@ -1,7 +1,7 @@
 //! Queries on `actions`: definitions, with their report rows and their places in jobs.
 
 use sea_query::{Expr, ExprTrait, Func, LockType, Order, Query, SelectStatement};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::listing::{self, Listed, Listing, Page, Parts};
 use super::narrow::{self, Shape, Source};
@@ -75,7 +75,7 @@ pub async fn get(db: &mut Db, scope: &Scope, action_id: &str) -> Result<Option<A
 /// One action of the scope, locked until the transaction ends.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] where its stored definition cannot be read, and so not be changed.
+/// As every query: [`StoreError`].
 pub async fn get_for_update(
     db: &mut Db,
     scope: &Scope,
@@ -84,12 +84,7 @@ pub async fn get_for_update(
     let mut select = live(scope);
     select.and_where(Expr::col(Actions::Id).eq(action_id)).lock(LockType::Update);
     let Some(mut row) = db.select_one(&select).await? else { return Ok(None) };
-    let text = row.text(7).map_err(unreadable(db.doing()))?;
-    json::object_strict(
-        text.as_deref(),
-        Place { table: "actions", column: "backup_metadata", id: action_id },
-    )?;
-    read_fields(db.doing(), &mut row, 0).map(Some)
+    read_fields(db.doing(), &mut row, json::object_to_change).map(Some)
 }
 
 /// Those of the given actions that the scope has.
@@ -103,7 +98,7 @@ pub async fn get_many(db: &mut Db, scope: &Scope, ids: Vec<String>) -> Result<Ve
     let mut select = live(scope);
     select.and_where(Expr::col(Actions::Id).is_in(listing::padded(ids)));
     let rows = db.select(&select).await?;
-    rows.into_iter().map(|mut row| read_fields(db.doing(), &mut row, 0)).collect()
+    rows.into_iter().map(|mut row| read_fields(db.doing(), &mut row, json::object)).collect()
 }
 
 /// An action with what an upgrade compares.
@@ -136,7 +131,7 @@ pub(crate) async fn get_many_stored(db: &mut Db, ids: Vec<String>) -> Result<Vec
             project_id: row.string(2).map_err(&at)?,
             is_live: row.int(2 + COLUMNS.len()).map_err(&at)? == Some(0),
             document: row.text(7).map_err(&at)?,
-            fields: read_fields(doing, &mut row, 0)?,
+            fields: read_fields(doing, &mut row, json::object)?,
         })
     };
     rows.into_iter().map(read).collect()
@@ -162,7 +157,7 @@ pub async fn get_of_job(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Vec<
         .and_where(Expr::col(Actions::Id).in_subquery(linked.column(JobActions::ActionId).to_owned()))
         .order_by_expr(place.into(), Order::Asc);
     let rows = db.select(&select).await?;
-    rows.into_iter().map(|mut row| read_fields(db.doing(), &mut row, 0)).collect()
+    rows.into_iter().map(|mut row| read_fields(db.doing(), &mut row, json::object)).collect()
 }
 
 /// Actions of the scope.
@@ -291,22 +286,26 @@ pub(super) fn read(doing: &'static str, row: &mut Row, from: usize) -> Result<Ac
     })
 }
 
-/// Reads what a change starts from; `from` as in [`read`].
-fn read_fields(doing: &'static str, row: &mut Row, from: usize) -> Result<ActionFields, StoreError> {
+/// Reads what a change starts from, with this way to read the stored definition.
+fn read_fields(
+    doing: &'static str,
+    row: &mut Row,
+    definition: fn(Option<&str>, Place<'_>) -> Map<String, Value>,
+) -> Result<ActionFields, StoreError> {
     let at = unreadable(doing);
-    let action_id = row.take_string(from + 1).map_err(&at)?;
-    let metadata = row.take_text(from + 7).map_err(&at)?;
+    let action_id = row.take_string(1).map_err(&at)?;
+    let metadata = row.take_text(7).map_err(&at)?;
     let place = Place { table: "actions", column: "backup_metadata", id: &action_id };
-    let mut freezer_action = json::object(metadata.as_deref(), place);
-    for (key, value) in columns(&at, row, from)? {
+    let mut freezer_action = definition(metadata.as_deref(), place);
+    for (key, value) in columns(&at, row, 0)? {
         if !value.is_null() || freezer_action.contains_key(key) {
             freezer_action.insert(key.to_owned(), value);
         }
     }
     Ok(ActionFields {
-        max_retries: row.int(from + 4).map_err(&at)?,
-        max_retries_interval: row.int(from + 5).map_err(&at)?,
-        mandatory: row.flag(from + 6).map_err(&at)?,
+        max_retries: row.int(4).map_err(&at)?,
+        max_retries_interval: row.int(5).map_err(&at)?,
+        mandatory: row.flag(6).map_err(&at)?,
         freezer_action,
         action_id,
     })

@@ -74,7 +74,7 @@ pub async fn get(db: &mut Db, scope: &Scope, session_id: &str) -> Result<Option<
 /// other here, so none is lost.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] where its stored JSON cannot be read, and so not be changed.
+/// As every query: [`StoreError`].
 pub async fn get_for_update(
     db: &mut Db,
     scope: &Scope,
@@ -234,10 +234,7 @@ fn read_fields(doing: &'static str, row: &Row, session_id: &str) -> Result<Sessi
         time_started: time(10)?,
         time_end: time(11)?,
         time_start: time(12)?,
-        schedule: json::object_strict(schedule.as_deref(), place("schedule", session_id))?,
-        jobs: match jobs {
-            Some(text) => Some(json::object_strict(Some(&text), place("job", session_id))?),
-            None => None,
-        },
+        schedule: json::object_to_change(schedule.as_deref(), place("schedule", session_id)),
+        jobs: jobs.map(|text| json::object_to_change(Some(&text), place("job", session_id))),
     })
 }

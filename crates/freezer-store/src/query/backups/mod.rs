@@ -45,7 +45,7 @@ pub async fn get(db: &mut Db, scope: &Scope, backup_id: &str) -> Result<Option<B
 /// user who recorded it.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] where its metadata cannot be read, and so not be changed.
+/// As every query: [`StoreError`].
 pub async fn get_for_update(
     db: &mut Db,
     scope: &Scope,
@@ -59,7 +59,7 @@ pub async fn get_for_update(
     let place = Place { table: "backups", column: "backup_metadata", id: backup_id };
     Ok(Some(NewBackup {
         status: row.string(4).map_err(&at)?,
-        metadata: json::object_strict(text.as_deref(), place)?,
+        metadata: json::object_to_change(text.as_deref(), place),
     }))
 }
 

@@ -24,7 +24,7 @@ pub struct Link {
 /// The columns of one job of the scope, locked until the transaction ends.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] where its schedule cannot be read, and so not be changed.
+/// As every query: [`StoreError`].
 pub async fn get_for_update(
     db: &mut Db,
     scope: &Scope,
@@ -43,7 +43,7 @@ pub async fn get_for_update(
     let schedule = row.text(2).map_err(&at)?;
     let place = Place { table: "jobs", column: "schedule", id: job_id };
     Ok(Some(JobFields {
-        schedule: json::object_strict(schedule.as_deref(), place)?,
+        schedule: json::object_to_change(schedule.as_deref(), place),
         client_id: row.string(3).map_err(&at)?,
         session_id: row.string(4).map_err(&at)?,
         session_tag: row.int(5).map_err(&at)?,
