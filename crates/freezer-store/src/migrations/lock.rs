@@ -121,7 +121,16 @@ fn is_dead_here(other: &str, me: &str) -> bool {
         return false;
     };
     let proc = std::path::Path::new("/proc");
-    (host, namespace) == (my_host, my_namespace) && proc.join("self").exists() && !proc.join(pid).exists()
+    let is_gone = || !proc.join(pid).exists() || is_zombie(proc, pid);
+    (host, namespace) == (my_host, my_namespace) && proc.join("self").exists() && is_gone()
+}
+
+/// Whether a process has ended and waits for its parent to read its status. The state follows the name of the program, which
+/// is in parentheses and may contain some.
+fn is_zombie(proc: &std::path::Path, pid: &str) -> bool {
+    let stat = std::fs::read_to_string(proc.join(pid).join("stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    matches!(state, Some('Z' | 'X'))
 }
 
 async fn beat(store: Store, holder: String) {
@@ -133,5 +142,41 @@ async fn beat(store: Store, holder: String) {
         if let Err(error) = renewed {
             tracing::warn!(%error, "the lock of this sync could not be renewed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::migrations::holder;
+
+    /// The holder's text of another process of this host.
+    fn of(pid: u32) -> String {
+        let me = holder();
+        let (host, process) = me.rsplit_once(':').unwrap();
+        format!("{host}:{pid}@{}", process.split_once('@').unwrap().1)
+    }
+
+    #[test]
+    fn a_process_that_has_ended_does_not_hold_the_lock() {
+        if !std::path::Path::new("/proc/self/stat").exists() {
+            return;
+        }
+        let me = holder();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let other = of(child.id());
+        assert!(!is_dead_here(&other, &me), "it runs");
+        child.kill().unwrap();
+        // not waited for yet, so it is a zombie
+        let ended = (0..500).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            is_dead_here(&other, &me)
+        });
+        assert!(ended && std::path::Path::new(&format!("/proc/{}", child.id())).exists());
+        child.wait().unwrap();
+        assert!(is_dead_here(&other, &me), "it is gone");
+        assert!(!is_dead_here(&of(std::process::id()), &me));
+        assert!(!is_dead_here(&other.replacen(':', "x:", 1), &me), "a process of another host");
     }
 }
