@@ -8,6 +8,8 @@
 
 #[path = "upgrade/again.rs"]
 mod again;
+#[path = "upgrade/characters.rs"]
+mod characters;
 #[path = "upgrade/dump.rs"]
 mod dump;
 #[path = "upgrade/entries.rs"]

@@ -54,6 +54,10 @@ impl Default for ConnectSettings {
 const NO_JOIN_BUFFERS: &str =
     "/*M!100000 , join_cache_level = 0 */ /*!50700 , optimizer_switch = 'block_nested_loop=off' */";
 
+/// Variables that a server may have set for interactive clients. With them it refuses changes of many rows, and cuts off the
+/// rows of a query. The number is the server's own default; `DEFAULT` would mean the global value.
+const NO_LIMITS: &str = "sql_safe_updates = 0, sql_select_limit = 18446744073709551615";
+
 /// How SQLite waits for another process (`freezer-manage` beside a running service).
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -127,7 +131,7 @@ impl Opener {
         tls: Option<(TlsConnector, bool)>,
     ) -> Result<Connection, DriverError> {
         let mut connection = MySql::open(url, tls).await?;
-        let mut settings = vec!["time_zone = '+00:00'".to_owned()];
+        let mut settings = vec![format!("time_zone = '+00:00', {NO_LIMITS}")];
         if let Some(mode) = &self.settings.mysql_sql_mode {
             settings.push(format!("sql_mode = '{}'", mode.replace('\'', "")));
         }

@@ -11,11 +11,12 @@ use crate::dump::{Dump, Values, dropping};
 use crate::support::{self, Engine, TestApp, TestDatabase};
 use crate::{folder, loadable, store};
 
-/// Actions that are there: `a` and `b` of project p; one that is deleted, one of another project.
+/// Actions that are there: `a`, `b` and `m` of project p; one that is deleted, one of another project.
 const ACTIONS: &str = r#"
 INSERT INTO actions (id, action, project_id, user_id, actionmode, path_to_backup, max_retries, max_retries_interval, mandatory, backup_metadata, deleted) VALUES
 ('a', 'backup', 'p', 'u', 'fs', '/a', 5, 6, 0, '{"action": "backup", "mode": "fs", "path_to_backup": "/a", "storage": "s3"}', 0),
 ('b', 'exec', 'p', 'u', NULL, NULL, 2, 30, 1, '{"action": "exec", "command": "b"}', 0),
+('m', 'exec', 'p', 'u', NULL, NULL, 2, 30, 1, '{"action": "exec", "command": "m", "mandatory": true}', 0),
 ('gone', 'exec', 'p', 'u', NULL, NULL, 5, 6, 0, '{"action": "exec", "command": "gone"}', 1),
 ('far', 'exec', 'q', 'u', NULL, NULL, 5, 6, 0, '{"action": "exec", "command": "far"}', 0);
 "#;
@@ -139,20 +140,49 @@ fn cases() -> Vec<Case> {
             &[Own(0, 60, false, "far")],
             None,
         ),
-        // what is not JSON costs its value
-        whole(
+        // `mandatory` in a definition, as releases stored it
+        case(
+            r#"[{"action_id": "m", "max_retries": 2, "max_retries_interval": 30, "freezer_action": {"action": "exec", "command": "m", "mandatory": true}}]"#,
+            &[Link("m")],
+            None,
+        ),
+        case(
+            r#"[{"action_id": "m", "max_retries": 2, "max_retries_interval": 30, "mandatory": false, "freezer_action": {"action": "exec", "command": "m", "mandatory": true}}]"#,
+            &[Own(2, 30, false, r#""command":"m""#)],
+            None,
+        ),
+        case(
+            r#"[{"freezer_action": {"action": "exec", "command": "n", "mandatory": true, "max_retries": 9}}]"#,
+            &[Own(0, 60, true, r#""max_retries":9"#)],
+            None,
+        ),
+        // what is not JSON costs its value, and the entry is kept
+        case(
             r#"[{"max_retries": 1, "freezer_action": {"action": "exec", "x": NaN, "y": [1, -Infinity], "command": "e"}}, {"action_id": "b"}]"#,
             &[Own(1, 60, false, r#""x":null,"y":[1,null],"command":"e""#), Link("b")],
-            1,
+            Some((
+                r#"[{"max_retries": 1, "freezer_action": {"action": "exec", "x": NaN, "y": [1, -Infinity], "command": "e"}}]"#,
+                1,
+            )),
         ),
-        whole(
+        case(
             r#"[{"freezer_action": {"action": "exec", "x": "\udcff", "command": "f"}}, {"action_id": "b"}]"#,
             &[Own(0, 60, false, r#""x":null,"command":"f""#), Link("b")],
-            1,
+            Some((r#"[{"freezer_action": {"action": "exec", "x": "\udcff", "command": "f"}}]"#, 1)),
         ),
-        whole(r#"[{"action_id": "a"}, undefined, {"action_id": "b"}]"#, &[Link("a"), Nothing, Link("b")], 1),
-        whole(r#"[{"action_id": "a"},]"#, &[Link("a")], 1),
-        whole(r#"[{"action_id": "a", "x": 1 "y": 2}, {"action_id": "b"}]"#, &[Nothing, Link("b")], 1),
+        case(
+            r#"[{"action_id": "a"}, undefined, NaN, {"action_id": "b"}]"#,
+            &[Link("a"), Nothing, Nothing, Link("b")],
+            Some(("[undefined, NaN]", 2)),
+        ),
+        case(r#"[{"action_id": "a"},]"#, &[Link("a")], None),
+        case(
+            r#"[{"action_id": "a", "x": 1 "y": 2}, {"action_id": "b"}]"#,
+            &[Nothing, Link("b")],
+            Some((r#"[{"action_id": "a", "x": 1 "y": 2}]"#, 1)),
+        ),
+        // with something behind the list, nothing tells where it was to end
+        whole(r#"[{"action_id": "a"}] {"action_id": "b"}"#, &[Link("a")], 1),
         // cut short: what is not whole is not run
         whole(
             r#"[{"action_id": "b"}, {"freezer_action": {"action": "restore", "restore_abs_path": "/va"#,
@@ -241,7 +271,7 @@ fn assert_entries(after: &Dump) {
                 To::Link(expected) => assert_eq!(id.as_deref(), Some(*expected), "{text}"),
                 To::Own(tries, interval, mandatory, part) => {
                     let id = id.unwrap_or_else(|| panic!("{text}: no link"));
-                    assert!(!["a", "b", "gone", "far"].contains(&id.as_str()), "{text}: {id}");
+                    assert!(!["a", "b", "m", "gone", "far"].contains(&id.as_str()), "{text}: {id}");
                     let action = &actions[&id];
                     let found = (action["max_retries"].as_deref(), action["max_retries_interval"].as_deref());
                     assert_eq!(found, (Some(&*tries.to_string()), Some(&*interval.to_string())), "{text}");
@@ -449,5 +479,32 @@ fn the_service_shows_what_is_json_of_an_action() {
         let action = &job["job_actions"][1]["freezer_action"];
         assert_eq!((&action["command"], &action["x"]), (&json!("b"), &Value::Null), "{action}");
         assert_eq!(job["job_actions"][1]["mandatory"], json!(true));
+    });
+}
+
+/// As freezer-api 19.0.0 does, an action that is made of an entry belongs to the user that the entry names.
+#[test]
+fn an_action_belongs_to_the_user_of_its_entry() {
+    on_both("users", async |database| {
+        loaded(database).await;
+        for (job, user) in [("u-1", r#""user_id": "U2", "#), ("u-2", r#""user_id": null, "#), ("u-3", "")] {
+            let list = format!(r#"[{{{user}"freezer_action": {{"action": "exec", "command": "{job}"}}}}]"#);
+            database
+                .run(&format!(
+                    "INSERT INTO jobs (id, project_id, user_id, client_id, job_actions, deleted) \
+                     VALUES ('{job}', 'p', 'u', 'c', '{list}', 0)"
+                ))
+                .await;
+        }
+        store(database).sync().await.unwrap();
+        let after = rows(database).await;
+        let (links, actions, reports) =
+            (after.table("job_actions"), after.table("actions"), after.table("action_reports"));
+        for (job, user) in [("u-1", "U2"), ("u-2", "u"), ("u-3", "u")] {
+            let link = links.values().find(|link| link["job_id"].as_deref() == Some(job)).unwrap();
+            let id = link["action_id"].as_deref().unwrap();
+            assert_eq!(actions[id]["user_id"].as_deref(), Some(user), "{job}");
+            assert_eq!(reports[id]["user_id"].as_deref(), Some(user), "{job}");
+        }
     });
 }

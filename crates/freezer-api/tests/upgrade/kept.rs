@@ -101,7 +101,9 @@ fn assert_actions_kept(at: &str, job_id: &str, text: Option<&str>, job: &Values,
     }
     let kept = leftover(after, "jobs", job_id, "job_actions");
     let Ok(Value::Array(entries)) = serde_json::from_str::<Value>(text) else {
-        assert_eq!(kept.as_deref(), Some(text), "{at}");
+        let kept = kept.unwrap_or_else(|| panic!("{at}: nothing is kept of a text that is not JSON"));
+        let inside = kept.trim_start_matches('[').trim_end_matches(']');
+        assert!(kept == text || (!inside.is_empty() && text.contains(inside)), "{at}: {kept}");
         return;
     };
     let left: Vec<Value> = kept.map(|kept| serde_json::from_str(&kept).unwrap()).unwrap_or_default();
@@ -140,7 +142,8 @@ fn assert_tries(at: &str, entry: &Value, action: &Values) {
         let interval = entry.get("max_retries_interval").and_then(Value::as_i64).unwrap_or(60);
         assert_eq!(action["max_retries_interval"], Some(interval.to_string()), "{at}");
     }
-    let mandatory = entry.get("mandatory").and_then(Value::as_bool).unwrap_or(false);
+    let mandatory = entry.get("mandatory").or_else(|| entry.pointer("/freezer_action/mandatory"));
+    let mandatory = mandatory.and_then(Value::as_bool).unwrap_or(false);
     assert_eq!(action["mandatory"].as_deref() == Some("1"), mandatory, "{at}");
 }
 

@@ -2,28 +2,39 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 
 use freezer_store::maintenance::Verdict;
 use freezer_store::migrations::{Synced, Wishes};
 use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Store};
+use serde_json::json;
 use sqlx::{AssertSqlSafe, Row};
 
-use crate::support::{self, Engine, TestDatabase, database};
-use crate::{folder, store};
+use crate::support::{self, Engine, TestApp, TestDatabase, database};
+use crate::{folder, has_the_tables_of_a_fresh_one, store};
 
 /// A server of an old release that says its version, and else knows nothing: enough of the protocol of MySQL for that.
 fn old_server(version: &'static str) -> u16 {
+    server(version, &Statements::default())
+}
+
+/// What a server was asked.
+type Statements = Arc<Mutex<Vec<String>>>;
+
+fn server(version: &'static str, statements: &Statements) -> u16 {
+    let statements = Arc::clone(statements);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || serve(stream, version));
+            let statements = Arc::clone(&statements);
+            std::thread::spawn(move || serve(stream, version, &statements));
         }
     });
     port
 }
 
-fn serve(mut stream: TcpStream, version: &str) -> Option<()> {
+fn serve(mut stream: TcpStream, version: &str, statements: &Statements) -> Option<()> {
     let mut hello = vec![10];
     hello.extend(version.as_bytes());
     hello.extend([0, 1, 0, 0, 0]);
@@ -39,6 +50,9 @@ fn serve(mut stream: TcpStream, version: &str) -> Option<()> {
         let (last, command) = receive(&mut stream)?;
         number = last;
         let sql = String::from_utf8_lossy(command.get(1..)?).to_string();
+        if command[0] == 3 {
+            statements.lock().ok()?.push(sql.clone());
+        }
         if command[0] == 3 && sql.contains("VERSION()") {
             send(&mut stream, number + 1, &[1])?;
             send(&mut stream, number + 2, &column())?;
@@ -112,12 +126,14 @@ fn a_server_that_is_too_old_is_refused_with_what_is_needed() {
     }
 }
 
-/// Row formats of the tables that are ours.
-async fn formats(database: &TestDatabase) -> Vec<(String, String)> {
+/// What the catalogue says in a column about each table.
+async fn stored_as(database: &TestDatabase, column: &str) -> Vec<(String, String)> {
     let DatabaseUrl::MySql(url) = database.url() else { panic!("a server") };
     let mut connection = database::connect(&url).await;
-    let sql = "SELECT CAST(table_name AS CHAR), CAST(row_format AS CHAR) FROM information_schema.tables \
-               WHERE table_schema = DATABASE() ORDER BY 1";
+    let sql = format!(
+        "SELECT CAST(table_name AS CHAR), CAST({column} AS CHAR) FROM information_schema.tables \
+         WHERE table_schema = DATABASE() ORDER BY 1"
+    );
     let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
     rows.iter().map(|row| (row.get_unchecked(0), row.get_unchecked(1))).collect()
 }
@@ -135,14 +151,63 @@ fn tables_in_compact_format_are_upgraded() {
                     database.run("DELETE FROM clients").await;
                     let done = store(database).sync().await.unwrap();
                     assert_eq!(done, Synced::Upgraded { left_out: Vec::new() }, "{shape}");
-                    for (table, found) in formats(database).await {
-                        let is_ours = !matches!(table.as_str(), "alembic_version" | "migrate_version");
+                    for (table, found) in stored_as(database, "row_format").await {
+                        let is_ours = table != "migrate_version";
                         assert!(!is_ours || found == "Dynamic", "{shape}: {table} is {found}");
                     }
                     assert_eq!(store(database).sync().await.unwrap(), Synced::AlreadyCurrent);
                 }));
             });
         }
+    }
+}
+
+/// Tables of an engine without transactions and foreign keys, as servers of old releases made them.
+#[test]
+fn tables_of_another_engine_are_upgraded() {
+    for shape in ["c-15.0.0", "f-18.0.0", "g-18.0.0-sync-19.0.0", "g-19.0.0"] {
+        let sql = std::fs::read_to_string(folder().join(format!("{shape}.mysql.sql"))).unwrap();
+        let sql = sql.replace("ENGINE=InnoDB", "ENGINE=MyISAM");
+        support::with_database(Engine::MariaDb, "engine", |runtime, database| {
+            runtime.block_on(support::bounded(async {
+                database.run(&sql).await;
+                database.run("DELETE FROM clients").await;
+                let done = store(database).sync().await.unwrap();
+                assert_eq!(done, Synced::Upgraded { left_out: Vec::new() }, "{shape}");
+                for (table, found) in stored_as(database, "engine").await {
+                    assert!(table == "migrate_version" || found == "InnoDB", "{shape}: {table} is {found}");
+                }
+                assert_eq!(store(database).sync().await.unwrap(), Synced::AlreadyCurrent, "{shape}");
+                has_the_tables_of_a_fresh_one(database, shape, &done).await;
+                let app = TestApp::on(database, store(database));
+                let member = app.as_user("u", "p", "member");
+                member.post("/v2/p/clients", json!({"client_id": "n", "hostname": "n"})).await.expect(201);
+                let actions = json!([{"freezer_action": {"action": "exec", "command": "c"}}]);
+                member
+                    .post("/v2/p/jobs", json!({"client_id": "n", "job_actions": actions}))
+                    .await
+                    .expect(201);
+            }));
+        });
+    }
+}
+
+/// A server may have variables for interactive clients: they would refuse changes of many rows, and cut lists off.
+#[test]
+fn variables_for_interactive_clients_do_not_matter() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let statements = Statements::default();
+    let port = server("10.11.0-MariaDB", &statements);
+    runtime.block_on(support::bounded(async {
+        let url =
+            DatabaseUrl::parse(&format!("mysql://u:p@127.0.0.1:{port}/freezer?ssl_disabled=true")).unwrap();
+        let store = Store::new(url, ConnectSettings::default(), PoolSettings::default());
+        store.schema_state().await.unwrap_err();
+    }));
+    let statements = statements.lock().unwrap();
+    let first = &statements[0];
+    for variable in ["sql_safe_updates = 0", "sql_select_limit = 18446744073709551615"] {
+        assert!(first.starts_with("SET ") && first.contains(variable), "{statements:?}");
     }
 }
 

@@ -21,12 +21,13 @@ pub(crate) struct Read {
     pub(crate) is_broken: bool,
 }
 
-/// Elements of a list, and whether its whole text was JSON.
+/// Elements of a list, and whether they are its whole text.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Elements {
     /// Each element with the place of its text.
     pub(crate) list: Vec<(Range<usize>, Read)>,
-    pub(crate) is_json: bool,
+    /// The list has an end, with nothing behind it. Otherwise its last elements may be parts of something else.
+    pub(crate) is_whole: bool,
 }
 
 /// Reads a value.
@@ -46,22 +47,16 @@ pub(crate) fn elements(text: &str) -> Option<Elements> {
     let mut reader = Reader::new(text);
     reader.space();
     reader.take(b'[').then_some(())?;
-    let (mut list, mut is_json) = (Vec::new(), true);
+    let mut list = Vec::new();
     reader.space();
-    while !reader.take(b']') {
-        let (place, read) = reader.element();
-        is_json &= read.is_json;
-        list.push((place, read));
-        let goes_on = reader.next_item(b']');
-        is_json &= reader.is_json;
-        if !goes_on {
-            is_json &= reader.take(b']');
-            break;
-        }
+    let mut goes_on = reader.peek() != Some(b']');
+    while goes_on {
+        list.push(reader.element());
+        goes_on = reader.next_item(b']');
     }
+    let has_end = reader.take(b']');
     reader.space();
-    is_json &= reader.at == text.len();
-    Some(Elements { list, is_json })
+    Some(Elements { list, is_whole: has_end && reader.at == text.len() })
 }
 
 /// A place in a text.
@@ -298,24 +293,27 @@ mod tests {
             read.list.iter().map(|(_, read)| read.is_json).collect::<Vec<_>>(),
             [false, true, true, true]
         );
-        assert!(!read.is_json);
+        assert!(read.is_whole);
         assert_eq!(read.list[3].1.value, json!({"b": 2}));
         let text = r#"[{"a": 1 "b": [2]}, {"c": 3}, }, é", {"d": 4}]"#;
         let read = elements(text).unwrap();
         let broken: Vec<bool> = read.list.iter().map(|(_, read)| read.is_broken).collect();
         assert_eq!(broken[..2], [true, false]);
         assert_eq!(read.list[1].1.value, json!({"c": 3}));
-        for (text, count, is_json) in [
+        for (text, count, is_whole) in [
             ("[]", 0, true),
             ("[ 1 ]", 1, true),
-            ("[1,]", 1, false),
+            ("[1,]", 1, true),
             ("[1", 1, false),
             ("[{\"a\": 1}, {\"b\": ", 2, false),
             ("[1] 2", 1, false),
-            ("[1,,2]", 3, false),
+            ("[1,,2]", 3, true),
+            ("[NaN, {\"a\": Infinity}]", 2, true),
+            ("[{\"a\": 1 \"b\": 2}, 3]", 2, true),
+            ("[{\"a\": \"1}, 3]", 1, false),
         ] {
             let read = elements(text).unwrap();
-            assert_eq!((read.list.len(), read.is_json), (count, is_json), "{text}");
+            assert_eq!((read.list.len(), read.is_whole), (count, is_whole), "{text}");
         }
         for text in ["{}", "null", "\"[]\"", ""] {
             assert_eq!(elements(text), None, "{text}");
@@ -345,7 +343,7 @@ mod tests {
         fn json_is_read_as_it_is(items in prop::collection::vec(r#"[ab"{}\[\],:é \\]{0,5}"#, 0..5)) {
             let text = serde_json::to_string(&items).unwrap();
             let read = elements(&text).unwrap();
-            prop_assert!(read.is_json);
+            prop_assert!(read.is_whole && read.list.iter().all(|(_, read)| read.is_json));
             let values: Vec<Value> = read.list.into_iter().map(|(_, read)| read.value).collect();
             prop_assert_eq!(Value::Array(values), json!(items));
         }

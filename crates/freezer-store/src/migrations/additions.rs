@@ -4,6 +4,8 @@
 //! Each can be made at any time. One that cannot be made is reported, and the others are made all the same.
 
 use super::head::{Kind, TABLES, table};
+use super::layout::Layout;
+use super::moves::leftovers;
 use super::planner::{Action, Planner};
 use crate::dialect::Dialect;
 
@@ -38,34 +40,7 @@ pub(super) fn plan(planner: &mut Planner, wishes: Wishes, rows: Rows) {
         let what = "fill actions.path_to_backup from the documents";
         planner.step(what, "actions", Action::FillPaths("path_to_backup"));
     }
-    for table in TABLES {
-        planner.row_format(table.name);
-    }
-    let ours = TABLES.iter().map(|table| table.name);
-    let large = |planner: &Planner, name: &str| {
-        planner.layout.table(name).is_some_and(|table| table.rows > LARGE_TABLE)
-    };
-    // tables that refer to each other are converted together or not at all
-    let linked = ["jobs", "actions", "job_actions"];
-    let linked_are_large = linked.iter().any(|name| large(planner, name));
-    let convert_linked = !linked_are_large || wishes.convert_large_tables;
-    let is_old =
-        |planner: &Planner, name: &str| planner.layout.table(name).is_some_and(|table| !table.is_utf8mb4());
-    if planner.dialect == Dialect::MySql && convert_linked && linked.iter().any(|name| is_old(planner, name))
-    {
-        // a column of a foreign key cannot be converted, whether the server checks keys or not
-        planner.no_foreign_keys("job_actions");
-    }
-    for name in ours {
-        let convert = if linked.contains(&name) {
-            convert_linked
-        } else {
-            !large(planner, name) || wishes.convert_large_tables
-        };
-        if convert {
-            planner.utf8mb4(name);
-        }
-    }
+    tables(planner, wishes);
     planner.foreign_keys_exist(table("job_actions"));
     for table in TABLES {
         for column in table.columns.iter().filter(|column| column.kind == Kind::Document) {
@@ -86,5 +61,41 @@ pub(super) fn plan(planner: &mut Planner, wishes: Wishes, rows: Rows) {
     }
     if !rows.duplicate_clients {
         planner.live_clients_are_apart();
+    }
+}
+
+/// Tables that refer to each other: they are converted together or not at all.
+const LINKED: [&str; 3] = ["jobs", "actions", "job_actions"];
+
+fn converts(layout: &Layout, name: &str, wishes: Wishes) -> bool {
+    wishes.convert_large_tables || layout.table(name).is_none_or(|table| table.rows <= LARGE_TABLE)
+}
+
+/// Whether jobs, actions and their links are utf8mb4 after an upgrade.
+pub(super) fn converts_linked(layout: &Layout, wishes: Wishes) -> bool {
+    LINKED.iter().all(|name| converts(layout, name, wishes))
+}
+
+/// Plans how the tables that there are must be stored: engine, row format and character set. Before an upgrade moves values
+/// into them, because older character sets do not hold every value, and again afterwards for tables that it has made.
+pub(super) fn tables(planner: &mut Planner, wishes: Wishes) {
+    for name in TABLES.iter().map(|table| table.name).chain([leftovers::TABLE, "alembic_version"]) {
+        planner.storage(name);
+    }
+    let ours = TABLES.iter().map(|table| table.name);
+    let convert_linked = converts_linked(&planner.layout, wishes);
+    let is_old =
+        |planner: &Planner, name: &str| planner.layout.table(name).is_some_and(|table| !table.is_utf8mb4());
+    if planner.dialect == Dialect::MySql && convert_linked && LINKED.iter().any(|name| is_old(planner, name))
+    {
+        // a column of a foreign key cannot be converted, whether the server checks keys or not
+        planner.no_foreign_keys("job_actions");
+    }
+    for name in ours {
+        let convert =
+            if LINKED.contains(&name) { convert_linked } else { converts(&planner.layout, name, wishes) };
+        if convert {
+            planner.utf8mb4(name);
+        }
     }
 }

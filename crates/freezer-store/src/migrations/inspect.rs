@@ -42,7 +42,8 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
     let tables = db
         .raw_select(
             "SELECT CAST(table_name AS CHAR), CAST(table_collation AS CHAR), \
-             CAST(COALESCE(table_rows, 0) AS CHAR), CAST(COALESCE(row_format, '') AS CHAR) \
+             CAST(COALESCE(table_rows, 0) AS CHAR), CAST(COALESCE(row_format, '') AS CHAR), \
+             CAST(COALESCE(engine, '') AS CHAR) \
              FROM information_schema.tables \
              WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'",
         )
@@ -52,6 +53,7 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
             collation: text(row, 1)?,
             rows: text(row, 2)?.parse().unwrap_or(0),
             row_format: text(row, 3)?,
+            engine: text(row, 4)?,
             ..Table::default()
         };
         layout.tables.insert(text(row, 0)?, table);
@@ -203,14 +205,19 @@ fn split_type(declared: &str) -> (String, Option<u32>) {
     }
 }
 
-/// Whether actions of a database that came from 7.x still have paths in their documents alone.
-pub(super) async fn paths_are_missing(db: &mut Db, layout: &Layout) -> Result<bool, StoreError> {
+/// Whether actions of a database that came from 7.x still have paths in their documents alone; `is_utf8mb4` as of
+/// [`paths::are_missing`].
+pub(super) async fn paths_are_missing(
+    db: &mut Db,
+    layout: &Layout,
+    is_utf8mb4: bool,
+) -> Result<bool, StoreError> {
     let [old, new] = paths::COLUMNS.map(|column| layout.has_column("actions", column));
     // the table of the releases before 16.0.0; no other database has such rows, and need be looked through
     if old || !new || layout.table("migrate_version").is_none() {
         return Ok(false);
     }
-    paths::are_missing(db, "path_to_backup").await
+    paths::are_missing(db, "path_to_backup", is_utf8mb4).await
 }
 
 /// Whether any live backup lacks its search terms or its time. Where they have no columns yet, every one does.

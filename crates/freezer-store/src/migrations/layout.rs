@@ -24,6 +24,8 @@ pub struct Table {
     pub triggers: Vec<(String, String)>,
     /// Default collation (MySQL), "" elsewhere.
     pub collation: String,
+    /// Its storage engine, as `InnoDB` (MySQL), "" elsewhere.
+    pub engine: String,
     /// How its rows are stored, as `Dynamic` or `Compact` (MySQL), "" elsewhere.
     pub row_format: String,
     /// About how many rows (the server's estimate; exact on SQLite).

@@ -313,9 +313,16 @@ impl Planner {
         }
     }
 
-    /// The table's rows are in a format that allows indexes of more than 767 bytes.
-    pub(super) fn row_format(&mut self, table: &str) {
+    /// The table is in InnoDB, which has transactions and foreign keys, and its rows are in a format that allows indexes of
+    /// more than 767 bytes. NDB has transactions of its own, and its clusters depend on it.
+    pub(super) fn storage(&mut self, table: &str) {
         let Some(found) = self.layout.tables.get_mut(table) else { return };
+        if !matches!(found.engine.to_lowercase().as_str(), "" | "innodb" | "ndbcluster" | "ndb") {
+            let what = format!("move {table} from {} to InnoDB", found.engine);
+            (found.engine, found.row_format) = ("InnoDB".to_owned(), "Dynamic".to_owned());
+            self.alter(what, table, "ENGINE=InnoDB ROW_FORMAT=DYNAMIC");
+            return;
+        }
         if matches!(found.row_format.to_lowercase().as_str(), "compact" | "redundant") {
             found.row_format = "Dynamic".to_owned();
             self.alter(format!("store the rows of {table} as DYNAMIC"), table, "ROW_FORMAT=DYNAMIC");

@@ -105,7 +105,9 @@ impl Store {
                 true => inspect::duplicate_clients(db, &layout).await?,
                 false => None,
             };
-            let paths_are_missing = look_at_rows && inspect::paths_are_missing(db, &layout).await?;
+            let is_utf8mb4 = additions::converts_linked(&layout, wishes);
+            let paths_are_missing =
+                look_at_rows && inspect::paths_are_missing(db, &layout, is_utf8mb4).await?;
             let terms_are_missing = look_at_rows && inspect::terms_are_missing(db, &layout).await?;
             Ok::<_, StoreError>((layout, state, duplicates, paths_are_missing, terms_are_missing))
         });
@@ -118,7 +120,12 @@ impl Store {
         refuse_foreign(&layout, &database)?;
         let stamps = state != State::At(HEAD.to_owned());
         let mut planner = Planner::new(self.dialect(), layout);
-        for (revision, plan) in revisions::PLANS {
+        for (at, (revision, plan)) in revisions::PLANS.into_iter().enumerate() {
+            if at == 1 {
+                // the first revision removes constraints that are in the way; the others move values
+                planner.enter(None);
+                additions::tables(&mut planner, wishes);
+            }
             planner.enter(Some(revision));
             plan(&mut planner);
         }
@@ -209,9 +216,12 @@ async fn carry_out(
 ) -> Result<Synced, StoreError> {
     let steps = plan.steps.len();
     let mut stamped = !plan.stamps;
+    // additions before it are needed for it
+    let last_of_upstream = plan.steps.iter().rposition(|step| step.revision.is_some());
     let mut kept = Kept::default();
     for (at, step) in plan.steps.iter().enumerate() {
-        if step.revision.is_none() && !stamped {
+        let is_optional = last_of_upstream.is_none_or(|last| at > last);
+        if is_optional && !stamped {
             stamp(store).await?;
             stamped = true;
         }
@@ -220,7 +230,7 @@ async fn carry_out(
         match done {
             Ok(some) => kept += some,
             // without an addition the service works: it is told, and the next one made
-            Err(error @ StoreError::Backend { .. }) if step.revision.is_none() => {
+            Err(error @ StoreError::Backend { .. }) if is_optional => {
                 plan.left_out.push((step.what.clone(), error.to_string()));
             }
             Err(error) => return Err(error),
@@ -254,10 +264,10 @@ async fn run(store: &Store, step: &Step, report: &mut impl FnMut(Option<u64>)) -
         crate::single!(store, "schema.step", |db| db.raw(&create).await)?;
     }
     let mut kept = Kept::default();
-    for (at, pass) in passes.into_iter().enumerate() {
+    for pass in passes {
         // the step's own rows are told, not those that are looked through besides
         let (mut some, unresolved) =
-            go_through(store, pass, |rows| report((at == 0).then_some(rows))).await?;
+            go_through(store, pass, |rows| report(pass.is_main().then_some(rows))).await?;
         if unresolved {
             // a later entry may have defined what an earlier one refers to: that is there now
             (some, _) = go_through(store, pass, |_| report(None)).await?;

@@ -5,6 +5,7 @@
 //! earlier upgrade left (before a backup of the database was loaded again) are corrected like any others.
 
 pub(super) mod guard;
+pub(super) mod held;
 pub(super) mod job_actions;
 pub(super) mod leftovers;
 pub(super) mod paths;
@@ -56,7 +57,8 @@ impl Pass {
         match *action {
             Action::Sql(_) | Action::DropColumn { .. } => Vec::new(),
             Action::MoveJobActions => {
-                vec![Pass::JobActions, Pass::OrphanLinks, Pass::StaleLeftovers(job_actions::COLUMN)]
+                // first the links of jobs that are gone: they may have the ids of links that are made
+                vec![Pass::OrphanLinks, Pass::JobActions, Pass::StaleLeftovers(job_actions::COLUMN)]
             }
             Action::MoveUserNames => vec![Pass::UserNames, Pass::StaleLeftovers(user_names::COLUMN)],
             Action::KeepReplaced(of) => {
@@ -66,6 +68,11 @@ impl Pass {
             Action::FillPaths(column) => vec![Pass::Paths(column)],
             Action::FillTerms => vec![Pass::Terms],
         }
+    }
+
+    /// Whether it goes through rows for the step's own sake, and not to remove those of an earlier upgrade.
+    pub(super) fn is_main(self) -> bool {
+        !matches!(self, Pass::OrphanLinks | Pass::StaleLeftovers(_))
     }
 
     /// Whether it writes to `freezer_leftovers`, or reads there.

@@ -2,12 +2,14 @@
 //!
 //! Agents of the 7.x releases sent `path_to_backup` already, while the column was called `src_file` and took that key alone:
 //! the path stayed in the document, which those releases answered with. Later ones answer with the column, so the action
-//! would lose its path, in the Python service as in this one. A path too long for the column stays in the document.
+//! would lose its path, in the Python service as in this one. A path that is too long for the column, or has characters that it cannot
+//! hold, stays in the document.
 
 use sea_query::{Alias, Expr, ExprTrait, Order, Query};
 use serde_json::{Map, Value};
 
 use super::BATCH;
+use super::held::Held;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::lenient;
@@ -35,13 +37,15 @@ pub(super) fn of(definition: &Map<String, Value>) -> Option<String> {
     (!path.is_empty() && path.chars().count() <= WIDTH).then(|| path.to_owned())
 }
 
-/// Whether any action's path is in its document alone.
+/// Whether any action's path is in its document alone, of those that the column can hold: of all if the table will be utf8mb4.
 pub(in crate::migrations) async fn are_missing(
     db: &mut Db,
     column: &'static str,
+    is_utf8mb4: bool,
 ) -> Result<bool, StoreError> {
+    let held = if is_utf8mb4 { Held::default() } else { Held::of(db, "actions").await? };
     let mut after = None;
-    while let Some(batch) = read(db, column, after.as_deref()).await? {
+    while let Some(batch) = read(db, column, &held, after.as_deref()).await? {
         if !batch.missing.is_empty() {
             return Ok(true);
         }
@@ -56,7 +60,8 @@ pub(in crate::migrations) async fn batch(
     column: &'static str,
     after: Option<&str>,
 ) -> Result<Option<(String, u64)>, StoreError> {
-    let Some(batch) = read(db, column, after).await? else { return Ok(None) };
+    let held = Held::of(db, "actions").await?;
+    let Some(batch) = read(db, column, &held, after).await? else { return Ok(None) };
     for (id, path) in batch.missing {
         let mut update = Query::update();
         update.table(Actions::Table).value(Alias::new(column), path).and_where(Expr::col(Actions::Id).eq(id));
@@ -65,7 +70,12 @@ pub(in crate::migrations) async fn batch(
     Ok(Some((batch.last, batch.rows)))
 }
 
-async fn read(db: &mut Db, column: &'static str, after: Option<&str>) -> Result<Option<Batch>, StoreError> {
+async fn read(
+    db: &mut Db,
+    column: &'static str,
+    held: &Held,
+    after: Option<&str>,
+) -> Result<Option<Batch>, StoreError> {
     let mut select = Query::select();
     select
         .columns([Actions::Id, Actions::BackupMetadata])
@@ -84,7 +94,8 @@ async fn read(db: &mut Db, column: &'static str, after: Option<&str>) -> Result<
         let id = row.string(0).map_err(at)?;
         let text = row.text(1).map_err(at)?;
         let read = lenient::value(text.as_deref().unwrap_or_default());
-        if let Some(path) = read.value.as_object().filter(|_| !read.is_broken).and_then(of) {
+        let path = read.value.as_object().filter(|_| !read.is_broken).and_then(of);
+        if let Some(path) = path.filter(|path| held.holds(column, path)) {
             missing.push((id.clone(), path));
         }
         last = Some(id);

@@ -1,10 +1,11 @@
 //! Rows of `job_actions`: those that a job has, and how it gets those that it should have.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sea_query::{Alias, Expr, ExprTrait, Order, Query};
 
 use super::Job;
+use super::list::List;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::migrations::moves::{BATCH, texts};
@@ -66,9 +67,21 @@ pub(super) async fn replace(db: &mut Db, jobs: &[(&Job, Vec<Link>)]) -> Result<(
         .from_table(JobActions::Table)
         .and_where(Expr::col(JobActions::JobId).is_in(jobs.iter().map(|(job, _)| job.id.as_str())));
     db.execute(&delete).await?;
-    let links: Vec<(&Job, &Link)> =
-        jobs.iter().flat_map(|(job, links)| links.iter().map(move |link| (*job, link))).collect();
+    let (unsaid, said): (Vec<_>, Vec<_>) = jobs
+        .iter()
+        .flat_map(|(job, links)| links.iter().map(move |link| (*job, link)))
+        .partition(|(job, _)| matches!(job.list, List::Unsaid));
+    // a job that has no list gives up the rows of those that have one
+    let owned: HashSet<&str> = said.iter().map(|(_, link)| link.id.as_str()).collect();
+    let unsaid = unsaid.into_iter().filter(|(_, link)| !owned.contains(link.id.as_str()));
+    let links: Vec<(&Job, &Link)> = unsaid.chain(said.iter().copied()).collect();
     for some in links.chunks(ROWS) {
+        // rows of an earlier upgrade that were given to other jobs since
+        let mut delete = Query::delete();
+        delete
+            .from_table(JobActions::Table)
+            .and_where(Expr::col(JobActions::Id).is_in(some.iter().map(|(_, link)| link.id.as_str())));
+        db.execute(&delete).await?;
         let mut insert = Query::insert();
         insert.into_table(JobActions::Table).columns([
             JobActions::Id,

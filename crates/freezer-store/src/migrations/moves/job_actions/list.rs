@@ -11,14 +11,17 @@ const MAX_RETRIES: i64 = 0;
 /// Seconds between tries of an entry that names none, for the same reason.
 const MAX_RETRIES_INTERVAL: i64 = 60;
 
+/// Width of `actions.user_id`.
+const USER_ID_WIDTH: usize = 64;
+
 /// A job's text.
 pub(super) enum List {
     /// NULL, which no release writes: nothing is said about actions.
     Unsaid,
     /// No list of entries.
     Unreadable,
-    /// Entries in order, and whether the whole text is JSON.
-    Entries { entries: Vec<Entry>, is_json: bool },
+    /// Entries in order, and whether they are the whole text.
+    Entries { entries: Vec<Entry>, is_whole: bool },
 }
 
 /// One element of the list.
@@ -63,7 +66,7 @@ impl List {
         let Some(text) = text else { return List::Unsaid };
         // what releases store for "no actions"
         if matches!(text.trim(), "" | "null" | "\"\"" | "[]" | "{}") {
-            return List::Entries { entries: Vec::new(), is_json: true };
+            return List::Entries { entries: Vec::new(), is_whole: true };
         }
         let Some(elements) = lenient::elements(text) else { return List::Unreadable };
         let entry = |(place, read): (std::ops::Range<usize>, lenient::Read)| Entry {
@@ -75,7 +78,8 @@ impl List {
             },
             is_json: read.is_json,
         };
-        List::Entries { entries: elements.list.into_iter().map(entry).collect(), is_json: elements.is_json }
+        let is_whole = elements.is_whole;
+        List::Entries { entries: elements.list.into_iter().map(entry).collect(), is_whole }
     }
 
     pub(super) fn entries(&self) -> &[Entry] {
@@ -86,25 +90,27 @@ impl List {
     }
 
     /// Returns the part of the text that goes to `freezer_leftovers` and its number of values; `is_used` tells whether an entry
-    /// becomes a link. The whole text if it is not JSON, or if nothing of it is of use; else a list of the entries that
-    /// are not.
+    /// becomes a link. The whole text if it cannot be split into entries, or if nothing of it is of use; else a list of the
+    /// entries that are not, or that a link does not say in full.
     pub(super) fn leftover(
         &self,
         text: Option<&str>,
         mut is_used: impl FnMut(usize) -> bool,
     ) -> Option<(String, u64)> {
         let text = text.unwrap_or_default();
-        let List::Entries { entries, is_json } = self else {
+        let List::Entries { entries, is_whole } = self else {
             return matches!(self, List::Unreadable).then(|| (text.to_owned(), 1));
         };
         let kept: Vec<&str> = entries
             .iter()
             .enumerate()
             .filter(|(at, entry)| !is_used(*at) || entry.loses_something())
+            // between two commas there is no value
+            .filter(|(_, entry)| !entry.raw.is_empty())
             .map(|(_, entry)| entry.raw.as_str())
             .collect();
         let values = kept.len() as u64;
-        if !is_json {
+        if !is_whole {
             return Some((text.to_owned(), values.max(1)));
         }
         let value =
@@ -121,6 +127,14 @@ impl Entry {
     /// The id of an action that it gives.
     pub(super) fn given_id(&self) -> Option<&str> {
         self.member("action_id").and_then(Value::as_str).filter(|id| !id.is_empty())
+    }
+
+    /// The user whose action it becomes, if it gives one that the column takes.
+    pub(super) fn user_id(&self) -> Option<&str> {
+        let user_id = self.member("user_id").and_then(Value::as_str);
+        user_id.filter(|id| {
+            (1..=USER_ID_WIDTH).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+        })
     }
 
     /// Whether it says what to do: an action without that cannot be stored, nor run.
@@ -141,15 +155,16 @@ impl Entry {
                 freezer_action: Cow::Borrowed(definition),
                 max_retries: says.max_retries.unwrap_or(MAX_RETRIES),
                 max_retries_interval: says.max_retries_interval.unwrap_or(MAX_RETRIES_INTERVAL),
-                mandatory: says.mandatory.unwrap_or(false),
+                // where every release reads it for the column of an action that it stores
+                mandatory: says.mandatory.unwrap_or_else(|| definition.get("mandatory").is_some_and(is_true)),
             }),
             (_, Some(id)) => Asks::Reference { id, says },
             _ => Asks::Nothing,
         }
     }
 
-    /// Whether it says something that a link to an action does not: text that is not JSON, numbers that are none, or parts
-    /// of a definition that does not say what to do.
+    /// Whether it says something that a link to an action does not: text that is not JSON, numbers or users that are none, or
+    /// parts of a definition that does not say what to do.
     pub(super) fn loses_something(&self) -> bool {
         let odd = |key| {
             let value = self.member(key).filter(|value| !value.is_null());
@@ -162,7 +177,8 @@ impl Entry {
             Some(other) => is_true(other),
             None => false,
         };
-        !self.is_json || odd("max_retries") || odd("max_retries_interval") || is_part
+        let odd_user = self.member("user_id").is_some_and(is_true) && self.user_id().is_none();
+        !self.is_json || odd_user || odd("max_retries") || odd("max_retries_interval") || is_part
     }
 }
 
@@ -254,6 +270,48 @@ mod tests {
     }
 
     #[test]
+    fn mandatory_is_read_beside_the_definition_and_then_in_it() {
+        for (beside, inside, expected) in [
+            (r#""mandatory": true, "#, r#""mandatory": false"#, true),
+            (r#""mandatory": false, "#, r#""mandatory": true"#, false),
+            (r#""mandatory": null, "#, r#""mandatory": true"#, true),
+            ("", r#""mandatory": true"#, true),
+            ("", r#""mandatory": 1"#, true),
+            ("", r#""mandatory": "no""#, true),
+            ("", r#""mandatory": 0"#, false),
+            ("", r#""mandatory": null"#, false),
+            ("", r#""x": 1"#, false),
+        ] {
+            let text = format!(r#"[{{{beside}"freezer_action": {{"action": "exec", {inside}}}}}]"#);
+            let list = List::read(Some(&text));
+            let Asks::Definition(definition) = list.entries()[0].asks() else { panic!("{text}") };
+            assert_eq!(definition.mandatory, expected, "{text}");
+        }
+        // tries are read beside the definition only, by schedulers and by the API
+        let list = List::read(Some(
+            r#"[{"freezer_action": {"action": "exec", "max_retries": 9, "max_retries_interval": 7}}]"#,
+        ));
+        let Asks::Definition(definition) = list.entries()[0].asks() else { panic!("it defines one") };
+        assert_eq!((definition.max_retries, definition.max_retries_interval), (0, 60));
+    }
+
+    #[test]
+    fn an_entry_may_give_the_user_of_its_action() {
+        let long = "u".repeat(65);
+        for (user, expected, is_odd) in [
+            (json!("U2"), Some("U2"), false),
+            (json!(""), None, false),
+            (json!(null), None, false),
+            (json!(5), None, true),
+            (json!("\u{2603}"), None, true),
+            (json!(long), None, true),
+        ] {
+            let entry = entry(json!({"user_id": user, "freezer_action": {"action": "exec"}}));
+            assert_eq!((entry.user_id(), entry.loses_something()), (expected, is_odd), "{user}");
+        }
+    }
+
+    #[test]
     fn numbers_and_flags_mean_what_they_meant_to_schedulers() {
         for (value, expected) in [
             (json!(3), Some(3)),
@@ -292,10 +350,19 @@ mod tests {
             let text = format!(r#"[{{"action_id": "b"}}, {lost}]"#);
             assert_eq!(left(&text, &[0, 1]), some(&format!("[{lost}]"), 1), "{lost}");
         }
-        // a text that is not JSON is kept whole
+        // of values that are not JSON, the entry is kept
         let text =
             r#"[{"action_id": "a", "freezer_action": {"action": "exec", "x": NaN}}, {"action_id": "b"}]"#;
-        assert_eq!(left(text, &[0, 1]), some(text, 1));
+        let odd = r#"[{"action_id": "a", "freezer_action": {"action": "exec", "x": NaN}}]"#;
+        assert_eq!(left(text, &[0, 1]), some(odd, 1));
+        assert_eq!(left(r#"[{"action_id": "a"}, NaN, {"action_id": "b"}]"#, &[0, 2]), some("[NaN]", 1));
+        assert_eq!(left(r#"[{"action_id": "a"},, {"action_id": "b"},]"#, &[0, 2]), None);
+        let broken = r#"{"action_id": "a", "x": 1 "y": 2}"#;
+        let text = format!(r#"[{broken}, {{"action_id": "b"}}]"#);
+        assert_eq!(left(&text, &[1]), some(&format!("[{broken}]"), 1));
+        // a list without an end is kept whole, and one with something behind it
+        let text = r#"[{"action_id": "a"}] {"action_id": "b"}"#;
+        assert_eq!(left(text, &[0]), some(text, 1));
         let text =
             r#"[{"action_id": "a"}, {"action_id": "b", "freezer_action": {"action": "exec", "path": "/va"#;
         assert_eq!(left(text, &[0]), some(text, 1));

@@ -10,6 +10,7 @@ use super::{Found, Job};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::migrations::moves::held::Held;
 use crate::query::actions::{StoredAction, get_many_stored};
 
 /// Ids that one query asks for: SQLite takes 32,766 values.
@@ -34,6 +35,8 @@ pub(super) struct Known {
     stored: HashMap<String, StoredAction>,
     /// Ids that a new action cannot have, [`folded`](Known::folded).
     taken: HashSet<String>,
+    /// Characters that the columns of `actions` can hold.
+    held: Held,
 }
 
 impl Known {
@@ -49,7 +52,8 @@ impl Known {
         }
         ids.sort_unstable();
         ids.dedup();
-        let mut known = Known { dialect: db.dialect(), stored: HashMap::new(), taken: HashSet::new() };
+        let held = Held::of(db, "actions").await?;
+        let mut known = Known { dialect: db.dialect(), stored: HashMap::new(), taken: HashSet::new(), held };
         for ids in ids.chunks(IDS) {
             for action in get_many_stored(db, ids.to_vec()).await? {
                 known.taken.insert(known.folded(&action.fields.action_id));
@@ -104,12 +108,14 @@ pub(super) async fn of<'a>(
     let mut planner = Planner { job, known, first: actions.len(), actions };
     let (mut links, mut unresolved) = (Vec::new(), false);
     for (position, entry) in job.list.entries().iter().enumerate() {
+        let user_id = entry.user_id().unwrap_or(&job.user_id);
+        let at = Place { position, user_id };
         let action_id = match entry.asks() {
             Asks::Definition(definition) => {
-                Some(planner.definition(db, position, entry.given_id(), definition).await?)
+                Some(planner.definition(db, at, entry.given_id(), definition).await?)
             }
             Asks::Reference { id, says } => {
-                let found = planner.reference(db, position, id, says).await?;
+                let found = planner.reference(db, at, id, says).await?;
                 unresolved |= found.is_none();
                 found
             }
@@ -130,6 +136,13 @@ pub(super) async fn of<'a>(
     Ok(Wanted { links, leftover, unresolved })
 }
 
+/// Where an entry is, and whose an action is that it becomes.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    position: usize,
+    user_id: &'a str,
+}
+
 struct Planner<'a, 'b> {
     job: &'a Job,
     known: &'b Known,
@@ -143,18 +156,18 @@ impl<'a> Planner<'a, '_> {
     async fn definition(
         &mut self,
         db: &mut Db,
-        position: usize,
+        at: Place<'a>,
         given: Option<&str>,
         definition: Definition<'a>,
     ) -> Result<String, StoreError> {
         let mut given = given;
         if let Some(id) = given {
             let stored = self.known.usable(self.job, id);
-            if stored.is_some_and(|stored| definition.is(stored)) {
+            if stored.is_some_and(|stored| definition.is(stored, &self.known.held)) {
                 return Ok(id.to_owned());
             }
             if let Some(new) = self.own(id) {
-                if definition.is(&new.as_stored()) {
+                if definition.is(&new.as_stored(), &self.known.held) {
                     return Ok(id.to_owned());
                 }
                 given = None;
@@ -163,12 +176,12 @@ impl<'a> Planner<'a, '_> {
         let free = given.filter(|id| can_be_given(id) && !self.known.is_taken(&self.known.folded(id)));
         let id = match free.filter(|id| !self.is_own(id)) {
             Some(id) => id.to_owned(),
-            None => match self.derived(db, position, &definition).await? {
+            None => match self.derived(db, at.position, &definition).await? {
                 Derived::Stored(id) => return Ok(id),
                 Derived::Free(id) => id,
             },
         };
-        self.actions.push(NewAction::new(self.job, definition, id.clone()));
+        self.actions.push(NewAction::new(self.job, definition, id.clone(), at.user_id, &self.known.held));
         Ok(id)
     }
 
@@ -176,7 +189,7 @@ impl<'a> Planner<'a, '_> {
     async fn reference(
         &mut self,
         db: &mut Db,
-        position: usize,
+        at: Place<'a>,
         id: &str,
         says: Says,
     ) -> Result<Option<String>, StoreError> {
@@ -187,7 +200,7 @@ impl<'a> Planner<'a, '_> {
         if wanted == as_stored {
             return Ok(Some(id.to_owned()));
         }
-        self.definition(db, position, None, wanted).await.map(Some)
+        self.definition(db, at, None, wanted).await.map(Some)
     }
 
     /// A new action of this job.
@@ -215,7 +228,7 @@ impl<'a> Planner<'a, '_> {
                 _ => get_many_stored(db, vec![id.clone()]).await?.pop(),
             };
             match fresh.as_ref().or_else(|| self.known.stored.get(&id)) {
-                Some(action) if is_usable(self.job, action) && definition.is(action) => {
+                Some(action) if is_usable(self.job, action) && definition.is(action, &self.known.held) => {
                     return Ok(Derived::Stored(id));
                 }
                 Some(_) => attempt += 1,

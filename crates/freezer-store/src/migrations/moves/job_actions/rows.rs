@@ -15,6 +15,7 @@ use super::list::Definition;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json;
+use crate::migrations::moves::held::Held;
 use crate::migrations::moves::paths;
 use crate::model::{ActionColumns, ActionFields};
 use crate::query::actions::StoredAction;
@@ -27,23 +28,31 @@ const ROWS: usize = 200;
 /// that is larger by itself was let in by this server before.
 const BYTES: usize = 512 << 10;
 
-/// Width of the columns that a definition's texts go to; a longer one stays in the JSON alone.
+/// Width of the columns that a definition's texts go to. A longer one stays in the JSON alone, as does a text with characters
+/// that its column cannot hold.
 const TEXT_WIDTH: usize = 255;
 
 /// An action that an entry of a job becomes.
 pub(super) struct NewAction<'a> {
     job: &'a Job,
     pub(super) id: String,
+    user_id: &'a str,
     definition: Definition<'a>,
     columns: ActionColumns,
     document: String,
 }
 
 impl<'a> NewAction<'a> {
-    pub(super) fn new(job: &'a Job, definition: Definition<'a>, id: String) -> NewAction<'a> {
-        let columns = columns(&definition.freezer_action);
+    pub(super) fn new(
+        job: &'a Job,
+        definition: Definition<'a>,
+        id: String,
+        user_id: &'a str,
+        held: &Held,
+    ) -> NewAction<'a> {
+        let columns = columns(&definition.freezer_action, held);
         let document = json::to_text(&definition.freezer_action);
-        NewAction { job, id, definition, columns, document }
+        NewAction { job, id, user_id, definition, columns, document }
     }
 
     /// What is read of it once it is stored.
@@ -82,13 +91,13 @@ impl Definition<'_> {
     }
 
     /// Whether an action means the same. What a column cannot hold is in its document alone.
-    pub(super) fn is(&self, action: &StoredAction) -> bool {
+    pub(super) fn is(&self, action: &StoredAction, held: &Held) -> bool {
         let fields = &action.fields;
         let same_tries = fields.max_retries == Some(self.max_retries)
             // between tries of which there is one
             && (self.max_retries <= 0 || fields.max_retries_interval == Some(self.max_retries_interval));
         let is_made_of = || {
-            let columns = shown(&columns(&self.freezer_action));
+            let columns = shown(&columns(&self.freezer_action, held));
             action.document.as_deref() == Some(&json::to_text(&self.freezer_action))
                 && columns
                     .iter()
@@ -122,16 +131,17 @@ fn fitting(actions: &[NewAction<'_>]) -> usize {
 }
 
 /// The values of a definition that have columns, as these take them.
-fn columns(definition: &Map<String, Value>) -> ActionColumns {
-    let text = |key: &str| {
+fn columns(definition: &Map<String, Value>, held: &Held) -> ActionColumns {
+    let text_of = |key: &str, column: &str| {
         let text = match definition.get(key)? {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
             Value::Bool(flag) => i32::from(*flag).to_string(),
             _ => return None,
         };
-        (text.chars().count() <= TEXT_WIDTH).then_some(text)
+        (text.chars().count() <= TEXT_WIDTH && held.holds(column, &text)).then_some(text)
     };
+    let text = |key: &str| text_of(key, key);
     let int = |key: &str| -> Option<i64> {
         let number = match definition.get(key)? {
             Value::Number(number) => number.as_i64()?,
@@ -142,8 +152,8 @@ fn columns(definition: &Map<String, Value>) -> ActionColumns {
     };
     ActionColumns {
         action: text("action").unwrap_or_default(),
-        mode: text("mode"),
-        path_to_backup: paths::of(definition),
+        mode: text_of("mode", "actionmode"),
+        path_to_backup: paths::of(definition).filter(|path| held.holds("path_to_backup", path)),
         backup_name: text("backup_name"),
         container: text("container"),
         log_file: text("log_file"),
@@ -200,13 +210,13 @@ fn action_rows(actions: &[NewAction<'_>]) -> InsertStatement {
 }
 
 fn action_row(action: &NewAction<'_>) -> [Expr; 19] {
-    let NewAction { job, id, definition, columns, document } = action;
+    let NewAction { job, id, user_id, definition, columns, document } = action;
     let [created_at, updated_at, deleted_at] = job.times.clone().map(Expr::value);
     [
         id.as_str().into(),
         columns.action.as_str().into(),
         job.project_id.as_str().into(),
-        job.user_id.as_str().into(),
+        (*user_id).into(),
         Expr::value(columns.mode.clone()),
         Expr::value(columns.path_to_backup.clone()),
         Expr::value(columns.backup_name.clone()),
@@ -241,12 +251,12 @@ fn reports(actions: &[NewAction<'_>]) -> InsertStatement {
             ActionReports::DeletedAt,
         ])
         .on_conflict(OnConflict::column(ActionReports::Id).do_nothing_on([ActionReports::Id]).to_owned());
-    for NewAction { job, id, .. } in actions {
+    for NewAction { job, id, user_id, .. } in actions {
         let [created_at, updated_at, deleted_at] = job.times.clone().map(Expr::value);
         insert.values_panic([
             id.as_str().into(),
             job.project_id.as_str().into(),
-            job.user_id.as_str().into(),
+            (*user_id).into(),
             Expr::value(job.deleted),
             created_at,
             updated_at,

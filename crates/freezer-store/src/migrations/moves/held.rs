@@ -1,0 +1,100 @@
+//! [`Held`]: which characters the columns of a table can hold. Small tables are utf8mb4 before anything is moved into them
+//! (`additions.rs`); a large one may keep the character set that an older release gave it.
+
+use std::collections::HashMap;
+
+use crate::dialect::Dialect;
+use crate::error::StoreError;
+use crate::exec::Db;
+
+/// The character sets of a table's columns, of those that do not hold every character.
+#[derive(Debug, Default)]
+pub(in crate::migrations) struct Held(HashMap<String, Charset>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Charset {
+    /// Up to three bytes for a character.
+    Utf8Mb3,
+    /// Code page 1252, by its name in MySQL.
+    Latin1,
+    /// Any other: certainly ASCII.
+    Other,
+}
+
+/// The characters of code page 1252 that Latin-1 does not have.
+const CP1252: &str = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ";
+
+impl Charset {
+    /// None: every character.
+    fn of(name: &str) -> Option<Charset> {
+        match name {
+            "" | "utf8mb4" | "utf16" | "utf16le" | "utf32" => None,
+            "utf8" | "utf8mb3" => Some(Charset::Utf8Mb3),
+            "latin1" => Some(Charset::Latin1),
+            _ => Some(Charset::Other),
+        }
+    }
+
+    fn holds(self, character: char) -> bool {
+        character.is_ascii()
+            || match self {
+                Charset::Utf8Mb3 => character <= '\u{ffff}',
+                Charset::Latin1 => ('\u{a0}'..='\u{ff}').contains(&character) || CP1252.contains(character),
+                Charset::Other => false,
+            }
+    }
+}
+
+impl Held {
+    /// Asks the catalogue. SQLite holds every text.
+    pub(in crate::migrations) async fn of(db: &mut Db, table: &'static str) -> Result<Held, StoreError> {
+        if db.dialect() == Dialect::Sqlite {
+            return Ok(Held::default());
+        }
+        let rows = db
+            .raw_select(&format!(
+                "SELECT CAST(column_name AS CHAR), CAST(character_set_name AS CHAR) \
+                 FROM information_schema.columns \
+                 WHERE table_schema = DATABASE() AND table_name = '{table}' AND character_set_name IS NOT NULL"
+            ))
+            .await?;
+        let doing = db.doing();
+        let at = |error| StoreError::from_driver(doing, error);
+        let mut held = HashMap::new();
+        for row in &rows {
+            if let Some(charset) = Charset::of(&row.string(1).map_err(at)?) {
+                held.insert(row.string(0).map_err(at)?, charset);
+            }
+        }
+        Ok(Held(held))
+    }
+
+    /// Whether a column can hold a text.
+    pub(in crate::migrations) fn holds(&self, column: &str, text: &str) -> bool {
+        self.0.get(column).is_none_or(|charset| text.chars().all(|character| charset.holds(character)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_set_holds_what_the_server_stores_in_it() {
+        for (name, held, not_held) in [
+            ("utf8mb4", "aé☃😀", ""),
+            ("utf8mb3", "aé☃\u{ffff}", "😀"),
+            ("utf8", "aé☃", "😀"),
+            ("latin1", "aéÿ€Ÿ", "☃😀\u{81}Ā"),
+            ("ascii", "a~", "é☃😀"),
+            ("koi8r", "a", "é😀"),
+        ] {
+            let held_by = Held(Charset::of(name).map(|of| ("c".to_owned(), of)).into_iter().collect());
+            assert!(held_by.holds("c", held), "{name}");
+            assert!(held_by.holds("another", not_held), "{name}");
+            for character in not_held.chars() {
+                assert!(!held_by.holds("c", &format!("a{character}")), "{name}: {character}");
+            }
+        }
+    }
+}
