@@ -9,6 +9,8 @@
 #[path = "cli/command_line.rs"]
 mod command_line;
 mod process;
+#[path = "cli/restore.rs"]
+mod restore;
 #[path = "cli/start.rs"]
 mod start;
 

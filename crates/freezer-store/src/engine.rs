@@ -1,6 +1,7 @@
 //! Opens connections: from a [`DatabaseUrl`] to a [`Connection`] with the settings that the store
 //! relies on. Keeping connections is `pool.rs`; running statements is `exec.rs`.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use tokio_rustls::TlsConnector;
 
 use crate::dialect::Dialect;
-use crate::error::{DriverError, StoreError, refusal};
+use crate::error::{DriverError, StoreError, is_absent, refusal};
 use crate::migrations::SchemaError;
 use crate::mysql::MySql;
 use crate::tls::{Tls, TlsOptions};
@@ -87,6 +88,14 @@ impl Opener {
         }
     }
 
+    /// Device and inode of the SQLite file: another file may be put in its place. None if there is no file.
+    pub(crate) fn file(&self) -> Option<(u64, u64)> {
+        match &self.url {
+            DatabaseUrl::MySql(_) => None,
+            DatabaseUrl::Sqlite { path } => path.metadata().ok().map(|found| (found.dev(), found.ino())),
+        }
+    }
+
     /// Opens one connection within the connect timeout.
     pub(crate) async fn open(&self) -> Result<Connection, StoreError> {
         if let DatabaseUrl::Sqlite { path } = &self.url
@@ -114,7 +123,12 @@ impl Opener {
                 // the driver says it once for itself and once for the system
                 let reason = error.to_string().trim_start_matches("Input/output error: ").to_owned();
                 Err(match refusal(&error) {
-                    Some(advice) => StoreError::Refused { database: self.url.to_string(), reason, advice },
+                    Some(advice) => StoreError::Refused {
+                        database: self.url.to_string(),
+                        reason,
+                        advice,
+                        is_absent: is_absent(&error),
+                    },
                     None => unavailable(format!("{}: {reason}", self.url)),
                 })
             }

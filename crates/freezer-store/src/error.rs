@@ -52,6 +52,8 @@ pub enum StoreError {
         reason: String,
         /// What to do.
         advice: &'static str,
+        /// The database does not exist.
+        is_absent: bool,
     },
     /// The connection broke while COMMIT was under way: the change may or may not be stored.
     #[error("{doing}: the connection was lost during COMMIT; the outcome is unknown: {reason}")]
@@ -167,6 +169,8 @@ pub(crate) enum Class {
     Duplicate,
     /// A value does not fit.
     Unstorable(Unstorable),
+    /// The database lacks a table, column or index, or is no longer there: it was replaced or is being restored.
+    Replaced,
     /// Anything else.
     Other,
 }
@@ -192,10 +196,21 @@ fn classify_sqlite(error: &sqlx::Error) -> Class {
             Some("6" | "261" | "262" | "517") => Class::Contended,
             Some("1555" | "2067") => Class::Duplicate,
             Some("14" | "10" | "266" | "778" | "522") => Class::Disconnected,
+            // READONLY_DBMOVED: the file was removed or another one was put in its place
+            Some("1032") => Class::Replaced,
+            // SQLite has one code for all errors in statements
+            Some("1") if lacks_something(answer.message()) => Class::Replaced,
             _ => Class::Other,
         },
         _ => Class::Other,
     }
+}
+
+/// Whether SQLite says that the database lacks what a statement names.
+fn lacks_something(message: &str) -> bool {
+    ["no such table", "no such column", "no such index", "has no column named"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 fn classify_mysql(number: u16) -> Class {
@@ -208,12 +223,19 @@ fn classify_mysql(number: u16) -> Class {
             Class::Disconnected
         }
         1062 => Class::Duplicate,
+        // no such column, table or index; no such database, or dropped while connected to it
+        1054 | 1146 | 1176 | 1049 | 1046 => Class::Replaced,
         1406 => Class::Unstorable(Unstorable::TooLong),
         // 3988: MySQL, which then names no column
         1366 | 3988 => Class::Unstorable(Unstorable::CharacterSet),
         1264 | 1265 | 1292 => Class::Unstorable(Unstorable::OutOfRange),
         _ => Class::Other,
     }
+}
+
+/// Whether the server has no database of this name, or does not say so to this user.
+pub(crate) fn is_absent(error: &DriverError) -> bool {
+    matches!(error, DriverError::Server(answer) if matches!(answer.code, 1044 | 1049))
 }
 
 /// What an operator must do if the server, or we, refused the connection; none if waiting may help.
@@ -300,6 +322,15 @@ impl StoreError {
             StoreError::Backend { source, .. } => classify(source),
             StoreError::Unavailable { .. } => Class::Disconnected,
             _ => Class::Other,
+        }
+    }
+
+    /// Whether the database lacks what the service needs: it is being restored, or was replaced by another one.
+    pub fn is_replaced(&self) -> bool {
+        match self {
+            // while connecting: there is no SQLite file, or no database
+            StoreError::Schema(_) | StoreError::Refused { is_absent: true, .. } => true,
+            _ => self.class() == Class::Replaced,
         }
     }
 

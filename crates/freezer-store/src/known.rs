@@ -2,7 +2,8 @@
 //!
 //! The service works without them, on tables that the Python service made or an older `db sync` left. What is missing is
 //! looked for again every few seconds, so a running service uses what a `db sync` adds meanwhile. Until then rows are
-//! written without, which is what they are from the Python service, too. Making them is `migrations`.
+//! written without, which is what they are from the Python service, too. All is forgotten when a statement fails because
+//! the tables lack something ([`Additions::forget`]): a dump was loaded over them. Making them is `migrations`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -24,7 +25,7 @@ pub(crate) struct Additions {
     poll_index: Known,
 }
 
-/// What is known of one addition. One that was found stays: nothing but `db remove` takes it away.
+/// What is known of one addition. One that was found counts as there until [`Additions::forget`].
 #[derive(Debug, Default)]
 struct Known {
     found: AtomicBool,
@@ -47,6 +48,12 @@ impl Known {
         None
     }
 
+    /// Returns whether it was known to be there.
+    fn forget(&self) -> bool {
+        *self.missed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.found.swap(false, Ordering::Relaxed)
+    }
+
     fn set(&self, found: bool) {
         self.found.store(found, Ordering::Relaxed);
         *self.missed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
@@ -54,6 +61,12 @@ impl Known {
 }
 
 impl Additions {
+    /// Forgets everything, so that the next statements look again. Returns whether an addition was known to be there.
+    pub(crate) fn forget(&self) -> bool {
+        let all = [&self.terms, &self.job_indexes, &self.list_indexes, &self.poll_index];
+        all.into_iter().fold(false, |found, known| known.forget() | found)
+    }
+
     fn indexes(&self, indexes: Indexes) -> &Known {
         match indexes {
             Indexes::Jobs => &self.job_indexes,

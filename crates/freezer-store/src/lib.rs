@@ -9,7 +9,7 @@
 //! - [`model`] has the documents, `search` what a search means.
 //! - [`migrations`] has the tables themselves; [`maintenance`] checks, measures, purges and removes them.
 //! - `url` reads addresses, `tls` encrypts, `engine.rs` opens connections, `pool.rs` keeps them, `dialect.rs` is every place where engines differ,
-//!   `error.rs` gives driver errors their meaning.
+//!   `error.rs` gives driver errors their meaning, `lost.rs` tells that the tables no longer fit.
 //!
 //! To add a query, see [`query`]; to add a column or a table, see [`migrations`].
 
@@ -21,6 +21,7 @@ mod exec;
 mod explain;
 mod json;
 mod known;
+mod lost;
 pub mod maintenance;
 pub mod migrations;
 pub mod model;
@@ -49,9 +50,11 @@ pub use tls::{Roots, TlsFile, TlsMode, TlsOptions, Trust};
 pub use tx::{Mode, Run, TxError};
 pub use url::{DatabaseUrl, Effect, MySqlUrl, Parameter, UrlError};
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Opener;
+use lost::Lost;
 use pool::Pool;
 
 /// An open database. Cheap to clone; clones share the connections.
@@ -64,6 +67,7 @@ pub struct Store {
     /// On SQLite a pool of one: it has one writer at a time, and waiting here is fair and
     /// costs no retries. On MySQL the same as `readers`.
     writers: Pool,
+    lost: Arc<Lost>,
 }
 
 impl Store {
@@ -85,7 +89,7 @@ impl Store {
             Dialect::MySql => readers.clone(),
             Dialect::Sqlite => Pool::new(opener, one),
         };
-        Store { database, connect, pool, readers, writers }
+        Store { database, connect, pool, readers, writers, lost: Arc::default() }
     }
 
     /// The same database for changing its tables: statements may take as long as they need.

@@ -76,6 +76,8 @@ struct Inner {
     /// Rises when a connection was found dead: idle ones of an older generation are then suspect too
     /// (the server restarted) and are not handed out.
     generation: AtomicU64,
+    /// The SQLite file that the connections are open on.
+    file: Mutex<Option<(u64, u64)>>,
     statements: AtomicU64,
     plans: Plans,
     additions: Additions,
@@ -102,6 +104,7 @@ impl Pool {
             permits,
             idle: Mutex::default(),
             generation: AtomicU64::new(0),
+            file: Mutex::default(),
             statements: AtomicU64::new(0),
             plans: Plans::default(),
             additions: Additions::default(),
@@ -123,6 +126,13 @@ impl Pool {
         &self.0.plans
     }
 
+    /// Trusts no open connection any more, and nothing that is known of the tables. Returns whether additions were known
+    /// to be there.
+    pub(crate) fn forget(&self) -> bool {
+        self.0.generation.fetch_add(1, Ordering::AcqRel);
+        self.0.additions.forget()
+    }
+
     /// Waits for a free place, then takes an idle connection or opens one.
     pub(crate) async fn lease(&self, doing: &'static str) -> Result<Lease, StoreError> {
         let patience = self.0.settings.timeout;
@@ -133,12 +143,27 @@ impl Pool {
                 return Err(StoreError::Unavailable { doing, reason });
             }
         };
+        self.notice_another_file();
         let generation = self.0.generation.load(Ordering::Acquire);
         let (connection, opened) = match self.take_idle(generation) {
             Some(idle) => (idle.connection, idle.opened),
             None => (self.0.opener.open().await?, Instant::now()),
         };
         Ok(Lease { connection: Some(connection), opened, generation, pool: self.clone(), _permit: permit })
+    }
+
+    /// Forgets everything if the SQLite file was replaced: open connections would go on with the old one, and what they
+    /// store would be lost.
+    fn notice_another_file(&self) {
+        if self.dialect() == Dialect::MySql {
+            return;
+        }
+        let file = self.0.opener.file();
+        let mut known = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != file {
+            *known = file;
+            self.forget();
+        }
     }
 
     fn take_idle(&self, generation: u64) -> Option<Parked> {

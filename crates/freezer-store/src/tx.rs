@@ -20,6 +20,8 @@ use crate::exec::Db;
 const MAX_ATTEMPTS: u32 = 5;
 /// How often at most when the connection breaks: a stale idle connection costs one, a restart the next.
 const MAX_RECONNECTS: u32 = 2;
+/// How often at most when the database was replaced: the second run names no additions, so it fails for another reason.
+const MAX_REPLACED: u32 = 1;
 /// First pause between two runs; doubles each time, with jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
@@ -107,6 +109,7 @@ pub struct Run<'s> {
     mode: Mode,
     attempt: u32,
     reconnects: u32,
+    replaced: u32,
     db: Option<Db>,
 }
 
@@ -114,7 +117,7 @@ impl Store {
     /// What the macros begin with.
     #[doc(hidden)]
     pub fn run(&self, name: &'static str, mode: Mode) -> Run<'_> {
-        Run { store: self, name, mode, attempt: 1, reconnects: 0, db: None }
+        Run { store: self, name, mode, attempt: 1, reconnects: 0, replaced: 0, db: None }
     }
 }
 
@@ -124,7 +127,13 @@ impl Run<'_> {
     pub async fn start(&mut self) -> Result<&mut Db, StoreError> {
         let pool = if self.mode == Mode::Read { &self.store.readers } else { &self.store.writers };
         loop {
-            let mut db = Db::new(pool.lease(self.name).await?, self.name, self.attempt);
+            let lease = pool.lease(self.name).await.inspect_err(|error| {
+                if error.is_replaced() {
+                    self.store.replaced(error);
+                    self.store.lost.tell();
+                }
+            })?;
+            let mut db = Db::new(lease, self.name, self.attempt);
             if self.mode == Mode::Transaction
                 && let Err(error) = db.raw(db.dialect().begin()).await
             {
@@ -155,7 +164,16 @@ impl Run<'_> {
             Err(error) => error.store_error().map_or(Class::Other, StoreError::class),
         };
         settle(db, class);
+        if class == Class::Replaced
+            && let Err(error) = &result
+            && let Some(error) = error.store_error()
+        {
+            self.store.replaced(error);
+        }
         if !self.runs_again(class) {
+            if class == Class::Replaced {
+                self.store.lost.tell();
+            }
             return ControlFlow::Break(result.map_err(give_up));
         }
         tracing::debug!(name = self.name, attempt = self.attempt, "transaction runs again");
@@ -171,6 +189,10 @@ impl Run<'_> {
                 self.reconnects += 1;
                 self.reconnects <= MAX_RECONNECTS
             }
+            Class::Replaced => {
+                self.replaced += 1;
+                self.replaced <= MAX_REPLACED
+            }
             _ => false,
         }
     }
@@ -178,7 +200,7 @@ impl Run<'_> {
 
 /// Gives a connection back, or closes it where it is broken or something is still under way on it.
 fn settle(db: Db, class: Class) {
-    if class == Class::Disconnected {
+    if matches!(class, Class::Disconnected | Class::Replaced) {
         db.into_lease().broken();
     } else if db.is_settled() {
         db.into_lease().give_back();

@@ -15,6 +15,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 
 use crate::error::Error;
+use crate::readiness::Wait;
 
 /// Seconds after which a client may try again when the database or Keystone was away.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
@@ -123,7 +124,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, title) = status_and_title(&self);
         // what a service waits for is logged once, and not with each request
-        if status.is_server_error() && !matches!(self, Error::NotReady(_)) {
+        if status.is_server_error() && !is_waited_for(&self) {
             log_server_error(&self, status);
         } else {
             tracing::debug!(status = status.as_u16(), error = %self, "refused");
@@ -151,6 +152,15 @@ impl IntoResponse for Error {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response
+    }
+}
+
+/// Whether `manage/schema_watch.rs` logs what the service waits for.
+fn is_waited_for(error: &Error) -> bool {
+    match error {
+        Error::NotReady(_) => true,
+        Error::Store(error) => error.is_replaced(),
+        _ => false,
     }
 }
 
@@ -183,6 +193,7 @@ fn status_and_title(error: &Error) -> (StatusCode, &'static str) {
 
 fn status_of_store(error: &StoreError) -> (StatusCode, &'static str) {
     match error {
+        _ if error.is_replaced() => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
         StoreError::Duplicate { .. } => (StatusCode::CONFLICT, "Document already existing"),
         StoreError::Unstorable { .. } => (StatusCode::BAD_REQUEST, "Bad request format"),
         StoreError::UnknownMarker { .. } => (StatusCode::BAD_REQUEST, "Invalid parameter"),
@@ -202,6 +213,7 @@ fn description(error: &Error) -> String {
         Error::KeystoneUnavailable(_) => "The Keystone service is temporarily unavailable.".to_owned(),
         Error::Internal(_) => "An unexpected error occurred on the server.".to_owned(),
         Error::Store(error) => match error {
+            _ if error.is_replaced() => Error::NotReady(Wait::Tables).to_string(),
             StoreError::Duplicate { id, .. } => format!("The ID {id} is already in use; choose another one."),
             StoreError::UnknownMarker { .. } => {
                 "The \"marker\" parameter is invalid. It must be the id of a document of this list."

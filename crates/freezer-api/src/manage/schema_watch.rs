@@ -3,6 +3,9 @@
 //! A database that does not answer is tried `max_retries` times every `retry_interval`, as by oslo.db. Tables that are
 //! missing or old are waited for without an end. Everything else ends the start: a refused login, a newer or foreign
 //! layout.
+//!
+//! Once the service has served, nothing ends it: a restored database may have any layout for a while. It waits again when
+//! a statement fails because the tables lack what it names, and serves when they fit again.
 
 use std::time::Duration;
 
@@ -36,6 +39,8 @@ pub struct SchemaWatch<'s> {
     answered: bool,
     /// Looks in a row that failed.
     failures: u32,
+    /// The tables have fitted once.
+    served: bool,
 }
 
 /// What a look found.
@@ -61,6 +66,7 @@ impl<'s> SchemaWatch<'s> {
             pause: Duration::ZERO,
             answered: false,
             failures: 0,
+            served: false,
         }
     }
 
@@ -81,11 +87,32 @@ impl<'s> SchemaWatch<'s> {
         Ok(())
     }
 
-    /// Looks until the tables can be served.
+    /// Looks until the tables can be served, and again each time they are lost. Does not return without an error.
     ///
     /// # Errors
     /// [`StoreError`] if the service cannot go on waiting.
-    pub async fn wait(&mut self) -> Result<(), StoreError> {
+    pub async fn watch(&mut self) -> Result<(), StoreError> {
+        loop {
+            self.wait().await?;
+            let failed = self.store.tables_lost().await;
+            let found = self.look().await?;
+            if failed && matches!(found, Found::Served) {
+                tracing::error!(
+                    "a statement failed because {} lacks a table, column or index that it names, but now has all tables \
+                     that this release needs. If this does not end, look at the tables with freezer-manage db check",
+                    self.store.database()
+                );
+            }
+            self.take(found);
+            if self.readiness.wait().is_none() {
+                // statements that go on failing cost the database a look now and then
+                tokio::time::sleep(self.pause).await;
+            }
+        }
+    }
+
+    /// Looks until the tables can be served.
+    async fn wait(&mut self) -> Result<(), StoreError> {
         while self.readiness.wait().is_some() {
             tokio::time::sleep(self.pause).await;
             let found = self.look().await?;
@@ -125,9 +152,10 @@ impl<'s> SchemaWatch<'s> {
             StoreError::Backend { .. } if self.answered || sync_under_way(store).await.is_some() => {
                 (Wait::Tables, Some(ODD_LOOKS))
             }
+            _ if self.served => (Wait::Tables, None),
             _ => return Err(error),
         };
-        if most.is_some_and(|most| self.failures > most) {
+        if !self.served && most.is_some_and(|most| self.failures > most) {
             return Err(error);
         }
         self.pause = match wait {
@@ -139,7 +167,13 @@ impl<'s> SchemaWatch<'s> {
 
     fn take(&mut self, found: Found) {
         let (wait, text) = match found {
-            Found::Served => (None, None),
+            Found::Served => {
+                if self.readiness.wait().is_some() {
+                    self.store.tables_found();
+                }
+                self.served = true;
+                (None, None)
+            }
             Found::Waits(wait, text) => (Some(wait), Some(text)),
         };
         self.readiness.set(wait);

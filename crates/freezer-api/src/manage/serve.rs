@@ -115,7 +115,7 @@ pub async fn run(
     let mut serving = tokio::spawn(server::serve(listener, app.clone(), stop));
     tokio::select! {
         served = &mut serving => served.map_err(StartError::Panicked),
-        Err(error) = watch.wait() => {
+        Err(error) = watch.watch() => {
             serving.abort();
             Err(error.into())
         }

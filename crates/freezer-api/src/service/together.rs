@@ -214,7 +214,8 @@ pub async fn each<I, T>(
         Ok(done) => return done.into_iter().map(Ok).collect(),
         Err(error) => error,
     };
-    let away = matches!(error, StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. });
+    let away = matches!(error, StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. })
+        || error.is_replaced();
     if away || items.len() < 2 {
         return items.iter().map(|_| Err(error.clone())).collect();
     }

@@ -167,6 +167,12 @@ impl Database {
         }
     }
 
+    /// Runs statements at the server, also if it lacks the database.
+    pub fn run_on_server(&self, sql: &str) {
+        let (server, _) = self.on_server.as_ref().expect("a database at a server");
+        server.run(sql);
+    }
+
     /// Runs the statements of a file.
     pub fn load(&self, dump: &Path) {
         match &self.on_server {
