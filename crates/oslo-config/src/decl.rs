@@ -89,8 +89,8 @@ pub struct OptDecl {
     pub sample_default: Option<&'static str>,
     /// True for an option that most operators should leave alone; the sample file says so.
     pub advanced: bool,
-    /// True when the text names a file or directory. An empty path means that the option is not set.
-    pub path: bool,
+    /// Whether an empty value means that the option is not set.
+    pub unset_if_empty: bool,
 }
 
 impl OptDecl {
@@ -110,7 +110,7 @@ impl OptDecl {
             deprecated: &[],
             sample_default: None,
             advanced: false,
-            path: false,
+            unset_if_empty: false,
         }
     }
 
@@ -230,8 +230,13 @@ impl OptDecl {
     }
 
     /// Marks the text, or each text of a [`Kind::MultiStr`] option, as a path. An empty one is as if it were not set.
-    pub const fn names_a_path(mut self) -> Self {
-        self.path = true;
+    pub const fn names_a_path(self) -> Self {
+        self.unset_if_empty()
+    }
+
+    /// Treats an empty value as if the option were not set, so that the default applies.
+    pub const fn unset_if_empty(mut self) -> Self {
+        self.unset_if_empty = true;
         self
     }
 

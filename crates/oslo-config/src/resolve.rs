@@ -115,7 +115,7 @@ impl<'a> Resolver<'a> {
         self.once(group, name, |resolver| {
             let Some(texts) = resolver.texts(decl, group, name) else { return Ok(Value::Null) };
             let mut values = resolver.values(decl, group, name, &texts)?;
-            if decl.path && values.is_empty() {
+            if decl.unset_if_empty && values.is_empty() {
                 // only references that stand for nothing
                 values = resolver.values(decl, group, name, &default_texts(decl))?;
             }
@@ -127,7 +127,7 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// Converts the texts of an option. Paths that turn out to be empty are left out.
+    /// Converts the texts of an option. Leaves out empty ones if an empty value means that the option is not set.
     fn values(
         &mut self,
         decl: &OptDecl,
@@ -139,7 +139,7 @@ impl<'a> Resolver<'a> {
         for (text, origin) in texts {
             let subject = Subject { group, option: name, origin, secret: decl.secret };
             let full = self.substitute(text, subject)?;
-            if decl.path && strip(&full).is_empty() {
+            if decl.unset_if_empty && strip(&full).is_empty() {
                 continue;
             }
             values.push(convert(decl, &full).map_err(|reason| Error::BadValue {
@@ -271,7 +271,7 @@ impl<'a> Resolver<'a> {
             Some(found) => vec![found],
             None => self.in_files(&decl.names_in(group), decl.kind == Kind::MultiStr),
         };
-        if decl.path {
+        if decl.unset_if_empty {
             found.retain(|(text, _)| !strip(text).is_empty());
         }
         if found.is_empty() {

@@ -54,6 +54,29 @@ impl Drop for Scratch {
 }
 
 #[test]
+fn an_empty_number_is_not_set_if_declared_so() {
+    const RETRIES: OptDecl = OptDecl::integer("database", "retries").default("10").unset_if_empty();
+    const PORT: OptDecl = OptDecl::port("database", "port").default("9090").min(1).unset_if_empty();
+    const TIMEOUT: OptDecl = OptDecl::float("database", "timeout").default("1.5").unset_if_empty();
+    const FLAG: OptDecl = OptDecl::boolean("database", "flag").default("true").unset_if_empty();
+    const BARE: OptDecl = OptDecl::integer("database", "bare").unset_if_empty();
+    const PLAIN: OptDecl = OptDecl::integer("database", "plain").default("10");
+    let decls: &[&OptDecl] = &[&RETRIES, &PORT, &TIMEOUT, &FLAG, &BARE, &PLAIN];
+    for empty in ["", "\"\"", "''", "' '"] {
+        let names = ["retries", "port", "timeout", "flag", "bare", "plain"];
+        let lines = names.map(|name| format!("{name} = {empty}\n")).concat();
+        let config = Config::from_text("t.conf", &format!("[database]\n{lines}")).unwrap().declare(decls);
+        assert!(config.check(decls).is_empty(), "{empty:?}");
+        assert_eq!(config.int(&RETRIES).unwrap(), Some(10), "{empty:?}");
+        assert_eq!(config.port(&PORT).unwrap(), Some(9090), "{empty:?}");
+        assert_eq!(config.float(&TIMEOUT).unwrap(), Some(1.5), "{empty:?}");
+        assert_eq!(config.bool(&FLAG).unwrap(), Some(true), "{empty:?}");
+        assert_eq!(config.int(&BARE).unwrap(), None, "{empty:?}");
+        assert_eq!(config.int(&PLAIN).unwrap(), None, "as oslo.config: {empty:?}");
+    }
+}
+
+#[test]
 fn an_empty_path_is_not_set() {
     const CA: OptDecl = OptDecl::path("auth", "cafile").deprecated(&[("", "ca")]);
     const POLICY: OptDecl = OptDecl::path("auth", "policy_file").default("policy.yaml");

@@ -7,7 +7,7 @@ use ::oslo_config::{Config, OptDecl};
 use super::ConfigError;
 use crate::app::BodyLimits;
 
-const MAX_LIMIT: OptDecl = OptDecl::integer("api", "max_limit").default("10000").min(0).help(
+const MAX_LIMIT: OptDecl = OptDecl::integer("api", "max_limit").unset_if_empty().default("10000").min(0).help(
     "Largest page of a list. A request for a larger page gets this many documents and a link to the next page. \
      0: no maximum. Below 10, schedulers miss jobs, because they take a page of fewer than 10 for the last one.",
 );
@@ -15,12 +15,12 @@ const MAX_LIMIT: OptDecl = OptDecl::integer("api", "max_limit").default("10000")
 /// A day: no body takes longer, and the sum of all times stays in range.
 const LONGEST: i64 = 86_400;
 
-const BODY_IDLE_TIMEOUT: OptDecl = OptDecl::integer("api", "body_idle_timeout")
+const BODY_IDLE_TIMEOUT: OptDecl = OptDecl::integer("api", "body_idle_timeout").unset_if_empty()
     .default("30")
     .min(1)
     .max(LONGEST)
     .help("Seconds that a request body may pause while it arrives. A request that exceeds them is answered with 408.");
-const BODY_TIMEOUT: OptDecl = OptDecl::integer("api", "body_timeout").default("60").min(1).max(LONGEST).help(
+const BODY_TIMEOUT: OptDecl = OptDecl::integer("api", "body_timeout").unset_if_empty().default("60").min(1).max(LONGEST).help(
     "Seconds in which a request body must have arrived. A request that exceeds them is answered with 408.",
 );
 

@@ -6,10 +6,11 @@ use super::{ConfigError, keystone_authtoken};
 
 const GROUP: &str = "centralized_scheduler";
 
-const ENABLED: OptDecl = OptDecl::boolean(GROUP, "enabled")
+const ENABLED: OptDecl = OptDecl::boolean(GROUP, "enabled").unset_if_empty()
     .default("true")
     .help("Give a Keystone trust to each job of a central client, so that its scheduler may act for the job's owner.");
 const ENFORCE_TRUSTS: OptDecl = OptDecl::boolean(GROUP, "enforce_trusts")
+    .unset_if_empty()
     .default("false")
     .help("Give one to every job, whatever its client is.");
 const AUTH_SECTION: OptDecl = OptDecl::string(GROUP, "auth_section")

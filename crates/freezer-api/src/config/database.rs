@@ -19,27 +19,33 @@ const SQL_MODE: OptDecl = OptDecl::string("database", "mysql_sql_mode")
     .default("TRADITIONAL")
     .help("SQL mode of MySQL sessions; empty leaves the server's.");
 const WSREP_SYNC_WAIT: OptDecl = OptDecl::integer("database", "mysql_wsrep_sync_wait")
+    .unset_if_empty()
     .min(0)
     .max(15)
     .help("For Galera: which statements wait until earlier writes of the cluster are seen.");
 const RECYCLE: OptDecl = OptDecl::integer("database", "connection_recycle_time")
+    .unset_if_empty()
     .default("3600")
     .help("Connections older than this many seconds are not used again; -1: they do not grow too old.");
-const POOL_SIZE: OptDecl = OptDecl::integer("database", "max_pool_size").default("5").help(
+const POOL_SIZE: OptDecl = OptDecl::integer("database", "max_pool_size").unset_if_empty().default("5").help(
     "Connections that are kept open when idle; more of them are closed ten seconds after their last use. 0: no limit, \
      which means up to 100 connections, all of them kept, whatever max_overflow says.",
 );
-const OVERFLOW: OptDecl = OptDecl::integer("database", "max_overflow").default("50").min(-1).help(
-    "Connections beyond max_pool_size that may be open under load; -1: no limit, which means 100 more.",
+const OVERFLOW: OptDecl = OptDecl::integer("database", "max_overflow").unset_if_empty().default("50").help(
+    "Connections beyond max_pool_size that may be open under load; a negative number: no limit, which means 100 more.",
 );
-const POOL_TIMEOUT: OptDecl = OptDecl::integer("database", "pool_timeout").default("30").help(
-    "Seconds that a request waits for a connection before it is answered with 503; 0: it does not wait.",
-);
+const POOL_TIMEOUT: OptDecl =
+    OptDecl::integer("database", "pool_timeout").unset_if_empty().default("30").help(
+        "Seconds that a request waits for a connection before it is answered with 503; 0: it does not wait.",
+    );
 const MAX_RETRIES: OptDecl = OptDecl::integer("database", "max_retries")
+    .unset_if_empty()
     .default("10")
     .help("How often the start tries again to reach the database; -1: until it answers.");
-const RETRY_INTERVAL: OptDecl =
-    OptDecl::integer("database", "retry_interval").default("10").help("Seconds between two tries at start.");
+const RETRY_INTERVAL: OptDecl = OptDecl::integer("database", "retry_interval")
+    .unset_if_empty()
+    .default("10")
+    .help("Seconds between two tries at start.");
 
 pub(super) const OPTIONS: &[&OptDecl] = &[
     &CONNECTION,

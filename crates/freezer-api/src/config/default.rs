@@ -6,11 +6,13 @@ use super::ConfigError;
 
 const BIND_HOST: OptDecl =
     OptDecl::host_address("DEFAULT", "bind_host").default("0.0.0.0").help("Address that the API listens on.");
-const BIND_PORT: OptDecl =
-    OptDecl::port("DEFAULT", "bind_port").default("9090").help("Port that the API listens on.");
+const BIND_PORT: OptDecl = OptDecl::port("DEFAULT", "bind_port")
+    .unset_if_empty()
+    .default("9090")
+    .help("Port that the API listens on.");
 /// oslo.service's default, and somaxconn's on Linux.
 const DEFAULT_BACKLOG: u32 = 4096;
-const BACKLOG: OptDecl = OptDecl::integer("DEFAULT", "backlog").default("4096").min(1).max(65_535).help(
+const BACKLOG: OptDecl = OptDecl::integer("DEFAULT", "backlog").unset_if_empty().default("4096").min(1).max(65_535).help(
     "Connections that may wait to be accepted; the kernel's net.core.somaxconn limits it further. Nodes that start \
      together all call at once, and one that finds the queue full tries again seconds later.",
 );

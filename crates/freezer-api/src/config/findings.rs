@@ -48,7 +48,7 @@ pub fn of_options(config: &Config) -> Vec<Finding> {
     let mut found = Vec::new();
     for place in config.unknown(&current.iter().collect::<Vec<_>>()) {
         let (verdict, kind, message) = if unread.contains(&key(place.clone())) {
-            match of_unread(&place) {
+            match of_unread(config, &place) {
                 Some(finding) => finding,
                 None => continue,
             }
@@ -99,14 +99,21 @@ fn renamed(place: &UnknownOption) -> String {
 }
 
 /// Returns the finding about an option that the service does not read. Options of other libraries' groups have none.
-fn of_unread(place: &UnknownOption) -> Option<(Verdict, &'static str, String)> {
+fn of_unread(config: &Config, place: &UnknownOption) -> Option<(Verdict, &'static str, String)> {
     let UnknownOption { group, name, .. } = place;
+    let plain = name.replace('-', "_");
+    if plain != *name && known_options::names(group).contains(&plain.as_str()) {
+        return Some((Verdict::Warning, "unknown_option", format!("unknown option; did you mean {plain}?")));
+    }
     if let Some((verdict, text)) = former_options::replacement(group, name) {
         return Some((verdict, "former_option", format!("an option of former releases: {text}")));
     }
     if known_options::is_ours_to_know(group) {
         if known_options::has(group, name) {
-            let (verdict, text) = known_options::without_effect(group, name);
+            let (mut verdict, text) = known_options::without_effect(group, name);
+            if known_options::is_harmless(config, group, name) {
+                verdict = Verdict::Success;
+            }
             return Some((verdict, "without_effect", format!("accepted, without effect: {text}")));
         }
         let hint = nearest(name, &known_options::names(group))
@@ -126,10 +133,12 @@ fn elsewhere(name: &str) -> Option<&'static str> {
     known_options::groups().into_iter().find(|group| known_options::has(group, name))
 }
 
-/// Returns the name that differs least, if it differs by little.
+/// Returns the name that differs least, if it differs by little. Case and hyphens make no difference.
 fn nearest<'n>(word: &str, names: &[&'n str]) -> Option<&'n str> {
     let most = 1 + word.len() / 5;
-    let by_distance = names.iter().map(|name| (strsim::osa_distance(word, name), *name));
+    let plain = |text: &str| text.to_lowercase().replace('-', "_");
+    let word = plain(word);
+    let by_distance = names.iter().map(|name| (strsim::osa_distance(&word, &plain(name)), *name));
     by_distance.filter(|(distance, _)| *distance <= most).min().map(|(_, name)| name)
 }
 
@@ -141,6 +150,9 @@ mod tests {
     fn mistyped_names_are_recognized() {
         assert_eq!(nearest("bind_prot", &["bind_host", "bind_port"]), Some("bind_port"));
         assert_eq!(nearest("oslo_messaging_rabbit", &["oslo_middleware", "oslo_policy"]), None);
+        assert_eq!(nearest("DEBUG", &["debug", "driver"]), Some("debug"));
+        assert_eq!(nearest("default", &["DEFAULT", "api"]), Some("DEFAULT"));
+        assert_eq!(nearest("Bind-Prot", &["bind_host", "bind_port"]), Some("bind_port"));
         assert_eq!(nearest("databse", &["database", "storage"]), Some("database"));
     }
 }

@@ -62,7 +62,12 @@ const FORMER: &[Former] = &[
         Verdict::Success,
         "removed from oslo.log; the level is INFO unless debug is set",
     ),
-    ("DEFAULT", &["log_format"], Verdict::Success, "the form of a line is fixed, see docs/logging.md"),
+    (
+        "DEFAULT",
+        &["log_format"],
+        Verdict::Warning,
+        "write logging_context_format_string and logging_default_format_string",
+    ),
     (
         "DEFAULT",
         &["use_syslog_rfc_format"],

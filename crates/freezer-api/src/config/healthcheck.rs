@@ -13,6 +13,7 @@ const DISABLE_BY_FILES_PORTS: &str = "disable_by_files_ports";
 const ENABLE_BY_FILES: &str = "enable_by_files";
 
 const DETAILED: OptDecl = OptDecl::boolean(GROUP, "detailed")
+    .unset_if_empty()
     .default("false")
     .help("Add details to the answers in JSON and HTML: host name, platform, and the path of each file.");
 const BACKENDS: OptDecl = OptDecl::list(GROUP, "backends").default(DISABLE_BY_FILE).help(
@@ -32,6 +33,7 @@ const ALLOWED: OptDecl = OptDecl::list(GROUP, "allowed_source_ranges")
     .default("")
     .help("Networks whose callers are answered; all others get a 404. Empty: everybody is answered.");
 const IGNORE_PROXIED: OptDecl = OptDecl::boolean(GROUP, "ignore_proxied_requests")
+    .unset_if_empty()
     .default("false")
     .help("Answer 404 to requests that carry X-Forwarded, X-Forwarded-For, -Host, -Proto or -Prefix.");
 

@@ -57,16 +57,21 @@ const CAFILE: OptDecl = path(
 );
 const CERTFILE: OptDecl = path("certfile", "PEM file of the client certificate.");
 const KEYFILE: OptDecl = path("keyfile", "PEM file of its key.");
-const INSECURE: OptDecl =
-    OptDecl::boolean(GROUP, "insecure").default("false").help("Do not verify Keystone's certificate.");
+const INSECURE: OptDecl = OptDecl::boolean(GROUP, "insecure")
+    .unset_if_empty()
+    .default("false")
+    .help("Do not verify Keystone's certificate.");
 const CONNECT_TIMEOUT: OptDecl = OptDecl::integer(GROUP, "http_connect_timeout")
+    .unset_if_empty()
     .min(1)
     .help("Seconds that a call to Keystone may take; unset: 10 to connect, 30 in all.");
 const MAX_RETRIES: OptDecl = OptDecl::integer(GROUP, "http_request_max_retries")
+    .unset_if_empty()
     .default("3")
     .min(0)
     .help("How often a call is made again when the connection fails.");
 const CACHE_TIME: OptDecl = OptDecl::integer(GROUP, "token_cache_time")
+    .unset_if_empty()
     .default("300")
     .min(-1)
     .help("Seconds for which Keystone's word about a token is believed; -1: ask each time.");
@@ -74,6 +79,7 @@ const SERVICE_TOKEN_ROLES: OptDecl = OptDecl::list(GROUP, "service_token_roles")
     .default("service")
     .help("A service token must have one of these roles.");
 const SERVICE_TOKEN_ROLES_REQUIRED: OptDecl = OptDecl::boolean(GROUP, "service_token_roles_required")
+    .unset_if_empty()
     .default("true")
     .help("Refuse requests whose service token has none of service_token_roles.");
 

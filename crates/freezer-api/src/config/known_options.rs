@@ -7,6 +7,8 @@
 
 use freezer_store::maintenance::Verdict;
 
+use ::oslo_config::{Config, OptDecl};
+
 use super::declarations;
 
 /// Names of options, by group.
@@ -75,6 +77,7 @@ const LOG: &[&str] = &[
     "use_json",
     "use_stderr",
     "use_syslog",
+    "watch_log_file",
 ];
 
 const DATABASE: &[&str] = &[
@@ -248,6 +251,12 @@ const MISSED: &[Missed] = &[
         Verdict::Success,
         "lines have no addition at DEBUG and no tracebacks",
     ),
+    (
+        "DEFAULT",
+        &["watch_log_file"],
+        Verdict::Success,
+        "a log file that was moved away is always opened again",
+    ),
     ("paste_deploy", &["config_file"], Verdict::Success, "there is no pipeline to configure"),
     ("database", &["slave_connection"], Verdict::Success, "everything is read from [database] connection"),
     (
@@ -288,6 +297,23 @@ const MISSED: &[Missed] = &[
         "validated tokens are kept in memory, by each process",
     ),
 ];
+
+/// Options of [`MISSED`] that ask for nothing if they have their default value.
+const HARMLESS: [OptDecl; 2] = [
+    OptDecl::boolean("keystone_authtoken", "delay_auth_decision").default("false"),
+    OptDecl::string("keystone_authtoken", "enforce_token_bind").default("permissive"),
+];
+
+/// Whether an option has its default value, which makes its lack of an effect harmless.
+pub fn is_harmless(config: &Config, group: &str, name: &str) -> bool {
+    let name = name.replace('-', "_");
+    HARMLESS.iter().filter(|option| option.group == group && option.name == name).any(|option| {
+        match config.bool(option) {
+            Ok(value) => value == Some(false),
+            Err(_) => config.string(option).ok().flatten().as_deref() == option.default,
+        }
+    })
+}
 
 /// Whether somebody could miss an option that [`has`] knows and the service does not read; and why it is not, or what to do.
 pub fn without_effect(group: &str, name: &str) -> (Verdict, &'static str) {

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::ConfigError;
+use super::log_arguments::{quoted, split, with_keywords};
 use super::log_form::{Form, Formats, PLAIN_DATE, unknown};
 use super::logging::{Facility, Handler, Logger, Place, Rotation, level};
-use crate::logging::Format;
+use crate::logging::{Format, Loggers};
 
 /// What a file says.
 pub(super) struct LogFile {
@@ -94,8 +95,11 @@ impl Reader<'_> {
         }
         let names = self.keys("handlers")?;
         let mut handlers = Vec::with_capacity(names.len());
-        for name in &names {
-            handlers.push(self.handler(name, &forms)?);
+        let mut unusable = Vec::new();
+        for (at, name) in names.iter().enumerate() {
+            let (handler, is_usable) = self.handler(name, &forms)?;
+            handlers.push(handler);
+            unusable.extend((!is_usable).then_some(at));
         }
         let mut loggers = Vec::new();
         for name in self.keys("loggers")? {
@@ -104,7 +108,35 @@ impl Reader<'_> {
         if loggers.iter().all(|logger| !logger.name.is_empty()) {
             return Err(format!("{}: no logger root among the keys of [loggers]", self.name));
         }
+        self.keep_own_lines(&loggers, &mut handlers, &unusable);
         Ok(LogFile { loggers, handlers, remarks: self.remarks })
+    }
+
+    /// Ensures that lines of the service are not lost because of handlers that are not understood: if no other handler
+    /// gets them, those write to standard error. Remarks if no handler gets them.
+    fn keep_own_lines(&mut self, loggers: &[Logger], handlers: &mut [Handler], unusable: &[usize]) {
+        const OURS: &str = "freezer_api";
+        let reached = Loggers(loggers.to_vec()).handlers(OURS);
+        let writes = |at: &usize| handlers.get(*at).is_some_and(|handler| handler.place != Place::Nowhere);
+        if reached.iter().any(writes) {
+            return;
+        }
+        let mut is_rescued = false;
+        for at in reached.iter().filter(|at| unusable.contains(at)) {
+            if let Some(handler) = handlers.get_mut(*at) {
+                handler.place = Place::Stderr;
+                is_rescued = true;
+            }
+        }
+        self.remarks.push(if is_rescued {
+            format!("{}: no handler that is understood gets the lines of {OURS}; they go to standard error", self.name)
+        } else {
+            format!(
+                "{}: no handler gets the lines of {OURS}, so the service logs nothing; give a logger with qualname = \
+                 {OURS} a handler",
+                self.name
+            )
+        });
     }
 
     /// The names that `keys` of a section lists.
@@ -178,7 +210,8 @@ impl Reader<'_> {
         }
     }
 
-    fn handler(&mut self, name: &str, forms: &BTreeMap<String, Form>) -> Result<Handler, String> {
+    /// Reads a handler, and whether its place is understood.
+    fn handler(&mut self, name: &str, forms: &BTreeMap<String, Form>) -> Result<(Handler, bool), String> {
         let title = format!("handler_{name}");
         let (line, section) = self.section(&title)?;
         let value = |key: &str| section.get(key).map(|entry| entry.value.clone()).unwrap_or_default();
@@ -196,13 +229,20 @@ impl Reader<'_> {
                 )
             })?,
         };
-        if !matches!(kwargs.as_str(), "" | "{}") {
-            self.remark(kwargs_line, &format!("[{title}] kwargs: not understood"));
-        }
-        let place = place_of(class_of(&class), &split(&arguments)).unwrap_or_else(|problem| {
+        let all = with_keywords(class_of(&class), split(&arguments), &kwargs).unwrap_or_else(|| {
+            self.remark(
+                kwargs_line,
+                &format!("[{title}] kwargs = {kwargs}: not understood, so it has no effect"),
+            );
+            split(&arguments)
+        });
+        let place = place_of(class_of(&class), &all);
+        let is_usable = place.is_ok();
+        let place = place.unwrap_or_else(|problem| {
             let (line, what) = match problem {
                 Problem::Class => (class_line, format!("class = {class}")),
-                Problem::Arguments => (args_line, format!("args = {arguments}")),
+                Problem::Arguments if kwargs.is_empty() => (args_line, format!("args = {arguments}")),
+                Problem::Arguments => (args_line, format!("args = {arguments}, kwargs = {kwargs}")),
             };
             self.remark(line, &format!("[{title}] {what}: not understood; this handler writes nothing"));
             Place::Nowhere
@@ -214,7 +254,7 @@ impl Reader<'_> {
             );
         }
         let level = self.level(&level_text, level_line, &title).unwrap_or(LevelFilter::TRACE);
-        Ok(Handler { place, level, form })
+        Ok((Handler { place, level, form }, is_usable))
     }
 
     fn level(&mut self, text: &str, line: usize, title: &str) -> Option<LevelFilter> {
@@ -329,35 +369,6 @@ fn place_of(class: &str, arguments: &[String]) -> Result<Place, Problem> {
     }
 }
 
-/// The text of a Python string.
-fn quoted(text: &str) -> Option<&str> {
-    let inner = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
-    inner('\'').or_else(|| inner('"')).filter(|text| !text.is_empty() && !text.contains('\\'))
-}
-
-/// The items of a Python tuple, as they are written.
-fn split(tuple: &str) -> Vec<String> {
-    let text = tuple.trim();
-    let text = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(text);
-    let (mut items, mut item, mut quote, mut depth) = (Vec::new(), String::new(), None, 0_i32);
-    for c in text.chars() {
-        match (quote, c) {
-            (None, ',') if depth == 0 => {
-                items.push(std::mem::take(&mut item));
-                continue;
-            }
-            (None, '\'' | '"') => quote = Some(c),
-            (Some(open), _) if c == open => quote = None,
-            (None, '(' | '[') => depth += 1,
-            (None, ')' | ']') => depth -= 1,
-            _ => {}
-        }
-        item.push(c);
-    }
-    items.push(item);
-    items.into_iter().map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -366,7 +377,7 @@ mod tests {
 
     fn formats() -> Formats {
         let config = Config::from_text("f", "").unwrap().declare(crate::config::log_form::OPTIONS);
-        Formats::read(&config).unwrap()
+        Formats::read(&config, &mut Vec::new()).unwrap()
     }
 
     fn read(text: &str) -> Result<LogFile, String> {
@@ -458,7 +469,12 @@ keys = root,freezer,amqp
             ),
             ("oslo_log.handlers.OSSysLogHandler", "()", Place::Syslog(Facility(1))),
             ("oslo_log.handlers.OSJournalHandler", "()", Place::Journal(Facility(1))),
-            ("NullHandler", "()", Place::Nowhere),
+            ("FileHandler", "()\nkwargs={'filename': '/var/log/a, b.log'}", file(None)),
+            (
+                "handlers.RotatingFileHandler",
+                "('/var/log/a, b.log',)\nkwargs={'maxBytes': 1000, 'backupCount': 5}",
+                file(Some(Rotation { max_bytes: 1000, count: 5 })),
+            ),
         ] {
             assert_eq!(handler(class, args), (expected, Vec::new()), "{class}{args}");
         }
@@ -469,9 +485,42 @@ keys = root,freezer,amqp
             ("FileHandler", "()", 11),
         ] {
             let (place, remarks) = handler(class, args);
-            assert_eq!(place, Place::Nowhere);
+            // the only handler: its lines are not lost
+            assert_eq!(place, Place::Stderr);
+            assert!(remarks[1].contains("standard error"), "{remarks:?}");
             assert!(remarks[0].starts_with(&format!("l.conf:{line}: [handler_h] ")), "{remarks:?}");
         }
+    }
+
+    #[test]
+    fn lines_of_the_service_have_a_handler_or_a_remark() {
+        const FLUENT: &str = "class = fluent.handler.FluentHandler";
+        let nowhere = |text: &str| {
+            let file = read(text).unwrap();
+            let places: Vec<_> = file.handlers.into_iter().map(|handler| handler.place).collect();
+            (places, file.remarks)
+        };
+        // the logger of the service has another name, and the root writes nothing
+        let (places, remarks) = nowhere(&HELM.replacen("qualname = freezer_api", "qualname = freezer", 1));
+        assert_eq!(places, [Place::Stdout, Place::Stderr, Place::Nowhere]);
+        assert_eq!(remarks.len(), 1, "{remarks:?}");
+        assert!(remarks[0].contains("no handler gets the lines of freezer_api"), "{remarks:?}");
+        // the service's handler is not understood, and another logger's is
+        let (places, remarks) = nowhere(&HELM.replacen(
+            "args = (sys.stdout,)\nclass = StreamHandler",
+            &format!("args = ('a',)\n{FLUENT}"),
+            1,
+        ));
+        assert_eq!(places, [Place::Stderr, Place::Stderr, Place::Nowhere]);
+        assert!(remarks.iter().any(|remark| remark.contains("go to standard error")), "{remarks:?}");
+        // another handler of the service is understood
+        let (places, remarks) = nowhere(&HELM.replacen(
+            "args = ()\nclass = logging.NullHandler",
+            &format!("args = ()\n{FLUENT}"),
+            1,
+        ));
+        assert_eq!(places, [Place::Stdout, Place::Stderr, Place::Nowhere]);
+        assert_eq!(remarks.len(), 1, "{remarks:?}");
     }
 
     #[test]

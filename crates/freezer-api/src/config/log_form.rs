@@ -62,19 +62,23 @@ pub struct Formats {
 }
 
 impl Formats {
-    pub(super) fn read(config: &Config) -> Result<Formats, ConfigError> {
-        let parse = |option: &OptDecl, name| -> Result<Format, ConfigError> {
+    /// Reads the options. A format string that is not understood is remarked, and the default is used instead.
+    pub(super) fn read(config: &Config, remarks: &mut Vec<String>) -> Result<Formats, ConfigError> {
+        let mut parse = |option: &OptDecl| -> Result<Format, ConfigError> {
             let text = option.need(config.string(option)?)?;
-            Format::parse(&text).map_err(|part| ConfigError::Unusable {
-                option: name,
-                reason: format!(
-                    "not understood from {part:?} on; a field is written as %(name)s, and a percent sign as %%"
-                ),
-                value: text,
-            })
+            Ok(Format::parse(&text).unwrap_or_else(|part| {
+                remarks.push(format!(
+                    "[DEFAULT] {} = {text}: not understood from {part:?} on; the default is used. A field is written as \
+                     %(name)s, and a percent sign as %%",
+                    option.key()
+                ));
+                Format::parse(option.default.unwrap_or_default()).unwrap_or_default()
+            }))
         };
-        let context = parse(&CONTEXT, "[DEFAULT] logging_context_format_string")?;
-        let is_default = config.string(&CONTEXT)?.as_deref() == CONTEXT.default;
+        let context = parse(&CONTEXT)?;
+        let default = parse(&DEFAULT)?;
+        let identity = parse(&IDENTITY)?;
+        let is_default = CONTEXT.default.and_then(|text| Format::parse(text).ok()).as_ref() == Some(&context);
         let context_with_global = match Format::parse(CONTEXT_WITH_GLOBAL) {
             Ok(format) if is_default => format,
             _ => context.clone(),
@@ -82,8 +86,8 @@ impl Formats {
         Ok(Formats {
             context,
             context_with_global,
-            default: parse(&DEFAULT, "[DEFAULT] logging_default_format_string")?,
-            identity: parse(&IDENTITY, "[DEFAULT] logging_user_identity_format")?,
+            default,
+            identity,
             date: DATE.need(config.string(&DATE)?)?,
         })
     }

@@ -9,8 +9,10 @@ use super::ConfigError;
 use super::log_file;
 use super::log_form::{Form, Formats};
 
-const DEBUG: OptDecl =
-    OptDecl::boolean("DEFAULT", "debug").default("false").help("Log at DEBUG instead of INFO.");
+const DEBUG: OptDecl = OptDecl::boolean("DEFAULT", "debug")
+    .unset_if_empty()
+    .default("false")
+    .help("Log at DEBUG instead of INFO.");
 const LOG_FILE: OptDecl = OptDecl::path("DEFAULT", "log_file")
     .deprecated(&[("", "logfile")])
     .help("File to log to; relative to log_dir. It is opened again when it is moved away, and at SIGHUP.");
@@ -18,33 +20,40 @@ const LOG_DIR: OptDecl = OptDecl::path("DEFAULT", "log_dir")
     .deprecated(&[("", "logdir")])
     .help("Directory of a relative log_file; without a log_file, the file is freezer-api.log there.");
 const USE_STDERR: OptDecl = OptDecl::boolean("DEFAULT", "use_stderr")
+    .unset_if_empty()
     .default("false")
     .help("Log to the standard error stream in addition; without any other place, always.");
-const USE_JSON: OptDecl =
-    OptDecl::boolean("DEFAULT", "use_json").default("false").help("Log a JSON object in each line.");
-const USE_SYSLOG: OptDecl =
-    OptDecl::boolean("DEFAULT", "use_syslog").default("false").help("Log to syslog (/dev/log) in addition.");
+const USE_JSON: OptDecl = OptDecl::boolean("DEFAULT", "use_json")
+    .unset_if_empty()
+    .default("false")
+    .help("Log a JSON object in each line.");
+const USE_SYSLOG: OptDecl = OptDecl::boolean("DEFAULT", "use_syslog")
+    .unset_if_empty()
+    .default("false")
+    .help("Log to syslog (/dev/log) in addition.");
 const FACILITY: OptDecl = OptDecl::string("DEFAULT", "syslog_log_facility")
     .default("LOG_USER")
     .help("Facility of lines in syslog and journal.");
 const USE_JOURNAL: OptDecl = OptDecl::boolean("DEFAULT", "use_journal")
+    .unset_if_empty()
     .default("false")
     .help("Log to systemd's journal in addition, with level and logger as fields.");
 const LEVELS: OptDecl = OptDecl::list("DEFAULT", "default_log_levels").default("").help(
     "Levels of parts of the service and of libraries, as logger=LEVEL pairs, e.g. freezer_store=DEBUG.",
 );
-const ROTATION: OptDecl = OptDecl::string("DEFAULT", "log_rotation_type").default("none").help(
+const ROTATION: OptDecl = OptDecl::string("DEFAULT", "log_rotation_type").unset_if_empty().default("none").help(
     "size: log_file is moved to log_file.1 and begun anew when it is full. none: others move it away. interval is taken \
      for none.",
 );
 const MAX_SIZE: OptDecl = OptDecl::integer("DEFAULT", "max_logfile_size_mb")
+    .unset_if_empty()
     .default("200")
     .min(0)
     .help("Size in MiB at which log_rotation_type = size begins a new file; 0: never.");
-const MAX_COUNT: OptDecl = OptDecl::integer("DEFAULT", "max_logfile_count")
-    .default("30")
-    .min(0)
-    .help("How many files log_rotation_type = size keeps beside the current one; 0: no new file is begun.");
+const MAX_COUNT: OptDecl =
+    OptDecl::integer("DEFAULT", "max_logfile_count").unset_if_empty().default("30").min(0).help(
+        "How many files log_rotation_type = size keeps beside the current one; 0: no new file is begun.",
+    );
 
 const APPEND: OptDecl = OptDecl::path("DEFAULT", "log_config_append").deprecated(&[("", "log_config")]).help(
     "File with a configuration of Python's logging, which replaces the other options for logs: levels of loggers, and \
@@ -158,8 +167,8 @@ pub const OWN: [&str; 5] = ["freezer_api", "freezer_store", "keystone_auth", "os
 
 impl LogSettings {
     pub(super) fn read(config: &Config) -> Result<LogSettings, ConfigError> {
-        let formats = Formats::read(config)?;
         let mut remarks = Vec::new();
+        let formats = Formats::read(config, &mut remarks)?;
         let unknown = formats.unknown().join(", ");
         if !unknown.is_empty() {
             remarks.push(format!(
@@ -173,7 +182,11 @@ impl LogSettings {
         }
         let flag = |option: &OptDecl| config.bool(option).map(|value| value.unwrap_or(false));
         let form = if flag(&USE_JSON)? { Form::Json } else { Form::Context(Box::new(formats)) };
-        let places = places(config, flag(&USE_STDERR)?, flag(&USE_SYSLOG)?, flag(&USE_JOURNAL)?)?;
+        let (syslog, journal) = (flag(&USE_SYSLOG)?, flag(&USE_JOURNAL)?);
+        let facility = facility(config, syslog || journal, &mut remarks)?;
+        let sockets =
+            [syslog.then_some(Place::Syslog(facility)), journal.then_some(Place::Journal(facility))];
+        let places = places(config, flag(&USE_STDERR)?, sockets.into_iter().flatten().collect())?;
         let handler = |place| Handler { place, level: LevelFilter::TRACE, form: form.clone() };
         let handlers: Vec<Handler> = places.into_iter().map(handler).collect();
         let level = if flag(&DEBUG)? { LevelFilter::DEBUG } else { LevelFilter::INFO };
@@ -191,22 +204,32 @@ impl LogSettings {
 }
 
 /// The places that options name. Standard error is one of them if there is no other.
-fn places(config: &Config, stderr: bool, syslog: bool, journal: bool) -> Result<Vec<Place>, ConfigError> {
-    let facility = FACILITY.need(config.string(&FACILITY)?)?;
-    let facility = Facility::parse(&facility).ok_or_else(|| ConfigError::Unusable {
-        option: "[DEFAULT] syslog_log_facility",
-        value: facility,
-        reason: "not a facility of syslog; most use LOG_USER, LOG_DAEMON or LOG_LOCAL0 to LOG_LOCAL7"
-            .to_owned(),
-    })?;
+fn places(config: &Config, stderr: bool, sockets: Vec<Place>) -> Result<Vec<Place>, ConfigError> {
     let rotation = rotation(config)?;
     let mut places: Vec<Place> = file(config)?.map(|path| Place::File(path, rotation)).into_iter().collect();
-    if stderr || (places.is_empty() && !syslog && !journal) {
+    if stderr || (places.is_empty() && sockets.is_empty()) {
         places.push(Place::Stderr);
     }
-    places.extend(syslog.then_some(Place::Syslog(facility)));
-    places.extend(journal.then_some(Place::Journal(facility)));
+    places.extend(sockets);
     Ok(places)
+}
+
+/// Returns the facility of lines in syslog and journal. An unknown one is an error only if it is used.
+fn facility(config: &Config, used: bool, remarks: &mut Vec<String>) -> Result<Facility, ConfigError> {
+    const OPTION: &str = "[DEFAULT] syslog_log_facility";
+    const REASON: &str =
+        "not a facility of syslog; most use LOG_USER, LOG_DAEMON or LOG_LOCAL0 to LOG_LOCAL7";
+    let name = FACILITY.need(config.string(&FACILITY)?)?;
+    match Facility::parse(&name) {
+        Some(facility) => Ok(facility),
+        None if used => Err(ConfigError::Unusable { option: OPTION, value: name, reason: REASON.to_owned() }),
+        None => {
+            remarks.push(format!(
+                "{OPTION} = {name}: {REASON}. It is not used without use_syslog and use_journal"
+            ));
+            Ok(Facility::default())
+        }
+    }
 }
 
 /// As oslo.log finds it: a directory alone means a file of the program's name.
@@ -349,6 +372,12 @@ mod tests {
         assert_eq!(facility("LOG_LOCAL3").unwrap(), Place::Syslog(Facility(19)));
         assert_eq!(facility("daemon").unwrap(), Place::Syslog(Facility(3)));
         assert!(facility("LOG_NOBODY").unwrap_err().to_string().contains("LOG_NOBODY"));
+        assert!(facility("").is_err());
+        for unused in ["LOG_NOBODY", ""] {
+            let log = read(&format!("syslog_log_facility = {unused}")).unwrap();
+            assert_eq!(log.handlers[0].place, Place::Stderr);
+            assert!(log.remarks[0].contains("syslog_log_facility"), "{:?}", log.remarks);
+        }
     }
 
     #[test]
@@ -359,6 +388,7 @@ mod tests {
         };
         assert_eq!(rotation("log_rotation_type = Interval"), None);
         assert!(read("log_rotation_type = daily").unwrap_err().to_string().contains("daily"));
+        assert_eq!(rotation("log_rotation_type ="), None);
         assert_eq!(rotation("log_rotation_type = size\nmax_logfile_count = 0"), None);
         let text = "log_rotation_type = size\nmax_logfile_size_mb = 2\nmax_logfile_count = 3";
         assert_eq!(rotation(text), Some(Rotation { max_bytes: 2 << 20, count: 3 }));
@@ -366,8 +396,13 @@ mod tests {
 
     #[test]
     fn forms_that_cannot_be_read_are_named() {
-        let error = read("logging_context_format_string = %(message)s %(oops").unwrap_err().to_string();
-        assert!(error.contains("logging_context_format_string") && error.contains("%(oops"), "{error}");
+        for option in ["context_format_string", "default_format_string", "user_identity_format"] {
+            let log = read(&format!("logging_{option} = %(message)s %(oops")).unwrap();
+            assert_eq!(log.remarks.len(), 1, "{option}: {:?}", log.remarks);
+            let remark = &log.remarks[0];
+            assert!(remark.contains(option) && remark.contains("%(oops"), "{remark}");
+            assert_eq!(log.handlers, read("").unwrap().handlers, "the default form");
+        }
         assert!(
             read("logging_default_format_string = %(message)s %(weather)s").unwrap().remarks[0]
                 .contains("weather")

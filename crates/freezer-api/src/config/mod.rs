@@ -13,6 +13,7 @@ mod former_options;
 mod healthcheck;
 mod keystone_authtoken;
 mod known_options;
+mod log_arguments;
 mod log_file;
 mod log_form;
 mod logging;
@@ -31,7 +32,7 @@ pub use default::{AuthStrategy, Listen};
 pub use findings::{Finding, of_options};
 pub use log_form::{Form, Formats};
 pub use logging::{Facility, Handler, LogSettings, Logger, OWN, Place, Rotation};
-pub use oslo_policy::PolicySettings;
+pub use oslo_policy::{MISSING as MISSING_POLICY, PolicySettings};
 
 use freezer_store::DatabaseUrl;
 
@@ -272,7 +273,9 @@ impl Settings {
         let database = DatabaseSettings::read(config)?;
         let log = LogSettings::read(config)?;
         let of_connection = findings::of_connection(&database);
-        let remarks = remarks(config, &log, &health).into_iter().chain(of_connection).collect();
+        let policy = oslo_policy::read(config, &config_dirs(sources))?;
+        let remarks = remarks(config, &log, &health).into_iter().chain(of_connection);
+        let remarks = remarks.chain(oslo_policy::missing(config, &policy)).collect();
         Ok(Settings {
             remarks,
             listen,
@@ -281,7 +284,7 @@ impl Settings {
             database,
             keystone,
             central,
-            policy: oslo_policy::read(config, &config_dirs(sources))?,
+            policy,
             remote_policy: oslo_policy::remote(config)?,
             http: HttpSettings {
                 max_body: oslo_middleware::max_body(config)?,
@@ -328,4 +331,20 @@ fn config_dirs(sources: &Sources) -> Vec<PathBuf> {
     dirs.extend(sources.dirs.iter().cloned());
     dirs.push(PathBuf::from("/etc/freezer"));
     dirs
+}
+
+#[cfg(test)]
+mod tests {
+    use ::oslo_config::Kind;
+
+    use super::declarations;
+
+    #[test]
+    fn an_empty_number_or_switch_means_the_default() {
+        for option in declarations() {
+            if matches!(option.kind, Kind::Int | Kind::Float | Kind::Port | Kind::Bool) {
+                assert!(option.unset_if_empty, "[{}] {}", option.group, option.name);
+            }
+        }
+    }
 }

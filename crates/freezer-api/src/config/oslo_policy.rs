@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use ::oslo_config::{Config, OptDecl, Origin};
 use ::oslo_policy::{ContentType, HttpCheckSettings, Options};
+use freezer_store::maintenance::Verdict;
 
-use super::ConfigError;
+use super::{ConfigError, Finding};
 
 const FILE: OptDecl = OptDecl::path("oslo_policy", "policy_file")
     .default("policy.yaml")
@@ -19,9 +20,11 @@ const DEFAULT_RULE: OptDecl = OptDecl::string("oslo_policy", "policy_default_rul
     .default("default")
     .help("Rule that decides where a rule is not defined.");
 const ENFORCE_SCOPE: OptDecl = OptDecl::boolean("oslo_policy", "enforce_scope")
+    .unset_if_empty()
     .default("true")
     .help("Refuse tokens whose scope is not the rule's.");
 const ENFORCE_NEW_DEFAULTS: OptDecl = OptDecl::boolean("oslo_policy", "enforce_new_defaults")
+    .unset_if_empty()
     .default("true")
     .help("Take no account of deprecated defaults.");
 
@@ -31,6 +34,7 @@ const REMOTE_CONTENT_TYPE: OptDecl = OptDecl::string("oslo_policy", "remote_cont
     .choices(&[FORM, "application/json"])
     .help("How a server is asked that an http: or https: check names.");
 const REMOTE_VERIFY: OptDecl = OptDecl::boolean("oslo_policy", "remote_ssl_verify_server_crt")
+    .unset_if_empty()
     .default("false")
     .help("Verify the certificates of servers that https: checks name.");
 const REMOTE_CA: OptDecl = OptDecl::path("oslo_policy", "remote_ssl_ca_crt_file")
@@ -40,6 +44,7 @@ const REMOTE_CERTIFICATE: OptDecl = OptDecl::path("oslo_policy", "remote_ssl_cli
 const REMOTE_KEY: OptDecl =
     OptDecl::path("oslo_policy", "remote_ssl_client_key_file").help("PEM file of its key.");
 const REMOTE_TIMEOUT: OptDecl = OptDecl::float("oslo_policy", "remote_timeout")
+    .unset_if_empty()
     .default("60")
     .min(0)
     .help("Seconds in which such a server must have answered; else the request is answered with 500.");
@@ -70,6 +75,39 @@ pub struct PolicySettings {
 /// Whether the policy file was named, rather than left at its default.
 pub(super) fn names_a_file(config: &Config) -> bool {
     !matches!(config.origin(&FILE), None | Some(Origin::Default))
+}
+
+/// The kind of findings about policy files that are configured and do not exist.
+pub const MISSING: &str = "missing_policy";
+
+/// Returns the findings about a policy file and directories that are configured, other than by default, and do not exist.
+pub(super) fn missing(config: &Config, options: &Options) -> Vec<Finding> {
+    // the default is not required to exist, also if it is written out
+    let is_set = |option: &OptDecl, text: Option<&str>| {
+        !matches!(config.origin(option), None | Some(Origin::Default)) && text != option.default
+    };
+    let file = config.string(&FILE).ok().flatten();
+    let dirs = config.multi(&DIRS).ok().flatten().unwrap_or_default();
+    let mut found = Vec::new();
+    if let Some(path) =
+        options.policy_file.as_ref().filter(|path| is_set(&FILE, file.as_deref()) && !path.exists())
+    {
+        found.push(format!(
+            "policy_file: {} does not exist, so the default rules are in force",
+            path.display()
+        ));
+    }
+    let named = options.policy_dirs.iter().zip(&dirs).filter(|(_, text)| is_set(&DIRS, Some(text.as_str())));
+    for (path, _) in named.filter(|(path, _)| !path.exists()) {
+        found.push(format!("policy_dirs: {} does not exist, so no rules are read from it", path.display()));
+    }
+    let finding = |message| Finding {
+        verdict: Verdict::Warning,
+        kind: MISSING,
+        place: None,
+        message: format!("[oslo_policy] {message}"),
+    };
+    found.into_iter().map(finding).collect()
 }
 
 /// What the section says, for the crate `oslo-policy`.

@@ -9,7 +9,7 @@ use crate::config::{Logger, OWN};
 const THERE: [(&str, &str); 2] = [("freezer_store", "freezer_api"), ("keystone_auth", "keystonemiddleware")];
 
 /// The loggers of a configuration.
-pub(super) struct Loggers(pub(super) Vec<Logger>);
+pub(crate) struct Loggers(pub(crate) Vec<Logger>);
 
 impl Loggers {
     /// Those that speak for a logger, the nearest first.
@@ -23,12 +23,12 @@ impl Loggers {
     }
 
     /// The least level that is written.
-    pub(super) fn level(&self, name: &str) -> LevelFilter {
+    pub(crate) fn level(&self, name: &str) -> LevelFilter {
         self.above(name).find_map(|logger| logger.level).unwrap_or(LevelFilter::WARN)
     }
 
     /// The handlers of a logger, as positions, each once.
-    pub(super) fn handlers(&self, name: &str) -> Vec<usize> {
+    pub(crate) fn handlers(&self, name: &str) -> Vec<usize> {
         let mut handlers: Vec<usize> = Vec::new();
         for logger in self.above(name) {
             handlers.extend(logger.handlers.iter().filter(|at| !handlers.contains(at)).collect::<Vec<_>>());
@@ -40,7 +40,7 @@ impl Loggers {
     }
 
     /// Gives the root a further handler.
-    pub(super) fn add_to_root(&mut self, handler: usize) {
+    pub(crate) fn add_to_root(&mut self, handler: usize) {
         for root in self.0.iter_mut().filter(|logger| logger.name.is_empty()) {
             root.handlers.push(handler);
         }
@@ -48,7 +48,7 @@ impl Loggers {
 
     /// Passes over events that no logger writes, before they become lines. It may let too many through: prefixes of names
     /// count here, not whole parts.
-    pub(super) fn filter(&self) -> Targets {
+    pub(crate) fn filter(&self) -> Targets {
         let named = self.0.iter().filter(|logger| !logger.name.is_empty());
         let named = named.filter_map(|logger| Some((logger.name.replace('.', "::"), logger.level?)));
         Targets::new()

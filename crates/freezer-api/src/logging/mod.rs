@@ -11,9 +11,10 @@ mod loggers;
 mod output;
 mod record;
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 
+use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
@@ -21,11 +22,11 @@ use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use self::line::Lines;
-use self::loggers::Loggers;
 use self::output::Output;
 use crate::config::{LogSettings, Place};
 
 pub use self::format::Format;
+pub(crate) use self::loggers::Loggers;
 pub(crate) use self::record::NAMES;
 
 /// The logging of the process, to be changed while it runs.
@@ -44,7 +45,24 @@ pub fn start(settings: &LogSettings) -> io::Result<Logging> {
     let (filter, handle) = reload::Layer::new(filter(settings));
     let registry = tracing_subscriber::registry().with(filter).with(Lines::new(output.clone()));
     registry.try_init().map_err(io::Error::other)?;
+    print_remarks(settings);
     Ok(Logging { filter: handle, output })
+}
+
+/// Prints the remarks about logging to standard error, unless the log itself goes there: it may be that nothing else
+/// shows them.
+fn print_remarks(settings: &LogSettings) {
+    let loggers = Loggers(settings.loggers.clone());
+    let reached = loggers.handlers("freezer_api");
+    let mut reached = reached.into_iter().filter_map(|at| settings.handlers.get(at));
+    let is_shown = loggers.level("freezer_api") >= Level::WARN
+        && reached.any(|handler| handler.place == Place::Stderr && handler.level >= Level::WARN);
+    if is_shown {
+        return;
+    }
+    for remark in &settings.remarks {
+        let _ = writeln!(io::stderr().lock(), "freezer-api: WARNING: {remark}");
+    }
 }
 
 /// Checks whether [`start`] could open the log files. Nothing is created.

@@ -199,7 +199,7 @@ impl<'a> Record<'a> {
             "levelno": number(self.level),
             "pathname": self.file,
             "lineno": self.line,
-            "created": self.time.unix_timestamp(),
+            "created": self.time.unix_timestamp_nanos() as f64 / 1e9,
             "msecs": self.time.millisecond(),
             "process": self.process.pid,
             "hostname": self.process.host,

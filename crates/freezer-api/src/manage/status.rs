@@ -49,7 +49,7 @@ pub async fn check(sources: &Sources, as_json: bool, out: &mut impl Write) -> Re
         Err(error) => of_options(&config, &[error]),
     });
     if let Ok(settings) = settings {
-        rows.push(of_policy(&settings.policy, &directories(sources)));
+        rows.push(of_policy(&settings, &directories(sources)));
     }
     let verdict = rows.iter().map(|row| row.verdict).max().unwrap_or(Verdict::Success);
     if as_json {
@@ -114,7 +114,8 @@ fn directories(sources: &Sources) -> Vec<PathBuf> {
 }
 
 /// Whether the policy files are YAML, and say what they look like.
-fn of_policy(options: &oslo_policy::Options, directories: &[PathBuf]) -> Row {
+fn of_policy(settings: &Settings, directories: &[PathBuf]) -> Row {
+    let options = &settings.policy;
     const CONVERT: &str = "convert it to policy.yaml with: oslopolicy-convert-json-to-yaml";
     let check = "Policy files";
     let mut verdict = Verdict::Success;
@@ -125,6 +126,9 @@ fn of_policy(options: &oslo_policy::Options, directories: &[PathBuf]) -> Row {
     };
     if let Some(path) = options.policy_file.as_deref().filter(|path| is_json(path)) {
         add(Verdict::Warning, format!("{} is JSON, which is deprecated; {CONVERT}", path.display()));
+    }
+    for missing in settings.remarks.iter().filter(|finding| finding.kind == config::MISSING_POLICY) {
+        add(Verdict::Warning, missing.to_string());
     }
     let mut unread: Vec<PathBuf> =
         directories.iter().map(|directory| directory.join("policy.json")).collect();

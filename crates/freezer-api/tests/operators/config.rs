@@ -35,6 +35,68 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
             1,
             "warning  {}:7: [DEFAULT] allowed_origin: unknown option; it belongs into [cors]",
         ),
+        (
+            "[DEFAULT]\nbind-port = 1",
+            1,
+            "warning  {}:7: [DEFAULT] bind-port: unknown option; did you mean bind_port?",
+        ),
+        (
+            "[DEFAULT]\nuse-syslog = true",
+            1,
+            "warning  {}:7: [DEFAULT] use-syslog: unknown option; did you mean use_syslog?",
+        ),
+        ("[DEFAULT]\nDEBUG = true", 1, "warning  {}:7: [DEFAULT] DEBUG: unknown option; did you mean debug?"),
+        (
+            "[default]\nbind_port = 1",
+            1,
+            "warning  {}:7: [default] bind_port: unknown group; did you mean [DEFAULT]?",
+        ),
+        (
+            "[DEFAULT]\nlog_format = %(message)s",
+            1,
+            "warning  {}:7: [DEFAULT] log_format: an option of former releases: write logging_context_format_string and",
+        ),
+        (
+            "[DEFAULT]\nwatch_log_file = true",
+            0,
+            "note     {}:7: [DEFAULT] watch_log_file: accepted, without effect: ",
+        ),
+        (
+            "[keystone_authtoken]\ndelay_auth_decision = False",
+            0,
+            "note     {}:7: [keystone_authtoken] delay_auth_decision: accepted, without effect: ",
+        ),
+        (
+            "[keystone_authtoken]\nenforce_token_bind = permissive",
+            0,
+            "note     {}:7: [keystone_authtoken] enforce_token_bind: accepted, without effect: ",
+        ),
+        (
+            "[keystone_authtoken]\nenforce_token_bind = strict",
+            1,
+            "warning  {}:7: [keystone_authtoken] enforce_token_bind: accepted, without effect: ",
+        ),
+        (
+            "[DEFAULT]\nsyslog_log_facility = LOG_NOPE",
+            1,
+            "warning  [DEFAULT] syslog_log_facility = LOG_NOPE: ",
+        ),
+        (
+            "[DEFAULT]\nlogging_default_format_string = %(oops",
+            1,
+            "warning  [DEFAULT] logging_default_format_string = %(oops: not understood",
+        ),
+        (
+            "[oslo_policy]\npolicy_file = /nope/policy.yaml",
+            1,
+            "warning  [oslo_policy] policy_file: /nope/policy.yaml does not exist, so the default rules are in force",
+        ),
+        (
+            "[oslo_policy]\npolicy_dirs = /nope/policy.d",
+            1,
+            "warning  [oslo_policy] policy_dirs: /nope/policy.d does not exist, so no rules are read from it",
+        ),
+        ("[oslo_policy]\npolicy_file = policy.yaml\npolicy_dirs = policy.d", 0, "nothing is wrong"),
         ("[databse]\nx = 1", 1, "warning  {}:7: [databse] x: unknown group; did you mean [database]?"),
         (
             "[keystone_authtoken]\nauth_uri = http://k",

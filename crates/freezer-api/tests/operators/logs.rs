@@ -153,3 +153,60 @@ fn a_socket_that_is_not_there_is_one_warning() {
         assert!(log.contains("listening on"), "lines go to standard error instead: {log}");
     }
 }
+
+#[test]
+fn a_log_of_which_nothing_is_understood_goes_to_standard_error() {
+    let text = "[loggers]\nkeys = root\n[handlers]\nkeys = h\n[formatters]\nkeys =\n\
+                [logger_root]\nlevel = INFO\nhandlers = h\n[handler_h]\n";
+    for (handler, line) in [
+        ("class = fluent.handler.FluentHandler\nargs = ('freezer', 'localhost', 24224)\n", 11),
+        ("class = handlers.SMTPHandler\nargs = ('h', 'a@b', ['c@d'], 'subject')\n", 11),
+        ("class = StreamHandler\nargs = (open('/a'),)\n", 12),
+    ] {
+        let scratch = Scratch::new();
+        let conf = scratch.write("logging.conf", &format!("{text}{handler}"));
+        let service = start(&scratch, &format!("log_config_append = {}\n", conf.display()), "");
+        assert_eq!(service.request("POST", "/v2/p1/clients", CLIENT).0, 201);
+        let log = service.log();
+        for expected in [
+            &*format!("{}:{line}: [handler_h] ", conf.display()),
+            "they go to standard error",
+            "client registered",
+        ] {
+            assert!(log.contains(expected), "{expected}: {log}");
+        }
+    }
+}
+
+#[test]
+fn a_log_that_nothing_gets_is_warned_of_on_standard_error() {
+    let scratch = Scratch::new();
+    let conf = scratch.write(
+        "logging.conf",
+        "[loggers]\nkeys = root,freezer\n[handlers]\nkeys = null,out\n[formatters]\nkeys =\n\
+         [logger_root]\nlevel = WARNING\nhandlers = null\n\
+         [logger_freezer]\nlevel = INFO\nhandlers = out\nqualname = freezer\n\
+         [handler_null]\nclass = logging.NullHandler\nargs = ()\n\
+         [handler_out]\nclass = StreamHandler\nargs = (sys.stdout,)\n",
+    );
+    let warning =
+        format!("{}: no handler gets the lines of freezer_api, so the service logs nothing", conf.display());
+    // a start that ends after logging has begun
+    let policy = scratch.write("broken.yaml", "[");
+    let text = process::config(process::free_port(), "sqlite:////nonexistent/f.db")
+        .replace("[DEFAULT]\n", &format!("[DEFAULT]\nlog_config_append = {}\n", conf.display()));
+    let text = format!("{text}\n[oslo_policy]\npolicy_file = {}\n", policy.display());
+    let config = scratch.write("f.conf", &text);
+    process::run(API, &config, &[]).refused(1, &[&format!("freezer-api: WARNING: {warning}")]);
+    let checked = process::run(MANAGE, &config, &["config", "check"]);
+    assert!(checked.stdout.contains(&warning), "{}", checked.stdout);
+}
+
+#[test]
+fn json_has_the_fraction_of_the_time() {
+    let line = line_for("use_json = true\n", "X-User-Id: u1\r\nX-Project-Id: p1\r\n");
+    let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert!(json["created"].is_f64(), "{line}");
+    let milliseconds = (json["created"].as_f64().unwrap().fract() * 1000.0).floor();
+    assert!((milliseconds - json["msecs"].as_f64().unwrap()).abs() <= 1.0, "{line}");
+}

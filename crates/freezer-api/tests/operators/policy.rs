@@ -165,3 +165,26 @@ fn the_sample_as_json_has_routes_and_scopes() {
     assert_eq!(update["operations"][0]["path"], "/v2/{project_id}/jobs/{job_id}");
     assert_eq!(update["scope_types"][0], "project");
 }
+
+#[test]
+fn the_start_and_the_upgrade_check_warn_about_configured_files_that_are_missing() {
+    let scratch = Scratch::new();
+    let url = format!("sqlite:///{}", scratch.path().join("f.db").display());
+    let plain = process::config(process::free_port(), &url);
+    for (option, named) in [
+        (
+            "policy_file = /nope/policy.yaml",
+            "policy_file: /nope/policy.yaml does not exist, so the default rules",
+        ),
+        (
+            "policy_dirs = /nope/policy.d",
+            "policy_dirs: /nope/policy.d does not exist, so no rules are read from it",
+        ),
+    ] {
+        let config = scratch.write("f.conf", &format!("{plain}\n[oslo_policy]\n{option}\n"));
+        let done = process::run(process::STATUS, &config, &["upgrade", "check", "--json"]);
+        assert!(done.stdout.contains(named), "{done:#?}");
+    }
+    let service = crate::reload::start(&scratch, "", "[oslo_policy]\npolicy_file = /nope/policy.yaml\n");
+    assert!(service.log().contains("policy_file: /nope/policy.yaml does not exist"), "{}", service.log());
+}
