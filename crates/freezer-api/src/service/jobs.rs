@@ -9,7 +9,8 @@ use freezer_store::transaction;
 use serde_json::{Map, Value};
 
 use super::job_actions::{self, Checked, entries};
-use super::job_patch::{self, apply};
+use super::job_patch::apply;
+use super::job_reports;
 use super::trusts::{self, Pending, Stop};
 use super::{Change, Replaced, given_or_new, int, object, text};
 use crate::error::Error;
@@ -38,12 +39,18 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
 }
 
 /// Changes what a patch names of a job, and keeps the rest. Only what the patch changes is checked: the job's client and
-/// the actions that it has already may be gone, or no longer fit each other.
+/// the actions that it has already may be gone, or no longer fit each other. `document` is the body that was sent, and
+/// `patch` the part of it to store.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Unprocessable`] for an unknown client or action; those of [`create`] about trusts if
 /// the job moves to another client.
-pub async fn update(change: Change<'_>, job_id: &str, patch: &Map<String, Value>) -> Result<(), Error> {
+pub async fn update(
+    change: Change<'_>,
+    job_id: &str,
+    document: &Map<String, Value>,
+    patch: &Map<String, Value>,
+) -> Result<(), Error> {
     let entries = entries(patch, change.ids)?;
     let mut trust = Pending::new(change);
     loop {
@@ -53,14 +60,12 @@ pub async fn update(change: Change<'_>, job_id: &str, patch: &Map<String, Value>
                 return Err(Stop::from(Error::not_found("job", job_id)));
             };
             let old_client = fields.client_id.clone();
-            let is_report = job_patch::reports_run(job_id, patch, &fields.schedule);
-            apply(&mut fields, patch);
-            if is_report {
-                fields.client_id.clone_from(&old_client);
-            }
+            let mut patch = patch.clone();
+            job_reports::drop_stale(db, &change, job_id, &fields, document, &mut patch).await?;
+            apply(&mut fields, &patch);
             let moves = fields.client_id != old_client;
-            match &entries {
-                Some(entries) if !is_report => {
+            match entries.as_ref().filter(|_| patch.contains_key("job_actions")) {
+                Some(entries) => {
                     let had = jobs::action_ids(db, job_id).await?;
                     let checked = if moves { Checked::All } else { Checked::AllBut(&had) };
                     let links = job_actions::settle(db, &change, &fields.client_id, entries, checked).await?;

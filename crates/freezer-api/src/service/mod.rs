@@ -12,6 +12,7 @@ mod job_actions;
 pub mod job_events;
 pub mod job_patch;
 pub mod job_reads;
+mod job_reports;
 pub mod jobs;
 mod schedule;
 pub mod session_actions;

@@ -14,6 +14,12 @@ on_both_engines![
     a_report_moves_no_job,
     a_report_leaves_other_jobs_of_an_action_alone,
     a_report_in_a_session,
+    a_report_changes_no_membership,
+    a_report_keeps_edits_of_users,
+    a_report_of_other_definitions,
+    a_report_is_validated,
+    a_report_without_ids,
+    a_repeated_report,
     what_a_patch_changes_is_checked,
     what_a_patch_leaves_is_not_checked,
     stored_values_that_are_refused_today_may_be_sent_back,
@@ -121,6 +127,8 @@ async fn a_report_undoes_no_change_of_the_list(app: TestApp) {
     let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
     let ids = action_ids(&read);
     let added = member.add_action("p1", with(freezer_action(), json!({"backup_name": "added"}))).await;
+    // from now on, the list is not the one of the job's creation
+    app.advance(1);
     for list in
         [vec![&ids[1], &ids[0]], vec![&ids[0], &ids[1], &added], vec![&added], vec![&ids[0], &ids[0]], vec![]]
     {
@@ -180,6 +188,203 @@ async fn a_report_in_a_session(app: TestApp) {
     let end = json!({"end": {"job_id": job_id, "current_tag": started["session_tag"], "result": "success"}});
     act(end).await.expect(202);
     assert_eq!(member.session(&session).await["result"], "success");
+}
+
+/// The document of a job with other values, reporting that it runs.
+fn report(read: &Value, changes: Value) -> Value {
+    let mut document = with(read.clone(), changes);
+    document["job_schedule"]["status"] = json!("running");
+    document
+}
+
+async fn a_report_changes_no_membership(app: TestApp) {
+    let member = app.member();
+    let read = a_job(&member).await;
+    let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
+    let new_session = async || member.add_session("p1", json!({"description": "s", "schedule": {}})).await;
+    let (first, second) = (new_session().await, new_session().await);
+    let job_in =
+        |session: &str| format!("/v2/p1/sessions/{session}/jobs/{}", read["job_id"].as_str().unwrap());
+    let is_in = async |session: &str| {
+        let job = member.get(&path).await.json();
+        assert_eq!(job["session_id"], session);
+        job["session_tag"].clone()
+    };
+    member.put(&job_in(&first)).await.expect(204);
+    let in_first = member.get(&path).await.json();
+    let tag = is_in(&first).await;
+    run(&member, &read).await;
+    assert_eq!(is_in(&first).await, tag);
+    // freezer-scheduler 19.0.0 sends three keys
+    for status in ["running", "completed", "completed"] {
+        let of_19 = json!({"job_schedule": {"status": status}, "session_id": "", "session_tag": 9});
+        member.patch(&path, of_19).await.expect(200);
+        assert_eq!(is_in(&first).await, tag);
+    }
+    let started = report(&in_first, json!({"session_tag": 7}));
+    member.patch(&path, started).await.expect(200);
+    assert_eq!(is_in(&first).await, 7);
+    member.delete(&job_in(&first)).await.expect(204);
+    run(&member, &in_first).await;
+    is_in("").await;
+    member.put(&job_in(&second)).await.expect(204);
+    run(&member, &in_first).await;
+    is_in(&second).await;
+    // a user's patch still does
+    member.patch(&path, json!({"session_id": "", "session_tag": 0})).await.expect(200);
+    is_in("").await;
+}
+
+async fn a_report_keeps_edits_of_users(app: TestApp) {
+    let member = app.member();
+    let read = a_job(&member).await;
+    let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
+    let own = read["job_actions"].as_array().unwrap().clone();
+    let added = member.add_action("p1", freezer_action()).await;
+    let added_entry = member.get(&format!("/v2/p1/actions/{added}")).await.json();
+    let refer = json!({"action_id": added});
+    let inline = json!({"freezer_action": {"action": "exec", "command": "/bin/false"}});
+    for (list, left) in [
+        (vec![&own[0]], 1),
+        (vec![&own[0], &own[1], &refer], 3),
+        (vec![&own[1]], 1),
+        (vec![&own[0], &own[1], &added_entry], 3),
+        (vec![], 0),
+        (vec![&own[0], &inline], 2),
+    ] {
+        // an agent reports between GET and PATCH
+        let scheduled = json!({"job_schedule": {"status": "scheduled"}, "session_id": "", "session_tag": 0});
+        member.patch(&path, scheduled).await.expect(200);
+        member.patch(&path, report(&read, json!({"job_actions": list}))).await.expect(200);
+        let after = member.get(&path).await.json();
+        assert_eq!(after["job_actions"].as_array().unwrap().len(), left, "{list:?}");
+        member.delete(&path).await.expect(204);
+        member.add_job("p1", with(read.clone(), json!({"job_actions": own}))).await;
+    }
+    let mut of_unknown = own.clone();
+    of_unknown[0]["action_id"] = json!("unknown");
+    let mut defined_otherwise = own.clone();
+    defined_otherwise[0]["freezer_action"]["container"] = json!("elsewhere");
+    for (changes, text) in [
+        (json!({"client_id": "unknown"}), "Client not found with ID unknown"),
+        (json!({"job_actions": of_unknown}), "Action id: unknown not found."),
+        (json!({"job_actions": [{"action_id": "unknown"}]}), "Action id: unknown not found."),
+        (json!({"job_actions": defined_otherwise}), "is defined otherwise"),
+    ] {
+        let answer = member.patch(&path, report(&read, changes)).await.expect(422).json();
+        let description = answer["description"].as_str().unwrap().to_owned();
+        assert!(description.contains(text), "{description}");
+    }
+    assert_eq!(member.get(&path).await.json()["job_actions"], read["job_actions"]);
+}
+
+async fn a_report_of_other_definitions(app: TestApp) {
+    let member = app.member();
+    let read = a_job(&member).await;
+    let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
+    let id = action_ids(&read)[0].clone();
+    // the action of another project is none
+    let other = json!({"freezer_action": {"action": "exec", "command": "/bin/true"}});
+    let stranger = app.as_user("u2", "p2", "member");
+    stranger.add_action("p2", other["freezer_action"].clone()).await;
+    let foreign = stranger.get("/v2/p2/actions").await.json()["actions"][0].clone();
+    member.patch(&path, report(&read, json!({"job_actions": [foreign]}))).await.expect(422);
+    let container = json!({"freezer_action": {"container": "edited"}});
+    member.patch(&format!("/v2/p1/actions/{id}"), container).await.expect(200);
+    let edited = member.get(&path).await.json()["job_actions"].clone();
+    // whether an agent read it earlier, or a user changes it again: the stored one stays
+    let mut again = read["job_actions"].clone();
+    again[0]["freezer_action"]["container"] = json!("elsewhere");
+    let without_id = |mut document: Value| {
+        document.as_object_mut().unwrap().remove("job_id");
+        document
+    };
+    for document in [
+        report(&read, json!({})),
+        report(&read, json!({"job_actions": again})),
+        without_id(report(&read, json!({"description": "no id"}))),
+    ] {
+        member.patch(&path, json!({"job_schedule": {"status": "scheduled"}})).await.expect(200);
+        member.patch(&path, document).await.expect(200);
+        let after = member.get(&path).await.json();
+        assert_eq!((&after["job_actions"], &after["job_schedule"]["status"]), (&edited, &json!("running")));
+    }
+    member.delete(&format!("/v2/p1/actions/{id}")).await.expect(204);
+    // a deleted action without a definition is nothing that an agent reads
+    let refer = json!({"job_actions": [{"action_id": id}], "description": "x"});
+    member.patch(&path, report(&read, refer)).await.expect(422);
+    member.patch(&path, without_id(report(&read, json!({})))).await.expect(200);
+}
+
+async fn a_report_is_validated(app: TestApp) {
+    let member = app.member();
+    let read = a_job(&member).await;
+    let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
+    let long = "n".repeat(300);
+    for changes in [
+        json!({"client_id": 5}),
+        json!({"client_id": null}),
+        json!({"client_id": ""}),
+        json!({"client_id": ["node-1"]}),
+        json!({"client_id": long}),
+        json!({"job_actions": "x"}),
+        json!({"job_actions": 5}),
+        json!({"job_actions": null}),
+        json!({"job_actions": {"a": 1}}),
+        json!({"job_actions": [5]}),
+        json!({"job_actions": [{"action_id": "a", "freezer_action": 5}]}),
+        json!({"job_actions": [read["job_actions"][0], {"action_id": 5}]}),
+    ] {
+        let alone = member.patch(&path, changes.clone()).await.expect(400).json();
+        let answer = member.patch(&path, report(&read, changes.clone())).await.expect(400).json();
+        assert_eq!(answer, alone, "{changes}");
+    }
+    assert_eq!(member.get(&path).await.json(), read);
+}
+
+async fn a_report_without_ids(app: TestApp) {
+    let member = app.member();
+    let read = a_job(&member).await;
+    let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
+    member.delete("/v2/p1/clients/node-1").await.expect(204);
+    for id in [None, Some(""), Some("null")] {
+        let mut actions = read["job_actions"].clone();
+        for action in actions.as_array_mut().unwrap() {
+            action.as_object_mut().unwrap().remove("action_id");
+            match id {
+                Some("null") => action["action_id"] = json!(null),
+                Some(id) => action["action_id"] = json!(id),
+                None => {}
+            }
+        }
+        let document = report(&read, json!({"job_actions": actions}));
+        member.patch(&path, document.clone()).await.expect(200);
+        member.patch(&path, document).await.expect(200);
+        let after = member.get(&path).await.json();
+        assert_eq!(after["job_actions"], read["job_actions"]);
+        assert_eq!(after["job_schedule"]["status"], "running");
+    }
+}
+
+async fn a_repeated_report(app: TestApp) {
+    let member = app.member();
+    let read = report(&a_job(&member).await, json!({}));
+    let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
+    let ids = action_ids(&read);
+    let repeat = async |left: &[String]| {
+        member.patch(&path, read.clone()).await.expect(200);
+        member.patch(&path, read.clone()).await.expect(200);
+        assert_eq!(action_ids(&member.get(&path).await.json()), left);
+    };
+    repeat(&ids).await;
+    let container = json!({"freezer_action": {"container": "edited"}});
+    member.patch(&format!("/v2/p1/actions/{}", ids[0]), container).await.expect(200);
+    repeat(&ids).await;
+    assert_eq!(member.get(&path).await.json()["job_actions"][0]["freezer_action"]["container"], "edited");
+    member.delete(&format!("/v2/p1/actions/{}", ids[1])).await.expect(204);
+    repeat(&ids[..1]).await;
+    member.delete("/v2/p1/clients/node-1").await.expect(204);
+    repeat(&ids[..1]).await;
 }
 
 async fn what_a_patch_changes_is_checked(app: TestApp) {

@@ -101,6 +101,38 @@ pub async fn get_many(db: &mut Db, scope: &Scope, ids: Vec<String>) -> Result<Ve
     rows.into_iter().map(|mut row| read_fields(db.doing(), &mut row, json::object)).collect()
 }
 
+/// What became of an action that a caller may have read earlier.
+#[derive(Debug)]
+pub struct History {
+    /// Its id.
+    pub action_id: String,
+    /// Whether it was changed or deleted since it was created.
+    pub has_changed: bool,
+}
+
+/// Returns the history of the given actions of the scope, including deleted actions.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn histories(db: &mut Db, scope: &Scope, ids: Vec<String>) -> Result<Vec<History>, StoreError> {
+    let mut select = Query::select();
+    select
+        .column(Actions::Id)
+        .expr(Expr::col(Actions::Deleted).eq(true).or(Expr::col(Actions::UpdatedAt).is_not_null()))
+        .from(Actions::Table)
+        .and_where(Expr::col(Actions::Id).is_in(listing::padded(ids)))
+        .cond_where(scope.holds(Actions::ProjectId));
+    let rows = db.select(&select).await?;
+    let at = unreadable(db.doing());
+    let read = |row: &Row| {
+        Ok(History {
+            action_id: row.string(0).map_err(&at)?,
+            has_changed: row.int(1).map_err(&at)? == Some(1),
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
 /// An action with what an upgrade compares.
 pub(crate) struct StoredAction {
     pub(crate) project_id: String,

@@ -81,6 +81,21 @@ pub async fn get(db: &mut Db, scope: &Scope, client_id: &str) -> Result<Option<C
     read_all(db, &select).await.map(|found| found.into_iter().next())
 }
 
+/// Returns whether the scope sees a client of that name, or saw it before it was deleted.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn ever_had(db: &mut Db, scope: &Scope, client_id: &str) -> Result<bool, StoreError> {
+    let mut select = Query::select();
+    select
+        .column(Clients::Id)
+        .from(Clients::Table)
+        .and_where(Expr::col(Clients::ClientId).eq(client_id))
+        .cond_where(visible(scope))
+        .limit(1);
+    Ok(db.select_one(&select).await?.is_some())
+}
+
 /// Clients that the scope sees, central ones included.
 ///
 /// # Errors

@@ -70,7 +70,7 @@ pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response,
 /// [`Error`]
 pub async fn update(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body) -> Result<Response, Error> {
     let patch = valid_patch(&call, &job_id, &body).await?;
-    service::jobs::update(call.change(), &job_id, &patch).await?;
+    service::jobs::update(call.change(), &job_id, body.as_object().unwrap_or(&patch), &patch).await?;
     log_change!(call, "job updated", job_id);
     response::ok(&json!({"job_id": job_id, "version": 0}))
 }
@@ -91,12 +91,13 @@ async fn valid_patch<'a>(
     let Some(Value::Object(shown)) = shown.and_then(|job| serde_json::to_value(job).ok()) else {
         return Err(refused);
     };
-    let changed = job_patch::changed_part(job_id, patch, &shown);
-    if changed == *patch {
+    let changed = job_patch::changed_part(patch, &shown);
+    let checked = job_patch::without_shown_actions(&changed, &shown);
+    if checked == *patch {
         return Err(refused);
     }
-    let changed = Value::Object(changed);
-    document(call, Document::JobPatch, &changed).map(|patch| Cow::Owned(patch.clone()))
+    document(call, Document::JobPatch, &Value::Object(checked))?;
+    Ok(Cow::Owned(changed))
 }
 
 /// `POST /v2/{project_id}/jobs/{job_id}`

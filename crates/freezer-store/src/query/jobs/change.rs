@@ -102,6 +102,28 @@ pub async fn action_ids(db: &mut Db, job_id: &str) -> Result<Vec<String>, StoreE
     rows.iter().map(|row| row.string(0).map_err(&at)).collect()
 }
 
+/// Returns whether the links of a job are those of its creation, to the second. False if it has no links.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn has_first_actions(db: &mut Db, job_id: &str) -> Result<bool, StoreError> {
+    let mut select = Query::select();
+    select
+        .column((JobActions::Table, JobActions::ActionId))
+        .from(JobActions::Table)
+        .inner_join(
+            Jobs::Table,
+            Expr::col((Jobs::Table, Jobs::Id)).equals((JobActions::Table, JobActions::JobId)),
+        )
+        .and_where(Expr::col((JobActions::Table, JobActions::JobId)).eq(job_id))
+        .and_where(Expr::col((JobActions::Table, JobActions::Deleted)).eq(false))
+        .and_where(
+            Expr::col((JobActions::Table, JobActions::CreatedAt)).equals((Jobs::Table, Jobs::CreatedAt)),
+        )
+        .limit(1);
+    Ok(db.select_one(&select).await?.is_some())
+}
+
 /// Gives a job another list of actions. The old links are removed for good, as the Python service does: a
 /// job that is patched every day would otherwise collect them for ever.
 ///

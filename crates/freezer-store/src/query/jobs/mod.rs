@@ -9,7 +9,9 @@ mod links;
 mod several;
 
 pub(super) use change::unlink;
-pub use change::{Link, action_ids, create, delete, get_for_update, replace_actions, update};
+pub use change::{
+    Link, action_ids, create, delete, get_for_update, has_first_actions, replace_actions, update,
+};
 
 pub use several::{AT_ONCE, POLLS_AT_ONCE, Poll, Unread, get_several, list_polls};
 

@@ -1,0 +1,236 @@
+//! Reports of runs: which patches of a job are reports, and which parts of a report are ignored.
+//!
+//! Schedulers before 19.0.0 report a run by sending the whole job document back, as they read it when they learnt of the
+//! job. Since then its client may have been deleted or changed, its actions edited or deleted, and the job may have
+//! joined a session. Values that such a scheduler can have read earlier are stale: they are ignored. Values that no
+//! scheduler can have read are edits by a user, handled as in every other patch.
+
+use std::collections::BTreeSet;
+
+use freezer_store::Db;
+use freezer_store::model::JobFields;
+use freezer_store::query::{actions, clients, jobs};
+use serde_json::{Map, Value};
+
+use super::{Change, text};
+use crate::error::Error;
+
+/// Keys of a schedule that a scheduler sets. `event` is not among them: users set it.
+/// Source: `RUNTIME_SCHEDULE_KEYS` of freezer-scheduler 19.0.0.
+const OF_A_RUN: [&str; 5] = ["status", "result", "time_started", "time_ended", "current_pid"];
+
+/// A patch that reports a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Report {
+    /// Another state of the run than the stored one.
+    New,
+    /// The stored state once more.
+    Repeated,
+}
+
+impl Report {
+    fn read(job_id: &str, document: &Map<String, Value>, stored: &Map<String, Value>) -> Option<Report> {
+        if !is_whole(job_id, document) && !is_of_19(document) {
+            return None;
+        }
+        let sent = document.get("job_schedule").and_then(Value::as_object)?;
+        let differs = |key: &&str| sent.get(*key).is_some_and(|sent| stored.get(*key) != Some(sent));
+        if OF_A_RUN.iter().any(differs) {
+            return Some(Report::New);
+        }
+        let status = sent.get("status").and_then(Value::as_str);
+        status.filter(|status| !status.is_empty()).map(|_| Report::Repeated)
+    }
+}
+
+/// Whether a patch is a whole job document.
+fn is_whole(job_id: &str, document: &Map<String, Value>) -> bool {
+    // no job document has defaults
+    !document.contains_key("action_defaults")
+        && match document.get("job_id") {
+            Some(id) => id.as_str() == Some(job_id),
+            None => document.contains_key("client_id") && document.contains_key("job_actions"),
+        }
+}
+
+/// Whether a patch has the keys of a report of freezer-scheduler 19.0.0.
+fn is_of_19(document: &Map<String, Value>) -> bool {
+    let keys = ["job_schedule", "session_id", "session_tag"];
+    document.len() == keys.len() && keys.iter().all(|key| document.contains_key(*key))
+}
+
+/// Removes the stale values of a report from the patch, and logs them. `document` is the body that was sent, and `patch`
+/// the part of it to store.
+///
+/// # Errors
+/// Those of the store.
+pub async fn drop_stale(
+    db: &mut Db,
+    change: &Change<'_>,
+    job_id: &str,
+    fields: &JobFields,
+    document: &Map<String, Value>,
+    patch: &mut Map<String, Value>,
+) -> Result<(), Error> {
+    let Some(report) = Report::read(job_id, document, &fields.schedule) else { return Ok(()) };
+    let mut ignored = Vec::new();
+    if patch.contains_key("session_id") && text(patch, "session_id").unwrap_or_default() != fields.session_id
+    {
+        patch.remove("session_id");
+        patch.remove("session_tag");
+        ignored.push("session_id");
+    }
+    if report == Report::New
+        && let Some(client_id) = text(patch, "client_id").filter(|sent| *sent != fields.client_id)
+        && clients::ever_had(db, &change.scope(), &client_id).await?
+    {
+        patch.remove("client_id");
+        ignored.push("client_id");
+    }
+    if let Some(Value::Array(entries)) = patch.get("job_actions") {
+        match list(db, change, job_id, report, entries).await? {
+            List::Sent => {}
+            List::Same => drop(patch.remove("job_actions")),
+            List::Stale => {
+                patch.remove("job_actions");
+                ignored.push("job_actions");
+            }
+        }
+    }
+    if !ignored.is_empty() {
+        let ignored = ignored.join(", ");
+        tracing::warn!(
+            job_id,
+            ignored,
+            "a report of a run names other values than the job has; the job keeps its own"
+        );
+    }
+    Ok(())
+}
+
+/// How `job_actions` of a report is handled.
+enum List {
+    /// As in every other patch.
+    Sent,
+    /// Ignored, because the job has these actions already.
+    Same,
+    /// Ignored, because a scheduler can have read it earlier.
+    Stale,
+}
+
+async fn list(
+    db: &mut Db,
+    change: &Change<'_>,
+    job_id: &str,
+    report: Report,
+    entries: &[Value],
+) -> Result<List, Error> {
+    let links = jobs::action_ids(db, job_id).await?;
+    let Some(sent) = entries.iter().map(named).collect::<Option<Vec<_>>>() else {
+        return unnamed(db, change, &links, entries).await;
+    };
+    let scope = change.scope();
+    let ids: Vec<String> = sent.iter().map(|(id, _)| (*id).to_owned()).collect();
+    if !ids.is_empty() {
+        let stored = actions::get_many(db, &scope, ids.clone()).await?;
+        let histories = actions::histories(db, &scope, ids.clone()).await?;
+        let mut is_stale = false;
+        for (id, definition) in sent {
+            let action = stored.iter().find(|action| action.action_id == id);
+            if action.is_some_and(|action| action.is_defined_as(definition)) {
+                continue;
+            }
+            if !histories.iter().any(|history| history.action_id == id && history.has_changed) {
+                return Ok(List::Sent);
+            }
+            is_stale = true;
+        }
+        if is_stale {
+            return Ok(List::Stale);
+        }
+    }
+    if report == Report::Repeated || ids == links {
+        return Ok(List::Sent);
+    }
+    let (sent, had): (BTreeSet<_>, BTreeSet<_>) = (ids.iter().collect(), links.iter().collect());
+    let is_edit = sent != had && (sent.is_subset(&had) || sent.is_superset(&had));
+    // before its list was ever replaced, a scheduler can have read no other
+    if is_edit && jobs::has_first_actions(db, job_id).await? { Ok(List::Sent) } else { Ok(List::Stale) }
+}
+
+/// The id and the definition of an entry, which every entry of a job document has.
+fn named(entry: &Value) -> Option<(&str, &Map<String, Value>)> {
+    let id = entry.get("action_id").and_then(Value::as_str).filter(|id| !id.is_empty())?;
+    Some((id, entry.get("freezer_action").and_then(Value::as_object)?))
+}
+
+/// A list with an entry that lacks an id or a definition. If all lack an id, and define what the job runs, it is the
+/// job's own list.
+async fn unnamed(
+    db: &mut Db,
+    change: &Change<'_>,
+    links: &[String],
+    entries: &[Value],
+) -> Result<List, Error> {
+    let lacks_id = |entry: &Value| {
+        let id = entry.get("action_id").unwrap_or(&Value::Null);
+        id.is_null() || id.as_str() == Some("")
+    };
+    if entries.len() != links.len() || !entries.iter().all(lacks_id) {
+        return Ok(List::Sent);
+    }
+    let stored = actions::get_many(db, &change.scope(), links.to_vec()).await?;
+    let is_same = links.iter().zip(entries).all(|(id, entry)| {
+        let action = stored.iter().find(|action| action.action_id == *id);
+        let definition = entry.get("freezer_action").and_then(Value::as_object);
+        action.zip(definition).is_some_and(|(action, definition)| action.is_defined_as(definition))
+    });
+    Ok(if is_same { List::Same } else { List::Sent })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn map(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_report_names_the_state_of_a_run() {
+        let stored = map(
+            json!({"status": "scheduled", "time_started": -1, "event": "", "schedule_interval": "1 days"}),
+        );
+        let whole = |schedule: Value| json!({"job_id": "j1", "job_actions": [], "job_schedule": schedule});
+        let without_id =
+            |schedule: Value| json!({"client_id": "n", "job_actions": [], "job_schedule": schedule});
+        let of_19 = |schedule: Value| json!({"session_id": "", "session_tag": 0, "job_schedule": schedule});
+        for document in [whole, without_id, of_19] {
+            for (schedule, expected) in [
+                (json!({"status": "running"}), Some(Report::New)),
+                (json!({"status": "scheduled", "result": "success"}), Some(Report::New)),
+                (json!({"time_started": 7}), Some(Report::New)),
+                (json!({"time_ended": 7}), Some(Report::New)),
+                (json!({"current_pid": 7}), Some(Report::New)),
+                (json!({"status": "scheduled", "time_started": -1}), Some(Report::Repeated)),
+                (json!({"time_started": -1, "event": "start"}), None),
+                (json!({"schedule_interval": "2 days"}), None),
+                (json!(5), None),
+            ] {
+                let document = map(document(schedule));
+                assert_eq!(Report::read("j1", &document, &stored), expected, "{document:?}");
+            }
+        }
+        let run = json!({"status": "running"});
+        for document in [
+            json!({"job_id": "j2", "job_actions": [], "job_schedule": run}),
+            json!({"client_id": "n", "job_schedule": run}),
+            json!({"session_id": "s", "job_schedule": run}),
+            json!({"job_id": "j1", "action_defaults": {"mode": "fs"}, "job_schedule": run}),
+            json!({"job_schedule": run}),
+        ] {
+            assert_eq!(Report::read("j1", &map(document.clone()), &stored), None, "{document}");
+        }
+    }
+}
