@@ -139,7 +139,7 @@ impl<'a> Resolver<'a> {
         for (text, origin) in texts {
             let subject = Subject { group, option: name, origin, secret: decl.secret };
             let full = self.substitute(text, subject)?;
-            if decl.unset_if_empty && strip(&full).is_empty() {
+            if is_unset(decl, &full, origin) {
                 continue;
             }
             values.push(convert(decl, &full).map_err(|reason| Error::BadValue {
@@ -271,9 +271,7 @@ impl<'a> Resolver<'a> {
             Some(found) => vec![found],
             None => self.in_files(&decl.names_in(group), decl.kind == Kind::MultiStr),
         };
-        if decl.unset_if_empty {
-            found.retain(|(text, _)| !strip(text).is_empty());
-        }
+        found.retain(|(text, origin)| !is_unset(decl, text, origin));
         if found.is_empty() {
             decl.default?;
             found = default_texts(decl);
@@ -320,6 +318,14 @@ impl<'a> Resolver<'a> {
             );
         }
     }
+}
+
+/// Whether a text means that the option is not set. An empty number on the command line is a mistake instead: it must not
+/// replace the number that a file sets.
+fn is_unset(decl: &OptDecl, text: &str, origin: &Origin) -> bool {
+    let is_text = matches!(decl.kind, Kind::Str | Kind::MultiStr);
+    let may_be_empty = is_text || !matches!(origin, Origin::CommandLine { .. });
+    decl.unset_if_empty && may_be_empty && strip(text).is_empty()
 }
 
 /// The texts that the declaration gives as the default; none without one.

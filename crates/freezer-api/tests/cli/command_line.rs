@@ -199,7 +199,7 @@ fn a_bad_value_names_the_option() {
         (&["--bind-port", "-1"], ["--bind-port", "-1"]),
         (&["--bind-p", ""], ["--bind-port", "bind_port"]),
         (&["--bind-host", "a host"], ["--bind-host", "a host"]),
-        (&["--syslog-log-facility", "LOG_NOBODY"], ["--syslog-log-facility", "LOG_NOBODY"]),
+        (&["--use-syslog", "--syslog-log-facility", "LOG_NOBODY"], ["--syslog-log-facility", "LOG_NOBODY"]),
         (&["--log-file", "/nonexistent/a.log"], ["--log-file", "/nonexistent/a.log"]),
         (&["--log-dir", "/nonexistent"], ["--log-dir", "/nonexistent"]),
         (&["--config-file", "/nonexistent.conf"], ["configuration file", "/nonexistent.conf"]),

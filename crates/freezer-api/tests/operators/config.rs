@@ -97,6 +97,7 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
             "warning  [oslo_policy] policy_dirs: /nope/policy.d does not exist, so no rules are read from it",
         ),
         ("[oslo_policy]\npolicy_file = policy.yaml\npolicy_dirs = policy.d", 0, "nothing is wrong"),
+        ("[DEFAULT]\nbind_port =", 0, "nothing is wrong"),
         ("[databse]\nx = 1", 1, "warning  {}:7: [databse] x: unknown group; did you mean [database]?"),
         (
             "[keystone_authtoken]\nauth_uri = http://k",

@@ -128,7 +128,7 @@ const STARTED: &[Case] = &[
     ),
     without_roots("noauth\n[oslo_policy]\nremote_ssl_verify_server_crt = true\n"),
     without_roots("noauth\n[oslo_policy]\npolicy_file = {dir}/https.yaml\n"),
-    case("noauth\n[DEFAULT]\nbind_port =\nbacklog =\ndebug =\nmax_logfile_count =\nlog_rotation_type =\n"),
+    case("noauth\n[DEFAULT]\nbacklog =\ndebug =\nmax_logfile_count =\nlog_rotation_type =\n"),
     case(
         "noauth\n[database]\nmax_pool_size =\nmax_overflow =\nmax_retries =\npool_timeout =\nretry_interval =\n",
     ),
