@@ -158,7 +158,7 @@ fn builder(settings: &Settings) -> ClientBuilder {
     Client::builder()
         // Which proxy tokens travel through must not depend on the environment a service was started in.
         .no_proxy()
-        // A redirect would carry the tokens to a host nobody configured.
+        // A redirect would carry the tokens to a host that is not in the configuration.
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(settings.connect_timeout)
         .timeout(settings.request_timeout)

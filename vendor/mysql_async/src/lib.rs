@@ -10,8 +10,6 @@
 //!
 //! # Installation
 //!
-//! The library is hosted on [crates.io](https://crates.io/crates/mysql_async/).
-//!
 //! ```toml
 //! [dependencies]
 //! mysql_async = "<desired version>"

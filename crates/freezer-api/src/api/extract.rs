@@ -185,7 +185,7 @@ impl FromRequest<SharedApp> for Body {
 }
 
 /// Reads a body of at most `limit` bytes. A body whose length is declared to be larger is refused before any of it is
-/// read, so a client that waits for `100 Continue` need not send it.
+/// read, so a client that waits for `100 Continue` does not have to send it.
 async fn whole_body(mut body: axum::body::Body, limit: usize) -> Result<Bytes, Error> {
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if declared > limit {

@@ -10,7 +10,7 @@ use super::schedule::{self, says_when};
 use super::{int, object, text};
 
 /// The part of a patch that changes the job as it is shown. Keys of `schedule_*` belong together: they stay if any of
-/// them changes. What is left out need not be a valid document: older releases stored values that are refused today, and
+/// them changes. The rest does not have to be a valid document: older releases stored values that are refused today, and
 /// a scheduler sends them back.
 pub fn changed_part(patch: &Map<String, Value>, shown: &Map<String, Value>) -> Map<String, Value> {
     let empty = Map::new();
@@ -31,7 +31,7 @@ pub fn changed_part(patch: &Map<String, Value>, shown: &Map<String, Value>) -> M
     changed
 }
 
-/// Returns a patch without the entries of `job_actions` that the job shows. Those need not be valid either.
+/// Returns a patch without the entries of `job_actions` that the job shows. These entries do not have to be valid either.
 pub fn without_shown_actions(patch: &Map<String, Value>, shown: &Map<String, Value>) -> Map<String, Value> {
     let mut patch = patch.clone();
     let shown = shown.get("job_actions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
