@@ -5,6 +5,8 @@ import time
 import traceback
 from collections.abc import Callable
 
+from harness.processes import wait
+
 
 class Checks:
     """Counts what held and what did not; prints each as it comes."""
@@ -73,13 +75,3 @@ class Checks:
             print('failed: %s' % name)
         print('%d s' % (time.monotonic() - self.started))
         return held > 0 and not self.failed
-
-
-def wait(seconds: float, condition: Callable[[], object], pause: float = 0.25) -> object:
-    """What the condition gives once it is true; its last value where time runs out."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value or time.monotonic() > deadline:
-            return value
-        time.sleep(pause)

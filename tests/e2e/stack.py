@@ -2,9 +2,6 @@
 
 import base64
 import os
-import random
-import signal
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -12,58 +9,11 @@ from pathlib import Path
 
 import pymysql
 
+from harness.processes import Process, free_port, quiet_environment
 from rest import Keystone, User, request
 
 HERE = Path(__file__).parent
 REGION = 'RegionOne'
-
-
-def free_port() -> int:
-    """A port on which nobody listens, from FREEZER_E2E_PORTS (`first-last`), by default below those that systems lend."""
-    first, last = map(int, os.environ.get('FREEZER_E2E_PORTS', '20000-31999').split('-'))
-    for port in random.sample(range(first, last + 1), last - first + 1):
-        with socket.socket() as probe:
-            try:
-                probe.bind(('127.0.0.1', port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError('no free port between %d and %d' % (first, last))
-
-
-class Process:
-    """A program in a session of its own, with a log of its output, or one of each kind where `errors` is given."""
-
-    def __init__(self, command: list[str], log: Path, env: dict[str, str], cwd: Path | None = None,
-                 errors: Path | None = None) -> None:
-        self.log = log
-        with log.open('ab') as output, (errors or log).open('ab') as error:
-            self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=error, env=env,
-                                          cwd=cwd, start_new_session=True)
-
-    def ended(self) -> bool:
-        """Whether it has ended by itself."""
-        return self.child.poll() is not None
-
-    def stop(self) -> int | None:
-        """Ends it and what it started; gives its exit code."""
-        for number, seconds in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
-            if self.ended():
-                break
-            self.child.send_signal(number)
-            try:
-                self.child.wait(seconds)
-            except subprocess.TimeoutExpired:
-                continue
-        try:
-            os.killpg(self.child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        return self.child.poll()
-
-    def tail(self) -> str:
-        """The end of its log."""
-        return self.log.read_text(errors='replace')[-3000:]
 
 
 class Stack:
@@ -101,8 +51,7 @@ class Stack:
 
     def environment(self, home: Path, **more: str) -> dict[str, str]:
         """An environment without what configures OpenStack clients or proxies."""
-        kept = {key: value for key, value in os.environ.items()
-                if not key.startswith('OS_') and not key.lower().endswith('_proxy')}
+        kept = quiet_environment()
         home.mkdir(parents=True, exist_ok=True)
         kept.update(HOME=str(home), PATH='%s:%s' % (self.venvs['client'] / 'bin', os.environ['PATH']),
                     PYTHONDONTWRITEBYTECODE='1')
