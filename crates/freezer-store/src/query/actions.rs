@@ -209,6 +209,7 @@ pub async fn list(
         select,
         narrowed: vec![narrowed],
         along: scope.of_project("fz_actions_project"),
+        marked: TABLE.marked(scope.holds(Actions::ProjectId), page),
         created_at: (Actions::Table, Actions::CreatedAt),
         id: (Actions::Table, Actions::Id),
         search,

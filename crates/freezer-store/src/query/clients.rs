@@ -115,6 +115,7 @@ pub async fn list(
         narrowed: narrowed.collect(),
         select: live(visible(scope)),
         along: scope.of_project("fz_clients_project"),
+        marked: TABLE.marked(visible(scope), page),
         created_at: Clients::CreatedAt,
         id: Clients::Id,
         search,

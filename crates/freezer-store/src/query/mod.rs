@@ -17,7 +17,7 @@ pub mod user_credentials;
 
 pub use listing::{Listed, Page};
 
-use sea_query::{Expr, ExprTrait, IntoIden, IntoTableRef, Query};
+use sea_query::{Condition, Expr, ExprTrait, IntoIden, IntoTableRef, Query, SelectStatement};
 
 use crate::clock::Timestamp;
 use crate::error::{DriverError, StoreError};
@@ -142,6 +142,14 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
             .and_where(Expr::col(self.deleted).eq(false))
             .cond_where(scope.holds(self.project_id.into_iden()));
         Ok(db.execute(&update).await? > 0)
+    }
+
+    /// Selects (created_at, id) of the row that a page's marker names, deleted or not; none if the page has no marker.
+    fn marked(&self, whose: Condition, page: &Page) -> Option<SelectStatement> {
+        let marker = page.marker.as_deref()?;
+        let mut select = Query::select();
+        select.columns([self.created_at, self.id]).from(self.table).cond_where(whose);
+        Some(select.and_where(Expr::col(self.id).eq(marker)).limit(1).to_owned())
     }
 
     /// Marks a live row in scope as deleted; false where there is none.

@@ -103,6 +103,7 @@ pub async fn list(
         select,
         narrowed: vec![narrowed],
         along: scope.of_project("fz_sessions_project"),
+        marked: TABLE.marked(scope.holds(Sessions::ProjectId), page),
         created_at: Sessions::CreatedAt,
         id: Sessions::Id,
         search,

@@ -6,7 +6,7 @@
 
 use sea_query::{Expr, ExprTrait, Func, Iden, JoinType, Query, SelectStatement};
 
-use super::{COLUMNS, live, read};
+use super::{COLUMNS, TABLE, live, read};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -103,6 +103,7 @@ pub async fn list(
         select: live(scope),
         narrowed: vec![narrowed(db, scope, search, has_terms).await?],
         along: scope.of_project(LIST),
+        marked: TABLE.marked(scope.holds(Backups::ProjectId), page),
         created_at: (At::Index, Backups::CreatedAt),
         id: (At::Index, Backups::Id),
         search,

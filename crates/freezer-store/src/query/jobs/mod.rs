@@ -169,6 +169,7 @@ pub async fn list(
         select,
         narrowed: vec![narrowed],
         along: scope.of_project("fz_jobs_project"),
+        marked: TABLE.marked(scope.holds(Jobs::ProjectId), page),
         created_at: (Jobs::Table, Jobs::CreatedAt),
         id: (Jobs::Table, Jobs::Id),
         search,

@@ -78,6 +78,8 @@ pub(super) struct Listing<'a, C: 'static> {
     pub(super) narrowed: Vec<SelectStatement>,
     /// The index of a project's rows in the order of the list, for the first query of `narrowed`; none in another scope.
     pub(super) along: Option<&'static str>,
+    /// Finds the row of the page's marker, deleted or not; none if the page has no marker.
+    pub(super) marked: Option<SelectStatement>,
     /// The column of position [`CREATED_AT`].
     pub(super) created_at: C,
     /// The column of position [`ID`].
@@ -206,10 +208,9 @@ where
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
     let page = listing.page;
-    let mut progress = match (progress, &page.marker) {
-        (Some(progress), _) => progress,
-        (None, Some(marker)) => Progress::new(page, Some(listing.find(db, marker).await?)),
-        (None, None) => Progress::new(page, None),
+    let mut progress = match progress {
+        Some(progress) => progress,
+        None => Progress::new(page, listing.find_marker(db).await?),
     };
     // MariaDB would read all that is newer than the marker
     let backwards = page.newest_first && page.marker.is_some() && listing.search.is_empty();
@@ -277,7 +278,8 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
             None => (0, Some(self.narrowed.clone())),
         };
         let Some(narrowed) = doubtful else { return Ok(certain) };
-        let doubtful = Listing { select: self.select.clone(), narrowed, counted: None, ..*self };
+        let doubtful =
+            Listing { select: self.select.clone(), narrowed, marked: None, counted: None, ..*self };
         let wanted = Wanted { skip: u64::MAX, limit: 0, documents: Vec::new() };
         let mut all = Progress { wanted, after: None, complete: false };
         searched(db, &doubtful, parts, &mut all).await?;

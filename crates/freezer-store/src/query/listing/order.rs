@@ -80,15 +80,16 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
         }
     }
 
-    /// The place of a marker. It need not be what the search wants: documents change between two pages.
-    pub(super) async fn find(&self, db: &mut Db, marker: &str) -> Result<Last, StoreError> {
-        let mut select = self.select.clone();
-        select.and_where(Expr::col(self.id).eq(marker)).limit(1);
+    /// The place of the page's marker; none if the page has no marker. The search need not want the marker's document,
+    /// and the document may be deleted: a client can change and delete the documents of a page before it asks for the
+    /// next one.
+    pub(super) async fn find_marker(&self, db: &mut Db) -> Result<Option<Last>, StoreError> {
+        let (Some(marker), Some(select)) = (&self.page.marker, &self.marked) else { return Ok(None) };
         let doing = db.doing();
-        match db.select_one(&select).await? {
+        match db.select_one(select).await? {
             // as bytes: the database may take another id for this one
-            Some(row) if last(doing, &row)?.1 == marker => last(doing, &row),
-            _ => Err(StoreError::UnknownMarker { id: marker.to_owned() }),
+            Some(row) if last(doing, &row)?.1 == *marker => last(doing, &row).map(Some),
+            _ => Err(StoreError::UnknownMarker { id: marker.clone() }),
         }
     }
 }
