@@ -26,6 +26,9 @@ pub enum Error {
     /// The request breaks the rules of HTTP.
     #[error("{0}")]
     Malformed(String),
+    /// The body comes in a transfer coding that the service does not know.
+    #[error("the transfer coding \"{0}\" is not known; only chunked is")]
+    UnknownCoding(String),
     /// The request body pauses for too long, or takes too long in all.
     #[error(transparent)]
     BodyTimeout(#[from] BodyTimeout),

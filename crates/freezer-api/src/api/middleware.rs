@@ -23,7 +23,8 @@ use crate::app::SharedApp;
 use crate::clock::Ids;
 use crate::error::Error;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+/// The header with the id of a request.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
 /// The outermost service: every request passes it first and every answer last.
 #[derive(Clone)]
@@ -47,19 +48,15 @@ impl Front {
         self.surround(request, None).await
     }
 
-    /// Answers a request that is malformed for this reason, in the same way as all others.
+    /// Answers a request with this error, with the same ids and log lines as all others.
     ///
     /// # Errors
     /// Never.
-    pub async fn refuse(self, request: Request, reason: &'static str) -> Result<Response, Infallible> {
-        self.surround(request, Some(reason)).await
+    pub async fn refuse(self, request: Request, error: Error) -> Result<Response, Infallible> {
+        self.surround(request, Some(error)).await
     }
 
-    async fn surround(
-        self,
-        mut request: Request,
-        malformed: Option<&'static str>,
-    ) -> Result<Response, Infallible> {
+    async fn surround(self, mut request: Request, refused: Option<Error>) -> Result<Response, Infallible> {
         let started = Instant::now();
         let request_id = self.ids.request();
         let global_request_id = global_id(request.headers());
@@ -79,7 +76,7 @@ impl Front {
         request.extensions_mut().insert(RequestIds { request_id: request_id.clone(), global_request_id });
         normalize(request.uri_mut());
         let answer = async {
-            let answer = AssertUnwindSafe(self.answer(request, malformed)).catch_unwind().await;
+            let answer = AssertUnwindSafe(self.answer(request, refused)).catch_unwind().await;
             let mut response = answer.unwrap_or_else(|_| response::panicked());
             if let Ok(id) = HeaderValue::from_str(&request_id) {
                 response.headers_mut().insert(REQUEST_ID, id);
@@ -94,10 +91,10 @@ impl Front {
 
     /// Routes the request. Open paths need no token; all others require `Accept: application/json` and an identified
     /// caller.
-    async fn answer(self, mut request: Request, malformed: Option<&'static str>) -> Response {
+    async fn answer(self, mut request: Request, refused: Option<Error>) -> Response {
         let Front { router, app, .. } = self;
-        if let Some(reason) = malformed {
-            return Error::Malformed(reason.to_owned()).into_response();
+        if let Some(error) = refused {
+            return error.into_response();
         }
         if let Some(expectation) = unknown_expectation(request.headers()) {
             return Error::UnknownExpectation(expectation).into_response();
@@ -140,12 +137,13 @@ fn unknown_expectation(headers: &HeaderMap) -> Option<String> {
 
 /// Brings a path into the form that is routed: `//` counts as `/`, `.` and `..` are resolved, and a slash at the end is
 /// dropped. 19.0.0 gets its paths in this form from its server; real clients end the path of every collection with a
-/// slash, and those up to 6.3.0 double a slash if the endpoint ends in one. Encoded characters stay as they are.
+/// slash, and those up to 6.3.0 double a slash if the endpoint ends in one. Encoded letters are decoded, because routes
+/// are compared as text. An encoded slash or dot stays encoded: it is a character of an id.
 fn normalize(uri: &mut Uri) {
     let path = uri.path();
     let odd = path.as_bytes().windows(2).any(|pair| matches!(pair, b"//" | b"/."));
     let slash = path.len() > 1 && path.ends_with('/');
-    if !(odd || slash) {
+    if !(odd || slash || path.contains('%')) {
         return;
     }
     let mut normal = String::with_capacity(uri.path_and_query().map_or(0, |whole| whole.as_str().len()));
@@ -155,7 +153,7 @@ fn normalize(uri: &mut Uri) {
             ".." => normal.truncate(normal.rfind('/').unwrap_or(0)),
             segment => {
                 normal.push('/');
-                normal.push_str(segment);
+                push_decoded(&mut normal, segment);
             }
         }
     }
@@ -168,6 +166,30 @@ fn normalize(uri: &mut Uri) {
     }
     if let Ok(normal) = normal.parse() {
         *uri = normal;
+    }
+}
+
+/// Adds a segment of a path, with the characters decoded that the fixed parts of paths consist of (RFC 3986,
+/// section 6.2.2.2). A `%` that begins no escape is encoded, so that it cannot become part of one.
+fn push_decoded(path: &mut String, segment: &str) {
+    let mut parts = segment.split('%');
+    path.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let digits = part.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') => {
+                path.push(char::from(byte));
+                path.push_str(&part[2..]);
+            }
+            Some(_) => {
+                path.push('%');
+                path.push_str(part);
+            }
+            None => {
+                path.push_str("%25");
+                path.push_str(part);
+            }
+        }
     }
 }
 
@@ -197,6 +219,12 @@ mod tests {
             ("/v2/p/clients/node.example.", "/v2/p/clients/node.example."),
             ("/v2/p/actions/a%2F%2Fb", "/v2/p/actions/a%2F%2Fb"),
             ("/v2//p/actions/%2F%2e%2e%2F/", "/v2/p/actions/%2F%2e%2e%2F"),
+            ("/v2/p/%6aobs", "/v2/p/jobs"),
+            ("/%56%32/p/%6A%6f%62%73/?x=%6a", "/V2/p/jobs?x=%6a"),
+            ("/v2/p%2djobs/x%5F%7e%2E%20%C3%A4", "/v2/p-jobs/x_~%2E%20%C3%A4"),
+            ("/v2/p/jobs/%256a", "/v2/p/jobs/%256a"),
+            ("/v2/p/jobs/%%36a%", "/v2/p/jobs/%256a%25"),
+            ("/v2/p/jobs/%4", "/v2/p/jobs/%254"),
             ("http://host//v2/p/jobs/", "/v2/p/jobs"),
             ("http://host", "http://host/"),
         ] {

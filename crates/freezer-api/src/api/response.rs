@@ -112,6 +112,25 @@ pub fn panicked() -> Response {
     Error::Internal("a handler panicked".to_owned()).into_response()
 }
 
+/// The reason phrase and the body for a request whose head the HTTP library has refused with this status.
+pub fn unreadable_head(status: u16) -> (&'static str, String) {
+    let (reason, title, description) = match status {
+        431 => (
+            "Request Header Fields Too Large",
+            "Request header fields too large",
+            "The request has more than 100 headers, or its headers are larger than 128 KiB.",
+        ),
+        414 => ("URI Too Long", "URI too long", "The path and the query are longer than 65534 bytes."),
+        _ => (
+            "Bad Request",
+            "Malformed request",
+            "The head of the request does not follow the rules of HTTP: the request line, a header name or value, or \
+             the length of the body cannot be read.",
+        ),
+    };
+    (reason, json!({"title": title, "description": description}).to_string())
+}
+
 /// `room`: bytes that the document is expected to take at most; a larger one takes longer to write.
 fn document_with(status: StatusCode, document: &impl Serialize, room: usize) -> Result<Response, Error> {
     let mut body = Vec::with_capacity(room);
@@ -124,7 +143,8 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, title) = status_and_title(&self);
         // what a service waits for is logged once, and not with each request
-        if status.is_server_error() && !is_waited_for(&self) {
+        let is_failure = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
+        if is_failure && !is_waited_for(&self) {
             log_server_error(&self, status);
         } else {
             tracing::debug!(status = status.as_u16(), error = %self, "refused");
@@ -169,6 +189,7 @@ fn status_and_title(error: &Error) -> (StatusCode, &'static str) {
         Error::MalformedJson(_) => (StatusCode::BAD_REQUEST, "Malformed JSON"),
         Error::BadDocument(_) => (StatusCode::BAD_REQUEST, "Bad request format"),
         Error::Malformed(_) => (StatusCode::BAD_REQUEST, "Malformed request"),
+        Error::UnknownCoding(_) => (StatusCode::NOT_IMPLEMENTED, "Not Implemented"),
         Error::BodyTimeout(_) => (StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
         Error::UnknownExpectation(_) => (StatusCode::EXPECTATION_FAILED, "Expectation Failed"),
         Error::BadParameter { .. } => (StatusCode::BAD_REQUEST, "Invalid parameter"),

@@ -16,8 +16,10 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
 use super::body::RequestBody;
+use super::head;
 use crate::api::middleware::Front;
 use crate::app::BodyLimits;
+use crate::clock::Ids;
 
 /// An unread rest of a body up to this size is read, so that the connection can be used again.
 const SMALL_REST: u64 = 65_536;
@@ -34,6 +36,8 @@ pub(super) struct Shared {
     pub(super) limits: BodyLimits,
     /// Requests carry the address of their peer.
     pub(super) tells_peer: bool,
+    /// Ids of requests.
+    pub(super) ids: Ids,
 }
 
 /// One connection.
@@ -74,6 +78,11 @@ impl Connection {
         self.discards.load(Ordering::Relaxed)
     }
 
+    /// Makes the id of a request that no handler sees.
+    pub(super) fn new_request_id(&self) -> String {
+        self.shared.ids.request()
+    }
+
     pub(super) fn set_ambiguous(&self, request: u32) {
         self.ambiguous.store(request, Ordering::Relaxed);
     }
@@ -102,16 +111,19 @@ impl Connection {
         if self.shared.tells_peer {
             parts.extensions.insert(ConnectInfo(self.peer));
         }
-        if incoming.is_end_stream() {
+        let refused = head::refusal(&parts, self.ambiguous.load(Ordering::Relaxed) == number);
+        if refused.is_none() && incoming.is_end_stream() {
             return front.call(Request::from_parts(parts, Body::empty())).await;
         }
         let expects_continue = parts.headers.contains_key(EXPECT);
         let body = Body::new(RequestBody::new(incoming, Arc::clone(&self)));
         let request = Request::from_parts(parts, body);
-        let Ok(mut answer) = if self.ambiguous.load(Ordering::Relaxed) == number {
-            front.refuse(request, "the request has both Transfer-Encoding and Content-Length").await
-        } else {
-            front.call(request).await
+        let Ok(mut answer) = match refused {
+            None => front.call(request).await,
+            Some(error) => {
+                self.close_after_answer();
+                front.refuse(request, error).await
+            }
         };
         self.settle(&mut answer, expects_continue);
         Ok(answer)

@@ -4,11 +4,14 @@
 //! are all needed, and no helper gives all three. TLS is a balancer's work so far.
 //!
 //! One connection: `connection.rs` serves its requests, `body.rs` limits the time for their bodies, `socket.rs` closes it
-//! so that the last answer arrives, and `framing.rs` knows where in a request the received bytes end.
+//! so that the last answer arrives, and `framing.rs` knows where in a request the received bytes end. `head.rs` and
+//! `refusal.rs` complete what the HTTP library checks and answers.
 
 mod body;
 mod connection;
 mod framing;
+mod head;
+mod refusal;
 mod socket;
 
 use std::net::SocketAddr;
@@ -37,6 +40,8 @@ use crate::config::{AuthStrategy, Listen};
 const MAX_CONNECTIONS: usize = 8_192;
 /// Time for a client to send the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Largest head of a request. A token has up to 16 KiB, a path and its query up to 64 KiB.
+const HEAD_MAX: usize = 128 * 1024;
 /// Time for requests under way to end after the signal to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after a failed accept (out of file descriptors), which would otherwise fail again at once.
@@ -139,6 +144,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Outpu
         stopping: Arc::new(AtomicBool::new(false)),
         limits: app.http.body,
         tells_peer: app.http.health.asks_for_peer(),
+        ids: app.ids.clone(),
     };
     let connections = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -167,6 +173,9 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Outpu
             // without a timer, hyper's time limits are silently off
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
+            .max_header_size(HEAD_MAX)
+            // bytes of an unfinished head
+            .max_buf_size(HEAD_MAX)
             .serve_connection(TokioIo::new(socket), service);
         let served = connections.watch(served);
         tokio::spawn(async move {

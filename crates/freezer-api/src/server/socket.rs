@@ -16,6 +16,7 @@ use tokio::time::{Duration, Instant, Sleep};
 
 use super::connection::Connection;
 use super::framing::Framing;
+use super::refusal::{self, Found};
 
 /// Time to discard what a client still sends after its answer.
 const LINGER_TOTAL: Duration = Duration::from_secs(30);
@@ -40,6 +41,8 @@ pub(super) struct Socket {
     linger: Option<Linger>,
     /// Runs out for an unfinished head after the signal to stop.
     head_timeout: Option<Pin<Box<Sleep>>>,
+    /// The rest of the answer to a head that could not be read: the last bytes of the connection.
+    refusal: Vec<u8>,
 }
 
 struct Linger {
@@ -60,6 +63,7 @@ impl Socket {
             shut: false,
             linger: None,
             head_timeout: None,
+            refusal: Vec::new(),
         }
     }
 
@@ -96,6 +100,37 @@ impl Socket {
             let _ = self.poll_discard(cx);
         }
         written
+    }
+
+    /// Writes the slices up to an answer of the HTTP library, and keeps the answer that takes its place for the end.
+    fn poll_write_around(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+        found: &Found,
+    ) -> Poll<io::Result<usize>> {
+        let Some((last, before)) = slices.get(..=found.slice).and_then(<[_]>::split_last) else {
+            return Poll::Ready(Ok(0));
+        };
+        let mut earlier: Vec<IoSlice<'_>> = before.iter().map(|slice| IoSlice::new(slice)).collect();
+        earlier.push(IoSlice::new(last.get(..found.start).unwrap_or_default()));
+        if earlier.iter().any(|slice| !slice.is_empty()) {
+            return Pin::new(&mut self.stream).poll_write_vectored(cx, &earlier);
+        }
+        self.refusal = found.answer(&self.connection.new_request_id());
+        Poll::Ready(Ok(last.len()))
+    }
+
+    /// Writes the answer to a head that could not be read.
+    fn poll_refuse(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.refusal.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.refusal))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.refusal.drain(..written);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// After the signal to stop, a head that does not end is not waited for.
@@ -150,9 +185,8 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.discard_while_writing(cx, written)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -160,7 +194,10 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        let written = match refusal::find(slices) {
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
+            Some(found) => self.poll_write_around(cx, slices, &found),
+        };
         self.discard_while_writing(cx, written)
     }
 
@@ -176,6 +213,7 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if !this.shut {
+            ready!(this.poll_refuse(cx))?;
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
             this.shut = true;
         }

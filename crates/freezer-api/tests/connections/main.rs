@@ -12,6 +12,7 @@ mod answers;
 mod client;
 mod deadlines;
 mod messages;
+mod smuggling;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};

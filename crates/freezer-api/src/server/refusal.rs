@@ -1,0 +1,80 @@
+//! Gives the answers that the HTTP library makes itself the JSON body of all other errors.
+//!
+//! The library answers a head that it cannot read with a status and no body, and has no hook to change that. Such an
+//! answer is the last one of its connection. It is recognized among the bytes that are written, because every answer of
+//! the service carries a request id.
+
+use std::io::IoSlice;
+
+use memchr::memmem;
+
+use crate::api::{middleware::REQUEST_ID, response};
+
+/// An answer of the library among the bytes that are about to be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The slice that ends with it.
+    pub(super) slice: usize,
+    /// Where in that slice it begins.
+    pub(super) start: usize,
+    status: u16,
+}
+
+/// Looks for an answer of the library.
+pub(super) fn find(slices: &[IoSlice<'_>]) -> Option<Found> {
+    let in_slice = |(slice, bytes): (usize, &IoSlice<'_>)| {
+        let (start, status) = at_end(bytes)?;
+        Some(Found { slice, start, status })
+    };
+    slices.iter().enumerate().find_map(in_slice)
+}
+
+/// Where an answer of the library begins that ends these bytes, and its status. Bodies do not end with an empty line.
+fn at_end(bytes: &[u8]) -> Option<(usize, u16)> {
+    const END: &[u8] = b"\r\n\r\n";
+    let before = bytes.strip_suffix(END)?;
+    let start = memmem::rfind(before, END).map_or(0, |end| end + END.len());
+    let head = before.get(start..)?;
+    let is_answer = head.starts_with(b"HTTP/1.");
+    let status: u16 = std::str::from_utf8(head.get(9..12)?).ok()?.parse().ok()?;
+    let is_ours = memmem::find(head, REQUEST_ID.as_str().as_bytes()).is_some();
+    (is_answer && status >= 400 && !is_ours).then_some((start, status))
+}
+
+impl Found {
+    /// The whole answer that takes the place of the library's.
+    pub(super) fn answer(&self, request_id: &str) -> Vec<u8> {
+        let (reason, body) = response::unreadable_head(self.status);
+        tracing::debug!(request_id, status = self.status, "a request could not be read");
+        let head = format!(
+            "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\nvary: Accept\r\n{REQUEST_ID}: {request_id}\r\n\
+             connection: close\r\ncontent-length: {}\r\n\r\n",
+            self.status,
+            body.len()
+        );
+        [head.into_bytes(), body.into_bytes()].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_of_the_library_are_told_from_all_others() {
+        let library = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        let ours = "HTTP/1.1 404 Not Found\r\nx-openstack-request-id: req-1\r\ncontent-length: 0\r\n\r\n";
+        let found = |texts: &[&str]| {
+            let slices: Vec<_> = texts.iter().map(|text| IoSlice::new(text.as_bytes())).collect();
+            find(&slices).map(|found| (found.slice, found.start, found.status))
+        };
+        assert_eq!(found(&[library]), Some((0, 0, 400)));
+        assert_eq!(found(&[ours, "{}", library]), Some((2, 0, 400)));
+        assert_eq!(found(&[&format!("{ours}{library}"), "{}"]), Some((0, ours.len(), 400)));
+        // the rest of an earlier answer may stand before it
+        assert_eq!(found(&[&format!("0\r\n\r\n{library}")]), Some((0, 5, 400)));
+        for other in [ours, "", "{}", "\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n", "{\"a\": 400}\r\n\r\n"] {
+            assert_eq!(found(&[other]), None, "{other}");
+        }
+    }
+}
