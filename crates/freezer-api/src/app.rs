@@ -45,6 +45,10 @@ pub struct HttpSettings {
     pub max_body: usize,
     /// Time limits of request bodies.
     pub body: BodyLimits,
+    /// Limits of connections.
+    pub connections: ConnectionLimits,
+    /// What a stop waits for.
+    pub stop: StopSettings,
     /// `[healthcheck]`
     pub health: HealthSettings,
     /// `[oslo_middleware] enable_proxy_headers_parsing`: links lead to where a proxy says that the client asked.
@@ -59,6 +63,8 @@ impl Default for HttpSettings {
             // oslo.middleware's default limit
             max_body: 114_688,
             body: BodyLimits::default(),
+            connections: ConnectionLimits::default(),
+            stop: StopSettings::default(),
             health: HealthSettings::default(),
             proxy_headers: false,
             max_limit: Some(10_000),
@@ -78,6 +84,38 @@ pub struct BodyLimits {
 impl Default for BodyLimits {
     fn default() -> Self {
         BodyLimits { idle: Duration::from_secs(30), total: Duration::from_secs(60) }
+    }
+}
+
+/// How many connections there may be, and how long one may hold up its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// `[api] max_connections`
+    pub most: usize,
+    /// `[api] max_connections_per_peer`; none: no limit.
+    pub per_peer: Option<usize>,
+    /// `[api] answer_timeout`: longest time in which a client reads nothing of its answer.
+    pub answer_timeout: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        ConnectionLimits { most: 8_192, per_peer: None, answer_timeout: Duration::from_secs(30) }
+    }
+}
+
+/// What happens after the signal to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopSettings {
+    /// `[DEFAULT] shutdown_delay`: time in which requests are accepted, and readiness says that the service stops.
+    pub delay: Duration,
+    /// `[DEFAULT] graceful_shutdown_timeout`: time for accepted requests to be answered.
+    pub timeout: Duration,
+}
+
+impl Default for StopSettings {
+    fn default() -> Self {
+        StopSettings { delay: Duration::ZERO, timeout: Duration::from_secs(60) }
     }
 }
 

@@ -14,6 +14,17 @@ use crate::validate::Invalid;
 #[error("the request body did not arrive in time")]
 pub struct BodyTimeout;
 
+/// What a request would need, and others have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Busy {
+    /// A connection of the service.
+    #[error("All connections of the service are in use.")]
+    Connections,
+    /// A connection of the service: the client's address has as many as it may have.
+    #[error("There are too many connections from the address of the client.")]
+    Peer,
+}
+
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -90,6 +101,9 @@ pub enum Error {
         Wait::Tables => "The tables of the database are not ready yet.",
     })]
     NotReady(Wait),
+    /// The service is too busy to serve the request now.
+    #[error(transparent)]
+    Busy(#[from] Busy),
     /// Keystone cannot be asked.
     #[error("{0}")]
     KeystoneUnavailable(String),

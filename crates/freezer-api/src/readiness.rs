@@ -2,7 +2,7 @@
 //! `api` answers by it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// What a started service can wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,10 @@ const TABLES: u8 = 2;
 
 /// Whether requests can be served. Clones share the state; the default is ready.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<AtomicU8>);
+pub struct Readiness {
+    state: Arc<AtomicU8>,
+    draining: Arc<AtomicBool>,
+}
 
 impl Readiness {
     /// A service that waits.
@@ -36,15 +39,25 @@ impl Readiness {
             Some(Wait::Database) => DATABASE,
             Some(Wait::Tables) => TABLES,
         };
-        self.0.store(state, Ordering::Release);
+        self.state.store(state, Ordering::Release);
     }
 
     /// What is waited for; none: nothing, requests are served.
     pub fn wait(&self) -> Option<Wait> {
-        match self.0.load(Ordering::Acquire) {
+        match self.state.load(Ordering::Acquire) {
             READY => None,
             DATABASE => Some(Wait::Database),
             _ => Some(Wait::Tables),
         }
+    }
+
+    /// Says that the service is about to stop. Requests are still served.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether the service is about to stop.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
     }
 }

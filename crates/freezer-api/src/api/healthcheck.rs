@@ -40,7 +40,7 @@ pub async fn show(
     answer(&app, peer, &headers, None)
 }
 
-/// Answers as [`show`] does, and 503 while the service waits for its database.
+/// Answers as [`show`] does, and 503 while the service waits for its database or is about to stop.
 ///
 /// # Errors
 /// As [`show`].
@@ -49,14 +49,20 @@ pub async fn ready(
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    answer(&app, peer, &headers, app.readiness.wait())
+    let reason = match app.readiness.wait() {
+        _ if app.readiness.is_draining() => Some("DRAINING"),
+        Some(Wait::Database) => Some("WAITING FOR THE DATABASE"),
+        Some(Wait::Tables) => Some("WAITING FOR DB SYNC"),
+        None => None,
+    };
+    answer(&app, peer, &headers, reason)
 }
 
 fn answer(
     app: &SharedApp,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: &HeaderMap,
-    wait: Option<Wait>,
+    not_ready: Option<&'static str>,
 ) -> Result<Response, Error> {
     let settings = &app.http.health;
     let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
@@ -65,9 +71,9 @@ fn answer(
     if !settings.allows(peer) || (settings.ignore_proxied && proxied()) {
         return Err(Error::NoRoute);
     }
-    let outcomes = match wait {
+    let outcomes = match not_ready {
         None => settings.run(),
-        Some(wait) => vec![waiting(wait)],
+        Some(reason) => vec![Outcome { healthy: false, reason, details: String::new() }],
     };
     let healthy = outcomes.iter().all(|outcome| outcome.healthy);
     let about = settings.detailed.then(|| About::of(app.clock.now().to_sql()));
@@ -77,14 +83,6 @@ fn answer(
         MediaType::Json => ("application/json", document(&outcomes, about.as_ref()).to_string()),
     };
     Ok(response::health(healthy, content_type, body))
-}
-
-fn waiting(wait: Wait) -> Outcome {
-    let reason = match wait {
-        Wait::Database => "WAITING FOR THE DATABASE",
-        Wait::Tables => "WAITING FOR DB SYNC",
-    };
-    Outcome { healthy: false, reason, details: String::new() }
 }
 
 /// What detailed answers tell about the service.

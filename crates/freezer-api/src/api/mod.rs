@@ -27,6 +27,12 @@ use crate::error::Error;
 /// Paths that anybody may ask.
 const OPEN: [&str; 3] = ["/", "/healthcheck", "/healthcheck/ready"];
 
+/// Whether anybody may ask this path, in any form of it.
+pub fn is_open(path: &str) -> bool {
+    let path = path.trim_start_matches('/').trim_end_matches('/');
+    OPEN.iter().any(|open| open[1..] == *path)
+}
+
 /// Everything that is served. Who may ask at all, request ids and the access log are [`middleware::Front`]'s.
 pub fn router(app: SharedApp) -> Router {
     let [versions, healthcheck, ready] = OPEN;

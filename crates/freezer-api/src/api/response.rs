@@ -14,7 +14,7 @@ use http::{HeaderValue, StatusCode};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 
-use crate::error::Error;
+use crate::error::{Busy, Error};
 use crate::readiness::Wait;
 
 /// Seconds after which a client may try again when the database or Keystone was away.
@@ -142,9 +142,8 @@ fn document_with(status: StatusCode, document: &impl Serialize, room: usize) -> 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, title) = status_and_title(&self);
-        // what a service waits for is logged once, and not with each request
         let is_failure = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
-        if is_failure && !is_waited_for(&self) {
+        if is_failure && !is_logged_once(&self) {
             log_server_error(&self, status);
         } else {
             tracing::debug!(status = status.as_u16(), error = %self, "refused");
@@ -168,17 +167,17 @@ impl IntoResponse for Error {
             // RFC 9110, section 15.5.9
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response
     }
 }
 
-/// Whether `manage/schema_watch.rs` logs what the service waits for.
-fn is_waited_for(error: &Error) -> bool {
+/// Whether the cause is logged once (by `manage/schema_watch.rs`, `server/slots.rs`), and not with each request.
+fn is_logged_once(error: &Error) -> bool {
     match error {
-        Error::NotReady(_) => true,
+        Error::NotReady(_) | Error::Busy(_) => true,
         Error::Store(error) => error.is_replaced(),
         _ => false,
     }
@@ -203,7 +202,8 @@ fn status_and_title(error: &Error) -> (StatusCode, &'static str) {
         Error::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "Not Acceptable"),
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "Unauthorized"),
         Error::Forbidden => (StatusCode::FORBIDDEN, "Access Forbidden"),
-        Error::NotReady(_) | Error::KeystoneUnavailable(_) => {
+        Error::Busy(Busy::Peer) => (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"),
+        Error::NotReady(_) | Error::KeystoneUnavailable(_) | Error::Busy(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
         }
         Error::TrustRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Missing required credentials"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ::oslo_config::{Config, OptDecl};
 
 use super::ConfigError;
-use crate::app::BodyLimits;
+use crate::app::{BodyLimits, ConnectionLimits};
 
 const MAX_LIMIT: OptDecl = OptDecl::integer("api", "max_limit").unset_if_empty().default("10000").min(0).help(
     "Largest page of a list. A request for a larger page gets this many documents and a link to the next page. \
@@ -24,7 +24,29 @@ const BODY_TIMEOUT: OptDecl = OptDecl::integer("api", "body_timeout").unset_if_e
     "Seconds in which a request body must have arrived. A request that exceeds them is answered with 408.",
 );
 
-pub(super) const OPTIONS: &[&OptDecl] = &[&MAX_LIMIT, &BODY_IDLE_TIMEOUT, &BODY_TIMEOUT];
+const ANSWER_TIMEOUT: OptDecl =
+    OptDecl::integer("api", "answer_timeout").unset_if_empty().default("30").min(1).max(LONGEST).help(
+        "Seconds without progress after which an answer is given up that its client does not read. The connection is closed.",
+    );
+const MAX_CONNECTIONS: OptDecl =
+    OptDecl::integer("api", "max_connections").unset_if_empty().default("8192").min(1).max(1_000_000).help(
+        "Connections at a time; fewer if the limit of open files does not allow them. If all are in use, those that have \
+         waited longest for their client are closed. A few more are accepted for /healthcheck.",
+    );
+const MAX_CONNECTIONS_PER_PEER: OptDecl =
+    OptDecl::integer("api", "max_connections_per_peer").unset_if_empty().default("0").min(0).max(1_000_000).help(
+        "Connections at a time from one address (IPv6: one /64 network). Requests on more of them are answered with 429. \
+         0: no limit, which is needed behind a balancer, whose address is that of every client.",
+    );
+
+pub(super) const OPTIONS: &[&OptDecl] = &[
+    &MAX_LIMIT,
+    &BODY_IDLE_TIMEOUT,
+    &BODY_TIMEOUT,
+    &ANSWER_TIMEOUT,
+    &MAX_CONNECTIONS,
+    &MAX_CONNECTIONS_PER_PEER,
+];
 
 /// Jobs that a scheduler asks for at a time. It takes a page of fewer jobs for the last one.
 const POLL: u64 = 10;
@@ -48,9 +70,24 @@ pub(super) fn max_limit(config: &Config) -> Result<Option<u64>, ConfigError> {
 
 /// Time limits of request bodies.
 pub(super) fn body_limits(config: &Config) -> Result<BodyLimits, ConfigError> {
-    let seconds = |option: &OptDecl| {
-        let seconds = option.need(config.int(option)?)?;
-        Ok::<_, ConfigError>(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
+    Ok(BodyLimits { idle: seconds(config, &BODY_IDLE_TIMEOUT)?, total: seconds(config, &BODY_TIMEOUT)? })
+}
+
+/// Limits of connections.
+pub(super) fn connection_limits(config: &Config) -> Result<ConnectionLimits, ConfigError> {
+    let number = |option: &OptDecl| {
+        let number = option.need(config.int(option)?)?;
+        Ok::<_, ConfigError>(usize::try_from(number).unwrap_or_default())
     };
-    Ok(BodyLimits { idle: seconds(&BODY_IDLE_TIMEOUT)?, total: seconds(&BODY_TIMEOUT)? })
+    let per_peer = number(&MAX_CONNECTIONS_PER_PEER)?;
+    Ok(ConnectionLimits {
+        most: number(&MAX_CONNECTIONS)?,
+        per_peer: (per_peer > 0).then_some(per_peer),
+        answer_timeout: seconds(config, &ANSWER_TIMEOUT)?,
+    })
+}
+
+fn seconds(config: &Config, option: &OptDecl) -> Result<Duration, ConfigError> {
+    let seconds = option.need(config.int(option)?)?;
+    Ok(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
 }

@@ -1,8 +1,11 @@
-//! `[DEFAULT]`: where to listen and how callers are known. What is logged is `logging.rs`.
+//! `[DEFAULT]`: where to listen, how to stop, and how callers are known. What is logged is `logging.rs`.
+
+use std::time::Duration;
 
 use ::oslo_config::{Config, OptDecl};
 
 use super::ConfigError;
+use crate::app::StopSettings;
 
 const BIND_HOST: OptDecl =
     OptDecl::host_address("DEFAULT", "bind_host").default("0.0.0.0").help("Address that the API listens on.");
@@ -21,7 +24,46 @@ const AUTH_STRATEGY: OptDecl =
         "How callers are known: by a Keystone token, or not at all (noauth: the identity headers are believed; for \
          tests, on loopback only).",
     );
-pub(super) const OPTIONS: &[&OptDecl] = &[&BIND_HOST, &BIND_PORT, &BACKLOG, &AUTH_STRATEGY];
+const REUSE_PORT: OptDecl = OptDecl::boolean("DEFAULT", "reuse_port").unset_if_empty().default("false").help(
+    "Lets several processes of one user listen on the same address (SO_REUSEPORT), so that a new one can take over from an \
+     old one without a refused connection. Every process must set it.",
+);
+/// A day.
+const LONGEST: i64 = 86_400;
+const SHUTDOWN_DELAY: OptDecl =
+    OptDecl::integer("DEFAULT", "shutdown_delay").unset_if_empty().default("0").min(0).max(LONGEST).help(
+        "Seconds between the signal to stop and the stop. Requests are served meanwhile, and /healthcheck/ready \
+         answers 503, so that a balancer can take the process out. Longer than two checks of the balancer.",
+    );
+/// The name and the default of oslo.service.
+const GRACEFUL_SHUTDOWN_TIMEOUT: OptDecl =
+    OptDecl::integer("DEFAULT", "graceful_shutdown_timeout").unset_if_empty().default("60").min(0).max(LONGEST).help(
+        "Seconds for the requests that were accepted before the stop to be answered. Together with shutdown_delay, less \
+         than what the service manager allows (TimeoutStopSec= of systemd: 90; terminationGracePeriodSeconds of \
+         Kubernetes: 30). 0: no limit.",
+    );
+pub(super) const OPTIONS: &[&OptDecl] = &[
+    &BIND_HOST,
+    &BIND_PORT,
+    &BACKLOG,
+    &REUSE_PORT,
+    &SHUTDOWN_DELAY,
+    &GRACEFUL_SHUTDOWN_TIMEOUT,
+    &AUTH_STRATEGY,
+];
+
+/// What a stop waits for.
+pub(super) fn stop_settings(config: &Config) -> Result<StopSettings, ConfigError> {
+    let seconds = |option: &OptDecl| {
+        let seconds = option.need(config.int(option)?)?;
+        Ok::<_, ConfigError>(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
+    };
+    let timeout = seconds(&GRACEFUL_SHUTDOWN_TIMEOUT)?;
+    Ok(StopSettings {
+        delay: seconds(&SHUTDOWN_DELAY)?,
+        timeout: if timeout.is_zero() { Duration::MAX } else { timeout },
+    })
+}
 
 /// Address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +74,14 @@ pub struct Listen {
     pub port: u16,
     /// Connections that may wait to be accepted.
     pub backlog: u32,
+    /// Other processes may listen on the same address.
+    pub reuse_port: bool,
 }
 
 impl Listen {
     /// An address with the default backlog.
     pub fn on(host: &str, port: u16) -> Listen {
-        Listen { host: host.to_owned(), port, backlog: DEFAULT_BACKLOG }
+        Listen { host: host.to_owned(), port, backlog: DEFAULT_BACKLOG, reuse_port: false }
     }
 
     pub(super) fn read(config: &Config) -> Result<Listen, ConfigError> {
@@ -45,6 +89,7 @@ impl Listen {
             host: BIND_HOST.need(config.string(&BIND_HOST)?)?,
             port: BIND_PORT.need(config.port(&BIND_PORT)?)?,
             backlog: BACKLOG.need(config.int(&BACKLOG)?.and_then(|most| u32::try_from(most).ok()))?,
+            reuse_port: REUSE_PORT.need(config.bool(&REUSE_PORT)?)?,
         })
     }
 }

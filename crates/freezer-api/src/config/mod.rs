@@ -239,7 +239,8 @@ impl Settings {
             format!("{a:?}") != format!("{b:?}")
         }
         [
-            ("[DEFAULT] bind_host, bind_port", differ(&self.listen, &other.listen)),
+            ("[DEFAULT] shutdown_delay, graceful_shutdown_timeout", self.http.stop != other.http.stop),
+            ("[DEFAULT] bind_host, bind_port, backlog, reuse_port", differ(&self.listen, &other.listen)),
             ("[DEFAULT] auth_strategy", self.auth_strategy != other.auth_strategy),
             ("[database]", differ(&self.database, &other.database)),
             ("[keystone_authtoken]", differ(&self.keystone, &other.keystone)),
@@ -247,7 +248,10 @@ impl Settings {
                 "[oslo_policy]",
                 differ(&self.policy, &other.policy) || self.remote_policy != other.remote_policy,
             ),
-            ("[oslo_middleware], [api], [healthcheck]", differ(&self.http, &other.http)),
+            (
+                "[oslo_middleware], [api], [healthcheck]",
+                differ(&HttpSettings { stop: other.http.stop, ..self.http.clone() }, &other.http),
+            ),
         ]
         .into_iter()
         .filter_map(|(section, differs)| differs.then_some(section))
@@ -289,6 +293,8 @@ impl Settings {
             http: HttpSettings {
                 max_body: oslo_middleware::max_body(config)?,
                 body: api::body_limits(config)?,
+                connections: api::connection_limits(config)?,
+                stop: default::stop_settings(config)?,
                 health,
                 proxy_headers: oslo_middleware::proxy_headers(config)?,
                 max_limit: api::max_limit(config)?,

@@ -88,8 +88,10 @@ pub async fn run(
     server::raise_file_limit();
     // before anything that takes time: a SIGHUP that nobody waits for ends the process
     let hangups = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
+    let connections = &mut settings.http.connections;
+    connections.most = server::possible_connections(connections.most, settings.database.pool.max_open);
     let app = Arc::new(prepare::app(&settings, store)?);
-    let listener = server::listen(&settings.listen, settings.auth_strategy).await?;
+    let listener = server::inherit_or_listen(&settings.listen, settings.auth_strategy).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     if let Some(reload) = reload {

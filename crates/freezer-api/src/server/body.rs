@@ -58,10 +58,14 @@ impl Body for RequestBody {
             }
             Poll::Ready(None) => {
                 this.incoming = None;
+                this.connection.works();
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                let wait = this.wait.get_or_insert_with(Wait::new);
+                let wait = this.wait.get_or_insert_with(|| {
+                    this.connection.waits_for_client();
+                    Wait::new()
+                });
                 let expired = wait.poll(cx, this.connection.limits(), this.connection.is_stopping());
                 expired.map(|()| Some(Err(BodyTimeout.into())))
             }
@@ -79,6 +83,7 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
+        self.connection.works();
         if let Some(rest) = self.incoming.take().filter(|rest| !rest.is_end_stream()) {
             self.connection.take_back(rest);
         }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,15 +11,21 @@ use axum::extract::ConnectInfo;
 use axum::response::Response;
 use futures_util::FutureExt;
 use http::header::{CONNECTION, EXPECT};
+use http::request::Parts;
 use http::{HeaderValue, Request};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::body::RequestBody;
 use super::head;
+use super::slots::Place;
+use crate::api::is_open;
 use crate::api::middleware::Front;
 use crate::app::BodyLimits;
 use crate::clock::Ids;
+use crate::error::Error;
 
 /// An unread rest of a body up to this size is read, so that the connection can be used again.
 const SMALL_REST: u64 = 65_536;
@@ -34,6 +40,10 @@ pub(super) struct Shared {
     pub(super) stopping: Arc<AtomicBool>,
     /// Time limits of request bodies.
     pub(super) limits: BodyLimits,
+    /// Longest time without progress while an answer is written.
+    pub(super) answer_timeout: Duration,
+    /// When the server started.
+    pub(super) began: Instant,
     /// Requests carry the address of their peer.
     pub(super) tells_peer: bool,
     /// Ids of requests.
@@ -44,6 +54,12 @@ pub(super) struct Shared {
 pub(super) struct Connection {
     shared: Shared,
     peer: SocketAddr,
+    place: Place,
+    /// Since when the service has waited for the client, in milliseconds since the start and not below 1; 0: it is at work.
+    waits_since: AtomicU64,
+    /// To be closed without an answer, to make room for others.
+    closes_now: AtomicBool,
+    wake: Notify,
     /// Requests handed over by the HTTP library.
     requests: AtomicU32,
     /// The request with two kinds of length, counted from 1; 0: none.
@@ -55,15 +71,76 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(shared: Shared, peer: SocketAddr) -> Connection {
-        Connection {
+    pub(super) fn new(shared: Shared, peer: SocketAddr, place: Place) -> Connection {
+        let connection = Connection {
             shared,
             peer,
+            place,
+            waits_since: AtomicU64::new(0),
+            closes_now: AtomicBool::new(false),
+            wake: Notify::new(),
             requests: AtomicU32::new(0),
             ambiguous: AtomicU32::new(0),
             rest: Mutex::new(None),
             discards: AtomicBool::new(false),
+        };
+        connection.waits_for_client();
+        connection
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.shared.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// From now on, the client has to do something: send a request or its body, or read the answer.
+    pub(super) fn waits_for_client(&self) {
+        self.waits_since.store(self.milliseconds().max(1), Ordering::Relaxed);
+    }
+
+    /// From now on, the service has to do something.
+    pub(super) fn works(&self) {
+        self.waits_since.store(0, Ordering::Relaxed);
+    }
+
+    /// How long the service has waited for the client; none: it does not.
+    pub(super) fn waited(&self) -> Option<Duration> {
+        match self.waits_since.load(Ordering::Relaxed) {
+            0 => None,
+            since => Some(Duration::from_millis(self.milliseconds().saturating_sub(since))),
         }
+    }
+
+    /// Has the connection closed without an answer.
+    pub(super) fn close_now(&self) {
+        self.closes_now.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    pub(super) fn closes_now(&self) -> bool {
+        self.closes_now.load(Ordering::Relaxed)
+    }
+
+    /// Has the connection look at its state and at that of the server.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Ready after [`Connection::wake`].
+    pub(super) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    pub(super) fn answer_timeout(&self) -> Duration {
+        self.shared.answer_timeout
+    }
+
+    /// Whether a request was received.
+    pub(super) fn has_served(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0
     }
 
     pub(super) fn limits(&self) -> BodyLimits {
@@ -107,16 +184,17 @@ impl Connection {
         request: Request<Incoming>,
     ) -> Result<Response, Infallible> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        self.works();
         let (mut parts, incoming) = request.into_parts();
         if self.shared.tells_peer {
             parts.extensions.insert(ConnectInfo(self.peer));
         }
-        let refused = head::refusal(&parts, self.ambiguous.load(Ordering::Relaxed) == number);
-        if refused.is_none() && incoming.is_end_stream() {
-            return front.call(Request::from_parts(parts, Body::empty())).await;
-        }
+        let refused = self.refusal(&parts, number).await;
         let expects_continue = parts.headers.contains_key(EXPECT);
-        let body = Body::new(RequestBody::new(incoming, Arc::clone(&self)));
+        let body = match incoming.is_end_stream() {
+            true => Body::empty(),
+            false => Body::new(RequestBody::new(incoming, Arc::clone(&self))),
+        };
         let request = Request::from_parts(parts, body);
         let Ok(mut answer) = match refused {
             None => front.call(request).await,
@@ -126,7 +204,18 @@ impl Connection {
             }
         };
         self.settle(&mut answer, expects_continue);
+        self.waits_for_client();
         Ok(answer)
+    }
+
+    /// Why a request is not served, if it is not.
+    async fn refusal(&self, parts: &Parts, number: u32) -> Option<Error> {
+        let has_two_lengths = self.ambiguous.load(Ordering::Relaxed) == number;
+        match head::refusal(parts, has_two_lengths) {
+            None if is_open(parts.uri.path()) => None,
+            None => self.place.for_any_request().await.err(),
+            refused => refused,
+        }
     }
 
     /// Decides about a body that was not read to its end. The answer goes out at once in any case. A small rest is read
@@ -140,7 +229,7 @@ impl Connection {
                 self.close_after_answer();
             }
         }
-        if self.discards() {
+        if self.discards() || self.is_stopping() {
             answer.headers_mut().insert(CONNECTION, CLOSE);
         }
     }

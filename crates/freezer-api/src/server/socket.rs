@@ -22,8 +22,10 @@ use super::refusal::{self, Found};
 const LINGER_TOTAL: Duration = Duration::from_secs(30);
 /// Longest pause of a client meanwhile.
 const LINGER_IDLE: Duration = Duration::from_secs(5);
-/// Time for both after the signal to stop, and for the head of a request to end.
+/// Time for both after the signal to stop, and for the head of a request to arrive.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
+/// Time for another request to arrive on a connection after the signal to stop.
+const STOP_IDLE: Duration = Duration::from_millis(500);
 /// Most bytes to discard.
 const DISCARD_MAX: u64 = 64 * 1024 * 1024;
 const DISCARD_BUFFER: usize = 16 * 1024;
@@ -39,8 +41,10 @@ pub(super) struct Socket {
     /// The sending side is closed.
     shut: bool,
     linger: Option<Linger>,
-    /// Runs out for an unfinished head after the signal to stop.
+    /// Runs out for a head that is expected after the signal to stop.
     head_timeout: Option<Pin<Box<Sleep>>>,
+    /// Runs out for a client that does not read its answer.
+    write_timeout: Option<Pin<Box<Sleep>>>,
     /// The rest of the answer to a head that could not be read: the last bytes of the connection.
     refusal: Vec<u8>,
 }
@@ -63,8 +67,15 @@ impl Socket {
             shut: false,
             linger: None,
             head_timeout: None,
+            write_timeout: None,
             refusal: Vec::new(),
         }
+    }
+
+    /// Whether every earlier request is answered, and the client is to send the head of the next one.
+    fn awaits_head(&self) -> bool {
+        let answered = self.connection.waited().is_some() && self.write_timeout.is_none();
+        answered && (self.framing.is_in_head() || self.framing.is_between_requests())
     }
 
     fn received(&mut self, bytes: &[u8]) {
@@ -94,12 +105,27 @@ impl Socket {
         Poll::Ready(())
     }
 
-    /// While the client is slow to read the answer, its request must not fill up the connection: it would wait for us.
-    fn discard_while_writing<T>(&mut self, cx: &mut Context<'_>, written: Poll<T>) -> Poll<T> {
-        if written.is_pending() && self.connection.discards() {
+    /// Waits for a client that is slow to read its answer, as long as it makes progress. Its request must not fill up the
+    /// connection meanwhile: it would wait for us.
+    fn wait_for_reader(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.write_timeout = None;
+            return written;
+        }
+        if self.connection.discards() {
             let _ = self.poll_discard(cx);
         }
-        written
+        let limit = self.connection.answer_timeout();
+        let timeout = self.write_timeout.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        ready!(timeout.as_mut().poll(cx));
+        tracing::debug!("an answer was given up: the client did not read it for {limit:?}");
+        // with a reset, so that the kernel does not keep the rest of the answer
+        let _ = self.stream.set_zero_linger();
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Writes the slices up to an answer of the HTTP library, and keeps the answer that takes its place for the end.
@@ -133,9 +159,12 @@ impl Socket {
         Poll::Ready(Ok(()))
     }
 
-    /// After the signal to stop, a head that does not end is not waited for.
+    /// After the signal to stop, a head is waited for only for a moment. A request may be on its way, above all on a
+    /// connection that has just been opened.
     fn poll_head_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let timeout = self.head_timeout.get_or_insert_with(|| Box::pin(tokio::time::sleep(STOP_LIMIT)));
+        let begun = self.framing.is_in_head() || !self.connection.has_served();
+        let limit = if begun { STOP_LIMIT } else { STOP_IDLE };
+        let timeout = self.head_timeout.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         timeout.as_mut().poll(cx)
     }
 }
@@ -176,7 +205,7 @@ impl AsyncRead for Socket {
                 Poll::Ready(Ok(()))
             }
             // an end of the stream, so that the HTTP library gives the request up
-            Poll::Pending if this.connection.is_stopping() && this.framing.is_in_head() => {
+            Poll::Pending if this.connection.is_stopping() && this.awaits_head() => {
                 this.poll_head_timeout(cx).map(Ok)
             }
             read => read,
@@ -198,7 +227,7 @@ impl AsyncWrite for Socket {
             None => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
             Some(found) => self.poll_write_around(cx, slices, &found),
         };
-        self.discard_while_writing(cx, written)
+        self.wait_for_reader(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

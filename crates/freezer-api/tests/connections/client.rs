@@ -52,6 +52,15 @@ impl Client {
         Client::of(stream)
     }
 
+    /// A connection from another address of this machine.
+    pub fn connect_from(runtime: &tokio::runtime::Runtime, from: [u8; 4], address: SocketAddr) -> Client {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        let stream = runtime.block_on(async { socket.connect(address).await.unwrap().into_std().unwrap() });
+        stream.set_nonblocking(false).unwrap();
+        Client::of(stream)
+    }
+
     fn of(stream: TcpStream) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -122,6 +131,15 @@ impl Client {
     pub fn closed(&mut self) {
         while self.read() > 0 {}
         assert!(self.ahead.is_empty(), "{:?}", String::from_utf8_lossy(&self.ahead));
+    }
+
+    /// Reads until the connection has ended in any way; returns how many bytes came.
+    pub fn read_until_ended(&mut self) -> usize {
+        let (mut bytes, mut read) = (vec![0; 65_536], 0);
+        while let Ok(more @ 1..) = self.stream.read(&mut bytes) {
+            read += more;
+        }
+        read
     }
 
     /// Waits until the connection has ended in any way.

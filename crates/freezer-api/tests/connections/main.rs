@@ -10,9 +10,11 @@ mod support;
 
 mod answers;
 mod client;
+mod crowds;
 mod deadlines;
 mod messages;
 mod smuggling;
+mod stop;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -47,6 +49,17 @@ impl Served<'_> {
     }
 }
 
+impl Served<'_> {
+    /// Keeps every write of the service waiting, until the function that is returned is called. Not for long: SQLite waits
+    /// for a lock for five seconds.
+    fn hold_writes(&self) -> impl FnOnce() + use<> {
+        let database = self.app.database().clone();
+        let lock = self.runtime.block_on(bounded(database.lock()));
+        let runtime = self.runtime.handle().clone();
+        move || runtime.block_on(bounded(lock.release()))
+    }
+}
+
 /// Runs a test against the service with its own settings, on a free port below 32768.
 fn served(name: &str, change: impl FnOnce(&mut HttpSettings), body: impl FnOnce(Served<'_>)) {
     with_database(Engine::Sqlite, name, |runtime, database| {
@@ -62,7 +75,7 @@ fn served(name: &str, change: impl FnOnce(&mut HttpSettings), body: impl FnOnce(
     });
 }
 
-async fn listen() -> tokio::net::TcpListener {
+async fn listen() -> server::Listener {
     for _ in 0..100 {
         let number = std::process::id().wrapping_mul(7).wrapping_add(PORTS.fetch_add(1, Ordering::Relaxed));
         let port = 20_000 + u16::try_from(number % 12_000).unwrap();

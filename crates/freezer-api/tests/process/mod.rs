@@ -276,6 +276,7 @@ impl Done {
 /// A command of ours: no standard input, and nothing of the environment that configures it.
 pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
+    command.stdin(Stdio::null());
     for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("OS_")) {
         command.env_remove(key);
     }
@@ -287,9 +288,19 @@ pub fn finish(command: Command) -> Done {
     begin(command).done()
 }
 
+/// As [`finish`], for a command with a standard input of its own.
+pub fn finish_with(command: Command) -> Done {
+    running(command).done()
+}
+
 /// Starts a command.
 pub fn begin(mut command: Command) -> Running {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::null());
+    running(command)
+}
+
+fn running(mut command: Command) -> Running {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = Killed(command.spawn().expect("the program starts"));
     // read in threads, so that a full pipe does not stop the program
     let stdout = reader(child.0.stdout.take().unwrap());
@@ -422,7 +433,7 @@ impl Service {
     ) -> Result<Service, String> {
         let log = scratch.path().join("service.log");
         let file = File::create(&log).unwrap();
-        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
+        command.stdout(file.try_clone().unwrap()).stderr(file);
         let child = Killed(command.spawn().expect("the service starts"));
         let mut service = Service { child, port, log };
         let listening = wait_for("the service listens", || {
@@ -442,6 +453,13 @@ impl Service {
     /// Its address as a URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
+    }
+
+    /// Bytes of memory that it has in use.
+    pub fn memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the memory in use");
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1_024
     }
 
     /// What it has logged so far.
