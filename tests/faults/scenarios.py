@@ -123,25 +123,29 @@ def repeat(place: Single, seconds: float, pause: float, statement: str) -> None:
 
 def too_many_connections(place: Single, short: bool) -> None:
     """Others take all connections of the server, which refuses new ones with error 1040."""
-    place.server.ask('SET GLOBAL max_connections = 10')
-    held = []
-    end = time.monotonic() + (4 if short else 10)
-    while time.monotonic() < end:
-        for thread in set(place.server.threads()) - {connection.thread_id() for connection in held}:
+    held: list[pymysql.Connection] = []
+    # one connection beyond the maximum is kept for administrators
+    with place.server.connect(30) as connection, connection.cursor() as cursor:
+        cursor.execute('SET GLOBAL max_connections = 10')
+        end = time.monotonic() + (4 if short else 10)
+        while time.monotonic() < end:
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE user = 'freezer'")
+            own = {other.thread_id() for other in held}
+            for thread in [row[0] for row in cursor.fetchall() if row[0] not in own]:
+                try:
+                    cursor.execute('KILL %d' % thread)
+                except pymysql.MySQLError:
+                    pass  # it is gone
             try:
-                place.server.ask('KILL %d' % thread)
+                while len(held) < 10:
+                    held.append(pymysql.connect(host='127.0.0.1', port=place.server.port, user='freezer',
+                                                password='freezer', connect_timeout=2))
             except pymysql.MySQLError:
                 pass
-        try:
-            while len(held) < 10:
-                held.append(pymysql.connect(host='127.0.0.1', port=place.server.port, user='freezer',
-                                            password='freezer', connect_timeout=2))
-        except pymysql.MySQLError:
-            pass
-        time.sleep(0.2)
-    place.server.ask('SET GLOBAL max_connections = 500')
-    for connection in held:
-        connection.close()
+            time.sleep(0.2)
+        cursor.execute('SET GLOBAL max_connections = 500')
+    for other in held:
+        other.close()
 
 
 def read_locked(place: Single, short: bool) -> None:
