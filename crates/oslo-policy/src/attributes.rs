@@ -1,30 +1,30 @@
-//! The two inputs of a decision: [`Target`] (what is acted on) and [`Credentials`] (who acts).
-//! Building them copies no text that the caller keeps alive; reading them is `check`'s part.
+//! The two inputs of a decision: [`Target`] (the object of an operation) and [`Credentials`] (the caller).
+//! Both can borrow their texts. Comparing attributes belongs in `check`.
 
 use std::borrow::Cow;
 
 use crate::value::Value;
 
-/// Named values in the order in which they were set; a name occurs once.
+/// Named values in the order in which they were set. Names are unique.
 type Entries<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
 
 macro_rules! attributes {
     ($name:ident) => {
         impl<'a> $name<'a> {
-            /// Without any attribute.
+            /// Creates a value without attributes.
             #[must_use]
             pub fn new() -> Self {
                 Self::default()
             }
 
-            /// Adds an attribute, or replaces the one of that name, and hands the whole back.
+            /// Adds an attribute, or replaces the one with the same name, and returns the result.
             #[must_use]
             pub fn with(mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Value<'a>>) -> Self {
                 self.set(name, value);
                 self
             }
 
-            /// Adds an attribute, or replaces the one of that name.
+            /// Adds an attribute, or replaces the one with the same name.
             pub fn set(&mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Value<'a>>) {
                 let (name, value) = (name.into(), value.into());
                 match self.entries.iter_mut().find(|(known, _)| *known == name) {
@@ -33,12 +33,12 @@ macro_rules! attributes {
                 }
             }
 
-            /// All attributes, in the order in which they were set.
+            /// Iterates over the attributes in the order in which they were set.
             pub fn iter(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
                 self.entries.iter().map(|(name, value)| (name.as_ref(), value))
             }
 
-            /// The attributes without a borrow of their source.
+            /// Converts the attributes into ones that borrow nothing.
             #[must_use]
             pub fn into_owned(self) -> $name<'static> {
                 $name {
@@ -55,7 +55,7 @@ macro_rules! attributes {
             }
         }
 
-        /// Attributes of names that differ from each other, without the search for one of the same name that
+        /// Takes attributes whose names are known to be unique, so this skips the search for an existing name that
         /// [`set`](Self::set) makes.
         impl<'a, const N: usize> From<[(&'a str, Value<'a>); N]> for $name<'a> {
             fn from(attributes: [(&'a str, Value<'a>); N]) -> Self {
@@ -91,31 +91,25 @@ pub struct Target<'a> {
 attributes!(Target);
 
 impl<'a> Target<'a> {
-    /// The attribute of exactly this name: a dot in it has no meaning, as in oslo.policy.
+    /// Returns the attribute with exactly this name. As in oslo.policy, a dot in the name has no meaning.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value<'a>> {
         self.find(name)
     }
 
-    /// The target as a JSON object.
+    /// Returns the target as a JSON object.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::Value::Object(
             self.iter().map(|(name, value)| (name.to_owned(), value.to_json())).collect(),
         )
     }
-
-    /// The target as one value, as a bare `%s` sees it.
-    pub(crate) fn to_value(&self) -> Value<'a> {
-        Value::Map(self.entries.clone())
-    }
 }
 
 /// Attributes of the caller, for `role:…` and `name:…` checks.
 ///
-/// Names that have a meaning of their own: `roles` (a list of texts), `system_scope`, `system`
-/// and `domain_id` (the scope of the token). A `system_scope` that is set is also found under
-/// the name `system`, as oslo.policy has it.
+/// These names have a special meaning: `roles` (a list of texts), and `system_scope`, `system` and `domain_id` (the scope
+/// of the token). As in oslo.policy, a `system_scope` that is set is also available as `system`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Credentials<'a> {
     entries: Entries<'a>,
@@ -124,7 +118,7 @@ pub struct Credentials<'a> {
 attributes!(Credentials);
 
 impl<'a> Credentials<'a> {
-    /// The attribute of exactly this name; `system` is answered by a `system_scope` that is set.
+    /// Returns the attribute with exactly this name. If `system_scope` is set, it is also the value of `system`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value<'a>> {
         if name == "system"
@@ -135,7 +129,7 @@ impl<'a> Credentials<'a> {
         self.find(name)
     }
 
-    /// The scope of the token: system, else domain, else project.
+    /// Returns the scope of the token: system if `system` is set, else domain if `domain_id` is set, else project.
     #[must_use]
     pub fn scope(&self) -> Scope {
         let set = |name| self.get(name).is_some_and(Value::is_truthy);
@@ -148,7 +142,7 @@ impl<'a> Credentials<'a> {
         }
     }
 
-    /// The credentials as a JSON object, with `system` filled in from `system_scope`.
+    /// Returns the credentials as a JSON object. If `system_scope` is set, this also sets `system`.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let mut object: serde_json::Map<_, _> =
@@ -160,19 +154,19 @@ impl<'a> Credentials<'a> {
     }
 }
 
-/// What a token was issued for.
+/// The scope of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// The whole deployment.
     System,
     /// One domain.
     Domain,
-    /// One project; also taken for a token without any scope.
+    /// One project. A token without any scope counts as one of these.
     Project,
 }
 
 impl Scope {
-    /// The name as it stands in a rule's `scope_types`.
+    /// Returns the name that a rule's `scope_types` use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -190,14 +184,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_occurs_once() {
+    fn setting_a_name_again_replaces_its_value() {
         let target = Target::new().with("a", 1).with("b", "x").with("a", "y");
         let entries: Vec<_> = target.iter().collect();
         assert_eq!(entries, [("a", &Value::from("y")), ("b", &Value::from("x"))]);
     }
 
     #[test]
-    fn system_scope_is_also_system() {
+    fn system_scope_is_also_available_as_system() {
         let creds = Credentials::new().with("system_scope", "all").with("domain_id", "d");
         assert_eq!(creds.get("system"), Some(&Value::from("all")));
         assert_eq!(creds.scope(), Scope::System);
@@ -210,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn json_goes_in_and_comes_out() {
+    fn json_round_trip() {
         let json = serde_json::json!({"i": -3, "f": 1.5, "s": "x", "n": null, "l": [true, {"k": 18_446_744_073_709_551_615_u64}]});
         let object = json.as_object().unwrap();
         let target = Target::from(object);

@@ -1,18 +1,17 @@
-//! The checks that a rule is made of, how they are written, and what they decide.
-//! Text becomes checks in `parser`; which rules exist is `rules`' part.
+//! The checks that a rule consists of: their text form and their evaluation.
+//! Parsing rules belongs in `parser`, and the set of rules in `rules`.
 
 use std::fmt;
 
 use crate::attributes::{Credentials, Target};
-use crate::python::format::{FormatError, Template};
-use crate::python::literal::Kind;
-use crate::python::text::str_of;
+use crate::operand::Operand;
 use crate::remote::{RemoteCheck, RemoteRequest};
 use crate::rules::RuleSet;
+use crate::template::{RenderError, Template};
 use crate::value::Value;
 
-/// How deeply checks may nest, counted through `rule:` references. Python gives up at about
-/// the same depth, which also ends a cycle of references.
+/// The maximum depth of nested checks, counted through `rule:` references. This also ends a cycle of references. Python's
+/// call stack ends at about the same depth.
 pub(crate) const MAX_DEPTH: usize = 300;
 
 /// A rule, or a part of one.
@@ -20,7 +19,7 @@ pub(crate) const MAX_DEPTH: usize = 300;
 pub(crate) enum Check {
     /// `@`, and the empty rule.
     True,
-    /// `!`, and a rule that could not be parsed.
+    /// `!`, and a text that does not form a rule.
     False,
     /// `not …`
     Not(Box<Check>),
@@ -31,35 +30,29 @@ pub(crate) enum Check {
     /// `rule:name`
     Rule(String),
     /// `role:name`
-    Role { written: String, role: Template },
+    Role(Template),
     /// `left:right`, for any other left side.
-    Generic { left: String, right: String, kind: Kind, template: Template },
-    /// `http:…` or `https:…`; both parts together are the URL.
-    Remote { url: String, template: Template },
-    /// A rule nested too deeply to be kept: evaluating it fails.
-    TooDeep,
+    Generic { left: String, operand: Operand, right: Template },
+    /// `http:…` or `https:…`. The template is the whole URL.
+    Remote(Template),
 }
 
 impl Check {
-    /// The check for one `kind:match`.
-    pub(crate) fn from_parts(kind: &str, matched: &str) -> Check {
-        match kind {
+    /// Builds the check for one `kind:match`. An error names the problem and the correction.
+    pub(crate) fn from_parts(kind: &str, matched: &str) -> Result<Check, String> {
+        Ok(match kind {
             "rule" => Check::Rule(matched.to_owned()),
-            "role" => Check::Role { written: matched.to_owned(), role: Template::parse(matched) },
-            "http" | "https" => {
-                let url = format!("{kind}:{matched}");
-                Check::Remote { template: Template::parse(&url), url }
-            }
+            "role" => Check::Role(Template::parse(matched)?),
+            "http" | "https" => Check::Remote(Template::parse(&format!("{kind}:{matched}"))?),
             _ => Check::Generic {
                 left: kind.to_owned(),
-                right: matched.to_owned(),
-                kind: Kind::classify(kind),
-                template: Template::parse(matched),
+                operand: Operand::parse(kind)?,
+                right: Template::parse(matched)?,
             },
-        }
+        })
     }
 
-    /// Calls `visit` for this check and every one below it, in the order of evaluation.
+    /// Calls `visit` for this check and every check below it, in the order of evaluation.
     pub(crate) fn walk<'c>(&'c self, visit: &mut dyn FnMut(&'c Check)) {
         visit(self);
         match self {
@@ -73,7 +66,7 @@ impl Check {
         }
     }
 
-    /// The names of the rules that this check refers to.
+    /// Returns the names of the rules that this check refers to.
     pub(crate) fn references(&self) -> Vec<&str> {
         let mut names = Vec::new();
         self.walk(&mut |check| {
@@ -82,20 +75,6 @@ impl Check {
             }
         });
         names
-    }
-
-    /// Why this check by itself can never be decided, whoever asks.
-    pub(crate) fn mistake(&self) -> Option<String> {
-        let template = match self {
-            Check::TooDeep => return Some(format!("more than {MAX_DEPTH} levels deep")),
-            Check::Generic { left, kind: Kind::Invalid(why), .. } => {
-                return Some(format!("{left:?} is not a name or a literal: {why}"));
-            }
-            Check::Role { role, .. } => role,
-            Check::Generic { template, .. } | Check::Remote { template, .. } => template,
-            _ => return None,
-        };
-        template.mistake().map(|why| format!("malformed %-template in \"{self}\": {why}"))
     }
 }
 
@@ -115,54 +94,54 @@ impl fmt::Display for Check {
             Check::And(checks) => joined(f, checks, " and "),
             Check::Or(checks) => joined(f, checks, " or "),
             Check::Rule(name) => write!(f, "rule:{name}"),
-            Check::Role { written, .. } => write!(f, "role:{written}"),
+            Check::Role(role) => write!(f, "role:{role}"),
             Check::Generic { left, right, .. } => write!(f, "{left}:{right}"),
-            Check::Remote { url, .. } => f.write_str(url),
-            Check::TooDeep => f.write_str("(nested too deeply)"),
+            Check::Remote(url) => write!(f, "{url}"),
         }
     }
 }
 
-/// Why a check came to no answer.
+/// Why a check could not be decided.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Failure {
-    /// Python's `KeyError`, which a `rule:` reference around it turns into "no".
-    MissingKey(String),
-    /// Anything else.
+    /// The URL of a remote check needs an attribute that the target lacks. As in oslo.policy, a `rule:` reference to such a
+    /// check does not hold.
+    MissingAttribute(String),
+    /// Any other reason.
     Broken(String),
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::MissingKey(key) => write!(f, "the target has no attribute {key:?}"),
-            Failure::Broken(why) => f.write_str(why),
+            Failure::MissingAttribute(name) => write!(f, "the target has no attribute {name:?}"),
+            Failure::Broken(reason) => f.write_str(reason),
         }
     }
 }
 
 type Decision = Result<bool, Failure>;
 
-fn broken(why: impl Into<String>) -> Decision {
-    Err(Failure::Broken(why.into()))
+fn broken(reason: impl Into<String>) -> Decision {
+    Err(Failure::Broken(reason.into()))
 }
 
-/// One decision in the making.
+/// The inputs of one decision.
 pub(crate) struct Evaluation<'e> {
-    /// Where `rule:` references lead.
+    /// The rules that `rule:` checks refer to.
     pub(crate) rules: &'e RuleSet,
-    /// What is acted on.
+    /// The object of the operation.
     pub(crate) target: &'e Target<'e>,
-    /// Who acts.
+    /// The caller.
     pub(crate) creds: &'e Credentials<'e>,
-    /// Who answers `http:` checks.
+    /// Answers `http:` and `https:` checks.
     pub(crate) remote: Option<&'e dyn RemoteCheck>,
-    /// The rule that was asked for.
+    /// The requested rule.
     pub(crate) rule: &'e str,
 }
 
 impl Evaluation<'_> {
-    /// Evaluates a check; `depth` counts the checks around it.
+    /// Evaluates a check. `depth` is the number of checks around it.
     pub(crate) fn decide(&self, check: &Check, depth: usize) -> Decision {
         if depth >= MAX_DEPTH {
             return broken(format!("more than {MAX_DEPTH} levels deep; do its rules form a cycle?"));
@@ -188,106 +167,99 @@ impl Evaluation<'_> {
                 }
                 Ok(false)
             }
-            Check::Rule(name) => match self.rules.resolve(name) {
-                None => Ok(false),
-                Some(check) => match self.decide(check, depth) {
-                    Err(Failure::MissingKey(_)) => Ok(false),
-                    decision => decision,
-                },
+            Check::Rule(name) => match self.rules.resolve(name).map(|check| self.decide(check, depth)) {
+                None | Some(Err(Failure::MissingAttribute(_))) => Ok(false),
+                Some(decision) => decision,
             },
-            Check::Role { role, .. } => match role.render(self.target) {
-                Ok(role) => self.has_role(&role),
-                Err(FormatError::MissingKey(_)) => Ok(false),
-                Err(FormatError::Malformed(why)) => broken(format!("in \"{check}\": {why}")),
-            },
-            Check::Generic { kind, template, .. } => {
-                let wanted = match template.render(self.target) {
-                    Ok(wanted) => wanted,
-                    Err(FormatError::MissingKey(_)) => return Ok(false),
-                    Err(FormatError::Malformed(why)) => {
-                        return broken(format!("in \"{check}\": {why}"));
-                    }
-                };
-                match kind {
-                    Kind::Literal(text) => Ok(*text == wanted),
-                    Kind::Path(path) => self.find_in_creds(path, &wanted),
-                    Kind::Invalid(why) => broken(format!("in \"{check}\": left of the colon: {why}")),
-                }
-            }
-            Check::Remote { template, .. } => self.ask(template),
-            Check::TooDeep => broken(format!("more than {MAX_DEPTH} levels deep")),
+            Check::Role(role) => self.compare(check, role, |wanted| self.has_role(wanted)),
+            Check::Generic { operand, right, .. } => self.compare(check, right, |wanted| match operand {
+                Operand::Literal(text) => Ok(text == wanted),
+                Operand::Credential(path) => self.has_credential(path, wanted),
+            }),
+            Check::Remote(url) => self.ask(url),
+        }
+    }
+
+    /// Renders the right side and compares it. A check whose attribute is missing does not hold.
+    fn compare(&self, check: &Check, right: &Template, holds: impl FnOnce(&str) -> Decision) -> Decision {
+        match right.render(self.target) {
+            Ok(wanted) => holds(&wanted),
+            Err(RenderError::MissingAttribute(_)) => Ok(false),
+            Err(error @ RenderError::NotText { .. }) => broken(format!("in \"{check}\": {error}")),
         }
     }
 
     fn has_role(&self, wanted: &str) -> Decision {
-        let Some(roles) = self.creds.get("roles") else { return Ok(false) };
+        let roles = match self.creds.get("roles") {
+            None => return Ok(false),
+            Some(Value::List(roles)) => roles,
+            Some(other) => return broken(format!("the roles are a {}, not a list", other.type_name())),
+        };
         let mut found = false;
-        match roles {
-            Value::List(roles) => {
-                for role in roles {
-                    let Value::Str(role) = role else {
-                        return broken(format!("a role is a {}, not a text", role.type_name()));
-                    };
-                    found |= same_ignoring_case(wanted, role);
-                }
-            }
-            // What iterating over them gives in Python: characters, and keys.
-            Value::Str(text) => {
-                found = text.chars().any(|c| same_ignoring_case(wanted, c.encode_utf8(&mut [0; 4])));
-            }
-            Value::Map(entries) => {
-                found = entries.iter().any(|(key, _)| same_ignoring_case(wanted, key));
-            }
-            other => return broken(format!("the roles are a {}, not a list", other.type_name())),
+        for role in roles {
+            let Value::Str(role) = role else {
+                return broken(format!("a role is a {}, not a text", role.type_name()));
+            };
+            found |= same_ignoring_case(wanted, role);
         }
         Ok(found)
     }
 
-    fn find_in_creds(&self, path: &[String], wanted: &str) -> Decision {
+    fn has_credential(&self, path: &[String], wanted: &str) -> Decision {
         let Some((first, rest)) = path.split_first() else { return Ok(false) };
         match self.creds.get(first) {
             None => Ok(false),
-            Some(value) => find_in_entry(value, rest, wanted),
+            Some(value) => find_in_entry(value, first, rest, wanted),
         }
     }
 
-    fn ask(&self, template: &Template) -> Decision {
-        let url = match template.render(self.target) {
+    fn ask(&self, url: &Template) -> Decision {
+        let url = match url.render(self.target) {
             Ok(url) => url,
-            Err(FormatError::MissingKey(key)) => return Err(Failure::MissingKey(key)),
-            Err(FormatError::Malformed(why)) => return broken(format!("in an http: check: {why}")),
+            Err(RenderError::MissingAttribute(name)) => return Err(Failure::MissingAttribute(name)),
+            Err(error) => return broken(format!("in \"{url}\": {error}")),
         };
         let Some(remote) = self.remote else {
-            return broken(format!("nothing answers the remote check {url}"));
+            return broken(format!(
+                "the remote check {url} cannot be made: http: and https: checks are not set up"
+            ));
         };
         let request = RemoteRequest { url: &url, rule: self.rule, target: self.target, creds: self.creds };
         remote.check(&request).or_else(|error| broken(format!("the remote check {url} failed: {error}")))
     }
 }
 
-/// The value of an entry: of a list, each element is tried.
-fn find_in_entry(value: &Value<'_>, path: &[String], wanted: &str) -> Decision {
-    let Value::List(items) = value else { return find(value, path, wanted) };
+/// Compares the entry `name` of the credentials. Of a list, it tries each element.
+fn find_in_entry(value: &Value<'_>, name: &str, path: &[String], wanted: &str) -> Decision {
+    let Value::List(items) = value else { return find(value, name, path, wanted) };
     for item in items {
-        if find(item, path, wanted)? {
+        if find(item, name, path, wanted)? {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-fn find(value: &Value<'_>, path: &[String], wanted: &str) -> Decision {
-    let Some((key, rest)) = path.split_first() else { return Ok(str_of(value) == wanted) };
+fn find(value: &Value<'_>, name: &str, path: &[String], wanted: &str) -> Decision {
+    let Some((key, rest)) = path.split_first() else {
+        return match value.to_text() {
+            Some(text) => Ok(text == wanted),
+            None => broken(format!(
+                "{name:?} of the credentials is a {}, which cannot be compared",
+                value.type_name()
+            )),
+        };
+    };
     match value {
         Value::Map(entries) => match entries.iter().find(|(name, _)| name == key) {
             None => Ok(false),
-            Some((_, value)) => find_in_entry(value, rest, wanted),
+            Some((_, value)) => find_in_entry(value, key, rest, wanted),
         },
-        other => broken(format!("cannot look for {key:?} in a {} of the credentials", other.type_name())),
+        other => broken(format!("{name:?} of the credentials is a {} and has no {key:?}", other.type_name())),
     }
 }
 
-/// Equality of the lower-cased texts, without making them where both are ASCII.
+/// Compares two texts by their lower-case forms. Does not allocate if both are ASCII.
 fn same_ignoring_case(a: &str, b: &str) -> bool {
     if a.is_ascii() && b.is_ascii() {
         a.eq_ignore_ascii_case(b)

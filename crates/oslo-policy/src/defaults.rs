@@ -1,28 +1,26 @@
-//! Rules as a service declares them. What operators make of them is `rules`' part.
+//! Rules as a service declares them. Overriding them with policy files belongs in `rules`.
 
-/// A rule that the service declares, with the check that is in force unless an operator's file
-/// says otherwise.
+/// A rule that the service declares. A policy file can override its check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleDefault {
-    /// The name that the service asks for and operators override, such as `jobs:create`.
+    /// The name that the service and policy files use, such as `jobs:create`.
     pub name: &'static str,
     /// The default, in the policy language.
     pub check_str: &'static str,
-    /// What the rule guards, for operators.
+    /// The operation that the rule protects, for operators.
     pub description: &'static str,
-    /// Method and path of the requests that the rule guards.
+    /// Method and path of the requests that the rule protects.
     pub operations: &'static [(&'static str, &'static str)],
-    /// The scopes of token (`project`, `domain`, `system`) that the rule is meant for; none
-    /// means all.
+    /// The token scopes that the rule accepts (`project`, `domain`, `system`). An empty list accepts all of them.
     pub scope_types: &'static [&'static str],
-    /// The rule that this one replaces, or its former default.
+    /// The name or the default of this rule in an earlier release.
     pub deprecated: Option<DeprecatedRule>,
 }
 
-/// What a rule was called, or checked, in an earlier release.
+/// The name and the check of a rule in an earlier release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeprecatedRule {
-    /// The former name; the same as the new one where only the default changed.
+    /// The former name. It is the current name if only the default changed.
     pub name: &'static str,
     /// The former default.
     pub check_str: &'static str,

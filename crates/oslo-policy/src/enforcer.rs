@@ -1,4 +1,4 @@
-//! [`Enforcer`]: decides by the rules in force, and swaps them when files change.
+//! [`Enforcer`]: decides with the rules in force, and replaces them when policy files change.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -16,24 +16,23 @@ use crate::loader::Loader;
 use crate::remote::RemoteCheck;
 use crate::rules::{EffectiveRule, PolicyFile, RuleSet, Settings};
 
-/// How an [`Enforcer`] finds its rules and what it holds requests to. The defaults are those of
-/// the `[oslo_policy]` options, without any file.
+/// The options of an [`Enforcer`]. The defaults are those of the `[oslo_policy]` options, without any file.
 #[derive(Clone)]
 pub struct Options {
-    /// The policy file; when it does not exist, the service's defaults count alone.
+    /// The policy file. If it does not exist, only the service's defaults apply.
     pub policy_file: Option<PathBuf>,
-    /// Directories whose files override the policy file: each in the order of its file names,
-    /// without subdirectories and names that start with a dot. They need not exist.
+    /// Directories whose files override the policy file, in the order of the file names. Subdirectories and names that start
+    /// with a dot are skipped. The directories do not have to exist.
     pub policy_dirs: Vec<PathBuf>,
-    /// The rule that decides where a rule does not exist; may itself not exist.
+    /// The rule that replaces rules that do not exist. It does not have to exist itself.
     pub default_rule: String,
-    /// Whether a token of another scope than the rule's `scope_types` is refused. Otherwise the
-    /// mismatch is only logged.
+    /// Whether a token is refused if its scope is not one of the rule's `scope_types`. Otherwise the mismatch is only
+    /// logged.
     pub enforce_scope: bool,
-    /// Whether only the new default counts of a rule whose default has changed. Otherwise the
-    /// former default allows as well.
+    /// Whether only the current default of a rule applies if the default has changed. Otherwise the former default allows as
+    /// well.
     pub enforce_new_defaults: bool,
-    /// Who answers `http:` and `https:` checks; without it, they cannot be decided.
+    /// Answers `http:` and `https:` checks. Without it, they cannot be decided.
     pub remote: Option<Arc<dyn RemoteCheck>>,
 }
 
@@ -69,7 +68,7 @@ impl Options {
     }
 }
 
-/// Decides what callers may do. Cloning shares the rules; deciding never waits for a reload.
+/// Decides which operations a caller may perform. Clones share the rules. A decision never waits for a reload.
 #[derive(Clone)]
 pub struct Enforcer {
     shared: Arc<Shared>,
@@ -99,12 +98,12 @@ impl fmt::Debug for Enforcer {
 impl Enforcer {
     /// Loads the rules: the service's defaults, overridden by the files that `options` names.
     ///
-    /// A rule of a file that cannot be understood denies, and is logged, as in oslo.policy.
+    /// As in oslo.policy, a rule whose text does not form a rule denies and is logged.
     ///
     /// # Errors
     ///
-    /// [`Error`] when the service declares a rule or a scope type twice, and when a file exists
-    /// and cannot be read, or is not a YAML mapping of rules.
+    /// [`Error`] if the service declares a rule or a scope type twice, if a file cannot be read or is not a YAML mapping of
+    /// rules, and if a check cannot be understood.
     pub fn new(
         defaults: impl Into<Cow<'static, [RuleDefault]>>,
         options: Options,
@@ -112,23 +111,23 @@ impl Enforcer {
         let defaults = defaults.into();
         let scopes = scopes(&defaults)?;
         let mut loader = Loader::default();
-        let files = match loader.look(options.policy_file.as_deref(), &options.policy_dirs)? {
+        let files = match loader.read_changed(options.policy_file.as_deref(), &options.policy_dirs)? {
             Some(files) => files,
             None => loader.parse()?,
         };
-        let rules = build(&defaults, &files, &options);
+        let rules = build(&defaults, &files, &options)?;
         let reload = Mutex::new(Reload { loader, error: None });
         let rules = ArcSwap::from_pointee(rules);
         Ok(Enforcer { shared: Arc::new(Shared { defaults, scopes, options, rules, reload }) })
     }
 
-    /// Decides whether the caller may act on the target: `Ok` allows.
+    /// Decides whether the caller may act on the target. `Ok` allows.
     ///
     /// # Errors
     ///
-    /// [`EnforceError::Denied`] when the rules say no, [`EnforceError::Broken`] when they cannot
-    /// be evaluated (a malformed check, credentials of an unforeseen shape, an `http:` check
-    /// without an answer). Neither may be taken for an allow.
+    /// [`EnforceError::Denied`] if the rule denies, [`EnforceError::Broken`] if it cannot be evaluated (a cycle of
+    /// references, credentials of an unexpected type, an `http:` check without an answer). Both must prevent the
+    /// operation.
     pub fn enforce(
         &self,
         rule: &str,
@@ -160,31 +159,31 @@ impl Enforcer {
         }
     }
 
-    /// Whether deciding a rule may come to an `http:` check, and so block.
+    /// Returns whether evaluating a rule can reach an `http:` or `https:` check, and thus block.
     #[must_use]
     pub fn needs_remote(&self, rule: &str) -> bool {
         self.shared.rules.load().needs_remote(rule)
     }
 
-    /// Whether a rule in force has an `https:` check.
+    /// Returns whether any rule in force has an `https:` check.
     #[must_use]
     pub fn has_https_check(&self) -> bool {
         self.shared.rules.load().has_https_check()
     }
 
-    /// Looks at the policy files and puts their rules in force when a file was changed, added or
-    /// removed; says whether it did. Cheap while nothing changes.
+    /// Puts the rules of the policy files in force if a file was changed, added or removed, and returns whether it did. This
+    /// is cheap if nothing has changed.
     ///
     /// # Errors
     ///
-    /// [`Error`] when the files can no longer be loaded; the rules stay as they were, and the
-    /// error is logged. It comes once for each change of the files; afterwards
-    /// [`reload_error`](Self::reload_error) remembers it until they can be loaded again.
+    /// [`Error`] if the files cannot be loaded any more. The rules stay as they were, and the error is logged. It is
+    /// returned once for each change of the files. [`reload_error`](Self::reload_error) returns it until the files can be
+    /// loaded again.
     pub fn reload_if_changed(&self) -> Result<bool, Error> {
         let Shared { defaults, options, rules, reload, .. } = &*self.shared;
-        // What a panic elsewhere left behind is at worst an outdated look at the files.
+        // After a panic of another thread, this holds at worst an outdated state of the files.
         let mut reload = reload.lock().unwrap_or_else(PoisonError::into_inner);
-        match reload.loader.look(options.policy_file.as_deref(), &options.policy_dirs) {
+        match reload.loader.read_changed(options.policy_file.as_deref(), &options.policy_dirs) {
             Ok(None) => {
                 if !reload.loader.is_broken() {
                     reload.error = None;
@@ -192,7 +191,7 @@ impl Enforcer {
                 Ok(false)
             }
             Ok(Some(files)) => {
-                rules.store(Arc::new(build(defaults, &files, options)));
+                rules.store(Arc::new(build(defaults, &files, options)?));
                 reload.error = None;
                 tracing::info!(files = files.len(), "policy reloaded");
                 Ok(true)
@@ -208,31 +207,31 @@ impl Enforcer {
         }
     }
 
-    /// Why the policy files, as they are now, could not be loaded.
+    /// Returns why the policy files, as they are now, could not be loaded.
     #[must_use]
     pub fn reload_error(&self) -> Option<String> {
         self.shared.reload.lock().unwrap_or_else(PoisonError::into_inner).error.clone()
     }
 
-    /// The names of all rules in force, sorted.
+    /// Returns the names of all rules in force, sorted.
     #[must_use]
     pub fn rule_names(&self) -> Vec<String> {
         self.shared.rules.load().names()
     }
 
-    /// All rules in force, sorted by name: what they check and where that came from.
+    /// Returns all rules in force, sorted by name, with their checks and sources.
     #[must_use]
     pub fn effective(&self) -> Vec<EffectiveRule> {
         self.shared.rules.load().effective()
     }
 
-    /// The service's own rules.
+    /// Returns the rules that the service declares.
     #[must_use]
     pub fn defaults(&self) -> &[RuleDefault] {
         &self.shared.defaults
     }
 
-    /// Only a rule that the service declares has scope types, whatever its check came from.
+    /// Returns the denial if the scope of the token does not match. Only rules that the service declares have scope types.
     fn scope_mismatch(&self, rule: &str, creds: &Credentials<'_>) -> Option<Denial> {
         let wanted = *self.shared.scopes.get(rule)?;
         let token = creds.scope().as_str();
@@ -241,13 +240,13 @@ impl Enforcer {
     }
 }
 
-fn build(defaults: &[RuleDefault], files: &[PolicyFile], options: &Options) -> RuleSet {
-    let rules = RuleSet::build(defaults, files, options.settings());
+fn build(defaults: &[RuleDefault], files: &[PolicyFile], options: &Options) -> Result<RuleSet, Error> {
+    let rules = RuleSet::build(defaults, files, options.settings())?;
     rules.log_mistakes();
-    rules
+    Ok(rules)
 }
 
-/// The scope types by rule; refuses what is declared twice.
+/// Returns the scope types of each rule. A rule or a scope type that is declared twice is an error.
 fn scopes(defaults: &[RuleDefault]) -> Result<HashMap<&'static str, &'static [&'static str]>, Error> {
     let mut scopes = HashMap::with_capacity(defaults.len());
     for default in defaults {

@@ -1,22 +1,22 @@
-//! What can go wrong: while reading rules ([`Error`]) and while deciding ([`EnforceError`]).
+//! The errors of loading rules ([`Error`]) and of deciding with them ([`EnforceError`]).
 
 use std::path::PathBuf;
 
 /// Why rules could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file or directory exists, and cannot be read.
+    /// The file or directory exists, but it cannot be read.
     #[error("policy: cannot read {}: {source}", path.display())]
     Read {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// One of `policy_dirs` is something else.
-    #[error("policy: {} is listed in policy_dirs and is not a directory", path.display())]
+    /// An entry of `policy_dirs` is not a directory.
+    #[error("policy: {} is listed in policy_dirs, but it is not a directory", path.display())]
     NotADirectory {
-        /// What was listed.
+        /// The entry.
         path: PathBuf,
     },
     /// The file is not YAML (or JSON).
@@ -26,10 +26,10 @@ pub enum Error {
         path: PathBuf,
         /// The line, counted from 1.
         line: u64,
-        /// What is wrong there.
+        /// The problem.
         message: String,
     },
-    /// A rule has a value that no rule can be made of.
+    /// The value of a rule is not text (or a list of lists), or one of its checks cannot be understood.
     #[error("policy: {}: line {line}: rule {rule}: {message}", path.display())]
     Value {
         /// The file.
@@ -38,10 +38,18 @@ pub enum Error {
         line: u64,
         /// The name of the rule.
         rule: String,
-        /// What is wrong with the value.
+        /// The problem with the value.
         message: String,
     },
-    /// The service declares two rules of one name.
+    /// A check in a default of the service cannot be understood.
+    #[error("policy: the default of the rule {rule}: {message}")]
+    Default {
+        /// The name of the rule.
+        rule: &'static str,
+        /// The problem with the check.
+        message: String,
+    },
+    /// The service declares two rules with the same name.
     #[error("policy: the rule {name} is declared twice")]
     DuplicateDefault {
         /// The name.
@@ -57,42 +65,42 @@ pub enum Error {
     },
 }
 
-/// Why a rule did not allow.
+/// Why a rule did not allow a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnforceError {
-    /// The rules say no.
+    /// The rule denies.
     #[error("policy rule {rule} does not allow it: {reason}")]
     Denied {
-        /// The rule that was asked for.
+        /// The requested rule.
         rule: String,
-        /// What said no.
+        /// Why it denies.
         reason: Denial,
     },
-    /// The rules could not be evaluated; must be treated as a fault, never as an allow.
+    /// The rule could not be evaluated. Treat this as a fault, never as an allow.
     #[error("policy rule {rule} cannot be decided: {reason}")]
     Broken {
-        /// The rule that was asked for.
+        /// The requested rule.
         rule: String,
-        /// What failed, and where.
+        /// The failed check and the reason.
         reason: String,
     },
 }
 
-/// What said no.
+/// Why a rule denies.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
-    /// The rule's check.
+    /// The check of the rule does not hold.
     #[error("its check fails for these credentials")]
     Check,
-    /// There is no such rule, and no default rule.
+    /// Neither the rule nor a default rule exists.
     #[error("there is neither such a rule nor a default rule")]
     UnknownRule,
-    /// The token was issued for another scope than the rule is meant for.
+    /// The token has a scope that the rule is not meant for.
     #[error("it needs a token of scope {}, the token's is {token}", wanted.join(" or "))]
     Scope {
-        /// The rule's scope types.
+        /// The scope types of the rule.
         wanted: &'static [&'static str],
-        /// The token's scope.
+        /// The scope of the token.
         token: &'static str,
     },
 }

@@ -1,5 +1,5 @@
-//! [`HttpCheck`]: answers `http:` and `https:` checks by asking the server that they name, as oslo.policy's `HttpCheck` and
-//! `HttpsCheck` do. What is asked and what is a yes is `remote`'s part.
+//! [`HttpCheck`]: asks the server that an `http:` or `https:` check names, as oslo.policy's `HttpCheck` and `HttpsCheck`
+//! do. The content of requests and answers belongs in `remote`.
 
 use std::error::Error;
 use std::fmt;
@@ -15,29 +15,29 @@ use tokio::runtime::Handle;
 
 use crate::remote::{RemoteCheck, RemoteRequest, answer_allows};
 
-/// How a server is asked: the option `remote_content_type`.
+/// The format of requests: the option `remote_content_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContentType {
-    /// `application/x-www-form-urlencoded`, each field JSON text.
+    /// `application/x-www-form-urlencoded`. Each field is JSON text.
     Form,
     /// `application/json`.
     Json,
 }
 
-/// The options of `[oslo_policy]` for remote checks; the defaults are oslo.policy's.
+/// The options of `[oslo_policy]` for remote checks. The defaults are those of oslo.policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpCheckSettings {
     /// `remote_content_type`.
     pub content_type: ContentType,
-    /// `remote_ssl_verify_server_crt`: whether a server must prove who it is.
+    /// `remote_ssl_verify_server_crt`: whether to verify the server's certificate.
     pub verify_server: bool,
-    /// `remote_ssl_ca_crt_file`: PEM file of the authorities to verify it with; without it, the system's.
+    /// `remote_ssl_ca_crt_file`: PEM file of the CA certificates. If unset, those of the system apply.
     pub ca_file: Option<PathBuf>,
-    /// `remote_ssl_client_crt_file`: PEM file of our certificate.
+    /// `remote_ssl_client_crt_file`: PEM file of the client certificate.
     pub client_certificate: Option<PathBuf>,
-    /// `remote_ssl_client_key_file`: PEM file of its key, where that is another file.
+    /// `remote_ssl_client_key_file`: PEM file of its key, if it is not in the same file.
     pub client_key: Option<PathBuf>,
-    /// `remote_timeout`: the longest time for a whole exchange.
+    /// `remote_timeout`: the time limit of the whole request.
     pub timeout: Duration,
 }
 
@@ -54,36 +54,36 @@ impl Default for HttpCheckSettings {
     }
 }
 
-/// Why no server can be asked with the settings.
+/// Why the settings do not allow remote checks.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpCheckError {
-    /// A file of the settings.
+    /// A file that the settings name cannot be used.
     #[error("[oslo_policy] {option}: {}: {reason}", path.display())]
     File {
-        /// The option that names it.
+        /// The option that names the file.
         option: &'static str,
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with the file.
         reason: String,
     },
-    /// An HTTPS check, and no authority that could have signed its server's certificate.
+    /// A rule has an `https:` check, but there are no CA certificates.
     #[error(
-        "a policy rule has an https: check, and this system has no CA certificates to verify its server with: install \
+        "a policy rule has an https: check, but this system has no CA certificates to verify its server with: install \
          them (package ca-certificates), or set [oslo_policy] remote_ssl_ca_crt_file to a PEM file"
     )]
     NoAuthorities,
-    /// The HTTP client.
-    #[error("no HTTP client for remote policy checks: {0}")]
+    /// The HTTP client cannot be created.
+    #[error("cannot create the HTTP client for remote policy checks: {0}")]
     Client(String),
 }
 
-/// Asks servers over HTTP. Requests are made on a Tokio runtime; [`check`](RemoteCheck::check) blocks the thread that calls
-/// it until there is an answer, so it belongs on one that may block (`tokio::task::spawn_blocking`).
+/// Asks servers over HTTP. Requests run on a Tokio runtime. [`check`](RemoteCheck::check) blocks the calling thread until
+/// the server answers, so call it on a thread that may block (`tokio::task::spawn_blocking`).
 pub struct HttpCheck {
-    /// For `http:`. It needs none of the files.
+    /// For `http:`. It does not need the files.
     plain: Client,
-    /// For `https:`, once a check needs it.
+    /// For `https:`. Created when a check first needs it.
     encrypted: OnceLock<Client>,
     settings: HttpCheckSettings,
     runtime: Handle,
@@ -95,17 +95,17 @@ impl fmt::Debug for HttpCheck {
     }
 }
 
-/// Bytes of an answer that are looked at; what is longer is not `True`.
+/// The maximum size of an answer in bytes. A longer answer is not `True`.
 const ANSWER_LIMIT: usize = 1024;
-/// Time beyond the limit of an exchange after which the runtime is taken to have stopped.
+/// If there is no answer this long after the time limit of the request, the runtime must have stopped.
 const GRACE: Duration = Duration::from_secs(5);
 
 impl HttpCheck {
-    /// A client for the settings, which makes its requests on `runtime`. The files that only `https:` checks need are read
-    /// by [`HttpCheck::prepare_https`], or by the first such check.
+    /// Creates a client that runs its requests on `runtime`. The files that only `https:` checks need are read by
+    /// [`HttpCheck::prepare_https`], or by the first such check.
     ///
     /// # Errors
-    /// [`HttpCheckError::Client`]
+    /// [`HttpCheckError::Client`] if the HTTP client cannot be created.
     pub fn new(settings: &HttpCheckSettings, runtime: Handle) -> Result<HttpCheck, HttpCheckError> {
         let plain = builder(settings).tls_certs_only([]).build();
         let plain = plain.map_err(|error| HttpCheckError::Client(causes(&error)))?;
@@ -115,7 +115,7 @@ impl HttpCheck {
     /// Reads the files that `https:` checks need.
     ///
     /// # Errors
-    /// [`HttpCheckError`] if a file cannot be read or is not what it should be, or if there are no authorities.
+    /// [`HttpCheckError`] if a file cannot be read or has the wrong content, or if there are no CA certificates.
     pub fn prepare_https(&self) -> Result<(), HttpCheckError> {
         self.encrypted().map(|_| ())
     }
@@ -134,7 +134,8 @@ fn builder(settings: &HttpCheckSettings) -> ClientBuilder {
         .no_proxy()
         .redirect(Policy::none())
         .timeout(settings.timeout)
-        // a connection for each question, as upstream: one that the server is just closing would refuse a caller
+        // As in oslo.policy, each request has its own connection. A request on a kept connection fails if the server is
+        // just closing it.
         .pool_max_idle_per_host(0)
 }
 
@@ -144,12 +145,12 @@ fn encrypted(settings: &HttpCheckSettings) -> Result<Client, HttpCheckError> {
         builder = builder.tls_danger_accept_invalid_certs(true);
     } else if let Some(path) = &settings.ca_file {
         let option = "remote_ssl_ca_crt_file";
-        let authorities = Certificate::from_pem_bundle(&read(option, path)?)
-            .map_err(|error| file(option, path, causes(&error)))?;
-        if authorities.is_empty() {
-            return Err(file(option, path, "it holds no PEM certificate".to_owned()));
+        let certificates = Certificate::from_pem_bundle(&read(option, path)?)
+            .map_err(|error| file_error(option, path, causes(&error)))?;
+        if certificates.is_empty() {
+            return Err(file_error(option, path, "it contains no PEM certificate".to_owned()));
         }
-        builder = builder.tls_certs_only(authorities);
+        builder = builder.tls_certs_only(certificates);
     }
     if let Some(path) = &settings.client_certificate {
         let option = "remote_ssl_client_crt_file";
@@ -158,7 +159,7 @@ fn encrypted(settings: &HttpCheckSettings) -> Result<Client, HttpCheckError> {
             pem.push(b'\n');
             pem.extend(read("remote_ssl_client_key_file", key)?);
         }
-        let identity = Identity::from_pem(&pem).map_err(|error| file(option, path, causes(&error)))?;
+        let identity = Identity::from_pem(&pem).map_err(|error| file_error(option, path, causes(&error)))?;
         builder = builder.identity(identity);
     }
     builder.build().map_err(|error| match causes(&error) {
@@ -182,13 +183,13 @@ impl RemoteCheck for HttpCheck {
         let post = client.post(request.url).header(CONTENT_TYPE, content_type).body(body);
         let (sender, answer) = sync_channel(1);
         self.runtime.spawn(async move {
-            // nobody waits any more: then nobody needs the answer
+            // Sending fails if the caller has stopped waiting.
             let _ = sender.send(ask(post).await.map_err(|error| causes(&error)));
         });
-        // the runtime may have ended, and then nothing is ever sent
+        // The time limit matters if the runtime has stopped, because then the task never runs.
         match answer.recv_timeout(self.settings.timeout.saturating_add(GRACE)) {
             Ok(answer) => Ok(answer?),
-            Err(_) => Err("no answer in time".into()),
+            Err(_) => Err("no answer within the time limit".into()),
         }
     }
 }
@@ -202,19 +203,19 @@ async fn ask(post: reqwest::RequestBuilder) -> Result<bool, reqwest::Error> {
             return Ok(false);
         }
     }
-    // oslo.policy looks at the text alone, whatever the status
+    // Like oslo.policy, this ignores the status.
     Ok(answer_allows(&String::from_utf8_lossy(&body)))
 }
 
 fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, HttpCheckError> {
-    std::fs::read(path).map_err(|error| file(option, path, error.to_string()))
+    std::fs::read(path).map_err(|error| file_error(option, path, error.to_string()))
 }
 
-fn file(option: &'static str, path: &Path, reason: String) -> HttpCheckError {
+fn file_error(option: &'static str, path: &Path, reason: String) -> HttpCheckError {
     HttpCheckError::File { option, path: path.to_owned(), reason }
 }
 
-/// An error with its causes. Without the URL, which whoever reports the error knows.
+/// Returns the text of an error and its causes, without the URL, which the caller adds.
 fn causes(error: &reqwest::Error) -> String {
     let mut text = if error.is_timeout() { "timed out".to_owned() } else { "the request failed".to_owned() };
     let mut cause = error.source();

@@ -1,8 +1,9 @@
 //! The rule language of oslo.policy 6.0.1, and an enforcer for it.
 //!
-//! The crate knows no service, and speaks HTTP only for `http:` checks and with its feature `http`: a service declares its rules ([`RuleDefault`]),
-//! operators override them in policy files, and [`Enforcer::enforce`] decides whether a caller
-//! ([`Credentials`]) may do what a rule guards to an object ([`Target`]).
+//! The crate knows nothing of the service that uses it. A service declares its rules ([`RuleDefault`]), operators override
+//! them in policy files, and [`Enforcer::enforce`] decides whether a caller ([`Credentials`]) may perform the operation
+//! that a rule protects on an object ([`Target`]). HTTP is used only for `http:` and `https:` checks, with the feature
+//! `http`.
 //!
 //! ```
 //! use oslo_policy::{Credentials, Enforcer, Options, RuleDefault, Target};
@@ -30,63 +31,63 @@
 //!
 //! # The language
 //!
-//! A rule is a text of checks joined by `and`, `or`, `not` (in any case) and parentheses. `and`
-//! binds before `or`; `not` takes the one check, or the one parenthesis, behind it.
+//! A rule consists of checks, joined by `and`, `or`, `not` (in upper or lower case) and parentheses. `and` binds more
+//! tightly than `or`. `not` applies to the next check or parenthesis only.
 //!
-//! | Check | Holds when |
+//! | Check | Holds if |
 //! |---|---|
 //! | `@`, or an empty rule | always |
 //! | `!` | never |
-//! | `role:name` | the credentials' `roles` have the name, in any case |
-//! | `rule:name` | that rule holds; where it does not exist, the default rule |
-//! | `http://…`, `https://…` | a server says so ([`RemoteCheck`]) |
-//! | `a.b:text` | the credentials' `a` is a mapping whose `b` reads `text`; of a list, one element is enough |
-//! | `'literal':text`, `True:text`, `5:text` | the Python literal reads `text` |
+//! | `role:name` | the credentials' `roles` contain the name, ignoring case |
+//! | `rule:name` | that rule holds. If it does not exist, the default rule replaces it |
+//! | `http://…`, `https://…` | the server answers `True` ([`RemoteCheck`]) |
+//! | `a.b:text` | the credential `a` is a mapping whose `b` is `text`. If it is a list, one element must match |
+//! | `'literal':text`, `True:text`, `5:text` | the literal is `text` |
 //!
-//! `%(name)s` in what stands right of the colon is the target's attribute of that name, with all
-//! that Python's `%` can do; a check whose attribute is missing does not hold. The older lists of
-//! lists (an "or" of "and"s) are understood too. A rule that makes no sense denies.
+//! On the right side, `%(name)s` is replaced by the attribute `name` of the target, and `%%` by a percent sign. A check
+//! does not hold if the target lacks the attribute. Values are compared as Python's `str` writes them: `None`, `True`,
+//! `1.5`. The older syntax, lists of lists, works too.
 //!
-//! # When a rule cannot be decided
+//! On the left side, a literal is text in quotes without a colon or a backslash, a number as Python prints it, `True`,
+//! `False` or `None`. Everything else must be the name of a credential: identifiers joined by dots or hyphens.
 //!
-//! Where oslo.policy raises an exception, and a Python service answers 500, `enforce` gives
-//! [`EnforceError::Broken`]: a cycle of references that is really followed, a template that
-//! Python's `%` refuses (`%(x`, `%(x)d` of a text), a left side that is no Python expression
-//! (`class:x`), credentials of an unforeseen shape (roles that are no list, a path through a text),
-//! a remote check without an answer. As there, a check that is never reached does no harm:
-//! `@ or class:x` allows.
+//! # Errors
+//!
+//! As in oslo.policy, a text that does not form a rule (`role:admin and`) denies. A check with another left or right side
+//! is an [`Error`] when the rules are loaded.
+//!
+//! `enforce` returns [`EnforceError::Broken`] if a rule cannot be evaluated, which oslo.policy reports with an exception:
+//! because of a cycle of references, credentials of an unexpected type (`roles` that are not a list, a path through text),
+//! or a remote check without an answer. Checks that are not reached have no effect: `@ or rule:cycle` allows.
 //!
 //! # Deliberate differences from oslo.policy
 //!
-//! With the same rules, nothing is allowed here that is refused there.
+//! With the same rules, this crate never allows a request that oslo.policy refuses.
 //!
-//! * *YAML tags* are refused, with their line. The bare `!` is one (`"name": !`, without quotes):
-//!   oslo.policy reads an empty rule and allows everyone.
-//! * *Remote checks* follow no redirect and no proxy of the environment: what is known of callers goes where the policy
-//!   file says and nowhere else. Their time limit is one for the whole exchange, not one for each read.
-//! * *A broken file at run time* keeps the rules that are in force; there, every request fails
-//!   until the file is mended. At the start both refuse.
-//! * *`enforce_scope = false`* is kept for configurations that still set it: the mismatch is
-//!   logged and allowed. oslo.policy 6 always refuses, which is the default here.
-//! * *YAML 1.2*: a few malformed files that PyYAML (YAML 1.1) refuses are read, such as one with
-//!   a key over two lines in braces or an empty key. Texts that both versions read differently
-//!   (a bare `?` before a key) are refused; `yes`, `0o17` and `1:30` are what they are in PyYAML.
-//! * *Nesting* ends at 300 levels of checks, counted through references; there, where Python's
-//!   stack ends, at about as many. What is deeper is `Broken`.
-//! * *Left sides that are unusual Python* are `Broken` although Python understands them: sets of
-//!   several values (their order is not fixed), `\N{…}` escapes and lone surrogates, f-strings
-//!   with fields, line breaks, more than about twenty nested brackets, and names with characters
-//!   that Unicode counts to identifiers but not to letters and digits. Widths and precisions
-//!   over 65 536 in a template are `Broken`.
-//! * *Unicode tables* (which characters `%r` escapes, how other alphabets are lower-cased) are
-//!   those of the Rust standard library; Python's differ from release to release.
+//! * *Left and right sides* can be any Python expression and any `%` format in oslo.policy. Here they are limited to the
+//!   forms above, and other forms are errors. oslo.policy loads such a rule and often fails at each request.
+//! * *Lists and mappings* cannot be compared with text. oslo.policy compares their Python form. Here the rule is `Broken`.
+//! * *YAML tags* are errors. The bare `!` is one (`"name": !`, without quotes). oslo.policy reads it as an empty rule, which
+//!   allows every caller.
+//! * *Unquoted numbers, dates and booleans* are errors, both as rules and as names. oslo.policy reads `0` and `false` as
+//!   empty rules, which allow every caller.
+//! * *Remote checks* follow no redirects and no proxies of the environment, because the request contains the credentials.
+//!   The time limit applies to the whole request, not to each read.
+//! * *A policy file that cannot be loaded at run time* leaves the former rules in force. In oslo.policy, every request fails
+//!   until the file is corrected. At the start, both refuse the file.
+//! * *`enforce_scope = false`* logs and allows a token of another scope. oslo.policy 6 always refuses it, which is the
+//!   default here.
+//! * *YAML 1.2*: a few malformed files that PyYAML (YAML 1.1) refuses are accepted, for example one with an empty key.
+//! * *Nesting* is limited to 300 levels of checks, counted through references. In oslo.policy, the call stack of Python is
+//!   the limit, at about the same depth.
+//! * *Unicode*: the tables for lower case are those of the Rust standard library.
 //!
-//! # Where things are
+//! # Modules
 //!
-//! `parser` makes `check` trees of texts, `file` makes named texts of YAML, `loader` finds files
-//! and notices changes, `rules` decides which rules are in force, `enforcer` asks them; `python`
-//! holds what the language borrows from Python. `remote` is the seam for
-//! `http:` checks and `http` what fills it. [`lint`] and [`sample`] are for operators' tools.
+//! `parser` parses rules into `check` trees, with `operand` for the left side and `template` for the right side of a
+//! check. `file` reads YAML, `loader` finds files and notices changes, `rules` builds the set of rules in force, and
+//! `enforcer` decides. `remote` is the interface for `http:` checks, and `http` implements it. [`lint`] and [`sample`] are
+//! for the tools of operators.
 
 mod attributes;
 mod check;
@@ -99,11 +100,12 @@ mod http;
 pub mod lint;
 mod loader;
 mod open;
+mod operand;
 mod parser;
-mod python;
 mod remote;
 mod rules;
 pub mod sample;
+mod template;
 mod value;
 
 pub use attributes::{Credentials, Scope, Target};

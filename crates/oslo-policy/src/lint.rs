@@ -1,5 +1,4 @@
-//! Finds what is wrong with policy files before a service runs on them: [`check`].
-//! Prints nothing; a command line tool decides how problems look.
+//! Checks policy files before a service uses them: [`check`]. Printing problems belongs in the command line tool.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -10,59 +9,57 @@ use crate::defaults::RuleDefault;
 use crate::enforcer::Options;
 use crate::error::Error;
 use crate::loader::Loader;
-use crate::parser::{parse_rule, parse_text};
+use crate::parser::parse_text;
 use crate::rules::{Origin, PolicyFile, RuleSet};
 
-/// What kind of problem a [`Problem`] is.
+/// The kind of a [`Problem`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ProblemKind {
-    /// A file cannot be read, or is not a YAML mapping of rules; no other problem of the files
-    /// is then looked for.
+    /// The service would not start: a file cannot be read or is not a YAML mapping of rules, or a rule has a check that
+    /// cannot be understood.
     Unloadable,
     /// The policy file does not exist.
     MissingFile,
     /// The service has no such rule, and no rule refers to it.
     UnknownRule,
-    /// A rule occurs twice in one file; the last one counts.
+    /// A rule occurs twice in one file. The last value applies.
     DuplicateRule,
-    /// The text of a rule cannot be understood: it denies, or a part of it does.
+    /// The text does not form a rule, so it, or a part of it, denies.
     Unparsable,
-    /// A check of a rule fails whenever it is evaluated.
-    Undecidable,
-    /// A rule refers to one that does not exist.
+    /// A rule refers to a rule that does not exist.
     UndefinedReference,
-    /// A rule refers to itself, directly or through others, or leads to one that does.
+    /// A rule refers to itself, directly or through others, or refers to such a rule.
     Cycle,
-    /// The value of a rule is missing, which allows everyone.
+    /// The value of a rule is missing, which allows every caller.
     EmptyValue,
-    /// A rule allows everyone, whatever their roles and project; by itself or through rules that it refers to.
+    /// A rule allows every caller, by itself or through the rules that it refers to.
     AllowsEveryone,
-    /// A rule is overridden under the name it had in an earlier release.
+    /// A rule is overridden by the name that it had in an earlier release.
     DeprecatedName,
-    /// A rule says what the service's default says.
+    /// A rule repeats the service's default.
     Redundant,
 }
 
 impl ProblemKind {
-    /// Whether the files do not do what they look like; otherwise it is advice.
+    /// Returns whether the problem is an error. Otherwise it is advice.
     #[must_use]
     pub fn is_error(self) -> bool {
         !matches!(self, Self::MissingFile | Self::AllowsEveryone | Self::DeprecatedName | Self::Redundant)
     }
 }
 
-/// Something wrong with a policy file.
+/// A problem in a policy file. [`check`] returns these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Its kind.
+    /// The kind.
     pub kind: ProblemKind,
-    /// The file, if it is a matter of one.
+    /// The file, if the problem is in a file.
     pub file: Option<PathBuf>,
     /// The line in the file, counted from 1.
     pub line: Option<u64>,
-    /// The rule, if it is a matter of one.
+    /// The rule, if the problem concerns a rule.
     pub rule: Option<String>,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
 }
 
@@ -83,8 +80,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Lists the problems of the policy files that `options` names: by file and line, and then those
-/// of references between rules, by name.
+/// Returns the problems of the policy files that `options` names. First come the problems of each file in the order of
+/// lines, then those of references between rules in the order of names.
 #[must_use]
 pub fn check(defaults: &[RuleDefault], options: &Options) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -99,30 +96,28 @@ pub fn check(defaults: &[RuleDefault], options: &Options) -> Vec<Problem> {
             message: "the file does not exist: the service's defaults are in force".to_owned(),
         });
     }
-    match load(options) {
+    match Loader::read_leniently(options.policy_file.as_deref(), &options.policy_dirs) {
         Ok(files) => check_files(&mut problems, &files, defaults, options),
-        Err(error) => problems.push(unloadable(error)),
+        Err(error) => problems.push(unloadable(&error)),
     }
     problems
 }
 
-fn load(options: &Options) -> Result<Vec<PolicyFile>, Error> {
-    let files = Loader::default().look(options.policy_file.as_deref(), &options.policy_dirs)?;
-    Ok(files.unwrap_or_default())
-}
-
-fn unloadable(error: Error) -> Problem {
-    let message = error.to_string();
+fn unloadable(error: &Error) -> Problem {
     let (file, line, rule, message) = match error {
         Error::Read { path, source } => (Some(path), None, None, format!("cannot be read: {source}")),
         Error::NotADirectory { path } => {
-            (Some(path), None, None, "is listed in policy_dirs and is not a directory".to_owned())
+            (Some(path), None, None, "is listed in policy_dirs, but it is not a directory".to_owned())
         }
-        Error::Syntax { path, line, message } => (Some(path), Some(line), None, message),
-        Error::Value { path, line, rule, message } => (Some(path), Some(line), Some(rule), message),
-        Error::DuplicateDefault { .. } | Error::DuplicateScope { .. } => (None, None, None, message),
+        Error::Syntax { path, line, message } => (Some(path), Some(*line), None, message.clone()),
+        Error::Value { path, line, rule, message } => {
+            (Some(path), Some(*line), Some(rule.clone()), message.clone())
+        }
+        Error::Default { .. } | Error::DuplicateDefault { .. } | Error::DuplicateScope { .. } => {
+            (None, None, None, error.to_string())
+        }
     };
-    Problem { kind: ProblemKind::Unloadable, file, line, rule, message }
+    Problem { kind: ProblemKind::Unloadable, file: file.cloned(), line, rule, message }
 }
 
 fn check_files(
@@ -131,7 +126,10 @@ fn check_files(
     defaults: &[RuleDefault],
     options: &Options,
 ) {
-    let set = RuleSet::build(defaults, files, options.settings());
+    let set = match RuleSet::build(defaults, files, options.settings()) {
+        Ok(set) => set,
+        Err(error) => return problems.push(unloadable(&error)),
+    };
     let known: HashMap<&str, &RuleDefault> = defaults.iter().map(|default| (default.name, default)).collect();
     let renamed: HashMap<&str, &str> = defaults
         .iter()
@@ -143,8 +141,10 @@ fn check_files(
         referred.extend(entry.check.references().into_iter().filter(|reference| *reference != name));
     }
     for file in files {
+        let first = problems.len();
+        problems.extend(file.content.errors.iter().map(unloadable));
         let mut names = HashSet::new();
-        for rule in &file.rules {
+        for rule in &file.content.rules {
             let name = rule.name.as_str();
             let mut add = |kind, message: String| {
                 problems.push(Problem {
@@ -156,29 +156,28 @@ fn check_files(
                 });
             };
             if !names.insert(name) {
-                add(ProblemKind::DuplicateRule, "stands in the file before; this one counts".to_owned());
+                add(
+                    ProblemKind::DuplicateRule,
+                    "occurs in the file before; the last value applies".to_owned(),
+                );
             }
             if rule.empty {
                 add(
                     ProblemKind::EmptyValue,
-                    "has no value, which allows everyone; write \"@\" if that is meant".to_owned(),
+                    "has no value, which allows every caller; write \"@\" if that is intended".to_owned(),
                 );
             }
-            let parsed = parse_rule(&rule.source);
+            let parsed = &rule.parsed;
             if !parsed.problems.is_empty() {
                 add(ProblemKind::Unparsable, parsed.problems.join("; "));
             }
-            parsed.check.walk(&mut |check| {
-                if let Some(mistake) = check.mistake() {
-                    add(ProblemKind::Undecidable, mistake);
-                }
-            });
             if let Some(new) = renamed.get(name) {
-                add(ProblemKind::DeprecatedName, format!("is now called {new}"));
+                add(ProblemKind::DeprecatedName, format!("is the former name of {new}"));
             } else if let Some(default) = known.get(name) {
-                let canonical = parse_text(default.check_str).check.to_string();
-                if parsed.problems.is_empty() && parsed.check.to_string() == canonical {
-                    add(ProblemKind::Redundant, "says what the default says".to_owned());
+                let is_default =
+                    parse_text(default.check_str).is_ok_and(|default| default.check == parsed.check);
+                if parsed.problems.is_empty() && is_default {
+                    add(ProblemKind::Redundant, "repeats the default".to_owned());
                 }
             } else if name != options.default_rule && !referred.contains(name) {
                 add(
@@ -187,24 +186,25 @@ fn check_files(
                 );
             }
         }
+        problems[first..].sort_by_key(|problem| problem.line);
     }
-    let valueless: HashSet<String> = problems
+    let without_value: HashSet<String> = problems
         .iter()
         .filter(|problem| problem.kind == ProblemKind::EmptyValue)
         .filter_map(|problem| problem.rule.clone())
         .collect();
     let first = problems.len();
     check_references(problems, &set);
-    // A rule without a value has been reported already.
+    // A rule without a value is already reported.
     let mut at = 0;
     problems.retain(|problem| {
         at += 1;
-        let reported = problem.rule.as_ref().is_some_and(|rule| valueless.contains(rule));
+        let reported = problem.rule.as_ref().is_some_and(|rule| without_value.contains(rule));
         at <= first || problem.kind != ProblemKind::AllowsEveryone || !reported
     });
 }
 
-/// Problems of the rules in force, where they come from a file.
+/// Adds the problems of the rules in force. They have a file and a line if the rule comes from a file.
 fn check_references(problems: &mut Vec<Problem>, set: &RuleSet) {
     let origins: HashMap<&str, &Origin> = set.entries().map(|(name, entry)| (name, &entry.origin)).collect();
     let mut add = |kind, rule: &str, message: String| {
@@ -218,8 +218,8 @@ fn check_references(problems: &mut Vec<Problem>, set: &RuleSet) {
     };
     for (rule, through) in set.open_to_everyone() {
         let message = match through {
-            None => "allows everyone, whatever their roles and project".to_owned(),
-            Some(through) => format!("allows everyone, through rule:{through}"),
+            None => "allows every caller, regardless of roles and project".to_owned(),
+            Some(through) => format!("allows every caller, through rule:{through}"),
         };
         add(ProblemKind::AllowsEveryone, rule, message);
     }
@@ -228,22 +228,22 @@ fn check_references(problems: &mut Vec<Problem>, set: &RuleSet) {
         add(ProblemKind::UndefinedReference, rule, message);
     }
     for rule in set.cyclic() {
-        let message = "leads to a cycle of references, which cannot be decided".to_owned();
+        let message = "is part of a cycle of references or refers to one, so it cannot be decided".to_owned();
         add(ProblemKind::Cycle, rule, message);
     }
 }
 
-/// The problems of a text that is not in a file yet, as if it were the policy file `name`.
+/// Returns the problems of a text, as if it were the content of the policy file `name`.
 #[must_use]
 pub fn check_text(text: &str, name: &str, defaults: &[RuleDefault], options: &Options) -> Vec<Problem> {
     let path = PathBuf::from(name);
     let mut problems = Vec::new();
     match crate::file::read(text, &path) {
-        Ok(rules) => {
-            let files = [PolicyFile { path: Arc::new(path), rules }];
+        Ok(content) => {
+            let files = [PolicyFile { path: Arc::new(path), content }];
             check_files(&mut problems, &files, defaults, options);
         }
-        Err(error) => problems.push(unloadable(error)),
+        Err(error) => problems.push(unloadable(&error)),
     }
     problems
 }
@@ -286,10 +286,10 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_found_where_it_is() {
+    fn each_kind_names_line_and_rule() {
         use ProblemKind::{
-            AllowsEveryone, Cycle, DeprecatedName, DuplicateRule, EmptyValue, Redundant, Undecidable,
-            UndefinedReference, UnknownRule, Unloadable, Unparsable,
+            AllowsEveryone, Cycle, DeprecatedName, DuplicateRule, EmptyValue, Redundant, UndefinedReference,
+            UnknownRule, Unloadable, Unparsable,
         };
         type Found = &'static [(ProblemKind, u64, &'static str)];
         let cases: [(&str, Found); 12] = [
@@ -299,7 +299,7 @@ mod tests {
             ("\nc: role:x\n", &[(UnknownRule, 2, "c")]),
             ("a: role:x\na: role:y\n", &[(DuplicateRule, 2, "a")]),
             ("a: role:x and\nb: admin\n", &[(Unparsable, 1, "a"), (Unparsable, 2, "b")]),
-            ("a: class:x\nb: role:x or 'x':%(y\n", &[(Undecidable, 1, "a"), (Undecidable, 2, "b")]),
+            ("a: class:x\nb: role:x or 'x':%(y\n", &[(Unloadable, 1, "a"), (Unloadable, 2, "b")]),
             ("a: rule:gone or role:x\n", &[(UndefinedReference, 1, "a")]),
             (
                 "a: not rule:x\nx: rule:y\ny: rule:x\nb: rule:a or role:x",
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_allow_everyone_are_found_however_they_are_written() {
+    fn every_way_to_allow_every_caller_is_found() {
         let open = |text: &str| {
             found(text)
                 .into_iter()
@@ -355,14 +355,14 @@ mod tests {
             assert!(open(&format!("a: {value}\n")).is_empty(), "{value}");
         }
         assert_eq!(open("a: rule:all\nall: rule:really\nreally: '@'\n"), ["a", "all", "really"]);
-        // an alias of a cycle is decided by nothing
+        // A reference to a cycle decides nothing.
         assert!(open("a: rule:x or role:y\nx: rule:a\n").is_empty());
-        // the default rule answers for a rule that does not exist
+        // The default rule replaces a rule that does not exist.
         assert_eq!(open("a: rule:gone\ndefault: ''\n"), ["a", "default"]);
     }
 
     #[test]
-    fn a_default_that_a_file_opens_is_found() {
+    fn a_default_that_a_file_opens_to_every_caller_is_found() {
         let defaults = [
             RuleDefault { name: "base", ..PLAIN },
             RuleDefault { name: "jobs:get", check_str: "rule:base or role:reader", ..PLAIN },
@@ -370,8 +370,8 @@ mod tests {
         let problems = check_text("base: ''\n", "p.yaml", &defaults, &Options::default());
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         let expected = [
-            "p.yaml:1: base: allows everyone, whatever their roles and project",
-            "jobs:get: allows everyone, through rule:base",
+            "p.yaml:1: base: allows every caller, regardless of roles and project",
+            "jobs:get: allows every caller, through rule:base",
         ];
         assert_eq!(texts, expected);
     }

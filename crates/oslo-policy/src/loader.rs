@@ -1,5 +1,5 @@
-//! Finds the policy files, and notices when they change.
-//! What they say is `file`'s part; what follows from it `rules`'.
+//! Finds and reads the policy files, and notices when they change.
+//! Parsing a file belongs in `file`, and building the set of rules in `rules`.
 
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
@@ -11,13 +11,14 @@ use crate::error::Error;
 use crate::file;
 use crate::rules::PolicyFile;
 
-/// What the file system says about a file: while this stays the same, so does the content.
+/// The metadata of a file. The content is the same as long as the stamp is, with one exception: see
+/// [`Loader::settled`].
 #[derive(Debug, Clone, PartialEq)]
 struct Stamp {
     modified: Option<SystemTime>,
     length: u64,
-    /// Device, inode and time of the last change of either, where the system has them: a file
-    /// put in the place of another may be as long and as old as that one.
+    /// Device, inode and change time, if the system has them. A file that replaces another can have the same length and
+    /// modification time.
     identity: Option<[i64; 4]>,
 }
 
@@ -39,29 +40,39 @@ fn identity(_: &Metadata) -> Option<[i64; 4]> {
     None
 }
 
+/// A policy file on disk.
 #[derive(Debug, PartialEq)]
-struct Found {
+struct FoundFile {
     path: PathBuf,
     stamp: Stamp,
 }
 
-/// The policy files as they were when last looked at.
+/// The policy files as they were when they were last read.
 #[derive(Debug, Default)]
 pub(crate) struct Loader {
-    found: Vec<Found>,
+    found: Vec<FoundFile>,
     contents: Vec<Vec<u8>>,
-    /// Whether the contents were read again after the stamps had been taken. A file written
-    /// twice within one tick of the file system's clock keeps its stamp, so that the first
-    /// look at a stamp cannot be trusted.
+    /// Whether the contents were read again after the stamps were taken. A file that is written twice within one tick of
+    /// the file system's clock keeps its stamp, so a new stamp cannot be trusted the first time.
     settled: bool,
-    /// Whether the contents could not be parsed.
+    /// Whether the contents cannot be loaded.
     broken: bool,
 }
 
 impl Loader {
-    /// Looks at the files. Nothing when they are as they were at the last look, even if they
-    /// were broken then.
-    pub(crate) fn look(
+    /// Reads the files once. Errors of single rules are part of the result.
+    pub(crate) fn read_leniently(
+        policy_file: Option<&Path>,
+        policy_dirs: &[PathBuf],
+    ) -> Result<Vec<PolicyFile>, Error> {
+        let found = find(policy_file, policy_dirs)?;
+        let contents = read_all(&found)?;
+        Loader { found, contents, ..Loader::default() }.parse_leniently()
+    }
+
+    /// Reads the files if they have changed since the last call, and returns their rules. Returns `None` if they have not,
+    /// even if they could not be loaded then.
+    pub(crate) fn read_changed(
         &mut self,
         policy_file: Option<&Path>,
         policy_dirs: &[PathBuf],
@@ -71,14 +82,11 @@ impl Loader {
         if same_stamps && self.settled {
             return Ok(None);
         }
-        let contents = found
-            .iter()
-            .map(|found| fs::read(&found.path).map_err(|source| read_error(&found.path, source)))
-            .collect::<Result<Vec<_>, _>>()?;
+        let contents = read_all(&found)?;
         let same_paths = found.iter().map(|f| &f.path).eq(self.found.iter().map(|f| &f.path));
         let unchanged = same_paths && contents == self.contents;
         for gone in self.found.iter().filter(|old| !found.iter().any(|new| new.path == old.path)) {
-            tracing::warn!(file = %gone.path.display(), "policy file is gone: its rules no longer count");
+            tracing::warn!(file = %gone.path.display(), "policy file was removed: its rules no longer apply");
         }
         self.settled = same_stamps && unchanged;
         self.found = found;
@@ -91,13 +99,22 @@ impl Loader {
         parsed.map(Some)
     }
 
-    /// Whether the files, as they were at the last look, could not be parsed.
+    /// Returns whether the files, as they were last read, cannot be loaded.
     pub(crate) fn is_broken(&self) -> bool {
         self.broken
     }
 
-    /// Parses the files as they were at the last look.
+    /// Parses the files as they were last read. Any error in a file is an error.
     pub(crate) fn parse(&self) -> Result<Vec<PolicyFile>, Error> {
+        let mut files = self.parse_leniently()?;
+        match files.iter_mut().find(|file| !file.content.errors.is_empty()) {
+            Some(file) => Err(file.content.errors.remove(0)),
+            None => Ok(files),
+        }
+    }
+
+    /// Parses the files as they were last read. Errors of single rules are part of the result.
+    fn parse_leniently(&self) -> Result<Vec<PolicyFile>, Error> {
         self.found
             .iter()
             .zip(&self.contents)
@@ -111,21 +128,25 @@ impl Loader {
                         .sum::<u64>(),
                     message: "the text is not UTF-8".to_owned(),
                 })?;
-                let rules = file::read(text, &found.path)?;
-                Ok(PolicyFile { path: Arc::new(found.path.clone()), rules })
+                let content = file::read(text, &found.path)?;
+                Ok(PolicyFile { path: Arc::new(found.path.clone()), content })
             })
             .collect()
     }
 }
 
-/// The policy file and then the files of the directories, in the order in which they override
-/// one another. What does not exist is left out.
-fn find(policy_file: Option<&Path>, policy_dirs: &[PathBuf]) -> Result<Vec<Found>, Error> {
+fn read_all(files: &[FoundFile]) -> Result<Vec<Vec<u8>>, Error> {
+    files.iter().map(|file| fs::read(&file.path).map_err(|source| read_error(&file.path, source))).collect()
+}
+
+/// Returns the policy file and then the files of the directories: later files override earlier ones. Skips files and
+/// directories that do not exist.
+fn find(policy_file: Option<&Path>, policy_dirs: &[PathBuf]) -> Result<Vec<FoundFile>, Error> {
     let mut found = Vec::new();
     if let Some(path) = policy_file
         && let Some(metadata) = metadata(path)?
     {
-        found.push(Found { path: path.to_owned(), stamp: Stamp::of(&metadata) });
+        found.push(FoundFile { path: path.to_owned(), stamp: Stamp::of(&metadata) });
     }
     for dir in policy_dirs {
         let Some(kind) = metadata(dir)? else { continue };
@@ -140,10 +161,10 @@ fn find(policy_file: Option<&Path>, policy_dirs: &[PathBuf]) -> Result<Vec<Found
         names.sort_unstable();
         for name in names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b".")) {
             let path = dir.join(name);
-            // Gone since the directory was listed, or a link that leads nowhere.
+            // The file was removed after the directory was listed, or it is a dangling link.
             let Some(metadata) = metadata(&path)? else { continue };
             if !metadata.is_dir() {
-                found.push(Found { path, stamp: Stamp::of(&metadata) });
+                found.push(FoundFile { path, stamp: Stamp::of(&metadata) });
             }
         }
     }

@@ -1,13 +1,13 @@
-//! Finds rules that allow everyone, by what their text says alone. For [`lint`](crate::lint); no decision about a caller
-//! is made here.
+//! Finds rules that allow every caller, by their checks alone. Used by [`lint`](crate::lint). Decisions about a caller
+//! belong in `check`.
 
 use std::collections::HashMap;
 
 use crate::check::Check;
-use crate::python::literal::Kind;
+use crate::operand::Operand;
 use crate::rules::RuleSet;
 
-/// What a check decides, if that is the same for every caller and target.
+/// The decision of a check, if it is the same for every caller and target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fixed {
     Allows,
@@ -16,7 +16,7 @@ enum Fixed {
 }
 
 impl RuleSet {
-    /// Returns the rules that allow everyone, sorted, each with the rule through which it does, if it is another one.
+    /// Returns the rules that allow every caller, sorted. If a rule does so through a reference, its entry names that rule.
     pub(crate) fn open_to_everyone(&self) -> Vec<(&str, Option<&str>)> {
         let mut fixed = FixedRules { rules: self, known: HashMap::new() };
         let mut found = Vec::new();
@@ -32,7 +32,7 @@ impl RuleSet {
 
 struct FixedRules<'s> {
     rules: &'s RuleSet,
-    /// A rule that is being looked at depends: a cycle of references decides nothing.
+    /// A rule counts as `Depends` while it is being examined, because a cycle of references decides nothing.
     known: HashMap<&'s str, Fixed>,
 }
 
@@ -42,7 +42,7 @@ impl<'s> FixedRules<'s> {
             return *fixed;
         }
         self.known.insert(name, Fixed::Depends);
-        // as a decision does it: the default rule answers for a rule that does not exist
+        // As in a decision, the default rule replaces a rule that does not exist.
         let fixed = self.rules.resolve(name).map_or(Fixed::Denies, |check| self.check(check));
         self.known.insert(name, fixed);
         fixed
@@ -60,14 +60,16 @@ impl<'s> FixedRules<'s> {
             Check::And(checks) => self.joined(checks, Fixed::Denies, Fixed::Allows),
             Check::Or(checks) => self.joined(checks, Fixed::Allows, Fixed::Denies),
             Check::Rule(name) => self.rule(name),
-            Check::Generic { right, kind: Kind::Literal(text), .. } if !right.contains('%') => {
-                if text == right { Fixed::Allows } else { Fixed::Denies }
-            }
+            Check::Generic { operand: Operand::Literal(text), right, .. } => match right.constant() {
+                Some(right) if right == text => Fixed::Allows,
+                Some(_) => Fixed::Denies,
+                None => Fixed::Depends,
+            },
             _ => Fixed::Depends,
         }
     }
 
-    /// `one` if any of the checks is that, `all` if every one is that.
+    /// Returns `one` if any check is `one`, and `all` if every check is `all`.
     fn joined(&mut self, checks: &'s [Check], one: Fixed, all: Fixed) -> Fixed {
         let parts: Vec<Fixed> = checks.iter().map(|check| self.check(check)).collect();
         if parts.contains(&one) {
@@ -79,7 +81,8 @@ impl<'s> FixedRules<'s> {
         }
     }
 
-    /// The first rule that the check refers to and that allows everyone. None if the check itself says so.
+    /// Returns the first rule that the check refers to and that allows every caller. Returns none if a part of the check
+    /// itself allows every caller.
     fn through(&mut self, check: &'s Check) -> Option<&'s str> {
         let mut itself = false;
         check.walk(&mut |part| {

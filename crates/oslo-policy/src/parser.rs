@@ -1,83 +1,66 @@
-//! Text (or the old lists of lists) to a tree of checks.
-//! What a single check means is `check`'s part; YAML is `file`'s.
+//! Parses a rule, in either syntax, into a tree of checks. A single check belongs in `check`, YAML in `file`.
 //!
-//! The grammar is what oslo.policy's greedy reductions accept, which is less than a grammar with
-//! precedence would: `not` binds to the one check behind it, `and` before `or`, and anything
-//! that does not reduce to one check denies.
+//! The grammar is the one that oslo.policy's greedy reductions accept. It is smaller than a grammar with
+//! precedence: `not` applies to the next check only, `and` binds more tightly than `or`, and a text that does not reduce
+//! to one check denies.
 
 use crate::check::{Check, MAX_DEPTH};
-use crate::python::text::is_space;
 
 /// A parsed rule.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Parsed {
-    /// What decides; denies where the text makes no sense.
+    /// The check that decides. It denies if the text does not form a rule, as in oslo.policy.
     pub(crate) check: Check,
-    /// What was wrong with the text.
+    /// Why the text, or a part of it, denies.
     pub(crate) problems: Vec<String>,
 }
 
-/// A rule as a policy file holds it.
+/// A rule as a policy file contains it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Source {
     /// The policy language.
     Text(String),
-    /// The old syntax: an outer "or" of inner "and"s.
+    /// The old syntax: a list of alternatives.
     Lists(Vec<Alternative>),
 }
 
-/// An element of the outer list of the old syntax.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Alternative {
-    /// A single check.
-    Single(String),
-    /// Checks that must all hold; nothing stands for an element that is no text.
-    All(Vec<Option<String>>),
-}
+/// An element of the outer list of the old syntax: checks that must all hold. An empty element is skipped.
+pub(crate) type Alternative = Vec<String>;
 
-/// Parses a rule of either syntax.
-pub(crate) fn parse_rule(source: &Source) -> Parsed {
+/// Parses a rule of either syntax. An error names the check that cannot be understood, and the correction.
+pub(crate) fn parse_rule(source: &Source) -> Result<Parsed, String> {
     match source {
         Source::Text(text) => parse_text(text),
         Source::Lists(lists) => parse_lists(lists),
     }
 }
 
-/// Parses a rule of the policy language.
-pub(crate) fn parse_text(text: &str) -> Parsed {
+/// Parses a rule of the policy language. Errors are those of [`parse_rule`].
+pub(crate) fn parse_text(text: &str) -> Result<Parsed, String> {
     if text.is_empty() {
-        return Parsed { check: Check::True, problems: Vec::new() };
+        return Ok(Parsed { check: Check::True, problems: Vec::new() });
     }
-    let mut parser = Parser { stack: Vec::new(), problems: Vec::new(), too_deep: false };
+    let mut parser = Parser { stack: Vec::new(), problems: Vec::new() };
     for token in text.split(is_space).filter(|token| !token.is_empty()) {
-        parser.token(token);
+        parser.token(token)?;
     }
-    parser.finish()
+    Ok(parser.finish())
 }
 
-fn parse_lists(lists: &[Alternative]) -> Parsed {
+/// Returns whether Python's `\s` matches a character: Unicode white space and four ASCII separators that are not in it.
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
+}
+
+fn parse_lists(lists: &[Alternative]) -> Result<Parsed, String> {
     if lists.is_empty() {
-        return Parsed { check: Check::True, problems: Vec::new() };
+        return Ok(Parsed { check: Check::True, problems: Vec::new() });
     }
     let mut problems = Vec::new();
     let mut alternatives = Vec::new();
-    for alternative in lists {
-        let checks = match alternative {
-            Alternative::Single(text) if text.is_empty() => continue,
-            Alternative::Single(text) => vec![parse_check(text, &mut problems)],
-            Alternative::All(texts) if texts.is_empty() => continue,
-            Alternative::All(texts) => texts
-                .iter()
-                .map(|text| match text {
-                    Some(text) => parse_check(text, &mut problems),
-                    None => {
-                        problems.push("a check in a list is not a text".to_owned());
-                        Check::False
-                    }
-                })
-                .collect(),
-        };
-        alternatives.push(single_or(checks, Check::And));
+    for alternative in lists.iter().filter(|checks| !checks.is_empty()) {
+        let checks = alternative.iter().map(|text| parse_check(text, &mut problems));
+        alternatives.push(single_or(checks.collect::<Result<_, _>>()?, Check::And));
     }
     let check = if alternatives.is_empty() {
         problems.push("the list has only empty elements, which denies".to_owned());
@@ -85,7 +68,7 @@ fn parse_lists(lists: &[Alternative]) -> Parsed {
     } else {
         single_or(alternatives, Check::Or)
     };
-    Parsed { check, problems }
+    Ok(Parsed { check, problems })
 }
 
 fn single_or(mut checks: Vec<Check>, join: fn(Vec<Check>) -> Check) -> Check {
@@ -98,22 +81,22 @@ fn single_or(mut checks: Vec<Check>, join: fn(Vec<Check>) -> Check) -> Check {
     }
 }
 
-/// One check, without spaces, brackets or operators.
-fn parse_check(text: &str, problems: &mut Vec<String>) -> Check {
+/// Parses one check without spaces, brackets or operators. A text without a colon denies and is a problem.
+fn parse_check(text: &str, problems: &mut Vec<String>) -> Result<Check, String> {
     match text {
-        "!" => return Check::False,
-        "@" => return Check::True,
+        "!" => return Ok(Check::False),
+        "@" => return Ok(Check::True),
         _ => {}
     }
     let Some((kind, matched)) = text.split_once(':') else {
         problems.push(format!("{text:?} is not of the form kind:match"));
-        return Check::False;
+        return Ok(Check::False);
     };
-    Check::from_parts(kind, matched)
+    Check::from_parts(kind, matched).map_err(|error| format!("in the check {text:?}: {error}"))
 }
 
-/// An element of the reduction stack. Checks carry their depth, so that a rule that would
-/// overflow the stack of whoever evaluates it is never built.
+/// An element of the reduction stack. Checks carry their depth, because evaluating a rule that is too deep would overflow
+/// the call stack.
 #[derive(Debug)]
 enum Element {
     Open,
@@ -121,14 +104,14 @@ enum Element {
     And,
     Or,
     Not,
-    /// Reduces with nothing.
+    /// A text in quotes. It never reduces, so the rule denies.
     Quoted,
     Check(Deep),
     AndExpr(Vec<Deep>),
     OrExpr(Vec<Deep>),
 }
 
-/// A check and how many levels it has.
+/// A check and its number of levels.
 type Deep = (Check, usize);
 
 impl Element {
@@ -154,14 +137,13 @@ fn joined(checks: Vec<Deep>, join: fn(Vec<Check>) -> Check) -> Deep {
 struct Parser {
     stack: Vec<Element>,
     problems: Vec<String>,
-    too_deep: bool,
 }
 
 impl Parser {
-    fn token(&mut self, token: &str) {
+    fn token(&mut self, token: &str) -> Result<(), String> {
         let rest = token.trim_start_matches('(');
         for _ in 0..token.len() - rest.len() {
-            self.shift(Element::Open);
+            self.shift(Element::Open)?;
         }
         let clean = rest.trim_end_matches(')');
         if !clean.is_empty() {
@@ -175,93 +157,45 @@ impl Parser {
                 self.problems.push(format!("the quoted text {rest} is not a check"));
                 Element::Quoted
             } else {
-                Element::Check((parse_check(clean, &mut self.problems), 1))
+                Element::Check((parse_check(clean, &mut self.problems)?, 1))
             };
-            self.shift(element);
+            self.shift(element)?;
         }
         for _ in 0..rest.len() - clean.len() {
-            self.shift(Element::Close);
+            self.shift(Element::Close)?;
         }
+        Ok(())
     }
 
-    fn shift(&mut self, element: Element) {
+    fn shift(&mut self, element: Element) -> Result<(), String> {
         self.stack.push(element);
-        while self.reduce() {}
+        while self.reduce()? {}
+        Ok(())
     }
 
-    /// Applies the first reduction that fits the top of the stack.
-    fn reduce(&mut self) -> bool {
+    /// Applies the first reduction that fits the top of the stack. Returns whether one did.
+    fn reduce(&mut self) -> Result<bool, String> {
         use Element::{And, AndExpr, Check as Operand, Close, Not, Open, Or, OrExpr};
         let length = self.stack.len();
         let fits_three = match self.stack.as_slice() {
             [.., Open, inner, Close] => inner.is_operand(),
-            [.., Operand(..) | AndExpr(..) | OrExpr(..), And | Or, Operand(..)] => {
-                // `a and b or c` reduces, `(a or b)` as a whole is an operand already.
-                true
-            }
+            [.., Operand(..) | AndExpr(..) | OrExpr(..), And | Or, Operand(..)] => true,
             _ => false,
         };
         if fits_three {
             let last: Vec<Element> = self.stack.drain(length - 3..).collect();
-            let Ok([first, middle, third]) = <[Element; 3]>::try_from(last) else { return false };
-            let reduced = self.join(first, middle, third);
-            self.stack.extend(reduced);
-            return true;
+            let Ok([first, middle, third]) = <[Element; 3]>::try_from(last) else { return Ok(false) };
+            self.stack.extend(join(first, middle, third)?);
+            return Ok(true);
         }
         if matches!(self.stack.as_slice(), [.., Not, Operand(..)])
             && let Some((check, depth)) = self.stack.pop().and_then(Element::into_check)
         {
             self.stack.pop();
-            let negated = self.limited((Check::Not(Box::new(check)), depth + 1));
-            self.stack.push(Operand(negated));
-            return true;
+            self.stack.push(Operand(limited((Check::Not(Box::new(check)), depth + 1))?));
+            return Ok(true);
         }
-        false
-    }
-
-    /// What three elements become that [`reduce`](Self::reduce) found to fit.
-    fn join(&mut self, first: Element, middle: Element, third: Element) -> Option<Element> {
-        if matches!(first, Element::Open) {
-            let inner = middle.into_check()?;
-            return Some(Element::Check(self.limited(inner)));
-        }
-        let check = third.into_check()?;
-        let is_and = matches!(middle, Element::And);
-        match (first, is_and) {
-            (Element::AndExpr(mut checks), true) => {
-                checks.push(check);
-                Some(Element::AndExpr(checks))
-            }
-            (Element::OrExpr(mut checks), false) => {
-                checks.push(check);
-                Some(Element::OrExpr(checks))
-            }
-            // `a or b and c`: the last alternative takes the check.
-            (Element::OrExpr(mut checks), true) => {
-                let last = match checks.pop()? {
-                    (Check::And(mut inner), depth) => {
-                        inner.push(check.0);
-                        (Check::And(inner), depth.max(check.1 + 1))
-                    }
-                    last => joined(vec![last, check], Check::And),
-                };
-                checks.push(self.limited(last));
-                Some(Element::OrExpr(checks))
-            }
-            (first, is_and) => {
-                let checks = vec![self.limited(first.into_check()?), check];
-                Some(if is_and { Element::AndExpr(checks) } else { Element::OrExpr(checks) })
-            }
-        }
-    }
-
-    /// The check, unless it nests too deeply.
-    fn limited(&mut self, (check, depth): Deep) -> Deep {
-        if depth < MAX_DEPTH {
-            return (check, depth);
-        }
-        self.too_deep = true;
-        (Check::False, 1)
+        Ok(false)
     }
 
     fn finish(mut self) -> Parsed {
@@ -273,9 +207,51 @@ impl Parser {
                 Check::False
             }
         };
-        let check = if self.too_deep { Check::TooDeep } else { check };
         Parsed { check, problems: self.problems }
     }
+}
+
+/// Reduces three elements that [`Parser::reduce`] found to fit.
+fn join(first: Element, middle: Element, third: Element) -> Result<Option<Element>, String> {
+    if matches!(first, Element::Open) {
+        return Ok(middle.into_check().map(limited).transpose()?.map(Element::Check));
+    }
+    let Some(check) = third.into_check() else { return Ok(None) };
+    Ok(match (first, matches!(middle, Element::And)) {
+        (Element::AndExpr(mut checks), true) => {
+            checks.push(check);
+            Some(Element::AndExpr(checks))
+        }
+        (Element::OrExpr(mut checks), false) => {
+            checks.push(check);
+            Some(Element::OrExpr(checks))
+        }
+        // `a or b and c`: the check joins the last alternative.
+        (Element::OrExpr(mut checks), true) => {
+            let last = match checks.pop() {
+                Some((Check::And(mut inner), depth)) => {
+                    inner.push(check.0);
+                    (Check::And(inner), depth.max(check.1 + 1))
+                }
+                last => joined(last.into_iter().chain([check]).collect(), Check::And),
+            };
+            checks.push(limited(last)?);
+            Some(Element::OrExpr(checks))
+        }
+        (first, is_and) => {
+            let Some(first) = first.into_check() else { return Ok(None) };
+            let checks = vec![limited(first)?, check];
+            Some(if is_and { Element::AndExpr(checks) } else { Element::OrExpr(checks) })
+        }
+    })
+}
+
+/// Returns the check, or an error if it has too many levels.
+fn limited((check, depth): Deep) -> Result<Deep, String> {
+    if depth < MAX_DEPTH {
+        return Ok((check, depth));
+    }
+    Err(format!("the rule has more than {MAX_DEPTH} levels; split it into several rules"))
 }
 
 fn is_quoted(token: &str) -> bool {
@@ -284,10 +260,12 @@ fn is_quoted(token: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
     use super::*;
 
     fn canonical(text: &str) -> String {
-        parse_text(text).check.to_string()
+        parse_text(text).unwrap().check.to_string()
     }
 
     #[test]
@@ -307,6 +285,7 @@ mod tests {
             ("( a:1 )or b:2", "!"),
             ("(a:1)", "a:1"),
             ("a:(1)", "!"),
+            ("role:admin and", "!"),
             ("a:%(x)s", "a:%(x)s"),
             ("and", "!"),
             ("a:1 b:2", "!"),
@@ -321,25 +300,46 @@ mod tests {
 
     #[test]
     fn lists() {
-        let all =
-            |texts: &[&str]| Alternative::All(texts.iter().map(|text| Some((*text).to_owned())).collect());
-        let canonical = |lists: Vec<Alternative>| parse_rule(&Source::Lists(lists)).check.to_string();
-        assert_eq!(canonical(vec![]), "@");
-        assert_eq!(canonical(vec![all(&[])]), "!");
-        assert_eq!(canonical(vec![all(&["a:1"])]), "a:1");
-        assert_eq!(canonical(vec![all(&["a:1", "b:2 or c"]), all(&[])]), "(a:1 and b:2 or c)");
-        assert_eq!(
-            canonical(vec![Alternative::Single("a:1".to_owned()), Alternative::All(vec![None])]),
-            "(a:1 or !)"
-        );
+        let canonical = |lists: &[&[&str]]| {
+            let lists = lists.iter().map(|checks| checks.iter().map(|&check| check.to_owned()).collect());
+            parse_rule(&Source::Lists(lists.collect())).unwrap().check.to_string()
+        };
+        assert_eq!(canonical(&[]), "@");
+        assert_eq!(canonical(&[&[]]), "!");
+        assert_eq!(canonical(&[&["a:1"]]), "a:1");
+        assert_eq!(canonical(&[&["a:1", "b:2 or c"], &[]]), "(a:1 and b:2 or c)");
+        assert_eq!(canonical(&[&["a:1"], &["@", "role:x"]]), "(a:1 or (@ and role:x))");
+    }
+
+    #[test]
+    fn a_check_that_is_not_understood_is_an_error_that_names_it() {
+        for (text, check) in [
+            ("role:x or class:y", "class:y"),
+            ("not ([1]:y)", "[1]:y"),
+            ("a:%(x", "a:%(x"),
+            ("role:%(x)d and role:y", "role:%(x)d"),
+            ("http://server/a%20b", "http://server/a%20b"),
+            ("'a:b':c", "'a:b':c"),
+        ] {
+            let error = parse_text(text).unwrap_err();
+            assert!(
+                error.contains(&format!("in the check {check:?}")) && error.contains("write"),
+                "{text}: {error}"
+            );
+        }
+        let lists = Source::Lists(vec![vec!["role:x".to_owned(), "1+1:x".to_owned()]]);
+        assert!(parse_rule(&lists).unwrap_err().contains("in the check \"1+1:x\""));
     }
 
     #[test]
     fn depth_is_bounded() {
-        assert_eq!(parse_text(&("not ".repeat(1_000_000) + "@")).check, Check::TooDeep);
-        assert_eq!(parse_text(&("(".repeat(100_000) + "@" + &")".repeat(100_000))).check, Check::True);
+        let too_deep =
+            |text: String| parse_text(&text).is_err_and(|error| error.contains("more than 300 levels"));
         let tail = ")".repeat(5_000);
-        assert_eq!(parse_text(&("(@ and ".repeat(5_000) + "@" + &tail)).check, Check::TooDeep);
-        assert_ne!(parse_text(&("not ".repeat(250) + "@")).check, Check::TooDeep);
+        assert!(too_deep("not ".repeat(1_000_000) + "@"));
+        assert!(too_deep("(@ and ".repeat(5_000) + "@" + &tail));
+        assert!(!too_deep("not ".repeat(250) + "@"));
+        let brackets = "(".repeat(100_000) + "@" + &")".repeat(100_000);
+        assert_eq!(parse_text(&brackets).unwrap().check, Check::True);
     }
 }

@@ -1,4 +1,4 @@
-//! The seam for `http:` and `https:` checks: what is asked and what is a yes. Connections are `http`'s part.
+//! The interface for `http:` and `https:` checks: the request, and which answer allows. Connections belong in `http`.
 
 use std::error::Error;
 
@@ -6,35 +6,32 @@ use crate::attributes::{Credentials, Target};
 
 /// Answers `http:` and `https:` checks.
 ///
-/// The call blocks the decision. Where [`Enforcer::enforce`](crate::Enforcer::enforce) runs on an
-/// asynchronous runtime, ask [`Enforcer::needs_remote`](crate::Enforcer::needs_remote) first and
-/// move such a decision to a thread that may block.
+/// The call blocks the decision. If [`Enforcer::enforce`](crate::Enforcer::enforce) runs on an asynchronous runtime, call
+/// [`Enforcer::needs_remote`](crate::Enforcer::needs_remote) first, and decide such a rule on a thread that may block.
 pub trait RemoteCheck: Send + Sync {
-    /// Asks the server: oslo.policy sends a POST and takes the answer `True` for a yes (see
-    /// [`answer_allows`]).
+    /// Asks the server. oslo.policy sends a POST, and the answer `True` allows (see [`answer_allows`]).
     ///
     /// # Errors
     ///
-    /// Whenever there is no answer. The decision is then
-    /// [`Broken`](crate::EnforceError::Broken), never an allow.
+    /// If the server does not answer. The decision is then [`Broken`](crate::EnforceError::Broken), never an allow.
     fn check(&self, request: &RemoteRequest<'_>) -> Result<bool, Box<dyn Error + Send + Sync>>;
 }
 
-/// What a server is asked.
+/// The content of a request to the server.
 #[derive(Debug, Clone, Copy)]
 pub struct RemoteRequest<'r> {
-    /// Where to ask, its `%(name)s` filled in from the target.
+    /// The address, with each `%(name)s` replaced by the attribute of the target.
     pub url: &'r str,
-    /// The rule that the caller asked for (not the one that holds the `http:` check).
+    /// The requested rule. The `http:` check can be in another rule that this one refers to.
     pub rule: &'r str,
-    /// What is acted on.
+    /// The object of the operation.
     pub target: &'r Target<'r>,
-    /// Who acts. May hold a token: do not log it.
+    /// The caller. This can include a token, so do not log it.
     pub creds: &'r Credentials<'r>,
 }
 
 impl RemoteRequest<'_> {
-    /// The body for `remote_content_type = application/json`.
+    /// Returns the body for `remote_content_type = application/json`.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         serde_json::json!({
@@ -44,8 +41,8 @@ impl RemoteRequest<'_> {
         })
     }
 
-    /// The fields for `remote_content_type = application/x-www-form-urlencoded`, not yet encoded
-    /// as a form: each holds JSON text.
+    /// Returns the fields for `remote_content_type = application/x-www-form-urlencoded`, as JSON text that is not yet
+    /// encoded as a form.
     #[must_use]
     pub fn form(&self) -> [(&'static str, String); 3] {
         [
@@ -56,7 +53,7 @@ impl RemoteRequest<'_> {
     }
 }
 
-/// Whether the body of an answer means yes: `True`, with or without double quotes around it.
+/// Returns whether the body of an answer allows: it must be `True`, with or without double quotes.
 #[must_use]
 pub fn answer_allows(body: &str) -> bool {
     body.trim_matches('"') == "True"
@@ -67,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_true_is_a_yes() {
+    fn only_true_allows() {
         assert!(answer_allows("True"));
         assert!(answer_allows("\"True\""));
         for body in ["true", "True\n", "", "'True'", "False"] {
@@ -76,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies() {
+    fn bodies_contain_rule_target_and_credentials() {
         let target = Target::new().with("a", "b");
         let creds = Credentials::new().with("system_scope", "all");
         let request = RemoteRequest { url: "http://x", rule: "r", target: &target, creds: &creds };

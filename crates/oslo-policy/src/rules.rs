@@ -1,5 +1,5 @@
-//! Which rules are in force: the service's defaults, overridden by what files say, with the
-//! names and defaults of earlier releases honoured. Reading files is `loader`'s part.
+//! [`RuleSet`]: the rules in force. Policy files override the service's defaults, also by the rule names of earlier
+//! releases. Reading files belongs in `loader`.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use crate::check::Check;
 use crate::defaults::RuleDefault;
-use crate::file::FileRule;
-use crate::parser::{parse_rule, parse_text};
+use crate::error::Error;
+use crate::file::FileContent;
+use crate::parser::{Parsed, parse_text};
 
-/// Where the check of a rule came from.
+/// The source of a rule's check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// The service's default.
     Default,
-    /// The service's default, or the default of the earlier release: either allows.
+    /// The service's default or the default of the earlier release: it is enough if one of them allows.
     DefaultOrDeprecated,
     /// A policy file.
     File {
@@ -24,7 +25,7 @@ pub enum Origin {
         /// The line of the value, counted from 1.
         line: u64,
     },
-    /// A policy file, under the name of an earlier release.
+    /// A policy file that uses the name of an earlier release.
     DeprecatedName {
         /// That name.
         name: String,
@@ -40,27 +41,27 @@ pub enum Origin {
 pub struct EffectiveRule {
     /// The rule's name.
     pub name: String,
-    /// Its check in canonical form: `@` for an empty rule, `!` for one that makes no sense.
+    /// Its check in canonical form: `@` for an empty rule, `!` for a text that does not form a rule.
     pub check: String,
-    /// Where the check came from.
+    /// The source of the check.
     pub origin: Origin,
 }
 
 /// The rules of one file.
 #[derive(Debug)]
 pub(crate) struct PolicyFile {
-    /// Where they stand.
+    /// The file.
     pub(crate) path: Arc<PathBuf>,
-    /// The rules, in the file's order.
-    pub(crate) rules: Vec<FileRule>,
+    /// Its rules.
+    pub(crate) content: FileContent,
 }
 
-/// What decides how rules are put together.
+/// The options that decide which rules are in this set.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings<'s> {
-    /// The rule that stands in for any that does not exist.
+    /// The rule that replaces every rule that does not exist.
     pub(crate) default_rule: &'s str,
-    /// Whether the defaults of earlier releases are no longer honoured.
+    /// Whether the defaults of earlier releases are ignored.
     pub(crate) enforce_new_defaults: bool,
 }
 
@@ -70,23 +71,27 @@ pub(crate) struct Entry {
     pub(crate) origin: Origin,
 }
 
-/// All rules in force. Never changes once built: a reload builds another.
+/// All rules in force. A reload builds a new set.
 #[derive(Debug, Default)]
 pub(crate) struct RuleSet {
     rules: HashMap<String, Entry>,
     default_rule: String,
-    /// Rules that may come to an `http:` check.
+    /// Rules whose evaluation can reach an `http:` or `https:` check.
     remote: HashSet<String>,
 }
 
 impl RuleSet {
-    /// Puts defaults and files together; later files override earlier ones. Mistakes in rules
-    /// are logged, and deny.
-    pub(crate) fn build(defaults: &[RuleDefault], files: &[PolicyFile], settings: Settings<'_>) -> RuleSet {
+    /// Merges the defaults and the files. Later files override earlier ones. A text that does not form a rule denies and is
+    /// logged. An error is that of a default, which only the service can correct.
+    pub(crate) fn build(
+        defaults: &[RuleDefault],
+        files: &[PolicyFile],
+        settings: Settings<'_>,
+    ) -> Result<RuleSet, Error> {
         let mut overrides: HashMap<&str, Entry> = HashMap::new();
         for file in files {
-            for rule in &file.rules {
-                let parsed = parse_rule(&rule.source);
+            for rule in &file.content.rules {
+                let parsed = &rule.parsed;
                 if !parsed.problems.is_empty() {
                     tracing::error!(
                         rule = rule.name,
@@ -97,13 +102,18 @@ impl RuleSet {
                     );
                 }
                 let origin = Origin::File { path: Arc::clone(&file.path), line: rule.line };
-                overrides.insert(&rule.name, Entry { check: parsed.check, origin });
+                overrides.insert(&rule.name, Entry { check: parsed.check.clone(), origin });
             }
         }
         let mut added = Vec::new();
         for default in defaults {
-            if !overrides.contains_key(default.name) {
-                added.push((default.name, default_entry(default, &overrides, settings)));
+            if overrides.contains_key(default.name) {
+                parse_default(default, default.check_str)?;
+                if let Some(deprecated) = &default.deprecated {
+                    parse_default(default, deprecated.check_str)?;
+                }
+            } else {
+                added.push((default.name, default_entry(default, &overrides, settings)?));
             }
         }
         overrides.extend(added);
@@ -111,16 +121,16 @@ impl RuleSet {
         let mut set =
             RuleSet { rules, default_rule: settings.default_rule.to_owned(), remote: HashSet::new() };
         set.remote = set.find_remote();
-        set
+        Ok(set)
     }
 
-    /// The check of a rule, or of the default rule where there is no such rule.
+    /// Returns the check of a rule, or of the default rule if the rule does not exist.
     pub(crate) fn resolve(&self, name: &str) -> Option<&Check> {
         let entry = self.rules.get(name).or_else(|| self.rules.get(&self.default_rule));
         entry.map(|entry| &entry.check)
     }
 
-    /// Whether deciding a rule may come to an `http:` check.
+    /// Returns whether evaluating a rule can reach an `http:` or `https:` check.
     pub(crate) fn needs_remote(&self, name: &str) -> bool {
         if self.remote.is_empty() {
             return false;
@@ -129,25 +139,25 @@ impl RuleSet {
         self.remote.contains(name)
     }
 
-    /// Whether a rule has an `https:` check.
+    /// Returns whether any rule has an `https:` check.
     pub(crate) fn has_https_check(&self) -> bool {
         let mut found = false;
         for (_, entry) in self.entries() {
             entry.check.walk(&mut |check| {
-                found |= matches!(check, Check::Remote { url, .. } if url.starts_with("https:"));
+                found |= matches!(check, Check::Remote(url) if url.to_string().starts_with("https:"));
             });
         }
         found
     }
 
-    /// The names of all rules, sorted.
+    /// Returns the names of all rules, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = self.rules.keys().cloned().collect();
         names.sort_unstable();
         names
     }
 
-    /// All rules, sorted by name.
+    /// Returns all rules, sorted by name.
     pub(crate) fn effective(&self) -> Vec<EffectiveRule> {
         let mut rules: Vec<_> = self
             .rules
@@ -162,13 +172,13 @@ impl RuleSet {
         rules
     }
 
-    /// All rules with their checks, in no particular order.
+    /// Iterates over all rules in no particular order.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
         self.rules.iter().map(|(name, entry)| (name.as_str(), entry))
     }
 
-    /// Rules with the names they refer to that no rule has, sorted. (The default rule answers
-    /// for those, if there is one.)
+    /// Returns the rules that refer to rules that do not exist, sorted, each with those names. (If a default rule exists,
+    /// it replaces the missing rules.)
     pub(crate) fn undefined_references(&self) -> Vec<(&str, Vec<&str>)> {
         let mut found: Vec<_> = self
             .entries()
@@ -183,10 +193,10 @@ impl RuleSet {
         found
     }
 
-    /// Rules that refer to themselves, directly or through others, and rules that lead to such
-    /// a rule; sorted.
+    /// Returns the rules that refer to themselves, directly or through others, and the rules that refer to such a rule,
+    /// sorted.
     pub(crate) fn cyclic(&self) -> Vec<&str> {
-        // Rules all of whose references are settled are settled; what is left over is cyclic.
+        // A rule is settled if all of its references are settled. The remaining rules are cyclic.
         let mut waiting: HashMap<&str, usize> = HashMap::new();
         let mut referred_by: HashMap<&str, Vec<&str>> = HashMap::new();
         let mut settled = Vec::new();
@@ -218,7 +228,7 @@ impl RuleSet {
         cyclic
     }
 
-    /// Logs what is obviously wrong, as oslo.policy does after loading.
+    /// Logs undefined references and cycles, as oslo.policy does after loading.
     pub(crate) fn log_mistakes(&self) {
         for (rule, missing) in self.undefined_references() {
             tracing::warn!(rule, "policy rule refers to rules that do not exist: {}", missing.join(", "));
@@ -226,16 +236,9 @@ impl RuleSet {
         for rule in self.cyclic() {
             tracing::warn!(rule, "policy rule leads to a cycle of references and may not be decidable");
         }
-        for (rule, entry) in self.entries() {
-            entry.check.walk(&mut |check| {
-                if let Some(mistake) = check.mistake() {
-                    tracing::warn!(rule, "policy rule has a check that cannot be decided: {mistake}");
-                }
-            });
-        }
     }
 
-    /// The name under which a reference is answered.
+    /// Returns the name of the rule that a reference resolves to.
     fn defined<'s>(&'s self, name: &'s str) -> Option<&'s str> {
         if self.rules.contains_key(name) {
             Some(name)
@@ -249,7 +252,7 @@ impl RuleSet {
         let mut open = Vec::new();
         for (name, entry) in self.entries() {
             entry.check.walk(&mut |check| match check {
-                Check::Remote { .. } => open.push(name),
+                Check::Remote(_) => open.push(name),
                 Check::Rule(reference) => {
                     if let Some(reference) = self.defined(reference) {
                         referred_by.entry(reference).or_default().push(name);
@@ -268,9 +271,13 @@ impl RuleSet {
     }
 }
 
-/// The entry of a rule that no file overrides by its own name.
-fn default_entry(default: &RuleDefault, overrides: &HashMap<&str, Entry>, settings: Settings<'_>) -> Entry {
-    let parsed = parse_text(default.check_str);
+/// Returns the entry of a rule that no file overrides by its current name.
+fn default_entry(
+    default: &RuleDefault,
+    overrides: &HashMap<&str, Entry>,
+    settings: Settings<'_>,
+) -> Result<Entry, Error> {
+    let parsed = parse_default(default, default.check_str)?;
     if !parsed.problems.is_empty() {
         tracing::error!(
             rule = default.name,
@@ -280,9 +287,9 @@ fn default_entry(default: &RuleDefault, overrides: &HashMap<&str, Entry>, settin
     }
     let check = parsed.check;
     let Some(deprecated) = &default.deprecated else {
-        return Entry { check, origin: Origin::Default };
+        return Ok(Entry { check, origin: Origin::Default });
     };
-    let old = parse_text(deprecated.check_str).check;
+    let old = parse_default(default, deprecated.check_str)?.check;
     if deprecated.name != default.name
         && let Some(Entry { check: overridden, origin: Origin::File { path, line } }) =
             overrides.get(deprecated.name)
@@ -296,8 +303,7 @@ fn default_entry(default: &RuleDefault, overrides: &HashMap<&str, Entry>, settin
             "a policy file uses the former name of a rule: {}",
             deprecated.reason,
         );
-        // A file that only repeats the former default, or only forwards the former name to the
-        // new one, has nothing to say about the new rule.
+        // The override has no effect if it repeats the former default or refers to the new name.
         let forwards = overridden.to_string() == format!("rule:{}", default.name);
         if *overridden != old && !forwards {
             let origin = Origin::DeprecatedName {
@@ -305,17 +311,21 @@ fn default_entry(default: &RuleDefault, overrides: &HashMap<&str, Entry>, settin
                 path: Arc::clone(path),
                 line: *line,
             };
-            return Entry { check: overridden.clone(), origin };
+            return Ok(Entry { check: overridden.clone(), origin });
         }
     }
     if !settings.enforce_new_defaults && deprecated.check_str != default.check_str {
         tracing::warn!(
             rule = default.name,
             since = deprecated.since,
-            "the default of a policy rule has changed; the former one is still honoured: {}",
+            "the default of a policy rule has changed; the former default still allows as well: {}",
             deprecated.reason,
         );
-        return Entry { check: Check::Or(vec![check, old]), origin: Origin::DefaultOrDeprecated };
+        return Ok(Entry { check: Check::Or(vec![check, old]), origin: Origin::DefaultOrDeprecated });
     }
-    Entry { check, origin: Origin::Default }
+    Ok(Entry { check, origin: Origin::Default })
+}
+
+fn parse_default(default: &RuleDefault, text: &str) -> Result<Parsed, Error> {
+    parse_text(text).map_err(|message| Error::Default { rule: default.name, message })
 }

@@ -1,14 +1,14 @@
-//! Prints a `policy.yaml.sample`: every rule of the service, commented out, in the form that
-//! `oslopolicy-sample-generator` gives it. Reads and writes no files.
+//! Renders a `policy.yaml.sample`: every rule of the service, commented out, in the format of
+//! `oslopolicy-sample-generator`. Writing files belongs in the service.
 
 use std::fmt::Write as _;
 
 use crate::defaults::RuleDefault;
 
-/// The width of comments, as oslo.policy wraps them.
+/// The width at which oslo.policy wraps comments.
 const WIDTH: usize = 70;
 
-/// Renders the sample, the rules in the order in which they are declared.
+/// Renders the sample, with the rules in the order of their declaration.
 #[must_use]
 pub fn render(defaults: &[RuleDefault]) -> String {
     let mut out = String::new();
@@ -41,7 +41,7 @@ fn render_rule(out: &mut String, default: &RuleDefault) {
     comment(out, &change);
     comment(out, old.reason);
     if old.name != default.name {
-        // Keeps those allowed who were allowed by the former name, where a file overrides it.
+        // If a policy file overrides the former name, this alias keeps it in force.
         out.push_str("# The rule has another name now. To keep the former name in use, make it\n");
         out.push_str("# an alias of the new one:\n");
         let _ = writeln!(out, "# \"{}\": \"rule:{}\"", old.name, default.name);
@@ -49,12 +49,12 @@ fn render_rule(out: &mut String, default: &RuleDefault) {
     out.push('\n');
 }
 
-/// A YAML text in double quotes.
+/// Returns a YAML text in double quotes.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// A text as comment lines: paragraphs are wrapped, indented lines are kept as they are.
+/// Writes a text as comment lines. Wraps paragraphs and keeps indented lines.
 fn comment(out: &mut String, text: &str) {
     let mut paragraph: Vec<&str> = Vec::new();
     if text.trim().is_empty() {
@@ -123,7 +123,7 @@ mod tests {
     };
 
     #[test]
-    fn a_rule_with_everything() {
+    fn all_parts_of_a_rule_are_printed() {
         let expected = "\
 # Creates a job. This text is long enough to be wrapped, which it is
 # at a width of seventy.
@@ -149,12 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn uncommented_rules_are_a_policy_file() {
-        let rule = RuleDefault { check_str: "'a\\b\"':%(x)s", ..RULE };
+    fn an_uncommented_rule_is_a_valid_policy_file() {
+        let rule = RuleDefault { check_str: "'a\"b':%(x)s", ..RULE };
         let sample = render(&[rule]);
         let line = sample.lines().find(|line| line.starts_with("#\"")).unwrap();
-        let rules = crate::file::read(&line[1..], std::path::Path::new("sample")).unwrap();
-        let expected = crate::parser::Source::Text("'a\\b\"':%(x)s".to_owned());
-        assert_eq!((rules[0].name.as_str(), &rules[0].source), ("jobs:create", &expected));
+        let rules = crate::file::read(&line[1..], std::path::Path::new("sample")).unwrap().rules;
+        assert_eq!(rules[0].name, "jobs:create");
+        assert_eq!(rules[0].parsed.check.to_string(), "'a\"b':%(x)s");
     }
 }

@@ -1,12 +1,11 @@
-//! The values that rules compare: what a target or a caller's credentials may hold.
-//! Does not know how Python writes them (`python::text`) nor how rules use them (`check`).
+//! [`Value`]: an attribute of a target or of a caller's credentials. Comparing values belongs in `check`.
 
 use std::borrow::Cow;
 
 /// One value of a [`Target`](crate::Target) or of [`Credentials`](crate::Credentials).
 ///
-/// The kinds are those of JSON, with Python's meaning: `%(key)s` renders [`Value::None`] as
-/// `None` and [`Value::Bool`] as `True` or `False`. Text is borrowed where the caller allows it.
+/// The variants are the types of JSON. `%(key)s` renders them as Python's `str` does: [`Value::None`] as `None` and
+/// [`Value::Bool`] as `True` or `False`. Text can be borrowed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
     /// Python's `None`, JSON's `null`.
@@ -19,14 +18,14 @@ pub enum Value<'a> {
     Float(f64),
     /// Text.
     Str(Cow<'a, str>),
-    /// A list; a check that looks into it is true when it is true for one element.
+    /// A list. A check of a list holds if it holds for one element.
     List(Vec<Value<'a>>),
-    /// A mapping, in the order in which its entries were written.
+    /// A mapping, in the order of its entries.
     Map(Vec<(Cow<'a, str>, Value<'a>)>),
 }
 
 impl<'a> Value<'a> {
-    /// The value without a borrow of its source.
+    /// Converts the value into one that borrows nothing.
     #[must_use]
     pub fn into_owned(self) -> Value<'static> {
         match self {
@@ -45,7 +44,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Python's truth of a value: `None`, `False`, zero and empty containers are false.
+    /// Returns whether Python takes the value for true: all but `None`, `False`, zero and empty texts, lists and mappings.
     #[must_use]
     pub fn is_truthy(&self) -> bool {
         match self {
@@ -59,22 +58,33 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The name of the value's type in Python, for messages.
+    /// Returns the name of the type, for messages.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         match self {
-            Value::None => "None",
-            Value::Bool(_) => "bool",
-            Value::Int(_) => "int",
-            Value::Float(_) => "float",
-            Value::Str(_) => "str",
+            Value::None => "null",
+            Value::Bool(_) => "boolean",
+            Value::Int(_) | Value::Float(_) => "number",
+            Value::Str(_) => "text",
             Value::List(_) => "list",
-            Value::Map(_) => "dict",
+            Value::Map(_) => "mapping",
         }
     }
 
-    /// The value as JSON. A float that JSON cannot hold, and an integer beyond 64 bits, become
-    /// text.
+    /// Returns the text that a rule compares, as Python's `str` writes it. Lists and mappings have none.
+    pub(crate) fn to_text(&self) -> Option<Cow<'_, str>> {
+        Some(match self {
+            Value::None => Cow::Borrowed("None"),
+            Value::Bool(true) => Cow::Borrowed("True"),
+            Value::Bool(false) => Cow::Borrowed("False"),
+            Value::Int(number) => Cow::Owned(number.to_string()),
+            Value::Float(number) => Cow::Owned(float_text(*number)),
+            Value::Str(text) => Cow::Borrowed(text),
+            Value::List(_) | Value::Map(_) => return None,
+        })
+    }
+
+    /// Returns the value as JSON. A float that JSON cannot represent, and an integer beyond 64 bits, become text.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as Json;
@@ -92,6 +102,19 @@ impl<'a> Value<'a> {
             Value::Map(entries) => {
                 Json::Object(entries.iter().map(|(key, value)| (key.to_string(), value.to_json())).collect())
             }
+        }
+    }
+}
+
+/// Writes a number as Python does: `1.0`, `1e+16`, `1e-05`.
+fn float_text(number: f64) -> String {
+    let text = format!("{number:?}");
+    match text.split_once('e') {
+        None => text.replace("NaN", "nan"),
+        Some((digits, exponent)) => {
+            let (sign, exponent) =
+                exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+            format!("{digits}e{sign}{exponent:0>2}")
         }
     }
 }
@@ -166,6 +189,31 @@ impl<'a> From<&'a serde_json::Value> for Value<'a> {
             Json::Object(object) => Value::Map(
                 object.iter().map(|(key, value)| (Cow::Borrowed(key.as_str()), Value::from(value))).collect(),
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_python_writes_them() {
+        for (number, expected) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (1e15, "1000000000000000.0"),
+            (1e16, "1e+16"),
+            (123_456_789_012_345_680.0, "1.2345678901234568e+17"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (1.5e-7, "1.5e-07"),
+            (1e300, "1e+300"),
+            (f64::INFINITY, "inf"),
+            (f64::NAN, "nan"),
+        ] {
+            assert_eq!(Value::from(number).to_text().as_deref(), Some(expected));
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Compares this crate with the Python oslo.policy on generated input.
 //!
-//! Runs where `FREEZER_TEST_PYTHON` names an interpreter that has oslo.policy 6.0.1, and passes
-//! without doing anything elsewhere. The seeds are fixed and printed; `FREEZER_TEST_POLICY_CASES`
-//! changes the number of generated policies, `FREEZER_TEST_POLICY_SEED` the seed, and
-//! `FREEZER_TEST_POLICY_VERBOSE` prints the files that only one side refuses.
+//! The tests need `FREEZER_TEST_PYTHON`, an interpreter that has oslo.policy 6.0.1. Without it, they pass without doing
+//! anything. The seeds are fixed and printed. `FREEZER_TEST_POLICY_CASES` changes the number of generated policies,
+//! `FREEZER_TEST_POLICY_SEED` the seed, and `FREEZER_TEST_POLICY_VERBOSE` prints the files that only one side refuses.
+//!
+//! The oracle knows the part of the language that this crate supports, from a definition of its own. A check outside of it
+//! must be refused, and a check inside of it must not be.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stdout, reason = "seeds and counts belong in the output of the test")]
 
@@ -33,7 +35,7 @@ fn oracle() -> Option<Oracle> {
     oracle
 }
 
-/// Answers as the oracle does.
+/// Answers like the oracle.
 struct FakeServer;
 
 impl RemoteCheck for FakeServer {
@@ -49,7 +51,7 @@ fn leak(text: &str) -> &'static str {
     Box::leak(text.to_owned().into_boxed_str())
 }
 
-/// The defaults that a JSON description stands for.
+/// Converts the JSON description of a default.
 fn rule_default(json: &Json) -> RuleDefault {
     let text = |json: &Json, name: &str| leak(json[name].as_str().unwrap_or_default());
     let list = |json: &Json| -> Vec<&'static str> {
@@ -88,6 +90,11 @@ fn word(decision: &Result<(), EnforceError>) -> &'static str {
         Err(EnforceError::Denied { .. }) => "deny",
         Err(EnforceError::Broken { .. }) => "broken",
     }
+}
+
+/// Returns whether a decision failed only because this crate does not compare lists and mappings with text.
+fn is_not_comparable(decision: &Result<(), EnforceError>) -> bool {
+    matches!(decision, Err(EnforceError::Broken { reason, .. }) if reason.contains("cannot be compared"))
 }
 
 fn assert_no_differences(differences: &[String]) {
@@ -147,10 +154,16 @@ fn policies_decide_alike() {
                 continue;
             }
             (Err(error), None) => {
-                differ(format!("only Rust refuses the files: {error}"));
+                if answer["unsupported"] == json!([]) {
+                    differ(format!("only Rust refuses the files: {error}"));
+                }
+                *counts.entry("unsupported checks").or_default() += 1;
                 continue;
             }
         };
+        if answer["unsupported"] != json!([]) {
+            differ(format!("Rust must refuse {}", answer["unsupported"]));
+        }
         *counts.entry("policies").or_default() += 1;
         let rules: serde_json::Map<String, Json> =
             enforcer.effective().into_iter().map(|rule| (rule.name, Json::String(rule.check))).collect();
@@ -171,7 +184,9 @@ fn policies_decide_alike() {
             let expected = expected.as_str().unwrap();
             let found = word(&decision);
             *counts.entry(found).or_default() += 1;
-            if !expected.starts_with(found) {
+            if is_not_comparable(&decision) {
+                *counts.entry("not comparable").or_default() += 1;
+            } else if !expected.starts_with(found) {
                 differ(format!("{query} gives {decision:?}, Python: {expected}"));
             }
         }
@@ -179,13 +194,13 @@ fn policies_decide_alike() {
     println!("seed {seed}: {counts:?}");
     assert_no_differences(&differences);
     if cases >= 1_000 {
-        for outcome in ["allow", "deny", "broken", "refused files"] {
+        for outcome in ["allow", "deny", "broken", "refused files", "unsupported checks", "not comparable"] {
             assert!(counts[outcome] > 50, "{outcome} must occur: {counts:?}");
         }
     }
 }
 
-/// Files that were damaged at a few places: read as by PyYAML, or refused.
+/// A file that is damaged in a few places must be read as PyYAML reads it, or refused.
 #[test]
 fn damaged_files_are_read_alike_or_refused() {
     let Some(mut oracle) = oracle() else { return };
@@ -216,9 +231,9 @@ fn damaged_files_are_read_alike_or_refused() {
                     .into_iter()
                     .map(|rule| (rule.name, Json::String(rule.check)))
                     .collect();
-                if answer["rules"].as_object() != Some(&rules) {
+                if answer["rules"].as_object() != Some(&rules) || answer["unsupported"] != json!([]) {
                     let found = Json::Object(rules);
-                    differences.push(format!("{text:?}: {found}, Python: {}", answer["rules"]));
+                    differences.push(format!("{text:?}: {found}, Python: {answer}"));
                 }
                 "read"
             }
@@ -245,83 +260,123 @@ fn damaged_files_are_read_alike_or_refused() {
     assert!(lenient * 50 < cases, "{counts:?}");
 }
 
-/// An enforcer with one rule for each text, `r0`, `r1` …, each a list of one check.
-fn rules_of_single_checks(directory: &Directory, checks: impl Iterator<Item = String>) -> Enforcer {
-    let rules: serde_json::Map<String, Json> =
-        checks.enumerate().map(|(i, check)| (format!("r{i}"), json!([[check]]))).collect();
-    let options = Options {
-        policy_file: Some(directory.write("policy.json", Json::Object(rules).to_string())),
-        ..Options::default()
-    };
-    Enforcer::new(Vec::new(), options).unwrap()
+/// Returns an enforcer whose rule `r` is one check, or `None` if the check is refused.
+fn single_check(directory: &Directory, check: &str) -> Option<Enforcer> {
+    let file = directory.write("policy.json", json!({"r": [[check]]}).to_string());
+    Enforcer::new(Vec::new(), Options { policy_file: Some(file), ..Options::default() }).ok()
+}
+
+/// Checks of the policy files and defaults of Keystone, Nova, Neutron, Glance, Cinder, Barbican, Heat and Octavia.
+const CHECKS_OF_SERVICES: [&str; 22] = [
+    "None:%(target.role.domain_id)s",
+    "True:%(target.secret.read_project_access)s",
+    "False:%(target.secret.read_project_access)s",
+    "'read':%(target.secret.read)s",
+    "\"read\":%(target.secret.read)s",
+    "'public':%(visibility)s",
+    "'accepted':%(status)s",
+    "token.project.domain.id:%(target.endpoint.id)s",
+    "token.is_admin_project:True",
+    "user_id:%(target.token.user_id)s",
+    "project_id:%(target.limit.project.domain_id)s",
+    "tenant_id:%(network:tenant_id)s",
+    "tenant_id:%(ext_parent:tenant_id)s",
+    "tenant:%(owner)s",
+    "is_admin:1",
+    "is_admin:True",
+    "is_admin_project:True",
+    "system_scope:all",
+    "service_roles:service",
+    "user.domain.id:default",
+    "group_id:%(target.group.id)s",
+    "field:networks:shared=True",
+];
+
+#[test]
+fn checks_of_services_are_supported() {
+    let directory = Directory::new();
+    for check in CHECKS_OF_SERVICES {
+        assert!(single_check(&directory, check).is_some(), "{check}");
+    }
+    let Some(mut oracle) = oracle() else { return };
+    for check in CHECKS_OF_SERVICES {
+        let (kind, matched) = check.split_once(':').unwrap();
+        let literal = oracle.ask(&json!({"op": "literal", "kind": kind}));
+        assert_eq!(literal["supported"], true, "{check}: {literal}");
+        let rendered = oracle.ask(&json!({"op": "render", "template": matched, "target": {}}));
+        assert_eq!(rendered["supported"], true, "{check}: {rendered}");
+    }
 }
 
 #[test]
-fn left_sides_are_read_alike() {
+fn left_sides_are_read_alike_or_refused() {
     let Some(mut oracle) = oracle() else { return };
     let seed = number_from_env("FREEZER_TEST_POLICY_SEED", 7);
     let mut random = Random::new(seed);
-    let kinds: Vec<String> = (0..6_000).map(|_| generator::kind(&mut random)).collect();
     let directory = Directory::new();
-    let enforcer = rules_of_single_checks(&directory, kinds.iter().map(|kind| format!("{kind}:%(x)s")));
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     let mut differences = Vec::new();
-    for (i, kind) in kinds.iter().enumerate() {
+    for _ in 0..6_000 {
+        let kind = generator::kind(&mut random);
         let answer = oracle.ask(&json!({"op": "literal", "kind": kind}));
-        let text = answer["literal"].as_str();
-        let target = json!({"x": text.unwrap_or("nothing is called so")});
-        let decision = decide(&enforcer, &format!("r{i}"), &target, &json!({}));
+        let target = json!({"x": answer["literal"].as_str().unwrap_or("no such text")});
         let expected = match &answer {
+            answer if answer["supported"] == false => "refused",
             answer if answer["literal"].is_string() => "allow",
             answer if answer["path"].is_boolean() => "deny",
             _ => "broken",
         };
-        let found = word(&decision);
+        let decision = single_check(&directory, &format!("{kind}:%(x)s"))
+            .map(|enforcer| decide(&enforcer, "r", &target, &json!({})));
+        let found = decision.as_ref().map_or("refused", word);
         *counts.entry(found).or_default() += 1;
-        if found != expected && !generator::is_unusual(kind) {
+        if found != expected {
             differences.push(format!("{kind:?}: {decision:?}, Python: {answer}"));
         }
-        assert!(found != "allow" || expected == "allow", "{kind:?} must not allow");
     }
     println!("seed {seed}: {counts:?}");
     assert_no_differences(&differences);
-    assert!(counts.values().all(|count| *count > 100) && counts.len() == 3, "{counts:?}");
+    assert!(["allow", "deny", "refused"].iter().all(|outcome| counts[outcome] > 100), "{counts:?}");
 }
 
 #[test]
-fn templates_are_rendered_alike() {
+fn templates_are_rendered_alike_or_refused() {
     let Some(mut oracle) = oracle() else { return };
     let seed = number_from_env("FREEZER_TEST_POLICY_SEED", 11);
     let mut random = Random::new(seed);
-    let cases: Vec<(String, Json)> = (0..8_000)
-        .map(|_| (generator::template(&mut random), generator::template_target(&mut random)))
-        .collect();
     let directory = Directory::new();
-    let enforcer =
-        rules_of_single_checks(&directory, cases.iter().map(|(template, _)| format!("out:{template}")));
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     let mut differences = Vec::new();
-    for (i, (template, target)) in cases.iter().enumerate() {
+    for _ in 0..8_000 {
+        let (template, target) = (generator::template(&mut random), generator::template_target(&mut random));
         let answer = oracle.ask(&json!({"op": "render", "template": template, "target": target}));
         let creds = json!({"out": answer["text"].as_str().unwrap_or("no such text")});
-        let decision = decide(&enforcer, &format!("r{i}"), target, &creds);
         let expected = match &answer {
+            answer if answer["supported"] == false => "refused",
             answer if answer["text"].is_string() => "allow",
             answer if answer["missing"].is_boolean() => "deny",
             _ => "broken",
         };
-        let found = word(&decision);
+        let decision = single_check(&directory, &format!("out:{template}"))
+            .map(|enforcer| decide(&enforcer, "r", &target, &creds));
+        let found = match &decision {
+            Some(decision) if is_not_comparable(decision) => "not comparable",
+            Some(decision) => word(decision),
+            None => "refused",
+        };
         *counts.entry(found).or_default() += 1;
-        if found != expected {
+        let is_container = template.contains("(list)") || template.contains("(dict)");
+        if found != expected && !(found == "not comparable" && is_container) {
             differences.push(format!("{template:?} % {target}: {decision:?}, Python: {answer}"));
         }
     }
     println!("seed {seed}: {counts:?}");
     assert_no_differences(&differences);
-    assert!(counts.values().all(|count| *count > 100) && counts.len() == 3, "{counts:?}");
+    let outcomes = ["allow", "deny", "refused", "not comparable"];
+    assert!(outcomes.iter().all(|outcome| counts[outcome] > 100), "{counts:?}");
 }
 
-/// Everything but the hint on renamed rules, which has words of its own here.
+/// Compares everything except for the hint on renamed rules, which has its own wording here.
 #[test]
 fn samples_are_alike() {
     let Some(mut oracle) = oracle() else { return };

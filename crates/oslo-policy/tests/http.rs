@@ -1,6 +1,6 @@
-//! `http:` and `https:` checks against servers of the test's own, and what the Python oslo.policy asks the same server.
+//! Tests `http:` and `https:` checks against test servers, and compares the requests with those of the Python oslo.policy.
 //!
-//! The comparison runs where `FREEZER_TEST_PYTHON` names an interpreter that has oslo.policy 6.0.1.
+//! The comparison needs `FREEZER_TEST_PYTHON`, an interpreter that has oslo.policy 6.0.1.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
@@ -27,18 +27,18 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-/// What a server was asked.
+/// A request that a test server received.
 #[derive(Debug, Clone, PartialEq)]
-struct Asked {
+struct Received {
     line: String,
     content_type: String,
     body: BTreeMap<String, Json>,
 }
 
-/// A server that remembers what it was asked and answers what its path says: `/answer/<status>/<body>`, `/never`.
+/// A server that records its requests and answers according to the path: `/answer/<status>/<body>`, `/never`.
 struct Server {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    received: Arc<Mutex<Vec<Received>>>,
     runtime: Runtime,
 }
 
@@ -48,8 +48,8 @@ impl Server {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&asked);
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&received);
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (log, tls) = (Arc::clone(&log), tls.clone());
@@ -65,19 +65,19 @@ impl Server {
                 });
             }
         });
-        Server { address, asked, runtime }
+        Server { address, received, runtime }
     }
 
     fn check(&self, settings: &HttpCheckSettings) -> HttpCheck {
         HttpCheck::new(settings, self.runtime.handle().clone()).unwrap()
     }
 
-    fn asked(&self) -> Vec<Asked> {
-        std::mem::take(&mut self.asked.lock().unwrap())
+    fn take_requests(&self) -> Vec<Received> {
+        std::mem::take(&mut self.received.lock().unwrap())
     }
 }
 
-async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, log: &Mutex<Vec<Asked>>) {
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, log: &Mutex<Vec<Received>>) {
     let mut bytes = Vec::new();
     let (head, body) = loop {
         let mut buffer = [0; 4096];
@@ -106,7 +106,7 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, log: &Mutex<Vec
         pairs.map(|(name, value)| (name.into_owned(), serde_json::from_str(&value).unwrap())).collect()
     };
     let path = line.split(' ').nth(1).unwrap().to_owned();
-    log.lock().unwrap().push(Asked { line, content_type, body });
+    log.lock().unwrap().push(Received { line, content_type, body });
     let parts: Vec<&str> = path.split('/').collect();
     let answer = match parts.as_slice() {
         ["", "answer", status, body, ..] => {
@@ -123,7 +123,7 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, log: &Mutex<Vec
     let _ = stream.shutdown().await;
 }
 
-/// Decides a rule with this one check.
+/// Decides a rule that consists of this check.
 fn decide(check: HttpCheck, rule: &str) -> Result<(), EnforceError> {
     let directory = Directory::new();
     let text = json!({"asked": rule}).to_string();
@@ -145,7 +145,7 @@ fn subjects() -> (Json, Json) {
     (json!({"project_id": "p1", "n": 5}), creds)
 }
 
-/// Paths of answers, and whether they mean yes.
+/// Paths of answers, and whether the answers allow.
 const ANSWERS: [(&str, bool); 8] = [
     ("answer/200/True", true),
     ("answer/200/%%22True%%22", true),
@@ -179,11 +179,11 @@ fn a_redirect_is_not_followed() {
         decide(server.check(&HttpCheckSettings::default()), &url),
         Err(EnforceError::Denied { .. })
     ));
-    assert_eq!(server.asked().len(), 1);
+    assert_eq!(server.take_requests().len(), 1);
 }
 
 #[test]
-fn without_an_answer_nothing_is_allowed() {
+fn a_check_without_an_answer_does_not_allow() {
     let server = Server::start(None);
     let settings = HttpCheckSettings { timeout: Duration::from_millis(200), ..HttpCheckSettings::default() };
     let never = decide(server.check(&settings), &format!("http://{}/never", server.address)).unwrap_err();
@@ -197,11 +197,11 @@ fn without_an_answer_nothing_is_allowed() {
     );
     let url = format!("http://{}/%(gone)s", server.address);
     assert!(decide(server.check(&HttpCheckSettings::default()), &url).is_err());
-    assert_eq!(server.asked().len(), 1);
+    assert_eq!(server.take_requests().len(), 1);
 }
 
 #[test]
-fn python_asks_the_same() {
+fn python_sends_the_same_requests() {
     let Some(python) = std::env::var_os("FREEZER_TEST_PYTHON").filter(|python| !python.is_empty()) else {
         println!("skipped: FREEZER_TEST_PYTHON is not set");
         return;
@@ -217,7 +217,7 @@ fn python_asks_the_same() {
             .collect();
         let settings = HttpCheckSettings { content_type, ..HttpCheckSettings::default() };
         let ours: Vec<bool> = urls.iter().map(|url| decide(server.check(&settings), url).is_ok()).collect();
-        let we_asked = server.asked();
+        let our_requests = server.take_requests();
         let (target, creds) = subjects();
         let question = json!({"urls": urls, "content_type": name, "target": target, "creds": creds});
         let mut command = Command::new(&python);
@@ -225,13 +225,13 @@ fn python_asks_the_same() {
         let theirs: Vec<bool> = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
         assert_eq!(ours, ANSWERS.map(|(_, allowed)| allowed));
         assert_eq!(ours, theirs);
-        assert_eq!(we_asked, server.asked());
-        assert_eq!(we_asked.len(), ANSWERS.len());
-        assert_eq!(we_asked[0].body["rule"], "asked");
+        assert_eq!(our_requests, server.take_requests());
+        assert_eq!(our_requests.len(), ANSWERS.len());
+        assert_eq!(our_requests[0].body["rule"], "asked");
     }
 }
 
-/// An authority, and what it signed.
+/// A CA, and the directory of its files.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     directory: Directory,
@@ -251,7 +251,7 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
-    /// For 127.0.0.1, and for clients that have a certificate of this authority.
+    /// Returns an acceptor for 127.0.0.1 that requires a client certificate of this CA.
     fn acceptor(&self) -> TlsAcceptor {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();
@@ -271,7 +271,7 @@ impl Authority {
 }
 
 #[test]
-fn servers_and_clients_prove_who_they_are() {
+fn server_and_client_certificates_are_verified() {
     let authority = Authority::new();
     let server = Server::start(Some(authority.acceptor()));
     let (certificate, key) = authority.sign("freezer");
@@ -286,7 +286,7 @@ fn servers_and_clients_prove_who_they_are() {
     decide(server.check(&full), &url).unwrap();
     let unverified = HttpCheckSettings { verify_server: false, ca_file: None, ..full.clone() };
     decide(server.check(&unverified), &url).unwrap();
-    assert_eq!(server.asked().len(), 2);
+    assert_eq!(server.take_requests().len(), 2);
     let stranger = Authority::new();
     for bad in [
         HttpCheckSettings { ca_file: Some(stranger.ca_file()), ..full.clone() },
@@ -294,18 +294,18 @@ fn servers_and_clients_prove_who_they_are() {
     ] {
         assert!(matches!(decide(server.check(&bad), &url), Err(EnforceError::Broken { .. })));
     }
-    assert_eq!(server.asked().len(), 0);
+    assert_eq!(server.take_requests().len(), 0);
     let missing = HttpCheckSettings { ca_file: Some(PathBuf::from("/nowhere/ca.pem")), ..full };
     let check = HttpCheck::new(&missing, server.runtime.handle().clone()).unwrap();
     let error = check.prepare_https().unwrap_err().to_string();
     assert!(error.contains("remote_ssl_ca_crt_file") && error.contains("/nowhere/ca.pem"), "{error}");
-    // a check that comes without a preparation is not decided, and the reason is the same
+    // A check without the preparation fails for the same reason.
     let denied = decide(check, &url).unwrap_err();
     assert!(
         matches!(&denied, EnforceError::Broken { .. }) && denied.to_string().contains("/nowhere/ca.pem"),
         "{denied}"
     );
-    // what only https: needs does not keep http: from being asked
+    // A missing file of https: does not prevent http: checks.
     let plain = Server::start(None);
     let check = HttpCheck::new(&missing, plain.runtime.handle().clone()).unwrap();
     decide(check, &format!("http://{}/answer/200/True", plain.address)).unwrap();

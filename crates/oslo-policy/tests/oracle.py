@@ -1,18 +1,21 @@
-"""Answers by the Python oslo.policy, for the differential test.
+"""Answers questions with the Python oslo.policy, for the differential test.
 
-One JSON object a line on standard input, one a line on standard output, until
-the input ends.  Nothing is sent over a network: the answers of http: checks
-are made up here, from the URL, as the Rust side makes them up.
+Reads one JSON object per line from standard input and writes one per line to
+standard output, until the input ends.  Nothing is sent over a network: the
+answers of http: checks are derived from the URL, as on the Rust side.
 """
 
 import ast
 import json
+import keyword
 import logging
+import re
 import sys
 import warnings
 
 from oslo_config import cfg
 from oslo_policy import _external
+from oslo_policy import _parser
 from oslo_policy import generator
 from oslo_policy import opts
 from oslo_policy import policy
@@ -31,6 +34,54 @@ def post(url, **kwargs):
     if 'slow' in url:
         raise Timeout()
     return Answer('"True"' if 'allow' in url else 'False')
+
+
+NAME = r'[A-Za-z_][A-Za-z0-9_]*'
+PATH = re.compile(rf'{NAME}(?:[-.]{NAME})*')
+QUOTED = re.compile(r"""'[^'\\\x00-\x1f\x7f-\x9f]*'|"[^"\\\x00-\x1f\x7f-\x9f]*\"""")
+TEMPLATE = re.compile(r'(?:[^%]|%%|%\([^()]*\)s)*', re.DOTALL)
+
+
+def is_supported_left(kind):
+    """Whether the documentation of the crate includes this left side."""
+    if QUOTED.fullmatch(kind) or kind in ('True', 'False', 'None'):
+        return True
+    if re.fullmatch(r'-?[0-9]+', kind):
+        return str(int(kind)) == kind and -2**63 <= int(kind) < 2**63
+    if re.fullmatch(r'-?[0-9]+\.[0-9]+', kind):
+        return repr(float(kind)) == kind
+    words = re.split('[-.]', kind)
+    return bool(PATH.fullmatch(kind)) and not any(
+        keyword.iskeyword(word) for word in words)
+
+
+def is_supported_right(match):
+    return bool(TEMPLATE.fullmatch(match))
+
+
+def is_supported(rule):
+    """Whether the documentation of the crate includes this check."""
+    if not isinstance(rule, str):
+        return False
+    kind, colon, match = rule.partition(':')
+    if not colon or kind == 'rule':
+        return True
+    return is_supported_right(match) and (
+        kind in ('role', 'http', 'https') or is_supported_left(kind))
+
+
+# The checks that the parser was given and that the crate does not include.
+unsupported = []
+parse_check = _parser._parse_check
+
+
+def recording_parse_check(rule):
+    if not is_supported(rule):
+        unsupported.append(repr(rule))
+    return parse_check(rule)
+
+
+_parser._parse_check = recording_parse_check
 
 
 def rule_default(given):
@@ -59,6 +110,7 @@ def enforce(request):
     for name in ('policy_file', 'policy_dirs', 'policy_default_rule',
                  'enforce_new_defaults'):
         conf.set_override(name, request[name], 'oslo_policy')
+    unsupported.clear()
     enforcer = policy.Enforcer(conf)
     enforcer.register_defaults([rule_default(d) for d in request['defaults']])
     try:
@@ -74,10 +126,16 @@ def enforce(request):
             results.append('broken ' + repr(error)[:200])
     rules = {name: str(check) for name, check in enforcer.rules.items()
              if isinstance(name, str)}
-    return {'results': results, 'rules': rules}
+    return {'results': results, 'rules': rules,
+            'unsupported': list(unsupported)}
 
 
 def literal(request):
+    return {'supported': is_supported_left(request['kind']),
+            **literal_answer(request)}
+
+
+def literal_answer(request):
     try:
         text = str(ast.literal_eval(request['kind']))
         text.encode()
@@ -91,6 +149,11 @@ def literal(request):
 
 
 def render(request):
+    return {'supported': is_supported_right(request['template']),
+            **render_answer(request)}
+
+
+def render_answer(request):
     try:
         text = request['template'] % request['target']
         text.encode()

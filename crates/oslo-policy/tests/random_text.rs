@@ -1,4 +1,4 @@
-//! Whatever text rules, files, names and attributes hold: no panic, and no allow by accident.
+//! Random texts in rules, files, names and attributes must neither panic nor allow a request by accident.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod support;
@@ -39,7 +39,7 @@ proptest! {
         let target = Target::new().with("a", &value);
         let creds = Credentials::new().with("roles", vec![value.as_str()]).with("a", &value);
         let decision = decide(&file, &target, &creds);
-        // A rule that lint finds nonsense must not allow.
+        // A text that does not form a rule must not allow.
         let problems = check_text(&file, "policy.yaml", &[PLAIN], &Options::default());
         let nonsense = problems.iter().any(|problem| problem.message.contains("does not make a rule") && problem.rule.as_deref() == Some("r"));
         prop_assert!(!nonsense || !matches!(decision, Some(Ok(()))), "{rule:?}");
@@ -47,7 +47,7 @@ proptest! {
 }
 
 #[test]
-fn towers_do_not_overflow_the_stack() {
+fn deep_nesting_does_not_overflow_the_stack() {
     let deep = 100_000;
     for rule in [
         "(".repeat(deep),
@@ -67,7 +67,7 @@ fn towers_do_not_overflow_the_stack() {
         let _ = check_text(&file, "policy.yaml", &[PLAIN], &Options::default());
         let _ = decide(&file, &Target::new(), &Credentials::new());
     }
-    // A chain of references, and YAML that nests.
+    // A chain of references and nested YAML.
     let chain: String = (0..2_000).map(|i| format!("r{i}: rule:r{}\n", i + 1)).collect();
     let decision = decide(&(chain + "r: rule:r0\n"), &Target::new(), &Credentials::new());
     assert!(matches!(decision, Some(Err(EnforceError::Broken { .. }))), "{decision:?}");

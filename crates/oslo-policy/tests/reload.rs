@@ -1,4 +1,4 @@
-//! Loading and reloading of policy files by an [`Enforcer`].
+//! Tests how an [`Enforcer`] loads and reloads policy files.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
 mod support;
@@ -52,7 +52,7 @@ fn check_of(enforcer: &Enforcer, rule: &str) -> (String, Origin) {
 }
 
 #[test]
-fn without_a_file_the_defaults_count() {
+fn without_a_file_the_defaults_apply() {
     let directory = Directory::new();
     let enforcer = enforcer(&directory);
     assert!(allows(&enforcer, "jobs:get", "Reader"));
@@ -101,14 +101,14 @@ fn a_changed_file_is_read_again() {
     for _ in 0..3 {
         assert!(!enforcer.reload_if_changed().unwrap());
     }
-    // As long and as old as before.
+    // The length and the modification time are the same as before.
     let path = directory.path().join("policy.yaml");
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
     directory.write("policy.yaml", "jobs:get: role:b\n");
     File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
     assert!(enforcer.reload_if_changed().unwrap());
     assert!(allows(&clone, "jobs:get", "b"));
-    // Written again, and the same.
+    // The file is written again with the same content.
     directory.write("policy.yaml", "jobs:get: role:b\n");
     assert!(!enforcer.reload_if_changed().unwrap());
 }
@@ -122,6 +122,8 @@ fn a_broken_file_keeps_the_last_good_rules() {
         ("jobs:get: role:b\nx: [\n", 2),
         ("\njobs:get: !\n", 2),
         ("jobs:get: role:b\n\nx: 5\n", 3),
+        ("jobs:get: role:b\nx: class:y\n", 2),
+        ("jobs:get: role:b\nx: 'role:y or a:%(z'\n", 2),
         ("- a\n", 1),
     ] {
         directory.write("policy.yaml", broken);
@@ -134,7 +136,7 @@ fn a_broken_file_keeps_the_last_good_rules() {
         }
         assert!(error.to_string().contains(&format!("policy.yaml: line {line}:")), "{error}");
         assert!(allows(&enforcer, "jobs:get", "a") && !allows(&enforcer, "jobs:get", "b"));
-        // Said once, and remembered.
+        // The error is returned once and remembered.
         for _ in 0..3 {
             assert!(!enforcer.reload_if_changed().unwrap());
             assert_eq!(enforcer.reload_error(), Some(error.to_string()));
@@ -175,6 +177,12 @@ fn a_broken_file_at_the_start_is_an_error() {
     let directory = Directory::new();
     directory.write("policy.yaml", "a: [\n");
     assert!(Enforcer::new(vec![PLAIN], options(&directory)).is_err());
+    directory.write("policy.yaml", "a: role:x\nb: not class:x\n");
+    let unsupported = Enforcer::new(vec![PLAIN], options(&directory)).unwrap_err().to_string();
+    assert!(unsupported.contains("policy.yaml: line 2: rule b: in the check \"class:x\""), "{unsupported}");
+    let default = RuleDefault { check_str: "[1]:x", ..PLAIN };
+    let unsupported = Enforcer::new(vec![default], Options::default());
+    assert!(matches!(unsupported, Err(Error::Default { rule: "jobs:get", .. })));
     let twice = Enforcer::new(vec![PLAIN, PLAIN], Options::default());
     assert!(matches!(twice, Err(Error::DuplicateDefault { name: "jobs:get" })));
     let scopes = RuleDefault { scope_types: &["project", "project"], ..PLAIN };
@@ -183,7 +191,7 @@ fn a_broken_file_at_the_start_is_an_error() {
 }
 
 #[test]
-fn a_rule_that_makes_no_sense_denies() {
+fn a_text_that_does_not_form_a_rule_denies() {
     let directory = Directory::new();
     directory.write("policy.yaml", "jobs:get: role:a and\nother: role:a\n");
     let enforcer = enforcer(&directory);
@@ -231,17 +239,17 @@ fn former_names_and_defaults() {
 }
 
 #[test]
-fn what_cannot_be_decided_is_never_an_allow() {
+fn a_rule_that_cannot_be_decided_never_allows() {
     let directory = Directory::new();
     directory.write(
         "policy.yaml",
         "cycle: rule:back\nback: not rule:cycle\nself: not rule:self\n\
          remote: \"http://server/check\"\nno_remote: \"not http://server/check\"\n\
-         through: rule:remote\nkeyword: not class:x\nshort: '@ or class:x'\n",
+         through: rule:remote\nshort: '@ or rule:cycle'\n",
     );
     let enforcer = enforcer(&directory);
     let decide = |rule| enforcer.enforce(rule, &Target::new(), &Credentials::new());
-    for rule in ["cycle", "back", "self", "remote", "no_remote", "through", "keyword"] {
+    for rule in ["cycle", "back", "self", "remote", "no_remote", "through"] {
         assert!(matches!(decide(rule), Err(EnforceError::Broken { .. })), "{rule}");
     }
     assert_eq!(decide("short"), Ok(()));
@@ -250,7 +258,7 @@ fn what_cannot_be_decided_is_never_an_allow() {
 }
 
 #[test]
-fn deciding_goes_on_while_rules_are_swapped() {
+fn decisions_continue_during_a_reload() {
     let directory = Directory::new();
     directory.write("policy.yaml", "jobs:get: role:a\nother: role:a\n");
     let enforcer = enforcer(&directory);
@@ -259,7 +267,7 @@ fn deciding_goes_on_while_rules_are_swapped() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
-                    // Every set of rules allows one of the two.
+                    // Every set of rules allows one of the two roles.
                     assert!(allows(&enforcer, "other", "a") || allows(&enforcer, "other", "b"));
                 }
             });

@@ -118,7 +118,6 @@ fn kind_name(kind: ProblemKind) -> &'static str {
         ProblemKind::UnknownRule => "unknown_rule",
         ProblemKind::DuplicateRule => "duplicate_rule",
         ProblemKind::Unparsable => "unparsable",
-        ProblemKind::Undecidable => "undecidable",
         ProblemKind::UndefinedReference => "undefined_reference",
         ProblemKind::Cycle => "cycle",
         ProblemKind::EmptyValue => "empty_value",

@@ -26,10 +26,10 @@ fn mistakes_are_named_with_file_line_and_rule() {
         format!("failure  {file}:2: jobs:create: refers to rules that do not exist: gone"),
         format!("failure  {file}:3: jobs:crate: the service has no such rule"),
         format!("failure  {file}:4: jobs:get: "),
-        format!("failure  {file}:5: a: leads to a cycle"),
-        format!("failure  {file}:6: b: leads to a cycle"),
-        format!("failure  {file}:7: actions:get: has no value, which allows everyone"),
-        format!("note     {file}:8: clients:get: says what the default says"),
+        format!("failure  {file}:5: a: is part of a cycle"),
+        format!("failure  {file}:6: b: is part of a cycle"),
+        format!("failure  {file}:7: actions:get: has no value, which allows every caller"),
+        format!("note     {file}:8: clients:get: repeats the default"),
     ] {
         assert!(done.stdout.contains(&line), "no {line:?} in\n{}", done.stdout);
     }
@@ -45,7 +45,30 @@ fn mistakes_are_named_with_file_line_and_rule() {
 }
 
 #[test]
-fn rules_that_allow_everyone_are_warned_about() {
+fn every_check_that_is_not_understood_is_named_with_the_correction() {
+    let scratch = Scratch::new();
+    let file = scratch.write(
+        "policy.yaml",
+        "\"jobs:get\": \"role:reader or class:x\"\n\"jobs:create\": \"role:admin\"\n\
+         \"jobs:delete\": \"user_id:%(user_id)d\"\n\"jobs:update\": [[\"role:admin\", \"len(x):5\"]]\n",
+    );
+    let file = file.display();
+    let done = policy(&scratch, &["check"]);
+    assert_eq!(done.code, Some(2), "{done:#?}");
+    for (line, correction) in [
+        (format!("failure  {file}:1: jobs:get: in the check \"class:x\": "), "the name of a credential"),
+        (format!("failure  {file}:3: jobs:delete: in the check \"user_id:%(user_id)d\": "), "write %(name)s"),
+        (format!("failure  {file}:4: jobs:update: in the check \"len(x):5\": "), "a text in quotes"),
+    ] {
+        let found = done.stdout.lines().find(|found| found.starts_with(&line));
+        assert!(found.is_some_and(|found| found.contains(correction)), "no {line:?} in\n{}", done.stdout);
+    }
+    assert!(!done.stdout.contains("jobs:create"), "{}", done.stdout);
+    policy(&scratch, &["list"]).refused(1, &["policy.yaml: line 1: rule jobs:get: in the check"]);
+}
+
+#[test]
+fn rules_that_allow_every_caller_are_warned_about() {
     let scratch = Scratch::new();
     for (text, rule) in [
         ("\"jobs:get\": \"\"\n", "jobs:get"),
@@ -57,17 +80,17 @@ fn rules_that_allow_everyone_are_warned_about() {
         let done = policy(&scratch, &["check"]);
         assert_eq!(done.code, Some(1), "{text}: {done:#?}");
         assert!(
-            done.stdout.contains(&format!("warning  {}:1: jobs:get: allows everyone", file.display())),
+            done.stdout.contains(&format!("warning  {}:1: jobs:get: allows every caller", file.display())),
             "{done:#?}"
         );
-        assert!(done.stdout.contains(&format!(" {rule}: allows everyone")), "{done:#?}");
+        assert!(done.stdout.contains(&format!(" {rule}: allows every caller")), "{done:#?}");
         let json: Value = serde_json::from_str(&policy(&scratch, &["check", "--json"]).stdout).unwrap();
         assert_eq!(json["problems"][0]["kind"], "allows_everyone");
     }
-    // a base rule opens every operation that refers to it
+    // Every operation that refers to the base rule is open as well.
     scratch.write("policy.yaml", "\"admin_or_service\": \"@\"\n");
     let done = policy(&scratch, &["check"]);
-    assert!(done.stdout.contains("warning  jobs:get: allows everyone, through rule:"), "{done:#?}");
+    assert!(done.stdout.contains("warning  jobs:get: allows every caller, through rule:"), "{done:#?}");
 }
 
 #[test]
@@ -136,7 +159,7 @@ fn the_rules_in_force_are_shown_with_their_source() {
 #[test]
 fn the_policy_in_force_is_a_policy_file_that_says_the_same() {
     let scratch = Scratch::new();
-    scratch.write("policy.yaml", "\"jobs:delete\": \"role:x and not 'a\\\\b':%(y)s\"\n\"mine\": \"@\"\n");
+    scratch.write("policy.yaml", "\"jobs:delete\": 'role:x and not \"a\":b\\%(y)s'\n\"mine\": \"@\"\n");
     let shown = policy(&scratch, &["show-effective"]);
     let checks = |done: Done| -> Vec<(Value, Value)> {
         let rules: Value = serde_json::from_str(done.succeeded()).unwrap();

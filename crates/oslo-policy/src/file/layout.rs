@@ -1,5 +1,5 @@
-//! How the scalars of a file are written. The YAML reader hands out their texts and places, and
-//! does not tell a quoted text from a plain one, nor a tab from a space.
+//! Finds out how the scalars of a file are written. The YAML reader returns their texts and locations, but it does not
+//! distinguish quoted text from plain text, or a tab from a space.
 
 use std::ops::Range;
 
@@ -7,18 +7,18 @@ use serde_saphyr::{Location, Spanned};
 
 use super::raw::Raw;
 
-/// How a scalar is written.
+/// The style of a scalar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style<'t> {
-    /// In quotes, or as a block behind `|` or `>`: always a text.
+    /// In quotes, or a block after `|` or `>`. It is always text.
     Quoted,
-    /// Behind a tag, such as `!!str`.
+    /// After a tag, such as `!!str`.
     Tagged,
-    /// As it stands there.
+    /// Without quotes, as written.
     Plain(&'t str),
 }
 
-/// A file's text, and where its scalars end.
+/// The text of a file and the offsets at which its scalars end.
 pub(super) struct Layout<'t> {
     text: &'t str,
     /// Sorted.
@@ -33,7 +33,7 @@ impl<'t> Layout<'t> {
         Layout { text, ends }
     }
 
-    /// How the scalar at a place is written.
+    /// Returns the style of the scalar at a location.
     pub(super) fn style(&self, at: &Location) -> Style<'t> {
         let range = range(at);
         let before = self.before(range.start);
@@ -47,8 +47,8 @@ impl<'t> Layout<'t> {
         }
     }
 
-    /// What stands between the scalar before a place and that place, without comments: brackets,
-    /// indicators, tags and the headers of blocks.
+    /// Returns the text between the previous scalar and `start`, without comments: brackets, indicators, tags and the
+    /// headers of blocks.
     fn before(&self, start: usize) -> String {
         let previous = self.ends.partition_point(|end| *end <= start);
         let from = previous.checked_sub(1).map_or(0, |index| self.ends[index]);
@@ -66,8 +66,7 @@ impl<'t> Layout<'t> {
         out
     }
 
-    /// The line of the first tab that stands neither in quotes, nor in a block, nor in a
-    /// comment. PyYAML refuses such a file.
+    /// Returns the line of the first tab outside of quotes, blocks and comments. PyYAML refuses a file with such a tab.
     pub(super) fn stray_tab(&self, document: &Spanned<Raw>) -> Option<u64> {
         if !self.text.contains('\t') {
             return None;
@@ -109,7 +108,7 @@ fn each_scalar(raw: &Spanned<Raw>, visit: &mut dyn FnMut(&Location)) {
     }
 }
 
-/// The bytes of a node.
+/// Returns the byte range of a node.
 fn range(at: &Location) -> Range<usize> {
     let span = at.span();
     let bounds = span.byte_offset().zip(span.byte_len()).and_then(|(start, length)| {

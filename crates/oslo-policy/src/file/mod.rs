@@ -1,5 +1,5 @@
-//! A policy file's text to named rules: YAML, of which JSON is a part, read as oslo.policy's
-//! YAML library reads it. Which files there are is `loader`'s part; what a rule says `parser`'s.
+//! Reads a policy file: named rules in YAML, of which JSON is a subset, as oslo.policy's YAML library reads it.
+//! Finding files belongs in `loader`, and the language of rules in `parser`.
 
 mod layout;
 mod raw;
@@ -11,8 +11,7 @@ use serde_saphyr::Spanned;
 use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 
 use crate::error::Error;
-use crate::parser::{Alternative, Source};
-use crate::python::yaml::{Plain, classify};
+use crate::parser::{Alternative, Parsed, Source, parse_rule};
 use layout::{Layout, Style};
 use raw::Raw;
 
@@ -23,96 +22,95 @@ pub(crate) struct FileRule {
     pub(crate) name: String,
     /// The line of the value, counted from 1.
     pub(crate) line: u64,
-    /// What the file says.
-    pub(crate) source: Source,
-    /// Whether the value is missing (`name:` and nothing more), which allows everyone.
+    /// The rule.
+    pub(crate) parsed: Parsed,
+    /// Whether the value is missing (`name:` and nothing more), which allows every caller.
     pub(crate) empty: bool,
 }
 
-/// Reads the rules of a file, in its order; a name may occur more than once.
-pub(crate) fn read(text: &str, path: &Path) -> Result<Vec<FileRule>, Error> {
+/// The rules of a file in their order, and the errors of those that cannot be loaded, by line.
+#[derive(Debug, Default)]
+pub(crate) struct FileContent {
+    /// A name can occur more than once.
+    pub(crate) rules: Vec<FileRule>,
+    /// Each is an [`Error::Value`].
+    pub(crate) errors: Vec<Error>,
+}
+
+/// Reads the rules of a file. The error is that of a file that is not a YAML mapping of names.
+pub(crate) fn read(text: &str, path: &Path) -> Result<FileContent, Error> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         reject_unsupported_tags: true,
         with_snippet: false,
     };
+    let syntax_error = |line, message: String| Error::Syntax { path: path.to_owned(), line, message };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let document: Spanned<Raw> =
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| Error::Syntax {
-            path: path.to_owned(),
-            line: error.location().map_or(1, |location| location.line()),
-            message: error.to_string(),
-        })?;
+    let document: Spanned<Raw> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        syntax_error(error.location().map_or(1, |location| location.line()), error.to_string())
+    })?;
     let layout = Layout::new(text, &document);
     if let Some(line) = layout.stray_tab(&document) {
-        return Err(Error::Syntax {
-            path: path.to_owned(),
-            line,
-            message: "a tab outside of quotes; YAML is indented and separated by spaces".to_owned(),
-        });
+        let message = "a tab outside of quotes; indent and separate YAML with spaces";
+        return Err(syntax_error(line, message.to_owned()));
     }
-    let syntax_error = |line, message: String| Error::Syntax { path: path.to_owned(), line, message };
-    let Raw::Map(entries) = document.value else {
-        let line = document.referenced.line().max(1);
-        let node = Node::resolve(document, &layout);
-        if node.is_falsy() {
-            return Ok(Vec::new());
+    let line = document.referenced.line().max(1);
+    let entries = match Node::resolve(document, &layout) {
+        Node::Map(entries) => entries,
+        Node::Null => return Ok(FileContent::default()),
+        Node::List(items) if items.is_empty() => return Ok(FileContent::default()),
+        node => {
+            return Err(syntax_error(
+                line,
+                format!("the file must be a mapping of rules, not {}", node.kind()),
+            ));
         }
-        let message = format!("the file must hold a mapping of rules, not {}", node.kind());
-        return Err(syntax_error(line, message));
     };
-    let mut rules: Vec<FileRule> = Vec::with_capacity(entries.len());
-    let mut refused: HashMap<String, Error> = HashMap::new();
-    for (key, value) in entries {
-        let line = value.referenced.line();
-        let key_line = key.referenced.line();
-        let name = match Node::resolve(key, &layout) {
-            Node::Text(name) => name,
-            Node::List(_) | Node::Keys(_) | Node::Unsupported(_) => {
-                let message = "the name of a rule must be a text".to_owned();
-                return Err(syntax_error(key_line, message));
-            }
-            // Such a name is never asked for.
-            Node::Null | Node::Bool(_) | Node::Number { .. } => continue,
+    let mut content = FileContent::default();
+    // If a name occurs twice, only the last value counts, and only its error.
+    let mut errors: HashMap<String, Error> = HashMap::new();
+    for Entry { name, name_line, value, line } in entries {
+        let Node::Text(name) = name else {
+            let message = format!("the name of a rule must be text, not {}; put it in quotes", name.kind());
+            return Err(syntax_error(name_line, message));
         };
-        let node = Node::resolve(value, &layout);
-        let empty = node == Node::Null;
-        let source = match node.into_source() {
-            Ok(source) => {
-                refused.remove(&name);
-                source
+        let empty = value == Node::Null;
+        let parsed = value.into_source().and_then(|source| parse_rule(&source));
+        match parsed {
+            Ok(parsed) => {
+                errors.remove(&name);
+                content.rules.push(FileRule { name, line, parsed, empty });
             }
-            Err(kind) => {
-                let message = format!("a rule is a text or a list of lists of texts, not {kind}");
-                let rule = name.clone();
-                let error = Error::Value { path: path.to_owned(), line, rule, message };
-                refused.insert(name.clone(), error);
-                Source::Text("!".to_owned())
+            Err(message) => {
+                let error = Error::Value { path: path.to_owned(), line, rule: name.clone(), message };
+                errors.insert(name, error);
             }
-        };
-        rules.push(FileRule { name, line, source, empty });
+        }
     }
-    // Of a name that occurs twice only the last value counts, and is looked at.
-    let first = rules.iter().find_map(|rule| refused.remove(&rule.name));
-    first.map_or(Ok(rules), Err)
+    content.errors = errors.into_values().collect();
+    content.errors.sort_by_key(|error| if let Error::Value { line, .. } = error { *line } else { 0 });
+    Ok(content)
 }
 
-/// A YAML value as PyYAML understands it.
+/// A YAML value, as PyYAML understands it.
 #[derive(Debug, Clone, PartialEq)]
 enum Node {
     Null,
-    Bool(bool),
-    /// A number, by whether it is zero: nothing more is ever asked of it.
-    Number {
-        zero: bool,
-    },
     Text(String),
     List(Vec<Node>),
-    /// A mapping: only its keys can matter.
-    Keys(Vec<Node>),
-    /// What no rule can be made of, by its name.
+    Map(Vec<Entry>),
+    /// A value that is neither a rule nor a name, as its description.
     Unsupported(&'static str),
+}
+
+/// An entry of a YAML mapping.
+#[derive(Debug, Clone, PartialEq)]
+struct Entry {
+    name: Node,
+    name_line: u64,
+    value: Node,
+    line: u64,
 }
 
 impl Node {
@@ -122,21 +120,21 @@ impl Node {
             Raw::List(items) => {
                 Node::List(items.into_iter().map(|item| Node::resolve(item, layout)).collect())
             }
-            Raw::Map(entries) => {
-                let mut keys = Vec::new();
-                for (key, _) in entries {
-                    let key = Node::resolve(key, layout);
-                    if !keys.contains(&key) {
-                        keys.push(key);
-                    }
-                }
-                Node::Keys(keys)
-            }
+            Raw::Map(entries) => Node::Map(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| Entry {
+                        name_line: key.referenced.line(),
+                        line: value.referenced.line(),
+                        name: Node::resolve(key, layout),
+                        value: Node::resolve(value, layout),
+                    })
+                    .collect(),
+            ),
         }
     }
 
-    /// A scalar, from its text and the way it is written. The YAML reader follows another
-    /// version of YAML than PyYAML in what an unquoted scalar is.
+    /// Resolves a scalar from its text and its style.
     fn scalar(text: Option<String>, style: Style<'_>) -> Node {
         const TAG: Node =
             Node::Unsupported("a YAML tag (a ! outside of quotes); to deny, write \"!\" in quotes");
@@ -145,78 +143,66 @@ impl Node {
             Style::Tagged => return TAG,
             Style::Plain(written) => written,
         };
-        // Nothing is read as a text only where a tag makes it one.
+        // Only a tag makes the YAML reader return an empty text for an empty scalar.
         if text.as_ref().is_some_and(String::is_empty) {
             return TAG;
         }
         let text = text.unwrap_or_else(|| written.trim().to_owned());
-        match classify(&text) {
-            Plain::Timestamp => Node::Unsupported("a date"),
-            Plain::Value => Node::Unsupported("a bare ="),
-            // In a flow mapping, PyYAML takes it for the mark of a key.
-            Plain::Text if text.starts_with('?') => Node::Unsupported("a bare ?"),
-            Plain::Text => Node::Text(text),
-            Plain::Null => Node::Null,
-            Plain::Bool(value) => Node::Bool(value),
-            Plain::Number { zero } => Node::Number { zero },
+        match text.as_str() {
+            "" | "~" | "null" | "Null" | "NULL" => Node::Null,
+            _ if is_special(&text) => Node::Unsupported(
+                "a value that YAML may read as a number, a date or a boolean (put text in quotes)",
+            ),
+            _ => Node::Text(text),
         }
     }
 
-    fn is_falsy(&self) -> bool {
+    /// Returns the rule that the value stands for. The error describes a value that is not a rule.
+    fn into_source(self) -> Result<Source, String> {
         match self {
-            Node::Null | Node::Bool(false) | Node::Number { zero: true } => true,
-            Node::Text(text) => text.is_empty(),
-            Node::List(nodes) | Node::Keys(nodes) => nodes.is_empty(),
-            Node::Bool(true) | Node::Number { .. } | Node::Unsupported(_) => false,
-        }
-    }
-
-    /// The rule that the value stands for, or the name of its kind where it stands for none.
-    fn into_source(self) -> Result<Source, &'static str> {
-        if self.is_falsy() {
-            return Ok(Source::Text(String::new()));
-        }
-        match self {
+            Node::Null => Ok(Source::Text(String::new())),
             Node::Text(text) => Ok(Source::Text(text)),
-            // Python iterates over a mapping's keys.
-            Node::List(nodes) | Node::Keys(nodes) => {
+            Node::List(nodes) => {
                 nodes.into_iter().map(Node::into_alternative).collect::<Result<_, _>>().map(Source::Lists)
             }
-            other => Err(other.kind()),
+            other => Err(other.refused()),
         }
     }
 
-    fn into_alternative(self) -> Result<Alternative, &'static str> {
-        if self.is_falsy() {
-            return Ok(Alternative::All(Vec::new()));
-        }
+    fn into_alternative(self) -> Result<Alternative, String> {
         match self {
-            Node::Text(text) => Ok(Alternative::Single(text)),
-            Node::List(nodes) | Node::Keys(nodes) => Ok(Alternative::All(
-                nodes
-                    .into_iter()
-                    .map(|node| match node {
-                        Node::Text(text) => Ok(Some(text)),
-                        Node::Unsupported(kind) => Err(kind),
-                        _ => Ok(None),
-                    })
-                    .collect::<Result<_, _>>()?,
-            )),
-            other => Err(other.kind()),
+            Node::Text(text) if text.is_empty() => Ok(Vec::new()),
+            Node::Text(text) => Ok(vec![text]),
+            Node::List(nodes) => nodes
+                .into_iter()
+                .map(|node| if let Node::Text(text) = node { Ok(text) } else { Err(node.refused()) })
+                .collect(),
+            other => Err(other.refused()),
         }
+    }
+
+    fn refused(&self) -> String {
+        format!("a rule is text or a list of lists of texts, not {}", self.kind())
     }
 
     fn kind(&self) -> &'static str {
         match self {
             Node::Null => "nothing",
-            Node::Bool(_) => "a boolean",
-            Node::Number { .. } => "a number",
-            Node::Text(_) => "a text",
+            Node::Text(_) => "text",
             Node::List(_) => "a list",
-            Node::Keys(_) => "a mapping",
+            Node::Map(_) => "a mapping",
             Node::Unsupported(kind) => kind,
         }
     }
+}
+
+/// Returns whether PyYAML (YAML 1.1) may read an unquoted scalar as something other than text: a boolean, or anything that
+/// starts like a number, a date or an indicator. No rule of the policy language starts like this, except for a number left
+/// of a colon.
+fn is_special(text: &str) -> bool {
+    const BOOLEANS: [&str; 6] = ["yes", "no", "true", "false", "on", "off"];
+    text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | '=' | '?'))
+        || BOOLEANS.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 #[cfg(test)]
@@ -226,43 +212,84 @@ mod tests {
     use super::*;
 
     fn rules(text: &str) -> Vec<FileRule> {
-        read(text, Path::new("policy.yaml")).unwrap()
+        let content = read(text, Path::new("policy.yaml")).unwrap();
+        assert!(content.errors.is_empty(), "{text:?}: {:?}", content.errors);
+        content.rules
     }
 
     fn line_of_error(text: &str) -> u64 {
-        match read(text, Path::new("policy.yaml")) {
-            Err(Error::Syntax { line, .. } | Error::Value { line, .. }) => line,
+        let error = match read(text, Path::new("policy.yaml")) {
+            Ok(mut content) => content.errors.pop(),
+            Err(error) => Some(error),
+        };
+        match error {
+            Some(Error::Syntax { line, .. } | Error::Value { line, .. }) => line,
             other => panic!("{text:?}: {other:?}"),
         }
     }
 
-    #[test]
-    fn names_values_and_lines() {
-        let found = rules("# comment\na: role:x\n\n\"b:c\": [[\"@\", \"!\"], 'role:y', []]\nd:\n1: x\n");
-        let all = Alternative::All(vec![Some("@".to_owned()), Some("!".to_owned())]);
-        let expected = [
-            ("a", 2, Source::Text("role:x".to_owned()), false),
-            (
-                "b:c",
-                4,
-                Source::Lists(vec![all, Alternative::Single("role:y".to_owned()), Alternative::All(vec![])]),
-                false,
-            ),
-            ("d", 5, Source::Text(String::new()), true),
-        ];
-        assert_eq!(found.len(), expected.len());
-        for (rule, (name, line, source, empty)) in found.into_iter().zip(expected) {
-            assert_eq!(rule, FileRule { name: name.to_owned(), line, source, empty });
-        }
+    fn check_of(rule: &FileRule) -> String {
+        rule.parsed.check.to_string()
     }
 
     #[test]
-    fn plain_scalars_are_those_of_pyyaml() {
-        let found = rules("y: n\nyes: x\nz: no\nw: 1e3 # a text\n1e3: 0x0\n");
-        let found: Vec<_> = found.iter().map(|rule| (rule.name.as_str(), &rule.source)).collect();
-        let text = |text: &str| Source::Text(text.to_owned());
-        let expected = [("y", &text("n")), ("z", &text("")), ("w", &text("1e3")), ("1e3", &text(""))];
+    fn names_values_and_lines() {
+        let found =
+            rules("# comment\na: role:x\n\n\"b:c\": [[\"@\", \"!\"], 'role:y', [], '']\nd:\n'1': x:y\n");
+        let found: Vec<_> =
+            found.iter().map(|rule| (rule.name.as_str(), rule.line, check_of(rule), rule.empty)).collect();
+        let expected = [
+            ("a", 2, "role:x".to_owned(), false),
+            ("b:c", 4, "((@ and !) or role:y)".to_owned(), false),
+            ("d", 5, "@".to_owned(), true),
+            ("1", 6, "x:y".to_owned(), false),
+        ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn unquoted_numbers_dates_and_booleans_are_refused() {
+        for value in [
+            "yes",
+            "No",
+            "TRUE",
+            "off",
+            "0",
+            "5",
+            "-1",
+            "+1",
+            ".5",
+            "1:30",
+            "0x1F",
+            "2001-12-14",
+            "=",
+            "1e3",
+            ".nan",
+            "5:%(x)s",
+            "2001-12-14 21:59:43",
+        ] {
+            assert_eq!(line_of_error(&format!("a: role:x\nb: {value}\n")), 2, "{value}");
+            assert_eq!(line_of_error(&format!("a: role:x\nb: [[role:x, {value}]]\n")), 2, "{value}");
+            let name = value.split(':').next().unwrap();
+            assert_eq!(line_of_error(&format!("a: role:x\n{name}: role:x\n")), 2, "{value}");
+        }
+        assert_eq!(check_of(&rules("a: '5:%(x)s'\n")[0]), "5:%(x)s");
+        assert_eq!(check_of(&rules("y: n:x\n")[0]), "n:x");
+    }
+
+    #[test]
+    fn errors_of_all_rules_are_found() {
+        let content = read("a: class:x\nb: role:x\nc: 'x:%(y'\n", Path::new("policy.yaml")).unwrap();
+        let errors: Vec<String> = content.errors.iter().map(ToString::to_string).collect();
+        assert_eq!(content.rules.len(), 1);
+        assert!(
+            errors[0].starts_with("policy: policy.yaml: line 1: rule a: in the check \"class:x\""),
+            "{errors:?}"
+        );
+        assert!(
+            errors[1].starts_with("policy: policy.yaml: line 3: rule c: in the check \"x:%(y\""),
+            "{errors:?}"
+        );
     }
 
     #[test]
@@ -273,19 +300,23 @@ mod tests {
 
     #[test]
     fn empty_files_have_no_rules() {
-        for text in ["", "# only\n", "null", "{}", "[]", "---\n", "\u{feff}", "\"\"", "false"] {
+        for text in ["", "# only\n", "null", "{}", "[]", "---\n", "\u{feff}"] {
             assert_eq!(rules(text), [], "{text:?}");
         }
     }
 
     #[test]
-    fn what_is_refused_names_its_line() {
+    fn errors_name_their_line() {
         assert_eq!(line_of_error("a: b\nc: @x\n"), 2);
         assert_eq!(line_of_error("a: b\nc: d: e\n"), 2);
         assert_eq!(line_of_error("a: b\nc: 5\n"), 2);
         assert_eq!(line_of_error("a: b\nc: yes\n"), 2);
         assert_eq!(line_of_error("a: b\nc: 2001-01-01\n"), 2);
         assert_eq!(line_of_error("a: b\nc: [[x], 5]\n"), 2);
+        assert_eq!(line_of_error("a: b\nc: [~]\n"), 2);
+        assert_eq!(line_of_error("a: b\nc: [[[x]]]\n"), 2);
+        assert_eq!(line_of_error("a: b\nc: {d: e}\n"), 2);
+        assert_eq!(line_of_error("'text'"), 1);
         assert_eq!(line_of_error("a: b\nc: !foo x\n"), 2);
         assert_eq!(line_of_error("a: b\n\nc: !\n"), 3);
         assert_eq!(line_of_error("a: b\nc: [[!!str x]]\n"), 2);
@@ -308,7 +339,7 @@ mod tests {
         ] {
             let found = rules(text);
             let rule = found.iter().rfind(|rule| rule.name == "a").unwrap();
-            assert_eq!(rule.source, Source::Text("true".to_owned()), "{text}");
+            assert_eq!(rule.parsed.problems, ["\"true\" is not of the form kind:match"], "{text}");
         }
         for text in ["a:\n  true\n", "a: # >\n  true\n", "a:\n  # x: >\n  true\n"] {
             line_of_error(text);
@@ -316,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn tabs_only_in_quotes_blocks_and_comments() {
+    fn tabs_are_allowed_only_in_quotes_blocks_and_comments() {
         rules("a: \"x\ty\" # \t\n#\tb\nc: 'x\n\ty'\nd: |\n  x\n  \ty\n");
         assert_eq!(line_of_error("a: b\nc:\t\n"), 2);
         assert_eq!(line_of_error("a: b\t# c\n"), 1);
@@ -325,9 +356,9 @@ mod tests {
     }
 
     #[test]
-    fn of_two_values_the_last_one_counts() {
+    fn the_last_of_two_values_counts() {
         let found = rules("a: 5\nb: '@'\na: role:x\n");
-        assert_eq!(found.last().unwrap().source, Source::Text("role:x".to_owned()));
+        assert_eq!(check_of(found.last().unwrap()), "role:x");
         assert_eq!(line_of_error("a: role:x\nb: '@'\na: 5\n"), 3);
     }
 
@@ -335,17 +366,15 @@ mod tests {
     fn empty_texts_are_rules() {
         for text in ["a: ''", "a: \"\"", "{\"a\": \"\"}", "x: &e ''\na: *e", "a: |\n"] {
             let found = rules(text);
-            assert_eq!(found.last().unwrap().source, Source::Text(String::new()), "{text}");
+            assert_eq!(check_of(found.last().unwrap()), "@", "{text}");
             assert!(!found.last().unwrap().empty, "{text}");
         }
     }
 
     #[test]
-    fn of_merged_names_the_explicit_one_wins() {
-        let found = rules("x: &x {a: merged, b: merged}\n");
-        assert_eq!(found.len(), 1);
-        let found = rules("<<: {a: merged, b: merged}\na: own\n");
+    fn an_explicit_name_overrides_a_merged_one() {
+        let found = rules("<<: {a: 'merged:x', b: 'merged:x'}\na: own:x\n");
         let last = found.iter().rfind(|rule| rule.name == "a").unwrap();
-        assert_eq!(last.source, Source::Text("own".to_owned()));
+        assert_eq!(check_of(last), "own:x");
     }
 }

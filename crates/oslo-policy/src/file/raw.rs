@@ -1,15 +1,15 @@
-//! YAML as the YAML reader hands it out: texts, lists and mappings with their places.
-//! What PyYAML would make of them is the parent module's part.
+//! YAML as the YAML reader returns it: scalars, lists and mappings with their locations.
+//! Resolving scalars as PyYAML does belongs in the parent module.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-/// A YAML value as it stands in the file.
+/// A YAML value as it is written in the file.
 #[derive(Debug, Clone)]
 pub(super) enum Raw {
-    /// A scalar; its text, where the YAML reader takes it for one.
+    /// A scalar, with its text if the YAML reader takes it for text.
     Scalar(Option<String>),
     List(Vec<Spanned<Raw>>),
     Map(Vec<(Spanned<Raw>, Spanned<Raw>)>),

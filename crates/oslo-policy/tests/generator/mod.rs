@@ -1,4 +1,4 @@
-//! Generates policies, credentials and targets, well-formed and not, for the differential test.
+//! Generates policies, credentials and targets for the differential test. Some of them are malformed.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod caller;
@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::support::Random;
 use caller::{credentials, target};
-pub use python::{is_unusual, kind, template, template_target};
+pub use python::{kind, template, template_target};
 
 /// One generated case.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Policy {
     pub file: Option<String>,
     /// Names and texts of the files in the policy directory.
     pub directory: Vec<(&'static str, String)>,
-    /// What the service declares, as the oracle takes it.
+    /// The rules that the service declares, in the form that the oracle accepts.
     pub defaults: Vec<Json>,
     pub default_rule: &'static str,
     pub enforce_new_defaults: bool,
@@ -64,7 +64,7 @@ fn default(random: &mut Random, name: &str) -> Json {
 
 fn file(random: &mut Random) -> String {
     match random.below(40) {
-        0 => return random.pick(&["", "# nothing\n", "[]", "{}", "---\n", "false", "~"]).to_owned(),
+        0 => return random.pick(&["", "# nothing\n", "[]", "{}", "---\n", "null", "~"]).to_owned(),
         1 => return random.pick(&["- a\n", "text", "5", "a: b: c\n", "a: [\n", "{\"a\": \"b\""]).to_owned(),
         _ => {}
     }
@@ -124,26 +124,25 @@ fn entry(random: &mut Random, name: &str, json: bool) -> String {
                 format!("{name}: >-\n  {text}")
             }
             6 | 7 => format!("{name}: \"{}\"", text.replace('\\', "\\\\").replace('"', "\\x22")),
-            // As it is: often enough not YAML at all.
-            _ if is_bare_tag(text) => format!("{name}: {value}"),
+            _ if is_refused_unquoted(text) => format!("{name}: {value}"),
+            // Without quotes, this is often not YAML.
             _ => format!("{name}: {text}"),
         },
         _ => format!("{name}: {value}"),
     }
 }
 
-/// What YAML takes for a tag is a deliberate difference.
-fn is_bare_tag(text: &str) -> bool {
-    text.trim_start().starts_with('!')
+/// Returns whether an unquoted text is a deliberate difference: a tag, or a text that starts like a number.
+fn is_refused_unquoted(text: &str) -> bool {
+    text.trim_start()
+        .starts_with(|c: char| c.is_ascii_digit() || matches!(c, '!' | '+' | '-' | '.' | '=' | '?'))
 }
 
-/// A rule as a file holds it.
+/// A rule as a file contains it.
 fn value(random: &mut Random) -> Json {
     match random.below(100) {
-        0 => random.pick(&[Some(0), Some(1), None]).map_or(Json::Null, Json::from),
-        1 => json!(random.percent(50)),
-        2 => json!({text(random): 1, "a:b": null}),
-        3..13 => list(random),
+        0 => random.pick(&[Some(1), None, None, None]).map_or(Json::Null, Json::from),
+        1..11 => list(random),
         _ => Json::from(text(random)),
     }
 }
@@ -152,19 +151,17 @@ fn list(random: &mut Random) -> Json {
     let mut outer = Vec::new();
     for _ in 0..random.below(4) {
         let inner = match random.below(20) {
-            0 => Json::Null,
-            1 => json!([]),
-            2 => json!(5),
-            3 => json!(""),
-            4..8 => Json::from(check(random)),
+            0 => json!([]),
+            1 => json!(""),
+            2..8 => Json::from(check(random)),
             _ => {
                 let length = random.below(4);
                 (0..length)
-                    .map(|_| match random.below(15) {
+                    .map(|_| match random.below(80) {
                         0 => json!(7),
-                        1 => json!(""),
-                        2 => json!([check(random)]),
-                        3 => Json::from(text(random)),
+                        1 => json!([check(random)]),
+                        2..5 => json!(""),
+                        5..15 => Json::from(text(random)),
                         _ => Json::from(check(random)),
                     })
                     .collect()
@@ -186,7 +183,7 @@ fn text(random: &mut Random) -> String {
             expression(random, depth)
         }
     };
-    if random.percent(10) {
+    if random.percent(4) {
         let characters: Vec<char> = text.chars().collect();
         let at = random.below(characters.len() + 1);
         let (before, after) = characters.split_at(at);
@@ -229,7 +226,38 @@ fn expression(random: &mut Random, depth: usize) -> String {
     }
 }
 
-const MATCHES: [&str; 48] = [
+/// Left and right sides that oslo.policy loads and this crate refuses.
+const UNSUPPORTED: [&str; 27] = [
+    "class:x",
+    "a..b:x",
+    "0x10:16",
+    "[1]:[1]",
+    "(1,):x",
+    "b'x':x",
+    ":x",
+    "'un:x",
+    "$x:x",
+    "1.50:1.5",
+    "'a''b':ab",
+    "a:%",
+    "a:%(",
+    "a:%(project_id",
+    "a:%(project_id)",
+    "a:%(project_id)5s",
+    "a:%s",
+    "a:%d",
+    "user_id:%(int)05d",
+    "a:%(int)x",
+    "a:%(float).2f",
+    "a:%(user_id)d",
+    "a:%(none)r",
+    "a:%(project_id).1s",
+    "role:%(user_id)d",
+    "role:%(role",
+    "http://h/%(int",
+];
+
+const MATCHES: [&str; 34] = [
     "%(project_id)s",
     "%(project_id)s",
     "%(project_id)s",
@@ -238,7 +266,6 @@ const MATCHES: [&str; 48] = [
     "%(missing)s",
     "%(a.b)s",
     "%(int)s",
-    "%(int)d",
     "%(bool)s",
     "%(none)s",
     "%(list)s",
@@ -259,28 +286,15 @@ const MATCHES: [&str; 48] = [
     "d1",
     "",
     "%%",
-    "%",
-    "%(",
-    "%(project_id",
-    "%(project_id)",
-    "%(project_id)5s",
-    "%s",
-    "%d",
-    "%(int)05d",
-    "%(int)x",
-    "%(float).2f",
-    "%(user_id)d",
     "x:%(project_id)s",
     "p%(int)s",
-    "%(none)r",
-    "%(project_id).1s",
     "deep",
     "['x', 1]",
     "{'b':",
     "16",
 ];
 
-const KINDS: [&str; 52] = [
+const KINDS: [&str; 44] = [
     "project_id",
     "project_id",
     "project_id",
@@ -317,31 +331,24 @@ const KINDS: [&str; 52] = [
     "none.x",
     "int",
     "int.x",
-    "class",
-    "a..b",
     "-1",
-    "0x10",
-    "[1]",
-    "(1,)",
-    "b'x'",
     "user-id",
     "Role",
     "ROLE",
-    "",
-    "'un",
-    "$x",
-    "user id",
+    "'x-y'",
+    "\"\"",
     "matrix.k",
     "float",
 ];
 
 fn check(random: &mut Random) -> String {
+    if random.percent(1) {
+        return random.pick(&UNSUPPORTED).to_owned();
+    }
     match random.below(20) {
         0 => random.pick(&["@", "@", "!"]).to_owned(),
         1 => random
-            .pick(&[
-                "admin", ":", "a:", "::", "'q'", "\"a:b\"", "''", "'", "a(b", "@:", "!:x", "'a:b", "x'y':z",
-            ])
+            .pick(&["admin", "a:", "'q'", "''", "'", "a(b", "a::", "@@", "user_id", "'x':", "a:b:c", "a:'x'"])
             .to_owned(),
         2..7 => {
             let role = random.pick(&[
@@ -357,9 +364,8 @@ fn check(random: &mut Random) -> String {
                 "Éditeur",
                 "ÉDITEUR",
                 "%(int)s",
-                "%(user_id)d",
                 "a",
-                "%(role",
+                "100%%",
             ]);
             format!("role:{role}")
         }
@@ -367,18 +373,13 @@ fn check(random: &mut Random) -> String {
         11 => {
             let scheme = random.pick(&["http", "https"]);
             let path =
-                random.pick(&["allow", "no", "slow", "%(project_id)s/allow", "%(missing)s/allow", "%(int"]);
+                random.pick(&["allow", "no", "slow", "%(project_id)s/allow", "%(missing)s/allow", "a%%20b"]);
             format!("{scheme}://h/{path}")
         }
         _ => {
-            let kind = loop {
-                // A space would end the check.
-                let kind = random.pick(&KINDS);
-                if !kind.contains(' ') {
-                    break kind;
-                }
-            };
+            let kind = random.pick(&KINDS);
             let matched = loop {
+                // A space would end the check.
                 let matched = random.pick(&MATCHES);
                 if !matched.contains(' ') {
                     break matched;

@@ -1,4 +1,4 @@
-//! Generates what checks borrow from Python: left sides and templates.
+//! Generates left sides and templates, supported and unsupported.
 
 use serde_json::{Value as Json, json};
 
@@ -6,7 +6,7 @@ use super::KINDS;
 use super::caller::some_of;
 use crate::support::Random;
 
-/// What might stand left of a colon, from names to wild Python.
+/// Generates a left side: a name, a literal or any Python expression.
 pub fn kind(random: &mut Random) -> String {
     const PARTS: [&str; 92] = [
         "a",
@@ -119,7 +119,7 @@ pub fn kind(random: &mut Random) -> String {
     text
 }
 
-/// Mostly well-formed Python, of what can be a literal and a little more.
+/// Generates Python that is mostly well-formed: literals and some other expressions.
 fn literal(random: &mut Random, depth: usize) -> String {
     if depth == 0 || random.percent(30) {
         let atoms = [
@@ -190,13 +190,22 @@ fn literal(random: &mut Random, depth: usize) -> String {
     }
 }
 
-/// Left sides whose treatment is a deliberate difference.
-pub fn is_unusual(kind: &str) -> bool {
-    kind.contains('{') && kind.contains(',')
-}
-
+/// Generates a right side: half of them are supported.
 pub fn template(random: &mut Random) -> String {
     let mut text = String::new();
+    if random.percent(50) {
+        for _ in 0..=random.below(3) {
+            text.push_str(random.pick(&["x", "%%", "é", "%(", "%(", "%(", "%("]));
+            if text.ends_with('(') {
+                text.push_str(random.pick(&[
+                    "int", "neg", "big", "float", "small", "str", "none", "bool", "list", "dict", "char",
+                    "missing", "a.b", "",
+                ]));
+                text.push_str(")s");
+            }
+        }
+        return text;
+    }
     for _ in 0..random.below(4) {
         match random.below(8) {
             0 => text.push_str(random.pick(&["x", "a b", "%%", "é", "(", ")", ":", "5"])),

@@ -1,5 +1,5 @@
-//! What the integration tests share: directories of their own, random choices that a seed fixes,
-//! and the Python process that the differential test asks.
+//! Helpers of the integration tests: temporary directories, seeded random choices, and the Python process of the
+//! differential test.
 #![allow(dead_code, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-/// A directory that is removed at the end.
+/// A temporary directory that is removed when the value is dropped.
 pub struct Directory(PathBuf);
 
 impl Directory {
@@ -63,7 +63,7 @@ impl Random {
         usize::try_from(self.next() % bound as u64).unwrap()
     }
 
-    /// True in so many of a hundred cases.
+    /// Returns true with a probability of `percent` percent.
     pub fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
@@ -73,14 +73,14 @@ impl Random {
     }
 }
 
-/// The Python process.
+/// The Python process that answers questions.
 pub struct Oracle {
     process: Child,
     answers: Receiver<String>,
 }
 
 impl Oracle {
-    /// Starts the interpreter that `FREEZER_TEST_PYTHON` names, if it names one.
+    /// Starts the interpreter that `FREEZER_TEST_PYTHON` names. Returns `None` if the variable is not set.
     pub fn start() -> Option<Oracle> {
         let python = std::env::var_os("FREEZER_TEST_PYTHON").filter(|python| !python.is_empty())?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle.py");
