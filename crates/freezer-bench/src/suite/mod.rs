@@ -67,12 +67,9 @@ pub struct CompareArguments {
     /// Minutes after which no further step begins and the present one is given up.
     #[arg(long, default_value_t = 25)]
     pub limit: u64,
-    /// Also writes the charts here, as SVG.
+    /// Also writes results.md and the charts into this directory.
     #[arg(long, value_name = "DIR")]
-    pub charts: Option<PathBuf>,
-    /// Also writes the table into this file, between the lines that begin with `<!-- benchmark` and `<!-- /benchmark`.
-    #[arg(long, value_name = "FILE")]
-    pub readme: Option<PathBuf>,
+    pub docs: Option<PathBuf>,
 }
 
 /// Why a step has no result.
@@ -189,16 +186,9 @@ fn write_results(
         text.push_str(&format!("\nFAILED: {failure}\n"));
     }
     fs::write(file("summary.md"), &text)?;
-    if let Some(charts) = &options.charts {
-        report::chart::write_all(charts, records)?;
-    }
-    if let Some(readme) = &options.readme {
-        let whole = fs::read_to_string(readme)?;
-        let between = summary::between(&whole, &summary::markdown(records));
-        fs::write(
-            readme,
-            between.ok_or("--readme: there are no lines <!-- benchmark … and <!-- /benchmark …")?,
-        )?;
+    if let Some(docs) = &options.docs {
+        report::chart::write_all(docs, records)?;
+        fs::write(docs.join("results.md"), summary::page(records))?;
     }
     writeln!(std::io::stdout(), "{text}")?;
     Ok(())
