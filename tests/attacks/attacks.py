@@ -117,8 +117,7 @@ def slow_bodies(target: Target, check: Check, short: bool) -> None:
     """Thousands of unfinished bodies from one address: others are served, and the health check is."""
     files = 1_024 if short else 8_192
     count = min(1_500 if short else 8_300, more_files() - 200)
-    target.start({'api': {'max_connections_per_address': '500'}} if has_option(target, 'max_connections_per_address')
-                 else None, files)
+    target.start(files=files)
     held = []
     start = head('/v2/p/backups', Content_Length='1000') + b'{"a":'
     for _ in range(count):
@@ -144,13 +143,6 @@ def slow_bodies(target: Target, check: Check, short: bool) -> None:
     for connection in held:
         connection.close()
     check('the service still runs', target.alive(), '')
-
-
-def has_option(target: Target, name: str) -> bool:
-    """Whether the service knows an option."""
-    done = subprocess.run([str(target.programs / 'freezer-manage'), 'config', 'sample'], capture_output=True, text=True,
-                          timeout=30)
-    return name in done.stdout
 
 
 def bodies_end(target: Target, check: Check, short: bool) -> None:

@@ -16,7 +16,7 @@ from checker import Verdict, check
 from harness.galera import library
 from history import History
 from load import Load
-from places import Balanced, Direct, Place, Sqlite
+from places import Balanced, Clocked, Direct, Place, SmallServer, Sqlite, faketime
 from scenarios import SCENARIOS, Scenario
 
 COLUMNS = ('place', 'fault', 'operations', 'acknowledged', 'lost', 'doubled', 'wrong', 'stale', 'errors', 'failed POSTs',
@@ -43,8 +43,9 @@ class Run:
                 directory = self.options.work / scenario.place.__name__.lower()
                 self.place = scenario.place(directory, self.options.bin)
                 self.place.start()
-            if isinstance(self.place, Sqlite) and scenario.name == 'disk full' and not self.place.mounted:
-                print('SKIPPED: SQLite, disk full: only root may mount a small file system', flush=True)
+            if scenario.name == 'disk full' and not (
+                    isinstance(self.place, Sqlite | SmallServer) and self.place.disk and self.place.disk.mounted):
+                print('SKIPPED: %s, disk full: only root may mount a small file system' % self.place.name, flush=True)
                 continue
             if not self.one(number, scenario, self.place):
                 # it may not be whole any more
@@ -66,6 +67,7 @@ class Run:
         load = Load(place.services, history, seed=self.options.seed, keep=scenario.keep)
         started = time.monotonic()
         problems = []
+        place.found.clear()
         try:
             load.start()
             time.sleep(1 if self.options.short else 3)
@@ -77,6 +79,7 @@ class Run:
                 load.finish()
             place.heal()
             verdict = check(history, place.stored(load_module.PROJECT))
+            verdict.wrong += place.found
         except Exception as error:
             load.finish()
             verdict = Verdict()
@@ -123,6 +126,8 @@ def why_not(scenario: Scenario) -> str:
         return 'the package galera-4 is not installed'
     if issubclass(scenario.place, Balanced) and not shutil.which('haproxy'):
         return 'HAProxy is not installed'
+    if issubclass(scenario.place, Clocked) and not faketime():
+        return 'the package faketime is not installed'
     return ''
 
 

@@ -27,6 +27,8 @@ class Place:
     def __init__(self, directory: Path, programs: Path) -> None:
         self.directory, self.programs = directory, programs
         self.services: list[Service] = []
+        # broken promises that a scenario has found by itself
+        self.found: list[str] = []
         directory.mkdir(parents=True, exist_ok=True)
 
     def database(self, number: int) -> str:
@@ -54,7 +56,12 @@ class Place:
 
     def service(self, number: int) -> Service:
         """One process that is not started yet."""
-        return Service(self.programs, self.directory, 'service-%d' % (number + 1), self.database(number), self.options())
+        return Service(self.programs, self.directory, 'service-%d' % (number + 1), self.database(number), self.options(),
+                       environment=self.environment(number))
+
+    def environment(self, number: int) -> dict[str, str]:
+        """More variables of a process."""
+        return {}
 
     def stop(self) -> None:
         """Ends everything."""
@@ -112,30 +119,60 @@ def pages(client: Client, kind: str, key: str, deadline: float) -> list[dict[str
             return found
 
 
+class SmallDisk:
+    """A file system of a few megabytes, if one can be mounted."""
+
+    def __init__(self, path: Path, megabytes: int) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        self.mounted = os.getuid() == 0 and subprocess.run(
+            ['mount', '-t', 'tmpfs', '-o', 'size=%dm' % megabytes, 'tmpfs', str(path)],
+            capture_output=True).returncode == 0
+
+    def close(self) -> None:
+        """Takes it away."""
+        if self.mounted:
+            subprocess.run(['umount', '--lazy', str(self.path)], capture_output=True)
+            self.mounted = False
+
+    def fill(self, seconds: float) -> None:
+        """Leaves no space on it for some time."""
+        filler = self.path / 'filler'
+        with filler.open('wb', buffering=0) as file:
+            end = time.monotonic() + seconds
+            size = 1 << 20
+            while time.monotonic() < end:
+                # what was freed meanwhile is taken as well
+                try:
+                    file.write(b'\0' * size)
+                except OSError:
+                    if size > 4096:
+                        size //= 2
+                    else:
+                        time.sleep(0.05)
+        filler.unlink()
+
+
 class Sqlite(Place):
     """Two processes on one file, on a small file system if one can be mounted."""
 
     name = 'SQLite'
-    megabytes = 24
+    disk: SmallDisk | None = None
 
     def start_servers(self) -> None:
-        self.disk = self.directory / 'disk'
-        self.disk.mkdir(exist_ok=True)
-        self.mounted = os.getuid() == 0 and subprocess.run(
-            ['mount', '-t', 'tmpfs', '-o', 'size=%dm' % self.megabytes, 'tmpfs', str(self.disk)],
-            capture_output=True).returncode == 0
+        self.disk = SmallDisk(self.directory / 'disk', 24)
 
     def database(self, number: int) -> str:
-        return 'sqlite:///%s' % (self.disk / 'freezer.db')
+        return 'sqlite:///%s' % self.file
 
     def stop_servers(self) -> None:
-        if getattr(self, 'mounted', False):
-            subprocess.run(['umount', '--lazy', str(self.disk)], capture_output=True)
+        if self.disk:
+            self.disk.close()
 
     @property
     def file(self) -> Path:
         """The database."""
-        return self.disk / 'freezer.db'
+        return self.directory / 'disk' / 'freezer.db'
 
 
 class Single(Place):
@@ -157,6 +194,66 @@ class Single(Place):
 
     def heal(self) -> None:
         self.server.wait_ready(60)
+
+
+class SmallServer(Single):
+    """One MariaDB whose data directory is on a small file system."""
+
+    name = 'MariaDB, small disk'
+    disk: SmallDisk | None = None
+
+    def start_servers(self) -> None:
+        self.disk = SmallDisk(self.directory / 'disk', 256)
+        self.server = MariaDb(self.directory / 'server', make_template(self.directory.parent),
+                              data=self.disk.path / 'data')
+        self.server.start()
+
+    def stop_servers(self) -> None:
+        super().stop_servers()
+        if self.disk:
+            self.disk.close()
+
+
+class Clocked(Single):
+    """One MariaDB, and a process whose clock can be set."""
+
+    name = 'MariaDB, clocks'
+
+    def environment(self, number: int) -> dict[str, str]:
+        library = faketime()
+        assert library
+        if number:
+            return {}
+        self.clock = self.directory / 'clock'
+        self.set_clock(0)
+        # timers must not jump
+        return {'LD_PRELOAD': library, 'FAKETIME_TIMESTAMP_FILE': str(self.clock), 'FAKETIME_NO_CACHE': '1',
+                'FAKETIME_DONT_FAKE_MONOTONIC': '1', 'DONT_FAKE_MONOTONIC': '1'}
+
+    def set_clock(self, seconds: int) -> None:
+        """Sets the first process's clock ahead of, or behind, the others."""
+        part = self.clock.with_suffix('.part')
+        part.write_text('%+d\n' % seconds)
+        part.replace(self.clock)
+
+    def heal(self) -> None:
+        self.set_clock(0)
+        super().heal()
+
+
+def faketime() -> str | None:
+    """The library that sets clocks; None if the package faketime is not installed."""
+    found = sorted(Path('/usr/lib').glob('*/faketime/libfaketimeMT.so.1'))
+    return str(found[0]) if found else None
+
+
+class Replaced(Single):
+    """One MariaDB, and processes that share their ports with their successors."""
+
+    name = 'MariaDB, shared ports'
+
+    def options(self) -> Options:
+        return {'DEFAULT': {'reuse_port': 'true'}}
 
 
 class Behind(Single):

@@ -8,7 +8,8 @@ from typing import Any
 
 import pymysql
 
-from places import Balanced, Behind, Direct, Place, Single, Sqlite
+from client import Client
+from places import Balanced, Behind, Clocked, Direct, Place, Replaced, Single, SmallServer, Sqlite
 
 Fault = Callable[[Any, bool], None]
 
@@ -217,26 +218,64 @@ def service_stopped(place: Place, short: bool) -> None:
         time.sleep(0.5)
 
 
+def service_replaced(place: Replaced, short: bool) -> None:
+    """A successor listens on the same port, and then the old process is stopped."""
+    for number in range(4 if short else 15):
+        at = number % len(place.services)
+        old, new = place.services[at], place.service(at)
+        new.port, new.log = old.port, new.log.with_suffix('.%d.log' % number)
+        new.launch()
+        # the old one answers on the same port, so the new one is asked for by its log
+        deadline = time.monotonic() + 30
+        while b'listen' not in new.log.read_bytes().lower():
+            if time.monotonic() > deadline:
+                raise RuntimeError('the successor does not listen: %s' % new.log.read_text())
+            time.sleep(0.05)
+        time.sleep(0.3)
+        # clients ask by address: the list has both for a moment
+        place.services[at] = new
+        old.stop()
+
+
+# clocks
+
+def clock_jumps(place: Clocked, short: bool) -> None:
+    """The clock of one process jumps ahead by a day, back, and behind by a minute."""
+    client = Client(place.services, 'clocks', 0)
+    made = client.call('POST', 'clients', {'client_id': 'n', 'hostname': 'n'})
+    action = {'freezer_action': {'action': 'exec', 'command': 'c'}}
+    job = client.call('POST', 'jobs', {'client_id': 'n', 'job_actions': [action]}).body['job_id']
+    session = client.call('POST', 'sessions', {'schedule': {}, 'hold_off': 2}).body['session_id']
+    client.call('PUT', 'sessions/%s/jobs/%s' % (session, job))
+
+    def start(tag: int) -> Any:
+        body = {'start': {'job_id': job, 'current_tag': tag}}
+        return client.call('POST', 'sessions/%s/action' % session, body).body
+
+    assert made.status == 201
+    place.set_clock(86_400)
+    time.sleep(1)
+    ahead = start(0)
+    time.sleep(1 if short else 4)
+    place.set_clock(0)
+    # the hold-off of two seconds, as long as it may take
+    time.sleep(4)
+    again = start(1)
+    if (ahead, again) != ({'result': 'success', 'session_tag': 1}, {'result': 'success', 'session_tag': 2}):
+        place.found.append('a session that was started while the clock was a day ahead: %s, and 4 s later with a hold-off of '
+                           '2 s: %s' % (ahead, again))
+    place.set_clock(-60)
+    time.sleep(1 if short else 4)
+    place.set_clock(0)
+    client.close()
+
+
 # SQLite
 
-def disk_full(place: Sqlite, short: bool) -> None:
+def disk_full(place: Sqlite | SmallServer, short: bool) -> None:
     """The file system has no space left, until a file is removed."""
-    filler = place.disk / 'filler'
-    with filler.open('wb', buffering=0) as file:
-        try:
-            while True:
-                file.write(b'\0' * 65536)
-        except OSError:
-            pass
-        end = time.monotonic() + (3 if short else 8)
-        while time.monotonic() < end:
-            # what was freed meanwhile is taken as well
-            try:
-                while True:
-                    file.write(b'\0' * 4096)
-            except OSError:
-                time.sleep(0.05)
-    filler.unlink()
+    assert place.disk
+    place.disk.fill(3 if short else 8)
 
 
 def write_locked(place: Sqlite, short: bool) -> None:
@@ -270,11 +309,16 @@ SCENARIOS = [
     # a request that the killed process had is lost with it
     Scenario('service killed', Single, service_killed, failed=None),
     Scenario('service stopped', Single, service_stopped, short=True, keep=False),
-    Scenario('service stopped, kept connections', Single, service_stopped),
+    # a request may meet the closing of its idle connection
+    Scenario('service stopped, kept connections', Single, service_stopped, failed=2),
+    Scenario('service replaced', Replaced, service_replaced, keep=False),
+    Scenario('service replaced, kept connections', Replaced, service_replaced, failed=2),
+    Scenario('clock jumps', Clocked, clock_jumps),
     Scenario('packets dropped', Behind, black_hole, failed=None),
     Scenario('one connection silent', Behind, one_silent, longest=12),
     Scenario('answers lost', Behind, answers_lost),
     Scenario('connections reset', Behind, resets),
+    Scenario('disk full', SmallServer, disk_full, failed=None),
     Scenario('no fault', Sqlite, nothing),
     Scenario('disk full', Sqlite, disk_full, failed=None),
     Scenario('write lock', Sqlite, write_locked, short=True),

@@ -3,7 +3,7 @@ answer, in which a session that does one thing at a time gives exactly these ans
 
 The search is that of Wing and Gong with Lowe's memory of what was visited, as in Knossos and Porcupine. A request of unknown
 outcome may come at any time after it was sent, or never. The model is written from the protocol's table, not from the
-service: freezer-api/src/service/session_actions.rs has it at its head. All starts have tag 0, and the hold-off is an hour.
+service: freezer-api/src/service/session_actions.rs has it at its head. All starts have tag 0, and the hold-off is longer than the test.
 """
 
 from dataclasses import dataclass, replace

@@ -44,7 +44,8 @@ class MariaDb:
         if template is None:
             install(self.data, directory / 'install.log')
         else:
-            copy(template, self.data)
+            # a given place may be small: what the server has allocated must be so there, too
+            copy(template, self.data, sparse=data is None)
         self.init_file = ['--init-file=%s' % (directory / 'init.sql')]
 
     def command(self, *more: str) -> list[str]:
@@ -119,9 +120,10 @@ class MariaDb:
         return [row[0] for row in rows]
 
 
-def copy(source: Path, target: Path) -> None:
+def copy(source: Path, target: Path, sparse: bool = True) -> None:
     """Copies a data directory of a server that does not run."""
-    subprocess.run(['cp', '-a', '--sparse=always', str(source), str(target)], check=True, timeout=120)
+    subprocess.run(['cp', '-a', '--sparse=%s' % ('always' if sparse else 'never'), str(source), str(target)], check=True,
+                   timeout=120)
 
 
 def install(data: Path, log: Path) -> None:

@@ -72,6 +72,16 @@ fn deep_nesting_does_not_overflow_the_stack() {
     let decision = decide(&(chain + "r: rule:r0\n"), &Target::new(), &Credentials::new());
     assert!(matches!(decision, Some(Err(EnforceError::Broken { .. }))), "{decision:?}");
     let _ = decide(&("r: ".to_owned() + &"[".repeat(deep)), &Target::new(), &Credentials::new());
+    // far below the reader's own limit of depth
+    for depth in [17, 40, 400] {
+        for (opening, closing) in [("[\na: ", "]"), ("[", "]"), ("{a: ", "}"), ("- ", ""), ("? ", "")] {
+            let file = format!("r: {}x{}\n", opening.repeat(depth), closing.repeat(depth));
+            assert!(
+                decide(&file, &Target::new(), &Credentials::new()).is_none_or(|decision| decision.is_err()),
+                "{file}"
+            );
+        }
+    }
     let bomb = "a: &a [x, x]\nb: &b [*a, *a]\n".to_owned()
         + &('c'..='z').fold(String::new(), |text, name| {
             let previous = char::from(name as u8 - 1);

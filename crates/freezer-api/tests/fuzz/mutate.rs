@@ -122,6 +122,7 @@ pub fn run(target: &str, words: &[&str], mut check: impl FnMut(&[u8])) {
     // FREEZER_FUZZ_SEED has a run repeated
     let seed = std::env::var("FREEZER_FUZZ_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(rand_seed);
+    let last = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{target}.input"));
     let check = std::cell::RefCell::new(&mut check);
     let start = Instant::now();
     let mut batches: u64 = 0;
@@ -134,6 +135,8 @@ pub fn run(target: &str, words: &[&str], mut check: impl FnMut(&[u8])) {
         let mut runner = TestRunner::new_with_rng(config.clone(), rng);
         let outcome = runner.run(&strategy, |(first, steps)| {
             let input = apply(corpus[first.index(corpus.len())].clone(), &steps, &corpus, words);
+            // what ends the process, such as a stack that overflows, is found there
+            std::fs::write(&last, &input).unwrap();
             let checked =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (check.borrow_mut())(&input)));
             checked.map_err(|panic| {

@@ -37,6 +37,9 @@ pub(crate) struct FileContent {
     pub(crate) errors: Vec<Error>,
 }
 
+/// Lists and mappings in each other at most. Rules have three, and every level takes the reader a lot of stack.
+const DEEPEST: usize = 16;
+
 /// Reads the rules of a file. The error is that of a file that is not a YAML mapping of names.
 pub(crate) fn read(text: &str, path: &Path) -> Result<FileContent, Error> {
     let options = serde_saphyr::options! {
@@ -44,6 +47,7 @@ pub(crate) fn read(text: &str, path: &Path) -> Result<FileContent, Error> {
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         reject_unsupported_tags: true,
         with_snippet: false,
+        budget: serde_saphyr::budget! { max_depth: DEEPEST },
     };
     let syntax_error = |line, message: String| Error::Syntax { path: path.to_owned(), line, message };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
