@@ -1,14 +1,14 @@
-//! The time of day and new ids: the one place where this program takes them.
+//! The current time and new ids. No other module reads the clock or creates random ids.
 
 use time::OffsetDateTime;
 
-/// Now.
+/// Returns the current time.
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
 pub fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 
-/// 32 hexadecimal digits in the order of time, as the service gives new rows.
+/// Returns a new id: 32 hexadecimal digits that increase with time, like the ids of the service.
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
 pub fn row_id() -> String {
     uuid::Uuid::now_v7().simple().to_string()

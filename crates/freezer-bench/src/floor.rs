@@ -1,5 +1,5 @@
-//! The least that POST of a backup can cost over SQL: the rows that the service writes, inserted by the database driver
-//! alone, one prepared statement and one commit each, on as many connections as the load has.
+//! The lower limit for the cost of a POST of a backup. The bare database driver inserts the rows that the service would
+//! write, with one prepared statement and one commit for each row, over the same number of connections.
 
 use std::time::Duration;
 
@@ -9,52 +9,49 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::dataset::{Dataset, Kind, USER};
+use crate::dataset::{Dataset, ObjectKind, USER};
 use crate::mariadb::{Database, DatabaseError};
-use crate::record::Record;
-use crate::run::{Metering, Meters};
+use crate::record::BenchRecord;
+use crate::run::{ProcessMeasurement, Processes};
 use crate::scenario;
 use crate::stats::Latencies;
 
-/// All columns that the service writes for a new backup.
+/// Writes all columns that the service writes for a new backup.
 const INSERT: &str = "INSERT INTO backups (id, project_id, deleted, created_at, updated_at, job_id, status, \
                       backup_metadata, user_id) VALUES (?, ?, 0, '2025-01-01 00:00:00', NULL, ?, 'available', ?, ?)";
-/// Inserts of each connection before the measurement.
+/// The number of inserts on each connection before the measurement.
 const WARM_UP: u64 = 20;
 
-/// Why there is no floor.
+/// Why the bare driver could not be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum FloorError {
-    /// The driver.
+    /// The driver failed.
     #[error("the bare driver: {0}")]
     Driver(#[from] mysql_async::Error),
-    /// The URL, or the server's process.
+    /// The URL is invalid, or the server's process cannot be found.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// A process is gone.
+    /// A process has ended.
     #[error(transparent)]
     Process(#[from] crate::process::ProcessError),
 }
 
-/// The loop of the bare driver.
+/// A load of the bare driver.
 #[derive(Debug, Clone)]
 pub struct Floor {
-    /// mysql://USER:PASSWORD@HOST:PORT/DATABASE
+    /// The database: `mysql://USER:PASSWORD@HOST:PORT/DATABASE`
     pub database: String,
-    /// Whose backups.
+    /// The data set with the jobs of the backups.
     pub data: Dataset,
-    /// At the same time.
+    /// The number of connections.
     pub connections: u16,
 }
 
 impl Floor {
-    /// Inserts for so long. The driver's CPU time is this program's own.
-    ///
-    /// # Errors
-    /// [`FloorError`]
-    pub async fn drive(&self, duration: Duration) -> Result<Record, FloorError> {
+    /// Inserts rows for this long. The CPU time of the driver is that of this program.
+    pub async fn drive(&self, duration: Duration) -> Result<BenchRecord, FloorError> {
         let options = mysql_async::Opts::from_url(&self.database).map_err(mysql_async::Error::from)?;
-        // the socket would be quicker than what the service has
+        // A Unix socket would be faster than the connection of the service.
         let options = OptsBuilder::from_opts(options).prefer_socket(false);
         let mut connections = Vec::new();
         for _ in 0..self.connections {
@@ -65,8 +62,9 @@ impl Floor {
             }
             connections.push((connection, statement));
         }
-        let meters = Meters { server: Vec::new(), database: Database::of_url(&self.database)?.server_pid()? };
-        let metering = Metering::begin(&meters)?;
+        let processes =
+            Processes { server: Vec::new(), database: Database::from_url(&self.database)?.server_pid()? };
+        let measurement = ProcessMeasurement::begin(&processes)?;
         let begun = Instant::now();
         let mut workers = JoinSet::new();
         for (connection, statement) in connections {
@@ -83,16 +81,16 @@ impl Floor {
         if let Some(error) = failed {
             return Err(error.into());
         }
-        let mut record = Record {
+        let mut record = BenchRecord {
             engine: "MariaDB".to_owned(),
             scenario: "post_backup".to_owned(),
             jobs: self.data.jobs,
             connections: self.connections,
             connects: self.connections.into(),
-            ..Record::default()
+            ..BenchRecord::default()
         };
         record.set_answers(&Latencies::new(latencies), 0, None, begun.elapsed());
-        metering.end(&mut record)?;
+        measurement.end(&mut record)?;
         Ok(record)
     }
 }
@@ -122,7 +120,7 @@ async fn insert(
     data: &Dataset,
     number: u64,
 ) -> Result<(), mysql_async::Error> {
-    let job = data.id(Kind::Job, number % data.jobs);
+    let job = data.id(ObjectKind::Job, number % data.jobs);
     let metadata = scenario::backup(number, "bench", &job);
     connection.exec_drop(statement, (clock::row_id(), &data.project, &job, metadata, USER)).await
 }

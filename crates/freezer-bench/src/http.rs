@@ -1,38 +1,38 @@
-//! A minimal HTTP/1.1 client over TCP: one request at a time on a connection, a GET may have a body, answers by
-//! Content-Length, chunked, or until the connection closes.
+//! A minimal HTTP/1.1 client over TCP. It sends one request at a time on a connection, also GET with a body. Answers may
+//! have a Content-Length, be chunked, or end with the connection.
 //!
-//! Our own, because a driver must know when a connection is opened and reused, and must cost little beside what
-//! it measures. No TLS, no redirects, no compression.
+//! The load generator must know when connections are opened and reused, and it must use little CPU time, so it does not
+//! use a library. There is no TLS, and there are no redirects and no compression.
 
 use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// An answer larger than this is taken for a mistake.
+/// The maximum size of an answer.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 const READ_SIZE: usize = 64 * 1024;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// The connection could not be made, or broke.
+    /// The connection could not be opened, or it failed.
     #[error("{doing} {authority}: {source}")]
     Connection {
-        /// What was tried.
+        /// The attempted operation.
         doing: &'static str,
-        /// With which server.
+        /// The server.
         authority: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The server closed a connection before it answered.
+    /// The server closed the connection before the end of the answer.
     #[error("{0} closed the connection before the answer was complete ({1} bytes of it came)")]
     Closed(String, usize),
-    /// What came is not HTTP/1.
+    /// The answer is not HTTP/1.
     #[error("{0} does not answer in HTTP/1.1: {1}")]
     Malformed(String, &'static str),
-    /// The URL of the service.
+    /// The URL of the service is invalid.
     #[error("{0}: not a URL of the form http://HOST:PORT")]
     Url(String),
 }
@@ -42,11 +42,8 @@ pub enum HttpError {
 pub struct Authority(String);
 
 impl Authority {
-    /// Takes `http://HOST:PORT`, with or without a slash at the end.
-    ///
-    /// # Errors
-    /// [`HttpError::Url`]
-    pub fn of_url(url: &str) -> Result<Authority, HttpError> {
+    /// Parses `http://HOST:PORT`, with or without a slash at the end.
+    pub fn from_url(url: &str) -> Result<Authority, HttpError> {
         let bad = || HttpError::Url(url.to_owned());
         let authority = url.strip_prefix("http://").ok_or_else(bad)?.trim_end_matches('/');
         let (host, port) = authority.rsplit_once(':').ok_or_else(bad)?;
@@ -54,7 +51,7 @@ impl Authority {
         if valid { Ok(Authority(authority.to_owned())) } else { Err(bad()) }
     }
 
-    /// A whole request; `body` is sent with any method.
+    /// Returns a complete request. It has a body with any method.
     pub fn request(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
         let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n", self.0);
         for (name, value) in headers {
@@ -72,11 +69,11 @@ impl Authority {
 /// A complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// Status code.
+    /// The status code.
     pub status: u16,
-    /// Decoded body.
+    /// The decoded body.
     pub body: Vec<u8>,
-    /// Whether the connection may be used again.
+    /// Whether the connection can be used again.
     pub keep_alive: bool,
 }
 
@@ -89,9 +86,6 @@ pub struct Connection {
 
 impl Connection {
     /// Opens a connection.
-    ///
-    /// # Errors
-    /// [`HttpError::Connection`]
     pub async fn open(authority: &Authority) -> Result<Connection, HttpError> {
         let failed =
             |source| HttpError::Connection { doing: "connecting to", authority: authority.0.clone(), source };
@@ -102,7 +96,7 @@ impl Connection {
     /// Sends a request and reads its answer.
     ///
     /// # Errors
-    /// [`HttpError`]; the connection cannot be used again then.
+    /// After an error, the connection cannot be used again.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<Answer, HttpError> {
         let authority = self.authority.0.clone();
         let failed =
@@ -128,9 +122,9 @@ impl Connection {
     }
 }
 
-/// Reads an answer; `None`: more must come. `closed`: no more will come.
+/// Parses an answer. Returns `None` if it is incomplete. `closed` means that the server has closed the connection.
 ///
-/// RFC 9112, section 6.3, as far as answers to GET and POST go.
+/// This implements RFC 9112, section 6.3, for answers to GET and POST.
 fn parse(received: &[u8], closed: bool) -> Result<Option<Answer>, &'static str> {
     let mut rest = received;
     loop {
@@ -144,23 +138,23 @@ fn parse(received: &[u8], closed: bool) -> Result<Option<Answer>, &'static str> 
         }
         let body = match framing {
             _ if status == 204 || status == 304 => Some(Vec::new()),
-            Framing::Length(length) => body.get(..length).map(<[u8]>::to_vec),
-            Framing::Chunked => dechunk(body)?,
-            Framing::UntilClose => closed.then(|| body.to_vec()),
+            AnswerFraming::Length(length) => body.get(..length).map(<[u8]>::to_vec),
+            AnswerFraming::Chunked => dechunk(body)?,
+            AnswerFraming::UntilClose => closed.then(|| body.to_vec()),
         };
-        let keep_alive = keep_alive && framing != Framing::UntilClose && !closed;
+        let keep_alive = keep_alive && framing != AnswerFraming::UntilClose && !closed;
         return Ok(body.map(|body| Answer { status, body, keep_alive }));
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Framing {
+enum AnswerFraming {
     Length(usize),
     Chunked,
     UntilClose,
 }
 
-fn parse_head(head: &str) -> Result<(u16, Framing, bool), &'static str> {
+fn parse_head(head: &str) -> Result<(u16, AnswerFraming, bool), &'static str> {
     let mut lines = head.split("\r\n");
     let status_line = lines.next().unwrap_or_default();
     let (version, rest) = status_line.split_once(' ').ok_or("there is no status line")?;
@@ -170,14 +164,14 @@ fn parse_head(head: &str) -> Result<(u16, Framing, bool), &'static str> {
         _ => return Err("the status line names no HTTP/1 version"),
     };
     let status = rest.get(..3).and_then(|digits| digits.parse().ok()).ok_or("the status is not a number")?;
-    let mut framing = Framing::UntilClose;
+    let mut framing = AnswerFraming::UntilClose;
     for line in lines {
         let (name, value) = line.split_once(':').ok_or("a header line has no colon")?;
         let value = value.trim();
-        if name.eq_ignore_ascii_case("content-length") && framing != Framing::Chunked {
-            framing = Framing::Length(value.parse().map_err(|_| "Content-Length is not a number")?);
+        if name.eq_ignore_ascii_case("content-length") && framing != AnswerFraming::Chunked {
+            framing = AnswerFraming::Length(value.parse().map_err(|_| "Content-Length is not a number")?);
         } else if name.eq_ignore_ascii_case("transfer-encoding") && value.eq_ignore_ascii_case("chunked") {
-            framing = Framing::Chunked;
+            framing = AnswerFraming::Chunked;
         } else if name.eq_ignore_ascii_case("connection") {
             let says = |word: &str| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word));
             keep_alive = if keep_alive { !says("close") } else { says("keep-alive") };
@@ -195,7 +189,7 @@ fn dechunk(mut rest: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
         let size = usize::from_str_radix(digits, 16).map_err(|_| "a chunk's size is not a number")?;
         rest = &rest[end + 2..];
         if size == 0 {
-            // trailers end with an empty line
+            // An empty line ends the trailers.
             let complete = rest.starts_with(b"\r\n") || find(rest, b"\r\n\r\n").is_some();
             return Ok(complete.then_some(body));
         }
@@ -222,7 +216,7 @@ mod tests {
         Answer { status, body: body.as_bytes().to_vec(), keep_alive }
     }
 
-    /// Parses every prefix of an answer: each asks for more, only the whole is complete.
+    /// Parses every prefix of an answer. All of them must be incomplete.
     fn parse_in_pieces(text: &str) -> Answer {
         for length in 0..text.len() {
             assert_eq!(parse(&text.as_bytes()[..length], false), Ok(None), "after {length} bytes");
@@ -262,7 +256,7 @@ mod tests {
         let until_close = b"HTTP/1.1 200 OK\r\n\r\nall";
         assert_eq!(parse(until_close, false), Ok(None));
         assert_eq!(parse(until_close, true), Ok(Some(answer(200, "all", false))));
-        // closed too early: still not complete
+        // If the connection closes too early, the answer is incomplete.
         assert_eq!(parse(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", true), Ok(None));
     }
 
@@ -274,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_http_is_refused() {
+    fn invalid_http_is_refused() {
         for text in [
             "SSH-2.0-x\r\n\r\n",
             "HTTP/2 200 OK\r\n\r\n",
@@ -288,11 +282,11 @@ mod tests {
     #[test]
     fn urls() {
         assert_eq!(
-            Authority::of_url("http://127.0.0.1:9090/").unwrap(),
+            Authority::from_url("http://127.0.0.1:9090/").unwrap(),
             Authority("127.0.0.1:9090".to_owned())
         );
         for bad in ["https://h:1", "http://h", "http://:9", "http://h:99999", "http://u@h:1", "h:1"] {
-            assert!(Authority::of_url(bad).is_err(), "{bad}");
+            assert!(Authority::from_url(bad).is_err(), "{bad}");
         }
     }
 
@@ -306,7 +300,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_is_used_twice_and_its_end_is_noticed() {
+    async fn a_connection_is_reused_and_its_end_is_detected() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = Authority(listener.local_addr().unwrap().to_string());
         let server = tokio::spawn(async move {

@@ -1,6 +1,6 @@
-//! A Keystone of two resources, for the measurement of what a token costs: the service's own login by password, and the
-//! validation of the one token that every request of the benchmark carries. Nothing is checked: it is no test of
-//! authentication, and a cached token does not come here at all.
+//! A minimal Keystone for measuring the cost of a token. It supports the service's login by password, and the validation of
+//! the token that all requests of the benchmark use. It checks nothing, because this is not a test of authentication, and
+//! a cached token causes no request to Keystone.
 
 use std::io;
 use std::time::Duration;
@@ -15,41 +15,41 @@ use tokio::task::JoinHandle;
 use crate::clock;
 use crate::dataset::USER;
 
-/// How long tokens live.
+/// The lifetime of tokens.
 const LIFE: Duration = Duration::from_secs(24 * 3_600);
 
-/// A Keystone that runs.
+/// A running Keystone.
 pub struct Keystone {
-    /// Its URL.
+    /// The URL.
     pub url: String,
     task: JoinHandle<()>,
 }
 
 impl Keystone {
-    /// Ends it.
+    /// Stops the server.
     pub fn stop(self) {
         self.task.abort();
     }
 }
 
-/// Starts one on a port of loopback, of which every token is of the benchmark's user in `project`.
+/// Starts a server on a port of loopback. Every token belongs to the benchmark's user in `project`.
 ///
 /// # Errors
-/// [`io::Error`] where the port cannot be had.
+/// If the port is not available.
 pub async fn start(port: u16, project: &str) -> io::Result<Keystone> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let token = token(project);
     let task = tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // a connection that breaks is its client's matter
+            // The client reports the failure of its connection.
             tokio::spawn(serve(stream, token.clone()));
         }
     });
     Ok(Keystone { url, task })
 }
 
-/// The answers to `POST` and `GET /v3/auth/tokens`, of the Identity API v3.
+/// Returns the answers to `POST` and `GET /v3/auth/tokens` of the Identity API v3.
 fn token(project: &str) -> String {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].000000Z");
     let at = |time: OffsetDateTime| time.format(&format).unwrap_or_default();
@@ -88,7 +88,7 @@ async fn serve(mut stream: TcpStream, token: String) -> io::Result<()> {
     }
 }
 
-/// Length of a whole request; none: more must come.
+/// Returns the length of a complete request, or none if it is incomplete.
 fn request_length(received: &[u8]) -> Option<usize> {
     let head = received.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(received.get(..head)?).to_ascii_lowercase();
@@ -104,7 +104,7 @@ mod tests {
     use crate::http::{Authority, Connection};
 
     #[test]
-    fn a_request_is_whole_with_its_body() {
+    fn a_request_is_complete_with_its_body() {
         let text = b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}G";
         assert_eq!(request_length(text), Some(text.len() - 1));
         assert_eq!(request_length(&text[..text.len() - 2]), None);
@@ -114,7 +114,7 @@ mod tests {
     #[tokio::test]
     async fn a_login_and_a_validation_on_one_connection() {
         let keystone = start(0, "p1").await.unwrap();
-        let server = Authority::of_url(&keystone.url).unwrap();
+        let server = Authority::from_url(&keystone.url).unwrap();
         let mut connection = Connection::open(&server).await.unwrap();
         for (method, body, status) in [("POST", "{}", 201), ("GET", "", 200)] {
             let request = server.request(method, "/v3/auth/tokens", &[], body);

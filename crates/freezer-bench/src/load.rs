@@ -1,8 +1,7 @@
-//! Drives load: closed loop (each connection sends its next request when the last was answered) or open loop (a
-//! request is due every 1/rate seconds, whether or not the server keeps up).
+//! Generates load. In a closed loop, each connection sends its next request after the answer to the last one. In an open
+//! loop, a request is due every 1/rate seconds, even if the server is slower.
 //!
-//! At the end no new request begins, but every one under way is waited for and counted: otherwise slow ones drop
-//! out of the statistics and only the fast ones are seen.
+//! At the end, all open requests are completed and counted. Otherwise the statistics would include only fast requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,52 +10,52 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::answers::AnswerCache;
 use crate::dataset::Dataset;
 use crate::http::{Answer, Authority, Connection, HttpError};
 use crate::scenario::Scenario;
-use crate::seen::Seen;
 use crate::stats::Latencies;
 
-/// What to send, and for how long.
+/// The requests to send, and the duration of the load.
 #[derive(Debug, Clone)]
 pub struct Load {
-    /// Where to.
+    /// The server.
     pub server: Authority,
-    /// Which requests.
+    /// The kind of requests.
     pub scenario: Scenario,
-    /// What was seeded there.
+    /// The data set of the server.
     pub data: Dataset,
-    /// Connections at the same time.
+    /// The number of connections.
     pub connections: usize,
-    /// A connection for each request, as schedulers do, instead of one for many.
+    /// Whether each request opens a connection, as schedulers do.
     pub new_connections: bool,
-    /// Requests per second of an open loop; none: closed loop.
+    /// The requests per second of an open loop. None means a closed loop.
     pub rate: Option<f64>,
-    /// No request begins later than this.
+    /// The time after which no request starts.
     pub duration: Duration,
-    /// No more requests than this.
+    /// The maximum number of requests.
     pub requests: Option<u64>,
-    /// One request may take this long.
+    /// The time limit of a request.
     pub timeout: Duration,
 }
 
-/// What came of it.
+/// The result of a load.
 #[derive(Debug, Default)]
-pub struct Outcome {
-    /// Of right answers only.
+pub struct LoadResult {
+    /// The latencies of correct answers.
     pub latencies: Latencies,
-    /// From the first request's start to the last one's end.
+    /// The time from the start of the first request to the end of the last one.
     pub elapsed: Duration,
-    /// Requests without a right answer.
+    /// The number of requests without a correct answer.
     pub errors: u64,
-    /// What the first of them was.
+    /// The first error.
     pub first_error: Option<String>,
-    /// Connections opened.
+    /// The number of connections that were opened.
     pub connects: u64,
 }
 
 #[derive(Default)]
-struct Tally {
+struct ConnectionTally {
     latencies: Vec<Duration>,
     errors: u64,
     first_error: Option<String>,
@@ -64,23 +63,23 @@ struct Tally {
 }
 
 impl Load {
-    /// Sends it all and waits for every answer.
-    pub async fn drive(self) -> Outcome {
+    /// Sends all requests and waits for their answers.
+    pub async fn drive(self) -> LoadResult {
         let load = Arc::new(self);
-        let (next, seen) = (Arc::new(AtomicU64::new(0)), Arc::new(Seen::default()));
+        let (next, answers) = (Arc::new(AtomicU64::new(0)), Arc::new(AnswerCache::default()));
         let start = Instant::now();
         let mut workers = JoinSet::new();
         for _ in 0..load.connections.max(1) {
-            workers.spawn(worker(load.clone(), next.clone(), seen.clone(), start));
+            workers.spawn(worker(load.clone(), next.clone(), answers.clone(), start));
         }
-        let mut all = Tally::default();
+        let mut all = ConnectionTally::default();
         while let Some(ended) = workers.join_next().await {
             match ended {
                 Ok(tally) => all.add(tally),
                 Err(error) => all.fail(error.to_string()),
             }
         }
-        Outcome {
+        LoadResult {
             latencies: Latencies::new(all.latencies),
             elapsed: start.elapsed(),
             errors: all.errors,
@@ -89,7 +88,7 @@ impl Load {
         }
     }
 
-    /// When request `number` begins: its latency counts from here. None: it is too late for another.
+    /// Returns the time from which the latency of request `number` counts, or none if the load has ended.
     async fn begin(&self, number: u64, start: Instant) -> Option<Instant> {
         if self.requests.is_some_and(|most| number >= most) {
             return None;
@@ -104,17 +103,22 @@ impl Load {
         }
         let due = start + due;
         if Instant::now() >= due {
-            // all connections were busy: the wait is the server's, and counts
+            // All connections were busy. The latency includes this delay, because the server caused it.
             return Some(due);
         }
         tokio::time::sleep_until(due).await;
-        // the timer's own lateness (it knows milliseconds) is not the server's
+        // The latency does not include the delay of the timer, which has a resolution of milliseconds.
         Some(Instant::now())
     }
 }
 
-async fn worker(load: Arc<Load>, next: Arc<AtomicU64>, seen: Arc<Seen>, start: Instant) -> Tally {
-    let mut tally = Tally::default();
+async fn worker(
+    load: Arc<Load>,
+    next: Arc<AtomicU64>,
+    answers: Arc<AnswerCache>,
+    start: Instant,
+) -> ConnectionTally {
+    let mut tally = ConnectionTally::default();
     let mut connection = None;
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
@@ -137,15 +141,15 @@ async fn worker(load: Arc<Load>, next: Arc<AtomicU64>, seen: Arc<Seen>, start: I
         if load.new_connections || !answer.keep_alive {
             connection = None;
         }
-        match seen.check(load.scenario, number, &load.data, &request, answer) {
+        match answers.check(load.scenario, number, &load.data, &request, answer) {
             Ok(()) => tally.latencies.push(latency),
             Err(reason) => tally.fail(reason),
         }
     }
 }
 
-/// Sends on the open connection or on a new one. Where a server has closed a kept connection between two requests,
-/// which it may at any time, the request goes out once more on a new one.
+/// Sends the request on the open connection or on a new one. A server may close a kept connection between two requests at any
+/// time. If it does, the request is sent again on a new connection.
 async fn exchange(
     load: &Load,
     connection: &mut Option<Connection>,
@@ -162,13 +166,13 @@ async fn exchange(
     connection.insert(Connection::open(&load.server).await?).exchange(request).await
 }
 
-impl Tally {
+impl ConnectionTally {
     fn fail(&mut self, reason: String) {
         self.errors += 1;
         self.first_error.get_or_insert(reason);
     }
 
-    fn add(&mut self, other: Tally) {
+    fn add(&mut self, other: ConnectionTally) {
         self.latencies.extend(other.latencies);
         self.errors += other.errors;
         self.connects += other.connects;
@@ -184,7 +188,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    /// A server that answers every request with a session's start, after `pause`.
+    /// Starts a server that answers every request with the start of a session, after `pause`.
     async fn server(pause: Duration, head: &'static str) -> Authority {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -204,7 +208,7 @@ mod tests {
                 });
             }
         });
-        Authority::of_url(&url).unwrap()
+        Authority::from_url(&url).unwrap()
     }
 
     fn load(server: Authority) -> Load {
@@ -248,9 +252,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_is_not_there_is_an_error_for_each_request() {
+    async fn without_a_server_each_request_is_an_error() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let gone = Authority::of_url(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let gone = Authority::from_url(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         drop(listener);
         let outcome = load(gone).drive().await;
         assert_eq!((outcome.latencies.count(), outcome.errors), (0, 20));
@@ -266,12 +270,12 @@ mod tests {
 
     #[tokio::test]
     async fn an_open_loop_counts_the_wait_for_a_free_connection() {
-        // due at 0, 10, 20, 30 ms; one connection, each answer takes at least 100 ms
+        // The requests are due at 0, 10, 20 and 30 ms. There is one connection, and each answer takes at least 100 ms.
         let slow = load(server(Duration::from_millis(100), ACCEPTED).await);
         let open = Load { connections: 1, rate: Some(100.0), requests: Some(4), ..slow };
         let outcome = open.drive().await;
         assert_eq!((outcome.latencies.count(), outcome.errors), (4, 0));
-        // the last begins at 300 ms, though due at 30, and ends at 400
+        // The last request is due at 30 ms, starts at 300 ms and ends at 400 ms.
         assert!(outcome.latencies.max().unwrap() >= 370.0, "{:?}", outcome.latencies);
     }
 
@@ -279,7 +283,7 @@ mod tests {
     async fn an_open_loop_sends_what_is_due_within_its_duration() {
         let quick = load(server(Duration::ZERO, ACCEPTED).await);
         let open = Load { rate: Some(200.0), duration: Duration::from_millis(50), requests: None, ..quick };
-        // due at 0, 5, … 45 ms
+        // The requests are due at 0, 5, … 45 ms.
         assert_eq!(open.drive().await.latencies.count(), 10);
     }
 }

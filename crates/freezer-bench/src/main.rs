@@ -1,14 +1,14 @@
-//! `freezer-bench`: seeds data sets of a given size and measures a freezer-api, ours or the Python one, over HTTP.
+//! `freezer-bench`: fills databases and measures a freezer-api over HTTP, either this service or the Python one.
 //!
-//! `seed` fills a database and `clean` empties it, `run` measures one scenario against one service and appends a JSON
-//! line to a file, `report` turns such files into one table with medians and ratios. `scripts/bench` calls them in
-//! the right order. Here are the arguments and nothing else; what a command does is in the module of its name.
+//! `seed` fills a database, and `clean` empties it. `run` measures one scenario with one service and appends a JSON
+//! line to a file. `report` prints these files as a table with medians and ratios. `scripts/bench` calls the commands in
+//! the right order. This file contains only the arguments. Each command is in the module with its name.
 //!
-//! The tables are reached through the `mariadb` client program (`mariadb.rs`), so this crate needs no SQL library,
-//! and freezer-store stays the only one that does. It is the one exception to "SQL only in freezer-store":
-//! `seed.rs` writes INSERTs as text, because the service's own API would take minutes for a large data set, and
-//! because the same rows must go under the Python service too.
+//! This crate accesses the tables through the `mariadb` client program (`mariadb.rs`). It is the one exception to the rule
+//! "SQL only in freezer-store": `seed/tables.rs` writes INSERTs as text, because filling a large data set through the
+//! API would take minutes, and because the Python service needs the same rows.
 
+mod answers;
 mod clock;
 mod dataset;
 mod fleet;
@@ -23,7 +23,6 @@ mod report;
 mod run;
 mod scenario;
 mod seed;
-mod seen;
 mod session_round;
 mod sqlite;
 mod stats;
@@ -35,10 +34,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Exit code of a `run` whose result has wrong answers; 1 means that there is no result.
+/// Exit code of a `run` whose result includes wrong answers. 1 means that there is no result.
 const WRONG_ANSWERS: u8 = 3;
 
-/// Seeds data sets and measures a freezer-api over HTTP.
+/// Fills databases and measures a freezer-api over HTTP.
 #[derive(Parser)]
 #[command(name = "freezer-bench", version)]
 struct Arguments {
@@ -48,17 +47,17 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Fills a project of a database at the newest layout; replaces what an earlier seed left there.
+    /// Fills a project of a database with the current layout, and replaces the rows of an earlier seed.
     Seed(seed::SeedArguments),
-    /// Removes what seeds and runs left in a project of a database.
+    /// Removes the rows of seeds and runs from a project of a database.
     Clean(seed::CleanArguments),
-    /// Measures one scenario against one service.
+    /// Measures one scenario with one service.
     Run(Box<run::RunArguments>),
-    /// Measures this service and freezer-api 19.0.0 side by side, which it starts itself.
+    /// Starts this service and freezer-api 19.0.0 and measures both.
     Compare(Box<suite::CompareArguments>),
-    /// Simulates many nodes against one process of this service, which it starts itself.
+    /// Starts one process of this service and simulates many nodes that use it.
     Fleet(fleet::FleetArguments),
-    /// Prints the results of earlier runs as one table: medians, and ratios where there are two services.
+    /// Prints the results of earlier runs as a table with medians, and with ratios if there are two services.
     Report {
         /// Files written by `run --json`.
         #[arg(required = true)]
@@ -66,7 +65,7 @@ enum Command {
     },
 }
 
-// One thread: the driver must leave the other cores to what it measures.
+// One thread, because the services under test need the other cores.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match execute(Arguments::parse()).await {
@@ -110,7 +109,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_arguments_are_well_formed() {
+    fn arguments_are_valid() {
         super::Arguments::command().debug_assert();
     }
 }

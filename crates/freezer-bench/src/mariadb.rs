@@ -1,6 +1,5 @@
-//! The database, through the `mariadb` client program: runs SQL text, and reads the server's status counters.
-//!
-//! Nothing here knows Freezer's tables; what is written is `seed.rs`.
+//! Runs SQL text with the `mariadb` client program, and reads the status counters of the server.
+//! The SQL for Freezer's tables is in `seed/tables.rs`.
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
@@ -10,41 +9,41 @@ use std::{fs, io, thread};
 
 use percent_encoding::percent_decode_str;
 
-/// Names of the client program, MariaDB's and MySQL's.
+/// The names of the client programs of MariaDB and MySQL.
 const PROGRAMS: [&str; 2] = ["mariadb", "mysql"];
 
-/// The counters that are read. `Questions` counts what clients sent to be executed, as text (COM_QUERY) or prepared
-/// (COM_STMT_EXECUTE); not counted in it are preparing, closing, and pings. `Com_*` says of what kind they were,
-/// `Handler_read_*` how many rows and index entries the server read for them.
+/// Reads the counters. `Questions` counts the statements that clients executed, as text (COM_QUERY) or prepared
+/// (COM_STMT_EXECUTE). It does not include preparing, closing and pings. `Com_*` counts each kind of statement, and
+/// `Handler_read_*` counts the rows and index entries that the server read.
 const COUNTERS: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Connections') \
                         OR Variable_name LIKE 'Com\\_%' OR Variable_name LIKE 'Handler\\_read\\_%' \
                         OR Variable_name = 'Handler_commit'";
 
-/// Pause in which a quiet server counts nothing but our own questions.
+/// A pause. If the server is not used by others, it counts only our own statements in this time.
 const QUIET: Duration = Duration::from_millis(500);
-/// How often to wait for such a pause.
+/// The number of pauses to wait for an unused server.
 const QUIET_TRIES: usize = 20;
 
-/// Why the database did not do what it was asked.
+/// Why a database operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// The URL.
+    /// The URL is invalid.
     #[error("{0}: not a URL of the form mysql://USER:PASSWORD@HOST:PORT/DATABASE")]
     Url(String),
-    /// The client program is not installed, or cannot be talked to.
+    /// The client program is not installed, or it cannot be used.
     #[error("the client program mariadb (or mysql) cannot be used: {0}; is mariadb-client installed?")]
     Program(#[from] io::Error),
-    /// The server refused.
+    /// The server refused the SQL.
     #[error("{database}: {message}")]
     Refused {
-        /// Which database.
+        /// The database.
         database: String,
-        /// The client program's words.
+        /// The message of the client program.
         message: String,
     },
 }
 
-/// Where a database is.
+/// The address and login of a database.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Database {
     user: String,
@@ -54,36 +53,34 @@ pub struct Database {
     name: String,
 }
 
-/// Without the password.
+/// Omits the password.
 impl std::fmt::Display for Database {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "mysql://{}@{}:{}/{}", self.user, self.host, self.port, self.name)
     }
 }
 
-/// Counters of a server at one moment.
+/// The counters of a server at one moment.
 type Counters = BTreeMap<String, i64>;
 
-/// SQL of a number of requests, from the server's counters.
+/// The SQL statements of a number of requests, from the server's counters.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Statements {
-    /// Requests that were counted.
+    /// The number of requests.
     pub requests: u64,
-    /// `Questions` of one request: statements, BEGIN and COMMIT included.
+    /// `Questions` per request: the number of statements, including BEGIN and COMMIT.
     pub questions: f64,
-    /// `Com_*` and `Handler_read_*` of one request, and `Connections`, where they are not 0.
+    /// `Com_*`, `Handler_read_*` and `Connections` per request, if they are not 0.
     pub counters: BTreeMap<String, f64>,
-    /// `Questions` of others in a pause of half a second before; above 0, somebody else used the server and the
-    /// figures are too high.
+    /// The `Questions` of others in a pause of half a second. If this is not 0, another client used the server, and the figures
+    /// are too high.
     pub foreign: i64,
 }
 
 impl Database {
-    /// Takes `mysql://user:password@host:port/database`; a driver (`mysql+pymysql://`) and parameters are ignored.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Url`], without the password.
-    pub fn of_url(url: &str) -> Result<Database, DatabaseError> {
+    /// Parses `mysql://user:password@host:port/database`. A driver (`mysql+pymysql://`) and parameters are ignored. An error
+    /// does not include the password.
+    pub fn from_url(url: &str) -> Result<Database, DatabaseError> {
         let parsed = || {
             let (scheme, rest) = url.split_once("://")?;
             matches!(scheme.split('+').next(), Some("mysql" | "mariadb")).then_some(())?;
@@ -108,13 +105,10 @@ impl Database {
         parsed().ok_or_else(|| DatabaseError::Url(shown.to_owned()))
     }
 
-    /// Runs SQL text that `write` produces, and returns what the client prints: a row a line, columns by tabs. It
-    /// ends at the first error.
+    /// Runs the SQL text that `write` produces, and returns the output of the client program: a line for each row, with tabs
+    /// between columns. It stops at the first error.
     ///
-    /// The text is written before anything is read: its statements must not print more than a pipe holds (64 KiB).
-    ///
-    /// # Errors
-    /// [`DatabaseError`]
+    /// The text is written before any output is read, so the output must fit into a pipe (64 KiB).
     pub fn execute(
         &self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -129,7 +123,7 @@ impl Database {
         };
         let output = child.wait_with_output()?;
         if !output.status.success() {
-            // its own words tell more than our broken pipe
+            // The message of the client program is more specific than the error of our write.
             let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             return Err(DatabaseError::Refused { database: self.to_string(), message });
         }
@@ -142,7 +136,7 @@ impl Database {
         for program in PROGRAMS {
             let mut command = Command::new(program);
             command
-                // a developer's own settings are none of the measurement's
+                // The settings of the user must not affect the measurement.
                 .arg("--no-defaults")
                 .args(["--protocol=tcp", "--batch", "--skip-column-names", "--default-character-set=utf8mb4"])
                 .arg(format!("--host={}", self.host))
@@ -152,7 +146,7 @@ impl Database {
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped());
-            // not an argument, which everybody could read in the list of processes
+            // In the environment, because all users can see arguments in the list of processes.
             match &self.password {
                 Some(password) => command.env("MYSQL_PWD", password),
                 None => command.env_remove("MYSQL_PWD"),
@@ -166,10 +160,7 @@ impl Database {
         Err(error.into())
     }
 
-    /// Process id of the server, where it runs on this machine and its pid file can be read.
-    ///
-    /// # Errors
-    /// [`DatabaseError`]
+    /// Returns the process id of the server, if it runs on this machine and its pid file can be read.
     pub fn server_pid(&self) -> Result<Option<u32>, DatabaseError> {
         let path = self.execute(|sql| sql.write_all(b"SELECT @@pid_file"))?;
         Ok(fs::read_to_string(path.trim()).ok().and_then(|text| text.trim().parse().ok()))
@@ -180,20 +171,18 @@ impl Database {
     }
 }
 
-/// A count that has begun.
+/// A running count of statements.
 pub struct StatementCount {
     database: Database,
     before: Counters,
-    /// What reading the counters once adds to them.
+    /// The increase of the counters by reading them once.
     own: Counters,
     foreign: i64,
 }
 
 impl StatementCount {
-    /// Finds out what the reading itself costs, waits up to ten seconds for a quiet server, then begins to count.
-    ///
-    /// # Errors
-    /// [`DatabaseError`]
+    /// Starts a count. First it measures the increase by reading the counters, and waits up to ten seconds until no other client
+    /// uses the server.
     pub fn begin(database: &Database) -> Result<StatementCount, DatabaseError> {
         let first = database.counters()?;
         let mut before = database.counters()?;
@@ -202,12 +191,12 @@ impl StatementCount {
         for _ in 0..QUIET_TRIES {
             thread::sleep(QUIET);
             let after = database.counters()?;
-            let seen = difference(&before, &after);
-            // the least that was seen is what the reading itself costs
-            if questions(&seen) < questions(&own) {
-                own = seen.clone();
+            let answers = difference(&before, &after);
+            // The minimum is the increase by the reading itself.
+            if questions(&answers) < questions(&own) {
+                own = answers.clone();
             }
-            foreign = questions(&seen) - questions(&own);
+            foreign = questions(&answers) - questions(&own);
             before = after;
             if foreign == 0 {
                 break;
@@ -216,10 +205,7 @@ impl StatementCount {
         Ok(StatementCount { database: database.clone(), before, own, foreign })
     }
 
-    /// Ends the count: what `requests` requests took.
-    ///
-    /// # Errors
-    /// [`DatabaseError`]
+    /// Ends the count and divides it by the number of requests.
     pub fn end(self, requests: u64) -> Result<Statements, DatabaseError> {
         let total = difference(&self.own, &difference(&self.before, &self.database.counters()?));
         let each = |count: i64| count as f64 / requests.max(1) as f64;
@@ -259,13 +245,13 @@ mod tests {
     #[test]
     fn urls() {
         let database =
-            Database::of_url("mysql+pymysql://u:p%40%2F@127.0.0.1:23306/freezer?charset=utf8").unwrap();
+            Database::from_url("mysql+pymysql://u:p%40%2F@127.0.0.1:23306/freezer?charset=utf8").unwrap();
         assert_eq!(database.password.as_deref(), Some("p@/"));
         assert_eq!(database.to_string(), "mysql://u@127.0.0.1:23306/freezer");
-        assert_eq!(Database::of_url("mysql://u@h/f").unwrap().port, 3306);
+        assert_eq!(Database::from_url("mysql://u@h/f").unwrap().port, 3306);
         for bad in ["sqlite:///f", "mysql://u:secret@h:x/f", "mysql://u:secret@h", "mysql://u:secret@/f", "h"]
         {
-            let Err(error) = Database::of_url(bad) else { panic!("{bad} was taken") };
+            let Err(error) = Database::from_url(bad) else { panic!("{bad} was taken") };
             assert!(!error.to_string().contains("secret"), "{error}");
         }
     }

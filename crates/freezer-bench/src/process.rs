@@ -1,15 +1,15 @@
-//! What `/proc` says of processes: CPU time and memory of a process with all its descendants (uwsgi's workers are
-//! children of the pid in its pid file), and the machine's load.
+//! Reads CPU time and memory of processes from `/proc`, and the load of the machine. Descendants are included, because uwsgi's
+//! workers are children of the process in its pid file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
-/// Ticks of a second in `/proc/PID/stat`. The kernel's USER_HZ, which is 100 on every architecture that
-/// runs MariaDB and Rust's standard library (proc_pid_stat(5) names sysconf(_SC_CLK_TCK)).
+/// The ticks per second in `/proc/PID/stat`. This is the kernel's USER_HZ, which is 100 on every architecture with MariaDB
+/// and Rust's standard library (proc_pid_stat(5) refers to sysconf(_SC_CLK_TCK)).
 const TICKS_PER_SECOND: u64 = 100;
 
-/// A process that should be measured is not there.
+/// A process cannot be measured.
 #[derive(Debug, thiserror::Error)]
 #[error("process {pid} cannot be measured: {reason}; is it running, and on this machine?")]
 pub struct ProcessError {
@@ -17,34 +17,34 @@ pub struct ProcessError {
     reason: String,
 }
 
-/// What a line of `/proc/PID/stat` says.
+/// The content of `/proc/PID/stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stat {
     parent: u32,
-    /// Ticks of the process, and of children that have ended and were waited for: the sum over a tree never
-    /// shrinks when a worker is replaced.
+    /// The ticks of the process and of its children that have ended. Because of these, the sum of a tree does not decrease
+    /// when a worker is replaced.
     ticks: u64,
-    /// Ticks of the process alone.
+    /// The ticks of the process alone.
     own_ticks: u64,
 }
 
-/// Memory of a tree of processes, in KiB.
+/// The memory of a tree of processes in KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Memory {
-    /// Resident; pages that processes share count once for each.
+    /// The resident memory. Shared pages count once for each process.
     pub rss: u64,
-    /// Proportional: shared pages are divided among those who share them. `None` where the kernel refuses.
+    /// The proportional memory: shared pages are divided among their processes. `None` if the kernel does not permit this.
     pub pss: Option<u64>,
-    /// Largest resident memory that each process ever had, or since [`reset_peak`], added up.
+    /// The sum of the peaks of resident memory, since the start of each process or since [`reset_peak`].
     pub peak: u64,
-    /// Processes in the tree.
+    /// The number of processes in the tree.
     pub processes: usize,
 }
 
-/// CPU time used so far by the processes, their threads and their descendants, in steps of 10 ms.
+/// Returns the CPU time of the processes, their threads and their descendants so far, in steps of 10 ms.
 ///
 /// # Errors
-/// [`ProcessError`] where one of `roots` is gone.
+/// If one of `roots` has ended.
 pub fn cpu_time(roots: &[u32]) -> Result<Duration, ProcessError> {
     let all = all_stats();
     let mut ticks = 0;
@@ -54,10 +54,7 @@ pub fn cpu_time(roots: &[u32]) -> Result<Duration, ProcessError> {
     Ok(Duration::from_millis(ticks * (1_000 / TICKS_PER_SECOND)))
 }
 
-/// CPU time that this process itself has used, without the services that it started.
-///
-/// # Errors
-/// [`ProcessError`] where the system does not tell.
+/// Returns the CPU time of this process, without the services that it started.
 pub fn own_cpu_time() -> Result<Duration, ProcessError> {
     let pid = std::process::id();
     let gone = |reason| ProcessError { pid, reason };
@@ -66,36 +63,36 @@ pub fn own_cpu_time() -> Result<Duration, ProcessError> {
     Ok(Duration::from_millis(stat.own_ticks * (1_000 / TICKS_PER_SECOND)))
 }
 
-/// Memory that the processes and their descendants hold now.
+/// Returns the current memory of the processes and their descendants.
 ///
 /// # Errors
-/// [`ProcessError`] where one of `roots` is gone.
+/// If one of `roots` has ended.
 pub fn memory(roots: &[u32]) -> Result<Memory, ProcessError> {
     let all = all_stats();
     let tree = tree(roots, &all)?;
     let mut memory = Memory { rss: 0, pss: Some(0), peak: 0, processes: tree.len() };
     for pid in tree {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        memory.rss += kib_of("VmRSS:", &status).unwrap_or(0);
-        memory.peak += kib_of("VmHWM:", &status).unwrap_or(0);
+        memory.rss += parse_kib("VmRSS:", &status).unwrap_or(0);
+        memory.peak += parse_kib("VmHWM:", &status).unwrap_or(0);
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-        memory.pss = memory.pss.zip(kib_of("Pss:", &rollup)).map(|(sum, pss)| sum + pss);
+        memory.pss = memory.pss.zip(parse_kib("Pss:", &rollup)).map(|(sum, pss)| sum + pss);
     }
     Ok(memory)
 }
 
-/// Forgets the largest memory of the processes and their descendants, so that [`Memory::peak`] is of what follows.
-/// False where the kernel refuses (they are not ours): the peak is then that of their whole lives.
+/// Resets [`Memory::peak`] of the processes and their descendants. Returns false if the kernel does not permit this, because
+/// the processes belong to another user. The peak then includes their whole lifetime.
 ///
 /// # Errors
-/// [`ProcessError`] where one of `roots` is gone.
+/// If one of `roots` has ended.
 pub fn reset_peak(roots: &[u32]) -> Result<bool, ProcessError> {
     let tree = tree(roots, &all_stats())?;
-    // 5: reset the peak resident set size, see proc_pid_clear_refs(5)
+    // 5 resets the peak resident set size, see proc_pid_clear_refs(5).
     Ok(tree.into_iter().all(|pid| fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok()))
 }
 
-/// The load average of the last minute.
+/// Returns the load average of the last minute.
 pub fn load_average() -> Option<f64> {
     fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
@@ -105,7 +102,7 @@ fn all_stats() -> BTreeMap<u32, Stat> {
     entries
         .filter_map(|entry| {
             let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            // a process may end between the listing and the reading
+            // A process may end after it was listed.
             let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
             Some((pid, parse_stat(&line)?))
         })
@@ -129,8 +126,8 @@ fn tree(roots: &[u32], all: &BTreeMap<u32, Stat>) -> Result<BTreeSet<u32>, Proce
     Ok(found)
 }
 
-/// Field numbers are those of proc_pid_stat(5). The command in parentheses may hold spaces and parentheses, so
-/// the fields are counted from the last one that closes.
+/// Parses a line with the field numbers of proc_pid_stat(5). The command in parentheses can contain spaces and parentheses,
+/// so the fields are counted from the last closing one.
 fn parse_stat(line: &str) -> Option<Stat> {
     let fields: Vec<&str> = line.get(line.rfind(')')? + 1..)?.split_whitespace().collect();
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
@@ -143,8 +140,8 @@ fn parse_stat(line: &str) -> Option<Stat> {
     })
 }
 
-/// The number of a line such as `VmRSS:     1234 kB`.
-fn kib_of(name: &str, text: &str) -> Option<u64> {
+/// Returns the number in a line such as `VmRSS:     1234 kB`.
+fn parse_kib(name: &str, text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
@@ -158,7 +155,7 @@ mod tests {
                          123456789 31000 18446744073709551615 1 1 0 0 0 0 0 4096 17 0 0 0 17 1 0 0 0 0 0";
 
     #[test]
-    fn stat_is_read_behind_the_last_parenthesis() {
+    fn stat_is_parsed_after_the_last_parenthesis() {
         let (ticks, own_ticks) = (612 + 88 + 5 + 3, 612 + 88);
         assert_eq!(parse_stat(UWSGI), Some(Stat { parent: 3550, ticks, own_ticks }));
         assert_eq!(parse_stat("1 (init) S 0 1"), None);
@@ -166,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_holds_all_descendants_once_and_nobody_else() {
+    fn a_tree_contains_each_descendant_once_and_no_other_process() {
         let stat = |parent| Stat { parent, ticks: 0, own_ticks: 0 };
         let all =
             BTreeMap::from([(1, stat(0)), (10, stat(1)), (11, stat(10)), (12, stat(11)), (20, stat(1))]);
@@ -177,12 +174,12 @@ mod tests {
 
     #[test]
     fn memory_lines() {
-        assert_eq!(kib_of("VmRSS:", "VmHWM:\t  99 kB\nVmRSS:\t   1234 kB\n"), Some(1234));
+        assert_eq!(parse_kib("VmRSS:", "VmHWM:\t  99 kB\nVmRSS:\t   1234 kB\n"), Some(1234));
         assert_eq!(
-            kib_of("Pss:", "00400000-7fff [rollup]\nRss: 8 kB\nPss:      77 kB\nPss_Anon: 5 kB\n"),
+            parse_kib("Pss:", "00400000-7fff [rollup]\nRss: 8 kB\nPss:      77 kB\nPss_Anon: 5 kB\n"),
             Some(77)
         );
-        assert_eq!(kib_of("VmRSS:", "Name: kthread\n"), None);
+        assert_eq!(parse_kib("VmRSS:", "Name: kthread\n"), None);
     }
 
     #[test]
@@ -194,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_started_is_not_its_own() {
+    fn own_cpu_time_excludes_children() {
         let before = (own_cpu_time().unwrap(), cpu_time(&[std::process::id()]).unwrap());
         let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
         assert!(std::process::Command::new("sh").args(["-c", busy]).status().unwrap().success());

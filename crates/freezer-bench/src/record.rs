@@ -1,4 +1,4 @@
-//! The result of one measurement, as it is kept in files.
+//! The result of one measurement, as stored in files.
 
 use std::time::Duration;
 
@@ -7,71 +7,71 @@ use serde::{Deserialize, Serialize};
 use crate::mariadb::Statements;
 use crate::stats::Latencies;
 
-/// The result of a measurement. Latencies are milliseconds, CPU times microseconds of one request.
+/// The result of a measurement. Latencies are in milliseconds. CPU times are microseconds per request.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct BenchRecord {
     /// The service.
     pub label: String,
-    /// Its database: MariaDB or SQLite.
+    /// The database of the service: MariaDB or SQLite.
     pub engine: String,
-    /// What was asked; of `run`, the name of the scenario.
+    /// The name of the scenario or of the step.
     pub scenario: String,
-    /// Jobs in the project.
+    /// The number of jobs in the project.
     pub jobs: u64,
-    /// Backups in the project.
+    /// The number of backups in the project.
     pub backups: u64,
-    /// Connections at the same time.
+    /// The number of connections.
     pub connections: u16,
-    /// Whether each request had its own connection.
+    /// Whether each request opened a connection.
     pub new_connections: bool,
-    /// Requests per second of an open loop; none: closed loop.
+    /// The requests per second of an open loop. None means a closed loop.
     pub rate: Option<f64>,
-    /// Right answers; the figures below are theirs.
+    /// The number of correct answers. The figures below include only these.
     pub requests: u64,
-    /// Requests without a right answer.
+    /// The number of requests without a correct answer.
     pub errors: u64,
-    /// What was wrong with the first of them.
+    /// The first error.
     pub first_error: Option<String>,
-    /// From the first request to the last answer.
+    /// The time from the first request to the last answer.
     pub seconds: f64,
-    /// Right answers per second.
+    /// The number of correct answers per second.
     pub per_second: f64,
-    /// Latency that half of the requests did not exceed.
+    /// The latency that half of the requests did not exceed.
     pub p50: Option<f64>,
-    /// The same of nine in ten; none with fewer than 10 requests.
+    /// The same for 90 % of the requests. None if there are fewer than 10 requests.
     pub p90: Option<f64>,
-    /// The same of 99 in a hundred; none with fewer than 100 requests.
+    /// The same for 99 % of the requests. None if there are fewer than 100 requests.
     pub p99: Option<f64>,
-    /// Largest latency.
+    /// The maximum latency.
     pub max: Option<f64>,
-    /// User and system time of the service's processes.
+    /// The user and system time of the service's processes.
     pub server_cpu: Option<f64>,
-    /// The same of the database's.
+    /// The same for the database's process.
     pub database_cpu: Option<f64>,
-    /// Of this program, to see how much of the machine it took.
+    /// The same for this program.
     pub driver_cpu: f64,
-    /// Resident memory of the service's processes at the end, KiB.
+    /// The resident memory of the service's processes at the end, in KiB.
     pub rss_kib: Option<u64>,
-    /// The same with shared pages divided, KiB.
+    /// The same with shared pages divided among their processes, in KiB.
     pub pss_kib: Option<u64>,
-    /// Resident memory at the beginning, KiB.
+    /// The resident memory at the start, in KiB.
     pub rss_before_kib: Option<u64>,
-    /// Largest resident memory from the beginning to the end, KiB.
+    /// The peak of resident memory between start and end, in KiB.
     pub peak_kib: Option<u64>,
-    /// The service's processes.
+    /// The number of the service's processes.
     pub processes: Option<usize>,
-    /// Connections that were opened.
+    /// The number of connections that were opened.
     pub connects: u64,
-    /// The machine's load average at the end.
+    /// The load average of the machine at the end.
     pub load_average: Option<f64>,
-    /// SQL of one request, where it was counted.
+    /// The SQL of one request, if it was counted.
     pub statements: Option<Statements>,
-    /// Of a scenario with rounds: how many there were, and how many of them ended as they must.
+    /// For a scenario with rounds: the number of rounds, and the number of correct ones.
     pub rounds: Option<(u64, u64)>,
 }
 
-impl Record {
-    /// Takes in what a load counted.
+impl BenchRecord {
+    /// Sets the figures of a load.
     pub fn set_answers(
         &mut self,
         latencies: &Latencies,
@@ -90,7 +90,7 @@ impl Record {
         self.max = latencies.max();
     }
 
-    /// Statements of one request, BEGIN and COMMIT included.
+    /// Returns the number of statements per request, including BEGIN and COMMIT.
     pub fn questions(&self) -> Option<f64> {
         self.statements.as_ref().map(|statements| statements.questions)
     }

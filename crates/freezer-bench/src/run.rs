@@ -1,15 +1,15 @@
-//! `run`: one measurement of one scenario against one service: warm-up, load with CPU time around it, memory, then
-//! SQL statements of a fixed number of requests with nothing else going on.
+//! `run`: measures one scenario with one service. After a warm-up, it measures the load, its CPU time and the memory. Then it
+//! counts the SQL statements of a fixed number of requests, while nothing else uses the database.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::dataset::Dataset;
 use crate::http::{Authority, HttpError};
-use crate::load::{Load, Outcome};
+use crate::load::{Load, LoadResult};
 use crate::mariadb::{Database, DatabaseError, StatementCount, Statements};
 use crate::process::{self, ProcessError};
-use crate::record::Record;
+use crate::record::BenchRecord;
 use crate::scenario::Scenario;
 
 /// Arguments of `run`.
@@ -21,128 +21,128 @@ pub struct RunArguments {
     /// Name of the service in the table.
     #[arg(long, default_value = "freezer-api")]
     pub label: String,
-    /// What is asked.
+    /// The kind of requests.
     #[arg(long, value_enum)]
     pub scenario: Scenario,
-    /// The data set, as it was seeded.
+    /// The data set, with the same values as for the seed.
     #[command(flatten)]
     pub data: Dataset,
-    /// Connections at the same time.
+    /// Number of connections.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub connections: u16,
-    /// A new connection for each request, as schedulers open them; without it connections are kept.
+    /// Open a connection for each request, as schedulers do. Otherwise connections are kept.
     #[arg(long)]
     pub new_connections: bool,
-    /// Seconds in which requests begin.
+    /// Duration in seconds. No request starts later.
     #[arg(long, default_value_t = 5.0, value_parser = positive)]
     pub seconds: f64,
-    /// At most so many requests.
+    /// Maximum number of requests.
     #[arg(long)]
     pub requests: Option<u64>,
-    /// Open loop: so many requests are due each second, and latency counts from when a request was due. Without it,
-    /// closed loop.
+    /// Open loop: number of requests that are due each second. Latency counts from the due time. Without this option, the
+    /// loop is closed.
     #[arg(long, value_parser = positive)]
     pub rate: Option<f64>,
-    /// Seconds of warm-up, in a closed loop with the same connections; 0: none.
+    /// Seconds of warm-up in a closed loop with the same connections. 0 means no warm-up.
     #[arg(long, default_value_t = 1.0, value_parser = not_negative)]
     pub warmup: f64,
-    /// Seconds that one request may take.
+    /// Time limit of a request in seconds.
     #[arg(long, default_value_t = 120.0, value_parser = positive)]
     pub timeout: f64,
-    /// Process of the service, with its children; more than one by commas.
+    /// Process of the service, including its children. Separate several with commas.
     #[arg(long, value_name = "PID", value_delimiter = ',')]
     pub pid: Vec<u32>,
-    /// Process of the database; without it, what --mysql-status finds out.
+    /// Process of the database. By default, --mysql-status finds it.
     #[arg(long, value_name = "PID")]
     pub database_pid: Option<u32>,
     /// The service's database, to count statements: mysql://USER:PASSWORD@HOST:PORT/DATABASE
     #[arg(long, value_name = "URL")]
     pub mysql_status: Option<String>,
-    /// Requests whose statements are counted, after the measurement; 0: none. With --requests and one connection, those
-    /// of the measurement itself are counted instead.
+    /// Number of requests whose statements are counted after the measurement. 0 means none. With --requests and one
+    /// connection, the statements of the measurement itself are counted.
     #[arg(long, default_value_t = 20)]
     pub sql_requests: u64,
-    /// Appends the result to this file, as one line of JSON.
+    /// Append the result to this file, as one line of JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// The service's database, for the table.
+    /// Database of the service, for the table.
     #[arg(long, default_value = "MariaDB")]
     pub engine: String,
 }
 
-/// Why there is no result.
+/// Why the measurement failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The URL of the service.
+    /// The URL of the service is invalid.
     #[error("--url: {0}")]
     Url(#[from] HttpError),
-    /// The database does not tell its counters.
+    /// The counters of the database cannot be read.
     #[error("--mysql-status: {0}")]
     Database(#[from] DatabaseError),
-    /// A process is gone.
+    /// A process has ended.
     #[error("--pid, --database-pid: {0}")]
     Process(#[from] ProcessError),
-    /// Nothing that could be measured.
+    /// No request of the warm-up got a correct answer.
     #[error(
         "the warm-up had no right answer, {errors} errors, the first: {first}; is the service up, and the project \
          seeded with the same --jobs, --clients and --sessions?"
     )]
     WarmUp {
-        /// How many.
+        /// The number of errors.
         errors: u64,
-        /// What the first was.
+        /// The first error.
         first: String,
     },
-    /// A wrong answer while statements were counted: the count would be wrong too.
+    /// There was a wrong answer while statements were counted, so the count would be wrong too.
     #[error("counting statements: {0}")]
     Counting(String),
 }
 
-/// CPU time used so far.
+/// The CPU times so far.
 struct CpuTimes {
     server: Option<Duration>,
     database: Option<Duration>,
     driver: Duration,
 }
 
-/// What is measured of a service besides its answers.
+/// The processes to measure during a load.
 #[derive(Debug, Clone, Default)]
-pub struct Meters {
-    /// Its processes.
+pub struct Processes {
+    /// The processes of the service.
     pub server: Vec<u32>,
-    /// The database's process.
+    /// The process of the database.
     pub database: Option<u32>,
 }
 
-/// Reads the meters around a load, and writes them into the record of it.
-pub struct Metering<'a> {
-    meters: &'a Meters,
+/// Reads CPU time and memory before and after a load, and adds them to its record.
+pub struct ProcessMeasurement<'a> {
+    processes: &'a Processes,
     before: CpuTimes,
     rss_before: Option<u64>,
 }
 
-impl<'a> Metering<'a> {
-    /// Begins.
+impl<'a> ProcessMeasurement<'a> {
+    /// Reads the values before the load.
     ///
     /// # Errors
-    /// [`ProcessError`] where a process is gone.
-    pub fn begin(meters: &'a Meters) -> Result<Metering<'a>, ProcessError> {
-        let rss_before = match meters.server.as_slice() {
+    /// If a process has ended.
+    pub fn begin(processes: &'a Processes) -> Result<ProcessMeasurement<'a>, ProcessError> {
+        let rss_before = match processes.server.as_slice() {
             [] => None,
             pids => {
                 process::reset_peak(pids)?;
                 Some(process::memory(pids)?.rss)
             }
         };
-        Ok(Metering { meters, before: meters.cpu_times()?, rss_before })
+        Ok(ProcessMeasurement { processes, before: processes.cpu_times()?, rss_before })
     }
 
-    /// Ends: CPU times are divided by the requests and errors of `record`.
+    /// Reads the values after the load and adds them to `record`. CPU times are divided by its requests and errors.
     ///
     /// # Errors
-    /// [`ProcessError`] where a process is gone.
-    pub fn end(self, record: &mut Record) -> Result<(), ProcessError> {
-        let after = self.meters.cpu_times()?;
+    /// If a process has ended.
+    pub fn end(self, record: &mut BenchRecord) -> Result<(), ProcessError> {
+        let after = self.processes.cpu_times()?;
         let asked = (record.requests + record.errors).max(1) as f64;
         let each =
             |before: Duration, after: Duration| after.saturating_sub(before).as_secs_f64() * 1e6 / asked;
@@ -150,8 +150,8 @@ impl<'a> Metering<'a> {
         record.database_cpu =
             self.before.database.zip(after.database).map(|(before, after)| each(before, after));
         record.driver_cpu = each(self.before.driver, after.driver);
-        if !self.meters.server.is_empty() {
-            let memory = process::memory(&self.meters.server)?;
+        if !self.processes.server.is_empty() {
+            let memory = process::memory(&self.processes.server)?;
             record.rss_before_kib = self.rss_before;
             record.rss_kib = Some(memory.rss);
             record.pss_kib = memory.pss;
@@ -163,7 +163,7 @@ impl<'a> Metering<'a> {
     }
 }
 
-impl Meters {
+impl Processes {
     fn cpu_times(&self) -> Result<CpuTimes, ProcessError> {
         Ok(CpuTimes {
             server: if self.server.is_empty() { None } else { Some(process::cpu_time(&self.server)?) },
@@ -173,19 +173,16 @@ impl Meters {
     }
 }
 
-/// Measures.
-///
-/// # Errors
-/// [`RunError`]; wrong answers during the measurement are no error here, but counted in the result.
-pub async fn execute(arguments: &RunArguments) -> Result<Record, RunError> {
-    let database = arguments.mysql_status.as_deref().map(Database::of_url).transpose()?;
+/// Runs the measurement. Wrong answers are part of the result, not errors.
+pub async fn execute(arguments: &RunArguments) -> Result<BenchRecord, RunError> {
+    let database = arguments.mysql_status.as_deref().map(Database::from_url).transpose()?;
     let database_pid = match (&database, arguments.database_pid) {
         (_, Some(pid)) => Some(pid),
         (Some(database), None) => database.server_pid()?,
         (None, None) => None,
     };
     let load = Load {
-        server: Authority::of_url(&arguments.url)?,
+        server: Authority::from_url(&arguments.url)?,
         scenario: arguments.scenario,
         data: arguments.data.clone(),
         connections: arguments.connections.into(),
@@ -199,17 +196,17 @@ pub async fn execute(arguments: &RunArguments) -> Result<Record, RunError> {
         warm_up(&load, arguments.warmup).await?;
     }
     let database = database.filter(|_| arguments.sql_requests > 0);
-    // a slow service need not be asked once more for its statements
+    // If the number of requests is limited, the service is slow, so its statements are counted during the measurement.
     let (during, afterwards) = match arguments.requests {
         Some(_) if arguments.connections == 1 => (database, None),
         _ => (None, database),
     };
 
-    let meters = Meters { server: arguments.pid.clone(), database: database_pid };
+    let processes = Processes { server: arguments.pid.clone(), database: database_pid };
     let count = during.as_ref().map(StatementCount::begin).transpose()?;
-    let metering = Metering::begin(&meters)?;
+    let measurement = ProcessMeasurement::begin(&processes)?;
     let outcome = load.clone().drive().await;
-    let mut record = Record {
+    let mut record = BenchRecord {
         label: arguments.label.clone(),
         engine: arguments.engine.clone(),
         scenario: arguments.scenario.name().to_owned(),
@@ -219,10 +216,10 @@ pub async fn execute(arguments: &RunArguments) -> Result<Record, RunError> {
         new_connections: arguments.new_connections,
         rate: arguments.rate,
         connects: outcome.connects,
-        ..Record::default()
+        ..BenchRecord::default()
     };
     record.set_answers(&outcome.latencies, outcome.errors, outcome.first_error, outcome.elapsed);
-    metering.end(&mut record)?;
+    measurement.end(&mut record)?;
     record.statements = match (count, afterwards) {
         (Some(count), _) => Some(count.end(record.requests + record.errors)?),
         (None, Some(database)) => Some(count_statements(&database, &load, arguments.sql_requests).await?),
@@ -235,7 +232,7 @@ async fn warm_up(load: &Load, seconds: f64) -> Result<(), RunError> {
     let duration = Duration::from_secs_f64(seconds);
     let outcome = Load { duration, rate: None, requests: None, ..load.clone() }.drive().await;
     match outcome {
-        Outcome { errors, first_error: Some(first), latencies, .. } if latencies.count() == 0 => {
+        LoadResult { errors, first_error: Some(first), latencies, .. } if latencies.count() == 0 => {
             Err(RunError::WarmUp { errors, first })
         }
         _ => Ok(()),

@@ -1,40 +1,40 @@
-//! What is asked, and what a right answer is. Requests are those that freezer-scheduler 19.0.0 and the agent
-//! send, byte for byte in path, query and body; every answer is checked, because a server that answers
-//! wrongly is always fast.
+//! The requests of the benchmark and the checks of their answers. Path, query and body are exactly those of
+//! freezer-scheduler 19.0.0 and the agent. Every answer is checked, because a server with wrong answers can be
+//! fast.
 
 use serde::Deserialize;
 
-use crate::dataset::{Dataset, Kind, PAGE, USER};
+use crate::dataset::{Dataset, ObjectKind, PAGE, USER};
 use crate::http::{Answer, Authority};
 
-/// One kind of request.
+/// A kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum Scenario {
     /// GET of one job.
     GetJob,
-    /// A scheduler's poll: GET of the jobs of one client, with the search in the body.
+    /// The poll of a scheduler: GET of the jobs of one client, with the search in the body.
     Poll,
-    /// The same poll in a project whose nodes have one job each.
+    /// The same poll, in a project whose nodes have one job each.
     PollOne,
     /// GET of the first ten jobs of the project.
     List,
-    /// POST of a backup, as the agent reports it.
+    /// POST of a backup, as the agent sends it.
     PostBackup,
-    /// POST of a session's start, by a scheduler that joins a run.
+    /// POST of the start of a session, by a scheduler that joins a run.
     SessionStart,
-    /// GET of the backups of one name: a search by a key that has no column, which few of the rows match.
+    /// GET of the backups with one name. This searches by a key without a column, and few rows match.
     SearchBackups,
 }
 
-/// The token that every request carries; the fake Keystone of `auth` knows it.
+/// The token of every request. The Keystone of the step `auth` accepts it.
 pub const TOKEN: &str = "freezer-bench-token";
 
-/// A multiplier without common factors with usual sizes, so that neighbours in time are not neighbours in the tables.
+/// A multiplier that has no common factor with the usual sizes, so consecutive requests use distant rows.
 const STRIDE: u64 = 7_919;
 
 impl Scenario {
-    /// Its name on the command line.
+    /// Returns the name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Scenario::GetJob => "get_job",
@@ -47,12 +47,12 @@ impl Scenario {
         }
     }
 
-    /// Whether it changes nothing, so that the same request has the same answer.
+    /// Returns whether this request changes nothing, so its answer is always the same.
     pub fn reads(self) -> bool {
         !matches!(self, Scenario::PostBackup | Scenario::SessionStart)
     }
 
-    /// The request with this number; numbers walk through the data set.
+    /// Returns the request with this number. Consecutive numbers use all of the data set.
     pub fn request(self, number: u64, data: &Dataset, server: &Authority) -> Vec<u8> {
         let project = &data.project;
         let (method, target, body) = match self {
@@ -73,11 +73,11 @@ impl Scenario {
                 let session = number % data.session_count().max(1);
                 (
                     "POST",
-                    format!("/v2/{project}/sessions/{}/action", data.id(Kind::Session, session)),
-                    // the session's tag is 1: a start with tag 0 joins its run, and is written
+                    format!("/v2/{project}/sessions/{}/action", data.id(ObjectKind::Session, session)),
+                    // The tag of the session is 1, so a start with tag 0 joins its run and is stored.
                     format!(
                         r#"{{"start": {{"job_id": "{}", "current_tag": 0}}}}"#,
-                        data.id(Kind::Job, session)
+                        data.id(ObjectKind::Job, session)
                     ),
                 )
             }
@@ -90,10 +90,10 @@ impl Scenario {
         server.request(method, &target, &headers(project), &body)
     }
 
-    /// Says what is wrong with an answer.
+    /// Checks an answer.
     ///
     /// # Errors
-    /// What was expected and what came.
+    /// A description of the expected and the actual answer.
     pub fn check(self, number: u64, data: &Dataset, answer: &Answer) -> Result<(), String> {
         let wanted = match self {
             Scenario::GetJob
@@ -109,18 +109,18 @@ impl Scenario {
             return Err(format!("status {} instead of {wanted}: {start}", answer.status));
         }
         match self {
-            Scenario::GetJob => one_job(&read::<Job>(answer)?, &job(number, data)),
+            Scenario::GetJob => one_job(&read::<JobAnswer>(answer)?, &job(number, data)),
             Scenario::Poll | Scenario::PollOne => {
                 let client = number % data.clients;
-                let jobs = read::<Jobs>(answer)?.jobs;
+                let jobs = read::<JobsAnswer>(answer)?.jobs;
                 many_jobs(&jobs, data.jobs_of_client(client))?;
                 let name = data.client(client);
                 let foreign = jobs.iter().find(|job| job.client_id != name);
                 foreign.map_or(Ok(()), |job| Err(format!("a job of {} in the poll of {name}", job.client_id)))
             }
-            Scenario::List => many_jobs(&read::<Jobs>(answer)?.jobs, data.jobs),
+            Scenario::List => many_jobs(&read::<JobsAnswer>(answer)?.jobs, data.jobs),
             Scenario::PostBackup => {
-                let id = read::<Backup>(answer)?.backup_id;
+                let id = read::<PostedBackup>(answer)?.backup_id;
                 if id.is_empty() { Err("the backup_id is empty".to_owned()) } else { Ok(()) }
             }
             Scenario::SessionStart => {
@@ -128,41 +128,41 @@ impl Scenario {
                 if result == "success" { Ok(()) } else { Err(format!("the session answers {result}")) }
             }
             Scenario::SearchBackups => {
-                found_backups(&read::<Backups>(answer)?.backups, name(number, data), data)
+                found_backups(&read::<BackupsAnswer>(answer)?.backups, name(number, data), data)
             }
         }
     }
 }
 
 #[derive(Deserialize)]
-struct Job {
+struct JobAnswer {
     job_id: String,
     client_id: String,
     job_actions: Vec<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
-struct Jobs {
-    jobs: Vec<Job>,
+struct JobsAnswer {
+    jobs: Vec<JobAnswer>,
 }
 
 #[derive(Deserialize)]
-struct Backup {
+struct PostedBackup {
     backup_id: String,
 }
 
 #[derive(Deserialize)]
-struct Backups {
+struct BackupsAnswer {
     backups: Vec<FoundBackup>,
 }
 
 #[derive(Deserialize)]
 struct FoundBackup {
-    backup_metadata: Named,
+    backup_metadata: BackupName,
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct BackupName {
     backup_name: String,
 }
 
@@ -175,7 +175,7 @@ fn read<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, String> {
     serde_json::from_slice(&answer.body).map_err(|error| format!("the answer's body: {error}"))
 }
 
-fn one_job(found: &Job, wanted: &str) -> Result<(), String> {
+fn one_job(found: &JobAnswer, wanted: &str) -> Result<(), String> {
     if found.job_id != wanted {
         return Err(format!("job {} instead of {wanted}", found.job_id));
     }
@@ -186,7 +186,7 @@ fn one_job(found: &Job, wanted: &str) -> Result<(), String> {
     }
 }
 
-fn many_jobs(found: &[Job], matching: u64) -> Result<(), String> {
+fn many_jobs(found: &[JobAnswer], matching: u64) -> Result<(), String> {
     let wanted = matching.min(PAGE);
     if found.len() as u64 != wanted {
         return Err(format!("{} jobs instead of {wanted}", found.len()));
@@ -205,8 +205,8 @@ fn found_backups(found: &[FoundBackup], name: u64, data: &Dataset) -> Result<(),
     })
 }
 
-/// Headers of every request. Those of the identity serve both services without Keystone; a token must be there for the
-/// Python one's client library, and is ignored.
+/// Returns the headers of every request. Both services accept the identity headers without Keystone. The client library of
+/// the Python service requires a token, but ignores it.
 pub fn headers(project: &str) -> [(&str, &str); 7] {
     [
         ("User-Agent", "freezer-bench"),
@@ -219,16 +219,16 @@ pub fn headers(project: &str) -> [(&str, &str); 7] {
     ]
 }
 
-/// The backups' name that request `number` looks for.
+/// Returns the number of the name that request `number` searches for.
 fn name(number: u64, data: &Dataset) -> u64 {
     number.wrapping_mul(STRIDE) % data.backup_names()
 }
 
 fn job(number: u64, data: &Dataset) -> String {
-    data.id(Kind::Job, number.wrapping_mul(STRIDE) % data.jobs)
+    data.id(ObjectKind::Job, number.wrapping_mul(STRIDE) % data.jobs)
 }
 
-/// What the agent of 19.0.0 reports of a backup of files.
+/// Returns the report that the agent of 19.0.0 sends for a backup of files.
 pub fn backup(number: u64, name: &str, job_id: &str) -> String {
     let time_stamp = 1_795_333_002 + number;
     format!(
@@ -251,8 +251,8 @@ mod tests {
     }
 
     #[test]
-    fn a_poll_is_what_a_scheduler_sends() {
-        let server = Authority::of_url("http://h:1").unwrap();
+    fn a_poll_is_equal_to_that_of_a_scheduler() {
+        let server = Authority::from_url("http://h:1").unwrap();
         let text = String::from_utf8(Scenario::Poll.request(13, &small(), &server)).unwrap();
         assert!(
             text.starts_with("GET /v2/p1/jobs/?limit=10&offset=0&all_projects=False HTTP/1.1\r\n"),
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn bodies_are_json() {
-        let server = Authority::of_url("http://h:1").unwrap();
+        let server = Authority::from_url("http://h:1").unwrap();
         for scenario in [Scenario::Poll, Scenario::PostBackup, Scenario::SessionStart] {
             let text = String::from_utf8(scenario.request(3, &small(), &server)).unwrap();
             let (_, body) = text.split_once("\r\n\r\n").unwrap();
@@ -273,8 +273,8 @@ mod tests {
     }
 
     #[test]
-    fn a_poll_must_have_the_clients_jobs_and_nothing_else() {
-        // client 3 of small() has 3 jobs
+    fn a_poll_must_return_exactly_the_jobs_of_the_client() {
+        // Client 3 of `small()` has 3 jobs.
         let poll = |jobs: &[String]| {
             let body = format!(r#"{{"jobs": [{}]}}"#, jobs.join(","));
             Scenario::Poll.check(13, &small(), &ok(200, &body))
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_must_find_the_backups_of_the_name_and_no_others() {
+    fn a_search_must_return_exactly_the_backups_with_the_name() {
         let data = Dataset { backups: 10, ..small() };
         let named = |name: &str| format!(r#"{{"backup_metadata": {{"backup_name": "{name}"}}}}"#);
         let search = |names: &[&str]| {

@@ -1,7 +1,7 @@
-//! Rounds of a backup session: all its nodes start at the same moment, then all end at the same moment, each over a
-//! connection of its own, as their schedulers do. Afterwards the session must know of every one of them.
+//! Rounds of a backup session. All nodes of a session start it at the same moment, and then all end it at the same
+//! moment. Each node uses its own connection, as a scheduler does. Afterwards, the session must contain all of them.
 //!
-//! A round needs a session that has never run: the data set's, with more than one job each, one after the other.
+//! Each round needs a session that has never run, so the rounds use the sessions of the data set one after the other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,36 +11,36 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::dataset::{Dataset, Kind};
+use crate::dataset::{Dataset, ObjectKind};
 use crate::http::{Answer, Authority, Connection, HttpError};
-use crate::record::Record;
+use crate::record::BenchRecord;
 use crate::scenario::headers;
 use crate::stats::Latencies;
 
-/// What to do.
+/// The rounds to run.
 #[derive(Debug, Clone)]
 pub struct Rounds {
-    /// Where.
+    /// The server.
     pub server: Authority,
-    /// The sessions.
+    /// The data set with the sessions.
     pub data: Dataset,
-    /// The first session that has not run.
+    /// The number of the first session that has not run.
     pub first: u64,
-    /// How many of them run.
+    /// The number of rounds.
     pub rounds: u64,
-    /// One request may take this long.
+    /// The time limit of a request.
     pub timeout: Duration,
 }
 
 #[derive(Default)]
-struct Tally {
+struct RoundTally {
     latencies: Vec<Duration>,
     errors: Vec<String>,
     elapsed: Duration,
 }
 
 #[derive(Deserialize)]
-struct Session {
+struct SessionAnswer {
     session_tag: i64,
     status: String,
     result: String,
@@ -54,10 +54,10 @@ struct Member {
 }
 
 impl Rounds {
-    /// Runs them and writes what came of it into `record`.
-    pub async fn drive(self, record: &mut Record) {
+    /// Runs the rounds and writes the result to `record`.
+    pub async fn drive(self, record: &mut BenchRecord) {
         let rounds = Arc::new(self);
-        let (mut tally, mut right) = (Tally::default(), 0);
+        let (mut tally, mut right) = (RoundTally::default(), 0);
         for session in rounds.first..rounds.first + rounds.rounds {
             for action in ["start", "end"] {
                 rounds.clone().all_nodes(session, action, &mut tally).await;
@@ -73,13 +73,13 @@ impl Rounds {
         record.connects = rounds.rounds * 2 * rounds.data.session_jobs;
     }
 
-    async fn all_nodes(self: Arc<Self>, session: u64, action: &'static str, tally: &mut Tally) {
+    async fn all_nodes(self: Arc<Self>, session: u64, action: &'static str, tally: &mut RoundTally) {
         let begun = Instant::now();
         let mut nodes = JoinSet::new();
         for job in self.data.jobs_of_session(session) {
             let rounds = self.clone();
             nodes.spawn(async move {
-                // all are due now: waiting for others is the service's matter
+                // All requests are due now, so the latency includes the time that one waits for another.
                 rounds.node(session, job, action).await.map(|()| begun.elapsed())
             });
         }
@@ -94,7 +94,7 @@ impl Rounds {
     }
 
     async fn node(&self, session: u64, job: u64, action: &str) -> Result<(), String> {
-        let job = self.data.id(Kind::Job, job);
+        let job = self.data.id(ObjectKind::Job, job);
         let body = match action {
             "start" => format!(r#"{{"start": {{"job_id": "{job}", "current_tag": 0}}}}"#),
             _ => format!(r#"{{"end": {{"job_id": "{job}", "current_tag": 1, "result": "success"}}}}"#),
@@ -108,10 +108,10 @@ impl Rounds {
         Err(format!("status {}: {}", answer.status, text.chars().take(200).collect::<String>()))
     }
 
-    /// Whether the session knows that all its jobs have ended well.
+    /// Returns whether the session contains the successful end of all its jobs.
     async fn judge(&self, session: u64) -> Result<(), String> {
         let answer = self.ask("GET", &self.path(session), "").await?;
-        let found: Session = serde_json::from_slice(&answer.body)
+        let found: SessionAnswer = serde_json::from_slice(&answer.body)
             .map_err(|error| format!("the session cannot be read (status {}): {error}", answer.status))?;
         let ended =
             found.jobs.values().filter(|job| job.status == "completed" && job.result == "success").count()
@@ -127,7 +127,7 @@ impl Rounds {
     }
 
     fn path(&self, session: u64) -> String {
-        format!("/v2/{}/sessions/{}", self.data.project, self.data.id(Kind::Session, session))
+        format!("/v2/{}/sessions/{}", self.data.project, self.data.id(ObjectKind::Session, session))
     }
 
     async fn ask(&self, method: &str, target: &str, body: &str) -> Result<Answer, String> {
@@ -148,7 +148,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    /// A service that accepts every action, and says of its session what it is told to.
+    /// Starts a service that accepts every action and answers with the given session.
     async fn server(session: String) -> Authority {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -166,20 +166,20 @@ mod tests {
                 });
             }
         });
-        Authority::of_url(&url).unwrap()
+        Authority::from_url(&url).unwrap()
     }
 
-    async fn round(session: &str) -> Record {
+    async fn round(session: &str) -> BenchRecord {
         let data = Dataset { sessions: 1, session_jobs: 3, ..small() };
         let server = server(session.to_owned()).await;
-        let mut record = Record::default();
+        let mut record = BenchRecord::default();
         let rounds = Rounds { server, data, first: 0, rounds: 1, timeout: Duration::from_secs(60) };
         rounds.drive(&mut record).await;
         record
     }
 
     #[tokio::test]
-    async fn a_round_is_right_when_the_session_knows_of_all_nodes() {
+    async fn a_round_is_correct_if_the_session_contains_all_nodes() {
         let job = r#"{"status": "completed", "result": "success"}"#;
         let whole = format!(
             r#"{{"session_tag": 1, "status": "completed", "result": "success", "jobs": {{"a": {job}, "b": {job}, "c": {job}}}}}"#

@@ -1,26 +1,26 @@
-//! Statistics of a run: percentiles of latencies, medians of repetitions.
+//! Percentiles of latencies and medians of repetitions.
 
 use std::time::Duration;
 
-/// Latencies of a run, in order of size.
+/// The sorted latencies of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Latencies(Vec<Duration>);
 
 impl Latencies {
-    /// Sorts what was measured.
+    /// Sorts the latencies.
     pub fn new(mut measured: Vec<Duration>) -> Latencies {
         measured.sort_unstable();
         Latencies(measured)
     }
 
-    /// How many were measured.
+    /// Returns the number of latencies.
     pub fn count(&self) -> u64 {
         self.0.len() as u64
     }
 
-    /// The latency in milliseconds that `percent` of a hundred requests did not exceed (nearest rank: always one
-    /// that was measured); `None` with fewer than 100 / (100 − percent) requests, where it would be the maximum
-    /// under a finer name.
+    /// Returns the latency in milliseconds that `percent` % of the requests did not exceed. This is the nearest rank, so
+    /// it is always a measured value. Returns `None` if there are fewer than 100 / (100 − percent) requests, because the
+    /// result would be the maximum.
     pub fn percentile(&self, percent: u32) -> Option<f64> {
         let count = self.0.len();
         let rest = 100_u32.saturating_sub(percent) as usize;
@@ -31,7 +31,7 @@ impl Latencies {
         self.0.get(rank - 1).copied().map(millis)
     }
 
-    /// The largest, in milliseconds.
+    /// Returns the maximum in milliseconds.
     pub fn max(&self) -> Option<f64> {
         self.0.last().copied().map(millis)
     }
@@ -41,7 +41,7 @@ fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 
-/// The middle value; of an even number, the mean of the two in the middle. `None` of nothing.
+/// Returns the middle value, or the mean of the two middle values. Returns `None` if there are no values.
 pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
     values.sort_unstable_by(f64::total_cmp);
@@ -58,30 +58,30 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
-    fn of_millis(values: impl IntoIterator<Item = u64>) -> Latencies {
+    fn from_millis(values: impl IntoIterator<Item = u64>) -> Latencies {
         Latencies::new(values.into_iter().map(Duration::from_millis).collect())
     }
 
     #[test]
     fn percentiles_are_nearest_ranks() {
-        let latencies = of_millis((1..=100).rev());
+        let latencies = from_millis((1..=100).rev());
         assert_eq!(latencies.count(), 100);
         assert_eq!(latencies.percentile(50), Some(50.0));
         assert_eq!(latencies.percentile(90), Some(90.0));
         assert_eq!(latencies.percentile(99), Some(99.0));
         assert_eq!(latencies.max(), Some(100.0));
-        // 101 values: the rank is rounded up
-        assert_eq!(of_millis(1..=101).percentile(50), Some(51.0));
+        // With 101 values, the rank is rounded up.
+        assert_eq!(from_millis(1..=101).percentile(50), Some(51.0));
     }
 
     #[test]
     fn a_percentile_needs_enough_requests() {
-        assert_eq!(of_millis(1..=99).percentile(99), None);
-        assert_eq!(of_millis(1..=9).percentile(90), None);
-        assert_eq!(of_millis(1..=10).percentile(90), Some(9.0));
-        assert_eq!(of_millis([7]).percentile(50), Some(7.0));
-        assert_eq!(of_millis([]).percentile(50), None);
-        assert_eq!(of_millis([]).max(), None);
+        assert_eq!(from_millis(1..=99).percentile(99), None);
+        assert_eq!(from_millis(1..=9).percentile(90), None);
+        assert_eq!(from_millis(1..=10).percentile(90), Some(9.0));
+        assert_eq!(from_millis([7]).percentile(50), Some(7.0));
+        assert_eq!(from_millis([]).percentile(50), None);
+        assert_eq!(from_millis([]).max(), None);
     }
 
     #[test]

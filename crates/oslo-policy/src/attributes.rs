@@ -131,14 +131,14 @@ impl<'a> Credentials<'a> {
 
     /// Returns the scope of the token: system if `system` is set, else domain if `domain_id` is set, else project.
     #[must_use]
-    pub fn scope(&self) -> Scope {
+    pub fn scope(&self) -> TokenScope {
         let set = |name| self.get(name).is_some_and(Value::is_truthy);
         if set("system") {
-            Scope::System
+            TokenScope::System
         } else if set("domain_id") {
-            Scope::Domain
+            TokenScope::Domain
         } else {
-            Scope::Project
+            TokenScope::Project
         }
     }
 
@@ -156,7 +156,7 @@ impl<'a> Credentials<'a> {
 
 /// The scope of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum TokenScope {
     /// The whole deployment.
     System,
     /// One domain.
@@ -165,14 +165,14 @@ pub enum Scope {
     Project,
 }
 
-impl Scope {
+impl TokenScope {
     /// Returns the name that a rule's `scope_types` use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Scope::System => "system",
-            Scope::Domain => "domain",
-            Scope::Project => "project",
+            TokenScope::System => "system",
+            TokenScope::Domain => "domain",
+            TokenScope::Project => "project",
         }
     }
 }
@@ -194,13 +194,13 @@ mod tests {
     fn system_scope_is_also_available_as_system() {
         let creds = Credentials::new().with("system_scope", "all").with("domain_id", "d");
         assert_eq!(creds.get("system"), Some(&Value::from("all")));
-        assert_eq!(creds.scope(), Scope::System);
+        assert_eq!(creds.scope(), TokenScope::System);
         assert_eq!(creds.to_json()["system"], "all");
 
         let unset = Credentials::new().with("system_scope", Value::None).with("domain_id", "d");
         assert_eq!(unset.get("system"), None);
-        assert_eq!(unset.scope(), Scope::Domain);
-        assert_eq!(Credentials::new().scope(), Scope::Project);
+        assert_eq!(unset.scope(), TokenScope::Domain);
+        assert_eq!(Credentials::new().scope(), TokenScope::Project);
     }
 
     #[test]

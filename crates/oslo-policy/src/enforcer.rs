@@ -14,7 +14,7 @@ use crate::defaults::RuleDefault;
 use crate::error::{Denial, EnforceError, Error};
 use crate::loader::Loader;
 use crate::remote::RemoteCheck;
-use crate::rules::{EffectiveRule, PolicyFile, RuleSet, Settings};
+use crate::rules::{EffectiveRule, PolicyFile, RuleSet, RuleSettings};
 
 /// The options of an [`Enforcer`]. The defaults are those of the `[oslo_policy]` options, without any file.
 #[derive(Clone)]
@@ -63,28 +63,28 @@ impl fmt::Debug for Options {
 }
 
 impl Options {
-    pub(crate) fn settings(&self) -> Settings<'_> {
-        Settings { default_rule: &self.default_rule, enforce_new_defaults: self.enforce_new_defaults }
+    pub(crate) fn settings(&self) -> RuleSettings<'_> {
+        RuleSettings { default_rule: &self.default_rule, enforce_new_defaults: self.enforce_new_defaults }
     }
 }
 
 /// Decides which operations a caller may perform. Clones share the rules. A decision never waits for a reload.
 #[derive(Clone)]
 pub struct Enforcer {
-    shared: Arc<Shared>,
+    shared: Arc<EnforcerState>,
 }
 
-struct Shared {
+struct EnforcerState {
     defaults: Cow<'static, [RuleDefault]>,
     /// The scope types of each rule that the service declares.
     scopes: HashMap<&'static str, &'static [&'static str]>,
     options: Options,
     rules: ArcSwap<RuleSet>,
-    reload: Mutex<Reload>,
+    reload: Mutex<ReloadState>,
 }
 
 #[derive(Default)]
-struct Reload {
+struct ReloadState {
     loader: Loader,
     error: Option<String>,
 }
@@ -116,9 +116,9 @@ impl Enforcer {
             None => loader.parse()?,
         };
         let rules = build(&defaults, &files, &options)?;
-        let reload = Mutex::new(Reload { loader, error: None });
+        let reload = Mutex::new(ReloadState { loader, error: None });
         let rules = ArcSwap::from_pointee(rules);
-        Ok(Enforcer { shared: Arc::new(Shared { defaults, scopes, options, rules, reload }) })
+        Ok(Enforcer { shared: Arc::new(EnforcerState { defaults, scopes, options, rules, reload }) })
     }
 
     /// Decides whether the caller may act on the target. `Ok` allows.
@@ -180,7 +180,7 @@ impl Enforcer {
     /// returned once for each change of the files. [`reload_error`](Self::reload_error) returns it until the files can be
     /// loaded again.
     pub fn reload_if_changed(&self) -> Result<bool, Error> {
-        let Shared { defaults, options, rules, reload, .. } = &*self.shared;
+        let EnforcerState { defaults, options, rules, reload, .. } = &*self.shared;
         // After a panic of another thread, this holds at worst an outdated state of the files.
         let mut reload = reload.lock().unwrap_or_else(PoisonError::into_inner);
         match reload.loader.read_changed(options.policy_file.as_deref(), &options.policy_dirs) {

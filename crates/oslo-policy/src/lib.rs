@@ -108,12 +108,12 @@ pub mod sample;
 mod template;
 mod value;
 
-pub use attributes::{Credentials, Scope, Target};
+pub use attributes::{Credentials, Target, TokenScope};
 pub use defaults::{DeprecatedRule, RuleDefault};
 pub use enforcer::{Enforcer, Options};
 pub use error::{Denial, EnforceError, Error};
 #[cfg(feature = "http")]
 pub use http::{ContentType, HttpCheck, HttpCheckError, HttpCheckSettings};
 pub use remote::{RemoteCheck, RemoteRequest, answer_allows};
-pub use rules::{EffectiveRule, Origin};
+pub use rules::{EffectiveRule, RuleOrigin};
 pub use value::Value;

@@ -10,7 +10,7 @@ use crate::enforcer::Options;
 use crate::error::Error;
 use crate::loader::Loader;
 use crate::parser::parse_text;
-use crate::rules::{Origin, PolicyFile, RuleSet};
+use crate::rules::{PolicyFile, RuleOrigin, RuleSet};
 
 /// The kind of a [`Problem`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -206,10 +206,11 @@ fn check_files(
 
 /// Adds the problems of the rules in force. They have a file and a line if the rule comes from a file.
 fn check_references(problems: &mut Vec<Problem>, set: &RuleSet) {
-    let origins: HashMap<&str, &Origin> = set.entries().map(|(name, entry)| (name, &entry.origin)).collect();
+    let origins: HashMap<&str, &RuleOrigin> =
+        set.entries().map(|(name, entry)| (name, &entry.origin)).collect();
     let mut add = |kind, rule: &str, message: String| {
         let (file, line) = match origins.get(rule) {
-            Some(Origin::File { path, line } | Origin::DeprecatedName { path, line, .. }) => {
+            Some(RuleOrigin::File { path, line } | RuleOrigin::DeprecatedName { path, line, .. }) => {
                 (Some(PathBuf::clone(path)), Some(*line))
             }
             _ => (None, None),

@@ -23,7 +23,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Stamp {
+    fn new(metadata: &Metadata) -> Stamp {
         Stamp { modified: metadata.modified().ok(), length: metadata.len(), identity: identity(metadata) }
     }
 }
@@ -146,7 +146,7 @@ fn find(policy_file: Option<&Path>, policy_dirs: &[PathBuf]) -> Result<Vec<Found
     if let Some(path) = policy_file
         && let Some(metadata) = metadata(path)?
     {
-        found.push(FoundFile { path: path.to_owned(), stamp: Stamp::of(&metadata) });
+        found.push(FoundFile { path: path.to_owned(), stamp: Stamp::new(&metadata) });
     }
     for dir in policy_dirs {
         let Some(kind) = metadata(dir)? else { continue };
@@ -164,7 +164,7 @@ fn find(policy_file: Option<&Path>, policy_dirs: &[PathBuf]) -> Result<Vec<Found
             // The file was removed after the directory was listed, or it is a dangling link.
             let Some(metadata) = metadata(&path)? else { continue };
             if !metadata.is_dir() {
-                found.push(FoundFile { path, stamp: Stamp::of(&metadata) });
+                found.push(FoundFile { path, stamp: Stamp::new(&metadata) });
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::rules::RuleSet;
 
 /// The decision of a check, if it is the same for every caller and target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fixed {
+enum FixedDecision {
     Allows,
     Denies,
     Depends,
@@ -21,7 +21,7 @@ impl RuleSet {
         let mut fixed = FixedRules { rules: self, known: HashMap::new() };
         let mut found = Vec::new();
         for (name, entry) in self.entries() {
-            if fixed.rule(name) == Fixed::Allows {
+            if fixed.rule(name) == FixedDecision::Allows {
                 found.push((name, fixed.through(&entry.check)));
             }
         }
@@ -33,51 +33,51 @@ impl RuleSet {
 struct FixedRules<'s> {
     rules: &'s RuleSet,
     /// A rule counts as `Depends` while it is being examined, because a cycle of references decides nothing.
-    known: HashMap<&'s str, Fixed>,
+    known: HashMap<&'s str, FixedDecision>,
 }
 
 impl<'s> FixedRules<'s> {
-    fn rule(&mut self, name: &'s str) -> Fixed {
+    fn rule(&mut self, name: &'s str) -> FixedDecision {
         if let Some(fixed) = self.known.get(name) {
             return *fixed;
         }
-        self.known.insert(name, Fixed::Depends);
+        self.known.insert(name, FixedDecision::Depends);
         // As in a decision, the default rule replaces a rule that does not exist.
-        let fixed = self.rules.resolve(name).map_or(Fixed::Denies, |check| self.check(check));
+        let fixed = self.rules.resolve(name).map_or(FixedDecision::Denies, |check| self.check(check));
         self.known.insert(name, fixed);
         fixed
     }
 
-    fn check(&mut self, check: &'s Check) -> Fixed {
+    fn check(&mut self, check: &'s Check) -> FixedDecision {
         match check {
-            Check::True => Fixed::Allows,
-            Check::False => Fixed::Denies,
+            Check::True => FixedDecision::Allows,
+            Check::False => FixedDecision::Denies,
             Check::Not(check) => match self.check(check) {
-                Fixed::Allows => Fixed::Denies,
-                Fixed::Denies => Fixed::Allows,
-                Fixed::Depends => Fixed::Depends,
+                FixedDecision::Allows => FixedDecision::Denies,
+                FixedDecision::Denies => FixedDecision::Allows,
+                FixedDecision::Depends => FixedDecision::Depends,
             },
-            Check::And(checks) => self.joined(checks, Fixed::Denies, Fixed::Allows),
-            Check::Or(checks) => self.joined(checks, Fixed::Allows, Fixed::Denies),
+            Check::And(checks) => self.joined(checks, FixedDecision::Denies, FixedDecision::Allows),
+            Check::Or(checks) => self.joined(checks, FixedDecision::Allows, FixedDecision::Denies),
             Check::Rule(name) => self.rule(name),
             Check::Generic { operand: Operand::Literal(text), right, .. } => match right.constant() {
-                Some(right) if right == text => Fixed::Allows,
-                Some(_) => Fixed::Denies,
-                None => Fixed::Depends,
+                Some(right) if right == text => FixedDecision::Allows,
+                Some(_) => FixedDecision::Denies,
+                None => FixedDecision::Depends,
             },
-            _ => Fixed::Depends,
+            _ => FixedDecision::Depends,
         }
     }
 
     /// Returns `one` if any check is `one`, and `all` if every check is `all`.
-    fn joined(&mut self, checks: &'s [Check], one: Fixed, all: Fixed) -> Fixed {
-        let parts: Vec<Fixed> = checks.iter().map(|check| self.check(check)).collect();
+    fn joined(&mut self, checks: &'s [Check], one: FixedDecision, all: FixedDecision) -> FixedDecision {
+        let parts: Vec<FixedDecision> = checks.iter().map(|check| self.check(check)).collect();
         if parts.contains(&one) {
             one
         } else if parts.iter().all(|part| *part == all) {
             all
         } else {
-            Fixed::Depends
+            FixedDecision::Depends
         }
     }
 
@@ -87,11 +87,11 @@ impl<'s> FixedRules<'s> {
         let mut itself = false;
         check.walk(&mut |part| {
             let composed = matches!(part, Check::Rule(_) | Check::And(_) | Check::Or(_));
-            itself |= !composed && self.check(part) == Fixed::Allows;
+            itself |= !composed && self.check(part) == FixedDecision::Allows;
         });
         if itself {
             return None;
         }
-        check.references().into_iter().find(|name| self.rule(name) == Fixed::Allows)
+        check.references().into_iter().find(|name| self.rule(name) == FixedDecision::Allows)
     }
 }

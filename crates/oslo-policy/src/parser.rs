@@ -8,7 +8,7 @@ use crate::check::{Check, MAX_DEPTH};
 
 /// A parsed rule.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Parsed {
+pub(crate) struct ParsedRule {
     /// The check that decides. It denies if the text does not form a rule, as in oslo.policy.
     pub(crate) check: Check,
     /// Why the text, or a part of it, denies.
@@ -17,7 +17,7 @@ pub(crate) struct Parsed {
 
 /// A rule as a policy file contains it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Source {
+pub(crate) enum RuleSource {
     /// The policy language.
     Text(String),
     /// The old syntax: a list of alternatives.
@@ -28,19 +28,19 @@ pub(crate) enum Source {
 pub(crate) type Alternative = Vec<String>;
 
 /// Parses a rule of either syntax. An error names the check that cannot be understood, and the correction.
-pub(crate) fn parse_rule(source: &Source) -> Result<Parsed, String> {
+pub(crate) fn parse_rule(source: &RuleSource) -> Result<ParsedRule, String> {
     match source {
-        Source::Text(text) => parse_text(text),
-        Source::Lists(lists) => parse_lists(lists),
+        RuleSource::Text(text) => parse_text(text),
+        RuleSource::Lists(lists) => parse_lists(lists),
     }
 }
 
 /// Parses a rule of the policy language. Errors are those of [`parse_rule`].
-pub(crate) fn parse_text(text: &str) -> Result<Parsed, String> {
+pub(crate) fn parse_text(text: &str) -> Result<ParsedRule, String> {
     if text.is_empty() {
-        return Ok(Parsed { check: Check::True, problems: Vec::new() });
+        return Ok(ParsedRule { check: Check::True, problems: Vec::new() });
     }
-    let mut parser = Parser { stack: Vec::new(), problems: Vec::new() };
+    let mut parser = RuleParser { stack: Vec::new(), problems: Vec::new() };
     for token in text.split(is_space).filter(|token| !token.is_empty()) {
         parser.token(token)?;
     }
@@ -52,9 +52,9 @@ fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }
 
-fn parse_lists(lists: &[Alternative]) -> Result<Parsed, String> {
+fn parse_lists(lists: &[Alternative]) -> Result<ParsedRule, String> {
     if lists.is_empty() {
-        return Ok(Parsed { check: Check::True, problems: Vec::new() });
+        return Ok(ParsedRule { check: Check::True, problems: Vec::new() });
     }
     let mut problems = Vec::new();
     let mut alternatives = Vec::new();
@@ -68,7 +68,7 @@ fn parse_lists(lists: &[Alternative]) -> Result<Parsed, String> {
     } else {
         single_or(alternatives, Check::Or)
     };
-    Ok(Parsed { check, problems })
+    Ok(ParsedRule { check, problems })
 }
 
 fn single_or(mut checks: Vec<Check>, join: fn(Vec<Check>) -> Check) -> Check {
@@ -134,12 +134,12 @@ fn joined(checks: Vec<Deep>, join: fn(Vec<Check>) -> Check) -> Deep {
     (join(checks.into_iter().map(|(check, _)| check).collect()), deepest + 1)
 }
 
-struct Parser {
+struct RuleParser {
     stack: Vec<Element>,
     problems: Vec<String>,
 }
 
-impl Parser {
+impl RuleParser {
     fn token(&mut self, token: &str) -> Result<(), String> {
         let rest = token.trim_start_matches('(');
         for _ in 0..token.len() - rest.len() {
@@ -198,7 +198,7 @@ impl Parser {
         Ok(false)
     }
 
-    fn finish(mut self) -> Parsed {
+    fn finish(mut self) -> ParsedRule {
         let result = self.stack.pop().filter(|_| self.stack.is_empty());
         let check = match result.and_then(Element::into_check) {
             Some((check, _)) => check,
@@ -207,11 +207,11 @@ impl Parser {
                 Check::False
             }
         };
-        Parsed { check, problems: self.problems }
+        ParsedRule { check, problems: self.problems }
     }
 }
 
-/// Reduces three elements that [`Parser::reduce`] found to fit.
+/// Reduces three elements that [`RuleParser::reduce`] found to fit.
 fn join(first: Element, middle: Element, third: Element) -> Result<Option<Element>, String> {
     if matches!(first, Element::Open) {
         return Ok(middle.into_check().map(limited).transpose()?.map(Element::Check));
@@ -302,7 +302,7 @@ mod tests {
     fn lists() {
         let canonical = |lists: &[&[&str]]| {
             let lists = lists.iter().map(|checks| checks.iter().map(|&check| check.to_owned()).collect());
-            parse_rule(&Source::Lists(lists.collect())).unwrap().check.to_string()
+            parse_rule(&RuleSource::Lists(lists.collect())).unwrap().check.to_string()
         };
         assert_eq!(canonical(&[]), "@");
         assert_eq!(canonical(&[&[]]), "!");
@@ -327,7 +327,7 @@ mod tests {
                 "{text}: {error}"
             );
         }
-        let lists = Source::Lists(vec![vec!["role:x".to_owned(), "1+1:x".to_owned()]]);
+        let lists = RuleSource::Lists(vec![vec!["role:x".to_owned(), "1+1:x".to_owned()]]);
         assert!(parse_rule(&lists).unwrap_err().contains("in the check \"1+1:x\""));
     }
 

@@ -9,11 +9,11 @@ use crate::check::Check;
 use crate::defaults::RuleDefault;
 use crate::error::Error;
 use crate::file::FileContent;
-use crate::parser::{Parsed, parse_text};
+use crate::parser::{ParsedRule, parse_text};
 
 /// The source of a rule's check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum RuleOrigin {
     /// The service's default.
     Default,
     /// The service's default or the default of the earlier release: it is enough if one of them allows.
@@ -44,7 +44,7 @@ pub struct EffectiveRule {
     /// Its check in canonical form: `@` for an empty rule, `!` for a text that does not form a rule.
     pub check: String,
     /// The source of the check.
-    pub origin: Origin,
+    pub origin: RuleOrigin,
 }
 
 /// The rules of one file.
@@ -58,7 +58,7 @@ pub(crate) struct PolicyFile {
 
 /// The options that decide which rules are in this set.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Settings<'s> {
+pub(crate) struct RuleSettings<'s> {
     /// The rule that replaces every rule that does not exist.
     pub(crate) default_rule: &'s str,
     /// Whether the defaults of earlier releases are ignored.
@@ -66,15 +66,15 @@ pub(crate) struct Settings<'s> {
 }
 
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct RuleEntry {
     pub(crate) check: Check,
-    pub(crate) origin: Origin,
+    pub(crate) origin: RuleOrigin,
 }
 
 /// All rules in force. A reload builds a new set.
 #[derive(Debug, Default)]
 pub(crate) struct RuleSet {
-    rules: HashMap<String, Entry>,
+    rules: HashMap<String, RuleEntry>,
     default_rule: String,
     /// Rules whose evaluation can reach an `http:` or `https:` check.
     remote: HashSet<String>,
@@ -86,9 +86,9 @@ impl RuleSet {
     pub(crate) fn build(
         defaults: &[RuleDefault],
         files: &[PolicyFile],
-        settings: Settings<'_>,
+        settings: RuleSettings<'_>,
     ) -> Result<RuleSet, Error> {
-        let mut overrides: HashMap<&str, Entry> = HashMap::new();
+        let mut overrides: HashMap<&str, RuleEntry> = HashMap::new();
         for file in files {
             for rule in &file.content.rules {
                 let parsed = &rule.parsed;
@@ -101,8 +101,8 @@ impl RuleSet {
                         parsed.problems.join("; "),
                     );
                 }
-                let origin = Origin::File { path: Arc::clone(&file.path), line: rule.line };
-                overrides.insert(&rule.name, Entry { check: parsed.check.clone(), origin });
+                let origin = RuleOrigin::File { path: Arc::clone(&file.path), line: rule.line };
+                overrides.insert(&rule.name, RuleEntry { check: parsed.check.clone(), origin });
             }
         }
         let mut added = Vec::new();
@@ -173,7 +173,7 @@ impl RuleSet {
     }
 
     /// Iterates over all rules in no particular order.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &RuleEntry)> {
         self.rules.iter().map(|(name, entry)| (name.as_str(), entry))
     }
 
@@ -274,9 +274,9 @@ impl RuleSet {
 /// Returns the entry of a rule that no file overrides by its current name.
 fn default_entry(
     default: &RuleDefault,
-    overrides: &HashMap<&str, Entry>,
-    settings: Settings<'_>,
-) -> Result<Entry, Error> {
+    overrides: &HashMap<&str, RuleEntry>,
+    settings: RuleSettings<'_>,
+) -> Result<RuleEntry, Error> {
     let parsed = parse_default(default, default.check_str)?;
     if !parsed.problems.is_empty() {
         tracing::error!(
@@ -287,11 +287,11 @@ fn default_entry(
     }
     let check = parsed.check;
     let Some(deprecated) = &default.deprecated else {
-        return Ok(Entry { check, origin: Origin::Default });
+        return Ok(RuleEntry { check, origin: RuleOrigin::Default });
     };
     let old = parse_default(default, deprecated.check_str)?.check;
     if deprecated.name != default.name
-        && let Some(Entry { check: overridden, origin: Origin::File { path, line } }) =
+        && let Some(RuleEntry { check: overridden, origin: RuleOrigin::File { path, line } }) =
             overrides.get(deprecated.name)
     {
         tracing::warn!(
@@ -306,12 +306,12 @@ fn default_entry(
         // The override has no effect if it repeats the former default or refers to the new name.
         let forwards = overridden.to_string() == format!("rule:{}", default.name);
         if *overridden != old && !forwards {
-            let origin = Origin::DeprecatedName {
+            let origin = RuleOrigin::DeprecatedName {
                 name: deprecated.name.to_owned(),
                 path: Arc::clone(path),
                 line: *line,
             };
-            return Ok(Entry { check: overridden.clone(), origin });
+            return Ok(RuleEntry { check: overridden.clone(), origin });
         }
     }
     if !settings.enforce_new_defaults && deprecated.check_str != default.check_str {
@@ -321,11 +321,11 @@ fn default_entry(
             "the default of a policy rule has changed; the former default still allows as well: {}",
             deprecated.reason,
         );
-        return Ok(Entry { check: Check::Or(vec![check, old]), origin: Origin::DefaultOrDeprecated });
+        return Ok(RuleEntry { check: Check::Or(vec![check, old]), origin: RuleOrigin::DefaultOrDeprecated });
     }
-    Ok(Entry { check, origin: Origin::Default })
+    Ok(RuleEntry { check, origin: RuleOrigin::Default })
 }
 
-fn parse_default(default: &RuleDefault, text: &str) -> Result<Parsed, Error> {
+fn parse_default(default: &RuleDefault, text: &str) -> Result<ParsedRule, Error> {
     parse_text(text).map_err(|message| Error::Default { rule: default.name, message })
 }

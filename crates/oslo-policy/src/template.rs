@@ -10,11 +10,11 @@ use crate::attributes::Target;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Template {
     written: String,
-    pieces: Vec<Piece>,
+    pieces: Vec<TemplatePiece>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Piece {
+enum TemplatePiece {
     Text(String),
     Attribute(String),
 }
@@ -53,14 +53,14 @@ impl Template {
                 )
             })?;
             if !text.is_empty() {
-                pieces.push(Piece::Text(std::mem::take(&mut text)));
+                pieces.push(TemplatePiece::Text(std::mem::take(&mut text)));
             }
-            pieces.push(Piece::Attribute(name.to_owned()));
+            pieces.push(TemplatePiece::Attribute(name.to_owned()));
             rest = after;
         }
         text.push_str(rest);
         if !text.is_empty() {
-            pieces.push(Piece::Text(text));
+            pieces.push(TemplatePiece::Text(text));
         }
         Ok(Template { written: written.to_owned(), pieces })
     }
@@ -69,7 +69,7 @@ impl Template {
     pub(crate) fn constant(&self) -> Option<&str> {
         match self.pieces.as_slice() {
             [] => Some(""),
-            [Piece::Text(text)] => Some(text),
+            [TemplatePiece::Text(text)] => Some(text),
             _ => None,
         }
     }
@@ -87,11 +87,11 @@ impl Template {
     }
 }
 
-impl Piece {
+impl TemplatePiece {
     fn render<'v>(&'v self, target: &'v Target<'_>) -> Result<Cow<'v, str>, RenderError> {
         match self {
-            Piece::Text(text) => Ok(Cow::Borrowed(text)),
-            Piece::Attribute(name) => {
+            TemplatePiece::Text(text) => Ok(Cow::Borrowed(text)),
+            TemplatePiece::Attribute(name) => {
                 let Some(value) = target.get(name) else {
                     return Err(RenderError::MissingAttribute(name.clone()));
                 };

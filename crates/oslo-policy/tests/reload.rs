@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oslo_policy::{
-    Credentials, Denial, DeprecatedRule, EnforceError, Enforcer, Error, Options, Origin, RuleDefault, Target,
+    Credentials, Denial, DeprecatedRule, EnforceError, Enforcer, Error, Options, RuleDefault, RuleOrigin,
+    Target,
 };
 use support::Directory;
 
@@ -46,7 +47,7 @@ fn allows(enforcer: &Enforcer, rule: &str, role: &str) -> bool {
     }
 }
 
-fn check_of(enforcer: &Enforcer, rule: &str) -> (String, Origin) {
+fn check_of(enforcer: &Enforcer, rule: &str) -> (String, RuleOrigin) {
     let rule = enforcer.effective().into_iter().find(|found| found.name == rule).unwrap();
     (rule.check, rule.origin)
 }
@@ -58,7 +59,7 @@ fn without_a_file_the_defaults_apply() {
     assert!(allows(&enforcer, "jobs:get", "Reader"));
     assert!(!allows(&enforcer, "jobs:get", "member"));
     assert_eq!(enforcer.rule_names(), ["jobs:get"]);
-    assert_eq!(check_of(&enforcer, "jobs:get"), ("role:reader".to_owned(), Origin::Default));
+    assert_eq!(check_of(&enforcer, "jobs:get"), ("role:reader".to_owned(), RuleOrigin::Default));
     assert!(!enforcer.reload_if_changed().unwrap());
     let unknown = enforcer.enforce("jobs:gone", &Target::new(), &Credentials::new());
     let denied = EnforceError::Denied { rule: "jobs:gone".to_owned(), reason: Denial::UnknownRule };
@@ -75,7 +76,7 @@ fn files_override_in_order() {
     directory.write("policy.d/sub/40.yaml", "jobs:get: role:e\n");
     let enforcer = enforcer(&directory);
     let path = Arc::new(directory.path().join("policy.d/20.json"));
-    assert_eq!(check_of(&enforcer, "jobs:get"), ("role:c".to_owned(), Origin::File { path, line: 1 }));
+    assert_eq!(check_of(&enforcer, "jobs:get"), ("role:c".to_owned(), RuleOrigin::File { path, line: 1 }));
     assert_eq!(enforcer.rule_names(), ["extra", "jobs:get"]);
 
     fs::remove_file(directory.path().join("policy.d/20.json")).unwrap();
@@ -224,13 +225,13 @@ fn former_names_and_defaults() {
         Enforcer::new(vec![rule.clone()], options).unwrap()
     };
     assert_eq!(check_of(&load(true), "jobs:get").0, "role:reader");
-    let both = ("(role:reader or role:old)".to_owned(), Origin::DefaultOrDeprecated);
+    let both = ("(role:reader or role:old)".to_owned(), RuleOrigin::DefaultOrDeprecated);
     assert_eq!(check_of(&load(false), "jobs:get"), both);
 
     let file = directory.write("policy.yaml", "job:show: role:own\n");
     let (check, origin) = check_of(&load(true), "jobs:get");
     assert_eq!(check, "role:own");
-    let expected = Origin::DeprecatedName { name: "job:show".to_owned(), path: Arc::new(file), line: 1 };
+    let expected = RuleOrigin::DeprecatedName { name: "job:show".to_owned(), path: Arc::new(file), line: 1 };
     assert_eq!(origin, expected);
     directory.write("policy.yaml", "job:show: rule:jobs:get\n");
     assert_eq!(check_of(&load(true), "jobs:get").0, "role:reader");

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use freezer_store::maintenance::Verdict;
 use oslo_policy::lint::{self, Problem, ProblemKind};
-use oslo_policy::{EffectiveRule, Enforcer, Origin, RuleDefault, sample};
+use oslo_policy::{EffectiveRule, Enforcer, RuleDefault, RuleOrigin, sample};
 use serde_json::{Value, json};
 
 use crate::config::{ConfigError, PolicySettings};
@@ -200,7 +200,7 @@ fn in_force(settings: PolicySettings) -> Result<Vec<Rule>, PolicyError> {
 
 impl Rule {
     fn is_default(&self) -> bool {
-        self.effective.origin == Origin::Default
+        self.effective.origin == RuleOrigin::Default
     }
 
     /// The check as the service declares it, else in oslo.policy's canonical form.
@@ -213,16 +213,18 @@ impl Rule {
 
     fn origin(&self) -> String {
         match &self.effective.origin {
-            Origin::Default => "default".to_owned(),
-            Origin::DefaultOrDeprecated => "default, or that of an earlier release".to_owned(),
-            Origin::File { path, line } => format!("{}:{line}", path.display()),
-            Origin::DeprecatedName { name, path, line } => format!("{}:{line} (as {name})", path.display()),
+            RuleOrigin::Default => "default".to_owned(),
+            RuleOrigin::DefaultOrDeprecated => "default, or that of an earlier release".to_owned(),
+            RuleOrigin::File { path, line } => format!("{}:{line}", path.display()),
+            RuleOrigin::DeprecatedName { name, path, line } => {
+                format!("{}:{line} (as {name})", path.display())
+            }
         }
     }
 
     fn to_value(&self) -> Value {
         let (file, line) = match &self.effective.origin {
-            Origin::File { path, line } | Origin::DeprecatedName { path, line, .. } => {
+            RuleOrigin::File { path, line } | RuleOrigin::DeprecatedName { path, line, .. } => {
                 (Some(path), Some(line))
             }
             _ => (None, None),

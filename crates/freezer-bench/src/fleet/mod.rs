@@ -1,12 +1,12 @@
-//! `fleet`: a simulation of many nodes against one process of this service. Each node registers, polls once a minute,
-//! and runs its job at some time: with the requests of freezer-scheduler 19.0.0 and its agent, each over a connection of
-//! its own. At the end, every job that ran must be completed and have one backup in the catalogue.
+//! `fleet`: simulates many nodes that use one process of this service. Each node registers, polls once a minute, and runs its
+//! job at some time, with the requests of freezer-scheduler 19.0.0 and its agent. Each request opens a connection. At the
+//! end, every job that ran must be completed and have one backup in the catalogue.
 //!
-//! Here are the arguments, the start and the end; a node's life is in `node.rs`, what is counted in `tally.rs`, and
-//! whether the database holds what it must in `outcome.rs`.
+//! This file contains the arguments, the start and the end. The requests of a node are in `node.rs`, the counters in
+//! `tally.rs`, and the check of the database in `content.rs`.
 
+mod content;
 mod node;
-mod outcome;
 mod tally;
 
 use std::fs;
@@ -22,71 +22,71 @@ use tokio::time::{Instant, interval_at, timeout};
 use crate::dataset::Dataset;
 use crate::http::Authority;
 use crate::mariadb::Database;
-use crate::record::Record;
-use crate::run::{Metering, Meters};
+use crate::record::BenchRecord;
+use crate::run::{ProcessMeasurement, Processes};
 use crate::seed;
-use crate::suite::service::{Authentication, Kind, Service, Setup};
+use crate::suite::service::{Authentication, Service, ServiceKind, Setup};
 use crate::suite::{OWN, recreate};
-use node::Plan;
-use tally::Tally;
+use node::NodeTimes;
+use tally::FleetTally;
 
-/// Database of the simulation.
+/// The database of the simulation.
 const DATABASE: &str = "freezer_bench_fleet";
-/// Project of all nodes.
+/// The project of all nodes.
 const PROJECT: &str = "00000000000000000000000000000009";
-/// After the last request is due, so long until everything must have been answered.
+/// The time limit for all answers after the last request is due.
 const AFTERWARDS: Duration = Duration::from_secs(90);
-/// How often the progress is told.
+/// The interval of progress messages.
 const PROGRESS: Duration = Duration::from_secs(30);
 
 /// Arguments of `fleet`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct FleetArguments {
-    /// A MariaDB server, of which the database freezer_bench_fleet is dropped and made: mysql://USER:PASSWORD@HOST:PORT
+    /// MariaDB server. Its database freezer_bench_fleet is dropped and created: mysql://USER:PASSWORD@HOST:PORT
     #[arg(long, value_name = "URL")]
     pub mysql: String,
-    /// Where freezer-api and freezer-manage are.
+    /// Directory of freezer-api and freezer-manage.
     #[arg(long, value_name = "DIR")]
     pub binaries: PathBuf,
-    /// Where results, logs and configurations go.
+    /// Directory for results, logs and configurations.
     #[arg(long, value_name = "DIR")]
     pub directory: PathBuf,
     /// Port of the service.
     #[arg(long, default_value_t = 19_190)]
     pub port: u16,
-    /// Nodes.
+    /// Number of nodes.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub nodes: u64,
-    /// How long.
+    /// Duration in minutes.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub minutes: u64,
     /// Seconds between two polls of a node.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub interval: u64,
-    /// Nodes that run their job within this time; without it, a tenth of the nodes for each minute.
+    /// Number of nodes that run their job in this time. By default, a tenth of the nodes for each minute.
     #[arg(long)]
     pub runs: Option<u64>,
-    /// When nodes poll.
+    /// Distribution of the polls.
     #[arg(long, value_enum, default_value_t = Phase::Jittered)]
     pub phase: Phase,
 }
 
-/// When nodes poll, against each other.
+/// The distribution of the polls of different nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Phase {
-    /// Spread over the interval, as nodes that were started at different times.
+    /// Over the whole interval, like nodes that were started at different times.
     Jittered,
-    /// All at the same moment, as nodes that were started by the same power switch.
+    /// At the same moment, like nodes after a power failure.
     Aligned,
 }
 
-/// What every node knows.
+/// The state that all nodes share.
 pub struct Fleet {
     server: Authority,
     data: Dataset,
     start: Instant,
-    plan: Plan,
-    tally: Tally,
+    plan: NodeTimes,
+    tally: FleetTally,
 }
 
 impl FleetArguments {
@@ -109,23 +109,26 @@ impl FleetArguments {
             directory: std::path::absolute(&self.directory)?.join("fleet"),
             connection: self.database(),
             port: self.port,
-            kind: Kind::Own { binaries: self.binaries.clone(), authentication: Authentication::Headers },
+            kind: ServiceKind::Own {
+                binaries: self.binaries.clone(),
+                authentication: Authentication::Headers,
+            },
         })
     }
 }
 
-/// Runs the simulation, prints what came of it, and says whether it was without an error.
+/// Runs the simulation and prints the result. Returns whether there was no error.
 ///
 /// # Errors
-/// Where the service could not be started, or is gone at the end.
+/// If the service cannot be started, or if it has ended before the simulation.
 pub async fn execute(arguments: &FleetArguments) -> Result<bool, Box<dyn std::error::Error>> {
     fs::create_dir_all(&arguments.directory)?;
     let (setup, data) = (arguments.setup()?, arguments.data());
     recreate(&arguments.mysql, DATABASE)?;
     setup.prepare().await?;
     seed::execute(&arguments.database(), &data).await?;
-    let database = Database::of_url(&arguments.database())?;
-    outcome::forget_clients(&database, &data.project)?;
+    let database = Database::from_url(&arguments.database())?;
+    content::forget_clients(&database, &data.project)?;
     let (service, _) = setup.start(&data).await?;
     let text = tokio::select! {
         text = simulate(arguments, &service, &database) => text,
@@ -152,21 +155,21 @@ async fn simulate(
     service: &Service,
     database: &Database,
 ) -> Result<(String, bool), Box<dyn std::error::Error>> {
-    let meters = Meters { server: vec![service.pid], database: database.server_pid()? };
+    let processes = Processes { server: vec![service.pid], database: database.server_pid()? };
     let duration = Duration::from_secs(arguments.minutes * 60);
     let fleet = Arc::new(Fleet {
-        server: Authority::of_url(&service.url())?,
+        server: Authority::from_url(&service.url())?,
         data: arguments.data(),
         start: Instant::now() + Duration::from_secs(1),
-        plan: Plan {
+        plan: NodeTimes {
             interval: Duration::from_secs(arguments.interval),
             duration,
             runs: arguments.runs(),
             phase: arguments.phase,
         },
-        tally: Tally::default(),
+        tally: FleetTally::default(),
     });
-    let metering = Metering::begin(&meters)?;
+    let measurement = ProcessMeasurement::begin(&processes)?;
     let mut nodes = JoinSet::new();
     for number in 0..arguments.nodes {
         nodes.spawn(node::live(fleet.clone(), number));
@@ -187,10 +190,11 @@ async fn simulate(
         }
     };
     let finished = timeout(duration + AFTERWARDS, all).await.is_ok();
-    let mut record = Record { label: OWN.to_owned(), scenario: "fleet".to_owned(), ..Record::default() };
+    let mut record =
+        BenchRecord { label: OWN.to_owned(), scenario: "fleet".to_owned(), ..BenchRecord::default() };
     fleet.tally.whole(&mut record, fleet.start.elapsed());
-    metering.end(&mut record)?;
-    let found = outcome::Outcome::read(database, &fleet.data.project)?;
+    measurement.end(&mut record)?;
+    let found = content::DatabaseContent::read(database, &fleet.data.project)?;
     let mut well = true;
     let mut text = fleet.tally.markdown(arguments, &record);
     for wrong in found

@@ -1,8 +1,8 @@
-//! The life of a node: what its scheduler and agent send, when, and what a right answer is.
+//! The requests of a node, their times, and the checks of their answers.
 //!
-//! Order and bodies are those of freezer-scheduler 19.0.0: the first poll shows a job, which it reports as scheduled; a
-//! run is reported as running, then with the agent's process id; the agent posts its backup; the job is reported
-//! as completed. Every report carries the whole `job_schedule`.
+//! Order and bodies are those of freezer-scheduler 19.0.0. The first poll returns a job, which the scheduler reports as
+//! scheduled. A run is reported as running, and again with the process id of the agent. The agent posts its backup. Then
+//! the job is reported as completed. Every report contains the whole `job_schedule`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,34 +14,34 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::tally::Operation;
 use super::{Fleet, Phase};
 use crate::clock;
-use crate::dataset::{Kind, PAGE};
+use crate::dataset::{ObjectKind, PAGE};
 use crate::http::{Answer, Connection};
 use crate::scenario::{self, headers};
 
-/// One request may take this long.
+/// The time limit of a request.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long the agent works.
+/// The duration of the agent's work.
 const WORK: Duration = Duration::from_secs(2);
-/// From the registration to the first poll, and from there to the earliest run.
+/// The time between the registration and the first poll, and between this poll and the earliest run.
 const PAUSE: Duration = Duration::from_secs(1);
-/// No run begins later than this before the end.
+/// The minimum time between the start of a run and the end of the simulation.
 const LAST_RUN: Duration = Duration::from_secs(5);
 
-/// When nodes do what.
+/// The times of the nodes' requests.
 #[derive(Debug, Clone)]
-pub struct Plan {
-    /// Between two polls of a node.
+pub struct NodeTimes {
+    /// The time between two polls of a node.
     pub interval: Duration,
-    /// No request is due later, but for those of a run that has begun.
+    /// The time after which no request is due, except for those of a started run.
     pub duration: Duration,
-    /// Nodes that run their job.
+    /// The number of nodes that run their job.
     pub runs: u64,
-    /// Nodes against each other.
+    /// The distribution of the polls.
     pub phase: Phase,
 }
 
-impl Plan {
-    /// When a node registers, from the start.
+impl NodeTimes {
+    /// Returns the time of a node's registration, from the start of the simulation.
     pub fn registers(&self, node: u64) -> Duration {
         match self.phase {
             Phase::Aligned => Duration::ZERO,
@@ -49,12 +49,12 @@ impl Plan {
         }
     }
 
-    /// When it polls for the first time.
+    /// Returns the time of a node's first poll.
     pub fn polls(&self, node: u64) -> Duration {
         self.registers(node) + PAUSE
     }
 
-    /// When it runs its job; the first nodes do, whose polls are spread as all others' are.
+    /// Returns the time at which a node runs its job, if it does. The nodes with the lowest numbers do.
     pub fn runs(&self, node: u64) -> Option<Duration> {
         let first = self.polls(node) + PAUSE;
         let room = self.duration.saturating_sub(first + LAST_RUN);
@@ -62,7 +62,7 @@ impl Plan {
     }
 }
 
-/// A number from 0 to 1 for each node and purpose, always the same (splitmix64).
+/// Returns a number from 0 to 1 that depends only on the node and the purpose (splitmix64).
 fn fraction(node: u64, purpose: u64) -> f64 {
     let mut state = node.wrapping_mul(4).wrapping_add(purpose).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -70,17 +70,18 @@ fn fraction(node: u64, purpose: u64) -> f64 {
     ((state ^ (state >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-struct Node {
+struct SimulatedNode {
     fleet: Arc<Fleet>,
     number: u64,
     name: String,
     completed: AtomicBool,
 }
 
-/// From the registration to the last poll.
+/// Runs the node from its registration to the last poll.
 pub async fn live(fleet: Arc<Fleet>, number: u64) {
     let (start, plan) = (fleet.start, fleet.plan.clone());
-    let node = Node { name: fleet.data.client(number), fleet, number, completed: AtomicBool::new(false) };
+    let node =
+        SimulatedNode { name: fleet.data.client(number), fleet, number, completed: AtomicBool::new(false) };
     let due = start + plan.registers(number);
     sleep_until(due).await;
     node.register(due).await;
@@ -89,11 +90,11 @@ pub async fn live(fleet: Arc<Fleet>, number: u64) {
     let Some(mut schedule) = node.poll(first).await else { return };
     schedule.insert("event".to_owned(), "".into());
     node.report(&mut schedule, &[("status", "scheduled".into())]).await;
-    // a scheduler polls on while its job runs
+    // A scheduler continues to poll while its job runs.
     tokio::join!(node.polls(first), node.run(schedule, plan.runs(number)));
 }
 
-impl Node {
+impl SimulatedNode {
     async fn polls(&self, first: Instant) {
         let mut due = first + self.fleet.plan.interval;
         while due < self.fleet.start + self.fleet.plan.duration {
@@ -116,7 +117,7 @@ impl Node {
         self.report_due(due, &mut schedule, &running).await;
         self.report(&mut schedule, &[("current_pid", json!(10_000 + self.number))]).await;
         sleep(WORK).await;
-        let job = self.fleet.data.id(Kind::Job, self.number);
+        let job = self.fleet.data.id(ObjectKind::Job, self.number);
         let body = scenario::backup(self.number, "daily", &job);
         self.ask(Operation::Backup, Instant::now(), "POST", "backups/", &body, 201, |_| Ok(())).await;
         let completed = [
@@ -141,8 +142,8 @@ impl Node {
         self.ask(Operation::Register, due, "POST", "clients/", &body.to_string(), 201, |_| Ok(())).await;
     }
 
-    /// The schedule of the node's one job. While the job is not completed, every poll must show it and nothing else;
-    /// afterwards none may.
+    /// Polls, and returns the schedule of the node's job. Until the job is completed, each poll must return this job only.
+    /// Afterwards, it must return no job.
     async fn poll(&self, due: Instant) -> Option<Map<String, Value>> {
         let path = format!("jobs/?limit={PAGE}&offset=0&all_projects=False");
         let body = json!({"match_not": [{"status": "completed"}], "match": [{"client_id": self.name}]});
@@ -151,7 +152,7 @@ impl Node {
             let (jobs, schedule) = self.jobs_of(answer)?;
             match (jobs, before) {
                 (1, false) | (0, true) => Ok(schedule),
-                // the report was under way
+                // The report of the completion had not been answered yet.
                 (0, false) if self.fleet.plan.runs(self.number).is_some() => Ok(schedule),
                 _ => Err(format!("{jobs} jobs in a poll of {}, completed: {before}", self.name)),
             }
@@ -185,11 +186,11 @@ impl Node {
             schedule.insert((*key).to_owned(), value.clone());
         }
         let body = json!({"job_schedule": schedule, "session_id": "", "session_tag": 0}).to_string();
-        let path = format!("jobs/{}", self.fleet.data.id(Kind::Job, self.number));
+        let path = format!("jobs/{}", self.fleet.data.id(ObjectKind::Job, self.number));
         self.ask(Operation::Patch, due, "PATCH", &path, &body, 200, |_| Ok(())).await;
     }
 
-    /// One request on a connection of its own. Its latency counts from when it was due.
+    /// Sends one request on a new connection. Its latency counts from the due time.
     #[expect(
         clippy::too_many_arguments,
         reason = "a request has that many parts, and each is named at the call"
@@ -236,8 +237,8 @@ impl Node {
 mod tests {
     use super::*;
 
-    fn plan(phase: Phase) -> Plan {
-        Plan { interval: Duration::from_secs(60), duration: Duration::from_secs(600), runs: 700, phase }
+    fn plan(phase: Phase) -> NodeTimes {
+        NodeTimes { interval: Duration::from_secs(60), duration: Duration::from_secs(600), runs: 700, phase }
     }
 
     #[test]
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_nodes_run_between_their_first_poll_and_the_end() {
+    fn the_given_number_of_nodes_run_between_first_poll_and_end() {
         let plan = plan(Phase::Jittered);
         let runs: Vec<_> = (0..1_000).filter_map(|node| Some((plan.polls(node), plan.runs(node)?))).collect();
         assert_eq!(runs.len(), 700);

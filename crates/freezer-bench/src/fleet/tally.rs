@@ -1,16 +1,16 @@
-//! What is counted of a fleet's requests.
+//! The counters of a fleet's requests.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::FleetArguments;
-use crate::record::Record;
+use crate::record::BenchRecord;
 use crate::stats::Latencies;
 
-/// Longest latency that 99 of 100 requests may have, in milliseconds.
+/// The goal for the latency of 99 % of the requests, in milliseconds.
 const GOAL: f64 = 100.0;
 
-/// Kinds of requests.
+/// A kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     /// POST of a client.
@@ -36,26 +36,26 @@ struct Counts {
     errors: u64,
 }
 
-/// Counts of all nodes.
+/// The counters of all nodes.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct FleetTally {
     counts: Mutex<([Counts; 4], Option<String>)>,
 }
 
-impl Tally {
+impl FleetTally {
     fn counts(&self) -> MutexGuard<'_, ([Counts; 4], Option<String>)> {
-        // counts are whole after every step: a panic elsewhere leaves nothing half done
+        // The counters are consistent after every step, so a panic of another thread does not matter.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A right answer.
+    /// Counts a correct answer.
     pub fn add(&self, operation: Operation, latency: Duration) {
         if let Some(counts) = self.counts().0.get_mut(operation as usize) {
             counts.latencies.push(latency);
         }
     }
 
-    /// No right answer.
+    /// Counts an error.
     pub fn fail(&self, operation: Operation, reason: String) {
         let mut counts = self.counts();
         if let Some(counts) = counts.0.get_mut(operation as usize) {
@@ -64,7 +64,7 @@ impl Tally {
         counts.1.get_or_insert(reason);
     }
 
-    /// One line for who waits.
+    /// Returns a line about the progress.
     pub fn progress(&self, elapsed: Duration) -> String {
         let counts = self.counts();
         let answered: usize = counts.0.iter().map(|counts| counts.latencies.len()).sum();
@@ -72,16 +72,16 @@ impl Tally {
         format!("fleet: {:.0} s, {answered} answers, {errors} errors", elapsed.as_secs_f64())
     }
 
-    /// All kinds together.
-    pub fn whole(&self, record: &mut Record, elapsed: Duration) {
+    /// Writes the totals of all kinds to the record.
+    pub fn whole(&self, record: &mut BenchRecord, elapsed: Duration) {
         let counts = self.counts();
         let all = counts.0.iter().flat_map(|counts| counts.latencies.iter().copied()).collect();
         let errors = counts.0.iter().map(|counts| counts.errors).sum();
         record.set_answers(&Latencies::new(all), errors, counts.1.clone(), elapsed);
     }
 
-    /// The table, with CPU and memory below it.
-    pub fn markdown(&self, arguments: &FleetArguments, record: &Record) -> String {
+    /// Returns the table, followed by CPU time and memory.
+    pub fn markdown(&self, arguments: &FleetArguments, record: &BenchRecord) -> String {
         let mut text = format!(
             "{} nodes for {} minutes, {:?} polls every {} s, {} runs of a job\n\n\
              | request | answers | errors | p50 ms | p90 ms | p99 ms | max ms |\n|---|---|---|---|---|---|---|\n",

@@ -1,4 +1,4 @@
-//! Growth curves as SVG: how the time of a poll grows with the jobs of a project, for both services.
+//! Charts as SVG: the time of a poll by the number of jobs in the project, for both services.
 
 use std::error::Error;
 use std::fs;
@@ -7,25 +7,22 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use crate::record::Record;
+use crate::record::BenchRecord;
 use crate::stats::median;
 use crate::suite::{OWN, PEER};
 
 const SIZE: (u32, u32) = (760, 440);
 const FONT: &str = "sans-serif";
 
-/// A curve: its name, colour and points (jobs, milliseconds).
+/// A curve with its name, colour and points (jobs, milliseconds).
 struct Curve {
     name: &'static str,
     colour: RGBColor,
     points: Vec<(f64, f64)>,
 }
 
-/// Writes every chart for which there are results into a directory.
-///
-/// # Errors
-/// Where a file cannot be written or a curve cannot be drawn.
-pub fn write_all(directory: &Path, records: &[Record]) -> Result<(), Box<dyn Error>> {
+/// Writes the charts to a directory. A chart without results is skipped.
+pub fn write_all(directory: &Path, records: &[BenchRecord]) -> Result<(), Box<dyn Error>> {
     let own =
         Curve { name: "this service", colour: RGBColor(0xb7, 0x41, 0x0e), points: points(records, OWN) };
     let peer = Curve {
@@ -43,8 +40,8 @@ pub fn write_all(directory: &Path, records: &[Record]) -> Result<(), Box<dyn Err
     Ok(())
 }
 
-/// Median latency of polls that come one at a time, by size.
-fn points(records: &[Record], label: &str) -> Vec<(f64, f64)> {
+/// Returns the median latency of polls over one connection, by the number of jobs.
+fn points(records: &[BenchRecord], label: &str) -> Vec<(f64, f64)> {
     let polls = || {
         records.iter().filter(|record| {
             record.label == label
@@ -60,14 +57,14 @@ fn points(records: &[Record], label: &str) -> Vec<(f64, f64)> {
     sizes.into_iter().filter_map(|size| Some((size as f64, at(size)?))).collect()
 }
 
-/// The whole decades that hold all values.
+/// Returns the smallest range of powers of ten that contains all values.
 fn decades(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
     let least = values.clone().fold(f64::INFINITY, f64::min).log10().floor();
     let most = values.fold(0.0, f64::max).log10().ceil();
     10_f64.powf(least)..10_f64.powf(most.max(least + 1.0))
 }
 
-/// Both axes are logarithmic: a straight rising line is a time that grows with the size, a level one does not.
+/// Draws the curves with logarithmic axes. A rising line is a time that grows with the size.
 fn svg(title: &str, below: &str, curves: &[Curve]) -> Result<String, Box<dyn Error>> {
     let mut text = String::new();
     {
@@ -120,9 +117,9 @@ mod tests {
     use super::*;
     use crate::report::table::tests::record;
 
-    fn poll(label: &str, jobs: u64, p50: f64) -> Record {
+    fn poll(label: &str, jobs: u64, p50: f64) -> BenchRecord {
         let engine = "MariaDB".to_owned();
-        Record { jobs, p50: Some(p50), connections: 1, engine, ..record(label, 1.0, 1.0) }
+        BenchRecord { jobs, p50: Some(p50), connections: 1, engine, ..record(label, 1.0, 1.0) }
     }
 
     #[test]
@@ -133,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn axes_hold_whole_decades() {
+    fn axes_range_over_powers_of_ten() {
         assert_eq!(decades([0.5, 90.0].into_iter()), 0.1..100.0);
         assert_eq!(decades([100.0].into_iter()), 100.0..1_000.0);
     }

@@ -1,5 +1,5 @@
-//! Results: JSON lines in files, and what people read of them: all figures (`table.rs`), those that matter beside their
-//! goals (`summary.rs`), curves (`chart.rs`).
+//! Results: JSON lines in files, the table of all figures (`table.rs`), the table of goals (`summary.rs`), and charts
+//! (`chart.rs`).
 
 pub mod chart;
 pub mod summary;
@@ -9,7 +9,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::record::Record;
+use crate::record::BenchRecord;
 pub use table::table;
 
 /// Why results cannot be read or written.
@@ -18,28 +18,25 @@ pub enum ReportError {
     /// The file cannot be read or written.
     #[error("{path}: {source}", path = path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// A line is not a result.
     #[error("{path}, line {line}: not a result of `freezer-bench run --json`: {source}", path = path.display())]
     Line {
-        /// Of which file.
+        /// The file.
         path: PathBuf,
-        /// From 1.
+        /// The line, counted from 1.
         line: usize,
-        /// What does not fit.
+        /// The error of the parser.
         source: serde_json::Error,
     },
 }
 
 /// Appends a result to a file.
-///
-/// # Errors
-/// [`ReportError`]
-pub fn append(path: &Path, record: &Record) -> Result<(), ReportError> {
+pub fn append(path: &Path, record: &BenchRecord) -> Result<(), ReportError> {
     let failed = |source| ReportError::File { path: path.to_owned(), source };
     let line = serde_json::to_string(record).map_err(|error| failed(error.into()))?;
     let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
@@ -47,10 +44,7 @@ pub fn append(path: &Path, record: &Record) -> Result<(), ReportError> {
 }
 
 /// Reads the results of files.
-///
-/// # Errors
-/// [`ReportError`]
-pub fn read(paths: &[PathBuf]) -> Result<Vec<Record>, ReportError> {
+pub fn read(paths: &[PathBuf]) -> Result<Vec<BenchRecord>, ReportError> {
     let mut records = Vec::new();
     for path in paths {
         let text =
@@ -71,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_survive_a_file() {
+    fn results_are_the_same_after_writing_and_reading() {
         let path = std::env::temp_dir().join(format!("freezer-bench-report-{}.json", std::process::id()));
         let records = [record("rust", 1.0 / 3.0, 1.0), record("python", 2.0, 2.0)];
         for record in &records {

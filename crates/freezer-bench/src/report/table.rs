@@ -1,13 +1,13 @@
-//! All figures as one aligned table: medians of repetitions, and ratios where there are two services.
+//! The table of all figures: medians of the repetitions, and ratios if there are two services.
 
-use crate::record::Record;
+use crate::record::BenchRecord;
 use crate::stats::median;
 
 const HEADINGS: [&str; 17] = [
     "scenario", "jobs", "conns", "service", "runs", "requests", "req/s", "p50 ms", "p90 ms", "p99 ms",
     "max ms", "CPU us", "DB us", "SQL", "RSS MiB", "load", "errors",
 ];
-/// Columns of words; numbers stand at the right.
+/// The columns with text. Numbers are aligned to the right.
 const WORDS: [usize; 2] = [0, 3];
 
 const NOTES: &str = "\
@@ -19,10 +19,10 @@ second. load: load average of the machine, lowest and highest. A ratio above 1 s
 service is. On a noisy machine, read CPU first.
 ";
 
-/// What is measured in one line of the table, whoever serves it.
+/// The key of a measurement, without the service.
 type Measurement<'a> = (&'a str, &'a str, u64, u64, u16, bool, Option<u64>);
 
-fn measurement(record: &Record) -> Measurement<'_> {
+fn measurement(record: &BenchRecord) -> Measurement<'_> {
     let rate = record.rate.map(f64::to_bits);
     (
         &record.engine,
@@ -35,20 +35,20 @@ fn measurement(record: &Record) -> Measurement<'_> {
     )
 }
 
-/// One table of all results: lines in the order in which measurements first appear, services likewise.
-pub fn table(records: &[Record]) -> String {
+/// Returns the table of all results. Measurements and services are in the order of their first record.
+pub fn table(records: &[BenchRecord]) -> String {
     let mut lines = vec![HEADINGS.map(str::to_owned).to_vec()];
     let services = in_order(records.iter().map(|record| record.label.as_str()));
     for wanted in in_order(records.iter().map(measurement)) {
-        let of_service: Vec<Vec<&Record>> = services
+        let service_record: Vec<Vec<&BenchRecord>> = services
             .iter()
             .map(|label| {
                 records.iter().filter(|r| measurement(r) == wanted && r.label == **label).collect::<Vec<_>>()
             })
             .filter(|runs| !runs.is_empty())
             .collect();
-        lines.extend(of_service.iter().map(|runs| line(runs, records)));
-        if let [first, others @ ..] = of_service.as_slice() {
+        lines.extend(service_record.iter().map(|runs| line(runs, records)));
+        if let [first, others @ ..] = service_record.as_slice() {
             lines.extend(others.iter().map(|other| ratios(first, other, records)));
         }
     }
@@ -78,7 +78,7 @@ fn in_order<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
     found
 }
 
-fn middle(runs: &[&Record], of: impl Fn(&Record) -> Option<f64>) -> Option<f64> {
+fn middle(runs: &[&BenchRecord], of: impl Fn(&BenchRecord) -> Option<f64>) -> Option<f64> {
     median(runs.iter().filter_map(|record| of(record)))
 }
 
@@ -91,35 +91,39 @@ fn number(value: Option<f64>) -> String {
     }
 }
 
-/// Statements per request do not depend on connections, so those counted in any run of the scenario serve all.
-fn statements(runs: &[&Record], all: &[Record], of: impl Fn(&Record) -> Option<f64>) -> Option<f64> {
+/// Returns the median over all runs of the scenario, because the number of statements does not depend on the connections.
+fn statements(
+    runs: &[&BenchRecord],
+    all: &[BenchRecord],
+    of: impl Fn(&BenchRecord) -> Option<f64>,
+) -> Option<f64> {
     let first = runs.first()?;
-    let same = |record: &&Record| {
+    let same = |record: &&BenchRecord| {
         (&record.label, &record.engine, &record.scenario, record.jobs)
             == (&first.label, &first.engine, &first.scenario, first.jobs)
     };
     median(all.iter().filter(same).filter_map(of))
 }
 
-fn rows_read(record: &Record) -> Option<f64> {
+fn rows_read(record: &BenchRecord) -> Option<f64> {
     let counters = &record.statements.as_ref()?.counters;
     let read = counters.iter().filter(|(name, _)| name.starts_with("Handler_read_"));
-    // not sum(), whose 0 of nothing is negative
+    // `sum()` of no values would be -0.
     Some(read.fold(0.0, |sum, (_, count)| sum + count))
 }
 
-fn line(runs: &[&Record], all: &[Record]) -> Vec<String> {
+fn line(runs: &[&BenchRecord], all: &[BenchRecord]) -> Vec<String> {
     let Some(first) = runs.first() else { return Vec::new() };
     let new = if first.new_connections { "+new" } else { "" };
     let rate = first.rate.map(|rate| format!("@{rate}")).unwrap_or_default();
-    let sql = match statements(runs, all, Record::questions) {
+    let sql = match statements(runs, all, BenchRecord::questions) {
         None => "-".to_owned(),
         counted => {
             let rows = statements(runs, all, rows_read).unwrap_or(0.0);
             format!("{} ({rows:.0} rows)", number(counted))
         }
     };
-    let mib = |kib: fn(&Record) -> Option<u64>| middle(runs, |r| kib(r).map(|kib| kib as f64 / 1_024.0));
+    let mib = |kib: fn(&BenchRecord) -> Option<u64>| middle(runs, |r| kib(r).map(|kib| kib as f64 / 1_024.0));
     let memory = format!("{}/{}", number(mib(|r| r.rss_kib)), number(mib(|r| r.pss_kib)));
     let loads = || runs.iter().filter_map(|record| record.load_average);
     let load = format!("{:.1}-{:.1}", loads().fold(f64::INFINITY, f64::min), loads().fold(0.0, f64::max));
@@ -148,18 +152,21 @@ fn line(runs: &[&Record], all: &[Record]) -> Vec<String> {
     ]
 }
 
-fn ratios(first: &[&Record], other: &[&Record], all: &[Record]) -> Vec<String> {
+fn ratios(first: &[&BenchRecord], other: &[&BenchRecord], all: &[BenchRecord]) -> Vec<String> {
     let better = |fewer: Option<f64>, more: Option<f64>| match (fewer, more) {
         (Some(fewer), Some(more)) if fewer > 0.0 => format!("{}x", number(Some(more / fewer))),
         _ => "-".to_owned(),
     };
-    let of = |value: fn(&Record) -> Option<f64>| better(middle(first, value), middle(other, value));
+    let of = |value: fn(&BenchRecord) -> Option<f64>| better(middle(first, value), middle(other, value));
     let blank = String::new;
     let mut line = vec![blank(), blank(), blank(), "ratio".to_owned(), blank(), blank()];
     line.push(better(middle(other, |r| Some(r.per_second)), middle(first, |r| Some(r.per_second))));
     line.extend([of(|r| r.p50), of(|r| r.p90), of(|r| r.p99), blank()]);
     line.extend([of(|r| r.server_cpu), of(|r| r.database_cpu)]);
-    line.push(better(statements(first, all, Record::questions), statements(other, all, Record::questions)));
+    line.push(better(
+        statements(first, all, BenchRecord::questions),
+        statements(other, all, BenchRecord::questions),
+    ));
     line.push(of(|r| r.rss_kib.map(|kib| kib as f64)));
     line.extend([blank(), blank()]);
     line
@@ -191,8 +198,8 @@ pub mod tests {
     use super::*;
     use crate::mariadb::Statements;
 
-    pub fn record(label: &str, per_second: f64, server_cpu: f64) -> Record {
-        Record {
+    pub fn record(label: &str, per_second: f64, server_cpu: f64) -> BenchRecord {
+        BenchRecord {
             label: label.to_owned(),
             scenario: "poll".to_owned(),
             jobs: 1_000,
@@ -217,11 +224,11 @@ pub mod tests {
             connects: 100,
             load_average: Some(1.5),
             statements: None,
-            ..Record::default()
+            ..BenchRecord::default()
         }
     }
 
-    /// The cells of the line of a service.
+    /// Returns the cells in the line of a service.
     fn cells(text: &str, service: &str) -> Vec<String> {
         let line = text.lines().find(|line| line.split_whitespace().any(|word| word == service)).unwrap();
         line.split_whitespace().map(str::to_owned).collect()
@@ -243,7 +250,7 @@ pub mod tests {
         assert_eq!(rust[11], "50.0", "{text}");
         let python = cells(&text, "python");
         assert_eq!((python[6].as_str(), python[11].as_str()), ("20.0", "6000"), "{text}");
-        // 1000/20 requests, 6000/50 CPU, latencies the same, no p99 and no SQL
+        // The ratios are 1000/20 for requests and 6000/50 for CPU. Latencies are equal, and p99 and SQL are missing.
         assert_eq!(
             cells(&text, "ratio"),
             ["ratio", "50.0x", "1.00x", "1.00x", "-", "120x", "-", "-", "1.00x"],
@@ -256,18 +263,19 @@ pub mod tests {
         let counters = [("Com_select", 2.0), ("Handler_read_key", 11.0), ("Handler_read_next", 10.0)];
         let counters = counters.map(|(name, count)| (name.to_owned(), count)).into();
         let statements = Statements { requests: 20, questions: 2.0, counters, foreign: 0 };
-        let counted = Record { connections: 1, statements: Some(statements), ..record("rust", 1.0, 1.0) };
+        let counted =
+            BenchRecord { connections: 1, statements: Some(statements), ..record("rust", 1.0, 1.0) };
         let text = table(&[counted.clone(), record("rust", 2.0, 2.0)]);
         assert_eq!(text.matches("2.00 (21 rows)").count(), 2, "{text}");
         let statements = counted.statements.map(|of| Statements { counters: [].into(), ..of });
-        let text = table(&[Record { statements, ..record("rust", 1.0, 1.0) }]);
+        let text = table(&[BenchRecord { statements, ..record("rust", 1.0, 1.0) }]);
         assert!(text.contains("2.00 (0 rows)"), "{text}");
     }
 
     #[test]
     fn errors_are_named() {
         let failed =
-            Record { errors: 3, first_error: Some("status 500".to_owned()), ..record("rust", 1.0, 1.0) };
+            BenchRecord { errors: 3, first_error: Some("status 500".to_owned()), ..record("rust", 1.0, 1.0) };
         let text = table(&[failed]);
         assert!(text.contains("ERROR: rust poll: status 500"), "{text}");
         assert_eq!(cells(&text, "rust").last().unwrap(), "3");

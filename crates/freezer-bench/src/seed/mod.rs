@@ -1,5 +1,5 @@
-//! `seed` and `clean`: fill a project of a database at the head layout of the tables, and empty it. The rows are in
-//! `tables.rs`; here is where they go.
+//! `seed` and `clean`: fill a project of a database with the current layout, and empty it. The rows are in
+//! `tables.rs`. This file sends them to the database.
 
 mod dialect;
 mod tables;
@@ -9,19 +9,19 @@ use std::io::{self, Write};
 use crate::dataset::Dataset;
 use crate::mariadb::{Database, DatabaseError};
 use crate::sqlite::{self, SqliteError};
-use dialect::Dialect;
+use dialect::SeedDialect;
 use tables::Rows;
 
-/// Why nothing was seeded.
+/// Why a seed failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
-    /// MariaDB.
+    /// MariaDB failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// SQLite.
+    /// SQLite failed.
     #[error(transparent)]
     Sqlite(#[from] SqliteError),
-    /// The text could not be made.
+    /// The text could not be written.
     #[error("writing SQL: {0}")]
     Text(#[from] io::Error),
 }
@@ -29,17 +29,14 @@ pub enum SeedError {
 /// Arguments of `seed`.
 #[derive(Debug, clap::Args)]
 pub struct SeedArguments {
-    /// The database, at the newest layout: mysql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:////PATH
+    /// Database with the current layout: mysql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:////PATH
     #[arg(long, value_name = "URL")]
     pub database: String,
     #[command(flatten)]
     pub data: Dataset,
 }
 
-/// Removes what an earlier seed or run left in the project, fills it, and says what is there.
-///
-/// # Errors
-/// [`SeedError`]
+/// Removes the rows of earlier seeds and runs from the project and fills it. Returns a description of its content.
 pub async fn execute(database: &str, data: &Dataset) -> Result<String, SeedError> {
     run(database, data, Work::Fill).await?;
     Ok(format!(
@@ -55,31 +52,25 @@ pub async fn execute(database: &str, data: &Dataset) -> Result<String, SeedError
 /// Arguments of `clean`.
 #[derive(Debug, clap::Args)]
 pub struct CleanArguments {
-    /// The database: mysql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:////PATH
+    /// Database: mysql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:////PATH
     #[arg(long, value_name = "URL")]
     pub database: String,
-    /// The project that was seeded.
+    /// Project of the seed.
     #[arg(long)]
     pub project: String,
 }
 
-/// Removes what seeds and runs left in a project.
-///
-/// # Errors
-/// [`SeedError`]
+/// Removes the rows of seeds and runs from a project.
 pub async fn remove(arguments: &CleanArguments) -> Result<(), SeedError> {
     run(&arguments.database, &Dataset::empty(&arguments.project), Work::Clean).await
 }
 
-/// Removes the backups that runs have posted into a project, so that the next finds as many rows as the last.
-///
-/// # Errors
-/// [`SeedError`]
+/// Removes the backups that a run has posted to a project, so the next run finds the same number of rows.
 pub async fn remove_posted(database: &str, data: &Dataset) -> Result<(), SeedError> {
     run(database, data, Work::CleanPosted).await
 }
 
-/// What is done to a project.
+/// A change of a project.
 #[derive(Debug, Clone, Copy)]
 enum Work {
     Fill,
@@ -88,7 +79,7 @@ enum Work {
 }
 
 impl Work {
-    fn write(self, data: &Dataset, dialect: Dialect, sql: &mut dyn Write) -> io::Result<()> {
+    fn write(self, data: &Dataset, dialect: SeedDialect, sql: &mut dyn Write) -> io::Result<()> {
         let rows = Rows { data, dialect };
         match self {
             Work::Fill => rows.write(sql),
@@ -101,13 +92,14 @@ impl Work {
 async fn run(database: &str, data: &Dataset, work: Work) -> Result<(), SeedError> {
     if let Some(path) = sqlite::path_of_url(database) {
         let mut text = Vec::new();
-        work.write(data, Dialect::Sqlite, &mut text)?;
+        work.write(data, SeedDialect::Sqlite, &mut text)?;
         return Ok(sqlite::execute(path, String::from_utf8_lossy(&text).into_owned()).await?);
     }
-    let (database, data) = (Database::of_url(database)?, data.clone());
-    // off the one thread, so that two databases can be filled at the same time
-    let filled =
-        tokio::task::spawn_blocking(move || database.execute(|sql| work.write(&data, Dialect::MySql, sql)));
+    let (database, data) = (Database::from_url(database)?, data.clone());
+    // On another thread, so two databases can be filled at the same time.
+    let filled = tokio::task::spawn_blocking(move || {
+        database.execute(|sql| work.write(&data, SeedDialect::MySql, sql))
+    });
     filled.await.map_err(io::Error::from)??;
     Ok(())
 }

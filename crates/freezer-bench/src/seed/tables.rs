@@ -1,21 +1,20 @@
 //! The rows of a data set, table by table, as multi-row INSERTs.
 //!
-//! They are what both services write for a client, a job with one action, a session and a backup (looked up in the
-//! rows that freezer-api 19.0.0 writes), so that either service can be measured on them. Only columns that both
-//! services have are named.
+//! These are the rows that freezer-api 19.0.0 writes for a client, a job with one action, a session and a backup, so both
+//! services can be measured with them. They use only columns that both services have.
 
 use std::io::{self, Write};
 
 use serde_json::json;
 
-use super::dialect::{Dialect, EPOCH};
-use crate::dataset::{Dataset, Kind, USER};
+use super::dialect::{EPOCH, SeedDialect};
+use crate::dataset::{Dataset, ObjectKind, USER};
 use crate::scenario;
 
-/// Rows of one INSERT: about half a megabyte, well below any max_allowed_packet.
+/// The number of rows of one INSERT. It has about half a megabyte, which is well below any `max_allowed_packet`.
 const ROWS_PER_INSERT: u64 = 500;
 
-/// What a client can do, as a scheduler registers it.
+/// The capabilities of a client, as a scheduler registers them.
 const SUPPORTS: [&str; 4] = [
     r#"["backup", "restore", "info", "admin", "exec"]"#,
     r#"["fs", "mongo", "mysql", "sqlserver", "cinder", "glance", "cindernative", "nova"]"#,
@@ -25,17 +24,14 @@ const SUPPORTS: [&str; 4] = [
 
 /// The SQL of a data set in one dialect.
 pub struct Rows<'a> {
-    /// What is written.
+    /// The data set.
     pub data: &'a Dataset,
-    /// For whom.
-    pub dialect: Dialect,
+    /// The dialect of the SQL.
+    pub dialect: SeedDialect,
 }
 
 impl Rows<'_> {
-    /// All of it, in one transaction: what is there of an earlier seed or run goes, then the rows come.
-    ///
-    /// # Errors
-    /// Those of `sql`.
+    /// Writes one transaction that removes the rows of earlier seeds and runs and inserts the new rows.
     pub fn write(&self, sql: &mut dyn Write) -> io::Result<()> {
         writeln!(sql, "{}", self.dialect.begin())?;
         self.clean(sql)?;
@@ -47,10 +43,7 @@ impl Rows<'_> {
         writeln!(sql, "{}", self.dialect.end())
     }
 
-    /// Removes the rows of the benchmark's own user, with those that a run has posted, and no others.
-    ///
-    /// # Errors
-    /// Those of `sql`.
+    /// Removes the rows of the benchmark's user, including those that a run has posted, and no other rows.
     pub fn clean(&self, sql: &mut dyn Write) -> io::Result<()> {
         let ours = self.ours();
         writeln!(sql, "DELETE FROM job_actions WHERE job_id IN (SELECT id FROM jobs WHERE {ours});")?;
@@ -60,10 +53,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Removes the backups that runs have posted into the project, and no seeded ones, which are older.
-    ///
-    /// # Errors
-    /// Those of `sql`.
+    /// Removes the backups that runs have posted to the project. The backups of the seed are older, so they stay.
     pub fn clean_posted(&self, sql: &mut dyn Write) -> io::Result<()> {
         let behind_seeded = self.dialect.created_at(self.data.backups);
         writeln!(sql, "DELETE FROM backups WHERE {} AND created_at >= {behind_seeded};", self.ours())
@@ -77,7 +67,7 @@ impl Rows<'_> {
         self.dialect.text(value)
     }
 
-    fn id(&self, kind: Kind, number: u64) -> String {
+    fn id(&self, kind: ObjectKind, number: u64) -> String {
         self.text(&self.data.id(kind, number))
     }
 
@@ -86,7 +76,7 @@ impl Rows<'_> {
                        supported_engines, is_central";
         let supports = SUPPORTS.map(|text| self.text(text)).join(", ");
         self.insert_owned(sql, "clients", columns, self.data.clients, |n| {
-            let (id, name) = (self.id(Kind::Client, n), self.text(&self.data.client(n)));
+            let (id, name) = (self.id(ObjectKind::Client, n), self.text(&self.data.client(n)));
             format!("{id}, {id}, {name}, {name}, {supports}, 0")
         })
     }
@@ -100,10 +90,10 @@ impl Rows<'_> {
                 |key: &str| self.text(document.get(key).and_then(|value| value.as_str()).unwrap_or_default());
             let named = ["action", "mode", "path_to_backup", "backup_name", "container"].map(of).join(", ");
             let (log_file, whole) = (of("log_file"), self.text(&document.to_string()));
-            format!("{}, {named}, 5, 60, 0, {log_file}, {whole}", self.id(Kind::Action, n))
+            format!("{}, {named}, 5, 60, 0, {log_file}, {whole}", self.id(ObjectKind::Action, n))
         })?;
-        // the Python service has a report for each action, never filled
-        self.insert_owned(sql, "action_reports", "id", self.data.jobs, |n| self.id(Kind::Action, n))
+        // The Python service writes an empty report for each action.
+        self.insert_owned(sql, "action_reports", "id", self.data.jobs, |n| self.id(ObjectKind::Action, n))
     }
 
     fn jobs(&self, sql: &mut dyn Write) -> io::Result<()> {
@@ -111,7 +101,8 @@ impl Rows<'_> {
         self.insert_owned(sql, "jobs", columns, self.data.jobs, |n| {
             let session = self.data.session_of_job(n);
             let tag = u64::from(session.is_some() && self.runs());
-            let session = session.map(|session| self.data.id(Kind::Session, session)).unwrap_or_default();
+            let session =
+                session.map(|session| self.data.id(ObjectKind::Session, session)).unwrap_or_default();
             let schedule = json!({
                 "schedule_interval": "1 days",
                 "schedule_start_date": "2025-01-01T02:00:00",
@@ -124,7 +115,7 @@ impl Rows<'_> {
             });
             format!(
                 "{}, {}, {}, {tag}, {}, {}",
-                self.id(Kind::Job, n),
+                self.id(ObjectKind::Job, n),
                 self.text(&self.data.client(self.data.client_of_job(n))),
                 self.text(&session),
                 self.text(&format!("daily backup {n}")),
@@ -133,13 +124,13 @@ impl Rows<'_> {
         })?;
         self.insert(sql, "job_actions", "id, job_id, action_id, position", self.data.jobs, |n| {
             let (link, job, action) =
-                (self.id(Kind::Link, n), self.id(Kind::Job, n), self.id(Kind::Action, n));
+                (self.id(ObjectKind::Link, n), self.id(ObjectKind::Job, n), self.id(ObjectKind::Action, n));
             format!("{link}, {job}, {action}, 0")
         })
     }
 
-    /// Whether the sessions run already. Those of one job do, with tag 1, and hold off for decades: a start with
-    /// tag 0 is always a join, is accepted and writes.
+    /// Returns whether the sessions are running. Sessions of one job are. Their tag is 1 and their hold-off is decades, so a
+    /// start with tag 0 always joins the run, is accepted and is stored.
     fn runs(&self) -> bool {
         self.data.session_jobs == 1
     }
@@ -149,7 +140,7 @@ impl Rows<'_> {
                        time_ended, status, result";
         let (tag, hold_off, start, status) = match self.runs() {
             true => ("1", "2000000000", EPOCH.to_string(), "running"),
-            // an hour, so that nobody who joins comes too late
+            // An hour, so no node joins too late.
             false => ("0", "3600", "-1".to_owned(), "scheduled"),
         };
         self.insert_owned(sql, "sessions", columns, self.data.session_count(), |n| {
@@ -158,14 +149,14 @@ impl Rows<'_> {
             let jobs = serde_json::Value::Object(jobs);
             format!(
                 "{}, {tag}, 'nightly', {hold_off}, {}, {}, {start}, -1, -1, -1, '{status}', ''",
-                self.id(Kind::Session, n),
+                self.id(ObjectKind::Session, n),
                 self.text(r#"{"schedule_interval": "1 days"}"#),
                 self.text(&jobs.to_string())
             )
         })
     }
 
-    /// What a session knows of one of its jobs.
+    /// Returns the entry of a session for one of its jobs.
     fn member(&self, job: u64) -> (String, serde_json::Value) {
         let (status, started) =
             if self.runs() { ("running", json!(EPOCH)) } else { ("scheduled", json!(-1)) };
@@ -176,19 +167,19 @@ impl Rows<'_> {
             "time_started": started,
             "time_ended": -1
         });
-        (self.data.id(Kind::Job, job), state)
+        (self.data.id(ObjectKind::Job, job), state)
     }
 
     fn backups(&self, sql: &mut dyn Write) -> io::Result<()> {
         let columns = "id, job_id, backup_metadata";
         self.insert_owned(sql, "backups", columns, self.data.backups, |n| {
-            let job = self.data.id(Kind::Job, n % self.data.jobs);
+            let job = self.data.id(ObjectKind::Job, n % self.data.jobs);
             let metadata = scenario::backup(n, &self.data.backup_name(n), &job);
-            format!("{}, {}, {}", self.id(Kind::Backup, n), self.text(&job), self.text(&metadata))
+            format!("{}, {}, {}", self.id(ObjectKind::Backup, n), self.text(&job), self.text(&metadata))
         })
     }
 
-    /// Rows of a table with project and user.
+    /// Inserts rows into a table with the columns project and user.
     fn insert_owned(
         &self,
         sql: &mut dyn Write,
@@ -224,7 +215,7 @@ impl Rows<'_> {
     }
 }
 
-/// A `freezer_action` as operators write them: with it, a job is about 1 KB.
+/// Returns a `freezer_action` as operators write them. A job with this action has about 1 KB.
 fn action(client: &str, number: u64) -> serde_json::Value {
     json!({
         "action": "backup",
@@ -255,41 +246,41 @@ mod tests {
     use super::*;
     use crate::dataset::tests::small;
 
-    fn sql(data: &Dataset, dialect: Dialect) -> String {
+    fn sql(data: &Dataset, dialect: SeedDialect) -> String {
         let mut sql = Vec::new();
         Rows { data, dialect }.write(&mut sql).unwrap();
         String::from_utf8(sql).unwrap()
     }
 
     #[test]
-    fn the_same_rows_every_time_and_in_every_dialect() {
+    fn rows_do_not_depend_on_time_or_dialect() {
         let inserts = |dialect| {
             let text = sql(&Dataset { backups: 3, ..small() }, dialect);
             text.lines().filter(|line| line.starts_with('(')).map(str::to_owned).collect::<Vec<_>>()
         };
-        assert_eq!(inserts(Dialect::MySql), inserts(Dialect::MySql));
+        assert_eq!(inserts(SeedDialect::MySql), inserts(SeedDialect::MySql));
         let whole_seconds =
             |rows: Vec<String>| rows.iter().map(|row| row.replace(".000000')", "')")).collect::<Vec<_>>();
-        assert_eq!(inserts(Dialect::MySql), whole_seconds(inserts(Dialect::Sqlite)));
+        assert_eq!(inserts(SeedDialect::MySql), whole_seconds(inserts(SeedDialect::Sqlite)));
     }
 
     #[test]
     fn every_table_gets_its_rows_in_batches() {
         let data = Dataset { jobs: 1_001, backups: 1, ..small() };
-        let sql = sql(&data, Dialect::MySql);
+        let sql = sql(&data, SeedDialect::MySql);
         for (table, inserts) in [("clients", 1), ("actions", 3), ("jobs", 3), ("sessions", 2), ("backups", 1)]
         {
             let found = sql.matches(&format!("INSERT INTO {table} (")).count();
             assert_eq!(found, inserts, "{table}");
         }
-        assert_eq!(sql.matches(&format!("'{}'", data.id(Kind::Job, 1_000))).count(), 2, "job and link");
+        assert_eq!(sql.matches(&format!("'{}'", data.id(ObjectKind::Job, 1_000))).count(), 2, "job and link");
         assert!(!sql.contains("VALUES\n(;"));
     }
 
     #[test]
     fn sessions_of_many_jobs_have_not_run() {
         let data = Dataset { sessions: 2, session_jobs: 10, ..small() };
-        let sql = sql(&data, Dialect::MySql);
+        let sql = sql(&data, SeedDialect::MySql);
         let session = sql.lines().find(|line| line.contains("'nightly'")).unwrap();
         assert!(session.contains(", 0, 'nightly', 3600, "), "{session}");
         assert_eq!(session.matches(r#""status":"scheduled""#).count(), 10, "{session}");
@@ -298,8 +289,8 @@ mod tests {
     #[test]
     fn only_rows_of_the_benchmark_are_removed() {
         let mut posted = Vec::new();
-        Rows { data: &small(), dialect: Dialect::MySql }.clean_posted(&mut posted).unwrap();
-        let text = sql(&small(), Dialect::MySql) + &String::from_utf8(posted).unwrap();
+        Rows { data: &small(), dialect: SeedDialect::MySql }.clean_posted(&mut posted).unwrap();
+        let text = sql(&small(), SeedDialect::MySql) + &String::from_utf8(posted).unwrap();
         let deletes: Vec<_> = text.lines().filter(|line| line.contains("DELETE")).collect();
         assert_eq!(deletes.len(), 8);
         for line in deletes {

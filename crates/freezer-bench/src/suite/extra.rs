@@ -1,5 +1,5 @@
-//! The steps of `compare` that are more than a load on the two services: starting them, what a token costs, the bare
-//! driver beside POST of a backup, and SQLite.
+//! The steps of `compare` that do more than a load on both services: the start, POST of a backup with the bare driver for
+//! comparison, the cost of a token, and SQLite.
 
 use std::fs;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use super::{OWN, StepError, Suite, own_setup, peer_setup};
 use crate::floor::Floor;
 use crate::keystone;
 use crate::process;
-use crate::record::Record;
+use crate::record::BenchRecord;
 use crate::run;
 use crate::scenario::Scenario;
 use crate::seed;
 use crate::stats::Latencies;
 
-/// Name of the bare driver in the table.
+/// The name of the bare driver in the table.
 pub const FLOOR: &str = "bare driver";
 
 impl Suite {
-    /// From the start of the process to the first right answer.
+    /// Measures the time from the start of the process to the first correct answer.
     pub(super) async fn starts(&mut self) -> Result<(), StepError> {
         let (own, peer) = if self.options.quick { (5, 1) } else { (10, 3) };
         let record = starts(&mut self.own, own).await?;
@@ -32,7 +32,7 @@ impl Suite {
         Ok(())
     }
 
-    /// POST of a backup, beside a loop of the bare driver that inserts the same rows.
+    /// Measures POST of a backup, and the bare driver with the same rows.
     pub(super) async fn writes(&mut self) -> Result<(), StepError> {
         let post = Measure::new(Scenario::PostBackup, jobs(1_000));
         let kept = Measure { kept: true, ..Measure::new(Scenario::PostBackup, jobs(1_000)) };
@@ -44,14 +44,14 @@ impl Suite {
         for _ in 0..self.repetitions() {
             let floor = Floor { database: database.clone(), data: jobs(1_000), connections: 8 };
             let duration = Duration::from_secs_f64(if self.options.quick { 1.5 } else { 4.0 });
-            let record = Record { label: FLOOR.to_owned(), ..floor.drive(duration).await? };
+            let record = BenchRecord { label: FLOOR.to_owned(), ..floor.drive(duration).await? };
             seed::remove_posted(&database, &jobs(1_000)).await?;
             self.keep(record)?;
         }
         Ok(())
     }
 
-    /// Memory of the services.
+    /// Measures the memory of the services.
     pub(super) async fn memories(&mut self) -> Result<(), StepError> {
         let mut memories = vec![memory(&self.own)?];
         if let Some(peer) = &self.peer {
@@ -60,8 +60,8 @@ impl Suite {
         memories.into_iter().try_for_each(|record| self.keep(record))
     }
 
-    /// What checking a token costs that the service has seen before: a second process of ours with a Keystone, in
-    /// turns with the first, which believes headers.
+    /// Measures the cost of a token in the cache. A second process of this service uses Keystone. The loads alternate between
+    /// this process and the first one, which trusts identity headers.
     pub(super) async fn authentication(&mut self) -> Result<(), StepError> {
         let data = jobs(1_000);
         let keystone = keystone::start(self.options.port + 5, &data.project).await?;
@@ -76,7 +76,7 @@ impl Suite {
             for (name, service) in [("get_job, headers", &self.own), ("get_job, token", &service)] {
                 let arguments = self.arguments(service, &measure, 1);
                 let record = run::execute(&arguments).await?;
-                records.push(Record { scenario: name.to_owned(), ..record });
+                records.push(BenchRecord { scenario: name.to_owned(), ..record });
             }
         }
         service.stop().await;
@@ -84,7 +84,7 @@ impl Suite {
         records.into_iter().try_for_each(|record| self.keep(record))
     }
 
-    /// Both services on SQLite files with the same rows.
+    /// Measures both services on SQLite files with the same rows.
     pub(super) async fn sqlite(&mut self) -> Result<(), StepError> {
         let directory = std::path::absolute(&self.options.directory)?;
         let url = |name: &str| format!("sqlite:///{}", directory.join(name).display());
@@ -94,7 +94,7 @@ impl Suite {
             }
         }
         let data = jobs(1_000);
-        // beside those on MariaDB, which rest: other ports
+        // The services on MariaDB are still running, so these use other ports.
         let mut options = self.options.clone();
         options.port += 3;
         let own = own_setup(&options, "own-sqlite", 0, &url("own.sqlite"), Authentication::Headers);
@@ -121,8 +121,8 @@ impl Suite {
     }
 }
 
-/// Starts a service anew so many times; the last one stays.
-async fn starts(service: &mut Service, times: u32) -> Result<Record, StepError> {
+/// Restarts a service this many times. The last process stays.
+async fn starts(service: &mut Service, times: u32) -> Result<BenchRecord, StepError> {
     let mut taken = Vec::new();
     for _ in 0..times {
         let setup = service.setup.clone();
@@ -131,15 +131,15 @@ async fn starts(service: &mut Service, times: u32) -> Result<Record, StepError> 
         *service = started;
         taken.push(time);
     }
-    let mut record = of_service(service, "start");
+    let mut record = service_record(service, "start");
     let elapsed = taken.iter().sum();
     record.set_answers(&Latencies::new(taken), 0, None, elapsed);
     Ok(record)
 }
 
-fn memory(service: &Service) -> Result<Record, StepError> {
+fn memory(service: &Service) -> Result<BenchRecord, StepError> {
     let memory = process::memory(&[service.pid])?;
-    let mut record = of_service(service, "memory after all");
+    let mut record = service_record(service, "memory after all");
     record.rss_kib = Some(memory.rss);
     record.pss_kib = memory.pss;
     record.processes = Some(memory.processes);
@@ -147,13 +147,13 @@ fn memory(service: &Service) -> Result<Record, StepError> {
     Ok(record)
 }
 
-fn of_service(service: &Service, scenario: &str) -> Record {
+fn service_record(service: &Service, scenario: &str) -> BenchRecord {
     let (label, scenario) = (service.setup.label.clone(), scenario.to_owned());
-    Record {
+    BenchRecord {
         label,
         scenario,
         engine: "MariaDB".to_owned(),
         load_average: process::load_average(),
-        ..Record::default()
+        ..BenchRecord::default()
     }
 }

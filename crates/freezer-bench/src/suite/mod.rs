@@ -1,8 +1,8 @@
-//! `compare`: measures this service and freezer-api 19.0.0 side by side, on the same rows of the same MariaDB, in
-//! turns, and writes one table with ratios and goals.
+//! `compare`: measures this service and freezer-api 19.0.0 with the same rows on the same MariaDB, and writes a table with
+//! ratios and goals. The loads alternate between the services.
 //!
-//! Here is the order of things: databases, services, steps (`steps.rs`), results. A step that fails is named in the
-//! results and ends the program with an error, after all others have had their turn.
+//! This file runs everything in order: databases, services, steps (`steps.rs`), results. If a step fails, the other steps still
+//! run. The results then name the failed step, and the program ends with an error.
 
 mod extra;
 mod rows;
@@ -24,38 +24,38 @@ use tokio::time::{Instant, timeout};
 
 use crate::dataset::Dataset;
 use crate::mariadb::{Database, DatabaseError};
-use crate::record::Record;
+use crate::record::BenchRecord;
 use crate::report::{self, summary};
 use crate::seed::{self, SeedError};
-use service::{Authentication, Kind, Service, ServiceError, Setup};
+use service::{Authentication, Service, ServiceError, ServiceKind, Setup};
 
-/// Time for a step that only looks, however late it is.
+/// The minimum time limit of a step, also after the time limit of the program.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Label of this project's service.
+/// The label of this service.
 pub const OWN: &str = "Rust";
-/// Label of freezer-api 19.0.0.
+/// The label of freezer-api 19.0.0.
 pub const PEER: &str = "Python";
 
 /// Arguments of `compare`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CompareArguments {
-    /// A MariaDB server of which databases named freezer_bench_… are dropped and made: mysql://USER:PASSWORD@HOST:PORT
+    /// MariaDB server. Its databases freezer_bench_… are dropped and created: mysql://USER:PASSWORD@HOST:PORT
     #[arg(long, value_name = "URL")]
     pub mysql: String,
-    /// Where freezer-api and freezer-manage are.
+    /// Directory of freezer-api and freezer-manage.
     #[arg(long, value_name = "DIR")]
     pub binaries: PathBuf,
-    /// A Python environment with freezer-api 19.0.0 and uwsgi; without it, only this service is measured.
+    /// Python environment with freezer-api 19.0.0 and uwsgi. Without it, only this service is measured.
     #[arg(long, value_name = "DIR")]
     pub peer: Option<PathBuf>,
-    /// The WSGI file that uwsgi serves.
+    /// WSGI file that uwsgi serves.
     #[arg(long, value_name = "FILE", default_value = "scripts/peer/wsgi.py")]
     pub peer_wsgi: PathBuf,
-    /// Where results, logs and configurations go.
+    /// Directory for results, logs and configurations.
     #[arg(long, value_name = "DIR")]
     pub directory: PathBuf,
-    /// The first of six ports for the services.
+    /// First of six ports for the services.
     #[arg(long, default_value_t = 19_190)]
     pub port: u16,
     /// Fewer, shorter and smaller measurements.
@@ -64,7 +64,7 @@ pub struct CompareArguments {
     /// Only these steps: start, read, search, sessions, auth, write, sqlite, poll, poll-one, memory.
     #[arg(long, value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Minutes after which no further step begins and the present one is given up.
+    /// Time limit in minutes. After it, the current step is stopped and no other starts.
     #[arg(long, default_value_t = 25)]
     pub limit: u64,
     /// Also writes results.md and the charts into this directory.
@@ -72,59 +72,59 @@ pub struct CompareArguments {
     pub docs: Option<PathBuf>,
 }
 
-/// Why a step has no result.
+/// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// A service.
+    /// A service failed.
     #[error(transparent)]
     Service(#[from] ServiceError),
-    /// A data set.
+    /// A seed failed.
     #[error(transparent)]
     Seed(#[from] SeedError),
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// A load.
+    /// A measurement failed.
     #[error(transparent)]
     Run(#[from] crate::run::RunError),
-    /// A process.
+    /// A process cannot be measured.
     #[error(transparent)]
     Process(#[from] crate::process::ProcessError),
-    /// The bare driver.
+    /// The bare driver failed.
     #[error(transparent)]
     Floor(#[from] crate::floor::FloorError),
-    /// A file.
+    /// A file cannot be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// A URL.
+    /// A URL is invalid.
     #[error(transparent)]
     Http(#[from] crate::http::HttpError),
-    /// The databases differ.
+    /// The databases contain different rows.
     #[error("table {table} differs: {ours} for this service, {theirs} for the other")]
     Rows {
-        /// Which.
+        /// The table.
         table: &'static str,
-        /// What ours holds.
+        /// The content for this service.
         ours: String,
-        /// What the other's holds.
+        /// The content for the other service.
         theirs: String,
     },
 }
 
-/// Everything a step needs.
+/// The services and results that a step needs.
 pub struct Suite {
     options: CompareArguments,
     own: Service,
     peer: Option<Service>,
-    records: Vec<Record>,
+    records: Vec<BenchRecord>,
 }
 
 type Step<'a> = Pin<Box<dyn Future<Output = Result<(), StepError>> + 'a>>;
 
-/// Measures, writes the results, and says whether all went well.
+/// Runs the steps and writes the results. Returns whether there was no failure.
 ///
 /// # Errors
-/// [`StepError`] where the services could not even be started.
+/// If the services cannot be started.
 pub async fn execute(options: &CompareArguments) -> Result<bool, Box<dyn std::error::Error>> {
     fs::create_dir_all(&options.directory)?;
     let deadline = Instant::now() + Duration::from_secs(options.limit * 60);
@@ -141,7 +141,7 @@ pub async fn execute(options: &CompareArguments) -> Result<bool, Box<dyn std::er
             continue;
         }
         let begun = Instant::now();
-        // the last step only looks, and must be had
+        // The last step reads the memory, which is fast, so it runs even after the time limit.
         let left = deadline.saturating_duration_since(begun).max(LOOK);
         let done = tokio::select! {
             done = timeout(left, suite.step(name)) => done,
@@ -161,7 +161,7 @@ pub async fn execute(options: &CompareArguments) -> Result<bool, Box<dyn std::er
     }
     for record in records.iter().filter(|record| record.errors > 0) {
         let first = record.first_error.as_deref().unwrap_or_default();
-        // what the Python service loses is a result; what ours loses is a failure
+        // Errors of the Python service are results. Errors of this service are failures.
         if record.label != PEER {
             failures.push(format!(
                 "{} {}: {} errors, the first: {first}",
@@ -173,10 +173,10 @@ pub async fn execute(options: &CompareArguments) -> Result<bool, Box<dyn std::er
     Ok(failures.is_empty())
 }
 
-/// Writes `results.json`, `table.txt`, `summary.md` and the charts, and prints the summary.
+/// Writes `table.txt`, `summary.md` and the documentation, and prints the summary.
 fn write_results(
     options: &CompareArguments,
-    records: &[Record],
+    records: &[BenchRecord],
     failures: &[String],
 ) -> Result<(), Box<dyn std::error::Error>> {
     let file = |name: &str| options.directory.join(name);
@@ -221,7 +221,7 @@ impl Suite {
                 begun.elapsed().as_secs_f64()
             ));
         }
-        // rows that came behind the service's back have no search terms: they get them as an upgrade gives them
+        // The seed bypasses the service, so its rows have no search terms. `db sync` adds them.
         setup.prepare().await?;
         if peer.is_some() {
             rows::same(&database_url(options, "own"), &database_url(options, "peer"))?;
@@ -252,7 +252,7 @@ impl Suite {
     }
 
     /// Keeps a result, in the file at once: what was measured survives whatever comes.
-    fn keep(&mut self, record: Record) -> Result<(), StepError> {
+    fn keep(&mut self, record: BenchRecord) -> Result<(), StepError> {
         let path = self.options.directory.join("results.json");
         report::append(&path, &record).map_err(std::io::Error::other)?;
         let rate = format!("{:.4} requests/s", record.per_second);
@@ -292,7 +292,7 @@ fn own_setup(
         directory: absolute(&options.directory).join(name),
         connection: connection.to_owned(),
         port: options.port + port,
-        kind: Kind::Own { binaries: options.binaries.clone(), authentication },
+        kind: ServiceKind::Own { binaries: options.binaries.clone(), authentication },
     }
 }
 
@@ -302,7 +302,7 @@ fn peer_setup(options: &CompareArguments, name: &str, connection: &str) -> Optio
         directory: absolute(&options.directory).join(name),
         connection: connection.to_owned(),
         port: options.port + 1,
-        kind: Kind::Peer {
+        kind: ServiceKind::Peer {
             environment: absolute(options.peer.as_ref()?),
             wsgi: absolute(&options.peer_wsgi),
         },
@@ -318,7 +318,7 @@ fn absolute(path: &Path) -> PathBuf {
 /// # Errors
 /// [`DatabaseError`]
 pub fn recreate(server: &str, name: &str) -> Result<(), DatabaseError> {
-    let database = Database::of_url(&format!("{}/mysql", server.trim_end_matches('/')))?;
+    let database = Database::from_url(&format!("{}/mysql", server.trim_end_matches('/')))?;
     let sql = format!("DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name} CHARACTER SET utf8mb4;");
     database.execute(|out| out.write_all(sql.as_bytes())).map(|_| ())
 }

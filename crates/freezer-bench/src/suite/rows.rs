@@ -1,9 +1,9 @@
-//! Whether both databases hold the same rows: a comparison of services on different data would say nothing.
+//! Compares the rows of both databases, because measurements on different data cannot be compared.
 
 use super::StepError;
 use crate::mariadb::{Database, DatabaseError};
 
-/// Tables with what is compared of each row besides its id.
+/// The tables, each with the expression that is compared besides the id.
 const TABLES: [(&str, &str); 7] = [
     ("clients", "client_id"),
     ("actions", "backup_metadata"),
@@ -14,10 +14,10 @@ const TABLES: [(&str, &str); 7] = [
     ("backups", "backup_metadata"),
 ];
 
-/// Compares number and content of the rows of every table.
+/// Compares number and content of the rows in every table.
 ///
 /// # Errors
-/// [`StepError::Rows`] naming the first table that differs.
+/// [`StepError::Rows`] with the first table that differs.
 pub fn same(own: &str, peer: &str) -> Result<(), StepError> {
     let (own, peer) = (fingerprints(own)?, fingerprints(peer)?);
     for ((table, _), (ours, theirs)) in TABLES.iter().zip(own.iter().zip(&peer)) {
@@ -29,9 +29,9 @@ pub fn same(own: &str, peer: &str) -> Result<(), StepError> {
     Ok(())
 }
 
-/// Of each table the number of its rows, and a sum over them that does not depend on their order.
+/// Returns the number of rows in each table, and a checksum that does not depend on their order.
 fn fingerprints(url: &str) -> Result<Vec<String>, DatabaseError> {
-    let text = Database::of_url(url)?.execute(|sql| {
+    let text = Database::from_url(url)?.execute(|sql| {
         TABLES.iter().try_for_each(|(table, column)| {
             writeln!(
                 sql,

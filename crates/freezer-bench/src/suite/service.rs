@@ -1,7 +1,7 @@
-//! Starts and stops the two services: ours from its binary, freezer-api 19.0.0 under uwsgi from a Python environment.
+//! Starts and stops the services: this one from its binaries, and freezer-api 19.0.0 with uwsgi from a Python environment.
 //!
-//! Each has its files in a directory of its own, listens on loopback and believes identity headers. Nothing is left
-//! behind: a service that is dropped is killed.
+//! Each service has its own directory, listens on loopback and trusts identity headers. When the value is dropped, the
+//! process is killed.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,107 +15,107 @@ use crate::dataset::Dataset;
 use crate::http::{Authority, Connection, HttpError};
 use crate::scenario::Scenario;
 
-/// Processes of the Python service; each has one thread, as upstream's deployment guide has it.
+/// The number of processes of the Python service. Each has one thread, as upstream's deployment guide recommends.
 const PEER_PROCESSES: &str = "2";
-/// A service that needs longer to start or stop is taken for broken.
+/// The time limit for the start and the stop of a service.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A command may go through all rows.
+/// The time limit of a command. It may process all rows.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(600);
 
-/// Why a service cannot be measured.
+/// Why a service cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// A file or a program.
+    /// A file or a program cannot be used.
     #[error("{what}: {source}")]
     Io {
-        /// Which.
+        /// The name of it.
         what: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A command failed.
     #[error("{command} failed; see {log}", log = log.display())]
     Command {
-        /// Which.
+        /// The name of it.
         command: String,
-        /// What it printed.
+        /// The file with its output.
         log: PathBuf,
     },
-    /// It does not answer.
+    /// The service does not answer.
     #[error("{label} does not answer on {url} within {PATIENCE:?} ({last}); see {log}", log = log.display())]
     Silent {
-        /// Which service.
+        /// The label of the service.
         label: String,
-        /// Where.
+        /// A URL is invalid.
         url: String,
-        /// What came instead.
+        /// The last error.
         last: String,
-        /// What it printed.
+        /// The file with its output.
         log: PathBuf,
     },
-    /// The port is taken.
+    /// The port is in use.
     #[error("port {0} is in use; choose another with --port")]
     Port(u16),
-    /// The URL.
+    /// A URL is invalid.
     #[error(transparent)]
     Http(#[from] HttpError),
 }
 
-/// How callers are known.
+/// The authentication of callers.
 #[derive(Debug, Clone)]
 pub enum Authentication {
-    /// By identity headers, which are believed.
+    /// The service trusts identity headers.
     Headers,
-    /// By tokens of the Keystone at this URL.
+    /// The service validates tokens with the Keystone at this URL.
     Keystone(String),
 }
 
-/// Which service, and with what.
+/// The setup of a service.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// Its name in the table.
+    /// The label in the table.
     pub label: String,
-    /// Its files.
+    /// The directory of its files.
     pub directory: PathBuf,
-    /// SQLAlchemy's URL of its database.
+    /// The SQLAlchemy URL of its database.
     pub connection: String,
-    /// Where it listens.
+    /// The port.
     pub port: u16,
-    /// What it is.
-    pub kind: Kind,
+    /// The kind of service.
+    pub kind: ServiceKind,
 }
 
-/// What a service is made of.
+/// A kind of service.
 #[derive(Debug, Clone)]
-pub enum Kind {
-    /// This project's, from the directory of its binaries.
+pub enum ServiceKind {
+    /// This service.
     Own {
-        /// Directory of `freezer-api` and `freezer-manage`.
+        /// The directory of `freezer-api` and `freezer-manage`.
         binaries: PathBuf,
-        /// How callers are known.
+        /// The authentication of callers.
         authentication: Authentication,
     },
     /// freezer-api 19.0.0.
     Peer {
-        /// Its Python environment.
+        /// The Python environment.
         environment: PathBuf,
         /// The WSGI file.
         wsgi: PathBuf,
     },
 }
 
-/// A service that runs.
+/// A running service.
 #[derive(Debug)]
 pub struct Service {
-    /// How it was made.
+    /// The setup.
     pub setup: Setup,
-    /// Its first process; the others are children.
+    /// The main process. The others are its children.
     pub pid: u32,
     child: Child,
 }
 
 impl Setup {
-    /// Where it answers.
+    /// Returns the URL.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -128,16 +128,13 @@ impl Setup {
         self.file("service.log")
     }
 
-    /// Writes the configuration and creates the tables, each service with its own `freezer-manage`.
-    ///
-    /// # Errors
-    /// [`ServiceError`]
+    /// Writes the configuration and creates the tables with the `freezer-manage` of this service.
     pub async fn prepare(&self) -> Result<(), ServiceError> {
         fs::create_dir_all(&self.directory).map_err(io_error(&self.directory))?;
         let configuration = self.file("freezer-api.conf");
         fs::write(&configuration, self.configuration()).map_err(io_error(&configuration))?;
-        if let Kind::Peer { environment, .. } = &self.kind {
-            // the pipelines of the release, without the filter that asks Keystone
+        if let ServiceKind::Peer { environment, .. } = &self.kind {
+            // These are the pipelines of the release, without the filter for Keystone.
             let shipped = environment.join("etc/freezer/freezer-paste.ini");
             let text = fs::read_to_string(&shipped).map_err(io_error(&shipped))?;
             let (paste, disabled) = (self.file("paste.ini"), self.file("disabled"));
@@ -151,8 +148,8 @@ impl Setup {
         let file = fs::File::create(&log).map_err(io_error(&log))?;
         let errors = file.try_clone().map_err(io_error(&log))?;
         let program = match &self.kind {
-            Kind::Own { binaries, .. } => binaries.join("freezer-manage"),
-            Kind::Peer { environment, .. } => environment.join("bin/freezer-manage"),
+            ServiceKind::Own { binaries, .. } => binaries.join("freezer-manage"),
+            ServiceKind::Peer { environment, .. } => environment.join("bin/freezer-manage"),
         };
         let mut command = Command::new(&program);
         command.arg("--config-file").arg(self.file("freezer-api.conf")).args(arguments);
@@ -169,26 +166,23 @@ impl Setup {
         let storage = "[storage]\nbackend = sqlalchemy\ndriver = sqlalchemy\n";
         let database = format!("{storage}[database]\nconnection = {connection}\n");
         match &self.kind {
-            Kind::Own { authentication: Authentication::Headers, .. } => format!(
+            ServiceKind::Own { authentication: Authentication::Headers, .. } => format!(
                 "[DEFAULT]\nbind_host = 127.0.0.1\nbind_port = {port}\nauth_strategy = noauth\n{database}"
             ),
-            Kind::Own { authentication: Authentication::Keystone(url), .. } => format!(
+            ServiceKind::Own { authentication: Authentication::Keystone(url), .. } => format!(
                 "[DEFAULT]\nbind_host = 127.0.0.1\nbind_port = {port}\n{database}[keystone_authtoken]\n\
                  auth_url = {url}\nwww_authenticate_uri = {url}\nauth_type = password\nusername = freezer\n\
                  password = freezer-bench\nproject_name = service\nuser_domain_name = Default\n\
                  project_domain_name = Default\n"
             ),
-            Kind::Peer { .. } => format!(
+            ServiceKind::Peer { .. } => format!(
                 "[DEFAULT]\nuse_stderr = true\n[paste_deploy]\nconfig_file = {}\n{database}",
                 self.file("paste.ini").display()
             ),
         }
     }
 
-    /// Starts it, and says how long it took until it answered a request from the database rightly.
-    ///
-    /// # Errors
-    /// [`ServiceError`]
+    /// Starts the service. Returns the time until the first correct answer to a request that needs the database.
     pub async fn start(&self, data: &Dataset) -> Result<(Service, Duration), ServiceError> {
         if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
             return Err(ServiceError::Port(self.port));
@@ -201,7 +195,7 @@ impl Setup {
         let begun = Instant::now();
         let child = command.spawn().map_err(io_error(&self.directory))?;
         let pid = child.id().unwrap_or_default();
-        // for a script that must clean up after this program was killed
+        // A script uses this file to stop the service if this program was killed.
         let pid_file = self.file("pid");
         fs::write(&pid_file, pid.to_string()).map_err(io_error(&pid_file))?;
         let service = Service { setup: self.clone(), pid, child };
@@ -219,12 +213,12 @@ impl Setup {
 
     fn server(&self) -> Command {
         match &self.kind {
-            Kind::Own { binaries, .. } => {
+            ServiceKind::Own { binaries, .. } => {
                 let mut command = Command::new(binaries.join("freezer-api"));
                 command.arg("--config-file").arg(self.file("freezer-api.conf"));
                 command
             }
-            Kind::Peer { environment, wsgi } => {
+            ServiceKind::Peer { environment, wsgi } => {
                 let mut command = Command::new(environment.join("bin/uwsgi"));
                 command.args(["--http-socket", &format!("127.0.0.1:{}", self.port), "--master"]);
                 command.arg("--virtualenv").arg(environment).arg("--wsgi-file").arg(wsgi);
@@ -236,7 +230,7 @@ impl Setup {
                     "--no-orphans",
                     "--thunder-lock",
                 ]);
-                // uwsgi closes every connection on this kind of socket; the header makes it say so
+                // uwsgi closes every connection on this kind of socket. The header tells the client.
                 command.args([
                     "--buffer-size",
                     "65535",
@@ -253,17 +247,17 @@ impl Setup {
 }
 
 impl Service {
-    /// Where it answers.
+    /// Returns the URL.
     pub fn url(&self) -> String {
         self.setup.url()
     }
 
-    /// [`Service::end`], and that is the end of it.
+    /// Stops the service and drops it.
     pub async fn stop(mut self) {
         self.end().await;
     }
 
-    /// Asks it to end and waits; kills it where it does not.
+    /// Sends SIGTERM to the service and waits for its end. Kills it after the time limit.
     pub async fn end(&mut self) {
         let _ = Command::new("kill").args(["-TERM", &self.pid.to_string()]).status().await;
         if timeout(Duration::from_secs(10), self.child.wait()).await.is_err() {
@@ -273,16 +267,16 @@ impl Service {
     }
 }
 
-/// One job: an answer that needs the database.
+/// Requests one job, because this answer needs the database.
 async fn first_answer(url: &str, data: &Dataset) -> Result<(), String> {
-    let server = Authority::of_url(url).map_err(|error| error.to_string())?;
+    let server = Authority::from_url(url).map_err(|error| error.to_string())?;
     let request = Scenario::GetJob.request(0, data, &server);
     let answer = async { Connection::open(&server).await?.exchange(&request).await };
     let answer = timeout(PATIENCE, answer).await.map_err(|_| "no answer".to_owned())?;
     Scenario::GetJob.check(0, data, &answer.map_err(|error| error.to_string())?)
 }
 
-/// A paste file without the filter that asks Keystone, whose health does not depend on a file of somebody else.
+/// Returns a paste file without the filter for Keystone, and without a health check that depends on a foreign file.
 fn without_keystone(paste: &str, disabled: &Path) -> String {
     let lines = paste.lines().map(|line| match line {
         line if line.starts_with("pipeline") => line.replace(" authtoken", ""),
@@ -303,13 +297,13 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> ServiceError {
 mod tests {
     use super::*;
 
-    fn setup(kind: Kind) -> Setup {
+    fn setup(kind: ServiceKind) -> Setup {
         let connection = "mysql://u:p@h:1/d".to_owned();
         Setup { label: "x".to_owned(), directory: PathBuf::from("/d"), connection, port: 9_090, kind }
     }
 
     #[test]
-    fn the_filter_that_asks_keystone_is_taken_out_of_every_pipeline() {
+    fn the_keystone_filter_is_removed_from_every_pipeline() {
         let shipped = "[pipeline:a]\npipeline = x authtoken context app\n[filter:authtoken]\nfactory = y";
         let paste = without_keystone(shipped, Path::new("/f"));
         assert_eq!(paste, "[pipeline:a]\npipeline = x context app\n[filter:authtoken]\nfactory = y");
@@ -317,8 +311,9 @@ mod tests {
 
     #[test]
     fn our_service_is_told_how_callers_are_known() {
-        let with =
-            |authentication| setup(Kind::Own { binaries: PathBuf::new(), authentication }).configuration();
+        let with = |authentication| {
+            setup(ServiceKind::Own { binaries: PathBuf::new(), authentication }).configuration()
+        };
         let headers = with(Authentication::Headers);
         assert!(headers.contains("auth_strategy = noauth\n") && !headers.contains("keystone"), "{headers}");
         let keystone = with(Authentication::Keystone("http://k:5".to_owned()));

@@ -1,7 +1,7 @@
-//! The steps of `compare` that measure both services on MariaDB: which loads, on which data, how long.
+//! The steps of `compare` that measure both services on MariaDB: their loads, data sets and durations.
 //!
-//! All loads open a connection for each request, as schedulers do, unless they say otherwise: the Python service
-//! closes every connection anyway.
+//! Unless stated otherwise, all loads open a connection for each request, as schedulers do. The Python service closes
+//! every connection anyway.
 
 use std::time::Duration;
 
@@ -11,37 +11,37 @@ use crate::dataset::Dataset;
 use crate::http::Authority;
 use crate::load::Load;
 use crate::mariadb::Database;
-use crate::record::Record;
-use crate::run::{self, Metering, Meters, RunArguments};
+use crate::record::BenchRecord;
+use crate::run::{self, ProcessMeasurement, Processes, RunArguments};
 use crate::scenario::Scenario;
 use crate::seed;
 use crate::session_round::Rounds;
 
-/// The steps in their order. The Python service needs minutes for the largest poll: should the time run out, nothing
-/// else is lost. Its memory, and ours, is read when all has been done.
+/// The steps in their order. The Python service needs minutes for the largest poll, so this step is late: if the time limit is
+/// reached, the other results exist. The memory of both services is read at the end.
 pub const NAMES: [&str; 10] =
     ["start", "read", "search", "sessions", "auth", "write", "sqlite", "poll", "poll-one", "memory"];
 
-/// Nodes of a session.
+/// The number of nodes in a session.
 const NODES: u64 = 50;
-/// Rounds of the Python service, and of ours, which is done sooner.
+/// The number of rounds for the Python service and for this service, which is faster.
 const PEER_ROUNDS: u64 = 5;
 const OWN_ROUNDS: u64 = 20;
-/// The largest project that the Python service is polled in: among 100,000 jobs one poll takes it about four minutes.
+/// The largest project for polls of the Python service. With 100,000 jobs, one poll takes about four minutes.
 const LARGEST_OF_PEER: u64 = 10_000;
-/// Connections of a busier load than the usual 8, which are many for the Python service and few for ours: part of the time it
-/// waits for the driver's next requests. Also with these, a fifth of two processors was idle while they polled.
+/// The number of connections of a larger load. The usual 8 connections keep the Python service busy, but this service
+/// waits a part of the time for the next request.
 pub const BUSY: u16 = 32;
-/// One answer of the Python service may take minutes.
+/// The time limit of a request. An answer of the Python service can take minutes.
 const PATIENCE: f64 = 600.0;
 
-/// Jobs of the projects that are polled.
+/// The numbers of jobs in the projects for polls.
 pub fn sizes(quick: bool) -> &'static [u64] {
     if quick { &[100, 1_000, 10_000] } else { &[100, 1_000, 10_000, 100_000] }
 }
 
-/// A project of so many jobs. Each node has ten of them, so that every poll has an answer of the same size however
-/// large the project is.
+/// Returns a project with this number of jobs. Each node has ten of them, so the size of a poll's answer does not depend on
+/// the size of the project.
 pub fn jobs(count: u64) -> Dataset {
     Dataset {
         project: format!("{count:032}"),
@@ -53,12 +53,12 @@ pub fn jobs(count: u64) -> Dataset {
     }
 }
 
-/// A project of so many nodes with one job each, as in the fleet.
+/// Returns a project with this number of nodes with one job each, as in the fleet.
 fn nodes(count: u64) -> Dataset {
     Dataset { project: format!("{:032}", count + 1), clients: count, ..jobs(count) }
 }
 
-/// Nodes of those projects.
+/// The numbers of nodes in these projects.
 fn fleets(quick: bool) -> &'static [u64] {
     if quick { &[1_000] } else { &[1_000, 10_000] }
 }
@@ -74,42 +74,42 @@ fn rounds() -> Dataset {
     Dataset { project: format!("{:032}", 5), clients: NODES, sessions, session_jobs, ..jobs(jobs_in_all) }
 }
 
-/// Everything that both databases hold.
+/// Returns the data sets of both databases.
 pub fn datasets(quick: bool) -> Vec<Dataset> {
     let polled = sizes(quick).iter().map(|count| jobs(*count));
     let fleets = fleets(quick).iter().map(|count| nodes(*count));
     polled.chain(fleets).chain([catalogue(quick), rounds()]).collect()
 }
 
-/// One load for both services.
+/// A load for both services.
 pub struct Measure {
-    /// What is asked.
+    /// The kind of requests.
     pub scenario: Scenario,
-    /// Of which project.
+    /// The data set.
     pub data: Dataset,
-    /// At the same time.
+    /// The number of connections.
     pub connections: u16,
-    /// Whether connections are kept where the service lets them.
+    /// Whether connections are kept open if the service supports this.
     pub kept: bool,
-    /// Requests for the Python service, once, where it needs long for one; none: as many as it answers in the
-    /// same time as ours, as often.
+    /// The number of requests for the Python service in a single run, for slow requests. None means the same duration and
+    /// number of runs as for this service.
     pub peer_requests: Option<u64>,
 }
 
 impl Measure {
-    /// With 8 new connections at a time.
+    /// Creates a load with 8 new connections.
     pub fn new(scenario: Scenario, data: Dataset) -> Measure {
         Measure { scenario, data, connections: 8, kept: false, peer_requests: None }
     }
 
-    /// With [`BUSY`] new connections at a time.
+    /// Creates a load with [`BUSY`] new connections.
     pub fn busy(scenario: Scenario, data: Dataset) -> Measure {
         Measure { connections: BUSY, ..Measure::new(scenario, data) }
     }
 }
 
 impl Suite {
-    /// Repetitions of each load.
+    /// Returns the number of repetitions of each load.
     pub(super) fn repetitions(&self) -> u32 {
         if self.options.quick { 1 } else { 3 }
     }
@@ -118,7 +118,7 @@ impl Suite {
         if self.options.quick { 1.5 } else { 4.0 }
     }
 
-    /// Measures both services in turns, so that whatever else the machine does meets both.
+    /// Measures both services alternately, so other load on the machine affects both.
     pub(super) async fn measure(&mut self, measure: &Measure) -> Result<(), StepError> {
         for repetition in 0..self.repetitions() {
             let arguments = self.arguments(&self.own, measure, repetition);
@@ -135,7 +135,7 @@ impl Suite {
     async fn run(&mut self, arguments: RunArguments, measure: &Measure) -> Result<(), StepError> {
         let record = run::execute(&arguments).await?;
         if measure.scenario == Scenario::PostBackup {
-            // the next load must find as many rows as this one did
+            // The next load must find the same number of rows.
             let name = if arguments.label == OWN { "own" } else { "peer" };
             seed::remove_posted(&database_url(&self.options, name), &measure.data).await?;
         }
@@ -172,7 +172,7 @@ impl Suite {
         }
     }
 
-    /// GET of one job, and of a page of them.
+    /// Measures GET of one job and of a page of jobs.
     pub(super) async fn reads(&mut self) -> Result<(), StepError> {
         self.measure(&Measure::new(Scenario::GetJob, jobs(1_000))).await?;
         self.measure(&Measure::busy(Scenario::GetJob, jobs(1_000))).await?;
@@ -180,7 +180,8 @@ impl Suite {
         self.measure(&Measure::new(Scenario::List, jobs(1_000))).await
     }
 
-    /// The scheduler's poll in projects of all sizes: one at a time for the latency, many for the throughput.
+    /// Measures the scheduler's poll in projects of all sizes: with one connection for the latency, and with several for the
+    /// throughput.
     pub(super) async fn polls(&mut self) -> Result<(), StepError> {
         for size in sizes(self.options.quick) {
             let one = Measure { connections: 1, ..Measure::new(Scenario::Poll, jobs(*size)) };
@@ -207,7 +208,7 @@ impl Suite {
             if let Some(requests) = many {
                 let many = Measure::new(Scenario::Poll, jobs(*size));
                 self.measure(&Measure { peer_requests: Some(requests), ..many }).await?;
-                // one answer for each connection
+                // This is one request for each connection.
                 let busy = Measure::busy(Scenario::Poll, jobs(*size));
                 self.measure(&Measure { peer_requests: Some(BUSY.into()), ..busy }).await?;
             }
@@ -215,7 +216,7 @@ impl Suite {
         Ok(())
     }
 
-    /// The same polls where each node has one job.
+    /// Measures the same polls in projects whose nodes have one job each.
     pub(super) async fn polls_of_one(&mut self) -> Result<(), StepError> {
         for count in fleets(self.options.quick) {
             let requests = if *count > 1_000 { 8 } else { 16 };
@@ -225,14 +226,14 @@ impl Suite {
         Ok(())
     }
 
-    /// A search that no column answers, over a whole catalogue.
+    /// Measures a search by a key without a column in the whole catalogue.
     pub(super) async fn searches(&mut self) -> Result<(), StepError> {
         let data = catalogue(self.options.quick);
         let search = Measure { connections: 1, ..Measure::new(Scenario::SearchBackups, data) };
         self.measure(&Measure { peer_requests: Some(2), ..search }).await
     }
 
-    /// All nodes of one session start, then all end.
+    /// Measures sessions: all nodes start one, then all end it.
     pub(super) async fn sessions(&mut self) -> Result<(), StepError> {
         let own = self.rounds(&self.own, OWN_ROUNDS).await?;
         self.keep(own)?;
@@ -243,34 +244,34 @@ impl Suite {
         Ok(())
     }
 
-    async fn rounds(&self, service: &Service, count: u64) -> Result<Record, StepError> {
+    async fn rounds(&self, service: &Service, count: u64) -> Result<BenchRecord, StepError> {
         let data = rounds();
-        let mut record = Record {
+        let mut record = BenchRecord {
             label: service.setup.label.clone(),
             engine: "MariaDB".to_owned(),
             scenario: "session_round".to_owned(),
             jobs: NODES,
             connections: NODES as u16,
             new_connections: true,
-            ..Record::default()
+            ..BenchRecord::default()
         };
-        let meters = Meters {
+        let processes = Processes {
             server: vec![service.pid],
-            database: Database::of_url(&service.setup.connection)?.server_pid()?,
+            database: Database::from_url(&service.setup.connection)?.server_pid()?,
         };
         self.warm_up(service).await?;
-        let metering = Metering::begin(&meters)?;
-        let server = Authority::of_url(&service.url())?;
+        let measurement = ProcessMeasurement::begin(&processes)?;
+        let server = Authority::from_url(&service.url())?;
         let timeout = Duration::from_secs_f64(PATIENCE);
         Rounds { server, data, first: 0, rounds: count, timeout }.drive(&mut record).await;
-        metering.end(&mut record)?;
+        measurement.end(&mut record)?;
         Ok(record)
     }
 
-    /// A short load of something else, so that connections to the database are open.
+    /// Runs a short load of other requests, so connections to the database are open.
     async fn warm_up(&self, service: &Service) -> Result<(), StepError> {
         let load = Load {
-            server: Authority::of_url(&service.url())?,
+            server: Authority::from_url(&service.url())?,
             scenario: Scenario::GetJob,
             data: jobs(1_000),
             connections: 8,

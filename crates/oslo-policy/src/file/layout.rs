@@ -19,18 +19,18 @@ pub(super) enum Style<'t> {
 }
 
 /// The text of a file and the offsets at which its scalars end.
-pub(super) struct Layout<'t> {
+pub(super) struct ScalarLayout<'t> {
     text: &'t str,
     /// Sorted.
     ends: Vec<usize>,
 }
 
-impl<'t> Layout<'t> {
-    pub(super) fn new(text: &'t str, document: &Spanned<Raw>) -> Layout<'t> {
+impl<'t> ScalarLayout<'t> {
+    pub(super) fn new(text: &'t str, document: &Spanned<Raw>) -> ScalarLayout<'t> {
         let mut ends = Vec::new();
         each_scalar(document, &mut |at| ends.push(range(at).end));
         ends.sort_unstable();
-        Layout { text, ends }
+        ScalarLayout { text, ends }
     }
 
     /// Returns the style of the scalar at a location.

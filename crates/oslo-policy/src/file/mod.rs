@@ -11,8 +11,8 @@ use serde_saphyr::Spanned;
 use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 
 use crate::error::Error;
-use crate::parser::{Alternative, Parsed, Source, parse_rule};
-use layout::{Layout, Style};
+use crate::parser::{Alternative, ParsedRule, RuleSource, parse_rule};
+use layout::{ScalarLayout, Style};
 use raw::Raw;
 
 /// One entry of a policy file.
@@ -23,7 +23,7 @@ pub(crate) struct FileRule {
     /// The line of the value, counted from 1.
     pub(crate) line: u64,
     /// The rule.
-    pub(crate) parsed: Parsed,
+    pub(crate) parsed: ParsedRule,
     /// Whether the value is missing (`name:` and nothing more), which allows every caller.
     pub(crate) empty: bool,
 }
@@ -54,16 +54,16 @@ pub(crate) fn read(text: &str, path: &Path) -> Result<FileContent, Error> {
     let document: Spanned<Raw> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         syntax_error(error.location().map_or(1, |location| location.line()), error.to_string())
     })?;
-    let layout = Layout::new(text, &document);
+    let layout = ScalarLayout::new(text, &document);
     if let Some(line) = layout.stray_tab(&document) {
         let message = "a tab outside of quotes; indent and separate YAML with spaces";
         return Err(syntax_error(line, message.to_owned()));
     }
     let line = document.referenced.line().max(1);
-    let entries = match Node::resolve(document, &layout) {
-        Node::Map(entries) => entries,
-        Node::Null => return Ok(FileContent::default()),
-        Node::List(items) if items.is_empty() => return Ok(FileContent::default()),
+    let entries = match YamlNode::resolve(document, &layout) {
+        YamlNode::Map(entries) => entries,
+        YamlNode::Null => return Ok(FileContent::default()),
+        YamlNode::List(items) if items.is_empty() => return Ok(FileContent::default()),
         node => {
             return Err(syntax_error(
                 line,
@@ -74,12 +74,12 @@ pub(crate) fn read(text: &str, path: &Path) -> Result<FileContent, Error> {
     let mut content = FileContent::default();
     // If a name occurs twice, only the last value counts, and only its error.
     let mut errors: HashMap<String, Error> = HashMap::new();
-    for Entry { name, name_line, value, line } in entries {
-        let Node::Text(name) = name else {
+    for YamlEntry { name, name_line, value, line } in entries {
+        let YamlNode::Text(name) = name else {
             let message = format!("the name of a rule must be text, not {}; put it in quotes", name.kind());
             return Err(syntax_error(name_line, message));
         };
-        let empty = value == Node::Null;
+        let empty = value == YamlNode::Null;
         let parsed = value.into_source().and_then(|source| parse_rule(&source));
         match parsed {
             Ok(parsed) => {
@@ -99,39 +99,39 @@ pub(crate) fn read(text: &str, path: &Path) -> Result<FileContent, Error> {
 
 /// A YAML value, as PyYAML understands it.
 #[derive(Debug, Clone, PartialEq)]
-enum Node {
+enum YamlNode {
     Null,
     Text(String),
-    List(Vec<Node>),
-    Map(Vec<Entry>),
+    List(Vec<YamlNode>),
+    Map(Vec<YamlEntry>),
     /// A value that is neither a rule nor a name, as its description.
     Unsupported(&'static str),
 }
 
 /// An entry of a YAML mapping.
 #[derive(Debug, Clone, PartialEq)]
-struct Entry {
-    name: Node,
+struct YamlEntry {
+    name: YamlNode,
     name_line: u64,
-    value: Node,
+    value: YamlNode,
     line: u64,
 }
 
-impl Node {
-    fn resolve(raw: Spanned<Raw>, layout: &Layout<'_>) -> Node {
+impl YamlNode {
+    fn resolve(raw: Spanned<Raw>, layout: &ScalarLayout<'_>) -> YamlNode {
         match raw.value {
-            Raw::Scalar(value) => Node::scalar(value, layout.style(&raw.defined)),
+            Raw::Scalar(value) => YamlNode::scalar(value, layout.style(&raw.defined)),
             Raw::List(items) => {
-                Node::List(items.into_iter().map(|item| Node::resolve(item, layout)).collect())
+                YamlNode::List(items.into_iter().map(|item| YamlNode::resolve(item, layout)).collect())
             }
-            Raw::Map(entries) => Node::Map(
+            Raw::Map(entries) => YamlNode::Map(
                 entries
                     .into_iter()
-                    .map(|(key, value)| Entry {
+                    .map(|(key, value)| YamlEntry {
                         name_line: key.referenced.line(),
                         line: value.referenced.line(),
-                        name: Node::resolve(key, layout),
-                        value: Node::resolve(value, layout),
+                        name: YamlNode::resolve(key, layout),
+                        value: YamlNode::resolve(value, layout),
                     })
                     .collect(),
             ),
@@ -139,11 +139,11 @@ impl Node {
     }
 
     /// Resolves a scalar from its text and its style.
-    fn scalar(text: Option<String>, style: Style<'_>) -> Node {
-        const TAG: Node =
-            Node::Unsupported("a YAML tag (a ! outside of quotes); to deny, write \"!\" in quotes");
+    fn scalar(text: Option<String>, style: Style<'_>) -> YamlNode {
+        const TAG: YamlNode =
+            YamlNode::Unsupported("a YAML tag (a ! outside of quotes); to deny, write \"!\" in quotes");
         let written = match style {
-            Style::Quoted => return Node::Text(text.unwrap_or_default()),
+            Style::Quoted => return YamlNode::Text(text.unwrap_or_default()),
             Style::Tagged => return TAG,
             Style::Plain(written) => written,
         };
@@ -153,33 +153,35 @@ impl Node {
         }
         let text = text.unwrap_or_else(|| written.trim().to_owned());
         match text.as_str() {
-            "" | "~" | "null" | "Null" | "NULL" => Node::Null,
-            _ if is_special(&text) => Node::Unsupported(
+            "" | "~" | "null" | "Null" | "NULL" => YamlNode::Null,
+            _ if is_special(&text) => YamlNode::Unsupported(
                 "a value that YAML may read as a number, a date or a boolean (put text in quotes)",
             ),
-            _ => Node::Text(text),
+            _ => YamlNode::Text(text),
         }
     }
 
     /// Returns the rule that the value stands for. The error describes a value that is not a rule.
-    fn into_source(self) -> Result<Source, String> {
+    fn into_source(self) -> Result<RuleSource, String> {
         match self {
-            Node::Null => Ok(Source::Text(String::new())),
-            Node::Text(text) => Ok(Source::Text(text)),
-            Node::List(nodes) => {
-                nodes.into_iter().map(Node::into_alternative).collect::<Result<_, _>>().map(Source::Lists)
-            }
+            YamlNode::Null => Ok(RuleSource::Text(String::new())),
+            YamlNode::Text(text) => Ok(RuleSource::Text(text)),
+            YamlNode::List(nodes) => nodes
+                .into_iter()
+                .map(YamlNode::into_alternative)
+                .collect::<Result<_, _>>()
+                .map(RuleSource::Lists),
             other => Err(other.refused()),
         }
     }
 
     fn into_alternative(self) -> Result<Alternative, String> {
         match self {
-            Node::Text(text) if text.is_empty() => Ok(Vec::new()),
-            Node::Text(text) => Ok(vec![text]),
-            Node::List(nodes) => nodes
+            YamlNode::Text(text) if text.is_empty() => Ok(Vec::new()),
+            YamlNode::Text(text) => Ok(vec![text]),
+            YamlNode::List(nodes) => nodes
                 .into_iter()
-                .map(|node| if let Node::Text(text) = node { Ok(text) } else { Err(node.refused()) })
+                .map(|node| if let YamlNode::Text(text) = node { Ok(text) } else { Err(node.refused()) })
                 .collect(),
             other => Err(other.refused()),
         }
@@ -191,11 +193,11 @@ impl Node {
 
     fn kind(&self) -> &'static str {
         match self {
-            Node::Null => "nothing",
-            Node::Text(_) => "text",
-            Node::List(_) => "a list",
-            Node::Map(_) => "a mapping",
-            Node::Unsupported(kind) => kind,
+            YamlNode::Null => "nothing",
+            YamlNode::Text(_) => "text",
+            YamlNode::List(_) => "a list",
+            YamlNode::Map(_) => "a mapping",
+            YamlNode::Unsupported(kind) => kind,
         }
     }
 }

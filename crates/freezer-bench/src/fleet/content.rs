@@ -1,36 +1,30 @@
-//! What the database must hold after a simulation.
+//! The check of the database after a simulation.
 
 use crate::mariadb::{Database, DatabaseError};
 
-/// What it holds.
+/// The content of the database.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// Clients that registered.
+pub struct DatabaseContent {
+    /// The number of registered clients.
     clients: u64,
-    /// Jobs that are completed.
+    /// The number of completed jobs.
     completed: u64,
-    /// Jobs that are scheduled.
+    /// The number of scheduled jobs.
     scheduled: u64,
-    /// Backups.
+    /// The number of backups.
     backups: u64,
-    /// Completed jobs that have a backup.
+    /// The number of completed jobs with a backup.
     with_backup: u64,
 }
 
-/// Removes the clients that were seeded: the nodes register themselves.
-///
-/// # Errors
-/// [`DatabaseError`]
+/// Removes the clients of the seed, because the nodes register themselves.
 pub fn forget_clients(database: &Database, project: &str) -> Result<(), DatabaseError> {
     database.execute(|sql| write!(sql, "DELETE FROM clients WHERE project_id = '{project}';")).map(|_| ())
 }
 
-impl Outcome {
-    /// Asks the database.
-    ///
-    /// # Errors
-    /// [`DatabaseError`]
-    pub fn read(database: &Database, project: &str) -> Result<Outcome, DatabaseError> {
+impl DatabaseContent {
+    /// Reads the content of the database.
+    pub fn read(database: &Database, project: &str) -> Result<DatabaseContent, DatabaseError> {
         let jobs = |status: &str| {
             format!(
                 "(SELECT COUNT(*) FROM jobs WHERE project_id = '{project}' AND deleted = 0 \
@@ -50,10 +44,10 @@ impl Outcome {
         let mut figures = text.split_whitespace().map(|figure| figure.parse().unwrap_or(0));
         let mut next = || figures.next().unwrap_or(0);
         let (clients, completed, scheduled, backups, with_backup) = (next(), next(), next(), next(), next());
-        Ok(Outcome { clients, completed, scheduled, backups, with_backup })
+        Ok(DatabaseContent { clients, completed, scheduled, backups, with_backup })
     }
 
-    /// What is not as it must be, after so many runs of so many nodes.
+    /// Returns the differences from the expected content after this number of runs and nodes.
     pub fn wrong(&self, runs: u64, nodes: u64) -> Vec<String> {
         let wanted = [
             (self.clients, nodes, "clients are registered"),
@@ -72,10 +66,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lost_backup_is_seen() {
-        let right = Outcome { clients: 10, completed: 4, scheduled: 6, backups: 4, with_backup: 4 };
+    fn a_lost_backup_is_reported() {
+        let right = DatabaseContent { clients: 10, completed: 4, scheduled: 6, backups: 4, with_backup: 4 };
         assert!(right.wrong(4, 10).is_empty());
-        let lost = Outcome { backups: 4, with_backup: 3, ..right };
+        let lost = DatabaseContent { backups: 4, with_backup: 3, ..right };
         assert_eq!(lost.wrong(4, 10), ["3 completed jobs have a backup instead of 4"]);
     }
 }
