@@ -1,7 +1,7 @@
-"""The Python freezer-api behind uwsgi, without Keystone, for the benchmark.
+"""Runs the Python freezer-api with uwsgi and without Keystone, for the benchmark.
 
-PEER_CONF names its configuration. The identity comes from the request's headers (X-User-Id, X-Project-Id, X-Roles), as
-behind an authentication that somebody else does; who it is has been "Confirmed".
+PEER_CONF names the configuration. The identity comes from the headers of the request (X-User-Id, X-Project-Id, X-Roles),
+as if an authentication middleware had set them. The identity status is always "Confirmed".
 """
 import os
 import sys
@@ -16,6 +16,6 @@ _service = service.initialize_app()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """One request."""
+    """Handles a request."""
     environ.setdefault("HTTP_X_IDENTITY_STATUS", "Confirmed")
     return _service(environ, start_response)

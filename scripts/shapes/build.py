@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Makes the golden databases of every table layout that releases of freezer-api left behind, and checks them.
+"""Creates golden databases with every table layout of the releases of freezer-api, and checks them.
 
     scripts/shapes/build.py --url mysql://user:password@127.0.0.1:3306 [--dir target/shapes] [--only a-7.0.0 …]
-    scripts/shapes/build.py --url … --check        only loads the committed dumps and dumps them again
+    scripts/shapes/build.py --url … --check        only load the committed dumps and dump them again
 
-Each release goes into a virtual environment of its own (Python 3.11, the versions in requirements/), and its own
-code makes the tables and writes the rows. The databases are called shape_*; the user must be allowed to create
-and drop them. The dumps go to crates/freezer-store/tests/shapes. The list of shapes is in shapes.py.
+Each release has its own virtual environment (Python 3.11, with the versions in requirements/), and its own code
+creates the tables and writes the rows. The databases are called shape_*. The user must be allowed to create and
+drop them. The dumps are written to crates/freezer-store/tests/shapes. The list of shapes is in shapes.py.
 """
 import argparse
 import os
@@ -40,7 +40,7 @@ def python_of(directory, release):
 
 
 def install(directory, python, releases):
-    """Makes the environments that are not there yet."""
+    """Creates the missing environments."""
     for release in releases:
         pins = HERE / "requirements" / f"{release}.txt"
         done = directory / f"venv-{release}" / "complete"
@@ -54,7 +54,7 @@ def install(directory, python, releases):
 
 
 class Builder:
-    """Makes one shape after the other."""
+    """Creates the shapes one after the other."""
 
     def __init__(self, options):
         import dump
@@ -64,7 +64,7 @@ class Builder:
         self.server = dump.connect(options.url)
 
     def database(self, name, charset):
-        """An empty database."""
+        """Creates an empty database."""
         self.drop(name)
         dump = self.dump
         dump.rows(self.server, f"CREATE DATABASE {name} CHARACTER SET {charset} COLLATE {COLLATIONS[charset]}")
@@ -74,7 +74,7 @@ class Builder:
         self.dump.rows(self.server, f"DROP DATABASE IF EXISTS {name}")
 
     def step(self, kind, target, *options, conf, log):
-        """Runs a step in the release's environment; what it prints goes into the log."""
+        """Runs a step in the environment of the release. The output goes to the log."""
         command = [python_of(self.options.dir, target), "-W", "ignore", HERE / "release.py", kind, conf, *options]
         environment = {"PATH": os.environ["PATH"], "TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
         ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
@@ -85,7 +85,7 @@ class Builder:
             raise SystemExit(f"{kind} of {target} ended with {ran.returncode}:\n{ran.stdout[-2000:]}")
 
     def configuration(self, shape, name, foreign_keys):
-        """A freezer-api.conf for this database."""
+        """Writes a freezer-api.conf for this database."""
         directory = self.options.dir / "conf"
         directory.mkdir(parents=True, exist_ok=True)
         if shape.engine == "sqlite":
@@ -106,7 +106,7 @@ class Builder:
         return conf, log
 
     def make(self, shape):
-        """Makes a shape; returns its statements."""
+        """Creates a shape. Returns its statements."""
         name = "shape_" + shape.name.replace("-", "_").replace(".", "_")
         conf, log = self.configuration(shape, name, foreign_keys=shape.letter != "H")
         if shape.engine == "sqlite":
@@ -121,7 +121,7 @@ class Builder:
                     self.step(kind, target, *options, conf=conf, log=log)
             if shape.engine == "sqlite":
                 return self.dump.dump_sqlite(connection)
-            # the connection still has the character set of before a step altered it
+            # A step may have changed the character set, but the connection still has the former one.
             connection.select_db(name)
             return self.dump.dump_mysql(connection)
         finally:
@@ -130,7 +130,7 @@ class Builder:
                 self.drop(name)
 
     def check(self, path):
-        """Loads a dump into an empty database and dumps that: the same must come out."""
+        """Loads a dump into an empty database and dumps this database. The dumps must be equal."""
         title, statements = self.dump.read(path)
         if path.name.endswith(".sqlite.sql"):
             again = self.dump.dump_sqlite(self.dump.load_sqlite(statements))
@@ -151,14 +151,14 @@ class Builder:
 
 def main():
     options = arguments()
-    # the environments' paths go into commands that run elsewhere
+    # Other directories run commands with the paths of the environments.
     options.dir, options.out = options.dir.resolve(), options.out.resolve()
     options.dir.mkdir(parents=True, exist_ok=True)
     needed = [shapes.HEAD] if options.check else shapes.RELEASES
     install(options.dir, options.python, needed)
     python = python_of(options.dir, shapes.HEAD)
     if Path(sys.prefix) != python.parent.parent:
-        # dumping needs the MySQL driver of that environment
+        # The dump needs the MySQL driver of this environment.
         os.execv(python, [str(python), *sys.argv])
     builder = Builder(options)
     options.out.mkdir(parents=True, exist_ok=True)

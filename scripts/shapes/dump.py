@@ -1,7 +1,7 @@
-"""Databases to text and back: SHOW CREATE TABLE and rows in a fixed order, for MariaDB or MySQL and for SQLite.
+"""Converts databases to text and back: SHOW CREATE TABLE and rows in a fixed order, for MariaDB, MySQL and SQLite.
 
-A dump is a list of statements. Each ends with a semicolon at the end of a line, and no statement has one at the
-end of a line within it. Which databases exist and how they come about is in build.py and shapes.py.
+A dump is a list of statements. Each ends with a semicolon at the end of a line. No other line of a statement may end
+with a semicolon. build.py and shapes.py contain the list of databases and the steps that create them.
 """
 import re
 import sqlite3
@@ -14,7 +14,7 @@ ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\0": "\\0", "\x1
 
 
 def connect(url, database=None):
-    """A connection to the server of a mysql:// URL, in UTC."""
+    """Opens a connection to the server of a mysql:// URL, in UTC."""
     parts = urlsplit(url)
     return pymysql.connect(
         host=parts.hostname, port=parts.port or 3306, user=parts.username or "", password=parts.password or "",
@@ -43,12 +43,12 @@ def mysql_value(value):
 
 
 def insert(table, values, quote):
-    """One row. Its columns are those of the statement that made the table, in that order."""
+    """Returns the INSERT of one row. The columns are in the order of the CREATE statement."""
     return f"INSERT INTO {quote}{table}{quote} VALUES ({', '.join(values)})"
 
 
 def dump_mysql(connection):
-    """The statements that make this database out of an empty one."""
+    """Returns the statements that create this database from an empty one."""
     charset, collation = rows(connection, "SELECT @@character_set_database, @@collation_database")[0]
     out = [f"ALTER DATABASE CHARACTER SET {charset} COLLATE {collation}",
            "SET NAMES utf8mb4", "SET time_zone = '+00:00'", "SET foreign_key_checks = 0"]
@@ -64,7 +64,7 @@ def dump_mysql(connection):
 
 def sqlite_value(value):
     if isinstance(value, str):
-        # a line's end becomes char(10), so that no statement is cut there
+        # A line break becomes char(10), because a statement ends at a line break.
         parts = ["'" + part.replace("'", "''") + "'" for part in value.split("\n")]
         return " || char(10) || ".join(parts)
     if isinstance(value, bytes):
@@ -73,7 +73,7 @@ def sqlite_value(value):
 
 
 def dump_sqlite(connection):
-    """The statements that make this database out of an empty one."""
+    """Returns the statements that create this database from an empty one."""
     out = ["PRAGMA foreign_keys = OFF"]
     made = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL "
                               "ORDER BY type = 'index', name").fetchall()
@@ -96,7 +96,7 @@ def write(path, title, statements):
 
 
 def read(path):
-    """The title and the statements of a dump."""
+    """Returns the title and the statements of a dump."""
     title, text = path.read_text(encoding="utf-8").split("\n", 1)
     return title.removeprefix("-- "), text.split(";\n")[:-1]
 
@@ -115,7 +115,7 @@ def load_sqlite(statements):
 
 
 def counts(statements):
-    """How many rows each table gets."""
+    """Returns the number of rows of each table."""
     found = {}
     for statement in statements:
         match = re.match(r"CREATE TABLE [`\"]?(\w+)", statement)
@@ -128,7 +128,7 @@ def counts(statements):
 
 
 def layout(statements):
-    """The CREATE statements alone, without what depends on a server's settings: for comparing layouts."""
+    """Returns the CREATE statements without the parts that depend on the settings of a server, to compare layouts."""
     out = []
     for statement in statements:
         if not statement.startswith("CREATE "):

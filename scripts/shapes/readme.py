@@ -1,4 +1,4 @@
-"""The README.md of the golden databases: tables and numbers out of the dumps, prose by hand."""
+"""Generates the README.md of the golden databases, with tables and numbers from the dumps."""
 import re
 
 import shapes
@@ -97,7 +97,7 @@ Two runs give the same files.
 
 
 def stamps(statements):
-    """What migrate_version and alembic_version say."""
+    """Returns the versions in migrate_version and alembic_version."""
     text = "\n".join(statements)
     old = re.search(r"INSERT INTO .migrate_version. VALUES \(.*, (\d+)\)", text)
     new = re.search(r"INSERT INTO .alembic_version. VALUES \('(\w+)'\)", text)
@@ -105,7 +105,7 @@ def stamps(statements):
 
 
 def steps(shape):
-    """In words, how a shape was made."""
+    """Describes the steps that created a shape."""
     words = []
     for kind, target, *options in shape.steps:
         if kind == "sql":
@@ -121,7 +121,7 @@ def steps(shape):
 
 
 def readme(files, version, requirements):
-    """All of it. `files`: title and statements by the name of the file."""
+    """Returns the whole text. `files` maps the name of a file to its title and statements."""
     out = [HEADING, "## The files\n",
            "Rows: " + ", ".join(TABLES) + ".\n",
            "| file | shape | made by | database | stamps | rows | what it is |", "|---|---|---|---|---|---|---|"]

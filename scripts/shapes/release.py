@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Runs inside the virtual environment of one release of freezer-api: its own `db sync`, its models, its API layer.
+"""Runs in the virtual environment of one release of freezer-api, with its `db sync`, its models and its API layer.
 
-    release.py sync       CONF            what `freezer-manage db sync` does
-    release.py create-all CONF            the tables that the models describe, without migrations
-    release.py seed       CONF [option]   rows in every table, see seed.py
+    release.py sync       CONF            run `freezer-manage db sync`
+    release.py create-all CONF            create the tables of the models without migrations
+    release.py seed       CONF [option]   write rows to every table, see seed.py
 
-The release's code is not changed. Only what would differ from run to run is fixed from outside: the ids that
-it draws (uuid4) and its clock. Everything about databases, dumps and the order of steps is in build.py.
+This script does not change the code of the release. It only replaces random ids (uuid4) and the clock, which
+would differ in each run. Databases, dumps and the order of steps are in build.py.
 """
 import hashlib
 import itertools
@@ -15,12 +15,12 @@ import types
 import uuid
 from datetime import datetime, timedelta
 
-# The time of the first row. Every row is a minute later than the one before.
+# The time of the first row. Each row is a minute later than the row before it.
 START = datetime(2019, 3, 1, 2, 30, 0)
 
 
 def fix_ids(label):
-    """Lets uuid4 count instead of draw."""
+    """Replaces uuid4 with a counter."""
     numbers = itertools.count(1)
 
     def uuid4():
@@ -30,7 +30,7 @@ def fix_ids(label):
 
 
 class Clock:
-    """The time that the release sees. The models of all releases ask oslo.utils for it."""
+    """The clock of the release. The models of all releases use oslo.utils."""
 
     def __init__(self, now):
         from oslo_utils import timeutils
@@ -42,12 +42,12 @@ class Clock:
         self.now += timedelta(minutes=1)
 
     def time(self):
-        """Seconds since 1970."""
+        """Returns the seconds since 1970."""
         return (self.now - datetime(1970, 1, 1)).total_seconds()
 
 
 def sync(conf):
-    """Runs the release's command, which answers with exit code 0 whatever happens."""
+    """Runs the command of the release. Its exit code is always 0, even after an error."""
     Clock(datetime(2026, 9, 1, 4, 0, 0))
     from freezer_api.cmd import manage
 
@@ -56,7 +56,7 @@ def sync(conf):
 
 
 def service(conf):
-    """The release's API layer, configured as its service does."""
+    """Returns the API layer of the release, configured like its service."""
     from freezer_api.common import config
     from freezer_api.db import manager
     from oslo_config import cfg

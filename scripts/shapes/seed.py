@@ -1,7 +1,7 @@
 """The rows of a golden database, written through the API layer of the release that runs this.
 
-What no release writes but what deployments hold (rows by hand, half-broken documents, two registrations that
-met) is written as SQL: see `by_hand` and the comments where it is used. Needs release.py around it.
+Some rows of deployments are not written by any release: rows by hand, partly broken documents, two registrations at
+the same time. These are written as SQL, see `by_hand` and the comments at its calls. release.py must call this module.
 """
 import json
 from importlib.metadata import version
@@ -11,7 +11,7 @@ from sqlalchemy import text as sql
 P1 = "5f3b0c8e1d2a4c6f9e7b8a1d2c3e4f50"
 P2 = "a0c4e8d2b6f14a3c8d7e9f0b1a2c3d4e"
 P3 = "d41d8cd98f00b204e9800998ecf8427e"
-# Keystone's own user ids, those of its first years, and those of users out of LDAP
+# Keystone's own user ids, its ids in early releases, and ids of users in LDAP
 U32 = "0e1c5a7b9d3f4e6a8b2c4d6e8f0a1b3c"
 U36 = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 U64 = "9b74c9897bac770ffc029102a200c5de5f4b3c2d1e0f9a8b7c6d5e4f3a2b1c0d"
@@ -40,27 +40,27 @@ SCHEDULE = {
 
 
 class Seed:
-    """One release and what its tables can hold."""
+    """One release and the rows that its tables support."""
 
     def __init__(self, api, clock, options):
         self.api = api
         self.clock = clock
         self.release = tuple(int(part) for part in version("freezer-api").split("."))
         self.charset = next((o.split("=")[1] for o in options if o.startswith("charset=")), "utf8")
-        # upstream's sync stops at jobs that need an action created, where the tables are those of 7.0.0
+        # If the tables are those of 7.0.0, upstream's sync stops at jobs that need a new action, …
         self.creating = "no-created-actions" not in options
-        # … and at those that no column can take
+        # … and at jobs that no column can store.
         self.wide = "no-wide-actions" not in options
-        # one document of 20 kB; without this option it is a small one, to keep the files small
+        # This option adds a document of 20 kB. Otherwise the document is small, to keep the files small.
         self.files = 560 if "large" in options else 20
-        # the models demand sessions.id in every job
+        # The models require sessions.id in every job.
         self.models = "models" in options
         self.engine = api.get_engine()
         self.path = "src_file" if self.release < (8,) else "path_to_backup"
         self.mode = "mode" if self.release < (7, 1) else "actionmode"
 
     def text(self, ascii_text):
-        """A text with what the tables' character set can hold."""
+        """Returns a text with the characters that the tables can store."""
         return ascii_text + {
             "latin1": ": Nächtliche Sicherung",
             "utf8": ": Nächtliche Sicherung ☕",
@@ -68,19 +68,19 @@ class Seed:
         }[self.charset]
 
     def execute(self, statement, **values):
-        """Runs one statement beside the API layer."""
+        """Runs one statement without the API layer."""
         with self.engine.begin() as connection:
             if connection.execute(sql(statement), values).rowcount != 1:
                 raise SystemExit(f"not one row: {statement} {values}")
 
     def by_hand(self, table, **values):
-        """Inserts a row as somebody with a database client would."""
+        """Inserts a row like a user of a database client."""
         names = ", ".join(values)
         marks = ", ".join(":" + name for name in values)
         self.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", **values)
 
     def store(self, function, *args, **kwargs):
-        """Calls a function of the API layer, a minute later than the one before."""
+        """Calls a function of the API layer, a minute after the last call."""
         self.clock.tick()
         return getattr(self.api, function)(*args, **kwargs)
 
@@ -92,10 +92,10 @@ class Seed:
     def clients(self):
         host = "web-1.example.org"
         self.client(P1, U32, "web-1", hostname=host, description=self.text("web"))
-        # Two live clients of one name: before 19.0.0 another user of the project gets a second one, …
+        # Two live clients with one name: before 19.0.0, another user of the project gets a second one, …
         if self.release < (19,):
             self.client(P1, U36, "web-1", hostname=host, description="second user")
-        # … and two registrations that meet make a third.
+        # … and two registrations at the same time create a third.
         twin = dict(id="c0ffee00c0ffee00c0ffee00c0ffee00", project_id=P1, user_id=U32, client_id="web-1",
                     hostname=host, description="twin", uuid="c0ffee00c0ffee00c0ffee00c0ffee00", deleted=False,
                     created_at="2019-03-01 02:31:00")
@@ -130,7 +130,7 @@ class Seed:
         return self.store("add_action", user_id=user, project_id=project, doc=doc)
 
     def everything(self):
-        """An action with every column filled, and more in the document."""
+        """Returns an action with a value for every column, and more keys in the document."""
         return {
             "mode": "fs", self.path: "/var/lib/mysql", "backup_name": "nightly", "container": "freezer_backups",
             "timeout": 3600, "priority": 2, "mandatory": True, "log_file": "/var/log/freezer.log",
@@ -147,7 +147,7 @@ class Seed:
         self.gone = self.action(P1, U32, "info", freezer_action={"backup_name": "deleted"})
         self.store("delete_action", user_id=U32, project_id=P1, action_id=self.gone)
         if self.path == "src_file":
-            # What agents of that time send: the path is in the document, and in no column.
+            # Agents of that time send this: the path is only in the document, not in a column.
             self.action(P2, U32, "backup", freezer_action={"path_to_backup": "/home", "mode": "fs"})
         if self.release >= (16,):
             self.action(P3, U64, "admin", freezer_action={"remove_older_than": 365})
@@ -155,7 +155,7 @@ class Seed:
         self.by_hand("actions", id="hand-action-deleted-null", created_at="2019-03-02 00:00:00", **row)
         self.by_hand("actions", id="hand-action-created-null", deleted=False, **{self.mode: "mysql"},
                      backup_metadata=json.dumps({"note": self.text("raw")}, ensure_ascii=False), **row)
-        # add_action writes an empty report beside each action, and no release ever writes to it again
+        # add_action writes an empty report for each action, and no release changes it later.
         self.execute("UPDATE action_reports SET report_date = :date, log = :log WHERE id = :id", id=self.full,
                      date="2019-03-02 03:20:00", log=bytes(range(256)) + b"\x1f\x8b\xff\xfe;\n'\\")
         self.by_hand("action_reports", id="hand-report-deleted-null", project_id=P3, user_id=U32, result="fail",
@@ -184,7 +184,7 @@ class Seed:
         self.by_hand("sessions", id="hand-session-created-null", deleted=False, job="{}", **row)
 
     def run_session(self, *jobs):
-        """The session's jobs report; the state of each is in the session's `job`."""
+        """Lets the jobs of the session report. The state of each job is in the column `job` of the session."""
         for tag, job in enumerate(jobs, 1):
             jobs_patch = {job: {"client_id": "web-1", "status": "completed", "result": "success",
                                 "time_started": 1551407460, "time_ended": 1551407520 + tag}}
@@ -196,7 +196,7 @@ class Seed:
     # jobs
 
     def job(self, project, user, client, actions, register=True, **more):
-        """Posts a job as the resource does: its new actions first, then the job."""
+        """Posts a job like the resource: first its new actions, then the job."""
         doc = {"client_id": client, "job_actions": actions,
                "job_schedule": {"schedule_interval": "5 minutes"}, **more}
         if register and actions and self.release < (19,):
@@ -207,7 +207,7 @@ class Seed:
         return self.store("add_job", user_id=user, project_id=project, doc=doc)
 
     def existing(self, action_id, project=P1, user=U32):
-        """An action as a client gets it, to put into a job. It answers with nulls that it does not take back."""
+        """Returns an action as a client receives it, for use in a job. The API returns nulls that it does not accept."""
         if self.release >= (19,):
             return {"action_id": action_id}
         entry = self.api.get_action(user_id=user, project_id=project, action_id=action_id)
@@ -241,14 +241,14 @@ class Seed:
             self.links(session)
 
     def documents(self):
-        """Before 19.0.0: what a job's `job_actions` holds."""
+        """Writes jobs with the values of `job_actions` before 19.0.0."""
         def job(description, value, client="web-1"):
             job_id = self.job(P1, U32, client, [], description=description)
             if not isinstance(value, (str, type(None))):
                 value = json.dumps(value)
             self.execute("UPDATE jobs SET job_actions = :value WHERE id = :id", value=value, id=job_id)
 
-        # what a client that sends no actions leaves: 7.0.0 writes null, later releases ""
+        # If a client sends no actions, 7.0.0 writes null, and later releases write "".
         empty = None if self.release < (7, 1) else ""
         self.job(P1, U32, "web-1", empty, register=False, description="null or empty string")
         job("not JSON", '[{"action_id": "' + self.full + '", "freezer_action": {"act')
@@ -277,7 +277,7 @@ class Seed:
                 "action": "backup", "path_to_backup": "/" + "p" * 299, "priority": "high", "mode": "fs"}}])
 
     def links(self, session):
-        """From 19.0.0: rows of job_actions and user_credentials."""
+        """Writes the rows of job_actions and user_credentials, which exist since 19.0.0."""
         for number, description in enumerate(("with a trust", "with a trust, deleted")):
             job = self.job(P1, U64, "web-1", [{"action_id": self.full}], description=description, **session,
                            user_credentials={"trust_id": f"trust-{number}-" + "0" * 24, "trustor_user_id": U64})
@@ -311,7 +311,7 @@ class Seed:
         self.store("delete_backup", user_id=U36, project_id=P3, backup_id=gone)
         row = dict(project_id=P3, user_id=U32)
         if self.release < (19,):
-            # the first layouts allow NULL here
+            # The first layouts allow NULL here.
             row["user_name"] = None if self.release < (16,) else ""
         metadata = json.dumps({"backup_name": self.text("raw")}, ensure_ascii=False)
         self.by_hand("backups", id="hand-backup-deleted-null", backup_metadata=metadata,
@@ -323,7 +323,7 @@ class Seed:
             self.backup(P1, U32, "", status="error")
 
     def status(self):
-        """The models give the column no default in the database."""
+        """Sets a column that has no default in the database."""
         return {"status": "available"} if self.models else {}
 
 

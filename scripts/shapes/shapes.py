@@ -1,7 +1,7 @@
-"""The golden databases: what each is, and the steps that make it. How a step is done is in build.py."""
+"""The golden databases and the steps that create them. build.py runs the steps."""
 from collections import namedtuple
 
-# name: of the file, without its ending · engine: mysql or sqlite · charset: of the database when it is made
+# name: the file without its extension; engine: mysql or sqlite; charset: that of the new database
 # steps: ("sync", release), ("seed", release, options…), ("create-all", release), ("sql", statement)
 Shape = namedtuple("Shape", "letter name engine charset about steps")
 
@@ -10,7 +10,7 @@ LEGACY_PATH = "/usr/lib/python3/dist-packages/freezer_api/db/sqlalchemy/migrate_
 
 
 def fresh(release, *options, charset="utf8"):
-    """A release's tables and rows in them. The path of its scripts is stored; the usual one takes its place."""
+    """Tables of a release with rows. The stored path of its scripts is replaced by the usual one."""
     path = []
     if int(release.split(".")[0]) < 16:
         path = [("sql", f"UPDATE migrate_version SET repository_path = '{LEGACY_PATH}'")]
@@ -18,7 +18,7 @@ def fresh(release, *options, charset="utf8"):
 
 
 def stamp(revision):
-    """What an operator does by hand when upstream's sync does not get past the first revision."""
+    """The manual steps of an operator if upstream's sync stops at the first revision."""
     return [
         ("sql", "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
                 "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"),
