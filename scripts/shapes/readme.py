@@ -18,9 +18,9 @@ Every table layout that releases of freezer-api have left in the field, made by 
   has that within it. Load a `.mysql.sql` file into an empty database, statement by statement, on one connection and
   in the text protocol: it sets the character set of the **database** first (`ALTER DATABASE`), because new tables
   take theirs from it and shape E depends on that. `.sqlite.sql` files are for SQLite, in the same form.
-* `CREATE TABLE` is what `SHOW CREATE TABLE` (`sqlite_master`) says, rows are ordered by primary key.
+* `CREATE TABLE` is the output of `SHOW CREATE TABLE` (`sqlite_master`), rows are ordered by primary key.
 * Fixed by the script: the ids that releases draw, their clock (rows from 2019-03-01 02:30 on, a minute apart) and
-  `migrate_version.repository_path`. Nothing else of what a release writes is changed.
+  `migrate_version.repository_path`. No other values of a release are changed.
 * MariaDB names CHECKs per table (`CONSTRAINT_1`); MySQL wants such names to be unique in a database, so there they
   are to be dropped when loading the shapes of 7.x and 8.0.0 (not tried on MySQL).
 * `head.mysql.txt`, `head.sqlite.txt`: the layout of a fresh 19.0.0 alone, without widths of integers, backquotes
@@ -42,7 +42,7 @@ tables can hold it, `☕` and an emoji; JSON that a release wrote is ASCII with 
 | table | traps |
 |---|---|
 | clients | live ones of one (project, client_id): a second one of another user (the API allows it before 19.0.0) and a twin of one user (by hand, as two registrations that meet leave it); hostname of 255 (before 16.0.0) or 128; `client_id` of 255; deleted and registered again; description NULL and empty; capabilities given, and NULL by hand (from 16.0.0); `is_central` (19.0.0) |
-| actions | all columns filled; only the required; a deleted one; `backup_metadata` NULL; before 8.0.0 one with `path_to_backup` in the document and NULL in `src_file` (what agents send) |
+| actions | all columns filled; only the required; a deleted one; `backup_metadata` NULL; before 8.0.0 one with `path_to_backup` in the document and NULL in `src_file` (like those of agents) |
 | action_reports | one with a log of all 256 bytes and more, and a `report_date`; the others empty, as releases leave them |
 | sessions | `job` with two jobs, NULL, `null` (a replaced session), `{}`; every key of a schedule |
 | jobs | see below; a client that does not exist; `session_id` NULL and empty; `session_tag` NULL; `schedule` empty; every key of a schedule |
@@ -67,7 +67,7 @@ tables can hold it, `☕` and an emoji; JSON that a release wrote is ASCII with 
 | unknown id; the same unknown id; no id | an action must be created: once for both jobs; not in `d-7.0.0-…` |
 | no id, too long for the columns | C only (not in `…-stamped-sync-…`): a path of 300 and a priority that is no number |
 
-## What upstream's `db sync` did
+## The effects of upstream's `db sync`
 
 All runs ended with exit code 0.
 
@@ -81,9 +81,9 @@ All runs ended with exit code 0.
 | e1-* | `Unconsumed column names: actionmode` | 4f8c679a1d3b as in E, and the table job_actions with both indexes, empty |
 | g-18.0.0-sync-… | nothing | head |
 
-Where it got through, links to deleted actions and to other projects' actions exist, `job_actions.created_at` is NULL,
+If it succeeded, links to deleted actions and to other projects' actions exist, `job_actions.created_at` is NULL,
 positions have gaps, jobs that are deleted keep their links, and documents that are no JSON are gone. An action that
-the step created has NULL in `path_to_backup` where the entry said `src_file` (7.x; the document keeps it), and no
+the step created has NULL in `path_to_backup` if the entry had `src_file` (7.x; the document keeps it), and no
 action report.
 
 ## Making them again
@@ -124,7 +124,7 @@ def readme(files, version, requirements):
     """Returns the whole text. `files` maps the name of a file to its title and statements."""
     out = [HEADING, "## The files\n",
            "Rows: " + ", ".join(TABLES) + ".\n",
-           "| file | shape | made by | database | stamps | rows | what it is |", "|---|---|---|---|---|---|---|"]
+           "| file | shape | made by | database | stamps | rows | description |", "|---|---|---|---|---|---|---|"]
     for shape in shapes.SHAPES:
         name = f"{shape.name}.{shape.engine}.sql"
         statements = files[name][1]
