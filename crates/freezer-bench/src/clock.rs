@@ -1,4 +1,4 @@
-//! The current time and new ids. No other module reads the clock or creates random ids.
+//! The current time and new ids. No other module may read the clock or create random ids.
 
 use time::OffsetDateTime;
 

@@ -140,7 +140,7 @@ impl Rows<'_> {
                        time_ended, status, result";
         let (tag, hold_off, start, status) = match self.runs() {
             true => ("1", "2000000000", EPOCH.to_string(), "running"),
-            // An hour, so no node joins too late.
+            // An hour, so no node can join too late.
             false => ("0", "3600", "-1".to_owned(), "scheduled"),
         };
         self.insert_owned(sql, "sessions", columns, self.data.session_count(), |n| {

@@ -19,7 +19,7 @@ use crate::scenario::Scenario;
 const PEER_PROCESSES: &str = "2";
 /// The time limit for the start and the stop of a service.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The time limit of a command. It may process all rows.
+/// The time limit of a command, which may process all rows.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Why a service cannot be started.
@@ -267,7 +267,7 @@ impl Service {
     }
 }
 
-/// Requests one job, because this answer needs the database.
+/// Requests one job, because the service must read the database for this answer.
 async fn first_answer(url: &str, data: &Dataset) -> Result<(), String> {
     let server = Authority::from_url(url).map_err(|error| error.to_string())?;
     let request = Scenario::GetJob.request(0, data, &server);
