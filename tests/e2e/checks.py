@@ -1,4 +1,4 @@
-"""Checks: what was asked, whether it held, and the table at the end. Parts may run at the same time, in threads."""
+"""Checks: their descriptions and results, and the table at the end. Parts may run at the same time in threads."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from harness.processes import wait
 
 
 class Checks:
-    """Counts what held and what did not; prints each as it comes."""
+    """Counts the passed and the failed checks, and prints each of them."""
 
     def __init__(self) -> None:
         self.parts: dict[str, list[int]] = {}
@@ -19,13 +19,13 @@ class Checks:
         self.here = threading.local()
 
     def begin(self, part: str) -> None:
-        """What this thread checks next belongs to this part of the table."""
+        """The next checks of this thread belong to this part of the table."""
         self.here.part = part
         with self.lock:
             self.parts.setdefault(part, [0, 0])
 
     def that(self, name: str, held: bool, seen: object = '') -> bool:
-        """Notes one check; `seen` is printed where it did not hold."""
+        """Records one check. If it fails, `seen` is printed."""
         part = self.here.part
         with self.lock:
             self.parts[part][0 if held else 1] += 1
@@ -63,7 +63,7 @@ class Checks:
         return self.that(name, bool(wait(seconds, condition)), 'not within %d s: %s' % (seconds, seen()))
 
     def table(self) -> bool:
-        """Prints the counts; true where everything held."""
+        """Prints the counts. Returns true if all checks passed."""
         print('\n%-44s %7s %7s' % ('', 'ok', 'failed'))
         for part, (held, failed) in self.parts.items():
             if not held + failed:

@@ -1,4 +1,4 @@
-"""Every sub-command of the released `freezer` command, as a user types it: exit status, what it prints, what it did."""
+"""Every sub-command of the released `freezer` command, as a user types it: exit status, output and effect."""
 
 import json
 import re
@@ -35,7 +35,7 @@ class Terminal:
         return subprocess.run([self.program, *words], env=self.env, capture_output=True, text=True, timeout=120)
 
     def output(self, *words: str) -> str:
-        """What a call prints."""
+        """Returns the output of a call."""
         return self.call(*words).stdout
 
     def type(self, *words: str, prints: tuple[str, ...] = (), lacks: tuple[str, ...] = (),
@@ -51,7 +51,7 @@ class Terminal:
         return done.stdout
 
     def of(self, path: str, *keys: str) -> Any:
-        """A value in a document of the service; None where there is none."""
+        """Returns a value in a document of the service, or None if there is none."""
         found = self.api.get(path)
         for key in keys:
             found = found.get(key) if isinstance(found, dict) else None
@@ -59,13 +59,13 @@ class Terminal:
 
 
 def backup_action(name: str) -> dict[str, str]:
-    """What a job of these tests does."""
+    """The action of the jobs in these tests."""
     return {'action': 'backup', 'mode': 'fs', 'storage': 'local', 'engine_name': 'tar', 'backup_name': name,
             'path_to_backup': '/srv/data', 'container': '/srv/store'}
 
 
 def run(stack: Stack, api: Api, checks: Checks) -> None:
-    """All of them, in the order in which somebody would come to them."""
+    """Runs all commands in the usual order of a user."""
     checks.begin('the freezer command')
     terminal = Terminal(stack, api, checks)
     node = 'cli-node'
@@ -80,7 +80,7 @@ def run(stack: Stack, api: Api, checks: Checks) -> None:
 
 
 def the_id(printed: str, key: str) -> str:
-    """The id in what a `create -f json` printed."""
+    """Returns the id in the output of `create -f json`."""
     return str(json.loads(printed)[key])
 
 

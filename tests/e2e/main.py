@@ -2,7 +2,8 @@
 
     main.py --mysql URL --programs DIR --venvs DIR --work DIR [clients] [tokens] [keystone]
 
-Without names of parts all are run. Exit code 0 where every check held, else 1. Files of the run stay in the work directory when one did not.
+Without names of parts, all of them run. The exit code is 0 if every check passes, otherwise 1. If a check fails, the files of
+the run stay in the work directory.
 """
 
 import argparse
@@ -24,7 +25,7 @@ PARTS = ('clients', 'tokens', 'keystone')
 
 
 def everything(stack: Stack, checks: Checks, parts: list[str]) -> None:
-    """Starts what is needed and goes through the parts."""
+    """Starts the services and runs the parts."""
     checks.begin('start')
     stack.start_keystone()
     port = free_port()
@@ -54,7 +55,7 @@ def everything(stack: Stack, checks: Checks, parts: list[str]) -> None:
 
 
 def clients(stack: Stack, url: str, api: dict[str, Api], checks: Checks) -> None:
-    """Both schedulers in turn, while somebody types commands."""
+    """Runs both schedulers alternately, while a user runs commands."""
     node = schedulers.Node(stack, api['demo'], checks)
     central = schedulers.Central(stack, api['freezer'], [api['demo'], api['other']], checks)
 
@@ -96,7 +97,7 @@ def main() -> int:
     venvs = {name: options.venvs / name for name in ('client', 'keystone', 'agent-15', 'agent-18')}
     stack, checks = Stack(options.work, options.mysql, options.programs, venvs), Checks()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        # an exception, so that what runs is ended
+        # This is an exception, so the running processes are stopped.
         signal.signal(number, lambda *_: sys.exit(1))
     try:
         checks.guarded(lambda: everything(stack, checks, parts))

@@ -13,7 +13,7 @@ Json = Any
 
 @dataclass
 class Answer:
-    """Status, headers in lower case, and the body: as JSON where it is."""
+    """Status, headers in lower case, and the body, parsed if it is JSON."""
 
     status: int
     headers: dict[str, str]
@@ -22,7 +22,7 @@ class Answer:
 
 def request(method: str, url: str, token: str | None = None, body: Json = None,
             headers: dict[str, str] | None = None) -> Answer:
-    """Sends one request; status 0 where nobody answers."""
+    """Sends one request. The status is 0 if there is no answer."""
     data = None if body is None else json.dumps(body).encode()
     asked = urllib.request.Request(url, data=data, method=method, headers=dict(headers or {}))
     asked.add_header('Accept', 'application/json')
@@ -49,7 +49,7 @@ def _read(status: int, headers: Any, text: bytes) -> Answer:
 
 @dataclass
 class User:
-    """Somebody who logs in with a password, in the domain Default."""
+    """A user in the domain Default who logs in with a password."""
 
     name: str
     password: str
@@ -67,7 +67,7 @@ class Keystone:
     _admin_token: str = field(default='', repr=False)
 
     def login(self, auth: Json) -> tuple[str, Json]:
-        """A token, and what it is; fails where Keystone gives none."""
+        """Returns a token and its description. Fails if Keystone issues none."""
         answer = request('POST', self.url + '/v3/auth/tokens', body={'auth': auth})
         if answer.status != 201:
             raise RuntimeError('no token: %s %s' % (answer.status, answer.body))
@@ -116,7 +116,7 @@ class Api:
         return request(method, '%s/v2/%s/%s' % (self.url, self.user.project_id, path), self.token, body)
 
     def get(self, path: str, body: Json = None) -> Json:
-        """A document or a list; None where the answer is not 200."""
+        """Returns a document or a list, or None if the status is not 200."""
         answer = self.call('GET', path, body)
         return answer.body if answer.status == 200 else None
 

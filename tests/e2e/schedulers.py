@@ -33,13 +33,13 @@ def start(stack: Stack, client_id: str, user: User, central: bool = False, venv:
 
 
 def log_of(stack: Stack, client_id: str) -> str:
-    """What a scheduler and its agents logged."""
+    """Returns the log of a scheduler and its agents."""
     path = stack.work / (client_id + '-scheduler.log')
     return path.read_text(errors='replace') if path.exists() else ''
 
 
 def tree(folder: Path) -> list[tuple[Any, ...]]:
-    """Names, kinds, modes, link targets and contents of what is in a folder."""
+    """Returns names, types, modes, link targets and contents of the files in a folder."""
     found = []
     for path in sorted(folder.rglob('*')):
         status = path.lstat()
@@ -160,7 +160,7 @@ class OldNode(Node):
         super().__init__(stack, api, checks)
 
     def run(self) -> None:
-        """What a node of this release does, and then what the service changes while jobs run."""
+        """Runs a node of this release, and then changes documents while jobs run."""
         super().run()
         self.stops()
         self.outlives_changes()
@@ -232,7 +232,7 @@ class Central:
         start(stack, self.client_id, service.user, central=True)
 
     def folder(self, owner: Api) -> Path:
-        """Where an owner's files are."""
+        """Returns the directory of the files of an owner."""
         return self.stack.work / 'central' / owner.user.name
 
     def document(self, owner: Api) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Stack:
         return 'mysql+pymysql://%s/%s?charset=utf8mb4' % (self.mysql.netloc, full)
 
     def environment(self, home: Path, **more: str) -> dict[str, str]:
-        """An environment without what configures OpenStack clients or proxies."""
+        """Returns an environment without the variables of OpenStack clients and proxies."""
         kept = quiet_environment()
         home.mkdir(parents=True, exist_ok=True)
         kept.update(HOME=str(home), PATH='%s:%s' % (self.venvs['client'] / 'bin', os.environ['PATH']),
@@ -71,7 +71,7 @@ class Stack:
         self.processes.remove(process)
 
     def until_it_answers(self, process: Process, url: str, seconds: int = 90) -> None:
-        """Waits until a program answers over HTTP; fails with its log where it does not."""
+        """Waits until a program answers over HTTP. Otherwise it fails with the log of the program."""
         deadline = time.monotonic() + seconds
         while request('GET', url).status == 0:
             if process.ended() or time.monotonic() > deadline:
@@ -81,7 +81,7 @@ class Stack:
     def start_keystone(self, cache: bool = False) -> None:
         """Keystone with fernet tokens on the server's database, with its first administrator.
 
-        Without a cache, what was changed a moment ago counts, but a request takes Keystone some 200 SQL statements.
+        Without a cache, changes apply immediately, but Keystone needs about 200 SQL statements for a request.
         """
         etc = self.work / 'keystone'
         for keys in ('fernet-keys', 'credential-keys'):

@@ -29,9 +29,9 @@ SETS = {
 }
 # a busy machine takes minutes for the API tests
 SECONDS_PER_SET = 1800
-# files that the tests of the command make where everybody does; they fail where a broken-off run has left one
+# The tests of the command create these files in a shared place. They fail if an interrupted run has left one.
 PLUGIN_FILES = (Path('/tmp/test_client.json'), Path('/tmp/test_action.json'))
-# Run by the environment's own python, which has the libraries: a line for each test, and what failed to standard error.
+# The python of the environment runs this, because it has the libraries. It prints a line for each test, and failures to standard error.
 RESULTS = '''
 import subunit, sys, testtools
 def tell(test):
@@ -180,7 +180,7 @@ def main() -> int:
     venvs = {name: options.venvs / name for name in ('client', 'keystone')}
     stack = Stack(options.work, options.mysql, options.programs, venvs)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        # an exception, so that what runs is ended
+        # This is an exception, so the running processes are stopped.
         signal.signal(number, lambda *_: sys.exit(1))
     services = [OURS, THEIRS] if options.both else [THEIRS] if options.python_service else [OURS]
     try:

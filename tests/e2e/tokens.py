@@ -1,4 +1,4 @@
-"""Kinds of tokens, and a Keystone that goes away: what a caller with each may do, asked of this service."""
+"""Tests the permissions of each kind of token, and the behaviour while Keystone is not available."""
 
 import datetime
 from typing import Any
@@ -20,7 +20,7 @@ class Door:
         return request(method, '%s/v2/%s/%s' % (self.url, project_id, path), token, body)
 
     def opens(self, name: str, project_id: str, token: str | None, status: int, **more: Any) -> None:
-        """Checks the status; with 401, also where the caller is sent."""
+        """Checks the status. For 401, it also checks the address of Keystone."""
         answer = self.ask(project_id, token, **more)
         held = answer.status == status
         if status == 401:

@@ -2,9 +2,9 @@
 
     freezerclient_roundtrip.py [--freezer-api-19] URL [test ...]
 
-Every test has projects of its own, so the service may hold other data, and each leaves nothing behind that
-another would see. `--freezer-api-19` tells that the Python service answers: what this project decided to do
-otherwise (docs/compatibility.md) is then not asked for.
+Every test has its own projects, so the service may contain other data, and no test sees the documents of another.
+Use `--freezer-api-19` for the Python service. The tests then skip the decided differences
+(docs/compatibility.md).
 """
 
 import sys
@@ -21,7 +21,7 @@ OURS = True
 
 
 class Session:
-    """What the client asks of a keystoneauth session; the token says who is calling."""
+    """The part of a keystoneauth session that the client uses. The token identifies the caller."""
 
     def __init__(self, user, project, roles):
         self.user, self.project, self.roles = user, project, roles

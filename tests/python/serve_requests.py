@@ -3,7 +3,7 @@
 usage: serve_requests.py CONFIG_FILE
 
 One request a line, as JSON: {"method": ..., "path": ..., "user": ..., "project": ..., "body": ... or null}. One answer a
-line: {"status": ..., "body": ... or null}. Ends with its input. There is no Keystone: whoever asks is believed.
+line: {"status": ..., "body": ... or null}. Ends with its input. There is no Keystone, and every caller is trusted.
 """
 from __future__ import annotations
 

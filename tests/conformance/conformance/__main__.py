@@ -161,7 +161,7 @@ class Run:
         self.report('web-ui', started, surprises)
 
     def verdict(self) -> int:
-        """Prints which entries were needed; 1 where anything is wrong."""
+        """Prints the entries that were used. Returns 1 if anything is wrong."""
         if self.options.list:
             lines = [json.dumps(difference) + '\n' for difference in self.decided.listed]
             pathlib.Path(self.options.list).write_text(''.join(lines))
@@ -177,7 +177,7 @@ class Run:
 
 
 def show(surprises: list[Surprise]) -> None:
-    """Prints differences that nobody decided, with what was sent; at once, as a long run has an hour before it."""
+    """Prints undecided differences with their requests. It prints them immediately, because a long run takes an hour."""
     for surprise in surprises:
         print('  ', surprise)
         print('      ', surprise.request.raw or json.dumps(surprise.request.body)[:400])
@@ -185,7 +185,7 @@ def show(surprises: list[Surprise]) -> None:
 
 
 def main() -> int:
-    """Runs what was asked for."""
+    """Runs the selected parts."""
     options = arguments()
     # databases and services are put away then, too
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

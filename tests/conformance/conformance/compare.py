@@ -1,11 +1,11 @@
-"""What differs between two answers, in short texts that differences.json can name.
+"""Describes the differences between two answers in short texts, which differences.json can name.
 
     status 500 -> 400               the statuses; nothing else is compared then
     header content-type: "a" -> -   a header that matters
-    changed a.b[]: 1 -> 2           a value; `removed a.b: 1` and `added a.b: 2` where only one service has it
+    changed a.b[]: 1 -> 2           a value; `removed a.b: 1` and `added a.b: 2` if only one service has it
     jobs: 2 -> 1 documents          a list of another length
     order jobs, page jobs           the same documents in another order; as many, but others
-    error 400: changed title: ...   what differs between two errors of one status
+    error 400: changed title: ...   the difference between two errors with the same status
 
 Ids that both services made for the same thing, and times of the run, are the same value.
 """
@@ -25,7 +25,7 @@ OF_NOW = 900    # seconds around now in which a time is one of this run
 
 
 class Symbols:
-    """The ids that the two services made, each pair under one name; `same`: both read what is in one database."""
+    """Maps each pair of ids that the two services created to one name. With `same`, both use one database."""
 
     def __init__(self, same: bool = False) -> None:
         self.same = same
@@ -136,7 +136,7 @@ class Comparison:
                 self.values(name + '[]', document, rest.pop(at)[1])
 
     def key(self, side: int, document: Any) -> str:
-        """What tells one document of a list from the others: its id, or where that is not known yet, its text."""
+        """Returns the key of a document in a list: its id, or its text if the id is not known yet."""
         if isinstance(document, dict):
             inner = document.get('client')
             of_client = [inner.get('client_id')] if isinstance(inner, dict) else []

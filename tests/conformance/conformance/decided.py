@@ -7,7 +7,7 @@ An entry:
             `definitions` of the file can be referred to
     target  "missing" or "present": whether the documents that the path names are there for both services, asked
             afterwards; absent: not asked
-    what    texts of differences (compare.py), `*` for any text; those of the reads after a change begin with "then "
+    what    texts of differences (compare.py), `*` for any text; texts of the reads after a change start with "then "
     says    texts of which the description of our error must be one, `*` for any text; one that begins with `<field>` must
             begin with the place of a value of the request's body
     field   JSON Schema of the value at that place

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-#: Where one value of a document stands.
+#: The place of one value in a document.
 Place = tuple[str | int, ...]
 
 FREEZER_ACTION = {

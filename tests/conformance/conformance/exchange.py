@@ -9,7 +9,7 @@ from typing import Any
 
 ABSENT = object()
 REFERENCE = re.compile(r'\{\{(\d+)\.([\w.]+)\}\}')
-#: What a reference becomes whose answer has no such value (or was taken out while a story is made shorter).
+#: The replacement of a reference if its answer has no such value, or if the answer was removed to shorten a story.
 NOTHING = 'no-such-id'
 #: Parts of a path that name the route; everything else is an id.
 WORDS = frozenset(('v1', 'v2', 'clients', 'actions', 'jobs', 'sessions', 'backups', 'event', 'action',
@@ -38,7 +38,7 @@ class Request:
         return '/' + '/'.join(part for part in named)
 
     def view(self) -> dict[str, Any]:
-        """What conditions of differences.json are asked about."""
+        """The values that conditions of differences.json can test."""
         seen = {'method': self.method, 'route': self.route(), 'path': self.path, 'roles': self.roles,
                 'label': self.label, 'query': self.path.partition('?')[2], 'headers': self.headers}
         if self.raw is not None:
@@ -52,7 +52,7 @@ class Request:
         return seen
 
     def to_json(self) -> dict[str, Any]:
-        """Without what is as usual."""
+        """Returns the request without the usual values."""
         usual = Request(self.number, self.method, self.path)
         return {key: value for key, value in dataclasses.asdict(self).items()
                 if key in ('number', 'method', 'path') or value != getattr(usual, key)}
@@ -67,7 +67,7 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """The body; None where there is none, a text where it is not JSON."""
+        """Returns the body: None if there is none, text if it is not JSON."""
         if not self.body:
             return None
         try:

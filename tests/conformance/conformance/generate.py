@@ -1,4 +1,4 @@
-"""Random stories: the same seed gives the same requests, whatever the services answer.
+"""Random stories: the same seed always gives the same requests, regardless of the answers.
 
 Requests refer to the answers of earlier ones, so a story with requests taken out is still one.
 """
@@ -9,7 +9,7 @@ from .documents import FREEZER_ACTION, FULL, ODD, SCHEDULE, SHAPES, SMALL, place
 from .exchange import Request
 
 COLLECTIONS = ('clients', 'actions', 'jobs', 'sessions', 'backups')
-#: What is done, and how often relative to the others.
+#: The operations and their relative frequencies.
 WEIGHTS = {
     'client': 6, 'action': 6, 'job': 10, 'session': 5, 'backup': 5, 'show': 10, 'list': 8, 'search': 8,
     'patch': 16, 'replace': 5, 'delete': 5, 'event': 8, 'add job': 6, 'remove job': 3, 'session action': 10, 'odd path': 1,
@@ -34,7 +34,7 @@ class Walk:
             kind = self.random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
             getattr(self, 'do_' + kind.replace(' ', '_'))()
 
-    # what a request needs
+    # The requirements of a request.
 
     def one(self, options: Any) -> Any:
         return self.random.choice(list(options))

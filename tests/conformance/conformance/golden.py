@@ -1,6 +1,6 @@
 """The requests that were recorded from freezer-api 19.0.0 (crates/freezer-api/tests/golden), each from a fresh start.
 
-Before each one go the requests whose answers it refers to, and those that made what it names.
+Before each request come the requests whose answers it refers to, and those that created its documents.
 """
 import json
 import pathlib
@@ -12,7 +12,7 @@ MADE_KEYS = ('job_id', 'action_id', 'session_id', 'backup_id', 'uuid')
 
 
 def cases() -> list[tuple[list[Request], list[Request]]]:
-    """Per recorded request: what must be there for it, and the request itself."""
+    """Returns for each recorded request its preconditions and the request itself."""
     requests = story()
     clients = [request for request in requests if request.label == 'recorded: client create']
     found = []
@@ -36,7 +36,7 @@ def collect(request: Request, requests: list[Request], needed: set[int]) -> None
 
 
 def maker_of(number: int, requests: list[Request]) -> int:
-    """An id that was first seen in a read belongs to what is read."""
+    """An id that first occurs in a read belongs to the document of the read."""
     reference = REFERENCE.search(requests[number].path)
     return int(reference[1]) if requests[number].method == 'GET' and reference else number
 
@@ -59,7 +59,7 @@ def story() -> list[Request]:
 
 
 def learn(answer: object, place: str, number: int, references: dict[str, str]) -> None:
-    """Remembers where each id that the service made was first seen, outside of lists without an order."""
+    """Records the first occurrence of each id that the service created, except in lists without an order."""
     if isinstance(answer, list):
         for at, value in enumerate(answer):
             learn(value, '%s.%d' % (place, at), number, references)

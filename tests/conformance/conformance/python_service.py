@@ -20,7 +20,7 @@ class Quiet(simple_server.WSGIRequestHandler):
 
 
 def identified(application):
-    """Completes what the middleware of Keystone would add, and ends the body where it ends."""
+    """Adds the headers of the Keystone middleware, and ends the body after its length."""
 
     def answer(environ, start_response):
         environ.setdefault('HTTP_X_IDENTITY_STATUS', 'Confirmed')

@@ -1,4 +1,4 @@
-"""The written cases: what must be there, and requests that are sent from there."""
+"""The written cases: their preconditions, and the requests that are sent then."""
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ CALLERS = (('admin', 'p1'), ('member', 'p1'), ('reader', 'p1'), ('service', 'p1'
            ('member,reader', 'p2'))
 METHODS = ('GET', 'HEAD', 'OPTIONS', 'POST', 'PATCH', 'PUT', 'DELETE')
 
-#: What most cases need. Numbers from 900,000 on, so that cases count from 1.
+#: The documents that most cases need. Their numbers start at 900,000, so that cases can count from 1.
 FIXTURE = [
     Request(900001, 'POST', P + '/clients', {'client_id': 'node-1', 'hostname': 'node-1'}),
     Request(900002, 'POST', P + '/actions', {'freezer_action': FULL['actions']['freezer_action']}),

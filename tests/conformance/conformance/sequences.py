@@ -1,4 +1,4 @@
-"""Written stories of several requests: runs of sessions, tenants, names, searches, and what a change leaves."""
+"""Written stories of several requests: runs of sessions, tenants, names, searches, and the results of changes."""
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,7 +75,7 @@ def events() -> Iterator[Case]:
 
 
 def changes() -> Iterator[Case]:
-    """What a change leaves of a document."""
+    """The result of a change of a document."""
     yield story('part of a schedule', ('PATCH', JOB, {'job_schedule': {'status': 'completed'}}))
     yield story('no schedule', ('PATCH', JOB, {'description': 'new'}))
     yield story('another user', ('PATCH', JOB, {'job_schedule': {'event': ''}}, {'user': 'u2'}))

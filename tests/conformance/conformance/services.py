@@ -33,7 +33,7 @@ PIPELINE = 'pipeline = http_proxy_to_wsgi versionsNegotiator authtoken'
 
 
 def free_port() -> int:
-    """A port on which nobody listens, below those that the system gives to connections."""
+    """Returns a free port below those that the system uses for connections."""
     first, last = (int(number) for number in os.environ.get('CONFORMANCE_PORTS', '20000-32000').split('-'))
     for _ in range(100):
         port = random.randint(first, last)
@@ -94,11 +94,11 @@ class Service:
             self.process.wait(20)
 
     def command(self) -> list[str]:
-        """What is run to serve."""
+        """Returns the command that serves."""
         raise NotImplementedError
 
     def manage_command(self) -> list[str]:
-        """What is run to manage."""
+        """Returns the command that manages the database."""
         raise NotImplementedError
 
 

@@ -11,7 +11,7 @@ from .story import ADDED, ALL, Surprise
 
 def episode(seed: int, length: int, callers: tuple[Caller, Caller], database: Database, decided: Decided,
             ) -> tuple[int, int, list[Surprise]]:
-    """One story; returns how many requests were sent, how many documents compared, and what was wrong."""
+    """Runs one story. Returns the number of requests, the number of compared documents, and the errors."""
     database.empty()
     answers: dict[int, object] = {}
     for caller in callers:
@@ -40,7 +40,7 @@ def episode(seed: int, length: int, callers: tuple[Caller, Caller], database: Da
 
 
 def read(request: Request, callers: tuple[Caller, Caller], decided: Decided, wrong: list[Surprise]) -> dict | None:
-    """Reads through both services, which must say the same; returns what ours says."""
+    """Reads through both services, whose answers must be equal. Returns the answer of this service."""
     theirs, ours = callers[0].send(request), callers[1].send(request)
     for difference in Comparison(Symbols(same=True)).answers(theirs, ours):
         entry = decided.find(request, difference, lambda: 'present')

@@ -1,4 +1,4 @@
-"""Sends requests to both services one after the other, reads what they changed, and judges the differences."""
+"""Sends requests to both services one after the other, reads the changed documents, and checks the differences."""
 import dataclasses
 import itertools
 
@@ -14,7 +14,7 @@ ALL = '?limit=1000'
 
 @dataclasses.dataclass
 class Surprise:
-    """A difference that nobody decided."""
+    """An undecided difference."""
 
     request: Request
     difference: str
@@ -48,7 +48,7 @@ class Story:
         self.added = itertools.count(ADDED)
 
     def step(self, request: Request) -> bool:
-        """Sends a request to both; False where there was a surprise."""
+        """Sends a request to both services. Returns False if there was an undecided difference."""
         before = len(self.surprises)
         theirs, ours = self.send(request)
         self.judge(request, '', theirs, ours)
@@ -61,7 +61,7 @@ class Story:
         return len(self.surprises) == before
 
     def prepare(self, requests: list[Request]) -> None:
-        """Sends what must be there for other requests; it is compared only where it is read."""
+        """Sends the requests that other requests need. Their results are compared only when they are read."""
         self.begin()
         for request in requests:
             Comparison(self.symbols).answers(*self.send(request))
@@ -75,7 +75,7 @@ class Story:
             self.step(request)
 
     def dependent(self, before: list[Request], requests: list[Request]) -> None:
-        """Requests that need each other; ends early where the services no longer hold the same."""
+        """Sends requests that depend on each other. Stops early if the services no longer have the same documents."""
         self.prepare(before)
         for request in requests:
             if self.diverged:
@@ -87,7 +87,7 @@ class Story:
         return self.theirs.send(request), self.ours.send(request)
 
     def read(self, cause: Request, path: str) -> None:
-        """Reads what a request may have changed."""
+        """Reads the documents that a request may have changed."""
         request = Request(next(self.added), 'GET', path)
         self.judge(cause, 'then ', *self.send(request))
 
@@ -113,7 +113,7 @@ class Story:
         return found
 
     def read_all(self, projects: list[str]) -> bool:
-        """Lists every collection of some projects; False where there was a surprise."""
+        """Lists every collection of some projects. Returns False if there was an undecided difference."""
         before = len(self.surprises)
         for project in projects:
             for collection in ('clients', 'actions', 'jobs', 'sessions', 'backups'):
@@ -143,7 +143,7 @@ def targets(path: str) -> list[str]:
 
 
 def reads_after(request: Request, refused: bool) -> list[str]:
-    """What to read after a request: what it may have changed, and what it must not have."""
+    """Returns the documents to read after a request: those that it may have changed, and those that it must not have changed."""
     parts = parts_of(request.path)
     if request.method in ('GET', 'HEAD', 'OPTIONS') or len(parts) < 4 or parts[1] != 'v2':
         return []

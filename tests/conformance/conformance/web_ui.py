@@ -1,7 +1,7 @@
 """The calls that freezer-web-ui makes, by its own code: its wrapper of the API, without Horizon's pages.
 
-What the wrapper imports of Django and Horizon is stood in for; the released python-freezerclient below it is the real
-one, with the identity in headers, as the services without Keystone take it.
+The imports of Django and Horizon are replaced. The released python-freezerclient below the wrapper is real. It sends the
+identity in headers, as the services without Keystone require it.
 """
 import importlib
 import os
@@ -24,7 +24,7 @@ WHEN = {'schedule_start_date': '2030-01-02T03:04:05', 'schedule_interval': '5 da
 
 
 def stand_in(name: str, **contents: Any) -> None:
-    """A module of Django or Horizon, with what is used of it."""
+    """A replacement for a module of Django or Horizon, with the used names."""
     module = types.ModuleType(name)
     module.__path__ = []
     module.__dict__.update(contents)
@@ -54,7 +54,7 @@ def load() -> types.ModuleType:
 
 
 class Session:
-    """What python-freezerclient asks of a keystoneauth session."""
+    """The part of a keystoneauth session that python-freezerclient uses."""
 
     def get_token(self) -> str:
         return 'none'
@@ -75,7 +75,7 @@ def connect(api: types.ModuleType) -> None:
 
 
 def request_to(caller: Caller) -> Any:
-    """A request of Horizon, by somebody whose catalog names the service."""
+    """A request of Horizon from a user whose catalog contains the service."""
     url = 'http://127.0.0.1:%d' % caller.port
     catalog = [{'type': 'backup', 'endpoints': [{'interface': 'public', 'url': url}]}]
     user = types.SimpleNamespace(token=types.SimpleNamespace(id='none'), project_id='p1', domain_name='Default',
@@ -84,7 +84,7 @@ def request_to(caller: Caller) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """What a call returned, as JSON has it."""
+    """Returns the result of a call in the form of JSON."""
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
     if isinstance(value, dict):
@@ -95,7 +95,7 @@ def plain(value: Any) -> Any:
 
 
 def calls(api: types.ModuleType, request: Any, seen: dict[str, Any]) -> list[tuple[str, Callable[[], Any]]]:
-    """What its pages do, in an order in which a user could. `seen` holds what earlier calls returned."""
+    """The calls of the pages, in a possible order of a user. `seen` contains the results of earlier calls."""
     action, job, session = api.Action(request), api.Job(request), api.Session(request)
     client, backup = api.Client(request), api.Backup(request)
 
@@ -147,7 +147,7 @@ def calls(api: types.ModuleType, request: Any, seen: dict[str, Any]) -> list[tup
     ]
 
 
-#: What nodes and agents have registered before somebody opens the pages.
+#: The documents that nodes and agents have registered before a user opens the pages.
 BEFORE = [
     Request(1, 'POST', '/v2/p1/clients', {'client_id': 'node-1', 'hostname': 'node-1', 'uuid': '1' * 32}),
     Request(2, 'POST', '/v2/p1/clients', {'client_id': 'node-2', 'hostname': 'node-2', 'uuid': '2' * 32}),
@@ -157,7 +157,7 @@ BEFORE = [
 
 
 def tried(call: Callable[[], Any]) -> Any:
-    """What a call returns, or says where it fails."""
+    """Returns the result of a call, or a description of its error."""
     try:
         result = plain(call())
         if isinstance(result, list):
@@ -169,7 +169,10 @@ def tried(call: Callable[[], Any]) -> Any:
 
 
 def compare(story: Story) -> tuple[int, list[Surprise]]:
-    """Makes every call on both; returns how many, and what was not decided. A call that fails here is never decided."""
+    """Makes every call with both services. Returns the number of calls and the undecided differences.
+
+    If a call fails with this service, the difference is always undecided.
+    """
     api = load()
     connect(api)
     story.prepare(BEFORE)
