@@ -26,6 +26,9 @@ struct Servers {
     right: Listening,
     other: Listening,
     version_1: Listening,
+    authority: Listening,
+    critical: Listening,
+    pss: Listening,
     plain: Listening,
     certificates: Certificates,
 }
@@ -38,6 +41,9 @@ impl Servers {
             right: start("tls-right", Some(("right", "ca.pem"))).await?,
             other: start("tls-other", Some(("other", "ca.pem"))).await?,
             version_1: start("tls-version-1", Some(("version-1-server", "version-1-ca.pem"))).await?,
+            authority: start("tls-authority", Some(("authority-server", "authority-server.pem"))).await?,
+            critical: start("tls-critical", Some(("critical-server", "ca.pem"))).await?,
+            pss: start("tls-pss", Some(("pss-server", "ca.pem"))).await?,
             plain: start("tls-plain", None).await?,
             certificates,
         })
@@ -48,6 +54,9 @@ impl Servers {
             Host::Right => &self.right,
             Host::Other => &self.other,
             Host::Version1 | Host::Version1ByAddress => &self.version_1,
+            Host::Authority => &self.authority,
+            Host::Critical => &self.critical,
+            Host::Pss => &self.pss,
             Host::Plain => &self.plain,
         }
     }

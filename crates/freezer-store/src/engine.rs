@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use tokio_rustls::TlsConnector;
 
 use crate::dialect::Dialect;
-use crate::error::{DriverError, StoreError, is_absent, refusal};
+use crate::error::{DriverError, StoreError, is_absent, reason, refusal};
 use crate::migrations::SchemaError;
 use crate::mysql::MySql;
 use crate::tls::{Tls, TlsOptions};
@@ -120,8 +120,7 @@ impl Opener {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => {
                 self.tls.forget();
-                // the driver says it once for itself and once for the system
-                let reason = error.to_string().trim_start_matches("Input/output error: ").to_owned();
+                let reason = reason(&error);
                 Err(match refusal(&error) {
                     Some(advice) => StoreError::Refused {
                         database: self.url.to_string(),

@@ -261,39 +261,33 @@ pub(crate) fn refusal(error: &DriverError) -> Option<&'static str> {
         )) => Some(
             "parameters of [database] connection require TLS: enable it in the server, or remove the ssl_* parameters",
         ),
-        DriverError::MySql(mysql_async::Error::Io(error)) => tls_failure(error),
+        DriverError::MySql(mysql_async::Error::Io(error)) => tls_failure(error).map(|(_, advice)| advice),
         _ => None,
     }
 }
 
-/// What to do about a TLS handshake that failed.
-fn tls_failure(error: &mysql_async::IoError) -> Option<&'static str> {
+/// What rustls says of a handshake that failed.
+fn tls_failure(error: &mysql_async::IoError) -> Option<(String, &'static str)> {
     let rustls = match error {
         mysql_async::IoError::Tls(mysql_async::TlsError::Tls(error)) => error,
         mysql_async::IoError::Io(error) => error.get_ref()?.downcast_ref::<rustls::Error>()?,
         mysql_async::IoError::Tls(_) => {
-            return Some("[database] connection names a host that TLS cannot verify");
+            let reason = "[database] connection names a host that TLS cannot verify".to_owned();
+            return Some((reason, "use a host name or an address"));
         }
     };
-    use rustls::{CertificateError, Error};
-    Some(match rustls {
-        Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => {
-            "use a host name of the server's certificate in [database] connection, or accept every name with \
-             ssl_check_hostname=false"
-        }
-        Error::InvalidCertificate(_) => {
-            "name the authority of the server's certificate with ssl_ca in [database] connection, or renew the certificate"
-        }
-        Error::AlertReceived(_) => {
-            "the server ended the TLS handshake: its log says why, often for the client certificate (ssl_cert, ssl_key)"
-        }
-        _ => {
-            "the server and this service found no common TLS version (1.2 or later) and cipher: update the server, or \
-             set ssl_disabled=true"
-        }
-    })
+    Some(crate::tls::of_handshake(rustls))
+}
+
+/// Why a connection could not be made, in words for an operator.
+pub(crate) fn reason(error: &DriverError) -> String {
+    if let DriverError::MySql(mysql_async::Error::Io(io)) = error
+        && let Some((reason, _)) = tls_failure(io)
+    {
+        return reason;
+    }
+    // the driver says it once for itself and once for the system
+    error.to_string().trim_start_matches("Input/output error: ").to_owned()
 }
 
 impl StoreError {

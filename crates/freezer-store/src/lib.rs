@@ -46,7 +46,7 @@ pub use explain::{Plan, Step};
 pub use pool::PoolSettings;
 pub use scope::Scope;
 pub use search::Search;
-pub use tls::{Roots, TlsFile, TlsMode, TlsOptions, Trust};
+pub use tls::{NameParameter, Roots, TlsFile, TlsMode, TlsOptions, Trust};
 pub use tx::{Mode, Run, TxError};
 pub use url::{DatabaseUrl, Effect, MySqlUrl, Parameter, UrlError};
 

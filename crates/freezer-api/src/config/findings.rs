@@ -69,6 +69,13 @@ pub fn of_connection(database: &DatabaseSettings) -> Vec<Finding> {
     let finding = |Parameter { name, effect }: &Parameter| {
         let (kind, message) = match effect {
             Effect::Needless => return None,
+            Effect::Widening => (
+                "without_effect",
+                format!(
+                    "beside ssl_ca or ssl_capath, {name} has certificates of every authority of the system accepted, too, \
+                     as PyMySQL does; without it, only those of the named authorities are"
+                ),
+            ),
             Effect::Missing => ("without_effect", format!("the parameter {name} has no effect")),
             Effect::Unknown => {
                 let hint = nearest(name, &Parameter::known());

@@ -11,6 +11,12 @@ pub enum Host {
     Version1,
     /// The same, asked by its address.
     Version1ByAddress,
+    /// Its certificate signs itself, is marked as an authority, and is for `localhost` and 127.0.0.1.
+    Authority,
+    /// Its certificate has a critical extension that nothing knows.
+    Critical,
+    /// Its key is for RSA-PSS alone.
+    Pss,
     /// It has no TLS.
     Plain,
 }
@@ -71,11 +77,11 @@ const fn client(
 }
 
 use Expected::{Encrypted, Plain, Refused, Socket};
-use Host::{Other, Right, Version1, Version1ByAddress};
+use Host::{Authority, Critical, Other, Pss, Right, Version1, Version1ByAddress};
 use Python::{Differs, NotAsked, Same};
 
-const NAME: Expected = Refused("not valid for");
-const ISSUER: Expected = Refused("UnknownIssuer");
+const NAME: Expected = Refused("is for other names: ");
+const ISSUER: Expected = Refused("is not signed by an authority of ");
 const NO_TLS: Expected = Refused("require TLS: enable it in the server");
 const DENIED: Expected = Refused("whether the account requires TLS");
 const MYSQLCLIENT: &str = "mysql+mysqldb";
@@ -139,13 +145,38 @@ pub const CASES: &[Case] = &[
     // the server's own certificate as authority
     case(Right, "any", "ssl_ca={dir}/right.pem", Encrypted, NotAsked),
     case(Right, "any", "ssl_ca={dir}/other.pem", ISSUER, Same),
+    // marked as an authority, a critical extension, a key for RSA-PSS
+    case(Authority, "any", "", Encrypted, Same),
+    case(Authority, "any", "ssl_verify_cert=false", Encrypted, Same),
+    case(Authority, "any", "ssl_ca={dir}/authority-server.pem", Encrypted, Same),
+    case(Authority, "any", "ssl_ca={dir}/authority-server.pem&ssl_check_hostname=false", Encrypted, Same),
+    case(Authority, "any", "ssl_ca={dir}/ca.pem", ISSUER, Same),
+    case(Authority, "any", "ssl_verify_cert=true", ISSUER, Same),
+    case(Critical, "any", "", Encrypted, Same),
+    case(Critical, "encrypted", "ssl_check_hostname=false", Encrypted, Same),
+    case(Critical, "any", "ssl_ca={dir}/critical-server.pem", Refused("critical extension"), Same),
+    case(Pss, "any", "", Encrypted, Same),
+    case(Pss, "encrypted", "ssl_verify_cert=false", Encrypted, Same),
+    case(Pss, "any", "ssl_ca={dir}/pss-server.pem", Encrypted, Same),
+    case(Pss, "any", "ssl_ca={dir}/ca.pem", ISSUER, Same),
+    // an authority from an option file
+    case(Right, "any", "read_default_file={dir}/ca.cnf", Encrypted, Same),
+    case(Other, "any", "read_default_file={dir}/ca.cnf", NAME, Same),
+    case(Other, "any", "read_default_file={dir}/ca.cnf&ssl_check_hostname=false", Encrypted, Same),
+    case(Right, "any", "read_default_file={dir}/other-ca.cnf", ISSUER, Same),
+    case(Right, "any", "read_default_file={dir}/other-ca.cnf&ssl_check_hostname=false", ISSUER, Same),
+    case(Right, "any", "read_default_file={dir}/other-ca.cnf&ssl_verify_cert=false", Encrypted, Same),
+    case(Right, "any", "read_default_file={dir}/other-ca.cnf&ssl_ca={dir}/ca.pem", Encrypted, Same),
+    case(Host::Plain, "any", "read_default_file={dir}/ca.cnf", NO_TLS, Same),
+    case(Host::Plain, "any", "read_default_file={dir}/ca.cnf&ssl_verify_cert=false", NO_TLS, Same),
+    case(Right, "any", "read_default_file={dir}/ca.cnf&ssl_disabled=true", Plain, Same),
     // version 1 and common names
     case(Version1, "any", "ssl_ca={dir}/version-1-ca.pem", Encrypted, Same),
-    case(Version1ByAddress, "any", "ssl_ca={dir}/version-1-ca.pem", Refused("NotValidForName"), Same),
+    case(Version1ByAddress, "any", "ssl_ca={dir}/version-1-ca.pem", NAME, Same),
     case(Version1ByAddress, "any", "ssl_ca={dir}/version-1-ca.pem&ssl_check_hostname=no", Encrypted, Same),
     case(Version1, "any", "ssl_ca={dir}/ca.pem", ISSUER, Same),
     case(Version1, "any", "ssl_capath={dir}/hashed", Encrypted, Same),
-    case(Version1ByAddress, "any", "ssl_capath={dir}/hashed", Refused("NotValidForName"), Same),
+    case(Version1ByAddress, "any", "ssl_capath={dir}/hashed", NAME, Same),
     case(Right, "any", "ssl_capath={dir}/hashed", ISSUER, Same),
     case(Right, "any", "ssl_capath={dir}/empty", Refused("ssl_capath="), Same),
     case(Host::Plain, "any", "ssl_capath={dir}/hashed", NO_TLS, Same),
@@ -203,6 +234,10 @@ pub const CASES: &[Case] = &[
     client(MYSQLCLIENT, Right, "any", "ssl_mode=DISABLED", Plain),
     client(MYSQLCLIENT, Host::Plain, "any", "ssl_mode=PREFERRED", Plain),
     client(MYSQLCLIENT, Right, "any", "ssl_mode=PREFERRED", Encrypted),
+    client(MYSQLCLIENT, Other, "any", "ssl_mode=PREFERRED&ssl_ca={dir}/ca.pem", Encrypted),
+    client(MYSQLCLIENT, Right, "any", "ssl_mode=PREFERRED&ssl_ca={dir}/other-ca.pem", ISSUER),
+    client(MYSQLCLIENT, Host::Plain, "any", "ssl_mode=PREFERRED&ssl_ca={dir}/ca.pem", Plain),
+    client(MYSQLCLIENT, Right, "any", "ssl_mode=REQUIRED&ssl_ca={dir}/other-ca.pem", ISSUER),
     client(MYSQLCLIENT, Other, "encrypted", "ssl_mode=REQUIRED", Encrypted),
     client(MYSQLCLIENT, Host::Plain, "any", "ssl_mode=REQUIRED", NO_TLS),
     client(MYSQLCLIENT, Other, "any", "ssl_mode=VERIFY_CA&ssl_ca={dir}/ca.pem", Encrypted),
@@ -210,6 +245,20 @@ pub const CASES: &[Case] = &[
     client(MYSQLCLIENT, Right, "any", "ssl_mode=VERIFY_CA", ISSUER),
     client(MYSQLCLIENT, Right, "any", "ssl_mode=VERIFY_IDENTITY&ssl_ca={dir}/ca.pem", Encrypted),
     client(MYSQLCLIENT, Other, "any", "ssl_mode=VERIFY_IDENTITY&ssl_ca={dir}/ca.pem", NAME),
+    client(
+        MYSQLCLIENT,
+        Other,
+        "any",
+        "ssl_mode=VERIFY_IDENTITY&ssl_ca={dir}/ca.pem",
+        Refused("the certificate of 127.0.0.1 is for other names: db.example; use a name of the certificate"),
+    ),
+    client(
+        MYSQLCLIENT,
+        Other,
+        "any",
+        "ssl_mode=VERIFY_IDENTITY&ssl_ca={dir}/ca.pem",
+        Refused("accept every name with ssl_mode=VERIFY_CA"),
+    ),
     client(MYSQLCLIENT, Host::Plain, "any", "ssl_mode=VERIFY_IDENTITY", NO_TLS),
     client(MYSQLCLIENT, Right, "any", "ssl_mode=SOMETIMES", Refused("ssl_mode=SOMETIMES cannot be used")),
     client(MYSQLCLIENT, Other, "any", "ssl_ca={dir}/ca.pem", NAME),

@@ -12,6 +12,17 @@ const VERSION_1: [(&str, &str); 3] = [
     ("version-1-server.key", include_str!("../../../freezer-store/tests/certificates/version-1-server.key")),
 ];
 
+/// Servers whose certificates sign themselves, made by openssl: one is marked as an authority, one has a critical
+/// extension that nothing knows, and one has a key for RSA-PSS alone.
+const OWN: [(&str, &str); 6] = [
+    ("authority-server.pem", include_str!("../../../freezer-store/tests/certificates/authority-server.pem")),
+    ("authority-server.key", include_str!("../../../freezer-store/tests/certificates/authority-server.key")),
+    ("critical-server.pem", include_str!("../../../freezer-store/tests/certificates/critical-server.pem")),
+    ("critical-server.key", include_str!("../../../freezer-store/tests/certificates/critical-server.key")),
+    ("pss-server.pem", include_str!("../../../freezer-store/tests/certificates/pss-server.pem")),
+    ("pss-server.key", include_str!("../../../freezer-store/tests/certificates/pss-server.key")),
+];
+
 /// Name of that authority in a directory of `openssl rehash`.
 const VERSION_1_HASH: &str = "acad28f3.0";
 
@@ -37,8 +48,12 @@ impl Certificates {
             ["client.pem", "client.key"].map(|name| std::fs::read_to_string(made.0.join(name)).unwrap());
         made.write("client-both.pem", &client.concat());
         made.write("no-certificate.pem", "not a certificate\n");
-        for (name, text) in VERSION_1 {
+        for (name, text) in VERSION_1.into_iter().chain(OWN) {
             made.write(name, text);
+        }
+        for ca in ["ca", "other-ca"] {
+            let path = made.0.join(format!("{ca}.pem"));
+            made.write(&format!("{ca}.cnf"), &format!("[client]\nssl-ca = {}\n", path.display()));
         }
         made.write(&format!("hashed/{VERSION_1_HASH}"), VERSION_1[0].1);
         made

@@ -1,60 +1,159 @@
 //! What OpenSSL, and so the Python service, accepts of a server's certificate and webpki does not.
 //!
-//! The `openssl x509 -req` command of MariaDB's and MySQL's manuals makes certificates of X.509 version 1, and many
-//! private authorities write the host into the common name only. webpki can read neither.
+//! The `openssl x509 -req` command of MariaDB's and MySQL's manuals makes certificates of X.509 version 1, a certificate that
+//! signs itself is often marked as an authority (`openssl req -x509`), and many private authorities write the host into the
+//! common name only. webpki accepts none of them. Without verification, OpenSSL reads neither critical extensions nor the
+//! purpose of a key.
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, ProtocolVersion, SignatureScheme,
 };
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::X509Version;
 
+use super::untrusted::flaw;
+
 /// Signatures over SHA-1, which OpenSSL 3 refuses, too: RSA and ECDSA.
 const SHA_1: [&str; 2] = ["1.2.840.113549.1.1.5", "1.2.840.10045.4.1"];
+/// A key for RSA-PSS alone.
+const PSS_KEY: &str = "1.2.840.113549.1.1.10";
+/// The schemes of such keys (RFC 8446, section 4.2.3), and those of the same signature by another key.
+pub(super) const PSS_KEYS: [(SignatureScheme, SignatureScheme); 3] = [
+    (SignatureScheme::Unknown(0x0809), SignatureScheme::RSA_PSS_SHA256),
+    (SignatureScheme::Unknown(0x080a), SignatureScheme::RSA_PSS_SHA384),
+    (SignatureScheme::Unknown(0x080b), SignatureScheme::RSA_PSS_SHA512),
+];
+/// Longest chain between a server and its authority.
+const LONGEST_CHAIN: usize = 8;
 
-/// Whether a certificate is of X.509 version 1, which has no extensions.
-pub(super) fn is_version_1(certificate: &CertificateDer<'_>) -> bool {
-    parse(certificate).is_ok_and(|certificate| certificate.version() == X509Version::V1)
+/// Whether webpki refuses a certificate that OpenSSL may accept: one of X.509 version 1, which has no extensions, or one
+/// that is marked as an authority.
+pub(super) fn is_refused_by_webpki(certificate: &CertificateDer<'_>) -> bool {
+    parse(certificate)
+        .is_ok_and(|certificate| certificate.version() == X509Version::V1 || certificate.is_ca())
 }
 
-/// Whether the time is one at which the certificate is valid.
-pub(super) fn verify_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
-    dates(&parse(certificate)?, now)
+/// Whether webpki cannot verify a signature by the key of a certificate.
+pub(super) fn has_signature_of_its_own(
+    certificate: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+) -> bool {
+    PSS_KEYS.iter().any(|(scheme, _)| *scheme == signed.scheme)
+        || ParsedCertificate::try_from(certificate).is_err()
 }
 
-/// Verifies a certificate of version 1 that one of the authorities has signed itself. Intermediate authorities are not
-/// looked for: those who have them do not make certificates of version 1.
+/// Verifies a certificate, and those that link it to one of the authorities.
 pub(super) fn verify_chain(
     certificate: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
     authorities: &[CertificateDer<'_>],
     now: UnixTime,
 ) -> Result<(), Error> {
     let server = parse(certificate)?;
     dates(&server, now)?;
-    if SHA_1.contains(&server.signature_algorithm.algorithm.to_id_string().as_str()) {
-        return Err(Error::General("the certificate is signed with SHA-1".to_owned()));
+    purpose(&server)?;
+    if authorities.iter().any(|authority| authority.as_ref() == certificate.as_ref()) {
+        return Ok(());
     }
-    let signed_by = |authority: &CertificateDer<'_>| -> Result<bool, Error> {
-        if authority.as_ref() == certificate.as_ref() {
-            return Ok(true);
-        }
-        let authority = parse(authority)?;
-        let may_sign = authority.version() == X509Version::V1 || authority.is_ca();
-        Ok(may_sign
-            && authority.subject().as_raw() == server.issuer().as_raw()
-            && dates(&authority, now).is_ok()
-            && server.verify_signature(Some(authority.public_key())).is_ok())
-    };
-    match authorities.iter().any(|authority| signed_by(authority).unwrap_or(false)) {
+    if SHA_1.contains(&server.signature_algorithm.algorithm.to_id_string().as_str()) {
+        return Err(flaw("is signed with SHA-1, which is not accepted"));
+    }
+    let (links, authorities) = (parse_all(intermediates), parse_all(authorities));
+    match leads_to(&server, &links, &authorities, now, LONGEST_CHAIN) {
         true => Ok(()),
         false => Err(CertificateError::UnknownIssuer.into()),
     }
+}
+
+fn parse_all<'c>(certificates: &'c [CertificateDer<'_>]) -> Vec<X509Certificate<'c>> {
+    certificates.iter().filter_map(|certificate| parse(certificate).ok()).collect()
+}
+
+/// Whether one of the authorities has signed a certificate, or one of the links that such a chain leads to.
+fn leads_to(
+    certificate: &X509Certificate<'_>,
+    links: &[X509Certificate<'_>],
+    authorities: &[X509Certificate<'_>],
+    now: UnixTime,
+    longest: usize,
+) -> bool {
+    let signed_by = |authority: &X509Certificate<'_>| {
+        let may_sign = authority.version() == X509Version::V1 || authority.is_ca();
+        may_sign
+            && authority.subject().as_raw() == certificate.issuer().as_raw()
+            && dates(authority, now).is_ok()
+            && certificate.verify_signature(Some(authority.public_key())).is_ok()
+    };
+    authorities.iter().any(signed_by)
+        || (longest > 0
+            && links
+                .iter()
+                .filter(|link| link.version() != X509Version::V1)
+                .any(|link| signed_by(link) && leads_to(link, links, authorities, now, longest - 1)))
+}
+
+/// Whether a certificate is good for a TLS server and has no critical extension that is not known, as OpenSSL looks at it.
+fn purpose(certificate: &X509Certificate<'_>) -> Result<(), Error> {
+    let known = |extension: &ParsedExtension<'_>| {
+        matches!(
+            extension,
+            ParsedExtension::BasicConstraints(_)
+                | ParsedExtension::KeyUsage(_)
+                | ParsedExtension::ExtendedKeyUsage(_)
+                | ParsedExtension::SubjectAlternativeName(_)
+                | ParsedExtension::NameConstraints(_)
+                | ParsedExtension::CertificatePolicies(_)
+                | ParsedExtension::PolicyConstraints(_)
+                | ParsedExtension::PolicyMappings(_)
+                | ParsedExtension::InhibitAnyPolicy(_)
+                | ParsedExtension::CRLDistributionPoints(_)
+        )
+    };
+    if certificate.extensions().iter().any(|found| found.critical && !known(found.parsed_extension())) {
+        return Err(flaw("has a critical extension that is not known here"));
+    }
+    let usage = certificate.key_usage().ok().flatten();
+    let for_keys = usage.is_none_or(|usage| {
+        let usage = usage.value;
+        usage.digital_signature() || usage.key_encipherment() || usage.key_agreement()
+    });
+    let extended = certificate.extended_key_usage().ok().flatten();
+    let for_servers = extended.is_none_or(|usage| usage.value.server_auth || usage.value.any);
+    if for_keys && for_servers { Ok(()) } else { Err(CertificateError::InvalidPurpose.into()) }
+}
+
+/// The names that a certificate is for, for messages.
+pub(super) fn names(certificate: &CertificateDer<'_>) -> String {
+    let Ok(certificate) = parse(certificate) else { return "unreadable ones".to_owned() };
+    let alternative = certificate.subject_alternative_name().ok().flatten();
+    let mut names: Vec<String> = alternative
+        .iter()
+        .flat_map(|names| &names.value.general_names)
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            GeneralName::IPAddress(bytes) => match bytes.len() {
+                4 => <[u8; 4]>::try_from(*bytes)
+                    .ok()
+                    .map(|octets| std::net::Ipv4Addr::from(octets).to_string()),
+                _ => <[u8; 16]>::try_from(*bytes)
+                    .ok()
+                    .map(|octets| std::net::Ipv6Addr::from(octets).to_string()),
+            },
+            _ => None,
+        })
+        .collect();
+    if names.is_empty() {
+        let common = certificate.subject().iter_common_name();
+        names.extend(common.filter_map(|name| name.as_str().ok()).map(str::to_owned));
+    }
+    if names.is_empty() { "it has none".to_owned() } else { names.join(", ") }
 }
 
 /// Verifies the host against the common name, which counts only if the certificate lists no DNS names.
@@ -86,7 +185,8 @@ fn matches(name: &str, host: &str) -> bool {
     }
 }
 
-/// Verifies the signature of a handshake with the key of a certificate of version 1, as rustls does with others.
+/// Verifies the signature of a handshake with the key of a certificate that webpki does not read, as rustls does with
+/// others.
 pub(super) fn verify_signature(
     message: &[u8],
     certificate: &CertificateDer<'_>,
@@ -94,28 +194,32 @@ pub(super) fn verify_signature(
     version: ProtocolVersion,
     supported: &WebPkiSupportedAlgorithms,
 ) -> Result<HandshakeSignatureValid, Error> {
+    let unadvertised = || Error::from(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme);
     let in_tls13 = |scheme| {
         use SignatureScheme as S;
         let rsa = [S::RSA_PSS_SHA256, S::RSA_PSS_SHA384, S::RSA_PSS_SHA512];
         let ecdsa = [S::ECDSA_NISTP256_SHA256, S::ECDSA_NISTP384_SHA384, S::ECDSA_NISTP521_SHA512];
         rsa.contains(&scheme) || ecdsa.contains(&scheme) || scheme == S::ED25519
     };
-    if version == ProtocolVersion::TLSv1_3 && !in_tls13(signed.scheme) {
-        return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
+    let of_pss_key = PSS_KEYS.iter().find(|(scheme, _)| *scheme == signed.scheme);
+    let scheme = of_pss_key.map_or(signed.scheme, |(_, same)| *same);
+    if version == ProtocolVersion::TLSv1_3 && !in_tls13(scheme) {
+        return Err(unadvertised());
     }
     let certificate = parse(certificate)?;
     let key = certificate.public_key();
     let algorithm = contents(contents(key.raw)).ok_or(CertificateError::BadEncoding)?;
-    let (_, candidates) = supported
-        .mapping
-        .iter()
-        .find(|(scheme, _)| *scheme == signed.scheme)
-        .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
+    let is_pss_key = key.algorithm.algorithm.to_id_string() == PSS_KEY;
+    if is_pss_key != of_pss_key.is_some() {
+        return Err(unadvertised());
+    }
+    let (_, candidates) =
+        supported.mapping.iter().find(|(known, _)| *known == scheme).ok_or_else(unadvertised)?;
     // TLS 1.3 ties a scheme to one curve
     let candidates = if version == ProtocolVersion::TLSv1_3 { &candidates[..1] } else { candidates };
     let verified = candidates
         .iter()
-        .filter(|candidate| candidate.public_key_alg_id().as_ref() == algorithm)
+        .filter(|candidate| is_pss_key || candidate.public_key_alg_id().as_ref() == algorithm)
         .any(|candidate| {
             candidate.verify_signature(&key.subject_public_key.data, message, signed.signature()).is_ok()
         });

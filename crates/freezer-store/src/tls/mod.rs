@@ -1,10 +1,11 @@
 //! TLS to MySQL and MariaDB: what a URL asks for ([`TlsOptions`]), and the connector that does it ([`Tls`]).
 //!
 //! `files.rs` reads certificates and keys, `verifier.rs` verifies servers, `legacy.rs` has what OpenSSL accepts and webpki
-//! does not. Which URL parameters mean what is in `url/parameters.rs`; the table of it is in docs/database.md.
+//! does not, `untrusted.rs` words what was refused. Which URL parameters mean what is in `url/parameters.rs`; the table of it is in docs/database.md.
 
 mod files;
 mod legacy;
+mod untrusted;
 mod verifier;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, SupportedCipherSuite};
 use tokio_rustls::TlsConnector;
 
+pub(crate) use self::untrusted::of_handshake;
 use self::verifier::ServerVerifier;
 use crate::url::UrlError;
 
@@ -49,6 +51,18 @@ pub struct Trust {
     pub host_name: bool,
 }
 
+/// The parameter that has the host name verified, for error messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NameParameter {
+    /// `ssl_check_hostname`, which is true beside `ssl_ca`.
+    #[default]
+    CheckHostname,
+    /// `ssl_verify_identity`
+    VerifyIdentity,
+    /// `ssl_mode`
+    Mode,
+}
+
 /// A file and the parameter that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFile {
@@ -77,6 +91,8 @@ pub struct TlsOptions {
     pub mode: TlsMode,
     /// A certificate must satisfy one of these; if there are none, every certificate is accepted.
     pub trust: Vec<Trust>,
+    /// What has host names verified.
+    pub name_parameter: NameParameter,
     /// Authorities in one file.
     pub ca: Option<TlsFile>,
     /// Authorities in files of a directory, named by their hash.

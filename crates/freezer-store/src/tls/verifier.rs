@@ -9,6 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{DigitallySignedStruct, Error, ProtocolVersion, RootCertStore, SignatureScheme};
 
+use super::untrusted::{self, Words};
 use super::{Roots, TlsOptions, files, legacy};
 use crate::url::UrlError;
 
@@ -17,14 +18,15 @@ use crate::url::UrlError;
 pub(super) struct ServerVerifier {
     anchors: Vec<Anchors>,
     algorithms: WebPkiSupportedAlgorithms,
+    words: Words,
 }
 
 /// Authorities, and whether the host name is verified, too.
 #[derive(Debug)]
 struct Anchors {
     roots: RootCertStore,
-    /// The same certificates, if an operator named them.
-    named: Vec<CertificateDer<'static>>,
+    /// The same certificates, as OpenSSL looks at them.
+    certificates: Vec<CertificateDer<'static>>,
     host_name: bool,
 }
 
@@ -51,10 +53,28 @@ impl ServerVerifier {
             };
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(certificates.iter().cloned());
-            let named = if trust.roots == Roots::Named { certificates } else { Vec::new() };
-            anchors.push(Anchors { roots, named, host_name: trust.host_name });
+            anchors.push(Anchors { roots, certificates, host_name: trust.host_name });
         }
-        Ok(ServerVerifier { anchors, algorithms })
+        Ok(ServerVerifier { anchors, algorithms, words: Words::new(options) })
+    }
+
+    /// Verifies the signature of a handshake, with keys and certificates that webpki does not read as well.
+    fn verify_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+        version: ProtocolVersion,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.algorithms;
+        let verified = if legacy::has_signature_of_its_own(certificate, signed) {
+            legacy::verify_signature(message, certificate, signed, version, algorithms)
+        } else if version == ProtocolVersion::TLSv1_2 {
+            verify_tls12_signature(message, certificate, signed, algorithms)
+        } else {
+            verify_tls13_signature(message, certificate, signed, algorithms)
+        };
+        verified.map_err(|error| untrusted::no_proof(&error))
     }
 }
 
@@ -67,34 +87,30 @@ impl Anchors {
         now: UnixTime,
         algorithms: &WebPkiSupportedAlgorithms,
     ) -> Result<(), Error> {
-        let parsed = match ParsedCertificate::try_from(certificate) {
-            Ok(parsed) => parsed,
-            Err(_) if legacy::is_version_1(certificate) => {
-                legacy::verify_chain(certificate, &self.named, now)?;
-                return if self.host_name { legacy::verify_name(certificate, server_name) } else { Ok(()) };
-            }
-            Err(error) => return Err(error),
+        let parsed = ParsedCertificate::try_from(certificate);
+        let chain = match &parsed {
+            Ok(parsed) => verify_server_cert_signed_by_trust_anchor(
+                parsed,
+                &self.roots,
+                intermediates,
+                now,
+                algorithms.all,
+            ),
+            Err(error) => Err(error.clone()),
         };
-        let chain = verify_server_cert_signed_by_trust_anchor(
-            &parsed,
-            &self.roots,
-            intermediates,
-            now,
-            algorithms.all,
-        );
         if let Err(error) = chain {
-            // an operator may name the server's own certificate
-            let itself = self.named.iter().any(|named| named.as_ref() == certificate.as_ref());
-            if !itself {
+            // what webpki refuses in any case; and an operator may name the server's own certificate
+            let itself = self.certificates.iter().any(|known| known.as_ref() == certificate.as_ref());
+            if !(itself || legacy::is_refused_by_webpki(certificate)) {
                 return Err(error);
             }
-            legacy::verify_dates(certificate, now)?;
+            legacy::verify_chain(certificate, intermediates, &self.certificates, now)?;
         }
         if !self.host_name {
             return Ok(());
         }
-        verify_server_name(&parsed, server_name)
-            .or_else(|error| legacy::verify_name(certificate, server_name).map_err(|_| error))
+        let by_webpki = parsed.and_then(|parsed| verify_server_name(&parsed, server_name));
+        by_webpki.or_else(|_| legacy::verify_name(certificate, server_name))
     }
 }
 
@@ -114,7 +130,10 @@ impl ServerCertVerifier for ServerVerifier {
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
-        refused.map_or_else(|| Ok(ServerCertVerified::assertion()), Err)
+        match refused {
+            None => Ok(ServerCertVerified::assertion()),
+            Some(error) => Err(self.words.explain(&error, end_entity, server_name).into()),
+        }
     }
 
     fn verify_tls12_signature(
@@ -123,11 +142,7 @@ impl ServerCertVerifier for ServerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if legacy::is_version_1(cert) {
-            let version = ProtocolVersion::TLSv1_2;
-            return legacy::verify_signature(message, cert, dss, version, &self.algorithms);
-        }
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
+        self.verify_signature(message, cert, dss, ProtocolVersion::TLSv1_2)
     }
 
     fn verify_tls13_signature(
@@ -136,14 +151,12 @@ impl ServerCertVerifier for ServerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if legacy::is_version_1(cert) {
-            let version = ProtocolVersion::TLSv1_3;
-            return legacy::verify_signature(message, cert, dss, version, &self.algorithms);
-        }
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
+        self.verify_signature(message, cert, dss, ProtocolVersion::TLSv1_3)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        let mut schemes = self.algorithms.supported_schemes();
+        schemes.extend(legacy::PSS_KEYS.map(|(scheme, _)| scheme));
+        schemes
     }
 }

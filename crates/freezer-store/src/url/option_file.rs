@@ -5,7 +5,6 @@
 use std::path::{Path, PathBuf};
 
 use super::{MySqlUrl, UrlError, port};
-use crate::tls::{Roots, TlsFile, TlsMode, Trust};
 
 /// The options of one group.
 pub(super) struct OptionFile {
@@ -33,12 +32,18 @@ impl OptionFile {
         Ok(Some(OptionFile { path, options }))
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// An option that is set, by its name with `-`.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         let value = self.options.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.as_str());
         value.filter(|value| !value.is_empty())
     }
 
-    /// Completes a URL. `has_host`: the host stays as it is.
+    /// Completes a URL; options about TLS are read in `parameters.rs`. `has_host`: the host stays as it is.
     pub(super) fn apply(&self, url: &mut MySqlUrl, has_host: bool) -> Result<(), UrlError> {
         if let Some(user) = self.get("user").filter(|_| url.user.is_empty()) {
             user.clone_into(&mut url.user);
@@ -57,39 +62,6 @@ impl OptionFile {
         }
         if url.socket.is_none() {
             url.socket = self.get("socket").map(PathBuf::from);
-        }
-        if url.tls.mode != TlsMode::Disabled {
-            self.apply_tls(url)?;
-        }
-        Ok(())
-    }
-
-    /// Adds the file's `ssl-*` options, which require TLS.
-    fn apply_tls(&self, url: &mut MySqlUrl) -> Result<(), UrlError> {
-        let tls = &mut url.tls;
-        let names = ["ssl-ca", "ssl-capath", "ssl-cert", "ssl-key", "ssl-cipher"];
-        if !names.iter().any(|name| self.get(name).is_some()) {
-            return Ok(());
-        }
-        tls.mode = TlsMode::Required;
-        let had_authorities = tls.ca.is_some() || tls.capath.is_some();
-        let places = [&mut tls.ca, &mut tls.capath, &mut tls.cert, &mut tls.key];
-        for (name, place) in names.into_iter().zip(places) {
-            if let Some(path) = self.get(name).filter(|_| place.is_none()) {
-                let parameter = format!("{name} in {}", self.path.display());
-                *place = Some(TlsFile::new(&parameter, path));
-            }
-        }
-        if let Some(list) = self.get("ssl-cipher").filter(|_| tls.ciphers.is_none()) {
-            tls.ciphers = Some(crate::tls::ciphers(list).ok_or_else(|| UrlError::Value {
-                name: format!("ssl-cipher in {}", self.path.display()),
-                value: list.to_owned(),
-                reason: "no cipher of this name",
-            })?);
-        }
-        let has_authorities = tls.ca.is_some() || tls.capath.is_some();
-        if has_authorities && !had_authorities && tls.trust.is_empty() {
-            tls.trust = vec![Trust { roots: Roots::Named, host_name: true }];
         }
         Ok(())
     }

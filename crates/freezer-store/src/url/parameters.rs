@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 
 use super::option_file::OptionFile;
 use super::{MySqlUrl, UrlError};
-use crate::tls::{Roots, TlsFile, TlsMode, TlsOptions, Trust};
+use crate::tls::{NameParameter, Roots, TlsFile, TlsMode, TlsOptions, Trust};
 
 /// A parameter that the service does not use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub enum Effect {
     Missing,
     /// No driver knows it.
     Unknown,
+    /// It has authorities accepted beside those that are named.
+    Widening,
 }
 
 /// Parameters of the Python drivers that mean nothing for this one.
@@ -81,6 +83,8 @@ const USED: &[&str] = &[
 
 /// Parameters about TLS that SQLAlchemy takes for every driver.
 const TLS: &[&str] = &["ssl_ca", "ssl_capath", "ssl_cert", "ssl_key", "ssl_cipher", "ssl_check_hostname"];
+/// Those that an option file may hold, with `-` for `_`.
+const IN_FILES: &[&str] = &["ssl_ca", "ssl_capath", "ssl_cert", "ssl_key", "ssl_cipher"];
 /// Those that PyMySQL adds.
 const TLS_PYMYSQL: &[&str] = &["ssl_disabled", "ssl_verify_cert", "ssl_verify_identity", "ssl_key_password"];
 /// Those that mysqlclient adds.
@@ -101,7 +105,7 @@ pub(super) fn apply(
     has_host: bool,
 ) -> Result<(), UrlError> {
     let given = Given::read(driver, queries)?;
-    url.ignored = given.ignored();
+    url.ignored = given.remarkable()?;
     if let Some(user) = given.text("user") {
         user.clone_into(&mut url.user);
     }
@@ -121,16 +125,17 @@ pub(super) fn apply(
         host.clone_into(&mut url.host);
     }
     *url.tls = given.tls()?;
-    if let Some(file) = OptionFile::named(given.text("read_default_file"), given.text("read_default_group"))?
-    {
-        file.apply(url, has_host || named_host.is_some())?;
+    match &given.file {
+        Some(file) => file.apply(url, has_host || named_host.is_some()),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Decoded parameters, in their order, each once.
 struct Given {
     pairs: Vec<(String, String)>,
+    /// The file that `read_default_file` names. A parameter of the URL wins.
+    file: Option<OptionFile>,
 }
 
 impl Given {
@@ -159,24 +164,29 @@ impl Given {
             }
             pairs.push((name, value));
         }
-        Ok(Given { pairs })
+        let mut given = Given { pairs, file: None };
+        given.file = OptionFile::named(given.text("read_default_file"), given.text("read_default_group"))?;
+        Ok(given)
     }
 
-    fn ignored(&self) -> Vec<Parameter> {
+    /// Parameters that do not do what an operator may expect.
+    fn remarkable(&self) -> Result<Vec<Parameter>, UrlError> {
+        let widened = self.verification()?.len() > 1;
         let names = self.pairs.iter().map(|(name, _)| name.as_str());
         let effect = |name: &str| match name {
             "ssl_key_password" => Some(Effect::Missing),
             // PyMySQL, too, looks at it only beside a CA
-            "ssl_check_hostname" if self.authorities().is_none() => Some(Effect::Missing),
-            "ssl_key" if self.text("ssl_cert").is_none() => Some(Effect::Missing),
+            "ssl_check_hostname" if !self.has_authorities() => Some(Effect::Missing),
+            "ssl_key" if self.file("ssl_cert").is_none() => Some(Effect::Missing),
+            "ssl_verify_cert" | "ssl_verify_identity" if widened => Some(Effect::Widening),
             _ if name.starts_with("ssl_") || USED.contains(&name) => None,
             _ if NEEDLESS.contains(&name) => Some(Effect::Needless),
             _ if MISSING.contains(&name) => Some(Effect::Missing),
             _ => Some(Effect::Unknown),
         };
-        names
+        Ok(names
             .filter_map(|name| effect(name).map(|effect| Parameter { name: name.to_owned(), effect }))
-            .collect()
+            .collect())
     }
 
     fn text(&self, name: &str) -> Option<&str> {
@@ -207,8 +217,22 @@ impl Given {
         }
     }
 
-    fn authorities(&self) -> Option<&str> {
-        self.text("ssl_ca").or(self.text("ssl_capath"))
+    /// A value about TLS, and where it comes from: the URL, or the option file.
+    fn tls_value(&self, name: &str) -> Option<(String, &str)> {
+        let of_file = || {
+            let file = self.file.as_ref()?;
+            let option = name.replace('_', "-");
+            Some((format!("{option} in {}", file.path().display()), file.get(&option)?))
+        };
+        self.text(name).map(|value| (name.to_owned(), value)).or_else(of_file)
+    }
+
+    fn file(&self, name: &str) -> Option<TlsFile> {
+        self.tls_value(name).map(|(parameter, path)| TlsFile::new(&parameter, path))
+    }
+
+    fn has_authorities(&self) -> bool {
+        self.tls_value("ssl_ca").or(self.tls_value("ssl_capath")).is_some()
     }
 
     fn tls(&self) -> Result<TlsOptions, UrlError> {
@@ -216,22 +240,24 @@ impl Given {
         if mode == TlsMode::Disabled {
             return Ok(TlsOptions { mode, ..TlsOptions::default() });
         }
-        let file = |name: &str| self.text(name).map(|path| TlsFile::new(name, path));
+        let ciphers = self.tls_value("ssl_cipher").map(|(name, list)| {
+            let reason = "no cipher of this name";
+            crate::tls::ciphers(list).ok_or(UrlError::Value { name, value: list.to_owned(), reason })
+        });
         Ok(TlsOptions {
             mode,
             trust: self.verification()?,
-            ca: file("ssl_ca"),
-            capath: file("ssl_capath"),
-            // PyMySQL reads no key without a certificate, and takes the certificate's file for the key's if none is named
-            cert: file("ssl_cert"),
-            key: file("ssl_key"),
-            ciphers: match self.text("ssl_cipher") {
-                None => None,
-                Some(list) => Some(
-                    crate::tls::ciphers(list)
-                        .ok_or_else(|| self.value("ssl_cipher", "no cipher of this name"))?,
-                ),
+            name_parameter: match (self.text("ssl_mode"), self.switch("ssl_verify_identity")?) {
+                (Some(_), _) => NameParameter::Mode,
+                (None, Some(true)) => NameParameter::VerifyIdentity,
+                (None, _) => NameParameter::CheckHostname,
             },
+            ca: self.file("ssl_ca"),
+            capath: self.file("ssl_capath"),
+            // PyMySQL reads no key without a certificate, and takes the certificate's file for the key's if none is named
+            cert: self.file("ssl_cert"),
+            key: self.file("ssl_key"),
+            ciphers: ciphers.transpose()?,
         })
     }
 
@@ -248,7 +274,8 @@ impl Given {
                 _ => Err(self.value("ssl_mode", MODES)),
             };
         }
-        let any = self.pairs.iter().any(|(name, _)| name.starts_with("ssl_") && name != "ssl_disabled");
+        let any = self.pairs.iter().any(|(name, _)| name.starts_with("ssl_") && name != "ssl_disabled")
+            || IN_FILES.iter().any(|name| self.tls_value(name).is_some());
         Ok(match self.switch("ssl_disabled")? {
             Some(true) => TlsMode::Disabled,
             _ if any => TlsMode::Required,
@@ -258,7 +285,7 @@ impl Given {
 
     /// What the server's certificate must fulfil: one of the answers. None: nothing is verified.
     fn verification(&self) -> Result<Vec<Trust>, UrlError> {
-        let named = self.authorities().is_some();
+        let named = self.has_authorities();
         let check_hostname = self.switch("ssl_check_hostname")?;
         let one = |host_name| {
             let roots = if named { Roots::Named } else { Roots::System };

@@ -158,6 +158,21 @@ fn an_option_file_completes_the_url() {
     assert_eq!((u.user.as_str(), u.password.as_deref(), u.host.as_str()), ("u", Some("p"), "h"));
     assert_eq!(u.tls.ca.unwrap().path, PathBuf::from("/mine.pem"));
     assert_eq!(u.tls.trust, [Trust { roots: Roots::Named, host_name: false }]);
+    // parameters of the URL count beside an authority of the file
+    let trust = |parameters: &str| mysql(&format!("mysql+pymysql://u:p@h/d?{query}&{parameters}")).tls.trust;
+    let named = |host_name| Trust { roots: Roots::Named, host_name };
+    assert_eq!(trust(""), [named(true)]);
+    assert_eq!(trust("ssl_check_hostname=false"), [named(false)]);
+    assert_eq!(trust("ssl_verify_cert=false"), []);
+    assert_eq!(trust("ssl_verify_cert=true").len(), 2);
+    let u = mysql(&format!("mysql+pymysql://u:p@h/d?{query}&ssl_check_hostname=false&ssl_verify_cert=true"));
+    let remarks: Vec<_> = u.ignored.iter().map(|found| (found.name.as_str(), found.effect)).collect();
+    assert_eq!(remarks, [("ssl_verify_cert", Effect::Widening)]);
+    assert_eq!(
+        mysql(&format!("mysql+mysqldb://u:p@h/d?{query}&ssl_mode=PREFERRED")).tls.mode,
+        TlsMode::Preferred
+    );
+    assert_eq!(mysql(&format!("mysql+pymysql://u:p@h/d?{query}&ssl_disabled=1")).tls.mode, TlsMode::Disabled);
     std::fs::remove_file(&file).unwrap();
     assert_eq!(mysql(&format!("mysql+pymysql://u:p@h/d?{query}")).tls.mode, TlsMode::Preferred);
 }
