@@ -11,6 +11,7 @@ use crate::clock::{Clock, Ids};
 use crate::health::HealthSettings;
 use crate::readiness::Readiness;
 use crate::service::Queues;
+use crate::service::scans::ScanLimits;
 use crate::service::trusts::Trusts;
 use crate::validate::Validators;
 
@@ -47,6 +48,8 @@ pub struct HttpSettings {
     pub body: BodyLimits,
     /// Limits of connections.
     pub connections: ConnectionLimits,
+    /// How many searches run at a time.
+    pub scans: ScanLimits,
     /// What a stop waits for.
     pub stop: StopSettings,
     /// `[healthcheck]`
@@ -64,6 +67,7 @@ impl Default for HttpSettings {
             max_body: 114_688,
             body: BodyLimits::default(),
             connections: ConnectionLimits::default(),
+            scans: ScanLimits::default(),
             stop: StopSettings::default(),
             health: HealthSettings::default(),
             proxy_headers: false,

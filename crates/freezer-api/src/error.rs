@@ -23,6 +23,12 @@ pub enum Busy {
     /// A connection of the service: the client's address has as many as it may have.
     #[error("There are too many connections from the address of the client.")]
     Peer,
+    /// A slot for a search: the project has as many as it may have.
+    #[error("Too many searches of the project are running or waiting.")]
+    Project,
+    /// A slot for a search.
+    #[error("Too many searches are running.")]
+    Searches,
 }
 
 /// Why a request is not answered with what it asked for.

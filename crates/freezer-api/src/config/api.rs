@@ -6,6 +6,7 @@ use ::oslo_config::{Config, OptDecl};
 
 use super::ConfigError;
 use crate::app::{BodyLimits, ConnectionLimits};
+use crate::service::scans::ScanLimits;
 
 const MAX_LIMIT: OptDecl = OptDecl::integer("api", "max_limit").unset_if_empty().default("10000").min(0).help(
     "Largest page of a list. A request for a larger page gets this many documents and a link to the next page. \
@@ -39,6 +40,26 @@ const MAX_CONNECTIONS_PER_PEER: OptDecl =
          0: no limit, which is needed behind a balancer, whose address is that of every client.",
     );
 
+const MAX_SEARCHES_PER_PROJECT: OptDecl =
+    OptDecl::integer("api", "max_searches_per_project").unset_if_empty().default("2").min(1).max(10_000).help(
+        "Searches, counts and pages of more than 1,000 documents that run at a time for one project. Others wait. Polls of \
+         schedulers do not count.",
+    );
+const MAX_SEARCHES: OptDecl = OptDecl::integer("api", "max_searches").unset_if_empty().default("8").min(1).max(10_000).help(
+    "The same for all projects together; at most half of the connections to the database, so that other requests always find \
+     one.",
+);
+const MAX_WAITING_SEARCHES: OptDecl = OptDecl::integer("api", "max_waiting_searches")
+    .unset_if_empty()
+    .default("1000")
+    .min(0)
+    .max(1_000_000)
+    .help("Searches of one project that may wait. One more is answered with 429.");
+const SEARCH_WAIT_TIMEOUT: OptDecl =
+    OptDecl::integer("api", "search_wait_timeout").unset_if_empty().default("20").min(1).max(LONGEST).help(
+        "Seconds that a search may wait. It is then answered with 429 if searches of its own project hold it up, else with 503.",
+    );
+
 pub(super) const OPTIONS: &[&OptDecl] = &[
     &MAX_LIMIT,
     &BODY_IDLE_TIMEOUT,
@@ -46,6 +67,10 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &ANSWER_TIMEOUT,
     &MAX_CONNECTIONS,
     &MAX_CONNECTIONS_PER_PEER,
+    &MAX_SEARCHES_PER_PROJECT,
+    &MAX_SEARCHES,
+    &MAX_WAITING_SEARCHES,
+    &SEARCH_WAIT_TIMEOUT,
 ];
 
 /// Jobs that a scheduler asks for at a time. It takes a page of fewer jobs for the last one.
@@ -73,18 +98,29 @@ pub(super) fn body_limits(config: &Config) -> Result<BodyLimits, ConfigError> {
     Ok(BodyLimits { idle: seconds(config, &BODY_IDLE_TIMEOUT)?, total: seconds(config, &BODY_TIMEOUT)? })
 }
 
+/// How many searches run at a time, with a pool of so many connections.
+pub(super) fn scan_limits(config: &Config, connections: usize) -> Result<ScanLimits, ConfigError> {
+    Ok(ScanLimits {
+        per_project: number(config, &MAX_SEARCHES_PER_PROJECT)?,
+        in_all: number(config, &MAX_SEARCHES)?.min((connections / 2).max(1)),
+        waiting: number(config, &MAX_WAITING_SEARCHES)?,
+        wait: seconds(config, &SEARCH_WAIT_TIMEOUT)?,
+    })
+}
+
 /// Limits of connections.
 pub(super) fn connection_limits(config: &Config) -> Result<ConnectionLimits, ConfigError> {
-    let number = |option: &OptDecl| {
-        let number = option.need(config.int(option)?)?;
-        Ok::<_, ConfigError>(usize::try_from(number).unwrap_or_default())
-    };
-    let per_peer = number(&MAX_CONNECTIONS_PER_PEER)?;
+    let per_peer = number(config, &MAX_CONNECTIONS_PER_PEER)?;
     Ok(ConnectionLimits {
-        most: number(&MAX_CONNECTIONS)?,
+        most: number(config, &MAX_CONNECTIONS)?,
         per_peer: (per_peer > 0).then_some(per_peer),
         answer_timeout: seconds(config, &ANSWER_TIMEOUT)?,
     })
+}
+
+fn number(config: &Config, option: &OptDecl) -> Result<usize, ConfigError> {
+    let number = option.need(config.int(option)?)?;
+    Ok(usize::try_from(number).unwrap_or_default())
 }
 
 fn seconds(config: &Config, option: &OptDecl) -> Result<Duration, ConfigError> {

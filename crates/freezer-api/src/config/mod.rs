@@ -280,6 +280,7 @@ impl Settings {
         let policy = oslo_policy::read(config, &config_dirs(sources))?;
         let remarks = remarks(config, &log, &health).into_iter().chain(of_connection);
         let remarks = remarks.chain(oslo_policy::missing(config, &policy)).collect();
+        let scans = api::scan_limits(config, database.pool.max_open)?;
         Ok(Settings {
             remarks,
             listen,
@@ -294,6 +295,7 @@ impl Settings {
                 max_body: oslo_middleware::max_body(config)?,
                 body: api::body_limits(config)?,
                 connections: api::connection_limits(config)?,
+                scans,
                 stop: default::stop_settings(config)?,
                 health,
                 proxy_headers: oslo_middleware::proxy_headers(config)?,

@@ -88,7 +88,7 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
         validators,
         authentication,
         trusts,
-        queues: Queues::new(settings.http.max_body),
+        queues: Queues::new(&settings.http),
         clock: Clock::system(),
         ids: Ids::system(),
         http: settings.http.clone(),

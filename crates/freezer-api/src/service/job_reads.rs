@@ -71,11 +71,14 @@ pub async fn list(
     search: &Search,
     page: &Page,
 ) -> Result<Listed<Job>, Error> {
-    if let Some((poll, client)) = Poll::of(scope, search, page)
-        && let Some(listed) = polled(store, queues, poll, client).await?
-    {
-        return Ok(listed);
+    if let Some((poll, client)) = Poll::of(scope, search, page) {
+        return match polled(store, queues, poll, client).await? {
+            Some(listed) => Ok(listed),
+            // a scheduler does not wait for the searches of its project
+            None => Ok(read!(store, "jobs.list", |db| jobs::list(db, scope, search, page).await)?),
+        };
     }
+    let _slot = queues.scan_slot(scope, search, page).await?;
     Ok(read!(store, "jobs.list", |db| jobs::list(db, scope, search, page).await)?)
 }
 

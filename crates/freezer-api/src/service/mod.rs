@@ -14,6 +14,7 @@ pub mod job_patch;
 pub mod job_reads;
 mod job_reports;
 pub mod jobs;
+pub mod scans;
 mod schedule;
 pub mod session_actions;
 pub mod sessions;
@@ -22,26 +23,44 @@ pub mod trusts;
 
 use std::sync::Arc;
 
-use freezer_store::{Scope, Store, Timestamp};
+use freezer_store::query::Page;
+use freezer_store::{Scope, Search, Store, Timestamp};
 use serde_json::{Map, Value};
 
+use crate::app::HttpSettings;
 use crate::clock::Ids;
+use crate::error::Busy;
 
-/// What waits to be done together with others; one for the service.
+/// What waits to be done together with others, or for a slot; one for the service.
 pub struct Queues {
     session_actions: Arc<session_actions::Waiting>,
     backups: Arc<backups::Waiting>,
     job_reads: job_reads::Waiting,
+    scans: scans::Scans,
 }
 
 impl Queues {
-    /// Empty ones. `max_body`: bytes of a request's body at most.
-    pub fn new(max_body: usize) -> Queues {
+    /// Empty ones.
+    pub fn new(http: &HttpSettings) -> Queues {
         Queues {
             session_actions: session_actions::waiting(),
-            backups: backups::waiting(max_body),
+            backups: backups::waiting(http.max_body),
             job_reads: job_reads::Waiting::default(),
+            scans: scans::Scans::new(http.scans),
         }
+    }
+
+    /// Waits for a slot for a read, if the read may be long. The slot is to be kept until the read has ended.
+    ///
+    /// # Errors
+    /// As [`scans::Scans::slot`].
+    pub async fn scan_slot(
+        &self,
+        scope: &Scope,
+        search: &Search,
+        page: &Page,
+    ) -> Result<Option<scans::Slot<'_>>, Busy> {
+        self.scans.slot(scope, search, page).await
     }
 }
 

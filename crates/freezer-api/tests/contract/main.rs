@@ -61,6 +61,7 @@ mod markers;
 mod old_agents;
 mod paging;
 mod round_trip;
+mod scans;
 mod search;
 mod session_actions;
 mod sessions;

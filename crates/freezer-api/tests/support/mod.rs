@@ -141,7 +141,7 @@ impl TestApp {
                 enforced: central.enforced,
                 roles: central.roles,
             }),
-            queues: Queues::new(http.max_body),
+            queues: Queues::new(&http),
             clock,
             ids: counting(0),
             http,

@@ -22,6 +22,7 @@ use crate::validate::Document;
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
     let search = search::parse(&body, Times::Unknown)?;
     let scope = call.scope();
+    let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
     let found =
         read!(call.app.store, "actions.list", |db| actions::list(db, &scope, &search, &query.page).await)?;
     let found = found.map(ActionInList::from);

@@ -20,6 +20,7 @@ use crate::validate::Document;
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
     let search = search::parse(&body, Times::Known)?;
     let scope = call.scope();
+    let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
     let found =
         read!(call.app.store, "backups.list", |db| backups::list(db, &scope, &search, &query.page).await)?;
     query.answer("backups", &found, |backup| &backup.backup_id)

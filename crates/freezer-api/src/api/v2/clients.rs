@@ -21,6 +21,7 @@ use crate::validate::Document;
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
     let search = search::parse(&body, Times::Unknown)?;
     let scope = call.scope();
+    let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
     let found =
         read!(call.app.store, "clients.list", |db| clients::list(db, &scope, &search, &query.page).await)?;
     query.answer("clients", &found, |client| &client.uuid)

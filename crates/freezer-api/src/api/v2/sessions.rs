@@ -22,6 +22,7 @@ use crate::validate::Document;
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
     let search = search::parse(&body, Times::Unknown)?;
     let scope = call.scope();
+    let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
     let found =
         read!(call.app.store, "sessions.list", |db| sessions::list(db, &scope, &search, &query.page).await)?;
     query.answer("sessions", &found, |session| &session.session_id)
