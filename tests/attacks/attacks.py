@@ -1,4 +1,5 @@
-"""The attacks: each does what one caller could do, and checks what it cost the service, the database and the others.
+"""The attacks. Each uses only requests that one caller could send, and checks their cost for the service, the database and
+other callers.
 
 Bounds are those of docs/operations.md. A check that cannot hold on a slow machine has a wider bound in the short form.
 """
@@ -67,7 +68,7 @@ def one_byte_frames(target: Target, check: Check, short: bool) -> None:
     for connection in connections:
         connection.sendall(head('/v2/p/backups', Transfer_Encoding='chunked'))
     frames = [b'1\r\n%c\r\n' % byte for byte in body]
-    # all but the last byte, so that the service holds what it has
+    # all but the last byte, so that the service must keep the body in memory
     for start in range(0, len(frames) - 1, 4096):
         for connection in connections:
             connection.sendall(b''.join(frames[start:min(start + 4096, len(frames) - 1)]))
@@ -165,7 +166,7 @@ def bodies_end(target: Target, check: Check, short: bool) -> None:
 
 
 def unread_answers(target: Target, check: Check, short: bool) -> None:
-    """Clients that do not read large answers are given up after 30 s, and what they hold is bounded."""
+    """Clients that do not read large answers are given up after 30 s, and use a bounded amount of memory."""
     target.start()
     for number in range(200):
         target.ask('POST', 'backups', backup('big%d' % number, text='x' * 100_000))
@@ -186,7 +187,7 @@ def unread_answers(target: Target, check: Check, short: bool) -> None:
     status = target.ask('GET', 'jobs', timeout=10)[0]
     check('others are served meanwhile', status == 200, status)
     time.sleep(30)
-    # the service has closed its side: nothing but what is in the socket's buffers can still be read
+    # the service has closed its side, so only the bytes in the socket buffers can still be read
     closed = answered = 0
     for connection in held:
         connection.settimeout(5)
@@ -284,7 +285,7 @@ def reserved_keys(target: Target, check: Check, short: bool) -> None:
 
 
 def deep_nesting(target: Target, check: Check, short: bool) -> None:
-    """Deep documents are taken or refused in words, never a 500 or a lost connection; what is stored can be read."""
+    """Deep documents are taken or refused in words, never a 500 or a lost connection. Stored documents can be read."""
     target.start()
     bad = []
     for depth in (30, 64, 100, 120, 126, 127, 128, 129, 200, 1_000, 100_000):

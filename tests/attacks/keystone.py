@@ -71,7 +71,7 @@ class Keystone:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def token(self) -> dict[str, Any]:
-        """What a validation tells."""
+        """Returns the token that a validation describes."""
         domain = {'id': 'default', 'name': 'Default'}
         return {'methods': ['password'], 'user': {'id': 'u' * 32, 'name': 'demo', 'domain': domain},
                 'project': {'id': self.project, 'name': 'demo', 'domain': domain}, 'is_domain': False,

@@ -1,4 +1,4 @@
-"""Runs attacks against the service and prints what held: what `tests/attacks/run` starts.
+"""Runs attacks against the service and prints the results; started by `tests/attacks/run`.
 
 Exit code 0: every check held; 1: not; files of the run then stay in the work directory.
 """
@@ -28,7 +28,7 @@ def main() -> int:
     shutil.rmtree(options.work, ignore_errors=True)
     options.work.mkdir(parents=True)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        # an exception, so that what runs is ended
+        # an exception, so that all processes are ended
         signal.signal(number, lambda *_: sys.exit(1))
     failed: list[str] = []
     target = Target(options.work, options.bin)

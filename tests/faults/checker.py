@@ -1,4 +1,4 @@
-"""Holds a history against what is stored at the end: what was confirmed must be there, once, and as it was confirmed."""
+"""Compares a history with the documents stored at the end: each confirmed change must be there, once, as confirmed."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ POSTS = ('create', 'register', 'session start', 'session end')
 
 @dataclass
 class Stored:
-    """What is stored at the end, as one process shows it: documents by kind and id, and the live clients' names."""
+    """The stored state at the end, as one process shows it: documents by kind and id, and the names of live clients."""
 
     documents: dict[str, dict[str, dict[str, Any]]]
     marks: dict[str, dict[str, str]]
@@ -30,7 +30,7 @@ class Verdict:
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-    # reads that did not see what was confirmed before they were sent
+    # reads that missed a change confirmed before they were sent
     stale: list[str] = field(default_factory=list)
     # an error was answered, and the document is there
     stored_anyway: int = 0
@@ -45,7 +45,7 @@ class Verdict:
 
 
 def check(history: History, stored: list[Stored]) -> Verdict:
-    """The verdict on one scenario; `stored` has what each process shows."""
+    """Returns the figures and problems of one scenario; `stored` has the final state as each process shows it."""
     verdict = Verdict()
     figures(history, verdict)
     for number, shown in enumerate(stored):
@@ -68,7 +68,7 @@ def is_post(operation: Operation) -> bool:
 
 
 def figures(history: History, verdict: Verdict) -> None:
-    """What clients saw."""
+    """Counts the answers."""
     for operation in history.operations:
         verdict.operations += 1
         verdict.longest = max(verdict.longest, operation.seconds)
@@ -82,7 +82,7 @@ def figures(history: History, verdict: Verdict) -> None:
         verdict.failed_posts += is_post(operation)
         verdict.answers['%s %s' % (operation.status or '-', operation.note[:60])] += 1
         if operation.status == 404:
-            verdict.stale.append('%s of %s: 404 of what was confirmed before' % (operation.kind, operation.key))
+            verdict.stale.append('%s of %s: 404 for a confirmed document' % (operation.kind, operation.key))
         elif operation.outcome == 'fail' and operation.status not in (408, 429):
             verdict.wrong.append('%s of %s: %d %s' % (operation.kind, operation.key, operation.status, operation.note))
         elif operation.status == 500:
@@ -126,7 +126,7 @@ def clients(history: History, stored: Stored, verdict: Verdict) -> None:
 
 
 def own_registers(history: History, stored: Stored, verdict: Verdict) -> None:
-    """A job with one writer, which counts up: no read and no end is behind what was confirmed before."""
+    """A job with one writer, which counts up: its final value must not be older than the last confirmed one."""
     writes: dict[str, list[Operation]] = {}
     for operation in history.of('patch own'):
         writes.setdefault(operation.key, []).append(operation)
@@ -163,7 +163,7 @@ def shared_registers(history: History, stored: Stored, verdict: Verdict) -> None
 
 
 def reads(history: History, verdict: Verdict) -> None:
-    """A read sees what was confirmed before it was sent, whichever process was asked."""
+    """A read must see every change confirmed before it was sent, through any process."""
     for kind in KINDS:
         for operation in history.of('read ' + kind):
             if operation.ok and operation.result != operation.key:

@@ -16,7 +16,7 @@ PATIENCE = 120
 
 @dataclass
 class Answer:
-    """What came back; status 0 if no answer came, and `sent` tells whether the request went out."""
+    """An answer. The status is 0 if none came; `sent` tells whether the request went out."""
 
     status: int
     body: Any = None

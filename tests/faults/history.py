@@ -1,4 +1,4 @@
-"""What clients asked and what they were told: one record for each request, kept in the order in which they were sent.
+"""The requests of clients and their outcomes: one record for each request, in the order in which they were sent.
 
 A record is made before the request goes out and completed when its answer is there, as Jepsen does it:
 
@@ -26,11 +26,11 @@ class Operation:
 
     worker: str
     kind: str
-    # what it is about: a document's mark, a register, a session; and what it writes
+    # the subject (a document's mark, a register, a session) and the value that is written
     key: str
     value: Json
     invoked: float
-    # clock time, for what depends on the service's clock
+    # wall-clock time
     clock: float
     process: str = ''
     completed: float | None = None

@@ -1,4 +1,4 @@
-"""The load: threads that behave like schedulers, agents and people at a command line, and record what they are told.
+"""The load: threads that behave like schedulers, agents and users of the command line, and record every outcome.
 
 Each kind of worker tests one promise; `checker.py` and `sessions.py` hold the history against it.
 """
@@ -50,7 +50,7 @@ class Worker:
 
     def ask(self, kind: str, key: str, value: Any, method: str, path: str, body: Any = None,
             process: int | None = None, result: Callable[[Any], Any] = lambda body: body) -> Operation:
-        """Sends one request and records it; `result` makes what is kept of the answer's body."""
+        """Sends one request and records it; `result` reduces the answer's body to the part that is checked."""
         history = self.load.history
         operation = history.invoke(self.name, kind, key, value)
         answer = self.client.call(method, path, body, process)
@@ -68,7 +68,7 @@ class Worker:
 
 
 def text(answer: Answer) -> str:
-    """What an error says."""
+    """Returns the text of an error."""
     body = answer.body
     return str(body.get('description', body) if isinstance(body, dict) else body)[:300]
 
@@ -283,6 +283,6 @@ class Group:
 
 
 def session_view(body: dict[str, Any]) -> dict[str, Any]:
-    """What is checked of a session that was read."""
+    """Returns the checked part of a session."""
     return {'tag': body['session_tag'], 'status': body['status'], 'result': body['result'],
             'jobs': {job: [entry.get('status'), entry.get('result')] for job, entry in (body.get('jobs') or {}).items()}}

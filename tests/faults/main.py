@@ -1,4 +1,4 @@
-"""Runs scenarios and prints their table: what `tests/faults/run` starts.
+"""Runs scenarios and prints their table; started by `tests/faults/run`.
 
 Exit code 0: every promise was kept and every goal reached; 1: not; files of the run then stay in the work directory.
 """
@@ -24,7 +24,7 @@ COLUMNS = ('place', 'fault', 'operations', 'acknowledged', 'lost', 'doubled', 'w
 
 
 class Run:
-    """The scenarios of one run, and what came of them."""
+    """The scenarios of one run, and their results."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -144,8 +144,8 @@ def main() -> int:
     parser.add_argument('--short', action='store_true', help='a few scenarios, each for a few seconds')
     parser.add_argument('--only', action='append', default=[], metavar='TEXT',
                         help='scenarios whose place and name contain this text; may be repeated')
-    parser.add_argument('--no-goals', action='store_true', help='only what is lost, doubled or wrong makes the run fail')
-    parser.add_argument('--seed', type=int, default=1, help='of what the load chooses at random')
+    parser.add_argument('--no-goals', action='store_true', help='the run fails only for broken promises, not for missed goals')
+    parser.add_argument('--seed', type=int, default=1, help='seed of the random choices of the load')
     parser.add_argument('--list', action='store_true', help='print the scenarios and end')
     options = parser.parse_args()
     chosen = [scenario for scenario in SCENARIOS
@@ -160,7 +160,7 @@ def main() -> int:
     shutil.rmtree(options.work, ignore_errors=True)
     options.work.mkdir(parents=True)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        # an exception, so that what runs is ended
+        # an exception, so that all processes are ended
         signal.signal(number, lambda *_: sys.exit(1))
     run = Run(options)
     try:

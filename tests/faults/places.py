@@ -36,7 +36,7 @@ class Place:
         raise NotImplementedError
 
     def start_servers(self) -> None:
-        """Starts what is behind the service."""
+        """Starts the servers behind the service."""
 
     def stop_servers(self) -> None:
         """Ends it."""
@@ -74,7 +74,7 @@ class Place:
         """Waits until every server can be used; after it, every process must serve again by itself."""
 
     def stored(self, project: str, seconds: float = 60) -> list[Stored]:
-        """What each process shows; fails if one does not serve again in time."""
+        """Returns the stored state as each process shows it; fails if a process does not serve again in time."""
         deadline = time.monotonic() + seconds
         return [read_all(Client([service], project, 0), deadline) for service in self.services]
 
@@ -142,7 +142,7 @@ class SmallDisk:
             end = time.monotonic() + seconds
             size = 1 << 20
             while time.monotonic() < end:
-                # what was freed meanwhile is taken as well
+                # also takes space that is freed meanwhile
                 try:
                     file.write(b'\0' * size)
                 except OSError:

@@ -4,7 +4,7 @@
 
 | command | from then on |
 |---|---|
-| `pass` | everything is forwarded; what was held back goes out |
+| `pass` | everything is forwarded, including the bytes that were held back |
 | `blackhole` | nothing is forwarded, new connections are accepted and stay silent; no connection is closed |
 | `silence N` | the same for N of the open connections only |
 | `lose PERCENT WORDS` | the answer to a statement that begins with one of the WORDS is dropped with this probability, and the connection is closed after the server has answered |
@@ -104,7 +104,7 @@ class Link:
 
 
 class Proxy:
-    """All connections and what is done to them."""
+    """All connections, and the fault that they have."""
 
     def __init__(self, server_port: int) -> None:
         self.server_port = server_port

@@ -1,4 +1,4 @@
-"""The faults: what is done to a place while the load runs. Each ends with everything as it was before."""
+"""The faults. Each is injected while the load runs, and ends with all servers as they were before."""
 
 import sqlite3
 import time
@@ -105,7 +105,7 @@ def connections_killed(place: Single, short: bool) -> None:
 
 
 def statements_killed(place: Single, short: bool) -> None:
-    """KILL QUERY of whatever runs, again and again."""
+    """KILL QUERY for every connection, again and again."""
     repeat(place, 3 if short else 10, 0.05, 'KILL QUERY %d')
 
 
@@ -185,7 +185,7 @@ def one_silent(place: Behind, short: bool) -> None:
 
 
 def answers_lost(place: Behind, short: bool) -> None:
-    """The server carries out what changes something, and its answer is lost with the connection."""
+    """The server carries out a change, and its answer is lost with the connection."""
     place.tell('lose', 20, 'INSERT', 'UPDATE', 'DELETE', 'COMMIT')
     time.sleep(4 if short else 20)
     place.tell('pass')

@@ -1,7 +1,7 @@
 """Whether the history of a backup session is linearizable: some order of its requests, each between its sending and its
 answer, in which a session that does one thing at a time gives exactly these answers.
 
-The search is that of Wing and Gong with Lowe's memory of what was visited, as in Knossos and Porcupine. A request of unknown
+The search is that of Wing and Gong with Lowe's memory of visited states, as in Knossos and Porcupine. A request of unknown
 outcome may come at any time after it was sent, or never. The model is written from the protocol's table, not from the
 service: freezer-api/src/service/session_actions.rs has it at its head. All starts have tag 0, and the hold-off is longer than the test.
 """
@@ -29,7 +29,7 @@ class Session:
                                         for name, *rest in self.jobs))
 
     def view(self) -> dict[str, Any]:
-        """What a read gives."""
+        """Returns the answer to a read."""
         return {'tag': self.tag, 'status': self.status, 'jobs': {name: [status, result]
                                                                  for name, status, result in self.jobs}}
 
@@ -99,7 +99,7 @@ def linearizable(operations: list[Operation], jobs: list[str], limit: int = 500_
 
 
 def problems(operations: list[Operation], final: dict[str, dict[str, Any]]) -> tuple[list[str], list[str]]:
-    """What is wrong with the sessions of a history, and reads of them that were behind; `final` has their state at the end."""
+    """Returns the problems of the sessions in a history, and their stale reads. `final` has the state at the end."""
     found: list[str] = []
     stale: list[str] = []
     by_session: dict[str, list[Operation]] = {}

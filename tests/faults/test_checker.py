@@ -1,4 +1,4 @@
-"""The checker finds what it is there for: each broken promise in a history made by hand, and none in a good one."""
+"""The checker finds every kind of broken promise in histories made by hand, and none in good ones."""
 
 import sys
 import unittest
@@ -13,7 +13,7 @@ from sessions import linearizable
 
 
 class Story:
-    """A history and what is stored in the end. Each request takes a second."""
+    """A history and the stored state at the end. Each request takes a second."""
 
     def __init__(self) -> None:
         self.history = History()
@@ -106,7 +106,7 @@ class Registers(unittest.TestCase):
     """PATCHes of one and of several writers."""
 
     def own(self, shown: str, *values: tuple[int, int]) -> dict[str, int]:
-        """What is found of a job that one worker has counted up, with these values and statuses."""
+        """Returns the problems of a job that one worker has counted up, with these values and statuses."""
         story = Story()
         for value, status in values:
             story.ask('patch own', 'j', value, status=status)

@@ -1,1 +1,1 @@
-"""What the tests of several directories share: processes, database servers and the service as it is deployed."""
+"""Shared by the tests of several directories: processes, database servers and the service as it is deployed."""

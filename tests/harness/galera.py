@@ -35,7 +35,7 @@ class Node(MariaDb):
 
     def __init__(self, number: int, directory: Path, template: Path) -> None:
         super().__init__(directory, template)
-        # what it does would be a write-set of this node
+        # its statements would be write-sets of this node
         self.init_file = []
         self.number = number
         self.group_port, self.transfer_port, self.handover_port = free_port(), free_port(), free_port()

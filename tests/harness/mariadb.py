@@ -44,7 +44,7 @@ class MariaDb:
         if template is None:
             install(self.data, directory / 'install.log')
         else:
-            # a given place may be small: what the server has allocated must be so there, too
+            # a given directory may be on a small file system: allocated space must stay allocated
             copy(template, self.data, sparse=data is None)
         self.init_file = ['--init-file=%s' % (directory / 'init.sql')]
 

@@ -54,7 +54,7 @@ class Process:
         return self.child.poll() is not None
 
     def stop(self, seconds: float = 10) -> int | None:
-        """Ends it and what it started; returns its exit code."""
+        """Ends it and its own child processes; returns its exit code."""
         for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, 10)):
             if self.ended():
                 break

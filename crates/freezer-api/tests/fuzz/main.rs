@@ -5,8 +5,8 @@
 //! * `bolero` replays the corpus and then tries random bytes. The same test is a target of libFuzzer, AFL and honggfuzz
 //!   without a change.
 //! * `mutated` changes inputs of the corpus with words of the format (`mutate.rs`). Random bytes rarely get past the first
-//!   character of a format, and coverage-guided engines need tools that the pinned stable toolchain does not have, so this is
-//!   what finds something in a few seconds of the test command. proptest shrinks what it finds.
+//!   character of a format, and coverage-guided engines need tools that the pinned stable toolchain does not have, so this
+//!   way finds more in the few seconds of the test command. proptest shrinks the failing input.
 //!
 //! Each way has two seconds for each target in the test command. A long run needs nothing else installed:
 //!
@@ -20,7 +20,7 @@
 //! cargo bolero test -p freezer-api --profile dev url::bolero
 //! ```
 //!
-//! An input that failed belongs into the corpus, under a name that says what it was.
+//! An input that failed should be added to the corpus, under a name that describes it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -41,7 +41,7 @@ fn duration() -> Duration {
     Duration::from_secs(seconds.unwrap_or(2))
 }
 
-/// Makes a module with both tests of a target. `with` runs a body with what the target needs.
+/// Makes a module with both tests of a target. `with` runs a body with the context that the target needs.
 macro_rules! target {
     ($name:ident, $words:expr, $target:path) => {
         target!($name, $words, $target, |body: &mut dyn FnMut(&())| body(&()), |_context: &(), input| {

@@ -135,7 +135,7 @@ pub fn run(target: &str, words: &[&str], mut check: impl FnMut(&[u8])) {
         let mut runner = TestRunner::new_with_rng(config.clone(), rng);
         let outcome = runner.run(&strategy, |(first, steps)| {
             let input = apply(corpus[first.index(corpus.len())].clone(), &steps, &corpus, words);
-            // what ends the process, such as a stack that overflows, is found there
+            // if an input ends the process, for example because the stack overflows, it can be read from this file
             std::fs::write(&last, &input).unwrap();
             let checked =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (check.borrow_mut())(&input)));

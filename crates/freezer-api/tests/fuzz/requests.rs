@@ -1,4 +1,4 @@
-//! What clients send: bodies, searches, schedules. The service in this process answers each with a status below 500, in the
+//! Requests of clients: bodies, searches, schedules. The service in this process answers each with a status below 500, in the
 //! form that `support/exchange.rs` holds every answer to.
 
 use http::Method;
@@ -36,7 +36,7 @@ fn with_service(body: &mut dyn FnMut(&Service<'_>)) {
     });
 }
 
-/// What a request with a body goes to; the first byte of an input chooses.
+/// Routes that accept a body. The first byte of an input selects one.
 const PLACES: [(Method, &str); 12] = [
     (Method::POST, "/v2/p1/jobs"),
     (Method::PATCH, "/v2/p1/jobs/j1"),
@@ -95,7 +95,7 @@ fn any_body(service: &Service<'_>, input: &[u8]) {
         if path.contains(list) {
             let path = format!("/v2/p1/{list}?limit=3");
             let answer = service.runtime.block_on(bounded(service.app.member().get(&path)));
-            assert_eq!(answer.status, 200, "what was stored can be listed: {answer}");
+            assert_eq!(answer.status, 200, "stored documents can be listed: {answer}");
         }
     }
 }

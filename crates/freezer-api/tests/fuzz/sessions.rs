@@ -2,8 +2,8 @@
 //! and seconds that pass gives the answers, and leaves the session, that the model has.
 //!
 //! The model is written from the protocol as schedulers of 19.0.0 rely on it (the table at the head of
-//! `service/session_actions.rs`), with plain values and no code of the service. One request at a time: what happens when
-//! several come at once is tested by `tests/contract/concurrency.rs` and `tests/faults/`.
+//! `service/session_actions.rs`), with plain values and no code of the service. It sends one request at a time. Concurrent
+//! requests are tested by `tests/contract/concurrency.rs` and `tests/faults/`.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use super::support::{Engine, Options, START, TestApp, TestDatabase, bounded};
 
 const JOBS: [&str; 3] = ["a", "b", "c"];
 
-/// What happens.
+/// One step.
 #[derive(Debug, Clone)]
 pub enum Step {
     /// A node asks to start its job with the tag that it knows: this far from the session's.
@@ -31,7 +31,7 @@ pub enum Step {
     Pass(i64),
 }
 
-/// The session of the model, and what the last step must be answered with.
+/// The session of the model, and the answer that the last step must get.
 #[derive(Debug, Clone)]
 pub struct Model {
     now: i64,

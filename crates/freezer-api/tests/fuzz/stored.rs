@@ -1,4 +1,4 @@
-//! JSON as databases of older releases hold it: an upgrade moves it and loses nothing, whatever it is.
+//! JSON as databases of older releases hold it: an upgrade moves any text and loses nothing.
 
 use freezer_store::migrations::Synced;
 use freezer_store::{ConnectSettings, PoolSettings, Store};
@@ -86,7 +86,7 @@ async fn upgraded(database: &TestDatabase, lines: &[&str]) {
     for list in ["jobs", "sessions", "actions", "backups"] {
         let path = format!("/v2/p1/{list}?limit=100");
         let answer = app.as_user("u", "p1", "member").get(&path).await.expect(200);
-        // read as a text: what is stored may be nested deeper, or hold other characters, than this test's parser takes
+        // read as a text, because stored values may be nested deeper than the parser of this test accepts
         let text = std::str::from_utf8(&answer.body).unwrap();
         let read = serde_json::from_str::<&serde_json::value::RawValue>(text);
         assert!(read.is_ok(), "{list}: {read:?}: {text}");

@@ -146,7 +146,7 @@ target!(
     super::policies
 );
 
-/// A policy file: it is checked, and what it says decides without a panic.
+/// A policy file: it can be checked and can decide without a panic.
 fn policies(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     for name in ["policy.yaml", "policy.json"] {
