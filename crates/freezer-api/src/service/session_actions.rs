@@ -9,6 +9,9 @@
 //! | T′ = T | `hold-off`: this run has begun, wait | `success`: a new run, T + 1 |
 //! | T′ < T | `success`: joins the run that has begun | `out-of-sync`: came too late |
 //!
+//! If the clock was ahead when the run began, its start lies in the future. A start that is further away than H counts as one
+//! after H. A nearer one is set to now, so the run is never held off for longer than H.
+//!
 //! Many nodes ask at the same moment, so starts and ends read and write the session under one row lock and
 //! none is lost; those that wait for it share the transaction. Source of the protocol: freezer-scheduler 19.0.0 and the answers of freezer-api 19.0.0.
 
@@ -176,11 +179,19 @@ fn start(
             "requested tag value too high. Session Tag: {tag} Job Tag: {job_tag}"
         )));
     }
-    let held_off = now.saturating_sub(session.time_start) <= session.hold_off;
+    let since = now.saturating_sub(session.time_start);
+    let held_off = since <= session.hold_off && since >= session.hold_off.saturating_neg();
+    // later than now if the clock was ahead when the run began
+    let time_start = session.time_start.min(now);
     match (held_off, job_tag == session.session_tag) {
-        (true, true) => Ok(("hold-off", false)),
+        (true, true) => {
+            let is_ahead = time_start != session.time_start;
+            session.time_start = time_start;
+            Ok(("hold-off", is_ahead))
+        }
         (true, false) => {
             job_started(session, job_id, now)?;
+            session.time_start = time_start;
             Ok(("success", true))
         }
         (false, true) => {
@@ -273,6 +284,29 @@ mod tests {
         }
         let mut session = session(5, last, two_jobs());
         assert!(start_of(&mut session, 6, last).unwrap_err().contains("too high"));
+    }
+
+    #[test]
+    fn a_run_that_began_while_the_clock_was_ahead_is_held_off_no_longer_than_others() {
+        let last = 100_000;
+        for (now, tag, expected, began) in [
+            // further ahead than the hold-off: as after it
+            (last - 31, 5, ("success", true), last - 31),
+            (last - 86_400, 5, ("success", true), last - 86_400),
+            (last - 31, 4, ("out-of-sync", false), last),
+            // nearer: from now on
+            (last - 30, 5, ("hold-off", true), last - 30),
+            (last - 1, 5, ("hold-off", true), last - 1),
+            (last - 30, 4, ("success", true), last - 30),
+            (last, 5, ("hold-off", false), last),
+        ] {
+            let mut session = session(5, last, two_jobs());
+            assert_eq!(start_of(&mut session, tag, now), Ok(expected), "tag {tag} at {now}");
+            assert_eq!(session.time_start, began, "tag {tag} at {now}");
+            let later = now.max(session.time_start) + 31;
+            let tag = session.session_tag;
+            assert_eq!(start_of(&mut session, tag, later), Ok(("success", true)), "at {later}");
+        }
     }
 
     #[test]

@@ -49,19 +49,24 @@ pub struct Model {
 impl Model {
     fn start(&mut self, job: &'static str, tag: i64) -> (u16, Option<Value>) {
         let refused = (400, None);
-        let is_held_off = self.now - self.began <= self.hold_off;
+        let is_held_off = (self.now - self.began).abs() <= self.hold_off;
         let answer = |result: &str, tag: i64| (202, Some(json!({"result": result, "session_tag": tag})));
         if tag > self.tag {
             return refused;
         }
         match (is_held_off, tag == self.tag) {
-            (true, true) => return answer("hold-off", self.tag),
+            (true, true) => {
+                self.began = self.began.min(self.now);
+                return answer("hold-off", self.tag);
+            }
             (false, false) => return answer("out-of-sync", self.tag),
             (true, false) | (false, true) => {}
         }
         let Some(entry) = self.jobs.get_mut(job) else { return refused };
         *entry = ("running".to_owned(), String::new());
-        if !is_held_off {
+        if is_held_off {
+            self.began = self.began.min(self.now);
+        } else {
             self.tag += 1;
             self.began = self.now;
             self.status = "running".to_owned();
@@ -114,6 +119,8 @@ impl ReferenceStateMachine for Model {
             1 => (0_i64..120).prop_map(Step::HoldOff),
             // to both sides of the hold-off's end
             3 => prop_oneof![Just(hold_off), Just(hold_off + 1), 0..200_i64].prop_map(Step::Pass),
+            // a clock that was ahead
+            1 => prop_oneof![Just(-hold_off), Just(-hold_off - 1), -200..0_i64].prop_map(Step::Pass),
         ]
         .boxed()
     }
