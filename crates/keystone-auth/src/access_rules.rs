@@ -21,7 +21,7 @@ pub struct AccessRule {
 
 /// Whether `token` may make the request `method path` to the service of type `service_type`.
 ///
-/// `on_behalf` says that the request carries a service token: then it is one link of a chain whose first request was
+/// `on_behalf` says that the request carries a service token with a service role: then it is one link of a chain whose first request was
 /// checked, and only the service type must be known. Without access rules everything is allowed; with access rules and
 /// without a service type or a known request nothing is.
 pub(crate) fn allows(

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use crate::cache::TokenCache;
 use crate::clock::Clock;
 use crate::error::{AuthError, Rejection, SettingsError};
+use crate::gate::Gate;
 use crate::own_token::{OwnToken, OwnTokens};
 use crate::secret::Secret;
 use crate::settings::{Settings, www_authenticate};
@@ -16,6 +17,8 @@ use crate::token::{self, ValidatedToken};
 use crate::transport::{Call, Endpoint, Reply, Transport, shown_url};
 
 const VALIDATE: &str = "validate a token";
+/// Longest token, in bytes. Keystone's own have some hundreds; the old PKI tokens had up to 8 KiB.
+const LONGEST_TOKEN: usize = 16 * 1024;
 
 /// The service's connection to Keystone. Cheap to clone; clones share the cache, the connections and the service's own
 /// token.
@@ -28,6 +31,7 @@ struct Inner {
     transport: Transport,
     own_tokens: OwnTokens,
     cache: TokenCache,
+    gate: Gate,
     clock: Clock,
     service_type: Option<String>,
     service_token_roles: Vec<String>,
@@ -62,6 +66,7 @@ impl KeystoneClient {
                 settings.rejection_cache_time,
                 Arc::clone(&clock),
             ),
+            gate: Gate::new(settings.max_validations, settings.request_timeout, VALIDATE),
             clock,
             service_type: settings.service_type.clone().filter(|kind| !kind.is_empty()),
             service_token_roles: settings.service_token_roles.clone(),
@@ -149,8 +154,16 @@ impl KeystoneClient {
         if token.is_empty() {
             return Err(AuthError::Missing);
         }
+        if !is_possible(token) {
+            return Err(AuthError::Invalid(Rejection::Malformed));
+        }
         let validated =
-            self.inner.cache.get_or_ask(token, allow_expired, self.ask(token, allow_expired)).await?;
+            self.inner.cache.get_or_ask(token, allow_expired, self.ask(token, allow_expired)).await;
+        let validated = validated.inspect_err(|error| {
+            if matches!(error, AuthError::Unavailable { .. }) {
+                self.inner.transport.outage().affects_request();
+            }
+        })?;
         // A token may expire between Keystone's answer and its use here, and a kept one in any case.
         if !allow_expired && validated.expired_at(self.now()) {
             return Err(AuthError::Invalid(Rejection::Expired));
@@ -160,6 +173,7 @@ impl KeystoneClient {
 
     async fn ask(&self, token: &str, allow_expired: bool) -> Result<Arc<ValidatedToken>, AuthError> {
         let subject = token_header(token)?;
+        let _place = self.inner.gate.enter(token).await?;
         let mut validated = self.ask_keystone(&subject, allow_expired, false).await?;
         if validated.access_rules.is_some() && self.inner.service_type.is_some() {
             // The catalog is asked for only here: it is most of the answer's size and nobody else reads it.
@@ -168,6 +182,7 @@ impl KeystoneClient {
         if !allow_expired && validated.expired_at(self.now()) {
             return Err(AuthError::Invalid(Rejection::Expired));
         }
+        self.inner.gate.remember(token).await;
         tracing::debug!(
             user_id = validated.user_id,
             project_id = validated.project_id.as_deref(),
@@ -191,9 +206,10 @@ impl KeystoneClient {
             reply = self.send(&validation(&own, subject, allow_expired, catalog)).await?;
         }
         match reply.status {
-            StatusCode::OK => token::parse(&reply.body)
-                .map(|(token, _)| token)
-                .map_err(|error| unavailable(format!("its answer cannot be read: {error}"))),
+            StatusCode::OK => token::parse(&reply.body).map(|(token, _)| token).map_err(|error| {
+                tracing::warn!("Keystone's answer about a token cannot be read: {error}");
+                unavailable(format!("its answer cannot be read: {error}"))
+            }),
             StatusCode::NOT_FOUND => {
                 tracing::info!("Keystone does not vouch for a token");
                 Err(AuthError::Invalid(Rejection::Unknown))
@@ -202,7 +218,10 @@ impl KeystoneClient {
             // it is new, as when Keystone's nodes do not share their keys. Not the user's fault.
             _ => {
                 let complaint = reply.complaint();
-                tracing::warn!(complaint, "Keystone gave no usable answer about a token");
+                // a status of the 5xx class is the transport's to log
+                if !reply.status.is_server_error() {
+                    tracing::warn!(complaint, "Keystone gave no usable answer about a token");
+                }
                 Err(unavailable(complaint))
             }
         }
@@ -213,6 +232,11 @@ impl fmt::Debug for KeystoneClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeystoneClient").finish_non_exhaustive()
     }
+}
+
+/// Whether a text can be a token: no longer than any, of visible ASCII characters. Keystone need not be asked about others.
+fn is_possible(token: &str) -> bool {
+    token.len() <= LONGEST_TOKEN && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// A token as a header value, marked sensitive so that HTTP libraries do not print it.

@@ -61,8 +61,8 @@ pub enum Rejection {
     /// Its `expires_at` has passed.
     #[error("it has expired")]
     Expired,
-    /// It cannot be a token: characters no header may carry, or two different tokens in one request.
-    #[error("it is malformed, or the request carries more than one")]
+    /// It cannot be a token: too long, characters that no token has, or two different tokens in one request.
+    #[error("it is malformed or longer than 16 KiB, or the request carries more than one")]
     Malformed,
     /// It is bound to a Kerberos principal, which cannot be checked here.
     #[error("it is bound to a Kerberos identity, which this service cannot check")]

@@ -12,6 +12,8 @@
 //! | `client` | [`KeystoneClient`]: validation, cached and coalesced |
 //! | `trust` | trusts between a user and the service user |
 //! | `cache` | answers about tokens: bounded, expiring, one call for many callers |
+//! | `gate` | how many tokens are validated at a time |
+//! | `outage` | when Keystone stops answering, and when it answers again |
 //! | `own_token` | the service's own token and the identity endpoint its catalog names |
 //! | `transport` | HTTP to Keystone: TLS, timeouts, retries |
 //! | `error`, `secret`, `clock` | small shared types |
@@ -50,7 +52,9 @@ mod cache;
 mod client;
 mod clock;
 mod error;
+mod gate;
 mod layer;
+mod outage;
 mod own_token;
 mod request;
 mod secret;

@@ -99,7 +99,11 @@ impl OwnTokens {
                 state.last_failure = None;
             }
             Err(error) => {
-                tracing::error!(%error, "this service could not authenticate itself");
+                if transport.outage().is_on() {
+                    tracing::debug!(%error, "this service could not authenticate itself");
+                } else {
+                    tracing::error!(%error, "this service could not authenticate itself");
+                }
                 state.token = None;
                 state.failures += 1;
                 state.last_failure = Some(error.clone());

@@ -73,7 +73,8 @@ async fn check_tokens(
     let user_token = user_token.filter(|token| !token.is_empty()).ok_or(AuthError::Missing)?;
     let service_token = token(headers, "x-service-token")?.filter(|token| !token.is_empty());
 
-    let mut allow_expired = false;
+    // a service token without the role lifts no check, also if the role is not required
+    let mut on_behalf = false;
     let mut service = None;
     if let Some(token) = service_token {
         let validated = client.validate(token).await.map_err(|error| {
@@ -82,16 +83,14 @@ async fn check_tokens(
         if validated.kerberos_bound {
             return Err(AuthError::Invalid(Rejection::Bound));
         }
-        // The long-lived use of a user's token needs the role in any case.
-        allow_expired = client.is_service_token(&validated);
-        if client.service_token_roles_required() && !allow_expired {
+        on_behalf = client.is_service_token(&validated);
+        if client.service_token_roles_required() && !on_behalf {
             return Err(AuthError::Invalid(Rejection::ServiceTokenRole));
         }
         service = Some(validated);
     }
 
-    let user = client.validate_with(user_token, allow_expired).await?;
-    let on_behalf = service.is_some();
+    let user = client.validate_with(user_token, on_behalf).await?;
     if user.kerberos_bound && !on_behalf {
         return Err(AuthError::Invalid(Rejection::Bound));
     }

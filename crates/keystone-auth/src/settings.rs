@@ -55,6 +55,8 @@ pub struct Settings {
     pub rejection_cache_time: Duration,
     /// How many answers are kept at most.
     pub cache_capacity: u64,
+    /// Tokens that are validated at a time. A quarter of these places is kept for tokens that Keystone has vouched for before.
+    pub max_validations: usize,
     /// `service_token_roles`: a service token must carry one of them (see `service_token_roles_required`); only then an
     /// expired user token is accepted beside it.
     pub service_token_roles: Vec<String>,
@@ -86,6 +88,7 @@ impl Default for Settings {
             token_cache_time: Some(Duration::from_secs(300)),
             rejection_cache_time: Duration::from_secs(5),
             cache_capacity: 10_000,
+            max_validations: 64,
             service_token_roles: vec!["service".to_owned()],
             service_token_roles_required: true,
             user_agent: concat!("keystone-auth/", env!("CARGO_PKG_VERSION")).to_owned(),

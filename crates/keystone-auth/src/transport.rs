@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{Client, ClientBuilder, Request, Url};
 
 use crate::error::{AuthError, SettingsError};
+use crate::outage::Outage;
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::tls;
@@ -18,6 +19,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long an unused connection is kept. Keystone's front ends (Apache: 5 s) close theirs soon; using one that is
 /// just being closed costs a retry.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+
+/// Largest answer that is read, in bytes. That of a token with the catalog of a large cloud has some hundred KiB.
+const LARGEST_ANSWER: usize = 4 << 20;
 
 /// Base URL of an identity endpoint, without version and without a slash at its end.
 #[derive(Debug, Clone)]
@@ -89,6 +93,7 @@ pub(crate) struct Transport {
     /// For `https://`, once an endpoint needs it.
     encrypted: OnceLock<Client>,
     settings: Settings,
+    outage: Outage,
 }
 
 impl Transport {
@@ -97,7 +102,8 @@ impl Transport {
     pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
         let plain = builder(settings).tls_certs_only([]).build();
         let plain = plain.map_err(|error| SettingsError::Client(cause(error)))?;
-        let transport = Self { plain, encrypted: OnceLock::new(), settings: settings.clone() };
+        let transport =
+            Self { plain, encrypted: OnceLock::new(), settings: settings.clone(), outage: Outage::default() };
         // an unusable URL is reported where it is parsed
         if let Ok(url) = Endpoint::parse(&settings.auth_url) {
             transport.client(&url.0)?;
@@ -131,25 +137,64 @@ impl Transport {
             AuthError::Unavailable { operation: call.operation, reason: error.to_string() }
         })?;
         loop {
-            let error = match once(client, call).await {
-                Ok(reply) => return Ok(reply),
-                Err(error) => error,
+            let (again, reason) = match once(client, call).await {
+                Ok(reply) => {
+                    self.answered(call, &reply);
+                    return Ok(reply);
+                }
+                Err(Failure::Http(error)) => {
+                    let again = error.is_connect() || (call.repeatable && !error.is_timeout());
+                    (again, cause(error))
+                }
+                Err(Failure::TooLarge) => {
+                    (false, format!("its answer is larger than {} MiB", LARGEST_ANSWER >> 20))
+                }
             };
-            let again = error.is_connect() || (call.repeatable && !error.is_timeout());
-            let reason = cause(error);
             if !again || retries_left == 0 {
-                tracing::warn!(operation = call.operation, reason, "Keystone gave no answer");
+                self.failed(call, &reason);
                 return Err(AuthError::Unavailable { operation: call.operation, reason });
             }
-            tracing::warn!(
-                operation = call.operation,
-                reason,
-                retries_left,
-                "the connection to Keystone failed, trying again"
-            );
+            if self.outage.is_on() {
+                tracing::debug!(operation = call.operation, reason, retries_left, "{AGAIN}");
+            } else {
+                tracing::warn!(operation = call.operation, reason, retries_left, "{AGAIN}");
+            }
             retries_left -= 1;
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+const AGAIN: &str = "the connection to Keystone failed, trying again";
+
+impl Transport {
+    /// Whether Keystone is away.
+    pub(crate) fn outage(&self) -> &Outage {
+        &self.outage
+    }
+
+    fn failed(&self, call: &Call, reason: &str) {
+        let operation = call.operation;
+        if self.outage.begins() {
+            tracing::error!(
+                operation,
+                "Keystone is not available; the next line about it says when it is again: {reason}"
+            );
+        } else {
+            tracing::debug!(operation, reason, "Keystone is still not available");
+        }
+    }
+
+    /// An answer with a status of the 5xx class comes from a Keystone, or from a proxy in front of it, that cannot serve.
+    fn answered(&self, call: &Call, reply: &Reply) {
+        if reply.status.is_server_error() {
+            self.failed(call, &reply.complaint());
+        } else if let Some((duration, requests)) = self.outage.ends() {
+            let seconds = duration.as_secs_f64();
+            tracing::warn!(
+                "Keystone is available again after {seconds:.1} s; requests that it could not be asked for: {requests}"
+            );
         }
     }
 }
@@ -166,7 +211,19 @@ fn builder(settings: &Settings) -> ClientBuilder {
         .user_agent(&settings.user_agent)
 }
 
-async fn once(client: &Client, call: &Call) -> Result<Reply, reqwest::Error> {
+/// Why a call has no answer.
+enum Failure {
+    Http(reqwest::Error),
+    TooLarge,
+}
+
+impl From<reqwest::Error> for Failure {
+    fn from(error: reqwest::Error) -> Failure {
+        Failure::Http(error)
+    }
+}
+
+async fn once(client: &Client, call: &Call) -> Result<Reply, Failure> {
     let mut request = Request::new(call.method.clone(), call.url.clone());
     request.headers_mut().extend(call.headers.clone());
     request.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -176,10 +233,20 @@ async fn once(client: &Client, call: &Call) -> Result<Reply, reqwest::Error> {
             .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *request.body_mut() = Some(body.clone().into());
     }
-    let response = client.execute(request).await?;
+    let mut response = client.execute(request).await?;
     let status = response.status();
     let headers = response.headers().clone();
-    let body: Vec<u8> = response.bytes().await?.into();
+    let declared = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    if declared > LARGEST_ANSWER {
+        return Err(Failure::TooLarge);
+    }
+    let mut body = Vec::with_capacity(declared);
+    while let Some(piece) = response.chunk().await? {
+        if piece.len() > LARGEST_ANSWER - body.len() {
+            return Err(Failure::TooLarge);
+        }
+        body.extend_from_slice(&piece);
+    }
     let message = message(status, &body, call);
     Ok(Reply { status, headers, body, message })
 }

@@ -208,7 +208,11 @@ async fn a_token_known_to_be_good_is_not_asked_about_again_with_allow_expired() 
 async fn nothing_is_asked_about_what_cannot_be_a_token() {
     let (keystone, _, client) = setup().await;
     assert!(matches!(client.validate(" ").await, Err(AuthError::Missing)));
-    is_invalid(client.validate("a\nb").await, Rejection::Malformed);
+    let too_long = "x".repeat(16 * 1024 + 1);
+    for impossible in ["a\nb", "a b", "a\tb", "a\u{7f}", "tökén", "\u{0}", &too_long] {
+        is_invalid(client.validate(impossible).await, Rejection::Malformed);
+        is_invalid(client.validate_allow_expired(impossible).await, Rejection::Malformed);
+    }
     assert_eq!((keystone.validations(), keystone.authentications()), (0, 0));
 }
 
@@ -220,4 +224,73 @@ async fn a_full_cache_still_answers() {
         keystone.add(&name, token(&name, &[], START + 9000));
         assert_eq!(client.validate(&name).await.unwrap().user_id, name);
     }
+}
+
+#[tokio::test]
+async fn the_longest_token_is_asked_about() {
+    let (keystone, _, client) = setup().await;
+    let longest = "x".repeat(16 * 1024);
+    keystone.add(&longest, token("ann", &[], START + 9000));
+    assert_eq!(client.validate(&longest).await.unwrap().user_id, "ann");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn made_up_tokens_leave_places_to_known_ones() {
+    let (keystone, time, client) = setup_with(|settings| {
+        settings.max_validations = 8;
+        settings.request_timeout = Duration::from_secs(20);
+    })
+    .await;
+    keystone.add("known", token("ann", &[], START + 90_000));
+    client.validate("known").await.unwrap();
+    // the kept answer ends, so Keystone must be asked again
+    time.advance(3600);
+    keystone.hold(true);
+    let strangers: Vec<_> = (0..100)
+        .map(|at| {
+            let client = client.clone();
+            tokio::spawn(async move { client.validate(&format!("made-up-{at}")).await })
+        })
+        .collect();
+    until("six of eight places are taken", || keystone.validations() == 1 + 6).await;
+    let known = tokio::spawn({
+        let client = client.clone();
+        async move { client.validate("known").await }
+    });
+    until("the known token is asked about", || {
+        keystone
+            .state()
+            .seen
+            .iter()
+            .filter(|seen| seen.headers.get("x-subject-token").is_some_and(|t| t == "known"))
+            .count()
+            == 2
+    })
+    .await;
+    assert_eq!(keystone.validations(), 1 + 6 + 1, "the others wait");
+    keystone.hold(false);
+    assert_eq!(known.await.unwrap().unwrap().user_id, "ann");
+    for stranger in strangers {
+        is_invalid(stranger.await.unwrap(), Rejection::Unknown);
+    }
+}
+
+#[tokio::test]
+async fn a_validation_that_finds_no_place_in_time_is_not_served() {
+    let (keystone, _, client) = setup_with(|settings| {
+        settings.max_validations = 2;
+        settings.request_timeout = Duration::from_millis(500);
+        settings.max_retries = 0;
+    })
+    .await;
+    client.validate("warm").await.unwrap_err();
+    keystone.hold(true);
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { client.validate("made-up-1").await }
+    });
+    until("the first is under way", || keystone.validations() == 2).await;
+    let second = client.validate("made-up-2").await;
+    assert!(matches!(second, Err(AuthError::Unavailable { .. })), "{second:?}");
+    assert!(matches!(first.await.unwrap(), Err(AuthError::Unavailable { .. })));
 }

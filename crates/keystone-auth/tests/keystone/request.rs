@@ -217,6 +217,37 @@ async fn access_rules_are_checked_against_method_and_path() {
 }
 
 #[tokio::test]
+async fn a_service_token_without_the_role_lifts_no_check_though_the_role_is_not_required() {
+    let (keystone, _, client) = setup_with(|settings| {
+        settings.service_type = Some("backup".to_owned());
+        settings.service_token_roles_required = false;
+    })
+    .await;
+    people(&keystone);
+    let mut limited = token("ann", &["member"], START + 9000);
+    limited["application_credential"] = json!({"id": "ac", "access_rules": [
+        {"id": "1", "service": "backup", "method": "GET", "path": "/v2/{project}/jobs"}]});
+    limited["catalog"] = json!([{"type": "backup", "endpoints": []}]);
+    keystone.add("limited", limited);
+    let mut bound = token("ann", &["member"], START + 9000);
+    bound["bind"] = json!({"kerberos": "ANN@REALM"});
+    keystone.add("bound", bound);
+    let ask = |user: &'static str, service: &'static str, method: Method| {
+        let (client, headers) =
+            (client.clone(), headers(&[("x-auth-token", user), ("x-service-token", service)]));
+        async move { authenticate_request(&client, &method, "/v2/p1/jobs", &headers).await }
+    };
+    // any user can send a token of their own as the service's
+    for service in ["other", "limited"] {
+        ask("limited", service, Method::GET).await.unwrap();
+        is_invalid(ask("limited", service, Method::DELETE).await, Rejection::AccessRules);
+        is_invalid(ask("bound", service, Method::GET).await, Rejection::Bound);
+    }
+    ask("limited", "nova", Method::DELETE).await.unwrap();
+    ask("bound", "nova", Method::DELETE).await.unwrap();
+}
+
+#[tokio::test]
 async fn access_rules_without_a_service_type_refuse_everything() {
     let (keystone, _, client) = setup().await;
     let mut limited = token("ann", &["member"], START + 9000);

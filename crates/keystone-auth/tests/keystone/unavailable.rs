@@ -122,3 +122,31 @@ async fn redirects_are_not_followed() {
     assert!(text.contains("302") && text.contains("redirect"), "{text}");
     assert!(!keystone.state().seen.iter().any(|seen| seen.target.contains("elsewhere")));
 }
+
+/// A token's document of so many bytes.
+fn padded(length: usize) -> &'static str {
+    let mut text = serde_json::json!({"token": token("ann", &["member"], START + 9000)}).to_string();
+    text.extend(std::iter::repeat_n(' ', length - text.len()));
+    Box::leak(text.into_boxed_str())
+}
+
+#[tokio::test]
+async fn answers_are_read_up_to_four_mebibytes() {
+    const LIMIT: usize = 4 << 20;
+    let (keystone, _, client) = setup().await;
+    client.service_user_id().await.unwrap();
+    keystone.state().on_validate = Answer::Status(200, padded(LIMIT));
+    assert_eq!(client.validate("t1").await.unwrap().user_id, "ann");
+    for (at, length) in [LIMIT + 1, 2 * LIMIT].into_iter().enumerate() {
+        keystone.state().on_validate = Answer::Status(200, padded(length));
+        let before = keystone.validations();
+        let text = reason(client.validate(&format!("large-{at}")).await);
+        assert!(text.contains("larger than 4 MiB"), "{text}");
+        assert_eq!(keystone.validations(), before + 1, "it is not asked for again");
+    }
+    keystone.state().on_validate = Answer::Unmeasured(padded(2 * LIMIT));
+    let text = reason(client.validate("unmeasured").await);
+    assert!(text.contains("larger than 4 MiB"), "{text}");
+    keystone.state().on_validate = Answer::Unmeasured(padded(LIMIT));
+    assert_eq!(client.validate("t2").await.unwrap().user_id, "ann");
+}

@@ -21,6 +21,8 @@ pub enum Answer {
     Normal,
     /// With this status and body.
     Status(u16, &'static str),
+    /// With 200 and this body, whose length is not told before it.
+    Unmeasured(&'static str),
     /// By closing the connection.
     Close,
     /// Not at all.
@@ -258,6 +260,13 @@ async fn serve(
             Reply::Close => return None,
             Reply::Never => std::future::pending().await,
             Reply::Send(status, extra, body) => (status, extra, body),
+            Reply::Unmeasured(body) => {
+                let head = "HTTP/1.1 200 X\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
+                stream.write_all(head.as_bytes()).await.ok()?;
+                stream.write_all(body.as_bytes()).await.ok()?;
+                stream.shutdown().await.ok()?;
+                return None;
+            }
         };
         let text = format!(
             "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{extra}\r\n{body}",
@@ -270,6 +279,7 @@ async fn serve(
 
 enum Reply {
     Send(u16, String, String),
+    Unmeasured(&'static str),
     Close,
     Never,
 }
@@ -299,6 +309,7 @@ fn answer(state: &mut State, seen: &Seen) -> Reply {
             return Reply::Send(*status, location, (*body).to_owned());
         }
         Answer::Status(status, body) => return Reply::Send(*status, String::new(), (*body).to_owned()),
+        Answer::Unmeasured(body) => return Reply::Unmeasured(body),
         Answer::Close => return Reply::Close,
         Answer::Never => return Reply::Never,
     }
