@@ -2,7 +2,7 @@
 //! Parsing a file belongs in `file`, and building the set of rules in `rules`.
 
 use std::fs::{self, Metadata};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -51,6 +51,8 @@ struct FoundFile {
 #[derive(Debug, Default)]
 pub(crate) struct Loader {
     found: Vec<FoundFile>,
+    /// Entries of the directories that are not read, such as FIFOs and sockets.
+    others: Vec<PathBuf>,
     contents: Vec<Vec<u8>>,
     /// Whether the contents were read again after the stamps were taken. A file that is written twice within one tick of
     /// the file system's clock keeps its stamp, so a new stamp cannot be trusted the first time.
@@ -77,7 +79,11 @@ impl Loader {
         policy_file: Option<&Path>,
         policy_dirs: &[PathBuf],
     ) -> Result<Option<Vec<PolicyFile>>, Error> {
-        let found = find(policy_file, policy_dirs)?;
+        let (found, others) = find(policy_file, policy_dirs)?;
+        for path in others.iter().filter(|path| !self.others.contains(path)) {
+            tracing::warn!(file = %path.display(), "not a file, so no policy rules are read from it");
+        }
+        self.others = others;
         let same_stamps = found == self.found;
         if same_stamps && self.settled {
             return Ok(None);
@@ -136,16 +142,22 @@ impl Loader {
 }
 
 fn read_all(files: &[FoundFile]) -> Result<Vec<Vec<u8>>, Error> {
-    files.iter().map(|file| fs::read(&file.path).map_err(|source| read_error(&file.path, source))).collect()
+    files.iter().map(|file| read(&file.path).map_err(|source| read_error(&file.path, source))).collect()
 }
 
 /// Returns the policy file and then the files of the directories: later files override earlier ones. Skips files and
-/// directories that do not exist.
-fn find(policy_file: Option<&Path>, policy_dirs: &[PathBuf]) -> Result<Vec<FoundFile>, Error> {
-    let mut found = Vec::new();
+/// directories that do not exist. The second part has the entries of directories that are not files: they are not read.
+fn find(
+    policy_file: Option<&Path>,
+    policy_dirs: &[PathBuf],
+) -> Result<(Vec<FoundFile>, Vec<PathBuf>), Error> {
+    let (mut found, mut others) = (Vec::new(), Vec::new());
     if let Some(path) = policy_file
         && let Some(metadata) = metadata(path)?
     {
+        if !is_readable(&metadata) {
+            return Err(read_error(path, not_a_file()));
+        }
         found.push(FoundFile { path: path.to_owned(), stamp: Stamp::new(&metadata) });
     }
     for dir in policy_dirs {
@@ -163,12 +175,50 @@ fn find(policy_file: Option<&Path>, policy_dirs: &[PathBuf]) -> Result<Vec<Found
             let path = dir.join(name);
             // The file was removed after the directory was listed, or it is a dangling link.
             let Some(metadata) = metadata(&path)? else { continue };
-            if !metadata.is_dir() {
+            if is_readable(&metadata) {
                 found.push(FoundFile { path, stamp: Stamp::new(&metadata) });
+            } else if !metadata.is_dir() {
+                // the reader of a FIFO waits for a writer, perhaps for ever
+                others.push(path);
             }
         }
     }
-    Ok(found)
+    Ok((found, others))
+}
+
+/// Whether reading ends by itself. /dev/null, to which operators link files that are not wanted, is an empty file.
+#[cfg(unix)]
+fn is_readable(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+    let is_null = || fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == metadata.rdev());
+    metadata.is_file() || (metadata.file_type().is_char_device() && is_null())
+}
+
+#[cfg(not(unix))]
+fn is_readable(metadata: &Metadata) -> bool {
+    metadata.is_file()
+}
+
+fn not_a_file() -> std::io::Error {
+    std::io::Error::new(ErrorKind::InvalidInput, "it is neither a file nor a link to one")
+}
+
+/// Reads a file. It may have become a FIFO since it was looked at, so opening it must not wait.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let mut file = options.open(path)?;
+    if !is_readable(&file.metadata()?) {
+        return Err(not_a_file());
+    }
+    let mut content = Vec::new();
+    file.read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn metadata(path: &Path) -> Result<Option<Metadata>, Error> {

@@ -284,3 +284,57 @@ fn decisions_continue_during_a_reload() {
         stop.store(true, Ordering::Relaxed);
     });
 }
+
+/// Runs a body that must not wait; fails if it does.
+fn without_waiting<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || send.send(body()));
+    receive.recv_timeout(std::time::Duration::from_secs(30)).expect("it waits")
+}
+
+#[cfg(unix)]
+fn make_special(directory: &std::path::Path) {
+    let fifo = directory.join("a-fifo.yaml");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    std::os::unix::fs::symlink(&fifo, directory.join("b-link.yaml")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", directory.join("c-zero.yaml")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", directory.join("d-null.yaml")).unwrap();
+    std::os::unix::net::UnixListener::bind(directory.join("e-socket.yaml")).unwrap();
+}
+
+#[test]
+#[cfg(unix)]
+fn special_files_in_a_directory_do_not_stop_reloads() {
+    let directory = Directory::new();
+    let policies = directory.path().join("policy.d");
+    fs::create_dir(&policies).unwrap();
+    fs::write(policies.join("z.yaml"), "jobs:get: role:first\n").unwrap();
+    make_special(&policies);
+    let given = options(&directory);
+    let enforcer = without_waiting(move || Enforcer::new(vec![PLAIN], given).unwrap());
+    assert!(allows(&enforcer, "jobs:get", "first"));
+    fs::write(policies.join("z.yaml"), "jobs:get: role:second\n").unwrap();
+    let other = enforcer.clone();
+    assert!(without_waiting(move || other.reload_if_changed()).unwrap());
+    assert!(allows(&enforcer, "jobs:get", "second") && !allows(&enforcer, "jobs:get", "first"));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_policy_file_that_is_no_file_is_an_error_and_the_former_rules_stay() {
+    let directory = Directory::new();
+    let path = directory.path().join("policy.yaml");
+    fs::write(&path, "jobs:get: role:first\n").unwrap();
+    let enforcer = enforcer(&directory);
+    fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let other = enforcer.clone();
+    let error = without_waiting(move || other.reload_if_changed()).unwrap_err().to_string();
+    assert!(error.contains("policy.yaml") && error.contains("neither a file"), "{error}");
+    assert!(allows(&enforcer, "jobs:get", "first"));
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+    let other = enforcer.clone();
+    assert!(without_waiting(move || other.reload_if_changed()).unwrap(), "an empty policy");
+    assert!(allows(&enforcer, "jobs:get", "reader"));
+}
