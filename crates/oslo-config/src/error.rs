@@ -202,3 +202,17 @@ pub enum Error {
         asked: &'static str,
     },
 }
+
+impl Error {
+    /// The option whose value is wrong, if the error is about one that was set.
+    pub fn setting(&self) -> Option<&Setting> {
+        match self {
+            Self::BadValue { setting, .. }
+            | Self::UnknownReference { setting, .. }
+            | Self::UnknownGroup { setting, .. }
+            | Self::GroupReference { setting, .. }
+            | Self::TooLong { setting } => Some(setting),
+            _ => None,
+        }
+    }
+}

@@ -20,7 +20,7 @@
 //! ```
 //!
 //! # What wins
-//! The command line, then the environment, then the files of directories, then files, the later one each time; within
+//! The command line, then the environment, then files and the files of directories, the later one each time; within
 //! a file the last assignment of a key. A multi-valued option collects all assignments of all files.
 //! The program parses its command line itself and hands over the options that it sets ([`Argument`]).
 //!

@@ -26,14 +26,16 @@ pub struct Argument {
     pub written: String,
 }
 
-/// What to read, in rising order of priority: the files in order, the files of each directory in
-/// order of name, the environment, the command line.
+/// What to read, in rising order of priority: files and directories in the order of the command line (the files of a directory
+/// in order of name), the environment, the command line.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Sources {
     /// Files; each must exist. A leading `~/` is the `HOME` of `env`.
     pub files: Vec<PathBuf>,
     /// Directories whose `*.conf` files are read; each must exist. A leading `~/` as in `files`.
     pub dirs: Vec<PathBuf>,
+    /// How many of `files` are read before each of `dirs`. A directory without a number is read after all files.
+    pub files_before: Vec<usize>,
     /// The environment; `OS_<GROUP>__<OPTION>` sets an option.
     pub env: Vec<(String, String)>,
     /// Options of the command line; of two with the same name, the last one wins.
@@ -46,6 +48,7 @@ impl fmt::Debug for Sources {
         f.debug_struct("Sources")
             .field("files", &self.files)
             .field("dirs", &self.dirs)
+            .field("files_before", &self.files_before)
             .field("env", &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("arguments", &self.arguments.iter().map(|argument| &argument.written).collect::<Vec<_>>())
             .finish()
@@ -56,15 +59,25 @@ impl Sources {
     /// Reads and parses every file, in order.
     pub(crate) fn read(&self) -> Result<Vec<IniFile>, Error> {
         let mut files = Vec::new();
-        for path in &self.files {
-            files.push(read_file(&self.expand(path))?);
-        }
-        for dir in &self.dirs {
-            for path in conf_files(&self.expand(dir))? {
-                files.push(read_file(&path)?);
+        for number in 0..=self.files.len() {
+            for dir in self.dirs_after(number) {
+                for path in conf_files(&self.expand(dir))? {
+                    files.push(read_file(&path)?);
+                }
+            }
+            if let Some(path) = self.files.get(number) {
+                files.push(read_file(&self.expand(path))?);
             }
         }
         Ok(files)
+    }
+
+    /// The directories that are read right after so many files.
+    fn dirs_after(&self, number: usize) -> impl Iterator<Item = &PathBuf> {
+        let last = self.files.len();
+        self.dirs.iter().enumerate().filter_map(move |(at, dir)| {
+            (self.files_before.get(at).map_or(last, |before| *before.min(&last)) == number).then_some(dir)
+        })
     }
 
     /// The variables that can set an option.

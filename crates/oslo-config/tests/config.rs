@@ -136,6 +136,35 @@ fn later_files_then_directories_then_the_environment_win() {
     assert_eq!(config.origin(&HOOK).unwrap().to_string(), "environment variable OS_DEFAULT__HOOK");
 }
 
+#[test]
+fn directories_are_read_where_they_stand_among_the_files() {
+    let dir = Scratch::new();
+    let first = dir.write("a.conf", "[DEFAULT]\nhook = a");
+    let second = dir.write("b.conf", "[DEFAULT]\nhook = b");
+    dir.write("d/1.conf", "[DEFAULT]\nhook = d1");
+    dir.write("d/2.conf", "[DEFAULT]\nhook = d2");
+    dir.write("e/1.conf", "[DEFAULT]\nhook = e");
+    let files = vec![first, second];
+    let dirs = vec![dir.0.join("d"), dir.0.join("e")];
+    for (files_before, expected) in [
+        (vec![], ["a", "b", "d1", "d2", "e"]),
+        (vec![0], ["d1", "d2", "a", "b", "e"]),
+        (vec![0, 0], ["d1", "d2", "e", "a", "b"]),
+        (vec![1, 1], ["a", "d1", "d2", "e", "b"]),
+        (vec![0, 1], ["d1", "d2", "a", "e", "b"]),
+        (vec![2, 9], ["a", "b", "d1", "d2", "e"]),
+    ] {
+        let sources = Sources {
+            files: files.clone(),
+            dirs: dirs.clone(),
+            files_before: files_before.clone(),
+            ..Sources::default()
+        };
+        let config = Config::load(&sources).unwrap();
+        assert_eq!(config.multi(&HOOK).unwrap().unwrap(), expected, "{files_before:?}");
+    }
+}
+
 fn argument(name: &str, value: &str) -> Argument {
     let written = format!("--{}", name.replace('_', "-"));
     Argument { group: "DEFAULT".to_owned(), name: name.to_owned(), value: value.to_owned(), written }

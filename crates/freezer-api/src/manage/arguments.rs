@@ -82,6 +82,8 @@ pub struct CommandLine {
     pub files: Vec<PathBuf>,
     /// `--config-dir`, in order.
     pub dirs: Vec<PathBuf>,
+    /// How many files stand before each of `dirs`.
+    pub files_before: Vec<usize>,
     /// Options that are set on the command line.
     pub arguments: Vec<Argument>,
 }
@@ -90,13 +92,21 @@ impl CommandLine {
     /// The sources to read, with the variables of the environment given.
     pub fn sources(&self, env: Vec<(String, String)>, home: Option<PathBuf>) -> Sources {
         let found = oslo_config::default_sources("freezer", "freezer-api", home.as_deref());
-        let (files, dirs) = match (self.files.is_empty(), self.dirs.is_empty()) {
-            (true, true) => (found.files, found.dirs),
-            // the default files are read unless files are named, as oslo.config does
-            (true, false) => (found.files, self.dirs.clone()),
-            (false, _) => (self.files.clone(), self.dirs.clone()),
-        };
-        Sources { files, dirs, env, arguments: self.arguments.clone() }
+        // as oslo.config does: the default files are read unless files are named, the default directories unless directories
+        // are, and both before what is named
+        let mut sources = Sources { env, arguments: self.arguments.clone(), ..Sources::default() };
+        if self.files.is_empty() {
+            sources.files = found.files;
+        }
+        let default_files = sources.files.len();
+        if self.dirs.is_empty() {
+            sources.files_before = vec![default_files; found.dirs.len()];
+            sources.dirs = found.dirs;
+        }
+        sources.files.extend(self.files.iter().cloned());
+        sources.files_before.extend(self.files_before.iter().map(|before| default_files + before));
+        sources.dirs.extend(self.dirs.iter().cloned());
+        sources
     }
 
     /// Sets an option of the group `DEFAULT`, as if `written` stood on the command line.
@@ -118,13 +128,26 @@ impl CommandLine {
         if given.is_empty() {
             return error;
         }
-        std::io::Error::new(error.kind(), format!("{error} (set on the command line: {})", given.join(", ")))
+        std::io::Error::new(error.kind(), format!("{error} ({BLAMED}{})", given.join(", ")))
     }
 
     /// Adds what one level of subcommands has.
     fn read(&mut self, matches: &ArgMatches, setters: &[&'static [Setter]]) {
-        for (id, paths) in [(CONFIG_FILE, &mut self.files), (CONFIG_DIR, &mut self.dirs)] {
-            paths.extend(matches.get_many::<PathBuf>(id).into_iter().flatten().cloned());
+        let given = |id: &str| {
+            let paths = matches.get_many::<PathBuf>(id).into_iter().flatten().cloned();
+            matches.indices_of(id).into_iter().flatten().zip(paths).collect::<Vec<_>>()
+        };
+        let files = given(CONFIG_FILE).into_iter().map(|(at, path)| (at, false, path));
+        let mut paths: Vec<_> =
+            files.chain(given(CONFIG_DIR).into_iter().map(|(at, path)| (at, true, path))).collect();
+        paths.sort_unstable();
+        for (_, is_dir, path) in paths {
+            if is_dir {
+                self.files_before.push(self.files.len());
+                self.dirs.push(path);
+            } else {
+                self.files.push(path);
+            }
         }
         for setter in setters.iter().copied().flatten() {
             let name = setter.name.replace('-', "_");
@@ -150,6 +173,8 @@ impl CommandLine {
     }
 }
 
+/// How [`CommandLine::blame_log`] names options.
+pub const BLAMED: &str = "set on the command line: ";
 const CONFIG_FILE: &str = "config-file";
 const CONFIG_DIR: &str = "config-dir";
 /// oslo.config spells it with an underscore.
@@ -205,10 +230,10 @@ fn with_options(command: Command, setters: &[&'static [Setter]], top: bool) -> C
         .arg(path(
             CONFIG_FILE,
             "PATH",
-            "Configuration file; may be repeated, later ones win. Default: freezer-api.conf in ~/.freezer, ~, \
+            "Configuration file; may be repeated, later ones win, also over directories before them. Default: freezer-api.conf in ~/.freezer, ~, \
              /etc/freezer, /etc",
         ))
-        .arg(path(CONFIG_DIR, "DIR", "Directory of *.conf files, read after the files; may be repeated"));
+        .arg(path(CONFIG_DIR, "DIR", "Directory of *.conf files, read in the order of the command line; may be repeated"));
     for setter in setters.iter().copied().flatten() {
         // the help of each subcommand would repeat them
         let hidden = setter.hidden || !top;

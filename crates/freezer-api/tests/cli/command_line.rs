@@ -319,3 +319,36 @@ fn shells_are_told_how_to_complete() {
         }
     }
 }
+
+#[test]
+fn files_and_directories_are_read_in_the_order_of_the_command_line() {
+    let scratch = Scratch::new();
+    for (name, value) in
+        [("f.conf", "file"), ("g.conf", "second"), ("d/a.conf", "directory"), ("e/a.conf", "other")]
+    {
+        let path = scratch.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, format!("[DEFAULT]\nbind_port = {value}\n")).unwrap();
+    }
+    let (file, second) = (["--config-file", "f.conf"], ["--config-file", "g.conf"]);
+    let (directory, other) = (["--config-dir", "d"], ["--config-dir", "e"]);
+    // oslo.config 10.7 takes the same values
+    for (arguments, wins) in [
+        (vec![file, directory], "directory"),
+        (vec![directory, file], "file"),
+        (vec![second, directory, file], "file"),
+        (vec![file, directory, second, other], "other"),
+        (vec![other, directory, file, second], "second"),
+        (vec![other, file, directory], "directory"),
+        (vec![directory, other], "other"),
+    ] {
+        let arguments = [arguments.concat(), vec!["config", "check"]].concat();
+        let done = in_directory(MANAGE, scratch.path(), &arguments);
+        assert!(done.stdout.contains(&format!("bind_port = {wins}: ")), "{arguments:?}: {done:#?}");
+        // on two levels of commands
+        let (first, rest) = arguments.split_at(2);
+        let below = [first, &["config"], &rest[..rest.len() - 2], &["check"]].concat();
+        let done = in_directory(MANAGE, scratch.path(), &below);
+        assert!(done.stdout.contains(&format!("bind_port = {wins}: ")), "{below:?}: {done:#?}");
+    }
+}
