@@ -58,6 +58,8 @@ pub struct HttpSettings {
     pub proxy_headers: bool,
     /// `[api] max_limit`: documents on a page at most; none: no maximum.
     pub max_limit: Option<u64>,
+    /// `[api] repeated_backup_window`: how long a backup that is reported again is the one that was stored; none: never.
+    pub repeat_window: Option<Duration>,
 }
 
 impl Default for HttpSettings {
@@ -72,6 +74,7 @@ impl Default for HttpSettings {
             health: HealthSettings::default(),
             proxy_headers: false,
             max_limit: Some(10_000),
+            repeat_window: Some(Duration::from_secs(600)),
         }
     }
 }

@@ -72,6 +72,9 @@ pub enum Error {
     /// The document is there already, or somebody else's.
     #[error("{0}")]
     Conflict(String),
+    /// A request with the same `Idempotency-Key` is being carried out.
+    #[error("a request with this Idempotency-Key is being carried out; send it again later")]
+    UnderWay,
     /// What the path names is not there: for a change, with a text.
     #[error("{what} not found: {id}")]
     NotFound {
@@ -101,6 +104,9 @@ pub enum Error {
     /// Policy says no.
     #[error("You are not allowed to access this resource")]
     Forbidden,
+    /// A web page has sent the request to a service without authentication.
+    #[error("{0}")]
+    ForeignPage(String),
     /// The service has started before its database was ready.
     #[error("{}", match .0 {
         Wait::Database => "The database is temporarily unavailable.",

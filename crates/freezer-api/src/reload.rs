@@ -64,9 +64,17 @@ impl Reload {
             None => self.logging.reopen(),
         };
         if let Err(error) = done {
+            let error = error.to_string();
+            let error = match &settings {
+                Some(Ok(settings)) => settings.places.prefixed(error),
+                _ => error,
+            };
             tracing::error!("logging stays as it was: {error}");
         }
         if let Some(Ok(settings)) = &settings {
+            for remark in &settings.log.remarks {
+                tracing::warn!("{}", settings.places.prefixed(remark.clone()));
+            }
             let differences = started_with.differences(settings);
             if !differences.is_empty() {
                 let sections = differences.join("; ");

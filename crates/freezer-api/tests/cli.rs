@@ -135,7 +135,7 @@ fn the_service_serves_and_stops(scratch: &Scratch, database: &Database) {
     assert_eq!((status, body.as_str()), (200, r#"{"jobs":[]}"#));
     // a connection that is kept open and idle does not delay the end
     let mut idle = service.connect();
-    idle.write_all(b"GET /healthcheck HTTP/1.1\r\nHost: f\r\n\r\n").unwrap();
+    idle.write_all(b"GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     idle.read_exact(&mut [0; 12]).unwrap();
     service.terminate();
     let log = {
@@ -153,7 +153,7 @@ fn a_request_under_way_is_answered_before_the_end(scratch: &Scratch, database: &
     let body = r#"{"client_id": "node-1", "hostname": "node-1"}"#;
     let mut stream = service.connect();
     let head = format!(
-        "POST /v2/p1/clients HTTP/1.1\r\nHost: f\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+        "POST /v2/p1/clients HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
          Expect: 100-continue\r\n\r\n",
         body.len()
     );

@@ -58,7 +58,7 @@ async fn replay(app: TestApp) {
     let decided: Vec<Decided> = serde_json::from_str(DIFFERENCES).expect("golden/differences.json");
     let mut used = BTreeSet::new();
     let mut unknown = Vec::new();
-    let mut ids = HashMap::from([("127.0.0.1:19091".to_owned(), "freezer.example:9090".to_owned())]);
+    let mut ids = HashMap::from([("127.0.0.1:19091".to_owned(), "freezer.localhost:9090".to_owned())]);
     for line in PAIRS.lines() {
         let pair: Pair = serde_json::from_str(line).expect("a recorded pair");
         let answer = send(&app, &pair, &ids).await;

@@ -6,6 +6,8 @@
 
 #[path = "maintenance/check.rs"]
 mod check;
+#[path = "maintenance/foreign.rs"]
+mod foreign;
 mod process;
 #[path = "maintenance/programs.rs"]
 mod programs;
@@ -22,7 +24,7 @@ use support::{Engine, TestApp, TestDatabase};
 const BOTH: [Engine; 2] = [Engine::Sqlite, Engine::MariaDb];
 
 /// Runs a body on an empty database of each engine.
-fn on_empty<F: Future<Output = ()>>(name: &str, body: impl Fn(TestDatabase) -> F) {
+fn on_empty(name: &str, body: impl AsyncFn(TestDatabase)) {
     for engine in BOTH {
         support::with_database(engine, name, |runtime, database| {
             runtime.block_on(support::bounded(body(database.clone())));

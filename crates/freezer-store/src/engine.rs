@@ -1,7 +1,8 @@
 //! Opens connections: from a [`DatabaseUrl`] to a [`Connection`] with the settings that the store
 //! relies on. Keeping connections is `pool.rs`; running statements is `exec.rs`.
 
-use std::os::unix::fs::MetadataExt;
+use std::fs::OpenOptions;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,6 +160,10 @@ impl Opener {
     }
 
     async fn open_sqlite(&self, path: &Path) -> Result<Connection, DriverError> {
+        if self.create_sqlite {
+            // SQLite would make it readable for everyone; its other files get the mode of this one
+            let _ = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path);
+        }
         let connection = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(self.create_sqlite)

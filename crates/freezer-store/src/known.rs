@@ -23,6 +23,8 @@ pub(crate) struct Additions {
     job_indexes: Known,
     list_indexes: Known,
     poll_index: Known,
+    identity: Known,
+    keys: Known,
 }
 
 /// What is known of one addition. One that was found counts as there until [`Additions::forget`].
@@ -63,8 +65,9 @@ impl Known {
 impl Additions {
     /// Forgets everything, so that the next statements look again. Returns whether an addition was known to be there.
     pub(crate) fn forget(&self) -> bool {
-        let all = [&self.terms, &self.job_indexes, &self.list_indexes, &self.poll_index];
-        all.into_iter().fold(false, |found, known| known.forget() | found)
+        let indexes = [&self.job_indexes, &self.list_indexes, &self.poll_index, &self.identity];
+        let all = indexes.into_iter().chain([&self.terms, &self.keys]);
+        all.fold(false, |found, known| known.forget() | found)
     }
 
     fn indexes(&self, indexes: Indexes) -> &Known {
@@ -72,6 +75,8 @@ impl Additions {
             Indexes::Jobs => &self.job_indexes,
             Indexes::Lists => &self.list_indexes,
             Indexes::Polls => &self.poll_index,
+            Indexes::Identity => &self.identity,
+            Indexes::Keys => &self.keys,
         }
     }
 }
@@ -86,6 +91,10 @@ pub(crate) enum Indexes {
     Lists,
     /// `fz_jobs_poll`, with which the column `fz_completed` is made.
     Polls,
+    /// `fz_backups_identity`, which is made after the column `fz_identity`.
+    Identity,
+    /// `fz_idempotency_began`, which is made with its table.
+    Keys,
 }
 
 impl Indexes {
@@ -95,6 +104,8 @@ impl Indexes {
                 &["fz_jobs_project", "fz_jobs_client", "fz_job_actions_job", "fz_user_credentials_job"]
             }
             Indexes::Polls => &["fz_jobs_poll"],
+            Indexes::Identity => &["fz_backups_identity"],
+            Indexes::Keys => &["fz_idempotency_began"],
             Indexes::Lists => &[
                 "fz_clients_project",
                 "fz_jobs_project",

@@ -9,7 +9,7 @@
 //! - [`model`] has the documents, `search` what a search means.
 //! - [`migrations`] has the tables themselves; [`maintenance`] checks, measures, purges and removes them.
 //! - `url` reads addresses, `tls` encrypts, `engine.rs` opens connections, `pool.rs` keeps them, `dialect.rs` is every place where engines differ,
-//!   `error.rs` gives driver errors their meaning, `lost.rs` tells that the tables no longer fit.
+//!   `error.rs` gives driver errors their meaning, `lost.rs` tells that the tables no longer fit, `outage.rs` logs outages.
 //!
 //! To add a query, see [`query`]; to add a column or a table, see [`migrations`].
 
@@ -26,6 +26,7 @@ pub mod maintenance;
 pub mod migrations;
 pub mod model;
 mod mysql;
+mod outage;
 mod pool;
 pub mod query;
 mod row;
@@ -55,6 +56,7 @@ use std::time::Duration;
 
 use engine::Opener;
 use lost::Lost;
+use outage::Outage;
 use pool::Pool;
 
 /// An open database. Cheap to clone; clones share the connections.
@@ -68,17 +70,24 @@ pub struct Store {
     /// costs no retries. On MySQL the same as `readers`.
     writers: Pool,
     lost: Arc<Lost>,
+    /// None for stores beside the one that serves: one of them logs an outage.
+    outage: Option<Arc<Outage>>,
 }
 
 impl Store {
     /// Prepares the pools; no connection is opened yet.
     pub fn new(database: DatabaseUrl, connect: ConnectSettings, pool: PoolSettings) -> Store {
-        Store::build(database, connect, pool, false)
+        Store::build(database, connect, pool, false).with_outages()
     }
 
     /// As [`Store::new`], and makes a SQLite file where it is missing: for `db sync` and `--dev`.
     pub fn new_or_create(database: DatabaseUrl, connect: ConnectSettings, pool: PoolSettings) -> Store {
-        Store::build(database, connect, pool, true)
+        Store::build(database, connect, pool, true).with_outages()
+    }
+
+    fn with_outages(mut self) -> Store {
+        self.outage = Some(Arc::default());
+        self
     }
 
     fn build(database: DatabaseUrl, connect: ConnectSettings, pool: PoolSettings, create: bool) -> Store {
@@ -89,7 +98,7 @@ impl Store {
             Dialect::MySql => readers.clone(),
             Dialect::Sqlite => Pool::new(opener, one),
         };
-        Store { database, connect, pool, readers, writers, lost: Arc::default() }
+        Store { database, connect, pool, readers, writers, lost: Arc::default(), outage: None }
     }
 
     /// The same database for changing its tables: statements may take as long as they need.

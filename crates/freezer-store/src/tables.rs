@@ -170,4 +170,6 @@ pub enum Backups {
     FzTimeCrc,
     /// An addition of ours, on MySQL: the time, as long as the checksum is right.
     FzTimeIndex,
+    /// An addition of ours: a hash of what makes a backup the same one.
+    FzIdentity,
 }

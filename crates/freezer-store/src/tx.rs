@@ -110,6 +110,8 @@ pub struct Run<'s> {
     attempt: u32,
     reconnects: u32,
     replaced: u32,
+    /// An outage of the database affects it.
+    affected: bool,
     db: Option<Db>,
 }
 
@@ -117,7 +119,7 @@ impl Store {
     /// What the macros begin with.
     #[doc(hidden)]
     pub fn run(&self, name: &'static str, mode: Mode) -> Run<'_> {
-        Run { store: self, name, mode, attempt: 1, reconnects: 0, replaced: 0, db: None }
+        Run { store: self, name, mode, attempt: 1, reconnects: 0, replaced: 0, affected: false, db: None }
     }
 }
 
@@ -127,7 +129,11 @@ impl Run<'_> {
     pub async fn start(&mut self) -> Result<&mut Db, StoreError> {
         let pool = if self.mode == Mode::Read { &self.store.readers } else { &self.store.writers };
         loop {
-            let lease = pool.lease(self.name).await.inspect_err(|error| {
+            let lease = pool.lease(self.name).await;
+            if let Err(error) = &lease {
+                self.note_outage(error);
+            }
+            let lease = lease.inspect_err(|error| {
                 if error.is_replaced() {
                     self.store.replaced(error);
                     self.store.lost.tell();
@@ -141,6 +147,9 @@ impl Run<'_> {
                 let again = self.runs_again(error.class());
                 settle(db, error.class());
                 if !again {
+                    if error.class() == Class::Disconnected {
+                        self.note_outage(&error);
+                    }
                     return Err(give_up(error));
                 }
                 tokio::time::sleep(pause(self.attempt)).await;
@@ -171,6 +180,13 @@ impl Run<'_> {
             self.store.replaced(error);
         }
         if !self.runs_again(class) {
+            match &result {
+                Ok(_) => self.note_answer(),
+                Err(error) if class == Class::Disconnected => {
+                    error.store_error().into_iter().for_each(|error| self.note_outage(error));
+                }
+                Err(_) => {}
+            }
             if class == Class::Replaced {
                 self.store.lost.tell();
             }
@@ -180,6 +196,20 @@ impl Run<'_> {
         tokio::time::sleep(pause(self.attempt)).await;
         self.attempt += 1;
         ControlFlow::Continue(())
+    }
+
+    /// Notes that the database is not available to this read or write.
+    fn note_outage(&mut self, error: &StoreError) {
+        if let Some(outage) = &self.store.outage {
+            outage.failed(&self.store.database, error, !std::mem::replace(&mut self.affected, true));
+        }
+    }
+
+    /// Notes that the database has answered.
+    fn note_answer(&self) {
+        if let Some(outage) = &self.store.outage {
+            outage.answered(&self.store.database);
+        }
     }
 
     fn runs_again(&mut self, class: Class) -> bool {
@@ -235,6 +265,7 @@ fn give_up<E: TxError>(error: E) -> E {
         Class::Locked => format!("another process holds the lock of the file: {source}"),
         _ => return error,
     };
+    tracing::warn!("{doing}: {reason}");
     E::from(StoreError::Unavailable { doing, reason })
 }
 

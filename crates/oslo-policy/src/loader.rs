@@ -67,7 +67,7 @@ impl Loader {
         policy_file: Option<&Path>,
         policy_dirs: &[PathBuf],
     ) -> Result<Vec<PolicyFile>, Error> {
-        let found = find(policy_file, policy_dirs)?;
+        let (found, _) = find(policy_file, policy_dirs)?;
         let contents = read_all(&found)?;
         Loader { found, contents, ..Loader::default() }.parse_leniently()
     }

@@ -24,6 +24,9 @@ enforce_scope = true
 enforce_new_defaults = true
 [centralized_scheduler]
 enabled = false
+[api]
+# stories report the same backup more than once: repeats.rs tests the difference
+repeated_backup_window = 0
 [paste_deploy]
 config_file = {paste}
 '''

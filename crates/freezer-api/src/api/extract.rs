@@ -78,6 +78,7 @@ impl Call {
             ids: &self.app.ids,
             project_id: &self.project_id,
             user_id: &self.context.user_id,
+            repeat_window: self.app.http.repeat_window,
             now: self.app.clock.now(),
             delegation: self
                 .app
@@ -186,7 +187,7 @@ impl FromRequest<SharedApp> for Body {
 
 /// Reads a body of at most `limit` bytes. A body whose length is declared to be larger is refused before any of it is
 /// read, so a client that waits for `100 Continue` does not have to send it.
-async fn whole_body(mut body: axum::body::Body, limit: usize) -> Result<Bytes, Error> {
+pub(super) async fn whole_body(mut body: axum::body::Body, limit: usize) -> Result<Bytes, Error> {
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if declared > limit {
         return Err(Error::TooLarge { limit });

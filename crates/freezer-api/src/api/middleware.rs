@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use tracing::Instrument;
 
 use super::identity::{self, RequestIds};
-use super::{OPEN, accept, response};
+use super::{OPEN, accept, idempotency, response};
 use crate::app::SharedApp;
 use crate::clock::Ids;
 use crate::error::Error;
@@ -110,10 +110,7 @@ impl Front {
             return Error::NotAcceptable.into_response();
         }
         let answer = match identity::identify(&app, &mut request).await {
-            Ok(()) => {
-                let Ok(answer) = router.oneshot(request).await;
-                answer
-            }
+            Ok(()) => idempotency::route(&app, router, request).await,
             Err(error) => error.into_response(),
         };
         identity::with_challenge(&app, answer)

@@ -2,12 +2,13 @@
 //!
 //! Data flows one way: route → policy → validate → store → answer. `v2/mod.rs` lists the routes with their
 //! rules; `extract.rs` takes a request apart; `response.rs` is the only place with status codes; `middleware.rs` surrounds
-//! all of it, and has `identity.rs` identify the caller.
+//! all of it, and has `identity.rs` identify the caller and `idempotency.rs` recognize requests that are sent again.
 
 mod accept;
 mod address;
 pub mod extract;
 mod healthcheck;
+mod idempotency;
 mod identity;
 pub mod middleware;
 pub mod paging;

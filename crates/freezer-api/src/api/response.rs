@@ -81,6 +81,16 @@ pub fn accepted(document: &impl Serialize) -> Result<Response, Error> {
     document_with(StatusCode::ACCEPTED, document, DOCUMENT_ROOM)
 }
 
+/// An answer that was given before.
+pub fn stored(status: u16, body: String) -> Result<Response, Error> {
+    let status = StatusCode::from_u16(status)
+        .map_err(|error| Error::Internal(format!("a stored answer cannot be given: {error}")))?;
+    if body.is_empty() {
+        return Ok(status.into_response());
+    }
+    Ok((status, [(CONTENT_TYPE, JSON)], body).into_response())
+}
+
 /// 204.
 pub fn no_content() -> Response {
     StatusCode::NO_CONTENT.into_response()
@@ -167,17 +177,20 @@ impl IntoResponse for Error {
             // RFC 9110, section 15.5.9
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        let retry = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        if retry || matches!(self, Error::UnderWay) {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response
     }
 }
 
-/// Whether the cause is logged once (by `manage/schema_watch.rs`, `server/slots.rs`), and not with each request.
+/// Whether another part logs the cause, once for many requests: `manage/schema_watch.rs` what the service waits for,
+/// `server/slots.rs` that it is busy, and the store and `keystone-auth` when an outage begins and when it ends.
 fn is_logged_once(error: &Error) -> bool {
     match error {
-        Error::NotReady(_) | Error::Busy(_) => true,
+        Error::NotReady(_) | Error::Busy(_) | Error::KeystoneUnavailable(_) => true,
+        Error::Store(StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. }) => true,
         Error::Store(error) => error.is_replaced(),
         _ => false,
     }
@@ -195,13 +208,14 @@ fn status_and_title(error: &Error) -> (StatusCode, &'static str) {
         Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "Request body too large"),
         Error::Unprocessable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Unprocessable Entity"),
         Error::Conflict(_) => (StatusCode::CONFLICT, "Document already existing"),
+        Error::UnderWay => (StatusCode::CONFLICT, "Request under way"),
         Error::NotFound { .. } | Error::Absent => (StatusCode::NOT_FOUND, "Not Found"),
         Error::NoRoute => (StatusCode::NOT_FOUND, "404 Not Found"),
         Error::NoMethod => (StatusCode::METHOD_NOT_ALLOWED, "405 Method Not Allowed"),
         Error::NoSuchAction(_) => (StatusCode::METHOD_NOT_ALLOWED, "Bad Method"),
         Error::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "Not Acceptable"),
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "Unauthorized"),
-        Error::Forbidden => (StatusCode::FORBIDDEN, "Access Forbidden"),
+        Error::Forbidden | Error::ForeignPage(_) => (StatusCode::FORBIDDEN, "Access Forbidden"),
         Error::Busy(Busy::Peer | Busy::Project) => (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"),
         Error::NotReady(_) | Error::KeystoneUnavailable(_) | Error::Busy(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use freezer_api::config::Settings;
 use freezer_api::logging;
-use freezer_api::manage::arguments::{self, CommandLine, LISTEN, LOG, of_process};
+use freezer_api::manage::arguments::{self, BLAMED, CommandLine, LISTEN, LOG, of_process};
 use freezer_api::manage::serve::{self, Surroundings};
 use freezer_api::reload::Reload;
 use freezer_api::systemd::Notify;
@@ -73,7 +73,11 @@ async fn run(arguments: Arguments, mut line: CommandLine) -> Result<(), Box<dyn 
     let (env, home) = of_process();
     let sources = line.sources(env, home);
     let settings = Settings::load(&sources)?;
-    let logging = logging::start(&settings.log).map_err(|error| line.blame_log(error))?;
+    let logging = logging::start(&settings.log).map_err(|error| {
+        let blamed = line.blame_log(error).to_string();
+        // what the command line sets is named already
+        if blamed.contains(BLAMED) { blamed } else { settings.places.prefixed(blamed) }
+    })?;
     let store = settings.database.store(false);
     Ok(serve::run(settings, store, around(Reload::new(logging, Some(sources))), |_| ()).await?)
 }

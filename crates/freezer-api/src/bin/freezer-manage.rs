@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 use freezer_api::clock::Clock;
-use freezer_api::config::{LogSettings, PolicySettings, Settings};
+use freezer_api::config::{ConfigError, LogSettings, PolicySettings, Settings};
 use freezer_api::logging;
 use freezer_api::manage::arguments::{self, CommandLine, LOG, of_process};
 use freezer_api::manage::db::{self, Confirmation};
@@ -261,6 +261,11 @@ async fn run(sources: &Sources, command: Db) -> Result<u8, Box<dyn std::error::E
         db::history(store.as_ref().map_err(ToString::to_string), &mut out).await?;
         return Ok(0);
     }
+    if let (Db::Check { json }, Err(error)) = (&command, &settings)
+        && matches!(error.unlocated(), ConfigError::Url(_))
+    {
+        return Ok(check::refused(error, *json, &mut out)? as u8);
+    }
     let database = settings?;
     let store = database.store(false);
     match command {
@@ -279,9 +284,10 @@ async fn run(sources: &Sources, command: Db) -> Result<u8, Box<dyn std::error::E
         Db::Check { json } => return Ok(check::check(&store, json, &mut out).await? as u8),
         Db::Leftovers { json } => leftovers::print(&store, json, &mut out).await?,
         Db::Purge(Purge { older_than, table, batch, sleep, dry_run }) => {
-            let before = Timestamp(Clock::system().now().0.saturating_sub(older_than));
+            let now = Clock::system().now();
+            let before = Timestamp(now.0.saturating_sub(older_than));
             let pause = Duration::from_millis(sleep);
-            let rows = Rows { before, tables: table, batch, pause, dry_run };
+            let rows = Rows { before, now, tables: table, batch, pause, dry_run };
             purge::purge(&store, &rows, &mut out).await?;
         }
         Db::Remove { yes } => {

@@ -25,6 +25,11 @@ const BODY_TIMEOUT: OptDecl = OptDecl::integer("api", "body_timeout").unset_if_e
     "Seconds in which a request body must have arrived. A request that exceeds them is answered with 408.",
 );
 
+const REPEATED_BACKUP_WINDOW: OptDecl =
+    OptDecl::integer("api", "repeated_backup_window").unset_if_empty().default("600").min(0).max(LONGEST).help(
+        "Seconds for which a backup that is reported again, with the same user, hostname, backup_name, container, \
+         time_stamp, curr_backup_level and job_id, is the one that was stored: its id is answered. 0: never.",
+    );
 const ANSWER_TIMEOUT: OptDecl =
     OptDecl::integer("api", "answer_timeout").unset_if_empty().default("30").min(1).max(LONGEST).help(
         "Seconds without progress after which an answer is given up that its client does not read. The connection is closed.",
@@ -71,6 +76,7 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &MAX_SEARCHES,
     &MAX_WAITING_SEARCHES,
     &SEARCH_WAIT_TIMEOUT,
+    &REPEATED_BACKUP_WINDOW,
 ];
 
 /// Jobs that a scheduler asks for at a time. It takes a page of fewer jobs for the last one.
@@ -91,6 +97,12 @@ pub(super) fn remark(config: &Config) -> Option<String> {
 pub(super) fn max_limit(config: &Config) -> Result<Option<u64>, ConfigError> {
     let limit = MAX_LIMIT.need(config.int(&MAX_LIMIT)?)?;
     Ok(u64::try_from(limit).ok().filter(|limit| *limit > 0))
+}
+
+/// How long a backup that is reported again is the one that was stored; none: never.
+pub(super) fn repeat_window(config: &Config) -> Result<Option<Duration>, ConfigError> {
+    let seconds = REPEATED_BACKUP_WINDOW.need(config.int(&REPEATED_BACKUP_WINDOW)?)?;
+    Ok(u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs))
 }
 
 /// Time limits of request bodies.

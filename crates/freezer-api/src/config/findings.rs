@@ -34,7 +34,8 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(UnknownOption { group, name, file, line }) = &self.place {
-            write!(f, "{file}:{line}: [{group}] {name}: ")?;
+            let colon = if self.message.starts_with("= ") { "" } else { ":" };
+            write!(f, "{file}:{line}: [{group}] {name}{colon} ")?;
         }
         f.write_str(&self.message)
     }
@@ -67,8 +68,15 @@ pub fn of_options(config: &Config) -> Vec<Finding> {
 /// Returns the findings about parameters of the database URL that the service does not use.
 pub fn of_connection(database: &DatabaseSettings) -> Vec<Finding> {
     let finding = |Parameter { name, effect }: &Parameter| {
+        let mut verdict = Verdict::Warning;
         let (kind, message) = match effect {
-            Effect::Needless => return None,
+            Effect::Needless => {
+                verdict = Verdict::Success;
+                (
+                    "without_effect",
+                    format!("the parameter {name} is accepted and has no effect, nor is it needed"),
+                )
+            }
             Effect::Widening => (
                 "without_effect",
                 format!(
@@ -84,9 +92,9 @@ pub fn of_connection(database: &DatabaseSettings) -> Vec<Finding> {
             }
         };
         let message = format!("[database] connection: {message}");
-        Some(Finding { verdict: Verdict::Warning, kind, place: None, message })
+        Finding { verdict, kind, place: None, message }
     };
-    database.ignored_parameters().iter().filter_map(finding).collect()
+    database.ignored_parameters().iter().map(finding).collect()
 }
 
 fn key(option: UnknownOption) -> (String, usize, String) {

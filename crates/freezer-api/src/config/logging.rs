@@ -83,8 +83,25 @@ pub struct LogSettings {
     pub loggers: Vec<Logger>,
     /// Where loggers write to.
     pub handlers: Vec<Handler>,
+    /// The options that name log files.
+    pub named_by: NamedBy,
     /// What was asked for and is not understood.
     pub remarks: Vec<String>,
+}
+
+/// The options that name a log file, for errors about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamedBy {
+    /// The option that names the directory of the file.
+    pub directory: &'static str,
+    /// The option that names the file in it.
+    pub file: &'static str,
+}
+
+impl NamedBy {
+    const fn one(option: &'static str) -> NamedBy {
+        NamedBy { directory: option, file: option }
+    }
 }
 
 /// A logger: what is said of it is also said of those below its name.
@@ -178,7 +195,8 @@ impl LogSettings {
         if let Some(path) = config.string(&APPEND)?.filter(|path| !path.is_empty()) {
             let file = log_file::read(Path::new(&path), &formats)?;
             remarks.extend(file.remarks);
-            return Ok(LogSettings { loggers: file.loggers, handlers: file.handlers, remarks });
+            let named_by = NamedBy::one("log_config_append");
+            return Ok(LogSettings { loggers: file.loggers, handlers: file.handlers, named_by, remarks });
         }
         let flag = |option: &OptDecl| config.bool(option).map(|value| value.unwrap_or(false));
         let form = if flag(&USE_JSON)? { Form::Json } else { Form::Context(Box::new(formats)) };
@@ -199,7 +217,7 @@ impl LogSettings {
             let handlers = if name.is_empty() { (0..handlers.len()).collect() } else { Vec::new() };
             loggers.push(Logger { name, level: Some(level), handlers, propagate: true });
         }
-        Ok(LogSettings { loggers, handlers, remarks })
+        Ok(LogSettings { loggers, handlers, named_by: named_by(config)?, remarks })
     }
 }
 
@@ -239,6 +257,19 @@ fn file(config: &Config) -> Result<Option<PathBuf>, ConfigError> {
         (Some(dir), Some(file)) => Some(dir.join(file)),
         (Some(dir), None) => Some(dir.join("freezer-api.log")),
         (None, file) => file.map(PathBuf::from),
+    })
+}
+
+/// Which options name the file that [`file`] returns.
+fn named_by(config: &Config) -> Result<NamedBy, ConfigError> {
+    let file = config.string(&LOG_FILE)?;
+    Ok(match (config.string(&LOG_DIR)?, file.as_deref().map(Path::new)) {
+        (Some(_), None) => NamedBy::one("log_dir"),
+        // a name without a directory of its own
+        (Some(_), Some(file)) if file.parent() == Some(Path::new("")) => {
+            NamedBy { directory: "log_dir", file: "log_file" }
+        }
+        _ => NamedBy::one("log_file"),
     })
 }
 

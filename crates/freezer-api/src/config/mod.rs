@@ -19,6 +19,7 @@ mod log_form;
 mod logging;
 mod oslo_middleware;
 mod oslo_policy;
+mod places;
 mod storage;
 
 use std::fmt;
@@ -31,8 +32,9 @@ pub use database::DatabaseSettings;
 pub use default::{AuthStrategy, Listen};
 pub use findings::{Finding, of_options};
 pub use log_form::{Form, Formats};
-pub use logging::{Facility, Handler, LogSettings, Logger, OWN, Place, Rotation};
+pub use logging::{Facility, Handler, LogSettings, Logger, NamedBy, OWN, Place, Rotation};
 pub use oslo_policy::{MISSING as MISSING_POLICY, PolicySettings};
+pub use places::Places;
 
 use freezer_store::DatabaseUrl;
 
@@ -62,6 +64,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// What there is to say about the files: options that are unknown or without effect.
     pub remarks: Vec<Finding>,
+    /// Where options were set.
+    pub places: Places,
 }
 
 /// Why the configuration cannot be used. Every problem is named, not only the first.
@@ -94,23 +98,30 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// Adds the option of the command line that has set an unusable or empty value.
+    /// Adds the place where the value was set that cannot be used.
     fn located(self, config: &Config) -> ConfigError {
         let named = |decl: &&OptDecl| match &self {
             ConfigError::Unusable { option, .. } => format!("[{}] {}", decl.group, decl.key()) == *option,
+            ConfigError::Url(_) => decl.group == "database" && decl.key() == "connection",
             ConfigError::Options(errors) => match errors.as_slice() {
                 [::oslo_config::Error::Unset { group, option }] => {
                     decl.group == group && decl.key() == *option
                 }
                 _ => false,
             },
-            _ => false,
+            ConfigError::Located { .. } => false,
         };
         match declarations().into_iter().find(named).and_then(|decl| config.origin(decl)) {
-            Some(origin @ Origin::CommandLine { .. }) => {
-                ConfigError::Located { origin, error: Box::new(self) }
-            }
-            _ => self,
+            None | Some(Origin::Default) => self,
+            Some(origin) => ConfigError::Located { origin, error: Box::new(self) },
+        }
+    }
+
+    /// The same without its place.
+    pub fn unlocated(&self) -> &ConfigError {
+        match self {
+            ConfigError::Located { error, .. } => error.unlocated(),
+            error => error,
         }
     }
 }
@@ -209,8 +220,9 @@ impl Settings {
             &[default::OPTIONS, logging::OPTIONS, log_form::OPTIONS, storage::OPTIONS, database::OPTIONS]
                 .concat(),
         )?;
-        storage::check(&config)?;
-        DatabaseSettings::read(&config)
+        storage::check(&config)
+            .and_then(|()| DatabaseSettings::read(&config))
+            .map_err(|error| error.located(&config))
     }
 
     /// Reads where policy rules come from, and nothing else: what the commands for policy need.
@@ -238,20 +250,29 @@ impl Settings {
         fn differ(a: &impl fmt::Debug, b: &impl fmt::Debug) -> bool {
             format!("{a:?}") != format!("{b:?}")
         }
+        // beside those of [oslo_middleware], [healthcheck] and [DEFAULT], all limits are of [api]
+        let of_api = |http: &HttpSettings| HttpSettings {
+            max_body: self.http.max_body,
+            proxy_headers: self.http.proxy_headers,
+            health: self.http.health.clone(),
+            stop: self.http.stop,
+            ..http.clone()
+        };
+        let of_middleware = |http: &HttpSettings| (http.max_body, http.proxy_headers);
         [
             ("[DEFAULT] shutdown_delay, graceful_shutdown_timeout", self.http.stop != other.http.stop),
             ("[DEFAULT] bind_host, bind_port, backlog, reuse_port", differ(&self.listen, &other.listen)),
             ("[DEFAULT] auth_strategy", self.auth_strategy != other.auth_strategy),
             ("[database]", differ(&self.database, &other.database)),
             ("[keystone_authtoken]", differ(&self.keystone, &other.keystone)),
+            ("[centralized_scheduler]", differ(&self.central, &other.central)),
             (
                 "[oslo_policy]",
                 differ(&self.policy, &other.policy) || self.remote_policy != other.remote_policy,
             ),
-            (
-                "[oslo_middleware], [api], [healthcheck]",
-                differ(&HttpSettings { stop: other.http.stop, ..self.http.clone() }, &other.http),
-            ),
+            ("[oslo_middleware]", of_middleware(&self.http) != of_middleware(&other.http)),
+            ("[api]", differ(&of_api(&self.http), &of_api(&other.http))),
+            ("[healthcheck]", differ(&self.http.health, &other.http.health)),
         ]
         .into_iter()
         .filter_map(|(section, differs)| differs.then_some(section))
@@ -279,10 +300,13 @@ impl Settings {
         let of_connection = findings::of_connection(&database);
         let policy = oslo_policy::read(config, &config_dirs(sources))?;
         let remarks = remarks(config, &log, &health).into_iter().chain(of_connection);
-        let remarks = remarks.chain(oslo_policy::missing(config, &policy)).collect();
+        let places = Places::of(config);
+        let remarks = remarks.chain(oslo_policy::missing(config, &policy));
+        let remarks = remarks.map(|finding| places.locate(finding)).collect();
         let scans = api::scan_limits(config, database.pool.max_open)?;
         Ok(Settings {
             remarks,
+            places,
             listen,
             auth_strategy,
             log,
@@ -300,6 +324,7 @@ impl Settings {
                 health,
                 proxy_headers: oslo_middleware::proxy_headers(config)?,
                 max_limit: api::max_limit(config)?,
+                repeat_window: api::repeat_window(config)?,
             },
         })
     }

@@ -71,7 +71,7 @@ fn print_remarks(settings: &LogSettings) {
 /// If a file cannot be written, or cannot be created in its directory.
 pub fn check(settings: &LogSettings) -> io::Result<()> {
     settings.handlers.iter().try_for_each(|handler| match &handler.place {
-        Place::File(path, _) => output::check_file(path),
+        Place::File(path, _) => output::check_file(path, settings.named_by),
         _ => Ok(()),
     })
 }

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -15,12 +15,14 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::loggers::Loggers;
 use super::record::{self, Record};
-use crate::config::{Facility, Form, Handler, LogSettings, Place, Rotation};
+use crate::config::{Facility, Form, Handler, LogSettings, NamedBy, Place, Rotation};
 
 const SYSLOG: &str = "/dev/log";
 const JOURNAL: &str = "/run/systemd/journal/socket";
 /// The name that lines have in syslog and journal.
 const PROGRAM: &str = "freezer-api";
+/// Who may read a file that is made here: its owner and its group. The umask can take more away.
+const FILE_MODE: u32 = 0o640;
 /// How often a file is looked at: whether somebody has moved it away.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -91,7 +93,8 @@ impl Output {
 
 impl Places {
     fn open(settings: &LogSettings) -> io::Result<Places> {
-        let sinks = settings.handlers.iter().map(Sink::open).collect::<io::Result<Vec<_>>>()?;
+        let open = |handler| Sink::open(handler, settings.named_by);
+        let sinks = settings.handlers.iter().map(open).collect::<io::Result<Vec<_>>>()?;
         let mut places = Places { loggers: Loggers(settings.loggers.clone()), sinks };
         places.speak_up(settings);
         Ok(places)
@@ -114,11 +117,11 @@ impl Places {
 }
 
 impl Sink {
-    fn open(handler: &Handler) -> io::Result<Sink> {
+    fn open(handler: &Handler, named_by: NamedBy) -> io::Result<Sink> {
         let target = match &handler.place {
             Place::Stdout => Target::Stdout,
             Place::Stderr => Target::Stderr,
-            Place::File(path, rotation) => Target::File(LogFile::new(path, *rotation)?),
+            Place::File(path, rotation) => Target::File(LogFile::new(path, *rotation, named_by)?),
             Place::Syslog(facility) => {
                 Target::Syslog(Socket::open("use_syslog", Path::new(SYSLOG)), *facility)
             }
@@ -237,6 +240,7 @@ fn connect(path: &Path) -> io::Result<UnixDatagram> {
 struct LogFile {
     path: PathBuf,
     rotation: Option<Rotation>,
+    named_by: NamedBy,
     file: File,
     length: u64,
     identity: (u64, u64),
@@ -244,13 +248,14 @@ struct LogFile {
 }
 
 impl LogFile {
-    fn new(path: &Path, rotation: Option<Rotation>) -> io::Result<LogFile> {
-        let (file, length, identity) = open(path)?;
-        Ok(LogFile { path: path.to_owned(), rotation, file, length, identity, looked: Instant::now() })
+    fn new(path: &Path, rotation: Option<Rotation>, named_by: NamedBy) -> io::Result<LogFile> {
+        let (file, length, identity) = open(path, named_by)?;
+        let looked = Instant::now();
+        Ok(LogFile { path: path.to_owned(), rotation, named_by, file, length, identity, looked })
     }
 
     fn open(&mut self) -> io::Result<()> {
-        (self.file, self.length, self.identity) = open(&self.path)?;
+        (self.file, self.length, self.identity) = open(&self.path, self.named_by)?;
         Ok(())
     }
 
@@ -289,31 +294,65 @@ impl LogFile {
     }
 }
 
-fn open(path: &Path) -> io::Result<(File, u64, (u64, u64))> {
+fn open(path: &Path, named_by: NamedBy) -> io::Result<(File, u64, (u64, u64))> {
     let file = OpenOptions::new()
         .create(true)
         .append(true)
+        .mode(FILE_MODE)
         .open(path)
-        .map_err(|error| named("log_file", &error, &path.display().to_string()))?;
+        .map_err(|error| blamed(path, named_by, &error))?;
     let metadata = file.metadata()?;
     Ok((file, metadata.len(), (metadata.dev(), metadata.ino())))
 }
 
 /// Whether [`open`] could open the file, without creating it.
-pub(super) fn check_file(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+pub(super) fn check_file(path: &Path, named_by: NamedBy) -> io::Result<()> {
     let checked = match OpenOptions::new().append(true).open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Err(_) => access(parent, Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from),
+        Err(_) => access(directory(path), Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from),
     };
-    checked.map_err(|error| named("log_file", &error, &path.display().to_string()))
+    checked.map_err(|error| blamed(path, named_by, &error))
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// An error about a log file with the option that is wrong: that of the directory if files cannot be made in it.
+fn blamed(path: &Path, named_by: NamedBy, error: &io::Error) -> io::Error {
+    let directory = directory(path);
+    let is_usable = directory.is_dir() && access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+    match is_usable || path.exists() {
+        true => named(named_by.file, error, &path.display().to_string()),
+        false => named(named_by.directory, error, &directory.display().to_string()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    const BOTH: NamedBy = NamedBy { directory: "log_dir", file: "log_file" };
+
+    #[test]
+    fn an_error_names_the_option_that_is_wrong() {
+        let directory = scratch("blame");
+        fs::write(directory.join("file"), "").unwrap();
+        fs::create_dir(directory.join("directory")).unwrap();
+        for (path, option) in [
+            ("missing/a.log", "[DEFAULT] log_dir: "),
+            ("file/a.log", "[DEFAULT] log_dir: "),
+            ("directory", "[DEFAULT] log_file: "),
+        ] {
+            let path = directory.join(path);
+            for error in [check_file(&path, BOTH).unwrap_err(), open(&path, BOTH).unwrap_err()] {
+                assert!(error.to_string().starts_with(option), "{error}");
+            }
+        }
+        fs::remove_dir_all(directory).unwrap();
+    }
 
     fn scratch(name: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("freezer-output-{}-{name}", std::process::id()));
@@ -333,7 +372,7 @@ mod tests {
     fn a_full_file_is_moved_aside_and_the_oldest_is_lost() {
         let directory = scratch("rotate");
         let path = directory.join("a.log");
-        let mut file = LogFile::new(&path, Some(Rotation { max_bytes: 8, count: 2 })).unwrap();
+        let mut file = LogFile::new(&path, Some(Rotation { max_bytes: 8, count: 2 }), BOTH).unwrap();
         for line in [b"11111\n", b"22222\n", b"33333\n", b"44444\n"] {
             file.write(line).unwrap();
         }
@@ -347,7 +386,7 @@ mod tests {
     fn a_file_that_was_moved_away_is_begun_anew() {
         let directory = scratch("moved");
         let path = directory.join("a.log");
-        let mut file = LogFile::new(&path, None).unwrap();
+        let mut file = LogFile::new(&path, None, BOTH).unwrap();
         file.write(b"1\n").unwrap();
         fs::rename(&path, directory.join("a.log.1")).unwrap();
         file.write(b"2\n").unwrap();
@@ -355,6 +394,25 @@ mod tests {
         file.write(b"3\n").unwrap();
         assert_eq!(fs::read_to_string(directory.join("a.log.1")).unwrap(), "1\n2\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "3\n");
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn files_that_are_made_are_for_owner_and_group() {
+        let directory = scratch("mode");
+        let path = directory.join("a.log");
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        let mut file = LogFile::new(&path, Some(Rotation { max_bytes: 4, count: 1 }), BOTH).unwrap();
+        assert_eq!(mode(&path) & 0o137, 0, "{:o}", mode(&path));
+        file.write(b"1111\n").unwrap();
+        file.write(b"2222\n").unwrap();
+        assert_eq!(mode(&path) & 0o137, 0, "also after a rotation");
+        // a file that is there keeps its mode
+        let old = directory.join("old.log");
+        fs::write(&old, "").unwrap();
+        fs::set_permissions(&old, std::os::unix::fs::PermissionsExt::from_mode(0o604)).unwrap();
+        LogFile::new(&old, None, BOTH).unwrap();
+        assert_eq!(mode(&old), 0o604);
         fs::remove_dir_all(directory).unwrap();
     }
 

@@ -113,7 +113,7 @@ impl<'a> Record<'a> {
     /// The line in one of its forms, with the line feed at its end.
     pub(super) fn written(&self, form: &Form) -> String {
         let mut line = match form {
-            Form::Json => self.json().to_string(),
+            Form::Json => escaped_json(self.json().to_string()),
             Form::Context(formats) => self.in_context(formats),
             Form::Plain { format, date } => format.fill(|name| self.field(name, date, "")),
         };
@@ -143,7 +143,7 @@ impl<'a> Record<'a> {
         let text = |text: String| Filled::Text(text.into());
         let of_caller = |value: fn(&Caller) -> &str| {
             let value = self.caller.map(value).filter(|value| !value.is_empty());
-            text(value.unwrap_or("-").to_owned())
+            text(escaped(value.unwrap_or("-").to_owned()))
         };
         let file_name = || self.file.and_then(|file| file.rsplit('/').next()).unwrap_or("-");
         match name {
@@ -160,7 +160,7 @@ impl<'a> Record<'a> {
             "levelname" => text(level(self.level).to_owned()),
             "levelno" => Filled::Whole(number(self.level)),
             "name" => text(self.logger.clone()),
-            "message" => text(self.text()),
+            "message" => text(escaped(self.text())),
             "pathname" => text(self.file.unwrap_or("-").to_owned()),
             "filename" => text(file_name().to_owned()),
             "module" => text(file_name().trim_end_matches(".rs").to_owned()),
@@ -273,6 +273,42 @@ impl Visit for Fields {
     }
 }
 
+/// Whether a character could break a line in two, or act on the terminal that shows it.
+fn is_control(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Writes control characters as Rust and Python write them in a text: `\n`, `\u{1b}`. Callers choose parts of what is logged,
+/// and must not be able to forge a line.
+fn escaped(text: String) -> String {
+    if !text.contains(is_control) {
+        return text;
+    }
+    text.chars().fold(String::with_capacity(text.len() + 16), |mut line, c| {
+        if is_control(c) {
+            line.extend(c.escape_default())
+        } else {
+            line.push(c)
+        }
+        line
+    })
+}
+
+/// The same in JSON, whose writer has escaped most of them.
+fn escaped_json(text: String) -> String {
+    if !text.contains(is_control) {
+        return text;
+    }
+    text.chars().fold(String::with_capacity(text.len() + 16), |mut line, c| {
+        if is_control(c) {
+            line.push_str(&format!("\\u{:04x}", u32::from(c)))
+        } else {
+            line.push(c)
+        }
+        line
+    })
+}
+
 /// A level as Python calls it.
 pub(super) fn level(level: Level) -> &'static str {
     match level {
@@ -290,5 +326,27 @@ fn number(level: Level) -> i64 {
         Level::WARN => 30,
         Level::INFO => 20,
         Level::DEBUG | Level::TRACE => 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{escaped, escaped_json};
+
+    #[test]
+    fn control_characters_are_escaped_once() {
+        for (text, expected) in [
+            ("plain äöü 🦀", "plain äöü 🦀"),
+            ("a\nb\r\n", "a\\nb\\r\\n"),
+            ("\u{1b}[31mred", "\\u{1b}[31mred"),
+            ("\0\u{7f}\u{85}\u{9b}2J\u{2028}", "\\u{0}\\u{7f}\\u{85}\\u{9b}2J\\u{2028}"),
+            ("a\tb \\n", "a\\tb \\n"),
+        ] {
+            assert_eq!(escaped(text.to_owned()), expected);
+            assert_eq!(escaped(escaped(text.to_owned())), expected, "what is escaped stays as it is");
+            let json = escaped_json(serde_json::json!(text).to_string());
+            assert!(!json.contains(super::is_control), "{json}");
+            assert_eq!(serde_json::from_str::<String>(&json).ok().as_deref(), Some(text));
+        }
     }
 }

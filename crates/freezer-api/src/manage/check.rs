@@ -4,8 +4,8 @@
 
 use std::io::Write;
 
-use freezer_store::Store;
 use freezer_store::maintenance::{Check, Verdict};
+use freezer_store::{Store, StoreError};
 use serde_json::json;
 
 use super::db::DbError;
@@ -15,7 +15,12 @@ use super::db::DbError;
 /// # Errors
 /// Where the checks could not be carried out.
 pub async fn check(store: &Store, as_json: bool, out: &mut impl Write) -> Result<Verdict, DbError> {
-    let checks = store.check().await?;
+    let checks = match store.check().await {
+        Ok(checks) => checks,
+        // certificates and other files that the URL names
+        Err(StoreError::Url(error)) => return refused(&error, as_json, out),
+        Err(error) => return Err(error.into()),
+    };
     let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Success);
     if as_json {
         let database = store.database().to_string();
@@ -27,6 +32,29 @@ pub async fn check(store: &Store, as_json: bool, out: &mut impl Write) -> Result
         }
     }
     Ok(verdict)
+}
+
+/// Prints that the database cannot be checked, because the configuration of its address is wrong.
+///
+/// # Errors
+/// If the output cannot be written.
+pub fn refused(error: &impl ToString, as_json: bool, out: &mut impl Write) -> Result<Verdict, DbError> {
+    let check = Check {
+        name: "layout",
+        title: "Database tables",
+        verdict: Verdict::Failure,
+        details: format!("the database cannot be checked: {}", error.to_string()),
+        count: 0,
+        examples: Vec::new(),
+        advice: Some("correct [database] connection; see also: freezer-manage config check"),
+    };
+    if as_json {
+        let document = json!({"database": null, "verdict": Verdict::Failure, "checks": [check]});
+        writeln!(out, "{document:#}")?;
+    } else {
+        print(&check, out)?;
+    }
+    Ok(Verdict::Failure)
 }
 
 fn print(check: &Check, out: &mut impl Write) -> std::io::Result<()> {

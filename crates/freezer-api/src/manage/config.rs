@@ -4,11 +4,11 @@
 use std::io::Write;
 
 use freezer_store::maintenance::Verdict;
-use oslo_config::{Config, Sources};
+use oslo_config::{Config, Origin, Setting, Sources, UnknownOption};
 use serde_json::{Value, json};
 
 use super::{connect, prepare};
-use crate::config::{self, ConfigError, Finding, Settings, declarations};
+use crate::config::{self, ConfigError, Finding, Places, Settings, declarations};
 
 /// Prints every option, commented out, as oslo-config-generator lays it out.
 ///
@@ -60,7 +60,8 @@ fn as_value(Finding { verdict, kind, place, message }: &Finding) -> Value {
         "option": place.as_ref().map(|place| &place.name),
         "file": place.as_ref().map(|place| &place.file),
         "line": place.as_ref().map(|place| place.line),
-        "message": message,
+        // behind the name of the option, a text would begin with its value
+        "message": message.strip_prefix("= ").unwrap_or(message),
     })
 }
 
@@ -70,26 +71,40 @@ pub async fn findings(sources: &Sources, connect: bool) -> Vec<Finding> {
     let settings = match Settings::load(sources) {
         Ok(settings) => settings,
         Err(error) => {
-            let mut found = match error {
-                ConfigError::Options(errors) => {
-                    errors.iter().map(|error| failure(error.to_string())).collect()
-                }
+            let config = Config::load(sources).map(|config| config.declare(&declarations()));
+            let places = config.as_ref().map(Places::of).unwrap_or_default();
+            let mut found = match error.unlocated() {
+                ConfigError::Options(errors) => errors.iter().map(of_option).collect(),
                 error => vec![failure(error.to_string())],
             };
-            if let Ok(config) = Config::load(sources) {
-                found.extend(config::of_options(&config.declare(&declarations())));
+            found = found.into_iter().map(|finding| places.locate(finding)).collect();
+            if let Ok(config) = config {
+                found.extend(config::of_options(&config));
             }
             return found;
         }
     };
     let refusals = prepare::refusals(&settings).await;
-    let mut found: Vec<Finding> = refusals.iter().map(|refusal| failure(refusal.to_string())).collect();
+    let refusals = refusals.iter().map(|refusal| settings.places.locate(failure(refusal.to_string())));
+    let mut found: Vec<Finding> = refusals.collect();
     if connect && found.is_empty() {
         found.extend(connect::findings(&settings).await);
     }
     found.extend(prepare::warnings(&settings));
     found.extend(settings.remarks);
     found
+}
+
+/// The finding about a value that does not fit its option.
+fn of_option(error: &oslo_config::Error) -> Finding {
+    let text = error.to_string();
+    let Some(Setting { group, option, origin: Origin::File { file, line } }) = error.setting() else {
+        return failure(text);
+    };
+    let prefix = format!("{file}:{line}: [{group}] {option} ");
+    let message = text.strip_prefix(&prefix).map_or(text.clone(), str::to_owned);
+    let place = UnknownOption { group: group.clone(), name: option.clone(), file: file.clone(), line: *line };
+    Finding { place: Some(place), ..failure(message) }
 }
 
 fn failure(message: String) -> Finding {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use freezer_store::StoreError;
 use freezer_store::maintenance::Verdict;
+use freezer_store::{DatabaseUrl, Store, StoreError};
 
 use super::prepare;
 use crate::config::{Finding, Settings};
@@ -23,12 +23,30 @@ async fn database(settings: &Settings) -> Finding {
     let url = &settings.database.url;
     match tokio::time::timeout(LIMIT, store.check_schema()).await {
         Err(_) => failure("database", format!("the database {url} did not answer within {LIMIT:?}")),
-        Ok(Ok(())) => note("database", format!("the database {url} answers, and its tables can be served")),
+        Ok(Ok(())) => changes(&store, url).await,
         // the service starts and waits for the tables
         Ok(Err(StoreError::Schema(error))) if error.needs_sync() => {
             Finding { verdict: Verdict::Warning, ..note("database", error.to_string()) }
         }
         Ok(Err(error)) => failure("database", error.to_string()),
+    }
+}
+
+/// Whether the user of the database may do more than read.
+async fn changes(store: &Store, url: &DatabaseUrl) -> Finding {
+    match tokio::time::timeout(LIMIT, store.refused_changes()).await {
+        Err(_) => failure("database", format!("the database {url} did not answer within {LIMIT:?}")),
+        Ok(Err(error)) => failure("database", error.to_string()),
+        Ok(Ok(refused)) if refused.is_empty() => {
+            note("database", format!("the database {url} answers, and its tables can be read and changed"))
+        }
+        Ok(Ok(refused)) => failure(
+            "database",
+            format!(
+                "the database {url} refuses changes; grant its user SELECT, INSERT, UPDATE and DELETE: {}",
+                refused.join("; ")
+            ),
+        ),
     }
 }
 

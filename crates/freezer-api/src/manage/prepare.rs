@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use crate::app::App;
 use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
-use crate::config::{Finding, KEYSTONE, Settings, TRUSTEE};
+use crate::config::{Finding, KEYSTONE, Places, Settings, TRUSTEE};
 use crate::readiness::{Readiness, Wait};
 use crate::service::Queues;
 use crate::service::trusts::Trusts;
@@ -34,7 +34,7 @@ pub enum Refusal {
     #[error(transparent)]
     RemotePolicy(#[from] oslo_policy::HttpCheckError),
     /// The settings for Keystone.
-    #[error("{KEYSTONE}: {0}")]
+    #[error("{KEYSTONE} {0}")]
     Keystone(#[source] keystone_auth::SettingsError),
     /// The login of the user that jobs are entrusted to.
     #[error("{TRUSTEE}: {0}")]
@@ -50,14 +50,15 @@ pub enum Refusal {
     Validators(#[from] crate::validate::BuildError),
 }
 
-/// Every [`Refusal`] of a configuration, each on a line of its own.
+/// Every [`Refusal`] of a configuration, each on a line of its own, with the places of its options.
 #[derive(Debug)]
-pub struct Refusals(Vec<Refusal>);
+pub struct Refusals(Vec<Refusal>, Places);
 
 impl fmt::Display for Refusals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, refusal) in self.0.iter().enumerate() {
-            write!(f, "{}{refusal}", if at == 0 { "" } else { "\n" })?;
+            let separator = if at == 0 { "" } else { "\n" };
+            write!(f, "{separator}{}", self.1.prefixed(refusal.to_string()))?;
         }
         Ok(())
     }
@@ -79,7 +80,7 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
     let (Some(()), Some((authentication, trusts)), Some(enforcer), Some(validators)) =
         (files, identity, enforcer, validators)
     else {
-        return Err(Refusals(refusals));
+        return Err(Refusals(refusals, settings.places.clone()));
     };
     Ok(App {
         store,
@@ -100,7 +101,7 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
 pub async fn refusals(settings: &Settings) -> Vec<Refusal> {
     let mut found = match app(settings, settings.database.store(false)) {
         Ok(_) => Vec::new(),
-        Err(Refusals(refusals)) => refusals,
+        Err(Refusals(refusals, _)) => refusals,
     };
     found.extend(server::check(&settings.listen, settings.auth_strategy).await.err().map(Refusal::from));
     found.extend(logging::check(&settings.log).err().map(Refusal::Log));
@@ -108,19 +109,39 @@ pub async fn refusals(settings: &Settings) -> Vec<Refusal> {
 }
 
 /// Returns what does not keep the service from starting and is a mistake all the same: files that only HTTPS would need,
-/// and that cannot be used.
+/// and that cannot be used; servers that are asked without verifying them.
 pub fn warnings(settings: &Settings) -> Vec<Finding> {
     let mut found = Vec::new();
+    let unverified =
+        |message| Finding { verdict: Verdict::Warning, kind: "unverified", place: None, message };
+    if !settings.remote_policy.verify_server && has_https_check(settings) {
+        found.push(unverified(
+            "[oslo_policy] remote_ssl_verify_server_crt = false: a policy rule has an https: check, and the certificate of \
+             its server is not verified, so another server can answer in its place; set it to true"
+                .to_owned(),
+        ));
+    }
     for (group, login) in settings.logins() {
+        if login.insecure {
+            found.push(unverified(format!(
+                "{group} insecure = true: Keystone's certificate is not verified, so another server can read tokens and \
+                 the service's password; set cafile to the authorities of Keystone instead"
+            )));
+        }
         if login.auth_url.trim().to_lowercase().starts_with("https:") {
             continue;
         }
         if let Err(error) = check_tls_files(login) {
-            let message = format!("{group}: {error}; it is not read, because Keystone is called without TLS");
+            let message = format!("{group} {error}; it is not read, because Keystone is called without TLS");
             found.push(Finding { verdict: Verdict::Warning, kind: "unusable_file", place: None, message });
         }
     }
-    found
+    found.into_iter().map(|finding| settings.places.locate(finding)).collect()
+}
+
+/// Whether a policy rule has an `https:` check. Policy files that cannot be read are a refusal.
+fn has_https_check(settings: &Settings) -> bool {
+    Enforcer::new(policy::all(), settings.policy.clone()).is_ok_and(|enforcer| enforcer.has_https_check())
 }
 
 /// The rules, with the client for those that another server decides.

@@ -39,14 +39,20 @@ pub async fn check(sources: &Sources, as_json: bool, out: &mut impl Write) -> Re
     let config = Config::load(sources)?.declare(&declarations());
     let mut rows = match Settings::load_database(sources) {
         Ok(database) => of_database(&database.store(false)).await,
-        // another storage than SQL: the check of the options says so
-        Err(ConfigError::Unusable { .. }) => Vec::new(),
-        Err(error) => return Err(error.into()),
+        Err(error) => match error.unlocated() {
+            // another storage than SQL, or options that are wrong: the check of the options says so
+            ConfigError::Unusable { .. } => Vec::new(),
+            _ => vec![unchecked(&error)],
+        },
     };
     let settings = Settings::load(sources);
     rows.push(match &settings {
-        Ok(settings) => of_options(&config, &prepare::refusals(settings).await),
-        Err(error) => of_options(&config, &[error]),
+        Ok(settings) => {
+            let refusals = prepare::refusals(settings).await.into_iter();
+            let refusals = refusals.map(|refusal| settings.places.prefixed(refusal.to_string()));
+            of_options(&config, &refusals.collect::<Vec<_>>())
+        }
+        Err(error) => of_options(&config, &[error.to_string()]),
     });
     if let Ok(settings) = settings {
         rows.push(of_policy(&settings, &directories(sources)));
@@ -63,11 +69,15 @@ pub async fn check(sources: &Sources, as_json: bool, out: &mut impl Write) -> Re
 async fn of_database(store: &Store) -> Vec<Row> {
     match store.check().await {
         Ok(checks) => checks.into_iter().map(row).collect(),
-        Err(error) => vec![Row {
-            check: "Database tables",
-            verdict: Verdict::Failure,
-            details: Some(format!("the database cannot be checked: {error}")),
-        }],
+        Err(error) => vec![unchecked(&error)],
+    }
+}
+
+fn unchecked(error: &impl ToString) -> Row {
+    Row {
+        check: "Database tables",
+        verdict: Verdict::Failure,
+        details: Some(format!("the database cannot be checked: {}", error.to_string())),
     }
 }
 
@@ -86,11 +96,10 @@ fn row(check: Check) -> Row {
 }
 
 /// Whether the service would start with the configuration, and which options it does not know.
-fn of_options(config: &Config, refusals: &[impl ToString]) -> Row {
+fn of_options(config: &Config, refusals: &[String]) -> Row {
     let check = "Configuration options";
     if !refusals.is_empty() {
-        let details: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-        return Row { check, verdict: Verdict::Failure, details: Some(details.join("; ")) };
+        return Row { check, verdict: Verdict::Failure, details: Some(refusals.join("; ")) };
     }
     let unknown: Vec<String> = config::of_options(config)
         .iter()

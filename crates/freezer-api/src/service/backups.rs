@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use freezer_store::model::{Backup, NewBackup};
-use freezer_store::query::backups::{self, Record};
+use freezer_store::query::backups::{self, Identity, Record};
 use freezer_store::{StoreError, single, transaction};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::together::{Pace, Together, each};
 use super::{Change, object};
@@ -15,7 +16,7 @@ use crate::error::Error;
 const AVAILABLE: &str = "available";
 
 /// Backups that wait to be recorded: they are stored several at a time ([`Together`]).
-pub type Waiting = Together<(), Record, Result<(), StoreError>>;
+pub type Waiting = Together<(), Record, Result<String, StoreError>>;
 
 /// Statements under way at a time: the next ones are written while others wait for the disk.
 const LANES: usize = 2;
@@ -28,16 +29,27 @@ pub fn waiting(max_body: usize) -> Arc<Waiting> {
     Together::new(Pace { most, lanes: LANES, crowd: 1 })
 }
 
-/// Records a backup and returns its id, which is always the server's. One statement, which other backups may share: a row
-/// of the catalogue that fails here is lost, since agents do not try again.
+/// A backup that was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its id, which is always the server's.
+    pub backup_id: String,
+    /// Whether it was recorded just now, and not by an earlier report of the same backup.
+    pub is_new: bool,
+}
+
+/// Records a backup. One statement, which other backups may share: a row of the catalogue that fails here is lost, since
+/// agents do not try again. A backup that was recorded moments ago is not recorded again.
 ///
 /// # Errors
 /// The store's.
-pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Result<String, Error> {
+pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Result<Recorded, Error> {
     let backup_id = change.ids.document();
     let status = take_status(&mut document).unwrap_or_else(|| AVAILABLE.to_owned());
+    let identity = identity(&change, &document);
     let record = Record {
         backup_id: backup_id.clone(),
+        identity,
         project_id: change.project_id.to_owned(),
         user_id: change.user_id.to_owned(),
         new: NewBackup { status, metadata: document },
@@ -47,13 +59,26 @@ pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Res
     let work = move |records: Vec<Record>| {
         let store = store.clone();
         let some = async move |records: &[Record]| {
-            let () = single!(store, "backups.create", |db| backups::create(db, records).await)?;
-            Ok(vec![(); records.len()])
+            single!(store, "backups.create", |db| backups::create(db, records).await)
         };
         async move { each(&records, some).await }
     };
-    change.queues.backups.carry_out((), record, work).await??;
-    Ok(backup_id)
+    let stored = change.queues.backups.carry_out((), record, work).await??;
+    Ok(Recorded { is_new: stored == backup_id, backup_id: stored })
+}
+
+/// The keys of a report that make a backup the same one, beside its project and user.
+const IDENTITY: [&str; 6] =
+    ["hostname", "backup_name", "container", "time_stamp", "curr_backup_level", "job_id"];
+
+/// What makes a backup the same one. None without a time stamp, which alone tells the backups of a series apart.
+fn identity(change: &Change<'_>, document: &Map<String, Value>) -> Option<Identity> {
+    let window = change.repeat_window?;
+    document.get("time_stamp").filter(|stamp| !stamp.is_null())?;
+    let values = IDENTITY.map(|key| document.get(key));
+    let text = serde_json::to_vec(&(change.project_id, change.user_id, values)).ok()?;
+    let hash = Sha256::digest(text).iter().copied().take(16).collect();
+    Some(Identity { hash, window: i64::try_from(window.as_secs()).unwrap_or(i64::MAX) })
 }
 
 /// Changes status and metadata of a backup: keys inside `backup_metadata` and flat ones alike, since the

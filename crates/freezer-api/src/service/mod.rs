@@ -22,6 +22,7 @@ pub mod together;
 pub mod trusts;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use freezer_store::query::Page;
 use freezer_store::{Scope, Search, Store, Timestamp};
@@ -77,6 +78,8 @@ pub struct Change<'a> {
     pub project_id: &'a str,
     /// The caller.
     pub user_id: &'a str,
+    /// How long a backup that is reported again is the one that was stored; none: never.
+    pub repeat_window: Option<Duration>,
     /// Time of the change.
     pub now: Timestamp,
     /// How the caller entrusts jobs to central schedulers; none without Keystone.

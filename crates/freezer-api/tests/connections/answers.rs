@@ -60,8 +60,9 @@ fn the_answer_to_an_unread_body_arrives() {
                         } else {
                             format!("Content-Length: {}", body.len())
                         };
-                        let head =
-                            format!("{method} {path} HTTP/{version}\r\nHost: f\r\n{headers}{length}\r\n\r\n");
+                        let head = format!(
+                            "{method} {path} HTTP/{version}\r\nHost: localhost\r\n{headers}{length}\r\n\r\n"
+                        );
                         let sent = if chunks { chunked(&body) } else { body.clone() };
                         for time in 0..TIMES {
                             let case = format!("{what}, HTTP/{version}, chunks {chunks}, time {time}");
@@ -97,10 +98,14 @@ fn the_answer_to_a_head_that_cannot_be_read_arrives() {
         |served| {
             let more = vec![b'x'; 2_000_000];
             for (head, status) in [
-                ("GET / HTTP/1.1\r\nHost: f\r\nNo colon\r\n\r\n".to_owned(), 400),
-                ("POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nContent-Length: many\r\n\r\n".to_owned(), 400),
-                (format!("GET /{} HTTP/1.1\r\nHost: f\r\n\r\n", "x".repeat(70_000)), 414),
-                (format!("GET / HTTP/1.1\r\nHost: f\r\nX: {}", "x".repeat(600_000)), 431),
+                ("GET / HTTP/1.1\r\nHost: localhost\r\nNo colon\r\n\r\n".to_owned(), 400),
+                (
+                    "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nContent-Length: many\r\n\r\n"
+                        .to_owned(),
+                    400,
+                ),
+                (format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(70_000)), 414),
+                (format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(600_000)), 431),
             ] {
                 for time in 0..TIMES {
                     let mut client = Client::connect(served.address);
@@ -124,7 +129,7 @@ fn a_client_that_sends_all_before_it_reads_gets_an_answer_larger_than_all_buffer
             let body = vec![b' '; 24_000_000];
             let mut client = Client::with_small_buffer(served.runtime, served.address);
             client.send(format!(
-                "GET {document} HTTP/1.1\r\nHost: f\r\nContent-Length: {}\r\n\r\n",
+                "GET {document} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
                 body.len()
             ));
             client.send(&body);
@@ -147,7 +152,7 @@ fn a_connection_is_kept_after_a_small_unread_body() {
                 for _ in 0..5 {
                     let body = vec![b' '; 20_000];
                     client.send(format!(
-                        "GET {document} HTTP/1.1\r\nHost: f\r\nContent-Length: {}\r\n\r\n",
+                        "GET {document} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
                         body.len()
                     ));
                     let (first, second) = body.split_at(5_000);
@@ -160,7 +165,9 @@ fn a_connection_is_kept_after_a_small_unread_body() {
             }
             // a large one is announced to end the connection
             let mut client = Client::connect(served.address);
-            client.send(format!("GET {document} HTTP/1.1\r\nHost: f\r\nContent-Length: 5000000\r\n\r\n"));
+            client.send(format!(
+                "GET {document} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\n"
+            ));
             let answer = client.answer();
             assert_eq!((answer.status, answer.header("connection")), (200, Some("close")), "{answer:?}");
             client.closed();
@@ -179,20 +186,21 @@ fn pipelined_requests_are_all_answered() {
             let mut requests = String::new();
             for _ in 0..4 {
                 requests.push_str(&format!(
-                    "GET {document} HTTP/1.1\r\nHost: f\r\nContent-Length: 4\r\n\r\n    "
+                    "GET {document} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n    "
                 ));
                 let length = search.len();
                 requests.push_str(&format!(
-                    "GET /v2/p1/jobs HTTP/1.1\r\nHost: f\r\nContent-Length: {length}\r\n\r\n{search}"
+                    "GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{search}"
                 ));
-                requests
-                    .push_str("GET /v2/p1/jobs HTTP/1.1\r\nHost: f\r\nTransfer-Encoding: chunked\r\n\r\n");
+                requests.push_str(
+                    "GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+                );
                 requests.push_str("2\r\n{}\r\n0\r\n\r\n");
-                requests.push_str("GET /v1 HTTP/1.1\r\nHost: f\r\n\r\n");
+                requests.push_str("GET /v1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
             }
-            requests.push_str("GET /healthcheck HTTP/1.1\r\nHost: f\r\nConnection: close\r\n\r\n");
+            requests.push_str("GET /healthcheck HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
             // bytes after the last request get no answer, and must not cost the answers before them
-            requests.push_str(&"GET /healthcheck HTTP/1.1\r\nHost: f\r\n\r\n".repeat(20_000));
+            requests.push_str(&"GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(20_000));
             for _ in 0..TIMES {
                 let mut client = Client::connect(served.address).reading(5_003, Duration::from_micros(100));
                 client.send(&requests);

@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::served;
 use crate::support::documents::backup;
 
-const POST: &str = "POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\n";
+const POST: &str = "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\n";
 
 fn short(http: &mut HttpSettings) {
     http.body = BodyLimits { idle: Duration::from_secs(1), total: Duration::from_secs(3) };
@@ -93,7 +93,9 @@ fn a_body_that_no_handler_reads_holds_up_no_answer() {
             for length in [100, 10_000_000] {
                 let began = Instant::now();
                 let mut client = Client::connect(served.address);
-                client.send(format!("GET {path} HTTP/1.1\r\nHost: f\r\nContent-Length: {length}\r\n\r\nx"));
+                client.send(format!(
+                    "GET {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\nx"
+                ));
                 assert_eq!(client.answer().status, status);
                 seconds(0.0, 1.0, began, path);
                 client.closed();
@@ -113,15 +115,15 @@ fn unfinished_requests_do_not_hold_up_a_stop() {
             for sent in [
                 "",
                 "GET /v2/p1/jobs HT",
-                "GET /v2/p1/jobs HTTP/1.1\r\nHost: f\r\n",
-                "POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nContent-Length: 100\r\n\r\n{",
-                "POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+                "GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\n",
+                "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
+                "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
                 // unread: a small rest, which is waited for, and a large one, which is discarded
-                "GET /v2/p1/backups/x HTTP/1.1\r\nHost: f\r\nContent-Length: 100\r\n\r\nx",
-                "GET /v2/p1/backups/x HTTP/1.1\r\nHost: f\r\nContent-Length: 10000000\r\n\r\nx",
-                "POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n",
+                "GET /v2/p1/backups/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx",
+                "GET /v2/p1/backups/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\nx",
+                "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n",
                 // the second request of a connection
-                "GET /healthcheck HTTP/1.1\r\nHost: f\r\n\r\nGET /healthcheck HT",
+                "GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthcheck HT",
             ] {
                 let mut client = Client::connect(served.address);
                 client.send(sent);

@@ -28,7 +28,7 @@ fn a_client_that_expects_to_be_told_to_go_on_is_refused_or_told() {
                 ("not allowed", "X-Roles: nobody\r\n", 100, 403),
             ] {
                 let head = format!(
-                    "POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\n{headers}{expect}Content-Length: {length}\r\n\r\n"
+                    "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\n{headers}{expect}Content-Length: {length}\r\n\r\n"
                 );
                 let mut client = Client::connect(served.address);
                 client.send(&head);
@@ -50,7 +50,7 @@ fn a_client_that_expects_to_be_told_to_go_on_is_refused_or_told() {
                 let mut client = Client::connect(served.address);
                 let length = body.len();
                 client.send(format!(
-                "POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nExpect: {expect}\r\nContent-Length: {length}\r\n\r\n"
+                "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nExpect: {expect}\r\nContent-Length: {length}\r\n\r\n"
             ));
                 assert_eq!(client.answer().status, 100);
                 client.send(&body);
@@ -59,7 +59,7 @@ fn a_client_that_expects_to_be_told_to_go_on_is_refused_or_told() {
             for expect in ["200-ok", "100-continue, 200-ok", "100"] {
                 let answer = ask(
                     served.address,
-                    &format!("GET /v2/p1/jobs HTTP/1.1\r\nHost: f\r\nExpect: {expect}\r\n\r\n"),
+                    &format!("GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\nExpect: {expect}\r\n\r\n"),
                 );
                 assert_eq!(
                     (answer.status, answer.json()["title"].as_str()),
@@ -84,11 +84,11 @@ fn a_request_with_two_kinds_of_length_is_400() {
                 "content-length: 0\r\nX: y\r\ntransfer-encoding: Chunked",
                 "Content-Length:                                                                12\r\nTransfer-Encoding: chunked",
             ] {
-                for before in ["", "GET /healthcheck HTTP/1.1\r\nHost: f\r\n\r\n"] {
+                for before in ["", "GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n"] {
                     for pause in [false, true] {
                         let mut client = Client::connect(served.address);
                         let text = format!(
-                            "{before}GET /v2/p1/jobs HTTP/1.1\r\nHost: f\r\n{lengths}\r\n\r\n{chunks}"
+                            "{before}GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\n{lengths}\r\n\r\n{chunks}"
                         );
                         let (first, second) = text.split_at(if pause { text.len() - 30 } else { 0 });
                         client.send(first);
@@ -107,7 +107,7 @@ fn a_request_with_two_kinds_of_length_is_400() {
                     }
                 }
             }
-            let alone = "GET /v2/p1/jobs HTTP/1.1\r\nHost: f\r\n";
+            let alone = "GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\n";
             for (lengths, status) in [
                 (format!("Transfer-Encoding: chunked\r\n\r\n{chunks}"), 200),
                 ("Content-Length: 2\r\n\r\n{}".to_owned(), 200),
@@ -142,7 +142,8 @@ fn chunks_that_cannot_be_read_are_400() {
                 "fffffffffffffffff\r\n",
                 "2 2\r\n{}\r\n",
             ] {
-                let head = "POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nTransfer-Encoding: chunked\r\n\r\n";
+                let head =
+                    "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
                 let mut client = Client::connect(served.address);
                 client.send(format!("{head}{chunks}"));
                 client.send_some(&vec![b'x'; 300_000]);
@@ -165,7 +166,7 @@ fn the_health_check_knows_the_address_of_its_caller() {
             "peer",
             |http| http.health.allowed = vec![Network::parse(network).unwrap()],
             |served| {
-                let answer = ask(served.address, "GET /healthcheck HTTP/1.1\r\nHost: f\r\n\r\n");
+                let answer = ask(served.address, "GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n");
                 assert_eq!(answer.status, status, "{network}");
             },
         );
@@ -193,7 +194,7 @@ fn paths_are_served_as_they_are_sent() {
                 ("//", 300),
                 ("http://other.example//v2/p1/jobs/", 200),
             ] {
-                let answer = ask(served.address, &format!("GET {path} HTTP/1.1\r\nHost: f\r\n\r\n"));
+                let answer = ask(served.address, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
                 assert_eq!(answer.status, status, "{path}: {answer:?}");
             }
         },

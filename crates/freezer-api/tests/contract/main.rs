@@ -60,6 +60,7 @@ mod jobs;
 mod markers;
 mod old_agents;
 mod paging;
+mod repeats;
 mod round_trip;
 mod scans;
 mod search;

@@ -46,7 +46,7 @@ fn next(body: &Value, list: &str) -> Option<String> {
     let link = &body.get(format!("{list}_links"))?[0];
     assert_eq!(link["rel"], "next");
     let href = link["href"].as_str().unwrap();
-    Some(href.strip_prefix("http://freezer.example:9090").expect("the host of the request").to_owned())
+    Some(href.strip_prefix("http://freezer.localhost:9090").expect("the host of the request").to_owned())
 }
 
 /// Follows the links from a first page to the last.
@@ -199,9 +199,9 @@ async fn links_begin_with_the_public_address(app: TestApp) {
     ];
     let new = [("forwarded", "for=192.0.2.1;proto=https;host=other.example, proto=http;host=inner")];
     for (service, headers, expected) in [
-        (&app, &old[..], "http://freezer.example:9090"),
-        (&behind, &[][..], "http://freezer.example:9090"),
-        (&behind, &old[..1], "https://freezer.example:9090"),
+        (&app, &old[..], "http://freezer.localhost:9090"),
+        (&behind, &[][..], "http://freezer.localhost:9090"),
+        (&behind, &old[..1], "https://freezer.localhost:9090"),
         (&behind, &old[..], "https://cloud.example:8443/backup"),
         (&behind, &new[..], "https://other.example"),
     ] {

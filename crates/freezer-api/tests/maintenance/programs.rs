@@ -175,3 +175,73 @@ fn the_status_looks_at_policy_files_and_options() {
     scratch.write("f.conf", &text.replace("driver = sqlalchemy", "driver = elasticsearch"));
     status(2, &["[storage] driver = elasticsearch", "set [storage] driver = sqlalchemy"]);
 }
+
+#[test]
+fn a_url_that_is_refused_is_a_failure_in_the_usual_form() {
+    let scratch = Scratch::new();
+    for (url, words) in [
+        ("mysql+pymysql://f:s3cr3t@h:port/f", "the port is not a number"),
+        ("mysql+pymysql://f:s3cr3t@h/f?ssl_x=1&tls_y=2", "unknown parameter ssl_x, tls_y"),
+        ("postgresql://f:s3cr3t@h/f", "is not supported"),
+        ("mysql+pymysql://f:s3cr3t@127.0.0.1:1/f?ssl_ca=/nonexistent/ca.pem", "/nonexistent/ca.pem"),
+    ] {
+        let config = scratch.write("f.conf", &process::config(20_000, url));
+        let done = process::run(MANAGE, &config, &["db", "check"]);
+        assert_eq!(done.without("s3cr3t").code, Some(2), "{done:#?}");
+        let line = done.stdout.lines().find(|line| line.starts_with("failure  layout ")).unwrap_or_default();
+        assert!(line.contains(words), "{done:#?}");
+        let done = process::run(MANAGE, &config, &["db", "check", "--json"]);
+        let json: Value = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!(
+            (&json["verdict"], &json["checks"][0]["name"]),
+            (&"failure".into(), &"layout".into()),
+            "{json}"
+        );
+        let done = process::run(STATUS, &config, &["upgrade", "check"]);
+        assert_eq!(done.without("s3cr3t").code, Some(2), "{done:#?}");
+        assert!(done.stdout.contains("| Check: Database tables"), "{done:#?}");
+        assert!(done.stdout.contains("| Check: Configuration options"), "{done:#?}");
+        let done = process::run(STATUS, &config, &["upgrade", "check", "--json"]);
+        let json: Value = serde_json::from_str(&done.stdout).unwrap();
+        assert!(json["checks"][0]["details"].as_str().unwrap().contains(words), "{json:#}");
+    }
+}
+
+#[test]
+fn a_user_who_may_not_change_rows_fails_the_check_and_nothing_changes() {
+    let scratch = Scratch::new();
+    let Some(database) = process::Database::create(process::Engine::MySql, &scratch) else { return };
+    let name = database.shown().rsplit('/').next().unwrap().to_owned();
+    let connect = |user: &str| {
+        let url = if user.is_empty() { database.url().to_owned() } else { database.url_of(user, "p") };
+        let config = scratch.write("f.conf", &process::config(process::free_port(), &url));
+        process::run(MANAGE, &config, &["config", "check", "--connect"])
+    };
+    let config = scratch.write("s.conf", &process::config(process::free_port(), database.url()));
+    process::run(MANAGE, &config, &["db", "sync"]).succeeded();
+    database.run("INSERT INTO sessions (id, user_id, deleted) VALUES ('s1', 'u', 0)");
+    assert_eq!(connect("").code, Some(0));
+    let user = format!("r{}", std::process::id());
+    for (grants, refused) in [
+        (
+            "SELECT",
+            &["INSERT on clients", "UPDATE on jobs", "DELETE on backups", "INSERT on job_actions"][..],
+        ),
+        ("SELECT, INSERT, UPDATE", &["DELETE on clients", "DELETE on backups"]),
+        ("SELECT, INSERT, DELETE", &["UPDATE on sessions"]),
+    ] {
+        database.run_on_server(&format!(
+            "CREATE USER '{user}'@'%' IDENTIFIED BY 'p'; GRANT {grants} ON `{name}`.* TO '{user}'@'%'"
+        ));
+        let done = connect(&user);
+        database.run_on_server(&format!("DROP USER '{user}'@'%'"));
+        assert_eq!(done.code, Some(2), "{grants}: {done:#?}");
+        let line = done.stdout.lines().find(|line| line.starts_with("failure  ")).unwrap_or_default();
+        for words in refused {
+            assert!(line.contains(words), "{grants}: no {words} in {done:#?}");
+        }
+        assert!(line.contains("grant its user SELECT, INSERT, UPDATE and DELETE"), "{done:#?}");
+    }
+    let kept = process::run(MANAGE, &config, &["db", "show", "--json"]);
+    assert!(kept.succeeded().contains("\"live_rows\": 1"), "{kept:#?}");
+}

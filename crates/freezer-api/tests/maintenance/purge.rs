@@ -22,7 +22,14 @@ fn ago(app: &TestApp, seconds: i64) -> String {
 
 fn purge(app: &TestApp, age: i64) -> Purge {
     let before = Timestamp(app.now() - age);
-    Purge { before, tables: Vec::new(), batch: 2, pause: Duration::ZERO, dry_run: false }
+    Purge {
+        before,
+        now: Timestamp(app.now()),
+        tables: Vec::new(),
+        batch: 2,
+        pause: Duration::ZERO,
+        dry_run: false,
+    }
 }
 
 /// (table, removed, kept), where there was something.
@@ -137,8 +144,14 @@ async fn a_purge_that_was_interrupted_goes_on_where_it_was(app: TestApp) {
 #[test]
 fn an_old_layout_is_not_purged() {
     on_empty("old_purge", |database| async move {
-        let purge =
-            Purge { before: Timestamp(0), tables: vec![], batch: 9, pause: Duration::ZERO, dry_run: true };
+        let purge = Purge {
+            before: Timestamp(0),
+            now: Timestamp(0),
+            tables: vec![],
+            batch: 9,
+            pause: Duration::ZERO,
+            dry_run: true,
+        };
         let refused = store(&database).purge(&purge, |_| {}).await.unwrap_err();
         assert!(matches!(&refused, StoreError::Schema(_)), "{refused}");
     });

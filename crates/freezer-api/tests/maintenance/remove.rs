@@ -29,8 +29,12 @@ async fn remove_drops_our_tables_and_no_others(app: TestApp) {
     assert_eq!((removed.len(), removed[0], removed.last()), (9, "job_actions", Some(&"alembic_version")));
     assert_eq!(store.removable().await.unwrap(), Vec::<&str>::new());
     assert_eq!(store.remove("here:1", Duration::ZERO).await.unwrap(), Vec::<&str>::new());
-    // the others are still there, and ours can be made again
+    // the others are still there
     app.database().run("INSERT INTO migrate_version VALUES (3); INSERT INTO keystone_users VALUES (1)").await;
+    // beside tables of another program alone, ours are not made again
+    let refused = store.sync().await.unwrap_err().to_string();
+    assert!(refused.contains("tables: keystone_users, migrate_version"), "{refused}");
+    app.database().run("DROP TABLE migrate_version; DROP TABLE keystone_users").await;
     store.sync().await.unwrap();
     assert_eq!(rows(store, "jobs").await, (0, 0));
 

@@ -24,7 +24,7 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
     let file = scratch.path().join("f.conf").display().to_string();
     for (line, code, expected) in [
         ("[DEFAULT]\nbind_port = many", 2, "failure  {}:7: [DEFAULT] bind_port = many: "),
-        ("[storage]\nbackend = elasticsearch", 2, "failure  [storage] backend = elasticsearch: "),
+        ("[storage]\nbackend = elasticsearch", 2, "failure  {}:7: [storage] backend = elasticsearch: "),
         (
             "[DEFAULT]\nbind_prot = 1",
             1,
@@ -79,23 +79,65 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
         (
             "[DEFAULT]\nsyslog_log_facility = LOG_NOPE",
             1,
-            "warning  [DEFAULT] syslog_log_facility = LOG_NOPE: ",
+            "warning  {}:7: [DEFAULT] syslog_log_facility = LOG_NOPE: ",
         ),
         (
             "[DEFAULT]\nlogging_default_format_string = %(oops",
             1,
-            "warning  [DEFAULT] logging_default_format_string = %(oops: not understood",
+            "warning  {}:7: [DEFAULT] logging_default_format_string = %(oops: not understood",
         ),
         (
             "[oslo_policy]\npolicy_file = /nope/policy.yaml",
             1,
-            "warning  [oslo_policy] policy_file: /nope/policy.yaml does not exist, so the default rules are in force",
+            "warning  {}:7: [oslo_policy] policy_file: /nope/policy.yaml does not exist, so the default rules are in force",
         ),
         (
             "[oslo_policy]\npolicy_dirs = /nope/policy.d",
             1,
-            "warning  [oslo_policy] policy_dirs: /nope/policy.d does not exist, so no rules are read from it",
+            "warning  {}:7: [oslo_policy] policy_dirs: /nope/policy.d does not exist, so no rules are read from it",
         ),
+        (
+            "[DEFAULT]\nlog_dir = /nonexistent",
+            2,
+            "failure  {}:7: [DEFAULT] log_dir: /nonexistent: No such file or directory",
+        ),
+        (
+            "[DEFAULT]\nlog_dir = /tmp\nlog_file = /nonexistent/f.log",
+            2,
+            "failure  {}:8: [DEFAULT] log_file: /nonexistent: No such file or directory",
+        ),
+        (
+            "[DEFAULT]\nlog_dir = /nonexistent\nlog_file = f.log",
+            2,
+            "failure  {}:7: [DEFAULT] log_dir: /nonexistent: No such file or directory",
+        ),
+        (
+            "[DEFAULT]\nlog_config_append = /nonexistent/logging.conf",
+            2,
+            "failure  {}:7: [DEFAULT] log_config_append = /nonexistent/logging.conf: ",
+        ),
+        ("[DEFAULT]\nlog_rotation_type = daily", 2, "failure  {}:7: [DEFAULT] log_rotation_type = daily: "),
+        (
+            "[DEFAULT]\nbind_host = 192.0.2.1\nauth_strategy = keystone",
+            2,
+            "failure  [keystone_authtoken] auth_url is not set",
+        ),
+        (
+            "[database]\nconnection = sqlite:////nonexistent/f.db",
+            2,
+            "failure  {}:7: [database] connection: /nonexistent/f.db: the directory /nonexistent cannot be used: ",
+        ),
+        (
+            "[database]\nconnection = sqlite:////tmp",
+            2,
+            "failure  {}:7: [database] connection: /tmp: it is a directory",
+        ),
+        (
+            "[healthcheck]\ndisable_by_file_paths = x",
+            2,
+            "failure  {}:7: [healthcheck] disable_by_file_paths = x: ",
+        ),
+        ("[api]\nmax_limit = 5", 1, "warning  {}:7: [api] max_limit = 5: "),
         ("[oslo_policy]\npolicy_file = policy.yaml\npolicy_dirs = policy.d", 0, "nothing is wrong"),
         ("[DEFAULT]\nbind_port =", 0, "nothing is wrong"),
         ("[databse]\nx = 1", 1, "warning  {}:7: [databse] x: unknown group; did you mean [database]?"),
@@ -122,18 +164,18 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
         (
             "[DEFAULT]\nlog_rotation_type = interval",
             1,
-            "warning  [DEFAULT] log_rotation_type = interval: files are not rotated by time",
+            "warning  {}:7: [DEFAULT] log_rotation_type = interval: files are not rotated by time",
         ),
         ("[oslo_messaging_rabbit]\nhost = x", 0, "nothing is wrong"),
         (
             "[storage]\nbackend = sqlachemy\ndriver = sqlalchemy",
             1,
-            "warning  [storage] backend = sqlachemy: only the name of a section",
+            "warning  {}:7: [storage] backend = sqlachemy: only the name of a section",
         ),
         (
             "[storage]\nbackend = sqlalchemy\ndriver = elasticsearch",
             2,
-            "failure  [storage] driver = elasticsearch: ",
+            "failure  {}:8: [storage] driver = elasticsearch: ",
         ),
         (
             "[DEFAULT]\nenable_v1_api = false",
@@ -196,7 +238,7 @@ fn parameters_of_the_database_are_checked() {
     let missing = scratch.path().join("none.pem").display().to_string();
     let broken = scratch.write("broken.pem", "no PEM").display().to_string();
     let url = |parameters: &str| format!("mysql+pymysql://f:s3cr3t@h/f?charset=utf8mb4&{parameters}");
-    let at = "[database] connection:";
+    let at = format!("{}:5: [database] connection:", scratch.path().join("f.conf").display());
     for (parameters, code, expected) in [
         ("connect_timeout=5&unix_socket=&ssl_ca=".to_owned(), 0, "nothing is wrong".to_owned()),
         (
@@ -220,6 +262,18 @@ fn parameters_of_the_database_are_checked() {
         ),
         ("SSL_CA=x".to_owned(), 2, format!("failure  {at} unknown parameter SSL_CA for PyMySQL")),
         ("sslmode=x".to_owned(), 2, format!("failure  {at} unknown parameter sslmode for PyMySQL")),
+        (
+            "compress=1".to_owned(),
+            0,
+            format!("note     {at} the parameter compress is accepted and has no effect"),
+        ),
+        ("use_unicode=1".to_owned(), 0, format!("note     {at} the parameter use_unicode is accepted")),
+        ("local_infile=1".to_owned(), 0, format!("note     {at} the parameter local_infile is accepted")),
+        (
+            "ssl_x=1&ssl_y=2&ssl_verify_cert=perhaps&ssl_disabled=maybe".to_owned(),
+            2,
+            format!("failure  {at} unknown parameter ssl_x, ssl_y for PyMySQL; the parameters for TLS are "),
+        ),
         (format!("ssl_ca={missing}"), 2, format!("failure  {at} ssl_ca={missing}: No such file")),
         (format!("ssl_ca={broken}"), 2, format!("failure  {at} ssl_ca={broken}: holds no certificate")),
         (format!("ssl_cert={missing}"), 2, format!("failure  {at} ssl_cert={missing}: No such file")),
@@ -230,10 +284,17 @@ fn parameters_of_the_database_are_checked() {
         assert!(done.stdout.starts_with(&expected), "{parameters}: no {expected:?} in {done:#?}");
         done.without("s3cr3t");
     }
+    let several = "ssl_x=1&ssl_verify_cert=perhaps&ssl_check_hostname=maybe&ssl_ca=/a&ssl_ca=/b";
+    let done = check(&scratch, &GOOD.replace("sqlite:////tmp/f.db", &url(several)), &[]);
+    for named in
+        ["ssl_x", "ssl_verify_cert=perhaps", "ssl_check_hostname=maybe", "ssl_ca is given more than once"]
+    {
+        assert!(done.stdout.contains(named), "no {named} in {done:#?}");
+    }
     // the same as an option of its own
     let text = GOOD.replace("sqlite:////tmp/f.db", &format!("{}\nconnection_parameters = ssl_x=1", url("")));
     let done = check(&scratch, &text, &[]);
-    assert!(done.stdout.starts_with("failure  [database] connection: unknown parameter ssl_x"), "{done:#?}");
+    assert!(done.stdout.starts_with(&format!("failure  {at} unknown parameter ssl_x")), "{done:#?}");
 }
 
 #[test]
@@ -247,7 +308,9 @@ fn a_url_that_cannot_be_read_explains_percent_encoding() {
     ] {
         let done = check(&scratch, &GOOD.replace("sqlite:////tmp/f.db", url), &[]);
         assert_eq!(done.code, Some(2), "{url}: {done:#?}");
-        assert!(done.stdout.starts_with("failure  [database] connection: "), "{url}: {done:#?}");
+        let file = scratch.path().join("f.conf").display().to_string();
+        let expected = format!("failure  {file}:5: [database] connection: ");
+        assert!(done.stdout.starts_with(&expected), "{url}: {done:#?}");
         assert!(done.stdout.contains("write @ as %40"), "{url}: {done:#?}");
         done.without("s3cr3t");
     }
@@ -272,6 +335,36 @@ fn programs_read_json_and_no_password_is_shown() {
     let findings = json["findings"].as_array().unwrap();
     let unknown = findings.iter().find(|finding| finding["kind"] == "unknown_option").unwrap();
     assert_eq!((&unknown["option"], &unknown["line"]), (&"bind_prot".into(), &4.into()));
+    let file = scratch.path().join("f.conf").display().to_string();
+    let text = format!("{GOOD}[storage]\ndriver = elasticsearch\n");
+    for (text, group, option, line, begins) in [
+        (text.as_str(), "storage", "driver", 7, "elasticsearch: this service stores"),
+        (
+            &GOOD.replace("sqlite:////tmp/f.db", "mysql://f:p@h:x/f"),
+            "database",
+            "connection",
+            5,
+            "the port is not",
+        ),
+        (&format!("{GOOD}[DEFAULT]\nbind_port = many\n"), "DEFAULT", "bind_port", 7, "many: "),
+        (&format!("{GOOD}[DEFAULT]\nlog_dir = /nonexistent\n"), "DEFAULT", "log_dir", 7, "/nonexistent: "),
+        (
+            "[database]\nconnection = sqlite:////tmp/f.db\n[keystone_authtoken]\nauth_url = https://k\nusername = f\n\
+             password = p\ncafile = /nonexistent\n",
+            "keystone_authtoken",
+            "cafile",
+            7,
+            "\"/nonexistent\" is not usable",
+        ),
+    ] {
+        let done = check(&scratch, text, &["--json"]);
+        let json: Value = serde_json::from_str(&done.stdout).unwrap();
+        let found =
+            json["findings"].as_array().unwrap().iter().find(|found| found["severity"] == "failure").unwrap();
+        assert_eq!((&found["group"], &found["option"]), (&group.into(), &option.into()), "{found}");
+        assert_eq!((&found["file"], &found["line"]), (&file.as_str().into(), &line.into()), "{found}");
+        assert!(found["message"].as_str().unwrap().starts_with(begins), "{found}");
+    }
 }
 
 #[test]

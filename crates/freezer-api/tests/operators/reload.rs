@@ -148,6 +148,41 @@ fn a_broken_configuration_at_sighup_changes_nothing_but_is_said() {
 }
 
 #[test]
+fn sighup_names_what_it_does_not_understand_and_only_groups_that_changed() {
+    let scratch = Scratch::new();
+    let (path, more) = log_file(&scratch);
+    let service = start(&scratch, &more, "");
+    wait_for_line(&path, "listening on");
+    let conf = scratch.path().join("freezer-api.conf");
+    let good = fs::read_to_string(&conf).unwrap();
+    for (group, text) in [
+        ("[api]", "[api]\nmax_limit = 77\n"),
+        ("[oslo_middleware]", "[oslo_middleware]\nmax_request_body_size = 5000\n"),
+        ("[healthcheck]", "[healthcheck]\ndetailed = true\n"),
+        ("[oslo_policy]", "[oslo_policy]\nremote_timeout = 3\n"),
+    ] {
+        fs::write(&conf, format!("{good}{text}")).unwrap();
+        service.signal("HUP");
+        let line = format!("these changes of the configuration take effect at the next start: {group}");
+        wait_for(group, || service.log().lines().any(|logged| logged.ends_with(&line)).then_some(()));
+    }
+    let logging = "[loggers]\nkeys = root\n[handlers]\nkeys = err, odd\n[formatters]\nkeys =\n[logger_root]\nlevel = INFO\n\
+                   handlers = err, odd\n[handler_err]\nclass = StreamHandler\nargs = (sys.stderr,)\n\
+                   [handler_odd]\nclass = smtp.SMTPHandler\nargs = ()\n";
+    let file = put(&scratch, "logging.conf", logging);
+    let appended = format!("[DEFAULT]\nlog_config_append = {}\n", file.display());
+    fs::write(&conf, format!("{good}{appended}")).unwrap();
+    service.signal("HUP");
+    wait_for("the handler that is not understood", || {
+        service
+            .log()
+            .lines()
+            .any(|line| line.contains(" WARNING ") && line.contains("SMTPHandler"))
+            .then_some(())
+    });
+}
+
+#[test]
 fn a_line_of_json_is_an_object_with_its_request() {
     let scratch = Scratch::new();
     let (path, more) = log_file(&scratch);

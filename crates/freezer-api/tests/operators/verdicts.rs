@@ -61,6 +61,9 @@ const REFUSED: &[Case] = &[
     without_roots(
         "noauth\n[database]\nconnection = mysql+pymysql://f:p@127.0.0.1:1/f?ssl_verify_cert=true\n",
     ),
+    case("noauth\n[database]\nconnection = sqlite:///{dir}/missing/f.db\n"),
+    case("noauth\n[database]\nconnection = sqlite:///{dir}/not-a-directory/f.db\n"),
+    case("noauth\n[database]\nconnection = sqlite:///{dir}\n"),
     case("noauth\n[DEFAULT]\nlog_config_append = /nonexistent/logging.conf\n"),
     case("noauth\n[DEFAULT]\nlog_config_append = {dir}/empty\n"),
     case("noauth\n[DEFAULT]\nlog_config_append = {dir}/logging.conf\n"),
@@ -277,6 +280,35 @@ fn files_that_only_https_needs_are_warned_about() {
         let (checked, started, _files) = both(&case, &tables);
         assert_eq!(checked.code, Some(1), "{checked:#?}");
         assert!(checked.stdout.contains(words) && checked.stdout.contains("without TLS"), "{checked:#?}");
+        started.unwrap();
+    }
+}
+
+#[test]
+fn servers_that_are_not_verified_are_warned_about() {
+    let scratch = Scratch::new();
+    let tables = tables(&scratch);
+    for (case, words) in [
+        (
+            case("https\ninsecure = true\n"),
+            "[keystone_authtoken] insecure = true: Keystone's certificate is not verified",
+        ),
+        (
+            case(
+                "noauth\n[oslo_policy]\npolicy_file = {dir}/https.yaml\nremote_ssl_verify_server_crt = false\n",
+            ),
+            "[oslo_policy] remote_ssl_verify_server_crt = false: a policy rule has an https: check",
+        ),
+    ] {
+        let (checked, started, files) = both(&case, &tables);
+        assert_eq!(checked.code, Some(1), "{checked:#?}");
+        let file = files.path().join("f.conf").display().to_string();
+        let line = checked
+            .stdout
+            .lines()
+            .find(|line| line.contains(words))
+            .unwrap_or_else(|| panic!("{checked:#?}"));
+        assert!(line.starts_with(&format!("warning  {file}:")), "{line}");
         started.unwrap();
     }
 }

@@ -112,6 +112,23 @@ impl TestDatabase {
         }
     }
 
+    /// The texts of the first column that a query selects.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match &self.url {
+            DatabaseUrl::MySql(url) => {
+                let mut connection = connect(url).await;
+                let rows = sqlx::raw_sql(sql).fetch_all(&mut connection).await.expect("SQL of the test");
+                rows.iter().map(|row| row.get_unchecked(0)).collect()
+            }
+            DatabaseUrl::Sqlite { path } => {
+                let mut connection = open(path).await;
+                let rows = sqlx::raw_sql(sql).fetch_all(&mut connection).await.expect("SQL of the test");
+                rows.iter().map(|row| row.get_unchecked(0)).collect()
+            }
+        }
+    }
+
     /// Removes it.
     pub async fn remove(&self) {
         match &self.url {

@@ -88,7 +88,7 @@ impl Caller {
         let mut request = Request::builder()
             .method(method.clone())
             .uri(path)
-            .header("host", "freezer.example:9090")
+            .header("host", "freezer.localhost:9090")
             .header("x-user-id", &self.user)
             .header("x-project-id", &self.project)
             .header("x-roles", &self.roles);

@@ -111,7 +111,8 @@ impl TestApp {
         http: HttpSettings,
     ) -> TestApp {
         let health = HealthSettings::disabled_by(disabled_by(database));
-        let http = HttpSettings { health, ..http };
+        // tests store the same backup many times
+        let http = HttpSettings { health, repeat_window: None, ..http };
         TestApp::of(database, store, (keystone, central), Arc::new(AtomicI64::new(START)), http)
     }
 

@@ -1,5 +1,5 @@
 //! The checks of `db check` and of `freezer-manager-status upgrade check` that look at the database. They change nothing and
-//! work on old layouts too: what a layout does not have is not looked at. The one that reads JSON is `documents.rs`.
+//! work on old layouts too: a check that a layout does not allow says so. The one that reads JSON is `documents.rs`.
 
 use std::collections::BTreeSet;
 
@@ -168,19 +168,20 @@ const DUPLICATE_CLIENTS: Question = Question {
 };
 
 async fn duplicate_clients(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
-    let mut findings = Findings::default();
-    if present.has("clients", &["client_id", "project_id", "deleted"]) {
-        // central clients are known by name and host: one project may have several of a name
-        let ordinary = if present.has("clients", &["is_central"]) { "AND is_central = 0" } else { "" };
-        let sql = format!(
-            "SELECT client_id, project_id, CAST(COUNT(*) AS CHAR) AS times FROM clients \
-             WHERE deleted = 0 AND project_id IS NOT NULL {ordinary} \
-             GROUP BY client_id, project_id HAVING COUNT(*) > 1"
-        );
-        let example =
-            |[client, project, times]: [String; 3]| format!("{client} in project {project}: {times} times");
-        findings.take(db, &sql, example).await?;
+    if let Some(why) = present.lacks("clients", &["client_id", "project_id", "deleted"]) {
+        return Ok(Findings::unchecked(why));
     }
+    // central clients are known by name and host: one project may have several of a name
+    let ordinary = if present.has("clients", &["is_central"]) { "AND is_central = 0" } else { "" };
+    let sql = format!(
+        "SELECT client_id, project_id, CAST(COUNT(*) AS CHAR) AS times FROM clients \
+         WHERE deleted = 0 AND project_id IS NOT NULL {ordinary} \
+         GROUP BY client_id, project_id HAVING COUNT(*) > 1"
+    );
+    let example =
+        |[client, project, times]: [String; 3]| format!("{client} in project {project}: {times} times");
+    let mut findings = Findings::default();
+    findings.take(db, &sql, example).await?;
     Ok(findings)
 }
 
@@ -213,20 +214,21 @@ const JOB_LINKS: Question = Question {
 };
 
 async fn job_links(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
-    let mut findings = Findings::default();
-    if present.has_links() {
-        let sql = "SELECT l.id AS link, l.job_id AS job, l.action_id AS action, \
-                   CASE WHEN j.id IS NULL THEN 'job' ELSE '' END AS no_job, \
-                   CASE WHEN a.id IS NULL THEN 'action' ELSE '' END AS no_action FROM job_actions l \
-                   LEFT JOIN jobs j ON j.id = l.job_id AND j.deleted = 0 \
-                   LEFT JOIN actions a ON a.id = l.action_id AND a.deleted = 0 \
-                   WHERE l.deleted = 0 AND (j.id IS NULL OR a.id IS NULL)";
-        let example = |[link, job, action, no_job, no_action]: [String; 5]| {
-            let both = if no_job.is_empty() || no_action.is_empty() { "" } else { " and " };
-            format!("{link} (job {job}, action {action}): no live {no_job}{both}{no_action}")
-        };
-        findings.take(db, sql, example).await?;
+    if let Some(why) = present.lacks_links() {
+        return Ok(Findings::unchecked(why));
     }
+    let mut findings = Findings::default();
+    let sql = "SELECT l.id AS link, l.job_id AS job, l.action_id AS action, \
+               CASE WHEN j.id IS NULL THEN 'job' ELSE '' END AS no_job, \
+               CASE WHEN a.id IS NULL THEN 'action' ELSE '' END AS no_action FROM job_actions l \
+               LEFT JOIN jobs j ON j.id = l.job_id AND j.deleted = 0 \
+               LEFT JOIN actions a ON a.id = l.action_id AND a.deleted = 0 \
+               WHERE l.deleted = 0 AND (j.id IS NULL OR a.id IS NULL)";
+    let example = |[link, job, action, no_job, no_action]: [String; 5]| {
+        let both = if no_job.is_empty() || no_action.is_empty() { "" } else { " and " };
+        format!("{link} (job {job}, action {action}): no live {no_job}{both}{no_action}")
+    };
+    findings.take(db, sql, example).await?;
     Ok(findings)
 }
 
@@ -239,14 +241,15 @@ const JOBS_WITHOUT_ACTIONS: Question = Question {
 };
 
 async fn jobs_without_actions(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
-    let mut findings = Findings::default();
-    if present.has_links() {
-        let sql = "SELECT j.id, j.project_id FROM jobs j WHERE j.deleted = 0 AND NOT EXISTS \
-                   (SELECT 1 FROM job_actions l JOIN actions a ON a.id = l.action_id \
-                   WHERE l.job_id = j.id AND l.deleted = 0 AND a.deleted = 0 AND a.project_id = j.project_id)";
-        let example = |[job, project]: [String; 2]| format!("job {job} of project {project}");
-        findings.take(db, sql, example).await?;
+    if let Some(why) = present.lacks_links() {
+        return Ok(Findings::unchecked(why));
     }
+    let mut findings = Findings::default();
+    let sql = "SELECT j.id, j.project_id FROM jobs j WHERE j.deleted = 0 AND NOT EXISTS \
+               (SELECT 1 FROM job_actions l JOIN actions a ON a.id = l.action_id \
+               WHERE l.job_id = j.id AND l.deleted = 0 AND a.deleted = 0 AND a.project_id = j.project_id)";
+    let example = |[job, project]: [String; 2]| format!("job {job} of project {project}");
+    findings.take(db, sql, example).await?;
     Ok(findings)
 }
 
@@ -258,29 +261,29 @@ const UNKNOWN_CLIENTS: Question = Question {
 };
 
 async fn unknown_clients(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
-    let mut findings = Findings::default();
-    if present.has("jobs", &["client_id", "project_id", "deleted"])
-        && present.has("clients", &["client_id", "project_id", "deleted"])
-    {
-        // the tables may have collations that MySQL does not compare; named like this, the index of clients still serves
-        let as_clients = |column: &str| match (db.dialect(), present.clients.split_once('_')) {
-            (Dialect::MySql, Some((charset, _))) => {
-                format!("CONVERT({column} USING {charset}) COLLATE {}", present.clients)
-            }
-            _ => column.to_owned(),
-        };
-        let central = if present.has("clients", &["is_central"]) { " OR c.is_central = 1" } else { "" };
-        let sql = format!(
-            "SELECT j.id, j.client_id, j.project_id FROM jobs j WHERE j.deleted = 0 AND NOT EXISTS \
-             (SELECT 1 FROM clients c WHERE c.deleted = 0 AND c.client_id = {} \
-             AND (c.project_id = {}{central}))",
-            as_clients("j.client_id"),
-            as_clients("j.project_id")
-        );
-        let example =
-            |[job, client, project]: [String; 3]| format!("job {job} of project {project}: client {client}");
-        findings.take(db, &sql, example).await?;
+    let columns = ["client_id", "project_id", "deleted"];
+    if let Some(why) = present.lacks("jobs", &columns).or_else(|| present.lacks("clients", &columns)) {
+        return Ok(Findings::unchecked(why));
     }
+    let mut findings = Findings::default();
+    // the tables may have collations that MySQL does not compare; named like this, the index of clients still serves
+    let as_clients = |column: &str| match (db.dialect(), present.clients.split_once('_')) {
+        (Dialect::MySql, Some((charset, _))) => {
+            format!("CONVERT({column} USING {charset}) COLLATE {}", present.clients)
+        }
+        _ => column.to_owned(),
+    };
+    let central = if present.has("clients", &["is_central"]) { " OR c.is_central = 1" } else { "" };
+    let sql = format!(
+        "SELECT j.id, j.client_id, j.project_id FROM jobs j WHERE j.deleted = 0 AND NOT EXISTS \
+         (SELECT 1 FROM clients c WHERE c.deleted = 0 AND c.client_id = {} \
+         AND (c.project_id = {}{central}))",
+        as_clients("j.client_id"),
+        as_clients("j.project_id")
+    );
+    let example =
+        |[job, client, project]: [String; 3]| format!("job {job} of project {project}: client {client}");
+    findings.take(db, &sql, example).await?;
     Ok(findings)
 }
 
@@ -293,7 +296,11 @@ const UNDECIDED: Question = Question {
 
 async fn undecided(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
     let mut findings = Findings::default();
-    for table in TABLES.iter().filter(|table| present.has(table.name, &["id", "deleted"])) {
+    for table in TABLES {
+        if let Some(why) = present.lacks(table.name, &["id", "deleted"]) {
+            findings.skip(why);
+            continue;
+        }
         let sql = format!("SELECT id FROM {} WHERE deleted IS NULL", db.dialect().quote(table.name));
         findings.take(db, &sql, |[id]: [String; 1]| format!("{}: {id}", table.name)).await?;
     }

@@ -44,9 +44,24 @@ pub(super) struct Question {
 pub(super) struct Findings {
     count: u64,
     examples: Vec<String>,
+    /// Why something could not be looked at.
+    unchecked: Option<String>,
 }
 
 impl Findings {
+    /// Findings of a check that cannot be carried out.
+    pub(super) fn unchecked(why: String) -> Findings {
+        Findings { unchecked: Some(why), ..Findings::default() }
+    }
+
+    /// Notes that a part of the check cannot be carried out.
+    pub(super) fn skip(&mut self, why: String) {
+        self.unchecked = Some(match self.unchecked.take() {
+            Some(before) => format!("{before}; {why}"),
+            None => why,
+        });
+    }
+
     pub(super) fn add(&mut self, example: String) {
         self.count += 1;
         if self.examples.len() < EXAMPLES {
@@ -79,21 +94,24 @@ impl Findings {
         Ok(())
     }
 
-    /// A warning where anything was found.
+    /// A warning if anything was found, or could not be looked at.
     pub(super) fn answer(self, question: &Question) -> Check {
         let Question { name, title, found, advice } = *question;
         let nothing = self.count == 0;
-        Check {
-            name,
-            title,
-            verdict: if nothing { Verdict::Success } else { Verdict::Warning },
-            details: if nothing { "nothing found".to_owned() } else { format!("{found}: {}", self.count) },
-            count: self.count,
-            examples: self.examples,
-            advice: (!nothing).then_some(advice),
-        }
+        let details = if nothing { "nothing found".to_owned() } else { format!("{found}: {}", self.count) };
+        let (details, advice) = match (self.unchecked, nothing) {
+            (None, true) => (details, None),
+            (None, false) => (details, Some(advice)),
+            (Some(why), true) => (format!("not checked: {why}"), Some(CHECK_AGAIN)),
+            (Some(why), false) => (format!("{details}; not checked: {why}"), Some(advice)),
+        };
+        let verdict = if advice.is_none() { Verdict::Success } else { Verdict::Warning };
+        Check { name, title, verdict, details, count: self.count, examples: self.examples, advice }
     }
 }
+
+/// What to do about a check that could not be carried out.
+const CHECK_AGAIN: &str = "upgrade with: freezer-manage db sync, and check again";
 
 /// Which columns there are.
 pub(super) struct Present {
@@ -103,13 +121,28 @@ pub(super) struct Present {
 }
 
 impl Present {
-    /// Whether links tell which actions a job has: as long as the old column is there, it does.
-    pub(super) fn has_links(&self) -> bool {
-        self.has("job_actions", &["id", "job_id", "action_id", "deleted"])
-            && !self.has("jobs", &["job_actions"])
+    /// Why links do not tell which actions a job has, if they do not: as long as the old column is there, it does.
+    pub(super) fn lacks_links(&self) -> Option<String> {
+        if self.has("jobs", &["job_actions"]) {
+            return Some("the actions of jobs are still in the column jobs.job_actions".to_owned());
+        }
+        let lacks = |table, columns: &[&str]| self.lacks(table, columns);
+        lacks("job_actions", &["id", "job_id", "action_id", "deleted"])
+            .or_else(|| lacks("jobs", &["id", "project_id", "deleted"]))
+            .or_else(|| lacks("actions", &["id", "project_id", "deleted"]))
     }
 
     pub(super) fn has(&self, table: &str, columns: &[&str]) -> bool {
-        columns.iter().all(|column| self.columns.contains(&(table.to_owned(), (*column).to_owned())))
+        self.lacks(table, columns).is_none()
+    }
+
+    /// What of a table is missing, as the reason why it cannot be checked.
+    pub(super) fn lacks(&self, table: &str, columns: &[&str]) -> Option<String> {
+        if !self.columns.iter().any(|(found, _)| found == table) {
+            return Some(format!("there is no table {table} yet"));
+        }
+        let is_missing = |column: &&&str| !self.columns.contains(&(table.to_owned(), (**column).to_owned()));
+        let missing: Vec<&str> = columns.iter().filter(is_missing).copied().collect();
+        (!missing.is_empty()).then(|| format!("{table} has no column {} yet", missing.join(", ")))
     }
 }

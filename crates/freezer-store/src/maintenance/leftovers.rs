@@ -36,6 +36,7 @@ impl Store {
     ) -> Result<(), E> {
         let store = self.patient();
         store.schema_state().await?;
+        store.refuse_foreign().await?;
         let there: Result<_, StoreError> = read!(store, "leftovers.tables", |db| db.tables().await);
         if there?.table(TABLE).is_none() {
             return Ok(());

@@ -4,6 +4,7 @@
 //!   changes nothing. What a check asks and answers is `findings.rs`.
 //! - `leftovers.rs` lists what an upgrade found no place for.
 //! - `sizes.rs` says how large the tables are, and on what server.
+//! - `privileges.rs` tries whether rows may be changed.
 //! - `purge.rs` removes rows that were deleted long ago.
 //! - `remove.rs` drops the tables.
 //!
@@ -13,6 +14,7 @@ mod check;
 mod documents;
 mod findings;
 mod leftovers;
+mod privileges;
 mod purge;
 mod remove;
 mod sizes;

@@ -13,8 +13,10 @@ use crate::clock::Timestamp;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::known::Indexes;
+use crate::query::idempotency;
 use crate::row::Row;
-use crate::{Store, read, transaction};
+use crate::{Store, read, single, transaction};
 
 /// The tables, what refers to others first.
 pub const PURGED_TABLES: [&str; 8] = [
@@ -27,6 +29,9 @@ pub const PURGED_TABLES: [&str; 8] = [
     "clients",
     "backups",
 ];
+
+/// The table of the keys of repeated requests. It is purged with the others: its rows are kept for a day, whatever `before` says.
+const KEYS: &str = crate::migrations::KEYS;
 
 /// Where a table's ids stand in others: (table, column).
 fn referrers(table: &str) -> &'static [(&'static str, &'static str)] {
@@ -44,6 +49,8 @@ pub struct Purge {
     /// Rows deleted before this time. Where a row does not say when that was, its last change counts, else its creation;
     /// one without any time stays.
     pub before: Timestamp,
+    /// The present time.
+    pub now: Timestamp,
     /// Only these of [`PURGED_TABLES`]; empty: all.
     pub tables: Vec<String>,
     /// Rows of one transaction, at most.
@@ -107,7 +114,41 @@ impl Store {
             }
             all.push(done);
         }
+        if purge.tables.is_empty() {
+            all.extend(store.purge_keys(purge, &mut progress).await?);
+        }
         Ok(all)
+    }
+
+    /// Removes the keys of repeated requests whose answers need not be kept any longer.
+    async fn purge_keys(
+        &self,
+        purge: &Purge,
+        progress: &mut impl FnMut(Purged),
+    ) -> Result<Option<Purged>, StoreError> {
+        let has_keys: Result<bool, StoreError> =
+            read!(self, "purge.keys", |db| db.has_indexes(Indexes::Keys).await);
+        if !has_keys? {
+            return Ok(None);
+        }
+        let mut done = Purged { table: KEYS, removed: 0, kept: 0 };
+        let mut after: Option<String> = None;
+        let before = purge.now.0.saturating_sub(idempotency::KEPT_FOR);
+        loop {
+            let ids = read!(self, "purge.keys", |db| {
+                idempotency::expired(db, before, after.as_deref(), purge.batch).await
+            })?;
+            let Some(last) = ids.last().cloned() else { return Ok(Some(done)) };
+            done.removed += match purge.dry_run {
+                true => ids.len() as u64,
+                false => single!(self, "purge.keys", |db| idempotency::remove(db, &ids, before).await)?,
+            };
+            after = Some(last);
+            progress(done);
+            if !purge.pause.is_zero() {
+                tokio::time::sleep(purge.pause).await;
+            }
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::error::StoreError;
-use crate::migrations::{SchemaError, TABLES, Wishes};
+use crate::migrations::{KEYS, SchemaError, TABLES, Wishes};
 use crate::{Store, read, single};
 
 /// Tables of ours that have no place in the layout at head. `migrate_version` is not among them: sqlalchemy-migrate made
 /// it, and other programs may have their line in it.
-const BESIDE_THE_LAYOUT: [&str; 2] = ["freezer_leftovers", "alembic_version"];
+const BESIDE_THE_LAYOUT: [&str; 3] = ["freezer_leftovers", KEYS, "alembic_version"];
 /// Goes last: it holds the lock under which the others are dropped.
 const LOCK: &str = "freezer_sync_lock";
 
@@ -22,8 +22,10 @@ impl Store {
         let store = self.patient();
         match store.plan(Wishes::default()).await {
             Ok(_) => {}
-            // a SQLite file that is not there
-            Err(StoreError::Schema(SchemaError::Empty { .. })) => return Ok(Vec::new()),
+            // a SQLite file that is not there, or nothing but tables of another program
+            Err(StoreError::Schema(SchemaError::Empty { .. } | SchemaError::OtherProgram { .. })) => {
+                return Ok(Vec::new());
+            }
             Err(error) => return Err(error),
         }
         let there = read!(store, "remove.tables", |db| db.tables().await)?;

@@ -56,6 +56,7 @@ impl Store {
             State::At(revision) => Some(revision),
             State::Empty | State::Unversioned(_) => None,
         };
+        store.refuse_foreign().await?;
         let counts = store.table_counts().await?;
         let sizes: Vec<(String, u64, String)> = read!(store, "overview.sizes", |db| sizes(db).await)?;
         let server_version = read!(store, "overview.server", |db| server_version(db).await)?;

@@ -7,6 +7,7 @@ use super::head::{Kind, TABLES, table};
 use super::layout::Layout;
 use super::moves::leftovers;
 use super::planner::{Action, Planner};
+use super::repeats;
 use crate::dialect::Dialect;
 
 /// The index that keeps the live clients of a project apart.
@@ -55,6 +56,8 @@ pub(super) fn plan(planner: &mut Planner, wishes: Wishes, rows: Rows) {
     }
     planner.backups_have_terms(rows.terms_are_missing);
     planner.jobs_have_polls();
+    planner.backups_have_identities();
+    planner.keys_have_a_table();
     planner.column_takes("clients", table("clients").column("hostname"));
     for table in TABLES {
         planner.no_indexes_of_foreign_keys(table);
@@ -79,7 +82,9 @@ pub(super) fn converts_linked(layout: &Layout, wishes: Wishes) -> bool {
 /// Plans how the tables that there are must be stored: engine, row format and character set. Before an upgrade moves values
 /// into them, because older character sets do not hold every value, and again afterwards for tables that it has made.
 pub(super) fn tables(planner: &mut Planner, wishes: Wishes) {
-    for name in TABLES.iter().map(|table| table.name).chain([leftovers::TABLE, "alembic_version"]) {
+    for name in
+        TABLES.iter().map(|table| table.name).chain([leftovers::TABLE, repeats::TABLE, "alembic_version"])
+    {
         planner.storage(name);
     }
     let ours = TABLES.iter().map(|table| table.name);

@@ -3,6 +3,7 @@
 
 use sea_query::Iden;
 
+use super::chain::REVISIONS;
 use super::layout::{ColumnInfo, ForeignKey, IndexInfo, Layout, Table};
 use super::moves::paths;
 use crate::dialect::Dialect;
@@ -18,13 +19,33 @@ pub(super) async fn layout(db: &mut Db) -> Result<Layout, StoreError> {
     }
 }
 
-/// The only row of `alembic_version` (none where the table is missing or empty).
+/// The revision of `alembic_version` (none if the table is missing or empty). Of several rows, the first unknown one counts,
+/// else the oldest.
 pub(super) async fn revision(db: &mut Db, layout: &Layout) -> Result<Option<String>, StoreError> {
-    if layout.table("alembic_version").is_none() {
-        return Ok(None);
+    let rows = revisions(db, layout).await?;
+    let age = |found: &String| REVISIONS.iter().position(|known| known.id == found);
+    // an unknown revision has no position, and None comes first
+    Ok(rows.into_iter().min_by_key(age))
+}
+
+/// The rows of `alembic_version`.
+pub(super) async fn revisions(db: &mut Db, layout: &Layout) -> Result<Vec<String>, StoreError> {
+    texts(db, layout, "alembic_version", "version_num").await
+}
+
+/// The programs whose revisions `migrate_version` holds.
+pub(super) async fn repositories(db: &mut Db, layout: &Layout) -> Result<Vec<String>, StoreError> {
+    texts(db, layout, "migrate_version", "repository_id").await
+}
+
+/// The values of a column; none if there is no such column.
+async fn texts(db: &mut Db, layout: &Layout, table: &str, column: &str) -> Result<Vec<String>, StoreError> {
+    if !layout.has_column(table, column) {
+        return Ok(Vec::new());
     }
-    let rows = db.raw_select("SELECT version_num FROM alembic_version").await?;
-    rows.first().map(|row| text(row, 0)).transpose()
+    // another program's column may have any type
+    let rows = db.raw_select(&format!("SELECT CAST({column} AS CHAR) FROM {table} ORDER BY 1")).await?;
+    rows.iter().map(|row| text(row, 0)).collect()
 }
 
 fn text(row: &Row, at: usize) -> Result<String, StoreError> {
@@ -43,12 +64,20 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
         .raw_select(
             "SELECT CAST(table_name AS CHAR), CAST(table_collation AS CHAR), \
              CAST(COALESCE(table_rows, 0) AS CHAR), CAST(COALESCE(row_format, '') AS CHAR), \
-             CAST(COALESCE(engine, '') AS CHAR) \
-             FROM information_schema.tables \
-             WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'",
+             CAST(COALESCE(engine, '') AS CHAR), CAST(table_type AS CHAR) \
+             FROM information_schema.tables WHERE table_schema = DATABASE()",
         )
         .await?;
     for row in &tables {
+        match text(row, 5)?.as_str() {
+            // with and without system versioning
+            "BASE TABLE" | "SYSTEM VERSIONED" => {}
+            // a view or a sequence: no CREATE TABLE can use its name
+            _ => {
+                layout.views.insert(text(row, 0)?);
+                continue;
+            }
+        }
         let table = Table {
             collation: text(row, 1)?,
             rows: text(row, 2)?.parse().unwrap_or(0),
@@ -135,14 +164,20 @@ async fn mysql_constraints(db: &mut Db, layout: &mut Layout) -> Result<(), Store
 
 async fn sqlite(db: &mut Db) -> Result<Layout, StoreError> {
     let mut layout = Layout::default();
-    let names = db.raw_select("SELECT name FROM sqlite_master WHERE type = 'table'").await?;
-    for row in &names {
+    // tables whose names begin with sqlite_ are the engine's own
+    let names = "SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' \
+                 ESCAPE '\\'";
+    for row in &db.raw_select(names).await? {
         let name = text(row, 0)?;
+        if text(row, 1)? == "view" {
+            layout.views.insert(name.to_lowercase());
+            continue;
+        }
         let quoted = Dialect::Sqlite.quote(&name);
         let mut table = Table::default();
         let columns = db
             .raw_select(&format!(
-                "SELECT name, lower(type), \"notnull\", pk FROM pragma_table_info({quoted})"
+                "SELECT name, lower(type), \"notnull\", pk, dflt_value IS NOT NULL FROM pragma_table_info({quoted})"
             ))
             .await?;
         for column in &columns {
@@ -156,7 +191,7 @@ async fn sqlite(db: &mut Db) -> Result<Layout, StoreError> {
                 data_type,
                 width,
                 nullable,
-                has_default: false,
+                has_default: flag(4)?,
                 charset,
                 generated,
             });
@@ -172,7 +207,8 @@ async fn sqlite(db: &mut Db) -> Result<Layout, StoreError> {
         let count = db.raw_select(&format!("SELECT CAST(COUNT(*) AS TEXT) FROM {quoted}")).await?;
         table.rows =
             count.first().map(|row| text(row, 0)).transpose()?.unwrap_or_default().parse().unwrap_or(0);
-        layout.tables.insert(name, table);
+        // SQLite finds a table by its name in any case
+        layout.tables.insert(name.to_lowercase(), table);
     }
     Ok(layout)
 }

@@ -1,12 +1,14 @@
 //! [`Layout`]: what tables a database really has, as `inspect.rs` finds them and `planner.rs` changes them in thought.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Tables of a database, by name. Other programs' tables are in it too, and are never touched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
     /// The tables.
     pub tables: BTreeMap<String, Table>,
+    /// Names of views.
+    pub views: BTreeSet<String>,
 }
 
 /// One table as it is.
@@ -43,7 +45,7 @@ pub struct ColumnInfo {
     pub width: Option<u32>,
     /// NULL is allowed.
     pub nullable: bool,
-    /// It has a DEFAULT other than NULL (MySQL); false elsewhere.
+    /// It has a DEFAULT other than NULL.
     pub has_default: bool,
     /// Character set (MySQL), "" elsewhere and for what is not text.
     pub charset: String,
@@ -90,7 +92,7 @@ impl Layout {
 impl Table {
     /// A column, if it is there.
     pub fn column(&self, name: &str) -> Option<&ColumnInfo> {
-        self.columns.iter().find(|column| column.name == name)
+        self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
     }
 
     /// An index, if it is there.

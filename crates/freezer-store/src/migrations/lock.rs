@@ -12,6 +12,8 @@ use crate::error::StoreError;
 use crate::exec::Db;
 use crate::migrations::SchemaError;
 
+/// Name of the table.
+pub(super) const TABLE: &str = "freezer_sync_lock";
 /// Seconds of silence after which the holder counts as dead.
 const STALE_AFTER: u64 = 60;
 /// How often the holder renews the row.
@@ -48,14 +50,17 @@ pub(super) async fn acquire(store: &Store, holder: &str, wait: Duration) -> Resu
 /// The `<host>:<process id>` of another sync that is at work.
 pub(super) async fn held_by(store: &Store, me: &str) -> Result<Option<String>, StoreError> {
     crate::read!(store, "schema.lock", |db| {
+        // a table of another program under this name is refused later
         let there = match db.dialect() {
             Dialect::MySql => {
-                "SELECT 1 FROM information_schema.tables \
-                 WHERE table_schema = DATABASE() AND table_name = 'freezer_sync_lock'"
+                "SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE() \
+                 AND table_name = 'freezer_sync_lock' AND column_name IN ('id', 'holder', 'beat')"
             }
-            Dialect::Sqlite => "SELECT 1 FROM sqlite_master WHERE name = 'freezer_sync_lock'",
+            Dialect::Sqlite => {
+                "SELECT 1 FROM pragma_table_info('freezer_sync_lock') WHERE name IN ('id', 'holder', 'beat')"
+            }
         };
-        if db.raw_select(there).await?.is_empty() {
+        if db.raw_select(there).await?.len() < 3 {
             return Ok(None);
         }
         let now = db.dialect().now_seconds();

@@ -4,10 +4,10 @@
 //! - `chain.rs` lists upstream's revisions in order, and which of them this release serves.
 //! - `inspect.rs` reads what tables there are into a `layout.rs`; `planner.rs` works out the steps from there, as the
 //!   files of `revisions/` (upstream's, frozen) and `additions.rs` (ours) ask; `indexes.rs` has the part about indexes,
-//!   `terms.rs` and `completed.rs` that about columns for searches, with what they share in `derived.rs`; `moves/` carries
-//!   data over.
+//!   `terms.rs` and `completed.rs` that about columns for searches, with what they share in `derived.rs`; `repeats.rs` has
+//!   what recognizes repeated requests; `moves/` carries data over.
 //! - `runner.rs` carries the plan out, under `lock.rs`; `served.rs` tells whether tables can be served. `server.rs` refuses
-//!   database servers that are too old.
+//!   database servers that are too old, `foreign.rs` what is another program's.
 //! - `unmovable.rs` counts, before an upgrade, the values that it will find no place for.
 //!
 //! The rule of all upgrades: a column that holds values is dropped only after every value was found in its new place, or in
@@ -23,6 +23,7 @@ mod chain;
 mod completed;
 mod counts;
 mod derived;
+mod foreign;
 mod head;
 mod indexes;
 mod inspect;
@@ -30,6 +31,7 @@ mod layout;
 mod lock;
 mod moves;
 mod planner;
+mod repeats;
 mod revisions;
 mod runner;
 mod served;
@@ -43,6 +45,7 @@ pub use counts::TableCount;
 pub use head::{Column, Index, Kind, TABLES, TableLayout};
 pub use moves::leftovers::Kept;
 pub use planner::{Action, Renamed, Step};
+pub(crate) use repeats::TABLE as KEYS;
 pub use runner::{Plan, Progress, State, SyncOptions, Synced, holder};
 pub use unmovable::Unmovable;
 
@@ -99,16 +102,28 @@ pub enum SchemaError {
         /// The revision that it says.
         found: String,
     },
-    /// A table of ours by name, of somebody else by its columns.
+    /// Tables or views that have names of ours and belong to another program, or are broken.
     #[error(
-        "the database {database} has a table {table} that is not Freezer's (id, project_id, user_id or deleted is \
-         missing); use a database of its own"
+        "the database {database} has {found}; nothing was changed. If another program uses this database, create one for \
+         Freezer alone and name it in [database] connection; otherwise rename or drop what is named here, and run again: \
+         freezer-manage db sync"
     )]
     NotOurs {
         /// The database, without its password.
         database: String,
-        /// The table.
-        table: String,
+        /// The tables and views, each with what is wrong.
+        found: String,
+    },
+    /// No table of ours, and tables of another program.
+    #[error(
+        "the database {database} belongs to another program and has no tables of Freezer ({signs}); nothing was changed. \
+         Create a database for Freezer alone and name it in [database] connection"
+    )]
+    OtherProgram {
+        /// The database, without its password.
+        database: String,
+        /// What shows it.
+        signs: String,
     },
     /// A server that lacks what the tables need.
     #[error(

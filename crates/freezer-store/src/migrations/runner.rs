@@ -9,7 +9,7 @@ use super::layout::Layout;
 use super::moves::leftovers::Kept;
 use super::moves::{Pass, guard, leftovers};
 use super::planner::{Action, Planner, Step};
-use super::{SchemaError, inspect, lock, revisions, server};
+use super::{SchemaError, foreign, inspect, lock, revisions, server};
 use crate::Store;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -101,6 +101,7 @@ impl Store {
         let database = self.database().to_string();
         let looked = crate::read!(self, "schema.plan", |db| {
             let (layout, state) = look(db, &database).await?;
+            foreign::refuse(db, &layout, &database).await?;
             let duplicates = match look_at_rows {
                 true => inspect::duplicate_clients(db, &layout).await?,
                 false => None,
@@ -117,7 +118,6 @@ impl Store {
         {
             return Err(SchemaError::Unknown { database, found: found.clone() }.into());
         }
-        refuse_foreign(&layout, &database)?;
         let stamps = state != State::At(HEAD.to_owned());
         let mut planner = Planner::new(self.dialect(), layout);
         for (at, (revision, plan)) in revisions::PLANS.into_iter().enumerate() {
@@ -336,19 +336,6 @@ pub(super) async fn look(db: &mut Db, database: &str) -> Result<(Layout, State),
         }
     };
     Ok((layout, state))
-}
-
-/// `jobs` and `sessions` are common names: tables that are not Freezer's are not touched.
-fn refuse_foreign(layout: &Layout, database: &str) -> Result<(), StoreError> {
-    for table in TABLES.iter().filter(|table| !matches!(table.name, "user_credentials" | "job_actions")) {
-        if let Some(found) = layout.table(table.name)
-            && ["id", "project_id", "user_id", "deleted"].iter().any(|name| found.column(name).is_none())
-        {
-            let (database, table) = (database.to_owned(), table.name.to_owned());
-            return Err(SchemaError::NotOurs { database, table }.into());
-        }
-    }
-    Ok(())
 }
 
 impl Db {

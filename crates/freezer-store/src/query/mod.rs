@@ -9,6 +9,7 @@ pub mod action_reports;
 pub mod actions;
 pub mod backups;
 pub mod clients;
+pub mod idempotency;
 pub mod jobs;
 mod listing;
 mod narrow;

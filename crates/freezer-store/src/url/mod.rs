@@ -7,7 +7,7 @@
 mod option_file;
 mod parameters;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -94,6 +94,14 @@ pub enum UrlError {
     /// SQLite in memory: every connection would have its own database.
     #[error("a SQLite database in memory would be lost at the end; name a file: sqlite:///freezer.db")]
     InMemory,
+    /// A path at which no SQLite file can be.
+    #[error("{}: {reason}", path.display())]
+    SqlitePath {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A parameter is given more than once.
     #[error("the parameter {0} is given more than once")]
     Repeated(String),
@@ -108,15 +116,18 @@ pub enum UrlError {
         reason: &'static str,
     },
     /// A parameter that looks as if it were about TLS. Ignoring it could weaken the connection.
-    #[error("unknown parameter {name} for {driver}; the parameters for TLS are {known}")]
+    #[error("unknown parameter {names} for {driver}; the parameters for TLS are {known}")]
     UnknownTls {
-        /// Its name.
-        name: String,
+        /// Its name, or the names of all such parameters.
+        names: String,
         /// The Python driver that the URL names.
         driver: &'static str,
         /// The parameters of that driver.
         known: String,
     },
+    /// Several parameters that cannot be used.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<UrlError>),
     /// Parameters that contradict each other.
     #[error("the parameters {0} and {1} cannot be combined")]
     Contradiction(&'static str, &'static str),
@@ -133,6 +144,17 @@ pub enum UrlError {
     /// The authorities of the system cannot be used.
     #[error("the certificate authorities of the system cannot be used: {0}; name a file with ssl_ca")]
     SystemAuthorities(String),
+}
+
+impl UrlError {
+    /// All errors as one; none: no error.
+    fn all(mut errors: Vec<UrlError>) -> Result<(), UrlError> {
+        match errors.len() {
+            0 => Ok(()),
+            1 => Err(errors.remove(0)),
+            _ => Err(UrlError::Several(errors)),
+        }
+    }
 }
 
 impl DatabaseUrl {
@@ -166,14 +188,15 @@ impl DatabaseUrl {
         }
     }
 
-    /// Reads the certificates and keys that the URL names, as opening a connection does.
+    /// Reads the certificates and keys that the URL names, as opening a connection does, and looks at the directory of a
+    /// SQLite file. The file itself may come later.
     ///
     /// # Errors
     /// [`UrlError`] names the parameter and the file.
     pub fn check_files(&self) -> Result<(), UrlError> {
         match self {
             DatabaseUrl::MySql(url) => crate::tls::check(&url.tls),
-            DatabaseUrl::Sqlite { .. } => Ok(()),
+            DatabaseUrl::Sqlite { path } => check_sqlite(path),
         }
     }
 }
@@ -193,6 +216,23 @@ impl std::fmt::Display for DatabaseUrl {
 impl std::fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{self}")
+    }
+}
+
+/// Refuses a path at which no SQLite file can ever be: waiting for it would have no end.
+fn check_sqlite(path: &Path) -> Result<(), UrlError> {
+    let unusable = |reason: String| UrlError::SqlitePath { path: path.to_owned(), reason };
+    if path.is_dir() {
+        return Err(unusable("it is a directory; name a file".to_owned()));
+    }
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let shown = directory.display();
+    match directory.metadata() {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(unusable(format!("{shown} is not a directory"))),
+        Err(error) => Err(unusable(format!(
+            "the directory {shown} cannot be used: {error}; create it, or correct the path"
+        ))),
     }
 }
 

@@ -148,6 +148,7 @@ impl Given {
         };
         let known = known.concat();
         let mut pairs: Vec<(String, String)> = Vec::new();
+        let (mut unknown, mut repeated) = (Vec::new(), Vec::new());
         for pair in queries.iter().flat_map(|query| query.trim().split('&')) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             if value.is_empty() {
@@ -157,16 +158,38 @@ impl Given {
             let lower = name.to_ascii_lowercase();
             let about_tls = lower.contains("ssl") || lower.contains("tls");
             if about_tls && !known.contains(&name.as_str()) {
-                return Err(UrlError::UnknownTls { name, driver, known: known.join(", ") });
+                unknown.push(name);
+            } else if pairs.iter().any(|(other, _)| *other == name) {
+                repeated.push(UrlError::Repeated(name));
+            } else {
+                pairs.push((name, value));
             }
-            if pairs.iter().any(|(other, _)| *other == name) {
-                return Err(UrlError::Repeated(name));
-            }
-            pairs.push((name, value));
         }
         let mut given = Given { pairs, file: None };
         given.file = OptionFile::named(given.text("read_default_file"), given.text("read_default_group"))?;
+        let unknown = (!unknown.is_empty()).then(|| UrlError::UnknownTls {
+            names: unknown.join(", "),
+            driver,
+            known: known.join(", "),
+        });
+        let errors = unknown.into_iter().chain(repeated).chain(given.values_about_tls());
+        UrlError::all(errors.collect())?;
         Ok(given)
+    }
+
+    /// Everything that is wrong with the values of parameters about TLS, not only the first one.
+    fn values_about_tls(&self) -> Vec<UrlError> {
+        if matches!(self.mode(), Ok(TlsMode::Disabled)) {
+            return Vec::new();
+        }
+        let switches = ["ssl_check_hostname", "ssl_disabled", "ssl_verify_cert", "ssl_verify_identity"];
+        let switches = switches.into_iter().filter_map(|name| self.switch(name).err());
+        switches.chain(self.ciphers().err()).chain(self.mode().err()).fold(Vec::new(), |mut all, error| {
+            if !all.contains(&error) {
+                all.push(error);
+            }
+            all
+        })
     }
 
     /// Parameters that do not do what an operator may expect.
@@ -180,6 +203,8 @@ impl Given {
             "ssl_key" if self.file("ssl_cert").is_none() => Some(Effect::Missing),
             "ssl_verify_cert" | "ssl_verify_identity" if widened => Some(Effect::Widening),
             _ if name.starts_with("ssl_") || USED.contains(&name) => None,
+            // every URL has it, and the service always speaks utf8mb4
+            "charset" if self.text("charset").is_some_and(|charset| charset.starts_with("utf8")) => None,
             _ if NEEDLESS.contains(&name) => Some(Effect::Needless),
             _ if MISSING.contains(&name) => Some(Effect::Missing),
             _ => Some(Effect::Unknown),
@@ -240,10 +265,6 @@ impl Given {
         if mode == TlsMode::Disabled {
             return Ok(TlsOptions { mode, ..TlsOptions::default() });
         }
-        let ciphers = self.tls_value("ssl_cipher").map(|(name, list)| {
-            let reason = "no cipher of this name";
-            crate::tls::ciphers(list).ok_or(UrlError::Value { name, value: list.to_owned(), reason })
-        });
         Ok(TlsOptions {
             mode,
             trust: self.verification()?,
@@ -257,8 +278,15 @@ impl Given {
             // PyMySQL reads no key without a certificate, and takes the certificate's file for the key's if none is named
             cert: self.file("ssl_cert"),
             key: self.file("ssl_key"),
-            ciphers: ciphers.transpose()?,
+            ciphers: self.ciphers()?,
         })
+    }
+
+    fn ciphers(&self) -> Result<Option<Vec<u16>>, UrlError> {
+        let Some((name, list)) = self.tls_value("ssl_cipher") else { return Ok(None) };
+        let reason = "no cipher of this name";
+        let unknown = || UrlError::Value { name, value: list.to_owned(), reason };
+        crate::tls::ciphers(list).ok_or_else(unknown).map(Some)
     }
 
     fn mode(&self) -> Result<TlsMode, UrlError> {

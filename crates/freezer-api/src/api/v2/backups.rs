@@ -10,7 +10,7 @@ use crate::api::paging::ListQuery;
 use crate::api::search::{self, Times};
 use crate::api::{response, v2::whole_document};
 use crate::error::Error;
-use crate::service;
+use crate::service::{self, backups::Recorded};
 use crate::validate::Document;
 
 /// `GET /v2/{project_id}/backups`
@@ -32,8 +32,11 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 /// [`Error`]
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = whole_document(&call, Document::Backup, body)?;
-    let backup_id = service::backups::create(call.change(), document).await?;
-    log_change!(call, "backup created", backup_id);
+    let Recorded { backup_id, is_new } = service::backups::create(call.change(), document).await?;
+    match is_new {
+        true => log_change!(call, "backup created", backup_id),
+        false => log_change!(call, "backup reported again, and not stored again", backup_id),
+    }
     response::created(&json!({"backup_id": backup_id}))
 }
 

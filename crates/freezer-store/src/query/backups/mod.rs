@@ -14,6 +14,7 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::{self, Place};
+use crate::known::Indexes;
 use crate::model::{Backup, NewBackup};
 use crate::row::Row;
 use crate::scope::Scope;
@@ -29,6 +30,11 @@ const COLUMNS: [Backups; 4] = [Backups::ProjectId, Backups::UserId, Backups::Sta
 /// What is stored beside the metadata, where the table has it: every statement that writes the metadata writes these.
 const TERMS: [Backups; 4] =
     [Backups::FzSearchTerms, Backups::FzSearchCrc, Backups::FzTime, Backups::FzTimeCrc];
+
+const TERMS_AND_IDENTITY: [Backups; 5] = {
+    let [terms, crc, time, time_crc] = TERMS;
+    [terms, crc, time, time_crc, Backups::FzIdentity]
+};
 
 /// One backup of the scope.
 ///
@@ -76,21 +82,95 @@ pub struct Record {
     pub new: NewBackup,
     /// When.
     pub now: Timestamp,
+    /// What makes it the same as another one; none: nothing.
+    pub identity: Option<Identity>,
+}
+
+/// Recognizes a backup that is reported again.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Hash of what makes it the same one, 16 bytes.
+    pub hash: Vec<u8>,
+    /// Seconds for which a stored one counts.
+    pub window: i64,
 }
 
 /// Records that one statement stores at most: each number of them is a statement of its own.
 pub const STORED_AT_ONCE: usize = 16;
 
-/// Stores new backups, [`STORED_AT_ONCE`] at most: one statement, all or nothing, safe to run again because the ids are
-/// the server's own.
+/// Stores new backups, [`STORED_AT_ONCE`] at most, and returns their ids: one statement, all or nothing, safe to run again
+/// because the ids are the server's own. The id of a single backup that was stored already is that of the stored one.
 ///
 /// # Errors
-/// As every change: [`StoreError`].
-pub async fn create(db: &mut Db, records: &[Record]) -> Result<(), StoreError> {
+/// As every change: [`StoreError`]. It is a duplicate if one of several backups was stored already.
+pub async fn create(db: &mut Db, records: &[Record]) -> Result<Vec<String>, StoreError> {
+    let ids = || records.iter().map(|record| record.backup_id.clone()).collect();
+    for _ in 0..REPEATS {
+        match insert_all(db, records).await {
+            Ok(()) => return Ok(ids()),
+            Err(error) if error.is_duplicate() => {
+                if db.attempt() > 1 && are_stored(db, records).await? {
+                    // the first run stored them, and its answer was lost
+                    return Ok(ids());
+                }
+                let [record] = records else { return Err(error) };
+                let Some(identity) = &record.identity else { return Err(error) };
+                if let Some(stored) = repeated(db, record, identity).await? {
+                    return Ok(vec![stored]);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let Some(record) = records.first() else { return Ok(Vec::new()) };
+    Err(StoreError::Duplicate { table: "backups", id: record.backup_id.clone() })
+}
+
+/// How often at most a backup is stored while others with the same identity come and go.
+const REPEATS: u32 = 3;
+
+/// Whether the rows of all records are there.
+async fn are_stored(db: &mut Db, records: &[Record]) -> Result<bool, StoreError> {
+    let ids = records.iter().map(|record| record.backup_id.as_str());
+    let mut select = Query::select();
+    select.column(Backups::Id).from(Backups::Table).and_where(Expr::col(Backups::Id).is_in(ids));
+    Ok(db.select(&select).await?.len() == records.len())
+}
+
+/// The id of a live backup with this identity that was stored within the record's window. An older or deleted one gives its
+/// identity up.
+async fn repeated(db: &mut Db, record: &Record, identity: &Identity) -> Result<Option<String>, StoreError> {
+    let since = db.dialect().datetime(Timestamp(record.now.0.saturating_sub(identity.window)));
+    let is_same = || Expr::col(Backups::FzIdentity).eq(identity.hash.clone());
+    let mut select = Query::select();
+    select
+        .column(Backups::Id)
+        .expr(Expr::col(Backups::Deleted).eq(false).and(Expr::col(Backups::CreatedAt).gte(since)))
+        .from(Backups::Table)
+        .and_where(is_same());
+    let Some(row) = db.select_one(&select).await? else { return Ok(None) };
+    let at = unreadable(db.doing());
+    let (stored, counts) = (row.string(0).map_err(&at)?, row.flag(1).map_err(&at)?);
+    if counts || stored == record.backup_id {
+        return Ok(Some(stored));
+    }
+    let mut update = Query::update();
+    update
+        .table(Backups::Table)
+        .value(Backups::FzIdentity, Option::<Vec<u8>>::None)
+        .and_where(Expr::col(Backups::Id).eq(stored))
+        .and_where(is_same());
+    db.execute(&update).await?;
+    Ok(None)
+}
+
+async fn insert_all(db: &mut Db, records: &[Record]) -> Result<(), StoreError> {
     let with_terms = db.has_terms().await?;
-    let (inserts, width) = match with_terms {
-        true => (&INSERTS_WITH_TERMS, WRITTEN.len() + TERMS.len()),
-        false => (&INSERTS, WRITTEN.len()),
+    let with_identity = with_terms && db.has_indexes(Indexes::Identity).await?;
+    let (inserts, width) = match (with_terms, with_identity) {
+        (true, true) => (&INSERTS_WITH_IDENTITY, WRITTEN.len() + TERMS.len() + 1),
+        (true, false) => (&INSERTS_WITH_TERMS, WRITTEN.len() + TERMS.len()),
+        (false, _) => (&INSERTS, WRITTEN.len()),
     };
     let texts: Vec<(String, String)> = records
         .iter()
@@ -122,15 +202,14 @@ pub async fn create(db: &mut Db, records: &[Record]) -> Result<(), StoreError> {
                 crc,
             ]);
         }
+        if with_identity {
+            arguments
+                .push(Argument::Bytes(record.identity.as_ref().map(|identity| identity.hash.as_slice())));
+        }
     }
     let number = records.len().checked_sub(1);
     let Some(statement) = number.and_then(|number| inserts.get(number)) else { return Ok(()) };
-    match db.execute(&statement.with(arguments)).await {
-        Ok(_) => Ok(()),
-        // the first run stored them, and its answer was lost
-        Err(error) if error.is_duplicate() && db.attempt() > 1 => Ok(()),
-        Err(error) => Err(error),
-    }
+    db.execute(&statement.with(arguments)).await.map(|_| ())
 }
 
 /// The columns that a new row is given, in the order of its arguments.
@@ -152,6 +231,8 @@ macro_rules! inserts {
 }
 static INSERTS: [Fixed; STORED_AT_ONCE] = inserts!(&[]; 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
 static INSERTS_WITH_TERMS: [Fixed; STORED_AT_ONCE] = inserts!(&TERMS; 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
+static INSERTS_WITH_IDENTITY: [Fixed; STORED_AT_ONCE] =
+    inserts!(&TERMS_AND_IDENTITY; 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
 
 /// `more`: columns that not all tables have.
 fn insert(dialect: Dialect, rows: usize, more: &[Backups]) -> (String, SqlxValues) {

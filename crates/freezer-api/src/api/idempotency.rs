@@ -1,0 +1,173 @@
+//! `Idempotency-Key`: a POST that is sent again with its key is carried out once, and answered as it was.
+//!
+//! The key is claimed in the database before the request is carried out, so that it holds across processes. Which requests
+//! are repetitions by themselves (`service/backups.rs`) is not decided here. The statements are `freezer_store::query`'s.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use freezer_store::query::idempotency::{self, Claim, Keyed};
+use freezer_store::{Store, StoreError, single};
+use http::{HeaderName, HeaderValue, Method};
+use http_body_util::BodyExt;
+use sha2::{Digest, Sha256};
+use tower::ServiceExt;
+use tracing::Instrument;
+
+use super::extract::whole_body;
+use super::response;
+use crate::app::SharedApp;
+use crate::context::RequestContext;
+use crate::error::Error;
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Marks an answer that was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Longest key, in characters.
+const LONGEST: usize = 255;
+/// Pauses between two looks at a request that another connection is carrying out. After the last one the answer is 409.
+const LOOKS: [u64; 7] = [20, 50, 100, 200, 400, 800, 1_600];
+/// Seconds after which a request without an answer counts as given up: its process was killed. No request takes longer.
+const GIVEN_UP: i64 = 120;
+/// Seconds between further tries to give a key back.
+const RELEASES: [u64; 4] = [1, 4, 15, 60];
+
+/// Routes a request of an identified caller. A POST with a key is carried out at most once.
+pub async fn route(app: &SharedApp, router: Router, request: Request) -> Response {
+    if request.method() != Method::POST || !request.headers().contains_key(KEY) {
+        let Ok(answer) = router.oneshot(request).await;
+        return answer;
+    }
+    match keyed(app, router, request).await {
+        Ok(answer) => answer,
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn keyed(app: &SharedApp, router: Router, request: Request) -> Result<Response, Error> {
+    let key = key(&request)?;
+    let (parts, body) = request.into_parts();
+    let body = whole_body(body, app.http.max_body).await?;
+    let caller = parts.extensions.get::<RequestContext>();
+    let caller = caller.map(|caller| [caller.user_id.as_str(), caller.own_project()]).unwrap_or_default();
+    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    let keyed = Keyed {
+        id: hash(&[caller[0].as_bytes(), caller[1].as_bytes(), key.as_bytes()]),
+        request: hash(&[path.as_bytes(), &body]),
+        attempt: app.ids.document(),
+        now: app.clock.now(),
+        patience: GIVEN_UP,
+    };
+    let request = Request::from_parts(parts, Body::from(body));
+    match claimed(&app.store, &keyed).await? {
+        Some(Claim::Ours) => {}
+        Some(Claim::Answered { status, answer }) => {
+            let mut answer = response::stored(status, answer)?;
+            answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+            return Ok(answer);
+        }
+        Some(Claim::Other) => {
+            return Err(Error::Unprocessable(
+                "Idempotency-Key: the key was used for another request; use a new key for each request"
+                    .to_owned(),
+            ));
+        }
+        Some(Claim::UnderWay) => return Err(Error::UnderWay),
+        None => {
+            tracing::warn!(
+                "Idempotency-Key has no effect, because the table for keys is missing: run freezer-manage db sync"
+            );
+            let Ok(answer) = router.oneshot(request).await;
+            return Ok(answer);
+        }
+    }
+    // in a task of its own: a caller that goes away must find the answer when it asks again
+    let store = app.store.clone();
+    let work = async move {
+        let Ok(answer) = router.oneshot(request).await;
+        keep(&store, keyed, answer).await
+    };
+    tokio::spawn(work.in_current_span()).await.map_err(|_| {
+        Error::Internal("a request with an Idempotency-Key ended without an answer".to_owned())
+    })?
+}
+
+/// Claims the key, and waits for a moment if another request with it is being carried out. None: there is no table for keys.
+async fn claimed(store: &Store, keyed: &Keyed) -> Result<Option<Claim>, StoreError> {
+    let mut looks = LOOKS.into_iter();
+    loop {
+        let claim = single!(store, "idempotency.claim", |db| idempotency::claim(db, keyed).await)?;
+        match (claim, looks.next()) {
+            (Some(Claim::UnderWay), Some(pause)) => tokio::time::sleep(Duration::from_millis(pause)).await,
+            (claim, _) => return Ok(claim),
+        }
+    }
+}
+
+/// Keeps the answer of a request that was carried out. The key of one that was refused, or that failed, is given back, so
+/// that the caller can correct the request or try again.
+async fn keep(store: &Store, keyed: Keyed, answer: Response) -> Result<Response, Error> {
+    let (parts, body) = answer.into_parts();
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let again = Response::from_parts(parts, Body::from(body.clone()));
+    let text = std::str::from_utf8(&body).ok().filter(|_| again.status().is_success());
+    let Some(text) = text else {
+        release(store, keyed).await;
+        return Ok(again);
+    };
+    let status = again.status().as_u16();
+    let kept: Result<(), StoreError> =
+        single!(store, "idempotency.answer", |db| idempotency::answer(db, &keyed, status, text).await);
+    if let Err(error) = kept {
+        // the caller has its answer all the same; sent again before the key is given up, the request is a 409
+        tracing::error!("the answer to a request with an Idempotency-Key could not be kept: {error}");
+    }
+    Ok(again)
+}
+
+/// Gives a key back. If the database is away, the caller does not wait for it.
+async fn release(store: &Store, keyed: Keyed) {
+    let released: Result<(), StoreError> =
+        single!(store, "idempotency.release", |db| idempotency::release(db, &keyed).await);
+    if released.is_ok() {
+        return;
+    }
+    let store = store.clone();
+    let work = async move {
+        for pause in RELEASES {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            let released: Result<(), StoreError> =
+                single!(store, "idempotency.release", |db| idempotency::release(db, &keyed).await);
+            if released.is_ok() {
+                return;
+            }
+        }
+    };
+    tokio::spawn(work.in_current_span());
+}
+
+/// The key of a request.
+fn key(request: &Request) -> Result<String, Error> {
+    let refused = |reason: &str| Err(Error::BadDocument(format!("Idempotency-Key: {reason}")));
+    let mut values = request.headers().get_all(KEY).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return refused("given more than once") };
+    match value.to_str().map(str::trim) {
+        Ok("") => refused("must not be empty"),
+        Ok(text) if text.len() > LONGEST => refused("longer than 255 characters"),
+        Ok(text) => Ok(text.to_owned()),
+        Err(_) => refused("must be visible ASCII characters"),
+    }
+}
+
+/// SHA-256 of parts, in hexadecimal digits. The length of each part is hashed as well, so no two lists of parts look alike.
+fn hash(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

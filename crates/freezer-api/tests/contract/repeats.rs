@@ -1,0 +1,371 @@
+//! Requests that are sent again: by `Idempotency-Key`, and reports of backups by what they say.
+
+use std::collections::BTreeSet;
+
+use freezer_api::app::HttpSettings;
+use freezer_store::maintenance::Purge;
+use freezer_store::{ConnectSettings, PoolSettings, Store, Timestamp};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::support::documents::{freezer_action, job, with};
+use crate::support::{Answer, Caller, TestApp, on_both_engines};
+
+on_both_engines![
+    every_post_is_carried_out_once_per_key,
+    a_key_belongs_to_one_request_of_one_caller,
+    a_refused_request_gives_its_key_back,
+    keys_are_checked,
+    of_concurrent_requests_with_a_key_one_is_carried_out,
+    a_key_holds_across_processes_and_a_killed_one_gives_it_up,
+    keys_expire_and_are_purged,
+    without_its_table_a_key_has_no_effect,
+    a_key_costs_two_statements_and_a_repetition_two,
+    a_backup_that_is_reported_again_is_not_stored_again,
+    backups_that_differ_are_stored,
+    a_repetition_counts_for_minutes_and_not_after_deletion,
+    concurrent_reports_of_one_backup_store_one,
+    repeated_backups_can_be_stored,
+    a_new_backup_is_one_statement_whatever_is_stored,
+];
+
+async fn keyed(caller: &Caller, path: &str, key: &str, body: &Value) -> Answer {
+    caller.raw(Method::POST, path, &[("idempotency-key", key)], body.to_string()).await
+}
+
+/// Whether an answer is one that was given before.
+fn is_replayed(answer: &Answer) -> bool {
+    answer.header("idempotency-replayed") == Some("true")
+}
+
+/// The same service in another process: on a store of its own, with other ids.
+fn another(app: &TestApp) -> TestApp {
+    let store = Store::new(app.database().url(), ConnectSettings::default(), PoolSettings::default());
+    let other = recognizing(&TestApp::on(app.database(), store));
+    for _ in 0..10_000 {
+        other.app().ids.document();
+    }
+    other
+}
+
+/// The service as it is by default: it recognizes backups that are reported again.
+fn recognizing(app: &TestApp) -> TestApp {
+    app.with_http(|http| http.repeat_window = HttpSettings::default().repeat_window)
+}
+
+fn backup() -> Value {
+    json!({"backup_name": "etc", "container": "/var/backups", "hostname": "node-1", "time_stamp": 1_795_000_000,
+           "curr_backup_level": 0, "job_id": "j1"})
+}
+
+async fn every_post_is_carried_out_once_per_key(app: TestApp) {
+    let member = app.member();
+    member.add_client("p1", "node-1").await;
+    let session =
+        member.post("/v2/p1/sessions", json!({"schedule": {}, "hold_off": 30})).await.text("session_id");
+    let job_id = member.add_job("p1", job("node-1")).await;
+    member.put(&format!("/v2/p1/sessions/{session}/jobs/{job_id}")).await.expect(204);
+    let action = json!({"freezer_action": freezer_action()});
+    let start = json!({"start": {"job_id": job_id, "current_tag": 0}});
+    let posts = [
+        ("/v2/p1/clients".to_owned(), json!({"client_id": "node-2"})),
+        ("/v2/p1/actions".to_owned(), action.clone()),
+        ("/v2/p1/jobs".to_owned(), job("node-1")),
+        ("/v2/p1/sessions".to_owned(), json!({"schedule": {}})),
+        ("/v2/p1/backups".to_owned(), json!({"backup_name": "b", "container": "c", "hostname": "node-1"})),
+        (format!("/v2/p1/sessions/{session}/action"), start),
+        (format!("/v2/p1/jobs/{job_id}/event"), json!({"start": null})),
+        (format!("/v2/p1/jobs/{job_id}"), with(job("node-1"), json!({"description": "replaced"}))),
+        (
+            format!("/v2/p1/sessions/{session}"),
+            json!({"schedule": {}, "session_tag": 1, "description": "replaced"}),
+        ),
+    ];
+    for (at, (path, body)) in posts.iter().enumerate() {
+        let key = format!("key-{at}");
+        let first = keyed(&member, path, &key, body).await;
+        assert!(first.status.is_success() && !is_replayed(&first), "{path}: {first}");
+        for _ in 0..2 {
+            let again = keyed(&member, path, &key, body).await;
+            assert_eq!((again.status, &again.body), (first.status, &first.body), "{path}");
+            assert_eq!(again.header("content-type"), first.header("content-type"), "{path}");
+            assert!(is_replayed(&again), "{path}: {again}");
+        }
+    }
+    for (list, expected) in [("clients", 2), ("actions", 3), ("jobs", 2), ("sessions", 2), ("backups", 1)] {
+        let found = member.get(&format!("/v2/p1/{list}?limit=100")).await.expect(200).json();
+        assert!(found[list].as_array().unwrap().len() >= expected, "{list}: {found}");
+        if list != "actions" {
+            assert_eq!(found[list].as_array().unwrap().len(), expected, "{list}: {found}");
+        }
+    }
+}
+
+async fn a_key_belongs_to_one_request_of_one_caller(app: TestApp) {
+    let member = app.member();
+    let session = json!({"schedule": {}, "description": "one"});
+    let first = keyed(&member, "/v2/p1/sessions", "k", &session).await.expect(201);
+    for (path, body) in [
+        ("/v2/p1/sessions", json!({"schedule": {}, "description": "two"})),
+        ("/v2/p1/sessions?x=1", session.clone()),
+        ("/v2/p1/clients", session.clone()),
+    ] {
+        let other = keyed(&member, path, "k", &body).await.expect(422);
+        assert!(other.description().starts_with("Idempotency-Key: "), "{other}");
+    }
+    // others may use the same key
+    for caller in [app.as_user("u2", "p1", "member"), app.as_user("u1", "p2", "member")] {
+        let project = if caller.get("/v2/p1/sessions").await.status == 200 { "p1" } else { "p2" };
+        let own = keyed(&caller, &format!("/v2/{project}/sessions"), "k", &session).await.expect(201);
+        assert!(!is_replayed(&own) && own.text("session_id") != first.text("session_id"), "{own}");
+    }
+    // a key means nothing for other methods
+    let path = format!("/v2/p1/sessions/{}", first.text("session_id"));
+    for _ in 0..2 {
+        let patch = json!({"description": "patched"}).to_string();
+        member.raw(Method::PATCH, &path, &[("idempotency-key", "k")], patch).await.expect(200);
+    }
+}
+
+async fn a_refused_request_gives_its_key_back(app: TestApp) {
+    let member = app.member();
+    keyed(&member, "/v2/p1/jobs", "k", &job("node-1")).await.expect(422);
+    keyed(&member, "/v2/p1/jobs", "k", &json!({"job_actions": 7})).await.expect(400);
+    keyed(&member, "/v2/p1/nothing", "k", &json!({})).await.expect(404);
+    keyed(&app.as_user("u1", "p1", "reader"), "/v2/p1/jobs", "k", &job("node-1")).await.expect(403);
+    member.add_client("p1", "node-1").await;
+    let made = keyed(&member, "/v2/p1/jobs", "k", &job("node-1")).await.expect(201);
+    assert!(!is_replayed(&made));
+    let again = keyed(&member, "/v2/p1/jobs", "k", &job("node-1")).await.expect(201);
+    assert_eq!(again.text("job_id"), made.text("job_id"));
+}
+
+async fn keys_are_checked(app: TestApp) {
+    let member = app.member();
+    let longest = "k".repeat(255);
+    keyed(&member, "/v2/p1/sessions", &longest, &json!({"schedule": {}})).await.expect(201);
+    for key in ["", " ", &"k".repeat(256)] {
+        let refused = keyed(&member, "/v2/p1/sessions", key, &json!({"schedule": {}})).await.expect(400);
+        assert!(refused.description().starts_with("Idempotency-Key: "), "{refused}");
+    }
+    let two = [("idempotency-key", "a"), ("idempotency-key", "b")];
+    member.raw(Method::POST, "/v2/p1/sessions", &two, json!({"schedule": {}}).to_string()).await.expect(400);
+}
+
+async fn of_concurrent_requests_with_a_key_one_is_carried_out(app: TestApp) {
+    let other = another(&app);
+    let body = json!({"schedule": {}});
+    let ask = |app: TestApp| {
+        let body = body.clone();
+        tokio::spawn(async move { keyed(&app.member(), "/v2/p1/sessions", "k", &body).await })
+    };
+    let asked: Vec<_> =
+        (0..20).map(|at| ask(if at % 2 == 0 { app.clone() } else { other.clone() })).collect();
+    let mut ids = BTreeSet::new();
+    for answer in asked {
+        let answer = answer.await.unwrap();
+        match answer.status.as_u16() {
+            201 => drop(ids.insert(answer.text("session_id"))),
+            409 => assert!(answer.header("retry-after").is_some(), "{answer}"),
+            _ => panic!("{answer}"),
+        }
+    }
+    assert_eq!(ids.len(), 1);
+    let all = app.member().get("/v2/p1/sessions").await.expect(200);
+    assert_eq!(all.each("sessions", "/session_id").len(), 1);
+}
+
+async fn a_key_holds_across_processes_and_a_killed_one_gives_it_up(app: TestApp) {
+    let other = another(&app);
+    let body = json!({"schedule": {}});
+    let first = keyed(&app.member(), "/v2/p1/sessions", "k", &body).await.expect(201);
+    let again = keyed(&other.member(), "/v2/p1/sessions", "k", &body).await.expect(201);
+    assert!(is_replayed(&again) && again.body == first.body);
+    // a process that was killed while it carried the request out
+    app.database().run("UPDATE freezer_idempotency SET status = NULL, answer = NULL, attempt = 'gone'").await;
+    let under_way = keyed(&app.member(), "/v2/p1/sessions", "k", &body).await.expect(409);
+    assert!(under_way.header("retry-after").is_some());
+    app.advance(121);
+    let taken = keyed(&app.member(), "/v2/p1/sessions", "k", &body).await.expect(201);
+    assert!(!is_replayed(&taken));
+    assert!(is_replayed(&keyed(&app.member(), "/v2/p1/sessions", "k", &body).await.expect(201)));
+}
+
+async fn keys_expire_and_are_purged(app: TestApp) {
+    let member = app.member();
+    let body = json!({"schedule": {}});
+    let first = keyed(&member, "/v2/p1/sessions", "k1", &body).await.expect(201);
+    app.advance(86_399);
+    keyed(&member, "/v2/p1/sessions", "k2", &body).await.expect(201);
+    assert!(is_replayed(&keyed(&member, "/v2/p1/sessions", "k1", &body).await.expect(201)));
+    app.advance(2);
+    let purge = |now: i64, dry_run| Purge {
+        before: Timestamp(0),
+        now: Timestamp(now),
+        tables: Vec::new(),
+        batch: 1,
+        pause: std::time::Duration::ZERO,
+        dry_run,
+    };
+    for (dry_run, expected) in [(true, 1), (false, 1), (false, 0)] {
+        let purged = app.store().purge(&purge(app.now(), dry_run), |_| {}).await.unwrap();
+        let keys = purged.iter().find(|done| done.table == "freezer_idempotency").unwrap();
+        assert_eq!(keys.removed, expected, "{purged:?}");
+    }
+    assert!(is_replayed(&keyed(&member, "/v2/p1/sessions", "k2", &body).await.expect(201)));
+    // without a purge, a key can be used again after a day
+    app.advance(86_400);
+    let later = keyed(&member, "/v2/p1/sessions", "k2", &json!({"schedule": {}, "description": "x"}))
+        .await
+        .expect(201);
+    assert!(!is_replayed(&later) && later.text("session_id") != first.text("session_id"));
+}
+
+async fn without_its_table_a_key_has_no_effect(app: TestApp) {
+    app.database().run("DROP TABLE freezer_idempotency").await;
+    let ids: BTreeSet<String> = [
+        keyed(&app.member(), "/v2/p1/sessions", "k", &json!({"schedule": {}}))
+            .await
+            .expect(201)
+            .text("session_id"),
+        keyed(&app.member(), "/v2/p1/sessions", "k", &json!({"schedule": {}}))
+            .await
+            .expect(201)
+            .text("session_id"),
+    ]
+    .into();
+    assert_eq!(ids.len(), 2);
+}
+
+async fn a_key_costs_two_statements_and_a_repetition_two(app: TestApp) {
+    let member = app.member();
+    let session = |at: u32| json!({"schedule": {}, "description": at.to_string()});
+    let cost = async |key: &str, at: u32| {
+        let before = app.store().statements();
+        keyed(&member, "/v2/p1/sessions", key, &session(at)).await.expect(201);
+        app.store().statements() - before
+    };
+    cost("warm", 0).await;
+    let before = app.store().statements();
+    member.post("/v2/p1/sessions", session(1)).await.expect(201);
+    let plain = app.store().statements() - before;
+    assert_eq!(cost("k", 2).await, plain + 2);
+    assert_eq!(cost("k", 2).await, 2);
+}
+
+async fn a_backup_that_is_reported_again_is_not_stored_again(app: TestApp) {
+    let app = recognizing(&app);
+    let (member, other) = (app.member(), another(&app));
+    let first = member.post("/v2/p1/backups", backup()).await.expect(201);
+    // what does not identify it may differ
+    let again = with(backup(), json!({"status": "error", "end_time_stamp": 1_795_000_100, "tenant_id": "t"}));
+    for caller in [&member, &other.member()] {
+        for body in [backup(), again.clone()] {
+            let answer = caller.post("/v2/p1/backups", body).await.expect(201);
+            assert_eq!(answer.body, first.body);
+        }
+    }
+    let all = member.get("/v2/p1/backups").await.expect(200);
+    assert_eq!(all.each("backups", "/backup_id"), [first.text("backup_id")]);
+    // a change of the stored one does not make it another one
+    let path = format!("/v2/p1/backups/{}", first.text("backup_id"));
+    member.patch(&path, json!({"status": "restoring"})).await.expect(200);
+    assert_eq!(member.post("/v2/p1/backups", backup()).await.expect(201).body, first.body);
+}
+
+async fn backups_that_differ_are_stored(app: TestApp) {
+    let app = recognizing(&app);
+    let member = app.member();
+    let mut ids = vec![member.post("/v2/p1/backups", backup()).await.expect(201).text("backup_id")];
+    for (key, value) in [
+        ("hostname", json!("node-2")),
+        ("backup_name", json!("etc2")),
+        ("container", json!("/var")),
+        ("time_stamp", json!(1_795_000_001)),
+        ("curr_backup_level", json!(1)),
+        ("job_id", json!("j2")),
+    ] {
+        let other = with(backup(), json!({key: value}));
+        ids.push(member.post("/v2/p1/backups", other).await.expect(201).text("backup_id"));
+    }
+    for (user, project) in [("u2", "p1"), ("u1", "p2")] {
+        let caller = app.as_user(user, project, "member");
+        ids.push(
+            caller.post(&format!("/v2/{project}/backups"), backup()).await.expect(201).text("backup_id"),
+        );
+    }
+    // without a time stamp, nothing tells two backups of a series apart
+    for stamp in [Value::Null, json!({"removed": true})] {
+        let mut bare = backup();
+        match stamp {
+            Value::Null => bare["time_stamp"] = Value::Null,
+            _ => drop(bare.as_object_mut().unwrap().remove("time_stamp")),
+        }
+        for _ in 0..2 {
+            ids.push(member.post("/v2/p1/backups", bare.clone()).await.expect(201).text("backup_id"));
+        }
+    }
+    let distinct: BTreeSet<&String> = ids.iter().collect();
+    assert_eq!(distinct.len(), ids.len());
+}
+
+async fn a_repetition_counts_for_minutes_and_not_after_deletion(app: TestApp) {
+    let app = recognizing(&app);
+    let member = app.member();
+    let post = async || member.post("/v2/p1/backups", backup()).await.expect(201).text("backup_id");
+    let first = post().await;
+    app.advance(600);
+    assert_eq!(post().await, first);
+    app.advance(1);
+    let second = post().await;
+    assert_ne!(second, first);
+    assert_eq!(post().await, second);
+    member.delete(&format!("/v2/p1/backups/{second}")).await.expect(204);
+    let third = post().await;
+    assert!(third != second && third != first);
+    assert_eq!(post().await, third);
+    // both that are left are as they were
+    for id in [first, third] {
+        member.get(&format!("/v2/p1/backups/{id}")).await.expect(200);
+    }
+}
+
+async fn concurrent_reports_of_one_backup_store_one(app: TestApp) {
+    let app = recognizing(&app);
+    let other = another(&app);
+    let report = |app: TestApp, number: usize| {
+        let body = with(backup(), json!({"time_stamp": 1_795_000_000 + number % 3}));
+        tokio::spawn(
+            async move { app.member().post("/v2/p1/backups", body).await.expect(201).text("backup_id") },
+        )
+    };
+    let reports: Vec<_> = (0..60)
+        .map(|number| report(if number % 2 == 0 { app.clone() } else { other.clone() }, number))
+        .collect();
+    let mut ids = BTreeSet::new();
+    for report in reports {
+        ids.insert(report.await.unwrap());
+    }
+    assert_eq!(ids.len(), 3, "{ids:?}");
+    let all = app.member().get("/v2/p1/backups?limit=100").await.expect(200);
+    assert_eq!(all.each("backups", "/backup_id").into_iter().collect::<BTreeSet<_>>(), ids);
+}
+
+async fn repeated_backups_can_be_stored(app: TestApp) {
+    let app = app.with_http(|http| http.repeat_window = None);
+    let post = async || app.member().post("/v2/p1/backups", backup()).await.expect(201).text("backup_id");
+    assert_ne!(post().await, post().await);
+}
+
+async fn a_new_backup_is_one_statement_whatever_is_stored(app: TestApp) {
+    let app = recognizing(&app);
+    let member = app.member();
+    for stamp in 0..30 {
+        let body = with(backup(), json!({"time_stamp": stamp}));
+        let before = app.store().statements();
+        member.post("/v2/p1/backups", body).await.expect(201);
+        let statements = app.store().statements() - before;
+        // the first one looks at the tables
+        assert!(statements == 1 || stamp == 0, "{statements}");
+    }
+}

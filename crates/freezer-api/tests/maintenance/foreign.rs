@@ -1,0 +1,236 @@
+//! Tables, views and databases of other programs: every command refuses them before it changes anything, and says what is
+//! wrong. Databases of Freezer are accepted, whatever stands beside their tables.
+
+use freezer_store::maintenance::Verdict;
+use freezer_store::migrations::Wishes;
+use freezer_store::{ConnectSettings, PoolSettings, Store, StoreError};
+
+use crate::support::{self, Engine, TestDatabase};
+use crate::{make_file, on_empty, store};
+
+/// The tables of another program.
+const OTHERS: &str = "CREATE TABLE instances (id INTEGER NOT NULL, host VARCHAR(255), PRIMARY KEY (id)); \
+                      CREATE TABLE services (id INTEGER NOT NULL, host VARCHAR(255), PRIMARY KEY (id));";
+const MIGRATE: &str = "CREATE TABLE migrate_version (repository_id VARCHAR(250) NOT NULL, repository_path TEXT, \
+                       version INTEGER, PRIMARY KEY (repository_id));";
+const ALEMBIC: &str =
+    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, PRIMARY KEY (version_num));";
+
+/// Asserts that every command refuses the database with these words, and that no table was added.
+async fn is_refused(database: &TestDatabase, words: &[&str]) {
+    let names = async || {
+        let sql = match database.engine() {
+            Engine::Sqlite => "SELECT name FROM sqlite_master ORDER BY name",
+            _ => {
+                "SELECT CAST(table_name AS CHAR) FROM information_schema.tables WHERE table_schema = DATABASE() \
+                  ORDER BY table_name"
+            }
+        };
+        database.texts(sql).await
+    };
+    let before = names().await;
+    let store = Store::new_or_create(database.url(), ConnectSettings::default(), PoolSettings::default());
+    let check = store.check().await.unwrap();
+    assert_eq!((check.len(), check[0].name, check[0].verdict), (1, "layout", Verdict::Failure), "{check:#?}");
+    let removed = store.remove("test:1", std::time::Duration::ZERO).await;
+    assert!(removed.is_err() || removed.is_ok_and(|removed| removed.is_empty()));
+    let errors: [(&str, Result<(), StoreError>); 5] = [
+        ("sync", store.sync().await.map(|_| ())),
+        ("dry run", store.plan(Wishes::default()).await.map(|_| ())),
+        ("start", store.check_schema().await),
+        ("show", store.overview().await.map(|_| ())),
+        ("leftovers", store.leftovers(|_| Ok::<_, StoreError>(())).await),
+    ];
+    let mut texts = vec![("check", check[0].details.clone())];
+    for (command, error) in errors {
+        let error = error.expect_err(command);
+        assert!(matches!(error, StoreError::Schema(_)), "{command}: {error}");
+        texts.push((command, error.to_string()));
+    }
+    for (command, text) in texts {
+        for word in words {
+            assert!(text.contains(word), "{command}: no {word:?} in {text}");
+        }
+    }
+    assert_eq!(names().await, before, "nothing was added or removed");
+}
+
+#[test]
+fn tables_that_are_not_ours_are_refused_whatever_their_name() {
+    let cases: [(&str, &[&str]); 8] = [
+        (
+            "CREATE TABLE freezer_leftovers (id INTEGER, note VARCHAR(10))",
+            &["freezer_leftovers", "missing columns: table_name, row_id, column_name, value"],
+        ),
+        (
+            "CREATE TABLE freezer_sync_lock (id INTEGER)",
+            &["freezer_sync_lock", "missing columns: holder, beat"],
+        ),
+        (
+            "CREATE TABLE alembic_version (version INTEGER)",
+            &["alembic_version", "missing columns: version_num"],
+        ),
+        (
+            "CREATE TABLE job_actions (id VARCHAR(36), job_id VARCHAR(36), name VARCHAR(36))",
+            &[
+                "job_actions",
+                "missing columns: action_id, position, deleted_at, deleted, created_at, updated_at",
+            ],
+        ),
+        (
+            "CREATE TABLE user_credentials (id VARCHAR(36), password TEXT)",
+            &["user_credentials", "missing columns: trust_id, trustor_user_id, job_id"],
+        ),
+        (
+            // the columns by which tables of ours were known before
+            "CREATE TABLE jobs (id VARCHAR(36), project_id VARCHAR(36), user_id VARCHAR(36), deleted INTEGER)",
+            &["a table jobs that is not Freezer's", "missing columns: schedule, client_id"],
+        ),
+        (
+            "CREATE TABLE freezer_leftovers (table_name VARCHAR(32), row_id INTEGER, column_name VARCHAR(32), \
+             value TEXT, owner VARCHAR(32) NOT NULL)",
+            &["unknown columns without a default: owner"],
+        ),
+        (
+            "CREATE TABLE action_reports (id INTEGER NOT NULL, project_id VARCHAR(36), user_id VARCHAR(36), \
+             result VARCHAR(255), time_elapsed VARCHAR(255), report_date TIMESTAMP NULL, log BLOB, deleted_at DATETIME, \
+             deleted INTEGER, created_at DATETIME, updated_at DATETIME, PRIMARY KEY (id))",
+            &["action_reports", "numbers instead of texts: id"],
+        ),
+    ];
+    for (sql, words) in cases {
+        on_empty("foreign_table", async |database| {
+            make_file(&database);
+            database.run(sql).await;
+            is_refused(&database, words).await;
+            is_refused(&database, &["freezer-manage db sync", "nothing was changed"]).await;
+        });
+    }
+}
+
+#[test]
+fn all_tables_that_are_not_ours_are_named_also_beside_tables_of_ours() {
+    on_empty("foreign_tables", async |database| {
+        make_file(&database);
+        store(&database).sync().await.unwrap();
+        database.run("DROP TABLE job_actions").await;
+        database.run("DROP TABLE user_credentials").await;
+        database.run("CREATE TABLE job_actions (id VARCHAR(36), JOB_ID VARCHAR(36))").await;
+        database.run("CREATE TABLE user_credentials (id VARCHAR(36))").await;
+        database.run("CREATE VIEW freezer_leftovers AS SELECT id FROM jobs").await;
+        let words = [
+            "a view freezer_leftovers",
+            "a table job_actions",
+            "missing columns: action_id",
+            "a table user_credentials",
+        ];
+        is_refused(&database, &words).await;
+    });
+}
+
+#[test]
+fn a_view_is_no_table() {
+    for name in ["jobs", "freezer_sync_lock", "alembic_version", "clients"] {
+        on_empty("foreign_view", async |database| {
+            make_file(&database);
+            database.run(OTHERS).await;
+            database
+                .run(&format!("CREATE VIEW {name} AS SELECT id, host AS project_id FROM instances"))
+                .await;
+            is_refused(&database, &[&format!("a view {name}, though Freezer needs a table")]).await;
+        });
+    }
+}
+
+#[test]
+fn databases_of_other_programs_are_refused() {
+    let nova = format!("{MIGRATE} INSERT INTO migrate_version VALUES ('nova', 'x', 402);");
+    let alembic = format!("{ALEMBIC} INSERT INTO alembic_version VALUES ('16f1fbcab42b');");
+    let cases: [(String, &[&str]); 5] = [
+        (format!("{nova} {OTHERS}"), &["migrate_version is of nova", "tables: instances, services"]),
+        (nova.clone(), &["migrate_version is of nova"]),
+        (format!("{alembic} {OTHERS}"), &["alembic_version is 16f1fbcab42b", "instances, services"]),
+        (format!("{ALEMBIC} {OTHERS}"), &["tables: instances, services"]),
+        (OTHERS.to_owned(), &["belongs to another program", "tables: instances, services"]),
+    ];
+    for (sql, words) in cases {
+        on_empty("other_program", async |database| {
+            make_file(&database);
+            database.run(&sql).await;
+            is_refused(&database, words).await;
+            is_refused(&database, &["database for Freezer alone", "[database] connection"]).await;
+        });
+    }
+}
+
+#[test]
+fn a_second_row_with_an_unknown_revision_is_seen() {
+    on_empty("two_revisions", async |database| {
+        Store::new_or_create(database.url(), ConnectSettings::default(), PoolSettings::default())
+            .sync()
+            .await
+            .unwrap();
+        database.run("INSERT INTO alembic_version VALUES ('fedcba987654')").await;
+        let error = store(&database).plan(Wishes::default()).await.unwrap_err().to_string();
+        assert!(error.contains("fedcba987654") && error.contains("does not know"), "{error}");
+    });
+}
+
+#[test]
+fn freezers_own_databases_are_accepted_with_tables_beside_them() {
+    let freezer =
+        format!("{MIGRATE} INSERT INTO migrate_version VALUES ('freezer-api', 'x', 3), ('nova', 'x', 402);");
+    let known = format!("{ALEMBIC} INSERT INTO alembic_version VALUES ('23c8ad2655a6');");
+    for sql in [freezer, known, String::new()] {
+        on_empty("own_database", async |database| {
+            make_file(&database);
+            if !sql.is_empty() {
+                database.run(&sql).await;
+            }
+            // a table of the operator, beside what shows that the database is Freezer's
+            let early = !sql.is_empty();
+            if early {
+                database.run(OTHERS).await;
+            }
+            let store = store(&database);
+            store.sync().await.unwrap();
+            if !early {
+                database.run(OTHERS).await;
+            }
+            assert!(store.check_schema().await.is_ok());
+            assert_eq!(store.plan(Wishes::default()).await.unwrap().steps, []);
+        });
+    }
+}
+
+#[test]
+fn a_check_that_an_old_layout_does_not_allow_says_so() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../freezer-store/tests/shapes");
+    for (engine, file) in [
+        (Engine::MariaDb, "a-7.0.0.mysql.sql"),
+        (Engine::MariaDb, "c1-15.0.0-sync-16.0.0.mysql.sql"),
+        (Engine::Sqlite, "f-18.0.0.sqlite.sql"),
+    ] {
+        let sql = std::fs::read_to_string(folder.join(file)).unwrap();
+        support::with_database(engine, "unchecked", |runtime, database| {
+            runtime.block_on(support::bounded(async {
+                make_file(database);
+                database.run(&sql).await;
+                let checks = store(database).check().await.unwrap();
+                let of = |name: &str| checks.iter().find(|check| check.name == name).unwrap();
+                for name in ["jobs_without_actions", "job_links", "deleted_null"] {
+                    let check = of(name);
+                    assert!(check.details.contains("not checked: "), "{file}: {check:#?}");
+                    assert_eq!(check.verdict, Verdict::Warning, "{file}: {check:#?}");
+                    assert!(check.advice.is_some(), "{file}: {check:#?}");
+                }
+                assert!(of("jobs_without_actions").details.contains("jobs.job_actions"), "{file}");
+                assert!(of("deleted_null").details.contains("user_credentials"), "{file}");
+                store(database).sync().await.unwrap();
+                for check in store(database).check().await.unwrap() {
+                    assert!(!check.details.contains("not checked"), "{file}: {check:#?}");
+                }
+            }));
+        });
+    }
+}

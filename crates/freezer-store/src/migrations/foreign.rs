@@ -1,0 +1,168 @@
+//! Recognizes tables, views and databases of other programs. `db sync` refuses them before it changes anything.
+
+use super::head::{Kind, TABLES, TableLayout};
+use super::layout::{ColumnInfo, Layout, Table};
+use super::moves::leftovers;
+use super::{REVISIONS, SchemaError, inspect, lock, repeats};
+use crate::Store;
+use crate::error::StoreError;
+use crate::exec::Db;
+
+/// Columns that a revision adds or renames, so that older layouts do not have them.
+const ADDED: [(&str, &[&str]); 3] = [
+    (
+        "clients",
+        &["supported_actions", "supported_modes", "supported_storages", "supported_engines", "is_central"],
+    ),
+    ("actions", &["actionmode", "path_to_backup"]),
+    ("backups", &["status"]),
+];
+
+/// Columns of older layouts.
+const FORMER: [(&str, &[&str]); 3] =
+    [("jobs", &["job_actions"]), ("actions", &["mode", "src_file"]), ("backups", &["user_name"])];
+
+/// Tables beside those of the layout that statements of ours name, with the columns that these statements need.
+const HELPERS: [(&str, &[&str]); 4] = [
+    (leftovers::TABLE, &["table_name", "row_id", "column_name", "value"]),
+    (lock::TABLE, &["id", "holder", "beat"]),
+    (repeats::TABLE, &repeats::COLUMNS),
+    ("alembic_version", &["version_num"]),
+];
+
+/// How many tables of another program an error names.
+const SHOWN: usize = 5;
+
+/// Refuses a database that has tables or views of another program under names of ours, or only tables of another program.
+///
+/// # Errors
+/// [`SchemaError::NotOurs`] and [`SchemaError::OtherProgram`].
+pub(super) async fn refuse(db: &mut Db, layout: &Layout, database: &str) -> Result<(), StoreError> {
+    let found = problems(layout);
+    if !found.is_empty() {
+        let (database, found) = (database.to_owned(), found.join(", "));
+        return Err(SchemaError::NotOurs { database, found }.into());
+    }
+    if let Some(signs) = signs_of_another(db, layout).await? {
+        return Err(SchemaError::OtherProgram { database: database.to_owned(), signs }.into());
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Refuses a database in which statements of ours would meet tables of another program.
+    ///
+    /// # Errors
+    /// [`SchemaError::NotOurs`] and [`SchemaError::OtherProgram`].
+    pub(crate) async fn refuse_foreign(&self) -> Result<(), StoreError> {
+        let database = self.database().to_string();
+        crate::read!(self, "schema.foreign", |db| {
+            let layout = inspect::layout(db).await?;
+            refuse(db, &layout, &database).await
+        })
+    }
+}
+
+/// What bears a name of ours and is not ours.
+fn problems(layout: &Layout) -> Vec<String> {
+    let names = TABLES.iter().map(|table| table.name).chain(HELPERS.map(|(name, _)| name));
+    let views = names.filter(|name| layout.views.contains(*name));
+    let views = views.map(|name| format!("a view {name}, though Freezer needs a table of this name"));
+    let mut found: Vec<String> = views.collect();
+    let mut add = |name: &str, flaws: Vec<String>| {
+        if !flaws.is_empty() {
+            found.push(format!("a table {name} that is not Freezer's ({})", flaws.join("; ")));
+        }
+    };
+    for wanted in TABLES {
+        if let Some(table) = layout.table(wanted.name) {
+            add(wanted.name, flaws_of(wanted, table));
+        }
+    }
+    for (name, columns) in HELPERS {
+        if let Some(table) = layout.table(name) {
+            let known =
+                |column: &ColumnInfo| columns.iter().any(|known| column.name.eq_ignore_ascii_case(known));
+            add(name, missing(columns, table).into_iter().chain(demanded(table, known)).collect());
+        }
+    }
+    found
+}
+
+fn flaws_of(wanted: &TableLayout, table: &Table) -> Vec<String> {
+    let of = |list: &[(&str, &[&'static str])]| {
+        list.iter().find(|(name, _)| *name == wanted.name).map_or(Vec::new(), |(_, columns)| columns.to_vec())
+    };
+    let (added, former) = (of(&ADDED), of(&FORMER));
+    let needed: Vec<&str> =
+        wanted.columns.iter().map(|column| column.name).filter(|name| !added.contains(name)).collect();
+    let known = |column: &ColumnInfo| {
+        let is = |name: &str| column.name.eq_ignore_ascii_case(name);
+        wanted.columns.iter().any(|wanted| is(wanted.name)) || former.iter().any(|name| is(name))
+    };
+    let numbers =
+        wanted.columns.iter().filter(|column| matches!(column.kind, Kind::Text(_) | Kind::Document));
+    let numbers = numbers.filter_map(|column| table.column(column.name).filter(|found| is_number(found)));
+    let numbers: Vec<&str> = numbers.map(|found| found.name.as_str()).collect();
+    let numbers = (!numbers.is_empty()).then(|| format!("numbers instead of texts: {}", numbers.join(", ")));
+    missing(&needed, table).into_iter().chain(numbers).chain(demanded(table, known)).collect()
+}
+
+fn is_number(column: &ColumnInfo) -> bool {
+    column.data_type.ends_with("int") || column.data_type == "integer"
+}
+
+fn missing(needed: &[&str], table: &Table) -> Option<String> {
+    let missing: Vec<&str> = needed.iter().copied().filter(|name| table.column(name).is_none()).collect();
+    (!missing.is_empty()).then(|| format!("missing columns: {}", missing.join(", ")))
+}
+
+/// Columns that are not ours and that every new row must have: no statement of ours could insert one.
+fn demanded(table: &Table, known: impl Fn(&ColumnInfo) -> bool) -> Option<String> {
+    let is_demanded = |column: &&ColumnInfo| {
+        !column.nullable && !column.has_default && column.generated.is_empty() && !known(column)
+    };
+    let names: Vec<&str> =
+        table.columns.iter().filter(is_demanded).map(|column| column.name.as_str()).collect();
+    (!names.is_empty()).then(|| format!("unknown columns without a default: {}", names.join(", ")))
+}
+
+/// What shows that a database without tables of ours belongs to another program.
+async fn signs_of_another(db: &mut Db, layout: &Layout) -> Result<Option<String>, StoreError> {
+    if TABLES.iter().any(|table| layout.table(table.name).is_some()) {
+        return Ok(None);
+    }
+    let revisions = inspect::revisions(db, layout).await?;
+    let repositories = inspect::repositories(db, layout).await?;
+    // of a database whose other tables were dropped, or are about to be loaded
+    if repositories.iter().any(|name| name == OUR_REPOSITORY)
+        || revisions.iter().any(|found| REVISIONS.iter().any(|known| known.id == found))
+    {
+        return Ok(None);
+    }
+    let is_helper = |name: &str| {
+        name.starts_with("freezer_")
+            || HELPERS.iter().any(|(helper, _)| *helper == name)
+            || (name == "migrate_version" && layout.has_column(name, "repository_id"))
+    };
+    let others: Vec<&str> =
+        layout.tables.keys().map(String::as_str).filter(|name| !is_helper(name)).collect();
+    if repositories.is_empty() && others.is_empty() {
+        // with an unknown revision alone, the error is about this revision
+        return Ok(None);
+    }
+    let quoted = |(what, values): (&str, Vec<String>)| {
+        (!values.is_empty()).then(|| format!("{what} {}", values.join(", ")))
+    };
+    let versions = [("migrate_version is of", repositories), ("alembic_version is", revisions)];
+    let tables = (!others.is_empty()).then(|| {
+        let more = if others.len() > SHOWN { ", …" } else { "" };
+        let some: Vec<&str> = others.iter().copied().take(SHOWN).collect();
+        format!("tables: {}{more}", some.join(", "))
+    });
+    let signs: Vec<String> = versions.into_iter().filter_map(quoted).chain(tables).collect();
+    Ok(Some(signs.join("; ")))
+}
+
+/// `migrate_version.repository_id` of Freezer.
+const OUR_REPOSITORY: &str = "freezer-api";

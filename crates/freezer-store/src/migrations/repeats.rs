@@ -1,0 +1,97 @@
+//! What recognizes repeated requests: the identity of backups, and the table of `Idempotency-Key`s.
+//!
+//! `backups.fz_identity` is a hash of what makes a backup the same one (`query/backups`). It is unique, so the statement that
+//! stores a backup finds a repetition without another statement, across all processes. Rows of the Python service, and those
+//! stored before the column existed, have none.
+
+use super::Kind;
+use super::layout::{ColumnInfo, IndexInfo};
+use super::planner::Planner;
+use crate::dialect::Dialect;
+
+/// Name of the table of keys.
+pub(crate) const TABLE: &str = "freezer_idempotency";
+/// Columns of the table of keys.
+pub(super) const COLUMNS: [&str; 6] = ["id", "request", "began", "attempt", "status", "answer"];
+
+const INDEX_OF_KEYS: &str = "fz_idempotency_began";
+const IDENTITY: &str = "fz_identity";
+const INDEX: &str = "fz_backups_identity";
+
+impl Planner {
+    /// Backups have the column of their identity, which is unique.
+    pub(super) fn backups_have_identities(&mut self) {
+        let Some(backups) = self.layout.tables.get_mut("backups") else { return };
+        let has_column = backups.column(IDENTITY).is_some();
+        let wanted = IndexInfo {
+            name: INDEX.to_owned(),
+            columns: vec![IDENTITY.to_owned()],
+            unique: true,
+            condition: String::new(),
+        };
+        let found = backups.index(INDEX).cloned();
+        let is_wrong = found.as_ref().is_some_and(|found| *found != wanted);
+        if has_column && found.is_some() && !is_wrong {
+            return;
+        }
+        let declared = match self.dialect {
+            Dialect::MySql => "VARBINARY(16)",
+            Dialect::Sqlite => "BLOB",
+        };
+        if !has_column {
+            backups.columns.push(ColumnInfo {
+                name: IDENTITY.to_owned(),
+                data_type: declared.split('(').next().unwrap_or_default().to_lowercase(),
+                width: None,
+                nullable: true,
+                has_default: false,
+                charset: String::new(),
+                generated: String::new(),
+            });
+        }
+        backups.indexes.retain(|index| index.name != INDEX);
+        backups.indexes.push(wanted);
+        let what = "give backups an identity that recognizes a repeated report";
+        // two statements, because a server that adds a column at once would copy the table for both
+        if !has_column {
+            self.alter(what, "backups", &format!("ADD COLUMN {IDENTITY} {declared}"));
+        }
+        match self.dialect {
+            Dialect::MySql => {
+                let drop = if is_wrong { format!("DROP INDEX {INDEX}, ") } else { String::new() };
+                self.alter(what, "backups", &format!("{drop}ADD UNIQUE INDEX {INDEX} ({IDENTITY})"));
+            }
+            Dialect::Sqlite => {
+                if is_wrong {
+                    self.sql(what, "backups", format!("DROP INDEX {INDEX}"));
+                }
+                self.sql(what, "backups", format!("CREATE UNIQUE INDEX {INDEX} ON backups ({IDENTITY})"));
+            }
+        }
+    }
+
+    /// The table of keys is there.
+    pub(super) fn keys_have_a_table(&mut self) {
+        if self.layout.table(TABLE).is_some() {
+            return;
+        }
+        let (hash, document) =
+            (self.dialect.column_type(Kind::Text(64)), self.dialect.column_type(Kind::Document));
+        let options = self.dialect.table_options(self.dialect.new_collation());
+        let index = match self.dialect {
+            Dialect::MySql => format!(", KEY {INDEX_OF_KEYS} (began)"),
+            Dialect::Sqlite => String::new(),
+        };
+        let create = format!(
+            "CREATE TABLE IF NOT EXISTS {TABLE} (id {hash} NOT NULL, request {hash} NOT NULL, began BIGINT NOT NULL, \
+             attempt {hash} NOT NULL, status INTEGER, answer {document}, PRIMARY KEY (id){index}){options}"
+        );
+        let what = "make a table for the keys of repeated requests";
+        self.sql(what, TABLE, create);
+        if self.dialect == Dialect::Sqlite {
+            let index = self.dialect.create_index(INDEX_OF_KEYS, TABLE, "began");
+            self.sql(what, TABLE, index);
+        }
+        self.layout.tables.insert(TABLE.to_owned(), Default::default());
+    }
+}
