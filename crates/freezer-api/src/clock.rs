@@ -2,7 +2,7 @@
 //!
 //! The system's own are used only by [`Clock::system`] and [`Ids::system`]; `clippy.toml` bans them elsewhere.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use freezer_store::Timestamp;
 use uuid::Uuid;
@@ -52,6 +52,17 @@ impl Ids {
     pub fn system() -> Ids {
         #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
         Ids { documents: Arc::new(Uuid::now_v7), requests: Arc::new(Uuid::new_v4) }
+    }
+
+    /// The same source, whose first id of a document is this one.
+    pub fn beginning_with(&self, first: String) -> Ids {
+        let Ids { documents, requests } = self.clone();
+        let first = Mutex::new(Uuid::try_parse(&first).ok());
+        let next = move || {
+            let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+            first.unwrap_or_else(|| documents())
+        };
+        Ids { documents: Arc::new(next), requests }
     }
 
     /// A new id for a document: 32 hexadecimal digits, as the Python service makes them.

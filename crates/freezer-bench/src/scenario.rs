@@ -2,6 +2,8 @@
 //! freezer-scheduler 19.0.0 and the agent. Every answer is checked, because a server with wrong answers can be
 //! fast.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde::Deserialize;
 
 use crate::dataset::{Dataset, ObjectKind, PAGE, USER};
@@ -67,7 +69,7 @@ impl Scenario {
             ),
             Scenario::List => ("GET", format!("/v2/{project}/jobs?limit={PAGE}"), String::new()),
             Scenario::PostBackup => {
-                ("POST", format!("/v2/{project}/backups/"), backup(number, "bench", &job(number, data)))
+                ("POST", format!("/v2/{project}/backups/"), report("bench", &job(number, data)))
             }
             Scenario::SessionStart => {
                 let session = number % data.session_count().max(1);
@@ -226,6 +228,13 @@ fn name(number: u64, data: &Dataset) -> u64 {
 
 fn job(number: u64, data: &Dataset) -> String {
     data.id(ObjectKind::Job, number.wrapping_mul(STRIDE) % data.jobs)
+}
+
+/// Returns the report of a backup that no run of any program has reported: the service does not store a report twice.
+pub fn report(name: &str, job_id: &str) -> String {
+    static REPORTS: AtomicU64 = AtomicU64::new(0);
+    let of_process = u64::from(std::process::id() % 1_000) * 1_000_000;
+    backup(of_process + REPORTS.fetch_add(1, Ordering::Relaxed), name, job_id)
 }
 
 /// Returns the report that the agent of 19.0.0 sends for a backup of files.

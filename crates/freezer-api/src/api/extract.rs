@@ -10,7 +10,9 @@ use http_body_util::BodyExt;
 use oslo_policy::RuleDefault;
 use serde_json::{Map, Value};
 
+use super::idempotency::PlannedId;
 use crate::app::SharedApp;
+use crate::clock::Ids;
 use crate::context::RequestContext;
 use crate::error::{BodyTimeout, Error};
 use crate::policy;
@@ -32,6 +34,8 @@ pub struct Call {
     pub context: RequestContext,
     /// Project of the path.
     pub project_id: String,
+    /// Source of ids.
+    ids: Ids,
 }
 
 /// Widths of the columns that hold who owns a row: a longer id cannot own any.
@@ -60,7 +64,11 @@ impl FromRequestParts<SharedApp> for Call {
                 return Err(Error::BadDocument(format!("{name}: longer than {width} characters")));
             }
         }
-        Ok(Call { app: app.clone(), context, project_id })
+        let ids = match parts.extensions.remove::<PlannedId>() {
+            Some(PlannedId(first)) => app.ids.beginning_with(first),
+            None => app.ids.clone(),
+        };
+        Ok(Call { app: app.clone(), context, project_id, ids })
     }
 }
 
@@ -75,7 +83,7 @@ impl Call {
         Change {
             store: &self.app.store,
             queues: &self.app.queues,
-            ids: &self.app.ids,
+            ids: &self.ids,
             project_id: &self.project_id,
             user_id: &self.context.user_id,
             repeat_window: self.app.http.repeat_window,

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use freezer_store::query::idempotency::{self, Claim, Keyed};
+use freezer_store::query::idempotency::{self, Claim, Created, Expected, Keyed};
 use freezer_store::{Store, StoreError, single};
 use http::{HeaderName, HeaderValue, Method};
 use http_body_util::BodyExt;
@@ -54,14 +54,17 @@ async fn keyed(app: &SharedApp, router: Router, request: Request) -> Result<Resp
     let caller = parts.extensions.get::<RequestContext>();
     let caller = caller.map(|caller| [caller.user_id.as_str(), caller.own_project()]).unwrap_or_default();
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    let planned = app.ids.document();
     let keyed = Keyed {
+        expected: expected(parts.uri.path(), &planned),
         id: hash(&[caller[0].as_bytes(), caller[1].as_bytes(), key.as_bytes()]),
         request: hash(&[path.as_bytes(), &body]),
         attempt: app.ids.document(),
         now: app.clock.now(),
         patience: GIVEN_UP,
     };
-    let request = Request::from_parts(parts, Body::from(body));
+    let mut request = Request::from_parts(parts, Body::from(body));
+    request.extensions_mut().insert(PlannedId(planned));
     match claimed(&app.store, &keyed).await? {
         Some(Claim::Ours) => {}
         Some(Claim::Answered { status, answer }) => {
@@ -119,6 +122,9 @@ async fn keep(store: &Store, keyed: Keyed, answer: Response) -> Result<Response,
         return Ok(again);
     };
     let status = again.status().as_u16();
+    if keyed.expected.as_ref().is_some_and(|expected| expected.status == status && expected.answer == text) {
+        return Ok(again);
+    }
     let kept: Result<(), StoreError> =
         single!(store, "idempotency.answer", |db| idempotency::answer(db, &keyed, status, text).await);
     if let Err(error) = kept {
@@ -147,6 +153,24 @@ async fn release(store: &Store, keyed: Keyed) {
         }
     };
     tokio::spawn(work.in_current_span());
+}
+
+/// The id that the first document gets which a request creates.
+#[derive(Clone)]
+pub struct PlannedId(pub String);
+
+/// The answer to a request that creates a document with this id, if the path is one of those that do.
+fn expected(path: &str, id: &str) -> Option<Expected> {
+    let mut segments = path.strip_prefix("/v2/")?.split('/').skip(1);
+    let (kind, name) = match (segments.next()?, segments.next()) {
+        ("actions", None) => (Created::Action, "action_id"),
+        ("backups", None) => (Created::Backup, "backup_id"),
+        ("jobs", None) => (Created::Job, "job_id"),
+        ("sessions", None) => (Created::Session, "session_id"),
+        _ => return None,
+    };
+    let answer = serde_json::json!({ name: id }).to_string();
+    Some(Expected { kind, document_id: id.to_owned(), status: response::CREATED, answer })
 }
 
 /// The key of a request.

@@ -71,6 +71,9 @@ impl<T: Serialize> Serialize for Listing<'_, T> {
     }
 }
 
+/// The status of [`created`].
+pub const CREATED: u16 = StatusCode::CREATED.as_u16();
+
 /// 201 with a document, most often just the new id.
 pub fn created(document: &impl Serialize) -> Result<Response, Error> {
     document_with(StatusCode::CREATED, document, DOCUMENT_ROOM)

@@ -20,7 +20,8 @@ on_both_engines![
     a_key_holds_across_processes_and_a_killed_one_gives_it_up,
     keys_expire_and_are_purged,
     without_its_table_a_key_has_no_effect,
-    a_key_costs_two_statements_and_a_repetition_two,
+    a_key_costs_one_statement_more_where_a_document_is_created,
+    a_document_that_is_there_is_the_answer_also_if_it_was_lost,
     a_backup_that_is_reported_again_is_not_stored_again,
     backups_that_differ_are_stored,
     a_repetition_counts_for_minutes_and_not_after_deletion,
@@ -182,7 +183,9 @@ async fn a_key_holds_across_processes_and_a_killed_one_gives_it_up(app: TestApp)
     let again = keyed(&other.member(), "/v2/p1/sessions", "k", &body).await.expect(201);
     assert!(is_replayed(&again) && again.body == first.body);
     // a process that was killed while it carried the request out
-    app.database().run("UPDATE freezer_idempotency SET status = NULL, answer = NULL, attempt = 'gone'").await;
+    app.database()
+        .run("UPDATE freezer_idempotency SET status = NULL, answer = NULL, document = NULL, attempt = 'gone'")
+        .await;
     let under_way = keyed(&app.member(), "/v2/p1/sessions", "k", &body).await.expect(409);
     assert!(under_way.header("retry-after").is_some());
     app.advance(121);
@@ -237,20 +240,47 @@ async fn without_its_table_a_key_has_no_effect(app: TestApp) {
     assert_eq!(ids.len(), 2);
 }
 
-async fn a_key_costs_two_statements_and_a_repetition_two(app: TestApp) {
+async fn a_key_costs_one_statement_more_where_a_document_is_created(app: TestApp) {
     let member = app.member();
+    member.add_client("p1", "node-1").await;
     let session = |at: u32| json!({"schedule": {}, "description": at.to_string()});
-    let cost = async |key: &str, at: u32| {
+    let posts = [
+        ("/v2/p1/sessions", session(1)),
+        ("/v2/p1/backups", json!({"backup_name": "b", "container": "c", "hostname": "node-1"})),
+        ("/v2/p1/jobs", job("node-1")),
+        ("/v2/p1/actions", json!({"freezer_action": freezer_action()})),
+    ];
+    let count = async |path: &str, key: Option<&str>, body: &Value| {
         let before = app.store().statements();
-        keyed(&member, "/v2/p1/sessions", key, &session(at)).await.expect(201);
+        match key {
+            Some(key) => keyed(&member, path, key, body).await.expect(201),
+            None => member.post(path, body.clone()).await.expect(201),
+        };
         app.store().statements() - before
     };
-    cost("warm", 0).await;
-    let before = app.store().statements();
-    member.post("/v2/p1/sessions", session(1)).await.expect(201);
-    let plain = app.store().statements() - before;
-    assert_eq!(cost("k", 2).await, plain + 2);
-    assert_eq!(cost("k", 2).await, 2);
+    for (path, body) in &posts {
+        // the first ones look at the tables
+        count(path, Some(&format!("warm {path}")), body).await;
+        let plain = count(path, None, body).await;
+        assert_eq!(count(path, Some(path), body).await, plain + 1, "{path}");
+        assert_eq!(count(path, Some(path), body).await, 3, "{path}: again");
+    }
+}
+
+async fn a_document_that_is_there_is_the_answer_also_if_it_was_lost(app: TestApp) {
+    let member = app.member();
+    let body = json!({"schedule": {}});
+    let first = keyed(&member, "/v2/p1/sessions", "k", &body).await.expect(201);
+    // deleted since, and its process killed before it answered
+    member.delete(&format!("/v2/p1/sessions/{}", first.text("session_id"))).await.expect(204);
+    app.database().run("UPDATE freezer_idempotency SET attempt = 'gone'").await;
+    app.advance(500);
+    let again = keyed(&member, "/v2/p1/sessions", "k", &body).await.expect(201);
+    assert!(is_replayed(&again) && again.body == first.body, "{again}");
+    // a document that never was
+    app.database().run("UPDATE freezer_idempotency SET document = 'session nothing'").await;
+    let made = keyed(&member, "/v2/p1/sessions", "k", &body).await.expect(201);
+    assert!(!is_replayed(&made) && made.body != first.body, "{made}");
 }
 
 async fn a_backup_that_is_reported_again_is_not_stored_again(app: TestApp) {

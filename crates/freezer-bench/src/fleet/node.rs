@@ -118,7 +118,7 @@ impl SimulatedNode {
         self.report(&mut schedule, &[("current_pid", json!(10_000 + self.number))]).await;
         sleep(WORK).await;
         let job = self.fleet.data.id(ObjectKind::Job, self.number);
-        let body = scenario::backup(self.number, "daily", &job);
+        let body = scenario::report("daily", &job);
         self.ask(Operation::Backup, Instant::now(), "POST", "backups/", &body, 201, |_| Ok(())).await;
         let completed = [
             ("status", "completed".into()),

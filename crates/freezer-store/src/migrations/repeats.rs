@@ -12,7 +12,7 @@ use crate::dialect::Dialect;
 /// Name of the table of keys.
 pub(crate) const TABLE: &str = "freezer_idempotency";
 /// Columns of the table of keys.
-pub(super) const COLUMNS: [&str; 6] = ["id", "request", "began", "attempt", "status", "answer"];
+pub(super) const COLUMNS: [&str; 7] = ["id", "request", "began", "attempt", "status", "answer", "document"];
 
 const INDEX_OF_KEYS: &str = "fz_idempotency_began";
 const IDENTITY: &str = "fz_identity";
@@ -84,7 +84,7 @@ impl Planner {
         };
         let create = format!(
             "CREATE TABLE IF NOT EXISTS {TABLE} (id {hash} NOT NULL, request {hash} NOT NULL, began BIGINT NOT NULL, \
-             attempt {hash} NOT NULL, status INTEGER, answer {document}, PRIMARY KEY (id){index}){options}"
+             attempt {hash} NOT NULL, status INTEGER, answer {document}, document {hash}, PRIMARY KEY (id){index}){options}"
         );
         let what = "make a table for the keys of repeated requests";
         self.sql(what, TABLE, create);

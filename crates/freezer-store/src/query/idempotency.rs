@@ -1,12 +1,13 @@
 //! Queries on `freezer_idempotency`: which POST a key was used for, and what was answered.
 
-use sea_query::{Expr, ExprTrait, Iden, Order, Query};
+use sea_query::{Condition, Expr, ExprTrait, Iden, Order, Query, SelectStatement};
 
 use super::unreadable;
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::known::Indexes;
+use crate::tables::{Actions, Backups, Jobs, Sessions};
 
 /// Seconds for which an answer is kept.
 pub const KEPT_FOR: i64 = 86_400;
@@ -20,6 +21,7 @@ enum FreezerIdempotency {
     Attempt,
     Status,
     Answer,
+    Document,
 }
 use FreezerIdempotency as Column;
 
@@ -36,6 +38,63 @@ pub struct Keyed {
     pub now: Timestamp,
     /// Seconds after which a request that was not answered counts as given up.
     pub patience: i64,
+    /// The answer that is expected, if the request creates a document.
+    pub expected: Option<Expected>,
+}
+
+/// An answer that holds as soon as a document is there: it need not be stored afterwards.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    /// Where the document will be.
+    pub kind: Created,
+    /// Its id.
+    pub document_id: String,
+    /// HTTP status.
+    pub status: u16,
+    /// The body.
+    pub answer: String,
+}
+
+/// Documents whose ids the service makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// An action.
+    Action,
+    /// A backup.
+    Backup,
+    /// A job.
+    Job,
+    /// A session.
+    Session,
+}
+
+impl Created {
+    /// Whether a document was ever stored: one that was deleted since counts as well.
+    fn document(self, id: &str) -> SelectStatement {
+        let mut select = Query::select();
+        select.expr(Expr::val(1));
+        match self {
+            Created::Action => select.from(Actions::Table).and_where(Expr::col(Actions::Id).eq(id)),
+            Created::Backup => select.from(Backups::Table).and_where(Expr::col(Backups::Id).eq(id)),
+            Created::Job => select.from(Jobs::Table).and_where(Expr::col(Jobs::Id).eq(id)),
+            Created::Session => select.from(Sessions::Table).and_where(Expr::col(Sessions::Id).eq(id)),
+        };
+        select
+    }
+
+    fn named(word: &str) -> Option<Created> {
+        let all = [Created::Action, Created::Backup, Created::Job, Created::Session];
+        all.into_iter().find(|kind| kind.word() == word)
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Created::Action => "action",
+            Created::Backup => "backup",
+            Created::Job => "job",
+            Created::Session => "session",
+        }
+    }
 }
 
 /// What is known of a key.
@@ -71,12 +130,23 @@ async fn claim_in_table(db: &mut Db, keyed: &Keyed) -> Result<Claim, StoreError>
     let mut insert = Query::insert();
     insert
         .into_table(Column::Table)
-        .columns([Column::Id, Column::Request, Column::Began, Column::Attempt])
+        .columns([
+            Column::Id,
+            Column::Request,
+            Column::Began,
+            Column::Attempt,
+            Column::Status,
+            Column::Answer,
+            Column::Document,
+        ])
         .values_panic([
             keyed.id.as_str().into(),
             keyed.request.as_str().into(),
             keyed.now.0.into(),
             keyed.attempt.as_str().into(),
+            Expr::value(keyed.status()),
+            Expr::value(keyed.answer()),
+            Expr::value(keyed.document()),
         ]);
     match db.execute(&insert).await {
         Ok(_) => return Ok(Claim::Ours),
@@ -85,7 +155,14 @@ async fn claim_in_table(db: &mut Db, keyed: &Keyed) -> Result<Claim, StoreError>
     }
     let mut select = Query::select();
     select
-        .columns([Column::Request, Column::Began, Column::Attempt, Column::Status, Column::Answer])
+        .columns([
+            Column::Request,
+            Column::Began,
+            Column::Attempt,
+            Column::Status,
+            Column::Answer,
+            Column::Document,
+        ])
         .from(Column::Table)
         .and_where(Expr::col(Column::Id).eq(keyed.id.as_str()));
     // released meanwhile: the caller tries again
@@ -93,10 +170,19 @@ async fn claim_in_table(db: &mut Db, keyed: &Keyed) -> Result<Claim, StoreError>
     let at = unreadable(db.doing());
     let (request, attempt) = (row.string(0).map_err(&at)?, row.string(2).map_err(&at)?);
     let age = keyed.now.0.saturating_sub(row.int(1).map_err(&at)?.unwrap_or(0));
-    let status = row.int(3).map_err(&at)?;
-    if attempt == keyed.attempt && status.is_none() {
+    if attempt == keyed.attempt {
         // the first run of this statement stored it, and its answer was lost
         return Ok(Claim::Ours);
+    }
+    let (mut status, answer) = (row.int(3).map_err(&at)?, row.string(4).map_err(&at)?);
+    let document = row.string(5).map_err(&at)?;
+    if let Some((kind, id)) = document.split_once(' ') {
+        // the answer is right if the document is there
+        let is_there = match Created::named(kind) {
+            Some(kind) => db.select_one(&kind.document(id)).await?.is_some(),
+            None => false,
+        };
+        status = status.filter(|_| is_there);
     }
     let is_over = match status {
         Some(_) => age >= KEPT_FOR,
@@ -110,7 +196,7 @@ async fn claim_in_table(db: &mut Db, keyed: &Keyed) -> Result<Claim, StoreError>
         return Ok(Claim::Other);
     }
     Ok(match status.and_then(|status| u16::try_from(status).ok()) {
-        Some(status) => Claim::Answered { status, answer: row.string(4).map_err(&at)? },
+        Some(status) => Claim::Answered { status, answer },
         None => Claim::UnderWay,
     })
 }
@@ -123,8 +209,9 @@ async fn take_over(db: &mut Db, keyed: &Keyed, from: &str) -> Result<Claim, Stor
         .value(Column::Request, keyed.request.as_str())
         .value(Column::Began, keyed.now.0)
         .value(Column::Attempt, keyed.attempt.as_str())
-        .value(Column::Status, Option::<i32>::None)
-        .value(Column::Answer, Option::<String>::None)
+        .value(Column::Status, keyed.status())
+        .value(Column::Answer, keyed.answer())
+        .value(Column::Document, keyed.document())
         .and_where(Expr::col(Column::Id).eq(keyed.id.as_str()))
         .and_where(Expr::col(Column::Attempt).eq(from));
     Ok(match db.execute(&update).await? {
@@ -133,7 +220,22 @@ async fn take_over(db: &mut Db, keyed: &Keyed, from: &str) -> Result<Claim, Stor
     })
 }
 
-/// Keeps the answer of a request that has claimed its key.
+impl Keyed {
+    fn status(&self) -> Option<i32> {
+        self.expected.as_ref().map(|expected| expected.status.into())
+    }
+
+    fn answer(&self) -> Option<&str> {
+        self.expected.as_ref().map(|expected| expected.answer.as_str())
+    }
+
+    /// Kind and id of the document that the answer is about.
+    fn document(&self) -> Option<String> {
+        self.expected.as_ref().map(|expected| format!("{} {}", expected.kind.word(), expected.document_id))
+    }
+}
+
+/// Keeps the answer of a request that has claimed its key, if it is not the expected one.
 ///
 /// # Errors
 /// As every change: [`StoreError`].
@@ -143,12 +245,14 @@ pub async fn answer(db: &mut Db, keyed: &Keyed, status: u16, answer: &str) -> Re
         .table(Column::Table)
         .value(Column::Status, i32::from(status))
         .value(Column::Answer, answer)
+        .value(Column::Document, Option::<String>::None)
         .and_where(Expr::col(Column::Id).eq(keyed.id.as_str()))
         .and_where(Expr::col(Column::Attempt).eq(keyed.attempt.as_str()));
     db.execute(&update).await.map(|_| ())
 }
 
-/// Gives a key back that was claimed for a request that changed nothing.
+/// Gives a key back that was claimed for a request that failed. It is kept if the document is there all the same, because only
+/// the answer of the database was lost.
 ///
 /// # Errors
 /// As every change: [`StoreError`].
@@ -158,7 +262,14 @@ pub async fn release(db: &mut Db, keyed: &Keyed) -> Result<(), StoreError> {
         .from_table(Column::Table)
         .and_where(Expr::col(Column::Id).eq(keyed.id.as_str()))
         .and_where(Expr::col(Column::Attempt).eq(keyed.attempt.as_str()))
-        .and_where(Expr::col(Column::Status).is_null());
+        .cond_where(
+            Condition::any()
+                .add(Expr::col(Column::Status).is_null())
+                .add(Expr::col(Column::Document).is_not_null()),
+        );
+    if let Some(expected) = &keyed.expected {
+        delete.and_where(Expr::exists(expected.kind.document(&expected.document_id)).not());
+    }
     db.execute(&delete).await.map(|_| ())
 }
 
