@@ -15,8 +15,9 @@ use process::{MANAGE, Scratch, Service, config};
 
 /// More than there are places by default.
 const CROWD: usize = 8_300;
-const JOBS: &[u8] = b"GET /v2/p1/jobs HTTP/1.1\r\nHost: f\r\nConnection: close\r\n\r\n";
-const CHUNKED: &[u8] = b"POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nTransfer-Encoding: chunked\r\n\r\n";
+const JOBS: &[u8] = b"GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+const CHUNKED: &[u8] =
+    b"POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 fn service(scratch: &Scratch) -> Service {
     let url = format!("sqlite:///{}", scratch.path().join("freezer.db").display());
@@ -47,7 +48,7 @@ fn thousands_of_unfinished_requests_from_one_address_keep_nobody_out() {
     let service = service(&scratch);
     let before = service.memory();
     let unfinished: [&[u8]; 4] = [
-        b"POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nContent-Length: 100000\r\n\r\n{",
+        b"POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{",
         b"GET /v2/p1/jobs HTTP/1.1\r\nHost",
         b"",
         CHUNKED,

@@ -181,7 +181,7 @@ fn processes_that_inherit_a_socket_replace_each_other_without_a_failed_request()
     });
     // between two processes, connections wait in the queue
     let mut waiting = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    waiting.write_all(b"GET /healthcheck HTTP/1.1\r\nHost: f\r\nConnection: close\r\n\r\n").unwrap();
+    waiting.write_all(b"GET /healthcheck HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let logs = Scratch::new();
     let _service = Service::spawn(with_socket(&socket, &file), port, &logs).expect("the service starts");
     waiting.set_read_timeout(Some(PATIENCE)).unwrap();

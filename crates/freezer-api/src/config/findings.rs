@@ -34,8 +34,9 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(UnknownOption { group, name, file, line }) = &self.place {
-            let colon = if self.message.starts_with("= ") { "" } else { ":" };
-            write!(f, "{file}:{line}: [{group}] {name}{colon} ")?;
+            // a message that begins with a space goes on where the name ends: ` = value: …`
+            let colon = if self.message.starts_with(' ') { "" } else { ": " };
+            write!(f, "{file}:{line}: [{group}] {name}{colon}")?;
         }
         f.write_str(&self.message)
     }
@@ -70,6 +71,8 @@ pub fn of_connection(database: &DatabaseSettings) -> Vec<Finding> {
     let finding = |Parameter { name, effect }: &Parameter| {
         let mut verdict = Verdict::Warning;
         let (kind, message) = match effect {
+            // every URL has it, and the service always uses utf8mb4
+            Effect::Needless if name == "charset" => return None,
             Effect::Needless => {
                 verdict = Verdict::Success;
                 (
@@ -92,9 +95,9 @@ pub fn of_connection(database: &DatabaseSettings) -> Vec<Finding> {
             }
         };
         let message = format!("[database] connection: {message}");
-        Finding { verdict, kind, place: None, message }
+        Some(Finding { verdict, kind, place: None, message })
     };
-    database.ignored_parameters().iter().map(finding).collect()
+    database.ignored_parameters().iter().filter_map(finding).collect()
 }
 
 fn key(option: UnknownOption) -> (String, usize, String) {

@@ -54,7 +54,7 @@ impl Places {
         let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
         let (name, rest) = rest.split_at(end);
         let origin = self.0.get(&(group.to_owned(), name.to_owned()))?;
-        Some((origin, group, name, rest.trim_start_matches(':').trim_start()))
+        Some((origin, group, name, rest.strip_prefix(": ").unwrap_or(rest)))
     }
 }
 

@@ -323,10 +323,8 @@ fn directory(path: &Path) -> &Path {
 fn blamed(path: &Path, named_by: NamedBy, error: &io::Error) -> io::Error {
     let directory = directory(path);
     let is_usable = directory.is_dir() && access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok();
-    match is_usable || path.exists() {
-        true => named(named_by.file, error, &path.display().to_string()),
-        false => named(named_by.directory, error, &directory.display().to_string()),
-    }
+    let option = if is_usable || path.exists() { named_by.file } else { named_by.directory };
+    named(option, error, &path.display().to_string())
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ fn as_value(Finding { verdict, kind, place, message }: &Finding) -> Value {
         "file": place.as_ref().map(|place| &place.file),
         "line": place.as_ref().map(|place| place.line),
         // behind the name of the option, a text would begin with its value
-        "message": message.strip_prefix("= ").unwrap_or(message),
+        "message": message.strip_prefix(" = ").unwrap_or(message).trim_start(),
     })
 }
 
@@ -101,7 +101,7 @@ fn of_option(error: &oslo_config::Error) -> Finding {
     let Some(Setting { group, option, origin: Origin::File { file, line } }) = error.setting() else {
         return failure(text);
     };
-    let prefix = format!("{file}:{line}: [{group}] {option} ");
+    let prefix = format!("{file}:{line}: [{group}] {option}");
     let message = text.strip_prefix(&prefix).map_or(text.clone(), str::to_owned);
     let place = UnknownOption { group: group.clone(), name: option.clone(), file: file.clone(), line: *line };
     Finding { place: Some(place), ..failure(message) }

@@ -30,7 +30,7 @@ const NO_NEW_CONNECTIONS: [SockFilter; 5] = [
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The address cannot be resolved or bound.
-    #[error("[DEFAULT] bind_host {host}, bind_port {port}: {source}")]
+    #[error("[DEFAULT] bind_host = {host}, bind_port = {port}: {source}")]
     Bind {
         /// Host of the configuration.
         host: String,

@@ -9,8 +9,8 @@ use crate::client::{Answer, Client};
 use crate::support::documents::{backup, with};
 use crate::{Served, served};
 
-const JOBS: &str = "GET /v2/p1/jobs HTTP/1.1\r\nHost: f\r\n\r\n";
-const HEALTH: &str = "GET /healthcheck HTTP/1.1\r\nHost: f\r\n\r\n";
+const JOBS: &str = "GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const HEALTH: &str = "GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 fn at_most(most: usize) -> impl FnOnce(&mut HttpSettings) {
     move |http| http.connections = ConnectionLimits { most, ..ConnectionLimits::default() }
@@ -28,9 +28,15 @@ fn idle_and_slow_connections_keep_nobody_out() {
     for (what, sent) in [
         ("nothing sent", ""),
         ("part of a head", "GET /v2/p1/jobs HTTP/1.1\r\nHost:"),
-        ("a body that pauses", "POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nContent-Length: 100\r\n\r\n{"),
-        ("no chunk", "POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nTransfer-Encoding: chunked\r\n\r\n"),
-        ("an unread body", "GET /v2/p1/jobs/x HTTP/1.1\r\nHost: f\r\nContent-Length: 9000000\r\n\r\nx"),
+        (
+            "a body that pauses",
+            "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
+        ),
+        ("no chunk", "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        (
+            "an unread body",
+            "GET /v2/p1/jobs/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\nx",
+        ),
         ("kept alive", HEALTH),
         ("the second head", &format!("{HEALTH}GET /v2")),
     ] {
@@ -55,7 +61,7 @@ fn a_trickle_makes_room_as_well() {
     served("trickle_room", at_most(MOST), |served| {
         let mut held: Vec<Client> = (0..MOST).map(|_| Client::connect(served.address)).collect();
         for client in &mut held {
-            client.send("POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nContent-Length: 1000\r\n\r\n");
+            client.send("POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n");
         }
         for _ in 0..12 {
             std::thread::sleep(Duration::from_millis(100));
@@ -91,7 +97,7 @@ fn connections_at_work_are_not_closed_and_health_checks_are_answered_beside_them
         let release = served.hold_writes();
         let body = backup("held").to_string();
         let post = format!(
-            "POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         let mut working: Vec<Client> = (0..2).map(|_| Client::connect(served.address)).collect();
@@ -99,7 +105,7 @@ fn connections_at_work_are_not_closed_and_health_checks_are_answered_beside_them
         std::thread::sleep(Duration::from_millis(1_200));
         let began = Instant::now();
         assert_eq!(ask(&served, HEALTH).status, 200);
-        assert_eq!(ask(&served, "GET //healthcheck/ready/ HTTP/1.1\r\nHost: f\r\n\r\n").status, 200);
+        assert_eq!(ask(&served, "GET //healthcheck/ready/ HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 200);
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
         let refused = ask(&served, JOBS);
         assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")), "{refused:?}");
@@ -143,7 +149,7 @@ fn a_peer_has_no_more_connections_than_its_limit() {
 fn large_backup(served: &Served<'_>, bytes: usize) -> String {
     let document = with(backup("large"), json!({"padding": "x".repeat(bytes)}));
     let id = served.runtime.block_on(async { served.app.member().add_backup("p1", document).await });
-    format!("GET /v2/p1/backups/{id} HTTP/1.1\r\nHost: f\r\n\r\n")
+    format!("GET /v2/p1/backups/{id} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
 fn hasty(http: &mut HttpSettings) {

@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::served;
 use crate::support::documents::backup;
 
-const JOBS: &str = "GET /v2/p1/jobs HTTP/1.1\r\nHost: f\r\n\r\n";
+const JOBS: &str = "GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 #[test]
 fn requests_that_were_not_read_before_the_stop_are_answered() {
@@ -72,7 +72,8 @@ fn requests_are_served_while_readiness_says_that_the_service_stops() {
         let address = served.address;
         let ask = move |path: &str| {
             let mut client = Client::connect(address);
-            client.send(format!("GET {path} HTTP/1.1\r\nHost: f\r\nAccept: application/json\r\n\r\n"));
+            client
+                .send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"));
             client.answer()
         };
         assert_eq!(ask("/healthcheck/ready").status, 200);
@@ -108,7 +109,7 @@ fn a_stop_waits_for_requests_under_way() {
             let length = body.len();
             let mut client = Client::connect(served.address);
             client.send(format!(
-                "POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nContent-Length: {length}\r\n\r\n{body}"
+                "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
             ));
             std::thread::sleep(Duration::from_millis(200));
             let later = std::thread::spawn(move || {
@@ -134,7 +135,7 @@ fn a_stop_ends_within_its_time_limit() {
         let body = backup("held").to_string();
         let length = body.len();
         client.send(format!(
-            "POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nContent-Length: {length}\r\n\r\n{body}"
+            "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
         ));
         std::thread::sleep(Duration::from_millis(300));
         let took = served.stop();

@@ -220,7 +220,8 @@ fn a_user_who_may_not_change_rows_fails_the_check_and_nothing_changes() {
     let config = scratch.write("s.conf", &process::config(process::free_port(), database.url()));
     process::run(MANAGE, &config, &["db", "sync"]).succeeded();
     database.run("INSERT INTO sessions (id, user_id, deleted) VALUES ('s1', 'u', 0)");
-    assert_eq!(connect("").code, Some(0));
+    let allowed = connect("");
+    assert!(allowed.stdout.contains("can be read and changed") && allowed.code < Some(2), "{allowed:#?}");
     let user = format!("r{}", std::process::id());
     for (grants, refused) in [
         (
@@ -244,4 +245,19 @@ fn a_user_who_may_not_change_rows_fails_the_check_and_nothing_changes() {
     }
     let kept = process::run(MANAGE, &config, &["db", "show", "--json"]);
     assert!(kept.succeeded().contains("\"live_rows\": 1"), "{kept:#?}");
+}
+
+#[test]
+fn a_sqlite_file_is_made_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new();
+    let file = scratch.path().join("f.db");
+    let config = scratch.write("f.conf", &process::config(20_000, &format!("sqlite:///{}", file.display())));
+    process::run(MANAGE, &config, &["db", "sync"]).succeeded();
+    let mode = || file.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(), 0o600);
+    // a file that is there keeps its mode
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    process::run(MANAGE, &config, &["db", "sync"]).succeeded();
+    assert_eq!(mode(), 0o640);
 }

@@ -109,7 +109,8 @@ async fn purge_takes_children_first_and_keeps_what_is_referred_to(app: TestApp) 
     let expected = [("job_actions", 2, 0), ("action_reports", 3, 0), ("jobs", 1, 2), ("actions", 2, 1)];
     let before = store.table_counts().await.unwrap();
     let dry = store.purge(&Purge { dry_run: true, ..purge.clone() }, |_| {}).await.unwrap();
-    assert_eq!(dry.iter().map(|done| done.table).collect::<Vec<_>>(), PURGED_TABLES);
+    let tables: Vec<_> = dry.iter().map(|done| done.table).collect();
+    assert_eq!(tables, [&PURGED_TABLES[..], &["freezer_idempotency"]].concat());
     assert_eq!(found(&dry), expected);
     assert_eq!(store.table_counts().await.unwrap(), before, "a dry run changes nothing");
     assert_eq!(found(&store.purge(&purge, |_| {}).await.unwrap()), expected);

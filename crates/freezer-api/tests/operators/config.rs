@@ -99,17 +99,17 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
         (
             "[DEFAULT]\nlog_dir = /nonexistent",
             2,
-            "failure  {}:7: [DEFAULT] log_dir: /nonexistent: No such file or directory",
+            "failure  {}:7: [DEFAULT] log_dir: /nonexistent/freezer-api.log: No such file or directory",
         ),
         (
             "[DEFAULT]\nlog_dir = /tmp\nlog_file = /nonexistent/f.log",
             2,
-            "failure  {}:8: [DEFAULT] log_file: /nonexistent: No such file or directory",
+            "failure  {}:8: [DEFAULT] log_file: /nonexistent/f.log: No such file or directory",
         ),
         (
             "[DEFAULT]\nlog_dir = /nonexistent\nlog_file = f.log",
             2,
-            "failure  {}:7: [DEFAULT] log_dir: /nonexistent: No such file or directory",
+            "failure  {}:7: [DEFAULT] log_dir: /nonexistent/f.log: No such file or directory",
         ),
         (
             "[DEFAULT]\nlog_config_append = /nonexistent/logging.conf",
@@ -133,9 +133,9 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
             "failure  {}:7: [database] connection: /tmp: it is a directory",
         ),
         (
-            "[healthcheck]\ndisable_by_file_paths = x",
+            "[healthcheck]\nallowed_source_ranges = x",
             2,
-            "failure  {}:7: [healthcheck] disable_by_file_paths = x: ",
+            "failure  {}:7: [healthcheck] allowed_source_ranges = x: ",
         ),
         ("[api]\nmax_limit = 5", 1, "warning  {}:7: [api] max_limit = 5: "),
         ("[oslo_policy]\npolicy_file = policy.yaml\npolicy_dirs = policy.d", 0, "nothing is wrong"),
@@ -347,7 +347,13 @@ fn programs_read_json_and_no_password_is_shown() {
             "the port is not",
         ),
         (&format!("{GOOD}[DEFAULT]\nbind_port = many\n"), "DEFAULT", "bind_port", 7, "many: "),
-        (&format!("{GOOD}[DEFAULT]\nlog_dir = /nonexistent\n"), "DEFAULT", "log_dir", 7, "/nonexistent: "),
+        (
+            &format!("{GOOD}[DEFAULT]\nlog_dir = /nonexistent\n"),
+            "DEFAULT",
+            "log_dir",
+            7,
+            "/nonexistent/freezer-api.log: ",
+        ),
         (
             "[database]\nconnection = sqlite:////tmp/f.db\n[keystone_authtoken]\nauth_url = https://k\nusername = f\n\
              password = p\ncafile = /nonexistent\n",

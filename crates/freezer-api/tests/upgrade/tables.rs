@@ -71,7 +71,7 @@ impl Tables {
 
     /// Without what we add (docs/database.md): indexes, wider texts and hostnames, the character set, search terms.
     pub fn into_upstream(self) -> Tables {
-        let mut tables = self.without(&["`fz_", "KEY fz_", "fz_search", "fz_time"]).0;
+        let mut tables = self.without(&["`fz_", "KEY fz_", "fz_search", "fz_time", "fz_identity"]).0;
         tables.retain(|name, _| !name.starts_with("freezer_"));
         for line in tables.values_mut().flatten() {
             *line = line

@@ -203,8 +203,6 @@ impl Given {
             "ssl_key" if self.file("ssl_cert").is_none() => Some(Effect::Missing),
             "ssl_verify_cert" | "ssl_verify_identity" if widened => Some(Effect::Widening),
             _ if name.starts_with("ssl_") || USED.contains(&name) => None,
-            // every URL has it, and the service always speaks utf8mb4
-            "charset" if self.text("charset").is_some_and(|charset| charset.starts_with("utf8")) => None,
             _ if NEEDLESS.contains(&name) => Some(Effect::Needless),
             _ if MISSING.contains(&name) => Some(Effect::Missing),
             _ => Some(Effect::Unknown),

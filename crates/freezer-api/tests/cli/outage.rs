@@ -1,0 +1,89 @@
+//! An outage of the database in the log: one line when it begins, and one when it ends.
+
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use crate::process::{self, Database, Engine, MANAGE, Scratch, Service, wait_for};
+
+/// Passes connections on to a server while it is on.
+#[derive(Clone)]
+struct Line(Arc<Mutex<State>>);
+
+struct State {
+    is_on: bool,
+    open: Vec<TcpStream>,
+}
+
+impl Line {
+    fn new(port: u16, server: String) -> Line {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let line = Line(Arc::new(Mutex::new(State { is_on: true, open: Vec::new() })));
+        let state = line.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let mut state = state.0.lock().unwrap();
+                let Ok(server) = TcpStream::connect(&server) else { continue };
+                if !state.is_on {
+                    continue;
+                }
+                for (mut from, mut to) in [
+                    (client.try_clone().unwrap(), server.try_clone().unwrap()),
+                    (server.try_clone().unwrap(), client.try_clone().unwrap()),
+                ] {
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Both);
+                    });
+                }
+                state.open.extend([client, server]);
+            }
+        });
+        line
+    }
+
+    fn switch(&self, is_on: bool) {
+        let mut state = self.0.lock().unwrap();
+        state.is_on = is_on;
+        for stream in state.open.drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+#[test]
+fn an_outage_of_the_database_is_two_lines_in_the_log() {
+    let scratch = Scratch::new();
+    let Some(database) = Database::create(Engine::MySql, &scratch) else { return };
+    let config = scratch.write("f.conf", &process::config(process::free_port(), database.url()));
+    process::run(MANAGE, &config, &["db", "sync"]).succeeded();
+    let port = process::free_port();
+    let line = Line::new(port, database.server_address());
+    let service = Service::start(&scratch, &database.url_at_port(port));
+    let list = || service.request("GET", "/v2/p1/sessions", "").0;
+    wait_for("the service serves", || (list() == 200).then_some(()));
+    for _ in 0..2 {
+        line.switch(false);
+        std::thread::scope(|scope| {
+            let asked: Vec<_> = (0..3).map(|_| scope.spawn(list)).collect();
+            for asked in asked {
+                assert_eq!(asked.join().unwrap(), 503);
+            }
+        });
+        line.switch(true);
+        wait_for("the service serves again", || (list() == 200).then_some(()));
+    }
+    let log = service.log();
+    let found = |words: &str| log.lines().filter(|line| line.contains(words)).collect::<Vec<_>>();
+    let began = found("is not available; the next line about it says when it is again");
+    let ended = found("is available again after ");
+    assert_eq!((began.len(), ended.len()), (2, 2), "{log}");
+    assert!(
+        began.iter().all(|line| line.contains(" ERROR ") && line.contains(&database.shown()[..20])),
+        "{log}"
+    );
+    for line in ended {
+        let affected = line.rsplit("affected: ").next().unwrap().parse::<u64>().unwrap();
+        assert!(affected >= 3 && line.contains(" WARNING "), "{line}");
+    }
+    assert_eq!(found(" ERROR ").len(), 2, "requests that fail meanwhile are not logged as well: {log}");
+}
