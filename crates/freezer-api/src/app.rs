@@ -50,7 +50,7 @@ pub struct HttpSettings {
     pub connections: ConnectionLimits,
     /// How many searches run at a time.
     pub scans: ScanLimits,
-    /// What a stop waits for.
+    /// Time limits of a stop.
     pub stop: StopSettings,
     /// `[healthcheck]`
     pub health: HealthSettings,
@@ -111,7 +111,7 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// What happens after the signal to stop.
+/// Time limits after the signal to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopSettings {
     /// `[DEFAULT] shutdown_delay`: time in which requests are accepted, and readiness says that the service stops.

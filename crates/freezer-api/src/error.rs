@@ -14,7 +14,7 @@ use crate::validate::Invalid;
 #[error("the request body did not arrive in time")]
 pub struct BodyTimeout;
 
-/// What a request would need, and others have.
+/// A resource that other requests have taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Busy {
     /// A connection of the service.

@@ -1,4 +1,4 @@
-//! Hostile clients against a running service: what they hold and cost is bounded, and others are served meanwhile.
+//! Hostile clients against a running service: their connections and their memory are bounded, and others are served meanwhile.
 //!
 //! Limits of single connections are tested in `connections/`.
 
@@ -42,7 +42,7 @@ fn ask(address: SocketAddr) -> Duration {
 }
 
 #[test]
-fn thousands_of_unfinished_requests_from_one_address_keep_nobody_out() {
+fn thousands_of_unfinished_requests_from_one_address_do_not_keep_others_out() {
     freezer_api::server::raise_file_limit();
     let scratch = Scratch::new();
     let service = service(&scratch);

@@ -1,4 +1,4 @@
-//! `[DEFAULT]`: where to listen, how to stop, and how callers are known. What is logged is `logging.rs`.
+//! `[DEFAULT]`: the address, the stop, and how callers are known. Logging is in `logging.rs`.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &AUTH_STRATEGY,
 ];
 
-/// What a stop waits for.
+/// Reads the time limits of a stop.
 pub(super) fn stop_settings(config: &Config) -> Result<StopSettings, ConfigError> {
     let seconds = |option: &OptDecl| {
         let seconds = option.need(config.int(option)?)?;

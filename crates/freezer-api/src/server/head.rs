@@ -56,7 +56,7 @@ fn is_host(value: &[u8]) -> bool {
         }
         _ => false,
     };
-    // RFC 3986, section 3.2.2, without the comma: it separates what a proxy has joined
+    // RFC 3986, section 3.2.2, without the comma, with which proxies join two headers
     port && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte))
 }
 

@@ -1,5 +1,5 @@
-//! Where the server listens: an address of the configuration, or a socket that the service manager has opened
-//! (sd_listen_fds(3)). Opens the socket, and closes it without losing a connection.
+//! The listening socket: bound to an address of the configuration, or opened by the service manager (sd_listen_fds(3)).
+//! This file opens it, and closes it without losing a connection.
 
 use std::io;
 use std::net::SocketAddr;

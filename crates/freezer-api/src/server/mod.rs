@@ -5,8 +5,8 @@
 //!
 //! `listen.rs` opens and closes the listening socket, `slots.rs` counts connections. One connection: `connection.rs` serves
 //! its requests, `body.rs` limits the time for their bodies, `socket.rs` closes it so that the last answer arrives, and
-//! `framing.rs` knows where in a request the received bytes end. `head.rs` and `refusal.rs` complete what the HTTP library
-//! checks and answers.
+//! `framing.rs` follows the received bytes from request to request. `head.rs` and `refusal.rs` complete the checks and the
+//! answers of the HTTP library.
 
 mod body;
 mod connection;
@@ -119,7 +119,7 @@ pub async fn serve(listener: Listener, app: Arc<App>, stop: impl Future<Output =
     }
 }
 
-/// What all connections are served with.
+/// Everything that connections share.
 struct Server {
     front: Front,
     shared: Shared,

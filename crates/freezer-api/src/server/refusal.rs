@@ -15,7 +15,7 @@ use crate::api::{middleware::REQUEST_ID, response};
 pub(super) struct Found {
     /// The slice that ends with it.
     pub(super) slice: usize,
-    /// Where in that slice it begins.
+    /// Its beginning in that slice.
     pub(super) start: usize,
     status: u16,
 }
@@ -29,7 +29,8 @@ pub(super) fn find(slices: &[IoSlice<'_>]) -> Option<Found> {
     slices.iter().enumerate().find_map(in_slice)
 }
 
-/// Where an answer of the library begins that ends these bytes, and its status. Bodies do not end with an empty line.
+/// Returns the beginning and the status of an answer of the library, if these bytes end with one. Bodies do not end with an
+/// empty line.
 fn at_end(bytes: &[u8]) -> Option<(usize, u16)> {
     const END: &[u8] = b"\r\n\r\n";
     let before = bytes.strip_suffix(END)?;

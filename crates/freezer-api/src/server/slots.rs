@@ -23,7 +23,7 @@ pub(super) const RESERVE: usize = 64;
 const RESERVE_FOR_REFUSALS: usize = 32;
 /// A connection that has waited for its client for less is not closed.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
-/// Time for a request in the reserve to get a place.
+/// Time for a request in the reserve to get a place, while at least half of the reserve is free.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between two attempts to make a place.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -49,7 +49,7 @@ struct Open {
     warned: Option<Instant>,
 }
 
-/// What a place is good for.
+/// Which requests a place serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Every request.
@@ -220,7 +220,10 @@ impl Place {
             Kind::Regular => Ok(()),
             Kind::OverPeerLimit => Err(Busy::Peer.into()),
             Kind::Reserve => {
-                let permit = timeout(PATIENCE, self.slots.regular_permit()).await;
+                // health checks must still find room in the reserve
+                let has_room = self.slots.reserve.available_permits() >= RESERVE / 2;
+                let patience = if has_room { PATIENCE } else { Duration::ZERO };
+                let permit = timeout(patience, self.slots.regular_permit()).await;
                 *self.held() = (Kind::Regular, Some(permit.map_err(|_| Busy::Connections)?));
                 Ok(())
             }

@@ -1,4 +1,4 @@
-//! Many connections: idle and slow clients keep nobody out, and answers that are not read are given up.
+//! Many connections: idle and slow clients do not keep others out, and answers that are not read are given up.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ fn ask(served: &Served<'_>, request: &str) -> Answer {
 }
 
 #[test]
-fn idle_and_slow_connections_keep_nobody_out() {
+fn idle_and_slow_connections_do_not_keep_others_out() {
     const MOST: usize = 8;
     for (what, sent) in [
         ("nothing sent", ""),
@@ -118,6 +118,30 @@ fn connections_at_work_are_not_closed_and_health_checks_are_answered_beside_them
         assert_eq!(waiting.answer().status, 200);
         for client in &mut working {
             assert_eq!(client.answer().status, 201);
+        }
+    });
+}
+
+#[test]
+fn requests_that_wait_for_a_place_do_not_use_up_the_reserve() {
+    served("reserve", at_most(1), |served| {
+        let release = served.hold_writes();
+        let body = backup("held").to_string();
+        let length = body.len();
+        let mut working = Client::connect(served.address);
+        working.send(format!(
+            "POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+        std::thread::sleep(Duration::from_millis(100));
+        let mut crowd: Vec<Client> = (0..200).map(|_| Client::connect(served.address)).collect();
+        crowd.iter_mut().for_each(|client| client.send(JOBS));
+        let began = Instant::now();
+        assert_eq!(ask(&served, HEALTH).status, 200);
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        release();
+        assert_eq!(working.answer().status, 201);
+        for client in &mut crowd {
+            assert!(matches!(client.answer().status, 200 | 503));
         }
     });
 }

@@ -1,4 +1,4 @@
-//! What OpenSSL, and so the Python service, accepts of a server's certificate and webpki does not.
+//! Certificates that OpenSSL, and so the Python service, accepts and webpki does not.
 //!
 //! The `openssl x509 -req` command of MariaDB's and MySQL's manuals makes certificates of X.509 version 1, a certificate that
 //! signs itself is often marked as an authority (`openssl req -x509`), and many private authorities write the host into the

@@ -1,5 +1,5 @@
-//! Says in plain words why a server is not trusted, and what to do. The names of rustls and webpki mean nothing to an
-//! operator.
+//! Explains in plain words why a server is not trusted, and gives advice. The names that rustls and webpki use mean nothing to
+//! an operator.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{NameParameter, Roots, TlsOptions, legacy};
 #[error("{reason}")]
 pub(crate) struct Untrusted {
     reason: String,
-    /// What to do.
+    /// Advice for the operator.
     pub(crate) advice: &'static str,
 }
 
@@ -23,7 +23,7 @@ impl From<Untrusted> for Error {
     }
 }
 
-/// What messages tell about the authorities, and about the parameter to change.
+/// The parts of messages that depend on the URL.
 #[derive(Debug)]
 pub(super) struct Words {
     authorities: String,
@@ -59,7 +59,7 @@ impl Words {
         Words { authorities: places.join(" or "), of_name }
     }
 
-    /// Why the certificate of a server was refused.
+    /// Explains why the certificate of a server was refused.
     pub(super) fn explain(
         &self,
         error: &Error,
@@ -116,7 +116,7 @@ pub(super) fn no_proof(error: &Error) -> Error {
         .into()
 }
 
-/// Why a handshake failed, and what to do.
+/// Returns why a handshake failed, with advice for the operator.
 pub(crate) fn of_handshake(error: &Error) -> (String, &'static str) {
     const NOTHING_IN_COMMON: &str = "update the server to TLS 1.2 or later, or set ssl_disabled=true (ssl_mode=DISABLED) to do \
                                      without encryption";

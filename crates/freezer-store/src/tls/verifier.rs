@@ -99,7 +99,7 @@ impl Anchors {
             Err(error) => Err(error.clone()),
         };
         if let Err(error) = chain {
-            // what webpki refuses in any case; and an operator may name the server's own certificate
+            // webpki refuses some kinds in any case, and an operator may name the server's own certificate
             let itself = self.certificates.iter().any(|known| known.as_ref() == certificate.as_ref());
             if !(itself || legacy::is_refused_by_webpki(certificate)) {
                 return Err(error);
