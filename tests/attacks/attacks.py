@@ -86,7 +86,7 @@ def growing_documents(target: Target, check: Check, short: bool) -> None:
     """Documents that grow by PATCH end at their maximum with 413, and can be read and changed all the time."""
     # so that it is the maximum of documents that is reached
     target.start({'oslo_middleware': {'max_request_body_size': str(8 * MIB)}})
-    part = 'x' * 100_000
+    part = 'x' * 250_000
     backup_id = target.ask('POST', 'backups', backup('grows'))[1]['backup_id']
     target.ask('POST', 'clients', {'client_id': 'n', 'hostname': 'n'})
     job = {'client_id': 'n', 'job_actions': [{'freezer_action': {'action': 'exec', 'command': 'c'}}]}
@@ -100,7 +100,7 @@ def growing_documents(target: Target, check: Check, short: bool) -> None:
             ('jobs/' + job_id, lambda number: {'job_actions': [
                 {'freezer_action': {'action': 'exec', 'command': 'c', 'text': part}}] * (number + 1)})):
         statuses = []
-        for number in range(20):
+        for number in range(8):
             statuses.append(target.ask('PATCH', path, patch(number))[0])
             if statuses[-1] == 413:
                 break
@@ -175,7 +175,7 @@ def unread_answers(target: Target, check: Check, short: bool) -> None:
           (status, len(json.dumps(page))))
     before = target.service_memory()
     held = []
-    for _ in range(30):
+    for _ in range(10):
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(('127.0.0.1', target.port))
@@ -183,10 +183,10 @@ def unread_answers(target: Target, check: Check, short: bool) -> None:
         held.append(connection)
     time.sleep(5)
     grown = (target.service_memory() - before) / MIB
-    check('30 unread answers of 20 MB hold less than 700 MiB', target.alive() and grown < 700, '%.0f MiB' % grown)
+    check('10 unread answers of 20 MB hold less than 300 MiB', target.alive() and grown < 300, '%.0f MiB' % grown)
     status = target.ask('GET', 'jobs', timeout=10)[0]
     check('others are served meanwhile', status == 200, status)
-    time.sleep(30)
+    time.sleep(32)
     # the service has closed its side, so only the bytes in the socket buffers can still be read
     closed = answered = 0
     for connection in held:
@@ -316,11 +316,11 @@ ATTACKS = [
     Attack('many conditions', many_conditions),
     Attack('one-byte frames', one_byte_frames, short=True),
     Attack('growing documents', growing_documents),
-    Attack('slow bodies', slow_bodies),
+    Attack('slow bodies', slow_bodies, short=True),
     Attack('bodies end', bodies_end, short=True),
     Attack('unread answers', unread_answers),
     Attack('unknown tokens', unknown_tokens),
-    Attack('full scans', full_scans),
+    Attack('full scans', full_scans, short=True),
     Attack('reserved keys', reserved_keys),
     Attack('deep nesting', deep_nesting, short=True),
 ]

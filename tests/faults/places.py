@@ -314,6 +314,17 @@ class Direct(Place):
             self.galera.stop()
 
 
+class Listed(Direct):
+    """The same, but the URL of each process also names the other nodes."""
+
+    name = 'Galera, listed'
+
+    def database(self, number: int) -> str:
+        nodes = self.galera.nodes[number:] + self.galera.nodes[:number]
+        own = '127.0.0.1:%d' % nodes[0].port
+        return nodes[0].url().replace(own, ','.join('127.0.0.1:%d' % node.port for node in nodes))
+
+
 class Balanced(Direct):
     """The same behind HAProxy, which only checks that ports accept connections."""
 

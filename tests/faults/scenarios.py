@@ -9,7 +9,7 @@ from typing import Any
 import pymysql
 
 from client import Client
-from places import Balanced, Behind, Clocked, Direct, Place, Replaced, Single, SmallServer, Sqlite
+from places import Balanced, Behind, Clocked, Direct, Listed, Place, Replaced, Single, SmallServer, Sqlite
 
 Fault = Callable[[Any, bool], None]
 
@@ -292,6 +292,9 @@ SCENARIOS = [
     Scenario('node paused', Direct, node_paused),
     Scenario('node isolated', Direct, node_isolated),
     Scenario('all nodes killed', Direct, all_killed),
+    Scenario('node killed', Listed, node_killed, longest=15),
+    Scenario('node paused', Listed, node_paused, longest=15),
+    Scenario('node isolated', Listed, node_isolated, longest=15),
     Scenario('no fault', Balanced, nothing),
     Scenario('node killed', Balanced, node_killed, longest=15),
     Scenario('node paused', Balanced, node_paused, longest=15),
