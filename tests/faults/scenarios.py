@@ -276,6 +276,9 @@ def disk_full(place: Sqlite | SmallServer, short: bool) -> None:
     """The file system has no space left, until a file is removed."""
     assert place.disk
     place.disk.fill(3 if short else 8)
+    if isinstance(place, SmallServer) and place.server.process and place.server.process.ended():
+        # InnoDB ends if it cannot extend its own files
+        place.server.start()
 
 
 def write_locked(place: Sqlite, short: bool) -> None:

@@ -118,7 +118,13 @@ pub fn run(target: &str, words: &[&str], mut check: impl FnMut(&[u8])) {
         check(input);
     }
     let strategy = (any::<Index>(), proptest::collection::vec(step(), 1..8));
-    let config = Config { cases: BATCH, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases: BATCH,
+        failure_persistence: None,
+        max_shrink_iters: 2_000,
+        max_shrink_time: 20_000,
+        ..Config::default()
+    };
     // FREEZER_FUZZ_SEED has a run repeated
     let seed = std::env::var("FREEZER_FUZZ_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(rand_seed);

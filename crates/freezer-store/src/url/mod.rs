@@ -102,6 +102,11 @@ pub enum UrlError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A SQLite URL with a host.
+    #[error(
+        "a SQLite URL has no user, password or host: write sqlite:///relative.db or sqlite:////absolute/path.db"
+    )]
+    SqliteHost,
     /// A parameter is given more than once.
     #[error("the parameter {0} is given more than once")]
     Repeated(String),
@@ -239,10 +244,10 @@ fn check_sqlite(path: &Path) -> Result<(), UrlError> {
 fn parse_sqlite(rest: &str) -> Result<DatabaseUrl, UrlError> {
     // sqlite:///relative.db, sqlite:////absolute.db; sqlite:// and sqlite:///:memory: are in memory
     let path = rest.split_once('?').map_or(rest, |(path, _)| path);
-    let path = path.strip_prefix('/').unwrap_or(path);
-    match path {
-        "" | ":memory:" => Err(UrlError::InMemory),
-        path => Ok(DatabaseUrl::Sqlite { path: PathBuf::from(decode(path, "path")?) }),
+    match path.strip_prefix('/') {
+        None if !path.is_empty() => Err(UrlError::SqliteHost),
+        None | Some("" | ":memory:") => Err(UrlError::InMemory),
+        Some(path) => Ok(DatabaseUrl::Sqlite { path: PathBuf::from(decode(path, "path")?) }),
     }
 }
 

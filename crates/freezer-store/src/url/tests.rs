@@ -76,6 +76,17 @@ fn sqlite_paths_are_relative_or_absolute_by_their_slashes() {
     assert_eq!(path("sqlite:///freezer.db"), PathBuf::from("freezer.db"));
     assert_eq!(path("sqlite:////var/lib/f@b:1.db?timeout=5"), PathBuf::from("/var/lib/f@b:1.db"));
     assert_eq!(DatabaseUrl::parse("sqlite://"), Err(UrlError::InMemory));
+    // as SQLAlchemy
+    for url in [
+        "sqlite://freezer.db",
+        "sqlite://host/freezer.db",
+        "sqlite://u:secret@host/freezer.db?x=1",
+        "sqlite://:memory:",
+    ] {
+        let error = DatabaseUrl::parse(url).unwrap_err();
+        assert_eq!(error, UrlError::SqliteHost, "{url}");
+        assert!(!error.to_string().contains("secret"));
+    }
 }
 
 #[test]
