@@ -12,6 +12,7 @@ use crate::health::HealthSettings;
 use crate::readiness::Readiness;
 use crate::service::Queues;
 use crate::service::scans::ScanLimits;
+use crate::service::admission;
 use crate::service::trusts::Trusts;
 use crate::validate::Validators;
 
@@ -56,6 +57,10 @@ pub struct HttpSettings {
     pub health: HealthSettings,
     /// `[oslo_middleware] enable_proxy_headers_parsing`: links lead to where a proxy says that the client asked.
     pub proxy_headers: bool,
+    /// `[api] request_timeout`: how long the database may take for a request, with all waiting and retries.
+    pub request_timeout: Duration,
+    /// `[api] max_waiting_requests`, `max_waiting_bytes`
+    pub waiting: admission::Limits,
     /// `[api] max_limit`: documents on a page at most; none: no maximum.
     pub max_limit: Option<u64>,
     /// `[api] repeated_backup_window`: how long a backup that is reported again is the one that was stored; none: never.
@@ -73,6 +78,8 @@ impl Default for HttpSettings {
             stop: StopSettings::default(),
             health: HealthSettings::default(),
             proxy_headers: false,
+            request_timeout: Duration::from_secs(30),
+            waiting: admission::Limits::default(),
             max_limit: Some(10_000),
             repeat_window: Some(Duration::from_secs(600)),
         }

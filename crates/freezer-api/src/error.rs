@@ -6,7 +6,6 @@
 use freezer_store::{StoreError, TxError};
 
 use crate::readiness::Wait;
-use crate::service::together::Unanswered;
 use crate::validate::Invalid;
 
 /// The body of a request did not arrive in time: [`BodyLimits`](crate::app::BodyLimits).
@@ -29,6 +28,9 @@ pub enum Busy {
     /// A slot for a search.
     #[error("Too many searches are running.")]
     Searches,
+    /// A place among those that wait for the database.
+    #[error("Too many requests are waiting for the database; try again later.")]
+    Database,
 }
 
 /// Why a request is not answered with what it asked for.
@@ -128,12 +130,6 @@ pub enum Error {
     /// A defect of ours; the text is for the log.
     #[error("{0}")]
     Internal(String),
-}
-
-impl From<Unanswered> for Error {
-    fn from(_: Unanswered) -> Self {
-        Error::Internal("what the request was part of ended without an answer".to_owned())
-    }
 }
 
 impl From<Invalid> for Error {

@@ -5,16 +5,18 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection as _};
 use tokio_rustls::TlsConnector;
 
+use crate::deadline::Deadline;
 use crate::dialect::Dialect;
-use crate::error::{DriverError, StoreError, is_absent, reason, refusal};
+use crate::error::{Class, DriverError, Outage, StoreError, classify, is_absent, reason, refusal};
 use crate::migrations::SchemaError;
-use crate::mysql::MySql;
+use crate::mysql::{MySql, Thread};
 use crate::tls::{Tls, TlsOptions};
 use crate::url::{DatabaseUrl, MySqlUrl};
 
@@ -23,7 +25,50 @@ pub(crate) enum Connection {
     /// MySQL, MariaDB, Galera. Boxed: it is large and moves between pool and user.
     MySql(Box<MySql>),
     /// SQLite, on a thread of the driver's own.
-    Sqlite(Box<SqliteConnection>),
+    Sqlite(Box<SqliteFile>),
+}
+
+/// A connection to a SQLite file, whose statement can be interrupted.
+pub(crate) struct SqliteFile {
+    /// The driver's connection.
+    pub connection: SqliteConnection,
+    interrupted: Arc<AtomicBool>,
+}
+
+/// Instructions of SQLite's virtual machine between two looks whether the statement is interrupted: some milliseconds.
+const SQLITE_LOOK_AFTER: i32 = 100_000;
+
+impl Connection {
+    /// What the server knows the connection by; none for a file.
+    pub(crate) fn thread(&self) -> Option<Thread> {
+        match self {
+            Connection::MySql(connection) => Some(connection.thread()),
+            Connection::Sqlite(_) => None,
+        }
+    }
+
+    /// Whether the connection still answers, within a short time.
+    pub(crate) async fn answers(&mut self) -> bool {
+        match self {
+            Connection::MySql(connection) => {
+                tokio::time::timeout(PROBE, connection.ping()).await.is_ok_and(|answer| answer.is_ok())
+            }
+            Connection::Sqlite(_) => true,
+        }
+    }
+
+    /// Ends a connection on which a statement is under way. Returns when a file's statement has ended; a server must be told
+    /// (`control.rs`).
+    pub(crate) async fn abandon(self) {
+        match self {
+            Connection::MySql(connection) => connection.abandon(),
+            Connection::Sqlite(file) => {
+                file.interrupted.store(true, Ordering::Relaxed);
+                // the driver answers when its thread is through with the statement
+                let _ = file.connection.close().await;
+            }
+        }
+    }
 }
 
 /// Settings of each connection, from `[database]`.
@@ -31,7 +76,8 @@ pub(crate) enum Connection {
 pub struct ConnectSettings {
     /// `mysql_sql_mode`: TRADITIONAL refuses what does not fit instead of cutting it off.
     pub mysql_sql_mode: Option<String>,
-    /// `mysql_wsrep_sync_wait`: 1 makes a Galera node wait until it has seen earlier writes.
+    /// `mysql_wsrep_sync_wait`: which statements wait until the Galera node has seen earlier writes. None:
+    /// [`SAFE_SYNC_WAIT`] if the server is a node of a cluster.
     pub mysql_wsrep_sync_wait: Option<u32>,
     /// How long opening a connection may take.
     pub connect_timeout: Duration,
@@ -44,7 +90,7 @@ impl Default for ConnectSettings {
         ConnectSettings {
             mysql_sql_mode: Some("TRADITIONAL".to_owned()),
             mysql_wsrep_sync_wait: None,
-            connect_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
             foreign_key_checks: true,
         }
     }
@@ -60,26 +106,48 @@ const NO_JOIN_BUFFERS: &str =
 /// rows of a query. The number is the server's own default; `DEFAULT` would mean the global value.
 const NO_LIMITS: &str = "sql_safe_updates = 0, sql_select_limit = 18446744073709551615";
 
-/// How SQLite waits for another process (`freezer-manage` beside a running service).
-const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one statement waits for another process that has locked the SQLite file. Then `tx.rs` runs it again, as long as
+/// its deadline allows: a statement that waits cannot be interrupted.
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Statements that wait on a Galera node until it has applied earlier writes of the other nodes: reads (1), and changes that must
+/// find a row (2). Inserts (4) need not.
+pub(crate) const SAFE_SYNC_WAIT: u32 = 3;
+
+/// How long a connection that may be dead has to answer before it is used.
+const PROBE: Duration = Duration::from_secs(2);
+
+/// Statements without a limit at the server: longer than any work on tables is.
+pub(crate) const NO_STATEMENT_LIMIT: Duration = Duration::from_secs(86_400);
 
 /// What an opener needs: parsed once, used for every connection.
 #[derive(Clone)]
 pub(crate) struct Opener {
     url: DatabaseUrl,
     settings: ConnectSettings,
+    statement_timeout: Duration,
     tls: Arc<Tls>,
     create_sqlite: bool,
 }
 
 impl Opener {
-    /// `create_sqlite`: make the SQLite file where it is missing (only `db sync` and `--dev` do).
-    pub(crate) fn new(url: DatabaseUrl, settings: ConnectSettings, create_sqlite: bool) -> Opener {
+    /// `create_sqlite`: make the SQLite file if it is missing (only `db sync` and `--dev` do). `statement_timeout`: limit of
+    /// each statement at the server; [`NO_STATEMENT_LIMIT`] and more is none.
+    pub(crate) fn new(
+        url: DatabaseUrl,
+        settings: ConnectSettings,
+        statement_timeout: Duration,
+        create_sqlite: bool,
+    ) -> Opener {
         let tls = match &url {
             DatabaseUrl::MySql(url) => TlsOptions::clone(&url.tls),
             DatabaseUrl::Sqlite { .. } => TlsOptions::default(),
         };
-        Opener { url, settings, tls: Arc::new(Tls::new(tls)), create_sqlite }
+        Opener { url, settings, statement_timeout, tls: Arc::new(Tls::new(tls)), create_sqlite }
+    }
+
+    pub(crate) fn url(&self) -> &DatabaseUrl {
+        &self.url
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -97,8 +165,8 @@ impl Opener {
         }
     }
 
-    /// Opens one connection within the connect timeout.
-    pub(crate) async fn open(&self) -> Result<Connection, StoreError> {
+    /// Opens one connection within the connect timeout, and before the deadline.
+    pub(crate) async fn open(&self, deadline: Deadline) -> Result<Connection, StoreError> {
         if let DatabaseUrl::Sqlite { path } = &self.url
             && !self.create_sqlite
             && path.try_exists().is_ok_and(|there| !there)
@@ -106,22 +174,49 @@ impl Opener {
             // waiting does not help: a missing file is an empty database, not one that is down
             return Err(SchemaError::Empty { database: self.url.to_string() }.into());
         }
-        let tls = match &self.url {
-            DatabaseUrl::MySql(_) => self.tls.connector().await?,
-            DatabaseUrl::Sqlite { .. } => None,
-        };
-        let opening = async {
+        self.within(deadline.within(self.settings.connect_timeout), async {
             match &self.url {
-                DatabaseUrl::MySql(url) => self.open_mysql(url, tls).await,
+                DatabaseUrl::MySql(url) => {
+                    let tls = self.connector().await?;
+                    Ok(Connection::MySql(Box::new(self.open_mysql(url, tls).await?)))
+                }
                 DatabaseUrl::Sqlite { path } => self.open_sqlite(path).await,
             }
-        };
-        let unavailable = |reason| StoreError::Unavailable { doing: "connect", reason };
-        match tokio::time::timeout(self.settings.connect_timeout, opening).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => {
+        })
+        .await
+    }
+
+    /// Opens a connection for looking at others and killing them, within a limit; none for a file.
+    pub(crate) async fn open_control(&self, limit: Duration) -> Result<Option<MySql>, StoreError> {
+        let DatabaseUrl::MySql(url) = &self.url else { return Ok(None) };
+        self.within(limit, async {
+            let mut control = MySql::open(url, self.connector().await?).await?;
+            control.identify().await?;
+            Ok(Some(control))
+        })
+        .await
+    }
+
+    async fn connector(&self) -> Result<Option<(TlsConnector, bool)>, Opening> {
+        self.tls.connector().await.map_err(|error| Opening::Tls(error.into()))
+    }
+
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        opening: impl Future<Output = Result<T, Opening>>,
+    ) -> Result<T, StoreError> {
+        let unavailable = |outage, reason| StoreError::Unavailable { doing: "connect", outage, reason };
+        match tokio::time::timeout(limit, opening).await {
+            Ok(Ok(opened)) => Ok(opened),
+            Ok(Err(Opening::Tls(error))) => Err(error),
+            Ok(Err(Opening::Driver(error))) => {
                 self.tls.forget();
                 let reason = reason(&error);
+                let outage = match classify(&error) {
+                    Class::Outage(outage) => outage,
+                    _ => Outage::Refusing,
+                };
                 Err(match refusal(&error) {
                     Some(advice) => StoreError::Refused {
                         database: self.url.to_string(),
@@ -129,13 +224,10 @@ impl Opener {
                         advice,
                         is_absent: is_absent(&error),
                     },
-                    None => unavailable(format!("{}: {reason}", self.url)),
+                    None => unavailable(outage, format!("{}: {reason}", self.url)),
                 })
             }
-            Err(_) => Err(unavailable(format!(
-                "{}: no answer within {:?}",
-                self.url, self.settings.connect_timeout
-            ))),
+            Err(_) => Err(unavailable(Outage::Away, format!("{}: no answer within {limit:?}", self.url))),
         }
     }
 
@@ -143,28 +235,32 @@ impl Opener {
         &self,
         url: &MySqlUrl,
         tls: Option<(TlsConnector, bool)>,
-    ) -> Result<Connection, DriverError> {
+    ) -> Result<MySql, DriverError> {
         let mut connection = MySql::open(url, tls).await?;
+        let is_cluster = connection.identify().await?;
         let mut settings = vec![format!("time_zone = '+00:00', {NO_LIMITS}")];
         if let Some(mode) = &self.settings.mysql_sql_mode {
             settings.push(format!("sql_mode = '{}'", mode.replace('\'', "")));
         }
-        if let Some(wait) = self.settings.mysql_wsrep_sync_wait {
+        let sync_wait = self.settings.mysql_wsrep_sync_wait.or(is_cluster.then_some(SAFE_SYNC_WAIT));
+        if let Some(wait) = sync_wait {
             settings.push(format!("wsrep_sync_wait = {wait}"));
         }
         if !self.settings.foreign_key_checks {
             settings.push("foreign_key_checks = 0".to_owned());
         }
-        connection.raw(&format!("SET {}, NAMES utf8mb4{NO_JOIN_BUFFERS}", settings.join(", "))).await?;
-        Ok(Connection::MySql(Box::new(connection)))
+        let limit = statement_limit(self.statement_timeout);
+        let sql = format!("SET {}, NAMES utf8mb4{NO_JOIN_BUFFERS}{limit}", settings.join(", "));
+        connection.raw(&sql).await?;
+        Ok(connection)
     }
 
-    async fn open_sqlite(&self, path: &Path) -> Result<Connection, DriverError> {
+    async fn open_sqlite(&self, path: &Path) -> Result<Connection, Opening> {
         if self.create_sqlite {
             // SQLite would make it readable for everyone; its other files get the mode of this one
             let _ = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path);
         }
-        let connection = SqliteConnectOptions::new()
+        let mut connection = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(self.create_sqlite)
             .journal_mode(SqliteJournalMode::Wal)
@@ -175,7 +271,44 @@ impl Opener {
             .foreign_keys(false)
             .disable_statement_logging()
             .connect()
-            .await?;
-        Ok(Connection::Sqlite(Box::new(connection)))
+            .await
+            .map_err(DriverError::from)?;
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let look = interrupted.clone();
+        connection
+            .lock_handle()
+            .await
+            .map_err(DriverError::from)?
+            .set_progress_handler(SQLITE_LOOK_AFTER, move || !look.load(Ordering::Relaxed));
+        Ok(Connection::Sqlite(Box::new(SqliteFile { connection, interrupted })))
     }
+}
+
+/// Why a connection was not opened.
+enum Opening {
+    /// The files of TLS cannot be used.
+    Tls(StoreError),
+    /// The driver says so.
+    Driver(DriverError),
+}
+
+impl From<DriverError> for Opening {
+    fn from(error: DriverError) -> Self {
+        Opening::Driver(error)
+    }
+}
+
+/// Limits of statements and of idle transactions at the server. MariaDB and MySQL pass over the other's comment; MySQL limits
+/// SELECT only, and no idle transactions.
+fn statement_limit(limit: Duration) -> String {
+    if limit >= NO_STATEMENT_LIMIT {
+        return "/*M!100101 , max_statement_time = 0 */ /*!50708 , max_execution_time = 0 */".to_owned();
+    }
+    let idle = limit.as_secs().max(1);
+    format!(
+        "/*M!100101 , max_statement_time = {} */ /*M!100300 , idle_transaction_timeout = {idle} */ \
+         /*!50708 , max_execution_time = {} */",
+        limit.as_secs_f64(),
+        limit.as_millis().max(1)
+    )
 }

@@ -1,10 +1,13 @@
 //! [`StoreError`]: what can go wrong in the store, and how a driver's error becomes it.
 //!
-//! A driver error is classified once, here, together with what we were doing. No HTTP: which status
-//! an error becomes is the service's business (`api/response.rs` there). Retrying lives in `tx.rs`.
+//! A driver error is classified once (`codes.rs`), and becomes a [`StoreError`] here, together with what we were doing. No
+//! HTTP: which status an error becomes is the service's business (`api/response.rs` there). Retrying lives in `tx.rs`.
 
 use std::fmt;
 use std::sync::Arc;
+
+pub(crate) use crate::codes::Class;
+use crate::codes::{of_server, of_sqlite};
 
 /// What went wrong. `Display` is the text for the log; the service chooses what a client reads. Cloned where one statement
 /// was for several requests.
@@ -34,12 +37,13 @@ pub enum StoreError {
         /// Why it does not fit.
         reason: Unstorable,
     },
-    /// The database cannot be reached, is shutting down, or no connection became free in time.
-    /// Trying again later is the right answer.
-    #[error("{doing}: the database is not available: {reason}")]
+    /// The database does not do its work now. Trying again later is the right answer.
+    #[error("{doing}: {outage}: {reason}")]
     Unavailable {
         /// Name of the transaction or query.
         doing: &'static str,
+        /// What kind of outage it is.
+        outage: Outage,
         /// What was seen.
         reason: String,
     },
@@ -55,8 +59,9 @@ pub enum StoreError {
         /// The database does not exist.
         is_absent: bool,
     },
-    /// The connection broke while COMMIT was under way: the change may or may not be stored.
-    #[error("{doing}: the connection was lost during COMMIT; the outcome is unknown: {reason}")]
+    /// The answer to a change was lost, and the database did not come back before the deadline: the change may or may not be
+    /// stored.
+    #[error("{doing}: the answer of the database was lost; the outcome is unknown: {reason}")]
     OutcomeUnknown {
         /// Name of the transaction.
         doing: &'static str,
@@ -90,6 +95,46 @@ pub enum StoreError {
         #[source]
         source: Arc<DriverError>,
     },
+}
+
+/// Why the database does not do its work now, and whether another run may help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outage {
+    /// The server undid the change on its own account: run again.
+    Contended,
+    /// Another process holds the lock of the SQLite file: run again on the same connection.
+    Locked,
+    /// The server answered that it does not serve now, and stored nothing: run again on another connection.
+    Refusing,
+    /// The connection or the server is gone: run again on another connection. A change may have been stored.
+    Away,
+    /// No space, read-only or damaged files: only an operator can help.
+    Storage,
+    /// A statement took longer than it may.
+    Slow,
+    /// The account lacks a privilege: only an operator can help.
+    Denied,
+    /// No connection became free in time.
+    Busy,
+}
+
+impl fmt::Display for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Outage::Contended => "other changes to the same rows did not end",
+            Outage::Locked => "another process holds the lock of the database file",
+            Outage::Refusing | Outage::Away => "the database is not available",
+            Outage::Storage => {
+                "the database cannot store or read its files; check the free space, the permissions and the log of the \
+                 database"
+            }
+            Outage::Slow => "the statement took too long",
+            Outage::Denied => {
+                "the account of [database] connection lacks a privilege; grant it all privileges on the database"
+            }
+            Outage::Busy => "no connection became free; see max_pool_size and max_overflow",
+        })
+    }
 }
 
 /// What a driver says.
@@ -156,31 +201,15 @@ impl fmt::Display for Unstorable {
     }
 }
 
-/// What a driver error means for the transaction that met it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// The server rolled the transaction back on its own account: run it again on the same connection.
-    Contended,
-    /// Another process held the lock of the file for as long as we wait: the engine has waited already.
-    Locked,
-    /// The connection, or the server behind it, is gone: run again on another connection.
-    Disconnected,
-    /// A unique key was hit.
-    Duplicate,
-    /// A value does not fit.
-    Unstorable(Unstorable),
-    /// The database lacks a table, column or index, or is no longer there: it was replaced or is being restored.
-    Replaced,
-    /// Anything else.
-    Other,
-}
-
-/// MySQL and MariaDB error numbers; the service's `operators.md` names those that are retried.
-/// Source: the MariaDB error code reference and Galera's `ER_UNKNOWN_COM_ERROR` (1047).
+/// What a driver's error means.
 pub(crate) fn classify(error: &DriverError) -> Class {
+    use mysql_async::DriverError::PacketTooLarge;
     match error {
-        DriverError::Server(answer) => classify_mysql(answer.code),
-        DriverError::MySql(_) => Class::Disconnected,
+        DriverError::Server(answer) => of_server(answer.code),
+        DriverError::MySql(mysql_async::Error::Driver(PacketTooLarge)) => {
+            Class::Unstorable(Unstorable::TooLong)
+        }
+        DriverError::MySql(_) => Class::Outage(Outage::Away),
         DriverError::Sqlite(error) => classify_sqlite(error),
         DriverError::Column { .. } | DriverError::Value(_) => Class::Other,
     }
@@ -188,19 +217,12 @@ pub(crate) fn classify(error: &DriverError) -> Class {
 
 fn classify_sqlite(error: &sqlx::Error) -> Class {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => Class::Disconnected,
-        // extended result codes, as text: https://www.sqlite.org/rescode.html
-        sqlx::Error::Database(answer) => match answer.code().as_deref() {
-            // BUSY comes when `busy_timeout` is over; its other forms, and LOCKED, come at once
-            Some("5" | "773") => Class::Locked,
-            Some("6" | "261" | "262" | "517") => Class::Contended,
-            Some("1555" | "2067") => Class::Duplicate,
-            Some("14" | "10" | "266" | "778" | "522") => Class::Disconnected,
-            // READONLY_DBMOVED: the file was removed or another one was put in its place
-            Some("1032") => Class::Replaced,
+        sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => Class::Outage(Outage::Away),
+        sqlx::Error::Database(answer) => match answer.code().and_then(|code| code.parse().ok()) {
             // SQLite has one code for all errors in statements
-            Some("1") if lacks_something(answer.message()) => Class::Replaced,
-            _ => Class::Other,
+            Some(1) if lacks_something(answer.message()) => Class::Replaced,
+            Some(code) => of_sqlite(code),
+            None => Class::Other,
         },
         _ => Class::Other,
     }
@@ -213,26 +235,6 @@ fn lacks_something(message: &str) -> bool {
         .any(|words| message.contains(words))
 }
 
-fn classify_mysql(number: u16) -> Class {
-    match number {
-        // deadlock or Galera certification failure; lock wait timeout
-        1213 | 1205 => Class::Contended,
-        // node not ready; shutdown in progress; connection killed; too many connections;
-        // server has gone away; lost connection; read-only (a failover left us on a replica)
-        1047 | 1053 | 1927 | 1040 | 1041 | 1203 | 2006 | 2013 | 1290 | 1836 | 1180 | 4031 => {
-            Class::Disconnected
-        }
-        1062 => Class::Duplicate,
-        // no such column, table or index; no such database, or dropped while connected to it
-        1054 | 1146 | 1176 | 1049 | 1046 => Class::Replaced,
-        1406 => Class::Unstorable(Unstorable::TooLong),
-        // 3988: MySQL, which then names no column
-        1366 | 3988 => Class::Unstorable(Unstorable::CharacterSet),
-        1264 | 1265 | 1292 => Class::Unstorable(Unstorable::OutOfRange),
-        _ => Class::Other,
-    }
-}
-
 /// Whether the server has no database of this name, or does not say so to this user.
 pub(crate) fn is_absent(error: &DriverError) -> bool {
     matches!(error, DriverError::Server(answer) if matches!(answer.code, 1044 | 1049))
@@ -242,13 +244,15 @@ pub(crate) fn is_absent(error: &DriverError) -> bool {
 pub(crate) fn refusal(error: &DriverError) -> Option<&'static str> {
     match error {
         DriverError::Server(answer) => match answer.code {
-            // access denied: by password, for the way of logging in, or because the account requires TLS
-            1045 | 1698 => Some(
+            // access denied: by password, for the way of logging in, or because the account requires TLS; the password has
+            // expired; the account is locked
+            1045 | 1698 | 1820 | 1862 | 3118 | 4151 => Some(
                 "check user and password in [database] connection, from which hosts the user may come, and whether the \
                  account requires TLS (ssl_* parameters) or a client certificate (ssl_cert, ssl_key)",
             ),
             // access denied to the database; also if it does not exist and the user may not know
             1044 => Some("grant the user of [database] connection all privileges on it, or check its name"),
+            1130 => Some("allow the user of [database] connection to come from this host"),
             1049 => Some("there is no such database: create it, or check its name in [database] connection"),
             // require_secure_transport of MySQL; MariaDB answers 1045
             3159 => {
@@ -294,7 +298,7 @@ impl StoreError {
     /// Gives a driver error its meaning, with what we were doing.
     pub(crate) fn from_driver(doing: &'static str, error: DriverError) -> StoreError {
         match classify(&error) {
-            Class::Disconnected => StoreError::Unavailable { doing, reason: error.to_string() },
+            Class::Outage(outage) => StoreError::Unavailable { doing, outage, reason: error.to_string() },
             Class::Unstorable(reason) => {
                 let column = column_in(&error.to_string()).unwrap_or("?").to_owned();
                 // 1366 is also "not a number": only a column that holds text has a character set.
@@ -310,11 +314,11 @@ impl StoreError {
         }
     }
 
-    /// True where the same transaction may succeed when it is run again.
+    /// What the error means for the body that met it.
     pub(crate) fn class(&self) -> Class {
         match self {
             StoreError::Backend { source, .. } => classify(source),
-            StoreError::Unavailable { .. } => Class::Disconnected,
+            StoreError::Unavailable { outage, .. } => Class::Outage(*outage),
             _ => Class::Other,
         }
     }

@@ -1,6 +1,7 @@
 //! [`Db`]: what a query function runs its statements on, in or outside a transaction.
 //!
-//! It sends statements and reads rows; when a transaction begins, ends or runs again is `tx.rs`.
+//! It sends statements and reads rows; when a transaction begins, ends or runs again is `tx.rs`, and when a statement is given
+//! up, `watch.rs`.
 //! After any failed or interrupted statement the connection is not used again by accident: `tx.rs` asks
 //! [`Db::is_settled`] before it gives the connection back.
 
@@ -9,26 +10,27 @@ use std::ops::ControlFlow;
 use futures_util::TryStreamExt;
 use sqlx::AssertSqlSafe;
 
+use crate::deadline::Deadline;
 use crate::dialect::Dialect;
 use crate::engine::Connection;
-use crate::error::{DriverError, StoreError};
+use crate::error::{DriverError, Outage, StoreError};
 use crate::explain;
 use crate::pool::Lease;
 use crate::row::Row;
 use crate::statement::Statement;
+use crate::watch::given_up;
 
 /// A connection in the hands of one named read or write.
 pub struct Db {
     lease: Lease,
     doing: &'static str,
-    attempt: u32,
-    /// True while a statement is under way; stays true when its future is dropped half-way.
-    in_flight: bool,
+    deadline: Deadline,
+    is_repeat: bool,
 }
 
 impl Db {
-    pub(crate) fn new(lease: Lease, doing: &'static str, attempt: u32) -> Db {
-        Db { lease, doing, attempt, in_flight: false }
+    pub(crate) fn new(lease: Lease, doing: &'static str, deadline: Deadline, is_repeat: bool) -> Db {
+        Db { lease, doing, deadline, is_repeat }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -40,22 +42,24 @@ impl Db {
         self.doing
     }
 
-    /// 1 for the first run of the body; more when it runs again.
-    pub(crate) fn attempt(&self) -> u32 {
-        self.attempt
+    /// Returns whether an earlier run of the body may have been stored, because its answer was lost (`repeat.rs`).
+    pub fn is_repeat(&self) -> bool {
+        self.is_repeat
     }
 
-    /// True where every statement was answered to its end.
+    /// Returns whether every statement was answered to its end.
     pub(crate) fn is_settled(&self) -> bool {
-        !self.in_flight
+        self.lease.is_settled()
     }
 
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
     }
 
-    pub(crate) fn into_lease(self) -> Lease {
-        self.lease
+    /// The connection, and whether every statement was answered to its end.
+    pub(crate) fn into_parts(self) -> (Lease, bool) {
+        let is_settled = self.is_settled();
+        (self.lease, is_settled)
     }
 
     /// All rows of a query.
@@ -71,7 +75,7 @@ impl Db {
                 }
                 Connection::Sqlite(c) => {
                     let (sql, arguments) = statement.sqlite()?;
-                    let rows = sqlx::query_with(sql, arguments).fetch_all(&mut **c).await?;
+                    let rows = sqlx::query_with(sql, arguments).fetch_all(&mut c.connection).await?;
                     rows.into_iter().map(Row::Sqlite).collect()
                 }
             })
@@ -108,7 +112,7 @@ impl Db {
                 }
                 Connection::Sqlite(c) => {
                     let (sql, arguments) = statement.sqlite()?;
-                    let mut rows = sqlx::query_with(sql, arguments).fetch(&mut **c);
+                    let mut rows = sqlx::query_with(sql, arguments).fetch(&mut c.connection);
                     while let Some(row) = rows.try_next().await? {
                         take(Row::Sqlite(row));
                     }
@@ -127,7 +131,7 @@ impl Db {
                 Connection::MySql(c) => c.execute(statement.mysql()?).await?,
                 Connection::Sqlite(c) => {
                     let (sql, arguments) = statement.sqlite()?;
-                    sqlx::query_with(sql, arguments).execute(&mut **c).await?.rows_affected()
+                    sqlx::query_with(sql, arguments).execute(&mut c.connection).await?.rows_affected()
                 }
             })
         })
@@ -164,7 +168,7 @@ impl Db {
             Ok(match connection {
                 Connection::MySql(c) => c.raw(&sql).await?,
                 Connection::Sqlite(c) => {
-                    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **c).await?.rows_affected()
+                    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut c.connection).await?.rows_affected()
                 }
             })
         })
@@ -178,7 +182,7 @@ impl Db {
             Ok(match connection {
                 Connection::MySql(c) => c.raw_select(&sql).await?.into_iter().map(Row::MySql).collect(),
                 Connection::Sqlite(c) => {
-                    let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut **c).await?;
+                    let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut c.connection).await?;
                     rows.into_iter().map(Row::Sqlite).collect()
                 }
             })
@@ -191,21 +195,26 @@ impl Db {
         statement: impl AsyncFnOnce(&mut Connection) -> Result<T, DriverError>,
     ) -> Result<T, StoreError> {
         let doing = self.doing;
-        let limit = self.lease.statement_timeout();
-        self.in_flight = true;
-        let Some(connection) = self.lease.connection() else {
-            return Err(StoreError::Unavailable { doing, reason: "the connection is closed".to_owned() });
-        };
-        match tokio::time::timeout(limit, statement(connection)).await {
-            Ok(result) => {
-                // A server that answered with an error is in step with us; a broken wire is not.
-                self.in_flight = matches!(&result, Err(error) if !error.is_answer());
-                result.map_err(|error| StoreError::from_driver(doing, error))
-            }
-            Err(_) => Err(StoreError::Unavailable {
-                doing,
-                reason: format!("a statement took longer than {limit:?}"),
-            }),
+        let unavailable = |outage, reason| StoreError::Unavailable { doing, outage, reason };
+        if self.deadline.is_over() {
+            return Err(unavailable(Outage::Slow, "the deadline of the request has passed".to_owned()));
         }
+        let (pool, thread) = (self.lease.pool().clone(), self.lease.thread());
+        let limit = self.lease.statement_timeout();
+        let Some(connection) = self.lease.connection() else {
+            return Err(unavailable(Outage::Away, "the connection is closed".to_owned()));
+        };
+        let result = tokio::select! {
+            biased;
+            result = statement(connection) => result,
+            (outage, reason) = given_up(&pool, thread.as_ref(), limit, self.deadline) => {
+                return Err(unavailable(outage, reason));
+            }
+        };
+        // A server that answered with an error is in step with us; a broken wire is not.
+        if !matches!(&result, Err(error) if !error.is_answer()) {
+            self.lease.answered();
+        }
+        result.map_err(|error| StoreError::from_driver(doing, error))
     }
 }

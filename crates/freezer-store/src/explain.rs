@@ -93,7 +93,8 @@ pub(crate) async fn explain(
             let (sql, arguments) = statement.sqlite()?;
             let sql = sql.as_str().to_owned();
             let explained = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")).into_sql_str();
-            let rows = sqlx::query_with(explained, arguments).persistent(false).fetch_all(&mut **c).await?;
+            let rows =
+                sqlx::query_with(explained, arguments).persistent(false).fetch_all(&mut c.connection).await?;
             let step = |row: &sqlx::sqlite::SqliteRow| Step {
                 table: row.try_get_unchecked("detail").unwrap_or_default(),
                 access: String::new(),

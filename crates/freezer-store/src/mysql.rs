@@ -6,6 +6,8 @@
 //! is `exec.rs`; which settings every connection has, `engine.rs`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder, Statement};
@@ -35,9 +37,23 @@ const MADE_KEPT: usize = 200;
 /// The largest packet that the protocol knows: the server's own limit decides.
 const MAX_PACKET: usize = 1 << 30;
 
+/// Pause on a quiet connection before the kernel asks whether the server is still there, and how long what was sent may stay
+/// unacknowledged before it closes the connection.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// A connection as its server knows it. A balancer may lead another connection to another server, which gives the same numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Thread {
+    /// Identity of the server.
+    pub server: Arc<str>,
+    /// Number of the connection there.
+    pub id: u32,
+}
+
 /// An open connection with its prepared statements.
 pub(crate) struct MySql {
     connection: Conn,
+    server: Arc<str>,
     fixed: HashMap<usize, Statement>,
     made: HashMap<String, Statement>,
 }
@@ -53,7 +69,44 @@ impl MySql {
             options = options.tls_connector(connector, optional);
         }
         let connection = Conn::new(options).await?;
-        Ok(MySql { connection, fixed: HashMap::new(), made: HashMap::new() })
+        Ok(MySql { connection, server: Arc::from(""), fixed: HashMap::new(), made: HashMap::new() })
+    }
+
+    /// Asks which server this is, and returns whether it is a node of a Galera cluster.
+    pub(crate) async fn identify(&mut self) -> Result<bool, DriverError> {
+        let rows: Vec<(String, String)> = self
+            .connection
+            .query(
+                "SHOW VARIABLES WHERE Variable_name IN \
+                 ('hostname', 'port', 'datadir', 'socket', 'server_uuid', 'wsrep_node_name', 'wsrep_on')",
+            )
+            .await?;
+        let is_cluster = rows.iter().any(|(name, value)| name == "wsrep_on" && value == "ON");
+        let values: Vec<&str> = rows.iter().map(|(_, value)| value.as_str()).collect();
+        self.server = values.join("|").into();
+        Ok(is_cluster)
+    }
+
+    /// What the server knows this connection by.
+    pub(crate) fn thread(&self) -> Thread {
+        Thread { server: self.server.clone(), id: self.connection.id() }
+    }
+
+    /// Asks whether the server answers on this connection.
+    pub(crate) async fn ping(&mut self) -> Result<(), DriverError> {
+        Ok(self.connection.ping().await?)
+    }
+
+    /// The threads that the account may see, with what each does: `Sleep` means that it waits for a statement.
+    pub(crate) async fn threads(&mut self) -> Result<Vec<(u64, String)>, DriverError> {
+        let rows: Vec<MySqlRow> = self.connection.query("SHOW PROCESSLIST").await?;
+        let read = |row: &MySqlRow| Some((row.get(0)?, row.get(4)?));
+        Ok(rows.iter().filter_map(read).collect())
+    }
+
+    /// Closes the socket without waiting for anything that is under way.
+    pub(crate) fn abandon(self) {
+        self.connection.abandon();
     }
 
     /// Hands each row of a query to `each` as it comes.
@@ -145,6 +198,7 @@ fn options(url: &MySqlUrl) -> OptsBuilder {
         .client_found_rows(true)
         // what the driver would ask the server for after logging in
         .prefer_socket(false)
+        .tcp_keepalive(Some(KEEPALIVE))
         .max_allowed_packet(Some(MAX_PACKET))
         .wait_timeout(Some(28_800))
         // they are kept here, where no text need be looked at to find them

@@ -10,7 +10,7 @@ use crate::url::DatabaseUrl;
 
 /// Whether the database answers, as the last statements showed it.
 #[derive(Debug, Default)]
-pub(crate) struct Outage {
+pub(crate) struct OutageLog {
     is_on: AtomicBool,
     state: Mutex<Option<State>>,
 }
@@ -21,7 +21,7 @@ struct State {
     requests: u64,
 }
 
-impl Outage {
+impl OutageLog {
     /// Notes a failure. `affects`: it is the first one of a read or write.
     pub(crate) fn failed(&self, database: &DatabaseUrl, error: &StoreError, affects: bool) {
         if !matches!(error, StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. }) {

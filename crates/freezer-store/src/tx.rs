@@ -13,17 +13,22 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::Store;
-use crate::error::{Class, StoreError, classify};
+use crate::error::{Class, Outage, StoreError};
 use crate::exec::Db;
+use crate::pool::Lease;
 
-/// How often a body is run at most when it meets other writers.
+/// How often a body without a deadline is run at most when it meets other writers.
 const MAX_ATTEMPTS: u32 = 5;
-/// How often at most when the connection breaks: a stale idle connection costs one, a restart the next.
+/// How often at most without a deadline when the connection breaks: a stale idle connection costs one, a restart the next.
 const MAX_RECONNECTS: u32 = 2;
+/// How often at most when files cannot be read or written: an open connection may be on files that were replaced.
+const MAX_REOPENS: u32 = 1;
 /// How often at most when the database was replaced: the second run names no additions, so it fails for another reason.
 const MAX_REPLACED: u32 = 1;
 /// First pause between two runs; doubles each time, with jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// Longest pause between two runs.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Errors that a transaction's body may return: the store's own, or a richer type that wraps them.
 pub trait TxError: From<StoreError> + Send {
@@ -62,8 +67,8 @@ macro_rules! read {
 /// Runs a body that changes rows with exactly one statement, which commits by itself:
 /// `single!(store, "<noun>.<verb>", |db| …)`.
 ///
-/// The statement must be safe to run twice: after a broken connection nobody knows whether the first
-/// run was stored.
+/// The statement must be safe to run twice: after a lost answer nobody knows whether the first run was stored
+/// (`query/repeat.rs`).
 #[macro_export]
 macro_rules! single {
     ($store:expr, $name:expr, |$db:ident| $body:expr) => {
@@ -74,8 +79,8 @@ macro_rules! single {
 /// Runs a body as one transaction, committed when it gives `Ok` and undone when it gives `Err`:
 /// `transaction!(store, "<noun>.<verb>", |db| …)`.
 ///
-/// Gives what the body gives, or the store's error ([`StoreError::OutcomeUnknown`] when the connection broke
-/// during COMMIT).
+/// Gives what the body gives, or the store's error ([`StoreError::OutcomeUnknown`] if the answer to COMMIT was lost, and the
+/// database did not come back before the deadline).
 #[macro_export]
 macro_rules! transaction {
     ($store:expr, $name:expr, |$db:ident| $body:expr) => {
@@ -109,9 +114,14 @@ pub struct Run<'s> {
     mode: Mode,
     attempt: u32,
     reconnects: u32,
+    reopens: u32,
     replaced: u32,
     /// An outage of the database affects it.
     affected: bool,
+    /// An earlier run may have been stored.
+    is_repeat: bool,
+    /// The connection of the last run, whose place in the queue for the SQLite file is kept.
+    kept: Option<Lease>,
     db: Option<Db>,
 }
 
@@ -119,7 +129,19 @@ impl Store {
     /// What the macros begin with.
     #[doc(hidden)]
     pub fn run(&self, name: &'static str, mode: Mode) -> Run<'_> {
-        Run { store: self, name, mode, attempt: 1, reconnects: 0, replaced: 0, affected: false, db: None }
+        Run {
+            store: self,
+            name,
+            mode,
+            attempt: 1,
+            reconnects: 0,
+            reopens: 0,
+            replaced: 0,
+            affected: false,
+            is_repeat: false,
+            kept: None,
+            db: None,
+        }
     }
 }
 
@@ -127,75 +149,64 @@ impl Run<'_> {
     /// Takes a connection, and begins where this is a transaction.
     #[doc(hidden)]
     pub async fn start(&mut self) -> Result<&mut Db, StoreError> {
-        let pool = if self.mode == Mode::Read { &self.store.readers } else { &self.store.writers };
         loop {
-            let lease = pool.lease(self.name).await;
-            if let Err(error) = &lease {
-                self.note_outage(error);
+            match self.begin().await {
+                Ok(db) => return Ok(self.db.insert(db)),
+                Err(error) if self.runs_again(&error).await => {}
+                Err(error) => return Err(self.give_up(error)),
             }
-            let lease = lease.inspect_err(|error| {
-                if error.is_replaced() {
-                    self.store.replaced(error);
-                    self.store.lost.tell();
-                }
-            })?;
-            let mut db = Db::new(lease, self.name, self.attempt);
-            if self.mode == Mode::Transaction
-                && let Err(error) = db.raw(db.dialect().begin()).await
-            {
-                // an idle connection that the server closed long ago is found out here
-                let again = self.runs_again(error.class());
-                settle(db, error.class());
-                if !again {
-                    if error.class() == Class::Disconnected {
-                        self.note_outage(&error);
-                    }
-                    return Err(give_up(error));
-                }
-                tokio::time::sleep(pause(self.attempt)).await;
-                self.attempt += 1;
-                continue;
-            }
-            return Ok(self.db.insert(db));
         }
+    }
+
+    async fn begin(&mut self) -> Result<Db, StoreError> {
+        let lease = match self.kept.take() {
+            Some(lease) => lease,
+            None => self.lease().await?,
+        };
+        let mut db = Db::new(lease, self.name, self.store.deadline, self.is_repeat);
+        if self.mode == Mode::Transaction
+            && let Err(error) = db.raw(db.dialect().begin()).await
+        {
+            // an idle connection that the server closed long ago is found out here
+            self.settle(db, error.class());
+            return Err(error);
+        }
+        Ok(db)
+    }
+
+    async fn lease(&self) -> Result<Lease, StoreError> {
+        let pool = if self.mode == Mode::Read { &self.store.readers } else { &self.store.writers };
+        pool.lease(self.name, self.store.deadline).await.inspect_err(|error| {
+            if error.is_replaced() {
+                self.store.replaced(error);
+                self.store.lost.tell();
+            }
+        })
     }
 
     /// Ends an attempt: commits or rolls back, and says whether there is to be another.
     #[doc(hidden)]
     pub async fn finish<T, E: TxError>(&mut self, result: Result<T, E>) -> ControlFlow<Result<T, E>> {
         let Some(mut db) = self.db.take() else { return ControlFlow::Break(result) };
-        let result = match self.mode {
+        let (result, is_ending) = match self.mode {
             Mode::Transaction => end(&mut db, result).await,
-            Mode::Read | Mode::Single => result,
+            Mode::Read | Mode::Single => (result, self.mode == Mode::Single),
         };
-        let class = match &result {
-            Ok(_) => Class::Other,
-            Err(error) => error.store_error().map_or(Class::Other, StoreError::class),
+        let Some(error) = result.as_ref().err().and_then(TxError::store_error) else {
+            self.settle(db, Class::Other);
+            self.note_answer();
+            return ControlFlow::Break(result);
         };
-        settle(db, class);
-        if class == Class::Replaced
-            && let Err(error) = &result
-            && let Some(error) = error.store_error()
-        {
-            self.store.replaced(error);
+        let error = error.clone();
+        self.is_repeat |= is_ending && may_be_stored(&error, &db, self.mode);
+        self.settle(db, error.class());
+        if self.runs_again(&error).await {
+            return ControlFlow::Continue(());
         }
-        if !self.runs_again(class) {
-            match &result {
-                Ok(_) => self.note_answer(),
-                Err(error) if class == Class::Disconnected => {
-                    error.store_error().into_iter().for_each(|error| self.note_outage(error));
-                }
-                Err(_) => {}
-            }
-            if class == Class::Replaced {
-                self.store.lost.tell();
-            }
-            return ControlFlow::Break(result.map_err(give_up));
-        }
-        tracing::debug!(name = self.name, attempt = self.attempt, "transaction runs again");
-        tokio::time::sleep(pause(self.attempt)).await;
-        self.attempt += 1;
-        ControlFlow::Continue(())
+        ControlFlow::Break(match error.class() {
+            Class::Outage(_) => Err(E::from(self.give_up(error))),
+            _ => result,
+        })
     }
 
     /// Notes that the database is not available to this read or write.
@@ -212,65 +223,106 @@ impl Run<'_> {
         }
     }
 
-    fn runs_again(&mut self, class: Class) -> bool {
-        match class {
-            Class::Contended => self.attempt < MAX_ATTEMPTS,
-            Class::Disconnected => {
+    /// Whether there is to be another run after an error; waits for it.
+    async fn runs_again(&mut self, error: &StoreError) -> bool {
+        let has_time = |most: bool| match self.store.deadline.is_set() {
+            true => !self.store.deadline.is_over(),
+            false => most,
+        };
+        let again = match error.class() {
+            Class::Outage(Outage::Contended | Outage::Locked) => has_time(self.attempt < MAX_ATTEMPTS),
+            Class::Outage(Outage::Away | Outage::Refusing) => {
                 self.reconnects += 1;
-                self.reconnects <= MAX_RECONNECTS
+                if self.reconnects > 1 {
+                    // one broken connection is no outage
+                    self.note_outage(error);
+                }
+                has_time(self.reconnects <= MAX_RECONNECTS)
+            }
+            Class::Outage(Outage::Storage) => {
+                self.reopens += 1;
+                self.reopens <= MAX_REOPENS
             }
             Class::Replaced => {
+                self.store.replaced(error);
                 self.replaced += 1;
+                if self.replaced > MAX_REPLACED {
+                    self.store.lost.tell();
+                }
                 self.replaced <= MAX_REPLACED
             }
             _ => false,
+        };
+        if !again {
+            return false;
+        }
+        tracing::debug!(name = self.name, attempt = self.attempt, %error, "runs again");
+        let pause = pause(self.attempt);
+        let left = self.store.deadline.within(pause);
+        tokio::time::sleep(left).await;
+        self.attempt = self.attempt.saturating_add(1);
+        // without time for another run, this error says more than that the deadline has passed
+        left == pause
+    }
+
+    /// Gives a connection back, or closes it if it is broken or something is still under way on it.
+    fn settle(&mut self, db: Db, class: Class) {
+        let (lease, is_settled) = db.into_parts();
+        match class {
+            Class::Outage(Outage::Away | Outage::Refusing | Outage::Storage | Outage::Denied)
+            | Class::Replaced => lease.broken(),
+            // dropped, which ends the statement
+            _ if !is_settled => {}
+            Class::Outage(Outage::Locked) => self.kept = Some(lease),
+            _ => lease.give_back(),
+        }
+    }
+
+    /// The error after the last run.
+    fn give_up(&mut self, error: StoreError) -> StoreError {
+        self.note_outage(&error);
+        if let Some(lease) = self.kept.take() {
+            lease.give_back();
+        }
+        match error {
+            StoreError::Unavailable { doing, reason, .. } if self.is_repeat => {
+                StoreError::OutcomeUnknown { doing, reason }
+            }
+            other => other,
         }
     }
 }
 
-/// Gives a connection back, or closes it where it is broken or something is still under way on it.
-fn settle(db: Db, class: Class) {
-    if matches!(class, Class::Disconnected | Class::Replaced) {
-        db.into_lease().broken();
-    } else if db.is_settled() {
-        db.into_lease().give_back();
+/// Whether a change may be stored although its last statement failed.
+fn may_be_stored(error: &StoreError, db: &Db, mode: Mode) -> bool {
+    match error.class() {
+        // only the end of a transaction is left to go wrong
+        Class::Outage(Outage::Refusing) => mode == Mode::Transaction,
+        Class::Outage(Outage::Away | Outage::Storage) => true,
+        _ => !db.is_settled(),
     }
 }
 
-async fn end<T, E: TxError>(db: &mut Db, result: Result<T, E>) -> Result<T, E> {
-    match &result {
-        Ok(_) => commit(db).await?,
-        // A rollback that fails leaves the statement in flight, so the connection is closed.
-        Err(_) if db.is_settled() => {
-            let _ = db.raw("ROLLBACK").await;
+/// Commits or rolls back. Also returns whether an error is that of COMMIT.
+async fn end<T, E: TxError>(db: &mut Db, result: Result<T, E>) -> (Result<T, E>, bool) {
+    match result {
+        Ok(done) => match db.raw("COMMIT").await {
+            Ok(_) => (Ok(done), false),
+            Err(error) => (Err(E::from(error)), true),
+        },
+        Err(error) => {
+            // A rollback that fails leaves the statement in flight, so the connection is closed.
+            if db.is_settled() {
+                let _ = db.raw("ROLLBACK").await;
+            }
+            (Err(error), false)
         }
-        Err(_) => {}
-    }
-    result
-}
-
-async fn commit(db: &mut Db) -> Result<(), StoreError> {
-    match db.raw("COMMIT").await {
-        Ok(_) => Ok(()),
-        Err(StoreError::Unavailable { doing, reason }) => Err(StoreError::OutcomeUnknown { doing, reason }),
-        Err(other) => Err(other),
     }
 }
 
-/// After the last try: contention that does not end is a database that cannot serve us now.
-fn give_up<E: TxError>(error: E) -> E {
-    let Some(StoreError::Backend { doing, source }) = error.store_error() else { return error };
-    let reason = match classify(source) {
-        Class::Contended => format!("still contended after {MAX_ATTEMPTS} tries: {source}"),
-        Class::Locked => format!("another process holds the lock of the file: {source}"),
-        _ => return error,
-    };
-    tracing::warn!("{doing}: {reason}");
-    E::from(StoreError::Unavailable { doing, reason })
-}
-
-fn pause(attempt: u32) -> Duration {
-    let base = FIRST_PAUSE * 2_u32.saturating_pow(attempt.min(8) - 1);
+/// The pause after so many tries.
+pub(crate) fn pause(attempt: u32) -> Duration {
+    let base = (FIRST_PAUSE * 2_u32.saturating_pow(attempt.clamp(1, 8) - 1)).min(LONGEST_PAUSE / 2);
     // Jitter of up to one more base, so that writers that met do not meet again.
     let jitter = RandomState::new().hash_one(attempt) % 1_000;
     base + base.mul_f64(jitter as f64 / 1_000.0)

@@ -1,22 +1,26 @@
 //! What handlers take out of a request: the call with its permission, ids, body. Each fails the way the Python service
 //! does, in JSON, not the way the framework would. The query of a list is `paging.rs`.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
 use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use bytes::{Bytes, BytesMut};
-use freezer_store::Scope;
+use freezer_store::{Deadline, Scope, Store};
 use http::request::Parts;
 use http_body_util::BodyExt;
 use oslo_policy::RuleDefault;
 use serde_json::{Map, Value};
 
 use super::idempotency::PlannedId;
-use crate::app::SharedApp;
+use crate::app::{App, SharedApp};
 use crate::clock::Ids;
 use crate::context::RequestContext;
 use crate::error::{BodyTimeout, Error};
 use crate::policy;
 use crate::service::Change;
+use crate::service::admission::Place;
 use crate::service::trusts::Delegation;
 
 /// The rule that guards a route; every v2 route carries one (see `v2/mod.rs`).
@@ -36,7 +40,20 @@ pub struct Call {
     pub project_id: String,
     /// Source of ids.
     ids: Ids,
+    /// Bytes of the body, once it was read.
+    body_bytes: BodyBytes,
+    work: OnceLock<Work>,
 }
+
+/// What a request has while it is at work with the database.
+struct Work {
+    store: Store,
+    _place: Place,
+}
+
+/// How many bytes the body of a request has.
+#[derive(Clone, Default)]
+struct BodyBytes(Arc<AtomicUsize>);
 
 /// Widths of the columns that hold who owns a row: a longer id cannot own any.
 const PROJECT_ID_WIDTH: usize = 36;
@@ -68,7 +85,9 @@ impl FromRequestParts<SharedApp> for Call {
             Some(PlannedId(first)) => app.ids.beginning_with(first),
             None => app.ids.clone(),
         };
-        Ok(Call { app: app.clone(), context, project_id, ids })
+        let body_bytes = BodyBytes::default();
+        parts.extensions.insert(body_bytes.clone());
+        Ok(Call { app: app.clone(), context, project_id, ids, body_bytes, work: OnceLock::new() })
     }
 }
 
@@ -78,10 +97,28 @@ impl Call {
         Scope::project(&self.project_id)
     }
 
+    /// The database, until the deadline of the call, which counts from the first use of the database.
+    ///
+    /// # Errors
+    /// [`Error::Busy`]
+    pub fn store(&self) -> Result<&Store, Error> {
+        if let Some(work) = self.work.get() {
+            return Ok(&work.store);
+        }
+        let App { http, queues, store, .. } = &*self.app;
+        let bytes = self.body_bytes.0.load(Ordering::Relaxed);
+        let place = queues.admission().enter(bytes, http.waiting)?;
+        let store = store.until(Deadline::after(http.request_timeout));
+        Ok(&self.work.get_or_init(|| Work { store, _place: place }).store)
+    }
+
     /// The change that the call makes: whose, by whom, when.
-    pub fn change(&self) -> Change<'_> {
-        Change {
-            store: &self.app.store,
+    ///
+    /// # Errors
+    /// [`Error::Busy`]
+    pub fn change(&self) -> Result<Change<'_>, Error> {
+        Ok(Change {
+            store: self.store()?,
             queues: &self.app.queues,
             ids: &self.ids,
             project_id: &self.project_id,
@@ -94,7 +131,7 @@ impl Call {
                 .as_ref()
                 .zip(self.context.trustor.as_ref())
                 .map(|(trusts, trustor)| Delegation { trusts, token: &trustor.token, roles: &trustor.roles }),
-        }
+        })
     }
 
     /// Whether a further rule, one that does not depend on the path, permits the call.
@@ -181,7 +218,11 @@ impl FromRequest<SharedApp> for Body {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &SharedApp) -> Result<Self, Error> {
-        let bytes = whole_body(request.into_body(), app.http.max_body).await?;
+        let (parts, body) = request.into_parts();
+        let bytes = whole_body(body, app.http.max_body).await?;
+        if let Some(body_bytes) = parts.extensions.get::<BodyBytes>() {
+            body_bytes.0.store(bytes.len(), Ordering::Relaxed);
+        }
         if bytes.is_empty() {
             return Ok(Body(Value::Object(Map::new())));
         }

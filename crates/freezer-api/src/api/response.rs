@@ -263,8 +263,8 @@ fn description(error: &Error) -> String {
                 "The database is temporarily unavailable.".to_owned()
             }
             StoreError::OutcomeUnknown { .. } => {
-                "The connection to the database was lost while the change was being stored; \
-                 look whether it was before you try again."
+                "The answer of the database to this change was lost; look whether the change is stored before you try \
+                 again."
                     .to_owned()
             }
             StoreError::Corrupt { .. } | StoreError::Schema(_) | StoreError::Backend { .. } => {

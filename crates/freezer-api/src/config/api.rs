@@ -7,6 +7,7 @@ use ::oslo_config::{Config, OptDecl};
 use super::ConfigError;
 use crate::app::{BodyLimits, ConnectionLimits};
 use crate::service::scans::ScanLimits;
+use crate::service::admission;
 
 const MAX_LIMIT: OptDecl = OptDecl::integer("api", "max_limit").unset_if_empty().default("10000").min(0).help(
     "Largest page of a list. A request for a larger page gets this many documents and a link to the next page. \
@@ -44,6 +45,17 @@ const MAX_CONNECTIONS_PER_PEER: OptDecl =
         "Connections at a time from one address (IPv6: one /64 network). Requests on more of them are answered with 429. \
          0: no limit, which is needed behind a balancer, whose address is that of every client.",
     );
+const REQUEST_TIMEOUT: OptDecl = OptDecl::integer("api", "request_timeout").unset_if_empty().default("30").min(1).max(LONGEST).help(
+    "Seconds that the database may take for a request, once its body has arrived: waiting for a connection, connecting, \
+     statements and retries share them. While the database is away, a request is answered with 503 when they are over.",
+);
+const MAX_WAITING_REQUESTS: OptDecl = OptDecl::integer("api", "max_waiting_requests").unset_if_empty().default("10000").min(1).help(
+    "Requests that may wait for the database at the same time. Further ones are answered with 503 at once.",
+);
+const MAX_WAITING_BYTES: OptDecl =
+    OptDecl::integer("api", "max_waiting_bytes").unset_if_empty().default("67108864").min(1).help(
+        "Bytes of the bodies of these requests together. Further requests are answered with 503 at once.",
+    );
 
 const MAX_SEARCHES_PER_PROJECT: OptDecl =
     OptDecl::integer("api", "max_searches_per_project").unset_if_empty().default("2").min(1).max(10_000).help(
@@ -77,6 +89,9 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &MAX_WAITING_SEARCHES,
     &SEARCH_WAIT_TIMEOUT,
     &REPEATED_BACKUP_WINDOW,
+    &REQUEST_TIMEOUT,
+    &MAX_WAITING_REQUESTS,
+    &MAX_WAITING_BYTES,
 ];
 
 /// Jobs that a scheduler asks for at a time. It takes a page of fewer jobs for the last one.
@@ -133,6 +148,16 @@ pub(super) fn connection_limits(config: &Config) -> Result<ConnectionLimits, Con
 fn number(config: &Config, option: &OptDecl) -> Result<usize, ConfigError> {
     let number = option.need(config.int(option)?)?;
     Ok(usize::try_from(number).unwrap_or_default())
+}
+
+/// How long the database may take for a request.
+pub(super) fn request_timeout(config: &Config) -> Result<Duration, ConfigError> {
+    seconds(config, &REQUEST_TIMEOUT)
+}
+
+/// What may wait for the database.
+pub(super) fn waiting(config: &Config) -> Result<admission::Limits, ConfigError> {
+    Ok(admission::Limits { requests: number(config, &MAX_WAITING_REQUESTS)?, bytes: number(config, &MAX_WAITING_BYTES)? })
 }
 
 fn seconds(config: &Config, option: &OptDecl) -> Result<Duration, ConfigError> {

@@ -22,7 +22,15 @@ const WSREP_SYNC_WAIT: OptDecl = OptDecl::integer("database", "mysql_wsrep_sync_
     .unset_if_empty()
     .min(0)
     .max(15)
-    .help("For Galera: which statements wait until earlier writes of the cluster are seen.");
+    .help(
+        "For Galera: which statements wait until earlier writes of the cluster are seen. Not set: 3 (reads, updates and \
+         deletes) if the server is a node of a cluster, else the setting of the server.",
+    );
+const STATEMENT_TIMEOUT: OptDecl =
+    OptDecl::integer("database", "statement_timeout").unset_if_empty().default("30").min(1).max(86_399).help(
+        "Seconds that one statement of a request may take. MariaDB ends it by max_statement_time, MySQL a SELECT by \
+         max_execution_time; otherwise the service kills it. db sync, purge and db check have no limit.",
+    );
 const RECYCLE: OptDecl = OptDecl::integer("database", "connection_recycle_time")
     .unset_if_empty()
     .default("3600")
@@ -56,13 +64,14 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &POOL_SIZE,
     &OVERFLOW,
     &POOL_TIMEOUT,
+    &STATEMENT_TIMEOUT,
     &MAX_RETRIES,
     &RETRY_INTERVAL,
 ];
 
-/// Longest time that opening one connection may take. A shorter `pool_timeout` shortens it, unless it is 0, and the
-/// parameter `connect_timeout` of the URL replaces it.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time that opening one connection may take, so that a request can try another one before its deadline. A shorter
+/// `pool_timeout` shortens it, unless it is 0, and the parameter `connect_timeout` of the URL replaces it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connections where SQLAlchemy has no limit: there the number of its threads is one, and a server takes 151 by default.
 const UNLIMITED: usize = 100;
@@ -125,6 +134,7 @@ impl DatabaseSettings {
                     ..0 => Duration::MAX,
                     age => seconds(age),
                 },
+                statement_timeout: seconds(number(&STATEMENT_TIMEOUT)?),
                 ..PoolSettings::default()
             },
             start_retries: match number(&MAX_RETRIES)? {

@@ -321,6 +321,8 @@ impl Settings {
                 connections: api::connection_limits(config)?,
                 scans,
                 stop: default::stop_settings(config)?,
+                request_timeout: api::request_timeout(config)?,
+                waiting: api::waiting(config)?,
                 health,
                 proxy_headers: oslo_middleware::proxy_headers(config)?,
                 max_limit: api::max_limit(config)?,

@@ -13,13 +13,43 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// Tries the database and Keystone, and says which part worked.
 pub async fn findings(settings: &Settings) -> Vec<Finding> {
-    let (database, mut found) = tokio::join!(database(settings), keystone(settings));
-    found.insert(0, database);
+    let store = settings.database.store(false);
+    let (mut found, keystone) = tokio::join!(
+        async {
+            let mut found = vec![database(settings, &store).await];
+            found.extend(cluster(settings, &store).await);
+            found
+        },
+        keystone(settings)
+    );
+    found.extend(keystone);
     found
 }
 
-async fn database(settings: &Settings) -> Finding {
-    let store = settings.database.store(false);
+/// What waits on a node of a Galera cluster for the other nodes; none if the server is no such node, or does not answer.
+async fn cluster(settings: &Settings, store: &Store) -> Option<Finding> {
+    let node = tokio::time::timeout(LIMIT, store.cluster_node()).await.ok()?.ok()??;
+    let url = &settings.database.url;
+    let message = format!(
+        "the database {url} is the node {} of a Galera cluster, with wsrep_sync_wait = {}",
+        node.name, node.sync_wait
+    );
+    Some(match node.sees_earlier_writes() {
+        true => note("database", message),
+        false => Finding {
+            verdict: Verdict::Warning,
+            ..note(
+                "database",
+                format!(
+                    "{message}: if requests reach several nodes, some answer 404 for what was stored through another \
+                     one; remove mysql_wsrep_sync_wait from [database], or set it to 3"
+                ),
+            )
+        },
+    })
+}
+
+async fn database(settings: &Settings, store: &Store) -> Finding {
     let url = &settings.database.url;
     match tokio::time::timeout(LIMIT, store.check_schema()).await {
         Err(_) => failure("database", format!("the database {url} did not answer within {LIMIT:?}")),

@@ -61,6 +61,9 @@ pub async fn replace(
     let new = definition(document, object(document, "freezer_action").unwrap_or_default());
     transaction!(change.store, "actions.replace", |db| {
         let Change { project_id, user_id, now, .. } = change;
+        if actions::was_created(db, &change.scope(), action_id, now).await? {
+            return Ok(Replaced::Created);
+        }
         if actions::update(db, &change.scope(), action_id, &new, now).await? {
             return Ok(Replaced::Replaced);
         }

@@ -56,14 +56,15 @@ pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Res
         now: change.now,
     };
     let store = change.store.clone();
-    let work = move |records: Vec<Record>| {
-        let store = store.clone();
+    let work = move |records: Vec<Record>, deadline| {
+        let store = store.until(deadline);
         let some = async move |records: &[Record]| {
             single!(store, "backups.create", |db| backups::create(db, records).await)
         };
         async move { each(&records, some).await }
     };
-    let stored = change.queues.backups.carry_out((), record, work).await??;
+    let stored = change.queues.backups.carry_out((), record, change.store.deadline(), work).await;
+    let stored = stored.map_err(|unanswered| unanswered.of_write("backups.create"))??;
     Ok(Recorded { is_new: stored == backup_id, backup_id: stored })
 }
 

@@ -57,7 +57,12 @@ pub async fn request(change: Change<'_>, job_id: &str, event: Event) -> Result<S
             return Err(Error::not_found("job", job_id));
         };
         if !apply(&mut fields.schedule, event) {
-            return Ok(format!("{} already requested", event.word()));
+            // an earlier run of this body may have requested it
+            return Ok(if db.is_repeat() {
+                "success".to_owned()
+            } else {
+                format!("{} already requested", event.word())
+            });
         }
         if event == Event::Start {
             check_client(db, &change, &fields.client_id, job_id).await?;

@@ -50,14 +50,16 @@ pub async fn show(
     job_id: String,
 ) -> Result<Option<Job>, Error> {
     let (store, of) = (store.clone(), scope.clone());
-    let work = move |ids: Vec<String>| {
-        let (store, scope) = (store.clone(), of.clone());
+    let deadline = store.deadline();
+    let work = move |ids: Vec<String>, deadline| {
+        let (store, scope) = (store.until(deadline), of.clone());
         let some = async move |ids: &[String]| {
             read!(store, "jobs.show", |db| jobs::get_several(db, &scope, ids).await)
         };
         async move { each(&ids, some).await }
     };
-    Ok(queues.job_reads.shown.carry_out(scope.clone(), job_id, work).await??)
+    let shown = queues.job_reads.shown.carry_out(scope.clone(), job_id, deadline, work).await;
+    Ok(shown.map_err(|unanswered| unanswered.of_read("jobs.show"))??)
 }
 
 /// A page of jobs.
@@ -89,14 +91,16 @@ async fn polled(
     client: &str,
 ) -> Result<Option<Listed<Job>>, Error> {
     let (store, kind) = (store.clone(), poll.clone());
-    let work = move |clients: Vec<String>| {
-        let (store, kind) = (store.clone(), kind.clone());
+    let deadline = store.deadline();
+    let work = move |clients: Vec<String>, deadline| {
+        let (store, kind) = (store.until(deadline), kind.clone());
         let some = async move |clients: &[String]| {
             read!(store, "jobs.list", |db| jobs::list_polls(db, &kind, clients).await)
         };
         async move { each(&clients, some).await }
     };
-    match queues.job_reads.polled.carry_out(poll, client.to_owned(), work).await?? {
+    let listed = queues.job_reads.polled.carry_out(poll, client.to_owned(), deadline, work).await;
+    match listed.map_err(|unanswered| unanswered.of_read("jobs.list"))?? {
         Some(unread) => Ok(unread.read()?),
         None => Ok(None),
     }

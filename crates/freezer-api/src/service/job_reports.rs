@@ -72,7 +72,11 @@ pub async fn drop_stale(
     document: &Map<String, Value>,
     patch: &mut Map<String, Value>,
 ) -> Result<(), Error> {
-    let Some(report) = Report::read(job_id, document, &fields.schedule) else { return Ok(()) };
+    let Some(mut report) = Report::read(job_id, document, &fields.schedule) else { return Ok(()) };
+    if report == Report::Repeated && jobs::was_updated(db, &change.scope(), job_id, change.now).await? {
+        // an earlier run of this body has stored the state
+        report = Report::New;
+    }
     let mut ignored = Vec::new();
     if patch.contains_key("session_id") && text(patch, "session_id").unwrap_or_default() != fields.session_id
     {

@@ -102,6 +102,9 @@ pub async fn replace(
         let stored = transaction!(change.store, "jobs.replace", |db| {
             let Change { project_id, user_id, now, .. } = change;
             let scope = change.scope();
+            if jobs::was_created(db, &scope, job_id, now).await? {
+                return Ok(Replaced::Created);
+            }
             let old = jobs::get_for_update(db, &scope, job_id).await?;
             let fields = if old.is_some() { whole_fields(document) } else { new_fields(document, now.0) };
             let links = job_actions::settle(db, &change, &fields.client_id, &entries, Checked::All).await?;
@@ -131,7 +134,7 @@ pub async fn replace(
 /// The store's.
 pub async fn delete(change: Change<'_>, job_id: &str) -> Result<bool, Error> {
     let (deleted, credentials) = transaction!(change.store, "jobs.delete", |db| {
-        let credentials = user_credentials::get(db, job_id).await?;
+        let credentials = user_credentials::get_to_delete(db, job_id, change.now).await?;
         if !jobs::delete(db, &change.scope(), job_id, change.now).await? {
             return Ok((false, None));
         }

@@ -6,6 +6,7 @@
 //! No HTTP here, and no SQL: queries are `freezer_store::query`. Only `trusts` asks anybody but the database.
 
 pub mod actions;
+pub mod admission;
 pub mod backups;
 pub mod clients;
 mod job_actions;
@@ -38,6 +39,7 @@ pub struct Queues {
     backups: Arc<backups::Waiting>,
     job_reads: job_reads::Waiting,
     scans: scans::Scans,
+    admission: Arc<admission::Admission>,
 }
 
 impl Queues {
@@ -48,6 +50,7 @@ impl Queues {
             backups: backups::waiting(http.max_body),
             job_reads: job_reads::Waiting::default(),
             scans: scans::Scans::new(http.scans),
+            admission: Arc::default(),
         }
     }
 
@@ -62,6 +65,11 @@ impl Queues {
         page: &Page,
     ) -> Result<Option<scans::Slot<'_>>, Busy> {
         self.scans.slot(scope, search, page).await
+    }
+
+    /// The requests that are at work with the database.
+    pub fn admission(&self) -> &Arc<admission::Admission> {
+        &self.admission
     }
 }
 

@@ -109,11 +109,13 @@ pub fn waiting() -> Arc<Waiting> {
 pub async fn execute(change: Change<'_>, session_id: &str, action: Action) -> Result<Outcome, Error> {
     let key = (change.project_id.to_owned(), session_id.to_owned());
     let (store, session) = (change.store.clone(), key.clone());
-    let work = move |actions: Vec<(Action, Timestamp)>| {
-        let (store, (project_id, session_id)) = (store.clone(), session.clone());
+    let work = move |actions: Vec<(Action, Timestamp)>, deadline| {
+        let (store, (project_id, session_id)) = (store.until(deadline), session.clone());
         async move { execute_all(&store, &project_id, &session_id, &actions).await }
     };
-    change.queues.session_actions.carry_out(key, (action, change.now), work).await?
+    let deadline = change.store.deadline();
+    let done = change.queues.session_actions.carry_out(key, (action, change.now), deadline, work).await;
+    done.map_err(|unanswered| unanswered.of_write("sessions.action"))?
 }
 
 async fn execute_all(
@@ -130,7 +132,11 @@ async fn execute_all(
         let mut changed_at = None;
         let mut outcomes = Vec::with_capacity(actions.len());
         for (action, now) in actions {
-            outcomes.push(apply(&mut session, action, now.0).map(|(result, changed)| {
+            let applied = match was_applied(&session, action, now.0) {
+                true if db.is_repeat() => Ok(("success", false)),
+                _ => apply(&mut session, action, now.0),
+            };
+            outcomes.push(applied.map(|(result, changed)| {
                 changed_at = if changed { Some(*now) } else { changed_at };
                 Outcome { result, session_tag: session.session_tag }
             }));
@@ -153,6 +159,25 @@ fn whole(value: &Value) -> Option<i64> {
         Value::Number(number) => number.as_i64(),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
+    }
+}
+
+/// Whether a session is as if an action had been applied to it: what a body that runs again after a lost answer may find. An end
+/// also counts as applied if the job has started again since, because it belongs to the run before.
+fn was_applied(session: &SessionFields, action: &Action, now: i64) -> bool {
+    let job = |job_id: &str| session.jobs.as_ref().and_then(|jobs| jobs.get(job_id));
+    let time = |job: &Value, key: &str| job.get(key).and_then(Value::as_i64);
+    match action {
+        Action::Start { job_id, current_tag } => {
+            session.session_tag == current_tag.saturating_add(1)
+                && session.time_start == now
+                && job(job_id).is_some_and(|job| time(job, "time_started") == Some(now))
+        }
+        Action::End { job_id, result } => job(job_id).is_some_and(|job| {
+            let ended = time(job, "time_ended") == Some(now)
+                && job.get("result").and_then(Value::as_str) == Some(result.as_str());
+            ended || time(job, "time_started").is_some_and(|started| started > now)
+        }),
     }
 }
 
@@ -316,6 +341,27 @@ mod tests {
         assert_eq!((session.session_tag, session.time_start), (1, 1_795_000_000));
         assert_eq!(session.status.as_deref(), Some("running"));
         assert_eq!(session.jobs.unwrap()["a"]["status"], "running");
+    }
+
+    #[test]
+    fn an_action_that_was_stored_is_recognized_when_its_answer_was_lost() {
+        // without a hold-off, a start that was stored would be out of sync with itself
+        let mut run = SessionFields { hold_off: 0, ..session(5, 1_000, two_jobs()) };
+        let start = Action::Start { job_id: "a".to_owned(), current_tag: 5 };
+        assert!(!was_applied(&run, &start, 2_000));
+        apply(&mut run, &start, 2_000).unwrap();
+        assert_eq!(apply(&mut run.clone(), &start, 2_001).unwrap().0, "out-of-sync");
+        assert!(was_applied(&run, &start, 2_000));
+        let other = Action::Start { job_id: "b".to_owned(), current_tag: 5 };
+        assert!(!was_applied(&run, &other, 2_000), "another job joins");
+        let end = Action::End { job_id: "a".to_owned(), result: "fail".to_owned() };
+        assert!(!was_applied(&run, &end, 2_010));
+        apply(&mut run, &end, 2_010).unwrap();
+        assert!(was_applied(&run, &end, 2_010));
+        // the next run has begun since: its job is not ended by the end of the run before
+        apply(&mut run, &Action::Start { job_id: "a".to_owned(), current_tag: 6 }, 2_020).unwrap();
+        assert!(was_applied(&run, &end, 2_010));
+        assert!(!was_applied(&run, &end, 2_030));
     }
 
     #[test]

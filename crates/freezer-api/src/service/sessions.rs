@@ -68,8 +68,9 @@ pub async fn replace(
         apply(&mut fields, document);
         fields.jobs = object(document, "jobs");
         if there {
+            let created = sessions::was_created(db, &scope, session_id, now).await?;
             sessions::update(db, &scope, session_id, &fields, now).await?;
-            return Ok(Replaced::Replaced);
+            return Ok(if created { Replaced::Created } else { Replaced::Replaced });
         }
         sessions::create(db, project_id, user_id, session_id, &fields, now, false).await?;
         Ok::<_, Error>(Replaced::Created)

@@ -4,16 +4,21 @@
 //! such request would be a transaction of its own, with a wait for the disk, and those of one session would wait for each
 //! other's. Here, as many as there are lanes run at a time; what comes meanwhile waits, and the next lane that is free
 //! takes it, with what has arrived at the machine by then. A request that meets no other is carried out by itself, at once.
-//! How many lanes there are, and when one opens, is a queue's [`Pace`]. What the work is, is the caller's; what becomes of the
-//! others where one of them fails, [`each`] says.
+//! How many lanes there are, and when one opens, is a queue's [`Pace`]. A run that takes long no longer counts as a lane, so that
+//! the next one begins beside it: one silent connection does not hold up a queue. A run has the latest deadline of its items, and
+//! each caller waits until its own. What the work is, is the caller's; what becomes of the others if one of them fails,
+//! [`each`] says.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use freezer_store::StoreError;
+use freezer_store::{Deadline, Outage, StoreError};
 use tokio::sync::oneshot;
+
+use crate::error::Error;
 
 /// Items of type `I` in queues named by `K`; each gets an answer of type `O`.
 pub struct Together<K, I, O> {
@@ -39,6 +44,11 @@ pub struct Pace {
 /// that came meanwhile. Where nothing has arrived each is one call of the kernel, and nobody waits.
 const TURNS: usize = 3;
 
+/// How long a run counts as a lane.
+const SLOW: Duration = Duration::from_secs(1);
+/// How long a caller waits after its deadline, since the run has the more precise answer.
+const GRACE: Duration = Duration::from_millis(500);
+
 struct Queue<I, O> {
     running: usize,
     waiting: VecDeque<Waiting<I, O>>,
@@ -59,12 +69,40 @@ impl<I, O> Queue<I, O> {
 
 struct Waiting<I, O> {
     item: I,
+    deadline: Deadline,
     answer: oneshot::Sender<O>,
 }
 
-/// The work that an item was part of ended without an answer: a defect, which is logged where it happened.
+/// Why an item has no answer.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Unanswered;
+pub enum Unanswered {
+    /// The work that it was part of ended without an answer: a defect, which is logged where it happened.
+    Failed,
+    /// The deadline of its caller passed. What its run does is not known.
+    TooLate,
+}
+
+impl Unanswered {
+    /// The error of a request that reads.
+    pub fn of_read(self, doing: &'static str) -> Error {
+        let reason = "it waited for others".to_owned();
+        self.or_else(StoreError::Unavailable { doing, outage: Outage::Slow, reason })
+    }
+
+    /// The error of a request that changes something.
+    pub fn of_write(self, doing: &'static str) -> Error {
+        self.or_else(StoreError::OutcomeUnknown { doing, reason: "it waited for others".to_owned() })
+    }
+
+    fn or_else(self, late: StoreError) -> Error {
+        match self {
+            Unanswered::TooLate => late.into(),
+            Unanswered::Failed => {
+                Error::Internal("what the request was part of ended without an answer".to_owned())
+            }
+        }
+    }
+}
 
 impl<K, I, O> Together<K, I, O>
 where
@@ -77,30 +115,40 @@ where
         Arc::new(Together { queues: Mutex::default(), pace: Pace { most: pace.most.max(1), ..pace } })
     }
 
-    /// Has an item carried out by `work`, which takes items of one queue and gives an answer for each, in their order. It
-    /// is cloned for each run. An item whose caller went away before its run began is left out.
+    /// Has an item carried out by `work`, which takes items of one queue with their latest deadline, and gives an answer for
+    /// each, in their order. It is cloned for each run. An item whose caller went away before its run began is left out.
     ///
     /// # Errors
     /// [`Unanswered`]
-    pub async fn carry_out<W, F>(self: &Arc<Self>, key: K, item: I, work: W) -> Result<O, Unanswered>
+    pub async fn carry_out<W, F>(
+        self: &Arc<Self>,
+        key: K,
+        item: I,
+        deadline: Deadline,
+        work: W,
+    ) -> Result<O, Unanswered>
     where
-        W: Fn(Vec<I>) -> F + Clone + Send + 'static,
+        W: Fn(Vec<I>, Deadline) -> F + Clone + Send + 'static,
         F: Future<Output = Vec<O>> + Send + 'static,
     {
-        let (answer, opens_lane) = self.enter(&key, item);
+        let (answer, opens_lane) = self.enter(&key, item, deadline);
         if opens_lane {
-            Lane { together: Arc::clone(self), key, work }.run(Vec::new());
+            Lane { together: Arc::clone(self), key, work, is_open: true }.run(Vec::new());
         }
-        answer.await.map_err(|_| Unanswered)
+        let patience = deadline.within(Duration::MAX).saturating_add(GRACE);
+        match tokio::time::timeout(patience, answer).await {
+            Ok(answer) => answer.map_err(|_| Unanswered::Failed),
+            Err(_) => Err(Unanswered::TooLate),
+        }
     }
 
     /// Puts an item into its queue. True where that opens a lane, which is the caller's from now on.
-    fn enter(&self, key: &K, item: I) -> (oneshot::Receiver<O>, bool) {
+    fn enter(&self, key: &K, item: I, deadline: Deadline) -> (oneshot::Receiver<O>, bool) {
         let (answer, answered) = oneshot::channel();
         let mut queues = self.lock();
         let queue =
             queues.entry(key.clone()).or_insert_with(|| Queue { running: 0, waiting: VecDeque::new() });
-        queue.waiting.push_back(Waiting { item, answer });
+        queue.waiting.push_back(Waiting { item, deadline, answer });
         let opens_lane = queue.wants_lane(queue.running, self.pace);
         queue.running += usize::from(opens_lane);
         (answered, opens_lane)
@@ -146,12 +194,14 @@ where
     K: Clone + Eq + Hash + Send + 'static,
     I: Send + 'static,
     O: Send + 'static,
-    W: Fn(Vec<I>) -> F + Clone + Send + 'static,
+    W: Fn(Vec<I>, Deadline) -> F + Clone + Send + 'static,
     F: Future<Output = Vec<O>> + Send + 'static,
 {
     together: Arc<Together<K, I, O>>,
     key: K,
     work: W,
+    /// False once its run has taken long: the right was given on.
+    is_open: bool,
 }
 
 impl<K, I, O, W, F> Lane<K, I, O, W, F>
@@ -159,7 +209,7 @@ where
     K: Clone + Eq + Hash + Send + 'static,
     I: Send + 'static,
     O: Send + 'static,
-    W: Fn(Vec<I>) -> F + Clone + Send + 'static,
+    W: Fn(Vec<I>, Deadline) -> F + Clone + Send + 'static,
     F: Future<Output = Vec<O>> + Send + 'static,
 {
     /// Carries out a batch and what comes along, in a task of its own: nobody who goes away breaks it off.
@@ -175,16 +225,39 @@ where
             if batch.is_empty() {
                 return;
             }
+            let latest = batch.iter().map(|waiting| waiting.deadline).reduce(Deadline::latest);
             let (items, askers): (Vec<I>, Vec<_>) =
-                batch.into_iter().map(|Waiting { item, answer }| (item, answer)).unzip();
-            let answers = (self.work)(items).await;
-            // the next run need not wait until all have heard
-            drop(self);
+                batch.into_iter().map(|Waiting { item, answer, .. }| (item, answer)).unzip();
+            let answers = self.answers(items, latest.unwrap_or(Deadline::NONE)).await;
             for (answer, asker) in answers.into_iter().zip(askers) {
                 // one who went away meanwhile is not told
                 let _ = asker.send(answer);
             }
         });
+    }
+
+    /// Carries out a batch. The next run begins when this one has ended, which need not wait until all have heard, or when it
+    /// has taken long.
+    async fn answers(mut self, items: Vec<I>, deadline: Deadline) -> Vec<O> {
+        let work = (self.work)(items, deadline);
+        let mut work = std::pin::pin!(work);
+        if let Ok(answers) = tokio::time::timeout(SLOW, &mut work).await {
+            return answers;
+        }
+        self.give_on();
+        work.await
+    }
+
+    /// Gives the right on to the items that wait.
+    fn give_on(&mut self) {
+        if !std::mem::take(&mut self.is_open) {
+            return;
+        }
+        if let Some(batch) = self.together.next(&self.key) {
+            let Lane { together, key, work, .. } = self;
+            Lane { together: Arc::clone(together), key: key.clone(), work: work.clone(), is_open: true }
+                .run(batch);
+        }
     }
 }
 
@@ -193,14 +266,11 @@ where
     K: Clone + Eq + Hash + Send + 'static,
     I: Send + 'static,
     O: Send + 'static,
-    W: Fn(Vec<I>) -> F + Clone + Send + 'static,
+    W: Fn(Vec<I>, Deadline) -> F + Clone + Send + 'static,
     F: Future<Output = Vec<O>> + Send + 'static,
 {
     fn drop(&mut self) {
-        if let Some(batch) = self.together.next(&self.key) {
-            let Lane { together, key, work } = self;
-            Lane { together: Arc::clone(together), key: key.clone(), work: work.clone() }.run(batch);
-        }
+        self.give_on();
     }
 }
 
@@ -254,7 +324,7 @@ mod tests {
         /// Asks, and waits until the item is in.
         async fn ask(&self, key: &'static str, item: u32) -> JoinHandle<Result<u32, Unanswered>> {
             let (runs, leave) = (self.runs.clone(), self.leave.clone());
-            let work = move |items: Vec<u32>| {
+            let work = move |items: Vec<u32>, _| {
                 let (runs, leave) = (runs.clone(), leave.clone());
                 async move {
                     runs.lock().unwrap().push(items.clone());
@@ -264,7 +334,8 @@ mod tests {
                 }
             };
             let together = self.together.clone();
-            let asked = tokio::spawn(async move { together.carry_out(key, item, work).await });
+            let asked =
+                tokio::spawn(async move { together.carry_out(key, item, Deadline::NONE, work).await });
             settled().await;
             asked
         }
@@ -272,6 +343,50 @@ mod tests {
         fn runs(&self) -> Vec<Vec<u32>> {
             self.runs.lock().unwrap().clone()
         }
+    }
+
+    #[tokio::test]
+    async fn a_run_that_takes_long_does_not_hold_up_the_next() {
+        let log = Log::new(1, 10);
+        let slow = log.ask("a", 1).await;
+        let next = log.ask("a", 2).await;
+        assert_eq!(log.runs(), [vec![1]]);
+        tokio::time::timeout(Duration::from_secs(20), async {
+            while log.runs().len() < 2 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+        .unwrap();
+        assert_eq!(log.runs(), [vec![1], vec![2]]);
+        log.leave.add_permits(2);
+        assert_eq!((slow.await.unwrap(), next.await.unwrap()), (Ok(10), Ok(20)));
+        settled().await;
+        assert!(log.together.lock().is_empty(), "nothing is left of the queue");
+    }
+
+    #[tokio::test]
+    async fn a_caller_waits_until_its_own_deadline_and_a_run_until_the_latest() {
+        let together: Arc<Together<&str, u32, Deadline>> =
+            Together::new(Pace { most: 10, lanes: 1, crowd: 1 });
+        let (soon, late) =
+            (Deadline::after(Duration::from_millis(50)), Deadline::after(Duration::from_secs(60)));
+        let leave = Arc::new(Semaphore::new(0));
+        let ask = |deadline| {
+            let (together, leave) = (together.clone(), leave.clone());
+            let work = move |items: Vec<u32>, latest| {
+                let leave = leave.clone();
+                async move {
+                    leave.acquire().await.unwrap().forget();
+                    vec![latest; items.len()]
+                }
+            };
+            tokio::spawn(async move { together.carry_out("a", 1, deadline, work).await })
+        };
+        let (soon, late_answer) = (ask(soon), ask(late));
+        assert_eq!(soon.await.unwrap(), Err(Unanswered::TooLate));
+        leave.add_permits(1);
+        assert_eq!(late_answer.await.unwrap(), Ok(late));
     }
 
     /// Lets every task go as far as it can.
@@ -302,11 +417,11 @@ mod tests {
         let log = Log::new(2, 10);
         let asked = [1, 2, 3].map(|item| {
             let (together, runs) = (log.together.clone(), log.runs.clone());
-            let work = move |items: Vec<u32>| {
+            let work = move |items: Vec<u32>, _| {
                 runs.lock().unwrap().push(items.clone());
                 async move { items }
             };
-            tokio::spawn(async move { together.carry_out("a", item, work).await })
+            tokio::spawn(async move { together.carry_out("a", item, Deadline::NONE, work).await })
         });
         for (asked, item) in asked.into_iter().zip([1, 2, 3]) {
             assert_eq!(asked.await.unwrap(), Ok(item));
@@ -375,11 +490,11 @@ mod tests {
         });
         let asked = (0..items).map(|item| {
             let (together, turns, begun) = (together.clone(), turns.clone(), begun.clone());
-            let work = move |items: Vec<u32>| {
+            let work = move |items: Vec<u32>, _| {
                 begun.lock().unwrap().get_or_insert(*turns.lock().unwrap());
                 async move { items }
             };
-            tokio::spawn(async move { together.carry_out("a", item, work).await })
+            tokio::spawn(async move { together.carry_out("a", item, Deadline::NONE, work).await })
         });
         for asked in asked.collect::<Vec<_>>() {
             assert!(asked.await.unwrap().is_ok());
@@ -426,14 +541,14 @@ mod tests {
         for asked in asked {
             answers.push(tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap().unwrap());
         }
-        assert_eq!(answers, [Ok(10), Err(Unanswered), Err(Unanswered), Ok(40)]);
+        assert_eq!(answers, [Ok(10), Err(Unanswered::Failed), Err(Unanswered::Failed), Ok(40)]);
         assert!(log.together.lock().is_empty());
     }
 
     #[test]
     fn a_runtime_may_end_while_items_wait() {
         let log = Log::new(1, 2);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             for item in 1..=6 {
                 log.ask("a", item).await;
@@ -465,7 +580,8 @@ mod tests {
         let asked = Mutex::new(0);
         let all = async |_: &[u32]| {
             *asked.lock().unwrap() += 1;
-            Err::<Vec<u32>, _>(StoreError::Unavailable { doing: "test", reason: "away".to_owned() })
+            let reason = "away".to_owned();
+            Err::<Vec<u32>, _>(StoreError::Unavailable { doing: "test", outage: Outage::Away, reason })
         };
         let results = each(&[1, 2], all).await;
         assert!(

@@ -2,7 +2,7 @@
 //!
 //! Requests go through everything that a connection would hand them to (`api::middleware::Front`), without sockets. Time
 //! stands still until a test moves it, and ids count up, so whole answers are the same in every run and on every
-//! engine. Databases are `database.rs`, a server to be killed is `mariadbd.rs`; requests and answers are `exchange.rs`.
+//! engine. Databases are `database.rs`, a server to be killed is `mariadbd.rs`, a network that loses answers is `proxy.rs`; requests and answers are `exchange.rs`.
 
 #![allow(dead_code, unused_macros, unused_imports, reason = "each test program uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
@@ -11,6 +11,7 @@ pub mod database;
 pub mod documents;
 pub mod exchange;
 pub mod mariadbd;
+pub mod proxy;
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -113,7 +114,7 @@ impl TestApp {
         let health = HealthSettings::disabled_by(disabled_by(database));
         // tests store the same backup many times
         let http = HttpSettings { health, repeat_window: None, ..http };
-        TestApp::of(database, store, (keystone, central), Arc::new(AtomicI64::new(START)), http)
+        TestApp::of(database, store, (keystone, central), Arc::new(AtomicI64::new(START)), http, 0)
     }
 
     fn of(
@@ -122,6 +123,7 @@ impl TestApp {
         (keystone, central): (Option<KeystoneClient>, Central),
         now: Arc<AtomicI64>,
         http: HttpSettings,
+        first_id: u128,
     ) -> TestApp {
         let clock = {
             let now = now.clone();
@@ -144,7 +146,7 @@ impl TestApp {
             }),
             queues: Queues::new(&http),
             clock,
-            ids: counting(0),
+            ids: counting(first_id),
             http,
         });
         // a sequence of its own, so that ids of documents do not depend on how many requests came before
@@ -171,7 +173,14 @@ impl TestApp {
             (None, Central::default()),
             parts.now.clone(),
             http,
+            1 << 96,
         )
+    }
+
+    /// The same service on another store of the same database, with the same time and other ids.
+    pub fn on_store(&self, store: Store) -> TestApp {
+        let Parts { database, now, app, .. } = &*self.0;
+        TestApp::of(database, store, (None, Central::default()), now.clone(), app.http.clone(), 1 << 100)
     }
 
     /// A member of project p1, the caller of most tests.

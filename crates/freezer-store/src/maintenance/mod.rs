@@ -3,6 +3,7 @@
 //! - `check.rs` looks for what an upgrade or the service would stumble over (`documents.rs`: for unreadable JSON); it
 //!   changes nothing. What a check asks and answers is `findings.rs`.
 //! - `leftovers.rs` lists what an upgrade found no place for.
+//! - `cluster.rs` says whether the server is a node of a Galera cluster.
 //! - `sizes.rs` says how large the tables are, and on what server.
 //! - `privileges.rs` tries whether rows may be changed.
 //! - `purge.rs` removes rows that were deleted long ago.
@@ -11,6 +12,7 @@
 //! Making and upgrading tables is [`migrations`](crate::migrations). Nothing here prints or asks: `freezer-manage` does.
 
 mod check;
+mod cluster;
 mod documents;
 mod findings;
 mod leftovers;
@@ -19,16 +21,16 @@ mod purge;
 mod remove;
 mod sizes;
 
-use std::time::Duration;
-
 use serde::Serialize;
 
+pub use cluster::ClusterNode;
 pub use findings::Check;
 pub use leftovers::Leftover;
 pub use purge::{PURGED_TABLES, Purge, Purged};
 pub use sizes::{Overview, TableSize};
 
 use crate::Store;
+use crate::engine::NO_STATEMENT_LIMIT;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::pool::PoolSettings;
@@ -45,13 +47,10 @@ pub enum Verdict {
     Failure = 2,
 }
 
-/// Statements that go through whole tables take longer than a request may wait.
-const PATIENCE: Duration = Duration::from_secs(6 * 3_600);
-
 impl Store {
     /// The same database, for statements that go through whole tables. Foreign keys are checked, as ever.
     fn patient(&self) -> Store {
-        let pool = PoolSettings { statement_timeout: PATIENCE, ..self.pool.clone() };
+        let pool = PoolSettings { statement_timeout: NO_STATEMENT_LIMIT, ..self.pool.clone() };
         Store::build(self.database.clone(), self.connect.clone(), pool, false)
     }
 }

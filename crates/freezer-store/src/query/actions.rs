@@ -234,10 +234,21 @@ pub async fn create(
     new: &ActionDefinition,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    if TABLE.was_created(db, &Scope::project(project_id), action_id, now).await? {
+        return Ok(());
+    }
     let mut values = defined(new);
     values.push((Actions::UserId, user_id.into()));
     TABLE.insert(db, action_id, project_id, values, now, false).await?;
     action_reports::create(db, project_id, user_id, action_id, now).await
+}
+
+/// Returns whether an earlier run of this body has created the action (`repeat.rs`).
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn was_created(db: &mut Db, scope: &Scope, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    TABLE.was_created(db, scope, id, now).await
 }
 
 /// Writes a whole definition over an action; false where the scope has none.

@@ -212,7 +212,7 @@ fn values(user_id: &str, id: &str, new: &Registration) -> Values<Clients> {
     values
 }
 
-/// Deletes the project's client of that name; false where it has none.
+/// Deletes the project's client of that name; false if it has none, and an earlier run of the body has deleted none.
 ///
 /// # Errors
 /// As every change: [`StoreError`].
@@ -227,11 +227,24 @@ pub async fn delete(
     update
         .table(Clients::Table)
         .value(Clients::Deleted, true)
-        .value(Clients::DeletedAt, stamp)
+        .value(Clients::DeletedAt, stamp.as_str())
         .and_where(Expr::col(Clients::ProjectId).eq(project_id))
         .and_where(Expr::col(Clients::ClientId).eq(client_id))
         .and_where(Expr::col(Clients::Deleted).eq(false));
-    Ok(db.execute(&update).await? > 0)
+    let found = db.execute(&update).await? > 0;
+    if found || !db.is_repeat() {
+        return Ok(found);
+    }
+    let mut select = Query::select();
+    select
+        .column(Clients::Id)
+        .from(Clients::Table)
+        .and_where(Expr::col(Clients::ProjectId).eq(project_id))
+        .and_where(Expr::col(Clients::ClientId).eq(client_id))
+        .and_where(Expr::col(Clients::Deleted).eq(true))
+        .and_where(Expr::col(Clients::DeletedAt).eq(stamp))
+        .limit(1);
+    Ok(db.select_one(&select).await?.is_some())
 }
 
 /// Whether a row is locked when it is looked for. On MySQL that locks also the place where a row of that name could be.

@@ -13,6 +13,7 @@ pub mod idempotency;
 pub mod jobs;
 mod listing;
 mod narrow;
+mod repeat;
 pub mod sessions;
 pub mod user_credentials;
 
@@ -61,7 +62,7 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
     /// Inserts a row under an id of its own. Where the id was used before by a row of the same project
     /// that is deleted by now, that row comes back with the new values.
     ///
-    /// A body that runs again after a lost connection may find the row that its first run
+    /// A body that runs again after a lost answer may find the row that its first run
     /// stored: `fresh` says that the id was made for this very request, so such a row is ours.
     async fn insert(
         &self,
@@ -77,7 +78,7 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
             Err(error) if error.is_duplicate() => {}
             Err(error) => return Err(error),
         }
-        if fresh && db.attempt() > 1 {
+        if fresh && db.is_repeat() {
             return Ok(());
         }
         let mut row = self.row(db, id, project_id, values, now);
@@ -153,7 +154,7 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
         Some(select.and_where(Expr::col(self.id).eq(marker)).limit(1).to_owned())
     }
 
-    /// Marks a live row in scope as deleted; false where there is none.
+    /// Marks a live row in scope as deleted; false if there is none, and an earlier run of the body has deleted none.
     async fn delete(&self, db: &mut Db, scope: &Scope, id: &str, now: Timestamp) -> Result<bool, StoreError> {
         let stamp = db.dialect().datetime(now);
         let mut update = Query::update();
@@ -164,7 +165,7 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
             .and_where(Expr::col(self.id).eq(id))
             .and_where(Expr::col(self.deleted).eq(false))
             .cond_where(scope.holds(self.project_id.into_iden()));
-        Ok(db.execute(&update).await? > 0)
+        Ok(db.execute(&update).await? > 0 || self.was_deleted(db, scope, id, now).await?)
     }
 }
 

@@ -134,6 +134,14 @@ pub async fn create(
     TABLE.insert(db, session_id, project_id, values, now, fresh).await
 }
 
+/// Returns whether an earlier run of this body has created the session (`repeat.rs`).
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn was_created(db: &mut Db, scope: &Scope, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    TABLE.was_created(db, scope, id, now).await
+}
+
 /// Writes all fields over a session; false where the scope has none.
 ///
 /// # Errors

@@ -48,12 +48,33 @@ pub async fn create(
 /// # Errors
 /// As every query: [`StoreError`].
 pub async fn get(db: &mut Db, job_id: &str) -> Result<Option<UserCredentials>, StoreError> {
+    one(db, job_id, Expr::col(Columns::Deleted).eq(false)).await
+}
+
+/// The trust of a job that is being deleted; also if an earlier run of the body has deleted it (`repeat.rs`).
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn get_to_delete(
+    db: &mut Db,
+    job_id: &str,
+    now: Timestamp,
+) -> Result<Option<UserCredentials>, StoreError> {
+    let found = get(db, job_id).await?;
+    if found.is_some() || !db.is_repeat() {
+        return Ok(found);
+    }
+    let stamp = db.dialect().datetime(now);
+    one(db, job_id, Expr::col(Columns::DeletedAt).eq(stamp)).await
+}
+
+async fn one(db: &mut Db, job_id: &str, which: Expr) -> Result<Option<UserCredentials>, StoreError> {
     let mut select = Query::select();
     select
         .columns([Columns::TrustId, Columns::TrustorUserId])
         .from(Columns::Table)
         .and_where(Expr::col(Columns::JobId).eq(job_id))
-        .and_where(Expr::col(Columns::Deleted).eq(false))
+        .and_where(which)
         .order_by(Columns::Id, Order::Asc)
         .limit(1);
     let Some(row) = db.select_one(&select).await? else { return Ok(None) };

@@ -208,6 +208,14 @@ impl Conn {
         self.inner.id
     }
 
+    /// Closes the socket at once, whatever is under way on it.
+    ///
+    /// Dropping a connection reads the rest of a pending result first.
+    pub fn abandon(mut self) {
+        self.inner.disconnected = true;
+        self.inner.stream = None;
+    }
+
     /// Returns the disconnected state of the connection.
     pub fn is_disconnected(&self) -> bool {
         self.inner.disconnected

@@ -388,8 +388,14 @@ impl Stream {
 
         #[cfg(any(unix, windows))]
         if let Some(duration) = keepalive {
-            socket2::SockRef::from(&tcp_stream)
-                .set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(duration))?;
+            let socket = socket2::SockRef::from(&tcp_stream);
+            let keepalive = socket2::TcpKeepalive::new().with_time(duration);
+            #[cfg(target_os = "linux")]
+            let keepalive = keepalive.with_interval(duration / 3).with_retries(3);
+            socket.set_tcp_keepalive(&keepalive)?;
+            // unacknowledged data is not covered by keepalive
+            #[cfg(target_os = "linux")]
+            socket.set_tcp_user_timeout(Some(duration))?;
         }
 
         Ok(Stream {

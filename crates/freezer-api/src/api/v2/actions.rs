@@ -24,7 +24,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let scope = call.scope();
     let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
     let found =
-        read!(call.app.store, "actions.list", |db| actions::list(db, &scope, &search, &query.page).await)?;
+        read!(call.store()?, "actions.list", |db| actions::list(db, &scope, &search, &query.page).await)?;
     let found = found.map(ActionInList::from);
     query.answer("actions", &found, |listed| &listed.action.action_id)
 }
@@ -35,7 +35,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 /// [`Error`]
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Action, &body)?;
-    let action_id = service::actions::create(call.change(), document).await?;
+    let action_id = service::actions::create(call.change()?, document).await?;
     log_change!(call, "action created", action_id);
     response::created(&json!({"action_id": action_id}))
 }
@@ -46,7 +46,7 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 /// [`Error`]
 pub async fn show(call: Call, PathIds([action_id]): PathIds<1>) -> Result<Response, Error> {
     let scope = call.scope();
-    let found = read!(call.app.store, "actions.show", |db| actions::get(db, &scope, &action_id).await)?;
+    let found = read!(call.store()?, "actions.show", |db| actions::get(db, &scope, &action_id).await)?;
     response::ok(&found.ok_or(Error::Absent)?)
 }
 
@@ -60,7 +60,7 @@ pub async fn update(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let patch = document(&call, Document::ActionPatch, &body)?;
-    service::actions::update(call.change(), &action_id, patch).await?;
+    service::actions::update(call.change()?, &action_id, patch).await?;
     log_change!(call, "action updated", action_id);
     // the "version" of an action is its id: what 19.0.0 answers, and the command prints
     response::ok(&json!({"action_id": action_id, "version": action_id}))
@@ -76,7 +76,7 @@ pub async fn replace(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let document = document(&call, Document::ActionReplace, &body)?;
-    match service::actions::replace(call.change(), &action_id, document).await? {
+    match service::actions::replace(call.change()?, &action_id, document).await? {
         Replaced::Created => log_change!(call, "action created", action_id),
         Replaced::Replaced => log_change!(call, "action replaced", action_id),
     }
@@ -88,7 +88,7 @@ pub async fn replace(
 /// # Errors
 /// [`Error`]
 pub async fn delete(call: Call, PathIds([action_id]): PathIds<1>) -> Result<Response, Error> {
-    if service::actions::delete(call.change(), &action_id).await? {
+    if service::actions::delete(call.change()?, &action_id).await? {
         log_change!(call, "action deleted", action_id);
     }
     Ok(response::no_content())

@@ -22,7 +22,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let scope = call.scope();
     let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
     let found =
-        read!(call.app.store, "backups.list", |db| backups::list(db, &scope, &search, &query.page).await)?;
+        read!(call.store()?, "backups.list", |db| backups::list(db, &scope, &search, &query.page).await)?;
     query.answer("backups", &found, |backup| &backup.backup_id)
 }
 
@@ -32,7 +32,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 /// [`Error`]
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = whole_document(&call, Document::Backup, body)?;
-    let Recorded { backup_id, is_new } = service::backups::create(call.change(), document).await?;
+    let Recorded { backup_id, is_new } = service::backups::create(call.change()?, document).await?;
     match is_new {
         true => log_change!(call, "backup created", backup_id),
         false => log_change!(call, "backup reported again, and not stored again", backup_id),
@@ -46,7 +46,7 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 /// [`Error`]
 pub async fn show(call: Call, PathIds([backup_id]): PathIds<1>) -> Result<Response, Error> {
     let scope = call.scope();
-    let found = read!(call.app.store, "backups.show", |db| backups::get(db, &scope, &backup_id).await)?;
+    let found = read!(call.store()?, "backups.show", |db| backups::get(db, &scope, &backup_id).await)?;
     response::ok(&found.ok_or(Error::Absent)?)
 }
 
@@ -60,7 +60,7 @@ pub async fn update(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let patch = whole_document(&call, Document::BackupPatch, body)?;
-    let backup = service::backups::update(call.change(), &backup_id, patch).await?;
+    let backup = service::backups::update(call.change()?, &backup_id, patch).await?;
     log_change!(call, "backup updated", backup_id);
     response::ok(&backup)
 }
@@ -70,7 +70,7 @@ pub async fn update(
 /// # Errors
 /// [`Error`]
 pub async fn delete(call: Call, PathIds([backup_id]): PathIds<1>) -> Result<Response, Error> {
-    service::backups::delete(call.change(), &backup_id).await?;
+    service::backups::delete(call.change()?, &backup_id).await?;
     log_change!(call, "backup deleted", backup_id);
     Ok(response::no_content())
 }

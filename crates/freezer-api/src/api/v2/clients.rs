@@ -23,7 +23,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let scope = call.scope();
     let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
     let found =
-        read!(call.app.store, "clients.list", |db| clients::list(db, &scope, &search, &query.page).await)?;
+        read!(call.store()?, "clients.list", |db| clients::list(db, &scope, &search, &query.page).await)?;
     query.answer("clients", &found, |client| &client.uuid)
 }
 
@@ -36,7 +36,7 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     if service::clients::is_central(document) && !call.may(&policy::clients::CREATE_CENTRAL).await? {
         return Err(Error::Forbidden);
     }
-    let (registered, client_id) = service::clients::register(call.change(), document).await?;
+    let (registered, client_id) = service::clients::register(call.change()?, document).await?;
     match registered {
         Registered::Created => log_change!(call, "client registered", client_id),
         Registered::Updated => log_change!(call, "client updated", client_id),
@@ -51,7 +51,7 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 /// [`Error`]
 pub async fn show(call: Call, PathIds([client_id]): PathIds<1>) -> Result<Response, Error> {
     let scope = call.scope();
-    let found = read!(call.app.store, "clients.show", |db| clients::get(db, &scope, &client_id).await)?;
+    let found = read!(call.store()?, "clients.show", |db| clients::get(db, &scope, &client_id).await)?;
     response::ok(&found.ok_or(Error::Absent)?)
 }
 
@@ -60,7 +60,7 @@ pub async fn show(call: Call, PathIds([client_id]): PathIds<1>) -> Result<Respon
 /// # Errors
 /// [`Error`]
 pub async fn delete(call: Call, PathIds([client_id]): PathIds<1>) -> Result<Response, Error> {
-    if service::clients::delete(call.change(), &client_id).await? {
+    if service::clients::delete(call.change()?, &client_id).await? {
         log_change!(call, "client deleted", client_id);
     }
     Ok(response::no_content())

@@ -27,7 +27,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let search = search::parse(&body, Times::Unknown)?;
     let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
     let scope = if query.all_projects && sees_all { Scope::AllProjects } else { call.scope() };
-    let mut found = job_reads::list(&call.app.store, &call.app.queues, &scope, &search, &query.page).await?;
+    let mut found = job_reads::list(call.store()?, &call.app.queues, &scope, &search, &query.page).await?;
     found.documents = visible(&call, sees_all, found.documents).await?;
     query.answer("jobs", &found, |job| &job.job_id)
 }
@@ -36,7 +36,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 async fn visible(call: &Call, sees_all: bool, jobs: Vec<Job>) -> Result<Vec<Job>, Error> {
     match sees_all {
         true => Ok(jobs),
-        false => job_reads::hide_foreign_pids(&call.app.store, call.context.own_project(), jobs).await,
+        false => job_reads::hide_foreign_pids(call.store()?, call.context.own_project(), jobs).await,
     }
 }
 
@@ -46,7 +46,7 @@ async fn visible(call: &Call, sees_all: bool, jobs: Vec<Job>) -> Result<Vec<Job>
 /// [`Error`]
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Job, &body)?;
-    let job_id = service::jobs::create(call.change(), document).await?;
+    let job_id = service::jobs::create(call.change()?, document).await?;
     log_change!(call, "job created", job_id);
     response::created(&json!({"job_id": job_id}))
 }
@@ -59,7 +59,7 @@ pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response,
     let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
     // a central scheduler reads a job without knowing whose it is
     let scope = if sees_all { Scope::AllProjects } else { call.scope() };
-    let job = job_reads::show(&call.app.store, &call.app.queues, &scope, job_id).await?;
+    let job = job_reads::show(call.store()?, &call.app.queues, &scope, job_id).await?;
     let jobs = visible(&call, sees_all, vec![job.ok_or(Error::Absent)?]).await?;
     response::ok(&jobs.first())
 }
@@ -70,7 +70,7 @@ pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response,
 /// [`Error`]
 pub async fn update(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body) -> Result<Response, Error> {
     let patch = valid_patch(&call, &job_id, &body).await?;
-    service::jobs::update(call.change(), &job_id, body.as_object().unwrap_or(&patch), &patch).await?;
+    service::jobs::update(call.change()?, &job_id, body.as_object().unwrap_or(&patch), &patch).await?;
     log_change!(call, "job updated", job_id);
     response::ok(&json!({"job_id": job_id, "version": 0}))
 }
@@ -87,7 +87,7 @@ async fn valid_patch<'a>(
         Err(refused) => refused,
     };
     let Some(patch) = body.as_object() else { return Err(refused) };
-    let shown = job_reads::show(&call.app.store, &call.app.queues, &call.scope(), job_id.to_owned()).await?;
+    let shown = job_reads::show(call.store()?, &call.app.queues, &call.scope(), job_id.to_owned()).await?;
     let Some(Value::Object(shown)) = shown.and_then(|job| serde_json::to_value(job).ok()) else {
         return Err(refused);
     };
@@ -106,7 +106,7 @@ async fn valid_patch<'a>(
 /// [`Error`]
 pub async fn replace(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::JobReplace, &body)?;
-    match service::jobs::replace(call.change(), &job_id, document).await? {
+    match service::jobs::replace(call.change()?, &job_id, document).await? {
         Replaced::Created => log_change!(call, "job created", job_id),
         Replaced::Replaced => log_change!(call, "job replaced", job_id),
     }
@@ -118,7 +118,7 @@ pub async fn replace(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body
 /// # Errors
 /// [`Error`]
 pub async fn delete(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response, Error> {
-    if service::jobs::delete(call.change(), &job_id).await? {
+    if service::jobs::delete(call.change()?, &job_id).await? {
         log_change!(call, "job deleted", job_id);
     }
     Ok(response::no_content())
@@ -134,7 +134,7 @@ pub async fn create_event(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let event = Event::named(&body)?;
-    let result = job_events::request(call.change(), &job_id, event).await?;
+    let result = job_events::request(call.change()?, &job_id, event).await?;
     log_change!(call, "job event requested", job_id);
     response::accepted(&json!({"result": result}))
 }

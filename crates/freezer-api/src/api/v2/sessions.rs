@@ -24,7 +24,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let scope = call.scope();
     let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
     let found =
-        read!(call.app.store, "sessions.list", |db| sessions::list(db, &scope, &search, &query.page).await)?;
+        read!(call.store()?, "sessions.list", |db| sessions::list(db, &scope, &search, &query.page).await)?;
     query.answer("sessions", &found, |session| &session.session_id)
 }
 
@@ -34,7 +34,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 /// [`Error`]
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Session, &body)?;
-    let session_id = service::sessions::create(call.change(), document).await?;
+    let session_id = service::sessions::create(call.change()?, document).await?;
     log_change!(call, "session created", session_id);
     response::created(&json!({"session_id": session_id}))
 }
@@ -45,7 +45,7 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 /// [`Error`]
 pub async fn show(call: Call, PathIds([session_id]): PathIds<1>) -> Result<Response, Error> {
     let scope = call.scope();
-    let found = read!(call.app.store, "sessions.show", |db| sessions::get(db, &scope, &session_id).await)?;
+    let found = read!(call.store()?, "sessions.show", |db| sessions::get(db, &scope, &session_id).await)?;
     response::ok(&found.ok_or(Error::Absent)?)
 }
 
@@ -59,7 +59,7 @@ pub async fn update(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let patch = document(&call, Document::SessionPatch, &body)?;
-    service::sessions::update(call.change(), &session_id, patch).await?;
+    service::sessions::update(call.change()?, &session_id, patch).await?;
     log_change!(call, "session updated", session_id);
     response::ok(&json!({"session_id": session_id, "version": 0}))
 }
@@ -74,7 +74,7 @@ pub async fn replace(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let document = document(&call, Document::SessionReplace, &body)?;
-    match service::sessions::replace(call.change(), &session_id, document).await? {
+    match service::sessions::replace(call.change()?, &session_id, document).await? {
         Replaced::Created => log_change!(call, "session created", session_id),
         Replaced::Replaced => log_change!(call, "session replaced", session_id),
     }
@@ -86,7 +86,7 @@ pub async fn replace(
 /// # Errors
 /// [`Error`]
 pub async fn delete(call: Call, PathIds([session_id]): PathIds<1>) -> Result<Response, Error> {
-    if service::sessions::delete(call.change(), &session_id).await? {
+    if service::sessions::delete(call.change()?, &session_id).await? {
         log_change!(call, "session deleted", session_id);
     }
     Ok(response::no_content())
@@ -102,7 +102,7 @@ pub async fn create_action(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let action = Action::named(&body)?;
-    let outcome = session_actions::execute(call.change(), &session_id, action).await?;
+    let outcome = session_actions::execute(call.change()?, &session_id, action).await?;
     log_change!(call, "session action", session_id);
     response::accepted(&json!({"result": outcome.result, "session_tag": outcome.session_tag}))
 }
@@ -112,7 +112,7 @@ pub async fn create_action(
 /// # Errors
 /// [`Error`]
 pub async fn add_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> Result<Response, Error> {
-    service::sessions::add_job(call.change(), &session_id, &job_id).await?;
+    service::sessions::add_job(call.change()?, &session_id, &job_id).await?;
     log_change!(call, "job added to session", session_id);
     Ok(response::no_content())
 }
@@ -122,7 +122,7 @@ pub async fn add_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> R
 /// # Errors
 /// [`Error`]
 pub async fn remove_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> Result<Response, Error> {
-    service::sessions::remove_job(call.change(), &session_id, &job_id).await?;
+    service::sessions::remove_job(call.change()?, &session_id, &job_id).await?;
     log_change!(call, "job removed from session", session_id);
     Ok(response::no_content())
 }

@@ -109,7 +109,7 @@ pub async fn create(db: &mut Db, records: &[Record]) -> Result<Vec<String>, Stor
         match insert_all(db, records).await {
             Ok(()) => return Ok(ids()),
             Err(error) if error.is_duplicate() => {
-                if db.attempt() > 1 && are_stored(db, records).await? {
+                if db.is_repeat() && are_stored(db, records).await? {
                     // the first run stored them, and its answer was lost
                     return Ok(ids());
                 }

@@ -64,10 +64,29 @@ pub async fn create(
     links: &[Link],
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    if TABLE.was_created(db, &Scope::project(project_id), job_id, now).await? {
+        return Ok(());
+    }
     let mut values = described(new);
     values.push((Jobs::UserId, user_id.into()));
     TABLE.insert(db, job_id, project_id, values, now, false).await?;
     insert_links(db, job_id, links, now).await
+}
+
+/// Returns whether an earlier run of this body has created the job (`repeat.rs`).
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn was_created(db: &mut Db, scope: &Scope, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    TABLE.was_created(db, scope, id, now).await
+}
+
+/// Returns whether an earlier run of this body has changed the job, or another request in the same second (`repeat.rs`).
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn was_updated(db: &mut Db, scope: &Scope, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    TABLE.was_updated(db, scope, id, now).await
 }
 
 /// Writes all columns over a job; false where the scope has none.

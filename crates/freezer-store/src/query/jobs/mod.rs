@@ -11,6 +11,7 @@ mod several;
 pub(super) use change::unlink;
 pub use change::{
     Link, action_ids, create, delete, get_for_update, has_first_actions, replace_actions, update,
+    was_created, was_updated,
 };
 
 pub use several::{AT_ONCE, POLLS_AT_ONCE, Poll, Unread, get_several, list_polls};

@@ -1,0 +1,84 @@
+//! One connection is silent: its socket is open, and nothing comes. Only what runs on it waits, and not for long.
+
+use std::time::{Duration, Instant};
+
+use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Store};
+use serde_json::json;
+
+use super::support::documents::{backup, job};
+use super::support::proxy::{Command, Loss, Proxy};
+use super::support::{Engine, Options, TestApp, bounded, with_database};
+
+#[test]
+fn a_silent_connection_holds_up_only_what_runs_on_it() {
+    with_database(Engine::MariaDb, "silent", |runtime, database| {
+        runtime.block_on(bounded(async {
+            let app = TestApp::start(database, Options::default()).await;
+            let DatabaseUrl::MySql(url) = database.url() else { panic!("not MySQL") };
+            let proxy = Proxy::start(&url).await;
+            let store = Store::new(proxy.url(&url), ConnectSettings::default(), PoolSettings::default());
+            let member = app.on_store(store).member();
+            member.add_client("p1", "node-1").await;
+            member.post("/v2/p1/jobs/j", job("node-1")).await.expect(201);
+            let id = member.add_backup("p1", backup("before")).await;
+            member.get("/v2/p1/jobs").await.expect(200);
+            let poll = "/v2/p1/jobs?client_id=node-1";
+            for path in ["/v2/p1/jobs/j".to_owned(), poll.to_owned(), format!("/v2/p1/backups/{id}")] {
+                proxy.lose(Command::Execute, Loss::Silent);
+                let lost = proxy.lost();
+                let begun = Instant::now();
+                let (reader, stuck_path) = (member.clone(), path.clone());
+                let stuck = tokio::spawn(async move { reader.get(&stuck_path).await });
+                while proxy.lost() == lost {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                // others of the same kind do not wait for it to the end
+                for _ in 0..5 {
+                    let others = Instant::now();
+                    member.get(&path).await.expect(200);
+                    assert!(others.elapsed() < Duration::from_secs(3), "{path}: {:?}", others.elapsed());
+                }
+                stuck.await.unwrap().expect(200);
+                assert!(begun.elapsed() < Duration::from_secs(12), "{path}: {:?}", begun.elapsed());
+            }
+            for (path, document) in
+                [("/v2/p1/backups", backup("b")), ("/v2/p1/clients", json!({"client_id": "node-2"}))]
+            {
+                proxy.lose(Command::Execute, Loss::Silent);
+                let begun = Instant::now();
+                member.post(path, document).await.expect(201);
+                assert!(begun.elapsed() < Duration::from_secs(12), "{path}: {:?}", begun.elapsed());
+            }
+            assert_eq!(proxy.lost(), 5);
+        }));
+    });
+}
+
+#[test]
+fn idle_connections_are_asked_before_they_are_used_since_one_broke() {
+    with_database(Engine::MariaDb, "suspect", |runtime, database| {
+        runtime.block_on(bounded(async {
+            let app = TestApp::start(database, Options::default()).await;
+            let DatabaseUrl::MySql(url) = database.url() else { panic!("not MySQL") };
+            let proxy = Proxy::start(&url).await;
+            let store = Store::new(proxy.url(&url), ConnectSettings::default(), PoolSettings::default());
+            let member = app.on_store(store).member();
+            let id = member.add_backup("p1", backup("before")).await;
+            let readers = (0..4).map(|_| {
+                let (member, path) = (member.clone(), format!("/v2/p1/backups/{id}"));
+                tokio::spawn(async move { member.get(&path).await.expect(200) })
+            });
+            for reader in readers.collect::<Vec<_>>() {
+                reader.await.unwrap();
+            }
+            let opened = proxy.opened();
+            proxy.lose(Command::Execute, Loss::Closed);
+            for _ in 0..4 {
+                member.get(&format!("/v2/p1/backups/{id}")).await.expect(200);
+            }
+            assert_eq!(proxy.lost(), 1);
+            // those that still answer are used again; one more looks whether something still runs for the broken one
+            assert!(proxy.opened() - opened <= 2, "{} were opened", proxy.opened() - opened);
+        }));
+    });
+}

@@ -1,0 +1,136 @@
+//! A network between the service and MariaDB that a test can break: [`Proxy`].
+//!
+//! It forwards bytes, and knows just enough of the protocol to lose the answer of one kind of command.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use freezer_store::{DatabaseUrl, MySqlUrl};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What happens to an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// The connection is closed in place of it.
+    Closed,
+    /// Nothing comes any more, and the connection stays open.
+    Silent,
+}
+
+/// A command whose next answer is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// COMMIT.
+    Commit,
+    /// A prepared statement.
+    Execute,
+}
+
+impl Command {
+    fn is(self, packet: &[u8]) -> bool {
+        match self {
+            Command::Commit => packet.get(4..) == Some(b"\x03COMMIT"),
+            Command::Execute => packet.get(4) == Some(&0x17),
+        }
+    }
+}
+
+/// A listener that leads to a server.
+#[derive(Clone)]
+pub struct Proxy {
+    address: SocketAddr,
+    parts: Arc<Parts>,
+}
+
+#[derive(Default)]
+struct Parts {
+    /// The answer to lose next.
+    armed: Mutex<Option<(Command, Loss)>>,
+    lost: AtomicUsize,
+    /// Connections so far.
+    opened: AtomicUsize,
+}
+
+impl Proxy {
+    /// Starts a proxy to the server of an address. Runs until the runtime ends.
+    pub async fn start(url: &MySqlUrl) -> Proxy {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let proxy = Proxy { address: listener.local_addr().expect("an address"), parts: Arc::default() };
+        let (parts, server) = (proxy.parts.clone(), (url.host.clone(), url.port));
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                parts.opened.fetch_add(1, Ordering::SeqCst);
+                let (parts, server) = (parts.clone(), server.clone());
+                tokio::spawn(async move {
+                    if let Ok(server) = TcpStream::connect(server).await {
+                        forward(client, server, &parts).await;
+                    }
+                });
+            }
+        });
+        proxy
+    }
+
+    /// The address of a database through the proxy.
+    pub fn url(&self, url: &MySqlUrl) -> DatabaseUrl {
+        let (host, port) = (self.address.ip().to_string(), self.address.port());
+        DatabaseUrl::MySql(MySqlUrl { host, port, ..url.clone() })
+    }
+
+    /// Loses the next answer to a command.
+    pub fn lose(&self, command: Command, loss: Loss) {
+        *self.parts.armed.lock().expect("a lock") = Some((command, loss));
+    }
+
+    /// How many connections were opened.
+    pub fn opened(&self) -> usize {
+        self.parts.opened.load(Ordering::SeqCst)
+    }
+
+    /// How many answers were lost.
+    pub fn lost(&self) -> usize {
+        self.parts.lost.load(Ordering::SeqCst)
+    }
+}
+
+impl Parts {
+    /// What to do with the answer to a packet.
+    fn loss_of(&self, packet: &[u8]) -> Option<Loss> {
+        let mut armed = self.armed.lock().expect("a lock");
+        let (_, loss) = armed.filter(|(command, _)| command.is(packet))?;
+        *armed = None;
+        self.lost.fetch_add(1, Ordering::SeqCst);
+        Some(loss)
+    }
+}
+
+/// Forwards until an end closes, or an answer is to be lost. Commands of these tests come in one piece.
+async fn forward(mut client: TcpStream, mut server: TcpStream, parts: &Parts) {
+    let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
+    let mut losing = None;
+    loop {
+        tokio::select! {
+            read = client.read(&mut asked) => {
+                let Ok(length @ 1..) = read else { return };
+                losing = losing.or_else(|| parts.loss_of(&asked[..length]));
+                if server.write_all(&asked[..length]).await.is_err() {
+                    return;
+                }
+            }
+            read = server.read(&mut answered) => {
+                let Ok(length @ 1..) = read else { return };
+                match losing {
+                    Some(Loss::Closed) => return,
+                    Some(Loss::Silent) => {}
+                    None => {
+                        if client.write_all(&answered[..length]).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

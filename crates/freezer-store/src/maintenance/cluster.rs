@@ -1,0 +1,69 @@
+//! Whether the server is a node of a Galera cluster, and which statements wait there for the other nodes.
+
+use crate::Store;
+use crate::dialect::Dialect;
+use crate::error::StoreError;
+use crate::read;
+
+/// Statements that must wait: reads (1), updates and deletes (2).
+const NEEDED: u32 = 3;
+
+/// A node of a Galera cluster, as a connection of the service finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterNode {
+    /// `wsrep_node_name`
+    pub name: String,
+    /// `wsrep_sync_wait` of the connection.
+    pub sync_wait: u32,
+}
+
+impl ClusterNode {
+    /// Returns whether a request sees what earlier requests stored through other nodes.
+    pub fn sees_earlier_writes(&self) -> bool {
+        self.sync_wait & NEEDED == NEEDED
+    }
+}
+
+impl Store {
+    /// Returns the node of a Galera cluster that the server is; none if it is no such node.
+    ///
+    /// # Errors
+    /// As every query: [`StoreError`].
+    pub async fn cluster_node(&self) -> Result<Option<ClusterNode>, StoreError> {
+        if self.dialect() == Dialect::Sqlite {
+            return Ok(None);
+        }
+        let variables = read!(self, "overview.cluster", |db| {
+            let sql =
+                "SHOW VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_node_name', 'wsrep_sync_wait')";
+            let at = |error| StoreError::from_driver("overview.cluster", error);
+            let rows = db.raw_select(sql).await?;
+            rows.iter()
+                .map(|row| Ok((row.string(0).map_err(at)?, row.string(1).map_err(at)?)))
+                .collect::<Result<Vec<_>, StoreError>>()
+        })?;
+        let value = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        if value("wsrep_on").is_none_or(|on| on != "ON") {
+            return Ok(None);
+        }
+        Ok(Some(ClusterNode {
+            name: value("wsrep_node_name").cloned().unwrap_or_default(),
+            sync_wait: value("wsrep_sync_wait").and_then(|wait| wait.parse().ok()).unwrap_or(0),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_changes_must_wait() {
+        let node = |sync_wait| ClusterNode { name: "n1".to_owned(), sync_wait };
+        for (sync_wait, sees) in
+            [(0, false), (1, false), (2, false), (3, true), (4, false), (7, true), (15, true)]
+        {
+            assert_eq!(node(sync_wait).sees_earlier_writes(), sees, "{sync_wait}");
+        }
+    }
+}
