@@ -12,8 +12,9 @@ use crate::engine::Opener;
 use crate::error::{DriverError, Outage, StoreError};
 use crate::mysql::{MySql, Thread};
 
-/// Control connections at the same time, for one pool.
-const AT_ONCE: usize = 4;
+/// Control connections at the same time, for one pool: those that look, and those that kill.
+const LOOKING: usize = 2;
+const KILLING: usize = 4;
 /// Time for a control connection to open, and for each of its answers.
 const LIMIT: Duration = Duration::from_secs(3);
 /// How often a balancer is asked for the server of a thread.
@@ -44,17 +45,18 @@ pub(crate) enum Seen {
 /// Looks at threads and kills them.
 pub(crate) struct Control {
     opener: Opener,
-    places: Semaphore,
+    looking: Semaphore,
+    killing: Semaphore,
 }
 
 impl Control {
     pub(crate) fn new(opener: Opener) -> Control {
-        Control { opener, places: Semaphore::new(AT_ONCE) }
+        Control { opener, looking: Semaphore::new(LOOKING), killing: Semaphore::new(KILLING) }
     }
 
     /// Looks whether a thread runs a statement.
     pub(crate) async fn look(&self, thread: &Thread) -> Seen {
-        let Ok(_place) = self.places.acquire().await else { return Seen::Unknown };
+        let Ok(_place) = self.looking.acquire().await else { return Seen::Unknown };
         let mut control = match self.reach(thread).await {
             Ok(control) => control,
             Err(seen) => return seen,
@@ -71,7 +73,7 @@ impl Control {
     pub(crate) async fn kill(&self, thread: &Thread, limit: Duration) {
         let until = Instant::now() + limit;
         while Instant::now() < until {
-            let Ok(place) = self.places.acquire().await else { return };
+            let Ok(place) = self.killing.acquire().await else { return };
             match self.reach(thread).await {
                 Ok(mut control) => {
                     if kill(&mut control, thread.id, until).await {

@@ -6,6 +6,7 @@
 //! [`Db::is_settled`] before it gives the connection back.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use sqlx::AssertSqlSafe;
@@ -19,6 +20,9 @@ use crate::pool::Lease;
 use crate::row::Row;
 use crate::statement::Statement;
 use crate::watch::given_up;
+
+/// Time for a transaction to be undone.
+const ROLLBACK: Duration = Duration::from_secs(2);
 
 /// A connection in the hands of one named read or write.
 pub struct Db {
@@ -173,6 +177,14 @@ impl Db {
             })
         })
         .await
+    }
+
+    /// Undoes a transaction, also after the deadline. A rollback that does not end leaves the statement in flight, so the
+    /// connection is closed.
+    pub(crate) async fn rollback(&mut self) {
+        self.deadline = Deadline::after(ROLLBACK);
+        // without a transaction, SQLite answers with an error
+        let _ = self.raw("ROLLBACK").await;
     }
 
     /// All rows of a query given as text, for questions about the catalogue of tables.

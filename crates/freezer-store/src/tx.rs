@@ -158,6 +158,7 @@ impl Run<'_> {
         }
     }
 
+    /// Takes a connection, and begins a transaction if this is one.
     async fn begin(&mut self) -> Result<Db, StoreError> {
         let lease = match self.kept.take() {
             Some(lease) => lease,
@@ -305,19 +306,17 @@ fn may_be_stored(error: &StoreError, db: &Db, mode: Mode) -> bool {
 
 /// Commits or rolls back. Also returns whether an error is that of COMMIT.
 async fn end<T, E: TxError>(db: &mut Db, result: Result<T, E>) -> (Result<T, E>, bool) {
-    match result {
+    let (error, is_of_commit) = match result {
         Ok(done) => match db.raw("COMMIT").await {
-            Ok(_) => (Ok(done), false),
-            Err(error) => (Err(E::from(error)), true),
+            Ok(_) => return (Ok(done), false),
+            Err(error) => (E::from(error), true),
         },
-        Err(error) => {
-            // A rollback that fails leaves the statement in flight, so the connection is closed.
-            if db.is_settled() {
-                let _ = db.raw("ROLLBACK").await;
-            }
-            (Err(error), false)
-        }
+        Err(error) => (error, false),
+    };
+    if db.is_settled() {
+        db.rollback().await;
     }
+    (Err(error), is_of_commit)
 }
 
 /// The pause after so many tries.

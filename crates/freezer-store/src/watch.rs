@@ -40,7 +40,9 @@ pub(crate) async fn given_up(
             return (Outage::Slow, format!("longer than {limit:?} (statement_timeout)"));
         }
         let Some(thread) = thread else { continue };
-        let why = match pool.control().look(thread).await {
+        let left = deadline.within(limit.saturating_add(GRACE).saturating_sub(begun.elapsed()));
+        let look = tokio::time::timeout(left, pool.control().look(thread)).await;
+        let why = match look.unwrap_or(Seen::Unknown) {
             Seen::Running | Seen::Unknown => continue,
             Seen::OutOfReach if begun.elapsed() < OUT_OF_REACH => continue,
             Seen::OutOfReach => "its server is out of reach",

@@ -186,3 +186,28 @@ fn requests_beyond_the_bound_are_told_at_once() {
         }));
     });
 }
+
+#[test]
+fn a_transaction_that_ends_at_the_deadline_is_undone() {
+    with_database(Engine::MariaDb, "undone", |runtime, database| {
+        // one connection, so that what is left open would be seen by the next request
+        let options = with_pool(1, Duration::from_secs(60), Duration::from_secs(30));
+        runtime.block_on(bounded(async {
+            let app = TestApp::start(database, options).await;
+            let member = app.member();
+            member.add_client("p1", "node-1").await;
+            member.post("/v2/p1/jobs/j", job("node-1")).await.expect(201);
+            for milliseconds in 0..40 {
+                let hurried =
+                    app.with_http(|http| http.request_timeout = Duration::from_millis(milliseconds / 2));
+                let answer = hurried.member().patch("/v2/p1/jobs/j", json!({"description": "x"})).await;
+                assert!(matches!(answer.status.as_u16(), 200 | 503), "{answer}");
+                member.patch("/v2/p1/jobs/j", json!({"description": "y"})).await.expect(200);
+            }
+            let mut other = connect(&address(database)).await;
+            let locked =
+                sqlx::raw_sql("SELECT description FROM jobs FOR UPDATE NOWAIT").execute(&mut other).await;
+            locked.expect("no transaction is open");
+        }));
+    });
+}
