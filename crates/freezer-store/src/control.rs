@@ -93,7 +93,7 @@ impl Control {
     async fn reach(&self, thread: &Thread) -> Result<MySql, Seen> {
         for _ in 0..TRIES {
             let begun = Instant::now();
-            match self.opener.open_control(LIMIT).await {
+            match self.opener.open_control(LIMIT, thread.place).await {
                 Ok(Some(control)) if control.thread().server == thread.server => return Ok(control),
                 Ok(Some(_)) => {}
                 Err(StoreError::Unavailable { outage: Outage::Refusing, .. }) => return Err(Seen::Unknown),

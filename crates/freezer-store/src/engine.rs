@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
@@ -128,6 +128,8 @@ pub(crate) struct Opener {
     statement_timeout: Duration,
     tls: Arc<Tls>,
     create_sqlite: bool,
+    /// The place of the server in use, in the list of the URL.
+    place: Arc<AtomicUsize>,
 }
 
 impl Opener {
@@ -143,7 +145,14 @@ impl Opener {
             DatabaseUrl::MySql(url) => TlsOptions::clone(&url.tls),
             DatabaseUrl::Sqlite { .. } => TlsOptions::default(),
         };
-        Opener { url, settings, statement_timeout, tls: Arc::new(Tls::new(tls)), create_sqlite }
+        Opener {
+            url,
+            settings,
+            statement_timeout,
+            tls: Arc::new(Tls::new(tls)),
+            create_sqlite,
+            place: Arc::default(),
+        }
     }
 
     pub(crate) fn url(&self) -> &DatabaseUrl {
@@ -174,23 +183,49 @@ impl Opener {
             // waiting does not help: a missing file is an empty database, not one that is down
             return Err(SchemaError::Empty { database: self.url.to_string() }.into());
         }
-        self.within(deadline.within(self.settings.connect_timeout), async {
-            match &self.url {
-                DatabaseUrl::MySql(url) => {
-                    let tls = self.connector().await?;
-                    Ok(Connection::MySql(Box::new(self.open_mysql(url, tls).await?)))
+        let mut tries = self.servers();
+        loop {
+            let place = self.place.load(Ordering::Relaxed);
+            let opened = self.within(deadline.within(self.settings.connect_timeout), async {
+                match &self.url {
+                    DatabaseUrl::MySql(url) => {
+                        let tls = self.connector().await?;
+                        Ok(Connection::MySql(Box::new(self.open_mysql(url, place, tls).await?)))
+                    }
+                    DatabaseUrl::Sqlite { path } => self.open_sqlite(path).await,
                 }
-                DatabaseUrl::Sqlite { path } => self.open_sqlite(path).await,
+            });
+            tries -= 1;
+            match opened.await {
+                Err(StoreError::Unavailable { .. }) if tries > 0 && !deadline.is_over() => self.leave(place),
+                result => return result,
             }
-        })
-        .await
+        }
     }
 
-    /// Opens a connection for looking at others and killing them, within a limit; none for a file.
-    pub(crate) async fn open_control(&self, limit: Duration) -> Result<Option<MySql>, StoreError> {
+    /// Servers in the list of the URL.
+    fn servers(&self) -> usize {
+        match &self.url {
+            DatabaseUrl::MySql(url) if url.socket.is_none() => 1 + url.others.len(),
+            _ => 1,
+        }
+    }
+
+    /// A server cannot be used: the next connections go to the next one.
+    pub(crate) fn leave(&self, place: usize) {
+        let next = (place + 1) % self.servers();
+        let _ = self.place.compare_exchange(place, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Opens a connection for looking at others and killing them at the server of a place, within a limit; none for a file.
+    pub(crate) async fn open_control(
+        &self,
+        limit: Duration,
+        place: usize,
+    ) -> Result<Option<MySql>, StoreError> {
         let DatabaseUrl::MySql(url) = &self.url else { return Ok(None) };
         self.within(limit, async {
-            let mut control = MySql::open(url, self.connector().await?).await?;
+            let mut control = MySql::open(url, place, self.connector().await?).await?;
             control.identify().await?;
             Ok(Some(control))
         })
@@ -234,9 +269,10 @@ impl Opener {
     async fn open_mysql(
         &self,
         url: &MySqlUrl,
+        place: usize,
         tls: Option<(TlsConnector, bool)>,
     ) -> Result<MySql, DriverError> {
-        let mut connection = MySql::open(url, tls).await?;
+        let mut connection = MySql::open(url, place, tls).await?;
         let is_cluster = connection.identify().await?;
         let mut settings = vec![format!("time_zone = '+00:00', {NO_LIMITS}")];
         if let Some(mode) = &self.settings.mysql_sql_mode {

@@ -48,28 +48,35 @@ pub(crate) struct Thread {
     pub server: Arc<str>,
     /// Number of the connection there.
     pub id: u32,
+    /// Its place in the list of servers of the URL.
+    pub place: usize,
 }
 
 /// An open connection with its prepared statements.
 pub(crate) struct MySql {
     connection: Conn,
     server: Arc<str>,
+    place: usize,
     fixed: HashMap<usize, Statement>,
     made: HashMap<String, Statement>,
 }
 
 impl MySql {
-    /// Opens a connection, encrypted by `tls` if there is a connector.
+    /// Opens a connection to the server at a place in the list of the URL, encrypted by `tls` if there is a connector.
     pub(crate) async fn open(
         url: &MySqlUrl,
+        place: usize,
         tls: Option<(TlsConnector, bool)>,
     ) -> Result<MySql, DriverError> {
         let mut options = options(url);
+        if let Some((host, port)) = place.checked_sub(1).and_then(|other| url.others.get(other)) {
+            options = options.ip_or_hostname(host.clone()).tcp_port(*port);
+        }
         if let Some((connector, optional)) = tls {
             options = options.tls_connector(connector, optional);
         }
         let connection = Conn::new(options).await?;
-        Ok(MySql { connection, server: Arc::from(""), fixed: HashMap::new(), made: HashMap::new() })
+        Ok(MySql { connection, server: Arc::from(""), place, fixed: HashMap::new(), made: HashMap::new() })
     }
 
     /// Asks which server this is, and returns whether it is a node of a Galera cluster.
@@ -89,7 +96,7 @@ impl MySql {
 
     /// What the server knows this connection by.
     pub(crate) fn thread(&self) -> Thread {
-        Thread { server: self.server.clone(), id: self.connection.id() }
+        Thread { server: self.server.clone(), id: self.connection.id(), place: self.place }
     }
 
     /// Asks whether the server answers on this connection.

@@ -335,6 +335,9 @@ impl Lease {
 
     /// The connection broke: it is closed, and idle ones from the same time are not trusted before they answer.
     pub(crate) fn broken(self) {
+        if let Some(thread) = self.thread() {
+            self.pool.0.opener.leave(thread.place);
+        }
         let mut age = self.pool.0.age();
         if *age == self.age {
             age.generation += 1;

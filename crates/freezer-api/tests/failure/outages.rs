@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use freezer_store::{DatabaseUrl, PoolSettings};
+use freezer_store::{ConnectSettings, DatabaseUrl, MySqlUrl, PoolSettings, Store};
 use serde_json::json;
 use sqlx::mysql::MySqlConnection;
 
 use super::support::database::connect;
 use super::support::documents::{backup, job};
 use super::support::mariadbd::Server;
-use super::support::{Caller, Options, TestApp, bounded};
+use super::support::proxy::Proxy;
+use super::support::{Caller, Engine, Options, TestApp, bounded, with_database};
 
 /// Posts backups from several callers until told to stop; each must be acknowledged.
 struct Load {
@@ -161,5 +162,45 @@ fn too_many_connections_and_a_read_lock_are_waited_for() {
         run(&mut operator, "UNLOCK TABLES").await;
         drop(taken);
         keep(server).await;
+    });
+}
+
+#[test]
+fn the_next_server_of_the_list_is_used_if_one_is_away() {
+    with_database(Engine::MariaDb, "servers", |runtime, database| {
+        runtime.block_on(bounded(async {
+            let app = TestApp::start(database, Options::default()).await;
+            let DatabaseUrl::MySql(url) = database.url() else { panic!("not MySQL") };
+            // two ways to one server stand for two nodes of a cluster
+            let (one, other) = (Proxy::start(&url).await, Proxy::start(&url).await);
+            let (DatabaseUrl::MySql(first), DatabaseUrl::MySql(second)) = (one.url(&url), other.url(&url))
+            else {
+                panic!("not MySQL")
+            };
+            let both = MySqlUrl { others: vec![(second.host.clone(), second.port)], ..first };
+            let store =
+                Store::new(DatabaseUrl::MySql(both), ConnectSettings::default(), PoolSettings::default());
+            let member = app.on_store(store).member();
+            member.add_client("p1", "node-1").await;
+            member.post("/v2/p1/jobs/j", job("node-1")).await.expect(201);
+            let load = Load::start(&member);
+            for _ in 0..3 {
+                one.set_down(true);
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                one.set_down(false);
+                other.set_down(true);
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                other.set_down(false);
+            }
+            load.end(&member).await;
+            assert!(one.opened() > 0 && other.opened() > 0);
+            // the start has no deadline, and goes on to the next server as well
+            one.set_down(true);
+            let both = MySqlUrl { others: vec![(second.host, second.port)], ..url };
+            let gone = MySqlUrl { port: 1, ..both };
+            let store =
+                Store::new(DatabaseUrl::MySql(gone), ConnectSettings::default(), PoolSettings::default());
+            store.check_schema().await.expect("the second server answers");
+        }));
     });
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use freezer_store::{DatabaseUrl, MySqlUrl};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// What happens to an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,8 @@ struct Parts {
     lost: AtomicUsize,
     /// Connections so far.
     opened: AtomicUsize,
+    /// Whether connections are closed.
+    is_down: watch::Sender<bool>,
 }
 
 impl Proxy {
@@ -64,8 +67,16 @@ impl Proxy {
                 parts.opened.fetch_add(1, Ordering::SeqCst);
                 let (parts, server) = (parts.clone(), server.clone());
                 tokio::spawn(async move {
-                    if let Ok(server) = TcpStream::connect(server).await {
-                        forward(client, server, &parts).await;
+                    let mut is_down = parts.is_down.subscribe();
+                    let forwarding = async {
+                        if let Ok(server) = TcpStream::connect(server).await {
+                            forward(client, server, &parts).await;
+                        }
+                    };
+                    tokio::select! {
+                        biased;
+                        _ = is_down.wait_for(|is_down| *is_down) => {}
+                        () = forwarding => {}
                     }
                 });
             }
@@ -82,6 +93,11 @@ impl Proxy {
     /// Loses the next answer to a command.
     pub fn lose(&self, command: Command, loss: Loss) {
         *self.parts.armed.lock().expect("a lock") = Some((command, loss));
+    }
+
+    /// Closes all connections, and new ones at once, or accepts them again.
+    pub fn set_down(&self, is_down: bool) {
+        self.parts.is_down.send_replace(is_down);
     }
 
     /// How many connections were opened.

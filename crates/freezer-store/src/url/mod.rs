@@ -34,6 +34,8 @@ pub struct MySqlUrl {
     pub host: String,
     /// TCP port, 3306 if the URL has none.
     pub port: u16,
+    /// Further servers of the same database, with their ports: used in turn if one cannot be used.
+    pub others: Vec<(String, u16)>,
     /// Unix socket (`unix_socket=`), used instead of host and port.
     pub socket: Option<PathBuf>,
     /// User name.
@@ -55,6 +57,7 @@ impl Default for MySqlUrl {
         MySqlUrl {
             host: "localhost".to_owned(),
             port: 3306,
+            others: Vec::new(),
             socket: None,
             user: String::new(),
             password: None,
@@ -211,7 +214,11 @@ impl std::fmt::Display for DatabaseUrl {
         match self {
             DatabaseUrl::MySql(u) => match &u.socket {
                 Some(socket) => write!(f, "mysql://{}@{}/{}", u.user, socket.display(), u.database),
-                None => write!(f, "mysql://{}@{}:{}/{}", u.user, u.host, u.port, u.database),
+                None => {
+                    write!(f, "mysql://{}@{}:{}", u.user, u.host, u.port)?;
+                    u.others.iter().try_for_each(|(host, port)| write!(f, ",{host}:{port}"))?;
+                    write!(f, "/{}", u.database)
+                }
             },
             DatabaseUrl::Sqlite { path } => write!(f, "sqlite:///{}", path.display()),
         }
@@ -287,11 +294,20 @@ impl<'u> Parts<'u> {
             database: decode(self.database, "database name")?,
             ..MySqlUrl::default()
         };
-        if !self.host.is_empty() {
-            self.host.clone_into(&mut url.host);
-        }
-        if !self.port.is_empty() {
-            url.port = port(self.port)?;
+        if self.host.contains(',') || self.port.contains(',') {
+            let mark = if self.port.is_empty() { "" } else { ":" };
+            let all = format!("{}{mark}{}", self.host, self.port);
+            let servers = all.split(',').map(server).collect::<Result<Vec<_>, _>>()?;
+            let mut servers = servers.into_iter();
+            (url.host, url.port) = servers.next().unwrap_or_default();
+            url.others = servers.collect();
+        } else {
+            if !self.host.is_empty() {
+                self.host.clone_into(&mut url.host);
+            }
+            if !self.port.is_empty() {
+                url.port = port(self.port)?;
+            }
         }
         parameters::apply(&mut url, driver, &[self.query, more], !self.host.is_empty())?;
         if url.user.is_empty() {
@@ -336,6 +352,15 @@ fn after<'u>(text: &'u str, mark: char, ends: &[char]) -> (&'u str, &'u str) {
         Some(part) => part.split_at(part.find(ends).unwrap_or(part.len())),
         None => ("", text),
     }
+}
+
+/// One server of a list, `host` or `host:port`. An IPv6 address cannot be in a list.
+fn server(text: &str) -> Result<(String, u16), UrlError> {
+    let (host, number) = text.split_once(':').map_or((text, None), |(host, number)| (host, Some(number)));
+    if host.is_empty() {
+        return Err(UrlError::Missing("host name between commas"));
+    }
+    Ok((host.to_owned(), number.map_or(Ok(3306), port)?))
 }
 
 fn port(text: &str) -> Result<u16, UrlError> {

@@ -187,3 +187,26 @@ fn an_option_file_completes_the_url() {
     std::fs::remove_file(&file).unwrap();
     assert_eq!(mysql(&format!("mysql+pymysql://u:p@h/d?{query}")).tls.mode, TlsMode::Preferred);
 }
+
+#[test]
+fn several_servers_of_one_database_stand_in_a_list() {
+    for (authority, expected) in [
+        ("db1,db2", &[("db1", 3306), ("db2", 3306)][..]),
+        ("db1:3307,db2", &[("db1", 3307), ("db2", 3306)]),
+        ("db1,10.0.0.2:3308,db3:3309", &[("db1", 3306), ("10.0.0.2", 3308), ("db3", 3309)]),
+        ("db1", &[("db1", 3306)]),
+    ] {
+        let url = format!("mysql+pymysql://freezer:secret@{authority}/freezer?charset=utf8");
+        let Ok(DatabaseUrl::MySql(url)) = DatabaseUrl::parse(&url) else { panic!("{authority}") };
+        let mut servers = vec![(url.host.as_str(), url.port)];
+        servers.extend(url.others.iter().map(|(host, port)| (host.as_str(), *port)));
+        assert_eq!(servers, expected, "{authority}");
+    }
+    for wrong in ["db1,,db2", "db1,db2:0", "db1:x,db2", ",db1"] {
+        let url = format!("mysql+pymysql://freezer:secret@{wrong}/freezer");
+        let error = DatabaseUrl::parse(&url).unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+    }
+    let url = DatabaseUrl::parse("mysql://freezer:secret@db1,db2:3307/freezer").unwrap();
+    assert_eq!(url.to_string(), "mysql://freezer@db1:3306,db2:3307/freezer");
+}
