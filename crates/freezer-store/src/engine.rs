@@ -334,15 +334,21 @@ impl From<DriverError> for Opening {
     }
 }
 
-/// Limits of statements and of idle transactions at the server. MariaDB and MySQL pass over the other's comment; MySQL limits
+/// Seconds that a statement waits for a row. Then its transaction runs again, which also ends a wait in a circle that the server
+/// does not see: FLUSH TABLES WITH READ LOCK waits for a statement, which waits for the row of a transaction, which waits for the
+/// flush.
+const LONGEST_LOCK_WAIT: u64 = 10;
+
+/// Limits of statements, of waits for rows and of idle transactions at the server. MariaDB and MySQL pass over the other's comment; MySQL limits
 /// SELECT only, and no idle transactions.
 fn statement_limit(limit: Duration) -> String {
     if limit >= NO_STATEMENT_LIMIT {
         return "/*M!100101 , max_statement_time = 0 */ /*!50708 , max_execution_time = 0 */".to_owned();
     }
     let idle = limit.as_secs().max(1);
+    let lock = (limit.as_secs() / 3).clamp(1, LONGEST_LOCK_WAIT);
     format!(
-        "/*M!100101 , max_statement_time = {} */ /*M!100300 , idle_transaction_timeout = {idle} */ \
+        ", innodb_lock_wait_timeout = {lock}/*M!100101 , max_statement_time = {} */ /*M!100300 , idle_transaction_timeout = {idle} */ \
          /*!50708 , max_execution_time = {} */",
         limit.as_secs_f64(),
         limit.as_millis().max(1)
