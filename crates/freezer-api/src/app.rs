@@ -11,8 +11,8 @@ use crate::clock::{Clock, Ids};
 use crate::health::HealthSettings;
 use crate::readiness::Readiness;
 use crate::service::Queues;
-use crate::service::scans::ScanLimits;
 use crate::service::admission;
+use crate::service::scans::ScanLimits;
 use crate::service::trusts::Trusts;
 use crate::validate::Validators;
 

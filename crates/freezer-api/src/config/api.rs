@@ -6,8 +6,8 @@ use ::oslo_config::{Config, OptDecl};
 
 use super::ConfigError;
 use crate::app::{BodyLimits, ConnectionLimits};
-use crate::service::scans::ScanLimits;
 use crate::service::admission;
+use crate::service::scans::ScanLimits;
 
 const MAX_LIMIT: OptDecl = OptDecl::integer("api", "max_limit").unset_if_empty().default("10000").min(0).help(
     "Largest page of a list. A request for a larger page gets this many documents and a link to the next page. \
@@ -157,7 +157,10 @@ pub(super) fn request_timeout(config: &Config) -> Result<Duration, ConfigError> 
 
 /// What may wait for the database.
 pub(super) fn waiting(config: &Config) -> Result<admission::Limits, ConfigError> {
-    Ok(admission::Limits { requests: number(config, &MAX_WAITING_REQUESTS)?, bytes: number(config, &MAX_WAITING_BYTES)? })
+    Ok(admission::Limits {
+        requests: number(config, &MAX_WAITING_REQUESTS)?,
+        bytes: number(config, &MAX_WAITING_BYTES)?,
+    })
 }
 
 fn seconds(config: &Config, option: &OptDecl) -> Result<Duration, ConfigError> {
