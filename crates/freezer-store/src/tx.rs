@@ -212,7 +212,11 @@ impl Run<'_> {
 
     /// Notes that the database is not available to this read or write.
     fn note_outage(&mut self, error: &StoreError) {
-        if let Some(outage) = &self.store.outage {
+        let is_one = matches!(
+            error.class(),
+            Class::Outage(Outage::Away | Outage::Refusing | Outage::Storage | Outage::Locked)
+        );
+        if let Some(outage) = self.store.outage.as_ref().filter(|_| is_one) {
             outage.failed(&self.store.database, error, !std::mem::replace(&mut self.affected, true));
         }
     }
