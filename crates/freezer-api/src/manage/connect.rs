@@ -68,7 +68,7 @@ async fn changes(store: &Store, url: &DatabaseUrl) -> Finding {
         Err(_) => failure("database", format!("the database {url} did not answer within {LIMIT:?}")),
         Ok(Err(error)) => failure("database", error.to_string()),
         Ok(Ok(refused)) if refused.is_empty() => {
-            note("database", format!("the database {url} answers, and its tables can be read and changed"))
+            note("database", format!("the database {url} answers, and its tables can be served and changed"))
         }
         Ok(Ok(refused)) => failure(
             "database",

@@ -221,7 +221,7 @@ fn a_user_who_may_not_change_rows_fails_the_check_and_nothing_changes() {
     process::run(MANAGE, &config, &["db", "sync"]).succeeded();
     database.run("INSERT INTO sessions (id, user_id, deleted) VALUES ('s1', 'u', 0)");
     let allowed = connect("");
-    assert!(allowed.stdout.contains("can be read and changed") && allowed.code < Some(2), "{allowed:#?}");
+    assert!(allowed.stdout.contains("can be served and changed") && allowed.code < Some(2), "{allowed:#?}");
     let user = format!("r{}", std::process::id());
     for (grants, refused) in [
         (
