@@ -5,7 +5,7 @@
 //! server checks privileges before it looks for rows, so nothing changes.
 
 use crate::dialect::Dialect;
-use crate::error::StoreError;
+use crate::error::{Outage, StoreError};
 use crate::migrations::{TABLES, TableLayout};
 use crate::{Store, single};
 
@@ -22,6 +22,9 @@ impl Store {
                 let tried: Result<u64, StoreError> = single!(self, "privileges.try", |db| db.raw(&sql).await);
                 match tried {
                     Ok(_) => {}
+                    Err(StoreError::Unavailable {
+                        outage: Outage::Denied | Outage::Storage, reason, ..
+                    }) => refused.push(format!("{verb} on {}: {reason}", table.name)),
                     Err(StoreError::Backend { source, .. }) => {
                         refused.push(format!("{verb} on {}: {source}", table.name));
                     }
