@@ -53,7 +53,7 @@ async fn database(settings: &Settings, store: &Store) -> Finding {
     let url = &settings.database.url;
     match tokio::time::timeout(LIMIT, store.check_schema()).await {
         Err(_) => failure("database", format!("the database {url} did not answer within {LIMIT:?}")),
-        Ok(Ok(())) => changes(&store, url).await,
+        Ok(Ok(())) => changes(store, url).await,
         // the service starts and waits for the tables
         Ok(Err(StoreError::Schema(error))) if error.needs_sync() => {
             Finding { verdict: Verdict::Warning, ..note("database", error.to_string()) }
