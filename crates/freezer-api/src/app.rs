@@ -65,6 +65,12 @@ pub struct HttpSettings {
     pub max_limit: Option<u64>,
     /// `[api] repeated_backup_window`: how long a backup that is reported again is the one that was stored; none: never.
     pub repeat_window: Option<Duration>,
+    /// `[api] max_page_bytes`: bytes of the documents on a page at most; none: no maximum.
+    pub max_page: Option<u64>,
+    /// `[api] max_document_bytes`: bytes of a stored document at most.
+    pub max_document: usize,
+    /// `[api] max_search_conditions`: pairs and texts of a search at most.
+    pub max_conditions: usize,
 }
 
 impl Default for HttpSettings {
@@ -82,6 +88,9 @@ impl Default for HttpSettings {
             waiting: admission::Limits::default(),
             max_limit: Some(10_000),
             repeat_window: Some(Duration::from_secs(600)),
+            max_page: Some(32 << 20),
+            max_document: 1 << 20,
+            max_conditions: 50,
         }
     }
 }

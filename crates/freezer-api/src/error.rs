@@ -68,6 +68,14 @@ pub enum Error {
         /// `[oslo_middleware] max_request_body_size`, bytes.
         limit: usize,
     },
+    /// A document would be larger than the service stores.
+    #[error("{field}: would take more than {limit} bytes")]
+    DocumentTooLarge {
+        /// The part of the document that is too large.
+        field: String,
+        /// `[api] max_document_bytes`.
+        limit: usize,
+    },
     /// The document is well formed, but refers to something that is not there or does not fit.
     #[error("{0}")]
     Unprocessable(String),

@@ -185,7 +185,7 @@ async fn at_once(app: &TestApp) {
         let found = read!(app.store(), "jobs.show", |db| jobs::get_several(db, &scope, &ids).await);
         assert!(found.unwrap().iter().all(Option::is_some));
     }
-    let kind = Poll { project_id: "p1".to_owned(), limit: 10, look_ahead: false };
+    let kind = Poll { project_id: "p1".to_owned(), limit: 10, look_ahead: false, max_bytes: u64::MAX };
     let pages = read!(app.store(), "jobs.list", |db| jobs::list_polls(db, &kind, &clients).await);
     assert!(pages.unwrap().iter().all(Option::is_some));
 }

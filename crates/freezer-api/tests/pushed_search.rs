@@ -601,7 +601,7 @@ async fn polls_are_found(app: &TestApp, documents: &[(String, Value)]) {
         finds_what_it_means(app, Noun::Jobs, documents, &search).await;
     }
     // several polls at a time
-    let kind = jobs::Poll { project_id: "p1".to_owned(), limit: 100, look_ahead: false };
+    let kind = jobs::Poll { project_id: "p1".to_owned(), limit: 100, look_ahead: false, max_bytes: u64::MAX };
     for clients in WORDS.chunks(jobs::POLLS_AT_ONCE) {
         let clients: Vec<String> = clients.iter().map(|client| (*client).to_owned()).collect();
         let pages = read!(app.store(), "t", |db| jobs::list_polls(db, &kind, &clients).await).unwrap();

@@ -9,6 +9,7 @@ use sea_query_sqlx::{SqlxBinder, SqlxValues};
 
 use crate::clock::Timestamp;
 use crate::migrations::Kind;
+use crate::search::action_terms::SCHEDULE_KEYS;
 use crate::tables::Backups;
 
 /// Which language a connection speaks.
@@ -230,6 +231,71 @@ impl Dialect {
         match self {
             Dialect::MySql => "fz_completed = 0".to_owned(),
             Dialect::Sqlite => format!("{} IS NOT 1", self.certainly_completed()),
+        }
+    }
+
+    /// Whether the terms of an action are those of an earlier state of its row, in the words of the index
+    /// `fz_actions_stale`. Such an action is always looked at.
+    pub(crate) fn has_stale_terms(self) -> &'static str {
+        match self {
+            Dialect::MySql => "fz_terms_stale = 1",
+            Dialect::Sqlite => "fz_terms_crc IS NULL",
+        }
+    }
+
+    /// The checksum of the row of an action as the server computes it, which may store texts in another character set than
+    /// this service reads; NULL on SQLite. `search/action_terms.rs` computes the same. It is stored with the tables, so it
+    /// never changes.
+    pub(crate) fn crc_of_action(self) -> &'static str {
+        match self {
+            Dialect::MySql => {
+                "CRC32(CONCAT_WS(x'1F', CAST(id AS BINARY), IFNULL(CAST(project_id AS BINARY), x'18'), \
+                 CAST(action AS BINARY), IFNULL(CAST(actionmode AS BINARY), x'18'), \
+                 IFNULL(CAST(path_to_backup AS BINARY), x'18'), IFNULL(CAST(backup_name AS BINARY), x'18'), \
+                 IFNULL(CAST(container AS BINARY), x'18'), IFNULL(CAST(log_file AS BINARY), x'18'), \
+                 IFNULL(CAST(timeout AS BINARY), x'18'), IFNULL(CAST(priority AS BINARY), x'18'), \
+                 IFNULL(CAST(max_retries AS BINARY), x'18'), IFNULL(CAST(max_retries_interval AS BINARY), x'18'), \
+                 IFNULL(CAST(mandatory AS BINARY), x'18'), IFNULL(CAST(backup_metadata AS BINARY), x'18')))"
+            }
+            Dialect::Sqlite => "NULL",
+        }
+    }
+
+    /// Whether a job's schedule may have keys beside [`SCHEDULE_KEYS`](crate::search::action_terms::SCHEDULE_KEYS), in the
+    /// words of the index `fz_jobs_unusual`.
+    pub(crate) fn is_unusual(self) -> String {
+        match self {
+            Dialect::MySql => "fz_unusual = 1".to_owned(),
+            Dialect::Sqlite => format!("{} IS NOT 1", self.has_usual_schedule()),
+        }
+    }
+
+    /// Whether a schedule certainly is a JSON object without objects, lists, escapes or keys beside the usual ones. In such
+    /// an object a quotation mark in front of a colon always ends a key. It is stored with the tables, so it never changes.
+    pub(crate) fn has_usual_schedule(self) -> String {
+        let mut rest = match self {
+            Dialect::MySql => "CAST(schedule AS BINARY)".to_owned(),
+            Dialect::Sqlite => "schedule".to_owned(),
+        };
+        for key in SCHEDULE_KEYS {
+            rest = format!("REPLACE({rest}, '\"{key}\":', '')");
+        }
+        match self {
+            // 5C: a backslash, 22: a quotation mark; servers write some of these in two ways
+            Dialect::MySql => format!(
+                "schedule IS NULL OR LEFT(schedule, 1) = '{{' AND LOCATE('{{', schedule, 2) = 0 \
+                 AND LOCATE('[', schedule) = 0 AND LOCATE(x'5C', CAST(schedule AS BINARY)) = 0 \
+                 AND LOCATE(x'2220', CAST(schedule AS BINARY)) = 0 AND LOCATE(x'2209', CAST(schedule AS BINARY)) = 0 \
+                 AND LOCATE(x'220A', CAST(schedule AS BINARY)) = 0 AND LOCATE(x'220D', CAST(schedule AS BINARY)) = 0 \
+                 AND LOCATE(x'223A', {rest}) = 0 AND JSON_VALID(schedule) = 1"
+            ),
+            Dialect::Sqlite => format!(
+                "(schedule IS NULL OR SUBSTR(schedule, 1, 1) = '{{' AND INSTR(SUBSTR(schedule, 2), '{{') = 0 \
+                 AND INSTR(schedule, '[') = 0 AND INSTR(schedule, char(92)) = 0 \
+                 AND INSTR(schedule, char(34, 32)) = 0 AND INSTR(schedule, char(34, 9)) = 0 \
+                 AND INSTR(schedule, char(34, 10)) = 0 AND INSTR(schedule, char(34, 13)) = 0 \
+                 AND INSTR({rest}, char(34, 58)) = 0 AND JSON_VALID(schedule) = 1)"
+            ),
         }
     }
 

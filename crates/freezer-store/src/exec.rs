@@ -6,10 +6,11 @@
 //! [`Db::is_settled`] before it gives the connection back.
 
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
-use sqlx::AssertSqlSafe;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{AssertSqlSafe, SqlStr, Sqlite};
 
 use crate::deadline::Deadline;
 use crate::dialect::Dialect;
@@ -18,11 +19,37 @@ use crate::error::{DriverError, Outage, StoreError};
 use crate::explain;
 use crate::pool::Lease;
 use crate::row::Row;
-use crate::statement::Statement;
+use crate::statement::{Statement, is_kept};
 use crate::watch::given_up;
 
 /// Time for a transaction to be undone.
 const ROLLBACK: Duration = Duration::from_secs(2);
+
+/// How long a task may work through rows before other tasks of the thread have their turn.
+const LONG: Duration = Duration::from_millis(2);
+
+/// The turn of a task on its thread. Rows differ in size, and searches in what they look for, so it ends by time.
+pub(crate) struct Turn(Instant);
+
+impl Turn {
+    pub(crate) fn begin() -> Turn {
+        Turn(Instant::now())
+    }
+
+    /// Lets other tasks run if this one has worked for long.
+    pub(crate) async fn end_if_long(&mut self) {
+        if self.0.elapsed() >= LONG {
+            tokio::task::yield_now().await;
+            self.0 = Instant::now();
+        }
+    }
+}
+
+/// A statement for SQLite, kept prepared if it is worth it.
+fn query<'q>(sql: SqlStr, arguments: SqliteArguments) -> sqlx::query::Query<'q, Sqlite, SqliteArguments> {
+    let is_kept = is_kept(sql.as_str());
+    sqlx::query_with(sql, arguments).persistent(is_kept)
+}
 
 /// A connection in the hands of one named read or write.
 pub struct Db {
@@ -79,7 +106,7 @@ impl Db {
                 }
                 Connection::Sqlite(c) => {
                     let (sql, arguments) = statement.sqlite()?;
-                    let rows = sqlx::query_with(sql, arguments).fetch_all(&mut c.connection).await?;
+                    let rows = query(sql, arguments).fetch_all(&mut c.connection).await?;
                     rows.into_iter().map(Row::Sqlite).collect()
                 }
             })
@@ -116,9 +143,11 @@ impl Db {
                 }
                 Connection::Sqlite(c) => {
                     let (sql, arguments) = statement.sqlite()?;
-                    let mut rows = sqlx::query_with(sql, arguments).fetch(&mut c.connection);
+                    let mut rows = query(sql, arguments).fetch(&mut c.connection);
+                    let mut turn = Turn::begin();
                     while let Some(row) = rows.try_next().await? {
                         take(Row::Sqlite(row));
+                        turn.end_if_long().await;
                     }
                 }
             }
@@ -135,7 +164,7 @@ impl Db {
                 Connection::MySql(c) => c.execute(statement.mysql()?).await?,
                 Connection::Sqlite(c) => {
                     let (sql, arguments) = statement.sqlite()?;
-                    sqlx::query_with(sql, arguments).execute(&mut c.connection).await?.rows_affected()
+                    query(sql, arguments).execute(&mut c.connection).await?.rows_affected()
                 }
             })
         })

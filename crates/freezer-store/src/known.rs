@@ -20,6 +20,7 @@ const MISSING_FOR: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(crate) struct Additions {
     terms: Known,
+    action_terms: Known,
     job_indexes: Known,
     list_indexes: Known,
     poll_index: Known,
@@ -66,7 +67,7 @@ impl Additions {
     /// Forgets everything, so that the next statements look again. Returns whether an addition was known to be there.
     pub(crate) fn forget(&self) -> bool {
         let indexes = [&self.job_indexes, &self.list_indexes, &self.poll_index, &self.identity];
-        let all = indexes.into_iter().chain([&self.terms, &self.keys]);
+        let all = indexes.into_iter().chain([&self.terms, &self.action_terms, &self.keys]);
         all.fold(false, |found, known| known.forget() | found)
     }
 
@@ -144,6 +145,36 @@ impl Db {
             }
         };
         self.are_there(|known| &known.terms, |dialect| count(dialect).to_owned(), 7).await
+    }
+
+    /// Whether actions have terms: the columns, the index of those out of date, the table of the terms with its key, and the
+    /// index of jobs with unusual schedules.
+    ///
+    /// # Errors
+    /// As every query.
+    pub(crate) async fn has_action_terms(&mut self) -> Result<bool, StoreError> {
+        let (count, number) = match self.dialect() {
+            Dialect::MySql => (
+                "SELECT CAST(COUNT(*) AS CHAR) FROM (SELECT column_name FROM information_schema.columns \
+                 WHERE table_schema = DATABASE() AND table_name = 'actions' \
+                 AND column_name IN ('fz_terms', 'fz_terms_crc', 'fz_terms_stale') \
+                 UNION ALL SELECT column_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND \
+                 (table_name = 'fz_action_terms' AND index_name = 'PRIMARY' \
+                 OR index_name = 'fz_actions_stale' AND column_name = 'fz_terms_stale' \
+                 OR index_name = 'fz_jobs_unusual' AND column_name = 'fz_unusual')) AS found",
+                8,
+            ),
+            Dialect::Sqlite => (
+                "SELECT CAST(COUNT(*) AS TEXT) FROM (SELECT name FROM pragma_table_info('actions') \
+                 WHERE name IN ('fz_terms', 'fz_terms_crc') \
+                 UNION ALL SELECT name FROM pragma_table_info('fz_action_terms') \
+                 WHERE name IN ('term', 'project_id', 'action_id') AND pk > 0 \
+                 UNION ALL SELECT name || type FROM sqlite_master WHERE name IN \
+                 ('fz_actions_stale', 'fz_actions_terms', 'fz_jobs_unusual'))",
+                8,
+            ),
+        };
+        self.are_there(|known| &known.action_terms, |_| count.to_owned(), number).await
     }
 
     /// Whether the tables have all of some indexes.

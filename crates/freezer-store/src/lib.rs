@@ -52,6 +52,7 @@ pub use engine::ConnectSettings;
 pub use error::{DriverError, Outage, StoreError, Unstorable};
 pub use exec::Db;
 pub use explain::{Plan, Step};
+pub use json::stored_size;
 pub use pool::PoolSettings;
 pub use scope::Scope;
 pub use search::Search;

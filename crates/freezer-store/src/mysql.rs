@@ -14,6 +14,8 @@ use mysql_async::{Conn, OptsBuilder, Statement};
 use tokio_rustls::TlsConnector;
 
 use crate::error::DriverError;
+use crate::exec::Turn;
+use crate::statement::is_kept;
 use crate::url::MySqlUrl;
 
 /// What goes over the wire for a placeholder.
@@ -30,9 +32,9 @@ pub(crate) enum Sql {
     Made(String),
 }
 
-/// Made statements that a connection keeps prepared, at most; then it forgets them all. The service makes fewer than
-/// these, but for searches, of which there is no end.
-const MADE_KEPT: usize = 200;
+/// Bytes of made statements that a connection keeps prepared, at most; then it forgets them all. A server needs many times as
+/// much for them. The service makes few statements, except for searches, of which there is no end.
+const KEPT_BYTES: usize = 256 << 10;
 
 /// The largest packet that the protocol knows: the server's own limit decides.
 const MAX_PACKET: usize = 1 << 30;
@@ -59,6 +61,15 @@ pub(crate) struct MySql {
     place: usize,
     fixed: HashMap<usize, Statement>,
     made: HashMap<String, Statement>,
+    /// Bytes of their texts.
+    made_bytes: usize,
+}
+
+/// A statement that is prepared.
+struct Prepared {
+    statement: Statement,
+    /// Whether it stays prepared for the next time.
+    is_kept: bool,
 }
 
 impl MySql {
@@ -76,7 +87,14 @@ impl MySql {
             options = options.tls_connector(connector, optional);
         }
         let connection = Conn::new(options).await?;
-        Ok(MySql { connection, server: Arc::from(""), place, fixed: HashMap::new(), made: HashMap::new() })
+        Ok(MySql {
+            connection,
+            server: Arc::from(""),
+            place,
+            fixed: HashMap::new(),
+            made: HashMap::new(),
+            made_bytes: 0,
+        })
     }
 
     /// Asks which server this is, and returns whether it is a node of a Galera cluster.
@@ -120,14 +138,25 @@ impl MySql {
     pub(crate) async fn select_each(
         &mut self,
         (sql, values): (Sql, Vec<MySqlValue>),
+        each: impl FnMut(MySqlRow),
+    ) -> Result<(), DriverError> {
+        let prepared = self.prepared(sql).await?;
+        let read = self.read_each(&prepared.statement, values, each).await;
+        self.forget(prepared).await?;
+        read
+    }
+
+    async fn read_each(
+        &mut self,
+        statement: &Statement,
+        values: Vec<MySqlValue>,
         mut each: impl FnMut(MySqlRow),
     ) -> Result<(), DriverError> {
-        let statement = self.prepared(sql).await?;
+        let mut turn = Turn::begin();
         let mut result = self.connection.exec_iter(statement, values).await?;
         while let Some(row) = result.next().await? {
             each(row);
-            // many rows are there at once: others on this thread have their turn between them
-            tokio::task::coop::consume_budget().await;
+            turn.end_if_long().await;
         }
         Ok(result.drop_result().await?)
     }
@@ -147,11 +176,25 @@ impl MySql {
         &mut self,
         (sql, values): (Sql, Vec<MySqlValue>),
     ) -> Result<u64, DriverError> {
-        let statement = self.prepared(sql).await?;
+        let prepared = self.prepared(sql).await?;
+        let changed = self.change(&prepared.statement, values).await;
+        self.forget(prepared).await?;
+        changed
+    }
+
+    async fn change(&mut self, statement: &Statement, values: Vec<MySqlValue>) -> Result<u64, DriverError> {
         let result = self.connection.exec_iter(statement, values).await?;
         let found = result.affected_rows();
         result.drop_result().await?;
         Ok(found)
+    }
+
+    /// Closes a statement that is not kept.
+    async fn forget(&mut self, prepared: Prepared) -> Result<(), DriverError> {
+        match prepared {
+            Prepared { is_kept: true, .. } => Ok(()),
+            Prepared { statement, .. } => Ok(self.connection.close(statement).await?),
+        }
     }
 
     /// Runs text without placeholders, which need not be one statement.
@@ -165,29 +208,35 @@ impl MySql {
         Ok(self.connection.query(sql).await?)
     }
 
-    async fn prepared(&mut self, sql: Sql) -> Result<Statement, DriverError> {
+    async fn prepared(&mut self, sql: Sql) -> Result<Prepared, DriverError> {
+        let kept = |statement: &Statement| Prepared { statement: statement.clone(), is_kept: true };
         match sql {
             Sql::Fixed(text) => {
                 let address = text.as_ptr() as usize;
                 if let Some(statement) = self.fixed.get(&address) {
-                    return Ok(statement.clone());
+                    return Ok(kept(statement));
                 }
                 let statement = self.connection.prep(text).await?;
                 self.fixed.insert(address, statement.clone());
-                Ok(statement)
+                Ok(kept(&statement))
             }
             Sql::Made(text) => {
                 if let Some(statement) = self.made.get(&text) {
-                    return Ok(statement.clone());
+                    return Ok(kept(statement));
                 }
-                if self.made.len() >= MADE_KEPT {
+                let statement = self.connection.prep(text.as_str()).await?;
+                if !is_kept(&text) {
+                    return Ok(Prepared { statement, is_kept: false });
+                }
+                if self.made_bytes + text.len() > KEPT_BYTES {
+                    self.made_bytes = 0;
                     for (_, statement) in self.made.drain() {
                         self.connection.close(statement).await?;
                     }
                 }
-                let statement = self.connection.prep(text.as_str()).await?;
+                self.made_bytes += text.len();
                 self.made.insert(text, statement.clone());
-                Ok(statement)
+                Ok(kept(&statement))
             }
         }
     }

@@ -53,6 +53,31 @@ impl Row {
         ))
     }
 
+    /// Bytes of a text; 0 for NULL and for anything else.
+    pub(crate) fn length(&self, at: usize) -> usize {
+        match self {
+            Row::MySql(row) => match row.as_ref(at) {
+                Some(MySqlValue::Bytes(bytes)) => bytes.len(),
+                _ => 0,
+            },
+            Row::Sqlite(row) => {
+                row.try_get_unchecked::<Option<&str>, _>(at).ok().flatten().map_or(0, str::len)
+            }
+        }
+    }
+
+    /// Bytes, or `None` for NULL.
+    pub(crate) fn bytes(&self, at: usize) -> Result<Option<Vec<u8>>, DriverError> {
+        match self {
+            Row::MySql(row) => match value(row, at)? {
+                MySqlValue::NULL => Ok(None),
+                MySqlValue::Bytes(bytes) => Ok(Some(bytes.clone())),
+                _ => Err(DriverError::Column { at, reason: "not bytes" }),
+            },
+            Row::Sqlite(row) => Ok(row.try_get_unchecked(at)?),
+        }
+    }
+
     /// As [`text`](Self::text), without a copy: the row loses it, and a second look fails.
     pub(crate) fn take_text(&mut self, at: usize) -> Result<Option<String>, DriverError> {
         match self {

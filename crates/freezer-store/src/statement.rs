@@ -15,6 +15,15 @@ use crate::dialect::Dialect;
 use crate::error::DriverError;
 use crate::mysql::{MySqlValue, Sql};
 
+/// Bytes of the largest made statement that connections keep prepared. Statements of this size come from searches with many
+/// conditions, each of another shape.
+const KEPT: usize = 8 << 10;
+
+/// Whether a made statement is worth keeping prepared.
+pub(crate) fn is_kept(sql: &str) -> bool {
+    sql.len() <= KEPT
+}
+
 /// Anything that can be sent.
 pub(crate) trait Statement {
     /// For MySQL.

@@ -52,6 +52,20 @@ pub enum Actions {
     DeletedAt,
     CreatedAt,
     UpdatedAt,
+    /// An addition of ours: the terms that `fz_action_terms` has of the action (`search/action_terms.rs`).
+    FzTerms,
+    /// An addition of ours: the checksum of the row that they are of.
+    FzTermsCrc,
+}
+
+/// `fz_action_terms`: an addition of ours, the actions that have a term.
+#[derive(Iden, Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "column names, explained in docs/database.md")]
+pub enum FzActionTerms {
+    Table,
+    Term,
+    ProjectId,
+    ActionId,
 }
 
 /// `action_reports`: one row per action; the Python service writes it and never reads it.

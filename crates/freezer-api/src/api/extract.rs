@@ -125,6 +125,7 @@ impl Call {
             user_id: &self.context.user_id,
             repeat_window: self.app.http.repeat_window,
             now: self.app.clock.now(),
+            max_document: self.app.http.max_document,
             delegation: self
                 .app
                 .trusts
@@ -208,9 +209,6 @@ pub(super) fn flag(name: &'static str, value: Option<String>) -> Result<bool, Er
     }
 }
 
-/// Keys by which the parser hands over numbers of any length: an object that has one would be read as the number in it.
-const RESERVED: &[u8] = b"$serde_json::private::";
-
 /// A JSON body of any type; no body is `{}`, as in the Python service.
 pub struct Body(pub Value);
 
@@ -226,11 +224,7 @@ impl FromRequest<SharedApp> for Body {
         if bytes.is_empty() {
             return Ok(Body(Value::Object(Map::new())));
         }
-        if memchr::memmem::find(&bytes, RESERVED).is_some() {
-            let reserved = String::from_utf8_lossy(RESERVED);
-            return Err(Error::BadDocument(format!("keys that begin with {reserved} are reserved")));
-        }
-        serde_json::from_slice(&bytes).map(Body).map_err(|error| Error::MalformedJson(error.to_string()))
+        super::json::parse(&bytes).map(Body)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod extract;
 mod healthcheck;
 mod idempotency;
 mod identity;
+mod json;
 pub mod middleware;
 pub mod paging;
 pub mod response;

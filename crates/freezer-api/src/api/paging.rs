@@ -3,7 +3,7 @@
 //! `limit` and `offset` are as the Python service has them, and an answer to them holds the list alone. Beside them there
 //! is what other OpenStack APIs have: `marker` (begin behind this document), `sort` and `with_count`. An answer to one of
 //! these has a link to the next page if there is one. So does a page that `[api] max_limit` made smaller than the
-//! request asked for. A list is only sorted along its index, so that a page costs the same in a large project as in a
+//! request asked for, and one that ends early because of `[api] max_page_bytes`. A list is only sorted along its index, so that a page costs the same in a large project as in a
 //! small one. Which rows a page has is `freezer_store::query`.
 
 use axum::extract::FromRequestParts;
@@ -29,8 +29,10 @@ pub struct ListQuery {
     pub page: Page,
     /// `all_projects`.
     pub all_projects: bool,
-    /// This page's address without `marker` and `offset`, where the answer is to link to the next.
-    address: Option<String>,
+    /// This page's address without `marker` and `offset`.
+    address: String,
+    /// Whether the answer links to the next page if there is one. It does in any case if the page ends early.
+    links: bool,
 }
 
 impl FromRequestParts<SharedApp> for ListQuery {
@@ -47,14 +49,16 @@ impl FromRequestParts<SharedApp> for ListQuery {
         let mut page = Page::at(limit.min(largest), number("offset", last(query, "offset"))?);
         let all_projects = flag("all_projects", last(query, "all_projects"))?;
         let (marker, sort, count) = (last(query, "marker"), last(query, "sort"), last(query, "with_count"));
+        page.max_bytes = app.http.max_page.unwrap_or(u64::MAX);
+        let address = address(parts, query, app.http.proxy_headers);
         if !capped && marker.is_none() && sort.is_none() && count.is_none() {
-            return Ok(ListQuery { page, all_projects, address: None });
+            return Ok(ListQuery { page, all_projects, address, links: false });
         }
         page.newest_first = sort.as_deref().map_or(Ok(false), newest_first)?;
         page.count = flag("with_count", count)?;
         page.marker = marker.filter(|marker| !marker.is_empty());
         page.look_ahead = true;
-        Ok(ListQuery { page, all_projects, address: Some(address(parts, query, app.http.proxy_headers)) })
+        Ok(ListQuery { page, all_projects, address, links: true })
     }
 }
 
@@ -70,12 +74,10 @@ impl ListQuery {
         found: &Listed<T>,
         id: impl Fn(&T) -> &str,
     ) -> Result<Response, Error> {
-        let next = match (&self.address, found.documents.last()) {
-            (Some(address), Some(last)) if found.more => {
-                Some(format!("{address}marker={}", utf8_percent_encode(id(last), NON_ALPHANUMERIC)))
-            }
-            _ => None,
-        };
+        let address = &self.address;
+        let link = |last| format!("{address}marker={}", utf8_percent_encode(id(last), NON_ALPHANUMERIC));
+        let more = found.cut || self.links && found.more;
+        let next = found.documents.last().filter(|_| more).map(link);
         response::list(name, &found.documents, next.as_deref(), found.count)
     }
 }

@@ -7,6 +7,7 @@
 use freezer_store::Search;
 use serde_json::{Map, Value};
 
+use super::json;
 use crate::error::Error;
 
 /// Which lists know times: `time_before` and `time_after` bound a backup's `time_stamp`.
@@ -18,11 +19,11 @@ pub enum Times {
     Unknown,
 }
 
-/// Reads a search. `{}` is no search.
+/// Reads a search of at most so many pairs and texts. `{}` is no search.
 ///
 /// # Errors
 /// [`Error::BadDocument`], naming the part that cannot be read.
-pub fn parse(body: &Value, times: Times) -> Result<Search, Error> {
+pub fn parse(body: &Value, times: Times, most: usize) -> Result<Search, Error> {
     let Value::Object(body) = body else {
         return Err(bad("the search must be an object with \"match\" or \"match_not\""));
     };
@@ -38,6 +39,11 @@ pub fn parse(body: &Value, times: Times) -> Result<Search, Error> {
             }
             _ => return Err(bad(&format!("{key}: not a part of a search; use match, match_not"))),
         }
+    }
+    let Search { matches, match_not, texts, texts_not, .. } = &search;
+    let conditions = matches.len() + match_not.len() + texts.len() + texts_not.len();
+    if conditions > most {
+        return Err(bad(&format!("it has {conditions} conditions, and at most {most} are taken")));
     }
     Ok(search)
 }
@@ -82,7 +88,9 @@ fn free_text(
     let Value::String(text) = value else {
         return Err(bad(&format!("{part}[{position}]._all: must be a text")));
     };
-    if let Some(pairs) = list_of_objects(text) {
+    if let Some(pairs) =
+        list_of_objects(text).map_err(|error| bad(&format!("{part}[{position}]._all: {error}")))?
+    {
         if let Some(empty) = pairs.iter().position(Map::is_empty) {
             return Err(bad(&format!("{part}[{position}]._all[{empty}]: must be an object with a key")));
         }
@@ -93,9 +101,15 @@ fn free_text(
     Ok(())
 }
 
-fn list_of_objects(text: &str) -> Option<Vec<Map<String, Value>>> {
-    let Ok(Value::Array(items)) = serde_json::from_str(text) else { return None };
-    items.into_iter().map(|item| if let Value::Object(map) = item { Some(map) } else { None }).collect()
+/// The objects of a JSON list of objects; none if the text is anything else.
+fn list_of_objects(text: &str) -> Result<Option<Vec<Map<String, Value>>>, Error> {
+    let items = match json::parse(text.as_bytes()) {
+        Ok(Value::Array(items)) => items,
+        Ok(_) | Err(Error::MalformedJson(_)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let object = |item| if let Value::Object(map) = item { Some(map) } else { None };
+    Ok(items.into_iter().map(object).collect())
 }
 
 fn time(part: &str, value: &Value) -> Result<f64, Error> {
@@ -120,29 +134,47 @@ mod tests {
     use serde_json::json;
 
     fn error(body: Value) -> String {
-        parse(&body, Times::Unknown).unwrap_err().to_string()
+        parse(&body, Times::Unknown, 50).unwrap_err().to_string()
     }
 
     #[test]
     fn the_poll_of_a_scheduler() {
         let body = json!({"match_not": [{"status": "completed"}], "match": [{"client_id": "node"}]});
-        let search = parse(&body, Times::Unknown).unwrap();
+        let search = parse(&body, Times::Unknown, 50).unwrap();
         assert_eq!(search.matches, [("client_id".to_owned(), json!("node"))]);
         assert_eq!(search.match_not, [("status".to_owned(), json!("completed"))]);
     }
 
     #[test]
+    fn conditions_are_counted_wherever_they_stand() {
+        let many = |count: usize| -> Vec<Value> { (0..count).map(|n| json!({format!("k{n}"): n})).collect() };
+        let nested = |count: usize| Value::from(many(count)).to_string();
+        let one: Value = (0..51).map(|n| (format!("k{n}"), json!(n))).collect::<Map<_, _>>().into();
+        for too_many in [
+            json!({"match": many(51)}),
+            json!({"match_not": many(51)}),
+            json!({"match": many(25), "match_not": many(26)}),
+            json!({"match": [one]}),
+            json!({"match": [{"_all": nested(51)}]}),
+            json!({"match": many(49), "match_not": [{"_all": "text"}, {"_all": "other"}]}),
+        ] {
+            assert!(error(too_many).contains("51 conditions, and at most 50"));
+        }
+        assert!(parse(&json!({"match": many(25), "match_not": many(25)}), Times::Unknown, 50).is_ok());
+    }
+
+    #[test]
     fn all_is_a_list_of_pairs_or_a_text() {
-        let all = |text: &str| parse(&json!({"match": [{"_all": text}]}), Times::Unknown).unwrap();
+        let all = |text: &str| parse(&json!({"match": [{"_all": text}]}), Times::Unknown, 50).unwrap();
         let pairs = all(r#"[{"client_id": "n"}, {"status": 1, "x": null}]"#);
         assert_eq!(pairs.matches.len(), 3);
         assert_eq!(all("nightly").texts, ["nightly"]);
         assert_eq!(all("[1]").texts, ["[1]"]);
         assert!(all("").is_empty());
         for all in [json!({}), json!({"match": []}), json!({"match": [], "match_not": []})] {
-            assert!(parse(&all, Times::Unknown).unwrap().is_empty(), "{all}");
+            assert!(parse(&all, Times::Unknown, 50).unwrap().is_empty(), "{all}");
         }
-        let both = parse(&json!({"match": [{"a": 1, "b": 2}]}), Times::Unknown).unwrap();
+        let both = parse(&json!({"match": [{"a": 1, "b": 2}]}), Times::Unknown, 50).unwrap();
         assert_eq!(both.matches.len(), 2, "every pair of an element counts");
     }
 
@@ -166,7 +198,7 @@ mod tests {
         ] {
             assert!(error(body.clone()).contains(named), "{body}: {}", error(body.clone()));
         }
-        assert!(parse(&json!({"time_after": "x"}), Times::Known).is_err());
-        assert_eq!(parse(&json!({"time_after": "5"}), Times::Known).unwrap().time_after, Some(5.0));
+        assert!(parse(&json!({"time_after": "x"}), Times::Known, 50).is_err());
+        assert_eq!(parse(&json!({"time_after": "5"}), Times::Known, 50).unwrap().time_after, Some(5.0));
     }
 }

@@ -14,6 +14,31 @@ const MAX_LIMIT: OptDecl = OptDecl::integer("api", "max_limit").unset_if_empty()
      0: no maximum. Below 10, schedulers miss jobs, because they take a page of fewer than 10 for the last one.",
 );
 
+const MAX_PAGE_BYTES: OptDecl = OptDecl::integer("api", "max_page_bytes").unset_if_empty().default("33554432").min(0).help(
+    "Bytes of the documents on a page of a list. A larger page ends early, after 10 documents or more, and has a link to \
+     the next page. 0: no maximum.",
+);
+
+/// What a column of JSON text takes.
+const LARGEST_DOCUMENT: i64 = (1 << 24) - 1;
+
+const MAX_DOCUMENT_BYTES: OptDecl = OptDecl::integer("api", "max_document_bytes").unset_if_empty()
+    .default("1048576")
+    .min(4_096)
+    .max(LARGEST_DOCUMENT)
+    .help(
+        "Bytes of the largest document that is stored: the metadata of a backup, an action, all actions of a job, a \
+         schedule, the jobs of a session. A request that would make a larger one is answered with 413. Larger documents \
+         that are there already can be read, and changed if they do not grow.",
+    );
+
+const MAX_SEARCH_CONDITIONS: OptDecl = OptDecl::integer("api", "max_search_conditions")
+    .unset_if_empty()
+    .default("50")
+    .min(1)
+    .max(100)
+    .help("Pairs and texts of a search in all. A search with more of them is answered with 400.");
+
 /// A day: no body takes longer, and the sum of all times stays in range.
 const LONGEST: i64 = 86_400;
 
@@ -79,6 +104,9 @@ const SEARCH_WAIT_TIMEOUT: OptDecl =
 
 pub(super) const OPTIONS: &[&OptDecl] = &[
     &MAX_LIMIT,
+    &MAX_PAGE_BYTES,
+    &MAX_DOCUMENT_BYTES,
+    &MAX_SEARCH_CONDITIONS,
     &BODY_IDLE_TIMEOUT,
     &BODY_TIMEOUT,
     &ANSWER_TIMEOUT,
@@ -118,6 +146,24 @@ pub(super) fn max_limit(config: &Config) -> Result<Option<u64>, ConfigError> {
 pub(super) fn repeat_window(config: &Config) -> Result<Option<Duration>, ConfigError> {
     let seconds = REPEATED_BACKUP_WINDOW.need(config.int(&REPEATED_BACKUP_WINDOW)?)?;
     Ok(u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs))
+}
+
+/// Bytes on a page at most; none: no maximum.
+pub(super) fn max_page(config: &Config) -> Result<Option<u64>, ConfigError> {
+    let bytes = MAX_PAGE_BYTES.need(config.int(&MAX_PAGE_BYTES)?)?;
+    Ok(u64::try_from(bytes).ok().filter(|bytes| *bytes > 0))
+}
+
+/// Bytes of a stored document at most.
+pub(super) fn max_document(config: &Config) -> Result<usize, ConfigError> {
+    let bytes = MAX_DOCUMENT_BYTES.need(config.int(&MAX_DOCUMENT_BYTES)?)?;
+    Ok(usize::try_from(bytes).unwrap_or_default())
+}
+
+/// Pairs and texts of a search at most.
+pub(super) fn max_conditions(config: &Config) -> Result<usize, ConfigError> {
+    let conditions = MAX_SEARCH_CONDITIONS.need(config.int(&MAX_SEARCH_CONDITIONS)?)?;
+    Ok(usize::try_from(conditions).unwrap_or_default())
 }
 
 /// Time limits of request bodies.

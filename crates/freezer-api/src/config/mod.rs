@@ -327,6 +327,9 @@ impl Settings {
                 proxy_headers: oslo_middleware::proxy_headers(config)?,
                 max_limit: api::max_limit(config)?,
                 repeat_window: api::repeat_window(config)?,
+                max_page: api::max_page(config)?,
+                max_document: api::max_document(config)?,
+                max_conditions: api::max_conditions(config)?,
             },
         })
     }

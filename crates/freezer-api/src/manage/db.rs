@@ -114,6 +114,7 @@ pub async fn dry_run(store: &Store, wishes: Wishes, out: &mut impl Write) -> Res
             | Action::MoveUserNames
             | Action::FillPaths(_)
             | Action::FillTerms
+            | Action::FillActionTerms
             | Action::KeepReplaced(_) => writeln!(out, "-- in batches, each a transaction")?,
         }
     }

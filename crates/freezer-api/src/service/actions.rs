@@ -16,6 +16,7 @@ use crate::validate::limits::to_bool;
 pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result<String, Error> {
     let action_id = given_or_new(document, "action_id", change.ids);
     let new = definition(document, object(document, "freezer_action").unwrap_or_default());
+    change.fits("freezer_action", &new.freezer_action)?;
     transaction!(change.store, "actions.create", |db| {
         let Change { project_id, user_id, now, .. } = change;
         Ok::<_, Error>(actions::create(db, project_id, user_id, &action_id, &new, now).await?)
@@ -33,8 +34,9 @@ pub async fn update(change: Change<'_>, action_id: &str, patch: &Map<String, Val
         let Some(stored) = actions::get_for_update(db, &scope, action_id).await? else {
             return Err(Error::not_found("action", action_id));
         };
-        let mut freezer_action = stored.freezer_action;
+        let mut freezer_action = stored.freezer_action.clone();
         freezer_action.extend(object(patch, "freezer_action").unwrap_or_default());
+        change.fits_over("freezer_action", &freezer_action, &stored.freezer_action)?;
         let named = definition(patch, freezer_action);
         let new = ActionDefinition {
             max_retries: int(patch, "max_retries").or(stored.max_retries).unwrap_or(named.max_retries),
@@ -59,6 +61,7 @@ pub async fn replace(
     document: &Map<String, Value>,
 ) -> Result<Replaced, Error> {
     let new = definition(document, object(document, "freezer_action").unwrap_or_default());
+    change.fits("freezer_action", &new.freezer_action)?;
     transaction!(change.store, "actions.replace", |db| {
         let Change { project_id, user_id, now, .. } = change;
         if actions::was_created(db, &change.scope(), action_id, now).await? {

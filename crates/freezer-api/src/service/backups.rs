@@ -46,6 +46,7 @@ pub struct Recorded {
 pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Result<Recorded, Error> {
     let backup_id = change.ids.document();
     let status = take_status(&mut document).unwrap_or_else(|| AVAILABLE.to_owned());
+    change.fits("backup_metadata", &document)?;
     let identity = identity(&change, &document);
     let record = Record {
         backup_id: backup_id.clone(),
@@ -103,8 +104,10 @@ pub async fn update(
         let Some(mut stored) = backups::get_for_update(db, &scope, backup_id).await? else {
             return Err(Error::not_found("backup", backup_id));
         };
+        let old = stored.metadata.clone();
         stored.metadata.extend(patch.clone());
         stored.metadata.extend(nested.clone());
+        change.fits_over("backup_metadata", &stored.metadata, &old)?;
         if let Some(status) = &status {
             stored.status.clone_from(status);
         }

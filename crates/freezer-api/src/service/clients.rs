@@ -2,7 +2,7 @@
 
 use freezer_store::model::{Capabilities, Client, Registration};
 use freezer_store::query::clients::{self, Known, Registered};
-use freezer_store::{StoreError, read, single, transaction};
+use freezer_store::{StoreError, read, single, stored_size, transaction};
 use serde_json::{Map, Value};
 
 use super::{Change, text};
@@ -32,6 +32,11 @@ pub async fn register(
     document: &Map<String, Value>,
 ) -> Result<(Registered, String), Error> {
     let new = registration(document);
+    let Capabilities { actions, modes, storages, engines } = &new.capabilities;
+    let stored = (&new.client_id, &new.hostname, &new.description, actions, modes, storages, engines);
+    if stored_size(&stored) > change.max_document {
+        return Err(Error::DocumentTooLarge { field: "client".to_owned(), limit: change.max_document });
+    }
     let central_host = new.is_central.then_some(new.hostname.as_deref());
     let id = client_id_of(change.project_id, &new.client_id, central_host);
     let project_id = change.project_id;
@@ -41,7 +46,13 @@ pub async fn register(
     let registered = match known {
         Known::Answered(answer) => answer,
         Known::New if new.uuid.is_none() && create(change, &id, &new).await? => Registered::Created,
-        Known::New | Known::Differs => register_locked(change, &id, &new).await?,
+        Known::New | Known::Differs => match register_locked(change, &id, &new).await {
+            // Anyone can compute the id that belongs to a name, and register another client under it.
+            Err(StoreError::Duplicate { .. }) if new.uuid.is_none() => {
+                register_locked(change, &change.ids.document(), &new).await?
+            }
+            done => done?,
+        },
     };
     match registered {
         Registered::Foreign => {

@@ -1,9 +1,9 @@
 //! The actions of a job: inline definitions that become actions, and references to actions that are there.
 
-use freezer_store::Db;
 use freezer_store::model::{ActionDefinition, ActionFields};
 use freezer_store::query::jobs::Link;
 use freezer_store::query::{actions, clients};
+use freezer_store::{Db, stored_size};
 use serde_json::{Map, Value};
 
 use super::clients::check_capabilities;
@@ -99,11 +99,21 @@ pub async fn settle(
     });
     let stored = actions::get_many(db, &scope, references.collect()).await?;
     let mut to_check = Vec::with_capacity(entries.len());
-    for entry in entries {
+    let mut bytes = 0_usize;
+    for (at, entry) in entries.iter().enumerate() {
         let definition = definition(entry, &stored)?;
+        if let Kind::Inline { .. } = entry.kind {
+            change.fits(&format!("job_actions[{at}].freezer_action"), definition)?;
+        }
+        bytes = bytes.saturating_add(stored_size(definition));
         if checked.includes(entry) {
             to_check.push(definition);
         }
+    }
+    // a job that gets no further action is not larger than before
+    if bytes > change.max_document && (matches!(checked, Checked::All) || !to_check.is_empty()) {
+        let (field, limit) = ("job_actions".to_owned(), change.max_document);
+        return Err(Error::DocumentTooLarge { field, limit });
     }
     if matches!(checked, Checked::All) || !to_check.is_empty() {
         let Some(client) = clients::get(db, &scope, client_id).await? else {

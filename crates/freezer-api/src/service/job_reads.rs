@@ -62,7 +62,7 @@ pub async fn show(
     Ok(shown.map_err(|unanswered| unanswered.of_read("jobs.show"))??)
 }
 
-/// A page of jobs.
+/// A page of jobs. `caller`: the project of a caller who may not see process ids of other projects' nodes.
 ///
 /// # Errors
 /// The store's.
@@ -72,6 +72,7 @@ pub async fn list(
     scope: &Scope,
     search: &Search,
     page: &Page,
+    caller: Option<&str>,
 ) -> Result<Listed<Job>, Error> {
     if let Some((poll, client)) = Poll::of(scope, search, page) {
         return match polled(store, queues, poll, client).await? {
@@ -81,7 +82,7 @@ pub async fn list(
         };
     }
     let _slot = queues.scan_slot(scope, search, page).await?;
-    Ok(read!(store, "jobs.list", |db| jobs::list(db, scope, search, page).await)?)
+    Ok(read!(store, "jobs.list", |db| jobs::list_for(db, scope, search, page, caller).await)?)
 }
 
 async fn polled(

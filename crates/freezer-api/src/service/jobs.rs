@@ -24,6 +24,7 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
     let job_id = given_or_new(document, "job_id", change.ids);
     let entries = entries(document, change.ids)?.unwrap_or_default();
     let fields = new_fields(document, change.now.0);
+    change.fits("job_schedule", &fields.schedule)?;
     let mut trust = Pending::new(change);
     loop {
         let stored = transaction!(change.store, "jobs.create", |db| {
@@ -62,7 +63,9 @@ pub async fn update(
             let old_client = fields.client_id.clone();
             let mut patch = patch.clone();
             job_reports::drop_stale(db, &change, job_id, &fields, document, &mut patch).await?;
+            let old = fields.schedule.clone();
             apply(&mut fields, &patch);
+            change.fits_over("job_schedule", &fields.schedule, &old)?;
             let moves = fields.client_id != old_client;
             match entries.as_ref().filter(|_| patch.contains_key("job_actions")) {
                 Some(entries) => {
@@ -107,6 +110,7 @@ pub async fn replace(
             }
             let old = jobs::get_for_update(db, &scope, job_id).await?;
             let fields = if old.is_some() { whole_fields(document) } else { new_fields(document, now.0) };
+            change.fits("job_schedule", &fields.schedule)?;
             let links = job_actions::settle(db, &change, &fields.client_id, &entries, Checked::All).await?;
             let done = if old.is_some() {
                 jobs::update(db, &scope, job_id, &fields, now).await?;

@@ -26,12 +26,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freezer_store::query::Page;
-use freezer_store::{Scope, Search, Store, Timestamp};
+use freezer_store::{Scope, Search, Store, Timestamp, stored_size};
 use serde_json::{Map, Value};
 
 use crate::app::HttpSettings;
 use crate::clock::Ids;
-use crate::error::Busy;
+use crate::error::{Busy, Error};
 
 /// What waits to be done together with others, or for a slot; one for the service.
 pub struct Queues {
@@ -90,6 +90,8 @@ pub struct Change<'a> {
     pub repeat_window: Option<Duration>,
     /// Time of the change.
     pub now: Timestamp,
+    /// `[api] max_document_bytes`.
+    pub max_document: usize,
     /// How the caller entrusts jobs to central schedulers; none without Keystone.
     pub delegation: Option<trusts::Delegation<'a>>,
 }
@@ -99,6 +101,45 @@ impl Change<'_> {
     pub fn scope(&self) -> Scope {
         Scope::project(self.project_id)
     }
+
+    /// Refuses a document that is too large to be stored, or nested too deeply.
+    fn fits(&self, field: &str, new: &Map<String, Value>) -> Result<(), Error> {
+        self.fits_over(field, new, &Map::new())
+    }
+
+    /// As [`Change::fits`], but a document may take the place of one that is as large and as deep.
+    fn fits_over(
+        &self,
+        field: &str,
+        new: &Map<String, Value>,
+        old: &Map<String, Value>,
+    ) -> Result<(), Error> {
+        let (limit, size) = (self.max_document, stored_size(new));
+        if size > limit && size > stored_size(old) {
+            return Err(Error::DocumentTooLarge { field: field.to_owned(), limit });
+        }
+        let levels = depth(new.values());
+        if levels > DEPTH && levels > depth(old.values()) {
+            return Err(Error::BadDocument(format!(
+                "{field}: objects and lists are nested more than {DEPTH} levels deep"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Objects and lists within each other in a document at most. The parser takes some more, because documents are shown inside
+/// of others, which clients send back: an action in a job.
+const DEPTH: usize = 100;
+
+/// How many objects and lists are within each other, the one with these values included.
+fn depth<'v>(values: impl Iterator<Item = &'v Value>) -> usize {
+    let below = values.map(|value| match value {
+        Value::Object(members) => depth(members.values()),
+        Value::Array(items) => depth(items.iter()),
+        _ => 0,
+    });
+    1 + below.max().unwrap_or(0)
 }
 
 /// What a replacement did.

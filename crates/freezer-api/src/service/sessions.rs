@@ -23,6 +23,7 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
     // whatever the document says, a new session is active and has no jobs
     fields.status = Some("active".to_owned());
     fields.jobs = None;
+    change.fits("schedule", &fields.schedule)?;
     single!(change.store, "sessions.create", |db| {
         let Change { project_id, user_id, now, .. } = change;
         Ok::<_, Error>(sessions::create(db, project_id, user_id, &session_id, &fields, now, true).await?)
@@ -40,10 +41,12 @@ pub async fn update(change: Change<'_>, session_id: &str, patch: &Map<String, Va
         let Some(mut fields) = sessions::get_for_update(db, &scope, session_id).await? else {
             return Err(Error::not_found("session", session_id));
         };
+        let old = fields.clone();
         apply(&mut fields, patch);
         if let Some(patched) = object(patch, "jobs") {
             fields.jobs.get_or_insert_default().extend(patched);
         }
+        fits(&change, &fields, &old)?;
         sessions::update(db, &scope, session_id, &fields, change.now).await?;
         Ok(())
     })
@@ -64,9 +67,11 @@ pub async fn replace(
         let scope = change.scope();
         let stored = sessions::get_for_update(db, &scope, session_id).await?;
         let there = stored.is_some();
+        let old = stored.clone().unwrap_or_default();
         let mut fields = stored.unwrap_or_else(|| SessionFields { status: None, ..SessionFields::default() });
         apply(&mut fields, document);
         fields.jobs = object(document, "jobs");
+        fits(&change, &fields, &old)?;
         if there {
             let created = sessions::was_created(db, &scope, session_id, now).await?;
             sessions::update(db, &scope, session_id, &fields, now).await?;
@@ -101,6 +106,7 @@ pub async fn add_job(change: Change<'_>, session_id: &str, job_id: &str) -> Resu
         let Some(mut job) = jobs::get_for_update(db, &scope, job_id).await? else {
             return Err(Error::not_found("job", job_id));
         };
+        let old = session.clone();
         let state = |key: &str| job.schedule.get(key).cloned().unwrap_or_else(|| "".into());
         let entry = json!({
             "client_id": job.client_id,
@@ -110,6 +116,7 @@ pub async fn add_job(change: Change<'_>, session_id: &str, job_id: &str) -> Resu
             "time_ended": state("time_ended"),
         });
         session.jobs.get_or_insert_default().insert(job_id.to_owned(), entry);
+        fits(&change, &session, &old)?;
         job.session_id = session_id.to_owned();
         job.session_tag = Some(session.session_tag);
         schedule::adopt(&mut job.schedule, &session.schedule);
@@ -143,6 +150,13 @@ pub async fn remove_job(change: Change<'_>, session_id: &str, job_id: &str) -> R
         }
         Ok(())
     })
+}
+
+/// Refuses a session that is too large.
+fn fits(change: &Change<'_>, new: &SessionFields, old: &SessionFields) -> Result<(), Error> {
+    change.fits_over("schedule", &new.schedule, &old.schedule)?;
+    let none = Map::new();
+    change.fits_over("jobs", new.jobs.as_ref().unwrap_or(&none), old.jobs.as_ref().unwrap_or(&none))
 }
 
 /// Writes the fields that a document names; null and absent are the same but for texts.

@@ -76,7 +76,7 @@ async fn several_jobs_and_polls_are_one_statement(app: TestApp) {
         assert_eq!(found, ids);
     };
     assert_eq!(cost(&app, shown).await, 1);
-    let kind = Poll { project_id: "p1".to_owned(), limit: 2, look_ahead: false };
+    let kind = Poll { project_id: "p1".to_owned(), limit: 2, look_ahead: false, max_bytes: u64::MAX };
     let poll = async |clients: &[String]| {
         let pages = read!(app.store(), "t", |db| jobs::list_polls(db, &kind, clients).await).unwrap();
         let ids = |page: Listed<Job>| page.documents.into_iter().map(|job| job.job_id).collect::<Vec<_>>();

@@ -132,13 +132,13 @@ async fn numbers_come_back_digit_by_digit(app: TestApp) {
 
 async fn nesting_is_kept_to_its_limit(app: TestApp) {
     let member = app.member();
-    // 127 in all: the document itself is the first
+    // 100 in all: the document itself is the first
     let deepest = |depth: usize| {
         let (open, close) = ("[".repeat(depth - 1), "]".repeat(depth - 1));
         format!(r#"{{"backup_name":"b","container":"c","hostname":"h","deep":{open}{close}}}"#)
     };
     let id =
-        member.raw(Method::POST, "/v2/p1/backups", &[], deepest(127)).await.expect(201).text("backup_id");
+        member.raw(Method::POST, "/v2/p1/backups", &[], deepest(100)).await.expect(201).text("backup_id");
     let path = format!("/v2/p1/backups/{id}");
     for answer in [
         member.get(&path).await.expect(200),
@@ -147,9 +147,11 @@ async fn nesting_is_kept_to_its_limit(app: TestApp) {
         member.search("/v2/p1/backups", json!({"match": [{"backup_name": "b"}]})).await.expect(200),
     ] {
         let text = String::from_utf8(answer.body.to_vec()).unwrap();
-        let nest = format!("{}{}", "[".repeat(126), "]".repeat(126));
+        let nest = format!("{}{}", "[".repeat(99), "]".repeat(99));
         assert!(text.contains(&nest), "{text}");
     }
+    let refused = member.raw(Method::POST, "/v2/p1/backups", &[], deepest(101)).await.expect(400);
+    assert!(refused.description().starts_with("backup_metadata: "), "{refused}");
     let refused = member.raw(Method::POST, "/v2/p1/backups", &[], deepest(128)).await.expect(400);
     assert_eq!(refused.text("title"), "Malformed JSON");
     member.raw(Method::POST, "/v2/p1/backups", &[], "[".repeat(100_000)).await.expect(400);

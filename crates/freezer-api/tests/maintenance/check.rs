@@ -55,6 +55,8 @@ async fn a_used_database_has_nothing_to_complain_about(app: TestApp) {
     database.run("UPDATE jobs SET schedule = '{oops' WHERE id = 'j2'").await;
     database.run("UPDATE sessions SET schedule = 'null', job = ''").await;
     database.run("UPDATE clients SET supported_modes = NULL, supported_actions = ''").await;
+    // actions that were changed by hand get terms again
+    app.store().sync().await.unwrap();
 
     let checks = app.store().check().await.unwrap();
     assert_eq!(checks.iter().map(|check| check.name).collect::<Vec<_>>(), NAMES);
@@ -103,6 +105,7 @@ async fn each_check_finds_what_is_planted(app: TestApp) {
     for sql in planted.drain(..) {
         app.database().run(&sql).await;
     }
+    app.store().sync().await.unwrap();
     let checks = app.store().check().await.unwrap();
     let expected: [(&str, &[&str]); 7] = [
         ("jobs_without_actions", &["job far of project p2", "job idle of project p1"]),

@@ -129,6 +129,19 @@ impl TestDatabase {
         }
     }
 
+    /// The whole number that a query gives.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match &self.url {
+            DatabaseUrl::MySql(url) => {
+                sqlx::query_scalar(sql).fetch_one(&mut connect(url).await).await.expect("a number")
+            }
+            DatabaseUrl::Sqlite { path } => {
+                sqlx::query_scalar(sql).fetch_one(&mut open(path).await).await.expect("a number")
+            }
+        }
+    }
+
     /// Removes it.
     pub async fn remove(&self) {
         match &self.url {

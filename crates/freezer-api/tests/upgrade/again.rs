@@ -144,8 +144,14 @@ fn jobs_loaded_by_themselves_do_again_what_they_did() {
                 database.run(&jobs).await;
                 store(database).sync().await.unwrap();
                 let after = rows(database).await;
+                // the terms of the changed actions are made again
+                let stored = |mut action: crate::dump::Values| {
+                    action.retain(|column, _| !column.starts_with("fz_"));
+                    action
+                };
                 for (id, action) in changed {
-                    assert_eq!(after.table("actions")[&id], action, "action {id}");
+                    let found = after.table("actions")[&id].clone();
+                    assert_eq!(stored(found), stored(action), "action {id}");
                 }
                 let links = |dump: &Dump| {
                     let of = |row: &crate::dump::Values| (row["job_id"].clone(), row["position"].clone());

@@ -78,7 +78,7 @@ async fn mysql(connection: &mut MySqlConnection) -> Dump {
         let columns = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut *connection).await.unwrap();
         let columns: Vec<String> = columns.iter().map(|row| row.get_unchecked(0)).collect();
         let as_text = |name: &String| match name.as_str() {
-            "log" | "fz_search_terms" | "fz_search_index" => format!("HEX(`{name}`)"),
+            "log" | "fz_search_terms" | "fz_search_index" | "fz_terms" => format!("HEX(`{name}`)"),
             _ => format!("CAST(`{name}` AS CHAR CHARACTER SET utf8mb4)"),
         };
         let list: Vec<String> = columns.iter().map(as_text).collect();
@@ -107,7 +107,7 @@ async fn sqlite(path: &Path) -> Dump {
         let list: Vec<String> = columns
             .iter()
             .map(|name| match name.as_str() {
-                "log" | "fz_search_terms" => format!("hex(\"{name}\")"),
+                "log" | "fz_search_terms" | "fz_terms" => format!("hex(\"{name}\")"),
                 // the Python service stores JSON as BLOBs in TEXT columns here
                 _ => format!("CAST(\"{name}\" AS TEXT)"),
             })
@@ -126,6 +126,9 @@ async fn sqlite(path: &Path) -> Dump {
 }
 
 fn key(values: &Values) -> String {
+    if let (Some(Some(term)), Some(Some(action))) = (values.get("term"), values.get("action_id")) {
+        return format!("{term} {action}");
+    }
     let first =
         ["id", "version_num", "repository_id", "row_id"].iter().find_map(|name| values.get(*name)?.clone());
     let more = ["column_name"].iter().find_map(|name| values.get(*name)?.clone()).unwrap_or_default();

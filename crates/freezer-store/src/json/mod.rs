@@ -46,6 +46,25 @@ pub(crate) fn to_text(value: &impl Serialize) -> String {
     String::from_utf8(out).unwrap_or_else(|_| "null".to_owned())
 }
 
+/// Returns how many bytes a value takes in a column.
+pub fn stored_size(value: &impl Serialize) -> usize {
+    struct Counter(usize);
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    match value.serialize(&mut serde_json::Serializer::with_formatter(&mut counter, Ascii)) {
+        Ok(()) => counter.0,
+        Err(_) => usize::MAX,
+    }
+}
+
 /// Stored JSON as it is, without parsing it into a tree; `{}` for NULL, "" and JSON null.
 /// Values that are not JSON are logged and shown as null; what is no object then, as `{}`.
 pub(crate) fn raw_object(text: Option<String>, place: Place<'_>) -> Box<RawValue> {

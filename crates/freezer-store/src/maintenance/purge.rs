@@ -14,7 +14,7 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::known::Indexes;
-use crate::query::idempotency;
+use crate::query::{action_terms, idempotency};
 use crate::row::Row;
 use crate::{Store, read, single, transaction};
 
@@ -198,6 +198,9 @@ impl Purge {
             ids.iter().filter(|id| !referred.contains(&folded(id))).map(String::as_str).collect();
         if free.is_empty() {
             return Ok(0);
+        }
+        if table == "actions" && db.has_action_terms().await? {
+            action_terms::remove(db, &free).await?;
         }
         let mut delete = Query::delete();
         delete

@@ -8,7 +8,7 @@ use crate::{Store, read, single};
 
 /// Tables of ours that have no place in the layout at head. `migrate_version` is not among them: sqlalchemy-migrate made
 /// it, and other programs may have their line in it.
-const BESIDE_THE_LAYOUT: [&str; 3] = ["freezer_leftovers", KEYS, "alembic_version"];
+const BESIDE_THE_LAYOUT: [&str; 4] = ["fz_action_terms", "freezer_leftovers", KEYS, "alembic_version"];
 /// Goes last: it holds the lock under which the others are dropped.
 const LOCK: &str = "freezer_sync_lock";
 

@@ -3,6 +3,7 @@
 //!
 //! Each can be made at any time. One that cannot be made is reported, and the others are made all the same.
 
+use super::action_terms::ActionTerms;
 use super::head::{Kind, TABLES, table};
 use super::layout::Layout;
 use super::moves::leftovers;
@@ -33,6 +34,8 @@ pub(super) struct Rows {
     pub(super) paths_are_missing: bool,
     /// Backups lack their search terms.
     pub(super) terms_are_missing: bool,
+    /// What the terms of actions lack.
+    pub(super) action_terms: ActionTerms,
 }
 
 /// Plans every addition that is not there yet.
@@ -58,6 +61,7 @@ pub(super) fn plan(planner: &mut Planner, wishes: Wishes, rows: Rows) {
     planner.jobs_have_polls();
     planner.backups_have_identities();
     planner.keys_have_a_table();
+    planner.actions_have_terms(rows.action_terms);
     planner.column_takes("clients", table("clients").column("hostname"));
     for table in TABLES {
         planner.no_indexes_of_foreign_keys(table);

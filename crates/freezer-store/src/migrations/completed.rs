@@ -1,8 +1,12 @@
-//! Jobs that are certainly completed, in an index that a poll reads along: it passes over them without looking at any.
+//! What the server computes from the schedule of a job, and the indexes that hold it: whether the job is certainly completed,
+//! so that a poll passes over it, and whether its schedule may have keys beside the usual ones, so that a search by another
+//! key looks at it (`query/action_terms.rs`).
 //!
-//! The server computes it from the text of the schedule, whichever service wrote it, so nothing has to be filled and nothing can be out of
-//! date. What it cannot tell counts as not completed (`Dialect::certainly_completed`). SQLite has a partial index instead of
-//! the column.
+//! The server computes both from the text, whichever service wrote it, so nothing has to be filled and nothing can be out of
+//! date. If it cannot tell, the job counts as not completed (`Dialect::certainly_completed`) and its schedule as unusual
+//! (`Dialect::has_usual_schedule`). SQLite has partial indexes instead of the columns.
+
+use std::borrow::Cow;
 
 use super::derived::Derived;
 use super::head::Index;
@@ -17,22 +21,28 @@ const INDEX: Index = Index {
 const INDEX_ON_SQLITE: Index =
     Index { name: "fz_jobs_poll", columns: &["client_id", "deleted", "project_id", "created_at", "id"] };
 
+const UNUSUAL: Index = Index { name: "fz_jobs_unusual", columns: &["fz_unusual", "project_id", "deleted"] };
+
+const UNUSUAL_ON_SQLITE: Index = Index { name: "fz_jobs_unusual", columns: &["project_id", "deleted"] };
+
 impl Planner {
-    /// Jobs have the index of a poll.
+    /// Jobs have the indexes of polls and of unusual schedules.
     pub(super) fn jobs_have_polls(&mut self) {
         match self.dialect {
             Dialect::MySql => {
-                let column = Derived {
-                    name: "fz_completed",
-                    declared: "TINYINT(1)",
-                    generated: self.dialect.certainly_completed(),
-                    rewritten: true,
-                };
-                let what = "give jobs a column and an index for the polls of schedulers";
-                self.has_derived(what, "jobs", &[column], &[INDEX]);
+                let flag =
+                    |name, generated| Derived { name, declared: "TINYINT(1)", generated, rewritten: true };
+                let unusual = format!("CASE WHEN {} THEN 0 ELSE 1 END", self.dialect.has_usual_schedule());
+                let columns = [
+                    flag("fz_completed", Cow::Borrowed(self.dialect.certainly_completed())),
+                    flag("fz_unusual", Cow::Owned(unusual)),
+                ];
+                let what = "give jobs columns and indexes for polls and searches";
+                self.has_derived(what, "jobs", &columns, &[INDEX, UNUSUAL]);
             }
             Dialect::Sqlite => {
                 self.partial_index_exists("jobs", &INDEX_ON_SQLITE, &self.dialect.not_completed());
+                self.partial_index_exists("jobs", &UNUSUAL_ON_SQLITE, &self.dialect.is_unusual());
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Columns that say in few bytes what a row's text says, and the indexes that hold them: how a plan adds them.
 //!
-//! Which columns these are is `terms.rs` (backups) and `completed.rs` (jobs).
+//! Which columns these are is `terms.rs` (backups), `completed.rs` (jobs) and `action_terms.rs` (actions).
+
+use std::borrow::Cow;
 
 use super::head::Index;
 use super::indexes::plain;
@@ -13,7 +15,7 @@ pub(super) struct Derived {
     /// Its type as it is declared.
     pub(super) declared: &'static str,
     /// The expression of a generated column, else "".
-    pub(super) generated: &'static str,
+    pub(super) generated: Cow<'static, str>,
     /// The servers rewrite the expression too much to compare it. The name stands for it: another expression is another
     /// column.
     pub(super) rewritten: bool,
@@ -23,7 +25,7 @@ impl Derived {
     fn is(&self, found: &ColumnInfo) -> bool {
         match self.rewritten {
             true => !found.generated.is_empty(),
-            false => plain(&found.generated) == plain(self.generated),
+            false => plain(&found.generated) == plain(&self.generated),
         }
     }
 
@@ -45,7 +47,7 @@ impl Derived {
             nullable: true,
             has_default: false,
             charset: String::new(),
-            generated: self.generated.to_owned(),
+            generated: self.generated.clone().into_owned(),
         }
     }
 }

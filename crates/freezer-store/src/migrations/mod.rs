@@ -4,8 +4,8 @@
 //! - `chain.rs` lists upstream's revisions in order, and which of them this release serves.
 //! - `inspect.rs` reads what tables there are into a `layout.rs`; `planner.rs` works out the steps from there, as the
 //!   files of `revisions/` (upstream's, frozen) and `additions.rs` (ours) ask; `indexes.rs` has the part about indexes,
-//!   `terms.rs` and `completed.rs` that about columns for searches, with what they share in `derived.rs`; `repeats.rs` has
-//!   what recognizes repeated requests; `moves/` carries data over.
+//!   `terms.rs`, `action_terms.rs` and `completed.rs` those about columns and tables for searches, with what they share in
+//!   `derived.rs`; `repeats.rs` has what recognizes repeated requests; `moves/` carries data over.
 //! - `runner.rs` carries the plan out, under `lock.rs`; `served.rs` tells whether tables can be served. `server.rs` refuses
 //!   database servers that are too old, `foreign.rs` what is another program's.
 //! - `unmovable.rs` counts, before an upgrade, the values that it will find no place for.
@@ -18,6 +18,7 @@
 //! Our own, not sqlx's migrator: that takes `GET_LOCK`, which Galera does not replicate, and DDL
 //! commits by itself on MySQL, so every step must survive being run again.
 
+mod action_terms;
 mod additions;
 mod chain;
 mod completed;
@@ -124,6 +125,19 @@ pub enum SchemaError {
         database: String,
         /// What shows it.
         signs: String,
+    },
+    /// A table with the name of a helper table that this release would not make so.
+    #[error(
+        "the database {database} has a table {table} that is not the one of this release ({reason}); unless another program \
+         uses it, drop it and make it again with: freezer-manage db sync. It holds nothing that is not made of other tables"
+    )]
+    WrongHelper {
+        /// The database, without its password.
+        database: String,
+        /// The table.
+        table: &'static str,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A server that lacks what the tables need.
     #[error(

@@ -34,6 +34,8 @@ pub enum Action {
     MoveUserNames,
     /// Backups get the search terms that they lack, in batches.
     FillTerms,
+    /// Actions get the terms that they lack, in batches.
+    FillActionTerms,
     /// Values of a column that the column of its new name does not have go into `freezer_leftovers`, in batches.
     KeepReplaced(Renamed),
     /// The column is dropped if every value of it is in its new place.

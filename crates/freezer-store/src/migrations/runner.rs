@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::action_terms::{self, ActionTerms};
 use super::additions::{self, Rows, Wishes};
 use super::chain::{HEAD, REVISIONS};
 use super::head::TABLES;
@@ -110,13 +111,23 @@ impl Store {
             let paths_are_missing =
                 look_at_rows && inspect::paths_are_missing(db, &layout, is_utf8mb4).await?;
             let terms_are_missing = look_at_rows && inspect::terms_are_missing(db, &layout).await?;
-            Ok::<_, StoreError>((layout, state, duplicates, paths_are_missing, terms_are_missing))
+            let rows = Rows {
+                duplicate_clients: duplicates.is_some(),
+                paths_are_missing,
+                terms_are_missing,
+                action_terms: ActionTerms::look(db, &layout, look_at_rows).await?,
+            };
+            let wrong = action_terms::wrong(db, &layout).await?;
+            Ok::<_, StoreError>((layout, state, duplicates, rows, wrong))
         });
-        let (layout, state, duplicates, paths_are_missing, terms_are_missing) = looked?;
+        let (layout, state, duplicates, rows, wrong) = looked?;
         if let State::At(found) = &state
             && !REVISIONS.iter().any(|known| known.id == found)
         {
             return Err(SchemaError::Unknown { database, found: found.clone() }.into());
+        }
+        if let Some(reason) = wrong {
+            return Err(SchemaError::WrongHelper { database, table: action_terms::TABLE, reason }.into());
         }
         let stamps = state != State::At(HEAD.to_owned());
         let mut planner = Planner::new(self.dialect(), layout);
@@ -130,7 +141,6 @@ impl Store {
             plan(&mut planner);
         }
         planner.enter(None);
-        let rows = Rows { duplicate_clients: duplicates.is_some(), paths_are_missing, terms_are_missing };
         additions::plan(&mut planner, wishes, rows);
         let left_out = duplicates
             .map(|who| {

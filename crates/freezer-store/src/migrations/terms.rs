@@ -7,6 +7,8 @@
 //!
 //! The time has a checksum of its own, because a release that knows terms alone writes theirs.
 
+use std::borrow::Cow;
+
 use super::derived::Derived;
 use super::head::Index;
 use super::planner::{Action, Planner};
@@ -31,7 +33,7 @@ const fn stored(name: &'static str, declared: &'static str) -> Derived {
 }
 
 const fn generated(name: &'static str, declared: &'static str, generated: &'static str) -> Derived {
-    Derived { name, declared, generated, rewritten: false }
+    Derived { name, declared, generated: Cow::Borrowed(generated), rewritten: false }
 }
 
 /// How a list of a project is read, and what a search by `status`, by a key of the metadata or by time asks of it; and how a

@@ -85,6 +85,24 @@ pub struct ActionColumns {
     pub priority: Option<i64>,
 }
 
+impl ActionColumns {
+    /// Returns the keys that have columns, with these values, in the order in which they are shown if the JSON lacks them.
+    pub(crate) fn named(texts: [Value; 6], numbers: [Value; 2]) -> [(&'static str, Value); 8] {
+        let [backup_name, action, mode, container, path_to_backup, log_file] = texts;
+        let [timeout, priority] = numbers;
+        [
+            ("backup_name", backup_name),
+            ("action", action),
+            ("mode", mode),
+            ("container", container),
+            ("timeout", timeout),
+            ("priority", priority),
+            ("path_to_backup", path_to_backup),
+            ("log_file", log_file),
+        ]
+    }
+}
+
 /// A whole action, to be stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActionDefinition {

@@ -1,8 +1,11 @@
 //! Queries on `actions`: definitions, with their report rows and their places in jobs.
 
+use std::collections::BTreeSet;
+
 use sea_query::{Expr, ExprTrait, Func, LockType, Order, Query, SelectStatement};
 use serde_json::{Map, Value};
 
+use super::action_terms::{self, Entry};
 use super::listing::{self, Listed, Listing, Page, Parts};
 use super::narrow::{self, Shape, Source};
 use super::{Table, Values, action_reports, jobs, table, unreadable};
@@ -10,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
 use crate::json::{self, Place};
-use crate::model::{Action, ActionDefinition, ActionFields};
+use crate::model::{Action, ActionColumns, ActionDefinition, ActionFields};
 use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
@@ -19,7 +22,7 @@ use crate::tables::{Actions, JobActions};
 const TABLE: Table<Actions> = table!("actions", Actions);
 
 /// Columns behind (created_at, id), in the order in which [`read`] takes them.
-pub(super) const COLUMNS: [Actions; 14] = [
+pub(crate) const COLUMNS: [Actions; 14] = [
     Actions::ProjectId,
     Actions::UserId,
     Actions::MaxRetries,
@@ -215,6 +218,7 @@ pub async fn list(
         search,
         shape: &SHAPE,
         page,
+        among: None,
         counted: None,
     };
     let doing = db.doing();
@@ -237,9 +241,21 @@ pub async fn create(
     if TABLE.was_created(db, &Scope::project(project_id), action_id, now).await? {
         return Ok(());
     }
-    let mut values = defined(new);
+    let text = json::to_text(&new.freezer_action);
+    let mut values = defined(new, &text);
     values.push((Actions::UserId, user_id.into()));
+    let mut terms = None;
+    if db.has_action_terms().await? {
+        let found = action_terms::of(action_id, new, &text);
+        values.extend(action_terms::stored(action_id, project_id, new, &text, &found));
+        terms = Some(found);
+    }
     TABLE.insert(db, action_id, project_id, values, now, false).await?;
+    if let Some(new) = terms {
+        let (project_id, action_id) = (project_id.to_owned(), action_id.to_owned());
+        let entry = Entry { project_id, action_id, old: BTreeSet::new(), new };
+        action_terms::write(db, &[&entry]).await?;
+    }
     action_reports::create(db, project_id, user_id, action_id, now).await
 }
 
@@ -262,7 +278,19 @@ pub async fn update(
     new: &ActionDefinition,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    TABLE.update(db, scope, action_id, defined(new), now).await
+    let text = json::to_text(&new.freezer_action);
+    let mut values = defined(new, &text);
+    if !db.has_action_terms().await? {
+        return TABLE.update(db, scope, action_id, values, now).await;
+    }
+    let Some((project_id, old)) = action_terms::get_for_update(db, scope, action_id).await? else {
+        return Ok(false);
+    };
+    let terms = action_terms::of(action_id, new, &text);
+    values.extend(action_terms::stored(action_id, &project_id, new, &text, &terms));
+    let entry = Entry { project_id, action_id: action_id.to_owned(), old, new: terms };
+    action_terms::write(db, &[&entry]).await?;
+    TABLE.update(db, scope, action_id, values, now).await
 }
 
 /// Deletes an action with its report and takes it out of the jobs that use it; false where the scope
@@ -279,7 +307,7 @@ pub async fn delete(db: &mut Db, scope: &Scope, action_id: &str, now: Timestamp)
     Ok(true)
 }
 
-fn defined(new: &ActionDefinition) -> Values<Actions> {
+fn defined(new: &ActionDefinition, text: &str) -> Values<Actions> {
     let columns = &new.columns;
     vec![
         (Actions::Action, columns.action.as_str().into()),
@@ -293,11 +321,15 @@ fn defined(new: &ActionDefinition) -> Values<Actions> {
         (Actions::MaxRetries, new.max_retries.into()),
         (Actions::MaxRetriesInterval, new.max_retries_interval.into()),
         (Actions::Mandatory, new.mandatory.into()),
-        (Actions::BackupMetadata, json::to_text(&new.freezer_action).into()),
+        (Actions::BackupMetadata, text.into()),
     ]
 }
 
-impl listing::Document for Action {}
+impl listing::Document for Action {
+    fn size(&self) -> usize {
+        listing::KEYS + self.freezer_action.get().len()
+    }
+}
 
 fn live(scope: &Scope) -> SelectStatement {
     let mut select = Query::select();
@@ -312,7 +344,7 @@ fn live(scope: &Scope) -> SelectStatement {
 }
 
 /// Reads an action whose (created_at, id, [`COLUMNS`]) begin at position `from`; the time is not looked at.
-pub(super) fn read(doing: &'static str, row: &mut Row, from: usize) -> Result<Action, StoreError> {
+pub(crate) fn read(doing: &'static str, row: &mut Row, from: usize) -> Result<Action, StoreError> {
     let at = unreadable(doing);
     let action_id = row.take_string(from + 1).map_err(&at)?;
     let metadata = row.take_text(from + 7).map_err(&at)?;
@@ -369,14 +401,8 @@ fn columns(
     let mut text = |position: usize| -> Result<Value, StoreError> {
         Ok(row.take_text(from + position).map_err(at)?.map_or(Value::Null, Value::String))
     };
-    Ok([
-        ("backup_name", text(8)?),
-        ("action", text(9)?),
-        ("mode", text(10)?),
-        ("container", text(11)?),
-        ("timeout", timeout),
-        ("priority", priority),
-        ("path_to_backup", text(14)?),
-        ("log_file", text(15)?),
-    ])
+    Ok(ActionColumns::named(
+        [text(8)?, text(9)?, text(10)?, text(11)?, text(14)?, text(15)?],
+        [timeout, priority],
+    ))
 }

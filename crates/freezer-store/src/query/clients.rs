@@ -121,6 +121,7 @@ pub async fn list(
         search,
         shape: &SHAPE,
         page,
+        among: None,
         counted: None,
     };
     let doing = db.doing();
@@ -176,7 +177,7 @@ pub async fn create(
 /// [`create`], for a node that names no uuid.
 ///
 /// # Errors
-/// [`StoreError::Duplicate`] where the uuid belongs to another client.
+/// [`StoreError::Duplicate`] if the id belongs to another client.
 pub async fn register(
     db: &mut Db,
     project_id: &str,
@@ -340,7 +341,15 @@ fn parts_of(scope: &Scope) -> Vec<Condition> {
     }
 }
 
-impl listing::Document for Client {}
+impl listing::Document for Client {
+    fn size(&self) -> usize {
+        // all columns are short; a character takes six bytes at most
+        let texts = [&self.hostname, &self.description].into_iter().flatten().map(String::len).sum::<usize>();
+        let can = &self.capabilities;
+        let names = [&can.actions, &can.modes, &can.storages, &can.engines].into_iter().flatten();
+        listing::KEYS + 6 * (texts + self.client_id.len() + names.map(|name| name.len() + 3).sum::<usize>())
+    }
+}
 
 fn live(whose: Condition) -> SelectStatement {
     let mut select = Query::select();

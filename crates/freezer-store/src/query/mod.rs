@@ -6,6 +6,7 @@
 //! body of a named [`transaction!`](crate::transaction).
 
 pub mod action_reports;
+pub(crate) mod action_terms;
 pub mod actions;
 pub mod backups;
 pub mod clients;

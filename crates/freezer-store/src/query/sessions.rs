@@ -109,6 +109,7 @@ pub async fn list(
         search,
         shape: &SHAPE,
         page,
+        among: None,
         counted: None,
     };
     let doing = db.doing();
@@ -185,7 +186,14 @@ fn described(new: &SessionFields) -> Values<Sessions> {
     ]
 }
 
-impl listing::Document for Session {}
+impl listing::Document for Session {
+    fn size(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, |text| text.len() * 6);
+        let jobs = self.jobs.as_ref().map_or(0, |jobs| jobs.get().len());
+        let texts = text(&self.description) + text(&self.result) + text(&self.status);
+        listing::KEYS + self.schedule.get().len() + jobs + texts
+    }
+}
 
 fn live(scope: &Scope) -> SelectStatement {
     let mut select = Query::select();

@@ -7,6 +7,7 @@
 //! [`Verdict::Open`]. What a search means is `mod.rs`; which rows the database passes over is `query/narrow.rs`.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
 use memchr::memmem;
@@ -38,6 +39,19 @@ pub(crate) struct Found {
     in_time: bool,
 }
 
+/// A pair of a search with a certain key.
+struct Pair<'s> {
+    value: &'s Value,
+    /// Its place among the search's `matches`; none: one of its `match_not`.
+    wanted: Option<usize>,
+}
+
+/// Pairs whose looks are looked for in every value: of more, each key of a value is looked up instead.
+const LOOKED_FOR: usize = 4;
+
+/// Objects and lists within each other that are looked into. No document of the API is nested deeper.
+const DEPTH: usize = 256;
+
 /// A search made ready to judge many documents of one kind.
 pub(crate) struct Judge<'s> {
     search: &'s Search,
@@ -45,8 +59,12 @@ pub(crate) struct Judge<'s> {
     identity: &'static [&'static str],
     texts: Vec<String>,
     texts_not: Vec<String>,
-    /// What all pairs look like in a document.
+    /// The pairs of each key.
+    keys: HashMap<&'s str, Vec<Pair<'s>>>,
+    /// What all pairs look like in a document; empty if it takes longer to look for them than to find keys.
     looks: Vec<Look>,
+    /// Objects and lists around the value at hand.
+    depth: usize,
     /// Of the document at hand.
     found: Found,
     refused: bool,
@@ -93,7 +111,12 @@ impl<'s> Judge<'s> {
             identity,
             texts: lowercase(&search.texts),
             texts_not: lowercase(&search.texts_not),
-            looks: search.matches.iter().chain(&search.match_not).map(Look::of).collect(),
+            keys: keys(search),
+            looks: match search.matches.len() + search.match_not.len() {
+                0..=LOOKED_FOR => search.matches.iter().chain(&search.match_not).map(Look::of).collect(),
+                _ => Vec::new(),
+            },
+            depth: 0,
             found: Found::default(),
             refused: false,
             buffer: Vec::new(),
@@ -213,9 +236,11 @@ impl<'s> Judge<'s> {
             self.string(text);
         }
         let is_container = matches!(first, Some(b'{' | b'['));
-        if self.refused || !is_container || !(level == Level::Top || self.may_matter(text, level)) {
+        let matters = level == Level::Top || self.may_matter(text, level);
+        if self.refused || !is_container || !matters || self.depth >= DEPTH {
             return;
         }
+        self.depth += 1;
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let walk = Walk { judge: self, level };
         // the text was made by a serialiser or checked when it was read: it cannot be unreadable
@@ -223,6 +248,7 @@ impl<'s> Judge<'s> {
             Some(b'{') => deserializer.deserialize_map(walk),
             _ => deserializer.deserialize_seq(walk),
         };
+        self.depth -= 1;
     }
 
     /// False where the text holds nothing that any condition asks for. With an escape in it, a key or a text may be written
@@ -232,11 +258,8 @@ impl<'s> Judge<'s> {
         wants_time
             || self.asks_for_texts()
             || memchr::memchr(b'\\', text.as_bytes()).is_some()
+            || self.keys.len() > self.looks.len()
             || self.looks.iter().any(|look| look.is_in(text.as_bytes()))
-    }
-
-    fn pairs(&self) -> impl Iterator<Item = &(String, Value)> {
-        self.search.matches.iter().chain(&self.search.match_not)
     }
 
     fn asks_for_texts(&self) -> bool {
@@ -245,7 +268,7 @@ impl<'s> Judge<'s> {
 
     /// Whether a condition names this key, where it stands.
     fn asks(&self, key: &str, level: Level) -> bool {
-        (level == Level::Top || !self.identity.contains(&key)) && self.pairs().any(|(named, _)| named == key)
+        (level == Level::Top || !self.identity.contains(&key)) && self.keys.contains_key(key)
     }
 
     fn member(&mut self, key: &str, value: &str, level: Level) {
@@ -258,13 +281,13 @@ impl<'s> Judge<'s> {
     }
 
     fn compare(&mut self, key: &str, value: &str, level: Level) {
-        if self.asks(key, level) {
+        let counts = level == Level::Top || !self.identity.contains(&key);
+        if let Some(pairs) = self.keys.get(key).filter(|_| counts) {
             let Ok(found) = serde_json::from_str::<Value>(value) else { return };
-            self.refused |=
-                self.search.match_not.iter().any(|(named, wanted)| named == key && same(&found, wanted));
-            for (position, (named, wanted)) in self.search.matches.iter().enumerate() {
-                if named == key && same(&found, wanted) {
-                    self.found.matched[position] = true;
+            for pair in pairs.iter().filter(|pair| same(&found, pair.value)) {
+                match pair.wanted {
+                    Some(position) => self.found.matched[position] = true,
+                    None => self.refused = true,
                 }
             }
         }
@@ -288,6 +311,16 @@ impl<'s> Judge<'s> {
             *found |= lowercase.contains(wanted);
         }
     }
+}
+
+/// The pairs of a search by their keys.
+fn keys(search: &Search) -> HashMap<&str, Vec<Pair<'_>>> {
+    let mut keys: HashMap<&str, Vec<Pair<'_>>> = HashMap::new();
+    let wanted = search.matches.iter().enumerate().map(|(position, pair)| (pair, Some(position)));
+    for ((key, value), wanted) in wanted.chain(search.match_not.iter().map(|pair| (pair, None))) {
+        keys.entry(key).or_default().push(Pair { value, wanted });
+    }
+    keys
 }
 
 /// A JSON string, borrowed where it has no escapes.

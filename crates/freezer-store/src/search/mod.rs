@@ -5,6 +5,7 @@
 //! it (`judge.rs`). Both are held to the plain meaning by tests. Reading a search out of a request body is the
 //! service's business.
 
+pub(crate) mod action_terms;
 mod judge;
 pub(crate) mod terms;
 pub(crate) mod times;

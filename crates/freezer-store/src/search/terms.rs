@@ -57,9 +57,17 @@ fn collect_inside(value: &Value, terms: &mut Vec<Term>) {
     }
 }
 
-/// The term of a pair: 64 bits of FNV-1a over the key, a byte that no key has, the kind of the value and the value,
-/// folded to 24. All objects and lists are alike: they are equal in too many ways.
+/// The term of a pair: its [`hash`] folded to 24 bits.
 pub(crate) fn term(key: &str, value: &Value) -> Term {
+    let hash = hash(key, value);
+    let folded = hash ^ (hash >> 24) ^ (hash >> 48);
+    let [.., a, b, c] = folded.to_be_bytes();
+    [a, b, c]
+}
+
+/// Returns 64 bits of FNV-1a over the key, a byte that no key has, the kind of the value and the value. All objects and
+/// lists are alike: they are equal in too many ways.
+pub(crate) fn hash(key: &str, value: &Value) -> u64 {
     let hash = Fnv::new().with(key.as_bytes()).with(b"\xff");
     let hash = match value {
         Value::Null => hash.with(b"0"),
@@ -72,9 +80,7 @@ pub(crate) fn term(key: &str, value: &Value) -> Term {
         Value::String(text) => hash.with(b"s").with(text.as_bytes()),
         Value::Array(_) | Value::Object(_) => hash.with(b"{"),
     };
-    let folded = hash.0 ^ (hash.0 >> 24) ^ (hash.0 >> 48);
-    let [.., a, b, c] = folded.to_be_bytes();
-    [a, b, c]
+    hash.0
 }
 
 /// Whole numbers and fractions alike: 1, 1.0 and true are equal. Numbers beyond 2^53 that differ may share a term.

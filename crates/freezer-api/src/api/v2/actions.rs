@@ -20,7 +20,7 @@ use crate::validate::Document;
 /// # Errors
 /// [`Error`]
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
-    let search = search::parse(&body, Times::Unknown)?;
+    let search = search::parse(&body, Times::Unknown, call.app.http.max_conditions)?;
     let scope = call.scope();
     let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
     let found =

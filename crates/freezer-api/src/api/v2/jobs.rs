@@ -24,10 +24,12 @@ use crate::validate::Document;
 /// # Errors
 /// [`Error`]
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
-    let search = search::parse(&body, Times::Unknown)?;
+    let search = search::parse(&body, Times::Unknown, call.app.http.max_conditions)?;
     let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
     let scope = if query.all_projects && sees_all { Scope::AllProjects } else { call.scope() };
-    let mut found = job_reads::list(call.store()?, &call.app.queues, &scope, &search, &query.page).await?;
+    let caller = (!sees_all).then(|| call.context.own_project());
+    let (store, queues) = (call.store()?, &call.app.queues);
+    let mut found = job_reads::list(store, queues, &scope, &search, &query.page, caller).await?;
     found.documents = visible(&call, sees_all, found.documents).await?;
     query.answer("jobs", &found, |job| &job.job_id)
 }

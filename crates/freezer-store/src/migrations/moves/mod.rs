@@ -4,6 +4,7 @@
 //! A move may be run again at any time, and makes the same rows: it compares what should be with what is. So rows that an
 //! earlier upgrade left (before a backup of the database was loaded again) are corrected like any others.
 
+pub(super) mod action_terms;
 pub(super) mod guard;
 pub(super) mod held;
 pub(super) mod job_actions;
@@ -48,6 +49,7 @@ pub(super) enum Pass {
     Replaced(Renamed),
     Paths(&'static str),
     Terms,
+    ActionTerms,
     StaleLeftovers(Column),
 }
 
@@ -67,6 +69,7 @@ impl Pass {
             }
             Action::FillPaths(column) => vec![Pass::Paths(column)],
             Action::FillTerms => vec![Pass::Terms],
+            Action::FillActionTerms => vec![Pass::ActionTerms],
         }
     }
 
@@ -77,7 +80,7 @@ impl Pass {
 
     /// Whether it writes to `freezer_leftovers`, or reads there.
     pub(super) fn needs_leftovers(self) -> bool {
-        !matches!(self, Pass::Paths(_) | Pass::Terms)
+        !matches!(self, Pass::Paths(_) | Pass::Terms | Pass::ActionTerms)
     }
 
     /// One batch behind the row `after`; none at the end.
@@ -90,6 +93,7 @@ impl Pass {
             Pass::OrphanLinks => job_actions::remove_orphans(db, after).await.map(plain),
             Pass::Paths(column) => paths::batch(db, column, after).await.map(plain),
             Pass::Terms => terms::batch(db, after).await.map(plain),
+            Pass::ActionTerms => action_terms::batch(db, after).await.map(plain),
             Pass::StaleLeftovers(column) => column.remove_stale(db, after).await.map(plain),
         }
     }

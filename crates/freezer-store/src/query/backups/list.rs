@@ -109,6 +109,7 @@ pub async fn list(
         search,
         shape: &PLAIN,
         page,
+        among: None,
         counted: has_terms.then(|| counted(db.dialect(), scope, search)).flatten(),
     };
     let doing = db.doing();

@@ -290,7 +290,11 @@ fn described(new: &NewBackup, has_terms: bool) -> Values<Backups> {
     values
 }
 
-impl listing::Document for Backup {}
+impl listing::Document for Backup {
+    fn size(&self) -> usize {
+        listing::KEYS + self.backup_metadata.get().len()
+    }
+}
 
 fn live(scope: &Scope) -> SelectStatement {
     let mut select = Query::select();

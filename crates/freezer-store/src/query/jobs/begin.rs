@@ -5,11 +5,13 @@
 //! the last job may have come without all of its actions, and is left to the statements that go on behind. The index of a
 //! poll has the jobs that may be wanted and no others, except for those that only a look at the schedule excludes.
 
+use std::ops::ControlFlow;
+
 use sea_query::{Expr, ExprTrait, Order, SelectStatement};
 use sea_query_sqlx::SqlxValues;
 
 use super::links::{self, Extras};
-use super::{EXTRAS, argument_scope, live, read};
+use super::{EXTRAS, SCHEDULE, argument_scope, live, read};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -47,8 +49,16 @@ pub(super) async fn begin(
     if !has_indexes {
         return Ok(None);
     }
-    let found = db.select(&statement).await?;
-    gather(db.doing(), found, rows).map(Some)
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    db.select_each(&statement, |row| {
+        bytes += (row.length(SCHEDULE) + row.length(EXTRAS + links::DEFINITION)) as u64;
+        found.push(row);
+        Ok(if bytes > page.max_bytes { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })
+    .await?;
+    // rows that were broken off are left to the statements that go on behind
+    let limit = if bytes > page.max_bytes { found.len() as u64 } else { rows };
+    gather(db.doing(), found, limit).map(Some)
 }
 
 /// Lists of a project, and polls, as fixed statements.

@@ -4,11 +4,17 @@
 //! What is shown is what is written (`model/job.rs`, `model/action.rs`), which the test below holds.
 
 use crate::model::{Action, Job};
-use crate::query::listing::Document;
+use crate::query::listing::{Document, KEYS};
 use crate::search::{Judge, Level};
 
 impl Document for Job {
     const IN_PARTS: bool = true;
+
+    fn size(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, |text| text.len() * 6);
+        let actions: usize = self.job_actions.iter().map(Document::size).sum();
+        KEYS + self.job_schedule.get().len() + self.client_id.len() + text(&self.description) + actions
+    }
 
     fn show_row(&self, judge: &mut Judge<'_>) {
         judge.text("job_id", self.job_id.as_str(), Level::Top);

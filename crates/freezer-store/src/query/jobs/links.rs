@@ -60,6 +60,9 @@ pub(super) fn join_extras(select: &mut SelectStatement) {
         .join(JoinType::LeftJoin, Actions::Table, own_action);
 }
 
+/// Where the definition of the action stands in the columns of [`join_extras`].
+pub(super) const DEFINITION: usize = 11;
+
 /// The index of each table that [`join_extras`] joins.
 const ALONG: [(&str, &str); 3] = [
     ("user_credentials", "fz_user_credentials_job"),

@@ -1,8 +1,11 @@
 //! Queries on `jobs`: one job with its actions, and lists of jobs.
 //!
-//! How a frequent list begins is `begin.rs`; how a job is judged, `judged.rs`; what jobs have in other tables is `links.rs`; changes, and the row that is locked for one, are `change.rs`; what several requests ask at a time, `several.rs`.
+//! How a frequent list begins is `begin.rs`; how jobs are found by their actions, `candidates.rs`; how a job is judged,
+//! `judged.rs`; what jobs have in other tables is `links.rs`; changes, and the row that is locked for one, are `change.rs`;
+//! what several requests ask at a time, `several.rs`.
 
 mod begin;
+mod candidates;
 mod change;
 mod judged;
 mod links;
@@ -19,6 +22,7 @@ pub use several::{AT_ONCE, POLLS_AT_ONCE, Poll, Unread, get_several, list_polls}
 use std::collections::HashSet;
 
 use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
+use serde_json::Value;
 
 use self::links::Extras;
 use super::listing::{self, Listed, Listing, Page, Parts, Progress};
@@ -32,6 +36,7 @@ use crate::model::Job;
 use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
+use crate::search::action_terms::OF_JOBS;
 use crate::statement::{Fixed, argument, argument_text};
 use crate::tables::{Clients, Jobs};
 
@@ -71,7 +76,7 @@ const SHAPE: Shape<(Jobs, Jobs)> = Shape {
         "freezer_action",
         "mandatory",
     ],
-    identity: &["client_id", "job_id", "session_id", "project_id", "user_id"],
+    identity: OF_JOBS,
     time: None,
     whole: false,
 };
@@ -154,6 +159,27 @@ pub async fn list(
     search: &Search,
     page: &Page,
 ) -> Result<Listed<Job>, StoreError> {
+    list_for(db, scope, search, page, None).await
+}
+
+/// Jobs of the scope, as [`list`] finds them. For a caller of a project, a search does not see the process ids that
+/// [`hide_foreign_pids`] hides from this project; the documents still have them.
+///
+/// # Errors
+/// As every query: [`StoreError`].
+pub async fn list_for(
+    db: &mut Db,
+    scope: &Scope,
+    search: &Search,
+    page: &Page,
+    caller: Option<&str>,
+) -> Result<Listed<Job>, StoreError> {
+    let names_pid = |(key, _): &(String, Value)| key == "current_pid" || key == "job_schedule";
+    let asks_for_pid = search.matches.iter().chain(&search.match_not).any(names_pid);
+    let owned = match caller.filter(|_| asks_for_pid) {
+        Some(caller) => Some(owned_clients(db, caller).await?),
+        None => None,
+    };
     let begun = begin::begin(db, scope, search, page).await?;
     let progress = begun.map(|begun| Progress::begun(begun, search, SHAPE.identity, page));
     let progress = match progress.map(|progress| progress.listed(page)) {
@@ -164,8 +190,15 @@ pub async fn list(
     let select = live(scope);
     let mut narrowed = select.clone();
     let inner = Inner { sources: actions::SHAPE.sources, rows: &links::its_actions() };
-    narrow::narrow(db.dialect(), &mut narrowed, search, &SHAPE, Some(&inner));
-    pass_over_completed(db, &mut narrowed, search).await?;
+    // a row that is excluded by a process id may have one that is hidden
+    let mut in_database = search.clone();
+    in_database.match_not.retain(|pair| owned.is_none() || !names_pid(pair));
+    narrow::narrow(db.dialect(), &mut narrowed, &in_database, &SHAPE, Some(&inner));
+    let among = candidates::find(db, scope, search, page).await?;
+    match among {
+        Some(_) => db.dialect().read_along(&mut narrowed, "PRIMARY"),
+        None => pass_over_completed(db, &mut narrowed, search).await?,
+    }
     let listing = Listing {
         select,
         narrowed: vec![narrowed],
@@ -176,6 +209,7 @@ pub async fn list(
         search,
         shape: &SHAPE,
         page,
+        among: among.as_deref(),
         counted: None,
     };
     let doing = db.doing();
@@ -183,9 +217,31 @@ pub async fn list(
         db,
         listing,
         progress,
-        Parts { read: |row: &mut Row| read(doing, row), complete: links::complete },
+        Parts { read: |row: &mut Row| read_for(doing, row, owned.as_ref()), complete: links::complete },
     )
     .await
+}
+
+/// Returns the names of a project's own live clients.
+async fn owned_clients(db: &mut Db, project_id: &str) -> Result<HashSet<String>, StoreError> {
+    let mut select = Query::select();
+    select
+        .column(Clients::ClientId)
+        .from(Clients::Table)
+        .and_where(Expr::col(Clients::ProjectId).eq(project_id))
+        .and_where(Expr::col(Clients::Deleted).eq(false));
+    let rows = db.select(&select).await?;
+    let at = unreadable(db.doing());
+    rows.iter().map(|row| row.string(0).map_err(&at)).collect()
+}
+
+/// Reads a job without its process id, unless its client is among those that are given.
+fn read_for(doing: &'static str, row: &mut Row, owned: Option<&HashSet<String>>) -> Result<Job, StoreError> {
+    let mut job = read(doing, row)?;
+    if owned.is_some_and(|owned| !owned.contains(&job.client_id)) {
+        job.hide_pid();
+    }
+    Ok(job)
 }
 
 /// Has a search for jobs that are not completed, such as a scheduler's poll, pass over those in the index.
@@ -218,6 +274,9 @@ fn live(scope: &Scope) -> SelectStatement {
     select
 }
 
+/// Where the columns of [`live`] have the schedule.
+const SCHEDULE: usize = 4;
+
 /// Where the columns of [`live`] have the client.
 const CLIENT: usize = 5;
 
@@ -228,7 +287,7 @@ const EXTRAS: usize = 2 + COLUMNS.len();
 fn read(doing: &'static str, row: &mut Row) -> Result<Job, StoreError> {
     let at = unreadable(doing);
     let job_id = row.take_string(listing::ID).map_err(&at)?;
-    let schedule = row.take_text(4).map_err(&at)?;
+    let schedule = row.take_text(SCHEDULE).map_err(&at)?;
     let place = Place { table: "jobs", column: "schedule", id: &job_id };
     let job_schedule = json::raw_object_with_default(schedule, "event", "".into(), place);
     Ok(Job {

@@ -40,6 +40,8 @@ pub struct Poll {
     pub limit: u64,
     /// Say whether there are more.
     pub look_ahead: bool,
+    /// Bytes of the jobs at most ([`Page::max_bytes`]).
+    pub max_bytes: u64,
 }
 
 impl Poll {
@@ -49,8 +51,8 @@ impl Poll {
         let first = page.marker.is_none() && !page.newest_first && page.offset == 0 && !page.count;
         let client = search.matches.first().and_then(|(_, value)| value.as_str()).filter(|id| !id.is_empty());
         let client = client.filter(|client| first && page.limit > 0 && *search == poll(client))?;
-        let Page { limit, look_ahead, .. } = *page;
-        Some((Poll { project_id: project_id.clone(), limit, look_ahead }, client))
+        let Page { limit, look_ahead, max_bytes, .. } = *page;
+        Some((Poll { project_id: project_id.clone(), limit, look_ahead, max_bytes }, client))
     }
 }
 
@@ -193,8 +195,8 @@ pub async fn list_polls(
     kind: &Poll,
     clients: &[String],
 ) -> Result<Vec<Option<Unread>>, StoreError> {
-    let Poll { project_id, limit, look_ahead } = kind;
-    let page = Page { look_ahead: *look_ahead, ..Page::at(*limit, 0) };
+    let Poll { project_id, limit, look_ahead, max_bytes } = kind;
+    let page = Page { look_ahead: *look_ahead, max_bytes: *max_bytes, ..Page::at(*limit, 0) };
     if let [client] = clients {
         let scope = Scope::project(project_id);
         return Ok(vec![Some(Unread(Rows::Listed(list(db, &scope, &poll(client), &page).await?)))]);

@@ -7,17 +7,19 @@
 mod order;
 mod searched;
 
+use std::ops::ControlFlow;
+
 use sea_query::{Expr, Func, IntoColumnRef, SelectStatement};
 use serde::Serialize;
 
 pub(super) use self::order::{Last, last};
-use self::searched::{Wanted, searched};
+use self::searched::{Candidate, Wanted, searched, settle};
 use super::narrow::Shape;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::known::Indexes;
 use crate::row::Row;
-use crate::search::{Judge, Search};
+use crate::search::{Judge, Search, Verdict};
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +36,25 @@ pub struct Page {
     pub look_ahead: bool,
     /// Say how many documents there are in all.
     pub count: bool,
+    /// Bytes of the documents at most; a page that would be larger ends early. It has [`FEWEST`] documents in any case.
+    pub max_bytes: u64,
 }
+
+/// Documents that a page has before it ends early: a scheduler takes a page of fewer jobs for the last one.
+const FEWEST: usize = 10;
 
 impl Page {
     /// So many documents, after passing over so many.
     pub fn at(limit: u64, offset: u64) -> Page {
-        Page { limit, offset, marker: None, newest_first: false, look_ahead: false, count: false }
+        Page {
+            limit,
+            offset,
+            marker: None,
+            newest_first: false,
+            look_ahead: false,
+            count: false,
+            max_bytes: u64::MAX,
+        }
     }
 }
 
@@ -48,8 +63,10 @@ impl Page {
 pub struct Listed<T> {
     /// The documents, in order.
     pub documents: Vec<T>,
-    /// Whether there is more behind them, where [`Page::look_ahead`] asked.
+    /// Whether there is more behind them, where [`Page::look_ahead`] asked or where the page ends early.
     pub more: bool,
+    /// Whether the page ends early, because of [`Page::max_bytes`].
+    pub cut: bool,
     /// How many there are in all, where [`Page::count`] asked.
     pub count: Option<u64>,
 }
@@ -57,13 +74,19 @@ pub struct Listed<T> {
 impl<T> Listed<T> {
     /// The same page of other documents, made of these.
     pub fn map<U>(self, make: impl FnMut(T) -> U) -> Listed<U> {
-        let Listed { documents, more, count } = self;
-        Listed { documents: documents.into_iter().map(make).collect(), more, count }
+        let Listed { documents, more, cut, count } = self;
+        Listed { documents: documents.into_iter().map(make).collect(), more, cut, count }
     }
 }
 
-/// Documents that are completed from other tables at once.
+/// Documents that are completed from other tables at once, and as long as it is not known how large they become.
 const COMPLETED_AT_ONCE: usize = 250;
+const COMPLETED_FIRST: usize = 25;
+/// Documents of at most this size are completed many at once.
+const SMALL: u64 = 16 << 10;
+
+/// Rows of one statement for a page.
+const ROWS_AT_ONCE: u64 = 1_000;
 
 /// Where every listed query puts what paging needs.
 pub(super) const CREATED_AT: usize = 0;
@@ -90,6 +113,8 @@ pub(super) struct Listing<'a, C: 'static> {
     pub(super) shape: &'a Shape<C>,
     /// Which of them.
     pub(super) page: &'a Page,
+    /// The places of the only rows that the search may want, in the order of the page; none: any row may be.
+    pub(super) among: Option<&'a [Last]>,
     /// How they are counted; none: by looking at each that the search may want.
     pub(super) counted: Option<Counted>,
 }
@@ -123,7 +148,7 @@ pub(super) struct Progress<T> {
 impl<T: Document> Progress<T> {
     fn new(page: &Page, after: Option<Last>) -> Progress<T> {
         let limit = page.limit.saturating_add(u64::from(page.look_ahead));
-        let wanted = Wanted { skip: page.offset, limit, documents: Vec::new() };
+        let wanted = Wanted::new(page.offset, limit, page.max_bytes);
         Progress { wanted, after, complete: false }
     }
 
@@ -158,17 +183,23 @@ impl<T: Document> Progress<T> {
     }
 
     fn into_listed(self, page: &Page, count: Option<u64>) -> Listed<T> {
-        let mut documents = self.wanted.documents;
-        let more = documents.len() as u64 > page.limit;
+        let Wanted { mut documents, cut, .. } = self.wanted;
+        let more = cut || documents.len() as u64 > page.limit;
         documents.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        Listed { documents, more, count }
+        Listed { documents, more, cut, count }
     }
 }
+
+/// Bytes of the keys and ids of a document, about, for [`Document::size`].
+pub(super) const KEYS: usize = 640;
 
 /// A document of a list. Some of its keys may have their values from other tables.
 pub(super) trait Document: Serialize + Send + Sized {
     /// Whether there are such keys, which [`Parts::complete`] gives their values.
     const IN_PARTS: bool = false;
+
+    /// About how many bytes it takes in an answer, not less.
+    fn size(&self) -> usize;
 
     /// Shows a judge what the document's own row tells.
     fn show_row(&self, judge: &mut Judge<'_>) {
@@ -244,18 +275,30 @@ where
     R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
-    let documents = &mut progress.wanted.documents;
-    let there = documents.len();
-    let limit = progress.wanted.limit - there as u64;
-    let rows = db.select(&listing.batch(progress.after.as_ref(), limit, listing.page.offset)).await?;
-    documents.reserve(rows.len());
-    for mut row in rows {
-        documents.push((parts.read)(&mut row)?);
+    let Progress { wanted, after, .. } = progress;
+    let mut offset = std::mem::take(&mut wanted.skip);
+    let mut judge = Judge::new(listing.search, listing.shape.identity);
+    loop {
+        let limit = wanted.needed().min(ROWS_AT_ONCE);
+        let (doing, read) = (db.doing(), &parts.read);
+        let (mut documents, mut bytes) = (Vec::new(), 0);
+        let select = Box::new(listing.batch(after.as_ref(), None, limit, offset));
+        let each = |mut row: Row| {
+            *after = Some(last(doing, &row)?);
+            let document = read(&mut row)?;
+            bytes += document.size() as u64;
+            documents.push(Candidate { document, verdict: Verdict::Accepted });
+            let full = bytes > listing.page.max_bytes && documents.len() > FEWEST;
+            Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        };
+        db.select_each(&*select, each).await?;
+        offset = 0;
+        let is_last = (documents.len() as u64) < limit && bytes <= listing.page.max_bytes;
+        settle(db, parts, &mut judge, documents, wanted).await?;
+        if is_last || wanted.needed() == 0 {
+            return Ok(());
+        }
     }
-    for some in documents[there..].chunks_mut(COMPLETED_AT_ONCE) {
-        (parts.complete)(db, some).await?;
-    }
-    Ok(())
 }
 
 impl<C: IntoColumnRef + Copy> Listing<'_, C> {
@@ -280,7 +323,7 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
         let Some(narrowed) = doubtful else { return Ok(certain) };
         let doubtful =
             Listing { select: self.select.clone(), narrowed, marked: None, counted: None, ..*self };
-        let wanted = Wanted { skip: u64::MAX, limit: 0, documents: Vec::new() };
+        let wanted = Wanted::new(u64::MAX, 0, u64::MAX);
         let mut all = Progress { wanted, after: None, complete: false };
         searched(db, &doubtful, parts, &mut all).await?;
         Ok(certain + (u64::MAX - all.wanted.skip))

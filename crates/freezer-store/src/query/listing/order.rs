@@ -8,7 +8,7 @@ use sea_query::{
     Asterisk, Condition, Expr, ExprTrait, IntoColumnRef, Order, Query, SelectStatement, UnionType,
 };
 
-use super::{CREATED_AT, ID, Listing};
+use super::{CREATED_AT, ID, Listing, padded};
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::query::unreadable;
@@ -23,9 +23,22 @@ pub(in crate::query) fn last(doing: &'static str, row: &Row) -> Result<Last, Sto
     Ok((row.text(CREATED_AT).map_err(&at)?, row.string(ID).map_err(&at)?))
 }
 
+/// The places behind the last one seen. The database must compare ids as bytes are compared.
+pub(super) fn behind<'p>(places: &'p [Last], after: Option<&Last>, newest_first: bool) -> &'p [Last] {
+    let Some(last) = after else { return places };
+    let seen = places.partition_point(|place| if newest_first { place >= last } else { place <= last });
+    &places[seen..]
+}
+
 impl<C: IntoColumnRef + Copy> Listing<'_, C> {
-    /// So many rows behind the last one seen.
-    pub(super) fn batch(&self, after: Option<&Last>, limit: u64, offset: u64) -> SelectStatement {
+    /// So many rows behind the last one seen; `among`: only those at these places.
+    pub(super) fn batch(
+        &self,
+        after: Option<&Last>,
+        among: Option<&[Last]>,
+        limit: u64,
+        offset: u64,
+    ) -> SelectStatement {
         // engines know no larger number
         let largest = u64::MAX >> 1;
         let (limit, offset) = (min(limit, largest), min(offset, largest));
@@ -35,6 +48,10 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
             select.order_by(self.created_at, order.clone()).order_by(self.id, order.clone());
             if let Some(last) = after {
                 select.cond_where(self.behind(last));
+            }
+            if let Some(places) = among {
+                let ids = padded(places.iter().map(|(_, id)| id.as_str()).collect());
+                select.and_where(Expr::col(self.id).is_in(ids));
             }
             select
         };

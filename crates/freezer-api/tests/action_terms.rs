@@ -1,0 +1,423 @@
+//! Jobs found by the terms of their actions (docs/adr/0013): whatever stands in the rows and whoever wrote them, a search
+//! finds what it means, and a helper table that lost rows is filled again or refused.
+//!
+//! What a search finds in general is `pushed_search.rs`; the terms of backups are `search_terms.rs`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
+mod support;
+
+use std::time::Duration;
+
+use freezer_store::maintenance::{Purge, Verdict};
+use freezer_store::migrations::{Action, SchemaError, Synced, Wishes};
+use freezer_store::query::{Page, jobs};
+use freezer_store::{ConnectSettings, PoolSettings, Scope, Search, Store, StoreError, Timestamp, read};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use serde_json::{Value, json};
+use support::documents::{freezer_action, job, with};
+use support::{Engine, TestApp, TestDatabase, on_both_engines};
+
+on_both_engines![
+    random_rows_are_found_as_they_are_meant,
+    every_write_of_the_service_makes_terms,
+    a_change_behind_the_back_is_found,
+    a_sync_makes_what_is_missing_and_what_was_lost,
+    a_table_of_another_program_is_refused,
+    a_purge_removes_the_terms_of_actions,
+];
+
+const IDENTITY: &[&str] = &["client_id", "job_id", "session_id", "project_id", "user_id"];
+
+/// Ids of the jobs that a search finds.
+async fn found(app: &TestApp, search: Value) -> Vec<String> {
+    let page =
+        app.member().search("/v2/p1/jobs?limit=100", json!({"match": [search]})).await.expect(200).json();
+    let mut ids: Vec<String> = page["jobs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|job| job["description"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    ids.sort();
+    ids
+}
+
+/// Whether a sync would make terms.
+async fn is_pending(store: &Store) -> bool {
+    let steps = store.plan(Wishes::default()).await.unwrap().steps;
+    steps.iter().any(|step| step.action == Action::FillActionTerms)
+}
+
+/// A service that has just started on the database.
+fn restarted(database: &TestDatabase) -> TestApp {
+    TestApp::on(database, Store::new(database.url(), ConnectSettings::default(), PoolSettings::default()))
+}
+
+/// A job of client c1 with one action for each definition.
+async fn add(app: &TestApp, name: &str, definitions: &[Value]) -> String {
+    let actions: Vec<Value> = definitions.iter().map(|more| action_with(more.clone())).collect();
+    let document = with(job("c1"), json!({"description": name, "job_actions": actions}));
+    app.member().add_job("p1", document).await
+}
+
+fn action_with(more: Value) -> Value {
+    json!({"freezer_action": with(freezer_action(), more)})
+}
+
+async fn with_client(app: &TestApp) {
+    app.member().add_client("p1", "c1").await;
+}
+
+async fn every_write_of_the_service_makes_terms(app: TestApp) {
+    with_client(&app).await;
+    let nested = json!({"deep": [{"note": "naïve ☕", "level": 2.0}], "flag": true, "none": null});
+    let id = add(&app, "a", &[json!({"container": "red"}), nested]).await;
+    add(&app, "b", &[json!({"container": "blue"})]).await;
+    app.store().explain();
+    for (search, expected) in [
+        (json!({"note": "naïve ☕"}), vec!["a"]),
+        (json!({"level": 2}), vec!["a"]),
+        (json!({"flag": 1}), vec!["a"]),
+        (json!({"none": null}), vec!["a"]),
+        (json!({"container": "red"}), vec!["a"]),
+        (json!({"container": "red", "level": 2}), vec!["a"]),
+        (json!({"container": "blue", "level": 2}), vec![]),
+        (json!({"container": "green"}), vec![]),
+        (json!({"deep": [{"level": 2, "note": "naïve ☕"}]}), vec!["a"]),
+        (json!({"mandatory": false}), vec!["a", "b"]),
+        (json!({"action": "backup"}), vec!["a", "b"]),
+    ] {
+        assert_eq!(found(&app, search.clone()).await, expected, "{search}");
+    }
+    let plans = app.store().take_plans();
+    assert!(plans.iter().any(|plan| plan.sql.contains("fz_action_terms")), "the table is read");
+    let shown = app.member().get(&format!("/v2/p1/jobs/{id}")).await.expect(200).json();
+    let first = shown["job_actions"][0]["action_id"].as_str().unwrap().to_owned();
+    assert_eq!(found(&app, json!({"action_id": first})).await, ["a"]);
+    let path = format!("/v2/p1/actions/{first}");
+    let patch = json!({"freezer_action": {"container": "green"}});
+    app.member().patch(&path, patch).await.expect(200);
+    assert_eq!(found(&app, json!({"container": "green"})).await, ["a"]);
+    assert_eq!(found(&app, json!({"container": "red"})).await.len(), 0);
+    app.member().delete(&path).await.expect(204);
+    assert_eq!(found(&app, json!({"container": "green"})).await.len(), 0);
+    let many: serde_json::Map<String, Value> = (0..300).map(|n| (format!("key-{n}"), json!(n))).collect();
+    add(&app, "many", &[Value::Object(many)]).await;
+    assert_eq!(found(&app, json!({"key-299": 299})).await, ["many"]);
+    assert!(!is_pending(app.store()).await, "nothing was written without terms");
+}
+
+async fn a_change_behind_the_back_is_found(app: TestApp) {
+    with_client(&app).await;
+    add(&app, "a", &[json!({"container": "red", "extra": "old"})]).await;
+    let run = async |sql: &str| app.database().run(sql).await;
+    for (change, search) in [
+        ("UPDATE actions SET container = 'blue'", json!({"container": "blue"})),
+        (
+            "UPDATE actions SET backup_metadata = '{\"extra\": \"new\", \"extra\": 7}'",
+            json!({"extra": "new"}),
+        ),
+        ("UPDATE actions SET backup_metadata = '{\"extra\": \"x\"} broken'", json!({"container": "blue"})),
+        ("UPDATE actions SET mandatory = 1", json!({"mandatory": true})),
+        ("UPDATE actions SET timeout = 77", json!({"timeout": 77})),
+        ("UPDATE actions SET log_file = NULL, path_to_backup = '/ä'", json!({"path_to_backup": "/ä"})),
+    ] {
+        run(change).await;
+        assert_eq!(found(&app, search.clone()).await, ["a"], "{change}");
+        assert!(is_pending(app.store()).await, "{change}");
+        app.store().sync().await.unwrap();
+        assert!(!is_pending(app.store()).await, "{change}, filled");
+        assert_eq!(found(&app, search).await, ["a"], "{change}, filled");
+    }
+    assert_eq!(found(&app, json!({"container": "red"})).await.len(), 0);
+    // deleted by the Python service, and brought back by hand
+    run("UPDATE actions SET deleted = 1").await;
+    assert_eq!(found(&app, json!({"container": "blue"})).await.len(), 0);
+    run("UPDATE actions SET deleted = 0").await;
+    assert_eq!(found(&app, json!({"container": "blue"})).await, ["a"]);
+    // a key in the schedule, in every spelling
+    for schedule in [
+        "{\"container\": \"gray\"}",
+        "{\"event\": \"\", \"container\" : \"gray\"}",
+        "{\"event\":\"\",\"\\u0063ontainer\":\"gray\"}",
+        "{\"status\": [{\"container\": \"gray\"}]}",
+        "{\"status\":\"\",\"container\"\\n:\"gray\"}",
+    ] {
+        let literal = match app.database().engine() {
+            Engine::Sqlite => schedule.replace("\\n", "\n"),
+            Engine::MariaDb | Engine::MySql => schedule.replace("\\u", "\\\\u"),
+        };
+        run(&format!("UPDATE jobs SET schedule = '{literal}'")).await;
+        assert_eq!(found(&app, json!({"container": "gray"})).await, ["a"], "{schedule}");
+    }
+}
+
+async fn a_sync_makes_what_is_missing_and_what_was_lost(app: TestApp) {
+    with_client(&app).await;
+    for name in ["a", "b"] {
+        add(&app, name, &[json!({"container": name})]).await;
+    }
+    let searches = async |app: &TestApp, when: &str| {
+        assert_eq!(found(app, json!({"container": "b"})).await, ["b"], "{when}");
+        assert_eq!(found(app, json!({"container": "c"})).await.len(), 0, "{when}");
+    };
+    let filled = async |app: &TestApp, when: &str| {
+        assert!(is_pending(app.store()).await, "{when}");
+        assert_eq!(app.store().sync().await.unwrap(), Synced::Upgraded { left_out: Vec::new() }, "{when}");
+        assert_eq!(app.store().sync().await.unwrap(), Synced::AlreadyCurrent, "{when}");
+        searches(&restarted(app.database()), when).await;
+    };
+    for lost in ["DELETE FROM fz_action_terms", "DROP TABLE fz_action_terms"] {
+        app.database().run(lost).await;
+        // a service that knew the table notices that it is gone
+        let first = app.member().search("/v2/p1/jobs", json!({"match": [{"container": "b"}]})).await;
+        assert!([200, 503].contains(&first.status.as_u16()), "{lost}: {}", first.status);
+        searches(&app, lost).await;
+        searches(&restarted(app.database()), lost).await;
+        filled(&app, lost).await;
+    }
+    app.database().run("DELETE FROM fz_action_terms WHERE term > 0").await;
+    filled(&app, "some rows lost").await;
+    let check = app.store().check().await.unwrap();
+    assert!(check.iter().all(|check| check.verdict < Verdict::Failure), "{check:?}");
+    let drop = match app.database().engine() {
+        Engine::Sqlite => {
+            "DROP TRIGGER fz_actions_terms; DROP INDEX fz_actions_stale; ALTER TABLE actions DROP COLUMN fz_terms; \
+             ALTER TABLE actions DROP COLUMN fz_terms_crc; DROP INDEX fz_jobs_unusual; DROP TABLE fz_action_terms"
+        }
+        Engine::MariaDb | Engine::MySql => {
+            "ALTER TABLE actions DROP INDEX fz_actions_stale, DROP COLUMN fz_terms_stale, DROP COLUMN fz_terms, \
+             DROP COLUMN fz_terms_crc; ALTER TABLE jobs DROP INDEX fz_jobs_unusual, DROP COLUMN fz_unusual; \
+             DROP TABLE fz_action_terms"
+        }
+    };
+    app.database().run(drop).await;
+    let without = restarted(app.database());
+    without.store().check_schema().await.expect("it is served as it is");
+    // ids of a restarted test service begin anew, so the first one writes; it notices that the columns are gone
+    let _ = app.member().search("/v2/p1/jobs", json!({"match": [{"container": "b"}]})).await;
+    add(&app, "d", &[json!({"container": "d"})]).await;
+    searches(&without, "without").await;
+    filled(&app, "without").await;
+    let with = restarted(app.database());
+    assert_eq!(found(&with, json!({"container": "d"})).await, ["d"]);
+    // a service that started before goes on without, for some seconds
+    assert_eq!(found(&without, json!({"container": "d"})).await, ["d"]);
+    add(&app, "e", &[json!({"container": "e"})]).await;
+    assert_eq!(found(&with, json!({"container": "e"})).await, ["e"]);
+}
+
+async fn a_table_of_another_program_is_refused(app: TestApp) {
+    with_client(&app).await;
+    for (table, reason) in [
+        ("CREATE TABLE fz_action_terms (id INT PRIMARY KEY, note VARCHAR(9))", "its columns are"),
+        (
+            "CREATE TABLE fz_action_terms (term BIGINT NOT NULL, project_id VARCHAR(36) NOT NULL, \
+             action_id VARCHAR(36) NOT NULL)",
+            "its primary key is ()",
+        ),
+        (
+            "CREATE TABLE fz_action_terms (term BIGINT NOT NULL, project_id VARCHAR(36) NOT NULL, \
+             action_id VARCHAR(36) NOT NULL, PRIMARY KEY (term))",
+            "its primary key is (term)",
+        ),
+    ] {
+        app.database().run(&format!("DROP TABLE fz_action_terms; {table}")).await;
+        let refused = [
+            app.store().sync().await.map(|_| ()),
+            app.store().check_schema().await,
+            app.store().removable().await.map(|_| ()),
+        ];
+        for result in refused {
+            let Err(StoreError::Schema(error @ SchemaError::WrongHelper { .. })) = result else {
+                panic!("{table}: {result:?}")
+            };
+            let text = error.to_string();
+            assert!(text.contains(reason) && text.contains("db sync"), "{text}");
+        }
+        let check = app.store().check().await.unwrap();
+        assert_eq!((check.len(), check[0].verdict), (1, Verdict::Failure), "{check:?}");
+        // the service that runs notices it, and does not use it
+        let _ = app.member().search("/v2/p1/jobs", json!({"match": [{"container": "b"}]})).await;
+        add(&app, reason, &[json!({"container": reason})]).await;
+        assert_eq!(found(&app, json!({"container": reason})).await, [reason]);
+    }
+    app.database().run("DROP TABLE fz_action_terms").await;
+    app.store().sync().await.unwrap();
+    assert!(!is_pending(app.store()).await);
+}
+
+async fn a_purge_removes_the_terms_of_actions(app: TestApp) {
+    with_client(&app).await;
+    add(&app, "a", &[json!({"container": "red"})]).await;
+    let kept = app.database().number("SELECT COUNT(*) FROM fz_action_terms").await;
+    let id = add(&app, "b", &[json!({"container": "blue"})]).await;
+    let shown = app.member().get(&format!("/v2/p1/jobs/{id}")).await.expect(200).json();
+    let action = shown["job_actions"][0]["action_id"].as_str().unwrap().to_owned();
+    app.member().delete(&format!("/v2/p1/jobs/{id}")).await.expect(204);
+    app.member().delete(&format!("/v2/p1/actions/{action}")).await.expect(204);
+    let purge = Purge {
+        before: Timestamp(app.now() + 10),
+        now: Timestamp(app.now()),
+        tables: Vec::new(),
+        batch: 2,
+        pause: Duration::ZERO,
+        dry_run: false,
+    };
+    app.store().purge(&purge, |_| {}).await.unwrap();
+    assert_eq!(app.database().number("SELECT COUNT(*) FROM fz_action_terms").await, kept);
+    assert_eq!(found(&app, json!({"container": "red"})).await, ["a"]);
+    assert!(!is_pending(app.store()).await);
+}
+
+const WORDS: &[&str] = &["a", "A", "é", "", "completed", "1", "a\"b"];
+const KEYS: &[&str] =
+    &["mode", "container", "status", "x", "X", "é", "timeout", "action_id", "freezer_action"];
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        4 => proptest::sample::select(WORDS).prop_map(Value::from),
+        1 => proptest::sample::select(vec![json!(1), json!(1.0), json!(true), json!(null), json!("actions-3")]),
+    ];
+    leaf.prop_recursive(2, 6, 3, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),
+            proptest::collection::vec((proptest::sample::select(KEYS), inner), 0..3)
+                .prop_map(|all| all.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+        ]
+    })
+}
+
+fn object() -> impl Strategy<Value = Value> {
+    proptest::collection::vec((proptest::sample::select(KEYS), value()), 0..4)
+        .prop_map(|all| all.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+/// Jobs of two projects with actions of their own, of each other and of the other project, live and deleted.
+fn rows(draw: &mut impl FnMut() -> (Value, Value, usize), jobs: usize) -> String {
+    let mut sql = String::new();
+    for n in 0..jobs {
+        let (definition, schedule, other) = draw();
+        let hex = |value: &Value| value.to_string().bytes().map(|b| format!("{b:02x}")).collect::<String>();
+        let (definition, schedule) = (hex(&definition), hex(&schedule));
+        let usual = "7b22737461747573223a22636f6d706c65746564227d";
+        let schedule = if n % 4 == 0 { &schedule } else { usual };
+        let (project, deleted) = (if n % 5 == 4 { "p2" } else { "p1" }, u8::from(n % 11 == 10));
+        let time = format!("'2026-01-01 00:00:{:02}'", n / 3);
+        sql.push_str(&format!(
+            "INSERT INTO jobs (id, project_id, user_id, deleted, created_at, client_id, schedule) VALUES \
+             ('jobs-{n}', '{project}', 'u', 0, {time}, 'c', CAST(x'{schedule}' AS CHAR));\n\
+             INSERT INTO actions (id, project_id, user_id, deleted, created_at, action, container, backup_metadata) \
+             VALUES ('actions-{n}', '{project}', 'u', {deleted}, {time}, 'backup', NULL, CAST(x'{definition}' AS CHAR));\n"
+        ));
+        for (at, action) in [n, other].into_iter().filter(|action| *action <= n).enumerate() {
+            sql.push_str(&format!(
+                "INSERT INTO job_actions (id, job_id, action_id, position, deleted) VALUES \
+                 ('link-{n}-{at}', 'jobs-{n}', 'actions-{action}', {at}, {});\n",
+                u8::from(n % 13 == 12)
+            ));
+        }
+    }
+    sql
+}
+
+async fn random_rows_are_found_as_they_are_meant(app: TestApp) {
+    let mut runner = TestRunner::deterministic();
+    let mut draw = |jobs: usize| {
+        let all = (object(), object(), 0..jobs, proptest::sample::select(KEYS), value(), 0..4_u8);
+        all.new_tree(&mut runner).unwrap().current()
+    };
+    const JOBS: usize = 40;
+    let mut row = || {
+        let (definition, schedule, other, ..) = draw(JOBS);
+        (definition, schedule, other)
+    };
+    let first = rows(&mut row, JOBS);
+    let first =
+        if app.database().engine() == Engine::Sqlite { first.replace("AS CHAR", "AS TEXT") } else { first };
+    app.database().run(&first).await;
+    app.store().explain();
+    for round in 0..3 {
+        if round > 0 {
+            app.store().sync().await.unwrap();
+        }
+        if round == 2 {
+            let changes = "UPDATE actions SET container = 'a' WHERE id LIKE '%3'; \
+                           UPDATE actions SET backup_metadata = '{\"x\": \"A\"}' WHERE id LIKE '%7'; \
+                           UPDATE actions SET project_id = 'p2' WHERE id = 'actions-12'; \
+                           UPDATE actions SET deleted = 0 WHERE id = 'actions-10'; \
+                           UPDATE actions SET deleted = 1 WHERE id = 'actions-11'; \
+                           UPDATE job_actions SET action_id = 'actions-1' WHERE id = 'link-20-0'";
+            app.database().run(changes).await;
+        }
+        for scope in [Scope::project("p1"), Scope::project("p2"), Scope::AllProjects] {
+            let all = listed(&app, &scope, &Search::default(), &Page::at(1_000, 0)).await;
+            let mut chosen = 0;
+            for _ in 0..25 {
+                let (_, _, one, key, value, kind) = draw(JOBS);
+                let mut matches = vec![(key.to_owned(), value)];
+                let pairs = pairs_of(&all[one % all.len()].1);
+                if kind > 0 && !pairs.is_empty() {
+                    matches = vec![pairs[one % pairs.len()].clone()];
+                    matches.extend((kind == 3).then(|| pairs[(one * 7) % pairs.len()].clone()));
+                }
+                let search = Search { matches, ..Search::default() };
+                chosen += usize::from(agrees(&app, &scope, &search, &all).await);
+            }
+            assert!(chosen > 3, "{scope:?}: {chosen} searches choose among the jobs");
+        }
+    }
+    let plans = app.store().take_plans();
+    assert!(plans.iter().any(|plan| plan.sql.contains("fz_action_terms")), "the table is read");
+}
+
+/// Compares pages of every kind with the plain meaning of the search; returns whether it chooses among the jobs.
+async fn agrees(app: &TestApp, scope: &Scope, search: &Search, all: &[(String, Value)]) -> bool {
+    let accepted = |jobs: &[(String, Value)]| -> Vec<String> {
+        let wanted = jobs.iter().filter(|(_, job)| search.accepts(job, IDENTITY));
+        wanted.map(|(id, _)| id.clone()).collect()
+    };
+    let found = async |page: Page| -> Vec<String> {
+        listed(app, scope, search, &page).await.into_iter().map(|(id, _)| id).collect()
+    };
+    let wanted = accepted(all);
+    assert_eq!(found(Page::at(1_000, 0)).await, wanted, "{scope:?} {search:?}");
+    assert_eq!(
+        found(Page::at(2, 1)).await,
+        wanted.iter().skip(1).take(2).cloned().collect::<Vec<_>>(),
+        "{search:?}"
+    );
+    let mut newest = wanted.clone();
+    newest.reverse();
+    assert_eq!(found(Page { newest_first: true, ..Page::at(1_000, 0) }).await, newest, "{search:?}");
+    let at = all.len() / 2;
+    let page = Page { marker: Some(all[at].0.clone()), ..Page::at(1_000, 0) };
+    assert_eq!(found(page.clone()).await, accepted(&all[at + 1..]), "{search:?}");
+    let mut before = accepted(&all[..at]);
+    before.reverse();
+    assert_eq!(found(Page { newest_first: true, ..page }).await, before, "{search:?}");
+    let counting = Page { count: true, ..Page::at(1, 0) };
+    let counted = read!(app.store(), "t", |db| jobs::list(db, scope, search, &counting).await);
+    assert_eq!(counted.map(|page| page.count).unwrap(), Some(wanted.len() as u64), "{search:?}");
+    !wanted.is_empty() && wanted.len() < all.len()
+}
+
+async fn listed(app: &TestApp, scope: &Scope, search: &Search, page: &Page) -> Vec<(String, Value)> {
+    let found = read!(app.store(), "t", |db| jobs::list(db, scope, search, page).await);
+    let documents = found.unwrap().documents;
+    documents.iter().map(|job| (job.job_id.clone(), serde_json::to_value(job).unwrap())).collect()
+}
+
+fn pairs_of(document: &Value) -> Vec<(String, Value)> {
+    match document {
+        Value::Object(map) => {
+            let inner = map.values().flat_map(pairs_of);
+            map.iter().map(|(key, value)| (key.clone(), value.clone())).chain(inner).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(pairs_of).collect(),
+        _ => Vec::new(),
+    }
+}

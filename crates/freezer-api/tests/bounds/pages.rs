@@ -1,0 +1,100 @@
+//! Pages of large documents: they end early, and their links lead through all documents.
+
+use serde_json::{Value, json};
+
+use crate::support::documents::{backup, freezer_action, job, with};
+use crate::support::{TestApp, on_both_engines};
+
+on_both_engines![pages_end_early_and_lead_on, a_page_of_ten_is_never_shorter];
+
+const BYTES: u64 = 60_000;
+const DOCUMENTS: usize = 45;
+
+fn large() -> String {
+    "x".repeat(2_500)
+}
+
+async fn fill(app: &TestApp) {
+    let member = app.member();
+    member.add_client("p1", "c1").await;
+    for n in 0..DOCUMENTS {
+        member.add_backup("p1", with(backup(&format!("b{n}")), json!({"x": large()}))).await;
+        member
+            .add_session(
+                "p1",
+                json!({"description": format!("s{n}"), "schedule": {"schedule_month": large()}}),
+            )
+            .await;
+        let action = json!({"freezer_action": with(freezer_action(), json!({"x": large()}))});
+        // half of the jobs are small themselves, and have a large action
+        let schedule = if n % 2 == 0 { json!({}) } else { json!({"schedule_month": large()}) };
+        let document =
+            json!({"description": format!("j{n}"), "job_schedule": schedule, "job_actions": [action]});
+        member.add_job("p1", with(job("c1"), document)).await;
+        if n % 5 == 0 {
+            app.advance(1);
+        }
+    }
+}
+
+async fn pages_end_early_and_lead_on(app: TestApp) {
+    fill(&app).await;
+    let small = app.with_http(|http| http.max_page = Some(BYTES));
+    let member = small.member();
+    for (list, id) in [
+        ("backups", "/backup_id"),
+        ("sessions", "/session_id"),
+        ("actions", "/action_id"),
+        ("jobs", "/job_id"),
+    ] {
+        for (query, search) in [
+            ("limit=1000", None),
+            ("limit=1000&sort=created_at:desc", None),
+            ("limit=1000&offset=3", None),
+            ("limit=1000&with_count=true", None),
+            ("limit=1000", Some(json!({"match_not": [{"description": "nothing"}]}))),
+            ("limit=1000&sort=created_at:desc", Some(json!({"match": [{"_all": "x"}]}))),
+            ("limit=1000", Some(json!({"match_not": [{"mode": "nova"}]}))),
+        ] {
+            let (mut path, mut ids, mut pages) = (format!("/v2/p1/{list}?{query}"), Vec::new(), 0);
+            loop {
+                let answer = member.ask(http::Method::GET, &path, search.clone()).await.expect(200);
+                let some = answer.each(list, id);
+                assert!(some.len() >= 10 || pages > 0, "{path}: {}", some.len());
+                assert!(answer.body.len() as u64 <= BYTES + 1_000, "{path}: {} bytes", answer.body.len());
+                ids.extend(some);
+                pages += 1;
+                let document = answer.json();
+                let Some(next) = document[format!("{list}_links")][0]["href"].as_str() else { break };
+                path = next.split_once("/v2/").map(|(_, rest)| format!("/v2/{rest}")).unwrap();
+                assert!(pages < 20, "{path}");
+            }
+            let whole: Vec<String> = {
+                let path = format!("/v2/p1/{list}?{query}");
+                app.member().ask(http::Method::GET, &path, search.clone()).await.expect(200).each(list, id)
+            };
+            assert!(pages > 1 && whole.len() > 30, "{list}?{query}: {pages} pages of {}", whole.len());
+            assert_eq!(ids, whole, "{list}?{query} {search:?}");
+        }
+    }
+}
+
+/// A scheduler takes a page of fewer than ten jobs for the last one, and reads no links.
+async fn a_page_of_ten_is_never_shorter(app: TestApp) {
+    fill(&app).await;
+    let tiny = app.with_http(|http| http.max_page = Some(1_000));
+    let poll = json!({"match": [{"client_id": "c1"}], "match_not": [{"status": "completed"}]});
+    let mut found = 0;
+    for offset in (0..50).step_by(10) {
+        let path = format!("/v2/p1/jobs?limit=10&offset={offset}");
+        let page = tiny.member().search(&path, poll.clone()).await.expect(200).json();
+        let jobs = page["jobs"].as_array().unwrap().len();
+        assert_eq!(page.get("jobs_links"), None::<&Value>, "{offset}");
+        assert_eq!(jobs, (DOCUMENTS - offset).min(10), "{offset}");
+        found += jobs;
+    }
+    assert_eq!(found, DOCUMENTS);
+    let whole = tiny.member().get("/v2/p1/jobs?limit=40").await.expect(200).json();
+    assert_eq!(whole["jobs"].as_array().unwrap().len(), 10);
+    assert!(whole["jobs_links"][0]["href"].as_str().unwrap().contains("marker="));
+}

@@ -1,0 +1,215 @@
+//! Terms of actions: the table that a search for jobs reads, and the columns that tell whether its rows are those of an
+//! action.
+//!
+//! `search/action_terms.rs` defines the terms, and `moves/action_terms.rs` fills the table. The Python service changes actions
+//! and leaves the terms. `fz_terms_crc` is the checksum of the row that the terms are of. MySQL compares it with the row in
+//! `fz_terms_stale`; on SQLite, which has no checksums, a trigger empties it. An index has the actions whose terms are out
+//! of date or were never made, and a search looks at each of these. `fz_terms` are the terms that the table has of an
+//! action, so that they can be found and removed by the table's key.
+//!
+//! Everything here is derived: a table that lost rows is filled again.
+
+use std::borrow::Cow;
+
+use super::derived::Derived;
+use super::head::Index;
+use super::layout::{Layout, Table};
+use super::planner::{Action, Planner};
+use crate::dialect::Dialect;
+use crate::error::StoreError;
+use crate::exec::Db;
+
+/// The table of the terms.
+pub(crate) const TABLE: &str = "fz_action_terms";
+
+const STALE: Index =
+    Index { name: "fz_actions_stale", columns: &["fz_terms_stale", "project_id", "deleted", "id"] };
+const STALE_ON_SQLITE: Index = Index { name: "fz_actions_stale", columns: &["project_id", "deleted", "id"] };
+
+/// Columns of `actions` that terms are made of, or that name the action in the table of the terms.
+const SOURCES: [&str; 14] = [
+    "id",
+    "project_id",
+    "action",
+    "actionmode",
+    "path_to_backup",
+    "backup_name",
+    "container",
+    "log_file",
+    "timeout",
+    "priority",
+    "max_retries",
+    "max_retries_interval",
+    "mandatory",
+    "backup_metadata",
+];
+
+/// What the terms of actions lack, as the rows tell.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ActionTerms {
+    /// There are actions without terms, or with those of an earlier state.
+    missing: bool,
+    /// The table lacks rows that actions say it has.
+    lost: bool,
+}
+
+impl ActionTerms {
+    /// Looks at the tables. Without `look_at_rows`, nothing is missing.
+    pub(super) async fn look(
+        db: &mut Db,
+        layout: &Layout,
+        look_at_rows: bool,
+    ) -> Result<ActionTerms, StoreError> {
+        let Some(actions) = layout.table("actions").filter(|_| look_at_rows) else {
+            // actions will come from the jobs of an older release
+            let missing = look_at_rows && layout.has_column("jobs", "job_actions");
+            return Ok(ActionTerms { missing, lost: false });
+        };
+        let has = |names: &[&str]| names.iter().all(|name| actions.column(name).is_some());
+        if !has(&["id", "deleted"]) {
+            return Ok(ActionTerms::default());
+        }
+        let knows_staleness = match db.dialect() {
+            Dialect::MySql => has(&["fz_terms", "fz_terms_crc", "fz_terms_stale"]),
+            Dialect::Sqlite => has(&["fz_terms", "fz_terms_crc"]),
+        };
+        let stale = if knows_staleness { db.dialect().has_stale_terms() } else { "1 = 1" };
+        let missing =
+            any(db, &format!("SELECT 1 FROM actions WHERE deleted = 0 AND {stale} LIMIT 1")).await?;
+        let lost = match layout.table(TABLE) {
+            _ if !has(&["fz_terms", "fz_terms_crc"]) => false,
+            None => any(db, "SELECT 1 FROM actions WHERE fz_terms_crc IS NOT NULL LIMIT 1").await?,
+            Some(_) => {
+                let fewer = format!(
+                    "SELECT 1 FROM (SELECT COUNT(*) AS there FROM {TABLE}) AS t, \
+                     (SELECT COALESCE(SUM(LENGTH(fz_terms)), 0) AS bytes FROM actions) AS a \
+                     WHERE t.there * 8 < a.bytes"
+                );
+                any(db, &fewer).await?
+            }
+        };
+        let is_made_anew = !knows_staleness && layout.has_column("jobs", "job_actions");
+        Ok(ActionTerms { missing: missing || lost || is_made_anew, lost })
+    }
+}
+
+async fn any(db: &mut Db, sql: &str) -> Result<bool, StoreError> {
+    Ok(!db.raw_select(sql).await?.is_empty())
+}
+
+/// What is wrong with the table of the terms, if it is there and is not the one that [`create`] makes.
+pub(super) async fn wrong(db: &mut Db, layout: &Layout) -> Result<Option<String>, StoreError> {
+    let Some(table) = layout.table(TABLE) else { return Ok(None) };
+    if let Some(reason) = wrong_columns(table) {
+        return Ok(Some(reason));
+    }
+    let key = match db.dialect() {
+        Dialect::MySql => format!(
+            "SELECT CAST(column_name AS CHAR) FROM information_schema.statistics \
+             WHERE table_schema = DATABASE() AND table_name = '{TABLE}' AND index_name = 'PRIMARY' \
+             ORDER BY seq_in_index"
+        ),
+        Dialect::Sqlite => format!("SELECT name FROM pragma_table_info('{TABLE}') WHERE pk > 0 ORDER BY pk"),
+    };
+    let at = |error| StoreError::from_driver("schema.inspect", error);
+    let rows = db.raw_select(&key).await?;
+    let found = rows.iter().map(|row| row.string(0).map_err(at)).collect::<Result<Vec<_>, _>>()?;
+    let wanted = COLUMNS.map(|(name, _)| name);
+    Ok((found != wanted)
+        .then(|| format!("its primary key is ({}), not ({})", found.join(", "), wanted.join(", "))))
+}
+
+/// The columns, in the order of the key, and their types.
+const COLUMNS: [(&str, &str); 3] = [("term", "bigint"), ("project_id", "varchar"), ("action_id", "varchar")];
+
+fn wrong_columns(table: &Table) -> Option<String> {
+    let found: Vec<_> =
+        table.columns.iter().map(|column| format!("{} {}", column.name, column.data_type)).collect();
+    let wanted = COLUMNS.map(|(name, data_type)| format!("{name} {data_type}"));
+    (found != wanted).then(|| format!("its columns are ({}), not ({})", found.join(", "), wanted.join(", ")))
+}
+
+/// The statement that makes the table, with the collation of the ids that it is joined with.
+fn create(dialect: Dialect, collation: &str) -> String {
+    let options = match dialect {
+        Dialect::MySql => dialect.table_options(collation),
+        Dialect::Sqlite => " WITHOUT ROWID".to_owned(),
+    };
+    format!(
+        "CREATE TABLE IF NOT EXISTS {TABLE} (term BIGINT NOT NULL, project_id VARCHAR(36) NOT NULL, \
+         action_id VARCHAR(36) NOT NULL, PRIMARY KEY (term, project_id, action_id)){options}"
+    )
+}
+
+impl Planner {
+    /// Actions have terms.
+    pub(super) fn actions_have_terms(&mut self, rows: ActionTerms) {
+        let Some(collation) = self.layout.table("actions").map(|table| table.collation.clone()) else {
+            return;
+        };
+        match self.dialect {
+            Dialect::MySql => {
+                let stale =
+                    format!("CASE WHEN {} <=> fz_terms_crc THEN 0 ELSE 1 END", self.dialect.crc_of_action());
+                let columns = [
+                    stored("fz_terms", "VARBINARY(640)"),
+                    stored("fz_terms_crc", "INT UNSIGNED"),
+                    Derived {
+                        name: "fz_terms_stale",
+                        declared: "TINYINT(1)",
+                        generated: Cow::Owned(stale),
+                        rewritten: true,
+                    },
+                ];
+                let what = "give actions columns and an index for their terms";
+                self.has_derived(what, "actions", &columns, &[STALE]);
+            }
+            Dialect::Sqlite => self.action_terms_on_sqlite(),
+        }
+        if rows.lost {
+            // before the table is there: from then on, searches believe what actions say
+            let clear =
+                "UPDATE actions SET fz_terms = NULL, fz_terms_crc = NULL WHERE fz_terms_crc IS NOT NULL";
+            self.sql(
+                format!("forget the terms of actions, of which {TABLE} lacks some"),
+                "actions",
+                clear.to_owned(),
+            );
+        }
+        if self.layout.table(TABLE).is_none() {
+            self.sql(format!("create table {TABLE}"), "actions", create(self.dialect, &collation));
+        } else if self.layout.table("actions").is_some_and(Table::is_utf8mb4) {
+            self.utf8mb4(TABLE);
+        }
+        if rows.missing {
+            self.step("make the terms of actions", "actions", Action::FillActionTerms);
+        }
+    }
+
+    fn action_terms_on_sqlite(&mut self) {
+        for (name, declared) in [("fz_terms", "BLOB"), ("fz_terms_crc", "INTEGER")] {
+            if !self.layout.has_column("actions", name) {
+                self.alter(
+                    format!("add actions.{name}"),
+                    "actions",
+                    &format!("ADD COLUMN {name} {declared}"),
+                );
+            }
+        }
+        // a change of ours writes the checksum with the row
+        let differs = SOURCES.map(|name| format!("NEW.{name} IS NOT OLD.{name}")).join(" OR ");
+        let trigger = format!(
+            "CREATE TRIGGER fz_actions_terms AFTER UPDATE OF {} ON actions \
+             WHEN NEW.fz_terms_crc IS OLD.fz_terms_crc AND ({differs}) \
+             BEGIN UPDATE actions SET fz_terms_crc = NULL WHERE id = NEW.id; END",
+            SOURCES.join(", ")
+        );
+        let what = "add a trigger that notices terms of actions out of date";
+        self.has_trigger("actions", "fz_actions_terms", &trigger, what);
+        self.partial_index_exists("actions", &STALE_ON_SQLITE, self.dialect.has_stale_terms());
+    }
+}
+
+const fn stored(name: &'static str, declared: &'static str) -> Derived {
+    Derived { name, declared, generated: Cow::Borrowed(""), rewritten: false }
+}
