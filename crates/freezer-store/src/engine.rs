@@ -292,7 +292,7 @@ impl Opener {
     }
 
     async fn open_sqlite(&self, path: &Path) -> Result<Connection, Opening> {
-        if self.create_sqlite {
+        if self.create_sqlite && path != Path::new(":memory:") {
             // SQLite would make it readable for everyone; its other files get the mode of this one
             let _ = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path);
         }
