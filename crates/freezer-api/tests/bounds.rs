@@ -1,7 +1,7 @@
 //! Requests that cost more than they should: each has a bound, for every resource and on both engines.
 //!
-//! How large a body may be and how long it may take is `connections.rs`; hostile connections are `attacks.rs`; how many jobs a search looks at is
-//! `action_terms.rs`.
+//! How large a body may be and how long it may take is tested in `connections/`; hostile connections in `attacks.rs`; the
+//! number of jobs that a search looks at in `action_terms.rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 

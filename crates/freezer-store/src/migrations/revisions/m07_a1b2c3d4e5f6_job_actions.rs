@@ -1,5 +1,5 @@
 //! `job_actions` becomes a table: the JSON list in `jobs.job_actions` becomes rows of it, and of `actions` where an entry
-//! has no action of its own yet. How entries become rows is `moves/job_actions.rs`.
+//! has no action of its own yet. How entries become rows is `moves/job_actions/mod.rs`.
 //!
 //! Its foreign keys need `jobs.id` and `actions.id` in one character set, and upstream's step stops where they are not in
 //! the server's default one. Here the new table takes the collation of the two, after they were made equal.
