@@ -77,7 +77,7 @@ pub struct ConnectSettings {
     /// `mysql_sql_mode`: TRADITIONAL refuses what does not fit instead of cutting it off.
     pub mysql_sql_mode: Option<String>,
     /// `mysql_wsrep_sync_wait`: which statements wait until the Galera node has seen earlier writes. None:
-    /// [`SAFE_SYNC_WAIT`] if the server is a node of a cluster.
+    /// 3 if the server is a node of a cluster.
     pub mysql_wsrep_sync_wait: Option<u32>,
     /// How long opening a connection may take.
     pub connect_timeout: Duration,

@@ -36,7 +36,7 @@ pub struct Page {
     pub look_ahead: bool,
     /// Say how many documents there are in all.
     pub count: bool,
-    /// Bytes of the documents at most; a page that would be larger ends early. It has [`FEWEST`] documents in any case.
+    /// Maximum size of the documents, in bytes. A larger page ends early, but has at least ten documents.
     pub max_bytes: u64,
 }
 
