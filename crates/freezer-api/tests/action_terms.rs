@@ -1,5 +1,5 @@
-//! Jobs found by the terms of their actions (docs/adr/0013): whatever stands in the rows and whoever wrote them, a search
-//! finds what it means, and a helper table that lost rows is filled again or refused.
+//! Jobs found by the terms of their actions (`docs/adr/0014-terms-of-actions.md`): for any rows, written by either service, a
+//! search finds what it means, and a helper table that lost rows is filled again or refused.
 //!
 //! What a search finds in general is `pushed_search.rs`; the terms of backups are `search_terms.rs`.
 

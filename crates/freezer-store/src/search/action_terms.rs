@@ -5,7 +5,7 @@
 //! term, so every job that is found is still judged (`judge.rs`).
 //!
 //! Terms are stored, so how they are made never changes. The tables are described in `migrations/action_terms.rs`, and read and
-//! written in `query/action_terms.rs`. The reasons are in `docs/adr/0013-terms-of-actions.md`.
+//! written in `query/action_terms.rs`. The reasons are in `docs/adr/0014-terms-of-actions.md`.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
