@@ -123,7 +123,10 @@ fn the_answer_to_a_head_that_cannot_be_read_arrives() {
 fn a_client_that_sends_all_before_it_reads_gets_an_answer_larger_than_all_buffers() {
     served(
         "both_ways",
-        |http| http.max_body = 20_000_000,
+        |http| {
+            http.max_body = 20_000_000;
+            http.max_document = 20_000_000;
+        },
         |served| {
             let document = format!("/v2/p1/backups/{}", large_backup(&served, 12_000_000));
             let body = vec![b' '; 24_000_000];

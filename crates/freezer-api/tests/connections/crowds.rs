@@ -130,7 +130,7 @@ fn requests_that_wait_for_a_place_do_not_use_up_the_reserve() {
         let length = body.len();
         let mut working = Client::connect(served.address);
         working.send(format!(
-            "POST /v2/p1/backups HTTP/1.1\r\nHost: f\r\nContent-Length: {length}\r\n\r\n{body}"
+            "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
         ));
         std::thread::sleep(Duration::from_millis(100));
         let mut crowd: Vec<Client> = (0..200).map(|_| Client::connect(served.address)).collect();
@@ -178,6 +178,7 @@ fn large_backup(served: &Served<'_>, bytes: usize) -> String {
 
 fn hasty(http: &mut HttpSettings) {
     http.max_body = 20_000_000;
+    http.max_document = 20_000_000;
     http.connections.answer_timeout = Duration::from_secs(1);
 }
 

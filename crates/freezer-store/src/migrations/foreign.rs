@@ -142,6 +142,7 @@ async fn signs_of_another(db: &mut Db, layout: &Layout) -> Result<Option<String>
     }
     let is_helper = |name: &str| {
         name.starts_with("freezer_")
+            || name.starts_with("fz_")
             || HELPERS.iter().any(|(helper, _)| *helper == name)
             || (name == "migrate_version" && layout.has_column(name, "repository_id"))
     };
