@@ -71,8 +71,8 @@ impl Tables {
 
     /// Without what we add (docs/database.md): indexes, wider texts and hostnames, the character set, search terms.
     pub fn into_upstream(self) -> Tables {
-        let mut tables = self.without(&["`fz_", "KEY fz_", "fz_search", "fz_time", "fz_identity"]).0;
-        tables.retain(|name, _| !name.starts_with("freezer_"));
+        let mut tables = self.without(&["fz_"]).0;
+        tables.retain(|name, _| !name.starts_with("freezer_") && !name.starts_with("fz_"));
         for line in tables.values_mut().flatten() {
             *line = line
                 .replace("mediumtext", "text")
