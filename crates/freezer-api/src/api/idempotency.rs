@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use freezer_store::query::idempotency::{self, Claim, Created, Expected, Keyed};
-use freezer_store::{Store, StoreError, single};
+use freezer_store::{Deadline, Store, StoreError, single};
 use http::{HeaderName, HeaderValue, Method};
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
@@ -30,8 +30,9 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const LONGEST: usize = 255;
 /// Pauses between two looks at a request that another connection is carrying out. After the last one the answer is 409.
 const LOOKS: [u64; 7] = [20, 50, 100, 200, 400, 800, 1_600];
-/// Seconds after which a request without an answer counts as given up: its process was killed. No request takes longer.
-const GIVEN_UP: i64 = 120;
+/// Time after which a request without an answer counts as given up because its process was killed: twice the
+/// `request_timeout`, for the request and for its answer, and this much more.
+const MARGIN: Duration = Duration::from_secs(60);
 /// Seconds between further tries to give a key back.
 const RELEASES: [u64; 4] = [1, 4, 15, 60];
 
@@ -61,11 +62,12 @@ async fn keyed(app: &SharedApp, router: Router, request: Request) -> Result<Resp
         request: hash(&[path.as_bytes(), &body]),
         attempt: app.ids.document(),
         now: app.clock.now(),
-        patience: GIVEN_UP,
+        patience: i64::try_from((app.http.request_timeout * 2 + MARGIN).as_secs()).unwrap_or(i64::MAX),
     };
     let mut request = Request::from_parts(parts, Body::from(body));
     request.extensions_mut().insert(PlannedId(planned));
-    match claimed(&app.store, &keyed).await? {
+    let timeout = app.http.request_timeout;
+    match claimed(&app.store.until(Deadline::after(timeout)), &keyed).await? {
         Some(Claim::Ours) => {}
         Some(Claim::Answered { status, answer }) => {
             let mut answer = response::stored(status, answer)?;
@@ -91,7 +93,7 @@ async fn keyed(app: &SharedApp, router: Router, request: Request) -> Result<Resp
     let store = app.store.clone();
     let work = async move {
         let Ok(answer) = router.oneshot(request).await;
-        keep(&store, keyed, answer).await
+        keep(&store, timeout, keyed, answer).await
     };
     tokio::spawn(work.in_current_span()).await.map_err(|_| {
         Error::Internal("a request with an Idempotency-Key ended without an answer".to_owned())
@@ -112,7 +114,7 @@ async fn claimed(store: &Store, keyed: &Keyed) -> Result<Option<Claim>, StoreErr
 
 /// Keeps the answer of a request that was carried out. The key of one that was refused, or that failed, is given back, so
 /// that the caller can correct the request or try again.
-async fn keep(store: &Store, keyed: Keyed, answer: Response) -> Result<Response, Error> {
+async fn keep(store: &Store, timeout: Duration, keyed: Keyed, answer: Response) -> Result<Response, Error> {
     let (parts, body) = answer.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let again = Response::from_parts(parts, Body::from(body.clone()));
@@ -125,6 +127,7 @@ async fn keep(store: &Store, keyed: Keyed, answer: Response) -> Result<Response,
     if keyed.expected.as_ref().is_some_and(|expected| expected.status == status && expected.answer == text) {
         return Ok(again);
     }
+    let store = store.until(Deadline::after(timeout));
     let kept: Result<(), StoreError> =
         single!(store, "idempotency.answer", |db| idempotency::answer(db, &keyed, status, text).await);
     if let Err(error) = kept {

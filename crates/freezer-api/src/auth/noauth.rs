@@ -18,6 +18,10 @@ use crate::error::Error;
 const USER: &str = "dev";
 const ROLES: &str = "admin,member";
 
+/// Names that the `/etc/hosts` of distributions give to the loopback interface.
+const LOOPBACK_NAMES: [&str; 6] =
+    ["localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"];
+
 /// What an auth middleware would set, made once: a name that comes as text is parsed at every look.
 const STATUS: HeaderName = HeaderName::from_static("x-identity-status");
 const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
@@ -101,7 +105,7 @@ fn is_loopback(authority: &str) -> bool {
         None => authority.find(':').map_or((authority, ""), |at| authority.split_at(at)),
     };
     let host = host.strip_suffix('.').unwrap_or(host);
-    let is_name = host == "localhost" || host.ends_with(".localhost");
+    let is_name = LOOPBACK_NAMES.contains(&host) || host.ends_with(".localhost");
     (is_name || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback()))
         && (port.is_empty() || is_port(port))
 }

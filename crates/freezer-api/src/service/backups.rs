@@ -112,6 +112,9 @@ pub async fn update(
             stored.status.clone_from(status);
         }
         backups::update(db, &scope, backup_id, &stored, change.now).await?;
+        if IDENTITY.iter().any(|key| old.get(*key) != stored.metadata.get(*key)) {
+            backups::forget_identity(db, &scope, backup_id).await?;
+        }
         let updated = backups::get(db, &scope, backup_id).await?;
         updated.ok_or_else(|| Error::not_found("backup", backup_id))
     })

@@ -301,6 +301,10 @@ async fn a_backup_that_is_reported_again_is_not_stored_again(app: TestApp) {
     let path = format!("/v2/p1/backups/{}", first.text("backup_id"));
     member.patch(&path, json!({"status": "restoring"})).await.expect(200);
     assert_eq!(member.post("/v2/p1/backups", backup()).await.expect(201).body, first.body);
+    // unless it no longer says what was reported
+    let changed = json!({"backup_metadata": {"time_stamp": 1_795_000_777}});
+    member.patch(&path, changed).await.expect(200);
+    assert_ne!(member.post("/v2/p1/backups", backup()).await.expect(201).body, first.body);
 }
 
 async fn backups_that_differ_are_stored(app: TestApp) {

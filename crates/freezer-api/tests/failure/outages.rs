@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use freezer_store::{ConnectSettings, DatabaseUrl, MySqlUrl, PoolSettings, Store};
+use http::Method;
 use serde_json::json;
 use sqlx::mysql::MySqlConnection;
 
@@ -12,7 +13,8 @@ use super::support::mariadbd::Server;
 use super::support::proxy::Proxy;
 use super::support::{Caller, Engine, Options, TestApp, bounded, with_database};
 
-/// Posts backups from several callers until told to stop; each must be acknowledged.
+/// Posts backups from several callers, half of them with an `Idempotency-Key`, until told to stop. Each must be
+/// acknowledged.
 struct Load {
     stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
     writers: tokio::task::JoinSet<Vec<String>>,
@@ -27,7 +29,12 @@ impl Load {
             writers.spawn(async move {
                 let mut stored = Vec::new();
                 while !stop.load(std::sync::atomic::Ordering::SeqCst) {
-                    let answer = member.post("/v2/p1/backups", backup(&format!("by-{number}"))).await;
+                    let document = backup(&format!("by-{number}"));
+                    let key = format!("{number}-{}", stored.len());
+                    let header = [("idempotency-key", key.as_str())];
+                    let headers = if number % 2 == 0 { &header[..] } else { &[] };
+                    let answer =
+                        member.raw(Method::POST, "/v2/p1/backups", headers, document.to_string()).await;
                     stored.push(answer.expect(201).text("backup_id"));
                     member.get("/v2/p1/jobs/j").await.expect(200);
                     let patch = json!({"description": format!("{number}")});

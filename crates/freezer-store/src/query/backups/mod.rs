@@ -261,6 +261,24 @@ pub async fn update(
     TABLE.update(db, scope, backup_id, values, now).await
 }
 
+/// Removes the identity of a backup whose document no longer says what was reported, so that a repeated report of the
+/// original one is stored.
+///
+/// # Errors
+/// As every change: [`StoreError`].
+pub async fn forget_identity(db: &mut Db, scope: &Scope, backup_id: &str) -> Result<(), StoreError> {
+    if !db.has_indexes(Indexes::Identity).await? {
+        return Ok(());
+    }
+    let mut update = Query::update();
+    update
+        .table(Backups::Table)
+        .value(Backups::FzIdentity, Option::<Vec<u8>>::None)
+        .and_where(Expr::col(Backups::Id).eq(backup_id))
+        .cond_where(scope.holds(Backups::ProjectId));
+    db.execute(&update).await.map(|_| ())
+}
+
 /// Deletes a backup from the catalogue; false where the scope has none.
 ///
 /// # Errors
