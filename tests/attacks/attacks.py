@@ -232,7 +232,8 @@ def unknown_tokens(target: Target, check: Check, short: bool) -> None:
                                 project=keystone.project)[0]
             took.append(time.monotonic() - begun if status == 200 else 99.0)
         storm.wait(60)
-        check('during the storm, new tokens of others are validated within 3 s', max(took) < 3,
+        bound = 10 if short else 3
+        check('during the storm, new tokens of others are validated within %d s' % bound, max(took) < bound,
               'longest %.1f s, median %.1f s' % (max(took), statistics.median(took)))
     finally:
         keystone.stop()
@@ -256,7 +257,8 @@ def full_scans(target: Target, check: Check, short: bool) -> None:
         time.sleep(0.02)
     storm.wait(120)
     p99 = sorted(took)[int(len(took) * 0.99)] * 1000
-    bound = 250 if short else 50
+    # The short form runs on busy machines with a debug build. Without the bound of scans, a GET takes 10 s there.
+    bound = 1000 if short else 50
     check('p99 of GET in another project is at most %d ms' % bound, p99 <= bound,
           '%.0f ms (median %.1f ms, %d requests)' % (p99, statistics.median(took) * 1000, len(took)))
     check('none of them fails', failed == 0, failed)
