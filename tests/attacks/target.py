@@ -144,7 +144,7 @@ def seed_backups(target: Target, project: str, count: int) -> None:
     columns = [row[0] for row in target.server.ask(
         "SELECT column_name FROM information_schema.columns WHERE table_schema = 'freezer' AND table_name = 'backups'"
         " AND extra NOT LIKE '%GENERATED%' ORDER BY ordinal_position")]
-    others = ', '.join('`%s`' % column for column in columns if column != 'id')
+    others = ', '.join('`%s`' % column for column in columns if column not in ('id', 'fz_identity'))
     done = 1
     while done < count:
         rows = min(done, count - done, 5_000)
