@@ -30,7 +30,7 @@ pub struct App {
     pub authentication: Authentication,
     /// Which jobs are entrusted to central schedulers; none without Keystone.
     pub trusts: Option<Trusts>,
-    /// What waits to be done together with others.
+    /// Queues of requests that share a statement or a transaction.
     pub queues: Queues,
     /// Time.
     pub clock: Clock,

@@ -1,4 +1,4 @@
-//! [`AnswerCache`]: a cache of correct answers, so the same answer need not be parsed again.
+//! [`AnswerCache`]: a cache of correct answers, so the same answer is parsed only once.
 //!
 //! The check itself is in `scenario.rs`. If the same request gets the same bytes again, they are still correct. Without this
 //! cache, parsing ten jobs for each poll took more than a tenth of the CPU time of the load generator.

@@ -1,4 +1,4 @@
-//! Control connections: look at the threads of the server, and kill those whose statements nobody waits for any more.
+//! Control connections: look at the threads of the server, and kill abandoned statements.
 //!
 //! They are opened for each use, because they are rare, and beside the pool, whose connections may all be in use. Through a
 //! balancer one may reach another server, whose threads have the same numbers: every look compares the server first.

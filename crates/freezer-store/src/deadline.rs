@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A point in time after which nobody waits for an answer any more, or none.
+/// The time at which a request gives up waiting for its answer, if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(Option<Instant>);
 

@@ -111,7 +111,7 @@ const NO_LIMITS: &str = "sql_safe_updates = 0, sql_select_limit = 18446744073709
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Statements that wait on a Galera node until it has applied earlier writes of the other nodes: reads (1), and changes that must
-/// find a row (2). Inserts (4) need not.
+/// find a row (2). Inserts (4) do not have to wait.
 pub(crate) const SAFE_SYNC_WAIT: u32 = 3;
 
 /// How long a connection that may be dead has to answer before it is used.

@@ -8,9 +8,10 @@
 //! - [`query`] has the statements, a file per table family; every one takes a [`Scope`].
 //! - [`model`] has the documents, `search` what a search means.
 //! - [`migrations`] has the tables themselves; [`maintenance`] checks, measures, purges and removes them.
-//! - `url` reads addresses, `tls` encrypts, `engine.rs` opens connections, `pool.rs` keeps them, `dialect.rs` is every place where engines differ,
-//!   `codes.rs` is the table of errors, `error.rs` makes [`StoreError`] of them, `watch.rs` and `control.rs` end statements that
-//!   nobody waits for, `query/repeat.rs` makes writes safe to run again, `lost.rs` tells that the tables no longer fit,
+//! - `url` reads addresses, `tls` encrypts, `engine.rs` opens connections, `pool.rs` keeps them, `dialect.rs` has all
+//!   differences between engines,
+//!   `codes.rs` is the table of errors, `error.rs` makes [`StoreError`] of them, `watch.rs` and `control.rs` end
+//!   abandoned statements, `query/repeat.rs` makes writes safe to run again, `lost.rs` tells that the tables no longer fit,
 //!   `outage.rs` logs outages.
 //!
 //! To add a query, see [`query`]; to add a column or a table, see [`migrations`].

@@ -29,7 +29,7 @@ use crate::error::Error;
 /// Paths that anybody may ask.
 const OPEN: [&str; 3] = ["/", "/healthcheck", "/healthcheck/ready"];
 
-/// Whether anybody may ask this path, in any form of it.
+/// Returns whether this path is open to every caller, in any form of it.
 pub fn is_open(path: &str) -> bool {
     let path = path.trim_start_matches('/').trim_end_matches('/');
     OPEN.iter().any(|open| open[1..] == *path)

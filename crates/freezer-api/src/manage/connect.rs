@@ -26,7 +26,8 @@ pub async fn findings(settings: &Settings) -> Vec<Finding> {
     found
 }
 
-/// What waits on a node of a Galera cluster for the other nodes; none if the server is no such node, or does not answer.
+/// Describes which statements wait for the other nodes of a Galera cluster. None if the server is not in a cluster, or does
+/// not answer.
 async fn cluster(settings: &Settings, store: &Store) -> Option<Finding> {
     let node = tokio::time::timeout(LIMIT, store.cluster_node()).await.ok()?.ok()??;
     let url = &settings.database.url;

@@ -44,7 +44,7 @@ pub enum ListenError {
         "the socket that the service manager passed (LISTEN_FDS) cannot be used: {0}; use ListenStream= with a port"
     )]
     Inherited(io::Error),
-    /// Without authentication, anybody who reaches the port could be anybody.
+    /// Without authentication, a caller that reaches the port can claim any identity.
     #[error(
         "auth_strategy = noauth performs no authentication, so it may only listen on loopback addresses, not on {0}; \
          set [DEFAULT] bind_host = 127.0.0.1, or auth_strategy = keystone"
@@ -136,7 +136,7 @@ async fn on_first<T>(
 
 fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // a restart need not wait for the connections of the former process to be forgotten
+    // A restart must not wait until the kernel forgets the connections of the former process.
     socket.set_reuseaddr(true)?;
     if reuse_port {
         socket.set_reuseport(true)?;

@@ -33,7 +33,7 @@ use crate::app::HttpSettings;
 use crate::clock::Ids;
 use crate::error::{Busy, Error};
 
-/// What waits to be done together with others, or for a slot; one for the service.
+/// Queues of requests that share a statement or wait for a slot. The service has one of these.
 pub struct Queues {
     session_actions: Arc<session_actions::Waiting>,
     backups: Arc<backups::Waiting>,
@@ -78,7 +78,7 @@ impl Queues {
 pub struct Change<'a> {
     /// The database.
     pub store: &'a Store,
-    /// What waits to be done together with others.
+    /// Queues of requests that share a statement or a transaction.
     pub queues: &'a Queues,
     /// Source of ids.
     pub ids: &'a Ids,

@@ -236,8 +236,8 @@ where
         });
     }
 
-    /// Carries out a batch. The next run begins when this one has ended, which need not wait until all have heard, or when it
-    /// has taken long.
+    /// Carries out a batch. The next run begins when this one has ended or has taken longer than `SLOW`. It does not wait
+    /// until the answers are delivered.
     async fn answers(mut self, items: Vec<I>, deadline: Deadline) -> Vec<O> {
         let work = (self.work)(items, deadline);
         let mut work = std::pin::pin!(work);

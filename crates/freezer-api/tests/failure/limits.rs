@@ -190,7 +190,7 @@ fn requests_beyond_the_bound_are_told_at_once() {
 #[test]
 fn a_transaction_that_ends_at_the_deadline_is_undone() {
     with_database(Engine::MariaDb, "undone", |runtime, database| {
-        // one connection, so that what is left open would be seen by the next request
+        // With a single connection, the next request would meet a transaction that was left open.
         let options = with_pool(1, Duration::from_secs(60), Duration::from_secs(30));
         runtime.block_on(bounded(async {
             let app = TestApp::start(database, options).await;
