@@ -1,7 +1,5 @@
 //! Jobs: creating, patching, replacing and deleting one, each in one transaction. A job that comes to a client whose jobs
-//! need a trust gets one on the way (`trusts`).
-
-use std::ops::ControlFlow;
+//! need a trust gets one (`trusts`).
 
 use freezer_store::model::JobFields;
 use freezer_store::query::{actions, clients, jobs, user_credentials};
@@ -11,7 +9,7 @@ use serde_json::{Map, Value};
 use super::job_actions::{self, Checked, entries};
 use super::job_patch::apply;
 use super::job_reports;
-use super::trusts::{self, Pending, Stop};
+use super::trusts::{self, JobWriteError, with_trust};
 use super::{Change, Replaced, given_or_new, int, object, text};
 use crate::error::Error;
 
@@ -25,18 +23,19 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
     let entries = entries(document, change.ids)?.unwrap_or_default();
     let fields = new_fields(document, change.now.0);
     change.fits("job_schedule", &fields.schedule)?;
-    let mut trust = Pending::new(change);
-    loop {
-        let stored = transaction!(change.store, "jobs.create", |db| {
-            let Change { project_id, user_id, now, .. } = change;
-            let links = job_actions::settle(db, &change, &fields.client_id, &entries, Checked::All).await?;
-            jobs::create(db, project_id, user_id, &job_id, &fields, &links, now).await?;
-            trust.attach(db, &job_id, &fields.client_id).await
-        });
-        if let ControlFlow::Break(result) = trust.finish(stored).await {
-            return result.map(|()| job_id);
-        }
-    }
+    with_trust(change, |trust| {
+        Box::pin(async {
+            transaction!(change.store, "jobs.create", |db| {
+                let Change { project_id, user_id, now, .. } = change;
+                let links =
+                    job_actions::settle(db, &change, &fields.client_id, &entries, Checked::All).await?;
+                jobs::create(db, project_id, user_id, &job_id, &fields, &links, now).await?;
+                trust.attach(db, &job_id, &fields.client_id).await
+            })
+        })
+    })
+    .await?;
+    Ok(job_id)
 }
 
 /// Changes what a patch names of a job, and keeps the rest. Only what the patch changes is checked: the job's client and
@@ -53,40 +52,40 @@ pub async fn update(
     patch: &Map<String, Value>,
 ) -> Result<(), Error> {
     let entries = entries(patch, change.ids)?;
-    let mut trust = Pending::new(change);
-    loop {
-        let stored = transaction!(change.store, "jobs.update", |db| {
-            let scope = change.scope();
-            let Some(mut fields) = jobs::get_for_update(db, &scope, job_id).await? else {
-                return Err(Stop::from(Error::not_found("job", job_id)));
-            };
-            let old_client = fields.client_id.clone();
-            let mut patch = patch.clone();
-            job_reports::drop_stale(db, &change, job_id, &fields, document, &mut patch).await?;
-            let old = fields.schedule.clone();
-            apply(&mut fields, &patch);
-            change.fits_over("job_schedule", &fields.schedule, &old)?;
-            let moves = fields.client_id != old_client;
-            match entries.as_ref().filter(|_| patch.contains_key("job_actions")) {
-                Some(entries) => {
-                    let had = jobs::action_ids(db, job_id).await?;
-                    let checked = if moves { Checked::All } else { Checked::AllBut(&had) };
-                    let links = job_actions::settle(db, &change, &fields.client_id, entries, checked).await?;
-                    if !links.iter().map(|link| &link.action_id).eq(&had) {
-                        jobs::replace_actions(db, job_id, &links, change.now).await?;
+    with_trust(change, |trust| {
+        Box::pin(async {
+            transaction!(change.store, "jobs.update", |db| {
+                let scope = change.scope();
+                let Some(mut fields) = jobs::get_for_update(db, &scope, job_id).await? else {
+                    return Err(JobWriteError::from(Error::not_found("job", job_id)));
+                };
+                let old_client = fields.client_id.clone();
+                let mut patch = patch.clone();
+                job_reports::drop_stale(db, &change, job_id, &fields, document, &mut patch).await?;
+                let old = fields.schedule.clone();
+                apply(&mut fields, &patch);
+                change.fits_over("job_schedule", &fields.schedule, &old)?;
+                let moves = fields.client_id != old_client;
+                match entries.as_ref().filter(|_| patch.contains_key("job_actions")) {
+                    Some(entries) => {
+                        let had = jobs::action_ids(db, job_id).await?;
+                        let checked = if moves { Checked::All } else { Checked::AllBut(&had) };
+                        let links =
+                            job_actions::settle(db, &change, &fields.client_id, entries, checked).await?;
+                        if !links.iter().map(|link| &link.action_id).eq(&had) {
+                            jobs::replace_actions(db, job_id, &links, change.now).await?;
+                        }
                     }
+                    None if moves => move_to_client(db, &change, &fields.client_id, job_id).await?,
+                    _ => {}
                 }
-                None if moves => move_to_client(db, &change, &fields.client_id, job_id).await?,
-                _ => {}
-            }
-            jobs::update(db, &scope, job_id, &fields, change.now).await?;
-            // a scheduler's patches move nothing, and its own token, made from a trust, could make none
-            if moves { trust.attach(db, job_id, &fields.client_id).await } else { Ok(()) }
-        });
-        if let ControlFlow::Break(result) = trust.finish(stored).await {
-            return result;
-        }
-    }
+                jobs::update(db, &scope, job_id, &fields, change.now).await?;
+                // a scheduler's patches move nothing, and its own token, made from a trust, could make none
+                if moves { trust.attach(db, job_id, &fields.client_id).await } else { Ok(()) }
+            })
+        })
+    })
+    .await
 }
 
 /// Creates a job under an id, or writes a whole document over the one that is there; its creator and
@@ -100,35 +99,35 @@ pub async fn replace(
     document: &Map<String, Value>,
 ) -> Result<Replaced, Error> {
     let entries = entries(document, change.ids)?.unwrap_or_default();
-    let mut trust = Pending::new(change);
-    loop {
-        let stored = transaction!(change.store, "jobs.replace", |db| {
-            let Change { project_id, user_id, now, .. } = change;
-            let scope = change.scope();
-            if jobs::was_created(db, &scope, job_id, now).await? {
-                return Ok(Replaced::Created);
-            }
-            let old = jobs::get_for_update(db, &scope, job_id).await?;
-            let fields = if old.is_some() { whole_fields(document) } else { new_fields(document, now.0) };
-            change.fits("job_schedule", &fields.schedule)?;
-            let links = job_actions::settle(db, &change, &fields.client_id, &entries, Checked::All).await?;
-            let done = if old.is_some() {
-                jobs::update(db, &scope, job_id, &fields, now).await?;
-                jobs::replace_actions(db, job_id, &links, now).await?;
-                Replaced::Replaced
-            } else {
-                jobs::create(db, project_id, user_id, job_id, &fields, &links, now).await?;
-                Replaced::Created
-            };
-            if old.is_none_or(|old| old.client_id != fields.client_id) {
-                trust.attach(db, job_id, &fields.client_id).await?;
-            }
-            Ok::<_, Stop>(done)
-        });
-        if let ControlFlow::Break(result) = trust.finish(stored).await {
-            return result;
-        }
-    }
+    with_trust(change, |trust| {
+        Box::pin(async {
+            transaction!(change.store, "jobs.replace", |db| {
+                let Change { project_id, user_id, now, .. } = change;
+                let scope = change.scope();
+                if jobs::was_created(db, &scope, job_id, now).await? {
+                    return Ok(Replaced::Created);
+                }
+                let old = jobs::get_for_update(db, &scope, job_id).await?;
+                let fields = if old.is_some() { whole_fields(document) } else { new_fields(document, now.0) };
+                change.fits("job_schedule", &fields.schedule)?;
+                let links =
+                    job_actions::settle(db, &change, &fields.client_id, &entries, Checked::All).await?;
+                let done = if old.is_some() {
+                    jobs::update(db, &scope, job_id, &fields, now).await?;
+                    jobs::replace_actions(db, job_id, &links, now).await?;
+                    Replaced::Replaced
+                } else {
+                    jobs::create(db, project_id, user_id, job_id, &fields, &links, now).await?;
+                    Replaced::Created
+                };
+                if old.is_none_or(|old| old.client_id != fields.client_id) {
+                    trust.attach(db, job_id, &fields.client_id).await?;
+                }
+                Ok::<_, JobWriteError>(done)
+            })
+        })
+    })
+    .await
 }
 
 /// Deletes a job with its links and its trust's row, and the trust itself where it was its last job; false where the

@@ -1,44 +1,42 @@
-//! Trusts: with a job of a central client its owner lets the service's user act for them in their project, because that
-//! user's scheduler, not one of the owner's, runs the job. Keystone keeps the trust, the job's row in
-//! `user_credentials` names it.
+//! Trusts of jobs. The jobs of a central client run in the scheduler of the service's user. This user needs a trust of the
+//! job's owner, which lets it act in the owner's project. Keystone stores the trust, and a row in `user_credentials`
+//! connects it with its job.
 //!
-//! Where this sits: between validation and the store. A transaction cannot ask Keystone, because it may run again, and
-//! Keystone must not be asked about a job that will be refused. So the transaction finds out that a trust is needed and
-//! undoes itself ([`Stop::TrustNeeded`]); [`Pending::finish`] then gets the trust, and the transaction runs with it.
-//! When it fails for good, a trust made for it is removed again.
+//! A transaction cannot ask Keystone, because it may run again, and Keystone must not be asked about a job that is
+//! refused. So the transaction ends with [`JobWriteError::TrustNeeded`] if the job needs a trust, [`with_trust`] gets the
+//! trust, and the transaction runs again. If it fails then, a trust that was created for it is deleted.
 //!
-//! One trust serves all jobs of a user in a project, and ends with the last of them. Several processes share the
-//! database, and nothing locks a trust at Keystone while rows change, so both sides look again after their change: who
-//! stored a trust, whether Keystone still has it; who deleted one, whether a job has come to use it.
+//! All jobs of a user in a project share one trust, which is deleted with the last of them. Several processes share the
+//! database, and no lock covers both Keystone and the database. Therefore both sides check again after their change: the
+//! process that stored a trust checks that it still exists, and the process that deleted one checks that no job uses it.
 //!
-//! Calls to Keystone are the crate `keystone-auth`, statements are `freezer_store::query::user_credentials`.
-
-use std::ops::ControlFlow;
+//! Calls to Keystone are in the crate `keystone-auth`, and statements in `freezer_store::query::user_credentials`.
 
 use freezer_store::model::UserCredentials;
 use freezer_store::query::{clients, user_credentials};
 use freezer_store::{Db, StoreError, TxError, transaction};
+use futures_util::future::BoxFuture;
 use keystone_auth::{AuthError, KeystoneClient, Secret};
 
 use super::Change;
 use crate::error::Error;
 
-/// Which jobs get trusts, and how they are made.
+/// The settings of trusts, and the connection to Keystone that creates them.
 pub struct Trusts {
-    /// Connection to Keystone, logged in as the user whom jobs are entrusted to.
+    /// Connection to Keystone, logged in as the user that receives the trusts.
     pub keystone: KeystoneClient,
     /// `[centralized_scheduler] enabled`: whether jobs get trusts at all.
     pub enabled: bool,
-    /// `[centralized_scheduler] enforce_trusts`: whether those of ordinary clients do, too.
+    /// `[centralized_scheduler] enforce_trusts`: whether the jobs of ordinary clients get trusts as well.
     pub enforced: bool,
-    /// `[centralized_scheduler] trusts_delegated_roles`; none: every role of the owner's token.
+    /// `[centralized_scheduler] trusts_delegated_roles`. If this is empty, a trust has all roles of the owner's token.
     pub roles: Vec<String>,
 }
 
-/// The caller's means to make a trust and to end one.
+/// The caller's token, with which trusts are created and deleted.
 #[derive(Clone, Copy)]
 pub struct Delegation<'a> {
-    /// Which jobs get trusts.
+    /// The settings, and the connection to Keystone.
     pub trusts: &'a Trusts,
     /// The caller's token.
     pub token: &'a Secret,
@@ -46,55 +44,81 @@ pub struct Delegation<'a> {
     pub roles: &'a [String],
 }
 
-/// Why a transaction that writes a job ends without having stored it.
+/// The reason why a transaction did not write a job.
 #[derive(Debug)]
-pub enum Stop {
-    /// The job needs a trust; with one, the transaction is to run again.
+pub enum JobWriteError {
+    /// The job needs a trust. The transaction must run again with one.
     TrustNeeded,
-    /// For good.
+    /// The job cannot be written.
     Failed(Error),
 }
 
-impl<E: Into<Error>> From<E> for Stop {
-    fn from(error: E) -> Stop {
-        Stop::Failed(error.into())
+impl<E: Into<Error>> From<E> for JobWriteError {
+    fn from(error: E) -> JobWriteError {
+        JobWriteError::Failed(error.into())
     }
 }
 
-impl TxError for Stop {
+impl TxError for JobWriteError {
     fn store_error(&self) -> Option<&StoreError> {
         match self {
-            Stop::Failed(error) => error.store_error(),
-            Stop::TrustNeeded => None,
+            JobWriteError::Failed(error) => error.store_error(),
+            JobWriteError::TrustNeeded => None,
         }
     }
 }
 
-/// The trust of a job that is being written.
-pub struct Pending<'a> {
+/// Runs a transaction that writes a job, and gives it a trust if the job needs one.
+///
+/// `write` runs one transaction. It runs a second time if the first run ended with [`JobWriteError::TrustNeeded`].
+///
+/// # Errors
+/// Those of `write`; [`Error::TrustRefused`], [`Error::KeystoneUnavailable`] and [`Error::Unauthenticated`] if Keystone
+/// does not create the trust.
+pub async fn with_trust<'a, T>(
     change: Change<'a>,
-    given: Option<Given>,
+    write: impl for<'t> Fn(&'t JobTrust<'a>) -> BoxFuture<'t, Result<T, JobWriteError>>,
+) -> Result<T, Error> {
+    let mut trust = JobTrust { change, granted: None };
+    let mut result = write(&trust).await;
+    if let (Err(JobWriteError::TrustNeeded), Some(delegation)) = (&result, change.delegation) {
+        trust.granted = Some(grant(&change, delegation).await?);
+        result = write(&trust).await;
+    }
+    if let (Some(delegation), Some(granted)) = (change.delegation, &trust.granted) {
+        match result {
+            Ok(_) => renew_if_deleted(&change, delegation, granted).await,
+            Err(_) if granted.is_new => delete_unused(&change, delegation, &granted.credentials).await,
+            Err(_) => {}
+        }
+    }
+    result.map_err(|error| match error {
+        JobWriteError::Failed(error) => error,
+        JobWriteError::TrustNeeded => Error::Internal("a job needs a trust after it got one".to_owned()),
+    })
 }
 
-struct Given {
-    /// Of the row in `user_credentials`.
+/// The trust for a job that a transaction writes.
+pub struct JobTrust<'a> {
+    change: Change<'a>,
+    /// The trust, if an earlier run of the transaction needed one.
+    granted: Option<Granted>,
+}
+
+struct Granted {
+    /// Id of the row in `user_credentials`.
     row_id: String,
     credentials: UserCredentials,
-    /// Made for this job, not found.
+    /// Whether the trust was created for this job, and did not exist before.
     is_new: bool,
 }
 
-impl<'a> Pending<'a> {
-    /// Before the first run of the transaction.
-    pub fn new(change: Change<'a>) -> Pending<'a> {
-        Pending { change, given: None }
-    }
-
-    /// In the transaction, once the job is there: stores its trust where it needs one and has none.
+impl JobTrust<'_> {
+    /// Stores the trust of a job that the transaction has written, if the job needs a trust and has none.
     ///
     /// # Errors
-    /// [`Stop::TrustNeeded`] where there is no trust yet to be stored.
-    pub async fn attach(&self, db: &mut Db, job_id: &str, client_id: &str) -> Result<(), Stop> {
+    /// [`JobWriteError::TrustNeeded`] if no trust was granted yet.
+    pub async fn attach(&self, db: &mut Db, job_id: &str, client_id: &str) -> Result<(), JobWriteError> {
         let Change { delegation: Some(delegation), now, .. } = self.change else { return Ok(()) };
         let Trusts { enabled, enforced, .. } = *delegation.trusts;
         if !enabled {
@@ -109,72 +133,40 @@ impl<'a> Pending<'a> {
         if user_credentials::get(db, job_id).await?.is_some() {
             return Ok(());
         }
-        let Given { row_id, credentials, .. } = self.given.as_ref().ok_or(Stop::TrustNeeded)?;
+        let Granted { row_id, credentials, .. } = self.granted.as_ref().ok_or(JobWriteError::TrustNeeded)?;
         user_credentials::create(db, row_id, job_id, credentials, now).await?;
         Ok(())
     }
+}
 
-    /// After the transaction: `Continue` where it is to run again, with a trust; else what came of it.
-    pub async fn finish<T>(&mut self, result: Result<T, Stop>) -> ControlFlow<Result<T, Error>> {
-        match (result, self.change.delegation) {
-            (Err(Stop::TrustNeeded), Some(delegation)) if self.given.is_none() => {
-                match self.give(delegation).await {
-                    Ok(given) => self.given = Some(given),
-                    Err(error) => return ControlFlow::Break(Err(error)),
-                }
-                ControlFlow::Continue(())
-            }
-            (Err(Stop::TrustNeeded), _) => {
-                ControlFlow::Break(Err(Error::Internal("a job asked for a second trust".to_owned())))
-            }
-            (Err(Stop::Failed(error)), delegation) => {
-                if let (Some(delegation), Some(given)) = (delegation, &self.given)
-                    && given.is_new
-                {
-                    remove_unused(&self.change, delegation, &given.credentials).await;
-                }
-                ControlFlow::Break(Err(error))
-            }
-            (Ok(stored), delegation) => {
-                if let (Some(delegation), Some(given)) = (delegation, &self.given) {
-                    self.look_again(delegation, given).await;
-                }
-                ControlFlow::Break(Ok(stored))
-            }
+async fn grant(change: &Change<'_>, delegation: Delegation<'_>) -> Result<Granted, Error> {
+    let found = delegation.find_or_create(change.user_id, change.project_id).await.map_err(refuse)?;
+    let credentials =
+        UserCredentials { trust_id: found.trust.id, trustor_user_id: found.trust.trustor_user_id };
+    Ok(Granted { row_id: change.ids.document(), credentials, is_new: found.is_new })
+}
+
+/// Replaces a trust that another process deleted while the job was stored.
+async fn renew_if_deleted(change: &Change<'_>, delegation: Delegation<'_>, granted: &Granted) {
+    let trust_id = granted.credentials.trust_id.as_str();
+    let (token, keystone) = (delegation.token.expose(), &delegation.trusts.keystone);
+    match keystone.list_trusts(token, change.user_id, change.project_id).await {
+        Ok(trusts) if trusts.iter().all(|trust| trust.id != trust_id) => {
+            renew(change, delegation, trust_id).await;
         }
-    }
-
-    async fn give(&self, delegation: Delegation<'_>) -> Result<Given, Error> {
-        let Change { user_id, project_id, .. } = self.change;
-        let found = delegation.find_or_create(user_id, project_id).await.map_err(refuse)?;
-        let credentials =
-            UserCredentials { trust_id: found.trust.id, trustor_user_id: found.trust.trustor_user_id };
-        Ok(Given { row_id: self.change.ids.document(), credentials, is_new: found.is_new })
-    }
-
-    /// The job is stored: has somebody who knew nothing of it deleted its trust meanwhile?
-    async fn look_again(&self, delegation: Delegation<'_>, given: &Given) {
-        let Change { user_id, project_id, .. } = self.change;
-        let trust_id = given.credentials.trust_id.as_str();
-        let keystone = &delegation.trusts.keystone;
-        match keystone.list_trusts(delegation.token.expose(), user_id, project_id).await {
-            Ok(trusts) if trusts.iter().all(|trust| trust.id != trust_id) => {
-                renew(&self.change, delegation, trust_id).await;
-            }
-            Ok(_) => {}
-            Err(error) => tracing::debug!(%error, trust_id, "not known whether the trust is still there"),
-        }
+        Ok(_) => {}
+        Err(error) => tracing::debug!(%error, trust_id, "cannot check whether the trust still exists"),
     }
 }
 
-/// After a job was deleted: ends its trust where no other job uses it.
+/// Deletes the trust of a job that was deleted, unless another job uses it.
 ///
-/// The job is gone whatever Keystone says, so a failure is logged and no error, as in the Python service. A trust that
-/// stays is found again by the next job of its user and project.
+/// The job is already deleted, so a failure is logged and is no error, as in the Python service. The next job of the same
+/// user and project finds a trust that was not deleted.
 pub async fn release(change: &Change<'_>, credentials: &UserCredentials) {
     let Some(delegation) = change.delegation else { return };
-    remove_unused(change, delegation, credentials).await;
-    // only its own user can give another
+    delete_unused(change, delegation, credentials).await;
+    // only the trustor can create another trust
     if credentials.trustor_user_id == change.user_id && in_use(change, &credentials.trust_id).await {
         renew(change, delegation, &credentials.trust_id).await;
     }
@@ -188,14 +180,14 @@ impl Delegation<'_> {
     ) -> Result<keystone_auth::Found, AuthError> {
         let configured = &self.trusts.roles;
         let roles = if configured.is_empty() { self.roles } else { configured };
-        // without impersonation: the scheduler is seen as the service's user, acting in the owner's project
+        // without impersonation: the scheduler keeps the identity of the service's user, and acts in the owner's project
         let token = self.token.expose();
         self.trusts.keystone.find_or_create_trust(token, user_id, project_id, roles, false).await
     }
 }
 
-/// Deletes a trust at Keystone unless a job uses it; what fails is logged.
-async fn remove_unused(change: &Change<'_>, delegation: Delegation<'_>, credentials: &UserCredentials) {
+/// Deletes a trust at Keystone unless a job uses it. A failure is logged.
+async fn delete_unused(change: &Change<'_>, delegation: Delegation<'_>, credentials: &UserCredentials) {
     let trust_id = credentials.trust_id.as_str();
     if in_use(change, trust_id).await {
         return;
@@ -203,7 +195,7 @@ async fn remove_unused(change: &Change<'_>, delegation: Delegation<'_>, credenti
     let keystone = &delegation.trusts.keystone;
     let mut done = keystone.delete_trust(delegation.token.expose(), trust_id).await;
     if done.as_ref().is_err_and(AuthError::is_forbidden) {
-        // the job was another user's of the project
+        // the job belonged to another user of the project
         done = keystone.delete_trust_as_service(trust_id).await;
     }
     if let Err(error) = done {
@@ -211,23 +203,23 @@ async fn remove_unused(change: &Change<'_>, delegation: Delegation<'_>, credenti
     }
 }
 
-/// Whether a live job uses a trust; true where the database does not say.
+/// Returns whether a live job uses a trust. True if the database does not answer.
 async fn in_use(change: &Change<'_>, trust_id: &str) -> bool {
-    // a transaction for its connection: a replica may not know the latest job yet
+    // a transaction, because another node of a cluster may not have the latest job yet
     let used: Result<bool, StoreError> =
         transaction!(change.store, "trusts.in_use", |db| user_credentials::trust_in_use(db, trust_id).await);
     used.unwrap_or_else(|error| {
-        tracing::warn!(%error, trust_id, "not known whether a job uses the trust, which stays");
+        tracing::warn!(%error, trust_id, "cannot check whether a job uses the trust, so it is not deleted");
         true
     })
 }
 
-/// Gives the jobs that name a trust which is gone another one.
+/// Replaces a deleted trust in all jobs that use it.
 async fn renew(change: &Change<'_>, delegation: Delegation<'_>, trust_id: &str) {
     let found = match delegation.find_or_create(change.user_id, change.project_id).await {
         Ok(found) => found,
         Err(error) => {
-            tracing::error!(%error, trust_id, "jobs are left with a trust that is gone");
+            tracing::error!(%error, trust_id, "jobs still name a trust that was deleted");
             return;
         }
     };
@@ -236,7 +228,7 @@ async fn renew(change: &Change<'_>, delegation: Delegation<'_>, trust_id: &str) 
         user_credentials::replace_trust(db, trust_id, new, change.now).await
     });
     if let Err(error) = done {
-        tracing::error!(%error, trust_id, "jobs are left with a trust that is gone");
+        tracing::error!(%error, trust_id, "jobs still name a trust that was deleted");
     }
 }
 
