@@ -1,5 +1,5 @@
-//! Access rules of application credentials. Lives here: the rule, its path patterns and the check of one request.
-//! Source: Identity API v3, "Application credentials"; keystonemiddleware's reading of the patterns.
+//! Access rules of application credentials: the rule, its path patterns and the check of a request. Source:
+//! Identity API v3, "Application credentials", and the path patterns of keystonemiddleware.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::token::ValidatedToken;
 
-/// One request that an application credential may make.
+/// A request that an application credential may make.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct AccessRule {
     /// Service type in the catalog.
@@ -19,11 +19,13 @@ pub struct AccessRule {
     pub path: String,
 }
 
-/// Whether `token` may make the request `method path` to the service of type `service_type`.
+/// Returns whether `token` may make the request `method path` to the service of type `service_type`.
 ///
-/// `on_behalf` says that the request carries a service token with a service role: then it is one link of a chain whose first request was
-/// checked, and only the service type must be known. Without access rules everything is allowed; with access rules and
-/// without a service type or a known request nothing is.
+/// A token without access rules may make every request. If the token has access rules, the service type and
+/// the request must be known.
+///
+/// `on_behalf` means that the request carries a service token with a service role. This request continues
+/// another one whose access rules were checked, so only the service type must be known.
 pub(crate) fn allows(
     token: &ValidatedToken,
     service_type: Option<&str>,
@@ -33,14 +35,14 @@ pub(crate) fn allows(
     let Some(rules) = &token.access_rules else { return true };
     let Some(service_type) = service_type else {
         tracing::warn!(
-            "a token with access rules is refused: set service_type to this service's type in the catalog"
+            "a token with access rules is rejected; set service_type to this service's type in the catalog"
         );
         return false;
     };
     if !token.catalog_types.iter().any(|kind| kind == service_type) {
         tracing::warn!(
             service_type,
-            "a token with access rules is refused: service_type is not in its catalog"
+            "a token with access rules is rejected, because its catalog does not contain service_type"
         );
         return false;
     }
@@ -56,8 +58,8 @@ pub(crate) fn allows(
     })
 }
 
-/// The forms of a path that a rule may be written for: with and without a slash at the end, which are one resource; and
-/// the percent-encoding both as sent and as keystonemiddleware normalizes it.
+/// Returns the spellings of a path that a rule can match. A slash at the end makes no difference.
+/// Percent-encoding counts as sent, and as keystonemiddleware normalizes it.
 fn forms(path: &str) -> Vec<Cow<'_, str>> {
     let short = match path.strip_suffix('/') {
         Some(short) if !short.is_empty() => short,
@@ -74,8 +76,8 @@ fn forms(path: &str) -> Vec<Cow<'_, str>> {
     forms
 }
 
-/// Decodes the characters that a path segment can hold as they are (RFC 3986, section 3.3), and writes the rest with
-/// capital digits. A slash stays encoded, since it is a character of an id.
+/// Decodes the characters that are valid in a path segment (RFC 3986, section 3.3), and writes all other
+/// encodings in upper case. A slash stays encoded, because it is part of an id.
 fn with_least_encoding(path: &str) -> String {
     let mut plain = String::with_capacity(path.len());
     let mut rest = path;
@@ -103,34 +105,34 @@ fn with_least_encoding(path: &str) -> String {
     plain
 }
 
-enum Piece {
+enum PatternPart {
     Literal(char),
     Segment,
     Anything,
 }
 
-/// Matches a whole path. Position by position instead of by a regular expression: the pattern is a user's, and this
-/// takes at most `path × pattern` steps.
+/// Matches a whole path. The pattern comes from a user, so this takes at most `path × pattern` steps, which a
+/// regular expression does not guarantee.
 fn path_matches(path: &str, pattern: &str) -> bool {
     let path: Vec<char> = path.chars().collect();
-    // reached[i]: the pieces so far can end before path[i].
+    // reached[i]: the parts so far can end before path[i].
     let mut reached = vec![false; path.len() + 1];
     reached[0] = true;
-    for piece in pieces(pattern) {
+    for part in parts(pattern) {
         let mut next = vec![false; path.len() + 1];
         for start in (0..=path.len()).filter(|&start| reached[start]) {
-            match piece {
-                Piece::Literal(c) => {
+            match part {
+                PatternPart::Literal(c) => {
                     if path.get(start) == Some(&c) {
                         next[start + 1] = true;
                     }
                 }
-                Piece::Segment => {
+                PatternPart::Segment => {
                     let end = path[start..].iter().position(|&c| c == '/');
                     let end = end.map_or(path.len(), |length| start + length);
                     next[(start + 1).min(end + 1)..=end].fill(true);
                 }
-                Piece::Anything => next[start..].fill(true),
+                PatternPart::Anything => next[start..].fill(true),
             }
         }
         reached = next;
@@ -138,7 +140,7 @@ fn path_matches(path: &str, pattern: &str) -> bool {
     reached[path.len()]
 }
 
-fn pieces(pattern: &str) -> Vec<Piece> {
+fn parts(pattern: &str) -> Vec<PatternPart> {
     let mut found = Vec::new();
     let mut rest = pattern;
     while let Some(c) = rest.chars().next() {
@@ -146,18 +148,18 @@ fn pieces(pattern: &str) -> Vec<Piece> {
         match c {
             '*' if rest.starts_with("**") => {
                 taken = 2;
-                found.push(Piece::Anything);
+                found.push(PatternPart::Anything);
             }
-            '*' => found.push(Piece::Segment),
+            '*' => found.push(PatternPart::Segment),
             '{' => {
-                // A brace without its partner stands for nothing, as in keystonemiddleware.
+                // A brace without its counterpart is skipped, as in keystonemiddleware.
                 if let Some(end) = rest.find('}') {
                     taken = end + 1;
-                    found.push(Piece::Segment);
+                    found.push(PatternPart::Segment);
                 }
             }
             '}' => {}
-            c => found.push(Piece::Literal(c)),
+            c => found.push(PatternPart::Literal(c)),
         }
         rest = &rest[taken..];
     }
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns() {
+    fn a_pattern_matches_whole_paths() {
         for (pattern, path, expected) in [
             ("/v2/jobs", "/v2/jobs", true),
             ("/v2/jobs", "/v2/jobs/1", false),
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_without_rules_may_do_everything() {
+    fn a_token_without_rules_may_make_every_request() {
         assert!(allows(&token(None), None, None, false));
     }
 
@@ -244,7 +246,7 @@ mod tests {
         assert!(may("/v2/*/jobs/*/", "/v2/p/jobs/j") && may("/v2/*/jobs/*", "/v2/p/jobs/j/"));
         assert!(!may("/v2/*/jobs/*/", "/v2/p/jobs/j/event"));
         assert!(may("/", "/") && may("/**", "/") && !may("/", "/v2"));
-        // ids in their different spellings
+        // Ids in different spellings.
         for (pattern, path) in [
             ("/v2/*/jobs/a:b", "/v2/p/jobs/a%3Ab"),
             ("/v2/*/jobs/a%3Ab", "/v2/p/jobs/a%3Ab"),
@@ -265,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_service_type_or_request_is_refused() {
+    fn an_unknown_service_type_or_request_is_rejected() {
         let token = token(Some(vec![rule("backup", "GET", "/**")]));
         let request = Some((&Method::GET, "/v2"));
         assert!(!allows(&token, None, request, false));
@@ -275,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_token_lifts_the_rules_but_not_the_service_type() {
+    fn a_service_token_replaces_the_rules_but_not_the_service_type() {
         let token = token(Some(Vec::new()));
         let request = Some((&Method::DELETE, "/v2/x"));
         assert!(!allows(&token, Some("backup"), request, false));

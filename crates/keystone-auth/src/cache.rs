@@ -1,8 +1,9 @@
-//! Answers about tokens. Lives here: [`TokenCache`], bounded and expiring, in which many callers asking about one token
-//! share one call to Keystone. How to ask Keystone is the caller's business.
+//! [`TokenCache`]: a bounded cache of validation results whose entries expire. Concurrent callers with the
+//! same token share one call to Keystone.
 //!
-//! Two clocks: the injected one decides whether an entry is still good, moka's own (monotonic) one bounds how long it
-//! stays in memory, so that a clock set back cannot keep a token alive.
+//! Two clocks are involved. The injected clock decides whether an entry is still valid. The monotonic clock
+//! of moka limits how long an entry stays in memory, so that a clock that is set back cannot keep a token
+//! valid.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,25 +12,25 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use sha2::{Digest, Sha256};
 
-use crate::clock::Clock;
+use crate::clock::UnixClock;
 use crate::error::{AuthError, Rejection};
 use crate::token::ValidatedToken;
 
-/// moka counts in nanoseconds: a token that ends in the year 9999 would overflow them.
+/// moka counts nanoseconds in 64 bits, which the lifetime of a token until the year 9999 would overflow.
 const LONGEST_KEEP_SECONDS: i64 = 365 * 86_400;
 
 type Validated = Result<Arc<ValidatedToken>, AuthError>;
 
-/// What an entry is found by. Never the token itself: memory dumps and bugs must not give tokens away.
+/// CacheKey of an entry. It never contains the token itself, because memory dumps must not reveal tokens.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
+struct CacheKey {
     token: [u8; 32],
-    /// Asked with `allow_expired`: a different question, with a different answer once the token has expired.
+    /// Whether the validation used `allow_expired`. Such a result differs if the token has expired.
     allow_expired: bool,
 }
 
 #[derive(Clone)]
-struct Entry {
+struct CachedToken {
     answer: Result<Arc<ValidatedToken>, Rejection>,
     fresh_until: i64,
     keep: Duration,
@@ -37,15 +38,15 @@ struct Entry {
 
 struct PerEntry;
 
-impl moka::Expiry<Key, Entry> for PerEntry {
-    fn expire_after_create(&self, _: &Key, entry: &Entry, _: Instant) -> Option<Duration> {
+impl moka::Expiry<CacheKey, CachedToken> for PerEntry {
+    fn expire_after_create(&self, _: &CacheKey, entry: &CachedToken, _: Instant) -> Option<Duration> {
         Some(entry.keep)
     }
 
     fn expire_after_update(
         &self,
-        _: &Key,
-        entry: &Entry,
+        _: &CacheKey,
+        entry: &CachedToken,
         _: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
@@ -54,22 +55,22 @@ impl moka::Expiry<Key, Entry> for PerEntry {
 }
 
 pub(crate) struct TokenCache {
-    /// `None`: caching is off.
-    entries: Option<Cache<Key, Entry>>,
-    /// Longest life of a good answer, in seconds; 0: the token's own.
+    /// `None` if caching is off.
+    entries: Option<Cache<CacheKey, CachedToken>>,
+    /// Longest lifetime of a valid token's entry, in seconds. 0 means until the token expires.
     valid_seconds: i64,
-    /// Life of a refusal, in seconds.
+    /// Lifetime of a rejected token's entry, in seconds.
     rejected_seconds: i64,
-    clock: Clock,
+    clock: UnixClock,
 }
 
 impl TokenCache {
-    /// `valid_for`: `None` switches the cache off, zero means until the token expires.
+    /// Creates a cache. `valid_for`: `None` switches the cache off, zero means until the token expires.
     pub(crate) fn new(
         capacity: u64,
         valid_for: Option<Duration>,
         rejected_for: Duration,
-        clock: Clock,
+        clock: UnixClock,
     ) -> Self {
         let entries =
             valid_for.map(|_| Cache::builder().max_capacity(capacity).expire_after(PerEntry).build());
@@ -82,10 +83,10 @@ impl TokenCache {
         }
     }
 
-    /// The kept answer about `token`, or that of `ask`, which is awaited by one of all present callers.
+    /// Returns the cached result for `token`, or awaits `ask`, which concurrent callers share.
     ///
-    /// Refusals are kept for a short time, good answers as the settings say; a failure to ask is handed to everyone
-    /// who waits for it and then forgotten.
+    /// Rejections are cached for a short time, and valid tokens as long as the settings say. All waiting
+    /// callers get the error of a failed call, which is not cached.
     pub(crate) async fn get_or_ask(
         &self,
         token: &str,
@@ -95,13 +96,13 @@ impl TokenCache {
         let Some(entries) = &self.entries else { return ask.await };
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         if allow_expired {
-            // A token known to be good needs no second question.
-            let plain = Key { token: hash, allow_expired: false };
-            if let Some(Entry { answer: Ok(token), .. }) = self.fresh(entries, &plain).await {
+            // A token that is known to be valid needs no second validation.
+            let plain = CacheKey { token: hash, allow_expired: false };
+            if let Some(CachedToken { answer: Ok(token), .. }) = self.fresh(entries, &plain).await {
                 return Ok(token);
             }
         }
-        let key = Key { token: hash, allow_expired };
+        let key = CacheKey { token: hash, allow_expired };
         if let Some(entry) = self.fresh(entries, &key).await {
             return entry.answer.map_err(AuthError::Invalid);
         }
@@ -112,8 +113,9 @@ impl TokenCache {
         }
     }
 
-    /// The entry at `key` if it is still good. One that is not is taken out, unless somebody has replaced it meanwhile.
-    async fn fresh(&self, entries: &Cache<Key, Entry>, key: &Key) -> Option<Entry> {
+    /// Returns the entry of `key` if it is still valid. Removes an expired entry, unless another task has
+    /// replaced it.
+    async fn fresh(&self, entries: &Cache<CacheKey, CachedToken>, key: &CacheKey) -> Option<CachedToken> {
         let entry = entries.get(key).await?;
         if (self.clock)() < entry.fresh_until {
             return Some(entry);
@@ -128,12 +130,13 @@ impl TokenCache {
         None
     }
 
-    fn entry(&self, answer: Validated, allow_expired: bool) -> Result<Entry, AuthError> {
+    fn entry(&self, answer: Validated, allow_expired: bool) -> Result<CachedToken, AuthError> {
         let now = (self.clock)();
         let (answer, seconds) = match answer {
             Ok(token) => {
                 let left = token.expires_at.saturating_sub(now);
-                // Beside a service token an expired token may go on being used: its expiry is no limit then.
+                // With a service token, an expired token stays usable, so its expiry does not limit the
+                // entry.
                 let seconds = match (allow_expired && left <= 0, self.valid_seconds) {
                     (true, limit) => limit,
                     (false, 0) => left,
@@ -145,7 +148,7 @@ impl TokenCache {
             Err(failure) => return Err(failure),
         };
         let seconds = seconds.max(0);
-        Ok(Entry {
+        Ok(CachedToken {
             answer,
             fresh_until: now.saturating_add(seconds),
             keep: Duration::from_secs(seconds.min(LONGEST_KEEP_SECONDS).unsigned_abs()),

@@ -1,5 +1,5 @@
-//! Authentication as a tower layer. Lives here: [`AuthTokenLayer`] and the list of identity headers that nobody may
-//! forge. Statuses and bodies of answers are the service's: it gives a function from [`AuthError`] to a response.
+//! Authentication as a tower layer: [`AuthTokenLayer`] and the list of identity headers. The service decides
+//! statuses and bodies of its responses, with a function from [`AuthError`] to a response.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,8 +13,9 @@ use crate::client::KeystoneClient;
 use crate::error::AuthError;
 use crate::request::authenticate_request;
 
-/// Headers by which keystonemiddleware tells a Python service who is calling. Here they mean nothing, but a handler
-/// (or a service behind this one) might read them, so those that a client sends are removed.
+/// The headers in which keystonemiddleware passes the caller's identity to a Python service. This crate
+/// ignores them. They are removed from requests, because a handler or a service behind this one could trust
+/// them.
 const IDENTITY_HEADERS: [HeaderName; 32] = [
     HeaderName::from_static("openstack-system-scope"),
     HeaderName::from_static("x-domain-id"),
@@ -50,24 +51,26 @@ const IDENTITY_HEADERS: [HeaderName; 32] = [
     HeaderName::from_static("x-user-name"),
 ];
 
-/// Removes every header that could pass for the word of keystonemiddleware. Token headers stay.
+/// Removes every header that keystonemiddleware would set. Token headers stay.
 pub fn remove_identity_headers(headers: &mut HeaderMap) {
     for name in &IDENTITY_HEADERS {
         headers.remove(name);
     }
 }
 
-/// Wraps a service so that it sees only authenticated requests, with [`crate::Authenticated`] in their extensions.
+/// Wraps a service so that it receives only authenticated requests, with [`crate::Authenticated`] in their
+/// extensions.
 ///
-/// Put it outside of anything that shortens the path, since access rules speak of the whole one. A 401, of the service
-/// or of the given function, gets a `WWW-Authenticate` header unless it has one.
+/// Access rules apply to the whole path, so this layer must be outside of any layer that shortens the path. A
+/// response with status 401 gets a `WWW-Authenticate` header unless it has one.
 pub struct AuthTokenLayer<F> {
     client: KeystoneClient,
     refuse: Arc<F>,
 }
 
 impl<F> AuthTokenLayer<F> {
-    /// `refuse` turns an error into the answer that the client gets: see [`AuthError::needs_authentication`].
+    /// Creates the layer. `refuse` turns an error into the response for the client: see
+    /// [`AuthError::needs_authentication`].
     pub fn new(client: KeystoneClient, refuse: F) -> Self {
         Self { client, refuse: Arc::new(refuse) }
     }
@@ -87,7 +90,7 @@ impl<S, F> Layer<S> for AuthTokenLayer<F> {
     }
 }
 
-/// The service that [`AuthTokenLayer`] makes.
+/// The service that [`AuthTokenLayer`] creates.
 pub struct AuthToken<S, F> {
     inner: S,
     layer: AuthTokenLayer<F>,
@@ -115,12 +118,12 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        // The service that was polled ready must be the one that is called.
+        // tower requires that the service that was polled ready is the one that is called.
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
         let layer = self.layer.clone();
         Box::pin(async move {
-            // The body stays out of what is borrowed over an await: it need not be Sync.
+            // The body need not be `Sync`, so it must not be borrowed over an await.
             let (mut parts, body) = request.into_parts();
             remove_identity_headers(&mut parts.headers);
             let result =

@@ -1,24 +1,26 @@
-//! Token validation for services of an OpenStack cloud: the job of keystonemiddleware's `auth_token`, as a library and
-//! a [`tower`] layer. Lives here: the map and the public names. It knows no web framework (only the types of the
-//! [`http`] crate), no configuration file and no particular service.
+//! Token validation for services of an OpenStack cloud: a library and a [`tower`] layer with the function of
+//! keystonemiddleware's `auth_token`. This file contains the module map and the public names. The crate
+//! depends on no web framework (only on the types of the [`http`] crate), no configuration file and no
+//! particular service.
 //!
-//! | module | what it does |
+//! | module | content |
 //! |---|---|
-//! | `settings` | what `[keystone_authtoken]` says, already read; the `WWW-Authenticate` text |
-//! | `token` | what a validated token says, and how Keystone writes it |
+//! | `settings` | the options of `[keystone_authtoken]` as values; the `WWW-Authenticate` header |
+//! | `token` | the content of a validated token, and its JSON format |
 //! | `request` | one request's headers → [`Authenticated`] or [`AuthError`]; service token rules |
-//! | `layer` | the same as a tower layer: strips forged identity headers, fills the extensions |
+//! | `layer` | the same as a tower layer: removes forged identity headers, fills the extensions |
 //! | `access_rules` | which requests an application credential with access rules may make |
 //! | `client` | [`KeystoneClient`]: validation, cached and coalesced |
 //! | `trust` | trusts between a user and the service user |
-//! | `cache` | answers about tokens: bounded, expiring, one call for many callers |
-//! | `gate` | how many tokens are validated at a time |
-//! | `outage` | when Keystone stops answering, and when it answers again |
-//! | `own_token` | the service's own token and the identity endpoint its catalog names |
+//! | `cache` | validation results: bounded, expiring, one call for concurrent callers |
+//! | `validation_limit` | the number of tokens that are validated at a time |
+//! | `outage` | the start and end of an outage of Keystone |
+//! | `own_token` | the service's own token and the identity endpoint of its catalog |
 //! | `transport` | HTTP to Keystone: TLS, timeouts, retries |
 //! | `error`, `secret`, `clock` | small shared types |
 //!
-//! A request's way: [`AuthTokenLayer`] → [`authenticate_request`] → [`KeystoneClient::validate`] → cache → Keystone.
+//! Path of a request: [`AuthTokenLayer`] → [`authenticate_request`] → [`KeystoneClient::validate`] → cache →
+//! Keystone.
 //!
 //! ```no_run
 //! use http::{Request, Response, StatusCode};
@@ -28,12 +30,12 @@
 //! let settings = Settings { auth_url: "http://controller:5000/v3".to_owned(), ..Settings::default() };
 //! let client = KeystoneClient::new(&settings, system_clock())?;
 //! let layer = AuthTokenLayer::new(client, |error: AuthError| {
-//!     let mut answer = Response::new(String::new());
-//!     *answer.status_mut() = match error.needs_authentication() {
+//!     let mut response = Response::new(String::new());
+//!     *response.status_mut() = match error.needs_authentication() {
 //!         true => StatusCode::UNAUTHORIZED,
 //!         false => StatusCode::SERVICE_UNAVAILABLE,
 //!     };
-//!     answer
+//!     response
 //! });
 //! let service = layer.layer(service_fn(|request: Request<String>| async move {
 //!     let caller = request.extensions().get::<Authenticated>().map(|caller| caller.user.user_id.clone());
@@ -44,15 +46,15 @@
 //! # Ok::<_, keystone_auth::SettingsError>(())
 //! ```
 //!
-//! Secrets: tokens, passwords and application credential secrets are never written to a log, an error or a `Debug` text;
-//! the cache knows tokens only by their SHA-256.
+//! Tokens, passwords and application credential secrets never appear in a log, an error or a `Debug` text.
+//! The cache stores only the SHA-256 of a token.
 
 mod access_rules;
 mod cache;
 mod client;
 mod clock;
 mod error;
-mod gate;
+
 mod layer;
 mod outage;
 mod own_token;
@@ -63,10 +65,11 @@ mod tls;
 mod token;
 mod transport;
 mod trust;
+mod validation_limit;
 
 pub use access_rules::AccessRule;
 pub use client::KeystoneClient;
-pub use clock::{Clock, system_clock};
+pub use clock::{UnixClock, system_clock};
 pub use error::{AuthError, Rejection, SettingsError};
 pub use layer::{AuthToken, AuthTokenLayer, remove_identity_headers};
 pub use request::{Authenticated, authenticate, authenticate_request};
@@ -76,4 +79,4 @@ pub use settings::{
 };
 pub use tls::check_tls_files;
 pub use token::ValidatedToken;
-pub use trust::{Found, Trust};
+pub use trust::{FoundTrust, Trust};

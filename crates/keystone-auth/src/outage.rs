@@ -1,36 +1,36 @@
-//! Keeps track of an outage of Keystone, so that the log has one line when it begins and one when it ends. Lives here:
-//! [`Outage`]. Whether a call has failed is decided by `transport`.
+//! [`KeystoneOutage`] tracks an outage of Keystone, so that the log has one line for its start and one for
+//! its end. `transport` decides whether a call has failed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Whether Keystone answers, as the last calls showed it.
+/// Whether Keystone answers, according to the last calls.
 #[derive(Default)]
-pub(crate) struct Outage {
+pub(crate) struct KeystoneOutage {
     is_on: AtomicBool,
-    state: Mutex<Option<State>>,
+    state: Mutex<Option<OutageState>>,
 }
 
-struct State {
+struct OutageState {
     began: Instant,
     requests: u64,
 }
 
-impl Outage {
-    /// Notes that Keystone gave no usable answer. True if it did until now: then the outage begins.
+impl KeystoneOutage {
+    /// Records that a call to Keystone failed. Returns true if this starts an outage.
     pub(crate) fn begins(&self) -> bool {
         if self.is_on() {
             return false;
         }
         let mut state = self.lock();
         let begins = state.is_none();
-        state.get_or_insert_with(|| State { began: Instant::now(), requests: 0 });
+        state.get_or_insert_with(|| OutageState { began: Instant::now(), requests: 0 });
         self.is_on.store(true, Ordering::Relaxed);
         begins
     }
 
-    /// Whether an outage has begun and not ended.
+    /// Returns whether an outage is in progress.
     pub(crate) fn is_on(&self) -> bool {
         self.is_on.load(Ordering::Relaxed)
     }
@@ -42,17 +42,18 @@ impl Outage {
         }
     }
 
-    /// Notes that Keystone answers. If this ends an outage, returns how long it was, and how many requests it affected.
+    /// Records that Keystone answered. If this ends an outage, returns its duration and the number of
+    /// affected requests.
     pub(crate) fn ends(&self) -> Option<(Duration, u64)> {
         if !self.is_on() {
             return None;
         }
-        let State { began, requests } = self.lock().take()?;
+        let OutageState { began, requests } = self.lock().take()?;
         self.is_on.store(false, Ordering::Relaxed);
         Some((began.elapsed(), requests))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<State>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<OutageState>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -65,7 +66,7 @@ mod tests {
 
     #[test]
     fn an_outage_begins_once_and_ends_once() {
-        let outage = Outage::default();
+        let outage = KeystoneOutage::default();
         outage.affects_request();
         assert!(outage.ends().is_none());
         for _ in 0..2 {

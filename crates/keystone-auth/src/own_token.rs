@@ -1,39 +1,39 @@
-//! The service's own token. Lives here: asking for it, keeping it, renewing it in time or when Keystone no longer takes
-//! it, and the identity endpoint that its catalog names.
+//! The service's own token: requesting it, caching it, renewing it in time or after Keystone rejected it, and
+//! the identity endpoint in its catalog.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::clock::Clock;
+use crate::clock::UnixClock;
 use crate::error::{AuthError, SettingsError};
 use crate::secret::Secret;
 use crate::settings::{ApplicationCredential, PasswordCredentials, ServiceCredentials, Settings};
 use crate::token::{self, CatalogService};
-use crate::transport::{Call, Endpoint, Transport, shown_url};
+use crate::transport::{Endpoint, KeystoneCall, Transport, shown_url};
 
 const OPERATION: &str = "authenticate this service";
-/// A token with less life left than this is renewed first (keystoneauth1's `MIN_TOKEN_LIFE_SECONDS`); of a token that
-/// lives only minutes, a quarter of its life.
+/// A token with less remaining lifetime is renewed before use (keystoneauth1's `MIN_TOKEN_LIFE_SECONDS`). For
+/// tokens that live only minutes, the limit is a quarter of their lifetime.
 const RENEW_BEFORE_SECONDS: i64 = 120;
 
-/// The service's own token and what came with it.
+/// The service's own token, its user and its endpoint.
 pub(crate) struct OwnToken {
-    /// For the `X-Auth-Token` header; marked sensitive.
+    /// Value of the `X-Auth-Token` header, marked as sensitive.
     pub(crate) value: HeaderValue,
-    /// Who the service is.
+    /// Id of the service's user.
     pub(crate) user_id: String,
-    /// Where to send everything but authentication.
+    /// Endpoint of all calls except authentication.
     pub(crate) endpoint: Endpoint,
     renew_at: i64,
 }
 
 #[derive(Default)]
-struct State {
+struct OwnTokenState {
     token: Option<Arc<OwnToken>>,
-    /// How many tries have failed, and how the last one did: those who waited for it take its result instead of
-    /// trying one after the other.
+    /// Number of failed attempts, and the last error. Tasks that waited for a failed attempt share its error
+    /// and do not repeat it one after the other.
     failures: u64,
     last_failure: Option<AuthError>,
 }
@@ -44,13 +44,13 @@ pub(crate) struct OwnTokens {
     secret: Secret,
     region_name: Option<String>,
     interface: String,
-    clock: Clock,
-    state: RwLock<State>,
+    clock: UnixClock,
+    state: RwLock<OwnTokenState>,
     gate: tokio::sync::Mutex<()>,
 }
 
 impl OwnTokens {
-    pub(crate) fn new(settings: &Settings, clock: Clock) -> Result<Self, SettingsError> {
+    pub(crate) fn new(settings: &Settings, clock: UnixClock) -> Result<Self, SettingsError> {
         let auth_url = Endpoint::parse(&settings.auth_url).map_err(|reason| SettingsError::Url {
             option: "auth_url",
             value: shown_url(&settings.auth_url),
@@ -64,7 +64,7 @@ impl OwnTokens {
                 ServiceCredentials::ApplicationCredential(credential) => credential.secret.clone(),
             },
             region_name: settings.region_name.clone().filter(|name| !name.is_empty()),
-            // Old configurations write internalURL.
+            // Old configurations contain `internalURL`.
             interface: settings.interface.trim_end_matches("URL").to_owned(),
             clock,
             state: RwLock::default(),
@@ -72,11 +72,11 @@ impl OwnTokens {
         })
     }
 
-    /// The present token, or a new one when there is none or its end is near.
+    /// Returns the present token, or requests a new one if there is none or it expires soon.
     pub(crate) async fn get(&self, transport: &Transport) -> Result<Arc<OwnToken>, AuthError> {
         let failures = {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-            match self.good(&state) {
+            match self.usable(&state) {
                 Some(token) => return Ok(token),
                 None => state.failures,
             }
@@ -84,7 +84,7 @@ impl OwnTokens {
         let _gate = self.gate.lock().await;
         {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(token) = self.good(&state) {
+            if let Some(token) = self.usable(&state) {
                 return Ok(token);
             }
             if let (true, Some(error)) = (state.failures != failures, &state.last_failure) {
@@ -100,9 +100,9 @@ impl OwnTokens {
             }
             Err(error) => {
                 if transport.outage().is_on() {
-                    tracing::debug!(%error, "this service could not authenticate itself");
+                    tracing::debug!(%error, "this service could not authenticate at Keystone");
                 } else {
-                    tracing::error!(%error, "this service could not authenticate itself");
+                    tracing::error!(%error, "this service could not authenticate at Keystone");
                 }
                 state.token = None;
                 state.failures += 1;
@@ -112,7 +112,7 @@ impl OwnTokens {
         result
     }
 
-    /// A token other than `refused`, which Keystone did not take.
+    /// Replaces the token `refused`, which Keystone rejected.
     pub(crate) async fn replace(
         &self,
         transport: &Transport,
@@ -120,7 +120,7 @@ impl OwnTokens {
     ) -> Result<Arc<OwnToken>, AuthError> {
         {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-            // Somebody else may have replaced it already.
+            // Another task may have replaced it already.
             if state.token.as_ref().is_some_and(|token| Arc::ptr_eq(token, refused)) {
                 state.token = None;
             }
@@ -128,13 +128,13 @@ impl OwnTokens {
         self.get(transport).await
     }
 
-    fn good(&self, state: &State) -> Option<Arc<OwnToken>> {
+    fn usable(&self, state: &OwnTokenState) -> Option<Arc<OwnToken>> {
         state.token.as_ref().filter(|token| (self.clock)() < token.renew_at).map(Arc::clone)
     }
 
     async fn authenticate(&self, transport: &Transport) -> Result<OwnToken, AuthError> {
         let unavailable = |reason: String| AuthError::Unavailable { operation: OPERATION, reason };
-        let call = Call {
+        let call = KeystoneCall {
             operation: OPERATION,
             method: Method::POST,
             url: self.auth_url.v3(&["auth", "tokens"]),
@@ -148,7 +148,7 @@ impl OwnTokens {
             StatusCode::CREATED | StatusCode::OK => {}
             StatusCode::UNAUTHORIZED => {
                 return Err(unavailable(
-                    "it refused the service's own credentials; check the user, password and project \
+                    "it rejected the service's own credentials; check the user, password and project \
                      of this service"
                         .to_owned(),
                 ));
@@ -175,7 +175,8 @@ impl OwnTokens {
         })
     }
 
-    /// The identity endpoint of the catalog for the configured interface and region, else `auth_url`.
+    /// Returns the identity endpoint of the catalog for the configured interface and region. If there is
+    /// none, returns `auth_url`.
     fn endpoint(&self, catalog: &[CatalogService]) -> Endpoint {
         let found = catalog
             .iter()
@@ -205,7 +206,8 @@ impl OwnTokens {
     }
 }
 
-/// Body of `POST /v3/auth/tokens`; source: Identity API v3, "Password authentication" and "Application credentials".
+/// Returns the body of `POST /v3/auth/tokens`. Source: Identity API v3, "Password authentication" and
+/// "Application credentials".
 fn body(credentials: &ServiceCredentials) -> Result<Value, SettingsError> {
     match credentials {
         ServiceCredentials::Password(credentials) => password_body(credentials),
@@ -214,7 +216,7 @@ fn body(credentials: &ServiceCredentials) -> Result<Value, SettingsError> {
 }
 
 fn password_body(credentials: &PasswordCredentials) -> Result<Value, SettingsError> {
-    let mut user = named(
+    let mut user = reference(
         set(&credentials.user_id),
         set(&credentials.username),
         set(&credentials.user_domain_id),
@@ -223,13 +225,13 @@ fn password_body(credentials: &PasswordCredentials) -> Result<Value, SettingsErr
     .ok_or(SettingsError::Credentials("set username (and its domain) or user_id"))?;
     user.insert("password".to_owned(), credentials.password.expose().into());
     let mut auth = json!({"identity": {"methods": ["password"], "password": {"user": user}}});
-    let project = named(
+    let project = reference(
         set(&credentials.project_id),
         set(&credentials.project_name),
         set(&credentials.project_domain_id),
         set(&credentials.project_domain_name),
     );
-    let domain = named(set(&credentials.domain_id), set(&credentials.domain_name), None, None);
+    let domain = reference(set(&credentials.domain_id), set(&credentials.domain_name), None, None);
     let scope = match (project, domain, credentials.system_scope) {
         (None, None, false) => None,
         (Some(project), None, false) => Some(json!({ "project": project })),
@@ -255,7 +257,7 @@ fn application_credential_body(credential: &ApplicationCredential) -> Result<Val
         let name = set(&credential.name).ok_or(SettingsError::Credentials(
             "set application_credential_id, or application_credential_name and its user",
         ))?;
-        let user = named(
+        let user = reference(
             set(&credential.user_id),
             set(&credential.username),
             set(&credential.user_domain_id),
@@ -272,13 +274,13 @@ fn application_credential_body(credential: &ApplicationCredential) -> Result<Val
         {"methods": ["application_credential"], "application_credential": data}}}))
 }
 
-/// An option counts as set when it is not empty.
+/// Returns the value of an option unless it is empty.
 fn set(option: &Option<String>) -> Option<&str> {
     option.as_deref().filter(|value| !value.is_empty())
 }
 
-/// `{"id": …}`, or `{"name": …, "domain": {…}}`: Keystone's way to name a thing that lives in a domain.
-fn named(
+/// Returns `{"id": …}`, or `{"name": …, "domain": {…}}`: Keystone's reference to a resource in a domain.
+fn reference(
     id: Option<&str>,
     name: Option<&str>,
     domain_id: Option<&str>,
@@ -290,7 +292,7 @@ fn named(
         return Some(map);
     }
     map.insert("name".to_owned(), name?.into());
-    if let Some(domain) = named(domain_id, domain_name, None, None) {
+    if let Some(domain) = reference(domain_id, domain_name, None, None) {
         map.insert("domain".to_owned(), domain.into());
     }
     Some(map)

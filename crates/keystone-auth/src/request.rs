@@ -1,5 +1,5 @@
-//! Who makes a request. Lives here: reading the tokens of one request's headers and the rules about service tokens,
-//! token binding and access rules. Identity headers (`X-User-Id` and the like) are never read: anybody can send them.
+//! Authentication of a request: the tokens in its headers, and the rules about service tokens, token binding
+//! and access rules. Identity headers such as `X-User-Id` are never read, because every client can send them.
 //! Source of the rules: keystonemiddleware 13, `auth_token`.
 
 use std::sync::Arc;
@@ -12,33 +12,32 @@ use crate::error::{AuthError, Rejection};
 use crate::secret::Secret;
 use crate::token::ValidatedToken;
 
-/// Who makes a request, as Keystone vouched for it.
+/// The identity of the caller according to Keystone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authenticated {
-    /// The token in `X-Auth-Token` as it came, for what must be done at Keystone in the user's name (trusts).
+    /// The token in `X-Auth-Token` as sent, for operations at Keystone on behalf of the user (trusts).
     pub token: Secret,
-    /// The token in `X-Auth-Token`. May have expired when a service token with a service role came along.
+    /// The validated token of `X-Auth-Token`. It may have expired if the request has a service token with a
+    /// service role.
     pub user: Arc<ValidatedToken>,
-    /// The token in `X-Service-Token`: the service that makes the request for the user.
+    /// The validated token of `X-Service-Token`: the service that makes the request for the user.
     pub service: Option<Arc<ValidatedToken>>,
 }
 
-/// Authenticates a request by its headers alone. A token with access rules is refused, as they cannot be checked here:
-/// use [`authenticate_request`] where method and path are known.
+/// Authenticates a request by its headers alone. A token with access rules is rejected, because they cannot
+/// be checked without method and path: see [`authenticate_request`].
 ///
 /// # Errors
-/// [`AuthError::Missing`] or [`AuthError::Invalid`] when the request is not authenticated, [`AuthError::Unavailable`]
-/// when Keystone could not be asked.
+/// [`AuthError::Missing`] or [`AuthError::Invalid`] if the request is not authenticated,
+/// [`AuthError::Unavailable`] if Keystone could not be asked.
 pub async fn authenticate(client: &KeystoneClient, headers: &HeaderMap) -> Result<Authenticated, AuthError> {
     check(client, headers, None).await
 }
 
-/// Authenticates a request by its headers. A token with access rules must allow `method` and `path`: the whole path of
-/// the URL, percent-encoded as the client sent it. A slash at its end makes no difference. If the service resolves `//`,
-/// `.` and `..`, it must do so before, since the rules speak of the resource that is served.
-///
-/// # Errors
-/// Those of [`authenticate`].
+/// Authenticates a request. The access rules of a token must allow `method` and `path`, which is the whole
+/// path of the URL, percent-encoded as sent. A slash at its end makes no difference. If the service resolves
+/// `//`, `.` and `..`, it must do so before this call, because the rules apply to the resource that is
+/// served.
 pub async fn authenticate_request(
     client: &KeystoneClient,
     method: &Method,
@@ -65,7 +64,7 @@ async fn check_tokens(
     headers: &HeaderMap,
     request: Option<(&Method, &str)>,
 ) -> Result<Authenticated, AuthError> {
-    // Swift's old name counts when the usual header is not there at all.
+    // The old header name of Swift counts only if the usual header is missing.
     let user_token = match token(headers, "x-auth-token")? {
         None => token(headers, "x-storage-token")?,
         found => found,
@@ -73,7 +72,7 @@ async fn check_tokens(
     let user_token = user_token.filter(|token| !token.is_empty()).ok_or(AuthError::Missing)?;
     let service_token = token(headers, "x-service-token")?.filter(|token| !token.is_empty());
 
-    // a service token without the role lifts no check, also if the role is not required
+    // A service token without the role skips no check, even if the role is not required.
     let mut on_behalf = false;
     let mut service = None;
     if let Some(token) = service_token {
@@ -100,8 +99,8 @@ async fn check_tokens(
     Ok(Authenticated { token: Secret::new(user_token), user, service })
 }
 
-/// The value of a token header, without white space around it. Two different values are nobody's token: which one a
-/// later reader of the headers would take is not known.
+/// Returns the value of a token header, without surrounding white space. Two different values are rejected,
+/// because a later reader of the headers could choose the other one.
 fn token<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, AuthError> {
     let malformed = AuthError::Invalid(Rejection::Malformed);
     let mut values = headers.get_all(name).iter();

@@ -1,9 +1,9 @@
-//! A string that must not be shown. Lives here: the type only.
+//! [`Secret`], a string that must not be printed.
 
 use std::fmt;
 
-/// A password, token or application credential secret. Its `Debug` text is `***`, and it has no `Display`: whoever
-/// needs the value says so with [`Secret::expose`].
+/// A password, token or application credential secret. Its `Debug` text is `***`, and it has no `Display`.
+/// [`Secret::expose`] returns the value.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -13,7 +13,7 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value itself; keep it out of logs and errors.
+    /// Returns the value, which must not appear in logs and errors.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -43,7 +43,7 @@ mod tests {
     use super::Secret;
 
     #[test]
-    fn debug_text_does_not_hold_the_value() {
+    fn debug_text_does_not_contain_the_value() {
         let secret = Secret::from("correct horse");
         assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "*** Some(***)");
         assert_eq!(secret.expose(), "correct horse");

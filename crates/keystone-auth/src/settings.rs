@@ -1,6 +1,6 @@
-//! What the operator says about Keystone, already read. Lives here: [`Settings`], the service's credentials and the
-//! `WWW-Authenticate` text. Reading an INI file is the caller's job; option names and defaults are those of
-//! keystonemiddleware's `[keystone_authtoken]` unless a field says otherwise.
+//! [`Settings`]: how to reach Keystone, the service's credentials, and the `WWW-Authenticate` header. The
+//! caller reads the INI file. Option names and defaults are those of keystonemiddleware's
+//! `[keystone_authtoken]` unless a field says otherwise.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,53 +12,56 @@ use crate::secret::Secret;
 /// How to reach Keystone and which tokens to accept.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `auth_url`: the identity endpoint at which the service authenticates itself, with or without `/v3` or a slash at
-    /// its end. Used for everything when the catalog of the service's own token names no matching identity endpoint.
+    /// `auth_url`: the identity endpoint at which the service authenticates, with or without `/v3` or a slash
+    /// at its end. Other calls use it too if the catalog of the service's own token contains no matching
+    /// identity endpoint.
     pub auth_url: String,
-    /// `www_authenticate_uri`: the public identity endpoint that a refused client is told. `None`: `auth_url`.
+    /// `www_authenticate_uri`: the public identity endpoint for clients whose token is rejected. `None`:
+    /// `auth_url`.
     pub www_authenticate_uri: Option<String>,
     /// How the service authenticates itself.
     pub credentials: ServiceCredentials,
     /// `region_name`: region of the identity endpoint in the catalog. `None`: the first of any region.
     pub region_name: Option<String>,
-    /// `interface`: `internal`, `public` or `admin`; which identity endpoint of the catalog to use.
+    /// `interface`: `internal`, `public` or `admin`, the interface of the identity endpoint in the catalog.
     pub interface: String,
-    /// `service_type`: this service's type in the catalog. Without it, tokens of application credentials that have
-    /// access rules are refused.
+    /// `service_type`: this service's type in the catalog. If it is not set, tokens of application
+    /// credentials that have access rules are rejected.
     pub service_type: Option<String>,
-    /// `cafile`: PEM bundle, or a directory of such files. Only these authorities are trusted. `None`: those of the
-    /// operating system. This and the other files are read only when a connection needs TLS.
+    /// `cafile`: PEM bundle, or a directory of such files. Only these authorities are trusted. `None`: those
+    /// of the operating system. This file and the others are only read when a connection needs TLS.
     pub cafile: Option<PathBuf>,
-    /// What names `cafile`, for messages: the option, or a variable of the environment.
+    /// The source of `cafile`, for messages: the option, or an environment variable.
     pub cafile_from: &'static str,
-    /// `certfile`: PEM client certificate (with the key in it when `keyfile` is not set).
+    /// `certfile`: PEM client certificate. It must contain the key if `keyfile` is not set.
     pub certfile: Option<PathBuf>,
     /// `keyfile`: PEM key of the client certificate.
     pub keyfile: Option<PathBuf>,
     /// `insecure`: do not verify Keystone's certificate.
     pub insecure: bool,
-    /// Time limit for a connection (TCP and TLS). keystonemiddleware has one `http_connect_timeout` for both limits,
-    /// and none by default.
+    /// Time limit for a connection (TCP and TLS). keystonemiddleware has one option `http_connect_timeout`
+    /// for both limits, without a default.
     pub connect_timeout: Duration,
-    /// Time limit for one whole exchange with Keystone, connection included.
+    /// Time limit for a whole exchange with Keystone, including the connection.
     pub request_timeout: Duration,
-    /// `http_request_max_retries`: how often a call is made again after the connection failed. An HTTP answer, whatever
-    /// its status, and a time-out are not retried: a slow Keystone would only get more work.
+    /// `http_request_max_retries`: number of retries after a failed connection. An HTTP answer with any
+    /// status and a time-out are not retried, because a retry would only add load to a slow Keystone.
     pub max_retries: u32,
-    /// Pause before the first retry; doubles with each further one, up to two seconds.
+    /// Pause before the first retry. It doubles with each further retry, up to two seconds.
     pub retry_delay: Duration,
-    /// `token_cache_time`: how long Keystone's word about a valid token is believed, at most until the token expires.
-    /// `None` (−1 in the file): ask each time. Zero: until the token expires.
+    /// `token_cache_time`: how long a valid token is cached, at most until it expires. `None` (−1 in the
+    /// file): not cached. Zero: until the token expires.
     pub token_cache_time: Option<Duration>,
-    /// How long a refusal by Keystone is believed. Of this crate's own making; no refusal is kept when
-    /// `token_cache_time` is `None`.
+    /// How long a rejection is cached. keystonemiddleware has no such option. If `token_cache_time` is
+    /// `None`, rejections are not cached.
     pub rejection_cache_time: Duration,
-    /// How many answers are kept at most.
+    /// Largest number of cached results.
     pub cache_capacity: u64,
-    /// Tokens that are validated at a time. A quarter of these places is kept for tokens that Keystone has vouched for before.
+    /// Number of tokens that are validated at a time. A quarter of it is reserved for tokens that Keystone
+    /// has accepted before.
     pub max_validations: usize,
-    /// `service_token_roles`: a service token must carry one of them (see `service_token_roles_required`); only then an
-    /// expired user token is accepted beside it.
+    /// `service_token_roles`: a service token must have one of these roles (see
+    /// `service_token_roles_required`). Only with such a service token, an expired user token is accepted.
     pub service_token_roles: Vec<String>,
     /// `service_token_roles_required`: whether a service token without such a role makes the request fail.
     pub service_token_roles_required: bool,
@@ -67,7 +70,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// keystonemiddleware 13's defaults, with `auth_url` and `credentials` empty.
+    /// Returns the defaults of keystonemiddleware 13, with empty `auth_url` and `credentials`.
     fn default() -> Self {
         Self {
             auth_url: String::new(),
@@ -96,7 +99,7 @@ impl Default for Settings {
     }
 }
 
-/// How the service authenticates itself at Keystone.
+/// How the service authenticates at Keystone.
 #[derive(Debug, Clone)]
 pub enum ServiceCredentials {
     /// `auth_type = password` (or `v3password`).
@@ -111,10 +114,10 @@ impl Default for ServiceCredentials {
     }
 }
 
-/// User, password and the scope of the token to ask for. Of each pair of id and name, the id wins.
+/// User, password and the scope of the requested token. If both an id and a name are set, the id is used.
 #[derive(Debug, Clone, Default)]
 pub struct PasswordCredentials {
-    /// Id of the user; needs no domain.
+    /// Id of the user. It needs no domain.
     pub user_id: Option<String>,
     /// Name of the user.
     pub username: Option<String>,
@@ -140,12 +143,12 @@ pub struct PasswordCredentials {
     pub system_scope: bool,
 }
 
-/// An application credential, by id, or by name and its user.
+/// An application credential, by id, or by name and user.
 #[derive(Debug, Clone, Default)]
 pub struct ApplicationCredential {
-    /// Id of the credential; needs nothing else but the secret.
+    /// Id of the credential. Only the secret is needed in addition.
     pub id: Option<String>,
-    /// Name of the credential; needs the user.
+    /// Name of the credential. It needs the user.
     pub name: Option<String>,
     /// The secret.
     pub secret: Secret,
@@ -159,9 +162,10 @@ pub struct ApplicationCredential {
     pub user_domain_name: Option<String>,
 }
 
-/// Value of the `WWW-Authenticate` header of a 401 answer: `Keystone uri="…"`, as keystonemiddleware writes it.
+/// Returns the `WWW-Authenticate` header of a response with status 401: `Keystone uri="…"`, as
+/// keystonemiddleware writes it.
 ///
-/// A URI that no header may carry is left out; [`crate::KeystoneClient::new`] refuses such settings.
+/// A URI that is not valid in a header is left out; [`crate::KeystoneClient::new`] rejects such settings.
 #[must_use]
 pub fn www_authenticate(settings: &Settings) -> HeaderValue {
     let uri =

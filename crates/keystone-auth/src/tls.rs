@@ -1,5 +1,5 @@
-//! TLS to Keystone: the authorities that are trusted and the client's own certificate. When a connection needs TLS is
-//! `transport`'s decision.
+//! TLS to Keystone: the trusted authorities and the client certificate. `transport` decides whether a
+//! connection needs TLS.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::error::SettingsError;
 use crate::settings::Settings;
 use crate::transport::{cause, shown_url};
 
-/// Builds a client that speaks TLS as the settings say. `url` is where it is needed.
+/// Builds a client with the TLS settings. `url` is the endpoint, for error messages.
 pub(crate) fn client(
     builder: ClientBuilder,
     settings: &Settings,
@@ -27,17 +27,18 @@ pub(crate) fn client(
     })
 }
 
-/// Checks the configured files as an HTTPS endpoint would need them.
+/// Checks the configured files without connecting. The certificates of the operating system are not checked.
 ///
 /// # Errors
-/// Names the file that cannot be used. The authorities of the operating system are not looked for.
+/// [`SettingsError::File`] names the unusable file.
 pub fn check_tls_files(settings: &Settings) -> Result<(), SettingsError> {
-    // Without a cafile those of the system would be needed; a client certificate can be checked without them.
+    // Without a cafile, the client would need the authorities of the system, but a client certificate can be
+    // checked without them.
     let settings = Settings { insecure: settings.insecure || settings.cafile.is_none(), ..settings.clone() };
     client(Client::builder(), &settings, &settings.auth_url).map(|_| ())
 }
 
-/// Reads the files that TLS needs and adds them to a client.
+/// Reads the files for TLS and adds them to a client.
 fn configure(mut builder: ClientBuilder, settings: &Settings) -> Result<ClientBuilder, SettingsError> {
     if settings.insecure {
         builder = builder.tls_danger_accept_invalid_certs(true);
@@ -56,13 +57,14 @@ fn configure(mut builder: ClientBuilder, settings: &Settings) -> Result<ClientBu
     Ok(builder)
 }
 
-/// Whether the HTTP client could not be built because the operating system has no authorities.
+/// Returns whether the HTTP client could not be built because the operating system has no authorities.
 fn is_without_authorities(reason: &str) -> bool {
     reason.contains("No CA certificates were loaded")
 }
 
-/// The certificates of a PEM bundle, or of every such file in a directory. Other files of a directory are skipped, as
-/// OpenSSL skips them. So is a certificate that cannot be an authority here: bundles of operators hold more than is needed.
+/// Returns the certificates of a PEM bundle, or of every such file in a directory. Other files of a directory
+/// are skipped, as in OpenSSL. Certificates that cannot be an authority are skipped too, because the bundles
+/// of operators contain such certificates.
 fn authorities(option: &'static str, path: &Path) -> Result<Vec<Certificate>, SettingsError> {
     let mut found = Vec::new();
     if path.is_dir() {
@@ -78,7 +80,7 @@ fn authorities(option: &'static str, path: &Path) -> Result<Vec<Certificate>, Se
         }
     }
     if found.is_empty() {
-        return Err(file(option, path, "it holds no PEM certificate"));
+        return Err(file(option, path, "it contains no PEM certificate"));
     }
     let all = found.len();
     found.retain(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
@@ -108,22 +110,22 @@ mod tests {
     use super::*;
     use crate::transport::Transport;
 
-    fn with(auth_url: &str, change: impl FnOnce(&mut Settings)) -> Result<Transport, SettingsError> {
+    fn transport(auth_url: &str, change: impl FnOnce(&mut Settings)) -> Result<Transport, SettingsError> {
         let mut settings = Settings { auth_url: auth_url.to_owned(), ..Settings::default() };
         change(&mut settings);
         Transport::new(&settings)
     }
 
     #[test]
-    fn a_certificate_file_that_is_missing_or_empty_is_named() {
+    fn the_error_names_a_missing_or_empty_certificate_file() {
         let https = "https://k:5000";
-        let error = |change: fn(&mut Settings)| with(https, change).err().unwrap().to_string();
+        let error = |change: fn(&mut Settings)| transport(https, change).err().unwrap().to_string();
         let missing = error(|settings| settings.cafile = Some("/nonexistent/ca.pem".into()));
         assert!(missing.contains("cafile") && missing.contains("/nonexistent/ca.pem"), "{missing}");
         let empty = error(|settings| settings.cafile = Some("/dev/null".into()));
-        assert!(empty.contains("holds no PEM certificate"), "{empty}");
+        assert!(empty.contains("contains no PEM certificate"), "{empty}");
         let directory = error(|settings| settings.cafile = Some("/proc/self/fdinfo".into()));
-        assert!(directory.contains("holds no PEM certificate"), "{directory}");
+        assert!(directory.contains("contains no PEM certificate"), "{directory}");
         let named = error(|settings| {
             settings.cafile = Some("/nonexistent/ca.pem".into());
             settings.cafile_from = "environment variable REQUESTS_CA_BUNDLE";
@@ -139,8 +141,8 @@ mod tests {
             settings.certfile = Some("/nonexistent/client.pem".into());
             settings.keyfile = Some("/nonexistent/client.key".into());
         };
-        with("http://k:5000", missing).unwrap();
-        // but they can be checked
+        transport("http://k:5000", missing).unwrap();
+        // They can still be checked.
         let mut settings = Settings { auth_url: "http://k:5000".to_owned(), ..Settings::default() };
         check_tls_files(&settings).unwrap();
         missing(&mut settings);
@@ -155,6 +157,6 @@ mod tests {
             settings.insecure = true;
             settings.cafile = Some("/nonexistent/ca.pem".into());
         };
-        with("https://k:5000", insecure).unwrap();
+        transport("https://k:5000", insecure).unwrap();
     }
 }

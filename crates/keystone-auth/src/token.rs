@@ -1,6 +1,6 @@
-//! What a validated token says. Lives here: [`ValidatedToken`] and how Keystone writes it in the answer of
-//! `GET /v3/auth/tokens`. Whether to accept it is decided in `client` and `request`.
-//! Source: Identity API v3, "Validate and show information for token"; keystoneauth1's reading of it (absent parts).
+//! [`ValidatedToken`], and its JSON format in the answer of `GET /v3/auth/tokens`. `client` and `request`
+//! decide whether a token is accepted. Source: Identity API v3, "Validate and show information for token",
+//! and keystoneauth1 for missing parts.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -8,8 +8,9 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::access_rules::AccessRule;
 
-/// A token as Keystone vouched for it. The fields are what keystonemiddleware would write into the identity headers of
-/// the request; an absent header is `None` here. Holds no secret: the token itself is not part of it.
+/// A validated token. The fields contain the values that keystonemiddleware would write into the identity
+/// headers of the request; `None` means that the header is absent. The token itself, which is a secret, is
+/// not part of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ValidatedToken {
     /// `X-User-Id`.
@@ -34,46 +35,47 @@ pub struct ValidatedToken {
     pub domain_name: Option<String>,
     /// `OpenStack-System-Scope`: `all` for a system-scoped token.
     pub system_scope: Option<String>,
-    /// `X-Roles`: names, in Keystone's order; none for an unscoped token.
+    /// `X-Roles`: names, in Keystone's order. Empty for an unscoped token.
     pub roles: Vec<String>,
-    /// `X-Is-Admin-Project`: true also when Keystone does not say.
+    /// `X-Is-Admin-Project`: also true if the answer does not contain it.
     pub is_admin_project: bool,
-    /// Id of the trust that the token was made from.
+    /// Id of the trust that issued the token.
     pub trust_id: Option<String>,
-    /// Who delegated, of a token made from a trust.
+    /// Id of the user that delegated its roles, if the token comes from a trust.
     pub trustor_user_id: Option<String>,
-    /// To whom was delegated, of a token made from a trust.
+    /// Id of the user that received the roles, if the token comes from a trust.
     pub trustee_user_id: Option<String>,
-    /// Id of the application credential that the token was made from.
+    /// Id of the application credential that issued the token.
     pub application_credential_id: Option<String>,
-    /// Which requests the token may make; `None`: all. [`crate::authenticate_request`] has checked them.
+    /// The requests that the token may make; `None`: all. [`crate::authenticate_request`] checks them.
     pub access_rules: Option<Vec<AccessRule>>,
-    /// Service types in the token's catalog. Asked for, and filled, only when there are access rules to check.
+    /// Service types in the token's catalog. Only requested and filled if there are access rules to check.
     pub catalog_types: Vec<String>,
-    /// Whether the token is bound to a Kerberos principal (a feature that Keystone itself has dropped).
+    /// Whether the token is bound to a Kerberos principal (a feature that current versions of Keystone do not
+    /// have).
     pub kerberos_bound: bool,
-    /// When it expires, in seconds since 1970-01-01 UTC.
+    /// Expiry time in seconds since 1970-01-01 UTC.
     pub expires_at: i64,
 }
 
 impl ValidatedToken {
-    /// Whether the token has expired at `now`, seconds since 1970-01-01 UTC.
+    /// Returns whether the token has expired at `now`, in seconds since 1970-01-01 UTC.
     #[must_use]
     pub const fn expired_at(&self, now: i64) -> bool {
         self.expires_at <= now
     }
 
-    /// Whether the token carries the role named `name`; role names compare exactly.
+    /// Returns whether the token has the role `name`. The comparison is case-sensitive.
     #[must_use]
     pub fn has_role(&self, name: &str) -> bool {
         self.roles.iter().any(|role| role == name)
     }
 }
 
-/// Reads the body of Keystone's answer; the second part is the catalog, if it came along.
+/// Parses the body of Keystone's answer. The second part is the catalog, or empty if the answer has none.
 ///
 /// # Errors
-/// What is wrong with the document, in words that hold nothing of its content but field names and the expiry.
+/// A description of the problem, which contains only field names and the expiry time from the document.
 pub(crate) fn parse(body: &[u8]) -> Result<(ValidatedToken, Vec<CatalogService>), String> {
     let wire = serde_json::from_slice::<Envelope>(body).map_err(|error| error.to_string())?.token;
     let expires_at = unix_seconds(&wire.expires_at)
@@ -116,47 +118,47 @@ pub(crate) fn parse(body: &[u8]) -> Result<(ValidatedToken, Vec<CatalogService>)
     Ok((token, catalog))
 }
 
-/// One service of a catalog.
+/// A service of a catalog.
 #[derive(Debug, Deserialize)]
 pub(crate) struct CatalogService {
     /// Service type, "identity" for Keystone.
     #[serde(rename = "type", default)]
     pub(crate) kind: String,
-    /// Its endpoints.
+    /// Endpoints.
     #[serde(default)]
     pub(crate) endpoints: Vec<CatalogEndpoint>,
 }
 
-/// One endpoint of a service.
+/// An endpoint of a service.
 #[derive(Debug, Deserialize)]
 pub(crate) struct CatalogEndpoint {
     /// `public`, `internal` or `admin`.
     #[serde(default)]
     pub(crate) interface: String,
-    /// Old name of the region.
+    /// Old name of the field `region_id`.
     #[serde(default)]
     pub(crate) region: Option<String>,
     /// Region.
     #[serde(default)]
     pub(crate) region_id: Option<String>,
-    /// Where it is.
+    /// Base URL.
     #[serde(default)]
     pub(crate) url: String,
 }
 
 #[derive(Deserialize)]
 struct Envelope {
-    token: Wire,
+    token: WireToken,
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct WireToken {
     user: WireUser,
     expires_at: String,
-    roles: Option<Vec<Role>>,
-    project: Option<Project>,
+    roles: Option<Vec<WireRole>>,
+    project: Option<WireProject>,
     domain: Option<Named>,
-    system: Option<System>,
+    system: Option<WireSystem>,
     is_admin_project: Option<bool>,
     #[serde(rename = "OS-TRUST:trust")]
     trust: Option<WireTrust>,
@@ -179,31 +181,31 @@ struct Named {
 }
 
 #[derive(Deserialize, Default)]
-struct Project {
+struct WireProject {
     id: Option<String>,
     name: Option<String>,
     domain: Option<Named>,
 }
 
 #[derive(Deserialize)]
-struct Role {
+struct WireRole {
     name: String,
 }
 
 #[derive(Deserialize)]
-struct System {
+struct WireSystem {
     all: Option<bool>,
 }
 
 #[derive(Deserialize, Default)]
 struct WireTrust {
     id: Option<String>,
-    trustor_user: Option<Reference>,
-    trustee_user: Option<Reference>,
+    trustor_user: Option<WireReference>,
+    trustee_user: Option<WireReference>,
 }
 
 #[derive(Deserialize)]
-struct Reference {
+struct WireReference {
     id: String,
 }
 
@@ -217,7 +219,7 @@ fn split(named: Option<Named>) -> (Option<String>, Option<String>) {
     named.map_or((None, None), |named| (named.id, named.name))
 }
 
-/// Seconds since 1970 of an ISO 8601 time; without an offset it is UTC, as keystoneauth1 reads it.
+/// Returns the seconds since 1970 of an ISO 8601 time. A time without an offset is UTC, as in keystoneauth1.
 fn unix_seconds(text: &str) -> Option<i64> {
     OffsetDateTime::parse(text, &Rfc3339)
         .or_else(|_| OffsetDateTime::parse(&format!("{text}Z"), &Rfc3339))
@@ -243,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn project_scoped() {
+    fn a_project_scoped_token() {
         let token = read(json!({
             "methods": ["password"], "user": user(), "audit_ids": ["x"],
             "expires_at": "2026-11-22T10:00:00.000000Z", "issued_at": "2026-11-22T09:00:00.000000Z",
@@ -266,14 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn unscoped_has_neither_scope_nor_roles() {
+    fn an_unscoped_token_has_neither_scope_nor_roles() {
         let token = read(json!({"user": user(), "expires_at": "2026-11-22T10:00:00Z"}));
         assert_eq!((token.project_id, token.domain_id, token.system_scope), (None, None, None));
         assert!(token.roles.is_empty());
     }
 
     #[test]
-    fn domain_scoped() {
+    fn a_domain_scoped_token() {
         let token = read(json!({"user": user(), "expires_at": "2026-11-22T10:00:00Z",
             "domain": {"id": "d1", "name": "One"}, "roles": [{"id": "r", "name": "admin"}],
             "is_admin_project": false}));
@@ -284,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn system_scoped_only_when_all_is_true() {
+    fn a_token_is_system_scoped_only_if_all_is_true() {
         let with = |system| {
             read(json!({"user": user(), "expires_at": "2026-11-22T10:00:00Z", "system": system})).system_scope
         };
@@ -295,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn trust_and_application_credential() {
+    fn a_token_of_a_trust_and_an_application_credential() {
         let token = read(json!({"user": user(), "expires_at": "2026-11-22T10:00:00Z",
             "OS-TRUST:trust": {"id": "t1", "impersonation": false,
                 "trustor_user": {"id": "u9"}, "trustee_user": {"id": "u1"}},
@@ -313,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn expiry_is_read_with_offset_fraction_or_neither() {
+    fn the_expiry_may_have_an_offset_or_a_fraction() {
         assert_eq!(unix_seconds("2026-11-22T10:00:00.999999Z"), Some(1_795_341_600));
         assert_eq!(unix_seconds("2026-11-22T11:00:00+01:00"), Some(1_795_341_600));
         assert_eq!(unix_seconds("2026-11-22T10:00:00"), Some(1_795_341_600));

@@ -1,5 +1,5 @@
-//! HTTP to Keystone. Lives here: the clients with their time limits, the base URL of an identity endpoint, and the
-//! retries. TLS is `tls`'s part. What is asked and what an answer means is elsewhere.
+//! HTTP to Keystone: the clients with their time limits, the base URL of an identity endpoint, retries, and
+//! log lines about outages. TLS settings are in `tls`.
 
 use std::error::Error as _;
 use std::sync::OnceLock;
@@ -9,18 +9,18 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{Client, ClientBuilder, Request, Url};
 
 use crate::error::{AuthError, SettingsError};
-use crate::outage::Outage;
+use crate::outage::KeystoneOutage;
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::tls;
 
-/// Longest pause between two tries.
+/// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// How long an unused connection is kept. Keystone's front ends (Apache: 5 s) close theirs soon; using one that is
-/// just being closed costs a retry.
+/// How long an idle connection is kept. It is shorter than the limit of Keystone's front ends (Apache: 5 s),
+/// because using a connection while it is being closed costs a retry.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
-/// Largest answer that is read, in bytes. That of a token with the catalog of a large cloud has some hundred KiB.
+/// Largest accepted answer, in bytes. A token with the catalog of a large cloud has some hundred KiB.
 const LARGEST_ANSWER: usize = 4 << 20;
 
 /// Base URL of an identity endpoint, without version and without a slash at its end.
@@ -28,7 +28,7 @@ const LARGEST_ANSWER: usize = 4 << 20;
 pub(crate) struct Endpoint(Url);
 
 impl Endpoint {
-    /// Reads a URL as operators and catalogs write it: with or without `/v3` (or the old `/v2.0`) or a slash.
+    /// Parses a URL with or without `/v3` (or the old `/v2.0`) or a slash at its end.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut url = Url::parse(text.trim()).map_err(|error| error.to_string())?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -46,10 +46,10 @@ impl Endpoint {
         Ok(Self(url))
     }
 
-    /// URL of a resource of the v3 API; each part becomes one path segment, encoded.
+    /// Returns the URL of a resource of the v3 API. Each part becomes one encoded path segment.
     pub(crate) fn v3(&self, parts: &[&str]) -> Url {
         let mut url = self.0.clone();
-        // Fails only for URLs without a host, which `parse` does not let pass.
+        // This fails only for URLs without a host, which `parse` rejects.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().push("v3").extend(parts);
         }
@@ -57,54 +57,59 @@ impl Endpoint {
     }
 }
 
-/// Keystone's answer, read to its end.
+/// The complete answer of Keystone.
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
-    /// Keystone's own words about an error, shortened; empty when there are none.
+    /// The message of an error, shortened. Empty if there is none.
     pub(crate) message: String,
 }
 
 impl Reply {
-    /// What Keystone says about an error, for a log.
+    /// Describes an error answer for the log.
     pub(crate) fn complaint(&self) -> String {
         format!("it answered {}: {}", self.status, self.message)
     }
 }
 
-/// One call to Keystone.
-pub(crate) struct Call {
-    /// What it is for, as a phrase for errors and logs.
+/// A call to Keystone.
+pub(crate) struct KeystoneCall {
+    /// The operation, as a phrase for errors and logs.
     pub(crate) operation: &'static str,
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Vec<u8>>,
-    /// A password in the body; tokens in headers are known by their mark.
+    /// A password in the body. Tokens in headers are marked as sensitive.
     pub(crate) secret: Secret,
-    /// Whether making it twice does no harm; if not, it is made again only when no connection came about.
+    /// Whether the call may be sent twice. Otherwise it is retried only if no connection was established.
     pub(crate) repeatable: bool,
 }
 
 pub(crate) struct Transport {
-    /// For `http://`. It knows no authority and no certificate, because without TLS none of their files need be there.
+    /// For `http://`. It has no authorities and no certificate, because their files need not exist without
+    /// TLS.
     plain: Client,
-    /// For `https://`, once an endpoint needs it.
+    /// For `https://`, created when an endpoint needs it.
     encrypted: OnceLock<Client>,
     settings: Settings,
-    outage: Outage,
+    outage: KeystoneOutage,
 }
 
 impl Transport {
-    /// Builds the client. The files that TLS needs are read now if `auth_url` is HTTPS. The catalog may name an HTTPS
-    /// endpoint beside a plain `auth_url`; then they are read when it is first called.
+    /// Builds the client. If `auth_url` is HTTPS, the files for TLS are read now. If only the catalog
+    /// contains an HTTPS endpoint, they are read before the first call to it.
     pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
         let plain = builder(settings).tls_certs_only([]).build();
         let plain = plain.map_err(|error| SettingsError::Client(cause(error)))?;
-        let transport =
-            Self { plain, encrypted: OnceLock::new(), settings: settings.clone(), outage: Outage::default() };
-        // an unusable URL is reported where it is parsed
+        let transport = Self {
+            plain,
+            encrypted: OnceLock::new(),
+            settings: settings.clone(),
+            outage: KeystoneOutage::default(),
+        };
+        // The client reports an unusable URL when it parses it.
         if let Ok(url) = Endpoint::parse(&settings.auth_url) {
             transport.client(&url.0)?;
         }
@@ -125,11 +130,9 @@ impl Transport {
         Ok(self.encrypted.get_or_init(|| client))
     }
 
-    /// Makes the call, again after a connection failure as often as the settings say.
-    ///
-    /// # Errors
-    /// [`AuthError::Unavailable`] when no answer came. Any HTTP status is an answer.
-    pub(crate) async fn send(&self, call: &Call) -> Result<Reply, AuthError> {
+    /// Makes the call. Retries it after a failed connection, as often as the settings say. An answer with any
+    /// HTTP status is a result.
+    pub(crate) async fn send(&self, call: &KeystoneCall) -> Result<Reply, AuthError> {
         let mut pause = self.settings.retry_delay.min(LONGEST_PAUSE);
         let mut retries_left = self.settings.max_retries;
         let client = self.client(&call.url).map_err(|error| {
@@ -139,25 +142,25 @@ impl Transport {
         loop {
             let (again, reason) = match once(client, call).await {
                 Ok(reply) => {
-                    self.answered(call, &reply);
+                    self.record_answer(call, &reply);
                     return Ok(reply);
                 }
-                Err(Failure::Http(error)) => {
+                Err(CallFailure::Http(error)) => {
                     let again = error.is_connect() || (call.repeatable && !error.is_timeout());
                     (again, cause(error))
                 }
-                Err(Failure::TooLarge) => {
-                    (false, format!("its answer is larger than {} MiB", LARGEST_ANSWER >> 20))
+                Err(CallFailure::TooLarge) => {
+                    (false, format!("the answer is larger than {} MiB", LARGEST_ANSWER >> 20))
                 }
             };
             if !again || retries_left == 0 {
-                self.failed(call, &reason);
+                self.record_failure(call, &reason);
                 return Err(AuthError::Unavailable { operation: call.operation, reason });
             }
             if self.outage.is_on() {
-                tracing::debug!(operation = call.operation, reason, retries_left, "{AGAIN}");
+                tracing::debug!(operation = call.operation, reason, retries_left, "{RETRYING}");
             } else {
-                tracing::warn!(operation = call.operation, reason, retries_left, "{AGAIN}");
+                tracing::warn!(operation = call.operation, reason, retries_left, "{RETRYING}");
             }
             retries_left -= 1;
             tokio::time::sleep(pause).await;
@@ -166,44 +169,43 @@ impl Transport {
     }
 }
 
-const AGAIN: &str = "the connection to Keystone failed, trying again";
+const RETRYING: &str = "the connection to Keystone failed, trying again";
 
 impl Transport {
-    /// Whether Keystone is away.
-    pub(crate) fn outage(&self) -> &Outage {
+    /// Returns the state of the outage, if any.
+    pub(crate) fn outage(&self) -> &KeystoneOutage {
         &self.outage
     }
 
-    fn failed(&self, call: &Call, reason: &str) {
+    fn record_failure(&self, call: &KeystoneCall, reason: &str) {
         let operation = call.operation;
         if self.outage.begins() {
             tracing::error!(
                 operation,
-                "Keystone is not available; the next line about it says when it is again: {reason}"
+                "Keystone is not available (the end of this outage will be logged): {reason}"
             );
         } else {
             tracing::debug!(operation, reason, "Keystone is still not available");
         }
     }
 
-    /// An answer with a status of the 5xx class comes from a Keystone, or from a proxy in front of it, that cannot serve.
-    fn answered(&self, call: &Call, reply: &Reply) {
+    /// Records an answer. A status of the class 5xx means that Keystone, or a proxy in front of it, cannot
+    /// serve.
+    fn record_answer(&self, call: &KeystoneCall, reply: &Reply) {
         if reply.status.is_server_error() {
-            self.failed(call, &reply.complaint());
+            self.record_failure(call, &reply.complaint());
         } else if let Some((duration, requests)) = self.outage.ends() {
             let seconds = duration.as_secs_f64();
-            tracing::warn!(
-                "Keystone is available again after {seconds:.1} s; requests that it could not be asked for: {requests}"
-            );
+            tracing::warn!("Keystone is available again after {seconds:.1} s; affected requests: {requests}");
         }
     }
 }
 
 fn builder(settings: &Settings) -> ClientBuilder {
     Client::builder()
-        // Which proxy tokens travel through must not depend on the environment a service was started in.
+        // The environment must not decide which proxy receives the tokens.
         .no_proxy()
-        // A redirect would carry the tokens to a host that is not in the configuration.
+        // A redirect could send the tokens to a host that is not in the configuration.
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(settings.connect_timeout)
         .timeout(settings.request_timeout)
@@ -211,19 +213,19 @@ fn builder(settings: &Settings) -> ClientBuilder {
         .user_agent(&settings.user_agent)
 }
 
-/// Why a call has no answer.
-enum Failure {
+/// The reason why a call has no answer.
+enum CallFailure {
     Http(reqwest::Error),
     TooLarge,
 }
 
-impl From<reqwest::Error> for Failure {
-    fn from(error: reqwest::Error) -> Failure {
-        Failure::Http(error)
+impl From<reqwest::Error> for CallFailure {
+    fn from(error: reqwest::Error) -> CallFailure {
+        CallFailure::Http(error)
     }
 }
 
-async fn once(client: &Client, call: &Call) -> Result<Reply, Failure> {
+async fn once(client: &Client, call: &KeystoneCall) -> Result<Reply, CallFailure> {
     let mut request = Request::new(call.method.clone(), call.url.clone());
     request.headers_mut().extend(call.headers.clone());
     request.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -238,12 +240,12 @@ async fn once(client: &Client, call: &Call) -> Result<Reply, Failure> {
     let headers = response.headers().clone();
     let declared = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     if declared > LARGEST_ANSWER {
-        return Err(Failure::TooLarge);
+        return Err(CallFailure::TooLarge);
     }
     let mut body = Vec::with_capacity(declared);
     while let Some(piece) = response.chunk().await? {
         if piece.len() > LARGEST_ANSWER - body.len() {
-            return Err(Failure::TooLarge);
+            return Err(CallFailure::TooLarge);
         }
         body.extend_from_slice(&piece);
     }
@@ -251,9 +253,9 @@ async fn once(client: &Client, call: &Call) -> Result<Reply, Failure> {
     Ok(Reply { status, headers, body, message })
 }
 
-/// What an error's body says in Keystone's format (`{"error": {"message": …}}`), shortened. Keystone likes to repeat what
-/// it was sent ("Could not find token: …"), so the secrets of the call are taken out.
-fn message(status: StatusCode, body: &[u8], call: &Call) -> String {
+/// Returns the message of an error body in Keystone's format (`{"error": {"message": …}}`), shortened.
+/// Keystone repeats parts of the request ("Could not find token: …"), so the secrets of the call are masked.
+fn message(status: StatusCode, body: &[u8], call: &KeystoneCall) -> String {
     if status.is_redirection() {
         return "a redirect, which is not followed with tokens in hand; \
                 name the right URL in auth_url or the catalog"
@@ -276,13 +278,13 @@ fn message(status: StatusCode, body: &[u8], call: &Call) -> String {
         .collect()
 }
 
-/// A URL as an error may show it: not at all when it may hold a password.
+/// Returns a URL for an error message, but masks it if it could contain a password.
 pub(crate) fn shown_url(text: &str) -> String {
     if text.contains('@') { "(not shown)".to_owned() } else { text.to_owned() }
 }
 
-/// An error with its causes: reqwest's own text alone does not say "connection refused". The URL is left in, as it is
-/// what an operator needs; tokens are in headers only.
+/// Formats an error with its causes, because reqwest's own text does not contain "connection refused". The
+/// URL helps operators and stays, because tokens are only in headers.
 pub(crate) fn cause(error: reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -301,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endpoints_are_read_with_or_without_version_and_slash() {
+    fn endpoints_are_parsed_with_or_without_version_and_slash() {
         for (text, expected) in [
             ("http://k:5000", "http://k:5000/v3/auth/tokens"),
             ("http://k:5000/", "http://k:5000/v3/auth/tokens"),
@@ -322,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn path_parts_cannot_leave_their_place() {
+    fn path_parts_are_encoded() {
         let url = Endpoint::parse("http://k").unwrap().v3(&["OS-TRUST", "trusts", "../x?y#z"]);
         assert_eq!(url.as_str(), "http://k/v3/OS-TRUST/trusts/..%2Fx%3Fy%23z");
     }

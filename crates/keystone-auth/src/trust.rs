@@ -1,5 +1,5 @@
-//! Trusts: a user's leave for the service to act for them later. Lives here: [`Trust`] and the calls about it. When a
-//! trust is wanted, and where its id is kept, is the service's business.
+//! Trusts: a user's permission for the service to act as this user later. This file contains [`Trust`] and
+//! the calls to Keystone about trusts. The service decides when it needs a trust, and stores the trust's id.
 //! Source: Identity API v3, OS-TRUST extension.
 
 use http::{HeaderMap, Method, StatusCode};
@@ -11,40 +11,40 @@ use time::format_description::well_known::Rfc3339;
 use crate::client::{KeystoneClient, token_header};
 use crate::error::{AuthError, Rejection};
 use crate::secret::Secret;
-use crate::transport::{Call, Reply};
+use crate::transport::{KeystoneCall, Reply};
 
 const CREATE: &str = "create a trust";
 const LIST: &str = "list trusts";
 const DELETE: &str = "delete a trust";
 
-/// A trust as Keystone keeps it.
+/// A trust as Keystone stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Trust {
-    /// Its id; with it the trustee can ask for tokens.
+    /// Id. The trustee uses it to request tokens.
     pub id: String,
-    /// Who delegates.
+    /// Id of the user that delegates roles.
     pub trustor_user_id: String,
-    /// To whom is delegated.
+    /// Id of the user that receives the roles.
     pub trustee_user_id: String,
-    /// The project in which roles are delegated.
+    /// The project of the delegated roles.
     #[serde(default)]
     pub project_id: Option<String>,
-    /// Whether tokens made from it name the trustor as their user (otherwise the trustee).
+    /// Whether tokens of this trust name the trustor as their user. Otherwise they name the trustee.
     #[serde(default)]
     pub impersonation: bool,
-    /// When it ends, ISO 8601; `None`: never.
+    /// When the trust ends, ISO 8601; `None`: never.
     #[serde(default)]
     pub expires_at: Option<String>,
-    /// How many more tokens can be made from it; `None`: any number.
+    /// The number of tokens that can still be issued; `None`: unlimited.
     #[serde(default)]
     pub remaining_uses: Option<u64>,
-    /// When it was deleted, ISO 8601.
+    /// When the trust was deleted, ISO 8601.
     #[serde(default)]
     pub deleted_at: Option<String>,
 }
 
 impl Trust {
-    /// Whether tokens can be made from it at `now` (seconds since 1970-01-01 UTC) and any number of times.
+    /// Returns whether the trust can be used at `now` (seconds since 1970-01-01 UTC) and any number of times.
     #[must_use]
     pub fn usable_at(&self, now: i64) -> bool {
         let alive = match &self.expires_at {
@@ -55,37 +55,37 @@ impl Trust {
     }
 }
 
-/// What [`KeystoneClient::find_or_create_trust`] found or made.
+/// The result of [`KeystoneClient::find_or_create_trust`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundTrust {
     /// The trust.
     pub trust: Trust,
-    /// Whether it was made just now, so that nobody else can know it yet.
+    /// Whether this call created the trust. Then no other request can know it yet.
     pub is_new: bool,
 }
 
 #[derive(Deserialize)]
-struct One {
+struct TrustAnswer {
     trust: Trust,
 }
 
 #[derive(Deserialize)]
-struct Many {
+struct TrustsAnswer {
     trusts: Vec<Trust>,
 }
 
 impl KeystoneClient {
     /// Creates a trust from the user of `user_token` to the service's own user.
     ///
-    /// * `trustor_user_id`: the user of `user_token`; Keystone refuses anybody else.
-    /// * `roles`: names of roles of the trustor in the project; at least one.
-    /// * `impersonation`: whether tokens made from it shall name the trustor as their user.
+    /// * `trustor_user_id`: the user of `user_token`. Keystone refuses other users.
+    /// * `roles`: names of at least one role of the trustor in the project.
+    /// * `impersonation`: whether tokens of this trust name the trustor as their user.
     ///
-    /// The trust does not end, and cannot be passed on.
+    /// The trust does not expire and cannot be redelegated.
     ///
     /// # Errors
-    /// [`AuthError::Refused`] with Keystone's status (404 when a role does not exist, 403 when the token may not create
-    /// trusts), [`AuthError::Invalid`] when the token is not accepted, [`AuthError::Unavailable`].
+    /// [`AuthError::Refused`] with Keystone's status (404 if a role does not exist, 403 if the token may not
+    /// create trusts), [`AuthError::Invalid`] if the token is rejected, or [`AuthError::Unavailable`].
     pub async fn create_trust(
         &self,
         user_token: &str,
@@ -107,15 +107,13 @@ impl KeystoneClient {
         let body = Some(body.to_string().into_bytes());
         let call = self.trust_call(CREATE, Method::POST, user_token, &[], body).await?;
         let reply = self.send_trust(&call).await?;
-        let trust = read::<One>(CREATE, &reply)?.trust;
+        let trust = read::<TrustAnswer>(CREATE, &reply)?.trust;
         tracing::info!(trust_id = trust.id, trustor_user_id, project_id, "created a trust");
         Ok(trust)
     }
 
-    /// The usable trusts from `trustor_user_id` to the service's own user in `project_id`, in Keystone's order.
-    ///
-    /// # Errors
-    /// Those of [`Self::create_trust`].
+    /// Returns the usable trusts from `trustor_user_id` to the service's own user in `project_id`, in
+    /// Keystone's order.
     pub async fn list_trusts(
         &self,
         user_token: &str,
@@ -129,9 +127,9 @@ impl KeystoneClient {
             .append_pair("trustor_user_id", trustor_user_id)
             .append_pair("trustee_user_id", &trustee);
         let reply = self.send_trust(&call).await?;
-        let mut trusts = read::<Many>(LIST, &reply)?.trusts;
+        let mut trusts = read::<TrustsAnswer>(LIST, &reply)?.trusts;
         let now = self.now();
-        // Keystone joins the two filters with "or" and knows no filter by project.
+        // Keystone joins the two filters with "or", and has no filter by project.
         trusts.retain(|trust| {
             trust.trustor_user_id == trustor_user_id
                 && trust.trustee_user_id == trustee
@@ -141,12 +139,9 @@ impl KeystoneClient {
         Ok(trusts)
     }
 
-    /// A trust that exists already, or a new one. When Keystone does not list trusts, one is created.
+    /// Returns an existing trust, or creates one. If Keystone does not list trusts, creates one.
     ///
     /// As in Python services, the roles of an existing trust are not compared with `roles`.
-    ///
-    /// # Errors
-    /// Those of [`Self::create_trust`].
     pub async fn find_or_create_trust(
         &self,
         user_token: &str,
@@ -154,16 +149,16 @@ impl KeystoneClient {
         project_id: &str,
         roles: &[String],
         impersonation: bool,
-    ) -> Result<Found, AuthError> {
+    ) -> Result<FoundTrust, AuthError> {
         match self.list_trusts(user_token, trustor_user_id, project_id).await {
             Ok(trusts) => {
                 let existing = trusts.into_iter().find(|trust| trust.impersonation == impersonation);
                 if let Some(trust) = existing {
                     tracing::debug!(trust_id = trust.id, trustor_user_id, "using an existing trust");
-                    return Ok(Found { trust, is_new: false });
+                    return Ok(FoundTrust { trust, is_new: false });
                 }
             }
-            // a second question would end the same way, and a service that waits twice serves nobody
+            // A second call would fail in the same way, and the request would wait twice.
             Err(error @ (AuthError::Unavailable { .. } | AuthError::Missing | AuthError::Invalid(_))) => {
                 return Err(error);
             }
@@ -172,19 +167,20 @@ impl KeystoneClient {
             }
         }
         let trust = self.create_trust(user_token, trustor_user_id, project_id, roles, impersonation).await?;
-        Ok(Found { trust, is_new: true })
+        Ok(FoundTrust { trust, is_new: true })
     }
 
-    /// Deletes a trust; tokens made from it end with it. `user_token` must be the trustor's (or an administrator's).
+    /// Deletes a trust, which invalidates its tokens. `user_token` must be a token of the trustor or of an
+    /// administrator.
     ///
     /// # Errors
-    /// Those of [`Self::create_trust`]; 404 when there is no such trust.
+    /// [`AuthError::Refused`] with 404 if there is no such trust, and the errors of [`Self::create_trust`].
     pub async fn delete_trust(&self, user_token: &str, trust_id: &str) -> Result<(), AuthError> {
         if trust_id.is_empty() {
             return Err(AuthError::Refused {
                 operation: DELETE,
                 status: StatusCode::NOT_FOUND,
-                message: "an empty trust id names no trust".to_owned(),
+                message: "the trust id is empty".to_owned(),
             });
         }
         let call = self.trust_call(DELETE, Method::DELETE, user_token, &[trust_id], None).await?;
@@ -193,13 +189,11 @@ impl KeystoneClient {
         Ok(())
     }
 
-    /// As [`Self::delete_trust`], in the service's own name: Keystone allows it where the service is an administrator.
-    ///
-    /// # Errors
-    /// Those of [`Self::delete_trust`].
+    /// Like [`Self::delete_trust`], with the service's own token. Keystone allows this if the service's user
+    /// is an administrator.
     pub async fn delete_trust_as_service(&self, trust_id: &str) -> Result<(), AuthError> {
         let own = self.own_token().await?;
-        // what is not text cannot be a token of Keystone's
+        // A value that is not text cannot be a token of Keystone.
         let token = own.value.to_str().map_err(|_| AuthError::Invalid(Rejection::Malformed))?;
         self.delete_trust(token, trust_id).await
     }
@@ -211,7 +205,7 @@ impl KeystoneClient {
         user_token: &str,
         parts: &[&str],
         body: Option<Vec<u8>>,
-    ) -> Result<Call, AuthError> {
+    ) -> Result<KeystoneCall, AuthError> {
         let token = user_token.trim();
         if token.is_empty() {
             return Err(AuthError::Missing);
@@ -220,12 +214,12 @@ impl KeystoneClient {
         headers.insert("x-auth-token", token_header(token)?);
         let path = [&["OS-TRUST", "trusts"], parts].concat();
         let url = self.own_token().await?.endpoint.v3(&path);
-        // A second POST would make a second trust.
+        // A second POST would create a second trust.
         let repeatable = method != Method::POST;
-        Ok(Call { operation, method, url, headers, body, secret: Secret::default(), repeatable })
+        Ok(KeystoneCall { operation, method, url, headers, body, secret: Secret::default(), repeatable })
     }
 
-    async fn send_trust(&self, call: &Call) -> Result<Reply, AuthError> {
+    async fn send_trust(&self, call: &KeystoneCall) -> Result<Reply, AuthError> {
         let operation = call.operation;
         let reply = self.send(call).await?;
         let status = reply.status;

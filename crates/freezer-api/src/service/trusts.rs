@@ -177,7 +177,7 @@ impl Delegation<'_> {
         &self,
         user_id: &str,
         project_id: &str,
-    ) -> Result<keystone_auth::Found, AuthError> {
+    ) -> Result<keystone_auth::FoundTrust, AuthError> {
         let configured = &self.trusts.roles;
         let roles = if configured.is_empty() { self.roles } else { configured };
         // without impersonation: the scheduler keeps the identity of the service's user, and acts in the owner's project

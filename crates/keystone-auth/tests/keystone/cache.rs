@@ -1,4 +1,4 @@
-//! Validation and its cache: what is asked again, and when.
+//! Validation and its cache: which calls reach Keystone, and when.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn is_invalid<T: std::fmt::Debug>(result: Result<T, AuthError>, expected: Reject
 }
 
 #[tokio::test]
-async fn a_valid_token_is_asked_about_once() {
+async fn a_valid_token_is_validated_once() {
     let (keystone, _, client) = setup().await;
     keystone.add("t1", token("ann", &["member", "reader"], START + 9000));
     for _ in 0..5 {
@@ -37,7 +37,7 @@ async fn a_valid_token_is_asked_about_once() {
 }
 
 #[tokio::test]
-async fn different_tokens_are_different_questions() {
+async fn different_tokens_are_validated_separately() {
     let (keystone, _, client) = setup().await;
     keystone.add("t1", token("ann", &[], START + 9000));
     keystone.add("t2", token("bob", &[], START + 9000));
@@ -67,7 +67,7 @@ async fn a_thousand_callers_of_one_token_share_one_call() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_does_not_take_the_others_with_it() {
+async fn a_cancelled_caller_does_not_cancel_the_others() {
     let (keystone, _, client) = setup().await;
     keystone.add("t1", token("ann", &[], START + 9000));
     keystone.hold(true);
@@ -85,7 +85,7 @@ async fn a_caller_that_goes_away_does_not_take_the_others_with_it() {
 }
 
 #[tokio::test]
-async fn a_kept_answer_ends_with_the_cache_time() {
+async fn a_cached_result_expires_after_the_cache_time() {
     let (keystone, time, client) = setup().await;
     keystone.add("t1", token("ann", &["member"], START + 90_000));
     client.validate("t1").await.unwrap();
@@ -99,7 +99,7 @@ async fn a_kept_answer_ends_with_the_cache_time() {
 }
 
 #[tokio::test]
-async fn a_kept_answer_ends_with_its_token() {
+async fn a_cached_result_expires_with_its_token() {
     let (keystone, time, client) = setup().await;
     keystone.add("t1", token("ann", &[], START + 100));
     client.validate("t1").await.unwrap();
@@ -112,7 +112,7 @@ async fn a_kept_answer_ends_with_its_token() {
 }
 
 #[tokio::test]
-async fn cache_time_zero_keeps_until_the_token_ends() {
+async fn cache_time_zero_caches_until_the_token_expires() {
     let (keystone, time, client) =
         setup_with(|settings| settings.token_cache_time = Some(Duration::ZERO)).await;
     keystone.add("t1", token("ann", &[], START + 90_000));
@@ -125,7 +125,7 @@ async fn cache_time_zero_keeps_until_the_token_ends() {
 }
 
 #[tokio::test]
-async fn without_a_cache_every_request_asks() {
+async fn without_a_cache_every_request_is_validated() {
     let (keystone, _, client) = setup_with(|settings| settings.token_cache_time = None).await;
     keystone.add("t1", token("ann", &[], START + 9000));
     for _ in 0..3 {
@@ -136,8 +136,8 @@ async fn without_a_cache_every_request_asks() {
 }
 
 #[tokio::test]
-async fn a_token_that_expires_on_its_way_here_is_refused() {
-    // Keystone's clock is behind ours: it vouches for a token that has expired here.
+async fn a_token_that_expires_between_answer_and_use_is_rejected() {
+    // Keystone's clock is behind ours, so it accepts a token that has expired here.
     let (keystone, time, client) = setup().await;
     keystone.add("t1", token("ann", &[], START + 100));
     client.validate("t1").await.unwrap();
@@ -150,7 +150,7 @@ async fn a_token_that_expires_on_its_way_here_is_refused() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_kept_for_a_short_time() {
+async fn a_rejection_is_cached_for_a_short_time() {
     let (keystone, time, client) =
         setup_with(|settings| settings.rejection_cache_time = Duration::from_secs(600)).await;
     for _ in 0..4 {
@@ -166,18 +166,18 @@ async fn a_refusal_is_kept_for_a_short_time() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_refused_when_the_cache_time_is_over() {
+async fn a_revoked_token_is_rejected_after_the_cache_time() {
     let (keystone, time, client) = setup().await;
     keystone.add("t1", token("ann", &[], START + 90_000));
     client.validate("t1").await.unwrap();
     keystone.state().tokens.clear();
-    client.validate("t1").await.expect("revocation shows after token_cache_time only");
+    client.validate("t1").await.expect("a revocation takes effect after token_cache_time");
     time.advance(3600);
     is_invalid(client.validate("t1").await, Rejection::Unknown);
 }
 
 #[tokio::test]
-async fn expired_tokens_are_accepted_only_when_asked_for_and_apart() {
+async fn expired_tokens_are_accepted_only_with_allow_expired_and_cached_separately() {
     let (keystone, time, client) = setup().await;
     keystone.add("t1", token("ann", &[], START + 100));
     time.advance(200);
@@ -186,7 +186,7 @@ async fn expired_tokens_are_accepted_only_when_asked_for_and_apart() {
     assert!(expired.expired_at(time.now()));
     client.validate_allow_expired("t1").await.unwrap();
     is_invalid(client.validate("t1").await, Rejection::Unknown);
-    assert_eq!(keystone.validations(), 2, "each of the two questions once");
+    assert_eq!(keystone.validations(), 2, "one validation with and one without allow_expired");
     let target = keystone.state().seen.last().unwrap().target.clone();
     assert_eq!(target, "/v3/auth/tokens?nocatalog&allow_expired=1");
     time.advance(3600);
@@ -195,7 +195,7 @@ async fn expired_tokens_are_accepted_only_when_asked_for_and_apart() {
 }
 
 #[tokio::test]
-async fn a_token_known_to_be_good_is_not_asked_about_again_with_allow_expired() {
+async fn a_cached_valid_token_needs_no_second_validation_with_allow_expired() {
     let (keystone, _, client) = setup().await;
     keystone.add("t1", token("ann", &[], START + 9000));
     let plain = client.validate("t1").await.unwrap();
@@ -205,7 +205,7 @@ async fn a_token_known_to_be_good_is_not_asked_about_again_with_allow_expired() 
 }
 
 #[tokio::test]
-async fn nothing_is_asked_about_what_cannot_be_a_token() {
+async fn impossible_tokens_are_not_sent_to_keystone() {
     let (keystone, _, client) = setup().await;
     assert!(matches!(client.validate(" ").await, Err(AuthError::Missing)));
     let too_long = "x".repeat(16 * 1024 + 1);
@@ -227,7 +227,7 @@ async fn a_full_cache_still_answers() {
 }
 
 #[tokio::test]
-async fn the_longest_token_is_asked_about() {
+async fn a_token_of_the_maximum_length_is_validated() {
     let (keystone, _, client) = setup().await;
     let longest = "x".repeat(16 * 1024);
     keystone.add(&longest, token("ann", &[], START + 9000));
@@ -235,7 +235,7 @@ async fn the_longest_token_is_asked_about() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn made_up_tokens_leave_places_to_known_ones() {
+async fn invalid_tokens_leave_permits_for_known_tokens() {
     let (keystone, time, client) = setup_with(|settings| {
         settings.max_validations = 8;
         settings.request_timeout = Duration::from_secs(20);
@@ -243,7 +243,7 @@ async fn made_up_tokens_leave_places_to_known_ones() {
     .await;
     keystone.add("known", token("ann", &[], START + 90_000));
     client.validate("known").await.unwrap();
-    // the kept answer ends, so Keystone must be asked again
+    // The cached result has expired, so the token must be validated again.
     time.advance(3600);
     keystone.hold(true);
     let strangers: Vec<_> = (0..100)
@@ -252,12 +252,12 @@ async fn made_up_tokens_leave_places_to_known_ones() {
             tokio::spawn(async move { client.validate(&format!("made-up-{at}")).await })
         })
         .collect();
-    until("six of eight places are taken", || keystone.validations() == 1 + 6).await;
+    until("six of eight permits are taken", || keystone.validations() == 1 + 6).await;
     let known = tokio::spawn({
         let client = client.clone();
         async move { client.validate("known").await }
     });
-    until("the known token is asked about", || {
+    until("the known token is validated", || {
         keystone
             .state()
             .seen
@@ -276,7 +276,7 @@ async fn made_up_tokens_leave_places_to_known_ones() {
 }
 
 #[tokio::test]
-async fn a_validation_that_finds_no_place_in_time_is_not_served() {
+async fn a_validation_without_a_permit_in_time_is_not_served() {
     let (keystone, _, client) = setup_with(|settings| {
         settings.max_validations = 2;
         settings.request_timeout = Duration::from_millis(500);
@@ -289,7 +289,7 @@ async fn a_validation_that_finds_no_place_in_time_is_not_served() {
         let client = client.clone();
         async move { client.validate("made-up-1").await }
     });
-    until("the first is under way", || keystone.validations() == 2).await;
+    until("the first validation has started", || keystone.validations() == 2).await;
     let second = client.validate("made-up-2").await;
     assert!(matches!(second, Err(AuthError::Unavailable { .. })), "{second:?}");
     assert!(matches!(first.await.unwrap(), Err(AuthError::Unavailable { .. })));

@@ -12,7 +12,7 @@ use crate::support::{Answer, START, setup, setup_with, token};
 
 type Heard = Arc<Mutex<Option<(HeaderMap, Option<Authenticated>)>>>;
 
-/// A service that notes what it hears and answers `status`, inside of the layer.
+/// A service inside the layer that records its request and answers `status`.
 fn service(
     client: &KeystoneClient,
     status: StatusCode,
@@ -118,7 +118,7 @@ async fn a_refused_request_never_reaches_the_service() {
 }
 
 #[tokio::test]
-async fn keystone_away_is_the_given_functions_answer_without_the_header() {
+async fn an_outage_gives_the_response_of_refuse_without_the_header() {
     let (keystone, _, client) = setup().await;
     keystone.state().on_authenticate = Answer::Status(503, "{}");
     let (service, heard) = service(&client, StatusCode::OK);
@@ -129,7 +129,7 @@ async fn keystone_away_is_the_given_functions_answer_without_the_header() {
 }
 
 #[tokio::test]
-async fn a_401_of_the_service_itself_gets_the_header_too() {
+async fn a_401_of_the_inner_service_gets_the_header_too() {
     let (keystone, _, client) = setup().await;
     keystone.add("user", token("ann", &["member"], START + 9000));
     let (service, _) = service(&client, StatusCode::UNAUTHORIZED);
@@ -138,12 +138,12 @@ async fn a_401_of_the_service_itself_gets_the_header_too() {
 }
 
 #[test]
-fn a_server_may_share_the_layer_between_threads() {
+fn the_layer_can_be_shared_between_threads() {
     fn shared<T: Clone + Send + Sync + 'static>(_: &T) {}
     fn check<F: Fn(AuthError) -> Response<String> + Send + Sync + 'static>(layer: &AuthTokenLayer<F>) {
         shared(layer);
         shared(&layer.layer(()));
     }
-    // Compiling it is the test.
+    // This test only has to compile.
     let _ = check::<fn(AuthError) -> Response<String>>;
 }

@@ -1,4 +1,5 @@
-//! The crate against a Keystone made for tests. One binary with a module per subject: linking costs more than running.
+//! Tests of the crate against a fake Keystone. All modules form one binary, because linking takes longer than
+//! running.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 

@@ -1,4 +1,4 @@
-//! The service's own token: renewal, refusal, scope, the endpoint of the catalog.
+//! The service's own token: renewal, rejection, scope, and the endpoint of the catalog.
 
 use keystone_auth::{
     ApplicationCredential, AuthError, KeystoneClient, PasswordCredentials, ServiceCredentials, SettingsError,
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{Answer, PASSWORD, START, TestClock, settings, setup, setup_with, token};
 
 #[tokio::test]
-async fn it_is_renewed_before_it_ends() {
+async fn the_token_is_renewed_before_it_expires() {
     let (keystone, time, client) = setup_with(|settings| settings.token_cache_time = None).await;
     keystone.add("t1", token("ann", &[], START + 90_000));
     client.validate("t1").await.unwrap();
@@ -21,7 +21,7 @@ async fn it_is_renewed_before_it_ends() {
 }
 
 #[tokio::test]
-async fn a_short_lived_one_is_not_renewed_at_every_request() {
+async fn a_short_lived_token_is_not_renewed_at_every_request() {
     let (keystone, time, client) = setup_with(|settings| settings.token_cache_time = None).await;
     keystone.state().own_life = 60;
     keystone.add("t1", token("ann", &[], START + 90_000));
@@ -35,7 +35,7 @@ async fn a_short_lived_one_is_not_renewed_at_every_request() {
 }
 
 #[tokio::test]
-async fn when_keystone_no_longer_takes_it_a_new_one_is_fetched_once() {
+async fn a_rejected_own_token_is_replaced_once() {
     let (keystone, _, client) = setup().await;
     keystone.add("t1", token("ann", &[], START + 9000));
     keystone.add("t2", token("bob", &[], START + 9000));
@@ -46,16 +46,16 @@ async fn when_keystone_no_longer_takes_it_a_new_one_is_fetched_once() {
 }
 
 #[tokio::test]
-async fn when_keystone_does_not_take_a_new_one_either_it_is_unavailable() {
+async fn a_rejected_new_own_token_means_unavailable() {
     let (keystone, _, client) = setup().await;
     keystone.state().on_validate = Answer::Status(401, "{}");
     let error = client.validate("t1").await.unwrap_err();
     assert!(matches!(error, AuthError::Unavailable { .. }), "{error:?}");
-    assert_eq!((keystone.validations(), keystone.authentications()), (2, 2), "tried again once");
+    assert_eq!((keystone.validations(), keystone.authentications()), (2, 2), "one retry");
 }
 
 #[tokio::test]
-async fn refused_credentials_are_the_services_fault_not_the_users() {
+async fn rejected_credentials_of_the_service_do_not_reject_the_users_token() {
     let (keystone, _, client) = setup_with(|settings| {
         settings.credentials = ServiceCredentials::Password(PasswordCredentials {
             user_id: Some("service-user".to_owned()),
@@ -68,13 +68,13 @@ async fn refused_credentials_are_the_services_fault_not_the_users() {
     assert!(matches!(error, AuthError::Unavailable { .. }), "{error:?}");
     assert!(!error.needs_authentication());
     let text = error.to_string();
-    assert!(text.contains("refused the service's own credentials"), "{text}");
+    assert!(text.contains("rejected the service's own credentials"), "{text}");
     assert!(!format!("{text}{error:?}").contains("wrong-secret-1"));
     assert_eq!(keystone.validations(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn those_who_wait_for_it_share_its_failure() {
+async fn waiting_callers_share_the_failure() {
     let (keystone, _, client) = setup_with(|settings| settings.max_retries = 0).await;
     keystone.state().on_authenticate = Answer::Status(503, "{}");
     let callers: Vec<_> = (0..200)
@@ -87,15 +87,16 @@ async fn those_who_wait_for_it_share_its_failure() {
         let error = caller.await.unwrap().unwrap_err();
         assert!(matches!(error, AuthError::Unavailable { .. }), "{error:?}");
     }
-    // How many come while one is under way depends on the machine; one after the other would be 200.
+    // The machine decides how many callers arrive during one attempt. Without sharing there would be 200
+    // attempts.
     assert!(keystone.authentications() < 200, "{}", keystone.authentications());
     keystone.state().on_authenticate = Answer::Normal;
     keystone.add("t1", token("ann", &[], START + 9000));
-    client.validate("t1").await.expect("a failure is not kept");
+    client.validate("t1").await.expect("a failure is not cached");
 }
 
 #[tokio::test]
-async fn what_is_sent_for_each_kind_of_credentials() {
+async fn each_type_of_credentials_has_its_request_body() {
     let time = TestClock::new();
     let keystone = crate::support::FakeKeystone::start(time.clone()).await;
     let some = |text: &str| Some(text.to_owned());
@@ -161,7 +162,7 @@ async fn what_is_sent_for_each_kind_of_credentials() {
 }
 
 #[tokio::test]
-async fn unusable_settings_are_named() {
+async fn errors_name_unusable_settings() {
     let (keystone, time, _) = setup().await;
     let refused = |change: fn(&mut keystone_auth::Settings)| {
         let mut settings = settings(&keystone);
@@ -223,7 +224,7 @@ async fn the_catalogs_endpoint_of_interface_and_region_is_used() {
 }
 
 #[tokio::test]
-async fn a_login_can_be_tried_and_the_step_that_fails_is_named() {
+async fn try_login_names_the_failed_step() {
     let (keystone, _, client) = setup().await;
     assert_eq!(client.try_login().await.unwrap(), "service-user");
     keystone.state().on_validate = Answer::Status(403, "{}");

@@ -1,5 +1,6 @@
-//! The same against a real Keystone, on demand: `cargo test -p keystone-auth -- --ignored`. The service's credentials are
-//! in the usual `OS_*` variables, and `SUBJECT_TOKEN` is a project-scoped token of another user.
+//! Tests with a real Keystone, on demand: `cargo test -p keystone-auth -- --ignored`. The service's
+//! credentials are in the usual `OS_*` variables, and `SUBJECT_TOKEN` is a project-scoped token of another
+//! user.
 
 use std::time::Duration;
 

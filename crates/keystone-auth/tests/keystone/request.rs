@@ -1,4 +1,4 @@
-//! One request's headers: which tokens are read, and the rules about service tokens and access rules.
+//! Headers of a request: which tokens are read, and the rules about service tokens and access rules.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use keystone_auth::{
@@ -33,7 +33,7 @@ fn people(keystone: &FakeKeystone) {
 }
 
 #[tokio::test]
-async fn a_user_token_alone() {
+async fn a_user_token_without_a_service_token() {
     let (keystone, _, client) = setup().await;
     people(&keystone);
     let found = ask(&client, &[("x-auth-token", " user ")]).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_user_token_alone() {
 }
 
 #[tokio::test]
-async fn no_token_is_missing_and_asks_nobody() {
+async fn a_request_without_a_token_is_missing_and_makes_no_call() {
     let (keystone, _, client) = setup().await;
     people(&keystone);
     let cases: [&[(&'static str, &str)]; 4] = [
@@ -64,7 +64,7 @@ async fn no_token_is_missing_and_asks_nobody() {
 }
 
 #[tokio::test]
-async fn two_tokens_or_bytes_that_are_no_text_are_refused() {
+async fn two_tokens_or_invalid_bytes_are_rejected() {
     let (keystone, _, client) = setup().await;
     people(&keystone);
     let mut two = headers(&[("x-auth-token", "user")]);
@@ -79,7 +79,7 @@ async fn two_tokens_or_bytes_that_are_no_text_are_refused() {
 }
 
 #[tokio::test]
-async fn a_service_token_with_the_role_comes_along() {
+async fn a_service_token_with_the_role_is_returned() {
     let (keystone, _, client) = setup().await;
     people(&keystone);
     let found = ask(&client, &[("x-auth-token", "user"), ("x-service-token", "nova")]).await.unwrap();
@@ -88,7 +88,7 @@ async fn a_service_token_with_the_role_comes_along() {
 }
 
 #[tokio::test]
-async fn a_service_token_without_the_role_fails_the_request_when_the_role_is_required() {
+async fn a_service_token_without_the_role_fails_the_request_if_the_role_is_required() {
     let (keystone, _, client) = setup().await;
     people(&keystone);
     let result = ask(&client, &[("x-auth-token", "user"), ("x-service-token", "other")]).await;
@@ -96,7 +96,7 @@ async fn a_service_token_without_the_role_fails_the_request_when_the_role_is_req
 }
 
 #[tokio::test]
-async fn any_of_the_configured_roles_will_do() {
+async fn one_of_the_configured_roles_is_enough() {
     let (keystone, _, client) =
         setup_with(|settings| settings.service_token_roles = vec!["x".into(), "admin".into()]).await;
     people(&keystone);
@@ -104,7 +104,7 @@ async fn any_of_the_configured_roles_will_do() {
 }
 
 #[tokio::test]
-async fn a_service_token_without_the_role_passes_when_none_is_required_but_saves_no_expired_token() {
+async fn an_optional_role_lets_a_service_token_pass_but_accepts_no_expired_token() {
     let (keystone, time, client) = setup_with(|settings| settings.service_token_roles_required = false).await;
     people(&keystone);
     let pair = [("x-auth-token", "user"), ("x-service-token", "other")];
@@ -132,11 +132,11 @@ async fn an_unknown_service_token_fails_the_request() {
         .iter()
         .filter_map(|seen| seen.headers.get("x-subject-token").cloned())
         .collect();
-    assert_eq!(subjects, ["nobody"], "the user's token is not asked about in vain");
+    assert_eq!(subjects, ["nobody"], "the user's token is not validated in vain");
 }
 
 #[tokio::test]
-async fn beside_a_service_token_an_expired_user_token_is_accepted() {
+async fn an_expired_user_token_is_accepted_with_a_service_token() {
     let (keystone, time, client) = setup().await;
     people(&keystone);
     keystone.add("old", token("ann", &["member"], START + 10));
@@ -150,7 +150,7 @@ async fn beside_a_service_token_an_expired_user_token_is_accepted() {
 }
 
 #[tokio::test]
-async fn an_expired_service_token_saves_nobody() {
+async fn an_expired_service_token_accepts_no_expired_user_token() {
     let (keystone, time, client) = setup().await;
     people(&keystone);
     keystone.add("old", token("ann", &["member"], START + 10));
@@ -161,7 +161,7 @@ async fn an_expired_service_token_saves_nobody() {
 }
 
 #[tokio::test]
-async fn keystone_away_while_asking_about_the_service_token_is_unavailable() {
+async fn an_outage_during_the_validation_of_the_service_token_is_unavailable() {
     let (keystone, _, client) = setup().await;
     people(&keystone);
     keystone.state().on_validate = Answer::Status(503, "{}");
@@ -170,7 +170,7 @@ async fn keystone_away_while_asking_about_the_service_token_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_kerberos_bound_token_is_refused_unless_a_service_brings_it() {
+async fn a_kerberos_bound_token_is_rejected_without_a_service_token() {
     let (keystone, _, client) = setup().await;
     people(&keystone);
     let mut bound = token("ann", &["member"], START + 9000);
@@ -217,7 +217,7 @@ async fn access_rules_are_checked_against_method_and_path() {
 }
 
 #[tokio::test]
-async fn a_service_token_without_the_role_lifts_no_check_though_the_role_is_not_required() {
+async fn a_service_token_without_an_optional_role_skips_no_check() {
     let (keystone, _, client) = setup_with(|settings| {
         settings.service_type = Some("backup".to_owned());
         settings.service_token_roles_required = false;
@@ -237,7 +237,7 @@ async fn a_service_token_without_the_role_lifts_no_check_though_the_role_is_not_
             (client.clone(), headers(&[("x-auth-token", user), ("x-service-token", service)]));
         async move { authenticate_request(&client, &method, "/v2/p1/jobs", &headers).await }
     };
-    // any user can send a token of their own as the service's
+    // Any user can send a token of their own as the service token.
     for service in ["other", "limited"] {
         ask("limited", service, Method::GET).await.unwrap();
         is_invalid(ask("limited", service, Method::DELETE).await, Rejection::AccessRules);
@@ -248,7 +248,7 @@ async fn a_service_token_without_the_role_lifts_no_check_though_the_role_is_not_
 }
 
 #[tokio::test]
-async fn access_rules_without_a_service_type_refuse_everything() {
+async fn access_rules_without_a_service_type_reject_every_request() {
     let (keystone, _, client) = setup().await;
     let mut limited = token("ann", &["member"], START + 9000);
     limited["application_credential"] = json!({"id": "ac", "access_rules": [

@@ -1,4 +1,4 @@
-//! TLS towards Keystone: which certificates are believed, and the client's own.
+//! TLS to Keystone: trusted authorities and the client certificate.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::support::{FakeKeystone, START, TestClock, settings, token};
 
-/// An authority and what it signed, made anew for each test: no key lies in the repository.
+/// An authority and its certificates. Each test creates its own, so the repository contains no keys.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: PathBuf,
@@ -44,7 +44,8 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
-    /// A server for 127.0.0.1; with `clients`, it demands a client certificate signed by this authority.
+    /// Creates a server for 127.0.0.1. With `clients`, it requires a client certificate signed by this
+    /// authority.
     fn acceptor(&self, clients: bool) -> TlsAcceptor {
         let (certificate, key) = self.sign("127.0.0.1");
         let builder = ServerConfig::builder();
@@ -87,14 +88,14 @@ fn reason(result: Result<String, AuthError>) -> String {
 }
 
 #[tokio::test]
-async fn an_unknown_authority_is_not_believed() {
+async fn an_unknown_authority_is_not_trusted() {
     let authority = Authority::new("unknown");
     let text = reason(validate(authority.acceptor(false), |_| {}).await);
     assert!(text.contains("certificate"), "{text}");
 }
 
 #[tokio::test]
-async fn cafile_is_believed_and_nothing_else() {
+async fn only_the_cafile_is_trusted() {
     let authority = Authority::new("cafile");
     let ca = authority.ca_file();
     let user = validate(authority.acceptor(false), |settings| settings.cafile = Some(ca)).await;
@@ -105,9 +106,9 @@ async fn cafile_is_believed_and_nothing_else() {
     assert!(reason(result).contains("certificate"));
 }
 
-/// A certificate that cannot be used does not fail the others.
+/// An unusable certificate does not fail the others.
 #[tokio::test]
-async fn a_bundle_may_hold_a_certificate_that_cannot_be_used() {
+async fn a_bundle_may_contain_an_unusable_certificate() {
     let authority = Authority::new("odd");
     let odd = "-----BEGIN CERTIFICATE-----\nMAMCAQU=\n-----END CERTIFICATE-----\n";
     let bundle = authority.file("bundle.pem", &format!("# ours\n{odd}{}{odd}", authority.issuer.pem()));
@@ -128,9 +129,9 @@ async fn cafile_may_be_a_directory() {
     assert_eq!(user.unwrap(), "ann");
 }
 
-/// The catalog may name an HTTPS endpoint although `auth_url` is plain HTTP.
+/// The catalog may contain an HTTPS endpoint although `auth_url` is plain HTTP.
 #[tokio::test]
-async fn files_are_read_when_the_catalog_leads_to_https() {
+async fn files_are_read_if_the_catalog_has_an_https_endpoint() {
     let authority = Authority::new("catalog");
     let time = TestClock::new();
     let plain = FakeKeystone::start(time.clone()).await;
@@ -142,7 +143,7 @@ async fn files_are_read_when_the_catalog_leads_to_https() {
         let mut settings = settings(&plain);
         settings.cafile = Some(ca);
         let client = KeystoneClient::new(&settings, time.clock()).unwrap();
-        // the tokens of one Keystone are those of the other
+        // Both servers accept the same tokens.
         let _ = client.service_user_id().await.unwrap();
         let own = plain.state().own.clone();
         encrypted.state().own = own;
@@ -154,14 +155,14 @@ async fn files_are_read_when_the_catalog_leads_to_https() {
 }
 
 #[tokio::test]
-async fn insecure_believes_everybody() {
+async fn insecure_trusts_every_certificate() {
     let authority = Authority::new("insecure");
     let user = validate(authority.acceptor(false), |settings| settings.insecure = true).await;
     assert_eq!(user.unwrap(), "ann");
 }
 
 #[tokio::test]
-async fn a_client_certificate_is_shown_from_two_files_or_one() {
+async fn a_client_certificate_can_be_in_two_files_or_one() {
     let authority = Authority::new("client");
     let (certificate, key) = authority.sign("freezer");
     let ca = authority.ca_file();

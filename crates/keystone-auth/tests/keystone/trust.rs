@@ -43,7 +43,7 @@ async fn a_trust_goes_from_the_user_to_the_service_user() {
 }
 
 #[tokio::test]
-async fn refusals_carry_keystones_status() {
+async fn refusals_have_the_status_of_keystone() {
     let (keystone, _, client) = setup().await;
     keystone.add("user", token("ann", &["member"], START + 9000));
     assert_eq!(status(client.create_trust("user", "bob", "p1", &roles(&["member"]), false).await), 403);
@@ -57,7 +57,7 @@ async fn refusals_carry_keystones_status() {
 }
 
 #[tokio::test]
-async fn only_a_usable_trust_of_these_three_is_reused() {
+async fn only_a_usable_trust_of_trustor_trustee_and_project_is_reused() {
     let (keystone, _, client) = setup().await;
     keystone.add("user", token("ann", &["member"], START + 9000));
     let trust = |id: &str, trustor: &str, trustee: &str, project: &str| {
@@ -93,7 +93,7 @@ async fn only_a_usable_trust_of_these_three_is_reused() {
 }
 
 #[tokio::test]
-async fn a_list_that_fails_does_not_stop_the_creation() {
+async fn a_failed_list_does_not_prevent_the_creation() {
     let (keystone, _, client) = setup().await;
     keystone.add("user", token("ann", &["member"], START + 9000));
     keystone.state().on_list_trusts = Answer::Status(403, "{}");
@@ -102,7 +102,7 @@ async fn a_list_that_fails_does_not_stop_the_creation() {
 }
 
 #[tokio::test]
-async fn a_trust_is_deleted_by_its_trustor() {
+async fn the_trustor_can_delete_a_trust() {
     let (keystone, _, client) = setup().await;
     keystone.add("user", token("ann", &["member"], START + 9000));
     keystone.add("other", token("bob", &["member"], START + 9000));
@@ -113,7 +113,7 @@ async fn a_trust_is_deleted_by_its_trustor() {
 }
 
 #[tokio::test]
-async fn a_creation_that_may_have_happened_is_not_repeated() {
+async fn a_creation_with_an_unknown_result_is_not_repeated() {
     let (keystone, _, client) = setup_with(|settings| settings.max_retries = 3).await;
     keystone.add("user", token("ann", &["member"], START + 9000));
     client.service_user_id().await.unwrap();

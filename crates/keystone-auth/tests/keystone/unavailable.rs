@@ -1,4 +1,4 @@
-//! Keystone away, slow or broken: what is retried, what is not, and that a kept token still works.
+//! Keystone is stopped, slow or broken: which calls are retried, and that a cached token still works.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn reason<T: std::fmt::Debug>(result: Result<T, AuthError>) -> String {
 }
 
 #[tokio::test]
-async fn keystone_down_is_unavailable_but_a_kept_token_still_works() {
+async fn an_outage_is_unavailable_but_a_cached_token_still_works() {
     let (mut keystone, time, client) = setup().await;
     keystone.add("t1", token("ann", &[], START + 90_000));
     client.validate("t1").await.unwrap();
@@ -31,7 +31,7 @@ async fn keystone_down_is_unavailable_but_a_kept_token_still_works() {
 }
 
 #[tokio::test]
-async fn a_failure_is_not_kept() {
+async fn a_failure_is_not_cached() {
     let (keystone, _, client) = setup().await;
     keystone.add("t1", token("ann", &[], START + 9000));
     keystone.state().on_validate = Answer::Status(500, "{}");
@@ -41,7 +41,7 @@ async fn a_failure_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_broken_connection_is_tried_again_as_often_as_the_settings_say() {
+async fn a_broken_connection_is_retried_max_retries_times() {
     for (retries, expected) in [(0, 1), (3, 4)] {
         let (keystone, _, client) = setup_with(|settings| settings.max_retries = retries).await;
         client.service_user_id().await.unwrap();
@@ -53,7 +53,7 @@ async fn a_broken_connection_is_tried_again_as_often_as_the_settings_say() {
 }
 
 #[tokio::test]
-async fn the_services_own_authentication_is_tried_again_too() {
+async fn the_services_own_authentication_is_retried_too() {
     let (keystone, _, client) = setup_with(|settings| settings.max_retries = 2).await;
     keystone.state().on_authenticate = Answer::Close;
     let text = reason(client.validate("t1").await);
@@ -62,7 +62,7 @@ async fn the_services_own_authentication_is_tried_again_too() {
 }
 
 #[tokio::test]
-async fn answers_are_not_tried_again_whatever_their_status() {
+async fn answers_are_not_retried() {
     for status in [400, 403, 413, 429, 500, 502, 503, 504] {
         let (keystone, _, client) = setup().await;
         keystone.state().on_validate =
@@ -75,7 +75,7 @@ async fn answers_are_not_tried_again_whatever_their_status() {
 }
 
 #[tokio::test]
-async fn a_slow_keystone_ends_in_a_time_out_and_gets_no_second_request() {
+async fn a_time_out_is_not_retried() {
     let (keystone, _, client) =
         setup_with(|settings| settings.request_timeout = Duration::from_millis(300)).await;
     client.service_user_id().await.unwrap();
@@ -86,7 +86,7 @@ async fn a_slow_keystone_ends_in_a_time_out_and_gets_no_second_request() {
 }
 
 #[tokio::test]
-async fn a_page_in_place_of_a_token_is_unavailable() {
+async fn an_unreadable_answer_is_unavailable() {
     let (keystone, _, client) = setup().await;
     for body in ["<html>It works!</html>", "{}", r#"{"token": {}}"#] {
         keystone.state().on_validate = Answer::Status(200, body);
@@ -101,7 +101,7 @@ async fn a_page_in_place_of_a_token_is_unavailable() {
 }
 
 #[tokio::test]
-async fn what_keystone_repeats_of_our_secrets_is_taken_out() {
+async fn secrets_in_keystones_messages_are_masked() {
     let (keystone, _, client) = setup().await;
     keystone.state().on_authenticate =
         Answer::Status(400, r#"{"error": {"message": "service-password-7731 is too short"}}"#);
@@ -123,7 +123,7 @@ async fn redirects_are_not_followed() {
     assert!(!keystone.state().seen.iter().any(|seen| seen.target.contains("elsewhere")));
 }
 
-/// A token's document of so many bytes.
+/// Returns the document of a token, padded to `length` bytes.
 fn padded(length: usize) -> &'static str {
     let mut text = serde_json::json!({"token": token("ann", &["member"], START + 9000)}).to_string();
     text.extend(std::iter::repeat_n(' ', length - text.len()));
@@ -142,7 +142,7 @@ async fn answers_are_read_up_to_four_mebibytes() {
         let before = keystone.validations();
         let text = reason(client.validate(&format!("large-{at}")).await);
         assert!(text.contains("larger than 4 MiB"), "{text}");
-        assert_eq!(keystone.validations(), before + 1, "it is not asked for again");
+        assert_eq!(keystone.validations(), before + 1, "there is no retry");
     }
     keystone.state().on_validate = Answer::Unmeasured(padded(2 * LIMIT));
     let text = reason(client.validate("unmeasured").await);

@@ -1,5 +1,5 @@
-//! A Keystone made for tests: the few resources the crate uses, over a hand-written HTTP/1.1 server, with switches to
-//! make it fail. It checks what a real one checks: the service's token, the password, whose trust it is.
+//! A fake Keystone: the resources that the crate uses, over a small HTTP/1.1 server, with switches that make
+//! it fail. It checks the service's token, the password and the owner of a trust, as a real Keystone does.
 
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
@@ -14,22 +14,22 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::{PASSWORD, TestClock, iso, token};
 
-/// How the fake answers.
+/// How the fake Keystone answers.
 #[derive(Clone, PartialEq)]
 pub enum Answer {
-    /// As Keystone would.
+    /// As a real Keystone.
     Normal,
     /// With this status and body.
     Status(u16, &'static str),
-    /// With 200 and this body, whose length is not told before it.
+    /// With status 200 and this body, without a content length.
     Unmeasured(&'static str),
     /// By closing the connection.
     Close,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
-/// One request that came in.
+/// A received request.
 #[derive(Clone)]
 pub struct Seen {
     pub method: String,
@@ -39,14 +39,14 @@ pub struct Seen {
 }
 
 pub struct State {
-    /// Token → its document. Take one out to revoke it.
+    /// Tokens with their documents. A test removes a token to revoke it.
     pub tokens: HashMap<String, Value>,
-    /// The service's tokens that are accepted.
+    /// The valid tokens of the service.
     pub own: HashSet<String>,
     pub own_life: i64,
     pub catalog: Value,
     pub trusts: Vec<Value>,
-    /// How many trusts were made here: they are called trust-1, trust-2, …
+    /// Number of created trusts. Their ids are trust-1, trust-2, …
     pub trusts_made: usize,
     pub on_validate: Answer,
     pub on_authenticate: Answer,
@@ -70,7 +70,7 @@ impl State {
         self.count("POST", "/v3/auth/tokens")
     }
 
-    /// Calls about trusts with this method.
+    /// Returns the number of calls about trusts with this method.
     pub fn trust_calls(&self, method: &str) -> usize {
         let of_trusts = |seen: &&Seen| seen.method == method && seen.target.contains("/OS-TRUST/");
         self.seen.iter().filter(of_trusts).count()
@@ -84,15 +84,15 @@ pub struct FakeKeystone {
     server: JoinHandle<()>,
 }
 
-/// Calls that wait until a test lets them go.
+/// The calls that wait until a test releases them.
 #[derive(Default)]
 struct Held {
     validations: bool,
-    /// Methods of the calls about trusts.
+    /// Methods of held calls about trusts.
     trusts: &'static [&'static str],
 }
 
-/// The kernel lends ports from 32768 upward, so port 0 would take one of those: try below, each test its own.
+/// Binds a port below 32768, because the kernel assigns higher ports to outgoing connections.
 async fn bind() -> TcpListener {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let base = u16::try_from(std::process::id() % 11_000).unwrap();
@@ -110,7 +110,7 @@ impl FakeKeystone {
         Self::start_with(clock, None).await
     }
 
-    /// With `tls`, speaks HTTPS.
+    /// Starts a server, which speaks HTTPS if `tls` is given.
     pub async fn start_with(clock: TestClock, tls: Option<tokio_rustls::TlsAcceptor>) -> Self {
         let listener = bind().await;
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -134,7 +134,7 @@ impl FakeKeystone {
         Self { url, state, hold, server }
     }
 
-    /// Listens again where it listened before [`FakeKeystone::stop`], and knows what it knew. Plain HTTP only.
+    /// Listens again at the address from before [`FakeKeystone::stop`], with the same state. Plain HTTP only.
     pub async fn start_again(&mut self) {
         let address = self.url.strip_prefix("http://").unwrap();
         let mut tries = 0;
@@ -165,17 +165,17 @@ impl FakeKeystone {
         self.state().tokens.insert(name.to_owned(), document);
     }
 
-    /// Validations wait until the hold is lifted.
+    /// Lets validations wait until the hold is released.
     pub fn hold(&self, on: bool) {
         self.hold.send_modify(|held| held.validations = on);
     }
 
-    /// Calls about trusts that have one of these methods wait until this is called again without it.
+    /// Lets calls about trusts with one of these methods wait until this is called again without the method.
     pub fn hold_trusts(&self, methods: &'static [&'static str]) {
         self.hold.send_modify(|held| held.trusts = methods);
     }
 
-    /// Stops listening and closes every connection.
+    /// Stops listening and closes all connections.
     pub async fn stop(&mut self) {
         self.server.abort();
         let _ = (&mut self.server).await;
@@ -214,7 +214,7 @@ fn listen(
     })
 }
 
-/// Serves one connection until it ends; `None` when it ended.
+/// Serves one connection until it ends.
 async fn serve(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     state: Arc<Mutex<State>>,
@@ -355,7 +355,7 @@ fn validate(state: &mut State, seen: &Seen, query: &str) -> Reply {
         return error(404, "Could not find token");
     };
     let now = iso(state.clock.now());
-    // Both are UTC without fraction: they compare as text.
+    // Both times are UTC without a fraction, so they compare as text.
     if document["expires_at"].as_str().unwrap() <= &*now && !query.contains("allow_expired=1") {
         return error(404, "Token has expired");
     }
@@ -368,7 +368,7 @@ fn validate(state: &mut State, seen: &Seen, query: &str) -> Reply {
 
 fn trusts(state: &mut State, seen: &Seen, method: &str, id: &str, query: &str) -> Reply {
     let subject = seen.headers.get("x-auth-token").cloned().unwrap_or_default();
-    // the service's own user is an administrator here
+    // The service's own user is an administrator here.
     let is_admin = state.own.contains(&subject);
     let user = match state.tokens.get(&subject) {
         Some(document) => document["user"]["id"].clone(),
@@ -395,7 +395,7 @@ fn trusts(state: &mut State, seen: &Seen, method: &str, id: &str, query: &str) -
             json_reply(201, &json!({ "trust": trust }))
         }
         ("GET", "") => {
-            // A real one joins its two filters with "or".
+            // A real Keystone joins its two filters with "or".
             let wanted = |trust: &&Value| {
                 ["trustor_user_id", "trustee_user_id"]
                     .iter()

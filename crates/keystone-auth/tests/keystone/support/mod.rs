@@ -1,5 +1,5 @@
-//! What every test needs: settings, a clock that stands still until told, token documents, a multi-threaded runtime's
-//! bounded wait. The Keystone made for tests is in `fake`. Tests of the service take this module in, too.
+//! Helpers of all tests: settings, a manual clock, token documents and a bounded wait. The fake Keystone is
+//! in `fake`. Tests of the service include this module, too.
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use keystone_auth::{Clock, KeystoneClient, PasswordCredentials, ServiceCredentials, Settings};
+use keystone_auth::{KeystoneClient, PasswordCredentials, ServiceCredentials, Settings, UnixClock};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -20,7 +20,7 @@ pub use fake::{Answer, FakeKeystone};
 pub const START: i64 = 1_795_341_600;
 pub const PASSWORD: &str = "service-password-7731";
 
-/// A clock that the test moves.
+/// A clock that the test advances.
 #[derive(Clone)]
 pub struct TestClock(Arc<AtomicI64>);
 
@@ -37,14 +37,14 @@ impl TestClock {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    pub fn clock(&self) -> Clock {
+    pub fn clock(&self) -> UnixClock {
         let time = self.clone();
         Arc::new(move || time.now())
     }
 }
 
-/// Settings for `keystone`. The refusal cache lasts an hour: it is kept by the machine's clock too, and a slow machine
-/// must not make a test fail.
+/// Settings for `keystone`. Rejections are cached for an hour, because the system clock limits their time too
+/// and a slow machine must not make a test fail.
 pub fn settings(keystone: &FakeKeystone) -> Settings {
     Settings {
         auth_url: keystone.url.clone(),
@@ -63,12 +63,12 @@ pub fn settings(keystone: &FakeKeystone) -> Settings {
     }
 }
 
-/// A Keystone, a clock and a client with [`settings`].
+/// Creates a fake Keystone, a clock and a client with [`settings`].
 pub async fn setup() -> (FakeKeystone, TestClock, KeystoneClient) {
     setup_with(|_| {}).await
 }
 
-/// Like [`setup`], with settings changed first.
+/// Like [`setup`], with changed settings.
 pub async fn setup_with(change: impl FnOnce(&mut Settings)) -> (FakeKeystone, TestClock, KeystoneClient) {
     let time = TestClock::new();
     let keystone = FakeKeystone::start(time.clone()).await;
@@ -82,7 +82,7 @@ pub fn iso(seconds: i64) -> String {
     OffsetDateTime::from_unix_timestamp(seconds).unwrap().format(&Rfc3339).unwrap()
 }
 
-/// A project-scoped token of user `user` that expires at `expires_at`.
+/// Returns a project-scoped token of `user` that expires at `expires_at`.
 pub fn token(user: &str, roles: &[&str], expires_at: i64) -> Value {
     let roles: Vec<Value> = roles.iter().map(|name| json!({"id": name, "name": name})).collect();
     json!({
@@ -95,7 +95,7 @@ pub fn token(user: &str, roles: &[&str], expires_at: i64) -> Value {
     })
 }
 
-/// Waits until `condition` holds; fails the test after a minute, which only what never comes takes.
+/// Waits until `condition` holds. Fails the test after a minute.
 pub async fn until(what: &str, condition: impl Fn() -> bool) {
     for _ in 0..12_000 {
         if condition() {
