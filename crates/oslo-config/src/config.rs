@@ -1,5 +1,5 @@
-//! The configuration read: typed lookup, checks, and what the operator may be told about it.
-//! Not here: how a value is found and its references resolved (`resolve.rs`).
+//! The configuration: typed lookup, checks, and information for the operator. `resolve.rs` finds values and
+//! resolves references.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,21 +8,21 @@ use std::{
 };
 
 use crate::{
-    decl::{Kind, OptDecl},
+    decl::{OptDecl, OptionKind},
     error::{Error, Origin},
     ini::{self, IniFile},
     resolve::{Registry, Resolver},
-    secret::Secret,
-    sources::{Argument, Sources},
-    value::Value,
+    secret::SecretText,
+    sources::{CommandLineOption, Sources},
+    value::OptionValue,
 };
 
-/// An option that a file sets and that no declaration knows.
+/// An option that a file sets but no declaration contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownOption {
     /// The group, in lower case unless it is `DEFAULT`.
     pub group: String,
-    /// The name as the file has it.
+    /// The name as written in the file.
     pub name: String,
     /// The file.
     pub file: String,
@@ -32,21 +32,21 @@ pub struct UnknownOption {
 
 /// Configuration read from files, the environment and the command line.
 ///
-/// Values stay texts until they are asked for; [`Config::check`] asks for all of them. Options that
-/// values may refer to (`$name`) must be made known with [`Config::declare`], or such a reference
-/// finds only what a file sets, not defaults.
+/// Values are converted when they are read; [`Config::check`] reads all of them. Options that values may
+/// refer to (`$name`) must be declared with [`Config::declare`]. Otherwise a reference finds only values in
+/// files, not defaults.
 #[derive(Clone)]
 pub struct Config {
     pub(crate) files: Vec<IniFile>,
     pub(crate) env: BTreeMap<String, String>,
-    arguments: Vec<Argument>,
+    arguments: Vec<CommandLineOption>,
     registry: Registry,
-    /// Old names already warned about.
+    /// Deprecated names for which a warning was already logged.
     pub(crate) warned: Arc<Mutex<BTreeSet<(String, String)>>>,
 }
 
 impl fmt::Debug for Config {
-    /// Shows where the configuration came from, not what it says: values may be passwords.
+    /// Prints only the sources, because values may be passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("files", &self.files.iter().map(|file| &file.name).collect::<Vec<_>>())
@@ -57,26 +57,27 @@ impl fmt::Debug for Config {
 }
 
 impl Config {
-    /// Reads everything that `sources` names.
+    /// Reads all sources.
     ///
     /// # Errors
-    /// A file or directory that is missing or unreadable, or the first line outside the dialect.
+    /// If a file or directory is missing or unreadable, or a line has a syntax error.
     pub fn load(sources: &Sources) -> Result<Self, Error> {
         Ok(Self::new(sources.read()?, sources.variables()).with_arguments(sources.arguments.clone()))
     }
 
-    /// Reads one text; `name` stands for it in errors.
+    /// Reads a text. `name` is the file name in errors.
     ///
     /// # Errors
-    /// [`Error::Parse`] at the first line outside the dialect.
+    /// [`Error::Parse`] at the first line with a syntax error.
     pub fn from_text(name: &str, text: &str) -> Result<Self, Error> {
         Self::from_texts(&[(name, text)], &[])
     }
 
-    /// Reads texts in rising order of priority, each with its name, and an environment above them.
+    /// Reads texts in ascending order of priority, each with its name, and an environment with a higher
+    /// priority.
     ///
     /// # Errors
-    /// [`Error::Parse`] at the first line outside the dialect.
+    /// [`Error::Parse`] at the first line with a syntax error.
     pub fn from_texts(texts: &[(&str, &str)], env: &[(String, String)]) -> Result<Self, Error> {
         let files = texts.iter().map(|(name, text)| ini::parse(name, text));
         let sources = Sources { env: env.to_vec(), ..Sources::default() };
@@ -87,26 +88,26 @@ impl Config {
         Self { files, env, arguments: Vec::new(), registry: Registry::default(), warned: Arc::default() }
     }
 
-    /// Puts options of the command line above everything else.
+    /// Adds options of the command line, which have the highest priority.
     #[must_use]
-    pub fn with_arguments(mut self, arguments: Vec<Argument>) -> Self {
+    pub fn with_arguments(mut self, arguments: Vec<CommandLineOption>) -> Self {
         self.arguments = arguments;
         self
     }
 
-    /// The option of the command line that decides a value.
-    pub(crate) fn argument(&self, group: &str, name: &str) -> Option<&Argument> {
+    /// Returns the option of the command line that sets a value.
+    pub(crate) fn argument(&self, group: &str, name: &str) -> Option<&CommandLineOption> {
         self.arguments.iter().rev().find(|argument| argument.group == group && argument.name == name)
     }
 
-    /// Makes options known to references, with their types, defaults and old names.
+    /// Makes options available to references, with their types, defaults and deprecated names.
     #[must_use]
     pub fn declare(mut self, decls: &[&OptDecl]) -> Self {
         self.registry.add(decls);
         self
     }
 
-    fn value(&self, opt: &OptDecl, asked: &'static str, kinds: &[Kind]) -> Result<Value, Error> {
+    fn value(&self, opt: &OptDecl, asked: &'static str, kinds: &[OptionKind]) -> Result<OptionValue, Error> {
         if !kinds.contains(&opt.kind) {
             return Err(Error::WrongKind {
                 group: opt.group.to_owned(),
@@ -118,116 +119,95 @@ impl Config {
         Resolver::new(self, &self.registry).option(opt)
     }
 
-    /// The value of a [`Kind::Str`], [`Kind::HostAddress`] or [`Kind::Uri`] option.
+    /// Returns the value of an [`OptionKind::Str`], [`OptionKind::HostAddress`] or [`OptionKind::Uri`]
+    /// option.
     ///
     /// # Errors
-    /// The value does not fit, or refers to what does not exist.
+    /// If the value is not valid for the option, or contains a reference to an unknown option. This applies
+    /// to all typed lookups.
     pub fn string(&self, opt: &OptDecl) -> Result<Option<String>, Error> {
-        match self.value(opt, "a string", &[Kind::Str, Kind::HostAddress, Kind::Uri])? {
-            Value::Str(text) => Ok(Some(text)),
+        match self.value(opt, "a string", &[OptionKind::Str, OptionKind::HostAddress, OptionKind::Uri])? {
+            OptionValue::Str(text) => Ok(Some(text)),
             _ => Ok(None),
         }
     }
 
-    /// [`Config::string`] for a value that must not be printed.
-    ///
-    /// # Errors
-    /// As [`Config::string`].
-    pub fn secret(&self, opt: &OptDecl) -> Result<Option<Secret>, Error> {
-        Ok(self.string(opt)?.map(Secret::new))
+    /// Returns the same as [`Config::string`], as a value that is not printed.
+    pub fn secret(&self, opt: &OptDecl) -> Result<Option<SecretText>, Error> {
+        Ok(self.string(opt)?.map(SecretText::new))
     }
 
-    /// The value of a [`Kind::Bool`] option.
-    ///
-    /// # Errors
-    /// As [`Config::string`].
+    /// Returns the value of an [`OptionKind::Bool`] option.
     pub fn bool(&self, opt: &OptDecl) -> Result<Option<bool>, Error> {
-        match self.value(opt, "a boolean", &[Kind::Bool])? {
-            Value::Bool(value) => Ok(Some(value)),
+        match self.value(opt, "a boolean", &[OptionKind::Bool])? {
+            OptionValue::Bool(value) => Ok(Some(value)),
             _ => Ok(None),
         }
     }
 
-    /// The value of a [`Kind::Int`] or [`Kind::Port`] option; `None` also for an empty value.
-    ///
-    /// # Errors
-    /// As [`Config::string`].
+    /// Returns the value of an [`OptionKind::Int`] or [`OptionKind::Port`] option. An empty value is `None`.
     pub fn int(&self, opt: &OptDecl) -> Result<Option<i64>, Error> {
-        match self.value(opt, "an integer", &[Kind::Int, Kind::Port])? {
-            Value::Int(number) => Ok(Some(number)),
+        match self.value(opt, "an integer", &[OptionKind::Int, OptionKind::Port])? {
+            OptionValue::Int(number) => Ok(Some(number)),
             _ => Ok(None),
         }
     }
 
-    /// The value of a [`Kind::Float`] option; `None` also for an empty value.
-    ///
-    /// # Errors
-    /// As [`Config::string`].
+    /// Returns the value of an [`OptionKind::Float`] option. An empty value is `None`.
     pub fn float(&self, opt: &OptDecl) -> Result<Option<f64>, Error> {
-        match self.value(opt, "a float", &[Kind::Float])? {
-            Value::Float(number) => Ok(Some(number)),
+        match self.value(opt, "a float", &[OptionKind::Float])? {
+            OptionValue::Float(number) => Ok(Some(number)),
             _ => Ok(None),
         }
     }
 
-    /// The value of a [`Kind::Port`] option; `None` also for an empty value.
-    ///
-    /// # Errors
-    /// As [`Config::string`].
+    /// Returns the value of an [`OptionKind::Port`] option. An empty value is `None`.
     pub fn port(&self, opt: &OptDecl) -> Result<Option<u16>, Error> {
-        match self.value(opt, "a port", &[Kind::Port])? {
-            // The range was checked with the type.
-            Value::Int(number) => Ok(u16::try_from(number).ok()),
+        match self.value(opt, "a port", &[OptionKind::Port])? {
+            // The conversion has checked the range.
+            OptionValue::Int(number) => Ok(u16::try_from(number).ok()),
             _ => Ok(None),
         }
     }
 
-    /// The items of a [`Kind::List`] option.
-    ///
-    /// # Errors
-    /// As [`Config::string`].
+    /// Returns the items of an [`OptionKind::List`] option.
     pub fn list(&self, opt: &OptDecl) -> Result<Option<Vec<String>>, Error> {
-        match self.value(opt, "a list", &[Kind::List])? {
-            Value::List(items) => Ok(Some(items)),
+        match self.value(opt, "a list", &[OptionKind::List])? {
+            OptionValue::List(items) => Ok(Some(items)),
             _ => Ok(None),
         }
     }
 
-    /// Every value of a [`Kind::MultiStr`] option, in the order of files and lines.
-    ///
-    /// # Errors
-    /// As [`Config::string`].
+    /// Returns all values of an [`OptionKind::MultiStr`] option, in the order of files and lines.
     pub fn multi(&self, opt: &OptDecl) -> Result<Option<Vec<String>>, Error> {
-        match self.value(opt, "a multi-valued string", &[Kind::MultiStr])? {
-            Value::List(items) => Ok(Some(items)),
+        match self.value(opt, "a multi-valued string", &[OptionKind::MultiStr])? {
+            OptionValue::List(items) => Ok(Some(items)),
             _ => Ok(None),
         }
     }
 
-    /// The pairs of a [`Kind::Dict`] option.
-    ///
-    /// # Errors
-    /// As [`Config::string`].
+    /// Returns the pairs of an [`OptionKind::Dict`] option.
     pub fn dict(&self, opt: &OptDecl) -> Result<Option<BTreeMap<String, String>>, Error> {
-        match self.value(opt, "a dictionary", &[Kind::Dict])? {
-            Value::Dict(pairs) => Ok(Some(pairs.into_iter().collect())),
+        match self.value(opt, "a dictionary", &[OptionKind::Dict])? {
+            OptionValue::Dict(pairs) => Ok(Some(pairs.into_iter().collect())),
             _ => Ok(None),
         }
     }
 
-    /// Where the option's value comes from; `None` when it is not set and has no default.
+    /// Returns the origin of the option's value, or `None` if it is not set and has no default.
     pub fn origin(&self, opt: &OptDecl) -> Option<Origin> {
         Resolver::quiet(self, &self.registry).origin(opt)
     }
 
-    /// The groups that the files open, sorted, in lower case except `DEFAULT`.
+    /// Returns the groups of the files, sorted, in lower case except `DEFAULT`.
     pub fn groups(&self) -> Vec<&str> {
         let names: BTreeSet<&str> =
             self.files.iter().flat_map(|file| file.groups.keys()).map(String::as_str).collect();
         names.into_iter().collect()
     }
 
-    /// What the files set and `decls` do not know by a current or an old name, in the files' order.
+    /// Returns the options that the files set but `decls` does not contain (by a current or deprecated name),
+    /// in the order of the files.
     pub fn unknown(&self, decls: &[&OptDecl]) -> Vec<UnknownOption> {
         let known: BTreeSet<(String, String)> =
             decls.iter().flat_map(|decl| decl.names_in(decl.group)).collect();
@@ -254,27 +234,27 @@ impl Config {
         found
     }
 
-    /// What the command line sets and `decls` do not know, each option once.
-    pub fn unknown_arguments(&self, decls: &[&OptDecl]) -> Vec<&Argument> {
-        let known = |argument: &Argument| {
+    /// Returns the options that the command line sets but `decls` does not contain, each once.
+    pub fn unknown_arguments(&self, decls: &[&OptDecl]) -> Vec<&CommandLineOption> {
+        let known = |argument: &CommandLineOption| {
             decls.iter().any(|decl| decl.group == argument.group && decl.key() == argument.name)
         };
         let decides =
-            |argument: &&Argument| self.argument(&argument.group, &argument.name) == Some(*argument);
+            |argument: &&CommandLineOption| self.argument(&argument.group, &argument.name) == Some(*argument);
         self.arguments.iter().filter(decides).filter(|argument| !known(argument)).collect()
     }
 
-    /// Every value of `decls` that does not fit, and every required option without a value.
+    /// Returns an error for every invalid value of `decls`, and for every required option without a value.
     ///
-    /// The options of `decls` may refer to each other without [`Config::declare`]. Old names are
-    /// not warned about here, so that a check before logging is set up swallows no warning.
+    /// The options of `decls` may refer to each other without [`Config::declare`]. This check does not log
+    /// warnings about deprecated names, because it can run before logging is set up.
     pub fn check(&self, decls: &[&OptDecl]) -> Vec<Error> {
         let mut registry = self.registry.clone();
         registry.add(decls);
         let mut errors = Vec::new();
         for decl in decls {
             match Resolver::quiet(self, &registry).option(decl) {
-                Ok(Value::Null) if decl.required => errors.push(decl.unset()),
+                Ok(OptionValue::Null) if decl.required => errors.push(decl.unset()),
                 Ok(_) => {}
                 Err(error) => errors.push(error),
             }
@@ -284,12 +264,12 @@ impl Config {
 }
 
 impl OptDecl {
-    /// The error that this option has no value.
+    /// Returns the error that this option has no value.
     pub fn unset(&self) -> Error {
         Error::Unset { group: self.group.to_owned(), option: self.key() }
     }
 
-    /// The value, where the caller cannot go on without one.
+    /// Returns the value of a required option.
     ///
     /// # Errors
     /// [`Error::Unset`] for `None`.

@@ -1,26 +1,26 @@
-//! What an option is: its name, type, default, limits and old names, as constants that a service
-//! declares once. Not here: where values come from (`config.rs`) and how they are read (`value.rs`).
+//! The declaration of an option: its name, type, default, limits and deprecated names, as constants of a
+//! service. Sources are in `config.rs`, conversion in `value.rs`.
 
-/// The group of options that belong to no other group.
+/// The group of options without a group of their own.
 pub const DEFAULT: &str = "DEFAULT";
 
-/// The type of an option's value, as oslo.config's `StrOpt`, `BoolOpt` … name it.
+/// The type of an option's value, with the names of oslo.config (`StrOpt`, `BoolOpt` …).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum OptionKind {
     /// Any text, or one of `choices`.
     Str,
-    /// true/false, yes/no, on/off, 1/0, in any case.
+    /// true/false, yes/no, on/off, 1/0, in upper or lower case.
     Bool,
-    /// A whole number of 64 bits; `min`, `max` or `choices` limit it.
+    /// A whole number of 64 bits, limited by `min`, `max` or `choices`.
     Int,
-    /// A number of double precision; `min` and `max` limit it.
+    /// A number of double precision, limited by `min` and `max`.
     Float,
-    /// A port number, 0 to 65535; `min`, `max` or `choices` limit it further.
+    /// A port number, 0 to 65535, further limited by `min`, `max` or `choices`.
     Port,
-    /// Texts separated by commas; `choices` limit each of them.
+    /// Texts separated by commas, each limited by `choices`.
     List,
-    /// A text that may be given many times; every one counts.
+    /// A text that can be set several times. All values count.
     MultiStr,
     /// `key:value` pairs separated by commas.
     Dict,
@@ -30,8 +30,8 @@ pub enum Kind {
     Uri,
 }
 
-impl Kind {
-    /// The name that a sample file prints, e.g. `integer value`.
+impl OptionKind {
+    /// Returns the name of the type in a sample file, e.g. `integer value`.
     pub const fn type_name(self) -> &'static str {
         match self {
             Self::Str => "string value",
@@ -48,7 +48,7 @@ impl Kind {
     }
 }
 
-/// A declared option: what typed lookup, the checks and the sample file are made from.
+/// The declaration of an option, for typed lookup, checks and the sample file.
 ///
 /// Every part is `'static` and every builder is `const`, so a service writes its options as constants:
 ///
@@ -63,39 +63,39 @@ impl Kind {
 pub struct OptDecl {
     /// The group: `DEFAULT`, or a name in lower case.
     pub group: &'static str,
-    /// The name; a hyphen in it stands for an underscore in the file.
+    /// The name. A hyphen in it is an underscore in the file.
     pub name: &'static str,
     /// The type.
-    pub kind: Kind,
-    /// The value when nothing sets the option, written as in a file (so it may refer to other
-    /// options). For [`Kind::MultiStr`] each line is one value.
+    pub kind: OptionKind,
+    /// The value if the option is not set, written as in a file, so it may refer to other options. For
+    /// [`OptionKind::MultiStr`], each line is one value.
     pub default: Option<&'static str>,
-    /// What the option does, for the operator.
+    /// A description of the option for the operator.
     pub help: &'static str,
-    /// True when no message may show the value.
+    /// Whether messages must not show the value.
     pub secret: bool,
-    /// True when the service cannot run without a value.
+    /// Whether the service requires a value.
     pub required: bool,
-    /// The values allowed; empty when there is no such limit.
+    /// The allowed values. Empty if there is no such limit.
     pub choices: &'static [&'static str],
-    /// The least number allowed.
+    /// The smallest allowed number.
     pub min: Option<i64>,
-    /// The greatest number allowed.
+    /// The largest allowed number.
     pub max: Option<i64>,
-    /// Old `(group, name)` pairs that still work, with a warning. An empty group or name means that
-    /// this part did not change.
+    /// Deprecated `(group, name)` pairs that still work, with a warning. If the group or the name is empty,
+    /// that part has not changed.
     pub deprecated: &'static [(&'static str, &'static str)],
-    /// What the sample file shows instead of the default.
+    /// The value in the sample file instead of the default.
     pub sample_default: Option<&'static str>,
-    /// True for an option that most operators should leave alone; the sample file says so.
+    /// Whether only advanced operators should change the option. The sample file says so.
     pub advanced: bool,
     /// Whether an empty value means that the option is not set.
     pub unset_if_empty: bool,
 }
 
 impl OptDecl {
-    /// An option without default, limits and help.
-    pub const fn new(group: &'static str, name: &'static str, kind: Kind) -> Self {
+    /// Declares an option without default, limits and help.
+    pub const fn new(group: &'static str, name: &'static str, kind: OptionKind) -> Self {
         Self {
             group,
             name,
@@ -114,59 +114,59 @@ impl OptDecl {
         }
     }
 
-    /// An option of [`Kind::Str`].
+    /// Declares an option of [`OptionKind::Str`].
     pub const fn string(group: &'static str, name: &'static str) -> Self {
-        Self::new(group, name, Kind::Str)
+        Self::new(group, name, OptionKind::Str)
     }
 
-    /// An option of [`Kind::Str`] that names a file or directory.
+    /// Declares an option of [`OptionKind::Str`] whose value is a file or directory.
     pub const fn path(group: &'static str, name: &'static str) -> Self {
         Self::string(group, name).names_a_path()
     }
 
-    /// An option of [`Kind::Bool`].
+    /// Declares an option of [`OptionKind::Bool`].
     pub const fn boolean(group: &'static str, name: &'static str) -> Self {
-        Self::new(group, name, Kind::Bool)
+        Self::new(group, name, OptionKind::Bool)
     }
 
-    /// An option of [`Kind::Int`].
+    /// Declares an option of [`OptionKind::Int`].
     pub const fn integer(group: &'static str, name: &'static str) -> Self {
-        Self::new(group, name, Kind::Int)
+        Self::new(group, name, OptionKind::Int)
     }
 
-    /// An option of [`Kind::Float`].
+    /// Declares an option of [`OptionKind::Float`].
     pub const fn float(group: &'static str, name: &'static str) -> Self {
-        Self::new(group, name, Kind::Float)
+        Self::new(group, name, OptionKind::Float)
     }
 
-    /// An option of [`Kind::Port`].
+    /// Declares an option of [`OptionKind::Port`].
     pub const fn port(group: &'static str, name: &'static str) -> Self {
-        Self::new(group, name, Kind::Port)
+        Self::new(group, name, OptionKind::Port)
     }
 
-    /// An option of [`Kind::List`].
+    /// Declares an option of [`OptionKind::List`].
     pub const fn list(group: &'static str, name: &'static str) -> Self {
-        Self::new(group, name, Kind::List)
+        Self::new(group, name, OptionKind::List)
     }
 
-    /// An option of [`Kind::MultiStr`].
+    /// Declares an option of [`OptionKind::MultiStr`].
     pub const fn multi(group: &'static str, name: &'static str) -> Self {
-        Self::new(group, name, Kind::MultiStr)
+        Self::new(group, name, OptionKind::MultiStr)
     }
 
-    /// An option of [`Kind::Dict`].
+    /// Declares an option of [`OptionKind::Dict`].
     pub const fn dict(group: &'static str, name: &'static str) -> Self {
-        Self::new(group, name, Kind::Dict)
+        Self::new(group, name, OptionKind::Dict)
     }
 
-    /// An option of [`Kind::HostAddress`].
+    /// Declares an option of [`OptionKind::HostAddress`].
     pub const fn host_address(group: &'static str, name: &'static str) -> Self {
-        Self::new(group, name, Kind::HostAddress)
+        Self::new(group, name, OptionKind::HostAddress)
     }
 
-    /// An option of [`Kind::Uri`].
+    /// Declares an option of [`OptionKind::Uri`].
     pub const fn uri(group: &'static str, name: &'static str) -> Self {
-        Self::new(group, name, Kind::Uri)
+        Self::new(group, name, OptionKind::Uri)
     }
 
     /// Sets the default, written as in a file.
@@ -181,72 +181,73 @@ impl OptDecl {
         self
     }
 
-    /// Marks the value as one that no message may show.
+    /// Marks the value as a secret that messages must not show.
     pub const fn secret(mut self) -> Self {
         self.secret = true;
         self
     }
 
-    /// Marks the option as one that must have a value.
+    /// Marks the option as required.
     pub const fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
-    /// Sets the values allowed.
+    /// Sets the allowed values.
     pub const fn choices(mut self, values: &'static [&'static str]) -> Self {
         self.choices = values;
         self
     }
 
-    /// Sets the least number allowed.
+    /// Sets the smallest allowed number.
     pub const fn min(mut self, number: i64) -> Self {
         self.min = Some(number);
         self
     }
 
-    /// Sets the greatest number allowed.
+    /// Sets the largest allowed number.
     pub const fn max(mut self, number: i64) -> Self {
         self.max = Some(number);
         self
     }
 
-    /// Sets the old `(group, name)` pairs.
+    /// Sets the deprecated `(group, name)` pairs.
     pub const fn deprecated(mut self, names: &'static [(&'static str, &'static str)]) -> Self {
         self.deprecated = names;
         self
     }
 
-    /// Sets what the sample file shows instead of the default.
+    /// Sets the value in the sample file instead of the default.
     pub const fn sample_default(mut self, text: &'static str) -> Self {
         self.sample_default = Some(text);
         self
     }
 
-    /// Marks the option as one that most operators should leave alone.
+    /// Marks the option as one that only advanced operators should change.
     pub const fn advanced(mut self) -> Self {
         self.advanced = true;
         self
     }
 
-    /// Marks the text, or each text of a [`Kind::MultiStr`] option, as a path. An empty one is as if it were not set.
+    /// Marks the text, or each text of a [`OptionKind::MultiStr`] option, as a path. An empty path means that
+    /// the option is not set.
     pub const fn names_a_path(self) -> Self {
         self.unset_if_empty()
     }
 
-    /// Treats an empty value as if the option were not set, so that the default applies.
+    /// Treats an empty value as not set, so that the default applies.
     pub const fn unset_if_empty(mut self) -> Self {
         self.unset_if_empty = true;
         self
     }
 
-    /// The name as a file spells it: hyphens are underscores.
+    /// Returns the name as written in a file, with underscores instead of hyphens.
     pub fn key(&self) -> String {
         self.name.replace('-', "_")
     }
 
-    /// The places where a file may set the option, the current name first, when the option is asked
-    /// for in `group` (which differs from the option's own only for a reference by an old name).
+    /// Returns the groups and names under which a file can set the option, the current name first. `group`
+    /// differs from the option's own group only for a reference by a deprecated name.
     pub(crate) fn names_in(&self, group: &str) -> Vec<(String, String)> {
         let old = |name: &str, old_group: &str| {
             let group = if old_group.is_empty() { group } else { old_group };
@@ -267,7 +268,7 @@ impl OptDecl {
     }
 }
 
-/// The form in which group names are compared: lower case, except `DEFAULT`.
+/// Returns a group name for comparison: lower case, except `DEFAULT`.
 pub(crate) fn normalize_group(name: &str) -> String {
     if name == DEFAULT { name.to_owned() } else { name.to_lowercase() }
 }
@@ -277,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_start_with_the_current_one_and_end_with_the_spelling_of_hyphens() {
+    fn names_start_with_the_current_name_and_end_with_the_hyphenated_name() {
         const OPT: OptDecl = OptDecl::string("Svc", "host-name").deprecated(&[
             ("", "old-host"),
             ("DEFAULT", ""),
@@ -298,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_exact_word_is_the_default_group() {
+    fn only_the_exact_word_default_is_the_default_group() {
         assert_eq!(normalize_group("DEFAULT"), "DEFAULT");
         assert_eq!(normalize_group("Default"), "default");
     }

@@ -1,18 +1,18 @@
-//! What can go wrong, in words for the operator: what, where, and what to do.
+//! The errors. Their texts tell the operator the problem, its place and the remedy.
 
 use std::{fmt, io, path::PathBuf};
 
-use crate::decl::Kind;
+use crate::decl::OptionKind;
 
-/// Where a value was set.
+/// The place at which a value was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
-    /// A configuration file (or the name given to a text), at a line counted from 1.
+    /// A line of a configuration file, or of a text with this name.
     File {
         /// The path of the file.
         file: String,
-        /// The line of the key; continuation lines follow it.
+        /// The line of the key, counted from 1. Continuation lines follow it.
         line: usize,
     },
     /// An environment variable.
@@ -20,9 +20,9 @@ pub enum Origin {
         /// The variable's name.
         variable: String,
     },
-    /// An option of the command line.
+    /// An option on the command line.
     CommandLine {
-        /// What was written, such as `--bind-port`.
+        /// The spelling on the command line, such as `--bind-port`.
         option: String,
     },
     /// The option's declared default.
@@ -40,14 +40,14 @@ impl fmt::Display for Origin {
     }
 }
 
-/// An option whose value is wrong, and where the value was set.
+/// An option with a wrong value, and the place at which the value was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     /// The option's group.
     pub group: String,
     /// The option's name.
     pub option: String,
-    /// Where the value was set.
+    /// The place at which the value was set.
     pub origin: Origin,
 }
 
@@ -57,49 +57,48 @@ impl fmt::Display for Setting {
     }
 }
 
-/// Why a line is not in the dialect.
+/// The syntax error of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Problem {
-    /// Neither a section, nor a comment, nor an assignment.
+pub enum SyntaxProblem {
+    /// The line is neither a section, nor a comment, nor an assignment.
     #[error("expected `name = value` or `name: value`")]
     NoAssignment,
     /// `= value`.
     #[error("the name before `=` or `:` is empty")]
     EmptyKey,
     /// An indented line that follows no assignment.
-    #[error("an indented line continues the value above it, and there is none")]
+    #[error("an indented line continues the value above it, but there is none")]
     StrayContinuation,
-    /// `[section` without the bracket at the end of the line.
+    /// `[section` without the bracket at the end.
     #[error("a section header must end with `]`")]
     OpenSection,
     /// `[]`.
     #[error("the section has no name")]
     EmptySection,
     /// An assignment before the first section.
-    #[error("an option must stand below a section header such as [DEFAULT]")]
+    #[error("an option must be below a section header such as [DEFAULT]")]
     NoSection,
 }
 
-/// An error of reading or understanding configuration. No text of it holds the value of an option
-/// declared secret.
+/// An error in reading or interpreting the configuration. No text contains the value of a secret option.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file that was named does not exist or cannot be read.
+    /// A configured file does not exist or cannot be read.
     #[error("cannot read configuration file {}: {source}", path.display())]
     ReadFile {
         /// The file.
         path: PathBuf,
-        /// The operating system's reason.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A directory that was named does not exist or cannot be listed.
+    /// A configured directory does not exist or cannot be listed.
     #[error("cannot list configuration directory {}: {source}", path.display())]
     ReadDir {
         /// The directory.
         path: PathBuf,
-        /// The operating system's reason.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A file is not UTF-8.
@@ -110,26 +109,26 @@ pub enum Error {
         /// The first line that is not UTF-8, counted from 1.
         line: usize,
     },
-    /// A line is not in the dialect.
+    /// A line has a syntax error.
     #[error("{file}:{line}: {problem}: {text:?}")]
     Parse {
         /// The file.
         file: String,
         /// The line, counted from 1.
         line: usize,
-        /// What is wrong with it.
-        problem: Problem,
-        /// The line's text, shortened; not shown when it may hold a password.
+        /// The syntax error.
+        problem: SyntaxProblem,
+        /// The text of the line, shortened. It is masked if it may contain a password.
         text: String,
     },
-    /// A value does not fit its option.
+    /// A value is not valid for its option.
     #[error("{setting} = {value}: {reason}")]
     BadValue {
         /// The option.
         setting: Box<Setting>,
-        /// The value as written, shortened; `***` for a secret.
+        /// The text of the value, shortened; `***` for a secret.
         value: String,
-        /// What the option accepts.
+        /// A description of the accepted values.
         reason: String,
     },
     /// A required option has no value.
@@ -146,7 +145,7 @@ pub enum Error {
          write $$ for a dollar sign"
     )]
     UnknownReference {
-        /// The option that holds the reference.
+        /// The option with the reference.
         setting: Box<Setting>,
         /// The text after the dollar sign; `***` for a secret.
         reference: String,
@@ -157,7 +156,7 @@ pub enum Error {
          write $$ for a dollar sign"
     )]
     UnknownGroup {
-        /// The option that holds the reference.
+        /// The option with the reference.
         setting: Box<Setting>,
         /// The text after the dollar sign; `***` for a secret.
         reference: String,
@@ -168,43 +167,43 @@ pub enum Error {
          name one of its options as ${{group.option}}, or write $$ for a dollar sign"
     )]
     GroupReference {
-        /// The option that holds the reference.
+        /// The option with the reference.
         setting: Box<Setting>,
         /// The text after the dollar sign; `***` for a secret.
         reference: String,
     },
-    /// Options refer to each other in a ring, or in a chain too long to be meant.
+    /// Options refer to each other in a cycle, or in a chain that is too long.
     #[error("[{group}] {option} refers to itself, or through too many options: {chain}")]
     ReferenceLoop {
-        /// The group of the option where the ring closes.
+        /// The group of the option at the end of the chain.
         group: String,
-        /// The name of the option where the ring closes.
+        /// The name of the option at the end of the chain.
         option: String,
-        /// The options passed, in order.
+        /// The options of the chain, in order.
         chain: String,
     },
-    /// Substitution would make a value larger than [`crate::LONGEST_VALUE`].
-    #[error("{setting} grows beyond 1 MiB by the options it refers to")]
+    /// The references of a value make it larger than [`crate::LONGEST_VALUE`].
+    #[error("{setting} becomes larger than 1 MiB with the options that it refers to")]
     TooLong {
         /// The option.
         setting: Box<Setting>,
     },
-    /// The program asked for an option as another type than it declared: a mistake in the program.
-    #[error("[{group}] {option} is declared as {declared:?} and was asked for as {asked}")]
+    /// The program read an option as another type than the declared one. This is an error in the program.
+    #[error("[{group}] {option} is declared as {declared:?} but was read as {asked}")]
     WrongKind {
         /// The option's group.
         group: String,
         /// The option's name.
         option: String,
         /// The declared type.
-        declared: Kind,
-        /// The type asked for.
+        declared: OptionKind,
+        /// The requested type.
         asked: &'static str,
     },
 }
 
 impl Error {
-    /// The option whose value is wrong, if the error is about one that was set.
+    /// Returns the option with the wrong value, if the error is about an option that was set.
     pub fn setting(&self) -> Option<&Setting> {
         match self {
             Self::BadValue { setting, .. }

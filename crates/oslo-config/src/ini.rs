@@ -1,34 +1,34 @@
-//! The grammar of a configuration file: sections, assignments, continuation lines and comments, as
-//! oslo.config's `iniparser` reads them. Not here: reading files (`sources.rs`), types and references.
+//! The grammar of a configuration file: sections, assignments, continuation lines and comments, as in
+//! oslo.config's `iniparser`. Reading files is in `sources.rs`.
 
 use std::collections::BTreeMap;
 
 use crate::{
     decl::normalize_group,
-    error::{Error, Problem},
+    error::{Error, SyntaxProblem},
     text::{shown_line, strip, strip_end, strip_start},
 };
 
-/// One assignment.
+/// An assignment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
-    /// The value; continuation lines are joined by line feeds.
+pub(crate) struct IniEntry {
+    /// The value. Continuation lines are joined by line feeds.
     pub value: String,
     /// The line of the key, counted from 1.
     pub line: usize,
 }
 
-/// One parsed file.
+/// A parsed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IniFile {
-    /// The path, or the name given to a text.
+    /// The path, or the name of a text.
     pub name: String,
     /// Normalized group name → key → assignments in the file's order.
-    pub groups: BTreeMap<String, BTreeMap<String, Vec<Entry>>>,
+    pub groups: BTreeMap<String, BTreeMap<String, Vec<IniEntry>>>,
 }
 
-/// The assignment that continuation lines may still extend.
-struct Pending {
+/// The assignment that the next line may continue.
+struct PendingEntry {
     key: String,
     value: String,
     line: usize,
@@ -37,22 +37,22 @@ struct Pending {
 struct Parser<'a> {
     file: IniFile,
     section: Option<String>,
-    pending: Option<Pending>,
+    pending: Option<PendingEntry>,
     name: &'a str,
 }
 
 impl Parser<'_> {
-    fn error(&self, line: usize, problem: Problem, text: &str) -> Error {
+    fn error(&self, line: usize, problem: SyntaxProblem, text: &str) -> Error {
         Error::Parse { file: self.name.to_owned(), line, problem, text: shown_line(text) }
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        let Some(Pending { key, value, line }) = self.pending.take() else { return Ok(()) };
+        let Some(PendingEntry { key, value, line }) = self.pending.take() else { return Ok(()) };
         let Some(section) = &self.section else {
-            return Err(self.error(line, Problem::NoSection, &key));
+            return Err(self.error(line, SyntaxProblem::NoSection, &key));
         };
         let group = self.file.groups.entry(section.clone()).or_default();
-        group.entry(key).or_default().push(Entry { value, line });
+        group.entry(key).or_default().push(IniEntry { value, line });
         Ok(())
     }
 
@@ -62,9 +62,9 @@ impl Parser<'_> {
             return self.flush();
         }
         if line.starts_with([' ', '\t']) {
-            // Indented lines belong to the value above even when they look like comments.
+            // An indented line continues the value above it, even if it looks like a comment.
             let Some(pending) = &mut self.pending else {
-                return Err(self.error(number, Problem::StrayContinuation, line));
+                return Err(self.error(number, SyntaxProblem::StrayContinuation, line));
             };
             pending.value.push('\n');
             pending.value.push_str(strip_start(line));
@@ -73,30 +73,33 @@ impl Parser<'_> {
         self.flush()?;
         if let Some(rest) = line.strip_prefix('[') {
             let Some(section) = rest.strip_suffix(']') else {
-                return Err(self.error(number, Problem::OpenSection, line));
+                return Err(self.error(number, SyntaxProblem::OpenSection, line));
             };
             if section.is_empty() {
-                return Err(self.error(number, Problem::EmptySection, line));
+                return Err(self.error(number, SyntaxProblem::EmptySection, line));
             }
             let section = normalize_group(section);
             self.file.groups.entry(section.clone()).or_default();
             self.section = Some(section);
         } else if !line.starts_with(['#', ';']) {
             let Some((key, value)) = line.split_once(['=', ':']) else {
-                return Err(self.error(number, Problem::NoAssignment, line));
+                return Err(self.error(number, SyntaxProblem::NoAssignment, line));
             };
             let key = strip(key);
             if key.is_empty() {
-                return Err(self.error(number, Problem::EmptyKey, line));
+                return Err(self.error(number, SyntaxProblem::EmptyKey, line));
             }
-            self.pending =
-                Some(Pending { key: key.to_owned(), value: unquote(strip(value)).to_owned(), line: number });
+            self.pending = Some(PendingEntry {
+                key: key.to_owned(),
+                value: unquote(strip(value)).to_owned(),
+                line: number,
+            });
         }
         Ok(())
     }
 }
 
-/// Takes one pair of equal quotes off. A single quotation mark is both ends of an empty text.
+/// Removes a pair of equal quotation marks. A single quotation mark is an empty text.
 fn unquote(value: &str) -> &str {
     for quote in ['"', '\''] {
         if let Some(rest) = value.strip_prefix(quote) {
@@ -109,14 +112,14 @@ fn unquote(value: &str) -> &str {
     value
 }
 
-/// Parses `text`; `name` stands for it in errors.
+/// Parses `text`. `name` is the file name in errors.
 ///
 /// # Errors
-/// [`Error::Parse`] at the first line outside the dialect.
+/// [`Error::Parse`] at the first line with a syntax error.
 pub(crate) fn parse(name: &str, text: &str) -> Result<IniFile, Error> {
     let file = IniFile { name: name.to_owned(), groups: BTreeMap::new() };
     let mut parser = Parser { file, section: None, pending: None, name };
-    // Python opens files with universal newlines: CR LF and CR alone end a line too.
+    // Python opens files with universal newlines, so CR LF and CR alone end a line too.
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     for (index, line) in text.split('\n').enumerate() {
         parser.line(index + 1, line)?;
@@ -142,7 +145,7 @@ mod tests {
         found.into_iter().next().unwrap().0
     }
 
-    fn problem(text: &str) -> (usize, Problem) {
+    fn problem(text: &str) -> (usize, SyntaxProblem) {
         match parse("t", text) {
             Err(Error::Parse { line, problem, .. }) => (line, problem),
             other => panic!("{text:?} gave {other:?}"),
@@ -170,9 +173,9 @@ mod tests {
         assert_eq!(one("k =\n a"), "\na");
         assert_eq!(one("k = a\n # b\n ; c\n [d]"), "a\n# b\n; c\n[d]");
         assert_eq!(one("k = 'a'\n b'"), "a\nb'", "quotes are looked for in the first line alone");
-        assert_eq!(problem("[g]\nk = a\n\n b"), (4, Problem::StrayContinuation));
-        assert_eq!(problem("[g]\nk = a\n# c\n b"), (4, Problem::StrayContinuation));
-        assert_eq!(problem("[g]\n b"), (2, Problem::StrayContinuation));
+        assert_eq!(problem("[g]\nk = a\n\n b"), (4, SyntaxProblem::StrayContinuation));
+        assert_eq!(problem("[g]\nk = a\n# c\n b"), (4, SyntaxProblem::StrayContinuation));
+        assert_eq!(problem("[g]\n b"), (2, SyntaxProblem::StrayContinuation));
         assert_eq!(one("k = a\n \n# ok"), "a", "a blank line with spaces ends the value");
     }
 
@@ -183,19 +186,19 @@ mod tests {
         assert_eq!(values(text, " g ", "k"), [("3".to_owned(), 8)]);
         assert_eq!(values(text, "[x]", "k"), [("4".to_owned(), 10)]);
         assert_eq!(values("[g] \nK = 1", "g", "k"), [], "keys are case sensitive");
-        assert_eq!(problem("[g"), (1, Problem::OpenSection));
-        assert_eq!(problem("[g] # c"), (1, Problem::OpenSection));
-        assert_eq!(problem("\n[]"), (2, Problem::EmptySection));
-        assert_eq!(problem("["), (1, Problem::OpenSection));
-        assert_eq!(problem("\nk = 1\n"), (2, Problem::NoSection));
+        assert_eq!(problem("[g"), (1, SyntaxProblem::OpenSection));
+        assert_eq!(problem("[g] # c"), (1, SyntaxProblem::OpenSection));
+        assert_eq!(problem("\n[]"), (2, SyntaxProblem::EmptySection));
+        assert_eq!(problem("["), (1, SyntaxProblem::OpenSection));
+        assert_eq!(problem("\nk = 1\n"), (2, SyntaxProblem::NoSection));
     }
 
     #[test]
-    fn junk_is_named_with_its_line() {
-        assert_eq!(problem("[g]\nbind_port 9090"), (2, Problem::NoAssignment));
-        assert_eq!(problem("[g]\n = 9090"), (2, Problem::StrayContinuation));
-        assert_eq!(problem("[g]\n= 9090"), (2, Problem::EmptyKey));
-        assert_eq!(problem("\u{feff}[g]"), (1, Problem::NoAssignment), "a byte order mark");
+    fn errors_name_the_line() {
+        assert_eq!(problem("[g]\nbind_port 9090"), (2, SyntaxProblem::NoAssignment));
+        assert_eq!(problem("[g]\n = 9090"), (2, SyntaxProblem::StrayContinuation));
+        assert_eq!(problem("[g]\n= 9090"), (2, SyntaxProblem::EmptyKey));
+        assert_eq!(problem("\u{feff}[g]"), (1, SyntaxProblem::NoAssignment), "a byte order mark");
         let error = parse("/etc/x.conf", "[g]\nbind_port 9090").unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -204,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn all_three_line_ends() {
+    fn all_three_line_endings() {
         let text = "[g]\r\nk = 1\rk = 2\nk = 3\x0bx\u{2028}y";
         let found: Vec<String> = values(text, "g", "k").into_iter().map(|v| v.0).collect();
         assert_eq!(found, ["1", "2", "3\x0bx\u{2028}y"]);

@@ -1,8 +1,8 @@
 //! Configuration in the INI dialect of OpenStack's oslo.config.
 //!
-//! This crate reads files that operators wrote for a Python service and means the same by them:
-//! sections, repeated keys, continuation lines, `$name` references, old names, the environment's
-//! `OS_<GROUP>__<OPTION>`. It knows options only as the declarations that a program hands to it.
+//! This crate reads configuration files of Python services with the same result: sections, repeated keys,
+//! continuation lines, `$name` references, deprecated names, and environment variables
+//! `OS_<GROUP>__<OPTION>`. A program declares its options.
 //!
 //! ```
 //! use oslo_config::{Config, OptDecl};
@@ -19,30 +19,31 @@
 //! # Ok::<(), oslo_config::Error>(())
 //! ```
 //!
-//! # What wins
-//! The command line, then the environment, then files and the files of directories, the later one each time; within
-//! a file the last assignment of a key. A multi-valued option collects all assignments of all files.
-//! The program parses its command line itself and hands over the options that it sets ([`Argument`]).
+//! # Priority
+//! The command line has the highest priority, then the environment, then files and the files of directories,
+//! of which the later one wins. Within a file, the last assignment of a key wins. A multi-valued option
+//! collects all assignments of all files. The program parses its command line and passes the options that it
+//! sets ([`CommandLineOption`]).
 //!
 //! # Differences from oslo.config 10.7, all deliberate
-//! * A reference to an option that a file sets and no declaration knows is replaced by its text.
-//!   oslo.config stops there; but a program may declare fewer options than the Python service whose
-//!   file it reads. `${DEFAULT.name}` works too.
-//! * A variable of the environment gives a multi-valued option one value. oslo.config makes one value
-//!   of every character.
-//! * A reference by an old name works also for an option that has a hyphen in its name or that moved
-//!   to `DEFAULT`; there oslo.config leaves the reference as it stands.
-//! * Whole numbers have at most 64 bits, and digits are ASCII; host names are ASCII and hold no
-//!   line feed.
-//! * An empty text of an option declared as a path means that the option is not set: its default applies, as if the line
-//!   were not there. In oslo.config it is the empty path, which each library treats in its own way.
-//! * A directory that was named and cannot be listed is an error; oslo.config reads it as empty.
-//! * A program with its project's name reads its default file once, not twice.
-//! * Chains of more than 64 references are errors, as are values that references make larger than
+//! * A reference to an option that a file sets but no declaration contains is replaced by its text.
+//!   oslo.config stops there. But a program may declare fewer options than the Python service whose file it
+//!   reads. `${DEFAULT.name}` works too.
+//! * An environment variable gives a multi-valued option one value. oslo.config makes one value of every
+//!   character.
+//! * A reference by a deprecated name also works if the option has a hyphen in its name or moved to
+//!   `DEFAULT`. oslo.config does not replace such a reference.
+//! * Whole numbers have at most 64 bits, and digits are ASCII. Host names are ASCII and contain no line feed.
+//! * If an option that is declared as a path has an empty value, it is not set, and its default applies. In
+//!   oslo.config it is the empty path, which each library treats in its own way.
+//! * A directory on the command line that cannot be listed is an error. oslo.config treats it as empty.
+//! * If a program has the name of its project, its default file is read once, not twice.
+//! * A chain of more than 64 references is an error, and so is a value that references make larger than
 //!   [`LONGEST_VALUE`]. In oslo.config the interpreter's stack sets the limit.
-//! * The command line wins over every file. In oslo.config, a file that is named after an option wins over this option.
-//! * There are no alternative sources (`config_source`), no Snap directories, and no values checked
-//!   against regular expressions.
+//! * The command line has priority over every file. In oslo.config, a file on the command line has priority
+//!   over the options before it.
+//! * There are no alternative sources (`config_source`), no Snap directories, and no checks against regular
+//!   expressions.
 
 mod config;
 mod decl;
@@ -58,8 +59,8 @@ mod text;
 mod value;
 
 pub use config::{Config, UnknownOption};
-pub use decl::{DEFAULT, Kind, OptDecl};
-pub use error::{Error, Origin, Problem, Setting};
+pub use decl::{DEFAULT, OptDecl, OptionKind};
+pub use error::{Error, Origin, Setting, SyntaxProblem};
 pub use resolve::LONGEST_VALUE;
-pub use secret::Secret;
-pub use sources::{Argument, Sources, default_sources, default_sources_under};
+pub use secret::SecretText;
+pub use sources::{CommandLineOption, Sources, default_sources, default_sources_under};

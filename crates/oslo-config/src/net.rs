@@ -1,15 +1,14 @@
-//! Host addresses and URIs, as far as oslo.config checks them: a host address by the rules of
-//! `inet_pton` and of host names (RFC 1123), a URI by RFC 3986 for its scheme, host and path.
-//! Nothing is resolved or contacted.
+//! Checks of host addresses and URIs as in oslo.config: a host address by the rules of `inet_pton` and of
+//! host names (RFC 1123), a URI by RFC 3986 for its scheme, host and path. Nothing is resolved or contacted.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 const NOT_A_HOST: &str = "must be an IPv4 or IPv6 address or a host name";
 
-/// An address, or a host name without its final dot.
+/// Returns an address, or a host name without its final dot.
 ///
 /// # Errors
-/// A text for the operator; the value is not in it.
+/// A text for the operator, without the value.
 pub(crate) fn host_address(text: &str) -> Result<String, String> {
     if text.parse::<Ipv4Addr>().is_ok() || text.parse::<Ipv6Addr>().is_ok() {
         return Ok(text.to_owned());
@@ -18,7 +17,7 @@ pub(crate) fn host_address(text: &str) -> Result<String, String> {
         return Err(NOT_A_HOST.to_owned());
     }
     let name = text.strip_suffix('.').unwrap_or(text);
-    // A last label of digits alone is a mistyped address.
+    // If the last label consists of digits, the text is a mistyped address.
     let last = name.rsplit('.').next().unwrap_or_default();
     if last.bytes().any(|byte| byte.is_ascii_alphabetic() || byte == b'-') && name.split('.').all(is_label) {
         Ok(name.to_owned())
@@ -37,7 +36,7 @@ fn is_label(label: &str) -> bool {
 /// Accepts a URI that has a scheme, a host and no illegal character in host and path.
 ///
 /// # Errors
-/// A text for the operator; the value is not in it.
+/// A text for the operator, without the value.
 pub(crate) fn uri(text: &str) -> Result<(), String> {
     let (_, rest) = text
         .split_once(':')
@@ -45,12 +44,12 @@ pub(crate) fn uri(text: &str) -> Result<(), String> {
         .ok_or("must be a URI with a scheme, such as http://host/path")?;
     let no_host = "must be a URI with a valid host, such as http://host/path";
     let rest = rest.strip_prefix("//").ok_or(no_host)?;
-    // A backslash ends the authority too; the library behind oslo.config counts it to the path.
+    // A backslash ends the authority too. The library behind oslo.config counts it as part of the path.
     let (authority, tail) = split_before(rest, &['\\', '/', '?', '#']);
     if !is_authority(authority) {
         return Err(no_host.to_owned());
     }
-    // The path's other illegal characters are percent-encoded before the check, so they pass.
+    // Other illegal characters of the path are percent-encoded before the check, so they are accepted.
     let (path, _) = split_before(tail, &['?', '#']);
     if path.contains(['[', ']']) {
         return Err("must be a URI without square brackets in its path".to_owned());
@@ -68,7 +67,7 @@ fn is_scheme(scheme: &str) -> bool {
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte))
 }
 
-/// `[userinfo@]host[:port]`; the host may be empty when something else is there.
+/// Checks `[userinfo@]host[:port]`. The host may be empty if there is a user or a port.
 fn is_authority(authority: &str) -> bool {
     if authority.is_empty() {
         return false;
@@ -98,7 +97,8 @@ fn is_authority(authority: &str) -> bool {
     })
 }
 
-/// Unreserved characters, sub-delimiters, percent-encoded octets and those of `more`.
+/// Returns whether a text consists of unreserved characters, sub-delimiters, percent-encoded octets and the
+/// characters of `more`.
 fn is_encoded(text: &str, more: &str) -> bool {
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -123,8 +123,8 @@ fn looks_like_ipv4(host: &str) -> bool {
     parts.len() == 4 && parts.iter().all(short)
 }
 
-/// What stands in square brackets: an IPv6 address, with a zone after `%25` (RFC 6874), or a later
-/// kind of address (`v` and a hexadecimal number, RFC 3986 section 3.2.2).
+/// Checks a text in square brackets: an IPv6 address, with a zone after `%25` (RFC 6874), or a later kind of
+/// address (`v` and a hexadecimal number, RFC 3986 section 3.2.2).
 fn is_address_literal(address: &str) -> bool {
     if let Some(later) = address.strip_prefix('v') {
         return later.split_once('.').is_some_and(|(version, rest)| {
@@ -144,7 +144,7 @@ fn is_address_literal(address: &str) -> bool {
         zone.strip_prefix("25")
             .is_some_and(|name| !name.is_empty() && is_encoded(name, "") && name.chars().all(unreserved))
     });
-    // The RFC's grammar counts digits in an embedded IPv4 address, it does not bound them.
+    // The grammar of the RFC does not limit the numbers of an embedded IPv4 address, only their digits.
     let ipv6 = match ipv6.rsplit_once(':') {
         Some((head, tail)) if looks_like_ipv4(tail) => format!("{head}:0:0"),
         _ => ipv6.to_owned(),
@@ -195,7 +195,7 @@ mod tests {
             "http://[fe80::1%25eth0]/",
             "http://[::999.1.1.1]",
             "http://[v1.a:b]",
-            "http://:80", // an empty host is legal once a user or a port is there
+            "http://:80", // An empty host is legal if there is a user or a port.
             "http://u@",
             "http://host:",
             "http://1.2.3.4:99999",

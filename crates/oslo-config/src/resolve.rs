@@ -1,5 +1,5 @@
-//! How a value is found (command line, environment, files, default; old names) and what its references stand for.
-//! Not here: the syntax of references (`template.rs`) and the types (`value.rs`).
+//! How the value of an option is found (command line, environment, files, default, deprecated names), and how
+//! references are replaced. The syntax of references is in `template.rs`, the types in `value.rs`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,22 +8,22 @@ use std::{
 
 use crate::{
     config::Config,
-    decl::{DEFAULT, Kind, OptDecl, normalize_group},
+    decl::{DEFAULT, OptDecl, OptionKind, normalize_group},
     error::{Error, Origin, Setting},
-    template::{Piece, pieces},
+    template::{TemplatePart, parts},
     text::{cut, strip},
-    value::{Value, convert},
+    value::{OptionValue, convert},
 };
 
-/// The longest value that substitution may make, in bytes.
+/// The longest value that references may produce, in bytes.
 pub const LONGEST_VALUE: usize = 1 << 20;
 
-/// The longest chain of references. Python's own stack ends a little above a hundred.
+/// The longest chain of references. Python's stack limits it to a little more than a hundred.
 const DEEPEST: usize = 64;
 
 type Name = (String, String);
 
-/// The declared options, as references look them up.
+/// The declared options, by group and name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Registry {
     options: BTreeMap<Name, OptDecl>,
@@ -34,8 +34,8 @@ pub(crate) struct Registry {
 impl Registry {
     pub(crate) fn add(&mut self, decls: &[&OptDecl]) {
         for decl in decls {
-            // The last declaration has an old name that two options share: adding one again, as a
-            // check does, must not change which is the last.
+            // If two options share a deprecated name, the last declaration has it. Adding the same
+            // declaration again, as a check does, must not change this order.
             if self.options.insert((decl.group.to_owned(), decl.key()), **decl) == Some(**decl) {
                 continue;
             }
@@ -43,7 +43,7 @@ impl Registry {
                 self.groups.insert(decl.group.to_owned());
             }
             for (group, name) in decl.deprecated {
-                // An old name without a group is registered below DEFAULT, not the option's group.
+                // A deprecated name without a group belongs to DEFAULT, not to the option's group.
                 let group = if group.is_empty() { DEFAULT } else { group };
                 let name = if name.is_empty() { decl.key() } else { name.replace('-', "_") };
                 self.old_names.insert((group.to_owned(), name), **decl);
@@ -57,7 +57,7 @@ impl Registry {
     }
 }
 
-/// The value being read, as errors name it.
+/// The option that is being read, for error messages.
 #[derive(Clone, Copy)]
 struct Subject<'a> {
     group: &'a str,
@@ -80,15 +80,15 @@ impl Subject<'_> {
     }
 }
 
-/// One lookup, with what it passed on its way.
+/// One lookup, with its state: the path through references and the values already resolved.
 pub(crate) struct Resolver<'a> {
     config: &'a Config,
     registry: &'a Registry,
     warn: bool,
     /// The options whose references are being resolved, outermost first.
     active: Vec<Name>,
-    /// Values already found, so that `$a$a` in a chain does not double the work at every link.
-    done: BTreeMap<Name, Value>,
+    /// Values already resolved. Without them, `$a$a` would double the work at every link of a chain.
+    done: BTreeMap<Name, OptionValue>,
 }
 
 impl<'a> Resolver<'a> {
@@ -96,12 +96,12 @@ impl<'a> Resolver<'a> {
         Self { config, registry, warn: true, active: Vec::new(), done: BTreeMap::new() }
     }
 
-    /// A resolver that does not warn about old names.
+    /// Returns a resolver that does not warn about deprecated names.
     pub(crate) fn quiet(config: &'a Config, registry: &'a Registry) -> Self {
         Self { warn: false, ..Self::new(config, registry) }
     }
 
-    pub(crate) fn option(&mut self, decl: &OptDecl) -> Result<Value, Error> {
+    pub(crate) fn option(&mut self, decl: &OptDecl) -> Result<OptionValue, Error> {
         self.declared(decl, decl.group, &decl.key())
     }
 
@@ -109,32 +109,32 @@ impl<'a> Resolver<'a> {
         self.texts(decl, decl.group, &decl.key())?.pop().map(|(_, origin)| origin)
     }
 
-    /// The value of `decl` when asked for as `group`.`name`, which a reference by an old name makes
-    /// differ from the declaration: then oslo.config looks under the group that was asked.
-    fn declared(&mut self, decl: &OptDecl, group: &str, name: &str) -> Result<Value, Error> {
+    /// Returns the value of `decl` under the name `group`.`name`. A reference by a deprecated name can differ
+    /// from the declaration in both. oslo.config then looks in the group of the reference.
+    fn declared(&mut self, decl: &OptDecl, group: &str, name: &str) -> Result<OptionValue, Error> {
         self.once(group, name, |resolver| {
-            let Some(texts) = resolver.texts(decl, group, name) else { return Ok(Value::Null) };
+            let Some(texts) = resolver.texts(decl, group, name) else { return Ok(OptionValue::Null) };
             let mut values = resolver.values(decl, group, name, &texts)?;
             if decl.unset_if_empty && values.is_empty() {
-                // only references that stand for nothing
+                // All texts consist of references to empty values.
                 values = resolver.values(decl, group, name, &default_texts(decl))?;
             }
-            if decl.kind == Kind::MultiStr {
-                let items = values.iter().map(Value::python_text).collect();
-                return Ok(Value::List(items));
+            if decl.kind == OptionKind::MultiStr {
+                let items = values.iter().map(OptionValue::python_text).collect();
+                return Ok(OptionValue::List(items));
             }
-            Ok(values.pop().unwrap_or(Value::Null))
+            Ok(values.pop().unwrap_or(OptionValue::Null))
         })
     }
 
-    /// Converts the texts of an option. Leaves out empty ones if an empty value means that the option is not set.
+    /// Converts the texts of an option. Skips empty ones if an empty value means that the option is not set.
     fn values(
         &mut self,
         decl: &OptDecl,
         group: &str,
         name: &str,
         texts: &[(String, Origin)],
-    ) -> Result<Vec<Value>, Error> {
+    ) -> Result<Vec<OptionValue>, Error> {
         let mut values = Vec::new();
         for (text, origin) in texts {
             let subject = Subject { group, option: name, origin, secret: decl.secret };
@@ -151,13 +151,13 @@ impl<'a> Resolver<'a> {
         Ok(values)
     }
 
-    /// The text of an option that is set and not declared, read as a string. Nothing says whether
-    /// it is a secret, so errors do not show it.
+    /// Returns the text of an option that is set but not declared. The option may be a secret, so errors do
+    /// not show its value.
     fn undeclared(&mut self, group: &str, name: &str) -> Option<Result<String, Error>> {
         let (text, origin) = self.set_text(group, name)?;
         let value = self.once(group, name, |resolver| {
             let subject = Subject { group, option: name, origin: &origin, secret: true };
-            resolver.substitute(&text, subject).map(Value::Str)
+            resolver.substitute(&text, subject).map(OptionValue::Str)
         });
         Some(value.map(|value| value.python_text()))
     }
@@ -166,8 +166,8 @@ impl<'a> Resolver<'a> {
         &mut self,
         group: &str,
         name: &str,
-        find: impl FnOnce(&mut Self) -> Result<Value, Error>,
-    ) -> Result<Value, Error> {
+        find: impl FnOnce(&mut Self) -> Result<OptionValue, Error>,
+    ) -> Result<OptionValue, Error> {
         let key = (group.to_owned(), name.to_owned());
         if let Some(value) = self.done.get(&key) {
             return Ok(value.clone());
@@ -191,13 +191,13 @@ impl<'a> Resolver<'a> {
 
     fn substitute(&mut self, text: &str, subject: Subject<'_>) -> Result<String, Error> {
         let mut out = String::new();
-        for piece in pieces(text) {
-            let key = match piece {
-                Piece::Text(text) => {
+        for part in parts(text) {
+            let key = match part {
+                TemplatePart::Text(text) => {
                     out.push_str(&text);
                     continue;
                 }
-                Piece::Reference(key) => key,
+                TemplatePart::Reference(key) => key,
             };
             out.push_str(&self.reference(&key, subject)?);
             if out.len() > LONGEST_VALUE {
@@ -207,7 +207,8 @@ impl<'a> Resolver<'a> {
         Ok(out)
     }
 
-    /// What `$key` stands for: the option in the subject's own group, else in `DEFAULT`.
+    /// Returns the value of the reference `$key`: the option in the group of the subject, otherwise in
+    /// `DEFAULT`.
     fn reference(&mut self, key: &str, subject: Subject<'_>) -> Result<String, Error> {
         let registry = self.registry;
         let (group, name) = key.split_once('.').unwrap_or((subject.group, key));
@@ -216,12 +217,14 @@ impl<'a> Resolver<'a> {
                 Err(Error::UnknownGroup { setting: subject.setting(), reference: subject.shown(key) })
             });
         }
-        // A group hides an option of DEFAULT that has its name, so DEFAULT has its turn below.
+        // In a group, an option has priority over an option of DEFAULT with the same name. DEFAULT is
+        // searched below.
         let own = if group == DEFAULT && !key.contains('.') { None } else { registry.find(group, name) };
         if let Some(decl) = own {
             match self.declared(decl, group, name) {
                 Ok(value) => return Ok(value.python_text()),
-                // oslo.config cannot tell this option from one that it refers to, and goes on.
+                // oslo.config cannot distinguish an unknown option from one whose value refers to an unknown
+                // option, so it continues.
                 Err(Error::UnknownReference { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -253,8 +256,9 @@ impl<'a> Resolver<'a> {
         Some((text, Origin::Environment { variable }))
     }
 
-    /// What the command line or the last file says about an undeclared option. The environment is not asked: its names
-    /// have no case, so a variable meant for a declared option would answer for another one.
+    /// Returns the value of an undeclared option on the command line or in the last file. Environment
+    /// variables are not case-sensitive, so a variable for a declared option could match. Therefore they are
+    /// not used.
     fn set_text(&self, group: &str, name: &str) -> Option<(String, Origin)> {
         if let Some(found) = self.argument(group, name) {
             return Some(found);
@@ -263,13 +267,13 @@ impl<'a> Resolver<'a> {
         self.in_files(&names, false).pop()
     }
 
-    /// The texts that make up the option's value, each with its place: one, or all of a
-    /// [`Kind::MultiStr`] option. `None` when nothing sets it.
+    /// Returns the texts of the option's value with their origins: one text, or all texts of a
+    /// [`OptionKind::MultiStr`] option. Returns `None` if the option is not set.
     fn texts(&self, decl: &OptDecl, group: &str, name: &str) -> Option<Vec<(String, Origin)>> {
         let set = self.argument(group, name).or_else(|| self.variable(group, name));
         let mut found = match set {
             Some(found) => vec![found],
-            None => self.in_files(&decl.names_in(group), decl.kind == Kind::MultiStr),
+            None => self.in_files(&decl.names_in(group), decl.kind == OptionKind::MultiStr),
         };
         found.retain(|(text, origin)| !is_unset(decl, text, origin));
         if found.is_empty() {
@@ -279,9 +283,9 @@ impl<'a> Resolver<'a> {
         Some(found)
     }
 
-    /// Looks for `names` (the current one first) from the last file to the first. Within a file an
-    /// earlier name wins; of one name the last assignment wins. With `all`, everything is returned:
-    /// files in order, and in each file old names before the current one.
+    /// Looks for `names` (the current one first) from the last file to the first. Within a file, an earlier
+    /// name wins, and for each name the last assignment wins. If `all` is set, returns all texts in the order
+    /// of files, and in each file deprecated names before the current name.
     fn in_files(&self, names: &[Name], all: bool) -> Vec<(String, Origin)> {
         let mut found = Vec::new();
         for file in self.config.files.iter().rev() {
@@ -292,7 +296,7 @@ impl<'a> Resolver<'a> {
                 if let (true, Some(current)) = (self.warn && index > 0, names.first()) {
                     self.warn_once(&(group.clone(), name.clone()), current);
                 }
-                // Collected backwards and turned round at the end.
+                // The texts are collected in reverse order and reversed at the end.
                 for entry in entries.iter().rev() {
                     let origin = Origin::File { file: file.name.clone(), line: entry.line };
                     found.push((entry.value.clone(), origin));
@@ -310,7 +314,7 @@ impl<'a> Resolver<'a> {
         let mut warned = self.config.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.insert(old.clone()) {
             tracing::warn!(
-                "Option \"{}\" of group \"{}\" is an old name: write \"{}\" in group \"{}\"",
+                "Option \"{}\" of group \"{}\" is deprecated: write \"{}\" in group \"{}\"",
                 old.1,
                 old.0,
                 current.1,
@@ -320,20 +324,20 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Whether a text means that the option is not set. An empty number on the command line is a mistake instead: it must not
-/// replace the number that a file sets.
+/// Returns whether a text means that the option is not set. An empty number on the command line is an error
+/// instead, because it must not replace the number of a file.
 fn is_unset(decl: &OptDecl, text: &str, origin: &Origin) -> bool {
-    let is_text = matches!(decl.kind, Kind::Str | Kind::MultiStr);
+    let is_text = matches!(decl.kind, OptionKind::Str | OptionKind::MultiStr);
     let may_be_empty = is_text || !matches!(origin, Origin::CommandLine { .. });
     decl.unset_if_empty && may_be_empty && strip(text).is_empty()
 }
 
-/// The texts that the declaration gives as the default; none without one.
+/// Returns the texts of the declared default, if any.
 fn default_texts(decl: &OptDecl) -> Vec<(String, Origin)> {
     let text = |text: &str| (text.to_owned(), Origin::Default);
     match decl.default {
         None => Vec::new(),
-        Some(default) if decl.kind == Kind::MultiStr => default.lines().map(text).collect(),
+        Some(default) if decl.kind == OptionKind::MultiStr => default.lines().map(text).collect(),
         Some(default) => vec![text(default)],
     }
 }

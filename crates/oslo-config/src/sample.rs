@@ -1,28 +1,28 @@
-//! Sample configuration files in the layout of oslo-config-generator: every option commented out,
-//! below its help, type, limits and old names.
+//! Sample configuration files in the layout of oslo-config-generator. Every option is commented out and
+//! follows its help, type, limits and deprecated names.
 
-use crate::decl::{Kind, OptDecl};
+use crate::decl::{OptDecl, OptionKind};
 
 /// The options of one section.
 #[derive(Debug, Clone, Copy)]
 pub struct Group<'a> {
     /// The section's name.
     pub name: &'a str,
-    /// What the section is about; may be empty.
+    /// A description of the section. It may be empty.
     pub help: &'a str,
-    /// The component that the options belong to, printed as `# From …`.
+    /// The component that owns the options, printed as `# From …`.
     pub source: &'a str,
-    /// The options, in the order to print them; advanced ones move to the end.
+    /// The options in the order of the file. Advanced options move to the end.
     pub options: &'a [&'a OptDecl],
 }
 
-/// The greatest length of a line of help, with its `# `.
+/// The maximum length of a help line, including `# `.
 const WIDTH: usize = 70;
 
-/// Prints the sections in the order given.
+/// Returns the text of a sample file with the sections in the given order.
 ///
-/// Differs from oslo-config-generator in three points: a line is not broken at a hyphen, an old name
-/// that changed its group alone is printed too, and so are the choices of a list's items.
+/// It differs from oslo-config-generator in three points: lines are not broken at hyphens, a deprecated name
+/// that differs only in its group is printed too, and so are the choices of a list's items.
 pub fn render(groups: &[Group<'_>]) -> String {
     let sections: Vec<String> = groups.iter().map(section).collect();
     sections.join("\n\n")
@@ -51,7 +51,7 @@ fn option(out: &mut String, decl: &OptDecl, group: &str) {
         push_help(out, &format!("{} ({type_name})", decl.help));
     }
     let (min, max) = match decl.kind {
-        Kind::Port => (decl.min.or(Some(0)), decl.max.or(Some(65535))),
+        OptionKind::Port => (decl.min.or(Some(0)), decl.max.or(Some(65535))),
         _ => (decl.min, decl.max),
     };
     if let Some(min) = min {
@@ -100,13 +100,13 @@ fn defaults(decl: &OptDecl) -> Vec<String> {
         if text.trim() == text { text.to_owned() } else { format!("\"{text}\"") }
     };
     match (decl.sample_default, decl.default, decl.kind) {
-        (Some(text), _, Kind::MultiStr) => text.lines().map(quoted).collect(),
+        (Some(text), _, OptionKind::MultiStr) => text.lines().map(quoted).collect(),
         (Some(text), _, _) => vec![text.to_owned()],
-        (None, None | Some(""), Kind::MultiStr) => vec![String::new()],
-        (None, Some(text), Kind::MultiStr) => text.lines().map(quoted).collect(),
+        (None, None | Some(""), OptionKind::MultiStr) => vec![String::new()],
+        (None, Some(text), OptionKind::MultiStr) => text.lines().map(quoted).collect(),
         (None, None, _) => vec!["<None>".to_owned()],
-        (None, Some(text), Kind::Bool) => vec![text.to_lowercase()],
-        (None, Some(text), Kind::Str) => vec![quoted(text)],
+        (None, Some(text), OptionKind::Bool) => vec![text.to_lowercase()],
+        (None, Some(text), OptionKind::Str) => vec![quoted(text)],
         (None, Some(text), _) => vec![text.to_owned()],
     }
 }
@@ -125,8 +125,8 @@ fn push_help(out: &mut String, help: &str) {
     }
 }
 
-/// Fills lines with words; blanks inside a line stay as they are, those at a break go away, and so
-/// does an indent before a word that is too long for any line.
+/// Wraps words into lines. Blanks inside a line stay, but blanks at a break are removed. An indent is removed
+/// before a word that is longer than a line.
 fn wrap(line: &str) -> Vec<String> {
     let room = WIDTH - 2;
     let mut lines = Vec::new();
@@ -161,12 +161,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_option_with_everything() {
+    fn an_option_with_all_properties() {
         const PORT: OptDecl = OptDecl::port("svc", "bind-port")
             .default("9090")
             .min(1024)
             .deprecated(&[("DEFAULT", "port"), ("old", "")])
-            .help("Port of the API.\n\nOpen it in the firewall, or nobody can reach the service at all.");
+            .help("Port of the API.\n\nOpen it in the firewall, or clients cannot reach the service.");
         const LEVEL: OptDecl = OptDecl::string("svc", "level")
             .choices(&["low", ""])
             .sample_default("low")

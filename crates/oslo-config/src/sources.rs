@@ -1,5 +1,5 @@
-//! Where configuration comes from: the files named, the directories named, the environment, the options of the
-//! command line, and the search for default files. Not here: what a file holds (`ini.rs`).
+//! The sources of configuration: files, directories, the environment, options of the command line, and the
+//! search for default files. The grammar of files is in `ini.rs`.
 
 use std::{
     collections::BTreeMap,
@@ -13,37 +13,39 @@ use crate::{
     ini::{self, IniFile},
 };
 
-/// An option that the command line sets. The program parses its own command line and hands the results over.
+/// An option that the command line sets. The program parses its command line and passes the results.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Argument {
+pub struct CommandLineOption {
     /// The option's group.
     pub group: String,
     /// The option's name, with `_` for `-`.
     pub name: String,
     /// The value, as text.
     pub value: String,
-    /// What was written on the command line, such as `--bind-port`; errors show it.
+    /// The spelling on the command line, such as `--bind-port`, for errors.
     pub written: String,
 }
 
-/// What to read, in rising order of priority: files and directories in the order of the command line (the files of a directory
-/// in order of name), the environment, the command line.
+/// The sources in ascending order of priority: files and directories in the order of the command line (the
+/// files of a directory in the order of their names), the environment, the command line.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Sources {
-    /// Files; each must exist. A leading `~/` is the `HOME` of `env`.
+    /// Files. Each of them must exist. A leading `~/` stands for the `HOME` of `env`.
     pub files: Vec<PathBuf>,
-    /// Directories whose `*.conf` files are read; each must exist. A leading `~/` as in `files`.
+    /// Directories whose `*.conf` files are read. Each of them must exist. A leading `~/` works as in
+    /// `files`.
     pub dirs: Vec<PathBuf>,
-    /// How many of `files` are read before each of `dirs`. A directory without a number is read after all files.
+    /// For each of `dirs`, the number of `files` that are read before it. A directory without a number is
+    /// read after all files.
     pub files_before: Vec<usize>,
     /// The environment; `OS_<GROUP>__<OPTION>` sets an option.
     pub env: Vec<(String, String)>,
-    /// Options of the command line; of two with the same name, the last one wins.
-    pub arguments: Vec<Argument>,
+    /// Options of the command line. If two have the same name, the last one wins.
+    pub arguments: Vec<CommandLineOption>,
 }
 
 impl fmt::Debug for Sources {
-    /// Shows the names of variables only: their values may be passwords.
+    /// Prints only the names of variables, because their values may be passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sources")
             .field("files", &self.files)
@@ -56,7 +58,7 @@ impl fmt::Debug for Sources {
 }
 
 impl Sources {
-    /// Reads and parses every file, in order.
+    /// Reads and parses all files, in order.
     pub(crate) fn read(&self) -> Result<Vec<IniFile>, Error> {
         let mut files = Vec::new();
         for number in 0..=self.files.len() {
@@ -72,7 +74,7 @@ impl Sources {
         Ok(files)
     }
 
-    /// The directories that are read right after so many files.
+    /// Returns the directories that are read directly after `number` files.
     fn dirs_after(&self, number: usize) -> impl Iterator<Item = &PathBuf> {
         let last = self.files.len();
         self.dirs.iter().enumerate().filter_map(move |(at, dir)| {
@@ -80,7 +82,7 @@ impl Sources {
         })
     }
 
-    /// The variables that can set an option.
+    /// Returns the variables that can set an option.
     pub(crate) fn variables(&self) -> BTreeMap<String, String> {
         let ours = |(name, _): &&(String, String)| name.starts_with("OS_") && name.contains("__");
         self.env.iter().filter(ours).cloned().collect()
@@ -111,7 +113,8 @@ pub(crate) fn parse_bytes(name: &str, bytes: &[u8]) -> Result<IniFile, Error> {
     }
 }
 
-/// The `*.conf` files of a directory by name, without hidden ones, as a shell's `*.conf` gives them.
+/// Returns the `*.conf` files of a directory by name, without hidden files, like the pattern `*.conf` of a
+/// shell.
 fn conf_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |source| Error::ReadDir { path: dir.to_owned(), source };
     let mut names = Vec::new();
@@ -126,16 +129,16 @@ fn conf_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(names.into_iter().map(|name| dir.join(name)).collect())
 }
 
-/// The files and directories that a program reads when the command line names none.
+/// Returns the files and directories that a program reads if the command line contains none.
 ///
-/// `<project>.conf` and then `<prog>.conf`, each in the first of `~/.<project>`, `~`,
-/// `/etc/<project>` and `/etc` that has it; the same for `<project>.conf.d` and `<prog>.conf.d`.
-/// Only what exists is returned. `env` and `arguments` are left empty.
+/// These are `<project>.conf` and then `<prog>.conf`, each in the first of `~/.<project>`, `~`,
+/// `/etc/<project>` and `/etc` that contains it. The same applies to `<project>.conf.d` and `<prog>.conf.d`.
+/// Only existing files and directories are returned. `env` and `arguments` are empty.
 pub fn default_sources(project: &str, prog: &str, home: Option<&Path>) -> Sources {
     default_sources_under(Path::new("/"), project, prog, home)
 }
 
-/// [`default_sources`] with another directory in place of `/` above `etc`.
+/// Like [`default_sources`], but with `root` instead of `/` above `etc`.
 pub fn default_sources_under(root: &Path, project: &str, prog: &str, home: Option<&Path>) -> Sources {
     let etc = root.join("etc");
     let mut places = Vec::new();
@@ -145,7 +148,7 @@ pub fn default_sources_under(root: &Path, project: &str, prog: &str, home: Optio
     }
     places.push(etc.join(project));
     places.push(etc);
-    // A program with its project's name has one file, not the same one twice.
+    // If a program has the name of its project, it has only one file.
     let names = if project == prog { vec![prog] } else { vec![project, prog] };
     let find = |extension: &str| -> Vec<PathBuf> {
         let first = |name: &&str| {

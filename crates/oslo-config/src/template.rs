@@ -1,17 +1,16 @@
-//! The grammar of references: `$name`, `${name}`, `${group.name}`, and `$$` or `\$` for a dollar
-//! sign. Not here: what a reference stands for (`resolve.rs`).
+//! The grammar of references: `$name`, `${name}`, `${group.name}`, and `$$` or `\$` for a dollar sign. Their
+//! values are in `resolve.rs`.
 
 /// A part of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Piece {
-    /// Text that stays.
+pub(crate) enum TemplatePart {
+    /// Literal text.
     Text(String),
     /// The name after the dollar sign.
     Reference(String),
 }
 
-/// Python matches names without regard to case, and its rule of case has four letters outside ASCII
-/// that equal i, s and k.
+/// Python matches names case-insensitively. By its rules, four letters outside ASCII equal i, s and k.
 fn starts_name(c: char) -> bool {
     c == '_' || c.is_ascii_alphabetic() || matches!(c, 'İ' | 'ı' | 'ſ' | '\u{212a}')
 }
@@ -20,7 +19,7 @@ fn continues_name(c: char) -> bool {
     starts_name(c) || c == '.' || c.is_ascii_digit()
 }
 
-/// The name at the start of `text` and what follows it.
+/// Returns the name at the start of `text`, and the rest.
 fn name(text: &str) -> Option<(&str, &str)> {
     if !text.starts_with(starts_name) {
         return None;
@@ -34,9 +33,9 @@ fn braced(text: &str) -> Option<(&str, &str)> {
     Some((name, rest.strip_prefix('}')?))
 }
 
-/// Splits a value into text and references. A dollar sign that starts no reference stays as it is.
-pub(crate) fn pieces(value: &str) -> Vec<Piece> {
-    // oslo.config rewrites `\$` before it looks for references, so `$\$x` holds `$$` and then `$x`.
+/// Splits a value into text and references. A dollar sign without a name after it is text.
+pub(crate) fn parts(value: &str) -> Vec<TemplatePart> {
+    // oslo.config replaces `\$` before it looks for references, so `$\$x` becomes `$$` and `$x`.
     let value = value.replace("\\$", "$$");
     let mut out = Vec::new();
     let mut text = String::new();
@@ -47,8 +46,8 @@ pub(crate) fn pieces(value: &str) -> Vec<Piece> {
             text.push('$');
             rest = after;
         } else if let Some((name, after)) = name(after).or_else(|| braced(after)) {
-            out.push(Piece::Text(std::mem::take(&mut text)));
-            out.push(Piece::Reference(name.to_owned()));
+            out.push(TemplatePart::Text(std::mem::take(&mut text)));
+            out.push(TemplatePart::Reference(name.to_owned()));
             rest = after;
         } else {
             text.push('$');
@@ -56,8 +55,8 @@ pub(crate) fn pieces(value: &str) -> Vec<Piece> {
         }
     }
     text.push_str(rest);
-    out.push(Piece::Text(text));
-    out.retain(|piece| !matches!(piece, Piece::Text(text) if text.is_empty()));
+    out.push(TemplatePart::Text(text));
+    out.retain(|part| !matches!(part, TemplatePart::Text(text) if text.is_empty()));
     out
 }
 
@@ -65,13 +64,13 @@ pub(crate) fn pieces(value: &str) -> Vec<Piece> {
 mod tests {
     use super::*;
 
-    /// Writes references as `<name>` so that a case fits a line.
+    /// Formats references as `<name>`, so that a case fits in a line.
     fn shown(value: &str) -> String {
-        let show = |piece| match piece {
-            Piece::Text(text) => text,
-            Piece::Reference(name) => format!("<{name}>"),
+        let show = |part| match part {
+            TemplatePart::Text(text) => text,
+            TemplatePart::Reference(name) => format!("<{name}>"),
         };
-        pieces(value).into_iter().map(show).collect()
+        parts(value).into_iter().map(show).collect()
     }
 
     #[test]

@@ -1,28 +1,28 @@
-//! Text rules of Python's `str` that the dialect inherits: what counts as white space, how long
-//! pieces are shown in a message, how a string looks inside a printed list.
-//! Not here: the grammar of the file (`ini.rs`) and of values (`value.rs`).
+//! Text rules that the file format inherits from Python's `str`: white space, shortened texts in messages,
+//! and the text of a string in a printed list. The grammars are in `ini.rs` and `value.rs`.
 
-/// White space as `str.isspace` has it: Unicode's White_Space and the four information separators.
+/// Returns whether `str.isspace` accepts the character: Unicode's White_Space and the four information
+/// separators.
 pub(crate) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
-/// `str.strip()`.
+/// Equals `str.strip()`.
 pub(crate) fn strip(text: &str) -> &str {
     text.trim_matches(is_space)
 }
 
-/// `str.rstrip()`.
+/// Equals `str.rstrip()`.
 pub(crate) fn strip_end(text: &str) -> &str {
     text.trim_end_matches(is_space)
 }
 
-/// `str.lstrip()`.
+/// Equals `str.lstrip()`.
 pub(crate) fn strip_start(text: &str) -> &str {
     text.trim_start_matches(is_space)
 }
 
-/// The first 120 characters, with an ellipsis where something was cut.
+/// Returns the first 120 characters, with an ellipsis if the text is longer.
 pub(crate) fn cut(text: &str) -> String {
     const LONGEST: usize = 120;
     match text.char_indices().nth(LONGEST) {
@@ -31,20 +31,20 @@ pub(crate) fn cut(text: &str) -> String {
     }
 }
 
-/// What a parse error may show of a line. No option is known yet, so nothing says whether the line
-/// holds a password: a line that looks as if it did is not shown.
+/// Returns a line as a parse error may show it. At this point no option is known, so a line that could
+/// contain a password is masked.
 pub(crate) fn shown_line(line: &str) -> String {
     const SUSPECT: [&str; 6] = ["pass", "secret", "token", "key", "connection", "@"];
     let lower = line.to_lowercase();
     if SUSPECT.iter().any(|word| lower.contains(word)) {
-        "(not shown: it may hold a password)".to_owned()
+        "(not shown: it may contain a password)".to_owned()
     } else {
         cut(line)
     }
 }
 
-/// `repr(str)`: what a string looks like when a whole list is substituted into another option.
-/// Characters that Unicode has not assigned are printed as they are, which Python escapes.
+/// Equals `repr(str)`: the text of a string if a whole list is substituted into another option. Unlike in
+/// Python, characters that Unicode has not assigned are not escaped.
 pub(crate) fn python_repr(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut out = String::with_capacity(text.len() + 2);
@@ -74,8 +74,8 @@ pub(crate) fn python_repr(text: &str) -> String {
     out
 }
 
-/// `repr(float)`: the shortest digits that read back as the same number, with an exponent below
-/// 1e-4 and from 1e16 on.
+/// Equals `repr(float)`: the shortest digits that read back as the same number, with an exponent below 1e-4
+/// and from 1e16 on.
 pub(crate) fn python_float(number: f64) -> String {
     if number.is_nan() {
         return "nan".to_owned();
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn white_space_is_pythons() {
+    fn white_space_is_that_of_python() {
         assert_eq!(strip("\u{1f}\u{a0} a b \u{2028}\x0b"), "a b");
         assert_eq!(strip("\u{200b}a"), "\u{200b}a", "a zero width space is no white space");
         assert_eq!(strip_end(" a\t"), " a");
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_may_hold_a_password_is_not_shown() {
+    fn a_line_that_may_contain_a_password_is_not_shown() {
         assert_eq!(shown_line("bind_port 9090"), "bind_port 9090");
         assert!(!shown_line("admin_password hunter2").contains("hunter2"));
         assert!(!shown_line("mysql://u:p@db/x").contains("mysql"));

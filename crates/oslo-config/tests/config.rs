@@ -1,5 +1,5 @@
-//! The crate from outside: reading files, directories and the environment, references, old names,
-//! checks, messages; and that no input makes it panic.
+//! Tests of the public API: files, directories and the environment, references, deprecated names, checks and
+//! messages. Any input must be handled without a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::{
@@ -11,7 +11,9 @@ use std::{
     },
 };
 
-use oslo_config::{Argument, Config, Error, Kind, OptDecl, Origin, Sources, default_sources_under, sample};
+use oslo_config::{
+    CommandLineOption, Config, Error, OptDecl, OptionKind, Origin, Sources, default_sources_under, sample,
+};
 
 const STATE_PATH: OptDecl = OptDecl::string("DEFAULT", "state_path").default("/var/lib/svc");
 const LOG_FILE: OptDecl = OptDecl::string("log", "file").default("$state_path/${name}.log");
@@ -28,7 +30,7 @@ fn read(text: &str) -> Config {
     Config::from_text("t.conf", text).unwrap().declare(ALL)
 }
 
-/// A directory of this test alone, removed at the end.
+/// A directory for one test, which is removed at the end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -54,7 +56,7 @@ impl Drop for Scratch {
 }
 
 #[test]
-fn an_empty_number_is_not_set_if_declared_so() {
+fn an_empty_number_is_not_set_with_unset_if_empty() {
     const RETRIES: OptDecl = OptDecl::integer("database", "retries").default("10").unset_if_empty();
     const PORT: OptDecl = OptDecl::port("database", "port").default("9090").min(1).unset_if_empty();
     const TIMEOUT: OptDecl = OptDecl::float("database", "timeout").default("1.5").unset_if_empty();
@@ -86,7 +88,7 @@ fn an_empty_path_is_not_set() {
     let set = "[auth]\ncafile = /ca\npolicy_file = p\ndirs = a\ndirs =\ndirs = b\n";
     for empty in ["", "\"\"", "''", "$nothing", "${auth.nothing}"] {
         let text = format!("[auth]\ncafile = {empty}\npolicy_file = {empty}\ndirs = {empty}\n");
-        // what an earlier file sets is taken back, too
+        // An empty value also resets the value of an earlier file.
         for texts in [vec![("t.conf", &*text)], vec![("first.conf", set), ("t.conf", &*text)]] {
             let config = Config::from_texts(&texts, &[]).unwrap().declare(decls);
             assert!(config.check(decls).is_empty(), "{text}");
@@ -106,7 +108,7 @@ fn an_empty_path_is_not_set() {
 }
 
 #[test]
-fn later_files_then_directories_then_the_environment_win() {
+fn files_directories_and_the_environment_have_ascending_priority() {
     let dir = Scratch::new();
     let first = dir.write("a.conf", "[DEFAULT]\nbind_port = 1\nhook = a\n[log]\nname = first");
     let second = dir.write("b.conf", "[DEFAULT]\nbind_port = 2\nhook = b\nhook = c");
@@ -137,7 +139,7 @@ fn later_files_then_directories_then_the_environment_win() {
 }
 
 #[test]
-fn directories_are_read_where_they_stand_among_the_files() {
+fn directories_and_files_are_read_in_the_order_of_the_command_line() {
     let dir = Scratch::new();
     let first = dir.write("a.conf", "[DEFAULT]\nhook = a");
     let second = dir.write("b.conf", "[DEFAULT]\nhook = b");
@@ -165,13 +167,13 @@ fn directories_are_read_where_they_stand_among_the_files() {
     }
 }
 
-fn argument(name: &str, value: &str) -> Argument {
+fn argument(name: &str, value: &str) -> CommandLineOption {
     let written = format!("--{}", name.replace('_', "-"));
-    Argument { group: "DEFAULT".to_owned(), name: name.to_owned(), value: value.to_owned(), written }
+    CommandLineOption { group: "DEFAULT".to_owned(), name: name.to_owned(), value: value.to_owned(), written }
 }
 
 #[test]
-fn the_command_line_wins_over_everything() {
+fn the_command_line_has_the_highest_priority() {
     let dir = Scratch::new();
     let file = dir.write("a.conf", "[DEFAULT]\nbind_port = 1\nhook = a\nstate_path = /$bind_port$undeclared");
     let sources = Sources {
@@ -201,7 +203,7 @@ fn the_command_line_wins_over_everything() {
 }
 
 #[test]
-fn what_was_named_must_be_readable() {
+fn configured_files_must_be_readable() {
     let dir = Scratch::new();
     let load = |files: &[&str], dirs: &[&str]| {
         let paths = |names: &[&str]| names.iter().map(|name| dir.0.join(name)).collect();
@@ -222,7 +224,7 @@ fn what_was_named_must_be_readable() {
 }
 
 #[test]
-fn a_tilde_is_the_home_that_was_passed_in() {
+fn a_tilde_is_replaced_by_the_given_home() {
     let dir = Scratch::new();
     dir.write("svc.conf", "[DEFAULT]\nbind_port = 7");
     let home = ("HOME".to_owned(), dir.0.display().to_string());
@@ -233,7 +235,7 @@ fn a_tilde_is_the_home_that_was_passed_in() {
 }
 
 #[test]
-fn default_files_are_the_first_of_each_name() {
+fn the_first_default_file_of_each_name_is_used() {
     let root = Scratch::new();
     let home = root.0.join("home/me");
     let find = |prog: &str, home: Option<&Path>| {
@@ -261,11 +263,11 @@ fn default_files_are_the_first_of_each_name() {
 }
 
 #[test]
-fn references_reach_own_group_default_group_and_defaults() {
+fn references_find_the_own_group_the_default_group_and_defaults() {
     let file = |text: &str| read(text).string(&LOG_FILE).unwrap().unwrap();
     assert_eq!(file(""), "/var/lib/svc/svc.log");
     assert_eq!(file("[DEFAULT]\nstate_path = /srv\nname = no\n[log]\nname = n"), "/srv/n.log");
-    assert_eq!(file("[log]\nfile = $bind_port:$port"), "9090:9090", "by the old name too");
+    assert_eq!(file("[log]\nfile = $bind_port:$port"), "9090:9090", "by the deprecated name too");
     assert_eq!(file("[log]\nfile = ${db.retries}$db.password$debug"), "10False");
     assert_eq!(file("[log]\nfile = a$$b\\$c$5"), "a$b$c$5");
     assert_eq!(file("[log]\nfile = $x\n[DEFAULT]\nx = <$y>\ny = z"), "<z>", "not declared");
@@ -273,7 +275,7 @@ fn references_reach_own_group_default_group_and_defaults() {
 }
 
 #[test]
-fn references_that_lead_nowhere_are_errors_with_their_place() {
+fn unknown_references_are_errors_with_their_place() {
     let error = |text: &str| read(text).string(&LOG_FILE).unwrap_err();
     let unknown = error("[log]\n\nfile = $nothing");
     assert_eq!(
@@ -293,7 +295,7 @@ fn references_that_lead_nowhere_are_errors_with_their_place() {
 }
 
 #[test]
-fn a_bad_value_names_place_option_and_rule_and_hides_secrets() {
+fn an_invalid_value_is_reported_with_place_option_and_rule_without_secrets() {
     let config =
         read("[DEFAULT]\nbind_port = 99999\ndebug = maybe\n[db]\nretries =\n  ten\npassword = pa$word");
     let errors: Vec<String> = config.check(ALL).iter().map(ToString::to_string).collect();
@@ -320,7 +322,7 @@ fn a_bad_value_names_place_option_and_rule_and_hides_secrets() {
 }
 
 #[test]
-fn secrets_do_not_show_in_debug() {
+fn debug_output_contains_no_secrets() {
     let env = vec![("OS_DB__PASSWORD".to_owned(), "hunter2".to_owned())];
     let sources = Sources { env: env.clone(), ..Sources::default() };
     let config = Config::from_texts(&[("t", "[db]\npassword = hunter2")], &env).unwrap();
@@ -330,9 +332,9 @@ fn secrets_do_not_show_in_debug() {
 }
 
 #[test]
-fn typed_lookup_knows_unset_empty_and_mistaken() {
+fn typed_lookup_of_unset_empty_and_invalid_values() {
     let config = read("[db]\nretries =\n");
-    assert_eq!(config.int(&RETRIES).unwrap(), None, "a number set to nothing is no number");
+    assert_eq!(config.int(&RETRIES).unwrap(), None, "an empty number is not set");
     assert_eq!(config.multi(&HOOK).unwrap(), None);
     assert_eq!(config.bool(&DEBUG).unwrap(), Some(false));
     assert_eq!(config.origin(&DEBUG), Some(Origin::Default));
@@ -349,7 +351,7 @@ fn typed_lookup_knows_unset_empty_and_mistaken() {
     assert_eq!(config.list(&NAMES).unwrap().unwrap(), ["a", "b"]);
 }
 
-/// Counts the warnings of one thread.
+/// Counts the warnings of a thread.
 struct Warnings(Arc<AtomicUsize>);
 
 impl tracing::Subscriber for Warnings {
@@ -369,12 +371,12 @@ impl tracing::Subscriber for Warnings {
 }
 
 #[test]
-fn old_names_work_and_are_warned_about_once() {
+fn deprecated_names_work_with_one_warning() {
     let count = Arc::new(AtomicUsize::new(0));
     tracing::subscriber::with_default(Warnings(Arc::clone(&count)), || {
         let config = read("[old]\nport = 1\n[DEFAULT]\nold_hook = a\nhook = b\n");
         assert_eq!(config.check(&[&PORT, &HOOK]).len(), 0);
-        assert_eq!(count.load(Ordering::Relaxed), 0, "a check warns about nothing");
+        assert_eq!(count.load(Ordering::Relaxed), 0, "a check logs no warnings");
         for _ in 0..2 {
             assert_eq!(config.port(&PORT).unwrap(), Some(1));
             assert_eq!(config.clone().port(&PORT).unwrap(), Some(1));
@@ -405,7 +407,7 @@ fn unknown_options_are_listed_with_their_lines() {
 }
 
 #[test]
-fn a_sample_file_reads_back_as_the_defaults() {
+fn a_sample_file_contains_the_defaults() {
     let group = |name, options| sample::Group { name, help: "", source: "svc", options };
     let text = sample::render(&[
         group("DEFAULT", &[&STATE_PATH, &PORT, &HOOK, &DEBUG]),
@@ -427,20 +429,20 @@ fn a_sample_file_reads_back_as_the_defaults() {
 }
 
 #[test]
-fn no_input_panics() {
-    // Bytes that mean something come often, so that files get past their first line.
+fn random_input_does_not_panic() {
+    // Bytes with a syntactic meaning are frequent, so that files get past their first line.
     const ALPHABET: &[u8] = b"[]=:#; \t\n\r\"'$\\{}.,_-%@/?ab01DEFAULT\xc3\xa9\xe2\x80\xa8\xff\x00\x1f";
     let kinds = [
-        Kind::Str,
-        Kind::Bool,
-        Kind::Int,
-        Kind::Float,
-        Kind::Port,
-        Kind::List,
-        Kind::MultiStr,
-        Kind::Dict,
-        Kind::HostAddress,
-        Kind::Uri,
+        OptionKind::Str,
+        OptionKind::Bool,
+        OptionKind::Int,
+        OptionKind::Float,
+        OptionKind::Port,
+        OptionKind::List,
+        OptionKind::MultiStr,
+        OptionKind::Dict,
+        OptionKind::HostAddress,
+        OptionKind::Uri,
     ];
     let decls: Vec<OptDecl> =
         kinds.iter().map(|kind| OptDecl::new("DEFAULT", "a", *kind).deprecated(&[("b", "b")])).collect();

@@ -1,7 +1,7 @@
-//! Compares this crate with oslo.config itself on generated files and declarations.
+//! Compares this crate with oslo.config on generated files and declarations.
 //!
-//! Runs `oracle.py` with the Python named by `FREEZER_TEST_PYTHON`, which must have oslo.config
-//! 10.7.0; without the variable the comparison is skipped. Seeds are fixed: a failure repeats.
+//! Runs `oracle.py` with the Python interpreter in `FREEZER_TEST_PYTHON`, which must have oslo.config 10.7.0.
+//! Without this variable the comparison is skipped. Seeds are fixed, so a failure repeats.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,7 +17,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use oslo_config::{Config, Error, Kind, OptDecl, sample};
+use oslo_config::{Config, Error, OptDecl, OptionKind, sample};
 use serde_json::{Value, json};
 
 use generate::{Case, case, sampled};
@@ -53,20 +53,20 @@ fn ours(config: &Config, decl: &OptDecl) -> Result<Value, Error> {
     let none = json!(["none", null]);
     let tag = |kind: &str, value: Value| json!([kind, value]);
     Ok(match decl.kind {
-        Kind::Bool => config.bool(decl)?.map_or(none, |v| tag("bool", json!(v))),
-        Kind::Int => config.int(decl)?.map_or(none, |v| tag("int", json!(v.to_string()))),
-        Kind::Port => config.port(decl)?.map_or(none, |v| tag("int", json!(v.to_string()))),
-        Kind::Float => config.float(decl)?.map_or(none, |v| tag("float", json!(format!("{v:?}")))),
-        Kind::List => config.list(decl)?.map_or(none, |v| tag("list", json!(v))),
-        Kind::MultiStr => config.multi(decl)?.map_or(none, |v| tag("list", json!(v))),
-        Kind::Dict => config
+        OptionKind::Bool => config.bool(decl)?.map_or(none, |v| tag("bool", json!(v))),
+        OptionKind::Int => config.int(decl)?.map_or(none, |v| tag("int", json!(v.to_string()))),
+        OptionKind::Port => config.port(decl)?.map_or(none, |v| tag("int", json!(v.to_string()))),
+        OptionKind::Float => config.float(decl)?.map_or(none, |v| tag("float", json!(format!("{v:?}")))),
+        OptionKind::List => config.list(decl)?.map_or(none, |v| tag("list", json!(v))),
+        OptionKind::MultiStr => config.multi(decl)?.map_or(none, |v| tag("list", json!(v))),
+        OptionKind::Dict => config
             .dict(decl)?
             .map_or(none, |v| tag("dict", v.into_iter().map(|(key, value)| json!([key, value])).collect())),
         _ => config.string(decl)?.map_or(none, |v| tag("str", json!(v))),
     })
 }
 
-/// Equal, where the digits of a float may be written in different ways.
+/// Returns whether two values are equal. Floats may be written with different digits.
 fn same(theirs: &Value, ours: &Value) -> bool {
     let float = |value: &Value| -> Option<u64> {
         let number: f64 = value.as_array()?.get(1)?.as_str()?.parse().ok()?;
@@ -78,8 +78,8 @@ fn same(theirs: &Value, ours: &Value) -> bool {
     }
 }
 
-/// oslo.config stopped at a reference to an option that is not declared, and a file sets that
-/// option: this crate uses the text that is there.
+/// Returns whether oslo.config stopped at a reference to an undeclared option that a file sets. This crate
+/// uses the text of the file.
 fn is_lenient_reference(theirs: &Value, config: &Config, case: &Case) -> bool {
     let Some(name) = theirs["name"].as_str() else { return false };
     let set = config.unknown(&[]);
@@ -91,16 +91,16 @@ fn is_lenient_reference(theirs: &Value, config: &Config, case: &Case) -> bool {
         Some("NoSuchGroupError") => {
             name == "DEFAULT"
                 || set.iter().any(|set| set.group == name.to_lowercase())
-                // A group declared in another case: oslo.config compares names exactly.
+                // If a group is declared in another case, oslo.config compares names exactly.
                 || case.decls.iter().any(|decl| decl.group.to_lowercase() == name)
         }
         _ => false,
     }
 }
 
-/// The case's configuration without what is not declared. oslo.config never reads that, and here it
-/// only serves references, so what differs between the two libraries for that reason alone is equal
-/// without it.
+/// Returns the case's configuration without undeclared options. oslo.config never reads them, and here they
+/// are only used by references. If they are the only cause of a difference, the results are equal without
+/// them.
 fn declared_only(config: &Config, case: &Case) -> Config {
     let decls: Vec<&OptDecl> = case.decls.iter().collect();
     let unknown = config.unknown(&decls);
@@ -122,7 +122,7 @@ fn declared_only(config: &Config, case: &Case) -> Config {
     Config::from_texts(&texts, &case.env).unwrap().declare(&decls)
 }
 
-/// The same value, or an error of the same kind.
+/// Returns whether both results are the same value, or errors of the same kind.
 fn agrees(theirs: &Value, ours: &Result<Value, Error>) -> bool {
     let error = theirs["error"].as_str().unwrap_or("none");
     match ours {
@@ -136,7 +136,7 @@ fn agrees(theirs: &Value, ours: &Result<Value, Error>) -> bool {
     }
 }
 
-/// oslo.config lets a line feed through at the end of a host name's part.
+/// Returns whether oslo.config accepted a line feed at the end of a label of a host name.
 fn is_line_feed_in_host(theirs: &Value, ours: &Result<Value, Error>) -> bool {
     matches!(ours, Err(Error::BadValue { .. }))
         && theirs["ok"][1].as_str().is_some_and(|text| text.contains('\n'))
@@ -158,7 +158,7 @@ fn compare(case: &Case, theirs: &Value, count: &mut Count) -> Result<(), String>
     let decls: Vec<&OptDecl> = case.decls.iter().collect();
     let loaded = Config::from_texts(&texts, &case.env).map(|config| config.declare(&decls));
     let Some(values) = theirs["ok"].as_array() else {
-        // Refused as a whole: a line outside the dialect, or a required option.
+        // The whole file is rejected because of a syntax error or a required option.
         let required: Vec<&OptDecl> = decls.into_iter().filter(|decl| decl.required).collect();
         let by_parse = theirs["error"] == "ConfigFileParseError";
         count.files_refused += 1;
@@ -166,10 +166,10 @@ fn compare(case: &Case, theirs: &Value, count: &mut Count) -> Result<(), String>
             Err(_) if by_parse => Ok(()),
             Ok(config) if !by_parse && !config.check(&required).is_empty() => Ok(()),
             Ok(config) if is_lenient_reference(theirs, &config, case) => Ok(()),
-            other => Err(format!("refused by oslo.config: {theirs}, not here: {other:?}")),
+            other => Err(format!("rejected by oslo.config: {theirs}, accepted here: {other:?}")),
         };
     };
-    let config = loaded.map_err(|error| format!("refused here only: {error}"))?;
+    let config = loaded.map_err(|error| format!("rejected here only: {error}"))?;
     let mut wrong = Vec::new();
     for (decl, theirs) in case.decls.iter().zip(values) {
         let ours = ours(&config, decl);
@@ -189,7 +189,7 @@ fn compare(case: &Case, theirs: &Value, count: &mut Count) -> Result<(), String>
 }
 
 #[test]
-fn values_and_errors_are_those_of_oslo_config() {
+fn values_and_errors_equal_those_of_oslo_config() {
     let Ok(python) = std::env::var("FREEZER_TEST_PYTHON") else {
         println!("skipped: FREEZER_TEST_PYTHON is not set");
         return;
@@ -228,7 +228,7 @@ fn values_and_errors_are_those_of_oslo_config() {
 }
 
 #[test]
-fn samples_are_those_of_oslo_config() {
+fn samples_equal_those_of_oslo_config() {
     let Ok(python) = std::env::var("FREEZER_TEST_PYTHON") else {
         println!("skipped: FREEZER_TEST_PYTHON is not set");
         return;

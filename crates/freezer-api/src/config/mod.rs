@@ -25,7 +25,7 @@ mod storage;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use ::oslo_config::{Argument, Config, OptDecl, Origin, Sources};
+use ::oslo_config::{CommandLineOption, Config, OptDecl, Origin, Sources};
 
 pub use centralized_scheduler::CentralSettings;
 pub use database::DatabaseSettings;
@@ -193,7 +193,7 @@ impl Settings {
     ///
     /// # Errors
     /// [`ConfigError`], naming the option of the command line.
-    pub fn dev(directory: &Path, arguments: Vec<Argument>) -> Result<Settings, ConfigError> {
+    pub fn dev(directory: &Path, arguments: Vec<CommandLineOption>) -> Result<Settings, ConfigError> {
         let url = DatabaseUrl::Sqlite { path: directory.join(DEV_DATABASE) };
         let text =
             "[DEFAULT]\nbind_host = 127.0.0.1\nauth_strategy = noauth\n[database]\nconnection = sqlite:////";
@@ -349,7 +349,7 @@ impl LogSettings {
     ///
     /// # Errors
     /// [`ConfigError`], naming the option of the command line.
-    pub fn of_arguments(arguments: Vec<Argument>) -> Result<LogSettings, ConfigError> {
+    pub fn of_arguments(arguments: Vec<CommandLineOption>) -> Result<LogSettings, ConfigError> {
         let options = [logging::OPTIONS, log_form::OPTIONS].concat();
         let config = Config::from_texts(&[], &[])?.with_arguments(arguments).declare(&options);
         check(&config, &options)?;
@@ -373,14 +373,17 @@ fn config_dirs(sources: &Sources) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use ::oslo_config::Kind;
+    use ::oslo_config::OptionKind;
 
     use super::declarations;
 
     #[test]
     fn an_empty_number_or_switch_means_the_default() {
         for option in declarations() {
-            if matches!(option.kind, Kind::Int | Kind::Float | Kind::Port | Kind::Bool) {
+            if matches!(
+                option.kind,
+                OptionKind::Int | OptionKind::Float | OptionKind::Port | OptionKind::Bool
+            ) {
                 assert!(option.unset_if_empty, "[{}] {}", option.group, option.name);
             }
         }

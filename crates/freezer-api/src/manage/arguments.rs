@@ -13,7 +13,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, Parser, value_parser};
 use clap_complete::Shell;
-use oslo_config::{Argument, DEFAULT, Sources};
+use oslo_config::{CommandLineOption, DEFAULT, Sources};
 
 /// An option of the command line that sets an option of the group `DEFAULT`.
 pub struct Setter {
@@ -85,7 +85,7 @@ pub struct CommandLine {
     /// How many files stand before each of `dirs`.
     pub files_before: Vec<usize>,
     /// Options that are set on the command line.
-    pub arguments: Vec<Argument>,
+    pub arguments: Vec<CommandLineOption>,
 }
 
 impl CommandLine {
@@ -113,7 +113,12 @@ impl CommandLine {
     pub fn set(&mut self, name: &str, value: &str, written: &str) {
         self.arguments.retain(|argument| argument.name != name);
         let (group, name) = (DEFAULT.to_owned(), name.to_owned());
-        self.arguments.push(Argument { group, name, value: value.to_owned(), written: written.to_owned() });
+        self.arguments.push(CommandLineOption {
+            group,
+            name,
+            value: value.to_owned(),
+            written: written.to_owned(),
+        });
     }
 
     /// What was written to set an option, if it was set.

@@ -1,9 +1,9 @@
-//! Cases for the differential test: declarations, files and environments, each from its seed.
-//! Not here: how they are compared (`differential.rs`).
+//! Generates the cases of the differential test from seeds: declarations, files and environments.
+//! `differential.rs` compares them.
 
-use oslo_config::{Kind, OptDecl};
+use oslo_config::{OptDecl, OptionKind};
 
-/// xorshift64*: enough to pick cases, and the same on every machine.
+/// xorshift64*: good enough to choose cases, and the same on every machine.
 struct Random(u64);
 
 impl Random {
@@ -16,7 +16,7 @@ impl Random {
     fn below(&mut self, bound: usize) -> usize {
         self.next() % bound
     }
-    /// True `percent` times in a hundred.
+    /// Returns true with a probability of `percent`.
     fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
@@ -25,35 +25,35 @@ impl Random {
     }
 }
 
-const KINDS: [Kind; 10] = [
-    Kind::Str,
-    Kind::Bool,
-    Kind::Int,
-    Kind::Float,
-    Kind::Port,
-    Kind::List,
-    Kind::MultiStr,
-    Kind::Dict,
-    Kind::HostAddress,
-    Kind::Uri,
+const KINDS: [OptionKind; 10] = [
+    OptionKind::Str,
+    OptionKind::Bool,
+    OptionKind::Int,
+    OptionKind::Float,
+    OptionKind::Port,
+    OptionKind::List,
+    OptionKind::MultiStr,
+    OptionKind::Dict,
+    OptionKind::HostAddress,
+    OptionKind::Uri,
 ];
 
 const GROUPS: [&str; 4] = ["DEFAULT", "svc", "other", "Mixed"];
 const NAMES: [&str; 6] = ["a", "b", "c", "state_path", "host-name", "svc"];
 
-fn good_values(kind: Kind) -> &'static [&'static str] {
+fn good_values(kind: OptionKind) -> &'static [&'static str] {
     match kind {
-        Kind::Str | Kind::MultiStr => {
+        OptionKind::Str | OptionKind::MultiStr => {
             &["x", "a b", "/var/lib/x", "", "é", "100%", "a,b", "it's", "\"q\" 'r'", "one"]
         }
-        Kind::Bool => &["true", "FALSE", "on", "Off", "yes", "No", "1", "0"],
-        Kind::Int => &["5", "-3", "+7", "0012", "1_000", "", "20", "2", "9007199254740993"],
-        Kind::Float => &["1.5", "2", "1e3", "1e22", "-.5", "inf", "nan", "1.25e-7", "123456789.0"],
-        Kind::Port => &["80", "0", "65535", "08080", ""],
-        Kind::List => &["a,b", " a , b ,", "", ",", "a,,b", "one,two", "one", "a b, 'c'", ",x"],
-        Kind::Dict => &["a:1", "b:2, a:1:2", "", "k,l:v", "x:", "'k':\"v\""],
-        Kind::HostAddress => &["127.0.0.1", "::1", "localhost", "db.example.", "A-1.b", "::1.2.3.4"],
-        Kind::Uri => {
+        OptionKind::Bool => &["true", "FALSE", "on", "Off", "yes", "No", "1", "0"],
+        OptionKind::Int => &["5", "-3", "+7", "0012", "1_000", "", "20", "2", "9007199254740993"],
+        OptionKind::Float => &["1.5", "2", "1e3", "1e22", "-.5", "inf", "nan", "1.25e-7", "123456789.0"],
+        OptionKind::Port => &["80", "0", "65535", "08080", ""],
+        OptionKind::List => &["a,b", " a , b ,", "", ",", "a,,b", "one,two", "one", "a b, 'c'", ",x"],
+        OptionKind::Dict => &["a:1", "b:2, a:1:2", "", "k,l:v", "x:", "'k':\"v\""],
+        OptionKind::HostAddress => &["127.0.0.1", "::1", "localhost", "db.example.", "A-1.b", "::1.2.3.4"],
+        OptionKind::Uri => {
             &["http://host/path", "https://u:p@[::1]:5000/v3?x=[1]#f", "a+b://h", "http://:80", "http://h\\x"]
         }
         _ => &[],
@@ -132,7 +132,7 @@ const REFERENCES: [&str; 26] = [
     "$ſ",
 ];
 
-fn value(random: &mut Random, kind: Kind, odd: bool) -> String {
+fn value(random: &mut Random, kind: OptionKind, odd: bool) -> String {
     let base = match random.below(if odd { 12 } else { 4 }) {
         0..=3 => random.pick(good_values(kind)).to_owned(),
         4 | 5 => {
@@ -153,7 +153,7 @@ fn value(random: &mut Random, kind: Kind, odd: bool) -> String {
 }
 
 impl Random {
-    fn pick_kind(&mut self) -> Kind {
+    fn pick_kind(&mut self) -> OptionKind {
         self.pick(&KINDS)
     }
 }
@@ -162,13 +162,14 @@ fn leak(text: String) -> &'static str {
     Box::leak(text.into_boxed_str())
 }
 
-/// Declarations with different names. An option whose name has a hyphen gets only old names that no
-/// reference uses: oslo.config leaves such references as they stand (a deliberate difference).
+/// Generates declarations with different names. If the name of an option has a hyphen, its deprecated names
+/// are never used in references, because oslo.config does not replace such references (a deliberate
+/// difference).
 fn declarations(random: &mut Random) -> Vec<OptDecl> {
     let mut decls: Vec<OptDecl> = Vec::new();
     while decls.len() < 2 || random.chance(75) {
         let (group, name) = (random.pick(&GROUPS), random.pick(&NAMES));
-        // No option can be read that has the name of a group.
+        // An option that has the name of a group cannot be read.
         if (group, name) == ("DEFAULT", "svc")
             || decls.iter().any(|decl| decl.group == group && decl.name == name)
         {
@@ -177,16 +178,17 @@ fn declarations(random: &mut Random) -> Vec<OptDecl> {
         let kind = random.pick_kind();
         let mut decl = OptDecl::new(group, name, kind);
         decl.choices = match (kind, random.chance(15)) {
-            (Kind::Str, true) => &["one", "a b", ""],
-            (Kind::List, true) => &["a", "b", "one", "a,b"],
-            (Kind::Int, true) => &["5", "20", "-3"],
+            (OptionKind::Str, true) => &["one", "a b", ""],
+            (OptionKind::List, true) => &["a", "b", "one", "a,b"],
+            (OptionKind::Int, true) => &["5", "20", "-3"],
             _ => &[],
         };
-        if matches!(kind, Kind::Int | Kind::Float) && decl.choices.is_empty() && random.chance(30) {
+        if matches!(kind, OptionKind::Int | OptionKind::Float) && decl.choices.is_empty() && random.chance(30)
+        {
             decl.min = Some(2);
             decl.max = random.chance(50).then_some(20);
         }
-        if kind == Kind::Port && random.chance(30) {
+        if kind == OptionKind::Port && random.chance(30) {
             decl.min = Some(80);
         }
         let unlimited = decl.choices.is_empty() && decl.min.is_none();
@@ -223,7 +225,7 @@ fn text(random: &mut Random, decls: &[OptDecl]) -> String {
         lines.push(header(random));
     }
     for _ in 0..random.below(12) {
-        // Mostly assignments to what is declared, below its own header.
+        // Most lines are assignments of declared options, below the right header.
         let line = match random.below(1000) {
             0..600 => {
                 let decl = decls[random.below(decls.len())];
@@ -242,7 +244,7 @@ fn text(random: &mut Random, decls: &[OptDecl]) -> String {
             750..840 => header(random),
             840..900 => random.pick(&["# c = d", "; [x]", "#", "", "  ", "\t"]).to_owned(),
             900..970 => {
-                // Only directly below an assignment, or nearly every file would be refused.
+                // Only after an assignment. Otherwise almost every file would be rejected.
                 if lines.last().is_some_and(|line| line.contains('=') && !line.contains(['[', '#'])) {
                     format!("{}{}", random.pick(&[" ", "\t", "    "]), value_any(random))
                 } else {
@@ -267,30 +269,30 @@ fn value_any(random: &mut Random) -> String {
     value(random, kind, true)
 }
 
-fn assignment(random: &mut Random, key: &str, kind: Kind) -> String {
+fn assignment(random: &mut Random, key: &str, kind: OptionKind) -> String {
     let sign = random.pick(&[" = ", " = ", "=", ":", ": ", " ="]);
     format!("{key}{sign}{}", value(random, kind, true))
 }
 
-/// One configuration and the options asked of it.
+/// A configuration and the options to read from it.
 pub struct Case {
     pub seed: u64,
-    /// Files, in rising order of priority.
+    /// Files, in ascending order of priority.
     pub texts: Vec<String>,
     pub env: Vec<(String, String)>,
     pub decls: Vec<OptDecl>,
 }
 
-/// The case of a seed.
+/// Generates the case of a seed.
 pub fn case(seed: u64) -> Case {
-    // Neighbouring seeds would start alike.
+    // Similar seeds would produce similar sequences.
     let mut random = Random((seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let decls = declarations(&mut random);
     let texts = (0..random.below(3) + 1).map(|_| text(&mut random, &decls)).collect();
     let mut env = Vec::new();
     for decl in &decls {
-        // For a multi-valued option oslo.config makes a value of every character.
-        if random.chance(6) && decl.kind != Kind::MultiStr {
+        // oslo.config makes one value of every character for a multi-valued option.
+        if random.chance(6) && decl.kind != OptionKind::MultiStr {
             let name = format!("OS_{}__{}", decl.group.to_uppercase(), decl.key().to_uppercase());
             env.push((name, value(&mut random, decl.kind, true)));
         }
@@ -298,8 +300,8 @@ pub fn case(seed: u64) -> Case {
     Case { seed, texts, env, decls }
 }
 
-/// Declarations to print: no hyphens in help texts, no old group without an old name, and a
-/// sample default only where oslo.config takes one as text.
+/// Generates declarations for a sample file: no hyphens in help texts, no deprecated group without a name,
+/// and a sample default only if oslo.config accepts it as text.
 pub fn sampled(seed: u64) -> Vec<OptDecl> {
     let mut random = Random((seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let mut decls = declarations(&mut random);
@@ -324,13 +326,13 @@ pub fn sampled(seed: u64) -> Vec<OptDecl> {
             help.push_str(random.pick(&[" ", " ", " ", ", ", "\n    "]));
         }
         decl.help = leak(help);
-        if decl.kind == Kind::Str && random.chance(20) {
+        if decl.kind == OptionKind::Str && random.chance(20) {
             decl.sample_default = Some(random.pick(&["", " x ", "/path", "a\nb"]));
         }
         // oslo.config does not print the choices of a list's items.
-        decl.choices = if decl.kind == Kind::List { &[] } else { decl.choices };
-        // As a list oslo.config prints the text that was declared; as a text it would quote it.
-        if matches!(decl.kind, Kind::List | Kind::Dict) {
+        decl.choices = if decl.kind == OptionKind::List { &[] } else { decl.choices };
+        // oslo.config prints a list as declared, but would quote a text.
+        if matches!(decl.kind, OptionKind::List | OptionKind::Dict) {
             decl.default = None;
         }
     }
