@@ -232,7 +232,7 @@ fn a_server_that_does_not_let_us_in_stops_the_start_at_once() {
         let config = scratch.write("f.conf", &patient(&url));
         for (program, arguments) in [(API, &[][..]), (MANAGE, &["db", "sync"])] {
             let done = process::run(program, &config, arguments);
-            done.refused(1, &words).refused(1, &["does not let us in"]).without("s3cr3t");
+            done.refused(1, &words).refused(1, &["refused the connection"]).without("s3cr3t");
             assert!(!done.stderr.contains("not available"), "{done:#?}");
         }
     }

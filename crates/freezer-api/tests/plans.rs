@@ -13,7 +13,7 @@
 mod support;
 
 use freezer_store::query::jobs::{self, Poll};
-use freezer_store::{Scope, Step, read};
+use freezer_store::{PlanStep, Scope, read};
 use serde_json::json;
 use support::documents::{backup, freezer_action, job, with};
 use support::{Engine, Options, TestApp, TestDatabase, bounded, with_database};
@@ -226,7 +226,7 @@ async fn changes(app: &TestApp, [job_id, action_id, session_id, backup_id]: [&St
 }
 
 /// What is wrong with a step of a plan on MariaDB.
-fn objection(step: &Step) -> Option<&'static str> {
+fn objection(step: &PlanStep) -> Option<&'static str> {
     let large = LARGE.contains(&step.table.as_str());
     match step.access.as_str() {
         "ALL" if large && step.rows > 1 => Some("reads the whole table"),
@@ -305,7 +305,7 @@ async fn every_statement_uses_an_index(database: &TestDatabase, engine: Engine) 
     let backwards = plans.iter().filter(|plan| backwards(&plan.sql)).collect::<Vec<_>>();
     assert_eq!(backwards.is_empty(), engine == Engine::Sqlite);
     for plan in backwards {
-        let along = |step: &&Step| step.key.as_deref().is_some_and(|key| key.ends_with("_project"));
+        let along = |step: &&PlanStep| step.key.as_deref().is_some_and(|key| key.ends_with("_project"));
         let step = plan.steps.iter().find(along);
         if step.is_none_or(|step| step.access != "range") {
             wrong.push(format!("{}: begins before its marker: {step:?}\n    {}", plan.doing, plan.sql));

@@ -1,5 +1,5 @@
-//! The floor under showing one job: what its one statement costs with the bare driver, and with this crate around it,
-//! in CPU time of this process, without any HTTP.
+//! Measures the minimum cost of reading one job: the CPU time of its statement with the driver alone, and
+//! with this crate, without HTTP.
 //!
 //! ```text
 //! cargo run --release -p freezer-store --example floor -- mysql://USER:PASSWORD@HOST:PORT/DATABASE PROJECT JOB
@@ -14,10 +14,10 @@ use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Scope, Store, St
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder, Row};
 
-/// How often each is done.
+/// Number of repetitions.
 const TIMES: u32 = 20_000;
 
-/// The statement of `jobs::get`, with its constants written out.
+/// The statement of `jobs::get` with literal constants.
 const SHOW: &str = "SELECT CAST(jobs.created_at AS CHAR), jobs.id, jobs.project_id, jobs.user_id, jobs.schedule, \
     jobs.client_id, jobs.session_id, jobs.session_tag, jobs.description, c.id, c.trust_id, c.trustor_user_id, l.id, \
     l.position, actions.id, actions.project_id, actions.user_id, actions.max_retries, actions.max_retries_interval, \

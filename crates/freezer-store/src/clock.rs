@@ -1,13 +1,13 @@
-//! [`Timestamp`]: seconds since 1970 (UTC), as the service's documents and the tables hold time.
+//! [`Timestamp`]: seconds since 1970 (UTC), the format of times in documents and tables.
 //!
-//! The store never asks for the time: every write takes it as a parameter.
+//! The store does not read a clock: every write takes the time as a parameter.
 
-/// A point in time, whole seconds since 1970-01-01T00:00:00Z.
+/// A point in time, in whole seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// `YYYY-MM-DD HH:MM:SS` in UTC, as the DATETIME columns take it.
+    /// Returns `YYYY-MM-DD HH:MM:SS` in UTC, the format of the DATETIME columns.
     pub fn to_sql(self) -> String {
         let at =
             time::OffsetDateTime::from_unix_timestamp(self.0).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
@@ -28,7 +28,7 @@ mod tests {
     use super::Timestamp;
 
     #[test]
-    fn seconds_become_the_text_of_a_datetime() {
+    fn seconds_are_formatted_as_a_datetime() {
         assert_eq!(Timestamp(0).to_sql(), "1970-01-01 00:00:00");
         assert_eq!(Timestamp(1_795_341_600).to_sql(), "2026-11-22 10:00:00");
     }

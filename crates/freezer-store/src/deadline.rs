@@ -1,10 +1,10 @@
-//! [`Deadline`]: until when the work for a request may go on. Nothing here waits by itself.
+//! [`Deadline`]: the time limit of a request's work. This file does not wait.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The time at which a request gives up waiting for its answer, if there is one.
+/// The time at which a request stops waiting for its result, if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(Option<Instant>);
 
@@ -12,12 +12,13 @@ impl Deadline {
     /// No deadline: work is tried a few times and fails fast.
     pub const NONE: Deadline = Deadline(None);
 
-    /// The deadline of a request that arrives now. A time that is too long to count is none.
+    /// Returns the deadline of a request that arrives now. If the limit is too long to represent, there is no
+    /// deadline.
     pub fn after(limit: Duration) -> Deadline {
         Deadline(Instant::now().checked_add(limit))
     }
 
-    /// The later one. No deadline is later than any.
+    /// Returns the later deadline. No deadline counts as the latest.
     pub fn latest(self, other: Deadline) -> Deadline {
         Deadline(self.0.zip(other.0).map(|(one, other)| one.max(other)))
     }
@@ -32,7 +33,7 @@ impl Deadline {
         self.0.is_some_and(|at| at <= Instant::now())
     }
 
-    /// The time until the deadline, `limit` at most.
+    /// Returns the time until the deadline, at most `limit`.
     pub fn within(self, limit: Duration) -> Duration {
         self.0.map_or(limit, |at| at.saturating_duration_since(Instant::now()).min(limit))
     }
@@ -51,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_too_long_to_count_is_no_deadline() {
+    fn a_limit_too_long_to_represent_is_no_deadline() {
         assert_eq!(Deadline::after(Duration::MAX), Deadline::NONE);
         assert_eq!(Deadline::NONE.within(Duration::from_secs(3)), Duration::from_secs(3));
         assert!(Deadline::after(Duration::ZERO).is_over());

@@ -1,7 +1,7 @@
-//! Every place where the databases differ, and only here.
+//! All differences between the engines.
 //!
-//! Statements are built once with sea-query; this file turns them into the text and the values of one
-//! engine, and holds the few expressions that must be written differently.
+//! Statements are built once with sea-query. This file renders them as text and values for one engine, and
+//! contains the expressions that differ.
 
 use sea_query::extension::mysql::{IndexHintScope, MySqlSelectStatementExt};
 use sea_query::{Expr, IntoColumnRef, MysqlQueryBuilder, SelectStatement, SimpleExpr, SqliteQueryBuilder};
@@ -12,7 +12,7 @@ use crate::migrations::Kind;
 use crate::search::action_terms::SCHEDULE_KEYS;
 use crate::tables::Backups;
 
-/// Which language a connection speaks.
+/// The engine of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// MySQL, MariaDB, Galera.
@@ -22,7 +22,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// A statement as this engine's text and values.
+    /// Renders a statement as text and values for this engine.
     pub(crate) fn build(self, statement: &impl SqlxBinder) -> (String, SqlxValues) {
         match self {
             Dialect::MySql => statement.build_sqlx(MysqlQueryBuilder),
@@ -30,8 +30,9 @@ impl Dialect {
         }
     }
 
-    /// Opens a write transaction. SQLite takes its write lock at once (a later upgrade of a read lock
-    /// fails with BUSY instead of waiting), which also stands in for the row locks that it does not have.
+    /// Returns the statement that starts a write transaction. On SQLite it takes the write lock at once,
+    /// because a later upgrade of a read lock fails with BUSY instead of waiting. The write lock also
+    /// replaces row locks.
     pub(crate) fn begin(self) -> &'static str {
         match self {
             Dialect::MySql => "BEGIN",
@@ -39,8 +40,8 @@ impl Dialect {
         }
     }
 
-    /// A point in time as the Python service stores it: MySQL keeps whole seconds,
-    /// SQLAlchemy's SQLite type writes six digits behind the point.
+    /// Formats a point in time like the Python service: MySQL stores whole seconds, and SQLAlchemy's type for
+    /// SQLite writes six decimal places.
     pub(crate) fn datetime(self, at: Timestamp) -> String {
         match self {
             Dialect::MySql => at.to_sql(),
@@ -48,10 +49,11 @@ impl Dialect {
         }
     }
 
-    /// Whether a text column holds a piece of ASCII text, byte by byte.
+    /// Returns a condition: the text column contains a piece of ASCII text, compared byte by byte.
     pub(crate) fn holds(self, column: impl IntoColumnRef, piece: &str) -> SimpleExpr {
         match self {
-            // as bytes: three times as fast as comparing characters, and the same for ASCII in any character set
+            // Comparing bytes is three times as fast as comparing characters, with the same result for ASCII
+            // in any character set.
             Dialect::MySql => Expr::cust_with_exprs(
                 "LOCATE(?, CAST(? AS BINARY)) > 0",
                 [Expr::val(piece), Expr::col(column)],
@@ -62,12 +64,13 @@ impl Dialect {
         }
     }
 
-    /// Whether a text column may contain a piece of lower-case ASCII, in either case: it does, or it has other characters,
-    /// of which some have ASCII letters for their lower case.
+    /// Returns a condition: the text column may contain a piece of lower-case ASCII in upper or lower case.
+    /// It is also true if the column has non-ASCII characters, because the lower case of some is an ASCII
+    /// letter.
     pub(crate) fn may_contain(self, column: impl IntoColumnRef + Copy, lowercase: &str) -> SimpleExpr {
         let (column, piece) = (|| Expr::col(column), Expr::val(lowercase));
         match self {
-            // Latin-1, of one byte for each character: searched several times as fast as UTF-8
+            // Latin-1 has one byte for each character, so the search is several times as fast as in UTF-8.
             Dialect::MySql => Expr::cust_with_exprs(
                 "(LOCATE(?, CONVERT(CAST(? AS BINARY) USING latin1) COLLATE latin1_swedish_ci) > 0 \
                  OR LENGTH(?) <> CHAR_LENGTH(?))",
@@ -80,9 +83,8 @@ impl Dialect {
         }
     }
 
-    /// The column that a search asks for terms: as NULL where they are not those of the document any more. On MySQL the
-    /// server sees to that with a generated column; on SQLite, which has no checksums, a trigger empties the one that is
-    /// written.
+    /// Returns the column with the search terms. It is NULL if the terms are outdated. MySQL uses a generated
+    /// column for this. SQLite has no checksums, so a trigger resets the column that was written.
     pub(crate) fn searched_terms(self) -> Backups {
         match self {
             Dialect::MySql => Backups::FzSearchIndex,
@@ -90,7 +92,7 @@ impl Dialect {
         }
     }
 
-    /// Whether a document may have a term: it is among its terms, or those are not known.
+    /// Returns a condition: the document may have a term, because its terms include it or are unknown.
     pub(crate) fn may_have_term(self, terms: impl IntoColumnRef + Copy, term: &[u8]) -> SimpleExpr {
         let (column, term) = (|| Expr::col(terms), Expr::val(term.to_vec()));
         match self {
@@ -103,16 +105,16 @@ impl Dialect {
         }
     }
 
-    /// Has a query read along an index. MariaDB does so by itself, but takes the part of the index for a range: it compares
-    /// each entry with the end of that, which takes a third of the time of a search by terms.
+    /// Makes a query read along an index. MariaDB does this by itself. With the hint it would treat part of
+    /// the index as a range and compare each entry with its end, which costs a third of a search by terms.
     pub(crate) fn read_along(self, select: &mut SelectStatement, index: &'static str) {
         if self == Dialect::MySql {
             select.force_index(index, IndexHintScope::All);
         }
     }
 
-    /// A statement that reads a table which it joins along an index: as [`Dialect::read_along`], which names one only for
-    /// the table that a statement begins with.
+    /// Returns a statement that reads a joined table along an index. [`Dialect::read_along`] can only do this
+    /// for the first table of a statement.
     pub(crate) fn join_along(self, sql: &str, table: &str, index: &str) -> String {
         match self {
             Dialect::MySql => sql.replace(
@@ -123,7 +125,7 @@ impl Dialect {
         }
     }
 
-    /// The column that a search asks for times: NULL as in [`Dialect::searched_terms`].
+    /// Returns the column with the search time. It is NULL as in [`Dialect::searched_terms`].
     pub(crate) fn searched_time(self) -> Backups {
         match self {
             Dialect::MySql => Backups::FzTimeIndex,
@@ -131,8 +133,8 @@ impl Dialect {
         }
     }
 
-    /// Whether a backup's terms or time were never made of the metadata that it has. Not the same as having no terms:
-    /// there may be too many of them.
+    /// Returns a condition: the terms or the time of a backup were not computed from its present metadata. A
+    /// backup without terms can have computed terms, because it may have too many of them.
     pub(crate) fn lacks_terms(self) -> &'static str {
         match self {
             Dialect::MySql => {
@@ -145,8 +147,8 @@ impl Dialect {
         }
     }
 
-    /// The checksum of a backup's metadata as the server has it, which may have another character set than what we read;
-    /// NULL where there is none to be had.
+    /// Returns the checksum of a backup's metadata, computed by the server, whose character set may differ
+    /// from ours. NULL if there is none.
     pub(crate) fn crc_of_metadata(self) -> SimpleExpr {
         Expr::cust(match self {
             Dialect::MySql => "CAST(CRC32(backup_metadata) AS SIGNED)",
@@ -154,7 +156,7 @@ impl Dialect {
         })
     }
 
-    /// Whether a text column holds anything but this ASCII text, byte by byte; NULL for NULL.
+    /// Returns a condition: the text column differs from this ASCII text, byte by byte. NULL for NULL.
     pub(crate) fn differs(self, column: impl IntoColumnRef, text: &str) -> SimpleExpr {
         match self {
             Dialect::MySql => Expr::cust_with_exprs(
@@ -165,11 +167,12 @@ impl Dialect {
         }
     }
 
-    /// True only where a text column holds a JSON object without objects, lists or escapes in it, and in that object
-    /// the key, once, with the text as its value. Key and text stand in JSON as they are.
+    /// Returns a condition that is only true if a text column contains a JSON object without objects, lists
+    /// or escapes in it, and the object contains the key once, with the text as its value. Key and text must
+    /// need no escapes in JSON.
     ///
-    /// In such an object every quotation mark begins or ends a string, so `"key":"text"` is what it looks like. The two
-    /// spellings are those of this service and of the Python one.
+    /// In such an object every quotation mark begins or ends a string, so `"key":"text"` is always a member.
+    /// The two spellings are those of this service and of the Python service.
     pub(crate) fn flat_json_has(
         self,
         column: impl IntoColumnRef + Copy,
@@ -180,7 +183,7 @@ impl Dialect {
         let spellings = [format!("\"{key}\":\"{text}\""), format!("\"{key}\": \"{text}\"")];
         let [compact, spaced] = spellings.map(Expr::val);
         let key = || Expr::val(format!("\"{key}\""));
-        // cheap conditions first: most rows fail one of them
+        // Cheap conditions come first, because most rows fail one of them.
         let sql = match self {
             Dialect::MySql => {
                 "(LOCATE(?, CAST(? AS BINARY)) > 0 OR LOCATE(?, CAST(? AS BINARY)) > 0) AND LEFT(?, 1) = '{' \
@@ -201,11 +204,12 @@ impl Dialect {
         Expr::cust_with_exprs(sql, spelled.into_iter().chain(rest))
     }
 
-    /// Whether the schedule of a job certainly says `"status": "completed"`: as [`Dialect::flat_json_has`], in words that an
-    /// index takes. It is stored with the tables, so it never changes.
+    /// Returns a condition: the schedule of a job certainly contains `"status": "completed"`. It equals
+    /// [`Dialect::flat_json_has`] in a form that an index accepts. It is stored with the tables, so it must
+    /// never change.
     pub(crate) fn certainly_completed(self) -> &'static str {
         match self {
-            // 5C: a backslash, which servers write in two ways
+            // 5C is a backslash, which servers write in two ways.
             Dialect::MySql => {
                 "CASE WHEN (LOCATE('\"status\":\"completed\"', CAST(schedule AS BINARY)) > 0 \
                  OR LOCATE('\"status\": \"completed\"', CAST(schedule AS BINARY)) > 0) \
@@ -225,8 +229,8 @@ impl Dialect {
         }
     }
 
-    /// True for every job but those that are [certainly completed](Dialect::certainly_completed), in the words of the
-    /// index `fz_jobs_poll`.
+    /// Returns a condition that is true unless the job is [certainly
+    /// completed](Dialect::certainly_completed), in the form of the index `fz_jobs_poll`.
     pub(crate) fn not_completed(self) -> String {
         match self {
             Dialect::MySql => "fz_completed = 0".to_owned(),
@@ -234,8 +238,8 @@ impl Dialect {
         }
     }
 
-    /// Whether the terms of an action are those of an earlier state of its row, in the words of the index
-    /// `fz_actions_stale`. Such an action is always looked at.
+    /// Returns a condition: the terms of an action are outdated, in the form of the index `fz_actions_stale`.
+    /// Searches always read such an action.
     pub(crate) fn has_stale_terms(self) -> &'static str {
         match self {
             Dialect::MySql => "fz_terms_stale = 1",
@@ -243,9 +247,9 @@ impl Dialect {
         }
     }
 
-    /// The checksum of the row of an action as the server computes it, which may store texts in another character set than
-    /// this service reads; NULL on SQLite. `search/action_terms.rs` computes the same. It is stored with the tables, so it
-    /// never changes.
+    /// Returns the checksum of an action's row, computed by the server, whose character set may differ from
+    /// ours. NULL on SQLite. `search/action_terms.rs` computes the same value. It is stored with the tables,
+    /// so it must never change.
     pub(crate) fn crc_of_action(self) -> &'static str {
         match self {
             Dialect::MySql => {
@@ -261,8 +265,9 @@ impl Dialect {
         }
     }
 
-    /// Whether a job's schedule may have keys beside [`SCHEDULE_KEYS`](crate::search::action_terms::SCHEDULE_KEYS), in the
-    /// words of the index `fz_jobs_unusual`.
+    /// Returns a condition: the schedule of a job may have keys other than
+    /// [`SCHEDULE_KEYS`](crate::search::action_terms::SCHEDULE_KEYS), in the form of the index
+    /// `fz_jobs_unusual`.
     pub(crate) fn is_unusual(self) -> String {
         match self {
             Dialect::MySql => "fz_unusual = 1".to_owned(),
@@ -270,8 +275,9 @@ impl Dialect {
         }
     }
 
-    /// Whether a schedule certainly is a JSON object without objects, lists, escapes or keys beside the usual ones. In such
-    /// an object a quotation mark in front of a colon always ends a key. It is stored with the tables, so it never changes.
+    /// Returns a condition: the schedule certainly is a JSON object without objects, lists, escapes or
+    /// unusual keys. In such an object a quotation mark before a colon always ends a key. It is stored with
+    /// the tables, so it must never change.
     pub(crate) fn has_usual_schedule(self) -> String {
         let mut rest = match self {
             Dialect::MySql => "CAST(schedule AS BINARY)".to_owned(),
@@ -281,7 +287,7 @@ impl Dialect {
             rest = format!("REPLACE({rest}, '\"{key}\":', '')");
         }
         match self {
-            // 5C: a backslash, 22: a quotation mark; servers write some of these in two ways
+            // 5C is a backslash and 22 a quotation mark. Servers write some of these in two ways.
             Dialect::MySql => format!(
                 "schedule IS NULL OR LEFT(schedule, 1) = '{{' AND LOCATE('{{', schedule, 2) = 0 \
                  AND LOCATE('[', schedule) = 0 AND LOCATE(x'5C', CAST(schedule AS BINARY)) = 0 \
@@ -299,7 +305,7 @@ impl Dialect {
         }
     }
 
-    /// A name in this engine's quotes.
+    /// Quotes a name for this engine.
     pub(crate) fn quote(self, name: &str) -> String {
         match self {
             Dialect::MySql => format!("`{name}`"),
@@ -307,12 +313,12 @@ impl Dialect {
         }
     }
 
-    /// Names in this engine's quotes, separated by commas.
+    /// Quotes names for this engine, separated by commas.
     pub(crate) fn quote_all(self, names: &[&str]) -> String {
         names.iter().map(|name| self.quote(name)).collect::<Vec<_>>().join(", ")
     }
 
-    /// What a column of a kind is declared as; SQLite gets the words that SQLAlchemy writes.
+    /// Returns the declaration of a column type. SQLite gets the type names of SQLAlchemy.
     pub(crate) fn column_type(self, kind: Kind) -> String {
         match (self, kind) {
             (_, Kind::Text(width)) => format!("VARCHAR({width})"),
@@ -328,8 +334,8 @@ impl Dialect {
         }
     }
 
-    /// Collation of new tables. Named, because the server's default for utf8mb4 would make MySQL 8 and MariaDB
-    /// differ, and two tables of one database unjoinable.
+    /// Returns the collation of new tables. It is explicit, because the server's default for utf8mb4 differs
+    /// between MySQL 8 and MariaDB, and tables with different collations cannot be joined.
     pub(crate) fn new_collation(self) -> &'static str {
         match self {
             Dialect::MySql => "utf8mb4_general_ci",
@@ -337,8 +343,8 @@ impl Dialect {
         }
     }
 
-    /// What follows a table's columns. The row format is named, because indexes of wide texts need it and a server's default
-    /// may be another one.
+    /// Returns the options after a table's columns. The row format is explicit, because indexes of wide texts
+    /// need it and the server's default may differ.
     pub(crate) fn table_options(self, collation: &str) -> String {
         match self {
             Dialect::MySql => {
@@ -349,7 +355,8 @@ impl Dialect {
         }
     }
 
-    /// A secondary index; `columns` are quoted. MySQL has no IF NOT EXISTS here, so its caller looks first.
+    /// Returns the statement that creates a secondary index. `columns` are quoted. MySQL has no IF NOT EXISTS
+    /// here, so the caller must check first.
     pub(crate) fn create_index(self, name: &str, table: &str, columns: &str) -> String {
         let guard = match self {
             Dialect::MySql => "",
@@ -358,7 +365,8 @@ impl Dialect {
         format!("CREATE INDEX {guard}{} ON {} ({columns})", self.quote(name), self.quote(table))
     }
 
-    /// The database's own time, in seconds since 1970: one clock for all who look at the same row.
+    /// Returns the database's time in seconds since 1970. All processes that read the same row use this
+    /// clock.
     pub(crate) fn now_seconds(self) -> &'static str {
         match self {
             Dialect::MySql => "UNIX_TIMESTAMP()",

@@ -1,5 +1,5 @@
-//! Opens connections: from a [`DatabaseUrl`] to a [`Connection`] with the settings that the store
-//! relies on. Keeping connections is `pool.rs`; running statements is `exec.rs`.
+//! Opens connections: from a [`DatabaseUrl`] to a [`DbConnection`] with the session variables that the store
+//! relies on. `pool.rs` keeps connections, `exec.rs` runs statements.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -20,51 +20,51 @@ use crate::mysql::{MySql, Thread};
 use crate::tls::{Tls, TlsOptions};
 use crate::url::{DatabaseUrl, MySqlUrl};
 
-/// One open connection to either engine.
-pub(crate) enum Connection {
-    /// MySQL, MariaDB, Galera. Boxed: it is large and moves between pool and user.
+/// An open connection to one of the engines.
+pub(crate) enum DbConnection {
+    /// MySQL, MariaDB or Galera. Boxed, because it is large and moves often.
     MySql(Box<MySql>),
-    /// SQLite, on a thread of the driver's own.
+    /// SQLite, in a thread of the driver.
     Sqlite(Box<SqliteFile>),
 }
 
-/// A connection to a SQLite file, whose statement can be interrupted.
+/// A connection to a SQLite file whose statements can be interrupted.
 pub(crate) struct SqliteFile {
     /// The driver's connection.
     pub connection: SqliteConnection,
     interrupted: Arc<AtomicBool>,
 }
 
-/// Instructions of SQLite's virtual machine between two looks whether the statement is interrupted: some milliseconds.
+/// Instructions of SQLite's virtual machine between two checks for an interruption: some milliseconds.
 const SQLITE_LOOK_AFTER: i32 = 100_000;
 
-impl Connection {
-    /// What the server knows the connection by; none for a file.
+impl DbConnection {
+    /// Returns the thread of the connection at the server. `None` for a file.
     pub(crate) fn thread(&self) -> Option<Thread> {
         match self {
-            Connection::MySql(connection) => Some(connection.thread()),
-            Connection::Sqlite(_) => None,
+            DbConnection::MySql(connection) => Some(connection.thread()),
+            DbConnection::Sqlite(_) => None,
         }
     }
 
-    /// Whether the connection still answers, within a short time.
+    /// Returns whether the connection answers within a short time.
     pub(crate) async fn answers(&mut self) -> bool {
         match self {
-            Connection::MySql(connection) => {
+            DbConnection::MySql(connection) => {
                 tokio::time::timeout(PROBE, connection.ping()).await.is_ok_and(|answer| answer.is_ok())
             }
-            Connection::Sqlite(_) => true,
+            DbConnection::Sqlite(_) => true,
         }
     }
 
-    /// Ends a connection on which a statement is under way. Returns when a file's statement has ended; a server must be told
-    /// (`control.rs`).
+    /// Closes a connection on which a statement is running. For a file, returns when the statement has ended.
+    /// At a server, the thread must be killed (`control.rs`).
     pub(crate) async fn abandon(self) {
         match self {
-            Connection::MySql(connection) => connection.abandon(),
-            Connection::Sqlite(file) => {
+            DbConnection::MySql(connection) => connection.abandon(),
+            DbConnection::Sqlite(file) => {
                 file.interrupted.store(true, Ordering::Relaxed);
-                // the driver answers when its thread is through with the statement
+                // The driver answers when its thread has finished the statement.
                 let _ = file.connection.close().await;
             }
         }
@@ -74,14 +74,14 @@ impl Connection {
 /// Settings of each connection, from `[database]`.
 #[derive(Debug, Clone)]
 pub struct ConnectSettings {
-    /// `mysql_sql_mode`: TRADITIONAL refuses what does not fit instead of cutting it off.
+    /// `mysql_sql_mode`: TRADITIONAL rejects values that do not fit, instead of truncating them.
     pub mysql_sql_mode: Option<String>,
-    /// `mysql_wsrep_sync_wait`: which statements wait until the Galera node has seen earlier writes. None:
-    /// 3 if the server is a node of a cluster.
+    /// `mysql_wsrep_sync_wait`: the statements that wait until the Galera node has applied earlier writes.
+    /// `None`: 3 if the server is a node of a cluster.
     pub mysql_wsrep_sync_wait: Option<u32>,
-    /// How long opening a connection may take.
+    /// Time limit for opening a connection.
     pub connect_timeout: Duration,
-    /// Whether MySQL checks foreign keys: off while tables are converted that refer to each other.
+    /// Whether MySQL checks foreign keys. Off while tables with foreign keys are converted.
     pub foreign_key_checks: bool,
 }
 
@@ -96,31 +96,32 @@ impl Default for ConnectSettings {
     }
 }
 
-/// Where a joined table is small enough to be read whole, servers collect rows of the tables before it in a buffer, which
-/// spoils their order: a list that could end at its limit is then read whole, and sorted. Both kinds of server know
-/// this setting under names of their own, and pass over the other's comment.
+/// If a joined table is small, the servers collect rows of the preceding tables in a buffer, which loses
+/// their order. Then a list with a limit is read completely and sorted. Both servers have such a setting
+/// under different names, and ignore the comment for the other server.
 const NO_JOIN_BUFFERS: &str =
     "/*M!100000 , join_cache_level = 0 */ /*!50700 , optimizer_switch = 'block_nested_loop=off' */";
 
-/// Variables that a server may have set for interactive clients. With them it refuses changes of many rows, and cuts off the
-/// rows of a query. The number is the server's own default; `DEFAULT` would mean the global value.
+/// Resets variables that a server may set for interactive clients, and that reject changes of many rows or
+/// truncate the result of a query. The number is the server's built-in default; `DEFAULT` would mean the
+/// global value.
 const NO_LIMITS: &str = "sql_safe_updates = 0, sql_select_limit = 18446744073709551615";
 
-/// How long one statement waits for another process that has locked the SQLite file. Then `tx.rs` runs it again, as long as
-/// its deadline allows: a statement that waits cannot be interrupted.
+/// How long a statement waits while another process locks the SQLite file. Then `tx.rs` runs it again until
+/// its deadline, because a waiting statement cannot be interrupted.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Statements that wait on a Galera node until it has applied earlier writes of the other nodes: reads (1), and changes that must
-/// find a row (2). Inserts (4) do not have to wait.
+/// Statements that wait on a Galera node until it has applied earlier writes of other nodes: reads (1), and
+/// changes of existing rows (2). Inserts (4) need not wait.
 pub(crate) const SAFE_SYNC_WAIT: u32 = 3;
 
-/// How long a connection that may be dead has to answer before it is used.
+/// Time limit for the answer of a connection that may be broken.
 const PROBE: Duration = Duration::from_secs(2);
 
-/// Statements without a limit at the server: longer than any work on tables is.
+/// The value for no statement limit at the server. It is longer than any schema change.
 pub(crate) const NO_STATEMENT_LIMIT: Duration = Duration::from_secs(86_400);
 
-/// What an opener needs: parsed once, used for every connection.
+/// The parsed settings for opening connections.
 #[derive(Clone)]
 pub(crate) struct Opener {
     url: DatabaseUrl,
@@ -128,13 +129,14 @@ pub(crate) struct Opener {
     statement_timeout: Duration,
     tls: Arc<Tls>,
     create_sqlite: bool,
-    /// The place of the server in use, in the list of the URL.
+    /// The index of the current server in the list of the URL.
     place: Arc<AtomicUsize>,
 }
 
 impl Opener {
-    /// `create_sqlite`: make the SQLite file if it is missing (only `db sync` and `--dev` do). `statement_timeout`: limit of
-    /// each statement at the server; [`NO_STATEMENT_LIMIT`] and more is none.
+    /// Creates an opener. `create_sqlite`: create a missing SQLite file (only for `db sync` and `--dev`).
+    /// `statement_timeout`: limit of each statement at the server; [`NO_STATEMENT_LIMIT`] or more means no
+    /// limit.
     pub(crate) fn new(
         url: DatabaseUrl,
         settings: ConnectSettings,
@@ -166,7 +168,8 @@ impl Opener {
         }
     }
 
-    /// Device and inode of the SQLite file: another file may be put in its place. None if there is no file.
+    /// Returns device and inode of the SQLite file, which can be replaced by another file. `None` if there is
+    /// no file.
     pub(crate) fn file(&self) -> Option<(u64, u64)> {
         match &self.url {
             DatabaseUrl::MySql(_) => None,
@@ -174,13 +177,13 @@ impl Opener {
         }
     }
 
-    /// Opens one connection within the connect timeout, and before the deadline.
-    pub(crate) async fn open(&self, deadline: Deadline) -> Result<Connection, StoreError> {
+    /// Opens a connection within the connect timeout and before the deadline.
+    pub(crate) async fn open(&self, deadline: Deadline) -> Result<DbConnection, StoreError> {
         if let DatabaseUrl::Sqlite { path } = &self.url
             && !self.create_sqlite
             && path.try_exists().is_ok_and(|there| !there)
         {
-            // waiting does not help: a missing file is an empty database, not one that is down
+            // Waiting does not help: a missing file means an empty database, not an outage.
             return Err(SchemaError::Empty { database: self.url.to_string() }.into());
         }
         let mut tries = self.servers();
@@ -190,7 +193,7 @@ impl Opener {
                 match &self.url {
                     DatabaseUrl::MySql(url) => {
                         let tls = self.connector().await?;
-                        Ok(Connection::MySql(Box::new(self.open_mysql(url, place, tls).await?)))
+                        Ok(DbConnection::MySql(Box::new(self.open_mysql(url, place, tls).await?)))
                     }
                     DatabaseUrl::Sqlite { path } => self.open_sqlite(path).await,
                 }
@@ -203,7 +206,7 @@ impl Opener {
         }
     }
 
-    /// Servers in the list of the URL.
+    /// Returns the number of servers in the URL.
     fn servers(&self) -> usize {
         match &self.url {
             DatabaseUrl::MySql(url) if url.socket.is_none() => 1 + url.others.len(),
@@ -211,13 +214,13 @@ impl Opener {
         }
     }
 
-    /// A server cannot be used: the next connections go to the next one.
+    /// Skips an unusable server. New connections go to the next one.
     pub(crate) fn leave(&self, place: usize) {
         let next = (place + 1) % self.servers();
         let _ = self.place.compare_exchange(place, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Opens a connection for looking at others and killing them at the server of a place, within a limit; none for a file.
+    /// Opens a control connection to a server of the list, within a limit. `None` for a file.
     pub(crate) async fn open_control(
         &self,
         limit: Duration,
@@ -291,19 +294,20 @@ impl Opener {
         Ok(connection)
     }
 
-    async fn open_sqlite(&self, path: &Path) -> Result<Connection, Opening> {
+    async fn open_sqlite(&self, path: &Path) -> Result<DbConnection, Opening> {
         if self.create_sqlite && path != Path::new(":memory:") {
-            // SQLite would make it readable for everyone; its other files get the mode of this one
+            // SQLite would create it with read permission for other users. SQLite's other files get the mode
+            // of this file.
             let _ = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path);
         }
         let mut connection = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(self.create_sqlite)
             .journal_mode(SqliteJournalMode::Wal)
-            // FULL: an acknowledged change survives a power cut, as on MySQL with its defaults
+            // FULL: an acknowledged change survives a power failure, as on MySQL with its defaults.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(SQLITE_BUSY_TIMEOUT)
-            // The Python service runs without enforcement (a job's client_id holds no clients.id).
+            // The Python service runs without enforcement (a job's client_id contains no clients.id).
             .foreign_keys(false)
             .disable_statement_logging()
             .connect()
@@ -316,15 +320,15 @@ impl Opener {
             .await
             .map_err(DriverError::from)?
             .set_progress_handler(SQLITE_LOOK_AFTER, move || !look.load(Ordering::Relaxed));
-        Ok(Connection::Sqlite(Box::new(SqliteFile { connection, interrupted })))
+        Ok(DbConnection::Sqlite(Box::new(SqliteFile { connection, interrupted })))
     }
 }
 
-/// Why a connection was not opened.
+/// The reason why a connection was not opened.
 enum Opening {
-    /// The files of TLS cannot be used.
+    /// The files for TLS are unusable.
     Tls(StoreError),
-    /// The driver says so.
+    /// An error of the driver.
     Driver(DriverError),
 }
 
@@ -334,13 +338,13 @@ impl From<DriverError> for Opening {
     }
 }
 
-/// Seconds that a statement waits for a row. Then its transaction runs again, which also ends a wait in a circle that the server
-/// does not see: FLUSH TABLES WITH READ LOCK waits for a statement, which waits for the row of a transaction, which waits for the
-/// flush.
+/// Seconds that a statement waits for a row lock. Then its transaction runs again. This also resolves a
+/// deadlock that the server does not detect: FLUSH TABLES WITH READ LOCK waits for a statement, which waits
+/// for a row lock of a transaction, which waits for the flush.
 const LONGEST_LOCK_WAIT: u64 = 10;
 
-/// Limits of statements, of waits for rows and of idle transactions at the server. MariaDB and MySQL pass over the other's comment; MySQL limits
-/// SELECT only, and no idle transactions.
+/// Returns the settings that limit statements, row locks and idle transactions at the server. MariaDB and
+/// MySQL ignore the comments for each other. MySQL limits only SELECT, and no idle transactions.
 fn statement_limit(limit: Duration) -> String {
     if limit >= NO_STATEMENT_LIMIT {
         return "/*M!100101 , max_statement_time = 0 */ /*!50708 , max_execution_time = 0 */".to_owned();

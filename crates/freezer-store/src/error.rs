@@ -1,7 +1,7 @@
-//! [`StoreError`]: what can go wrong in the store, and how a driver's error becomes it.
+//! [`StoreError`]: the errors of the store, and how a driver's error becomes one.
 //!
-//! A driver error is classified once (`codes.rs`), and becomes a [`StoreError`] here, together with what we were doing. No
-//! HTTP: which status an error becomes is the service's business (`api/response.rs` there). Retrying lives in `tx.rs`.
+//! A driver error is classified once (`codes.rs`) and then combined with the name of the operation. The
+//! service decides which HTTP status an error becomes (`api/response.rs` there). Retries are in `tx.rs`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,66 +9,66 @@ use std::sync::Arc;
 pub(crate) use crate::codes::Class;
 use crate::codes::{of_server, of_sqlite};
 
-/// What went wrong. `Display` is the text for the log; the service chooses what a client reads. Cloned where one statement
-/// was for several requests.
+/// An error of the store. `Display` is the text for the log, and the service chooses the text for the client.
+/// The type is `Clone`, because one statement can serve several requests.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The id (primary key) is taken by a row that the caller's project may not reuse.
+    /// The id (primary key) belongs to a row that the caller's project may not reuse.
     #[error("{table}: the id {id} is already in use")]
     Duplicate {
-        /// Table whose primary key was hit.
+        /// Table of the primary key.
         table: &'static str,
-        /// The id that is taken.
+        /// The id that is in use.
         id: String,
     },
-    /// A page is to begin behind a document that is not there.
+    /// A page should start after a document that does not exist.
     #[error("the marker {id} is not the id of a document of this list")]
     UnknownMarker {
-        /// The id that was given.
+        /// The requested id.
         id: String,
     },
-    /// A value does not fit its column in *this* database (a narrower or older layout than ours).
+    /// A value does not fit its column in *this* database, whose layout is narrower or older than ours.
     #[error("{doing}: column {column}: {reason}")]
     Unstorable {
         /// Name of the transaction or query.
         doing: &'static str,
-        /// Column as the database names it; `?` where it did not say.
+        /// The column according to the database; `?` if unknown.
         column: String,
-        /// Why it does not fit.
+        /// The reason why it does not fit.
         reason: Unstorable,
     },
-    /// The database does not do its work now. Trying again later is the right answer.
+    /// The database does not work at present. The caller should try again later.
     #[error("{doing}: {outage}: {reason}")]
     Unavailable {
         /// Name of the transaction or query.
         doing: &'static str,
-        /// What kind of outage it is.
+        /// The type of outage.
         outage: Outage,
-        /// What was seen.
+        /// A description of the failure.
         reason: String,
     },
-    /// The server is there and does not let us in: waiting does not help, the operator must do something.
-    #[error("the database {database} does not let us in: {reason}; {advice}")]
+    /// The server refuses the connection. Only the operator can help.
+    #[error("the database {database} refused the connection: {reason}; {advice}")]
     Refused {
         /// User, server and database, without the password.
         database: String,
-        /// The server's words.
+        /// The message of the server.
         reason: String,
-        /// What to do.
+        /// Advice for the operator.
         advice: &'static str,
-        /// The database does not exist.
+        /// Whether the database does not exist.
         is_absent: bool,
     },
-    /// The answer to a change was lost, and the database did not come back before the deadline: the change may or may not be
-    /// stored.
+    /// The answer to a change was lost, and the database was not available again before the deadline. The
+    /// change may have been stored.
     #[error("{doing}: the answer of the database was lost; the outcome is unknown: {reason}")]
     OutcomeUnknown {
         /// Name of the transaction.
         doing: &'static str,
-        /// What was seen.
+        /// A description of the failure.
         reason: String,
     },
-    /// A stored value cannot be read as what the column must hold.
+    /// A stored value is not valid for its column.
     #[error("{table}.{column} of row {id} is unreadable: {reason}")]
     Corrupt {
         /// Table of the row.
@@ -77,16 +77,16 @@ pub enum StoreError {
         column: &'static str,
         /// Primary key of the row.
         id: String,
-        /// What is wrong with it.
+        /// The problem with the value.
         reason: String,
     },
-    /// The tables are not in a state this release serves, or cannot be upgraded by it.
+    /// The tables are in a state that this release does not serve or cannot upgrade.
     #[error("{0}")]
     Schema(#[from] crate::migrations::SchemaError),
-    /// The `[database] connection` URL cannot be used.
+    /// The `[database] connection` URL is not valid.
     #[error("[database] connection: {0}")]
     Url(#[from] crate::url::UrlError),
-    /// Any other answer of the database: a defect of ours or of the installation.
+    /// Any other answer of the database. It means a defect of the service or of the installation.
     #[error("{doing}: {source}")]
     Backend {
         /// Name of the transaction or query.
@@ -97,24 +97,25 @@ pub enum StoreError {
     },
 }
 
-/// Why the database does not do its work now, and whether another run may help.
+/// The reason why the database does not work at present, and whether another run can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outage {
-    /// The server undid the change on its own account: run again.
+    /// The server rolled the change back, for example after a deadlock. Run it again.
     Contended,
-    /// Another process holds the lock of the SQLite file: run again on the same connection.
+    /// Another process holds the lock of the SQLite file. Run it again on the same connection.
     Locked,
-    /// The server answered that it does not serve now, and stored nothing: run again on another connection.
+    /// The server refused the statement without storing anything. Run it again on another connection.
     Refusing,
-    /// The connection or the server is gone: run again on another connection. A change may have been stored.
+    /// The connection is broken or the server is down. Run it again on another connection. A change may have
+    /// been stored.
     Away,
-    /// No space, read-only or damaged files: only an operator can help.
+    /// The disk is full, or files are read-only or damaged. Only the operator can help.
     Storage,
-    /// A statement took longer than it may.
+    /// A statement exceeded its time limit.
     Slow,
-    /// The account lacks a privilege: only an operator can help.
+    /// The account lacks a privilege. Only the operator can help.
     Denied,
-    /// No connection became free in time.
+    /// No connection became available in time.
     Busy,
 }
 
@@ -137,27 +138,27 @@ impl fmt::Display for Outage {
     }
 }
 
-/// What a driver says.
+/// An error of a driver.
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
     /// A MySQL or MariaDB server answered with an error.
     #[error(transparent)]
     Server(mysql_async::ServerError),
-    /// A connection to MySQL or MariaDB broke, or could not be made.
+    /// A connection to MySQL or MariaDB broke or could not be opened.
     #[error(transparent)]
     MySql(mysql_async::Error),
     /// SQLite.
     #[error(transparent)]
     Sqlite(#[from] sqlx::Error),
-    /// A column of a result holds something else than was expected.
+    /// A column of a result has an unexpected type.
     #[error("column {at} of the result: {reason}")]
     Column {
-        /// Its position, from 0.
+        /// Its position, starting at 0.
         at: usize,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: &'static str,
     },
-    /// A value that a statement cannot be given.
+    /// A value that cannot be a parameter of a statement.
     #[error("a statement cannot take {0}")]
     Value(String),
 }
@@ -172,20 +173,20 @@ impl From<mysql_async::Error> for DriverError {
 }
 
 impl DriverError {
-    /// True where the database answered with an error, and so is in step with us; a broken wire is not.
+    /// Returns whether the database answered with an error. Then the connection is still usable.
     pub(crate) fn is_answer(&self) -> bool {
         matches!(self, DriverError::Server(_) | DriverError::Sqlite(sqlx::Error::Database(_)))
     }
 }
 
-/// Why a value does not fit a column.
+/// The reason why a value does not fit a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unstorable {
-    /// Longer than the column is wide.
+    /// The value is longer than the column.
     TooLong,
-    /// A character that the column's character set (utf8mb3) does not have.
+    /// The character set of the column (utf8mb3) does not have a character of the value.
     CharacterSet,
-    /// A number outside the column's range, or not a number at all.
+    /// The value is a number outside the column's range, or not a number.
     OutOfRange,
 }
 
@@ -201,7 +202,7 @@ impl fmt::Display for Unstorable {
     }
 }
 
-/// What a driver's error means.
+/// Classifies a driver's error.
 pub(crate) fn classify(error: &DriverError) -> Class {
     use mysql_async::DriverError::PacketTooLarge;
     match error {
@@ -219,7 +220,7 @@ fn classify_sqlite(error: &sqlx::Error) -> Class {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => Class::Outage(Outage::Away),
         sqlx::Error::Database(answer) => match answer.code().and_then(|code| code.parse().ok()) {
-            // SQLite has one code for all errors in statements
+            // SQLite has one code for all errors in statements.
             Some(1) if lacks_something(answer.message()) => Class::Replaced,
             Some(code) => of_sqlite(code),
             None => Class::Other,
@@ -228,33 +229,34 @@ fn classify_sqlite(error: &sqlx::Error) -> Class {
     }
 }
 
-/// Whether SQLite says that the database lacks what a statement names.
+/// Returns whether SQLite reports that a table, column or index of the statement does not exist.
 fn lacks_something(message: &str) -> bool {
     ["no such table", "no such column", "no such index", "has no column named"]
         .iter()
         .any(|words| message.contains(words))
 }
 
-/// Whether the server has no database of this name, or does not say so to this user.
+/// Returns whether the server has no database of this name, or hides it from this user.
 pub(crate) fn is_absent(error: &DriverError) -> bool {
     matches!(error, DriverError::Server(answer) if matches!(answer.code, 1044 | 1049))
 }
 
-/// What an operator must do if the server, or we, refused the connection; none if waiting may help.
+/// Returns advice for the operator if the server or this service refused the connection. Returns `None` if
+/// waiting may help.
 pub(crate) fn refusal(error: &DriverError) -> Option<&'static str> {
     match error {
         DriverError::Server(answer) => match answer.code {
-            // access denied: by password, for the way of logging in, or because the account requires TLS; the password has
-            // expired; the account is locked
+            // Access denied because of the password, the authentication method or missing TLS; or the
+            // password has expired, or the account is locked.
             1045 | 1698 | 1820 | 1862 | 3118 | 4151 => Some(
                 "check user and password in [database] connection, from which hosts the user may come, and whether the \
                  account requires TLS (ssl_* parameters) or a client certificate (ssl_cert, ssl_key)",
             ),
-            // access denied to the database; also if it does not exist and the user may not know
+            // Access denied to the database, which may not exist.
             1044 => Some("grant the user of [database] connection all privileges on it, or check its name"),
             1130 => Some("allow the user of [database] connection to come from this host"),
             1049 => Some("there is no such database: create it, or check its name in [database] connection"),
-            // require_secure_transport of MySQL; MariaDB answers 1045
+            // `require_secure_transport` of MySQL. MariaDB answers 1045.
             3159 => {
                 Some("the server requires TLS: remove ssl_disabled or ssl_mode from [database] connection")
             }
@@ -270,7 +272,7 @@ pub(crate) fn refusal(error: &DriverError) -> Option<&'static str> {
     }
 }
 
-/// What rustls says of a handshake that failed.
+/// Returns the reason of a failed TLS handshake, and advice.
 fn tls_failure(error: &mysql_async::IoError) -> Option<(String, &'static str)> {
     let rustls = match error {
         mysql_async::IoError::Tls(mysql_async::TlsError::Tls(error)) => error,
@@ -283,25 +285,25 @@ fn tls_failure(error: &mysql_async::IoError) -> Option<(String, &'static str)> {
     Some(crate::tls::of_handshake(rustls))
 }
 
-/// Why a connection could not be made, in words for an operator.
+/// Returns the reason why a connection could not be opened, for the operator.
 pub(crate) fn reason(error: &DriverError) -> String {
     if let DriverError::MySql(mysql_async::Error::Io(io)) = error
         && let Some((reason, _)) = tls_failure(io)
     {
         return reason;
     }
-    // the driver says it once for itself and once for the system
+    // The text contains this prefix twice, from the driver and from the system.
     error.to_string().trim_start_matches("Input/output error: ").to_owned()
 }
 
 impl StoreError {
-    /// Gives a driver error its meaning, with what we were doing.
+    /// Classifies a driver error and adds the name of the operation.
     pub(crate) fn from_driver(doing: &'static str, error: DriverError) -> StoreError {
         match classify(&error) {
             Class::Outage(outage) => StoreError::Unavailable { doing, outage, reason: error.to_string() },
             Class::Unstorable(reason) => {
                 let column = column_in(&error.to_string()).unwrap_or("?").to_owned();
-                // 1366 is also "not a number": only a column that holds text has a character set.
+                // 1366 also means "not a number". Only a text column has a character set.
                 let reason = match reason {
                     Unstorable::CharacterSet if error.to_string().contains("integer") => {
                         Unstorable::OutOfRange
@@ -314,7 +316,7 @@ impl StoreError {
         }
     }
 
-    /// What the error means for the body that met it.
+    /// Returns the class of the error, which decides about another run.
     pub(crate) fn class(&self) -> Class {
         match self {
             StoreError::Backend { source, .. } => classify(source),
@@ -323,23 +325,24 @@ impl StoreError {
         }
     }
 
-    /// Whether the database lacks what the service needs: it is being restored, or was replaced by another one.
+    /// Returns whether the database lacks tables or columns of the service, because it is being restored or
+    /// was replaced.
     pub fn is_replaced(&self) -> bool {
         match self {
-            // while connecting: there is no SQLite file, or no database
+            // On connecting, the SQLite file or the database does not exist.
             StoreError::Schema(_) | StoreError::Refused { is_absent: true, .. } => true,
             _ => self.class() == Class::Replaced,
         }
     }
 
-    /// True where a unique key of the table was hit.
+    /// Returns whether a unique key of the table was violated.
     pub(crate) fn is_duplicate(&self) -> bool {
         self.class() == Class::Duplicate
     }
 }
 
-/// The column that a MySQL message names: "… for column `db`.`table`.`name` at row 1" (MariaDB)
-/// or "… for column 'name' at row 1" (MySQL).
+/// Returns the column in a message of MySQL ("… for column 'name' at row 1") or MariaDB ("… for column
+/// `db`.`table`.`name` at row 1").
 fn column_in(message: &str) -> Option<&str> {
     let rest = message.split_once("for column ")?.1;
     let rest = rest.split_once(" at row").map_or(rest, |(name, _)| name);
@@ -351,7 +354,7 @@ mod tests {
     use super::column_in;
 
     #[test]
-    fn the_column_is_read_from_both_servers_messages() {
+    fn the_column_is_found_in_messages_of_both_servers() {
         let maria = "1406 (22001): Data too long for column `f`.`jobs`.`description` at row 1";
         assert_eq!(column_in(maria), Some("description"));
         assert_eq!(column_in("Data too long for column 'hostname' at row 1"), Some("hostname"));

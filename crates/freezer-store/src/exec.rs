@@ -1,9 +1,8 @@
-//! [`Db`]: what a query function runs its statements on, in or outside a transaction.
+//! [`Db`] runs the statements of a query function, inside or outside a transaction.
 //!
-//! It sends statements and reads rows; when a transaction begins, ends or runs again is `tx.rs`, and when a statement is given
-//! up, `watch.rs`.
-//! After any failed or interrupted statement the connection is not used again by accident: `tx.rs` asks
-//! [`Db::is_settled`] before it gives the connection back.
+//! It sends statements and reads rows. `tx.rs` decides when a transaction begins, ends or runs again, and
+//! `watch.rs` when a statement is given up. After a failed or interrupted statement the connection must not
+//! be reused by accident, so `tx.rs` checks [`Db::is_settled`] before it returns the connection.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ use sqlx::{AssertSqlSafe, SqlStr, Sqlite};
 
 use crate::deadline::Deadline;
 use crate::dialect::Dialect;
-use crate::engine::Connection;
+use crate::engine::DbConnection;
 use crate::error::{DriverError, Outage, StoreError};
 use crate::explain;
 use crate::pool::Lease;
@@ -22,36 +21,37 @@ use crate::row::Row;
 use crate::statement::{Statement, is_kept};
 use crate::watch::given_up;
 
-/// Time for a transaction to be undone.
+/// Time limit for a rollback.
 const ROLLBACK: Duration = Duration::from_secs(2);
 
-/// How long a task may work through rows before other tasks of the thread have their turn.
-const LONG: Duration = Duration::from_millis(2);
+/// How long a task may process rows before other tasks of its thread can run.
+const TIME_SLICE: Duration = Duration::from_millis(2);
 
-/// The turn of a task on its thread. Rows differ in size, and searches in what they look for, so it ends by time.
-pub(crate) struct Turn(Instant);
+/// Yields to other tasks of the thread after a [`TIME_SLICE`]. The limit is a time, because rows and searches
+/// differ in cost.
+pub(crate) struct TimeSlice(Instant);
 
-impl Turn {
-    pub(crate) fn begin() -> Turn {
-        Turn(Instant::now())
+impl TimeSlice {
+    pub(crate) fn start() -> TimeSlice {
+        TimeSlice(Instant::now())
     }
 
-    /// Lets other tasks run if this one has worked for long.
-    pub(crate) async fn end_if_long(&mut self) {
-        if self.0.elapsed() >= LONG {
+    /// Lets other tasks run if the time slice is over.
+    pub(crate) async fn yield_if_over(&mut self) {
+        if self.0.elapsed() >= TIME_SLICE {
             tokio::task::yield_now().await;
             self.0 = Instant::now();
         }
     }
 }
 
-/// A statement for SQLite, kept prepared if it is worth it.
+/// Creates a query for SQLite. Its statement stays prepared if it is small enough.
 fn query<'q>(sql: SqlStr, arguments: SqliteArguments) -> sqlx::query::Query<'q, Sqlite, SqliteArguments> {
     let is_kept = is_kept(sql.as_str());
     sqlx::query_with(sql, arguments).persistent(is_kept)
 }
 
-/// A connection in the hands of one named read or write.
+/// A connection during one named read or write.
 pub struct Db {
     lease: Lease,
     doing: &'static str,
@@ -68,17 +68,18 @@ impl Db {
         self.lease.dialect()
     }
 
-    /// Name of the transaction or query, for errors and logs.
+    /// Returns the name of the transaction or query, for errors and logs.
     pub(crate) fn doing(&self) -> &'static str {
         self.doing
     }
 
-    /// Returns whether an earlier run of the body may have been stored, because its answer was lost (`repeat.rs`).
+    /// Returns whether an earlier run of the body may have been stored, because its answer was lost (see
+    /// `repeat.rs`).
     pub fn is_repeat(&self) -> bool {
         self.is_repeat
     }
 
-    /// Returns whether every statement was answered to its end.
+    /// Returns whether all statements have been answered completely.
     pub(crate) fn is_settled(&self) -> bool {
         self.lease.is_settled()
     }
@@ -87,13 +88,13 @@ impl Db {
         &self.lease
     }
 
-    /// The connection, and whether every statement was answered to its end.
+    /// Returns the connection, and whether all statements have been answered completely.
     pub(crate) fn into_parts(self) -> (Lease, bool) {
         let is_settled = self.is_settled();
         (self.lease, is_settled)
     }
 
-    /// All rows of a query.
+    /// Returns all rows of a query.
     pub(crate) async fn select(
         &mut self,
         statement: &(impl Statement + Sync),
@@ -101,10 +102,10 @@ impl Db {
         self.explain(statement).await?;
         self.run(async |connection| {
             Ok(match connection {
-                Connection::MySql(c) => {
+                DbConnection::MySql(c) => {
                     c.select(statement.mysql()?).await?.into_iter().map(Row::MySql).collect()
                 }
-                Connection::Sqlite(c) => {
+                DbConnection::Sqlite(c) => {
                     let (sql, arguments) = statement.sqlite()?;
                     let rows = query(sql, arguments).fetch_all(&mut c.connection).await?;
                     rows.into_iter().map(Row::Sqlite).collect()
@@ -114,7 +115,7 @@ impl Db {
         .await
     }
 
-    /// The first row of a query, if there is one.
+    /// Returns the first row of a query, if any.
     pub(crate) async fn select_one(
         &mut self,
         statement: &(impl Statement + Sync),
@@ -122,8 +123,9 @@ impl Db {
         Ok(self.select(statement).await?.into_iter().next())
     }
 
-    /// Hands each row of a query to `each` as it comes, so that not all are held at once. After `Break` or an error the
-    /// rest is read and thrown away, which leaves the connection in step: bound such a query by a limit.
+    /// Passes each row of a query to `each` as it arrives, so that the rows are not all in memory at once.
+    /// After `Break` or an error, the remaining rows are read and discarded, which keeps the connection
+    /// usable. Such a query must have a limit.
     pub(crate) async fn select_each(
         &mut self,
         statement: &(impl Statement + Sync),
@@ -138,16 +140,16 @@ impl Db {
                 }
             };
             match connection {
-                Connection::MySql(c) => {
+                DbConnection::MySql(c) => {
                     c.select_each(statement.mysql()?, |row| take(Row::MySql(row))).await?;
                 }
-                Connection::Sqlite(c) => {
+                DbConnection::Sqlite(c) => {
                     let (sql, arguments) = statement.sqlite()?;
                     let mut rows = query(sql, arguments).fetch(&mut c.connection);
-                    let mut turn = Turn::begin();
+                    let mut slice = TimeSlice::start();
                     while let Some(row) = rows.try_next().await? {
                         take(Row::Sqlite(row));
-                        turn.end_if_long().await;
+                        slice.yield_if_over().await;
                     }
                 }
             }
@@ -156,13 +158,13 @@ impl Db {
         .await?
     }
 
-    /// Runs a statement that changes rows and returns how many rows it matched.
+    /// Runs a statement that changes rows. Returns the number of matched rows.
     pub(crate) async fn execute(&mut self, statement: &(impl Statement + Sync)) -> Result<u64, StoreError> {
         self.explain(statement).await?;
         self.run(async |connection| {
             Ok(match connection {
-                Connection::MySql(c) => c.execute(statement.mysql()?).await?,
-                Connection::Sqlite(c) => {
+                DbConnection::MySql(c) => c.execute(statement.mysql()?).await?,
+                DbConnection::Sqlite(c) => {
                     let (sql, arguments) = statement.sqlite()?;
                     query(sql, arguments).execute(&mut c.connection).await?.rows_affected()
                 }
@@ -171,7 +173,7 @@ impl Db {
         .await
     }
 
-    /// Keeps the plan of a statement that is about to be sent, where plans are kept.
+    /// Records the plan of a statement before it is sent, if plans are recorded.
     async fn explain(&mut self, statement: &(impl Statement + Sync)) -> Result<(), StoreError> {
         if !self.lease.plans().kept() {
             return Ok(());
@@ -181,8 +183,8 @@ impl Db {
             self.run(async |connection| explain::explain(connection, doing, statement).await).await;
         let plan = match explained {
             Ok(plan) => plan,
-            // a database that does not explain a statement may still carry it out
-            Err(StoreError::Backend { source, .. }) if self.is_settled() => explain::Plan {
+            // The database may still run a statement that it cannot explain.
+            Err(StoreError::Backend { source, .. }) if self.is_settled() => explain::QueryPlan {
                 doing,
                 sql: String::new(),
                 steps: Vec::new(),
@@ -194,13 +196,13 @@ impl Db {
         Ok(())
     }
 
-    /// Runs a statement without values: BEGIN, COMMIT, and what the migrations need.
+    /// Runs a statement without values, such as BEGIN, COMMIT, and those of migrations.
     pub(crate) async fn raw(&mut self, sql: &str) -> Result<u64, StoreError> {
         let sql = sql.to_owned();
         self.run(async |connection| {
             Ok(match connection {
-                Connection::MySql(c) => c.raw(&sql).await?,
-                Connection::Sqlite(c) => {
+                DbConnection::MySql(c) => c.raw(&sql).await?,
+                DbConnection::Sqlite(c) => {
                     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut c.connection).await?.rows_affected()
                 }
             })
@@ -208,21 +210,21 @@ impl Db {
         .await
     }
 
-    /// Undoes a transaction, also after the deadline. A rollback that does not end leaves the statement in flight, so the
-    /// connection is closed.
+    /// Rolls a transaction back, even after the deadline. If the rollback does not end, the statement stays
+    /// in flight, so the connection is closed.
     pub(crate) async fn rollback(&mut self) {
         self.deadline = Deadline::after(ROLLBACK);
-        // without a transaction, SQLite answers with an error
+        // Without a transaction, SQLite answers with an error.
         let _ = self.raw("ROLLBACK").await;
     }
 
-    /// All rows of a query given as text, for questions about the catalogue of tables.
+    /// Returns all rows of a query given as text, for queries of the database's catalogue.
     pub(crate) async fn raw_select(&mut self, sql: &str) -> Result<Vec<Row>, StoreError> {
         let sql = sql.to_owned();
         self.run(async |connection| {
             Ok(match connection {
-                Connection::MySql(c) => c.raw_select(&sql).await?.into_iter().map(Row::MySql).collect(),
-                Connection::Sqlite(c) => {
+                DbConnection::MySql(c) => c.raw_select(&sql).await?.into_iter().map(Row::MySql).collect(),
+                DbConnection::Sqlite(c) => {
                     let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut c.connection).await?;
                     rows.into_iter().map(Row::Sqlite).collect()
                 }
@@ -233,7 +235,7 @@ impl Db {
 
     async fn run<T>(
         &mut self,
-        statement: impl AsyncFnOnce(&mut Connection) -> Result<T, DriverError>,
+        statement: impl AsyncFnOnce(&mut DbConnection) -> Result<T, DriverError>,
     ) -> Result<T, StoreError> {
         let doing = self.doing;
         let unavailable = |outage, reason| StoreError::Unavailable { doing, outage, reason };
@@ -252,7 +254,7 @@ impl Db {
                 return Err(unavailable(outage, reason));
             }
         };
-        // A server that answered with an error is in step with us; a broken wire is not.
+        // If the server answered with an error, the connection is still usable. A broken connection is not.
         if !matches!(&result, Err(error) if !error.is_answer()) {
             self.lease.answered();
         }

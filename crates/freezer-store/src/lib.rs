@@ -1,21 +1,23 @@
 //! Freezer's management data in SQL: clients, jobs, sessions, actions, backups.
 //!
-//! The only crate that speaks SQL, on MySQL, MariaDB and SQLite, from one source of statements. It knows no
-//! HTTP and no policy. The map:
+//! This is the only crate that uses SQL, on MySQL, MariaDB and SQLite. It depends on neither HTTP nor
+//! policies. Its parts:
 //!
-//! - [`Store`] opens a database; [`read!`], [`single!`] and [`transaction!`] (`tx.rs`) run named bodies on a [`Db`]
-//!   (`exec.rs`), again where the database says so.
-//! - [`query`] has the statements, a file per table family; every one takes a [`Scope`].
-//! - [`model`] has the documents, `search` what a search means.
-//! - [`migrations`] has the tables themselves; [`maintenance`] checks, measures, purges and removes them.
-//! - `url` reads addresses, `tls` encrypts, `engine.rs` opens connections, `pool.rs` keeps them, `dialect.rs` has all
-//!   differences between engines,
-//!   `codes.rs` is the table of errors, `error.rs` makes [`StoreError`] of them, `watch.rs` and `control.rs` end
-//!   abandoned statements, `query/repeat.rs` makes writes safe to run again, `lost.rs` tells that the tables no longer fit,
-//!   `outage.rs` logs outages.
+//! - [`Store`] opens a database. [`read!`], [`single!`] and [`transaction!`] (`tx.rs`) run named bodies on a
+//!   [`Db`] (`exec.rs`), and run them again if the database requires it.
+//! - [`query`] has the statements, one file for each table family. Every query takes a [`Scope`].
+//! - [`model`] has the documents, `search` the meaning of a search.
+//! - [`migrations`] creates and changes the tables. [`maintenance`] checks, measures, purges and removes
+//!   them.
+//! - `url` parses addresses, `tls` encrypts, `engine.rs` opens connections, `pool.rs` keeps them, and
+//!   `dialect.rs` has all differences between engines.
+//! - `codes.rs` is the table of error codes, and `error.rs` creates a [`StoreError`] from them.
+//! - `watch.rs` and `control.rs` end abandoned statements, `query/repeat.rs` makes writes safe to run again,
+//!   `mismatch.rs` reports that the tables no longer match, and `outage.rs` logs outages.
 //!
-//! To add a query, see [`query`]; to add a column or a table, see [`migrations`].
+//! To add a query, see [`query`]. To add a column or a table, see [`migrations`].
 
+mod additions;
 mod clock;
 mod codes;
 mod control;
@@ -25,17 +27,16 @@ mod engine;
 mod error;
 mod exec;
 mod explain;
-mod gate;
 mod json;
-mod known;
-mod lost;
 pub mod maintenance;
 pub mod migrations;
+mod mismatch;
 pub mod model;
 mod mysql;
 mod outage;
 mod pool;
 pub mod query;
+mod reconnect;
 mod row;
 mod scope;
 mod search;
@@ -52,12 +53,12 @@ pub use dialect::Dialect;
 pub use engine::ConnectSettings;
 pub use error::{DriverError, Outage, StoreError, Unstorable};
 pub use exec::Db;
-pub use explain::{Plan, Step};
+pub use explain::{PlanStep, QueryPlan};
 pub use json::stored_size;
 pub use pool::PoolSettings;
 pub use scope::Scope;
 pub use search::Search;
-pub use tls::{NameParameter, Roots, TlsFile, TlsMode, TlsOptions, Trust};
+pub use tls::{NameParameter, Roots, TlsFile, TlsMode, TlsOptions, TrustAnchor};
 pub use tx::{Mode, Run, TxError};
 pub use url::{DatabaseUrl, Effect, MySqlUrl, Parameter, UrlError};
 
@@ -65,52 +66,52 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use engine::{NO_STATEMENT_LIMIT, Opener};
-use lost::Lost;
+use mismatch::SchemaMismatch;
 use outage::OutageLog;
 use pool::Pool;
 
-/// An open database. Cheap to clone; clones share the connections.
+/// An open database. Clones are cheap and share the connections.
 #[derive(Clone)]
 pub struct Store {
-    shared: Arc<Shared>,
+    shared: Arc<StoreInner>,
     deadline: Deadline,
 }
 
-/// What clones of a store share.
+/// The shared part of a store's clones.
 #[doc(hidden)]
-pub struct Shared {
+pub struct StoreInner {
     database: DatabaseUrl,
     connect: ConnectSettings,
     pool: PoolSettings,
     readers: Pool,
-    /// On SQLite a pool of one: it has one writer at a time, and waiting here is fair and
-    /// costs no retries. On MySQL the same as `readers`.
+    /// On SQLite a pool with one connection, because a file has one writer at a time, and waiting in the pool
+    /// is fair and needs no retries. On MySQL the same pool as `readers`.
     writers: Pool,
-    lost: Lost,
-    /// None for stores beside the one that serves: one of them logs an outage.
+    mismatch: SchemaMismatch,
+    /// `None` for additional stores of a process: only one store logs an outage.
     outage: Option<Arc<OutageLog>>,
 }
 
 impl Deref for Store {
-    type Target = Shared;
+    type Target = StoreInner;
 
-    fn deref(&self) -> &Shared {
+    fn deref(&self) -> &StoreInner {
         &self.shared
     }
 }
 
 impl Store {
-    /// Prepares the pools; no connection is opened yet.
+    /// Prepares the pools without opening a connection.
     pub fn new(database: DatabaseUrl, connect: ConnectSettings, pool: PoolSettings) -> Store {
         Store::build_with(database, connect, pool, (false, Some(Arc::default())))
     }
 
-    /// As [`Store::new`], and makes a SQLite file if it is missing: for `db sync` and `--dev`.
+    /// Like [`Store::new`], but creates a missing SQLite file: for `db sync` and `--dev`.
     pub fn new_or_create(database: DatabaseUrl, connect: ConnectSettings, pool: PoolSettings) -> Store {
         Store::build_with(database, connect, pool, (true, Some(Arc::default())))
     }
 
-    /// A store beside the one that serves.
+    /// Creates a store without a log of outages.
     fn build(database: DatabaseUrl, connect: ConnectSettings, pool: PoolSettings, create: bool) -> Store {
         Store::build_with(database, connect, pool, (create, None))
     }
@@ -128,51 +129,60 @@ impl Store {
             Dialect::MySql => readers.clone(),
             Dialect::Sqlite => Pool::new(opener, one, outage.clone()),
         };
-        let shared = Shared { database, connect, pool, readers, writers, lost: Lost::default(), outage };
+        let shared = StoreInner {
+            database,
+            connect,
+            pool,
+            readers,
+            writers,
+            mismatch: SchemaMismatch::default(),
+            outage,
+        };
         Store { shared: Arc::new(shared), deadline: Deadline::NONE }
     }
 
-    /// The same database until a deadline: what fails meanwhile is tried again, and what takes longer is given up.
+    /// Returns a store for the same database with a deadline. Until the deadline, failed work is retried;
+    /// later, it is given up.
     pub fn until(&self, deadline: Deadline) -> Store {
         Store { shared: self.shared.clone(), deadline }
     }
 
-    /// Until when the database is asked.
+    /// Returns the deadline of the work.
     pub fn deadline(&self) -> Deadline {
         self.deadline
     }
 
-    /// The same database for changing its tables: statements may take as long as they need.
+    /// Returns a store for schema changes, whose statements have no time limit.
     pub(crate) fn for_schema(&self) -> Store {
         let connect = ConnectSettings { foreign_key_checks: false, ..self.connect.clone() };
         let pool = PoolSettings { statement_timeout: NO_STATEMENT_LIMIT, ..self.pool.clone() };
         Store::build(self.database.clone(), connect, pool, true)
     }
 
-    /// Which engine it is.
+    /// Returns the engine of the database.
     pub fn dialect(&self) -> Dialect {
         self.readers.dialect()
     }
 
-    /// The database's address, without its password.
+    /// Returns the address of the database, without its password.
     pub fn database(&self) -> &DatabaseUrl {
         &self.database
     }
 
-    /// From now on, asks the database for the plan of each statement before sending it. For tests.
+    /// Starts to request the plan of each statement before sending it. For tests.
     pub fn explain(&self) {
         self.readers.plans().keep();
         self.writers.plans().keep();
     }
 
-    /// The plans since [`Store::explain`], or since they were taken last.
-    pub fn take_plans(&self) -> Vec<Plan> {
+    /// Returns the plans since [`Store::explain`], or since the last call.
+    pub fn take_plans(&self) -> Vec<QueryPlan> {
         let mut plans = self.readers.plans().take();
         plans.extend(self.writers.plans().take());
         plans
     }
 
-    /// Statements sent so far, BEGIN and COMMIT included: what tests and the benchmark count.
+    /// Returns the number of statements sent so far, including BEGIN and COMMIT. For tests and the benchmark.
     pub fn statements(&self) -> u64 {
         match self.dialect() {
             Dialect::MySql => self.readers.statements(),

@@ -1,9 +1,9 @@
-//! [`MySql`]: a connection to MySQL, MariaDB or Galera, how it is opened, and how statements go over it.
+//! [`MySql`]: a connection to MySQL, MariaDB or Galera, how it is opened, and how it runs statements.
 //!
-//! The driver is mysql_async, because it does not have every column described again with every answer where the server
-//! can leave that out (MariaDB 10.6 and later), which was a third of the work of showing one job
-//! ([ADR 5](../../../docs/adr/0005-mysql-driver.md)). Statements are prepared once for a connection. When statements run
-//! is `exec.rs`; which settings every connection has, `engine.rs`.
+//! The driver is mysql_async. If the server supports it (MariaDB 10.6 and later), this driver does not
+//! request the description of every column with every answer, which was a third of the cost of showing a job
+//! ([ADR 5](../../../docs/adr/0005-mysql-driver.md)). Each connection prepares a statement once. `exec.rs`
+//! runs statements, and `engine.rs` has the settings of connections.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use mysql_async::{Conn, OptsBuilder, Statement};
 use tokio_rustls::TlsConnector;
 
 use crate::error::DriverError;
-use crate::exec::Turn;
+use crate::exec::TimeSlice;
 use crate::statement::is_kept;
 use crate::url::MySqlUrl;
 
-/// What goes over the wire for a placeholder.
+/// A parameter of a statement.
 pub(crate) use mysql_async::Value as MySqlValue;
 
 /// A row of a result.
@@ -26,31 +26,33 @@ pub(crate) use mysql_async::Row as MySqlRow;
 
 /// The text of a statement.
 pub(crate) enum Sql {
-    /// One whose text lives as long as the process: its address names it.
+    /// A text with static lifetime, whose address identifies it.
     Fixed(&'static str),
-    /// One made for this time.
+    /// A text for one use.
     Made(String),
 }
 
-/// Bytes of made statements that a connection keeps prepared, at most; then it forgets them all. A server needs many times as
-/// much for them. The service makes few statements, except for searches, of which there is no end.
+/// Total size of the dynamic statements that a connection keeps prepared. Above it, all of them are closed. A
+/// server needs many times this memory. The service has few statements, but the number of different searches
+/// is unlimited.
 const KEPT_BYTES: usize = 256 << 10;
 
-/// The largest packet that the protocol knows: the server's own limit decides.
+/// The largest packet of the protocol. The server has its own limit.
 const MAX_PACKET: usize = 1 << 30;
 
-/// Pause on a quiet connection before the kernel asks whether the server is still there, and how long what was sent may stay
-/// unacknowledged before it closes the connection.
+/// Idle time of a connection before the kernel checks the server, and time limit for the acknowledgement of
+/// sent data.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// A connection as its server knows it. A balancer may lead another connection to another server, which gives the same numbers.
+/// Identifies a connection at its server. A balancer may lead another connection to another server with the
+/// same numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Thread {
     /// Identity of the server.
     pub server: Arc<str>,
-    /// Number of the connection there.
+    /// Number of the connection at the server.
     pub id: u32,
-    /// Its place in the list of servers of the URL.
+    /// Index of the server in the list of the URL.
     pub place: usize,
 }
 
@@ -61,19 +63,19 @@ pub(crate) struct MySql {
     place: usize,
     fixed: HashMap<usize, Statement>,
     made: HashMap<String, Statement>,
-    /// Bytes of their texts.
+    /// Total size of the dynamic statements.
     made_bytes: usize,
 }
 
-/// A statement that is prepared.
+/// A prepared statement.
 struct Prepared {
     statement: Statement,
-    /// Whether it stays prepared for the next time.
+    /// Whether it stays prepared for the next use.
     is_kept: bool,
 }
 
 impl MySql {
-    /// Opens a connection to the server at a place in the list of the URL, encrypted by `tls` if there is a connector.
+    /// Opens a connection to a server of the URL by its index, encrypted by `tls` if there is a connector.
     pub(crate) async fn open(
         url: &MySqlUrl,
         place: usize,
@@ -97,7 +99,7 @@ impl MySql {
         })
     }
 
-    /// Asks which server this is, and returns whether it is a node of a Galera cluster.
+    /// Identifies the server. Returns whether it is a node of a Galera cluster.
     pub(crate) async fn identify(&mut self) -> Result<bool, DriverError> {
         let rows: Vec<(String, String)> = self
             .connection
@@ -112,29 +114,30 @@ impl MySql {
         Ok(is_cluster)
     }
 
-    /// What the server knows this connection by.
+    /// Returns the thread of this connection at the server.
     pub(crate) fn thread(&self) -> Thread {
         Thread { server: self.server.clone(), id: self.connection.id(), place: self.place }
     }
 
-    /// Asks whether the server answers on this connection.
+    /// Checks whether the server answers on this connection.
     pub(crate) async fn ping(&mut self) -> Result<(), DriverError> {
         Ok(self.connection.ping().await?)
     }
 
-    /// The threads that the account may see, with what each does: `Sleep` means that it waits for a statement.
+    /// Returns the threads that the account may see, with their command. `Sleep` means that the thread waits
+    /// for a statement.
     pub(crate) async fn threads(&mut self) -> Result<Vec<(u64, String)>, DriverError> {
         let rows: Vec<MySqlRow> = self.connection.query("SHOW PROCESSLIST").await?;
         let read = |row: &MySqlRow| Some((row.get(0)?, row.get(4)?));
         Ok(rows.iter().filter_map(read).collect())
     }
 
-    /// Closes the socket without waiting for anything that is under way.
+    /// Closes the socket without waiting for a running statement.
     pub(crate) fn abandon(self) {
         self.connection.abandon();
     }
 
-    /// Hands each row of a query to `each` as it comes.
+    /// Passes each row of a query to `each` as it arrives.
     pub(crate) async fn select_each(
         &mut self,
         (sql, values): (Sql, Vec<MySqlValue>),
@@ -152,16 +155,16 @@ impl MySql {
         values: Vec<MySqlValue>,
         mut each: impl FnMut(MySqlRow),
     ) -> Result<(), DriverError> {
-        let mut turn = Turn::begin();
+        let mut slice = TimeSlice::start();
         let mut result = self.connection.exec_iter(statement, values).await?;
         while let Some(row) = result.next().await? {
             each(row);
-            turn.end_if_long().await;
+            slice.yield_if_over().await;
         }
         Ok(result.drop_result().await?)
     }
 
-    /// All rows of a query.
+    /// Returns all rows of a query.
     pub(crate) async fn select(
         &mut self,
         prepared: (Sql, Vec<MySqlValue>),
@@ -171,7 +174,7 @@ impl MySql {
         Ok(rows)
     }
 
-    /// Changes rows, and says how many it found.
+    /// Runs a statement that changes rows. Returns the number of matched rows.
     pub(crate) async fn execute(
         &mut self,
         (sql, values): (Sql, Vec<MySqlValue>),
@@ -189,7 +192,7 @@ impl MySql {
         Ok(found)
     }
 
-    /// Closes a statement that is not kept.
+    /// Closes a statement that does not stay prepared.
     async fn forget(&mut self, prepared: Prepared) -> Result<(), DriverError> {
         match prepared {
             Prepared { is_kept: true, .. } => Ok(()),
@@ -197,13 +200,13 @@ impl MySql {
         }
     }
 
-    /// Runs text without placeholders, which need not be one statement.
+    /// Runs a text without placeholders, which may contain several statements.
     pub(crate) async fn raw(&mut self, sql: &str) -> Result<u64, DriverError> {
         self.connection.query_drop(sql).await?;
         Ok(self.connection.affected_rows())
     }
 
-    /// All rows of a query without placeholders; every value comes as text.
+    /// Returns all rows of a query without placeholders. Every value is a text.
     pub(crate) async fn raw_select(&mut self, sql: &str) -> Result<Vec<MySqlRow>, DriverError> {
         Ok(self.connection.query(sql).await?)
     }
@@ -250,13 +253,13 @@ fn options(url: &MySqlUrl) -> OptsBuilder {
         .pass(url.password.clone())
         .db_name(Some(url.database.clone()))
         .socket(url.socket.as_ref().map(|path| path.display().to_string()))
-        // rows that an UPDATE finds count, also where it changes nothing of them
+        // An UPDATE counts all matched rows, even if it does not change them.
         .client_found_rows(true)
-        // what the driver would ask the server for after logging in
+        // These settings avoid queries of the driver after login.
         .prefer_socket(false)
         .tcp_keepalive(Some(KEEPALIVE))
         .max_allowed_packet(Some(MAX_PACKET))
         .wait_timeout(Some(28_800))
-        // they are kept here, where no text need be looked at to find them
+        // This connection keeps prepared statements itself and finds them without comparing texts.
         .stmt_cache_size(0)
 }

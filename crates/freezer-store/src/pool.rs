@@ -1,13 +1,15 @@
-//! The pool: keeps open connections and hands out at most so many at a time.
+//! The pool keeps open connections and limits their number.
 //!
-//! Our own, because sqlx's pool asks the server at every release whether the connection lives: one
-//! more round trip per statement (measured: 57 µs instead of 16 µs of CPU per point select). Here
-//! a connection goes back only when its user says that all went well ([`Lease::give_back`]). If a statement is still under way
-//! when a lease is dropped, its thread is killed at the server, and the place becomes free when the statement has ended. Since
-//! a connection broke, idle ones are asked whether they answer before they are used.
-//! One that comes back above the number to keep is spare: it stays for some seconds, because under load the
-//! number in use goes up and down all the time, and a new one has to log in, be set up, and have every statement prepared
-//! again. What runs on a connection is `exec.rs` and `tx.rs`; how connections are opened during an outage, `gate.rs`.
+//! It replaces sqlx's pool, which pings the server at every release and so adds a round trip to each
+//! statement. A connection only returns to this pool if its user confirms that all statements were answered
+//! ([`Lease::give_back`]). If a lease is dropped while a statement is running, the thread is killed at the
+//! server, and the permit becomes free when the statement has ended. After a connection broke, idle ones are
+//! pinged before they are used.
+//!
+//! A returned connection above the number to keep is spare and stays for some seconds. Under load the number
+//! in use changes all the time, and a new connection must log in, set its variables and prepare every
+//! statement again. `exec.rs` and `tx.rs` run statements, and `reconnect.rs` opens connections during an
+//! outage.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,32 +18,33 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::additions::Additions;
 use crate::control::Control;
 use crate::deadline::Deadline;
 use crate::dialect::Dialect;
-use crate::engine::{Connection, Opener};
+use crate::engine::{DbConnection, Opener};
 use crate::error::{Outage, StoreError};
 use crate::explain::Plans;
-use crate::gate::{Gate, Passed};
-use crate::known::Additions;
 use crate::mysql::Thread;
 use crate::outage::OutageLog;
+use crate::reconnect::{Reconnected, Reconnector};
 
-/// Size and patience of a pool, from `[database]`.
+/// Size and time limits of a pool, from `[database]`.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
-    /// Connections kept open when idle (`max_pool_size`).
+    /// Number of idle connections that stay open (`max_pool_size`).
     pub max_idle: usize,
-    /// How long more than those are kept, after they were last used.
+    /// How long additional idle connections stay open after their last use.
     pub keep_spare: Duration,
     /// Connections in use at the same time (`max_pool_size` + `max_overflow`).
     pub max_open: usize,
-    /// How long a request waits for a connection (`pool_timeout`) before it is told to come back later.
+    /// How long a request waits for a connection (`pool_timeout`) before it fails.
     pub timeout: Duration,
-    /// A connection older than this is not used again (`connection_recycle_time`): firewalls and
-    /// `wait_timeout` close old ones silently.
+    /// A connection older than this is not used again (`connection_recycle_time`), because firewalls and
+    /// `wait_timeout` close old connections silently.
     pub recycle: Duration,
-    /// One statement may take this long (`statement_timeout`): the server ends it, or else it is killed.
+    /// Time limit of a statement (`statement_timeout`). The server ends the statement, otherwise it is
+    /// killed.
     pub statement_timeout: Duration,
 }
 
@@ -59,39 +62,39 @@ impl Default for PoolSettings {
 }
 
 struct Parked {
-    connection: Connection,
+    connection: DbConnection,
     opened: Instant,
     returned: Instant,
     age: Age,
 }
 
-/// What was known of the database when a connection was lent.
+/// The state of the database when a connection was lent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Age {
-    /// Rises when the database was replaced: older connections are not used again.
+    /// Increases if the database was replaced. Older connections are not used again.
     epoch: u64,
-    /// Rises when a connection was found dead: older ones are asked first whether they answer.
+    /// Increases if a broken connection was found. Older connections are pinged before use.
     generation: u64,
 }
 
-/// The connections that nobody uses.
+/// The idle connections.
 #[derive(Default)]
 struct Idle {
-    /// The one that was used last is at the back.
+    /// The connection that was used last is at the back.
     connections: VecDeque<Parked>,
-    /// Whether somebody waits to close spare ones.
+    /// Whether a task is running that closes spare connections.
     closing: bool,
 }
 
-struct Inner {
+struct PoolInner {
     opener: Opener,
     settings: PoolSettings,
     permits: Arc<Semaphore>,
     idle: Mutex<Idle>,
     age: Mutex<Age>,
-    gate: Gate,
+    reconnector: Reconnector,
     control: Control,
-    /// The SQLite file that the connections are open on.
+    /// The SQLite file of the open connections.
     file: Mutex<Option<(u64, u64)>>,
     statements: AtomicU64,
     plans: Plans,
@@ -99,19 +102,19 @@ struct Inner {
     additions: Additions,
 }
 
-/// Longest time to kill a statement: the server ends most by itself before.
+/// Longest time to kill a statement. The server usually ends it earlier.
 const LONGEST_KILL: Duration = Duration::from_secs(60);
 
-/// A bounded set of connections; clones share it.
+/// A bounded set of connections. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Pool(Arc<Inner>);
+pub(crate) struct Pool(Arc<PoolInner>);
 
-/// One connection, lent. Dropped without [`Lease::give_back`], the connection is closed.
+/// A lent connection. If it is dropped without [`Lease::give_back`], the connection is closed.
 pub(crate) struct Lease {
-    connection: Option<Connection>,
+    connection: Option<DbConnection>,
     opened: Instant,
     age: Age,
-    /// True while a statement is under way; stays true when its future is dropped half-way.
+    /// Whether a statement is running. Stays true if its future is dropped before the answer.
     in_flight: bool,
     pool: Pool,
     permit: Option<OwnedSemaphorePermit>,
@@ -120,13 +123,13 @@ pub(crate) struct Lease {
 impl Pool {
     pub(crate) fn new(opener: Opener, settings: PoolSettings, outage: Option<Arc<OutageLog>>) -> Pool {
         let permits = Arc::new(Semaphore::new(settings.max_open.max(1)));
-        Pool(Arc::new(Inner {
+        Pool(Arc::new(PoolInner {
             control: Control::new(opener.clone()),
             opener,
             permits,
             idle: Mutex::default(),
             age: Mutex::new(Age { epoch: 0, generation: 0 }),
-            gate: Gate::default(),
+            reconnector: Reconnector::default(),
             file: Mutex::default(),
             statements: AtomicU64::new(0),
             plans: Plans::default(),
@@ -140,29 +143,29 @@ impl Pool {
         self.0.opener.dialect()
     }
 
-    /// Statements sent to the database so far, BEGIN and COMMIT included.
+    /// Returns the number of statements sent so far, including BEGIN and COMMIT.
     pub(crate) fn statements(&self) -> u64 {
         self.0.statements.load(Ordering::Relaxed)
     }
 
-    /// Plans of statements, where they are kept.
+    /// Returns the recorded plans of statements.
     pub(crate) fn plans(&self) -> &Plans {
         &self.0.plans
     }
 
-    /// Trusts no open connection any more, and nothing that is known of the tables. Returns whether additions were known
-    /// to be there.
+    /// Discards all idle connections and all information about the tables. Returns whether additions were
+    /// known to exist.
     pub(crate) fn forget(&self) -> bool {
         self.0.age().epoch += 1;
         self.0.additions.forget()
     }
 
-    /// Looks at the threads of the server.
+    /// Returns the control connections of the server.
     pub(crate) fn control(&self) -> &Control {
         &self.0.control
     }
 
-    /// Waits for a free place, then takes an idle connection or opens one.
+    /// Waits for a permit, then takes an idle connection or opens one.
     pub(crate) async fn lease(&self, doing: &'static str, deadline: Deadline) -> Result<Lease, StoreError> {
         let patience = deadline.within(self.0.settings.timeout);
         let permit = match tokio::time::timeout(patience, self.0.permits.clone().acquire_owned()).await {
@@ -184,7 +187,7 @@ impl Pool {
         })
     }
 
-    async fn connection(&self, deadline: Deadline) -> Result<(Connection, Instant, Age), StoreError> {
+    async fn connection(&self, deadline: Deadline) -> Result<(DbConnection, Instant, Age), StoreError> {
         let noted = AtomicBool::new(false);
         loop {
             let age = *self.0.age();
@@ -192,18 +195,19 @@ impl Pool {
                 if idle.age == age || idle.connection.answers().await {
                     return Ok((idle.connection, idle.opened, age));
                 }
-                // those of the same time are most likely dead as well, and each would have to be waited for
+                // Other connections of the same time are probably broken too, and pinging each of them would
+                // take long.
                 self.0.idle().connections.retain(|parked| parked.age == age);
             }
-            match self.0.gate.pass(deadline, || self.open(deadline, &noted)).await? {
-                Passed::Opened(connection) => return Ok((connection, Instant::now(), age)),
-                Passed::LookAgain => {}
+            match self.0.reconnector.open(deadline, || self.open(deadline, &noted)).await? {
+                Reconnected::Opened(connection) => return Ok((connection, Instant::now(), age)),
+                Reconnected::CheckPool => {}
             }
         }
     }
 
-    /// Opens a connection. `noted`: the log of outages knows that whoever waits for it is affected.
-    async fn open(&self, deadline: Deadline, noted: &AtomicBool) -> Result<Connection, StoreError> {
+    /// Opens a connection. `noted` says whether the log of outages already counts the waiting request.
+    async fn open(&self, deadline: Deadline, noted: &AtomicBool) -> Result<DbConnection, StoreError> {
         let opened = self.0.opener.open(deadline).await;
         if let (Err(error), Some(outage)) = (&opened, &self.0.outage) {
             outage.failed(self.0.opener.url(), error, !noted.swap(true, Ordering::Relaxed));
@@ -211,8 +215,8 @@ impl Pool {
         opened
     }
 
-    /// Forgets everything if the SQLite file was replaced: open connections would go on with the old one, and what they
-    /// store would be lost.
+    /// Discards all connections if the SQLite file was replaced. Otherwise they would continue with the old
+    /// file, and changes would be lost.
     fn notice_another_file(&self) {
         if self.dialect() == Dialect::MySql {
             return;
@@ -227,7 +231,8 @@ impl Pool {
 
     fn take_idle(&self, epoch: u64) -> Option<Parked> {
         let mut idle = self.0.idle();
-        // The newest first: the oldest then grow too old and are dropped, so a quiet pool shrinks.
+        // The newest connection comes first. The others reach their age limit and are dropped, so an idle
+        // pool shrinks.
         while let Some(candidate) = idle.connections.pop_back() {
             let fresh = candidate.opened.elapsed() < self.0.settings.recycle;
             if fresh && candidate.age.epoch == epoch {
@@ -238,7 +243,7 @@ impl Pool {
     }
 }
 
-impl Inner {
+impl PoolInner {
     fn age(&self) -> MutexGuard<'_, Age> {
         self.age.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -247,7 +252,8 @@ impl Inner {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes out what is spare and was not used for long enough. Without any left, nobody waits for more.
+    /// Removes and returns spare connections that were unused for long enough. The flag says whether spare
+    /// ones remain.
     fn take_spare(&self) -> (Vec<Parked>, bool) {
         let PoolSettings { max_idle, keep_spare, .. } = self.settings;
         let mut idle = self.idle();
@@ -259,8 +265,8 @@ impl Inner {
     }
 }
 
-/// Closes spare connections as their time comes, until none is left, or the pool is gone.
-async fn close_spare(pool: Weak<Inner>, keep_spare: Duration) {
+/// Closes spare connections at their time, until none remains or the pool is dropped.
+async fn close_spare(pool: Weak<PoolInner>, keep_spare: Duration) {
     loop {
         tokio::time::sleep(keep_spare).await;
         let Some(pool) = pool.upgrade() else { return };
@@ -281,44 +287,44 @@ impl Lease {
         self.pool.0.settings.statement_timeout
     }
 
-    /// Plans of statements, where they are kept.
+    /// Returns the recorded plans of statements.
     pub(crate) fn plans(&self) -> &Plans {
         self.pool.plans()
     }
 
-    /// What of our additions the tables have, as far as somebody has looked (`known.rs`).
+    /// Returns the known additions to the tables (`additions.rs`).
     pub(crate) fn additions(&self) -> &Additions {
         &self.pool.0.additions
     }
 
-    /// The connection, for one statement, which is under way from now on; counted.
-    pub(crate) fn connection(&mut self) -> Option<&mut Connection> {
+    /// Returns the connection to run a statement, and counts it.
+    pub(crate) fn connection(&mut self) -> Option<&mut DbConnection> {
         self.pool.0.statements.fetch_add(1, Ordering::Relaxed);
         self.in_flight = true;
         self.connection.as_mut()
     }
 
-    /// The statement was answered to its end.
+    /// Records that the statement was answered completely.
     pub(crate) fn answered(&mut self) {
         self.in_flight = false;
     }
 
-    /// Returns whether every statement was answered to its end.
+    /// Returns whether all statements were answered completely.
     pub(crate) fn is_settled(&self) -> bool {
         !self.in_flight
     }
 
-    /// The pool that the connection belongs to.
+    /// Returns the pool of the connection.
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    /// What the server knows the connection by; none for a file.
+    /// Returns the thread of the connection at the server. `None` for a file.
     pub(crate) fn thread(&self) -> Option<Thread> {
         self.connection.as_ref()?.thread()
     }
 
-    /// Returns a connection on which everything that was asked has been answered. No I/O.
+    /// Returns a connection to the pool. All its statements must have been answered. No I/O.
     pub(crate) fn give_back(mut self) {
         let Some(connection) = self.connection.take() else { return };
         let inner = &self.pool.0;
@@ -330,10 +336,10 @@ impl Lease {
             tokio::spawn(close_spare(Arc::downgrade(inner), inner.settings.keep_spare));
         }
         drop(idle);
-        inner.gate.returned();
+        inner.reconnector.returned();
     }
 
-    /// The connection broke: it is closed, and idle ones from the same time are not trusted before they answer.
+    /// Closes a broken connection. Idle connections of the same time are pinged before use.
     pub(crate) fn broken(self) {
         if let Some(thread) = self.thread() {
             self.pool.0.opener.leave(thread.place);
@@ -349,7 +355,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
         if !self.in_flight {
-            // a server that reads the end of the connection ends its transaction
+            // When the server notices the end of the connection, it ends the transaction.
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -377,15 +383,15 @@ mod tests {
         Opener::new(url, ConnectSettings::default(), Duration::from_secs(30), true)
     }
 
-    /// A pool that keeps one connection, and spare ones for so long.
+    /// Creates a pool that keeps one connection, and spare ones for `keep_spare`.
     fn pool(keep_spare: Duration) -> Pool {
         let settings = PoolSettings { max_idle: 1, keep_spare, ..PoolSettings::default() };
-        // each connection has its own: what is in it does not matter here
+        // Each connection has its own database, whose content does not matter here.
         let url = DatabaseUrl::Sqlite { path: ":memory:".into() };
         Pool::new(opener(url), settings, None)
     }
 
-    /// Has three connections in use at a time.
+    /// Uses three connections at the same time.
     async fn use_three(pool: &Pool) {
         let mut leases = Vec::new();
         for _ in 0..3 {
@@ -395,7 +401,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_patience_a_free_connection_is_still_lent() {
+    async fn a_free_connection_is_lent_without_any_time_to_wait() {
         let settings = PoolSettings { max_open: 1, timeout: Duration::ZERO, ..PoolSettings::default() };
         let url = DatabaseUrl::Sqlite { path: ":memory:".into() };
         let pool = Pool::new(opener(url), settings, None);
@@ -407,7 +413,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_without_an_age_are_kept_and_those_of_age_none_are_not() {
+    async fn recycle_zero_discards_every_connection_and_the_maximum_none() {
         for (recycle, expected) in [(Duration::MAX, 1), (Duration::ZERO, 0)] {
             let settings = PoolSettings { max_idle: 1, recycle, ..PoolSettings::default() };
             let url = DatabaseUrl::Sqlite { path: ":memory:".into() };
@@ -422,7 +428,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn spare_connections_are_used_again() {
+    async fn spare_connections_are_reused() {
         let pool = pool(Duration::from_secs(60));
         use_three(&pool).await;
         assert_eq!(idle(&pool), 3);

@@ -1,8 +1,8 @@
-//! [`Row`]: one result row of either engine, read by position.
+//! [`Row`]: a result row of either engine, read by position.
 //!
-//! Positions, because every query names its columns in one const list beside the code that reads them.
-//! Decoding is unchecked against the declared type: SQLite declares BOOLEAN and DATETIME where it stores
-//! integers and text, and a database made by the Python service has its own widths.
+//! Every query has its columns in a constant list beside the code that reads them. Decoding does not check
+//! the declared type: SQLite declares BOOLEAN and DATETIME for integers and texts, and a database of the
+//! Python service has its own widths.
 
 use sqlx::{Row as _, ValueRef, sqlite::SqliteRow};
 
@@ -16,8 +16,8 @@ pub(crate) enum Row {
 }
 
 impl Row {
-    /// Text, or `None` for NULL; a time in the form that [`Dialect::datetime`](crate::dialect::Dialect::datetime) writes, so
-    /// that what was read can be compared with its column again.
+    /// Returns a text, or `None` for NULL. A time has the form of
+    /// [`Dialect::datetime`](crate::dialect::Dialect::datetime), so it can be compared with its column again.
     pub(crate) fn text(&self, at: usize) -> Result<Option<String>, DriverError> {
         match self {
             Row::MySql(row) => match value(row, at)? {
@@ -35,7 +35,7 @@ impl Row {
         }
     }
 
-    /// As [`text`](Self::text); bytes that are not UTF-8 become U+FFFD.
+    /// Like [`text`](Self::text), but bytes that are not UTF-8 become U+FFFD.
     pub(crate) fn text_of_bytes(&self, at: usize) -> Result<Option<String>, DriverError> {
         let bytes = match self {
             Row::MySql(row) => match value(row, at)? {
@@ -53,7 +53,7 @@ impl Row {
         ))
     }
 
-    /// Bytes of a text; 0 for NULL and for anything else.
+    /// Returns the number of bytes of a text, and 0 for NULL and other types.
     pub(crate) fn length(&self, at: usize) -> usize {
         match self {
             Row::MySql(row) => match row.as_ref(at) {
@@ -66,7 +66,7 @@ impl Row {
         }
     }
 
-    /// Bytes, or `None` for NULL.
+    /// Returns bytes, or `None` for NULL.
     pub(crate) fn bytes(&self, at: usize) -> Result<Option<Vec<u8>>, DriverError> {
         match self {
             Row::MySql(row) => match value(row, at)? {
@@ -78,7 +78,8 @@ impl Row {
         }
     }
 
-    /// As [`text`](Self::text), without a copy: the row loses it, and a second look fails.
+    /// Like [`text`](Self::text) without a copy. The value is removed from the row, so it can be read only
+    /// once.
     pub(crate) fn take_text(&mut self, at: usize) -> Result<Option<String>, DriverError> {
         match self {
             Row::MySql(row) if matches!(value(row, at)?, MySqlValue::Bytes(_)) => match row.take(at) {
@@ -92,17 +93,17 @@ impl Row {
         }
     }
 
-    /// As [`string`](Self::string), without a copy: the row loses it.
+    /// Like [`string`](Self::string) without a copy. The value is removed from the row.
     pub(crate) fn take_string(&mut self, at: usize) -> Result<String, DriverError> {
         Ok(self.take_text(at)?.unwrap_or_default())
     }
 
-    /// Text that the layout declares NOT NULL, or whose NULL means the same as "".
+    /// Returns a text that is NOT NULL in the layout, or whose NULL means the same as "".
     pub(crate) fn string(&self, at: usize) -> Result<String, DriverError> {
         Ok(self.text(at)?.unwrap_or_default())
     }
 
-    /// A whole number, or `None` for NULL.
+    /// Returns a whole number, or `None` for NULL.
     pub(crate) fn int(&self, at: usize) -> Result<Option<i64>, DriverError> {
         let wrong = || DriverError::Column { at, reason: "not a whole number of 64 bits" };
         match self {
@@ -110,7 +111,7 @@ impl Row {
                 MySqlValue::NULL => Ok(None),
                 MySqlValue::Int(number) => Ok(Some(*number)),
                 MySqlValue::UInt(number) => i64::try_from(*number).map(Some).map_err(|_| wrong()),
-                // an answer to a query without placeholders
+                // The result of a query without placeholders.
                 MySqlValue::Bytes(digits) => {
                     let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
                     number.map(Some).ok_or_else(wrong)
@@ -121,7 +122,7 @@ impl Row {
         }
     }
 
-    /// False for NULL.
+    /// Returns false for NULL.
     pub(crate) fn is_some(&self, at: usize) -> Result<bool, DriverError> {
         Ok(match self {
             Row::MySql(row) => *value(row, at)? != MySqlValue::NULL,
@@ -129,14 +130,14 @@ impl Row {
         })
     }
 
-    /// A BOOLEAN column; NULL is false.
+    /// Returns a BOOLEAN. NULL is false.
     pub(crate) fn flag(&self, at: usize) -> Result<bool, DriverError> {
         Ok(self.int(at)?.unwrap_or(0) != 0)
     }
 }
 
-/// A DATETIME as the server writes it; a fraction only where there is one. By hand, because each row of a list has one,
-/// and formatting it would take as long as reading its JSON.
+/// Formats a DATETIME like the server, with a fraction only if there is one. It does not use `format!`, which
+/// would take as long as reading the row's JSON.
 fn time(value: &MySqlValue) -> String {
     let MySqlValue::Date(year, month, day, hour, minute, second, microseconds) = value else {
         return String::new();
@@ -168,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_written_as_the_server_does() {
+    fn times_are_formatted_like_the_server() {
         for (value, text) in [
             (MySqlValue::Date(2026, 11, 2, 3, 4, 5, 0), "2026-11-02 03:04:05"),
             (MySqlValue::Date(987, 1, 31, 23, 59, 59, 12), "0987-01-31 23:59:59.000012"),

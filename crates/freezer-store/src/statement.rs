@@ -1,7 +1,8 @@
-//! [`Statement`]: what can be sent to a connection: a statement of sea-query, made for this one time, or a [`Fixed`]
-//! one, whose text is made once.
+//! [`Statement`]: the statements that a connection can run. A statement of sea-query is built for each use.
+//! The text of a [`Fixed`] statement is rendered once.
 //!
-//! Making and printing a statement takes about as long as the database takes to carry it out, so those that requests
+//! Building and rendering a statement takes about as long as the database needs to run it, so the most
+//! frequent statements are fixed. Both types come from the same builder functions. `exec.rs` runs them.
 //! issue most often are fixed. Both kinds come from the same builder functions; running them is `exec.rs`.
 
 use std::sync::OnceLock;
@@ -15,20 +16,20 @@ use crate::dialect::Dialect;
 use crate::error::DriverError;
 use crate::mysql::{MySqlValue, Sql};
 
-/// Bytes of the largest made statement that connections keep prepared. Statements of this size come from searches with many
-/// conditions, each of another shape.
+/// Size of the largest dynamic statement that stays prepared. Larger statements come from searches with many
+/// conditions, which rarely repeat.
 const KEPT: usize = 8 << 10;
 
-/// Whether a made statement is worth keeping prepared.
+/// Returns whether a dynamic statement should stay prepared.
 pub(crate) fn is_kept(sql: &str) -> bool {
     sql.len() <= KEPT
 }
 
-/// Anything that can be sent.
+/// A statement that a connection can run.
 pub(crate) trait Statement {
-    /// For MySQL.
+    /// Renders it for MySQL.
     fn mysql(&self) -> Result<(Sql, Vec<MySqlValue>), DriverError>;
-    /// For SQLite.
+    /// Renders it for SQLite.
     fn sqlite(&self) -> Result<(SqlStr, SqliteArguments), DriverError>;
 }
 
@@ -45,20 +46,20 @@ impl<T: SqlxBinder> Statement for T {
     }
 }
 
-/// A statement whose text never changes. Lives in a static; its arguments come with each use.
+/// A statement whose text never changes. It lives in a static, and each use passes its arguments.
 pub(crate) struct Fixed {
     build: fn(Dialect) -> (String, SqlxValues),
-    mysql: OnceLock<Text>,
-    sqlite: OnceLock<Text>,
+    mysql: OnceLock<FixedText>,
+    sqlite: OnceLock<FixedText>,
 }
 
-struct Text {
+struct FixedText {
     sql: String,
-    slots: Vec<Slot>,
+    slots: Vec<Placeholder>,
 }
 
-/// What a placeholder stands for.
-enum Slot {
+/// A placeholder of a fixed statement.
+enum Placeholder {
     Argument(usize),
     Constant(Value),
 }
@@ -70,7 +71,7 @@ pub(crate) enum Argument<'a> {
     Text(Option<&'a str>),
     /// A whole number.
     Number(u64),
-    /// A number that may be below zero.
+    /// A number that may be negative.
     Signed(i64),
     /// Bytes or NULL.
     Bytes(Option<&'a [u8]>),
@@ -82,51 +83,51 @@ impl<'a> From<&'a str> for Argument<'a> {
     }
 }
 
-/// What marks an argument while the text is made. No constant of a statement begins with it.
+/// Prefix of an argument while the text is rendered. No constant of a statement begins with it.
 const MARK: &str = "\u{0}argument ";
 
-/// The same for numbers, in LIMIT.
+/// The same for numbers in LIMIT.
 const NUMBER_MARK: u64 = u64::MAX - 1_000;
 
-/// Stands for an argument that is a limit.
+/// Returns a stand-in for an argument in LIMIT.
 pub(crate) fn number_argument(position: u64) -> u64 {
     NUMBER_MARK + position
 }
 
-/// Stands for an argument, counted from 0, in the statement that [`Fixed::new`] is given.
+/// Returns a stand-in for an argument, counted from 0, in the statement of [`Fixed::new`].
 pub(crate) fn argument(position: usize) -> Expr {
     Expr::val(argument_text(position))
 }
 
-/// The same where a text is wanted.
+/// Returns the same as a text.
 pub(crate) fn argument_text(position: usize) -> String {
     format!("{MARK}{position}")
 }
 
 impl Fixed {
-    /// `build` makes the statement, with [`argument`]s.
+    /// Declares a statement. `build` builds it with [`argument`]s.
     pub(crate) const fn new(build: fn(Dialect) -> (String, SqlxValues)) -> Fixed {
         Fixed { build, mysql: OnceLock::new(), sqlite: OnceLock::new() }
     }
 
-    /// The statement with its arguments.
+    /// Returns the statement with its arguments.
     pub(crate) fn with<'a>(&'static self, arguments: Vec<Argument<'a>>) -> Filled<'a> {
         Filled { fixed: self, arguments }
     }
 
-    fn text(&'static self, dialect: Dialect) -> &'static Text {
+    fn text(&'static self, dialect: Dialect) -> &'static FixedText {
         let text = match dialect {
             Dialect::MySql => &self.mysql,
             Dialect::Sqlite => &self.sqlite,
         };
         text.get_or_init(|| {
             let (sql, values) = (self.build)(dialect);
-            Text { sql, slots: values.0.0.into_iter().map(slot).collect() }
+            FixedText { sql, slots: values.0.0.into_iter().map(placeholder).collect() }
         })
     }
 }
 
-fn slot(value: Value) -> Slot {
+fn placeholder(value: Value) -> Placeholder {
     let position = match &value {
         Value::String(Some(text)) => text.strip_prefix(MARK).and_then(|number| number.parse().ok()),
         Value::BigUnsigned(Some(number)) => {
@@ -134,7 +135,7 @@ fn slot(value: Value) -> Slot {
         }
         _ => None,
     };
-    position.map_or(Slot::Constant(value), Slot::Argument)
+    position.map_or(Placeholder::Constant(value), Placeholder::Argument)
 }
 
 /// A fixed statement with its arguments.
@@ -153,14 +154,14 @@ impl Filled<'_> {
 impl Statement for Filled<'_> {
     fn mysql(&self) -> Result<(Sql, Vec<MySqlValue>), DriverError> {
         let text = self.fixed.text(Dialect::MySql);
-        let value = |slot: &Slot| match slot {
-            Slot::Argument(position) => Ok(match self.argument(*position)? {
+        let value = |slot: &Placeholder| match slot {
+            Placeholder::Argument(position) => Ok(match self.argument(*position)? {
                 Argument::Text(text) => text.into(),
                 Argument::Bytes(bytes) => bytes.into(),
                 Argument::Number(number) => number.into(),
                 Argument::Signed(number) => number.into(),
             }),
-            Slot::Constant(value) => mysql_value(value.clone()),
+            Placeholder::Constant(value) => mysql_value(value.clone()),
         };
         Ok((Sql::Fixed(&text.sql), text.slots.iter().map(value).collect::<Result<_, DriverError>>()?))
     }
@@ -171,18 +172,18 @@ impl Statement for Filled<'_> {
         let mut filled = SqliteArguments::default();
         for slot in &text.slots {
             let added = match slot {
-                Slot::Argument(position) => match self.argument(*position)? {
+                Placeholder::Argument(position) => match self.argument(*position)? {
                     Argument::Text(text) => filled.add(text),
                     Argument::Bytes(bytes) => filled.add(bytes),
                     Argument::Number(number) => filled.add(whole(number)),
                     Argument::Signed(number) => filled.add(number),
                 },
-                Slot::Constant(Value::Bool(Some(flag))) => filled.add(*flag),
-                Slot::Constant(Value::BigUnsigned(Some(number))) => filled.add(whole(*number)),
-                Slot::Constant(Value::Int(Some(number))) => filled.add(i64::from(*number)),
-                Slot::Constant(Value::BigInt(Some(number))) => filled.add(*number),
-                Slot::Constant(Value::String(text)) => filled.add(text.as_deref()),
-                Slot::Constant(other) => Err(format!("{other:?} in a fixed statement").into()),
+                Placeholder::Constant(Value::Bool(Some(flag))) => filled.add(*flag),
+                Placeholder::Constant(Value::BigUnsigned(Some(number))) => filled.add(whole(*number)),
+                Placeholder::Constant(Value::Int(Some(number))) => filled.add(i64::from(*number)),
+                Placeholder::Constant(Value::BigInt(Some(number))) => filled.add(*number),
+                Placeholder::Constant(Value::String(text)) => filled.add(text.as_deref()),
+                Placeholder::Constant(other) => Err(format!("{other:?} in a fixed statement").into()),
             };
             added.map_err(sqlx::Error::Encode)?;
         }
@@ -190,7 +191,7 @@ impl Statement for Filled<'_> {
     }
 }
 
-/// A value of a statement as the driver takes it.
+/// Converts a value of a statement for the driver.
 fn mysql_value(value: Value) -> Result<MySqlValue, DriverError> {
     Ok(match value {
         Value::Bool(value) => value.into(),

@@ -1,11 +1,11 @@
-//! Names of tables and columns, once.
+//! Names of tables and columns.
 //!
-//! `sea_query::Iden` spells a variant in snake case; the proposal's names live on in the columns
-//! (`sessions.job`, `actions.actionmode`). Which column holds what is in `docs/database.md`.
+//! `sea_query::Iden` writes a variant in snake case. Some columns have the names of the original proposal
+//! (`sessions.job`, `actions.actionmode`). `docs/database.md` describes the columns.
 
 use sea_query::Iden;
 
-/// `clients`: one row per node that registered.
+/// `clients`: one row for each registered node.
 #[derive(Iden, Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "column names, explained in docs/database.md")]
 pub enum Clients {
@@ -28,7 +28,7 @@ pub enum Clients {
     UpdatedAt,
 }
 
-/// `actions`: definitions of what a job does.
+/// `actions`: definitions of actions.
 #[derive(Iden, Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "column names, explained in docs/database.md")]
 pub enum Actions {
@@ -52,13 +52,13 @@ pub enum Actions {
     DeletedAt,
     CreatedAt,
     UpdatedAt,
-    /// An addition of ours: the terms that `fz_action_terms` has of the action (`search/action_terms.rs`).
+    /// An addition of ours: the terms of the action in `fz_action_terms` (`search/action_terms.rs`).
     FzTerms,
-    /// An addition of ours: the checksum of the row that they are of.
+    /// An addition of ours: the checksum of the row from which the terms were computed.
     FzTermsCrc,
 }
 
-/// `fz_action_terms`: an addition of ours, the actions that have a term.
+/// `fz_action_terms`, an addition of ours: the actions with a term.
 #[derive(Iden, Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "column names, explained in docs/database.md")]
 pub enum FzActionTerms {
@@ -68,7 +68,7 @@ pub enum FzActionTerms {
     ActionId,
 }
 
-/// `action_reports`: one row per action; the Python service writes it and never reads it.
+/// `action_reports`: one row for each action. The Python service writes it but never reads it.
 #[derive(Iden, Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "column names, explained in docs/database.md")]
 pub enum ActionReports {
@@ -103,7 +103,7 @@ pub enum Jobs {
     UpdatedAt,
 }
 
-/// `job_actions`: which actions a job runs, in order.
+/// `job_actions`: the actions of a job, in order.
 #[derive(Iden, Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "column names, explained in docs/database.md")]
 pub enum JobActions {
@@ -157,7 +157,7 @@ pub enum UserCredentials {
     UpdatedAt,
 }
 
-/// `backups`: the catalogue.
+/// `backups`: the catalogue of backups.
 #[derive(Iden, Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "column names, explained in docs/database.md")]
 pub enum Backups {
@@ -172,18 +172,18 @@ pub enum Backups {
     DeletedAt,
     CreatedAt,
     UpdatedAt,
-    /// An addition of ours: the terms of the metadata (`search/terms.rs`).
+    /// An addition of ours: the search terms of the metadata (`search/terms.rs`).
     FzSearchTerms,
-    /// An addition of ours: the checksum of the metadata that they are of.
+    /// An addition of ours: the checksum of the metadata from which the terms were computed.
     FzSearchCrc,
-    /// An addition of ours, on MySQL: the terms, as long as the checksum is right.
+    /// An addition of ours, on MySQL: the terms if the checksum matches, otherwise NULL.
     FzSearchIndex,
-    /// An addition of ours: the time of the metadata (`search/times.rs`).
+    /// An addition of ours: the search time of the metadata (`search/times.rs`).
     FzTime,
-    /// An addition of ours: the checksum of the metadata that it is of.
+    /// An addition of ours: the checksum of the metadata from which the time was computed.
     FzTimeCrc,
-    /// An addition of ours, on MySQL: the time, as long as the checksum is right.
+    /// An addition of ours, on MySQL: the time if the checksum matches, otherwise NULL.
     FzTimeIndex,
-    /// An addition of ours: a hash of what makes a backup the same one.
+    /// An addition of ours: a hash of the properties that identify a backup.
     FzIdentity,
 }

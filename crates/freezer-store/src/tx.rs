@@ -180,7 +180,7 @@ impl Run<'_> {
         pool.lease(self.name, self.store.deadline).await.inspect_err(|error| {
             if error.is_replaced() {
                 self.store.replaced(error);
-                self.store.lost.tell();
+                self.store.mismatch.report();
             }
         })
     }
@@ -252,7 +252,7 @@ impl Run<'_> {
                 self.store.replaced(error);
                 self.replaced += 1;
                 if self.replaced > MAX_REPLACED {
-                    self.store.lost.tell();
+                    self.store.mismatch.report();
                 }
                 self.replaced <= MAX_REPLACED
             }

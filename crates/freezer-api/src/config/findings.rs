@@ -89,7 +89,7 @@ pub fn of_connection(database: &DatabaseSettings) -> Vec<Finding> {
             ),
             Effect::Missing => ("without_effect", format!("the parameter {name} has no effect")),
             Effect::Unknown => {
-                let hint = nearest(name, &Parameter::known());
+                let hint = nearest(name, &Parameter::names());
                 let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
                 ("unknown_parameter", format!("unknown parameter {name}{hint}"))
             }

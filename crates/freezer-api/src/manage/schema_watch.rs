@@ -94,7 +94,7 @@ impl<'s> SchemaWatch<'s> {
     pub async fn watch(&mut self) -> Result<(), StoreError> {
         loop {
             self.wait().await?;
-            let failed = self.store.tables_lost().await;
+            let failed = self.store.schema_mismatch().await;
             let found = self.look().await?;
             if failed && matches!(found, Found::Served) {
                 tracing::error!(
@@ -169,7 +169,7 @@ impl<'s> SchemaWatch<'s> {
         let (wait, text) = match found {
             Found::Served => {
                 if self.readiness.wait().is_some() {
-                    self.store.tables_found();
+                    self.store.reset_schema_mismatch();
                 }
                 self.served = true;
                 (None, None)

@@ -1,7 +1,7 @@
 //! Clients: what a registration means, and whether a client can do what a job asks.
 
 use freezer_store::model::{Capabilities, Client, Registration};
-use freezer_store::query::clients::{self, Known, Registered};
+use freezer_store::query::clients::{self, Registered, RegistrationCheck};
 use freezer_store::{StoreError, read, single, stored_size, transaction};
 use serde_json::{Map, Value};
 
@@ -41,12 +41,15 @@ pub async fn register(
     let id = client_id_of(change.project_id, &new.client_id, central_host);
     let project_id = change.project_id;
     let known = read!(change.store, "clients.known", |db| {
-        Ok::<_, Error>(clients::known(db, project_id, &new).await?)
+        Ok::<_, Error>(clients::check_registration(db, project_id, &new).await?)
     })?;
     let registered = match known {
-        Known::Answered(answer) => answer,
-        Known::New if new.uuid.is_none() && create(change, &id, &new).await? => Registered::Created,
-        Known::New | Known::Differs => match register_locked(change, &id, &new).await {
+        RegistrationCheck::Answered(answer) => answer,
+        RegistrationCheck::New if new.uuid.is_none() && create(change, &id, &new).await? => {
+            Registered::Created
+        }
+        RegistrationCheck::New | RegistrationCheck::Differs => match register_locked(change, &id, &new).await
+        {
             // Anyone can compute the id that belongs to a name, and register another client under it.
             Err(StoreError::Duplicate { .. }) if new.uuid.is_none() => {
                 register_locked(change, &change.ids.document(), &new).await?

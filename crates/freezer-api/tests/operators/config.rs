@@ -275,7 +275,7 @@ fn parameters_of_the_database_are_checked() {
             format!("failure  {at} unknown parameter ssl_x, ssl_y for PyMySQL; the parameters for TLS are "),
         ),
         (format!("ssl_ca={missing}"), 2, format!("failure  {at} ssl_ca={missing}: No such file")),
-        (format!("ssl_ca={broken}"), 2, format!("failure  {at} ssl_ca={broken}: holds no certificate")),
+        (format!("ssl_ca={broken}"), 2, format!("failure  {at} ssl_ca={broken}: contains no certificate")),
         (format!("ssl_cert={missing}"), 2, format!("failure  {at} ssl_cert={missing}: No such file")),
         (format!("ssl_capath={missing}"), 2, format!("failure  {at} ssl_capath={missing}: No such file")),
     ] {

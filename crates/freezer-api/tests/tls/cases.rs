@@ -200,7 +200,7 @@ pub const CASES: &[Case] = &[
         Right,
         "any",
         "ssl_ca={dir}/no-certificate.pem",
-        Refused("no-certificate.pem: holds no certificate"),
+        Refused("no-certificate.pem: contains no certificate"),
         Same,
     ),
     case(Right, "any", "ssl_cert={dir}/no-such.pem", Refused("ssl_cert="), Same),
@@ -212,7 +212,7 @@ pub const CASES: &[Case] = &[
         Refused("is not the key of"),
         Same,
     ),
-    case(Right, "any", "ssl_cert={dir}/client.pem", Refused("holds no private key"), Same),
+    case(Right, "any", "ssl_cert={dir}/client.pem", Refused("contains no private key"), Same),
     case(Right, "any", "ssl_capath={dir}/no-such", Refused("ssl_capath="), Same),
     // parameters that are not known, or given twice
     case(Right, "any", "ssl_verify=true", Refused("unknown parameter ssl_verify for PyMySQL"), Same),

@@ -1,52 +1,54 @@
-//! Reads text that should be JSON and is not quite: each part that is not JSON becomes null, and the rest is kept.
+//! Reads text that is almost JSON. Each part that is not JSON becomes null, and the rest is kept.
 //!
-//! The Python service stores what `json.dumps` writes, which is not always JSON: `NaN`, `Infinity`, `-Infinity`, and escapes
-//! of half a surrogate pair (file names that are not UTF-8). Texts were also cut short by narrow columns, or edited by hand.
-//! A text whose brackets or quotes do not end where they should is broken: what was read of it may be only a part.
+//! The Python service stores the output of `json.dumps`, which is not always JSON: `NaN`, `Infinity`,
+//! `-Infinity`, and escapes of half a surrogate pair (file names that are not UTF-8). Other texts were
+//! truncated by narrow columns, or edited by hand. If the brackets or quotes of a text do not match, it is
+//! broken, and the result may be only a part.
 
 use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-/// Objects and lists within each other; what is nested deeper becomes null.
+/// Maximum nesting of objects and lists. Deeper values become null.
 const DEPTH: usize = 120;
 
-/// A value, and how good its text was.
+/// A value, and the quality of its text.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Read {
+pub(crate) struct LenientValue {
     pub(crate) value: Value,
-    /// All of it is JSON.
+    /// Whether all of it is JSON.
     pub(crate) is_json: bool,
-    /// It does not end where it should.
+    /// Whether it does not end correctly.
     pub(crate) is_broken: bool,
 }
 
-/// Elements of a list, and whether they are its whole text.
+/// Elements of a list, and whether the list is complete.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Elements {
-    /// Each element with the place of its text.
-    pub(crate) list: Vec<(Range<usize>, Read)>,
-    /// The list has an end, with nothing behind it. Otherwise its last elements may be parts of something else.
+    /// Each element with the range of its text.
+    pub(crate) list: Vec<(Range<usize>, LenientValue)>,
+    /// Whether the list has an end without anything after it. Otherwise its last elements may be parts of
+    /// something else.
     pub(crate) is_whole: bool,
 }
 
 /// Reads a value.
-pub(crate) fn value(text: &str) -> Read {
+pub(crate) fn value(text: &str) -> LenientValue {
     if let Ok(value) = serde_json::from_str(text) {
-        return Read { value, is_json: true, is_broken: false };
+        return LenientValue { value, is_json: true, is_broken: false };
     }
-    let mut reader = Reader::new(text);
+    let mut reader = LenientReader::new(text);
     let value = reader.value(0);
     reader.space();
-    let Reader { at, is_json, is_broken, .. } = reader;
-    Read { value, is_json: is_json && at == text.len(), is_broken }
+    let LenientReader { at, is_json, is_broken, .. } = reader;
+    LenientValue { value, is_json: is_json && at == text.len(), is_broken }
 }
 
-/// Reads a list element by element; none if the text does not begin as a list.
+/// Reads a list element by element. Returns `None` if the text does not begin as a list.
 pub(crate) fn elements(text: &str) -> Option<Elements> {
-    let mut reader = Reader::new(text);
+    let mut reader = LenientReader::new(text);
     reader.space();
-    reader.take(b'[').then_some(())?;
+    reader.skip_mark(b'[').then_some(())?;
     let mut list = Vec::new();
     reader.space();
     let mut goes_on = reader.peek() != Some(b']');
@@ -54,26 +56,26 @@ pub(crate) fn elements(text: &str) -> Option<Elements> {
         list.push(reader.element());
         goes_on = reader.next_item(b']');
     }
-    let has_end = reader.take(b']');
+    let has_end = reader.skip_mark(b']');
     reader.space();
     Some(Elements { list, is_whole: has_end && reader.at == text.len() })
 }
 
-/// A place in a text.
-struct Reader<'a> {
+/// A position in a text.
+struct LenientReader<'a> {
     text: &'a str,
     at: usize,
     is_json: bool,
     is_broken: bool,
 }
 
-impl<'a> Reader<'a> {
-    fn new(text: &'a str) -> Reader<'a> {
-        Reader { text, at: 0, is_json: true, is_broken: false }
+impl<'a> LenientReader<'a> {
+    fn new(text: &'a str) -> LenientReader<'a> {
+        LenientReader { text, at: 0, is_json: true, is_broken: false }
     }
 
-    /// Reads an element of a list up to the comma or bracket behind it, whatever it holds.
-    fn element(&mut self) -> (Range<usize>, Read) {
+    /// Reads an element of a list, with any content, up to the next comma or bracket.
+    fn element(&mut self) -> (Range<usize>, LenientValue) {
         let start = self.at;
         (self.is_json, self.is_broken) = (true, false);
         let value = self.value(1);
@@ -89,12 +91,12 @@ impl<'a> Reader<'a> {
         }
         let text = self.text.get(start..self.at).unwrap_or_default();
         let place = start..start + text.trim_end().len();
-        (place, Read { value, is_json: self.is_json && !is_broken, is_broken })
+        (place, LenientValue { value, is_json: self.is_json && !is_broken, is_broken })
     }
 
-    /// Takes the mark that a value ends with.
+    /// Reads the mark at the end of a value.
     fn end(&mut self, mark: u8) {
-        self.is_broken |= !self.take(mark);
+        self.is_broken |= !self.skip_mark(mark);
         self.is_json &= !self.is_broken;
     }
 
@@ -102,7 +104,7 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn take(&mut self, mark: u8) -> bool {
+    fn skip_mark(&mut self, mark: u8) -> bool {
         let found = self.peek() == Some(mark);
         self.at += usize::from(found);
         found
@@ -123,7 +125,7 @@ impl<'a> Reader<'a> {
             Some(b'"') => self.string().map_or(Value::Null, Value::String),
             _ => {
                 let word = self.word();
-                // inside of an object or list, the text goes on behind a word: this one may be a part
+                // If the text ends inside an object or list, its last word may be truncated.
                 let is_cut = depth > 0 && self.at == self.text.len();
                 self.is_json &= !is_cut;
                 if is_cut { Value::Null } else { word }
@@ -135,7 +137,7 @@ impl<'a> Reader<'a> {
         let mut members = Map::new();
         self.at += 1;
         self.space();
-        while !self.take(b'}') {
+        while !self.skip_mark(b'}') {
             let key = match self.peek() {
                 Some(b'"') => self.string(),
                 _ => {
@@ -145,7 +147,7 @@ impl<'a> Reader<'a> {
                 }
             };
             self.space();
-            if self.take(b':') {
+            if self.skip_mark(b':') {
                 let value = self.value(depth + 1);
                 if let Some(key) = key {
                     members.insert(key, value);
@@ -165,7 +167,7 @@ impl<'a> Reader<'a> {
         let mut items = Vec::new();
         self.at += 1;
         self.space();
-        while !self.take(b']') {
+        while !self.skip_mark(b']') {
             items.push(self.value(depth + 1));
             if !self.next_item(b']') {
                 self.end(b']');
@@ -175,7 +177,7 @@ impl<'a> Reader<'a> {
         Value::Array(items)
     }
 
-    /// Null in place of a value that is nested too deep.
+    /// Skips a value that is nested too deep. It becomes null.
     fn skip_nested(&mut self) -> Value {
         let mut depth = 0_usize;
         while let Some(byte) = self.peek() {
@@ -196,11 +198,11 @@ impl<'a> Reader<'a> {
         Value::Null
     }
 
-    /// Goes on to the next item of an object or list that ends with `end`; false if there is none. A comma before the end
-    /// is no JSON.
+    /// Moves to the next item of an object or list that ends with `end`. Returns false if there is none. A
+    /// comma before the end is not JSON.
     fn next_item(&mut self, end: u8) -> bool {
         self.space();
-        if !self.take(b',') {
+        if !self.skip_mark(b',') {
             return false;
         }
         self.space();
@@ -220,7 +222,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Reads a string; none if it has escapes that JSON does not know.
+    /// Reads a string. Returns `None` if it has escapes that JSON does not define.
     fn string(&mut self) -> Option<String> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let bytes = rest.as_bytes();
@@ -238,7 +240,7 @@ impl<'a> Reader<'a> {
             return Some(text);
         }
         self.is_json = false;
-        // line breaks and the like, which JSON wants escaped
+        // JSON requires escapes for line breaks and similar characters.
         rest.get(1..end).filter(|inside| !inside.contains('\\')).map(str::to_owned)
     }
 }
@@ -251,7 +253,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_not_json_becomes_null_and_the_rest_is_kept() {
+    fn invalid_parts_become_null_and_the_rest_is_kept() {
         for (text, expected) in [
             (
                 r#"{"a": NaN, "b": [1, -Infinity, Infinity], "c": "x"}"#,
@@ -273,7 +275,11 @@ mod tests {
             (r#"{"a": 1} more"#, json!({"a": 1})),
             ("", json!(null)),
         ] {
-            assert_eq!(value(text), Read { value: expected, is_json: false, is_broken: false }, "{text}");
+            assert_eq!(
+                value(text),
+                LenientValue { value: expected, is_json: false, is_broken: false },
+                "{text}"
+            );
         }
         for broken in
             [r#"{"a": {"b": 1, "c": "cut sho"#, r#"{"a": 1, "b": [2, 3"#, r#"{"a": 1 "b": 2}"#, "[1 2]", "{"]
@@ -284,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_are_read_one_by_one() {
+    fn elements_are_read_separately() {
         let text = r#" [{"a": NaN} , "text",null, {"b": 1, "b": 2}] "#;
         let read = elements(text).unwrap();
         let raw: Vec<&str> = read.list.iter().map(|(place, _)| &text[place.clone()]).collect();
@@ -321,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_ends() {
+    fn deep_nesting_becomes_null() {
         let text = format!("{{\"a\": {}NaN{}, \"b\": 1}}", "[".repeat(5_000), "]".repeat(5_000));
         let read = value(&text);
         assert_eq!(read.value["b"], json!(1));
@@ -330,7 +336,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_too_odd(text in r#"[\[\]{}:,"\\ua1NI é-]{0,40}"#) {
+        fn any_text_can_be_read(text in r#"[\[\]{}:,"\\ua1NI é-]{0,40}"#) {
             value(&text);
             if let Some(read) = elements(&text) {
                 for (place, _) in read.list {
@@ -340,7 +346,7 @@ mod tests {
         }
 
         #[test]
-        fn json_is_read_as_it_is(items in prop::collection::vec(r#"[ab"{}\[\],:é \\]{0,5}"#, 0..5)) {
+        fn json_is_read_unchanged(items in prop::collection::vec(r#"[ab"{}\[\],:é \\]{0,5}"#, 0..5)) {
             let text = serde_json::to_string(&items).unwrap();
             let read = elements(&text).unwrap();
             prop_assert!(read.is_whole && read.list.iter().all(|(_, read)| read.is_json));

@@ -1,7 +1,7 @@
-//! The members of an object in JSON text: found, given other values, taken out, without making a tree of it.
+//! Finds, replaces and removes the members of an object in JSON text, without parsing it into a tree.
 //!
-//! Text without escapes, which is nearly all of it, is looked through once and copied in pieces; what is to be changed may
-//! be every document of a list. Text with escapes is read by the parser and written anew.
+//! Text without escapes, which is nearly all text, is scanned once and copied in slices. A change can affect
+//! every document of a list. Text with escapes is parsed and written again.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// An object as it is, where it has a key at its top. None for what is no object, or no JSON.
-pub(super) fn having(text: &str, key: &str) -> Option<Box<RawValue>> {
+/// Returns an object if it has a key at its top level. Returns `None` for other objects, other values, and
+/// invalid JSON.
+pub(super) fn object_with_key(text: &str, key: &str) -> Option<Box<RawValue>> {
     let has = match plain(text) {
         Some(members) => members.iter().any(|(other, _)| *other == key),
         None => parsed(text)?.iter().any(|(other, _)| other == key),
@@ -22,10 +23,10 @@ pub(super) fn having(text: &str, key: &str) -> Option<Box<RawValue>> {
     if has { RawValue::from_string(text.to_owned()).ok() } else { None }
 }
 
-/// Returns an object with other values for some of its keys: in their places, or at the end if the object lacks the key.
-/// A null only replaces: it is not added to an object that lacks the key. None if the text is not a JSON object.
-pub(super) fn with(text: &str, keys: &[(&'static str, Value)]) -> Option<Box<RawValue>> {
-    // What was put together is read once, to be sure that it is JSON; so what it is made of need not be.
+/// Replaces values of an object. If the object lacks a key, its value is added at the end, unless it is null.
+/// Returns `None` if the text is not a JSON object.
+pub(super) fn with_values(text: &str, keys: &[(&'static str, Value)]) -> Option<Box<RawValue>> {
+    // The new text is parsed once to make sure that it is JSON, so the input need not be checked.
     let spliced = plain(text).and_then(|members| splice(text, &members, keys));
     if let Some(raw) = spliced.and_then(|text| RawValue::from_string(text).ok()) {
         return Some(raw);
@@ -33,46 +34,46 @@ pub(super) fn with(text: &str, keys: &[(&'static str, Value)]) -> Option<Box<Raw
     Object { members: parsed(text)?, keys }.to_raw()
 }
 
-/// An object without a key; none where it lacks it, or is no object.
-pub(super) fn without(raw: &RawValue, key: &str) -> Option<Box<RawValue>> {
+/// Removes a key from an object. Returns `None` if there is no such key or the value is not an object.
+pub(super) fn without_key(raw: &RawValue, key: &str) -> Option<Box<RawValue>> {
     let mut members = parsed(raw.get())?;
     let all = members.len();
     members.retain(|(other, _)| other != key);
     if members.len() < all { Object { members, keys: &[] }.to_raw() } else { None }
 }
 
-/// Keys, and where in the text their values stand: of an object in JSON that has no escapes. Of other text it may say
-/// anything.
+/// Returns the keys of an object with the ranges of their values, for JSON without escapes. For other text
+/// the result is undefined.
 fn plain(text: &str) -> Option<Vec<(&str, Range<usize>)>> {
     let bytes = text.as_bytes();
     if memchr::memchr(b'\\', bytes).is_some() {
         return None;
     }
     let mut members = Vec::with_capacity(24);
-    let mut at = behind(bytes, 0, b'{')?;
+    let mut at = after_mark(bytes, 0, b'{')?;
     if bytes.get(at)? == &b'}' {
         return Some(members);
     }
     loop {
         let end = end_of_string(bytes, at)?;
         let key = text.get(at + 1..end - 1)?;
-        let value = behind(bytes, behind_space(bytes, end), b':')?;
+        let value = after_mark(bytes, skip_space(bytes, end), b':')?;
         let end = end_of_value(bytes, value)?;
         members.push((key, value..end));
-        at = behind_space(bytes, end);
+        at = skip_space(bytes, end);
         match bytes.get(at)? {
-            b',' => at = behind_space(bytes, at + 1),
+            b',' => at = skip_space(bytes, at + 1),
             _ => return Some(members),
         }
     }
 }
 
-/// Where the next token begins behind this mark.
-fn behind(bytes: &[u8], at: usize, mark: u8) -> Option<usize> {
-    (bytes.get(at)? == &mark).then(|| behind_space(bytes, at + 1))
+/// Returns the position of the token after this mark.
+fn after_mark(bytes: &[u8], at: usize, mark: u8) -> Option<usize> {
+    (bytes.get(at)? == &mark).then(|| skip_space(bytes, at + 1))
 }
 
-fn behind_space(bytes: &[u8], mut at: usize) -> usize {
+fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
         at += 1;
     }
@@ -84,7 +85,7 @@ fn end_of_string(bytes: &[u8], at: usize) -> Option<usize> {
     Some(at + 2 + memchr::memchr(b'"', inside)?)
 }
 
-/// Where the value that begins here ends.
+/// Returns the end of the value that begins here.
 fn end_of_value(bytes: &[u8], at: usize) -> Option<usize> {
     match bytes.get(at)? {
         b'"' => end_of_string(bytes, at),
@@ -115,7 +116,7 @@ fn end_of_nested(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The text with other values.
+/// Returns the text with the new values.
 fn splice(text: &str, members: &[(&str, Range<usize>)], keys: &[(&'static str, Value)]) -> Option<String> {
     let (mut out, mut copied) = (String::with_capacity(text.len() + 64), 0);
     let mut lacking: Vec<_> = keys.iter().collect();
@@ -140,7 +141,8 @@ fn splice(text: &str, members: &[(&str, Range<usize>)], keys: &[(&'static str, V
     Some(out)
 }
 
-/// Whether a value is what stands in a text without escapes, as far as one sees without reading it.
+/// Returns whether a text without escapes contains exactly this value, as far as this is visible without
+/// parsing.
 fn is_written(text: &str, value: &Value) -> bool {
     match value {
         Value::Null => text == "null",
@@ -158,7 +160,7 @@ fn write(out: &mut String, value: &Value) {
     }
 }
 
-/// The keys of an object with the text of their values; none where it is no object.
+/// Returns the keys of an object with the texts of their values. Returns `None` for other values.
 fn parsed(text: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
     struct Members;
     impl<'de> Visitor<'de> for Members {
@@ -170,7 +172,7 @@ fn parsed(text: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut found: Self::Value = Vec::with_capacity(24);
-            while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+            while let Some((ObjectKey(key), value)) = map.next_entry::<ObjectKey<'de>, &'de RawValue>()? {
                 found.push((key, value));
             }
             Ok(found)
@@ -181,18 +183,18 @@ fn parsed(text: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
     deserializer.end().ok().map(|()| found)
 }
 
-/// A key, borrowed where it has no escapes.
+/// A key, borrowed if it has no escapes.
 #[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+struct ObjectKey<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// An object that is written anew: the members of another one, and keys with values of their own.
+/// An object to write: the members of another object, and new values for some keys.
 struct Object<'a> {
     members: Vec<(Cow<'a, str>, &'a RawValue)>,
     keys: &'a [(&'static str, Value)],
 }
 
 impl Object<'_> {
-    /// None does not happen: texts and JSON can always be written.
+    /// Writes the object. Texts and JSON can always be written, so the result is never `None`.
     fn to_raw(&self) -> Option<Box<RawValue>> {
         serde_json::value::to_raw_value(self).ok()
     }
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_get_values_in_their_places_or_at_the_end() {
+    fn values_are_replaced_in_place_or_added_at_the_end() {
         let keys = [("mode", json!("fs")), ("timeout", json!(7)), ("priority", json!(null))];
         for (text, expected) in [
             (r#"{"a" : 1.50,"mode":"x" , "b":[ ]}"#, r#"{"a" : 1.50,"mode":"fs" , "b":[ ],"timeout":7}"#),
@@ -243,21 +245,21 @@ mod tests {
             ("{}", r#"{"mode":"fs","timeout":7}"#),
             ("{ }", r#"{ "mode":"fs","timeout":7}"#),
         ] {
-            assert_eq!(with(text, &keys).unwrap().get(), expected);
+            assert_eq!(with_values(text, &keys).unwrap().get(), expected);
         }
         let same = r#"{"priority": null, "timeout": 7, "mode": "fs"}"#;
-        assert_eq!(with(same, &keys).unwrap().get(), same);
+        assert_eq!(with_values(same, &keys).unwrap().get(), same);
         for none in ["[1]", r#""\"""#, "1"] {
-            assert!(with(none, &keys).is_none(), "{none}");
+            assert!(with_values(none, &keys).is_none(), "{none}");
         }
     }
 
     #[test]
-    fn a_key_is_taken_out() {
+    fn a_key_is_removed() {
         let text = raw(r#"{"a":1, "pid":2,"b":{"pid":3}}"#);
-        let taken = without(&text, "pid").unwrap();
+        let taken = without_key(&text, "pid").unwrap();
         assert_eq!(taken.get(), r#"{"a":1,"b":{"pid":3}}"#);
-        assert!(without(&taken, "pid").is_none());
+        assert!(without_key(&taken, "pid").is_none());
     }
 
     fn value() -> impl Strategy<Value = Value> {
@@ -278,9 +280,9 @@ mod tests {
     }
 
     proptest! {
-        /// In each way of writing, an object becomes what a tree becomes.
+        /// Both implementations change an object as they change a tree.
         #[test]
-        fn text_becomes_what_a_tree_becomes(
+        fn changing_text_equals_changing_a_tree(
             members in prop::collection::vec((r#"[ab"é]{0,2}"#, value()), 0..5),
             first in value(),
             second in value(),
@@ -297,8 +299,8 @@ mod tests {
             let pretty = serde_json::ser::PrettyFormatter::with_indent(b" \t");
             object.serialize(&mut serde_json::Serializer::with_formatter(&mut spaced, pretty)).unwrap();
             for text in [serde_json::to_string(&object).unwrap(), String::from_utf8(spaced).unwrap()] {
-                prop_assert_eq!(having(&text, "a").is_some(), object.contains_key("a"));
-                let written = with(&text, &keys).unwrap();
+                prop_assert_eq!(object_with_key(&text, "a").is_some(), object.contains_key("a"));
+                let written = with_values(&text, &keys).unwrap();
                 let read: Map<String, Value> = serde_json::from_str(written.get()).unwrap();
                 prop_assert_eq!(read.iter().collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>(), "{}", text);
             }

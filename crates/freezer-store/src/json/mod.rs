@@ -1,10 +1,10 @@
-//! JSON in TEXT columns: how it is written, and how what others wrote is read.
+//! JSON in TEXT columns: writing it, and reading text that other programs wrote.
 //!
-//! Written in ASCII with `\uXXXX` escapes, as the Python service does, so that every character fits
-//! also where a table is still in utf8mb3. Read leniently for display: one unreadable row
-//! must not take a whole page, and with it a scheduler's poll, away. A change of such a row keeps what can be read
-//! (see [`object_to_change`]). How an object gets other values without being made into a tree is `members.rs`;
-//! text that is not quite JSON is read by `lenient.rs`.
+//! It is written in ASCII with `\uXXXX` escapes, like the Python service does, so every character also fits a
+//! table in utf8mb3. It is read leniently for display, because one unreadable row must not fail a whole page,
+//! and with it the poll of a scheduler. A change of such a row keeps the readable parts (see
+//! [`object_to_change`]). `members.rs` changes an object without parsing it into a tree, and `lenient.rs`
+//! reads text that is almost JSON.
 
 pub(crate) mod lenient;
 mod members;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::error::StoreError;
 
-/// Where a stored text stands: for the log and for [`StoreError::Corrupt`].
+/// The table, column and row of a stored text, for the log and for [`StoreError::Corrupt`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) table: &'static str,
@@ -34,19 +34,18 @@ impl Place<'_> {
     }
 }
 
-/// A value as ASCII JSON text for a column.
+/// Returns a value as ASCII JSON text for a column.
 pub(crate) fn to_text(value: &impl Serialize) -> String {
     let mut out = Vec::with_capacity(256);
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, Ascii);
-    // Values come from parsed JSON or our own structs: neither can fail, and an empty object is never
-    // written in their place because the text would not parse as one.
+    // Values come from parsed JSON or our own structs, so this cannot fail.
     if value.serialize(&mut serializer).is_err() {
         return "null".to_owned();
     }
     String::from_utf8(out).unwrap_or_else(|_| "null".to_owned())
 }
 
-/// Returns how many bytes a value takes in a column.
+/// Returns the number of bytes of a value in a column.
 pub fn stored_size(value: &impl Serialize) -> usize {
     struct Counter(usize);
     impl std::io::Write for Counter {
@@ -65,8 +64,8 @@ pub fn stored_size(value: &impl Serialize) -> usize {
     }
 }
 
-/// Stored JSON as it is, without parsing it into a tree; `{}` for NULL, "" and JSON null.
-/// Values that are not JSON are logged and shown as null; what is no object then, as `{}`.
+/// Returns stored JSON without parsing it into a tree, and `{}` for NULL, "" and JSON null. Values that are
+/// not JSON are logged and become null. A text that is not an object is logged and becomes `{}`.
 pub(crate) fn raw_object(text: Option<String>, place: Place<'_>) -> Box<RawValue> {
     let text = match text {
         Some(text) if !is_blank(&text) => text,
@@ -80,12 +79,12 @@ pub(crate) fn raw_object(text: Option<String>, place: Place<'_>) -> Box<RawValue
     }
 }
 
-/// What can be read of an object that is not quite JSON: each value that is not becomes null. Nothing of one that does not
-/// end where it should.
+/// Returns the readable parts of an object that is almost JSON. Values that are not JSON become null. If the
+/// object does not end correctly, the result is empty.
 fn parts(text: &str, error: impl std::fmt::Display, place: Place<'_>) -> Map<String, Value> {
     let Place { table, column, id } = place;
     match lenient::value(text) {
-        lenient::Read { value: Value::Object(map), is_broken: false, .. } => {
+        lenient::LenientValue { value: Value::Object(map), is_broken: false, .. } => {
             tracing::warn!(table, column, id, %error, "a row has values that are not JSON; shown as null");
             map
         }
@@ -96,53 +95,52 @@ fn parts(text: &str, error: impl std::fmt::Display, place: Place<'_>) -> Map<Str
     }
 }
 
-/// Returns stored JSON, an object, with other values for some of its keys: in their places, or at the end if the object
-/// lacks the key. A null only replaces: it is not added. Text that is not an object is logged and shown as if it were
-/// `{}`.
+/// Returns a stored JSON object with other values for some keys. If the object lacks a key, its value is
+/// added at the end, unless it is null. A text that is not an object is logged and treated as `{}`.
 pub(crate) fn raw_object_with(
     text: Option<String>,
     keys: &[(&'static str, Value)],
     place: Place<'_>,
 ) -> Box<RawValue> {
     let text = text.as_deref().filter(|text| !is_blank(text)).unwrap_or("{}");
-    members::with(text, keys).unwrap_or_else(|| {
+    members::with_values(text, keys).unwrap_or_else(|| {
         let parts = to_text(&parts(text, "not a JSON object", place));
-        members::with(&parts, keys).unwrap_or_else(empty)
+        members::with_values(&parts, keys).unwrap_or_else(empty)
     })
 }
 
-/// Stored JSON, an object, with a value for a key that it lacks; else as it is. What is not an object is logged and
-/// shown as if it were `{}`.
+/// Returns a stored JSON object with a value for a key that it may lack. A text that is not an object is
+/// logged and treated as `{}`.
 pub(crate) fn raw_object_with_default(
     text: Option<String>,
     key: &'static str,
     default: Value,
     place: Place<'_>,
 ) -> Box<RawValue> {
-    let has_it = text.as_deref().and_then(|text| members::having(text, key));
+    let has_it = text.as_deref().and_then(|text| members::object_with_key(text, key));
     has_it.unwrap_or_else(|| raw_object_with(text, &[(key, default)], place))
 }
 
-/// Takes a key out of an object.
+/// Removes a key from an object.
 pub(crate) fn remove_key(raw: &mut Box<RawValue>, key: &str) {
-    if let Some(without) = members::without(raw, key) {
+    if let Some(without) = members::without_key(raw, key) {
         *raw = without;
     }
 }
 
-/// Stored JSON as an object tree, for display: values that are not JSON are logged and shown as null, and what is not an
-/// object as `{}`.
+/// Returns stored JSON as a tree, for display. Values that are not JSON are logged and become null. A text
+/// that is not an object is logged and becomes `{}`.
 pub(crate) fn object(text: Option<&str>, place: Place<'_>) -> Map<String, Value> {
     object_strict(text, place).unwrap_or_else(|error| parts(text.unwrap_or_default(), error, place))
 }
 
-/// Reads stored JSON as an object tree that a change starts from. Values that are not JSON become null. If the text does
-/// not end where it should, the part that can be read is kept. A report of a run is stored in any case: without it, the
-/// scheduler would repeat the report for ever. The log names the row whose text is replaced.
+/// Returns stored JSON as a tree for a change. Values that are not JSON become null. If the text does not end
+/// correctly, its readable part is kept. A report of a run is always stored, because the scheduler would
+/// repeat it forever otherwise. The log names the row whose text is replaced.
 pub(crate) fn object_to_change(text: Option<&str>, place: Place<'_>) -> Map<String, Value> {
     object_strict(text, place).unwrap_or_else(|error| {
         let Place { table, column, id } = place;
-        let lenient::Read { value, is_broken, .. } = lenient::value(text.unwrap_or_default());
+        let lenient::LenientValue { value, is_broken, .. } = lenient::value(text.unwrap_or_default());
         match value {
             Value::Object(map) if !is_broken => {
                 tracing::warn!(table, column, id, %error, "a change replaces values that are not JSON with null");
@@ -162,7 +160,7 @@ pub(crate) fn object_to_change(text: Option<&str>, place: Place<'_>) -> Map<Stri
     })
 }
 
-/// Reads stored JSON as an object tree, for checks.
+/// Returns stored JSON as a tree, for checks.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] if the text is not a JSON object.
@@ -177,14 +175,14 @@ pub(crate) fn object_strict(text: Option<&str>, place: Place<'_>) -> Result<Map<
     }
 }
 
-/// Reads a stored list of texts (a client's capabilities). Elements that are not texts are logged and left out.
+/// Returns a stored list of texts (a client's capabilities). Other elements are logged and left out.
 pub(crate) fn texts(text: Option<&str>, place: Place<'_>) -> Vec<String> {
     let Some(text) = text.filter(|text| !is_blank(text)) else { return Vec::new() };
     serde_json::from_str(text).unwrap_or_else(|error| {
         let Place { table, column, id } = place;
         tracing::error!(table, column, id, %error, "unreadable JSON in a row; only its texts are shown");
         let elements = lenient::elements(text).map(|elements| elements.list).unwrap_or_default();
-        let text = |(_, read): (_, lenient::Read)| match read.value {
+        let text = |(_, read): (_, lenient::LenientValue)| match read.value {
             Value::String(text) if !read.is_broken => Some(text),
             _ => None,
         };
@@ -192,7 +190,8 @@ pub(crate) fn texts(text: Option<&str>, place: Place<'_>) -> Vec<String> {
     })
 }
 
-/// The Python service writes `null` (7.0.0), `""` (7.1 and later) or nothing for "no value".
+/// Returns whether a text means "no value": the Python service writes `null` (7.0.0), `""` (7.1 and later) or
+/// nothing.
 fn is_blank(text: &str) -> bool {
     matches!(text.trim(), "" | "null" | "\"\"")
 }
@@ -201,7 +200,7 @@ fn empty() -> Box<RawValue> {
     serde_json::value::to_raw_value(&Map::new()).unwrap_or_default()
 }
 
-/// Compact JSON with every character above ASCII escaped.
+/// Compact JSON in which every non-ASCII character is escaped.
 struct Ascii;
 
 impl serde_json::ser::Formatter for Ascii {
@@ -234,7 +233,7 @@ mod tests {
     const PLACE: Place<'static> = Place { table: "jobs", column: "schedule", id: "j1" };
 
     #[test]
-    fn text_is_ascii_and_reads_back_as_the_same_value() {
+    fn text_is_ascii_and_parses_to_the_same_value() {
         let value =
             serde_json::json!({"café": "😀 \u{7f}\n", "n": 12345678901234567890123_f64, "a": [null, true]});
         let text = to_text(&value);
@@ -244,13 +243,13 @@ mod tests {
     }
 
     #[test]
-    fn a_number_too_large_for_a_machine_word_is_kept_digit_by_digit() {
+    fn every_digit_of_a_large_number_is_kept() {
         let text = r#"{"n":123456789012345678901234567890,"f":0.1000000000000000000001}"#;
         assert_eq!(to_text(&serde_json::from_str::<Value>(text).unwrap()), text);
     }
 
     #[test]
-    fn an_object_gets_keys_in_their_places_or_at_its_end() {
+    fn keys_are_replaced_in_place_or_added_at_the_end() {
         let with = |text: &str| {
             let keys = [("mode", Value::from("fs")), ("timeout", 7.into()), ("priority", Value::Null)];
             raw_object_with(Some(text.to_owned()), &keys, PLACE).get().to_owned()
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_is_for_objects_that_lack_the_key_at_their_top() {
+    fn a_default_is_added_if_the_top_level_lacks_the_key() {
         let with = |text: &str| {
             let raw = raw_object_with_default(Some(text.to_owned()), "event", "".into(), PLACE);
             raw.get().to_owned()
@@ -291,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_taken_out_of_an_object() {
+    fn a_key_is_removed_from_an_object() {
         let mut raw = RawValue::from_string(r#"{"a":1, "pid":2,"b":{"pid":3}}"#.to_owned()).unwrap();
         remove_key(&mut raw, "pid");
         assert_eq!(raw.get(), r#"{"a":1,"b":{"pid":3}}"#);
@@ -300,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_not_json_costs_itself_alone() {
+    fn an_invalid_value_loses_only_itself() {
         let text = r#"{"a": NaN, "b": {"c": [1, -Infinity]}, "d": "\udc80"}"#;
         let shown = serde_json::json!({"a": null, "b": {"c": [1, null]}, "d": null});
         assert_eq!(Value::Object(object(Some(text), PLACE)), shown);
@@ -312,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_keeps_what_can_be_read() {
+    fn a_change_keeps_the_readable_parts() {
         for (text, expected) in [
             (r#"{"a": 1, "b": 23"#, serde_json::json!({"a": 1, "b": null})),
             (r#"{"a": 1, "b": "cut sho"#, serde_json::json!({"a": 1, "b": null})),
@@ -327,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_keeps_its_texts() {
+    fn only_texts_of_a_list_are_kept() {
         for (text, expected) in [
             (r#"["fs", NaN, "lvm"]"#, vec!["fs", "lvm"]),
             (r#"["fs", 1, null, "cut sh"#, vec!["fs"]),
@@ -339,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_text_is_shown_as_empty() {
+    fn unreadable_text_becomes_an_empty_object() {
         assert_eq!(raw_object(Some("{oops".into()), PLACE).get(), "{}");
         assert_eq!(raw_object(Some("null".into()), PLACE).get(), "{}");
         assert_eq!(object(Some("[1]"), PLACE), Map::new());

@@ -1,5 +1,6 @@
-//! The checks of `db check` and of `freezer-manager-status upgrade check` that look at the database. They change nothing and
-//! work on old layouts too: a check that a layout does not allow says so. The one that reads JSON is `documents.rs`.
+//! The checks of `db check` and of `freezer-manager-status upgrade check` that read the database. They change
+//! nothing and also work on old layouts: if a layout does not allow a check, the result says so.
+//! `documents.rs` checks JSON.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +13,11 @@ use crate::migrations::{HEAD, Kind, Plan, SchemaError, State, TABLES, Unmovable,
 use crate::{Store, read};
 
 impl Store {
-    /// Checks the database. Where its tables are not there, or not ours, only the check named `layout` is given.
+    /// Checks the database. If its tables are missing, or belong to another program, the only result is that
+    /// of the check `layout`.
     ///
     /// # Errors
-    /// Where the checks could not be carried out: [`StoreError::Unavailable`] and the like.
+    /// [`StoreError::Unavailable`] and similar errors, if the checks could not run.
     pub async fn check(&self) -> Result<Vec<Check>, StoreError> {
         let store = self.patient();
         let plan = match store.plan(Wishes::default()).await {
@@ -54,27 +56,27 @@ impl Store {
         }
         let clients = there.table("clients").map(|table| table.collation.clone()).unwrap_or_default();
         let present = Present { columns, clients };
-        checks.push(charset.answer(&CHARSET));
-        checks.push(widths.answer(&WIDTHS));
+        checks.push(charset.into_check(&CHARSET));
+        checks.push(widths.into_check(&WIDTHS));
         let rows: Result<Vec<Check>, StoreError> = read!(store, "check.rows", |db| Ok(vec![
-            duplicate_clients(db, &present).await?.answer(&DUPLICATE_CLIENTS),
-            job_links(db, &present).await?.answer(&JOB_LINKS),
-            unknown_clients(db, &present).await?.answer(&UNKNOWN_CLIENTS),
-            undecided(db, &present).await?.answer(&UNDECIDED),
-            leftovers(db, &present).await?.answer(&LEFTOVERS),
+            duplicate_clients(db, &present).await?.into_check(&DUPLICATE_CLIENTS),
+            job_links(db, &present).await?.into_check(&JOB_LINKS),
+            unknown_clients(db, &present).await?.into_check(&UNKNOWN_CLIENTS),
+            undecided(db, &present).await?.into_check(&UNDECIDED),
+            leftovers(db, &present).await?.into_check(&LEFTOVERS),
         ]));
         checks.extend(rows?);
-        checks.push(documents::unreadable(&store, &present).await?.answer(&documents::UNREADABLE));
+        checks.push(documents::unreadable(&store, &present).await?.into_check(&documents::UNREADABLE));
         checks.push(unmovable(&store).await?);
         let idle: Result<Check, StoreError> = read!(store, "check.rows", |db| {
-            Ok(jobs_without_actions(db, &present).await?.answer(&JOBS_WITHOUT_ACTIONS))
+            Ok(jobs_without_actions(db, &present).await?.into_check(&JOBS_WITHOUT_ACTIONS))
         });
         checks.push(idle?);
         Ok(checks)
     }
 }
 
-fn of_layout(verdict: Verdict, details: String, advice: Option<&'static str>) -> Check {
+fn layout_check(verdict: Verdict, details: String, advice: Option<&'static str>) -> Check {
     Check {
         name: "layout",
         title: "Database tables",
@@ -86,10 +88,10 @@ fn of_layout(verdict: Verdict, details: String, advice: Option<&'static str>) ->
     }
 }
 
-/// The tables cannot be upgraded by this release.
+/// Returns the result if this release cannot upgrade the tables.
 fn refused(error: &SchemaError) -> Check {
     let details = match error {
-        // shorter than the error, which names the database that the reader has before him
+        // This is shorter than the error, because the report already names the database.
         SchemaError::Empty { .. } => return empty(),
         SchemaError::Unknown { found, .. } => {
             format!("at revision {found}, which this release does not know; it serves {HEAD}")
@@ -98,16 +100,16 @@ fn refused(error: &SchemaError) -> Check {
     };
     let advice = match error {
         SchemaError::Unknown { .. } => {
-            Some("run the release that made the tables, or restore a backup of the database")
+            Some("run the release that created the tables, or restore a backup of the database")
         }
         _ => None,
     };
-    of_layout(Verdict::Failure, details, advice)
+    layout_check(Verdict::Failure, details, advice)
 }
 
 fn empty() -> Check {
     let advice = "create them with: freezer-manage db sync";
-    of_layout(Verdict::Failure, "there are no tables yet".to_owned(), Some(advice))
+    layout_check(Verdict::Failure, "there are no tables yet".to_owned(), Some(advice))
 }
 
 fn layout(plan: &Plan) -> Check {
@@ -126,18 +128,18 @@ fn layout(plan: &Plan) -> Check {
             _ => format!("{at}, this release serves {HEAD}; steps pending: {upgrade}"),
         };
         let advice = "upgrade with: freezer-manage db sync (first look: --dry-run)";
-        of_layout(Verdict::Failure, details, Some(advice))
+        layout_check(Verdict::Failure, details, Some(advice))
     } else if additions > 0 {
         let details = format!(
             "{at}; additions of this release that are missing (indexes, widths, search terms): {additions}"
         );
-        of_layout(
+        layout_check(
             Verdict::Warning,
             details,
             Some("the service works without them; add them with: freezer-manage db sync"),
         )
     } else {
-        of_layout(Verdict::Success, at, None)
+        layout_check(Verdict::Success, at, None)
     };
     Check {
         count: plan.steps.len() as u64,
@@ -156,7 +158,7 @@ const CHARSET: Question = Question {
 const WIDTHS: Question = Question {
     name: "widths",
     title: "Column widths",
-    found: "columns narrower than this release's, which refuse longer values",
+    found: "columns narrower than this release's, which reject longer values",
     advice: "widen them with: freezer-manage db sync",
 };
 
@@ -171,7 +173,7 @@ async fn duplicate_clients(db: &mut Db, present: &Present) -> Result<Findings, S
     if let Some(why) = present.lacks("clients", &["client_id", "project_id", "deleted"]) {
         return Ok(Findings::unchecked(why));
     }
-    // central clients are known by name and host: one project may have several of a name
+    // Central clients are identified by name and host, so one project may have several with the same name.
     let ordinary = if present.has("clients", &["is_central"]) { "AND is_central = 0" } else { "" };
     let sql = format!(
         "SELECT client_id, project_id, CAST(COUNT(*) AS CHAR) AS times FROM clients \
@@ -181,17 +183,17 @@ async fn duplicate_clients(db: &mut Db, present: &Present) -> Result<Findings, S
     let example =
         |[client, project, times]: [String; 3]| format!("{client} in project {project}: {times} times");
     let mut findings = Findings::default();
-    findings.take(db, &sql, example).await?;
+    findings.add_rows(db, &sql, example).await?;
     Ok(findings)
 }
 
-/// Values that an upgrade of these tables will keep in `freezer_leftovers`.
+/// Returns the check of values that an upgrade of these tables would move to `freezer_leftovers`.
 async fn unmovable(store: &Store) -> Result<Check, StoreError> {
     let Unmovable { values, rows, examples } = store.unmovable().await?;
     let nothing = values == 0;
     Ok(Check {
         name: "unmovable",
-        title: "Values without a place",
+        title: "Values that cannot be moved",
         verdict: if nothing { Verdict::Success } else { Verdict::Warning },
         details: match nothing {
             true => "nothing found".to_owned(),
@@ -228,7 +230,7 @@ async fn job_links(db: &mut Db, present: &Present) -> Result<Findings, StoreErro
         let both = if no_job.is_empty() || no_action.is_empty() { "" } else { " and " };
         format!("{link} (job {job}, action {action}): no live {no_job}{both}{no_action}")
     };
-    findings.take(db, sql, example).await?;
+    findings.add_rows(db, sql, example).await?;
     Ok(findings)
 }
 
@@ -249,15 +251,15 @@ async fn jobs_without_actions(db: &mut Db, present: &Present) -> Result<Findings
                (SELECT 1 FROM job_actions l JOIN actions a ON a.id = l.action_id \
                WHERE l.job_id = j.id AND l.deleted = 0 AND a.deleted = 0 AND a.project_id = j.project_id)";
     let example = |[job, project]: [String; 2]| format!("job {job} of project {project}");
-    findings.take(db, sql, example).await?;
+    findings.add_rows(db, sql, example).await?;
     Ok(findings)
 }
 
 const UNKNOWN_CLIENTS: Question = Question {
     name: "unknown_clients",
     title: "Jobs of unknown clients",
-    found: "jobs of a client that neither their project nor everyone has",
-    advice: "nobody runs them: register the client again, or delete the jobs",
+    found: "jobs of a client that is neither in their project nor central",
+    advice: "no scheduler runs them: register the client again, or delete the jobs",
 };
 
 async fn unknown_clients(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
@@ -266,7 +268,8 @@ async fn unknown_clients(db: &mut Db, present: &Present) -> Result<Findings, Sto
         return Ok(Findings::unchecked(why));
     }
     let mut findings = Findings::default();
-    // the tables may have collations that MySQL does not compare; named like this, the index of clients still serves
+    // MySQL does not compare tables with different collations. With the collation of the index of clients,
+    // the index is used.
     let as_clients = |column: &str| match (db.dialect(), present.clients.split_once('_')) {
         (Dialect::MySql, Some((charset, _))) => {
             format!("CONVERT({column} USING {charset}) COLLATE {}", present.clients)
@@ -283,7 +286,7 @@ async fn unknown_clients(db: &mut Db, present: &Present) -> Result<Findings, Sto
     );
     let example =
         |[job, client, project]: [String; 3]| format!("job {job} of project {project}: client {client}");
-    findings.take(db, &sql, example).await?;
+    findings.add_rows(db, &sql, example).await?;
     Ok(findings)
 }
 
@@ -302,7 +305,7 @@ async fn undecided(db: &mut Db, present: &Present) -> Result<Findings, StoreErro
             continue;
         }
         let sql = format!("SELECT id FROM {} WHERE deleted IS NULL", db.dialect().quote(table.name));
-        findings.take(db, &sql, |[id]: [String; 1]| format!("{}: {id}", table.name)).await?;
+        findings.add_rows(db, &sql, |[id]: [String; 1]| format!("{}: {id}", table.name)).await?;
     }
     Ok(findings)
 }
@@ -310,7 +313,7 @@ async fn undecided(db: &mut Db, present: &Present) -> Result<Findings, StoreErro
 const LEFTOVERS: Question = Question {
     name: "leftovers",
     title: "Leftovers of an upgrade",
-    found: "values that an upgrade found no place for, in the table freezer_leftovers",
+    found: "values that an upgrade could not move, in the table freezer_leftovers",
     advice: "look at them with: freezer-manage db leftovers; put by hand what is still needed where it belongs, and \
              drop the table",
 };
@@ -320,7 +323,7 @@ async fn leftovers(db: &mut Db, present: &Present) -> Result<Findings, StoreErro
     if present.has("freezer_leftovers", &["table_name", "column_name", "row_id"]) {
         let sql = "SELECT table_name, column_name, row_id FROM freezer_leftovers";
         let example = |[table, column, id]: [String; 3]| format!("{table}.{column} of row {id}");
-        findings.take(db, sql, example).await?;
+        findings.add_rows(db, sql, example).await?;
     }
     Ok(findings)
 }

@@ -8,7 +8,7 @@ use crate::read;
 /// Statements that must wait: reads (1), updates and deletes (2).
 const NEEDED: u32 = 3;
 
-/// A node of a Galera cluster, as a connection of the service finds it.
+/// A node of a Galera cluster, as seen by a connection of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterNode {
     /// `wsrep_node_name`
@@ -18,17 +18,14 @@ pub struct ClusterNode {
 }
 
 impl ClusterNode {
-    /// Returns whether a request sees what earlier requests stored through other nodes.
+    /// Returns whether a request reads the writes of earlier requests on other nodes.
     pub fn sees_earlier_writes(&self) -> bool {
         self.sync_wait & NEEDED == NEEDED
     }
 }
 
 impl Store {
-    /// Returns the node of a Galera cluster that the server is; none if it is no such node.
-    ///
-    /// # Errors
-    /// As every query: [`StoreError`].
+    /// Returns the node of a Galera cluster, or `None` if the server is not one.
     pub async fn cluster_node(&self) -> Result<Option<ClusterNode>, StoreError> {
         if self.dialect() == Dialect::Sqlite {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! The check that reads every JSON document, in batches: memory does not grow with the tables.
+//! The check that reads all JSON documents. It works in batches, so its memory does not grow with the tables.
 
 use sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query};
 use serde_json::Value;
@@ -8,10 +8,10 @@ use crate::error::StoreError;
 use crate::json::{Place, object_strict};
 use crate::{Store, read};
 
-/// Rows of one batch; a document may have 16 MiB.
+/// Rows of a batch. A document may have 16 MiB.
 const BATCH: u64 = 200;
 
-/// The question of `db check`.
+/// The description of the check.
 pub(super) const UNREADABLE: Question = Question {
     name: "json",
     title: "Unreadable JSON",
@@ -19,36 +19,36 @@ pub(super) const UNREADABLE: Question = Question {
     advice: "correct the text in the database, or set it to NULL; a change of the row keeps only what can be read",
 };
 
-/// What JSON a column holds.
+/// The type of JSON in a column.
 #[derive(Clone, Copy)]
-enum Shape {
+enum JsonType {
     Object,
     Texts,
 }
 
-/// The columns of JSON, by table.
-const JSON_COLUMNS: [(&str, Shape, &[&str]); 5] = [
-    ("jobs", Shape::Object, &["schedule"]),
-    ("sessions", Shape::Object, &["schedule", "job"]),
-    ("actions", Shape::Object, &["backup_metadata"]),
-    ("backups", Shape::Object, &["backup_metadata"]),
+/// The columns with JSON, by table.
+const JSON_COLUMNS: [(&str, JsonType, &[&str]); 5] = [
+    ("jobs", JsonType::Object, &["schedule"]),
+    ("sessions", JsonType::Object, &["schedule", "job"]),
+    ("actions", JsonType::Object, &["backup_metadata"]),
+    ("backups", JsonType::Object, &["backup_metadata"]),
     (
         "clients",
-        Shape::Texts,
+        JsonType::Texts,
         &["supported_actions", "supported_modes", "supported_storages", "supported_engines"],
     ),
 ];
 
-/// Reads every document of rows that are not deleted.
+/// Reads all documents of rows that are not deleted.
 pub(super) async fn unreadable(store: &Store, present: &Present) -> Result<Findings, StoreError> {
     let mut findings = Findings::default();
     let id = || Alias::new("id");
     let deleted = || Expr::col(Alias::new("deleted"));
-    for (table, shape, columns) in JSON_COLUMNS {
+    for (table, json_type, columns) in JSON_COLUMNS {
         let columns: Vec<&'static str> =
             columns.iter().copied().filter(|column| present.has(table, &[*column])).collect();
         if columns.is_empty() {
-            // columns that an upgrade adds hold nothing yet
+            // Columns that an upgrade adds are still empty.
             if !present.has(table, &["id"]) {
                 findings.skip(format!("there is no table {table} yet"));
             }
@@ -74,7 +74,7 @@ pub(super) async fn unreadable(store: &Store, present: &Present) -> Result<Findi
                 for (at, column) in columns.iter().enumerate() {
                     let text = row.text(at + 1).map_err(failed)?;
                     let place = Place { table, column, id: &row_id };
-                    if let Some(reason) = flaw(shape, text.as_deref(), place) {
+                    if let Some(reason) = flaw(json_type, text.as_deref(), place) {
                         findings.add(format!("{table}.{column} of row {row_id}: {reason}"));
                     }
                 }
@@ -88,15 +88,15 @@ pub(super) async fn unreadable(store: &Store, present: &Present) -> Result<Findi
     Ok(findings)
 }
 
-/// Why the service could not read a value.
-fn flaw(shape: Shape, text: Option<&str>, place: Place<'_>) -> Option<String> {
+/// Returns the reason why the service could not read a value.
+fn flaw(json_type: JsonType, text: Option<&str>, place: Place<'_>) -> Option<String> {
     let text = text.filter(|text| !text.trim().is_empty())?;
-    match shape {
-        Shape::Object => match object_strict(Some(text), place) {
+    match json_type {
+        JsonType::Object => match object_strict(Some(text), place) {
             Err(StoreError::Corrupt { reason, .. }) => Some(reason),
             _ => None,
         },
-        Shape::Texts => match serde_json::from_str::<Value>(text) {
+        JsonType::Texts => match serde_json::from_str::<Value>(text) {
             Ok(Value::Null) => None,
             Ok(Value::String(text)) if text.is_empty() => None,
             Ok(Value::Array(items)) if items.iter().all(Value::is_string) => None,

@@ -1,4 +1,4 @@
-//! What a check asks, what it finds, and what it answers. The checks themselves are `check.rs` and `documents.rs`.
+//! The description, findings and result of a check. The checks are in `check.rs` and `documents.rs`.
 
 use std::collections::BTreeSet;
 
@@ -8,53 +8,53 @@ use super::{Verdict, number};
 use crate::error::StoreError;
 use crate::exec::Db;
 
-/// How many examples a check gives.
+/// Maximum number of examples of a check.
 pub(super) const EXAMPLES: usize = 20;
 
-/// What a check found. The names of the fields are the keys of `db check --json`.
+/// The result of a check. The names of the fields are the keys of `db check --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// Name for programs; never changes.
+    /// Name for programs. It never changes.
     pub name: &'static str,
     /// Name for people.
     pub title: &'static str,
     /// The result.
     pub verdict: Verdict,
-    /// What was found.
+    /// A description of the findings.
     pub details: String,
-    /// How many things were found.
+    /// Number of findings.
     pub count: u64,
-    /// The first of them.
+    /// The first findings.
     pub examples: Vec<String>,
-    /// What to do; none where nothing is to be done.
+    /// Advice for the operator, if there is anything to do.
     pub advice: Option<&'static str>,
 }
 
-/// What a check looks for.
+/// The description of a check.
 pub(super) struct Question {
     pub(super) name: &'static str,
     pub(super) title: &'static str,
-    /// What is found, in front of the number.
+    /// The description of the findings, before their number.
     pub(super) found: &'static str,
     pub(super) advice: &'static str,
 }
 
-/// What has been found so far.
+/// The findings so far.
 #[derive(Default)]
 pub(super) struct Findings {
     count: u64,
     examples: Vec<String>,
-    /// Why something could not be looked at.
+    /// The reason why a part could not be checked.
     unchecked: Option<String>,
 }
 
 impl Findings {
-    /// Findings of a check that cannot be carried out.
+    /// Returns findings of a check that cannot run.
     pub(super) fn unchecked(why: String) -> Findings {
         Findings { unchecked: Some(why), ..Findings::default() }
     }
 
-    /// Notes that a part of the check cannot be carried out.
+    /// Records that a part of the check cannot run.
     pub(super) fn skip(&mut self, why: String) {
         self.unchecked = Some(match self.unchecked.take() {
             Some(before) => format!("{before}; {why}"),
@@ -69,8 +69,9 @@ impl Findings {
         }
     }
 
-    /// Counts the rows of a query and takes the first as examples. The query selects `N` texts and has no order.
-    pub(super) async fn take<const N: usize>(
+    /// Counts the rows of a query and keeps the first as examples. The query selects `N` texts and has no
+    /// order.
+    pub(super) async fn add_rows<const N: usize>(
         &mut self,
         db: &mut Db,
         sql: &str,
@@ -94,8 +95,8 @@ impl Findings {
         Ok(())
     }
 
-    /// A warning if anything was found, or could not be looked at.
-    pub(super) fn answer(self, question: &Question) -> Check {
+    /// Returns the result: a warning if there are findings, or if something could not be checked.
+    pub(super) fn into_check(self, question: &Question) -> Check {
         let Question { name, title, found, advice } = *question;
         let nothing = self.count == 0;
         let details = if nothing { "nothing found".to_owned() } else { format!("{found}: {}", self.count) };
@@ -110,10 +111,10 @@ impl Findings {
     }
 }
 
-/// What to do about a check that could not be carried out.
+/// Advice for a check that could not run.
 const CHECK_AGAIN: &str = "upgrade with: freezer-manage db sync, and check again";
 
-/// Which columns there are.
+/// The existing tables and columns.
 pub(super) struct Present {
     pub(super) columns: BTreeSet<(String, String)>,
     /// Collation of `clients` (MySQL).
@@ -121,7 +122,8 @@ pub(super) struct Present {
 }
 
 impl Present {
-    /// Why links do not tell which actions a job has, if they do not: as long as the old column is there, it does.
+    /// Returns the reason why links do not contain the actions of jobs, if so: as long as the old column
+    /// exists, it contains them.
     pub(super) fn lacks_links(&self) -> Option<String> {
         if self.has("jobs", &["job_actions"]) {
             return Some("the actions of jobs are still in the column jobs.job_actions".to_owned());
@@ -136,7 +138,7 @@ impl Present {
         self.lacks(table, columns).is_none()
     }
 
-    /// What of a table is missing, as the reason why it cannot be checked.
+    /// Returns the missing table or columns, as the reason why the table cannot be checked.
     pub(super) fn lacks(&self, table: &str, columns: &[&str]) -> Option<String> {
         if !self.columns.iter().any(|(found, _)| found == table) {
             return Some(format!("there is no table {table} yet"));

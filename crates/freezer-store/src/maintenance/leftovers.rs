@@ -1,4 +1,4 @@
-//! What upgrades found no place for: the rows of `freezer_leftovers`, for `db leftovers`.
+//! The values that upgrades could not move: the rows of `freezer_leftovers`, for `db leftovers`.
 
 use sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query};
 use serde::Serialize;
@@ -7,15 +7,15 @@ use crate::error::StoreError;
 use crate::exec::Db;
 use crate::{Store, read};
 
-/// Rows of one batch; a value may have 16 MiB.
+/// Rows of a batch. A value may have 16 MiB.
 const BATCH: u64 = 50;
 
 const TABLE: &str = "freezer_leftovers";
 
-/// One row. The names of the fields are the keys of `db leftovers --json`.
+/// A row. The names of the fields are the keys of `db leftovers --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Leftover {
-    /// Table that the value was in.
+    /// Table of the value.
     pub table: String,
     /// Primary key of its row.
     pub row: String,
@@ -26,10 +26,11 @@ pub struct Leftover {
 }
 
 impl Store {
-    /// Hands each row to `each`, in the order of tables, rows and columns. None if no upgrade kept anything.
+    /// Passes each row to `each`, in the order of tables, rows and columns. There are none if no upgrade kept
+    /// a value.
     ///
     /// # Errors
-    /// The store's, and those of `each`.
+    /// Those of the store and of `each`.
     pub async fn leftovers<E: From<StoreError>>(
         &self,
         mut each: impl FnMut(Leftover) -> Result<(), E>,
@@ -53,7 +54,7 @@ impl Store {
     }
 }
 
-/// The rows behind `after`.
+/// Returns the rows after `after`.
 async fn batch(db: &mut Db, after: Option<&Leftover>) -> Result<Vec<Leftover>, StoreError> {
     let columns = ["table_name", "row_id", "column_name"];
     let mut select = Query::select();

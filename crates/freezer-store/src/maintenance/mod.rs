@@ -1,15 +1,16 @@
-//! What operators do to a database beside serving it: look at it, check it, purge it, remove its tables.
+//! The operations of operators on a database: checking, measuring, purging and removing its tables.
 //!
-//! - `check.rs` looks for what an upgrade or the service would stumble over (`documents.rs`: for unreadable JSON); it
-//!   changes nothing. What a check asks and answers is `findings.rs`.
-//! - `leftovers.rs` lists what an upgrade found no place for.
-//! - `cluster.rs` says whether the server is a node of a Galera cluster.
-//! - `sizes.rs` says how large the tables are, and on what server.
-//! - `privileges.rs` tries whether rows may be changed.
+//! - `check.rs` searches for problems of an upgrade or of the service without changing anything
+//!   (`documents.rs`: unreadable JSON). `findings.rs` has the results.
+//! - `leftovers.rs` lists values that an upgrade could not move.
+//! - `cluster.rs` detects a node of a Galera cluster.
+//! - `sizes.rs` returns the sizes of the tables, and the server.
+//! - `privileges.rs` checks whether rows may be changed.
 //! - `purge.rs` removes rows that were deleted long ago.
 //! - `remove.rs` drops the tables.
 //!
-//! Making and upgrading tables is [`migrations`](crate::migrations). Nothing here prints or asks: `freezer-manage` does.
+//! [`migrations`](crate::migrations) creates and upgrades tables. `freezer-manage` prints results and asks
+//! questions.
 
 mod check;
 mod cluster;
@@ -35,27 +36,28 @@ use crate::error::StoreError;
 use crate::exec::Db;
 use crate::pool::PoolSettings;
 
-/// Result of a check; the worst of all is the exit code of a command that checks. Numbers as in oslo.upgradecheck.
+/// The result of a check. The worst result is the exit code of a command. The numbers are those of
+/// oslo.upgradecheck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Nothing to do.
     Success = 0,
-    /// Works, but look at it.
+    /// It works, but the operator should look at it.
     Warning = 1,
-    /// Does not work until it is mended.
+    /// It does not work until the operator fixes it.
     Failure = 2,
 }
 
 impl Store {
-    /// The same database, for statements that go through whole tables. Foreign keys are checked, as ever.
+    /// Returns a store for statements that read whole tables. Foreign keys are checked.
     fn patient(&self) -> Store {
         let pool = PoolSettings { statement_timeout: NO_STATEMENT_LIMIT, ..self.pool.clone() };
         Store::build(self.database.clone(), self.connect.clone(), pool, false)
     }
 }
 
-/// The one number that a query gives as text: engines give COUNT in different types.
+/// Returns the number that a query returns as text, because the types of COUNT differ between engines.
 async fn number(db: &mut Db, sql: &str) -> Result<u64, StoreError> {
     let rows = db.raw_select(sql).await?;
     let doing = db.doing();

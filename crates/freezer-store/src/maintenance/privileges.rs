@@ -1,8 +1,8 @@
-//! Tries whether the service may change rows: `config check --connect`.
+//! Checks whether the service may change rows: `config check --connect`.
 //!
-//! `SHOW GRANTS` does not tell: it leaves out roles that are not active, and shows patterns and grants of single columns that
-//! would have to be resolved as the server does. So each kind of statement is tried with a condition that no row fulfils. The
-//! server checks privileges before it looks for rows, so nothing changes.
+//! `SHOW GRANTS` is not sufficient: it omits inactive roles, and shows patterns and grants of single columns,
+//! which the server would resolve. Instead, each type of statement is tried with a condition that no row
+//! satisfies. The server checks privileges before it looks for rows, so nothing changes.
 
 use crate::dialect::Dialect;
 use crate::error::{Outage, StoreError};
@@ -10,8 +10,8 @@ use crate::migrations::{TABLES, TableLayout};
 use crate::{Store, single};
 
 impl Store {
-    /// Tries INSERT, UPDATE and DELETE on every table without changing a row. Returns what is refused, such as `DELETE on jobs`,
-    /// with the server's reason.
+    /// Tries INSERT, UPDATE and DELETE on every table without changing a row. Returns the rejected
+    /// operations, such as `DELETE on jobs`, with the server's reason.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the database does not answer.
@@ -36,7 +36,7 @@ impl Store {
     }
 }
 
-/// Statements that no row fulfils.
+/// Returns statements that match no row.
 fn probes(dialect: Dialect, table: &TableLayout) -> [(&'static str, String); 3] {
     let name = dialect.quote(table.name);
     let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();

@@ -1,24 +1,25 @@
 //! Removes rows that were deleted long ago: `db purge`.
 //!
-//! The service only marks rows as deleted. Here they go for good, in batches of one transaction each, along the primary
-//! key: it can be interrupted at any point and run again, and a running service is not held up. Rows that others refer
-//! to stay until those are gone, so tables are gone through in the order of [`PURGED_TABLES`].
+//! The service only marks rows as deleted. This command removes them in batches of one transaction each,
+//! along the primary key. It can be interrupted at any time and run again, and it does not block a running
+//! service. Rows stay as long as other rows refer to them, so tables are processed in the order of
+//! [`PURGED_TABLES`].
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query};
 
+use crate::additions::Indexes;
 use crate::clock::Timestamp;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::known::Indexes;
 use crate::query::{action_terms, idempotency};
 use crate::row::Row;
 use crate::{Store, read, single, transaction};
 
-/// The tables, what refers to others first.
+/// The tables, those that refer to others first.
 pub const PURGED_TABLES: [&str; 8] = [
     "job_actions",
     "user_credentials",
@@ -30,54 +31,56 @@ pub const PURGED_TABLES: [&str; 8] = [
     "backups",
 ];
 
-/// The table of the keys of repeated requests. It is purged with the others: its rows are kept for a day, whatever `before` says.
+/// The table of keys of repeated requests. It is purged too, but its rows are kept for a day, independent of
+/// `before`.
 const KEYS: &str = crate::migrations::KEYS;
 
-/// Where a table's ids stand in others: (table, column).
+/// Returns the columns that contain ids of a table: (table, column).
 fn referrers(table: &str) -> &'static [(&'static str, &'static str)] {
     match table {
         "jobs" => &[("job_actions", "job_id"), ("user_credentials", "job_id")],
-        // a report has the id of its action
+        // A report has the id of its action.
         "actions" => &[("job_actions", "action_id"), ("action_reports", "id")],
         _ => &[],
     }
 }
 
-/// What is to be removed, and how.
+/// The rows to remove, and how to remove them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purge {
-    /// Rows deleted before this time. Where a row does not say when that was, its last change counts, else its creation;
-    /// one without any time stays.
+    /// Rows deleted before this time are removed. If a row has no time of deletion, its last change counts,
+    /// otherwise its creation. A row without any time stays.
     pub before: Timestamp,
     /// The present time.
     pub now: Timestamp,
-    /// Only these of [`PURGED_TABLES`]; empty: all.
+    /// The tables of [`PURGED_TABLES`] to purge. Empty: all.
     pub tables: Vec<String>,
-    /// Rows of one transaction, at most.
+    /// Maximum number of rows in a transaction.
     pub batch: u64,
-    /// Pause between two of them, for replicas and other users.
+    /// Pause between two transactions, for replicas and other users.
     pub pause: Duration,
-    /// Count and change nothing.
+    /// Only count the rows.
     pub dry_run: bool,
 }
 
-/// What was done (or would be) to a table so far.
+/// The progress for a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Purged {
     /// The table.
     pub table: &'static str,
     /// Rows removed.
     pub removed: u64,
-    /// Rows old enough, kept because another row still refers to them.
+    /// Old rows that stay, because another row still refers to them.
     pub kept: u64,
 }
 
 impl Store {
-    /// Removes rows that were deleted long ago; `progress` is told after each batch. Gives what was done to each table.
+    /// Removes rows that were deleted long ago. Calls `progress` after each batch. Returns the result for
+    /// each table.
     ///
     /// # Errors
-    /// [`StoreError::Schema`] where the tables are not at the layout of this release. What was removed before an error stays
-    /// removed; the next run goes on with the rest.
+    /// [`StoreError::Schema`] if the tables do not have the layout of this release. After an error, removed
+    /// rows stay removed, and the next run continues.
     pub async fn purge(
         &self,
         purge: &Purge,
@@ -86,18 +89,19 @@ impl Store {
         self.check_schema().await?;
         let store = self.patient();
         let mut all = Vec::new();
-        for table in PURGED_TABLES.into_iter().filter(|table| purge.takes(table)) {
+        for table in PURGED_TABLES.into_iter().filter(|table| purge.includes(table)) {
             let mut done = Purged { table, removed: 0, kept: 0 };
             let mut after = None;
             loop {
-                // read outside of the transaction: it may go through many live rows
+                // Outside the transaction, because this may read many live rows.
                 let select = purge.candidates(store.dialect(), table, after.as_deref());
                 let ids = read!(store, "purge.candidates", |db| texts(db, &select).await)?;
                 let Some(last) = ids.last().cloned() else { break };
                 let removed = if purge.dry_run {
                     read!(store, "purge.count", |db| purge.count(db, table, &ids).await)?
                 } else {
-                    // a transaction, though only one statement changes rows: the count must be right
+                    // In a transaction, although only one statement changes rows, because the count must be
+                    // right.
                     transaction!(store, "purge.batch", |db| purge.batch(db, table, &ids).await)?
                 };
                 let found = ids.len() as u64;
@@ -120,7 +124,7 @@ impl Store {
         Ok(all)
     }
 
-    /// Removes the keys of repeated requests whose answers need not be kept any longer.
+    /// Removes the keys of repeated requests whose answers have expired.
     async fn purge_keys(
         &self,
         purge: &Purge,
@@ -153,11 +157,11 @@ impl Store {
 }
 
 impl Purge {
-    fn takes(&self, table: &str) -> bool {
+    fn includes(&self, table: &str) -> bool {
         self.tables.is_empty() || self.tables.iter().any(|wanted| wanted == table)
     }
 
-    /// Rows that were deleted long enough ago.
+    /// Returns the condition for rows that were deleted long enough ago.
     fn is_old(&self, dialect: Dialect) -> Condition {
         let limit = dialect.datetime(self.before);
         let time = |name: &'static str| Expr::col(Alias::new(name));
@@ -176,7 +180,7 @@ impl Purge {
         )
     }
 
-    /// The next ids that are old enough.
+    /// Selects the next ids that are old enough.
     fn candidates(&self, dialect: Dialect, table: &str, after: Option<&str>) -> sea_query::SelectStatement {
         let id = || Alias::new("id");
         let mut select = Query::select();
@@ -188,11 +192,11 @@ impl Purge {
         select
     }
 
-    /// Removes those of `ids` that nothing refers to.
+    /// Removes those of `ids` without references.
     async fn batch(&self, db: &mut Db, table: &'static str, ids: &[String]) -> Result<u64, StoreError> {
         let mut referred = HashSet::new();
         for (from, column) in referrers(table) {
-            referred.extend(texts(db, &naming(from, column, ids)).await?.iter().map(|id| folded(id)));
+            referred.extend(texts(db, &references(from, column, ids)).await?.iter().map(|id| folded(id)));
         }
         let free: Vec<&str> =
             ids.iter().filter(|id| !referred.contains(&folded(id))).map(String::as_str).collect();
@@ -206,18 +210,18 @@ impl Purge {
         delete
             .from_table(Alias::new(table))
             .and_where(Expr::col(Alias::new("id")).is_in(free))
-            // again: the id may have come back to life since it was read
+            // Checked again, because the row may have been restored since its id was read.
             .cond_where(self.is_old(db.dialect()));
         db.execute(&delete).await
     }
 
-    /// How many of `ids` [`Purge::batch`] would remove once what goes before is gone.
+    /// Returns how many of `ids` [`Purge::batch`] would remove after the preceding tables.
     async fn count(&self, db: &mut Db, table: &'static str, ids: &[String]) -> Result<u64, StoreError> {
         let mut referred = HashSet::new();
         for (from, column) in referrers(table) {
-            let mut stays = naming(from, column, ids);
-            if self.takes(from) {
-                let mut goes = naming(from, column, ids);
+            let mut stays = references(from, column, ids);
+            if self.includes(from) {
+                let mut goes = references(from, column, ids);
                 goes.clear_selects().column(Alias::new("id")).cond_where(self.is_old(db.dialect()));
                 stays.and_where(Expr::col(Alias::new("id")).not_in_subquery(goes));
             }
@@ -227,9 +231,9 @@ impl Purge {
     }
 }
 
-/// Selects `column` of the rows that have one of `ids` there. By value, not as a join: tables of different ages can have
-/// collations that MySQL does not compare with each other.
-fn naming(table: &str, column: &str, ids: &[String]) -> sea_query::SelectStatement {
+/// Selects `column` of the rows that contain one of `ids` in it. This is not a join, because tables of
+/// different releases can have collations that MySQL does not compare.
+fn references(table: &str, column: &str, ids: &[String]) -> sea_query::SelectStatement {
     let column = || Alias::new(column);
     let mut select = Query::select();
     select
@@ -239,7 +243,7 @@ fn naming(table: &str, column: &str, ids: &[String]) -> sea_query::SelectStateme
     select
 }
 
-/// Ids are compared as MySQL's collations do, without regard to case.
+/// Returns an id in lower case, because MySQL's collations compare ids case-insensitively.
 fn folded(id: &str) -> String {
     id.to_lowercase()
 }

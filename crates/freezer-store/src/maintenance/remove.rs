@@ -1,4 +1,4 @@
-//! Drops the tables: `db remove`. Who may do that, and whether he meant it, is the caller's business.
+//! Drops the tables: `db remove`. The caller checks permissions and asks for confirmation.
 
 use std::time::Duration;
 
@@ -6,43 +6,45 @@ use crate::error::StoreError;
 use crate::migrations::{KEYS, SchemaError, TABLES, Wishes};
 use crate::{Store, read, single};
 
-/// Tables of ours that have no place in the layout at head. `migrate_version` is not among them: sqlalchemy-migrate made
-/// it, and other programs may have their line in it.
-const BESIDE_THE_LAYOUT: [&str; 4] = ["fz_action_terms", "freezer_leftovers", KEYS, "alembic_version"];
-/// Goes last: it holds the lock under which the others are dropped.
+/// Our tables outside the layout at head. `migrate_version` is not included: sqlalchemy-migrate creates it,
+/// and other programs may use it.
+const OTHER_TABLES: [&str; 4] = ["fz_action_terms", "freezer_leftovers", KEYS, "alembic_version"];
+/// This table is dropped last, because it contains the lock for dropping the others.
 const LOCK: &str = "freezer_sync_lock";
 
 impl Store {
-    /// The tables that [`Store::remove`] drops, in the order in which it does: those that refer to others first. None where
-    /// there is nothing of ours.
+    /// Returns the tables that [`Store::remove`] drops, in its order: those that refer to others first. Empty
+    /// if there are no tables of ours.
     ///
     /// # Errors
-    /// [`StoreError::Schema`] where a table of one of our names is somebody else's, or a newer release made the tables.
+    /// [`StoreError::Schema`] if a table with one of our names belongs to another program, or a newer release
+    /// created the tables.
     pub async fn removable(&self) -> Result<Vec<&'static str>, StoreError> {
         let store = self.patient();
         match store.plan(Wishes::default()).await {
             Ok(_) => {}
-            // a SQLite file that is not there, or nothing but tables of another program
+            // The SQLite file does not exist, or contains only tables of another program.
             Err(StoreError::Schema(SchemaError::Empty { .. } | SchemaError::OtherProgram { .. })) => {
                 return Ok(Vec::new());
             }
             Err(error) => return Err(error),
         }
         let there = read!(store, "remove.tables", |db| db.tables().await)?;
-        let ours = TABLES.iter().rev().map(|table| table.name).chain(BESIDE_THE_LAYOUT).chain([LOCK]);
+        let ours = TABLES.iter().rev().map(|table| table.name).chain(OTHER_TABLES).chain([LOCK]);
         Ok(ours.filter(|name| there.table(name).is_some()).collect())
     }
 
-    /// Drops every table of ours with all rows, and says which. Whoever is cut short can run it again.
+    /// Drops all our tables with all rows, and returns their names. If it is interrupted, it can run again.
     ///
     /// # Errors
-    /// As [`Store::removable`]; [`SchemaError::Locked`] where a `db sync` is under way and does not end within `wait`.
+    /// Those of [`Store::removable`], and [`SchemaError::Locked`] if a `db sync` does not end within `wait`.
     pub async fn remove(&self, holder: &str, wait: Duration) -> Result<Vec<&'static str>, StoreError> {
         let tables = self.removable().await?;
         if tables.is_empty() {
             return Ok(tables);
         }
-        // foreign keys are not checked there: a layout of an older release may have some that go any way
+        // This store does not check foreign keys, which may have any direction in a layout of an older
+        // release.
         let store = self.for_schema();
         let drop_table = async |name: &str| {
             let sql = format!("DROP TABLE IF EXISTS {}", store.dialect().quote(name));

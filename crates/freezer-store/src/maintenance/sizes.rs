@@ -1,4 +1,4 @@
-//! How large the tables are, and on what server: `db show`.
+//! The sizes of the tables, and the server: `db show`.
 
 use std::path::Path;
 
@@ -11,45 +11,42 @@ use crate::migrations::{HEAD, State};
 use crate::url::DatabaseUrl;
 use crate::{Store, read};
 
-/// A database at a glance. The names of its fields are the keys of `db show --json`.
+/// An overview of a database. The names of the fields are the keys of `db show --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Overview {
     /// Address, without the password.
     pub database: String,
     /// `mysql`, `mariadb` or `sqlite`.
     pub engine: &'static str,
-    /// Version as the server says it.
+    /// Version according to the server.
     pub server_version: String,
-    /// Upstream's revision in `alembic_version`; none where that is missing or empty.
+    /// Upstream's revision in `alembic_version`. `None` if it is missing or empty.
     pub revision: Option<String>,
-    /// The revision that this release serves.
+    /// The revision of this release.
     pub head: &'static str,
-    /// Bytes on disk: of our tables with their indexes (an estimate of the server's), or of the SQLite file.
+    /// Bytes on disk: of our tables with their indexes (an estimate of the server), or of the SQLite file.
     pub bytes: u64,
-    /// Our tables that are there.
+    /// Our existing tables.
     pub tables: Vec<TableSize>,
 }
 
-/// One table.
+/// A table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TableSize {
     /// Name.
     pub name: &'static str,
-    /// Rows that are shown to clients.
+    /// Rows that clients can see.
     pub live_rows: u64,
     /// Rows that are marked as deleted.
     pub deleted_rows: u64,
-    /// Bytes on disk with its indexes; none on SQLite, which does not say.
+    /// Bytes on disk with indexes. `None` on SQLite.
     pub bytes: Option<u64>,
-    /// Character set of new columns; none on SQLite.
+    /// Character set of new columns. `None` on SQLite.
     pub charset: Option<String>,
 }
 
 impl Store {
-    /// Looks at the database: server, revision, and rows and size of every table of ours.
-    ///
-    /// # Errors
-    /// As every query: [`StoreError`].
+    /// Returns an overview: the server, the revision, and the rows and sizes of our tables.
     pub async fn overview(&self) -> Result<Overview, StoreError> {
         let store = self.patient();
         let revision = match store.schema_state().await? {
@@ -107,12 +104,12 @@ async fn server_version(db: &mut Db) -> Result<String, StoreError> {
     Ok(rows.first().map(|row| row.string(0)).transpose().map_err(at)?.unwrap_or_default())
 }
 
-/// (table, bytes, character set) of every table.
+/// Returns (table, bytes, character set) of every table.
 async fn sizes(db: &mut Db) -> Result<Vec<(String, u64, String)>, StoreError> {
     if db.dialect() == Dialect::Sqlite {
         return Ok(Vec::new());
     }
-    // CAST: the catalogue answers in binary types on MySQL 8 and later
+    // CAST, because the catalogue of MySQL 8 returns binary types.
     let rows = db
         .raw_select(
             "SELECT CAST(table_name AS CHAR), \
@@ -131,7 +128,7 @@ async fn sizes(db: &mut Db) -> Result<Vec<(String, u64, String)>, StoreError> {
         .collect()
 }
 
-/// The file and what is written ahead of it.
+/// Returns the size of the file with its write-ahead log.
 fn file_bytes(path: &Path) -> u64 {
     let mut ahead = path.as_os_str().to_owned();
     ahead.push("-wal");

@@ -1,53 +1,54 @@
-//! An action: the definition of what an agent does, shared by the jobs that name it.
+//! An action: the definition of an agent's operation, which several jobs can use.
 //!
-//! `freezer_action` is open: every key that a client sent comes back. Eight of its keys have columns of
-//! their own; for those the column is the truth (the Python service reads it so), the rest lives in the
-//! JSON text of `backup_metadata`. An empty column is no key, unless the JSON names it.
+//! `freezer_action` is open: answers contain every key that a client sent. Eight of its keys have columns of
+//! their own, which have priority, as in the Python service. The other keys are stored in the JSON text of
+//! `backup_metadata`. An empty column means that the key is absent, unless the JSON contains the key.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// An action as `GET /actions/{id}` and a job's `job_actions` show it.
+/// An action in `GET /actions/{id}` and in a job's `job_actions`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Action {
     /// Owner.
     pub project_id: String,
     /// Primary key.
     pub action_id: String,
-    /// Who created it.
+    /// The user that created it.
     pub user_id: String,
-    /// How often an agent tries again. An empty column is no key: agents add 1 to the value and fail on null.
+    /// Number of an agent's retries. An empty column means that the key is absent, because agents add 1 to
+    /// the value and fail on null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<i64>,
-    /// Seconds between two tries; the same.
+    /// Seconds between two attempts. An empty column works as above.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_retries_interval: Option<i64>,
     /// Whether a failure ends the job.
     pub mandatory: bool,
-    /// The definition, all keys.
+    /// The definition with all keys.
     pub freezer_action: Box<RawValue>,
     /// `freezer_action.timeout`, seconds.
     #[serde(skip)]
     pub timeout: Option<i64>,
 }
 
-/// What a change of an action starts from, and what a job's demands are checked with.
+/// The fields of an action that a change starts from. A job's requirements are checked with them, too.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActionFields {
-    /// Primary key.
+    /// Number of an agent's retries.
     pub action_id: String,
-    /// How often an agent tries again.
+    /// Seconds between two attempts.
     pub max_retries: Option<i64>,
     /// Seconds between two tries.
     pub max_retries_interval: Option<i64>,
     /// Whether a failure ends the job.
     pub mandatory: bool,
-    /// The definition, all keys.
+    /// The definition with all keys.
     pub freezer_action: Map<String, Value>,
 }
 
-/// An action as `GET /actions` lists it: `timeout` once more at the top, as 19.0.0 shows it.
+/// An action in `GET /actions`. As in 19.0.0, `timeout` is repeated at the top level.
 #[derive(Debug, Clone, Serialize)]
 pub struct ActionInList {
     /// `freezer_action.timeout`, seconds.
@@ -63,11 +64,11 @@ impl From<Action> for ActionInList {
     }
 }
 
-/// The keys of `freezer_action` that have columns, as their columns take them. How a value of another
-/// type becomes one is the service's business.
+/// The keys of `freezer_action` that have columns, as values of these columns. The service converts values of
+/// other types.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ActionColumns {
-    /// `action`; the one that must be there.
+    /// `action`, which is required.
     pub action: String,
     /// `mode`.
     pub mode: Option<String>,
@@ -86,7 +87,8 @@ pub struct ActionColumns {
 }
 
 impl ActionColumns {
-    /// Returns the keys that have columns, with these values, in the order in which they are shown if the JSON lacks them.
+    /// Returns the keys that have columns, with these values. If the JSON lacks them, they are shown in this
+    /// order.
     pub(crate) fn named(texts: [Value; 6], numbers: [Value; 2]) -> [(&'static str, Value); 8] {
         let [backup_name, action, mode, container, path_to_backup, log_file] = texts;
         let [timeout, priority] = numbers;
@@ -103,31 +105,31 @@ impl ActionColumns {
     }
 }
 
-/// A whole action, to be stored.
+/// A complete action for storing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActionDefinition {
-    /// How often an agent tries again.
+    /// Number of an agent's retries.
     pub max_retries: i64,
-    /// Seconds between two tries.
+    /// Seconds between two attempts.
     pub max_retries_interval: i64,
     /// Whether a failure ends the job.
     pub mandatory: bool,
-    /// The definition, all keys.
+    /// The definition with all keys.
     pub freezer_action: Map<String, Value>,
-    /// Those of its keys that have columns.
+    /// The keys of the definition that have columns.
     pub columns: ActionColumns,
 }
 
 impl ActionDefinition {
-    /// Tries of an agent where the client names none (upstream's column default).
+    /// Default number of retries (upstream's column default).
     pub const MAX_RETRIES: i64 = 5;
-    /// Seconds between tries where the client names none (upstream's column default).
+    /// Default of the seconds between attempts (upstream's column default).
     pub const MAX_RETRIES_INTERVAL: i64 = 6;
 }
 
 impl ActionFields {
-    /// Whether a definition is the one stored. Absent and null are the same: former releases showed null for each empty
-    /// column, and clients send back what they read.
+    /// Returns whether a definition equals the stored one. Absent and null are equal: former releases
+    /// returned null for each empty column, and clients send values back as they read them.
     pub fn is_defined_as(&self, freezer_action: &Map<String, Value>) -> bool {
         let differs = |left: &Map<String, Value>, right: &Map<String, Value>| {
             left.iter().any(|(key, value)| {

@@ -1,9 +1,9 @@
-//! A client: a node that registered, with what its agent can do.
+//! A client: a registered node with the capabilities of its agent.
 
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-/// What a client's agent supports: names that a job's actions are checked against.
+/// The capabilities of a client's agent. A job's actions are checked against these names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Capabilities {
     /// `action` values, such as `backup`.
@@ -16,12 +16,12 @@ pub struct Capabilities {
     pub engines: Vec<String>,
 }
 
-/// What a node says of itself when it registers. Absent capabilities are filled by the service.
+/// A node's description of itself in a registration. The service fills in absent capabilities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
-    /// Name of the client, `[project_]fqdn`; what jobs refer to.
+    /// Name of the client, `[project_]fqdn`. Jobs refer to it.
     pub client_id: String,
-    /// Primary key, where the node named one.
+    /// Primary key, if the node sent one.
     pub uuid: Option<String>,
     /// Host name.
     pub hostname: Option<String>,
@@ -29,28 +29,28 @@ pub struct Registration {
     pub description: Option<String>,
     /// What the agent supports.
     pub capabilities: Capabilities,
-    /// Serves every project.
+    /// Whether it serves every project.
     pub is_central: bool,
 }
 
-/// A registered client. Serialises as `{project_id, user_id, client: {…}}`.
+/// A registered client. It serialises as `{project_id, user_id, client: {…}}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
     /// Owner.
     pub project_id: String,
-    /// Who registered it.
+    /// The user that registered it.
     pub user_id: String,
     /// Primary key.
     pub uuid: String,
-    /// Name; unique among the live clients of a project.
+    /// Name, unique among the live clients of a project.
     pub client_id: String,
     /// Host name.
     pub hostname: Option<String>,
     /// Free text.
     pub description: Option<String>,
-    /// Serves every project, visible from all of them.
+    /// Whether it serves every project. Then it is visible in all of them.
     pub is_central: bool,
-    /// What its agent supports.
+    /// The capabilities of its agent.
     pub capabilities: Capabilities,
 }
 
@@ -59,14 +59,14 @@ impl Serialize for Client {
         let mut document = serializer.serialize_struct("Client", 3)?;
         document.serialize_field("project_id", &self.project_id)?;
         document.serialize_field("user_id", &self.user_id)?;
-        document.serialize_field("client", &Inner(self))?;
+        document.serialize_field("client", &ClientBody(self))?;
         document.end()
     }
 }
 
-struct Inner<'a>(&'a Client);
+struct ClientBody<'a>(&'a Client);
 
-impl Serialize for Inner<'_> {
+impl Serialize for ClientBody<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let client = self.0;
         let mut inner = serializer.serialize_struct("client", 9)?;

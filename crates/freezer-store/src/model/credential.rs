@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-/// The trust with which a central scheduler acts for the user who made the job.
+/// The trust with which a central scheduler acts for the user that created the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UserCredentials {
     /// Id of the trust in Keystone.
     pub trust_id: String,
-    /// The user who gave the trust.
+    /// The user that created the trust.
     pub trustor_user_id: String,
 }

@@ -1,4 +1,4 @@
-//! A job: which actions run on which client, and when.
+//! A job: the actions that run on a client, with their schedule.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -7,27 +7,27 @@ use serde_json::{Map, Value};
 use super::{Action, UserCredentials};
 use crate::json;
 
-/// A job as clients read it.
+/// A job in the form that clients read.
 #[derive(Debug, Clone, Serialize)]
 pub struct Job {
     /// Primary key.
     pub job_id: String,
     /// Owner.
     pub project_id: String,
-    /// Who created it.
+    /// The user that created it.
     pub user_id: String,
-    /// When it runs and what became of it. `event` is always there: a scheduler indexes it without a
-    /// default, and one job without it ends the poll for all.
+    /// The schedule and the state of its runs. `event` is always present, because a scheduler reads it
+    /// without a default, and one job without it fails the whole poll.
     pub job_schedule: Box<RawValue>,
-    /// Name of the client that runs it.
+    /// Name of the client that runs the job.
     pub client_id: String,
     /// Session it belongs to, or "".
     pub session_id: Option<String>,
-    /// Tag of the session's run that the job last joined.
+    /// Tag of the session's run that the job joined last.
     pub session_tag: Option<i64>,
     /// Free text.
     pub description: Option<String>,
-    /// What it runs, in order.
+    /// The actions in the order of execution.
     pub job_actions: Vec<Action>,
     /// Trust for a central scheduler.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,22 +35,22 @@ pub struct Job {
 }
 
 impl Job {
-    /// Whether the schedule may hold a process id; with an escape in it, any key may.
+    /// Returns whether the schedule may contain a process id. An escape in the text can hide any key.
     pub fn shows_pid(&self) -> bool {
         let schedule = self.job_schedule.get();
         schedule.contains("current_pid") || schedule.contains('\\')
     }
 
-    /// Takes the process id out of the schedule.
+    /// Removes the process id from the schedule.
     pub(crate) fn hide_pid(&mut self) {
         json::remove_key(&mut self.job_schedule, "current_pid");
     }
 }
 
-/// The columns of a job that a write sets; actions and credentials are rows of their own.
+/// The columns of a job that a write sets. Actions and credentials have rows of their own.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct JobFields {
-    /// Client that runs it.
+    /// Name of the client that runs the job.
     pub client_id: String,
     /// Session it belongs to, or "".
     pub session_id: String,

@@ -1,8 +1,8 @@
-//! Plain data: the five documents of the API and the rows behind them, one file per noun.
+//! Plain data: the five documents of the API and the rows behind them, one file for each noun.
 //!
-//! Each model serialises as the document that clients read, so its shape is written down once and search
-//! (`search.rs`) sees exactly what an answer shows. No SQL here (`query/`), no rules of the
-//! API (the service's `validate/` and `service/`).
+//! Each model serialises as the document that clients read, so its structure is defined once and a search
+//! (`search/`) sees the same document as an answer. SQL is in `query/`, and the rules of the API are in the
+//! service's `validate/` and `service/`.
 
 mod action;
 mod backup;

@@ -4,22 +4,22 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// A session as clients read it.
+/// A session in the form that clients read.
 #[derive(Debug, Clone, Serialize)]
 pub struct Session {
     /// Owner.
     pub project_id: String,
     /// Primary key.
     pub session_id: String,
-    /// Who created it.
+    /// The user that created it.
     pub user_id: String,
     /// Free text.
     pub description: Option<String>,
-    /// Number of the current run; rises at each start.
+    /// Number of the current run. It increases at each start.
     pub session_tag: Option<i64>,
     /// Result of the last run: `success`, `fail` or "".
     pub result: Option<String>,
-    /// Seconds in which other jobs may join a run that has started.
+    /// How long after the start of a run other jobs may join it, in seconds.
     pub hold_off: Option<i64>,
     /// `active`, `running` or `completed`.
     pub status: Option<String>,
@@ -31,21 +31,21 @@ pub struct Session {
     pub time_end: Option<i64>,
     /// Start of the last run, seconds since 1970, or -1.
     pub time_start: Option<i64>,
-    /// When it runs. Always an object: the web UI reads its keys unguarded.
+    /// The schedule, always an object, because the web UI reads its keys without a check.
     pub schedule: Box<RawValue>,
-    /// Its jobs by id, with what each did in the current run; absent while it never had one.
+    /// The session's jobs by id, with their state in the current run. Absent if it never had a job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs: Option<Box<RawValue>>,
 }
 
-/// The columns of a session, all of them: what a write stores.
+/// All columns of a session, as a write stores them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionFields {
     /// Free text.
     pub description: Option<String>,
     /// Number of the current run.
     pub session_tag: i64,
-    /// Seconds in which other jobs may join.
+    /// How long other jobs may join, in seconds.
     pub hold_off: i64,
     /// `active`, `running` or `completed`.
     pub status: Option<String>,
@@ -59,7 +59,7 @@ pub struct SessionFields {
     pub time_started: i64,
     /// Seconds since 1970, or -1.
     pub time_ended: i64,
-    /// When it runs.
+    /// The schedule.
     pub schedule: Map<String, Value>,
     /// Its jobs by id.
     pub jobs: Option<Map<String, Value>>,
@@ -84,6 +84,6 @@ impl Default for SessionFields {
 }
 
 impl SessionFields {
-    /// Seconds of hold-off where the client names none (upstream's column default).
+    /// Default hold-off in seconds (upstream's column default).
     pub const HOLD_OFF: i64 = 30;
 }

@@ -1,5 +1,6 @@
-//! Changes of `action_reports`: one row per action, made and deleted with it. The Python service keeps the
-//! rows and never reads them; so that it finds its tables as it left them, so do we.
+//! Changes of `action_reports`: one row for each action, which is created and deleted with it. The Python
+//! service writes these rows but never reads them. This service writes them too, so that the Python service
+//! can be used again.
 
 use sea_query::Expr;
 
@@ -12,10 +13,7 @@ use crate::tables::ActionReports;
 
 const TABLE: Table<ActionReports> = table!("action_reports", ActionReports);
 
-/// Makes the report of an action; one that a row by hand left behind stays as it is.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Creates the report of an action. An existing report stays unchanged.
 pub(super) async fn create(
     db: &mut Db,
     project_id: &str,
@@ -35,9 +33,6 @@ pub(super) async fn create(
 }
 
 /// Marks the report of an action as deleted.
-///
-/// # Errors
-/// As every change: [`StoreError`].
 pub(super) async fn delete(
     db: &mut Db,
     scope: &Scope,

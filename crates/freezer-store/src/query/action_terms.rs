@@ -1,5 +1,5 @@
-//! The table `fz_action_terms`: the terms that actions have (`search/action_terms.rs`). It is written with every action, and
-//! read by searches for jobs (`jobs/candidates.rs`).
+//! The table `fz_action_terms`: the terms of actions (`search/action_terms.rs`). Every change of an action
+//! writes it, and searches for jobs read it (`jobs/candidates.rs`).
 
 use std::collections::BTreeSet;
 
@@ -12,26 +12,26 @@ use crate::exec::Db;
 use crate::json::{self, Place};
 use crate::model::{Action, ActionColumns, ActionDefinition};
 use crate::scope::Scope;
-use crate::search::action_terms::{self as terms, Term};
+use crate::search::action_terms::{self as terms, ActionTerm};
 use crate::tables::{Actions, FzActionTerms};
 
-/// Rows that one statement inserts, and that one deletes.
+/// Maximum number of rows of an INSERT, and of a DELETE.
 const INSERTED_AT_ONCE: usize = 250;
 const DELETED_AT_ONCE: usize = 100;
 
 /// The terms of an action before and after a change.
-pub(crate) struct Entry {
+pub(crate) struct TermsChange {
     pub(crate) project_id: String,
     pub(crate) action_id: String,
-    /// Those that the table has.
-    pub(crate) old: BTreeSet<Term>,
-    /// Those that it is to have.
-    pub(crate) new: BTreeSet<Term>,
+    /// The terms in the table.
+    pub(crate) old: BTreeSet<ActionTerm>,
+    /// The new terms.
+    pub(crate) new: BTreeSet<ActionTerm>,
 }
 
-/// Writes the rows of actions. The rows of `actions` must be new or locked.
-pub(crate) async fn write(db: &mut Db, entries: &[&Entry]) -> Result<(), StoreError> {
-    let rows = |pick: fn(&Entry) -> Vec<Term>| -> Vec<(&Entry, Term)> {
+/// Updates the rows of actions. The rows of `actions` must be new or locked.
+pub(crate) async fn write(db: &mut Db, entries: &[&TermsChange]) -> Result<(), StoreError> {
+    let rows = |pick: fn(&TermsChange) -> Vec<ActionTerm>| -> Vec<(&TermsChange, ActionTerm)> {
         entries.iter().flat_map(|entry| pick(entry).into_iter().map(|term| (*entry, term))).collect()
     };
     let gone = rows(|entry| entry.old.difference(&entry.new).copied().collect());
@@ -50,7 +50,7 @@ pub(crate) async fn write(db: &mut Db, entries: &[&Entry]) -> Result<(), StoreEr
     let added = rows(|entry| entry.new.difference(&entry.old).copied().collect());
     for some in added.chunks(INSERTED_AT_ONCE) {
         let mut insert = Query::insert();
-        // rows of an earlier life of the action may be there
+        // Rows from before the deletion of the action may exist.
         insert.replace().into_table(FzActionTerms::Table).columns([
             FzActionTerms::Term,
             FzActionTerms::ProjectId,
@@ -68,8 +68,8 @@ pub(crate) async fn write(db: &mut Db, entries: &[&Entry]) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Returns the terms of a definition; `text` is its JSON as it is stored.
-pub(super) fn of(action_id: &str, new: &ActionDefinition, text: &str) -> BTreeSet<Term> {
+/// Returns the terms of a definition. `text` is its stored JSON.
+pub(super) fn of_definition(action_id: &str, new: &ActionDefinition, text: &str) -> BTreeSet<ActionTerm> {
     let place = Place { table: "actions", column: "backup_metadata", id: action_id };
     let columns = &new.columns;
     let shown = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
@@ -85,7 +85,7 @@ pub(super) fn of(action_id: &str, new: &ActionDefinition, text: &str) -> BTreeSe
         ],
         [number(columns.timeout), number(columns.priority)],
     );
-    terms::of(&Action {
+    terms::of_action(&Action {
         project_id: String::new(),
         action_id: action_id.to_owned(),
         user_id: String::new(),
@@ -97,24 +97,25 @@ pub(super) fn of(action_id: &str, new: &ActionDefinition, text: &str) -> BTreeSe
     })
 }
 
-/// Returns the columns of an action that say which terms it has.
+/// Returns the columns of an action that contain its terms.
 pub(super) fn stored(
     action_id: &str,
     project_id: &str,
     new: &ActionDefinition,
     text: &str,
-    found: &BTreeSet<Term>,
+    found: &BTreeSet<ActionTerm>,
 ) -> Values<Actions> {
     let crc = terms::crc(action_id, project_id, new, text);
     vec![(Actions::FzTerms, Expr::value(terms::to_bytes(found))), (Actions::FzTermsCrc, crc.into())]
 }
 
-/// The project of a live action of the scope and the terms that the table has of it, locked until the transaction ends.
+/// Returns the project of a live action in scope and its terms in the table. The row is locked until the
+/// transaction ends.
 pub(super) async fn get_for_update(
     db: &mut Db,
     scope: &Scope,
     action_id: &str,
-) -> Result<Option<(String, BTreeSet<Term>)>, StoreError> {
+) -> Result<Option<(String, BTreeSet<ActionTerm>)>, StoreError> {
     let mut select = Query::select();
     select
         .columns([Actions::ProjectId, Actions::FzTerms])
@@ -129,20 +130,20 @@ pub(super) async fn get_for_update(
     Ok(Some((project_id, terms::from_bytes(&row.bytes(1).map_err(&at)?.unwrap_or_default()))))
 }
 
-/// Removes the rows of actions that are about to be removed for good.
+/// Removes the rows of actions before these are purged.
 pub(crate) async fn remove(db: &mut Db, action_ids: &[&str]) -> Result<(), StoreError> {
     let mut select = Query::select();
     select
         .columns([Actions::Id, Actions::ProjectId, Actions::FzTerms])
         .from(Actions::Table)
         .and_where(Expr::col(Actions::Id).is_in(listing::padded(action_ids.to_vec())))
-        // not one that came back to life meanwhile
+        // Not for an action that was restored meanwhile.
         .and_where(Expr::col(Actions::Deleted).eq(true))
         .lock(LockType::Update);
     let at = unreadable(db.doing());
     let mut entries = Vec::with_capacity(action_ids.len());
     for row in db.select(&select).await? {
-        entries.push(Entry {
+        entries.push(TermsChange {
             action_id: row.string(0).map_err(&at)?,
             project_id: row.string(1).map_err(&at)?,
             old: terms::from_bytes(&row.bytes(2).map_err(&at)?.unwrap_or_default()),

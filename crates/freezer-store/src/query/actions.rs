@@ -1,11 +1,11 @@
-//! Queries on `actions`: definitions, with their report rows and their places in jobs.
+//! Queries on `actions`: definitions with their report rows and their links to jobs.
 
 use std::collections::BTreeSet;
 
 use sea_query::{Expr, ExprTrait, Func, LockType, Order, Query, SelectStatement};
 use serde_json::{Map, Value};
 
-use super::action_terms::{self, Entry};
+use super::action_terms::{self, TermsChange};
 use super::listing::{self, Listed, Listing, Page, Parts};
 use super::narrow::{self, Shape, Source};
 use super::{Table, Values, action_reports, jobs, table, unreadable};
@@ -21,7 +21,7 @@ use crate::tables::{Actions, JobActions};
 
 const TABLE: Table<Actions> = table!("actions", Actions);
 
-/// Columns behind (created_at, id), in the order in which [`read`] takes them.
+/// Columns after (created_at, id), in the order of [`read`].
 pub(crate) const COLUMNS: [Actions; 14] = [
     Actions::ProjectId,
     Actions::UserId,
@@ -39,7 +39,7 @@ pub(crate) const COLUMNS: [Actions; 14] = [
     Actions::LogFile,
 ];
 
-/// Where an action's keys are.
+/// The sources of an action's keys.
 pub(super) const SHAPE: Shape<(Actions, Actions)> = Shape {
     sources: &[
         Source::Blank("action_id", (Actions::Table, Actions::Id)),
@@ -57,17 +57,14 @@ pub(super) const SHAPE: Shape<(Actions, Actions)> = Shape {
         Source::Text("log_file", (Actions::Table, Actions::LogFile)),
         Source::Changed((Actions::Table, Actions::BackupMetadata)),
     ],
-    // `mandatory` is a flag whose NULL is false
+    // `mandatory` is a flag whose NULL means false.
     opaque: &["freezer_action", "mandatory"],
     identity: &["action_id", "project_id", "user_id"],
     time: None,
     whole: true,
 };
 
-/// One action of the scope.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns an action of the scope.
 pub async fn get(db: &mut Db, scope: &Scope, action_id: &str) -> Result<Option<Action>, StoreError> {
     let mut select = live(scope);
     select.and_where(Expr::col(Actions::Id).eq(action_id));
@@ -75,10 +72,7 @@ pub async fn get(db: &mut Db, scope: &Scope, action_id: &str) -> Result<Option<A
     row.map(|mut row| read(db.doing(), &mut row, 0)).transpose()
 }
 
-/// One action of the scope, locked until the transaction ends.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns an action of the scope and locks it until the transaction ends.
 pub async fn get_for_update(
     db: &mut Db,
     scope: &Scope,
@@ -90,10 +84,7 @@ pub async fn get_for_update(
     read_fields(db.doing(), &mut row, json::object_to_change).map(Some)
 }
 
-/// Those of the given actions that the scope has.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns the given actions that the scope has.
 pub async fn get_many(db: &mut Db, scope: &Scope, ids: Vec<String>) -> Result<Vec<ActionFields>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -104,19 +95,16 @@ pub async fn get_many(db: &mut Db, scope: &Scope, ids: Vec<String>) -> Result<Ve
     rows.into_iter().map(|mut row| read_fields(db.doing(), &mut row, json::object)).collect()
 }
 
-/// What became of an action that a caller may have read earlier.
+/// The state of an action that a caller may have read earlier.
 #[derive(Debug)]
 pub struct History {
     /// Its id.
     pub action_id: String,
-    /// Whether it was changed or deleted since it was created.
+    /// Whether it was changed or deleted after its creation.
     pub has_changed: bool,
 }
 
 /// Returns the history of the given actions of the scope, including deleted actions.
-///
-/// # Errors
-/// As every query: [`StoreError`].
 pub async fn histories(db: &mut Db, scope: &Scope, ids: Vec<String>) -> Result<Vec<History>, StoreError> {
     let mut select = Query::select();
     select
@@ -136,19 +124,16 @@ pub async fn histories(db: &mut Db, scope: &Scope, ids: Vec<String>) -> Result<V
     rows.iter().map(read).collect()
 }
 
-/// An action with what an upgrade compares.
+/// An action with the data for comparisons of an upgrade.
 pub(crate) struct StoredAction {
     pub(crate) project_id: String,
     pub(crate) is_live: bool,
-    /// Its document as it is stored, without the columns.
+    /// Its stored document without the columns.
     pub(crate) document: Option<String>,
     pub(crate) fields: ActionFields,
 }
 
-/// Those of the given actions that there are, of all projects, live or not, with their documents.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns the given actions of all projects that exist, deleted or not, with their documents.
 pub(crate) async fn get_many_stored(db: &mut Db, ids: Vec<String>) -> Result<Vec<StoredAction>, StoreError> {
     let mut select = Query::select();
     select
@@ -172,10 +157,7 @@ pub(crate) async fn get_many_stored(db: &mut Db, ids: Vec<String>) -> Result<Vec
     rows.into_iter().map(read).collect()
 }
 
-/// The actions of a job of the scope, in the order in which it runs them.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns the actions of a job of the scope, in the order of execution.
 pub async fn get_of_job(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Vec<ActionFields>, StoreError> {
     let mut linked = Query::select();
     linked
@@ -195,10 +177,7 @@ pub async fn get_of_job(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Vec<
     rows.into_iter().map(|mut row| read_fields(db.doing(), &mut row, json::object)).collect()
 }
 
-/// Actions of the scope.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns the actions of the scope.
 pub async fn list(
     db: &mut Db,
     scope: &Scope,
@@ -229,7 +208,7 @@ pub async fn list(
 /// Stores a new action and its report row.
 ///
 /// # Errors
-/// [`StoreError::Duplicate`] where the id is taken.
+/// [`StoreError::Duplicate`] if the id is in use.
 pub async fn create(
     db: &mut Db,
     project_id: &str,
@@ -246,31 +225,25 @@ pub async fn create(
     values.push((Actions::UserId, user_id.into()));
     let mut terms = None;
     if db.has_action_terms().await? {
-        let found = action_terms::of(action_id, new, &text);
+        let found = action_terms::of_definition(action_id, new, &text);
         values.extend(action_terms::stored(action_id, project_id, new, &text, &found));
         terms = Some(found);
     }
     TABLE.insert(db, action_id, project_id, values, now, false).await?;
     if let Some(new) = terms {
         let (project_id, action_id) = (project_id.to_owned(), action_id.to_owned());
-        let entry = Entry { project_id, action_id, old: BTreeSet::new(), new };
+        let entry = TermsChange { project_id, action_id, old: BTreeSet::new(), new };
         action_terms::write(db, &[&entry]).await?;
     }
     action_reports::create(db, project_id, user_id, action_id, now).await
 }
 
-/// Returns whether an earlier run of this body has created the action (`repeat.rs`).
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns whether an earlier run of this body created the action (`repeat.rs`).
 pub async fn was_created(db: &mut Db, scope: &Scope, id: &str, now: Timestamp) -> Result<bool, StoreError> {
     TABLE.was_created(db, scope, id, now).await
 }
 
-/// Writes a whole definition over an action; false where the scope has none.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Replaces the definition of an action. Returns false if the scope has no such action.
 pub async fn update(
     db: &mut Db,
     scope: &Scope,
@@ -286,18 +259,15 @@ pub async fn update(
     let Some((project_id, old)) = action_terms::get_for_update(db, scope, action_id).await? else {
         return Ok(false);
     };
-    let terms = action_terms::of(action_id, new, &text);
+    let terms = action_terms::of_definition(action_id, new, &text);
     values.extend(action_terms::stored(action_id, &project_id, new, &text, &terms));
-    let entry = Entry { project_id, action_id: action_id.to_owned(), old, new: terms };
+    let entry = TermsChange { project_id, action_id: action_id.to_owned(), old, new: terms };
     action_terms::write(db, &[&entry]).await?;
     TABLE.update(db, scope, action_id, values, now).await
 }
 
-/// Deletes an action with its report and takes it out of the jobs that use it; false where the scope
-/// has none.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Deletes an action with its report and removes it from the jobs that use it. Returns false if the scope has
+/// no such action.
 pub async fn delete(db: &mut Db, scope: &Scope, action_id: &str, now: Timestamp) -> Result<bool, StoreError> {
     if !TABLE.delete(db, scope, action_id, now).await? {
         return Ok(false);
@@ -343,7 +313,7 @@ fn live(scope: &Scope) -> SelectStatement {
     select
 }
 
-/// Reads an action whose (created_at, id, [`COLUMNS`]) begin at position `from`; the time is not looked at.
+/// Reads an action whose (created_at, id, [`COLUMNS`]) begin at position `from`. The time is not read.
 pub(crate) fn read(doing: &'static str, row: &mut Row, from: usize) -> Result<Action, StoreError> {
     let at = unreadable(doing);
     let action_id = row.take_string(from + 1).map_err(&at)?;
@@ -362,7 +332,7 @@ pub(crate) fn read(doing: &'static str, row: &mut Row, from: usize) -> Result<Ac
     })
 }
 
-/// Reads what a change starts from, with this way to read the stored definition.
+/// Reads the fields that a change starts from. The parameter reads the stored definition.
 fn read_fields(
     doing: &'static str,
     row: &mut Row,
@@ -387,8 +357,9 @@ fn read_fields(
     })
 }
 
-/// Returns the keys of a definition that have columns, in the order in which they are shown if the JSON lacks them. Null
-/// is an empty column: it is shown only if the JSON names the key, because agents of 7.2.0 fail on a key without a value.
+/// Returns the keys of a definition that have columns, in the order of their display if the JSON lacks them.
+/// Null is an empty column. It is only shown if the JSON contains the key, because agents of 7.2.0 fail on a
+/// key without a value.
 fn columns(
     at: &impl Fn(DriverError) -> StoreError,
     row: &mut Row,

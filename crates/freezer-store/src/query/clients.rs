@@ -17,7 +17,7 @@ use crate::tables::Clients;
 
 const TABLE: Table<Clients> = table!("clients", Clients);
 
-/// Columns behind (created_at, id), in the order in which [`read`] takes them.
+/// Columns after (created_at, id), in the order of [`read`].
 const COLUMNS: [Clients; 11] = [
     Clients::ProjectId,
     Clients::UserId,
@@ -32,7 +32,7 @@ const COLUMNS: [Clients; 11] = [
     Clients::SupportedEngines,
 ];
 
-/// Where a client's keys are.
+/// The sources of a client's keys.
 const SHAPE: Shape<Clients> = Shape {
     sources: &[
         Source::Blank("project_id", Clients::ProjectId),
@@ -42,7 +42,7 @@ const SHAPE: Shape<Clients> = Shape {
         Source::Text("hostname", Clients::Hostname),
         Source::Text("description", Clients::Description),
     ],
-    // lists of texts have no keys of their own
+    // Lists of texts have no keys of their own.
     opaque: &[
         "client",
         "is_central",
@@ -56,35 +56,29 @@ const SHAPE: Shape<Clients> = Shape {
     whole: false,
 };
 
-/// What became of a registration.
+/// The result of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registered {
     /// A new client.
     Created,
-    /// It was there; description or capabilities changed.
+    /// The client existed. Its description or capabilities changed.
     Updated,
-    /// It was there and said the same.
+    /// The client existed with the same data.
     Unchanged,
-    /// Its name belongs to another project's client.
+    /// The name belongs to a client of another project.
     Foreign,
 }
 
-/// The client of that name which the scope sees: its own, else a central one.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns the client with this name in the scope: its own, otherwise a central one.
 pub async fn get(db: &mut Db, scope: &Scope, client_id: &str) -> Result<Option<Client>, StoreError> {
     let mut select = live(visible(scope));
     select.and_where(Expr::col(Clients::ClientId).eq(client_id));
-    // a project's own client before a central one of the same name
+    // A project's own client has priority over a central one with the same name.
     select.order_by(Clients::IsCentral, Order::Asc).limit(1);
     read_all(db, &select).await.map(|found| found.into_iter().next())
 }
 
-/// Returns whether the scope sees a client of that name, or saw it before it was deleted.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns whether the scope has or had a client with this name, possibly deleted.
 pub async fn ever_had(db: &mut Db, scope: &Scope, client_id: &str) -> Result<bool, StoreError> {
     let mut select = Query::select();
     select
@@ -96,10 +90,7 @@ pub async fn ever_had(db: &mut Db, scope: &Scope, client_id: &str) -> Result<boo
     Ok(db.select_one(&select).await?.is_some())
 }
 
-/// Clients that the scope sees, central ones included.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns the clients that the scope can see, including central ones.
 pub async fn list(
     db: &mut Db,
     scope: &Scope,
@@ -129,35 +120,34 @@ pub async fn list(
     listing::list(db, listing, None, parts).await
 }
 
-/// What a registration finds that looks and locks nothing.
+/// The result of comparing a registration with the stored client without locks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known {
-    /// No client of that name.
+pub enum RegistrationCheck {
+    /// There is no client with this name.
     New,
-    /// Its client, which says something else.
+    /// The client exists with different data.
     Differs,
-    /// Nothing is to be written: [`Registered::Unchanged`] or [`Registered::Foreign`].
+    /// Nothing must be written: [`Registered::Unchanged`] or [`Registered::Foreign`].
     Answered(Registered),
 }
 
-/// Looks whether a registration has anything to write. Most have not: every scheduler registers whenever it starts.
-///
-/// # Errors
-/// As every query: [`StoreError`].
-pub async fn known(db: &mut Db, project_id: &str, new: &Registration) -> Result<Known, StoreError> {
+/// Returns whether a registration must write anything. Most need not, because every scheduler registers at
+/// each start.
+pub async fn check_registration(
+    db: &mut Db,
+    project_id: &str,
+    new: &Registration,
+) -> Result<RegistrationCheck, StoreError> {
     let client = find(db, project_id, new, Lock::None).await?;
-    Ok(client.map_or(Known::New, |client| match compare(&client, project_id, new) {
-        Some(answer) => Known::Answered(answer),
-        None => Known::Differs,
+    Ok(client.map_or(RegistrationCheck::New, |client| match compare(&client, project_id, new) {
+        Some(answer) => RegistrationCheck::Answered(answer),
+        None => RegistrationCheck::Differs,
     }))
 }
 
-/// Stores a client whose name nobody had a moment ago, in one statement; false where its id is taken. The id must be
-/// the same for the same project and name, so that of two registrations at once the second meets the first in the
-/// primary key. [`register`] then tells what there is.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Stores a client in one statement, if its name was unused a moment ago. Returns false if its id is in use.
+/// The same project and name must have the same id, so of two simultaneous registrations the second one
+/// violates the primary key. Then [`register`] returns the stored client.
 pub async fn create(
     db: &mut Db,
     project_id: &str,
@@ -173,8 +163,8 @@ pub async fn create(
     }
 }
 
-/// Registers a client in a project, or brings an existing one up to date, under a lock of its name. `id` as for
-/// [`create`], for a node that names no uuid.
+/// Registers a client in a project or updates an existing one, with a lock of its name. `id` is that of
+/// [`create`], for a node that sends no uuid.
 ///
 /// # Errors
 /// [`StoreError::Duplicate`] if the id belongs to another client.
@@ -188,13 +178,13 @@ pub async fn register(
 ) -> Result<Registered, StoreError> {
     let existing = find(db, project_id, new, Lock::Update).await?;
     if let Some(client) = existing {
-        return bring_up_to_date(db, project_id, &client, new, now).await;
+        return update_registration(db, project_id, &client, new, now).await;
     }
     let id = new.uuid.as_deref().unwrap_or(id);
     match TABLE.insert(db, id, project_id, values(user_id, id, new), now, false).await {
         Ok(()) => Ok(Registered::Created),
         Err(StoreError::Duplicate { table, id }) => match find(db, project_id, new, Lock::Update).await? {
-            Some(client) if client.uuid == id => bring_up_to_date(db, project_id, &client, new, now).await,
+            Some(client) if client.uuid == id => update_registration(db, project_id, &client, new, now).await,
             _ => Err(StoreError::Duplicate { table, id }),
         },
         Err(error) => Err(error),
@@ -213,10 +203,8 @@ fn values(user_id: &str, id: &str, new: &Registration) -> Values<Clients> {
     values
 }
 
-/// Deletes the project's client of that name; false if it has none, and an earlier run of the body has deleted none.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Deletes the project's client with this name. Returns false if it has none, unless an earlier run of the
+/// body deleted it.
 pub async fn delete(
     db: &mut Db,
     project_id: &str,
@@ -248,15 +236,16 @@ pub async fn delete(
     Ok(db.select_one(&select).await?.is_some())
 }
 
-/// Whether a row is locked when it is looked for. On MySQL that locks also the place where a row of that name could be.
+/// Whether a query locks the row. On MySQL this also locks the gap for a row with this name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lock {
     None,
     Update,
 }
 
-/// The live client that a registration means. A central one is known by name and host over
-/// all projects, so that nobody takes its identity; any other by its name, where the project sees it.
+/// Returns the live client of a registration. A central client is identified by name and host in all
+/// projects, so that its identity cannot be taken. Other clients are identified by their name in the visible
+/// clients of the project.
 async fn find(
     db: &mut Db,
     project_id: &str,
@@ -281,7 +270,7 @@ async fn find(
     read_all(db, &select).await.map(|found| found.into_iter().next())
 }
 
-async fn bring_up_to_date(
+async fn update_registration(
     db: &mut Db,
     project_id: &str,
     client: &Client,
@@ -295,7 +284,8 @@ async fn bring_up_to_date(
     Ok(Registered::Updated)
 }
 
-/// What a registration gets that has nothing to write; none where the client is to be brought up to date.
+/// Returns the result of a registration that need not write anything. Returns `None` if the client must be
+/// updated.
 fn compare(client: &Client, project_id: &str, new: &Registration) -> Option<Registered> {
     if client.project_id != project_id {
         return Some(Registered::Foreign);
@@ -315,7 +305,7 @@ fn described(new: &Registration) -> Values<Clients> {
     ]
 }
 
-/// A project sees its own clients and the central ones.
+/// Returns the condition for a project's own clients and the central ones.
 fn visible(scope: &Scope) -> Condition {
     match scope {
         Scope::Project(id) => Condition::any()
@@ -325,8 +315,9 @@ fn visible(scope: &Scope) -> Condition {
     }
 }
 
-/// What is visible as parts without a client in common: a project's own clients, which an index has in order, and the
-/// others' central ones, of which there are few. As one condition with "or" all would be sorted for each page.
+/// Returns the visible clients as disjoint conditions: a project's own clients, which an index has in order,
+/// and the central clients of others, which are few. A single condition with "or" would sort all clients for
+/// each page.
 fn parts_of(scope: &Scope) -> Vec<Condition> {
     match scope {
         Scope::Project(id) => {
@@ -343,7 +334,7 @@ fn parts_of(scope: &Scope) -> Vec<Condition> {
 
 impl listing::Document for Client {
     fn size(&self) -> usize {
-        // all columns are short; a character takes six bytes at most
+        // All columns are short. A character takes at most six bytes.
         let texts = [&self.hostname, &self.description].into_iter().flatten().map(String::len).sum::<usize>();
         let can = &self.capabilities;
         let names = [&can.actions, &can.modes, &can.storages, &can.engines].into_iter().flatten();

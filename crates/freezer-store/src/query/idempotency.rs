@@ -1,15 +1,15 @@
-//! Queries on `freezer_idempotency`: which POST a key was used for, and what was answered.
+//! Queries on `freezer_idempotency`: the POST requests of keys, and their answers.
 
 use sea_query::{Condition, Expr, ExprTrait, Iden, Order, Query, SelectStatement};
 
 use super::unreadable;
+use crate::additions::Indexes;
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::known::Indexes;
 use crate::tables::{Actions, Backups, Jobs, Sessions};
 
-/// Seconds for which an answer is kept.
+/// How long an answer is kept, in seconds.
 pub const KEPT_FOR: i64 = 86_400;
 
 #[derive(Iden, Clone, Copy)]
@@ -30,22 +30,22 @@ use FreezerIdempotency as Column;
 pub struct Keyed {
     /// Hash of the caller and the key, at most 64 characters.
     pub id: String,
-    /// Hash of what is requested, at most 64 characters.
+    /// Hash of the request, at most 64 characters.
     pub request: String,
-    /// Id of this very request, at most 64 characters.
+    /// Id of this attempt, at most 64 characters.
     pub attempt: String,
-    /// When it came.
+    /// The time of the request.
     pub now: Timestamp,
-    /// Seconds after which a request that was not answered counts as given up.
+    /// Seconds after which an unanswered request counts as abandoned.
     pub patience: i64,
-    /// The answer that is expected, if the request creates a document.
+    /// The expected answer, if the request creates a document.
     pub expected: Option<Expected>,
 }
 
-/// An answer that holds as soon as a document is there: it need not be stored afterwards.
+/// An answer that is valid as soon as a document exists, so it need not be stored afterwards.
 #[derive(Debug, Clone)]
 pub struct Expected {
-    /// Where the document will be.
+    /// The type of the document.
     pub kind: Created,
     /// Its id.
     pub document_id: String,
@@ -55,7 +55,7 @@ pub struct Expected {
     pub answer: String,
 }
 
-/// Documents whose ids the service makes.
+/// Documents whose ids the service creates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Created {
     /// An action.
@@ -69,7 +69,7 @@ pub enum Created {
 }
 
 impl Created {
-    /// Whether a document was ever stored: one that was deleted since counts as well.
+    /// Selects whether a document was ever stored, including deleted ones.
     fn document(self, id: &str) -> SelectStatement {
         let mut select = Query::select();
         select.expr(Expr::val(1));
@@ -97,16 +97,16 @@ impl Created {
     }
 }
 
-/// What is known of a key.
+/// The state of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// It is this request's from now on.
+    /// The key belongs to this request now.
     Ours,
-    /// A request with this key is being carried out.
+    /// A request with this key is in progress.
     UnderWay,
-    /// It was used for another request.
+    /// The key was used for another request.
     Other,
-    /// The request was answered so.
+    /// The request was answered.
     Answered {
         /// HTTP status.
         status: u16,
@@ -115,10 +115,7 @@ pub enum Claim {
     },
 }
 
-/// Claims a key: one statement if the key is new. None: there is no table for keys.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Claims a key. This is one statement if the key is new. Returns `None` if there is no table for keys.
 pub async fn claim(db: &mut Db, keyed: &Keyed) -> Result<Option<Claim>, StoreError> {
     if !db.has_indexes(Indexes::Keys).await? {
         return Ok(None);
@@ -165,19 +162,19 @@ async fn claim_in_table(db: &mut Db, keyed: &Keyed) -> Result<Claim, StoreError>
         ])
         .from(Column::Table)
         .and_where(Expr::col(Column::Id).eq(keyed.id.as_str()));
-    // released meanwhile: the caller tries again
+    // The key was released meanwhile, so the caller must try again.
     let Some(row) = db.select_one(&select).await? else { return Ok(Claim::UnderWay) };
     let at = unreadable(db.doing());
     let (request, attempt) = (row.string(0).map_err(&at)?, row.string(2).map_err(&at)?);
     let age = keyed.now.0.saturating_sub(row.int(1).map_err(&at)?.unwrap_or(0));
     if attempt == keyed.attempt {
-        // the first run of this statement stored it, and its answer was lost
+        // The first run of this statement stored it, and its answer was lost.
         return Ok(Claim::Ours);
     }
     let (mut status, answer) = (row.int(3).map_err(&at)?, row.string(4).map_err(&at)?);
     let document = row.string(5).map_err(&at)?;
     if let Some((kind, id)) = document.split_once(' ') {
-        // the answer is right if the document is there
+        // The answer is valid if the document exists.
         let is_there = match Created::named(kind) {
             Some(kind) => db.select_one(&kind.document(id)).await?.is_some(),
             None => false,
@@ -186,7 +183,7 @@ async fn claim_in_table(db: &mut Db, keyed: &Keyed) -> Result<Claim, StoreError>
     }
     let is_over = match status {
         Some(_) => age >= KEPT_FOR,
-        // a clock that was set back must not block the key
+        // A clock that was set back must not block the key.
         None => age >= keyed.patience || age < -keyed.patience,
     };
     if is_over {
@@ -201,7 +198,7 @@ async fn claim_in_table(db: &mut Db, keyed: &Keyed) -> Result<Claim, StoreError>
     })
 }
 
-/// Takes a key from a request that was given up, or whose answer need not be kept any longer.
+/// Takes the key from an abandoned request, or one whose answer has expired.
 async fn take_over(db: &mut Db, keyed: &Keyed, from: &str) -> Result<Claim, StoreError> {
     let mut update = Query::update();
     update
@@ -229,16 +226,13 @@ impl Keyed {
         self.expected.as_ref().map(|expected| expected.answer.as_str())
     }
 
-    /// Kind and id of the document that the answer is about.
+    /// Returns type and id of the document of the answer.
     fn document(&self) -> Option<String> {
         self.expected.as_ref().map(|expected| format!("{} {}", expected.kind.word(), expected.document_id))
     }
 }
 
-/// Keeps the answer of a request that has claimed its key, if it is not the expected one.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Stores the answer of a request that has claimed its key, unless it is the expected one.
 pub async fn answer(db: &mut Db, keyed: &Keyed, status: u16, answer: &str) -> Result<(), StoreError> {
     let mut update = Query::update();
     update
@@ -251,11 +245,8 @@ pub async fn answer(db: &mut Db, keyed: &Keyed, status: u16, answer: &str) -> Re
     db.execute(&update).await.map(|_| ())
 }
 
-/// Gives a key back that was claimed for a request that failed. It is kept if the document is there all the same, because only
-/// the answer of the database was lost.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Releases the key of a failed request. The key is kept if the document exists anyway, because only the
+/// answer of the database was lost.
 pub async fn release(db: &mut Db, keyed: &Keyed) -> Result<(), StoreError> {
     let mut delete = Query::delete();
     delete
@@ -273,7 +264,7 @@ pub async fn release(db: &mut Db, keyed: &Keyed) -> Result<(), StoreError> {
     db.execute(&delete).await.map(|_| ())
 }
 
-/// Ids of keys whose answers need not be kept any longer, the next ones behind `after`.
+/// Returns the next keys after `after` whose answers have expired.
 pub(crate) async fn expired(
     db: &mut Db,
     before: i64,
@@ -295,7 +286,7 @@ pub(crate) async fn expired(
     rows.iter().map(|row| row.string(0).map_err(&at)).collect()
 }
 
-/// Removes those of `ids` that are still as old.
+/// Removes those of `ids` that are still expired.
 pub(crate) async fn remove(db: &mut Db, ids: &[String], before: i64) -> Result<u64, StoreError> {
     let mut delete = Query::delete();
     delete

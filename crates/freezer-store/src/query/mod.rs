@@ -1,9 +1,9 @@
 //! SQL by noun: each file has the queries and changes of one table family, on a [`Db`].
 //!
-//! To add a query: name its columns in a const list, build the statement with sea-query, take a
-//! [`Scope`] (one project, or all where policy said so), read rows by position right below. Rules that
-//! need more than one row's columns (who may, what a session start means) belong to the service, inside the
-//! body of a named [`transaction!`](crate::transaction).
+//! To add a query, list its columns in a constant, build the statement with sea-query, take a [`Scope`] (one
+//! project, or all if a policy allows it), and read the rows by position directly below. Rules about
+//! permissions or about the meaning of an operation belong to the service, in the body of a named
+//! [`transaction!`](crate::transaction).
 
 pub mod action_reports;
 pub(crate) mod action_terms;
@@ -27,10 +27,10 @@ use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
 use crate::scope::Scope;
 
-/// Columns and the values to write into them.
+/// Columns with their new values.
 type Values<C> = Vec<(C, Expr)>;
 
-/// The columns that every table has in the same meaning.
+/// The columns with the same meaning in every table.
 struct Table<C> {
     name: &'static str,
     table: C,
@@ -42,7 +42,7 @@ struct Table<C> {
     updated_at: C,
 }
 
-/// Spells out a [`Table`] from a column enum of `tables.rs`.
+/// Fills in a [`Table`] from a column enum of `tables.rs`.
 macro_rules! table {
     ($name:literal, $columns:ident) => {
         crate::query::Table {
@@ -60,11 +60,11 @@ macro_rules! table {
 use table;
 
 impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
-    /// Inserts a row under an id of its own. Where the id was used before by a row of the same project
-    /// that is deleted by now, that row comes back with the new values.
+    /// Inserts a row with an id. If a deleted row of the same project has this id, that row is restored with
+    /// the new values.
     ///
-    /// A body that runs again after a lost answer may find the row that its first run
-    /// stored: `fresh` says that the id was made for this very request, so such a row is ours.
+    /// If the body runs again after a lost answer, it may find the row of its first run. `fresh` says that
+    /// the id was created for this request, so such a row is its own.
     async fn insert(
         &self,
         db: &mut Db,
@@ -97,7 +97,7 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
         }
     }
 
-    /// Inserts a row under an id that no row had: one statement.
+    /// Inserts a row with a new id in one statement.
     async fn insert_new(
         &self,
         db: &mut Db,
@@ -113,7 +113,7 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
         db.execute(&insert).await.map(|_| ())
     }
 
-    /// The columns of a new row.
+    /// Returns the columns of a new row.
     fn row(&self, db: &Db, id: &str, project_id: &str, values: Values<C>, now: Timestamp) -> Values<C> {
         let mut row: Values<C> = vec![
             (self.id, id.into()),
@@ -126,7 +126,7 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
         row
     }
 
-    /// Sets columns of a live row in scope; false where there is none.
+    /// Sets columns of a live row in scope. Returns false if there is none.
     async fn update(
         &self,
         db: &mut Db,
@@ -147,7 +147,8 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
         Ok(db.execute(&update).await? > 0)
     }
 
-    /// Selects (created_at, id) of the row that a page's marker names, deleted or not; none if the page has no marker.
+    /// Selects (created_at, id) of the page's marker row, deleted or not. Returns `None` if the page has no
+    /// marker.
     fn marked(&self, whose: Condition, page: &Page) -> Option<SelectStatement> {
         let marker = page.marker.as_deref()?;
         let mut select = Query::select();
@@ -155,7 +156,8 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
         Some(select.and_where(Expr::col(self.id).eq(marker)).limit(1).to_owned())
     }
 
-    /// Marks a live row in scope as deleted; false if there is none, and an earlier run of the body has deleted none.
+    /// Marks a live row in scope as deleted. Returns false if there is none, unless an earlier run of the
+    /// body deleted it.
     async fn delete(&self, db: &mut Db, scope: &Scope, id: &str, now: Timestamp) -> Result<bool, StoreError> {
         let stamp = db.dialect().datetime(now);
         let mut update = Query::update();
@@ -170,7 +172,7 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
     }
 }
 
-/// An error in reading a column, with what we were doing.
+/// Returns an error in reading a column, with the name of the operation.
 fn unreadable(doing: &'static str) -> impl Fn(DriverError) -> StoreError {
     move |error| StoreError::from_driver(doing, error)
 }

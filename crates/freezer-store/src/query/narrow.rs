@@ -1,13 +1,13 @@
-//! What of a search the database can do: conditions that pass over rows which are certainly not wanted.
+//! The part of a search that the database can evaluate: conditions that skip rows which certainly do not
+//! match.
 //!
-//! Every row that comes through is judged again (`listing/searched.rs`), so a condition may let too many rows through, but must
-//! never hold one back that is wanted. Databases compare more loosely than a search does (without regard to case, to
-//! accents, to spaces at the end), which is right for a condition that keeps rows; one that drops rows compares bytes.
-//! How an engine says either is `dialect.rs`.
+//! Every other row is matched again (`listing/searched.rs`). A condition may accept too many rows, but must
+//! never skip a matching one. Databases compare more loosely than a search: they ignore case, accents and
+//! trailing spaces. This is allowed in conditions that keep rows. Conditions that skip rows compare bytes.
+//! `dialect.rs` has the expressions.
 //!
-//! A key in JSON text is looked for as text, `"key"`: that works on any text in any engine, where functions for JSON
-//! differ in what they take for JSON and fail on what is not. A text in which characters are written as escapes comes
-//! through.
+//! A key in JSON text is searched as text, `"key"`. This works for any text on any engine, while the JSON
+//! functions of engines differ, and fail on invalid JSON. Texts with escapes are never skipped.
 
 use std::ops::RangeInclusive;
 
@@ -19,45 +19,45 @@ use crate::search::Search;
 use crate::search::terms::term;
 use crate::search::times;
 
-/// Where the documents of a list have their keys from.
+/// The sources of a document's keys.
 pub(super) struct Shape<C: 'static> {
-    /// The columns that are shown under a key of their own, and those that hold JSON.
+    /// The columns with a key of their own, and the columns with JSON.
     pub(super) sources: &'static [Source<C>],
-    /// Keys whose values come from elsewhere or hold others: no condition is made of them.
+    /// Keys whose values come from elsewhere or contain other keys. They get no condition.
     pub(super) opaque: &'static [&'static str],
-    /// Keys that count only at the top of a document (see [`Search::accepts`]).
+    /// Keys that count only at the top level of a document (see [`Search::accepts`]).
     pub(super) identity: &'static [&'static str],
-    /// The column of a document's time (`search/times.rs`), which is NULL where that is not known.
+    /// The column of a document's time (`search/times.rs`). It is NULL if the time is unknown.
     pub(super) time: Option<fn(Dialect) -> C>,
-    /// Whether every text of a document is in its columns.
+    /// Whether the columns contain every text of a document.
     pub(super) whole: bool,
 }
 
-/// One column, and how its value is shown.
+/// A column, and how its value is shown.
 #[derive(Clone, Copy)]
 pub(super) enum Source<C> {
-    /// A text; NULL is shown as null, or its key is not shown.
+    /// A text. NULL is shown as null, or its key is omitted.
     Text(&'static str, C),
-    /// A text; NULL is shown as "".
+    /// A text. NULL is shown as "".
     Blank(&'static str, C),
-    /// A whole number; NULL is shown as null, or its key is not shown.
+    /// A whole number. NULL is shown as null, or its key is omitted.
     Int(&'static str, C),
-    /// JSON text, shown with some of its keys replaced or added.
+    /// JSON text that is shown with changed or additional keys.
     Changed(C),
-    /// JSON text, shown as it is.
+    /// JSON text that is shown unchanged.
     AsItIs(C),
-    /// The same, and the column of its terms (`search/terms.rs`), in which no key of an identity need be looked for.
+    /// The same with the column of its terms (`search/terms.rs`), which cannot be used for identity keys.
     WithTerms(C, fn(Dialect) -> C),
 }
 
-/// A further table whose rows are part of a document: its columns, and the query for those of one document, to which
-/// a condition is added.
+/// Another table whose rows are part of a document: its columns, and the query for the rows of one document,
+/// which gets another condition.
 pub(super) struct Inner<'a, C: 'static> {
     pub(super) sources: &'static [Source<C>],
     pub(super) rows: &'a SelectStatement,
 }
 
-/// Adds to a query what of a search its columns can tell.
+/// Adds the conditions of a search to a query that its columns can evaluate.
 pub(super) fn narrow<C, I>(
     dialect: Dialect,
     select: &mut SelectStatement,
@@ -78,7 +78,7 @@ pub(super) fn narrow<C, I>(
         select.cond_where(in_row(pair));
     }
     if let (Some(inner), false) = (inner, anywhere.is_empty()) {
-        select.cond_where(here_or_inside(dialect, &anywhere, in_row, inner));
+        select.cond_where(in_row_or_inner_rows(dialect, &anywhere, in_row, inner));
     }
     if let (Some(time), Some(range)) = (shape.time, times::range(search)) {
         select.cond_where(may_be_in(time(dialect), &range));
@@ -98,9 +98,9 @@ pub(super) fn narrow<C, I>(
     }
 }
 
-/// True for every row that has each pair in itself or in its inner rows, and for others. The inner rows of a row are read
-/// once, however many pairs there are.
-fn here_or_inside<I: IntoColumnRef + Copy>(
+/// Returns a condition that is true if each pair may be in the row or in its inner rows. The inner rows of a
+/// row are read once for all pairs.
+fn in_row_or_inner_rows<I: IntoColumnRef + Copy>(
     dialect: Dialect,
     pairs: &[&(String, Value)],
     in_row: impl Fn(&(String, Value)) -> Condition,
@@ -113,22 +113,22 @@ fn here_or_inside<I: IntoColumnRef + Copy>(
         let either = Condition::any().add(in_row(pair)).add(in_inner);
         inside = inside.add(Expr::from(Func::max(Expr::from(either))).eq(1));
     }
-    // Without inner rows there is no maximum, so what the row has itself is asked beside it. Not EXISTS: MariaDB 10.11
-    // materialises it, which reads the inner tables whole, those of other projects too, before the first row. SQLite takes
-    // HAVING only beside a maximum that is selected.
+    // Without inner rows the maximum is NULL, so the condition on the row itself is separate. This is not
+    // EXISTS, because MariaDB 10.11 materialises it and reads the inner tables of all projects before the
+    // first row. SQLite accepts HAVING only with a selected maximum.
     let mut rows = inner.rows.clone();
     rows.clear_selects().expr(Func::max(Expr::val(1))).cond_having(inside);
     Condition::any().add(here).add(Expr::from(rows).is_not_null())
 }
 
-/// True for every row whose time is in the range, and for those whose time is not known.
+/// Returns a condition that is true if the time is in the range or unknown.
 pub(super) fn may_be_in<C: IntoColumnRef + Copy>(time: C, range: &RangeInclusive<i64>) -> Condition {
     let within = Expr::col(time).between(*range.start(), *range.end());
     Condition::any().add(Expr::col(time).is_null()).add(within)
 }
 
-/// True for every row that shows the text somewhere, in either case, and for others; none where rows cannot tell: letters
-/// beyond ASCII may be stored as escapes.
+/// Returns a condition that is true if the row may show the text, ignoring case. Returns `None` if columns
+/// cannot decide this, because non-ASCII letters may be stored as escapes.
 fn may_contain<C: IntoColumnRef + Copy>(
     dialect: Dialect,
     sources: &[Source<C>],
@@ -155,7 +155,7 @@ fn may_contain<C: IntoColumnRef + Copy>(
     Some(any)
 }
 
-/// True for every row that shows the key with the value, and for others.
+/// Returns a condition that is true if the row may show the key with the value.
 fn may_have<C: IntoColumnRef + Copy>(
     dialect: Dialect,
     sources: &[Source<C>],
@@ -163,7 +163,7 @@ fn may_have<C: IntoColumnRef + Copy>(
     value: &Value,
     nested: bool,
 ) -> Condition {
-    // a list of alternatives without any is no condition at all, so the first one is always false
+    // An empty list of alternatives is no condition at all, so the first alternative is always false.
     let mut any = Condition::any().add(Expr::cust("1 = 0"));
     for source in sources {
         match *source {
@@ -191,13 +191,13 @@ fn may_have<C: IntoColumnRef + Copy>(
                 _ => {}
             },
             Source::Changed(column) | Source::AsItIs(column) if nested => {
-                any = any.add(may_hold_or_is_there(dialect, column, key, value));
+                any = any.add(may_contain_pair_or_unknown(dialect, column, key, value));
             }
-            // An index can tell of the terms alone, and the text is looked through only where they let a row through: a
-            // row without terms need not be sent.
+            // An index contains the terms alone, and the text is only searched if they match. Rows without
+            // terms are sent in any case.
             Source::WithTerms(column, terms) if nested => {
                 let has_term = dialect.may_have_term(terms(dialect), &term(key, value));
-                let holds = may_hold_or_is_there(dialect, column, key, value);
+                let holds = may_contain_pair_or_unknown(dialect, column, key, value);
                 any = any.add(Condition::all().add(has_term).add(holds));
             }
             _ => {}
@@ -206,7 +206,8 @@ fn may_have<C: IntoColumnRef + Copy>(
     any
 }
 
-/// A number that a column of whole numbers can be compared with: small enough to be equal to one only.
+/// Returns a number that a column of whole numbers can be compared with: it is small enough to equal only one
+/// of them.
 fn whole(value: &Value) -> Option<i64> {
     match value {
         Value::Bool(flag) => Some(i64::from(*flag)),
@@ -217,19 +218,20 @@ fn whole(value: &Value) -> Option<i64> {
     }
 }
 
-/// Whether JSON text may hold the key with the value, as far as the text can tell.
-fn may_hold_or_is_there<C: IntoColumnRef + Copy>(
+/// Returns a condition: the JSON text may contain the key with the value, or this is unknown.
+fn may_contain_pair_or_unknown<C: IntoColumnRef + Copy>(
     dialect: Dialect,
     column: C,
     key: &str,
     value: &Value,
 ) -> Condition {
     let there = || Condition::all().add(Expr::col(column).is_not_null());
-    may_hold(dialect, column, key, value).unwrap_or_else(there)
+    may_contain_pair(dialect, column, key, value).unwrap_or_else(there)
 }
 
-/// Whether JSON text may hold the key with the value; none where the text cannot tell.
-fn may_hold<C: IntoColumnRef + Copy>(
+/// Returns a condition: the JSON text may contain the key with the value. Returns `None` if the text cannot
+/// decide this.
+fn may_contain_pair<C: IntoColumnRef + Copy>(
     dialect: Dialect,
     column: C,
     key: &str,
@@ -240,7 +242,7 @@ fn may_hold<C: IntoColumnRef + Copy>(
         return None;
     }
     let named: String = [Some(key), text].into_iter().flatten().collect();
-    // the shortest piece that every escape of one of the characters has
+    // The shortest text that occurs in every escape of one of these characters.
     let escape = match named.chars().all(|c| c.is_ascii_alphanumeric() || "_ .:-@".contains(c)) {
         true => "\\u00",
         false => "\\",
@@ -256,12 +258,13 @@ fn may_hold<C: IntoColumnRef + Copy>(
     Some(Condition::any().add(literally).add(escaped))
 }
 
-/// Whether a character can stand in a JSON string as it is.
+/// Returns whether a character needs no escape in a JSON string.
 fn is_literal(c: char) -> bool {
     matches!(c, ' '..='~') && c != '"' && c != '\\'
 }
 
-/// False only for rows that certainly show the key with the value; none where the column cannot tell.
+/// Returns a condition that is false only if the row certainly shows the key with the value. Returns `None`
+/// if the column cannot decide this.
 fn has_not<C: IntoColumnRef + Copy>(
     dialect: Dialect,
     source: &Source<C>,

@@ -1,27 +1,29 @@
-//! What makes each write safe to run again after a lost answer, when nobody knows whether the first run was stored.
+//! Makes every write safe to run again after a lost answer, when it is unknown whether the first run was
+//! stored.
 //!
-//! Ids and the time are made once, outside the body, so each run writes the same rows. `tx.rs` runs the body again on another
-//! connection, with [`Db::is_repeat`] set. The body then finds either the rows of before, or those that the first run wrote:
+//! Ids and the time are created once, outside the body, so each run writes the same rows. `tx.rs` runs the
+//! body again on another connection, with [`Db::is_repeat`] set. Then the body finds either the old rows or
+//! the rows of its first run:
 //!
-//! | write | finds its own rows | and then |
+//! | write | how it finds its own rows | consequence |
 //! |---|---|---|
-//! | `backups.create`, `sessions.create` | the primary key, made for this request | done |
-//! | `clients.create` | the primary key, made of the name | goes on as `clients.register` |
-//! | `clients.register` | the client of that name | compares: nothing is left to be written |
+//! | `backups.create`, `sessions.create` | by the primary key, created for this request | done |
+//! | `clients.create` | by the primary key, created from the name | continues as `clients.register` |
+//! | `clients.register` | the client with this name | compares: nothing must be written |
 //! | `clients.delete`, `backups.delete`, `sessions.delete`, `actions.delete`, `jobs.delete` | no live row, but one that was deleted at the time of this request | answers that it was deleted |
-//! | `jobs.delete` | the same of the trust of the job | ends the trust |
-//! | `jobs.create`, `actions.create`, inline actions | the row, created at the time of this request | leaves it: a transaction is stored as a whole |
-//! | `jobs.replace`, `actions.replace`, `sessions.replace` | the same | answers "created"; else replaces once more, which changes nothing |
-//! | `backups.update`, `actions.update`, `sessions.update` | the patched row | applies the patch once more, which changes nothing |
-//! | `jobs.update` | the same; a report of a run that it has stored itself counts as new | the same |
+//! | `jobs.delete` | the same for the trust of the job | deletes the trust |
+//! | `jobs.create`, `actions.create`, inline actions | the row, created at the time of this request | keeps it, because a transaction is stored as a whole |
+//! | `jobs.replace`, `actions.replace`, `sessions.replace` | the same | answers "created"; otherwise replaces it again, which changes nothing |
+//! | `backups.update`, `actions.update`, `sessions.update` | the patched row | applies the patch again, which changes nothing |
+//! | `jobs.update` | the same; a report of a run that it stored itself counts as new | the same |
 //! | `jobs.event` | the event | answers "success", not "already requested" |
-//! | `sessions.action`, start | the run of the same time, one tag later | answers "success" with the tag |
+//! | `sessions.action`, start | the run with the same time and the next tag | answers "success" with the tag |
 //! | `sessions.action`, end | the entry of the job, ended at this time, or started later | changes nothing |
-//! | `sessions.add_job`, `sessions.remove_job` | both rows as they are to be | writes the same |
-//! | `trusts.renew` | the new trust | finds no row with the old one |
+//! | `sessions.add_job`, `sessions.remove_job` | both rows in their new state | writes the same |
+//! | `trusts.renew` | the new trust | finds no row with the old trust |
 //! | `trusts.in_use` | writes nothing | reads again |
 //!
-//! `db sync` and `purge` have steps that are safe to repeat by themselves (`migrations/runner.rs`, `maintenance/purge.rs`).
+//! `db sync` and `purge` have steps that are safe to repeat (`migrations/runner.rs`, `maintenance/purge.rs`).
 
 use sea_query::{Expr, ExprTrait, IntoIden, IntoTableRef, Query};
 
@@ -32,7 +34,7 @@ use crate::exec::Db;
 use crate::scope::Scope;
 
 impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
-    /// Returns whether an earlier run of this body has created the live row of an id.
+    /// Returns whether an earlier run of this body created the live row with this id.
     pub(super) async fn was_created(
         &self,
         db: &mut Db,
@@ -43,7 +45,8 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
         self.is_of(db, scope, id, (false, self.created_at), now).await
     }
 
-    /// Returns whether an earlier run of this body has changed the live row of an id; or another request in the same second.
+    /// Returns whether an earlier run of this body, or another request in the same second, changed the live
+    /// row with this id.
     pub(super) async fn was_updated(
         &self,
         db: &mut Db,
@@ -54,7 +57,7 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
         self.is_of(db, scope, id, (false, self.updated_at), now).await
     }
 
-    /// Returns whether an earlier run of this body has deleted the row of an id.
+    /// Returns whether an earlier run of this body deleted the row with this id.
     pub(super) async fn was_deleted(
         &self,
         db: &mut Db,

@@ -1,5 +1,5 @@
-//! Queries on `sessions`. What a start or an end means is the service's `service/session_actions.rs`,
-//! between [`get_for_update`] and [`update`] in one transaction.
+//! Queries on `sessions`. The service's `service/session_actions.rs` implements starts and ends between
+//! [`get_for_update`] and [`update`] in one transaction.
 
 use sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
 
@@ -18,7 +18,7 @@ use crate::tables::Sessions;
 
 const TABLE: Table<Sessions> = table!("sessions", Sessions);
 
-/// Columns behind (created_at, id), in the order in which [`read`] takes them.
+/// Columns after (created_at, id), in the order of [`read`].
 const COLUMNS: [Sessions; 13] = [
     Sessions::ProjectId,
     Sessions::UserId,
@@ -35,7 +35,7 @@ const COLUMNS: [Sessions; 13] = [
     Sessions::Job,
 ];
 
-/// Where a session's keys are.
+/// The sources of a session's keys.
 const SHAPE: Shape<Sessions> = Shape {
     sources: &[
         Source::Blank("session_id", Sessions::Id),
@@ -59,10 +59,7 @@ const SHAPE: Shape<Sessions> = Shape {
     whole: false,
 };
 
-/// One session of the scope.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns a session of the scope.
 pub async fn get(db: &mut Db, scope: &Scope, session_id: &str) -> Result<Option<Session>, StoreError> {
     let mut select = live(scope);
     select.and_where(Expr::col(Sessions::Id).eq(session_id));
@@ -70,11 +67,8 @@ pub async fn get(db: &mut Db, scope: &Scope, session_id: &str) -> Result<Option<
     row.map(|row| read(db.doing(), &row)).transpose()
 }
 
-/// One session of the scope, locked until the transaction ends: starts and ends of its jobs wait for each
-/// other here, so none is lost.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns a session of the scope and locks it until the transaction ends. Starts and ends of its jobs wait
+/// for this lock, so none is lost.
 pub async fn get_for_update(
     db: &mut Db,
     scope: &Scope,
@@ -86,10 +80,7 @@ pub async fn get_for_update(
     row.map(|row| read_fields(db.doing(), &row, session_id)).transpose()
 }
 
-/// Sessions of the scope.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns the sessions of the scope.
 pub async fn list(
     db: &mut Db,
     scope: &Scope,
@@ -117,10 +108,10 @@ pub async fn list(
     listing::list(db, listing, None, parts).await
 }
 
-/// Stores a new session; `fresh` says that the id was made for this request.
+/// Stores a new session. `fresh` means that the id was created for this request.
 ///
 /// # Errors
-/// [`StoreError::Duplicate`] where the id is taken.
+/// [`StoreError::Duplicate`] if the id is in use.
 pub async fn create(
     db: &mut Db,
     project_id: &str,
@@ -135,18 +126,12 @@ pub async fn create(
     TABLE.insert(db, session_id, project_id, values, now, fresh).await
 }
 
-/// Returns whether an earlier run of this body has created the session (`repeat.rs`).
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns whether an earlier run of this body created the session (`repeat.rs`).
 pub async fn was_created(db: &mut Db, scope: &Scope, id: &str, now: Timestamp) -> Result<bool, StoreError> {
     TABLE.was_created(db, scope, id, now).await
 }
 
-/// Writes all fields over a session; false where the scope has none.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Replaces all fields of a session. Returns false if the scope has no such session.
 pub async fn update(
     db: &mut Db,
     scope: &Scope,
@@ -157,10 +142,7 @@ pub async fn update(
     TABLE.update(db, scope, session_id, described(new), now).await
 }
 
-/// Deletes a session; false where the scope has none.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Deletes a session. Returns false if the scope has no such session.
 pub async fn delete(
     db: &mut Db,
     scope: &Scope,
@@ -228,7 +210,7 @@ fn read(doing: &'static str, row: &Row) -> Result<Session, StoreError> {
         time_end: row.int(11).map_err(&at)?,
         time_start: row.int(12).map_err(&at)?,
         schedule: json::raw_object(row.text(13).map_err(&at)?, place("schedule", &session_id)),
-        // the Python service stores JSON null where a replaced session had no jobs
+        // The Python service stores JSON null if a replaced session had no jobs.
         jobs: jobs
             .filter(|text| text.trim() != "null")
             .map(|text| json::raw_object(Some(text), place("job", &session_id))),

@@ -1,4 +1,4 @@
-//! Queries on `user_credentials`: the Keystone trust of a job. Reading it is part of `jobs.rs`.
+//! Queries on `user_credentials`: the Keystone trust of a job. The queries in `jobs` also read it.
 
 use sea_query::{Expr, ExprTrait, Order, Query};
 
@@ -10,9 +10,6 @@ use crate::model::UserCredentials;
 use crate::tables::UserCredentials as Columns;
 
 /// Stores the trust of a job under the row id `id`.
-///
-/// # Errors
-/// As every change: [`StoreError`].
 pub async fn create(
     db: &mut Db,
     id: &str,
@@ -43,18 +40,13 @@ pub async fn create(
     db.execute(&insert).await.map(|_| ())
 }
 
-/// The trust of a job, where it has one.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns the trust of a job, if any.
 pub async fn get(db: &mut Db, job_id: &str) -> Result<Option<UserCredentials>, StoreError> {
     one(db, job_id, Expr::col(Columns::Deleted).eq(false)).await
 }
 
-/// The trust of a job that is being deleted; also if an earlier run of the body has deleted it (`repeat.rs`).
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns the trust of a job that is being deleted, also if an earlier run of the body deleted it
+/// (`repeat.rs`).
 pub async fn get_to_delete(
     db: &mut Db,
     job_id: &str,
@@ -85,10 +77,7 @@ async fn one(db: &mut Db, job_id: &str, which: Expr) -> Result<Option<UserCreden
     }))
 }
 
-/// Names another trust wherever a live job names `old`.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Replaces the trust `old` in all live jobs.
 pub async fn replace_trust(db: &mut Db, old: &str, new: &str, now: Timestamp) -> Result<(), StoreError> {
     let stamp = db.dialect().datetime(now);
     let mut update = Query::update();
@@ -102,9 +91,6 @@ pub async fn replace_trust(db: &mut Db, old: &str, new: &str, now: Timestamp) ->
 }
 
 /// Marks the trust of a job as deleted.
-///
-/// # Errors
-/// As every change: [`StoreError`].
 pub async fn delete(db: &mut Db, job_id: &str, now: Timestamp) -> Result<(), StoreError> {
     let stamp = db.dialect().datetime(now);
     let mut update = Query::update();
@@ -117,10 +103,7 @@ pub async fn delete(db: &mut Db, job_id: &str, now: Timestamp) -> Result<(), Sto
     db.execute(&update).await.map(|_| ())
 }
 
-/// Whether any live job still uses a trust.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns whether a live job uses a trust.
 pub async fn trust_in_use(db: &mut Db, trust_id: &str) -> Result<bool, StoreError> {
     let mut select = Query::select();
     select

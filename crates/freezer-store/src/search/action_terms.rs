@@ -1,10 +1,11 @@
-//! Terms of actions: what a job's actions say, in numbers that a table is keyed by.
+//! Terms of actions: the content of an action as numbers, which are keys of a table.
 //!
-//! Each pair of a key and a value that an action shows inside of a job is a term of 64 bits, unless a search for jobs
-//! compares the key with the job alone. A row of `fz_action_terms` names the action that has the term. Two pairs may share a
-//! term, so every job that is found is still judged (`judge.rs`).
+//! Each pair of a key and a value that an action shows inside a job is a term of 64 bits, unless a search for
+//! jobs compares the key only with the job itself. A row of `fz_action_terms` says that an action has a term.
+//! Two pairs may share a term, so the matcher still checks every job that is found (`matcher.rs`).
 //!
-//! Terms are stored, so how they are made never changes. The tables are described in `migrations/action_terms.rs`, and read and
+//! Terms are stored, so their computation must never change. `migrations/action_terms.rs` describes the
+//! tables, and `query/action_terms.rs` reads and writes them. See `docs/adr/0014-terms-of-actions.md`.
 //! written in `query/action_terms.rs`. The reasons are in `docs/adr/0014-terms-of-actions.md`.
 
 use std::borrow::Cow;
@@ -19,20 +20,22 @@ use serde_json::value::RawValue;
 use super::terms;
 use crate::model::{Action, ActionDefinition};
 
-/// A pair of a key and a value.
-pub(crate) type Term = i64;
+/// The term of a pair of a key and a value.
+pub(crate) type ActionTerm = i64;
 
-/// The term of an action whose pairs are not known: there are too many, or they cannot be read. Every search finds it.
-pub(crate) const UNKNOWN: Term = 0;
+/// The term of an action whose pairs are unknown, because there are too many or they are unreadable. Every
+/// search finds it.
+pub(crate) const UNKNOWN: ActionTerm = 0;
 
-/// Terms of an action at most.
-const MOST: usize = 80;
+/// Maximum number of an action's terms.
+const MAX_TERMS: usize = 80;
 
-/// Keys that a search for jobs compares with the job alone.
-pub(crate) const OF_JOBS: &[&str] = &["client_id", "job_id", "session_id", "project_id", "user_id"];
+/// Keys that a search for jobs compares only with the job itself.
+pub(crate) const JOB_KEYS: &[&str] = &["client_id", "job_id", "session_id", "project_id", "user_id"];
 
-/// The keys of a job's schedule that the API takes. A schedule is checked for others by the server
-/// (`Dialect::has_usual_schedule`), with text that is stored with the tables: this list never changes.
+/// The keys of a job's schedule in the API. The server checks schedules for other keys
+/// (`Dialect::has_usual_schedule`) with an expression that is stored with the tables, so this list must never
+/// change.
 pub(crate) const SCHEDULE_KEYS: [&str; 19] = [
     "time_created",
     "time_started",
@@ -56,12 +59,12 @@ pub(crate) const SCHEDULE_KEYS: [&str; 19] = [
 ];
 
 /// Returns the term of a pair.
-pub(crate) fn term(key: &str, value: &Value) -> Term {
+pub(crate) fn term(key: &str, value: &Value) -> ActionTerm {
     terms::hash(key, value).cast_signed()
 }
 
-/// Returns the terms of an action as a job shows it.
-pub(crate) fn of(action: &Action) -> BTreeSet<Term> {
+/// Returns the terms of an action in the form that a job shows.
+pub(crate) fn of_action(action: &Action) -> BTreeSet<ActionTerm> {
     let mut found = Collector { terms: BTreeSet::new(), unknown: false, depth: 0 };
     let Action { action_id, max_retries, max_retries_interval, mandatory, freezer_action, .. } = action;
     found.add("action_id", &action_id.as_str().into());
@@ -76,23 +79,23 @@ pub(crate) fn of(action: &Action) -> BTreeSet<Term> {
     if found.unknown { unknown() } else { found.terms }
 }
 
-/// The terms of an action whose pairs are not known.
-pub(crate) fn unknown() -> BTreeSet<Term> {
+/// Returns the terms of an action whose pairs are unknown.
+pub(crate) fn unknown() -> BTreeSet<ActionTerm> {
     BTreeSet::from([UNKNOWN])
 }
 
-/// Returns terms as they are stored with their action.
-pub(crate) fn to_bytes(terms: &BTreeSet<Term>) -> Vec<u8> {
+/// Returns terms in their stored form.
+pub(crate) fn to_bytes(terms: &BTreeSet<ActionTerm>) -> Vec<u8> {
     terms.iter().flat_map(|term| term.to_be_bytes()).collect()
 }
 
-/// Returns the terms that are stored with an action.
-pub(crate) fn from_bytes(bytes: &[u8]) -> BTreeSet<Term> {
-    bytes.as_chunks().0.iter().map(|bytes| Term::from_be_bytes(*bytes)).collect()
+/// Returns terms from their stored form.
+pub(crate) fn from_bytes(bytes: &[u8]) -> BTreeSet<ActionTerm> {
+    bytes.as_chunks().0.iter().map(|bytes| ActionTerm::from_be_bytes(*bytes)).collect()
 }
 
-/// Returns the checksum of a row of `actions`: the one that MySQL computes (`Dialect::crc_of_action`), if the row's texts are
-/// stored in UTF-8. `text` is the definition as it is stored.
+/// Returns the checksum of a row of `actions`. MySQL computes the same value (`Dialect::crc_of_action`) if
+/// the row's texts are stored in UTF-8. `text` is the stored definition.
 pub(crate) fn crc(action_id: &str, project_id: &str, new: &ActionDefinition, text: &str) -> u32 {
     let columns = &new.columns;
     let text_of = |value: &Option<String>| value.clone().unwrap_or_else(|| NULL.to_owned());
@@ -116,32 +119,32 @@ pub(crate) fn crc(action_id: &str, project_id: &str, new: &ActionDefinition, tex
     terms::crc(&parts.join(SEPARATOR))
 }
 
-/// Stands for NULL, and between two columns, in the text of [`crc`].
+/// Stands for NULL, and separates columns, in the text of [`crc`].
 const NULL: &str = "\u{18}";
 const SEPARATOR: &str = "\u{1f}";
 
-/// Collects the pairs of JSON text in the way in which a judge looks at them.
+/// Collects the pairs of JSON text like a matcher reads them.
 struct Collector {
-    terms: BTreeSet<Term>,
+    terms: BTreeSet<ActionTerm>,
     unknown: bool,
-    /// Objects and lists around the value at hand.
+    /// Nesting depth of the current value.
     depth: usize,
 }
 
-/// Objects and lists within each other that are looked into.
+/// Maximum nesting of objects and lists.
 const DEPTH: usize = 120;
 
 impl Collector {
     fn add(&mut self, key: &str, value: &Value) {
-        if !OF_JOBS.contains(&key) {
+        if !JOB_KEYS.contains(&key) {
             self.terms.insert(term(key, value));
-            self.unknown |= self.terms.len() > MOST;
+            self.unknown |= self.terms.len() > MAX_TERMS;
         }
     }
 
     fn member(&mut self, key: &str, value: &str) {
         match value.as_bytes().first() {
-            // all containers have the same term
+            // All objects and lists have the same term.
             Some(b'{' | b'[') => self.add(key, &Value::Array(Vec::new())),
             _ => match serde_json::from_str(value) {
                 Ok(value) => self.add(key, &value),
@@ -170,7 +173,7 @@ impl Collector {
 
 /// A key, borrowed if it has no escapes.
 #[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+struct JsonKey<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'de> Visitor<'de> for &mut Collector {
     type Value = ();
@@ -180,7 +183,7 @@ impl<'de> Visitor<'de> for &mut Collector {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+        while let Some((JsonKey(key), value)) = map.next_entry::<JsonKey<'de>, &'de RawValue>()? {
             self.member(&key, value.get());
         }
         Ok(())
@@ -214,10 +217,10 @@ mod tests {
     }
 
     #[test]
-    fn an_action_has_the_term_of_every_pair_that_counts() {
+    fn an_action_has_the_terms_of_all_searchable_pairs() {
         let text = r#"{"mode": "fs", "n": 1, "n": 2, "list": [{"deep": null}, [{"x": 1.0}]], "caf\u00e9": "\u263a",
                        "client_id": "node", "project_id": "p9"}"#;
-        let found = of(&action(text));
+        let found = of_action(&action(text));
         for (key, value) in [
             ("mode", json!("fs")),
             ("n", json!(1)),
@@ -244,12 +247,12 @@ mod tests {
             let members = (0..count).map(|n| (format!("k{n}"), json!(n)));
             Value::Object(members.collect()).to_string()
         };
-        assert_eq!(of(&action(&text(76))).len(), 80);
-        assert_eq!(of(&action(&text(77))), unknown());
+        assert_eq!(of_action(&action(&text(76))).len(), 80);
+        assert_eq!(of_action(&action(&text(77))), unknown());
     }
 
     #[test]
-    fn stored_terms_stay_what_they_are() {
+    fn the_computation_of_stored_terms_does_not_change() {
         for (key, value, expected) in [
             ("mode", json!("mysql"), 4_410_646_728_262_213_210_i64),
             ("timeout", json!(60), -4_208_284_361_478_735_665),

@@ -1,18 +1,17 @@
-//! [`Search`]: which documents a list shows, beyond the scope.
+//! [`Search`]: the conditions of a list, in addition to the scope.
 //!
-//! What a search *means* is [`Search::accepts`], written as plainly as it can be. A list does not call it: it reads few
-//! rows because the database passes over most (`query/narrow.rs`), and judges each by its text without making a tree of
-//! it (`judge.rs`). Both are held to the plain meaning by tests. Reading a search out of a request body is the
-//! service's business.
+//! [`Search::accepts`] defines the meaning of a search in the simplest form. A list does not call it: the
+//! database skips most rows (`query/narrow.rs`), and a matcher checks the text of the others without a tree
+//! (`matcher.rs`). Tests compare both with this definition. The service parses a search from a request body.
 
 pub(crate) mod action_terms;
-mod judge;
+mod matcher;
 pub(crate) mod terms;
 pub(crate) mod times;
 
 use serde_json::{Map, Value};
 
-pub(crate) use judge::{Judge, Level, Verdict};
+pub(crate) use matcher::{Level, MatchResult, Matcher};
 
 /// Conditions on documents. All of them must hold.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -32,19 +31,18 @@ pub struct Search {
 }
 
 impl Search {
-    /// True where every document is wanted.
+    /// Returns whether the search accepts every document.
     pub fn is_empty(&self) -> bool {
         *self == Search::default()
     }
 
-    /// Whether the document is wanted.
+    /// Returns whether the search accepts the document.
     ///
-    /// `identity` names the keys that say *which* document this is (`client_id`, `job_id`, …): for
-    /// those only the document's own value counts, at the top. A key of the same name deep in an action
-    /// must not send one node's job to another, since schedulers do not check again.
-    /// Every other key counts wherever it occurs.
+    /// `identity` contains the keys that identify the document (`client_id`, `job_id`, …). For these keys
+    /// only the value at the top level counts. A key with the same name deep in an action must not send a job
+    /// to another node, because schedulers do not check this again. All other keys count at any depth.
     ///
-    /// Lists use a faster form of this (see the module); this one is what they must agree with.
+    /// Lists use a faster form (see the module), which must agree with this function.
     pub fn accepts(&self, document: &Value, identity: &[&str]) -> bool {
         let has = |(key, value): &(String, Value)| {
             if identity.contains(&key.as_str()) {
@@ -102,8 +100,8 @@ fn contains(document: &Value, lowercase: &str) -> bool {
     }
 }
 
-/// Equality as the Python service's clients know it: `1`, `1.0` and `true` are equal, whole trees are
-/// compared without regard to the order of keys.
+/// Compares values like the clients of the Python service: `1`, `1.0` and `true` are equal, and the order of
+/// keys does not matter.
 pub(crate) fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Object(a), Value::Object(b)) => same_maps(a, b),
@@ -125,7 +123,7 @@ fn same_numbers(left: &Value, right: &Value) -> bool {
         other => other.as_number().and_then(serde_json::Number::as_i128),
     };
     match (whole(left), whole(right)) {
-        // exactly: as floats, neighbours beyond 2^53 would be equal
+        // Exact: as floats, neighbouring numbers beyond 2^53 would be equal.
         (Some(left), Some(right)) => left == right,
         _ => {
             let float =
@@ -145,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_counts_wherever_it_occurs() {
+    fn a_key_counts_at_any_depth() {
         let job = json!({"job_schedule": {"status": "completed"}, "job_actions": [
             {"freezer_action": {"status": "x", "mode": "fs"}}, {"freezer_action": {"mode": "mysql"}}]});
         for (key, value, expected) in [
@@ -162,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_key_counts_only_at_the_top() {
+    fn an_identity_key_counts_only_at_the_top_level() {
         let job =
             json!({"client_id": "node-1", "job_actions": [{"freezer_action": {"client_id": "node-2"}}]});
         assert!(matching("client_id", json!("node-1")).accepts(&job, &["client_id"]));
@@ -171,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn free_text_is_found_in_any_string_in_either_case() {
+    fn free_text_is_found_in_any_string_ignoring_case() {
         let session = json!({"description": "Nächtlich", "schedule": {"schedule_interval": "5 days"}});
         let text = |text: &str| Search { texts: vec![text.into()], ..Search::default() };
         assert!(text("NÄCHT").accepts(&session, &[]));
@@ -193,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn times_bound_the_time_stamp_of_a_backup() {
+    fn times_limit_the_time_stamp_of_a_backup() {
         let backup = json!({"backup_metadata": {"time_stamp": 100}});
         let between = |after, before| Search { time_after: after, time_before: before, ..Search::default() };
         assert!(between(Some(100.0), Some(100.0)).accepts(&backup, &[]));

@@ -1,26 +1,28 @@
-//! Terms: what a document says, in so few bytes that an index can hold it.
+//! Terms: the content of a document in so few bytes that they fit an index.
 //!
-//! Each pair of a key and its value, wherever it stands in the document, is a term of three bytes. They are stored beside
-//! the document, and a search for a pair passes over documents that do not have its term. Two pairs may share a term, so
-//! one that has it is judged all the same (`judge.rs`). Equal values ([`same`](super::same)) have equal terms.
+//! Each pair of a key and its value, at any depth of the document, is a term of three bytes. Terms are stored
+//! beside the document, and a search for a pair skips documents without its term. Two pairs may share a term,
+//! so the matcher still checks the documents (`matcher.rs`). Equal values ([`same`](super::same)) have equal
+//! terms.
 //!
-//! Terms are stored, so how they are made never changes: a test has some of them. Columns and index are
-//! `migrations/terms.rs`, what asks for them `query/narrow.rs`; why it is done so says `docs/adr/0004-search-terms.md`.
+//! Terms are stored, so their computation must never change, and a test has examples. `migrations/terms.rs`
+//! has the columns and the index, and `query/narrow.rs` the conditions. See `docs/adr/0004-search-terms.md`.
 
 use serde_json::{Map, Value};
 
 use super::times;
 
-/// Bytes that a document's terms may take; one with more of them has none stored, and is judged by its text.
+/// Maximum size of a document's terms in bytes. If a document has more, its terms are not stored, and its
+/// text is searched.
 pub(crate) const WIDTH: usize = 640;
 
-/// A pair of a key and a value, in three bytes.
+/// The term of a pair of a key and a value: three bytes.
 pub(crate) type Term = [u8; 3];
 
-/// Terms and time of a document and the checksum of its text, as they are stored beside it.
+/// The terms, the time and the checksum of a document, as stored beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stored {
-    /// The terms; none where there are too many.
+pub(crate) struct StoredTerms {
+    /// The terms, or `None` if there are too many.
     pub(crate) terms: Option<Vec<u8>>,
     /// The time (`times.rs`).
     pub(crate) time: i64,
@@ -28,13 +30,13 @@ pub(crate) struct Stored {
     pub(crate) crc: u32,
 }
 
-/// What is stored beside a document, and its text.
-pub(crate) fn stored(document: &Map<String, Value>, text: &str) -> Stored {
-    Stored { terms: of(document), time: times::of(document), crc: crc(text) }
+/// Computes the stored terms of a document with this text.
+pub(crate) fn stored(document: &Map<String, Value>, text: &str) -> StoredTerms {
+    StoredTerms { terms: of_document(document), time: times::of_metadata(document), crc: crc(text) }
 }
 
-/// The terms of a document, in order, each once; none where they are more than fit.
-pub(crate) fn of(document: &Map<String, Value>) -> Option<Vec<u8>> {
+/// Returns the terms of a document in order, without duplicates. Returns `None` if there are too many.
+pub(crate) fn of_document(document: &Map<String, Value>) -> Option<Vec<u8>> {
     let mut terms = Vec::with_capacity(document.len());
     collect(document, &mut terms);
     terms.sort_unstable();
@@ -57,7 +59,7 @@ fn collect_inside(value: &Value, terms: &mut Vec<Term>) {
     }
 }
 
-/// The term of a pair: its [`hash`] folded to 24 bits.
+/// Returns the term of a pair: its [`hash`] folded to 24 bits.
 pub(crate) fn term(key: &str, value: &Value) -> Term {
     let hash = hash(key, value);
     let folded = hash ^ (hash >> 24) ^ (hash >> 48);
@@ -65,29 +67,30 @@ pub(crate) fn term(key: &str, value: &Value) -> Term {
     [a, b, c]
 }
 
-/// Returns 64 bits of FNV-1a over the key, a byte that no key has, the kind of the value and the value. All objects and
-/// lists are alike: they are equal in too many ways.
+/// Returns 64 bits of FNV-1a over the key, a byte that no key contains, the type of the value and the value.
+/// All objects and lists have the same hash, because equal ones have many spellings.
 pub(crate) fn hash(key: &str, value: &Value) -> u64 {
-    let hash = Fnv::new().with(key.as_bytes()).with(b"\xff");
+    let hash = Fnv::new().update(key.as_bytes()).update(b"\xff");
     let hash = match value {
-        Value::Null => hash.with(b"0"),
+        Value::Null => hash.update(b"0"),
         Value::Bool(flag) => number(hash, f64::from(u8::from(*flag))),
         Value::Number(found) => match found.as_f64() {
             Some(float) => number(hash, float),
-            // too large for one: all alike, because how such a number is spelled is not ours
-            None => hash.with(b"N"),
+            // Numbers too large for a float have the same hash, because their spelling is not ours.
+            None => hash.update(b"N"),
         },
-        Value::String(text) => hash.with(b"s").with(text.as_bytes()),
-        Value::Array(_) | Value::Object(_) => hash.with(b"{"),
+        Value::String(text) => hash.update(b"s").update(text.as_bytes()),
+        Value::Array(_) | Value::Object(_) => hash.update(b"{"),
     };
     hash.0
 }
 
-/// Whole numbers and fractions alike: 1, 1.0 and true are equal. Numbers beyond 2^53 that differ may share a term.
+/// Hashes a number as a float, because 1, 1.0 and true are equal. Different numbers beyond 2^53 may share a
+/// term.
 fn number(hash: Fnv, number: f64) -> Fnv {
-    // 0.0 and -0.0 are equal, and have different bits
+    // 0.0 and -0.0 are equal but have different bits.
     let number = if number == 0.0 { 0.0 } else { number };
-    hash.with(b"n").with(&number.to_bits().to_be_bytes())
+    hash.update(b"n").update(&number.to_bits().to_be_bytes())
 }
 
 /// FNV-1a of 64 bits.
@@ -99,12 +102,12 @@ impl Fnv {
         Fnv(0xcbf2_9ce4_8422_2325)
     }
 
-    fn with(self, bytes: &[u8]) -> Fnv {
+    fn update(self, bytes: &[u8]) -> Fnv {
         Fnv(bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))
     }
 }
 
-/// The checksum of a document's text that says whether its terms are still its own: the one that MySQL calls `CRC32`.
+/// Returns the checksum of a document's text, which detects outdated terms. It equals `CRC32` of MySQL.
 pub(crate) fn crc(text: &str) -> u32 {
     const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
     CRC.checksum(text.as_bytes())
@@ -123,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn stored_terms_stay_what_they_are() {
+    fn the_computation_of_stored_terms_does_not_change() {
         for (key, value, expected) in [
             ("backup_name", json!("etc"), "82ba2b"),
             ("", json!(""), "a08f68"),
@@ -161,9 +164,9 @@ mod tests {
     #[test]
     fn a_document_with_too_many_pairs_has_no_terms() {
         let numbered = |count: usize| (0..count).map(|n| (format!("k{n}"), json!(n))).collect::<Map<_, _>>();
-        assert_eq!(of(&numbered(200)).unwrap().len(), 600);
-        assert_eq!(of(&numbered(230)), None);
-        assert_eq!(of(&Map::new()), Some(Vec::new()));
+        assert_eq!(of_document(&numbered(200)).unwrap().len(), 600);
+        assert_eq!(of_document(&numbered(230)), None);
+        assert_eq!(of_document(&Map::new()), Some(Vec::new()));
     }
 
     fn leaf() -> impl Strategy<Value = Value> {
@@ -193,11 +196,11 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
         #[test]
-        fn a_document_has_the_term_of_every_pair_that_is_found_in_it(
+        fn a_document_has_the_terms_of_all_its_pairs(
             members in proptest::collection::vec(("[ab]", tree()), 0..4), key in "[ab]", value in tree(),
         ) {
             let document: Map<String, Value> = members.into_iter().collect();
-            let terms = of(&document).unwrap();
+            let terms = of_document(&document).unwrap();
             let search = Search { matches: vec![(key.clone(), value.clone())], ..Search::default() };
             if search.accepts(&Value::Object(document), &[]) {
                 prop_assert!(terms.chunks(3).any(|found| found == term(&key, &value)));
@@ -205,7 +208,7 @@ mod tests {
         }
 
         #[test]
-        fn same_values_same_term(a in tree(), b in tree()) {
+        fn equal_values_have_equal_terms_in_any_tree(a in tree(), b in tree()) {
             if same(&a, &b) {
                 prop_assert_eq!(term("k", &a), term("k", &b));
             }

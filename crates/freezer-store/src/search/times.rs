@@ -1,8 +1,8 @@
-//! Times: when a backup was made, as a number that an index can order.
+//! Times: the time of a backup as a number that an index can sort.
 //!
-//! The time of a backup is the `time_stamp` of its metadata, of which a search may bound the value (`Search::time_after`). It
-//! is read as a float, whose bits are stored as a whole number of the same order ([`key`]), so that the database decides
-//! exactly as [`Search`](super::Search) does. Times are stored, so how they are made never changes.
+//! The time of a backup is the `time_stamp` of its metadata. A search can limit it (`Search::time_after`). It
+//! is read as a float, whose bits are stored as a whole number with the same order ([`key`]), so the database
+//! decides exactly like [`Search`](super::Search). Times are stored, so their computation must never change.
 
 use std::ops::RangeInclusive;
 
@@ -10,26 +10,27 @@ use serde_json::{Map, Value};
 
 use super::{Search, number};
 
-/// Stored for a backup that has no time: below every time.
+/// The stored value of a backup without a time. It is less than every time.
 pub(crate) const NONE: i64 = i64::MIN;
 
-/// The time of a backup's metadata as it is stored.
-pub(crate) fn of(metadata: &Map<String, Value>) -> i64 {
+/// Returns the stored time of a backup's metadata.
+pub(crate) fn of_metadata(metadata: &Map<String, Value>) -> i64 {
     metadata.get("time_stamp").and_then(number).map_or(NONE, key)
 }
 
-/// A float as a whole number: keys are equal or ordered as the floats are. What is not a number is no time.
+/// Converts a float to a whole number with the same order. NaN has no time.
 fn key(time: f64) -> i64 {
     if time.is_nan() {
         return NONE;
     }
-    // 0.0 and -0.0 are equal, and have different bits
+    // 0.0 and -0.0 are equal but have different bits.
     let bits = if time == 0.0 { 0 } else { time.to_bits().cast_signed() };
-    // of negative floats, the larger bits are the smaller number
+    // For negative floats, larger bits mean smaller numbers.
     bits ^ ((bits >> 63) & i64::MAX)
 }
 
-/// The stored times that a search wants; none if it wants all backups, also those without a time.
+/// Returns the range of stored times of a search. Returns `None` if it accepts all backups, including those
+/// without a time.
 pub(crate) fn range(search: &Search) -> Option<RangeInclusive<i64>> {
     let Search { time_after: after, time_before: before, .. } = search;
     (after.is_some() || before.is_some())
@@ -43,7 +44,7 @@ mod tests {
     use serde_json::json;
 
     fn stored(time_stamp: &Value) -> i64 {
-        of(json!({"time_stamp": time_stamp}).as_object().unwrap())
+        of_metadata(json!({"time_stamp": time_stamp}).as_object().unwrap())
     }
 
     fn stamps() -> Vec<Value> {
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn stored_times_stay_what_they_are() {
+    fn the_computation_of_stored_times_does_not_change() {
         for (stamp, expected) in [
             (json!(0), 0),
             (json!(-0.0), 0),
@@ -102,11 +103,11 @@ mod tests {
         ] {
             assert_eq!(stored(&stamp), expected, "{stamp}: {:#x}", stored(&stamp));
         }
-        assert_eq!(of(&Map::new()), NONE);
+        assert_eq!(of_metadata(&Map::new()), NONE);
     }
 
     #[test]
-    fn a_range_has_the_times_that_a_search_accepts() {
+    fn a_range_contains_the_times_that_a_search_accepts() {
         let bounds =
             stamps().iter().filter_map(number).filter(|time| time.is_finite()).map(Some).collect::<Vec<_>>();
         let bounds = || bounds.iter().copied().chain([None]);

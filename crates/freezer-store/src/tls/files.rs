@@ -10,18 +10,19 @@ use rustls::sign::CertifiedKey;
 use super::TlsFile;
 use crate::url::UrlError;
 
-/// The certificates of a PEM file, of which there must be one.
+/// Returns the certificates of a PEM file, which must have at least one.
 pub(super) fn certificates(file: &TlsFile) -> Result<Vec<CertificateDer<'static>>, UrlError> {
     let text = fs::read(&file.path).map_err(|error| file.error(error))?;
     let found: Result<Vec<_>, PemError> = CertificateDer::pem_slice_iter(&text).collect();
     match found {
-        Ok(found) if found.is_empty() => Err(file.error("holds no certificate in PEM form")),
+        Ok(found) if found.is_empty() => Err(file.error("contains no certificate in PEM form")),
         Ok(found) => Ok(found),
         Err(error) => Err(file.error(error)),
     }
 }
 
-/// The certificates of a directory that `openssl rehash` has named by their hash (`5ed36f99.0`), as OpenSSL finds them.
+/// Returns the certificates of a directory that `openssl rehash` has named by their hash (`5ed36f99.0`), as
+/// OpenSSL finds them.
 pub(super) fn directory(directory: &TlsFile) -> Result<Vec<CertificateDer<'static>>, UrlError> {
     let entries = fs::read_dir(&directory.path).map_err(|error| directory.error(error))?;
     let mut found = Vec::new();
@@ -34,7 +35,7 @@ pub(super) fn directory(directory: &TlsFile) -> Result<Vec<CertificateDer<'stati
     }
     if found.is_empty() {
         return Err(
-            directory.error("holds no certificate that is named by its hash; run `openssl rehash` on it")
+            directory.error("contains no certificate that is named by its hash; run `openssl rehash` on it")
         );
     }
     Ok(found)
@@ -46,7 +47,7 @@ fn is_hash(name: &str) -> bool {
     digits && hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The system's authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR, as OpenSSL finds them.
+/// Returns the authorities of the system, or those of SSL_CERT_FILE and SSL_CERT_DIR, as OpenSSL finds them.
 pub(super) fn system() -> Result<Vec<CertificateDer<'static>>, UrlError> {
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
@@ -57,7 +58,7 @@ pub(super) fn system() -> Result<Vec<CertificateDer<'static>>, UrlError> {
     Ok(found.certs)
 }
 
-/// The client's certificate with its key.
+/// Returns the client certificate with its key.
 pub(super) fn identity(
     cert: &TlsFile,
     key: Option<&TlsFile>,
@@ -70,7 +71,7 @@ pub(super) fn identity(
     let key = match PrivateKeyDer::from_pem_slice(&text) {
         _ if is_encrypted => Err(key_file.error("the key is encrypted; store it without a password")),
         Ok(key) => Ok(key),
-        Err(PemError::NoItemsFound) => Err(key_file.error("holds no private key in PEM form")),
+        Err(PemError::NoItemsFound) => Err(key_file.error("contains no private key in PEM form")),
         Err(error) => Err(key_file.error(error)),
     }?;
     let key = provider.key_provider.load_private_key(key).map_err(|error| key_file.error(error))?;
@@ -79,7 +80,7 @@ pub(super) fn identity(
         Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
             Err(key_file.error(format!("is not the key of the certificate in {}", cert.path.display())))
         }
-        // whether a certificate of X.509 version 1 is the key's cannot be told here: the server will
+        // For a certificate of X.509 version 1, only the server can check that the key matches.
         _ => Ok(identity),
     }
 }

@@ -1,9 +1,9 @@
-//! Certificates that OpenSSL, and so the Python service, accepts and webpki does not.
+//! Certificates that OpenSSL, and therefore the Python service, accepts but webpki rejects.
 //!
-//! The `openssl x509 -req` command of MariaDB's and MySQL's manuals makes certificates of X.509 version 1, a certificate that
-//! signs itself is often marked as an authority (`openssl req -x509`), and many private authorities write the host into the
-//! common name only. webpki accepts none of them. Without verification, OpenSSL reads neither critical extensions nor the
-//! purpose of a key.
+//! The `openssl x509 -req` command in the manuals of MariaDB and MySQL creates certificates of X.509 version
+//! 1. A self-signed certificate is often marked as an authority (`openssl req -x509`), and many private
+//! authorities write the host only into the common name. webpki accepts none of these. Without verification,
+//! OpenSSL checks neither critical extensions nor the purpose of a key.
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::WebPkiSupportedAlgorithms;
@@ -20,11 +20,12 @@ use x509_parser::x509::X509Version;
 
 use super::untrusted::flaw;
 
-/// Signatures over SHA-1, which OpenSSL 3 refuses, too: RSA and ECDSA.
+/// Signatures with SHA-1, which OpenSSL 3 rejects, too: RSA and ECDSA.
 const SHA_1: [&str; 2] = ["1.2.840.113549.1.1.5", "1.2.840.10045.4.1"];
-/// A key for RSA-PSS alone.
+/// A key that is only for RSA-PSS.
 const PSS_KEY: &str = "1.2.840.113549.1.1.10";
-/// The schemes of such keys (RFC 8446, section 4.2.3), and those of the same signature by another key.
+/// The schemes of such keys (RFC 8446, section 4.2.3), and the schemes for the same signatures with other
+/// keys.
 pub(super) const PSS_KEYS: [(SignatureScheme, SignatureScheme); 3] = [
     (SignatureScheme::Unknown(0x0809), SignatureScheme::RSA_PSS_SHA256),
     (SignatureScheme::Unknown(0x080a), SignatureScheme::RSA_PSS_SHA384),
@@ -33,23 +34,20 @@ pub(super) const PSS_KEYS: [(SignatureScheme, SignatureScheme); 3] = [
 /// Longest chain between a server and its authority.
 const LONGEST_CHAIN: usize = 8;
 
-/// Whether webpki refuses a certificate that OpenSSL may accept: one of X.509 version 1, which has no extensions, or one
-/// that is marked as an authority.
+/// Returns whether webpki rejects a certificate that OpenSSL may accept: one of X.509 version 1, which has no
+/// extensions, or one that is marked as an authority.
 pub(super) fn is_refused_by_webpki(certificate: &CertificateDer<'_>) -> bool {
     parse(certificate)
         .is_ok_and(|certificate| certificate.version() == X509Version::V1 || certificate.is_ca())
 }
 
-/// Whether webpki cannot verify a signature by the key of a certificate.
-pub(super) fn has_signature_of_its_own(
-    certificate: &CertificateDer<'_>,
-    signed: &DigitallySignedStruct,
-) -> bool {
+/// Returns whether webpki cannot verify a signature of the key of a certificate.
+pub(super) fn has_pss_key(certificate: &CertificateDer<'_>, signed: &DigitallySignedStruct) -> bool {
     PSS_KEYS.iter().any(|(scheme, _)| *scheme == signed.scheme)
         || ParsedCertificate::try_from(certificate).is_err()
 }
 
-/// Verifies a certificate, and those that link it to one of the authorities.
+/// Verifies a certificate with its chain to one of the authorities.
 pub(super) fn verify_chain(
     certificate: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
@@ -66,7 +64,7 @@ pub(super) fn verify_chain(
         return Err(flaw("is signed with SHA-1, which is not accepted"));
     }
     let (links, authorities) = (parse_all(intermediates), parse_all(authorities));
-    match leads_to(&server, &links, &authorities, now, LONGEST_CHAIN) {
+    match is_signed_by(&server, &links, &authorities, now, LONGEST_CHAIN) {
         true => Ok(()),
         false => Err(CertificateError::UnknownIssuer.into()),
     }
@@ -76,8 +74,8 @@ fn parse_all<'c>(certificates: &'c [CertificateDer<'_>]) -> Vec<X509Certificate<
     certificates.iter().filter_map(|certificate| parse(certificate).ok()).collect()
 }
 
-/// Whether one of the authorities has signed a certificate, or one of the links that such a chain leads to.
-fn leads_to(
+/// Returns whether one of the authorities signed a certificate, directly or through the given links.
+fn is_signed_by(
     certificate: &X509Certificate<'_>,
     links: &[X509Certificate<'_>],
     authorities: &[X509Certificate<'_>],
@@ -96,10 +94,11 @@ fn leads_to(
             && links
                 .iter()
                 .filter(|link| link.version() != X509Version::V1)
-                .any(|link| signed_by(link) && leads_to(link, links, authorities, now, longest - 1)))
+                .any(|link| signed_by(link) && is_signed_by(link, links, authorities, now, longest - 1)))
 }
 
-/// Whether a certificate is good for a TLS server and has no critical extension that is not known, as OpenSSL looks at it.
+/// Checks that a certificate may be used by a TLS server and has no unknown critical extension, as OpenSSL
+/// does.
 fn purpose(certificate: &X509Certificate<'_>) -> Result<(), Error> {
     let known = |extension: &ParsedExtension<'_>| {
         matches!(
@@ -117,7 +116,7 @@ fn purpose(certificate: &X509Certificate<'_>) -> Result<(), Error> {
         )
     };
     if certificate.extensions().iter().any(|found| found.critical && !known(found.parsed_extension())) {
-        return Err(flaw("has a critical extension that is not known here"));
+        return Err(flaw("has a critical extension that is not supported"));
     }
     let usage = certificate.key_usage().ok().flatten();
     let for_keys = usage.is_none_or(|usage| {
@@ -129,7 +128,7 @@ fn purpose(certificate: &X509Certificate<'_>) -> Result<(), Error> {
     if for_keys && for_servers { Ok(()) } else { Err(CertificateError::InvalidPurpose.into()) }
 }
 
-/// The names that a certificate is for, for messages.
+/// Returns the names in a certificate, for messages.
 pub(super) fn names(certificate: &CertificateDer<'_>) -> String {
     let Ok(certificate) = parse(certificate) else { return "unreadable ones".to_owned() };
     let alternative = certificate.subject_alternative_name().ok().flatten();
@@ -156,7 +155,7 @@ pub(super) fn names(certificate: &CertificateDer<'_>) -> String {
     if names.is_empty() { "it has none".to_owned() } else { names.join(", ") }
 }
 
-/// Verifies the host against the common name, which counts only if the certificate lists no DNS names.
+/// Verifies the host against the common name. It counts only if the certificate contains no DNS names.
 pub(super) fn verify_name(
     certificate: &CertificateDer<'_>,
     server_name: &ServerName<'_>,
@@ -173,7 +172,7 @@ pub(super) fn verify_name(
     if !listed && named { Ok(()) } else { Err(refused()) }
 }
 
-/// Whether a name, whose first label may be `*`, is the host's.
+/// Returns whether a name, whose first label may be `*`, matches the host.
 fn matches(name: &str, host: &str) -> bool {
     let host = host.trim_end_matches('.');
     match name.strip_prefix("*.") {
@@ -185,8 +184,7 @@ fn matches(name: &str, host: &str) -> bool {
     }
 }
 
-/// Verifies the signature of a handshake with the key of a certificate that webpki does not read, as rustls does with
-/// others.
+/// Verifies the signature of a handshake for a certificate that webpki cannot parse, in the way of rustls.
 pub(super) fn verify_signature(
     message: &[u8],
     certificate: &CertificateDer<'_>,
@@ -215,7 +213,7 @@ pub(super) fn verify_signature(
     }
     let (_, candidates) =
         supported.mapping.iter().find(|(known, _)| *known == scheme).ok_or_else(unadvertised)?;
-    // TLS 1.3 ties a scheme to one curve
+    // In TLS 1.3 a scheme has one curve.
     let candidates = if version == ProtocolVersion::TLSv1_3 { &candidates[..1] } else { candidates };
     let verified = candidates
         .iter()
@@ -230,7 +228,7 @@ pub(super) fn verify_signature(
     }
 }
 
-/// The contents of the first element of some DER.
+/// Returns the contents of the first element of a DER encoding.
 fn contents<'d>(der: impl Into<Option<&'d [u8]>>) -> Option<&'d [u8]> {
     let der = der.into()?;
     let (length, rest) = der.get(1..)?.split_first()?;

@@ -1,7 +1,8 @@
-//! TLS to MySQL and MariaDB: what a URL asks for ([`TlsOptions`]), and the connector that does it ([`Tls`]).
+//! TLS to MySQL and MariaDB: the options of a URL ([`TlsOptions`]), and the connector for them ([`Tls`]).
 //!
-//! `files.rs` reads certificates and keys, `verifier.rs` verifies servers, `legacy.rs` has what OpenSSL accepts and webpki
-//! does not, `untrusted.rs` words what was refused. Which URL parameters mean what is in `url/parameters.rs`; the table of it is in docs/database.md.
+//! `files.rs` reads certificates and keys, `verifier.rs` verifies servers, `legacy.rs` handles certificates
+//! that OpenSSL accepts but webpki rejects, and `untrusted.rs` explains rejections. `url/parameters.rs`
+//! interprets the URL parameters; docs/database.md has the table.
 
 mod files;
 mod legacy;
@@ -21,40 +22,40 @@ pub(crate) use self::untrusted::of_handshake;
 use self::verifier::ServerVerifier;
 use crate::url::UrlError;
 
-/// When connections are encrypted.
+/// Whether connections are encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TlsMode {
     /// Never.
     Disabled,
-    /// If the server offers TLS.
+    /// If the server supports TLS.
     #[default]
     Preferred,
-    /// Always; a server that offers no TLS is refused.
+    /// Always. A server without TLS is rejected.
     Required,
 }
 
-/// Where the authorities come from.
+/// The source of the trusted authorities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Roots {
-    /// The files that the parameters name.
+    /// The files in the parameters.
     Named,
-    /// The system.
+    /// The operating system.
     System,
 }
 
-/// One way in which a server's certificate can be good enough.
+/// One set of requirements that a server's certificate can satisfy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trust {
+pub struct TrustAnchor {
     /// Its chain must end at one of these authorities.
     pub roots: Roots,
-    /// It must be for the host that was asked for.
+    /// Whether it must be valid for the host of the URL.
     pub host_name: bool,
 }
 
-/// The parameter that has the host name verified, for error messages.
+/// The parameter that requires the verification of the host name, for error messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NameParameter {
-    /// `ssl_check_hostname`, which is true beside `ssl_ca`.
+    /// `ssl_check_hostname`, which is true by default with `ssl_ca`.
     #[default]
     CheckHostname,
     /// `ssl_verify_identity`
@@ -63,7 +64,7 @@ pub enum NameParameter {
     Mode,
 }
 
-/// A file and the parameter that names it.
+/// A file and its parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFile {
     /// The parameter, for error messages.
@@ -73,7 +74,7 @@ pub struct TlsFile {
 }
 
 impl TlsFile {
-    /// The file that a parameter names.
+    /// Returns the file of a parameter.
     pub fn new(parameter: &str, path: &str) -> TlsFile {
         TlsFile { parameter: parameter.to_owned(), path: PathBuf::from(path) }
     }
@@ -84,31 +85,33 @@ impl TlsFile {
     }
 }
 
-/// What a URL asks for. The default is that of PyMySQL: encrypted if the server can, not verified.
+/// The TLS options of a URL. The default is that of PyMySQL: encrypted if the server supports it, and not
+/// verified.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TlsOptions {
-    /// When connections are encrypted.
+    /// Whether connections are encrypted.
     pub mode: TlsMode,
-    /// A certificate must satisfy one of these; if there are none, every certificate is accepted.
-    pub trust: Vec<Trust>,
-    /// What has host names verified.
+    /// A certificate must satisfy one of these. If there are none, every certificate is accepted.
+    pub trust: Vec<TrustAnchor>,
+    /// The parameter that requires the verification of host names.
     pub name_parameter: NameParameter,
     /// Authorities in one file.
     pub ca: Option<TlsFile>,
-    /// Authorities in files of a directory, named by their hash.
+    /// Authorities in the files of a directory, named by their hash.
     pub capath: Option<TlsFile>,
-    /// The client's certificate, and those that link it to its authority.
+    /// The client certificate with its chain.
     pub cert: Option<TlsFile>,
-    /// The key of the client's certificate; if there is none, it is in the same file.
+    /// The key of the client certificate. `None`: the key is in the file of the certificate.
     pub key: Option<TlsFile>,
-    /// Numbers of the cipher suites of TLS 1.2 that may be used; none: all.
+    /// Numbers of the allowed cipher suites of TLS 1.2. `None`: all.
     pub ciphers: Option<Vec<u16>>,
 }
 
-/// How long files are trusted to be as they were when they were read.
+/// How long the files count as unchanged after they were read.
 const REREAD: Duration = Duration::from_secs(60);
 
-/// Makes connectors for one URL. They are kept, because a session that was negotiated before makes the next one cheaper.
+/// Creates connectors for one URL. They are cached, because resuming a session makes the next connection
+/// cheaper.
 pub(crate) struct Tls {
     options: TlsOptions,
     kept: Mutex<Option<(Instant, TlsConnector)>>,
@@ -119,7 +122,8 @@ impl Tls {
         Tls { options, kept: Mutex::default() }
     }
 
-    /// The connector, and whether plain text will do for a server without TLS; none if TLS is disabled.
+    /// Returns the connector, and whether an unencrypted connection is allowed if the server has no TLS.
+    /// `None` if TLS is disabled.
     pub(crate) async fn connector(&self) -> Result<Option<(TlsConnector, bool)>, UrlError> {
         let optional = match self.options.mode {
             TlsMode::Disabled => return Ok(None),
@@ -136,7 +140,7 @@ impl Tls {
         let read = tokio::task::spawn_blocking(move || connector(&options)).await;
         let connector = match (read, kept) {
             (Ok(Ok(connector)), _) => connector,
-            // files are missing for a moment while they are exchanged
+            // Files can be missing for a moment while they are replaced.
             (Ok(Err(error)), Some((_, connector))) => {
                 tracing::warn!("[database] connection: {error}; the former certificates are used");
                 connector
@@ -148,7 +152,7 @@ impl Tls {
         Ok(Some((connector, optional)))
     }
 
-    /// After a failed connection: reads the files again for the next one.
+    /// Discards the connector after a failed connection, so that the files are read again.
     pub(crate) fn forget(&self) {
         *self.kept() = None;
     }
@@ -177,7 +181,7 @@ fn connector(options: &TlsOptions) -> Result<TlsConnector, UrlError> {
     let versions = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| UrlError::SystemAuthorities(error.to_string()))?;
-    // ours accepts what OpenSSL accepts, and verifies nothing if nothing is to be verified
+    // This verifier accepts the certificates that OpenSSL accepts, or all if nothing must be verified.
     let config = versions.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
     let config = match identity.transpose()? {
         Some(identity) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity))),
@@ -186,7 +190,7 @@ fn connector(options: &TlsOptions) -> Result<TlsConnector, UrlError> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// The cipher suites of TLS 1.2 that rustls has, as OpenSSL names them.
+/// The cipher suites of TLS 1.2 in rustls, with their names in OpenSSL.
 const SUITES: &[(&str, u16)] = &[
     ("ECDHE-ECDSA-AES128-GCM-SHA256", 0xc02b),
     ("ECDHE-ECDSA-AES256-GCM-SHA384", 0xc02c),
@@ -196,7 +200,7 @@ const SUITES: &[(&str, u16)] = &[
     ("ECDHE-ECDSA-CHACHA20-POLY1305", 0xcca9),
 ];
 
-/// How names of other suites and of groups of suites begin in OpenSSL.
+/// Prefixes of the names of other suites and of groups of suites in OpenSSL.
 const FURTHER: &[&str] = &[
     "AES",
     "ALL",
@@ -225,8 +229,9 @@ const FURTHER: &[&str] = &[
     "kRSA",
 ];
 
-/// The suites of TLS 1.2 that a cipher list of OpenSSL allows; none if it names no cipher. Suites of TLS 1.3 are always
-/// allowed, as in Python. A list with groups (`HIGH:!aNULL`) allows every suite: rustls has no weak ones.
+/// Returns the suites of TLS 1.2 that an OpenSSL cipher list allows, or `None` if it contains no cipher.
+/// Suites of TLS 1.3 are always allowed, as in Python. A list with groups (`HIGH:!aNULL`) allows every suite,
+/// because rustls has no weak ones.
 pub(crate) fn ciphers(list: &str) -> Option<Vec<u16>> {
     let mut allowed = Vec::new();
     let mut plausible = false;
@@ -236,7 +241,7 @@ pub(crate) fn ciphers(list: &str) -> Option<Vec<u16>> {
             plausible = true;
         } else if FURTHER.iter().any(|prefix| name.starts_with(prefix)) {
             plausible = true;
-            // a single suite has hyphens and, if rustls does not know it, cannot be used
+            // A name of a single suite has hyphens. If rustls does not have the suite, it cannot be used.
             if !name.contains('-') {
                 allowed.extend(SUITES.iter().map(|(_, suite)| suite));
             }

@@ -1,4 +1,4 @@
-//! Ciphers, and certificates that webpki does not read.
+//! Tests of ciphers, and of certificates that webpki cannot parse.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -13,7 +13,7 @@ use super::*;
 const CERTIFICATES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certificates");
 
 #[test]
-fn a_list_of_ciphers_is_read_as_openssl_reads_it() {
+fn a_list_of_ciphers_is_parsed_like_in_openssl() {
     assert_eq!(ciphers("ECDHE-RSA-AES256-GCM-SHA384"), Some(vec![0xc030]));
     assert_eq!(ciphers("DHE-RSA-AES256-SHA:ECDHE-RSA-AES128-GCM-SHA256"), Some(vec![0xc02f]));
     assert_eq!(ciphers("AES256-SHA"), Some(vec![]), "TLS 1.3 alone");
@@ -39,7 +39,7 @@ fn verify_server(
     host: Option<&str>,
     year: u64,
 ) -> Result<(), String> {
-    let trust = vec![Trust { roots: Roots::Named, host_name: host.is_some() }];
+    let trust = vec![TrustAnchor { roots: Roots::Named, host_name: host.is_some() }];
     let ca = TlsFile::new("ssl_ca", &format!("{CERTIFICATES}/{ca}"));
     let options = TlsOptions { trust, ca: Some(ca), ..TlsOptions::default() };
     let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
@@ -55,7 +55,7 @@ fn verify_server(
 }
 
 #[test]
-fn a_certificate_of_version_1_is_verified_as_openssl_does() {
+fn a_certificate_of_version_1_is_verified_like_in_openssl() {
     assert_eq!(verify("version-1-ca.pem", Some("localhost"), 2030), Ok(()));
     assert_eq!(verify("version-1-ca.pem", Some("LOCALHOST"), 2030), Ok(()));
     assert_eq!(verify("version-1-ca.pem", None, 2030), Ok(()));
@@ -74,7 +74,7 @@ fn a_certificate_of_version_1_is_verified_as_openssl_does() {
 }
 
 #[test]
-fn a_server_that_is_marked_as_an_authority_is_verified_as_openssl_does() {
+fn a_server_marked_as_an_authority_is_verified_like_in_openssl() {
     let verify = |server, links: &[&str], ca, host| verify_server(server, links, ca, host, 2030);
     let own = "authority-server.pem";
     assert_eq!(verify(own, &[], own, Some("localhost")), Ok(()));
@@ -85,7 +85,7 @@ fn a_server_that_is_marked_as_an_authority_is_verified_as_openssl_does() {
     assert!(refused.contains("is not signed by an authority of"), "{refused}");
     let refused = verify("signing-authority.pem", &[], "signing-authority.pem", None).unwrap_err();
     assert!(refused.contains("is not made for a TLS server"), "{refused}");
-    // with a link between it and the authority, which the server sends
+    // With an intermediate certificate that the server sends.
     let chain = ["chain-link.pem"];
     assert_eq!(verify("chain-server.pem", &chain, "chain-root.pem", Some("localhost")), Ok(()));
     assert_eq!(verify("chain-server.pem", &[], "chain-link.pem", Some("localhost")), Ok(()));
@@ -96,20 +96,20 @@ fn a_server_that_is_marked_as_an_authority_is_verified_as_openssl_does() {
 }
 
 #[test]
-fn other_certificates_are_refused_as_openssl_does() {
+fn other_certificates_are_rejected_like_in_openssl() {
     let refused = verify_server("critical-server.pem", &[], "critical-server.pem", None, 2030).unwrap_err();
-    assert!(refused.contains("has a critical extension that is not known here"), "{refused}");
+    assert!(refused.contains("has a critical extension that is not supported"), "{refused}");
     assert_eq!(verify_server("pss-server.pem", &[], "pss-server.pem", Some("localhost"), 2030), Ok(()));
 }
 
 #[test]
-fn advice_names_the_parameter_that_was_used() {
+fn advice_names_the_used_parameter() {
     for (name_parameter, expected) in [
         (NameParameter::CheckHostname, "ssl_check_hostname=false"),
         (NameParameter::VerifyIdentity, "leave ssl_verify_identity out"),
         (NameParameter::Mode, "ssl_mode=VERIFY_CA"),
     ] {
-        let trust = vec![Trust { roots: Roots::Named, host_name: true }];
+        let trust = vec![TrustAnchor { roots: Roots::Named, host_name: true }];
         let ca = Some(TlsFile::new("ssl_ca", &format!("{CERTIFICATES}/authority-server.pem")));
         let options = TlsOptions { trust, ca, name_parameter, ..TlsOptions::default() };
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
@@ -123,7 +123,7 @@ fn advice_names_the_parameter_that_was_used() {
 }
 
 #[test]
-fn files_that_cannot_be_used_are_named() {
+fn errors_name_unusable_files() {
     let cert = |name: &str| TlsFile::new("ssl_cert", &format!("{CERTIFICATES}/{name}"));
     let error = |cert: TlsFile, key: Option<TlsFile>| {
         let options = TlsOptions { cert: Some(cert), key, ..TlsOptions::default() };
@@ -134,7 +134,7 @@ fn files_that_cannot_be_used_are_named() {
     assert!(missing.starts_with("ssl_cert=") && missing.contains("none: No such file"), "{missing}");
     let missing = error(cert("version-1-server.pem"), key("none"));
     assert!(missing.starts_with("ssl_key="), "{missing}");
-    assert!(error(cert("version-1-server.pem"), None).ends_with("holds no private key in PEM form"));
+    assert!(error(cert("version-1-server.pem"), None).ends_with("contains no private key in PEM form"));
     let encrypted = error(cert("version-1-server.pem"), key("encrypted.key"));
     assert!(encrypted.ends_with("the key is encrypted; store it without a password"), "{encrypted}");
     let right = TlsOptions {

@@ -1,5 +1,5 @@
-//! Explains in plain words why a server is not trusted, and gives advice. The names that rustls and webpki use mean nothing to
-//! an operator.
+//! Explains why a server is not trusted, with advice for the operator, who need not know the error names of
+//! rustls and webpki.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use rustls::{AlertDescription, CertificateError, Error, OtherError};
 
 use super::{NameParameter, Roots, TlsOptions, legacy};
 
-/// A server that is not trusted. `Display` is the reason.
+/// A server that is not trusted. `Display` prints the reason.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{reason}")]
 pub(crate) struct Untrusted {
@@ -59,7 +59,7 @@ impl Words {
         Words { authorities: places.join(" or "), of_name }
     }
 
-    /// Explains why the certificate of a server was refused.
+    /// Explains why the certificate of a server was rejected.
     pub(super) fn explain(
         &self,
         error: &Error,
@@ -82,7 +82,7 @@ impl Words {
                 ("is not made for a TLS server".to_owned(), REPLACE)
             }
             C::UnhandledCriticalExtension => {
-                ("has a critical extension that is not known here".to_owned(), REPLACE)
+                ("has a critical extension that is not supported".to_owned(), REPLACE)
             }
             C::UnsupportedSignatureAlgorithmContext { .. }
             | C::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
@@ -103,20 +103,21 @@ impl Words {
     }
 }
 
-/// A flaw of a certificate that rustls has no word for, as the rest of a sentence about it.
+/// Returns an error for a flaw that rustls has no name for. `reason` completes the sentence "the certificate
+/// …".
 pub(super) fn flaw(reason: &str) -> Error {
     Untrusted { reason: reason.to_owned(), advice: REPLACE }.into()
 }
 
-/// A server that cannot prove to have the key of its certificate.
+/// Returns the error of a server that does not prove that it has the key of its certificate.
 pub(super) fn no_proof(error: &Error) -> Error {
-    tracing::debug!(%error, "the signature of a TLS handshake was refused");
+    tracing::debug!(%error, "the signature of a TLS handshake was rejected");
     let reason = "the server did not prove that it has the key of its certificate".to_owned();
     Untrusted { reason, advice: "check that the certificate and the key of the server belong together" }
         .into()
 }
 
-/// Returns why a handshake failed, with advice for the operator.
+/// Returns the reason of a failed handshake, with advice for the operator.
 pub(crate) fn of_handshake(error: &Error) -> (String, &'static str) {
     const NOTHING_IN_COMMON: &str = "update the server to TLS 1.2 or later, or set ssl_disabled=true (ssl_mode=DISABLED) to do \
                                      without encryption";

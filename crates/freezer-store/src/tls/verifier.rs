@@ -1,6 +1,7 @@
-//! Verifies a server's certificate: its chain, its host name, or nothing, as the URL asks.
+//! Verifies a server's certificate as the URL requires: its chain, its host name, or nothing.
 //!
-//! rustls's own verifier always verifies both. What it refuses and OpenSSL accepts is in `legacy.rs`.
+//! The verifier of rustls always verifies both. `legacy.rs` handles certificates that it rejects but OpenSSL
+//! accepts.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -13,7 +14,7 @@ use super::untrusted::{self, Words};
 use super::{Roots, TlsOptions, files, legacy};
 use crate::url::UrlError;
 
-/// Accepts a certificate that satisfies one of the anchors; every certificate, if there are none.
+/// Accepts a certificate that satisfies one of the anchors. Without anchors, accepts every certificate.
 #[derive(Debug)]
 pub(super) struct ServerVerifier {
     anchors: Vec<Anchors>,
@@ -25,7 +26,7 @@ pub(super) struct ServerVerifier {
 #[derive(Debug)]
 struct Anchors {
     roots: RootCertStore,
-    /// The same certificates, as OpenSSL looks at them.
+    /// The same certificates for the checks of `legacy.rs`.
     certificates: Vec<CertificateDer<'static>>,
     host_name: bool,
 }
@@ -47,7 +48,7 @@ impl ServerVerifier {
         for trust in &options.trust {
             let certificates = match trust.roots {
                 Roots::Named => named.clone(),
-                // beside a named authority the system's are not needed
+                // If authorities are configured, the system's are optional.
                 Roots::System if !named.is_empty() => files::system().unwrap_or_default(),
                 Roots::System => files::system()?,
             };
@@ -58,7 +59,7 @@ impl ServerVerifier {
         Ok(ServerVerifier { anchors, algorithms, words: Words::new(options) })
     }
 
-    /// Verifies the signature of a handshake, with keys and certificates that webpki does not read as well.
+    /// Verifies the signature of a handshake, also for keys and certificates that webpki cannot parse.
     fn verify_signature(
         &self,
         message: &[u8],
@@ -67,7 +68,7 @@ impl ServerVerifier {
         version: ProtocolVersion,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.algorithms;
-        let verified = if legacy::has_signature_of_its_own(certificate, signed) {
+        let verified = if legacy::has_pss_key(certificate, signed) {
             legacy::verify_signature(message, certificate, signed, version, algorithms)
         } else if version == ProtocolVersion::TLSv1_2 {
             verify_tls12_signature(message, certificate, signed, algorithms)
@@ -99,7 +100,8 @@ impl Anchors {
             Err(error) => Err(error.clone()),
         };
         if let Err(error) = chain {
-            // webpki refuses some kinds in any case, and an operator may name the server's own certificate
+            // webpki always rejects some types of certificates, and an operator may configure the server's
+            // own certificate as authority.
             let itself = self.certificates.iter().any(|known| known.as_ref() == certificate.as_ref());
             if !(itself || legacy::is_refused_by_webpki(certificate)) {
                 return Err(error);

@@ -1,8 +1,8 @@
-//! `[database] connection`: reads the URL that SQLAlchemy takes and says which engine it names.
+//! `[database] connection`: parses the SQLAlchemy URL of the database.
 //!
-//! The grammar is the regular expression of SQLAlchemy's `make_url` (`sqlalchemy/engine/url.py`), so a URL that the Python
-//! service reads means the same here. Parameters of MySQL URLs are in `parameters.rs`, option files in `option_file.rs`.
-//! Opening a connection is `engine.rs`.
+//! The grammar is the regular expression of SQLAlchemy's `make_url` (`sqlalchemy/engine/url.py`), so a URL of
+//! the Python service has the same meaning here. Parameters of MySQL URLs are in `parameters.rs`, option
+//! files in `option_file.rs`. `engine.rs` opens connections.
 
 mod option_file;
 mod parameters;
@@ -15,14 +15,14 @@ use percent_encoding::percent_decode_str;
 pub use self::parameters::{Effect, Parameter};
 use crate::tls::TlsOptions;
 
-/// A database address that can be opened. `Debug` and `Display` hide the password.
+/// A valid database address. `Debug` and `Display` hide the password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// MySQL, MariaDB, Galera.
     MySql(MySqlUrl),
     /// A SQLite file.
     Sqlite {
-        /// The file; created by `freezer-manage db sync` (or `--dev`) if it is missing.
+        /// The file. `freezer-manage db sync` or `--dev` creates it if it is missing.
         path: PathBuf,
     },
 }
@@ -34,7 +34,7 @@ pub struct MySqlUrl {
     pub host: String,
     /// TCP port, 3306 if the URL has none.
     pub port: u16,
-    /// Further servers of the same database, with their ports: used in turn if one cannot be used.
+    /// Further servers of the same database, with their ports. The next one is used if a server is unusable.
     pub others: Vec<(String, u16)>,
     /// Unix socket (`unix_socket=`), used instead of host and port.
     pub socket: Option<PathBuf>,
@@ -46,9 +46,9 @@ pub struct MySqlUrl {
     pub database: String,
     /// Encryption and verification (`ssl_*=`).
     pub tls: Box<TlsOptions>,
-    /// How long opening a connection may take (`connect_timeout=`).
+    /// Time limit for opening a connection (`connect_timeout=`).
     pub connect_timeout: Option<Duration>,
-    /// Parameters that are unknown or have no effect here, for `config check`.
+    /// Unknown parameters, and those without an effect here, for `config check`.
     pub ignored: Vec<Parameter>,
 }
 
@@ -69,93 +69,96 @@ impl Default for MySqlUrl {
     }
 }
 
-/// How to write what would otherwise end a part of the URL.
+/// How to write characters that would end a part of the URL.
 const ESCAPES: &str =
     "in the user name and the password, write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23 and % as %25";
 
-/// Why a URL cannot be used. Never holds the URL itself or its password.
+/// The reason why a URL is not valid. It never contains the URL itself or its password.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum UrlError {
-    /// No scheme.
+    /// The URL has no scheme.
     #[error("not a URL; expected mysql+pymysql://user:password@host/database or sqlite:///path; {ESCAPES}")]
     NoScheme,
-    /// A scheme of an engine that is not built in.
+    /// The scheme belongs to an engine that is not supported.
     #[error("the engine {0:?} is not supported; use mysql+pymysql://… (MySQL, MariaDB) or sqlite:///…")]
     Engine(String),
     /// A part is missing.
     #[error("the URL has no {0}; expected mysql+pymysql://user:password@host/database; {ESCAPES}")]
     Missing(&'static str),
-    /// The port is not a number from 1 to 65535. Not shown: it can be part of a password that is not escaped.
+    /// The port is not a number from 1 to 65535. It is not shown, because it can be part of an unescaped
+    /// password.
     #[error("the port is not a number from 1 to 65535; {ESCAPES}")]
     Port,
-    /// An `@` behind the host.
-    #[error("the URL has an @ behind the host; {ESCAPES}")]
+    /// The URL has an `@` after the host.
+    #[error("the URL has an @ after the host; {ESCAPES}")]
     Ambiguous,
-    /// Percent-encoding that is not UTF-8 text.
+    /// A percent-encoding is not UTF-8 text.
     #[error("the {0} is not valid percent-encoded UTF-8 text; {ESCAPES}")]
     Encoding(&'static str),
-    /// SQLite in memory: every connection would have its own database.
-    #[error("a SQLite database in memory would be lost at the end; name a file: sqlite:///freezer.db")]
+    /// The URL means SQLite in memory, for which every connection would have its own database.
+    #[error(
+        "a SQLite database in memory would be lost when the service stops; name a file: sqlite:///freezer.db"
+    )]
     InMemory,
-    /// A path at which no SQLite file can be.
+    /// The path cannot be a SQLite file.
     #[error("{}: {reason}", path.display())]
     SqlitePath {
         /// The path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with the path.
         reason: String,
     },
-    /// A SQLite URL with a host.
+    /// A SQLite URL has a host.
     #[error(
         "a SQLite URL has no user, password or host: write sqlite:///relative.db or sqlite:////absolute/path.db"
     )]
     SqliteHost,
-    /// A parameter is given more than once.
+    /// A parameter occurs more than once.
     #[error("the parameter {0} is given more than once")]
     Repeated(String),
-    /// A parameter has a value that cannot be used.
+    /// A parameter has an invalid value.
     #[error("the parameter {name}={value} cannot be used: {reason}")]
     Value {
         /// Its name.
         name: String,
-        /// Its value, never a secret one.
+        /// Its value, which is never a secret.
         value: String,
-        /// Why.
+        /// The reason.
         reason: &'static str,
     },
-    /// A parameter that looks as if it were about TLS. Ignoring it could weaken the connection.
+    /// An unknown parameter looks like one for TLS. Ignoring it could weaken the connection.
     #[error("unknown parameter {names} for {driver}; the parameters for TLS are {known}")]
     UnknownTls {
         /// Its name, or the names of all such parameters.
         names: String,
-        /// The Python driver that the URL names.
+        /// The Python driver in the URL.
         driver: &'static str,
-        /// The parameters of that driver.
+        /// The TLS parameters of this driver.
         known: String,
     },
-    /// Several parameters that cannot be used.
+    /// Several parameters are invalid.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Several(Vec<UrlError>),
-    /// Parameters that contradict each other.
+    /// Two parameters contradict each other.
     #[error("the parameters {0} and {1} cannot be combined")]
     Contradiction(&'static str, &'static str),
-    /// A file that a parameter names cannot be used.
+    /// The file of a parameter is unusable.
     #[error("{parameter}={}: {reason}", path.display())]
     File {
         /// The parameter.
         parameter: String,
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with the file.
         reason: String,
     },
-    /// The authorities of the system cannot be used.
+    /// The authorities of the system are unusable.
     #[error("the certificate authorities of the system cannot be used: {0}; name a file with ssl_ca")]
     SystemAuthorities(String),
 }
 
 impl UrlError {
-    /// All errors as one; none: no error.
+    /// Combines all errors into one.
     fn all(mut errors: Vec<UrlError>) -> Result<(), UrlError> {
         match errors.len() {
             0 => Ok(()),
@@ -166,20 +169,17 @@ impl UrlError {
 }
 
 impl DatabaseUrl {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// [`UrlError`] names the part that cannot be used; the text never shows the password.
+    /// [`UrlError`] names the invalid part. Its text never shows the password.
     pub fn parse(url: &str) -> Result<DatabaseUrl, UrlError> {
         DatabaseUrl::parse_with(url, "")
     }
 
-    /// Reads a URL, and more parameters in the form of its query (`[database] connection_parameters`).
-    ///
-    /// # Errors
-    /// As [`DatabaseUrl::parse`].
+    /// Parses a URL with additional parameters in the form of its query (`[database] connection_parameters`).
     pub fn parse_with(url: &str, more: &str) -> Result<DatabaseUrl, UrlError> {
-        let parts = Parts::split(url)?;
+        let parts = UrlParts::split(url)?;
         let (dialect, driver) = parts.scheme.split_once('+').unwrap_or((parts.scheme, ""));
         match dialect {
             "mysql" | "mariadb" => parts.mysql(driver, more).map(DatabaseUrl::MySql),
@@ -188,7 +188,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// Which engine the URL names: `mysql` or `sqlite`.
+    /// Returns the engine of the URL: `mysql` or `sqlite`.
     pub fn engine(&self) -> &'static str {
         match self {
             DatabaseUrl::MySql(_) => "mysql",
@@ -196,8 +196,8 @@ impl DatabaseUrl {
         }
     }
 
-    /// Reads the certificates and keys that the URL names, as opening a connection does, and looks at the directory of a
-    /// SQLite file. The file itself may come later.
+    /// Reads the certificates and keys of the URL like a connection does, and checks the directory of a
+    /// SQLite file. The file itself may not exist yet.
     ///
     /// # Errors
     /// [`UrlError`] names the parameter and the file.
@@ -231,7 +231,7 @@ impl std::fmt::Debug for DatabaseUrl {
     }
 }
 
-/// Refuses a path at which no SQLite file can ever be: waiting for it would have no end.
+/// Rejects a path that can never be a SQLite file, because waiting for it would never end.
 fn check_sqlite(path: &Path) -> Result<(), UrlError> {
     let unusable = |reason: String| UrlError::SqlitePath { path: path.to_owned(), reason };
     if path.is_dir() {
@@ -249,7 +249,7 @@ fn check_sqlite(path: &Path) -> Result<(), UrlError> {
 }
 
 fn parse_sqlite(rest: &str) -> Result<DatabaseUrl, UrlError> {
-    // sqlite:///relative.db, sqlite:////absolute.db; sqlite:// and sqlite:///:memory: are in memory
+    // sqlite:///relative.db, sqlite:////absolute.db. sqlite:// and sqlite:///:memory: are in memory.
     let path = rest.split_once('?').map_or(rest, |(path, _)| path);
     match path.strip_prefix('/') {
         None if !path.is_empty() => Err(UrlError::SqliteHost),
@@ -258,9 +258,9 @@ fn parse_sqlite(rest: &str) -> Result<DatabaseUrl, UrlError> {
     }
 }
 
-/// The parts of a URL as they are written.
+/// The parts of a URL before decoding.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Parts<'u> {
+struct UrlParts<'u> {
     scheme: &'u str,
     user: &'u str,
     password: Option<&'u str>,
@@ -270,8 +270,8 @@ struct Parts<'u> {
     query: &'u str,
 }
 
-impl<'u> Parts<'u> {
-    fn split(url: &'u str) -> Result<Parts<'u>, UrlError> {
+impl<'u> UrlParts<'u> {
+    fn split(url: &'u str) -> Result<UrlParts<'u>, UrlError> {
         let (scheme, rest) = url.split_once("://").ok_or(UrlError::NoScheme)?;
         if scheme.is_empty() || !scheme.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '+') {
             return Err(UrlError::NoScheme);
@@ -281,7 +281,7 @@ impl<'u> Parts<'u> {
         let (port, rest) = after(rest, ':', &['/', '?']);
         let (database, rest) = after(rest, '/', &['?']);
         let (query, _) = after(rest, '?', &['\n']);
-        Ok(Parts { scheme, user, password, host, port, database, query })
+        Ok(UrlParts { scheme, user, password, host, port, database, query })
     }
 
     fn mysql(&self, driver: &str, more: &str) -> Result<MySqlUrl, UrlError> {
@@ -320,13 +320,13 @@ impl<'u> Parts<'u> {
     }
 }
 
-/// User, password, and the rest: `(?P<username>[^:/]*)(?::(?P<password>[^@]*))?@`, all of it optional. A password may so
-/// hold `/`, `?` and `:` as they are.
+/// Splits off user and password: `(?P<username>[^:/]*)(?::(?P<password>[^@]*))?@`, all of it optional. A
+/// password may contain `/`, `?` and `:` without escapes.
 fn credentials(text: &str) -> (&str, Option<&str>, &str) {
     let end = text.find([':', '/']).unwrap_or(text.len());
     let (name, behind) = text.split_at(end);
     if let Some((password, rest)) = behind.strip_prefix(':').and_then(|text| text.split_once('@')) {
-        // SQLAlchemy would now read a host with an @, which no host has: the @ belongs to the password
+        // SQLAlchemy would now parse a host with an @. No host has one, so the @ belongs to the password.
         let authority = rest.find(['/', '?']).map_or(rest, |end| &rest[..end]);
         let further = authority.rfind('@').map_or(0, |at| at + 1);
         return (name, Some(&behind[1..=password.len() + further]), &rest[further..]);
@@ -337,7 +337,7 @@ fn credentials(text: &str) -> (&str, Option<&str>, &str) {
     }
 }
 
-/// The host and the rest: `\[(?P<ipv6host>[^/\?]+)\]|(?P<ipv4host>[^/:\?]+)`.
+/// Splits off the host: `\[(?P<ipv6host>[^/\?]+)\]|(?P<ipv4host>[^/:\?]+)`.
 fn host(text: &str) -> (&str, &str) {
     let authority = text.find(['/', '?']).map_or(text, |end| &text[..end]);
     if let Some(end) = authority.rfind(']').filter(|end| text.starts_with('[') && *end > 1) {
@@ -346,7 +346,7 @@ fn host(text: &str) -> (&str, &str) {
     text.split_at(text.find(['/', ':', '?']).unwrap_or(text.len()))
 }
 
-/// The part that begins with `mark` and goes on to one of `ends`, without its mark, and the rest.
+/// Splits off the part from `mark` up to one of `ends`, without the mark.
 fn after<'u>(text: &'u str, mark: char, ends: &[char]) -> (&'u str, &'u str) {
     match text.strip_prefix(mark) {
         Some(part) => part.split_at(part.find(ends).unwrap_or(part.len())),
@@ -354,7 +354,7 @@ fn after<'u>(text: &'u str, mark: char, ends: &[char]) -> (&'u str, &'u str) {
     }
 }
 
-/// One server of a list, `host` or `host:port`. An IPv6 address cannot be in a list.
+/// Parses one server of a list, `host` or `host:port`. An IPv6 address cannot be in a list.
 fn server(text: &str) -> Result<(String, u16), UrlError> {
     let (host, number) = text.split_once(':').map_or((text, None), |(host, number)| (host, Some(number)));
     if host.is_empty() {

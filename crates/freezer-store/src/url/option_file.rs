@@ -1,6 +1,8 @@
-//! The option file that `read_default_file` names (`/etc/my.cnf`), as PyMySQL reads it: a parameter of the URL wins.
+//! The option file of `read_default_file` (`/etc/my.cnf`), as PyMySQL reads it. A parameter of the URL has
+//! priority.
 //!
-//! PyMySQL's `optionfile.py` is Python's `RawConfigParser` with `-` for `_` in names and without quotes around values.
+//! PyMySQL's `optionfile.py` is Python's `RawConfigParser` with `-` instead of `_` in names and without
+//! quotes around values.
 
 use std::path::{Path, PathBuf};
 
@@ -13,8 +15,8 @@ pub(super) struct OptionFile {
 }
 
 impl OptionFile {
-    /// Reads the group of the file that the two parameters name. A file that does not exist is empty, as in Python.
-    pub(super) fn named(file: Option<&str>, group: Option<&str>) -> Result<Option<OptionFile>, UrlError> {
+    /// Reads a group of a file according to the two parameters. A missing file is empty, as in Python.
+    pub(super) fn read(file: Option<&str>, group: Option<&str>) -> Result<Option<OptionFile>, UrlError> {
         let path = match (file, group) {
             (None, None) => return Ok(None),
             (Some(file), _) => expand_user(file),
@@ -37,13 +39,14 @@ impl OptionFile {
         &self.path
     }
 
-    /// An option that is set, by its name with `-`.
+    /// Returns an option by its name with `-`, if it is set.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let value = self.options.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.as_str());
         value.filter(|value| !value.is_empty())
     }
 
-    /// Completes a URL; options about TLS are read in `parameters.rs`. `has_host`: the host stays as it is.
+    /// Fills in missing parts of a URL. `parameters.rs` reads options about TLS. `has_host` means that the
+    /// URL's host has priority.
     pub(super) fn apply(&self, url: &mut MySqlUrl, has_host: bool) -> Result<(), UrlError> {
         if let Some(user) = self.get("user").filter(|_| url.user.is_empty()) {
             user.clone_into(&mut url.user);
@@ -74,7 +77,7 @@ fn expand_user(path: &str) -> PathBuf {
     }
 }
 
-/// The options of a group: names in lower case with `-` for `_`, values without quotes.
+/// Returns the options of a group: names in lower case with `-` instead of `_`, values without quotes.
 fn options(text: &str, group: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut within = false;

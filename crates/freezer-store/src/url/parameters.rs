@@ -1,9 +1,9 @@
-//! The query of a MySQL URL: what each parameter of the Python drivers means here.
+//! The query of a MySQL URL: the parameters of the Python drivers and their meaning here.
 //!
-//! SQLAlchemy reads the query with `parse_qsl`, so blank values count as absent. It hands some `ssl_*` parameters to the
-//! driver as one dictionary and the others as they are; PyMySQL's `Connection.__init__` makes of them what
-//! `verification` below makes of them, but for the differences that docs/database.md lists. The file that
-//! `read_default_file` names is read in `option_file.rs`.
+//! SQLAlchemy parses the query with `parse_qsl`, so blank values count as absent. It passes some `ssl_*`
+//! parameters to the driver as one dictionary and the others separately. `verification` below interprets them
+//! like PyMySQL's `Connection.__init__`, except for the differences in docs/database.md. `option_file.rs`
+//! reads the file of `read_default_file`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,31 +12,31 @@ use percent_encoding::percent_decode_str;
 
 use super::option_file::OptionFile;
 use super::{MySqlUrl, UrlError};
-use crate::tls::{NameParameter, Roots, TlsFile, TlsMode, TlsOptions, Trust};
+use crate::tls::{NameParameter, Roots, TlsFile, TlsMode, TlsOptions, TrustAnchor};
 
 /// A parameter that the service does not use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {
     /// Its name.
     pub name: String,
-    /// Why it is not used.
+    /// The reason why it is not used.
     pub effect: Effect,
 }
 
-/// Why a parameter is not used.
+/// The reason why a parameter is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// The Python driver knows it, and leaving it out changes nothing that matters here.
+    /// The Python driver supports it, but it has no effect on this service.
     Needless,
-    /// The Python driver knows it and would act on it.
+    /// The Python driver supports it and would behave differently with it.
     Missing,
-    /// No driver knows it.
+    /// No driver supports it.
     Unknown,
-    /// It has authorities accepted beside those that are named.
+    /// It adds accepted authorities to the configured ones.
     Widening,
 }
 
-/// Parameters of the Python drivers that mean nothing for this one.
+/// Parameters of the Python drivers without any effect on this service.
 const NEEDLESS: &[&str] = &[
     "autocommit",
     "binary_prefix",
@@ -54,7 +54,7 @@ const NEEDLESS: &[&str] = &[
     "use_unicode",
 ];
 
-/// Parameters of the Python drivers that have an effect there and none here.
+/// Parameters of the Python drivers that have an effect there but not here.
 const MISSING: &[&str] = &[
     "auth_plugin",
     "bind_address",
@@ -66,7 +66,7 @@ const MISSING: &[&str] = &[
     "write_timeout",
 ];
 
-/// Every parameter that is used, but for those about TLS.
+/// All parameters in use, except those about TLS.
 const USED: &[&str] = &[
     "connect_timeout",
     "database",
@@ -81,30 +81,30 @@ const USED: &[&str] = &[
     "user",
 ];
 
-/// Parameters about TLS that SQLAlchemy takes for every driver.
+/// TLS parameters that SQLAlchemy accepts for every driver.
 const TLS: &[&str] = &["ssl_ca", "ssl_capath", "ssl_cert", "ssl_key", "ssl_cipher", "ssl_check_hostname"];
-/// Those that an option file may hold, with `-` for `_`.
+/// Those that an option file may contain, with `-` instead of `_`.
 const IN_FILES: &[&str] = &["ssl_ca", "ssl_capath", "ssl_cert", "ssl_key", "ssl_cipher"];
-/// Those that PyMySQL adds.
+/// Additional ones of PyMySQL.
 const TLS_PYMYSQL: &[&str] = &["ssl_disabled", "ssl_verify_cert", "ssl_verify_identity", "ssl_key_password"];
-/// Those that mysqlclient adds.
+/// Additional ones of mysqlclient.
 const TLS_MYSQLCLIENT: &[&str] = &["ssl_mode"];
 
 impl Parameter {
-    /// The names of all parameters that the service or a Python driver knows, for suggestions.
-    pub fn known() -> Vec<&'static str> {
+    /// Returns the names of all known parameters of the service or a Python driver, for suggestions.
+    pub fn names() -> Vec<&'static str> {
         [USED, TLS, TLS_PYMYSQL, TLS_MYSQLCLIENT, NEEDLESS, MISSING].concat()
     }
 }
 
-/// Applies the parameters of `queries` to a URL; `has_host` says whether it names a host.
+/// Applies the parameters of `queries` to a URL. `has_host` says whether it contains a host.
 pub(super) fn apply(
     url: &mut MySqlUrl,
     driver: &str,
     queries: &[&str],
     has_host: bool,
 ) -> Result<(), UrlError> {
-    let given = Given::read(driver, queries)?;
+    let given = UrlParameters::read(driver, queries)?;
     url.ignored = given.remarkable()?;
     if let Some(user) = given.text("user") {
         user.clone_into(&mut url.user);
@@ -131,19 +131,19 @@ pub(super) fn apply(
     }
 }
 
-/// Decoded parameters, in their order, each once.
-struct Given {
+/// Decoded parameters in their order, without duplicates.
+struct UrlParameters {
     pairs: Vec<(String, String)>,
-    /// The file that `read_default_file` names. A parameter of the URL wins.
+    /// The file of `read_default_file`. A parameter of the URL has priority.
     file: Option<OptionFile>,
 }
 
-impl Given {
-    fn read(driver: &str, queries: &[&str]) -> Result<Given, UrlError> {
+impl UrlParameters {
+    fn read(driver: &str, queries: &[&str]) -> Result<UrlParameters, UrlError> {
         let (driver, known): (_, &[&[&str]]) = match driver {
             "pymysql" => ("PyMySQL", &[TLS, TLS_PYMYSQL]),
             "mysqldb" => ("mysqlclient", &[TLS, TLS_MYSQLCLIENT]),
-            // a URL that names no driver, or one that freezer-api never had: whatever either knows
+            // The URL has no driver, or one that freezer-api never used: all parameters are accepted.
             _ => ("MySQL", &[TLS, TLS_PYMYSQL, TLS_MYSQLCLIENT]),
         };
         let known = known.concat();
@@ -165,8 +165,8 @@ impl Given {
                 pairs.push((name, value));
             }
         }
-        let mut given = Given { pairs, file: None };
-        given.file = OptionFile::named(given.text("read_default_file"), given.text("read_default_group"))?;
+        let mut given = UrlParameters { pairs, file: None };
+        given.file = OptionFile::read(given.text("read_default_file"), given.text("read_default_group"))?;
         let unknown = (!unknown.is_empty()).then(|| UrlError::UnknownTls {
             names: unknown.join(", "),
             driver,
@@ -177,7 +177,7 @@ impl Given {
         Ok(given)
     }
 
-    /// Everything that is wrong with the values of parameters about TLS, not only the first one.
+    /// Returns all errors in the values of TLS parameters, not only the first.
     fn values_about_tls(&self) -> Vec<UrlError> {
         if matches!(self.mode(), Ok(TlsMode::Disabled)) {
             return Vec::new();
@@ -192,13 +192,13 @@ impl Given {
         })
     }
 
-    /// Parameters that do not do what an operator may expect.
+    /// Returns parameters whose effect may differ from the operator's expectation.
     fn remarkable(&self) -> Result<Vec<Parameter>, UrlError> {
         let widened = self.verification()?.len() > 1;
         let names = self.pairs.iter().map(|(name, _)| name.as_str());
         let effect = |name: &str| match name {
             "ssl_key_password" => Some(Effect::Missing),
-            // PyMySQL, too, looks at it only beside a CA
+            // PyMySQL, too, only uses it with a CA.
             "ssl_check_hostname" if !self.has_authorities() => Some(Effect::Missing),
             "ssl_key" if self.file("ssl_cert").is_none() => Some(Effect::Missing),
             "ssl_verify_cert" | "ssl_verify_identity" if widened => Some(Effect::Widening),
@@ -224,13 +224,13 @@ impl Given {
     fn seconds(&self, name: &str) -> Result<Option<Duration>, UrlError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         match text.trim().parse::<u64>() {
-            // the limits of PyMySQL
+            // The limits of PyMySQL.
             Ok(seconds @ 1..=31_536_000) => Ok(Some(Duration::from_secs(seconds))),
             _ => Err(self.value(name, "expected a number of seconds from 1 to 31536000")),
         }
     }
 
-    /// A boolean as SQLAlchemy's `asbool` reads it, with the words that PyMySQL adds for `ssl_verify_cert`.
+    /// Parses a boolean like SQLAlchemy's `asbool`, with the words that PyMySQL adds for `ssl_verify_cert`.
     fn switch(&self, name: &str) -> Result<Option<bool>, UrlError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         match text.trim().to_ascii_lowercase().as_str() {
@@ -240,7 +240,7 @@ impl Given {
         }
     }
 
-    /// A value about TLS, and where it comes from: the URL, or the option file.
+    /// Returns a TLS value and its source: the URL or the option file.
     fn tls_value(&self, name: &str) -> Option<(String, &str)> {
         let of_file = || {
             let file = self.file.as_ref()?;
@@ -273,7 +273,8 @@ impl Given {
             },
             ca: self.file("ssl_ca"),
             capath: self.file("ssl_capath"),
-            // PyMySQL reads no key without a certificate, and takes the certificate's file for the key's if none is named
+            // PyMySQL ignores a key without a certificate. If only a certificate is set, its file contains
+            // the key.
             cert: self.file("ssl_cert"),
             key: self.file("ssl_key"),
             ciphers: self.ciphers()?,
@@ -282,7 +283,7 @@ impl Given {
 
     fn ciphers(&self) -> Result<Option<Vec<u16>>, UrlError> {
         let Some((name, list)) = self.tls_value("ssl_cipher") else { return Ok(None) };
-        let reason = "no cipher of this name";
+        let reason = "unknown cipher";
         let unknown = || UrlError::Value { name, value: list.to_owned(), reason };
         crate::tls::ciphers(list).ok_or_else(unknown).map(Some)
     }
@@ -309,19 +310,19 @@ impl Given {
         })
     }
 
-    /// What the server's certificate must fulfil: one of the answers. None: nothing is verified.
-    fn verification(&self) -> Result<Vec<Trust>, UrlError> {
+    /// Returns the alternatives that a server's certificate must satisfy. If empty, nothing is verified.
+    fn verification(&self) -> Result<Vec<TrustAnchor>, UrlError> {
         let named = self.has_authorities();
         let check_hostname = self.switch("ssl_check_hostname")?;
         let one = |host_name| {
             let roots = if named { Roots::Named } else { Roots::System };
-            vec![Trust { roots, host_name }]
+            vec![TrustAnchor { roots, host_name }]
         };
         if let Some(mode) = self.text("ssl_mode") {
             return Ok(match mode.to_ascii_uppercase().as_str() {
                 "VERIFY_IDENTITY" => one(true),
                 "VERIFY_CA" => one(false),
-                // MySQL's library verifies the chain if it has a CA, whatever the mode
+                // MySQL's library verifies the chain if it has a CA, in every mode.
                 _ if named => one(false),
                 _ => Vec::new(),
             });
@@ -333,18 +334,18 @@ impl Given {
             (None, None) => Vec::new(),
             (Some(false), None | Some(false)) => Vec::new(),
             _ => {
-                // PyMySQL forgets the CA beside these and asks the system's authorities. What they accept is accepted
-                // here, and what ssl_ca alone would accept.
+                // With these parameters, PyMySQL ignores the CA and uses the system's authorities.
+                // Certificates of either are accepted here.
                 let host_name = identity.or(check_hostname).unwrap_or(true);
-                let system = Trust { roots: Roots::System, host_name: identity == Some(true) };
-                let own = named.then_some(Trust { roots: Roots::Named, host_name });
+                let system = TrustAnchor { roots: Roots::System, host_name: identity == Some(true) };
+                let own = named.then_some(TrustAnchor { roots: Roots::Named, host_name });
                 own.into_iter().chain([system]).collect()
             }
         })
     }
 }
 
-/// As Python's `unquote_plus`.
+/// Equals Python's `unquote_plus`.
 fn unquote(text: &str) -> String {
     percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }

@@ -1,9 +1,9 @@
-//! What URLs mean.
+//! Tests of URLs and their parameters.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use crate::tls::{Roots, TlsMode, Trust};
+use crate::tls::{Roots, TlsMode, TrustAnchor};
 
 fn mysql(url: &str) -> MySqlUrl {
     match DatabaseUrl::parse(url) {
@@ -17,18 +17,18 @@ fn refused(url: &str) -> UrlError {
 }
 
 #[test]
-fn a_url_of_the_python_service_is_understood() {
+fn a_url_of_the_python_service_is_parsed() {
     let u = mysql(
         "mysql+pymysql://fre%40zer:p%2Fw%3A@db.example:3307/freezer?charset=utf8mb4&ssl_ca=/etc/ca.pem",
     );
     assert_eq!((u.user.as_str(), u.password.as_deref()), ("fre@zer", Some("p/w:")));
     assert_eq!((u.host.as_str(), u.port, u.database.as_str()), ("db.example", 3307, "freezer"));
     assert_eq!(u.tls.ca.unwrap().path, PathBuf::from("/etc/ca.pem"));
-    assert_eq!(u.tls.trust, [Trust { roots: Roots::Named, host_name: true }]);
+    assert_eq!(u.tls.trust, [TrustAnchor { roots: Roots::Named, host_name: true }]);
 }
 
 #[test]
-fn a_password_needs_no_escapes_but_for_an_ambiguous_at() {
+fn a_password_needs_no_escapes_except_for_an_ambiguous_at_sign() {
     for (password, written) in [
         ("p/w", "p/w"),
         ("p?w", "p?w"),
@@ -51,12 +51,12 @@ fn a_password_needs_no_escapes_but_for_an_ambiguous_at() {
             assert_eq!((u.user.as_str(), u.database.as_str()), ("user", "freezer"), "{written} at {host}");
         }
     }
-    // SQLAlchemy reads a host, a database and an @ in it
+    // SQLAlchemy reads a host and a database with an @ in it.
     assert_eq!(refused("mysql://u:p@s/s@h/d"), UrlError::Ambiguous);
 }
 
 #[test]
-fn users_hosts_and_ports_are_read_as_sqlalchemy_reads_them() {
+fn users_hosts_and_ports_are_parsed_like_in_sqlalchemy() {
     let u = mysql("mysql://user@tenant:p@h/d");
     assert_eq!((u.user.as_str(), u.password.as_deref(), u.host.as_str()), ("user@tenant", Some("p"), "h"));
     let u = mysql("mysql://user@tenant@h:/d");
@@ -68,7 +68,7 @@ fn users_hosts_and_ports_are_read_as_sqlalchemy_reads_them() {
 }
 
 #[test]
-fn sqlite_paths_are_relative_or_absolute_by_their_slashes() {
+fn the_number_of_slashes_makes_a_sqlite_path_absolute() {
     let path = |url| match DatabaseUrl::parse(url).unwrap() {
         DatabaseUrl::Sqlite { path } => path,
         other => panic!("{other:?}"),
@@ -76,7 +76,7 @@ fn sqlite_paths_are_relative_or_absolute_by_their_slashes() {
     assert_eq!(path("sqlite:///freezer.db"), PathBuf::from("freezer.db"));
     assert_eq!(path("sqlite:////var/lib/f@b:1.db?timeout=5"), PathBuf::from("/var/lib/f@b:1.db"));
     assert_eq!(DatabaseUrl::parse("sqlite://"), Err(UrlError::InMemory));
-    // as SQLAlchemy
+    // As in SQLAlchemy.
     for url in [
         "sqlite://freezer.db",
         "sqlite://host/freezer.db",
@@ -117,7 +117,7 @@ fn errors_name_the_part_and_the_escapes_and_never_show_the_password() {
 }
 
 #[test]
-fn parameters_that_are_not_used_are_named() {
+fn unused_parameters_are_reported() {
     let u = mysql(
         "mysql+pymysql://u:p@h/d?charset=utf8&read_timeout=5&chraset=utf8&init_command=SET%20x=1&connect_timeout=7&\
          ssl_check_hostname=true",
@@ -142,7 +142,7 @@ fn parameters_that_are_not_used_are_named() {
 }
 
 #[test]
-fn further_parameters_count_as_those_of_the_url() {
+fn additional_parameters_count_like_those_of_the_url() {
     let parse = |url, more| DatabaseUrl::parse_with(url, more);
     let Ok(DatabaseUrl::MySql(u)) = parse("mysql+pymysql://u:p@h/d", "ssl_ca=/a&connect_timeout=3") else {
         panic!("refused")
@@ -168,10 +168,10 @@ fn an_option_file_completes_the_url() {
     let u = mysql(&format!("mysql+pymysql://u:p@h/d?ssl_ca=/mine.pem&ssl_check_hostname=false&{query}"));
     assert_eq!((u.user.as_str(), u.password.as_deref(), u.host.as_str()), ("u", Some("p"), "h"));
     assert_eq!(u.tls.ca.unwrap().path, PathBuf::from("/mine.pem"));
-    assert_eq!(u.tls.trust, [Trust { roots: Roots::Named, host_name: false }]);
-    // parameters of the URL count beside an authority of the file
+    assert_eq!(u.tls.trust, [TrustAnchor { roots: Roots::Named, host_name: false }]);
+    // Parameters of the URL apply in addition to an authority of the file.
     let trust = |parameters: &str| mysql(&format!("mysql+pymysql://u:p@h/d?{query}&{parameters}")).tls.trust;
-    let named = |host_name| Trust { roots: Roots::Named, host_name };
+    let named = |host_name| TrustAnchor { roots: Roots::Named, host_name };
     assert_eq!(trust(""), [named(true)]);
     assert_eq!(trust("ssl_check_hostname=false"), [named(false)]);
     assert_eq!(trust("ssl_verify_cert=false"), []);
@@ -189,7 +189,7 @@ fn an_option_file_completes_the_url() {
 }
 
 #[test]
-fn several_servers_of_one_database_stand_in_a_list() {
+fn a_url_can_contain_a_list_of_servers() {
     for (authority, expected) in [
         ("db1,db2", &[("db1", 3306), ("db2", 3306)][..]),
         ("db1:3307,db2", &[("db1", 3307), ("db2", 3306)]),

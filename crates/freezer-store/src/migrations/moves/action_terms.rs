@@ -13,9 +13,9 @@ use super::BATCH;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::{self, Place};
-use crate::query::action_terms::{self, Entry};
+use crate::query::action_terms::{self, TermsChange};
 use crate::query::actions;
-use crate::search::action_terms::{self as terms, Term};
+use crate::search::action_terms::{self as terms, ActionTerm};
 use crate::search::terms::crc;
 use crate::tables::Actions;
 
@@ -24,7 +24,7 @@ const AT_ONCE: usize = 50;
 
 /// What an action gets.
 struct Made {
-    entry: Entry,
+    entry: TermsChange,
     crc: i64,
 }
 
@@ -61,12 +61,12 @@ pub(in crate::migrations) async fn batch(
         let checksum = row.int(3 + actions::COLUMNS.len()).map_err(at)?;
         let action = actions::read(doing, &mut row, 0)?;
         let place = Place { table: "actions", column: "backup_metadata", id: &action.action_id };
-        let new: BTreeSet<Term> = match json::object_strict(text.as_deref(), place) {
-            Ok(_) => terms::of(&action),
+        let new: BTreeSet<ActionTerm> = match json::object_strict(text.as_deref(), place) {
+            Ok(_) => terms::of_action(&action),
             Err(_) => terms::unknown(),
         };
         let crc = checksum.unwrap_or_else(|| crc(text.as_deref().unwrap_or_default()).into());
-        let entry = Entry {
+        let entry = TermsChange {
             project_id: action.project_id,
             action_id: action.action_id,
             old: terms::from_bytes(&old),
@@ -78,7 +78,7 @@ pub(in crate::migrations) async fn batch(
     .await?;
     let rows = made.len() as u64;
     let last = made.last().map(|made| made.entry.action_id.clone());
-    let entries: Vec<&Entry> = made.iter().map(|made| &made.entry).collect();
+    let entries: Vec<&TermsChange> = made.iter().map(|made| &made.entry).collect();
     action_terms::write(db, &entries).await?;
     for some in made.chunks(AT_ONCE) {
         stamp(db, some).await?;

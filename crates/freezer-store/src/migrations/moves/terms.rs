@@ -53,8 +53,8 @@ pub(in crate::migrations) async fn batch(
         let text = row.text(1).map_err(at)?;
         let place = Place { table: "backups", column: "backup_metadata", id: &id };
         let document = json::object_strict(text.as_deref(), place).ok();
-        let terms = document.as_ref().and_then(terms::of);
-        let time = document.as_ref().map_or(times::NONE, times::of);
+        let terms = document.as_ref().and_then(terms::of_document);
+        let time = document.as_ref().map_or(times::NONE, times::of_metadata);
         let crc = row.int(2).map_err(at)?.or_else(|| text.map(|text| terms::crc(&text).into()));
         made.push(Made { id, terms, time, crc });
         Ok(ControlFlow::Continue(()))

@@ -1,8 +1,9 @@
-//! Lists of backups: which index a search reads along, and what it asks of it.
+//! Lists of backups: the index that a search reads along, and its conditions on the index.
 //!
-//! On MySQL and MariaDB a search of a project reads `backups` by an index alone, and joins to it the row ([`At::Row`]) of each
-//! entry that may be wanted. Servers evaluate conditions on the index before they join, in either direction. The index is
-//! that of the list, or that of the times if few backups are of the wanted time: their entries are sorted.
+//! On MySQL and MariaDB a search in a project reads `backups` along an index, and joins the row ([`At::Row`])
+//! of each entry that may match. Servers evaluate conditions on the index before the join. The index is that
+//! of the list. If few backups are in the requested time range, it is the index of times, and the entries are
+//! sorted.
 
 use sea_query::{Expr, ExprTrait, Func, Iden, JoinType, Query, SelectStatement};
 
@@ -19,31 +20,32 @@ use crate::scope::Scope;
 use crate::search::{Search, times};
 use crate::tables::Backups;
 
-/// As many backups of the wanted time are few enough to be sorted, rather than to look for them in the order of the list.
+/// Maximum number of backups in the time range for sorting them. For more, the search reads in the order of
+/// the list.
 const FEW: u64 = 50_000;
-/// The same if a search by other keys has to read the rows of all of them.
+/// The maximum if a search for other keys must read the rows of all of them.
 const FEW_ROWS: u64 = 10_000;
 
-/// The index of a project's list, which has terms and times as well.
+/// The index of a project's list, which also contains terms and times.
 const LIST: &str = "fz_backups_project";
 /// The index of a project's times.
 const TIMES: &str = "fz_backups_time";
 
-/// Which of the two tables of a joined statement a column is of.
+/// The two tables of a joined statement.
 #[derive(Iden, Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum At {
-    /// The table that is read along an index; the only one of a statement that joins none.
+    /// The table that is read along an index, or the only table.
     #[iden = "backups"]
     Index,
-    /// The whole row.
+    /// The table of whole rows.
     #[iden = "fz_row"]
     Row,
 }
 
-type Column = (At, Backups);
+type BackupColumn = (At, Backups);
 
-/// Where a backup's keys are in tables without additions.
-const PLAIN: Shape<Column> = Shape {
+/// The sources of a backup's keys in tables without additions.
+const PLAIN: Shape<BackupColumn> = Shape {
     sources: &sources(At::Index, At::Index, Source::AsItIs((At::Index, Backups::BackupMetadata))),
     opaque: &["backup_metadata"],
     identity: &["backup_id", "project_id", "user_id"],
@@ -51,22 +53,22 @@ const PLAIN: Shape<Column> = Shape {
     whole: true,
 };
 
-/// In one table with search terms and times.
-const WITH_TERMS: Shape<Column> = Shape {
+/// The sources in tables with search terms and times.
+const WITH_TERMS: Shape<BackupColumn> = Shape {
     sources: &sources(At::Index, At::Index, metadata(At::Index, terms_of_index)),
     time: Some(|dialect| (At::Index, dialect.searched_time())),
     ..PLAIN
 };
 
-/// Read along the index of the list.
-const ALONG_LIST: Shape<Column> =
+/// The sources along the index of the list.
+const ALONG_LIST: Shape<BackupColumn> =
     Shape { sources: &sources(At::Index, At::Row, metadata(At::Row, terms_of_index)), ..WITH_TERMS };
 
-/// Read along the index of the times, which has no terms and no status.
-const ALONG_TIMES: Shape<Column> =
+/// The sources along the index of times, which has no terms and no status.
+const ALONG_TIMES: Shape<BackupColumn> =
     Shape { sources: &sources(At::Row, At::Row, metadata(At::Row, terms_of_row)), ..WITH_TERMS };
 
-const fn sources(status: At, row: At, metadata: Source<Column>) -> [Source<Column>; 5] {
+const fn sources(status: At, row: At, metadata: Source<BackupColumn>) -> [Source<BackupColumn>; 5] {
     [
         Source::Blank("backup_id", (At::Index, Backups::Id)),
         Source::Blank("project_id", (At::Index, Backups::ProjectId)),
@@ -76,22 +78,19 @@ const fn sources(status: At, row: At, metadata: Source<Column>) -> [Source<Colum
     ]
 }
 
-const fn metadata(row: At, terms: fn(Dialect) -> Column) -> Source<Column> {
+const fn metadata(row: At, terms: fn(Dialect) -> BackupColumn) -> Source<BackupColumn> {
     Source::WithTerms((row, Backups::BackupMetadata), terms)
 }
 
-fn terms_of_index(dialect: Dialect) -> Column {
+fn terms_of_index(dialect: Dialect) -> BackupColumn {
     (At::Index, dialect.searched_terms())
 }
 
-fn terms_of_row(dialect: Dialect) -> Column {
+fn terms_of_row(dialect: Dialect) -> BackupColumn {
     (At::Row, dialect.searched_terms())
 }
 
-/// Backups of the scope.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns the backups of the scope.
 pub async fn list(
     db: &mut Db,
     scope: &Scope,
@@ -117,7 +116,7 @@ pub async fn list(
     listing::list(db, listing, None, parts).await
 }
 
-/// Rows that a search may want.
+/// Selects the rows that a search may accept.
 async fn narrowed(
     db: &mut Db,
     scope: &Scope,
@@ -142,12 +141,12 @@ async fn narrowed(
     Ok(select)
 }
 
-/// Whether a search wants backups of certain times, and few are of those.
+/// Returns whether a search has a time range with few backups.
 async fn are_few(db: &mut Db, scope: &Scope, search: &Search) -> Result<bool, StoreError> {
     let Some(range) = times::range(search) else { return Ok(false) };
     let few = if search.matches.is_empty() { FEW } else { FEW_ROWS };
     let mut some = entries(db.dialect(), scope, TIMES);
-    // a column of the index: for a constant MariaDB reads the rows
+    // A column of the index. For a constant, MariaDB would read the rows.
     some.column((At::Index, Backups::Deleted))
         .cond_where(narrow::may_be_in(time(db.dialect()), &range))
         .limit(few + 1);
@@ -158,7 +157,7 @@ async fn are_few(db: &mut Db, scope: &Scope, search: &Search) -> Result<bool, St
     Ok(found.and_then(|found| u64::try_from(found).ok()).is_some_and(|found| found <= few))
 }
 
-/// How the backups are counted that a search wants, if the index alone tells.
+/// Returns queries that count the matching backups, if the index alone is sufficient.
 fn counted(dialect: Dialect, scope: &Scope, search: &Search) -> Option<Counted> {
     scope.of_project(())?;
     let range = times::range(search);
@@ -179,11 +178,11 @@ fn counted(dialect: Dialect, scope: &Scope, search: &Search) -> Option<Counted> 
     Some(Counted { certain, doubtful: Some(doubtful) })
 }
 
-fn time(dialect: Dialect) -> Column {
+fn time(dialect: Dialect) -> BackupColumn {
     (At::Index, dialect.searched_time())
 }
 
-/// Live backups of the scope, by an index alone.
+/// Selects live backups of the scope from an index alone.
 fn entries(dialect: Dialect, scope: &Scope, index: &'static str) -> SelectStatement {
     let mut select = Query::select();
     select
@@ -194,7 +193,7 @@ fn entries(dialect: Dialect, scope: &Scope, index: &'static str) -> SelectStatem
     select
 }
 
-/// As [`live`], of the rows whose entries are read along an index.
+/// Like [`live`], for the rows of index entries.
 fn joined(dialect: Dialect, scope: &Scope, index: &'static str) -> SelectStatement {
     let mut select = entries(dialect, scope, index);
     let its_row = Expr::col((At::Row, Backups::Id)).equals((At::Index, Backups::Id));

@@ -1,4 +1,4 @@
-//! Queries on `backups`: the catalogue. Lists of it are `list.rs`.
+//! Queries on `backups`: the catalogue. `list.rs` has its lists.
 
 mod list;
 
@@ -9,12 +9,12 @@ use sea_query_sqlx::SqlxValues;
 
 use super::listing;
 use super::{Table, Values, table, unreadable};
+use crate::additions::Indexes;
 use crate::clock::Timestamp;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::{self, Place};
-use crate::known::Indexes;
 use crate::model::{Backup, NewBackup};
 use crate::row::Row;
 use crate::scope::Scope;
@@ -24,10 +24,11 @@ use crate::tables::Backups;
 
 const TABLE: Table<Backups> = table!("backups", Backups);
 
-/// Columns behind (created_at, id), in the order in which [`read`] takes them.
+/// Columns after (created_at, id), in the order of [`read`].
 const COLUMNS: [Backups; 4] = [Backups::ProjectId, Backups::UserId, Backups::Status, Backups::BackupMetadata];
 
-/// What is stored beside the metadata, where the table has it: every statement that writes the metadata writes these.
+/// The columns that are computed from the metadata, if the table has them. Every statement that writes the
+/// metadata must write them.
 const TERMS: [Backups; 4] =
     [Backups::FzSearchTerms, Backups::FzSearchCrc, Backups::FzTime, Backups::FzTimeCrc];
 
@@ -36,10 +37,7 @@ const TERMS_AND_IDENTITY: [Backups; 5] = {
     [terms, crc, time, time_crc, Backups::FzIdentity]
 };
 
-/// One backup of the scope.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns a backup of the scope.
 pub async fn get(db: &mut Db, scope: &Scope, backup_id: &str) -> Result<Option<Backup>, StoreError> {
     let mut select = live(scope);
     select.and_where(Expr::col(Backups::Id).eq(backup_id));
@@ -47,11 +45,8 @@ pub async fn get(db: &mut Db, scope: &Scope, backup_id: &str) -> Result<Option<B
     row.map(|mut row| read(db.doing(), &mut row)).transpose()
 }
 
-/// State and metadata of one backup of the scope, locked until the transaction ends, with the id of the
-/// user who recorded it.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns state and metadata of a backup of the scope with the id of the user that recorded it. The row is
+/// locked until the transaction ends.
 pub async fn get_for_update(
     db: &mut Db,
     scope: &Scope,
@@ -69,40 +64,41 @@ pub async fn get_for_update(
     }))
 }
 
-/// A backup that is to be stored: whose, by whom, when.
+/// A backup to store.
 #[derive(Debug, Clone)]
 pub struct Record {
-    /// Primary key, made for this record.
+    /// Primary key, created for this record.
     pub backup_id: String,
     /// Owner.
     pub project_id: String,
-    /// Who records it.
+    /// The user that records it.
     pub user_id: String,
     /// State and metadata.
     pub new: NewBackup,
-    /// When.
+    /// The time of the request.
     pub now: Timestamp,
-    /// What makes it the same as another one; none: nothing.
+    /// Identifies the backup if it is reported again. `None`: it cannot be reported again.
     pub identity: Option<Identity>,
 }
 
-/// Recognizes a backup that is reported again.
+/// Detects a backup that is reported again.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// Hash of what makes it the same one, 16 bytes.
+    /// Hash of the identifying properties, 16 bytes.
     pub hash: Vec<u8>,
-    /// Seconds for which a stored one counts.
+    /// Age limit of a stored backup with the same identity, in seconds.
     pub window: i64,
 }
 
-/// Records that one statement stores at most: each number of them is a statement of its own.
+/// Maximum number of records of one statement. Each number of records is a separate statement.
 pub const STORED_AT_ONCE: usize = 16;
 
-/// Stores new backups, [`STORED_AT_ONCE`] at most, and returns their ids: one statement, all or nothing, safe to run again
-/// because the ids are the server's own. The id of a single backup that was stored already is that of the stored one.
+/// Stores up to [`STORED_AT_ONCE`] new backups and returns their ids. This is one statement, which stores all
+/// or none. It is safe to run again, because the server created the ids. If a single backup was stored
+/// already, its stored id is returned.
 ///
 /// # Errors
-/// As every change: [`StoreError`]. It is a duplicate if one of several backups was stored already.
+/// The error is a duplicate if one of several backups was stored already.
 pub async fn create(db: &mut Db, records: &[Record]) -> Result<Vec<String>, StoreError> {
     let ids = || records.iter().map(|record| record.backup_id.clone()).collect();
     for _ in 0..REPEATS {
@@ -110,7 +106,7 @@ pub async fn create(db: &mut Db, records: &[Record]) -> Result<Vec<String>, Stor
             Ok(()) => return Ok(ids()),
             Err(error) if error.is_duplicate() => {
                 if db.is_repeat() && are_stored(db, records).await? {
-                    // the first run stored them, and its answer was lost
+                    // The first run stored them, and its answer was lost.
                     return Ok(ids());
                 }
                 let [record] = records else { return Err(error) };
@@ -126,10 +122,10 @@ pub async fn create(db: &mut Db, records: &[Record]) -> Result<Vec<String>, Stor
     Err(StoreError::Duplicate { table: "backups", id: record.backup_id.clone() })
 }
 
-/// How often at most a backup is stored while others with the same identity come and go.
+/// Maximum number of attempts if backups with the same identity appear and disappear.
 const REPEATS: u32 = 3;
 
-/// Whether the rows of all records are there.
+/// Returns whether the rows of all records exist.
 async fn are_stored(db: &mut Db, records: &[Record]) -> Result<bool, StoreError> {
     let ids = records.iter().map(|record| record.backup_id.as_str());
     let mut select = Query::select();
@@ -137,8 +133,8 @@ async fn are_stored(db: &mut Db, records: &[Record]) -> Result<bool, StoreError>
     Ok(db.select(&select).await?.len() == records.len())
 }
 
-/// The id of a live backup with this identity that was stored within the record's window. An older or deleted one gives its
-/// identity up.
+/// Returns the id of a live backup with this identity inside the record's time window. Removes the identity
+/// of an older or deleted one.
 async fn repeated(db: &mut Db, record: &Record, identity: &Identity) -> Result<Option<String>, StoreError> {
     let since = db.dialect().datetime(Timestamp(record.now.0.saturating_sub(identity.window)));
     let is_same = || Expr::col(Backups::FzIdentity).eq(identity.hash.clone());
@@ -212,7 +208,7 @@ async fn insert_all(db: &mut Db, records: &[Record]) -> Result<(), StoreError> {
     db.execute(&statement.with(arguments)).await.map(|_| ())
 }
 
-/// The columns that a new row is given, in the order of its arguments.
+/// The columns of a new row, in the order of its arguments.
 const WRITTEN: [Backups; 7] = [
     Backups::Id,
     Backups::ProjectId,
@@ -223,7 +219,7 @@ const WRITTEN: [Backups; 7] = [
     Backups::BackupMetadata,
 ];
 
-/// A statement for each number of rows.
+/// Returns a statement for each number of rows.
 macro_rules! inserts {
     ($columns:expr; $($rows:literal)*) => {
         [$(Fixed::new(|dialect| insert(dialect, $rows, $columns))),*]
@@ -234,7 +230,7 @@ static INSERTS_WITH_TERMS: [Fixed; STORED_AT_ONCE] = inserts!(&TERMS; 1 2 3 4 5 
 static INSERTS_WITH_IDENTITY: [Fixed; STORED_AT_ONCE] =
     inserts!(&TERMS_AND_IDENTITY; 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
 
-/// `more`: columns that not all tables have.
+/// Builds the statement. `more` are columns that not all tables have.
 fn insert(dialect: Dialect, rows: usize, more: &[Backups]) -> (String, SqlxValues) {
     let columns: Vec<Backups> = WRITTEN.iter().chain(more).copied().collect();
     let mut insert = Query::insert();
@@ -246,10 +242,7 @@ fn insert(dialect: Dialect, rows: usize, more: &[Backups]) -> (String, SqlxValue
     dialect.build(&insert)
 }
 
-/// Writes state and metadata over a backup; false where the scope has none.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Replaces state and metadata of a backup. Returns false if the scope has no such backup.
 pub async fn update(
     db: &mut Db,
     scope: &Scope,
@@ -261,11 +254,8 @@ pub async fn update(
     TABLE.update(db, scope, backup_id, values, now).await
 }
 
-/// Removes the identity of a backup whose document no longer says what was reported, so that a repeated report of the
-/// original one is stored.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Removes the identity of a backup whose document was changed, so that a repeated report of the original is
+/// stored.
 pub async fn forget_identity(db: &mut Db, scope: &Scope, backup_id: &str) -> Result<(), StoreError> {
     if !db.has_indexes(Indexes::Identity).await? {
         return Ok(());
@@ -279,15 +269,12 @@ pub async fn forget_identity(db: &mut Db, scope: &Scope, backup_id: &str) -> Res
     db.execute(&update).await.map(|_| ())
 }
 
-/// Deletes a backup from the catalogue; false where the scope has none.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Deletes a backup from the catalogue. Returns false if the scope has no such backup.
 pub async fn delete(db: &mut Db, scope: &Scope, backup_id: &str, now: Timestamp) -> Result<bool, StoreError> {
     TABLE.delete(db, scope, backup_id, now).await
 }
 
-/// Columns that every table has, with what a backup says; and its terms, where the table has those.
+/// Returns the columns of a backup, and its terms if the table has them.
 fn described(new: &NewBackup, has_terms: bool) -> Values<Backups> {
     let metadata = json::to_text(&new.metadata);
     let mut values = vec![

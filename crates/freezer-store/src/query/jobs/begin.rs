@@ -12,10 +12,10 @@ use sea_query_sqlx::SqlxValues;
 
 use super::links::{self, Extras};
 use super::{EXTRAS, SCHEDULE, argument_scope, live, read};
+use crate::additions::Indexes;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::known::Indexes;
 use crate::model::Job;
 use crate::query::listing::{Begun, Last, Page, last};
 use crate::row::Row;

@@ -17,7 +17,7 @@ use crate::query::narrow::Source;
 use crate::query::unreadable;
 use crate::scope::Scope;
 use crate::search::Search;
-use crate::search::action_terms::{SCHEDULE_KEYS, Term, UNKNOWN, term};
+use crate::search::action_terms::{ActionTerm, SCHEDULE_KEYS, UNKNOWN, term};
 use crate::tables::{Actions, FzActionTerms as Terms, JobActions as Links, Jobs};
 
 /// As many candidates are few enough to be read and sorted here.
@@ -37,7 +37,7 @@ pub(super) async fn find(
     search: &Search,
     page: &Page,
 ) -> Result<Option<Vec<Last>>, StoreError> {
-    let terms: Vec<Term> = search
+    let terms: Vec<ActionTerm> = search
         .matches
         .iter()
         .filter(|(key, _)| stands_in_actions_alone(key))
@@ -92,7 +92,7 @@ fn is_plain(id: &str) -> bool {
 }
 
 /// The term that the fewest actions have; none if there are many of each, or if the table has lost its rows.
-async fn rarest(db: &mut Db, scope: &Scope, terms: &[Term]) -> Result<Option<Term>, StoreError> {
+async fn rarest(db: &mut Db, scope: &Scope, terms: &[ActionTerm]) -> Result<Option<ActionTerm>, StoreError> {
     let mut counts = Query::select();
     let count = |mut some: SelectStatement, limit: u64, name: String| {
         some.expr(Expr::val(1)).limit(limit);
@@ -127,7 +127,7 @@ async fn rarest(db: &mut Db, scope: &Scope, terms: &[Term]) -> Result<Option<Ter
 }
 
 /// Jobs of which an action has the term, or terms that are not known.
-fn with_term(dialect: Dialect, scope: &Scope, term: Term) -> SelectStatement {
+fn with_term(dialect: Dialect, scope: &Scope, term: ActionTerm) -> SelectStatement {
     let mut select = Query::select();
     select
         .from(Terms::Table)

@@ -5,7 +5,7 @@
 
 use crate::model::{Action, Job};
 use crate::query::listing::{Document, KEYS};
-use crate::search::{Judge, Level};
+use crate::search::{Level, Matcher};
 
 impl Document for Job {
     const IN_PARTS: bool = true;
@@ -16,38 +16,38 @@ impl Document for Job {
         KEYS + self.job_schedule.get().len() + self.client_id.len() + text(&self.description) + actions
     }
 
-    fn show_row(&self, judge: &mut Judge<'_>) {
-        judge.text("job_id", self.job_id.as_str(), Level::Top);
-        judge.text("project_id", self.project_id.as_str(), Level::Top);
-        judge.text("user_id", self.user_id.as_str(), Level::Top);
-        judge.json("job_schedule", &self.job_schedule, Level::Top);
-        judge.text("client_id", self.client_id.as_str(), Level::Top);
-        judge.text("session_id", self.session_id.as_deref(), Level::Top);
-        judge.scalar("session_tag", &self.session_tag, Level::Top);
-        judge.text("description", self.description.as_deref(), Level::Top);
+    fn show_row(&self, matcher: &mut Matcher<'_>) {
+        matcher.text("job_id", self.job_id.as_str(), Level::Top);
+        matcher.text("project_id", self.project_id.as_str(), Level::Top);
+        matcher.text("user_id", self.user_id.as_str(), Level::Top);
+        matcher.json("job_schedule", &self.job_schedule, Level::Top);
+        matcher.text("client_id", self.client_id.as_str(), Level::Top);
+        matcher.text("session_id", self.session_id.as_deref(), Level::Top);
+        matcher.scalar("session_tag", &self.session_tag, Level::Top);
+        matcher.text("description", self.description.as_deref(), Level::Top);
     }
 
-    fn show_rest(&self, judge: &mut Judge<'_>) {
-        judge.list("job_actions", &self.job_actions, Level::Top, show_action);
+    fn show_rest(&self, matcher: &mut Matcher<'_>) {
+        matcher.list("job_actions", &self.job_actions, Level::Top, show_action);
         if let Some(trust) = &self.user_credentials {
-            judge.value("user_credentials", trust, Level::Top);
+            matcher.value("user_credentials", trust, Level::Top);
         }
     }
 }
 
 /// An action inside of a job.
-fn show_action(judge: &mut Judge<'_>, action: &Action) {
-    judge.text("project_id", action.project_id.as_str(), Level::Deeper);
-    judge.text("action_id", action.action_id.as_str(), Level::Deeper);
-    judge.text("user_id", action.user_id.as_str(), Level::Deeper);
+fn show_action(matcher: &mut Matcher<'_>, action: &Action) {
+    matcher.text("project_id", action.project_id.as_str(), Level::Deeper);
+    matcher.text("action_id", action.action_id.as_str(), Level::Deeper);
+    matcher.text("user_id", action.user_id.as_str(), Level::Deeper);
     if let Some(retries) = &action.max_retries {
-        judge.scalar("max_retries", retries, Level::Deeper);
+        matcher.scalar("max_retries", retries, Level::Deeper);
     }
     if let Some(seconds) = &action.max_retries_interval {
-        judge.scalar("max_retries_interval", seconds, Level::Deeper);
+        matcher.scalar("max_retries_interval", seconds, Level::Deeper);
     }
-    judge.scalar("mandatory", &action.mandatory, Level::Deeper);
-    judge.json("freezer_action", &action.freezer_action, Level::Deeper);
+    matcher.scalar("mandatory", &action.mandatory, Level::Deeper);
+    matcher.json("freezer_action", &action.freezer_action, Level::Deeper);
 }
 
 #[cfg(test)]
@@ -132,17 +132,17 @@ mod tests {
         assert!(searches.len() > 100);
         for search in searches {
             let wanted = search.accepts(&written, SHAPE.identity);
-            let mut judge = Judge::new(&search, SHAPE.identity);
-            let in_one_go = judge.accepts(|judge| {
-                job.show_row(judge);
-                job.show_rest(judge);
+            let mut matcher = Matcher::new(&search, SHAPE.identity);
+            let in_one_go = matcher.accepts(|matcher| {
+                job.show_row(matcher);
+                job.show_rest(matcher);
             });
             assert_eq!(in_one_go, wanted, "{search:?}");
-            let in_parts = match judge.verdict(|judge| job.show_row(judge)) {
-                crate::search::Verdict::Accepted => true,
-                crate::search::Verdict::Refused => false,
-                crate::search::Verdict::Open(found) => {
-                    judge.accepts_with(found, |judge| job.show_rest(judge))
+            let in_parts = match matcher.match_part(|matcher| job.show_row(matcher)) {
+                crate::search::MatchResult::Yes => true,
+                crate::search::MatchResult::No => false,
+                crate::search::MatchResult::Undecided(found) => {
+                    matcher.accepts_with(found, |matcher| job.show_rest(matcher))
                 }
             };
             assert_eq!(in_parts, wanted, "in parts: {search:?}");

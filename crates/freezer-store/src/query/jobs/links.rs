@@ -70,7 +70,7 @@ const ALONG: [(&str, &str); 3] = [
     ("actions", "PRIMARY"),
 ];
 
-/// A query with [`join_extras`], as one that comes often is sent where [`Indexes::Jobs`](crate::known::Indexes) are there. It names
+/// A query with [`join_extras`], as one that comes often is sent where [`Indexes::Jobs`](crate::additions::Indexes) are there. It names
 /// its indexes, because an optimizer that may choose looks into each that would do, every time: a seventh of showing one
 /// job.
 pub(super) fn build_along(dialect: Dialect, select: &SelectStatement) -> (String, SqlxValues) {

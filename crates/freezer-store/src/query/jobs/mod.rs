@@ -28,15 +28,15 @@ use self::links::Extras;
 use super::listing::{self, Listed, Listing, Page, Parts, Progress};
 use super::narrow::{self, Inner, Shape, Source};
 use super::{Table, actions, table, unreadable};
+use crate::additions::Indexes;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::{self, Place};
-use crate::known::Indexes;
 use crate::model::Job;
 use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
-use crate::search::action_terms::OF_JOBS;
+use crate::search::action_terms::JOB_KEYS;
 use crate::statement::{Fixed, argument, argument_text};
 use crate::tables::{Clients, Jobs};
 
@@ -76,7 +76,7 @@ const SHAPE: Shape<(Jobs, Jobs)> = Shape {
         "freezer_action",
         "mandatory",
     ],
-    identity: OF_JOBS,
+    identity: JOB_KEYS,
     time: None,
     whole: false,
 };

@@ -1,8 +1,9 @@
-//! Pages of documents: order, paging and search, the same for every noun.
+//! Pages of documents: order, paging and search, for all nouns.
 //!
-//! Lists are ordered by (created_at, id), so that a page never skips or repeats a row while nothing changes.
-//! Without a search the database cuts the page, here; with one, `searched.rs` reads on until the page is full. Both make
-//! their statements with `order.rs`. Memory is bounded by the page and a batch, however many rows a project has.
+//! Lists are ordered by (created_at, id), so a page never skips or repeats a row while nothing changes.
+//! Without a search, the database returns the page, and this file reads it. With a search, `searched.rs`
+//! reads rows until the page is full. `order.rs` builds the statements of both. The memory of a list is
+//! bounded by its page and a batch, independent of the number of rows.
 
 mod order;
 mod searched;
@@ -15,36 +16,37 @@ use serde::Serialize;
 pub(super) use self::order::{Last, last};
 use self::searched::{Candidate, Wanted, searched, settle};
 use super::narrow::Shape;
+use crate::additions::Indexes;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::known::Indexes;
 use crate::row::Row;
-use crate::search::{Judge, Search, Verdict};
+use crate::search::{MatchResult, Matcher, Search};
 
-/// Which part of a list is wanted.
+/// The requested part of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// How many documents at most.
+    /// Maximum number of documents.
     pub limit: u64,
-    /// How many to pass over first.
+    /// Number of documents to skip.
     pub offset: u64,
-    /// Begin behind the document of this id.
+    /// Start after the document with this id.
     pub marker: Option<String>,
-    /// From the newest to the oldest, instead of the other way.
+    /// From the newest to the oldest document, instead of the other way.
     pub newest_first: bool,
-    /// Say whether there is more behind the page.
+    /// Whether the result must say if there are more documents.
     pub look_ahead: bool,
-    /// Say how many documents there are in all.
+    /// Whether the result must contain the total number of documents.
     pub count: bool,
     /// Maximum size of the documents, in bytes. A larger page ends early, but has at least ten documents.
     pub max_bytes: u64,
 }
 
-/// Documents that a page has before it ends early: a scheduler takes a page of fewer jobs for the last one.
+/// Minimum number of documents of a page that ends early. A scheduler treats a page with fewer jobs as the
+/// last one.
 const FEWEST: usize = 10;
 
 impl Page {
-    /// So many documents, after passing over so many.
+    /// Returns a page of `limit` documents after skipping `offset` documents.
     pub fn at(limit: u64, offset: u64) -> Page {
         Page {
             limit,
@@ -63,85 +65,86 @@ impl Page {
 pub struct Listed<T> {
     /// The documents, in order.
     pub documents: Vec<T>,
-    /// Whether there is more behind them, where [`Page::look_ahead`] asked or where the page ends early.
+    /// Whether there are more documents, if [`Page::look_ahead`] is set or the page ends early.
     pub more: bool,
     /// Whether the page ends early, because of [`Page::max_bytes`].
     pub cut: bool,
-    /// How many there are in all, where [`Page::count`] asked.
+    /// The total number, if [`Page::count`] is set.
     pub count: Option<u64>,
 }
 
 impl<T> Listed<T> {
-    /// The same page of other documents, made of these.
+    /// Converts the documents of a page.
     pub fn map<U>(self, make: impl FnMut(T) -> U) -> Listed<U> {
         let Listed { documents, more, cut, count } = self;
         Listed { documents: documents.into_iter().map(make).collect(), more, cut, count }
     }
 }
 
-/// Documents that are completed from other tables at once, and as long as it is not known how large they become.
+/// Number of documents that are completed from other tables at once, as long as their size is unknown.
 const COMPLETED_AT_ONCE: usize = 250;
 const COMPLETED_FIRST: usize = 25;
-/// Documents of at most this size are completed many at once.
+/// Documents up to this size are completed in groups.
 const SMALL: u64 = 16 << 10;
 
 /// Rows of one statement for a page.
 const ROWS_AT_ONCE: u64 = 1_000;
 
-/// Where every listed query puts what paging needs.
+/// Position of the time that paging needs, in every listed query.
 pub(super) const CREATED_AT: usize = 0;
 pub(super) const ID: usize = 1;
 
-/// A query that lists documents, and what is asked of it.
+/// A query for documents, with the request for them.
 pub(super) struct Listing<'a, C: 'static> {
-    /// Selects (created_at, id, …) of all rows in scope; no order, no limit.
+    /// Selects (created_at, id, …) of all rows in scope, without order and limit.
     pub(super) select: SelectStatement,
-    /// The same of rows that the search may want: one query or several, no row in two of them. Several, where one could
-    /// not read along an index.
+    /// The same, for the rows that the search may accept. Several queries, if one query could not read along
+    /// an index. No row is in two of them.
     pub(super) narrowed: Vec<SelectStatement>,
-    /// The index of a project's rows in the order of the list, for the first query of `narrowed`; none in another scope.
+    /// The index of a project's rows in the order of the list, for the first query of `narrowed`. `None` in
+    /// other scopes.
     pub(super) along: Option<&'static str>,
-    /// Finds the row of the page's marker, deleted or not; none if the page has no marker.
+    /// Finds the row of the page's marker, deleted or not. `None` if the page has no marker.
     pub(super) marked: Option<SelectStatement>,
     /// The column of position [`CREATED_AT`].
     pub(super) created_at: C,
     /// The column of position [`ID`].
     pub(super) id: C,
-    /// Which documents are wanted.
+    /// The conditions on the documents.
     pub(super) search: &'a Search,
-    /// What documents are made of.
+    /// The sources of the documents' keys.
     pub(super) shape: &'a Shape<C>,
-    /// Which of them.
+    /// The requested part.
     pub(super) page: &'a Page,
-    /// The places of the only rows that the search may want, in the order of the page; none: any row may be.
+    /// The only rows that the search may accept, in the order of the page. `None`: any row.
     pub(super) among: Option<&'a [Last]>,
-    /// How they are counted; none: by looking at each that the search may want.
+    /// How to count the documents. `None`: by reading each row that the search may accept.
     pub(super) counted: Option<Counted>,
 }
 
-/// Documents that the database counts.
+/// Queries with which the database counts documents.
 pub(super) struct Counted {
-    /// Counts rows that are certainly wanted.
+    /// Counts rows that the search certainly accepts.
     pub(super) certain: SelectStatement,
-    /// Selects rows that may be wanted beside those, as [`Listing::narrowed`] does.
+    /// Selects other rows that the search may accept, like [`Listing::narrowed`].
     pub(super) doubtful: Option<SelectStatement>,
 }
 
-/// The first documents of a list, read before the rest is asked for: complete, in order, wanted by the search or not.
+/// The first documents of a list, read in advance: complete and in order, independent of the search.
 pub(super) struct Begun<T> {
     pub(super) documents: Vec<T>,
-    /// The place of the last of them.
+    /// The last of these rows.
     pub(super) after: Option<Last>,
-    /// Whether nothing is behind them.
+    /// Whether there are no further documents.
     pub(super) all: bool,
 }
 
-/// How far a page is.
+/// The progress of a page.
 pub(super) struct Progress<T> {
     wanted: Wanted<T>,
-    /// What is still to be read is behind this row.
+    /// The next row to read is after this row.
     after: Option<Last>,
-    /// Whether nothing is still to be read.
+    /// Whether all rows have been read.
     complete: bool,
 }
 
@@ -152,7 +155,7 @@ impl<T: Document> Progress<T> {
         Progress { wanted, after, complete: false }
     }
 
-    /// How far the first documents of a list bring its first page.
+    /// Returns the progress of the first page after the first documents of a list.
     pub(super) fn begun(
         begun: Begun<T>,
         search: &Search,
@@ -160,13 +163,13 @@ impl<T: Document> Progress<T> {
         page: &Page,
     ) -> Progress<T> {
         let mut progress = Progress::new(page, begun.after);
-        let mut judge = (!search.is_empty()).then(|| Judge::new(search, identity));
+        let mut matcher = (!search.is_empty()).then(|| Matcher::new(search, identity));
         for document in begun.documents {
-            let show = |judge: &mut Judge<'_>| {
-                document.show_row(judge);
-                document.show_rest(judge);
+            let show = |matcher: &mut Matcher<'_>| {
+                document.show_row(matcher);
+                document.show_rest(matcher);
             };
-            if judge.as_mut().is_none_or(|judge| judge.accepts(show)) {
+            if matcher.as_mut().is_none_or(|matcher| matcher.accepts(show)) {
                 progress.wanted.take(document);
             }
         }
@@ -174,7 +177,7 @@ impl<T: Document> Progress<T> {
         progress
     }
 
-    /// The page, where it is complete and nothing is to be counted.
+    /// Returns the page if it is complete and nothing must be counted.
     pub(super) fn listed(self, page: &Page) -> Result<Listed<T>, Progress<T>> {
         if page.count || !self.complete {
             return Err(self);
@@ -190,42 +193,43 @@ impl<T: Document> Progress<T> {
     }
 }
 
-/// Bytes of the keys and ids of a document, about, for [`Document::size`].
+/// Approximate size of the keys and ids of a document, for [`Document::size`].
 pub(super) const KEYS: usize = 640;
 
-/// A document of a list. Some of its keys may have their values from other tables.
+/// A document of a list. Other tables may contain the values of some keys.
 pub(super) trait Document: Serialize + Send + Sized {
-    /// Whether there are such keys, which [`Parts::complete`] gives their values.
+    /// Whether there are such keys. [`Parts::complete`] sets their values.
     const IN_PARTS: bool = false;
 
-    /// About how many bytes it takes in an answer, not less.
+    /// Returns the approximate size of the document in an answer. The estimate must not be too small.
     fn size(&self) -> usize;
 
-    /// Shows a judge what the document's own row tells.
-    fn show_row(&self, judge: &mut Judge<'_>) {
-        judge.document(self);
+    /// Passes the keys of the document's own row to a matcher.
+    fn show_row(&self, matcher: &mut Matcher<'_>) {
+        matcher.document(self);
     }
 
-    /// Shows a judge what comes from other tables.
-    fn show_rest(&self, _judge: &mut Judge<'_>) {}
+    /// Passes the keys from other tables to a matcher.
+    fn show_rest(&self, _judge: &mut Matcher<'_>) {}
 }
 
-/// How rows become documents: `read` from a row's own columns, then `complete` from other tables, many at once.
+/// Functions that turn rows into documents: `read` uses a row's own columns, and `complete` adds data from
+/// other tables for many documents.
 pub(super) struct Parts<R, F> {
     pub(super) read: R,
     pub(super) complete: F,
 }
 
-/// For documents that are in one table whole.
+/// Completes documents that are in one table.
 pub(super) async fn nothing_missing<T>(_: &mut Db, _: &mut [T]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Runs a listing. `progress`: how far its first documents brought it, where they have been read; only for a page without
-/// a marker, an offset, or another order.
+/// Runs a listing. `progress` is the progress after its first documents, if they were read in advance. It is
+/// only allowed for a page without a marker or an offset in the default order.
 ///
 /// # Errors
-/// [`StoreError::UnknownMarker`], and as every query.
+/// [`StoreError::UnknownMarker`] if the marker does not exist.
 pub(super) async fn list<C, T, R, F>(
     db: &mut Db,
     mut listing: Listing<'_, C>,
@@ -243,7 +247,7 @@ where
         Some(progress) => progress,
         None => Progress::new(page, listing.find_marker(db).await?),
     };
-    // MariaDB would read all that is newer than the marker
+    // MariaDB would read all rows that are newer than the marker.
     let backwards = page.newest_first && page.marker.is_some() && listing.search.is_empty();
     if let (Some(index), true, [first, ..]) = (listing.along, backwards, &mut listing.narrowed[..])
         && db.has_indexes(Indexes::Lists).await?
@@ -277,7 +281,7 @@ where
 {
     let Progress { wanted, after, .. } = progress;
     let mut offset = std::mem::take(&mut wanted.skip);
-    let mut judge = Judge::new(listing.search, listing.shape.identity);
+    let mut matcher = Matcher::new(listing.search, listing.shape.identity);
     loop {
         let limit = wanted.needed().min(ROWS_AT_ONCE);
         let (doing, read) = (db.doing(), &parts.read);
@@ -287,14 +291,14 @@ where
             *after = Some(last(doing, &row)?);
             let document = read(&mut row)?;
             bytes += document.size() as u64;
-            documents.push(Candidate { document, verdict: Verdict::Accepted });
+            documents.push(Candidate { document, verdict: MatchResult::Yes });
             let full = bytes > listing.page.max_bytes && documents.len() > FEWEST;
             Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
         db.select_each(&*select, each).await?;
         offset = 0;
         let is_last = (documents.len() as u64) < limit && bytes <= listing.page.max_bytes;
-        settle(db, parts, &mut judge, documents, wanted).await?;
+        settle(db, parts, &mut matcher, documents, wanted).await?;
         if is_last || wanted.needed() == 0 {
             return Ok(());
         }
@@ -302,7 +306,7 @@ where
 }
 
 impl<C: IntoColumnRef + Copy> Listing<'_, C> {
-    /// How many documents there are in all, which takes as long as there are many.
+    /// Returns the total number of documents. Its cost grows with their number.
     async fn count<T, R, F>(&self, db: &mut Db, parts: &Parts<R, F>) -> Result<u64, StoreError>
     where
         T: Document,
@@ -330,15 +334,15 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
     }
 }
 
-/// The number that a query gives.
+/// Returns the number of a query.
 async fn number(db: &mut Db, select: &SelectStatement) -> Result<u64, StoreError> {
     let row = db.select_one(select).await?;
     let number = row.map(|row| row.int(0)).transpose().map_err(super::unreadable(db.doing()))?;
     Ok(number.flatten().and_then(|number| u64::try_from(number).ok()).unwrap_or(0))
 }
 
-/// Ids for an `IN` list, padded to a few fixed lengths by repeating the last one: each length is a statement
-/// of its own in the connection's cache of prepared statements.
+/// Pads the ids of an `IN` list to a few fixed lengths by repeating the last one, because each length needs a
+/// prepared statement of its own.
 pub(super) fn padded<I: Clone>(mut ids: Vec<I>) -> Vec<I> {
     let Some(last) = ids.last().cloned() else { return ids };
     let mut length = 1;

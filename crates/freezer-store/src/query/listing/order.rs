@@ -1,6 +1,6 @@
-//! The order of a list in SQL: its next rows, what is behind a row, and where a marker is.
+//! The order of a list in SQL: the next rows, the rows after a row, and the row of a marker.
 //!
-//! Every statement reads along an index that has the order, so that it costs as much as the rows it gives.
+//! Every statement reads along an index with this order, so its cost is proportional to the returned rows.
 
 use std::cmp::min;
 
@@ -14,16 +14,16 @@ use crate::exec::Db;
 use crate::query::unreadable;
 use crate::row::Row;
 
-/// Last row seen: its time, its id.
+/// A position in a list: the time and the id of a row.
 pub(in crate::query) type Last = (Option<String>, String);
 
-/// The place of a row of a list.
+/// Returns the position of a row.
 pub(in crate::query) fn last(doing: &'static str, row: &Row) -> Result<Last, StoreError> {
     let at = unreadable(doing);
     Ok((row.text(CREATED_AT).map_err(&at)?, row.string(ID).map_err(&at)?))
 }
 
-/// The places behind the last one seen. The database must compare ids as bytes are compared.
+/// Returns the positions after the last one. The database must compare ids by their bytes.
 pub(super) fn behind<'p>(places: &'p [Last], after: Option<&Last>, newest_first: bool) -> &'p [Last] {
     let Some(last) = after else { return places };
     let seen = places.partition_point(|place| if newest_first { place >= last } else { place <= last });
@@ -31,7 +31,7 @@ pub(super) fn behind<'p>(places: &'p [Last], after: Option<&Last>, newest_first:
 }
 
 impl<C: IntoColumnRef + Copy> Listing<'_, C> {
-    /// So many rows behind the last one seen; `among`: only those at these places.
+    /// Selects the next rows after the last one. With `among`, only the rows at these positions.
     pub(super) fn batch(
         &self,
         after: Option<&Last>,
@@ -39,7 +39,7 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
         limit: u64,
         offset: u64,
     ) -> SelectStatement {
-        // engines know no larger number
+        // The largest limit of the engines.
         let largest = u64::MAX >> 1;
         let (limit, offset) = (min(limit, largest), min(offset, largest));
         let order = if self.page.newest_first { Order::Desc } else { Order::Asc };
@@ -58,8 +58,8 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
         if let [select] = &self.narrowed[..] {
             return ordered(select).limit(limit).offset(offset).to_owned();
         }
-        // The first rows of each in order, and of those the first ones. By position: that is
-        // where every query has the time and the id.
+        // The first rows of each query in order, and the first of all these. Columns are given by position,
+        // because every query has the time and the id at the same positions.
         let first = self.narrowed.iter().enumerate().map(|(number, select)| {
             let mut first = ordered(select);
             first.limit(min(limit + offset, largest));
@@ -77,13 +77,13 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
         select.limit(limit).offset(offset).to_owned()
     }
 
-    /// Rows behind the last one seen, in the order (created_at, id). Rows written by hand may lack the time; both
-    /// engines sort NULL first.
+    /// Returns the condition for rows after the last one, in the order (created_at, id). Manually written
+    /// rows may lack the time; both engines sort NULL first.
     fn behind(&self, last: &Last) -> Condition {
         let (time, id) = (|| Expr::col(self.created_at), || Expr::col(self.id));
         let (at, last_id) = (last.0.as_deref(), last.1.as_str());
         match (at, self.page.newest_first) {
-            // the first half alone bounds the part of the index that is read
+            // Only the first condition limits the range of the index.
             (Some(at), false) => Condition::all()
                 .add(time().gte(at))
                 .add(Condition::any().add(time().gt(at)).add(id().gt(last_id))),
@@ -97,14 +97,14 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
         }
     }
 
-    /// The place of the page's marker; none if the page has no marker. The search need not want the marker's document,
-    /// and the document may be deleted: a client can change and delete the documents of a page before it asks for the
-    /// next one.
+    /// Returns the position of the page's marker, or `None` if the page has no marker. The marker's document
+    /// need not match the search, and may be deleted, because a client can change and delete the documents of
+    /// a page before it requests the next one.
     pub(super) async fn find_marker(&self, db: &mut Db) -> Result<Option<Last>, StoreError> {
         let (Some(marker), Some(select)) = (&self.page.marker, &self.marked) else { return Ok(None) };
         let doing = db.doing();
         match db.select_one(select).await? {
-            // as bytes: the database may take another id for this one
+            // Compared as bytes, because the database may match another id.
             Some(row) if last(doing, &row)?.1 == *marker => last(doing, &row).map(Some),
             _ => Err(StoreError::UnknownMarker { id: marker.clone() }),
         }

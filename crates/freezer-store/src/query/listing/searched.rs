@@ -1,25 +1,25 @@
-//! Lists with a search: what of the rows is wanted.
+//! Lists with a search.
 //!
-//! The database passes over what it can (`narrow.rs`), and the rest comes in batches, row by row: each is judged by its
-//! own columns as it comes, and what a document has in other tables is read only for those that are still wanted. How a
-//! document is judged is `search/judge.rs`.
+//! The database skips as many rows as it can (`narrow.rs`). The others arrive in batches. Each row is matched
+//! by its own columns, and data from other tables is only read for the documents that are still undecided or
+//! accepted. `search/matcher.rs` matches documents.
 
 use std::ops::ControlFlow;
 
 use super::order;
 use super::{COMPLETED_AT_ONCE, COMPLETED_FIRST, Document, FEWEST, Listing, Parts, Progress, SMALL};
 use crate::error::StoreError;
-use crate::exec::{Db, Turn};
+use crate::exec::{Db, TimeSlice};
 use crate::row::Row;
-use crate::search::{Judge, Verdict};
+use crate::search::{MatchResult, Matcher};
 use sea_query::IntoColumnRef;
 
-/// Rows of the first query while searching at least, and of the largest one: a poll wants the few jobs of one client,
-/// and the database has passed over most of what is not wanted.
+/// Minimum and maximum number of rows of a search's first query. A poll needs the few jobs of one client, and
+/// the database skips most other rows.
 const FIRST_BATCH: u64 = 10;
 const LARGEST_BATCH: u64 = 1_000;
 
-/// The documents that a page takes of those that a search accepts, in order.
+/// Collects the accepted documents of a page, in order.
 pub(super) struct Wanted<T> {
     pub(super) skip: u64,
     limit: u64,
@@ -35,7 +35,7 @@ impl<T: Document> Wanted<T> {
         Wanted { skip, limit, documents: Vec::new(), max_bytes, bytes: 0, cut: false }
     }
 
-    /// How many accepted documents are still needed, those to be passed over included.
+    /// Returns the number of accepted documents that are still needed, including those to skip.
     pub(super) fn needed(&self) -> u64 {
         match self.cut {
             true => 0,
@@ -43,7 +43,7 @@ impl<T: Document> Wanted<T> {
         }
     }
 
-    /// Takes an accepted document where it is needed.
+    /// Adds an accepted document if it is needed.
     pub(super) fn take(&mut self, document: T) {
         if self.needed() == 0 || !self.takes() {
             return;
@@ -57,7 +57,7 @@ impl<T: Document> Wanted<T> {
         self.documents.push(document);
     }
 
-    /// Passes over an accepted document while some are to be passed over; true where the page takes it.
+    /// Skips an accepted document if some must be skipped. Returns true if the page needs it.
     fn takes(&mut self) -> bool {
         let passed_over = self.skip > 0;
         self.skip -= u64::from(passed_over);
@@ -65,16 +65,13 @@ impl<T: Document> Wanted<T> {
     }
 }
 
-/// A document that may be wanted.
+/// A document that may match.
 pub(super) struct Candidate<T> {
     pub(super) document: T,
-    pub(super) verdict: Verdict,
+    pub(super) verdict: MatchResult,
 }
 
-/// Fills a page with what the search accepts behind a row, batch by batch.
-///
-/// # Errors
-/// As every query.
+/// Fills a page with the accepted documents after a row, batch by batch.
 pub(super) async fn searched<C, T, R, F>(
     db: &mut Db,
     listing: &Listing<'_, C>,
@@ -88,7 +85,7 @@ where
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
     let Progress { wanted, after, .. } = progress;
-    let mut judge = Judge::new(listing.search, listing.shape.identity);
+    let mut matcher = Matcher::new(listing.search, listing.shape.identity);
     let largest = if T::IN_PARTS { COMPLETED_AT_ONCE as u64 } else { LARGEST_BATCH };
     let mut batch = wanted.needed().clamp(FIRST_BATCH, largest);
     let newest_first = listing.page.newest_first;
@@ -110,11 +107,11 @@ where
             seen += 1;
             *after = Some(order::last(doing, &row)?);
             let document = read(&mut row)?;
-            let verdict = judge_row(&mut judge, &document);
-            // what is only passed over need not be kept, as long as no earlier one is in doubt
+            let verdict = match_row(&mut matcher, &document);
+            // Documents to skip need not be kept if all earlier ones are decided.
             let passed_over =
-                verdict == Verdict::Accepted && candidates.is_empty() && wanted.skip > 0 && !wanted.takes();
-            if verdict != Verdict::Refused && !passed_over {
+                verdict == MatchResult::Yes && candidates.is_empty() && wanted.skip > 0 && !wanted.takes();
+            if verdict != MatchResult::No && !passed_over {
                 bytes += document.size() as u64;
                 candidates.push(Candidate { document, verdict });
             }
@@ -123,13 +120,13 @@ where
             Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
         db.select_each(&*select, each).await?;
-        // a batch that was broken off is not the last one
+        // An interrupted batch is not the last one.
         let complete = is_whole && places.map_or(seen < batch, |(_, rest)| rest.is_empty());
         among = match is_whole {
             true => places.map(|(_, rest)| rest),
             false => among.map(|all| order::behind(all, after.as_ref(), newest_first)),
         };
-        settle(db, parts, &mut judge, candidates, wanted).await?;
+        settle(db, parts, &mut matcher, candidates, wanted).await?;
         if complete {
             return Ok(());
         }
@@ -138,11 +135,11 @@ where
     Ok(())
 }
 
-/// Completes the candidates, judges those in doubt, and gives the page its share.
+/// Completes the candidates, matches the undecided ones, and adds accepted documents to the page.
 pub(super) async fn settle<T, R, F>(
     db: &mut Db,
     parts: &Parts<R, F>,
-    judge: &mut Judge<'_>,
+    matcher: &mut Matcher<'_>,
     candidates: Vec<Candidate<T>>,
     wanted: &mut Wanted<T>,
 ) -> Result<(), StoreError>
@@ -150,12 +147,12 @@ where
     T: Document,
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
-    let mut turn = Turn::begin();
+    let mut slice = TimeSlice::start();
     let mut rest = candidates.into_iter();
     let mut at_once = if wanted.max_bytes == u64::MAX { COMPLETED_AT_ONCE } else { COMPLETED_FIRST };
     while wanted.needed() > 0 && rest.len() > 0 {
         let some = rest.by_ref().take(at_once).map(|Candidate { document, verdict }| (document, verdict));
-        let (mut documents, verdicts): (Vec<T>, Vec<Verdict>) = some.unzip();
+        let (mut documents, verdicts): (Vec<T>, Vec<MatchResult>) = some.unzip();
         if T::IN_PARTS {
             (parts.complete)(db, &mut documents).await?;
         }
@@ -163,23 +160,25 @@ where
         at_once = if largest <= SMALL { COMPLETED_AT_ONCE } else { COMPLETED_FIRST };
         for (document, known) in documents.into_iter().zip(verdicts) {
             let accepted = match known {
-                Verdict::Open(found) => judge.accepts_with(found, |judge| document.show_rest(judge)),
-                known => known == Verdict::Accepted,
+                MatchResult::Undecided(found) => {
+                    matcher.accepts_with(found, |matcher| document.show_rest(matcher))
+                }
+                known => known == MatchResult::Yes,
             };
             if accepted {
                 wanted.take(document);
             }
-            turn.end_if_long().await;
+            slice.yield_if_over().await;
         }
     }
     Ok(())
 }
 
-/// What can be said of a document before it is completed.
-fn judge_row<T: Document>(judge: &mut Judge<'_>, document: &T) -> Verdict {
+/// Matches a document before it is completed.
+fn match_row<T: Document>(matcher: &mut Matcher<'_>, document: &T) -> MatchResult {
     match T::IN_PARTS {
-        true => judge.verdict(|judge| document.show_row(judge)),
-        false if judge.accepts(|judge| document.show_row(judge)) => Verdict::Accepted,
-        false => Verdict::Refused,
+        true => matcher.match_part(|matcher| document.show_row(matcher)),
+        false if matcher.accepts(|matcher| document.show_row(matcher)) => MatchResult::Yes,
+        false => MatchResult::No,
     }
 }

@@ -69,7 +69,7 @@ impl List {
             return List::Entries { entries: Vec::new(), is_whole: true };
         }
         let Some(elements) = lenient::elements(text) else { return List::Unreadable };
-        let entry = |(place, read): (std::ops::Range<usize>, lenient::Read)| Entry {
+        let entry = |(place, read): (std::ops::Range<usize>, lenient::LenientValue)| Entry {
             raw: text.get(place).unwrap_or_default().to_owned(),
             members: match read.value {
                 // of one that is broken, only a part may have been read

@@ -1,7 +1,7 @@
-//! [`Gate`]: how connections are opened while the server refuses them: one at a time, with pauses that grow.
+//! [`Reconnector`] opens connections during an outage: one attempt at a time, with increasing pauses.
 //!
-//! Otherwise each request would try by itself, and a server that comes back would meet all of them at once. Those that wait here
-//! hold a place in the pool, so they take a connection that comes back as well.
+//! Otherwise each request would try by itself, and a recovering server would receive all attempts at once.
+//! Waiting requests hold a permit of the pool, so they can also use a connection that was returned to it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex as Lock, PoisonError};
@@ -13,67 +13,67 @@ use crate::deadline::Deadline;
 use crate::error::{Class, Outage, StoreError};
 use crate::tx::pause;
 
-/// Longest pause between two tries.
+/// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// The state of the last tries to open a connection.
+/// The state of recent attempts to open a connection.
 #[derive(Default)]
-pub(crate) struct Gate {
-    turn: Mutex<()>,
+pub(crate) struct Reconnector {
+    attempt: Mutex<()>,
     failures: AtomicU32,
     last: Lock<Option<StoreError>>,
     returned: Notify,
 }
 
-/// What came of waiting at the gate.
-pub(crate) enum Passed<T> {
+/// The result of waiting for a connection.
+pub(crate) enum Reconnected<T> {
     /// A connection was opened.
     Opened(T),
-    /// A connection came back, or the server accepts connections again.
-    LookAgain,
+    /// A connection was returned to the pool, or the server accepts connections again.
+    CheckPool,
 }
 
-impl Gate {
-    /// A connection came back.
+impl Reconnector {
+    /// Records that a connection was returned to the pool.
     pub(crate) fn returned(&self) {
         if self.failures.load(Ordering::Relaxed) > 0 {
             self.returned.notify_one();
         }
     }
 
-    /// Opens a connection. While the server refuses them, waits for a turn and tries until the deadline; without a deadline,
-    /// tries once at once.
-    pub(crate) async fn pass<T, F>(
+    /// Opens a connection. While the server refuses connections, waits for its turn and retries until the
+    /// deadline. Without a deadline, makes one attempt at once.
+    pub(crate) async fn open<T, F>(
         &self,
         deadline: Deadline,
         open: impl Fn() -> F,
-    ) -> Result<Passed<T>, StoreError>
+    ) -> Result<Reconnected<T>, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
         if self.failures.load(Ordering::Relaxed) == 0 || !deadline.is_set() {
             match self.try_once(&open).await {
-                Err(error) if deadline.is_set() && helps_to_wait(&error) => {}
-                result => return result.map(Passed::Opened),
+                Err(error) if deadline.is_set() && may_recover(&error) => {}
+                result => return result.map(Reconnected::Opened),
             }
         }
         let waiting = async {
-            let _turn = self.turn.lock().await;
+            let _attempt = self.attempt.lock().await;
             loop {
                 let failures = self.failures.load(Ordering::Relaxed);
                 if failures == 0 {
-                    return Ok(Passed::LookAgain);
+                    return Ok(Reconnected::CheckPool);
                 }
                 tokio::time::sleep(pause(failures).min(LONGEST_PAUSE)).await;
                 match self.try_once(&open).await {
-                    Err(error) if helps_to_wait(&error) => {}
-                    result => return result.map(Passed::Opened),
+                    Err(error) if may_recover(&error) => {}
+                    result => return result.map(Reconnected::Opened),
                 }
             }
         };
         tokio::select! {
             passed = waiting => passed,
-            () = self.returned.notified() => Ok(Passed::LookAgain),
+            () = self.returned.notified() => Ok(Reconnected::CheckPool),
             () = tokio::time::sleep(deadline.within(Duration::MAX)) => Err(self.refused()),
         }
     }
@@ -85,7 +85,7 @@ impl Gate {
         let result = open().await;
         match &result {
             Ok(_) => self.failures.store(0, Ordering::Relaxed),
-            Err(error) if helps_to_wait(error) => {
+            Err(error) if may_recover(error) => {
                 self.failures.fetch_add(1, Ordering::Relaxed);
                 *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
             }
@@ -94,7 +94,7 @@ impl Gate {
         result
     }
 
-    /// Why no connection was opened before the deadline.
+    /// Returns the reason why no connection was opened before the deadline.
     fn refused(&self) -> StoreError {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         last.unwrap_or_else(|| StoreError::Unavailable {
@@ -105,8 +105,8 @@ impl Gate {
     }
 }
 
-/// Whether the server may accept a connection later without any change to the configuration.
-fn helps_to_wait(error: &StoreError) -> bool {
+/// Returns whether the server may accept a connection later without a change of the configuration.
+fn may_recover(error: &StoreError) -> bool {
     matches!(error.class(), Class::Outage(Outage::Refusing | Outage::Away | Outage::Locked))
 }
 
@@ -122,23 +122,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_that_wait_try_one_at_a_time() {
-        let gate = Arc::new(Gate::default());
+    async fn waiting_callers_make_one_attempt_at_a_time() {
+        let reconnector = Arc::new(Reconnector::default());
         let (tries, open) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let deadline = Deadline::after(Duration::from_secs(30));
         let mut waiting = tokio::task::JoinSet::new();
         for _ in 0..50 {
-            let (gate, tries, open) = (gate.clone(), tries.clone(), open.clone());
+            let (reconnector, tries, open) = (reconnector.clone(), tries.clone(), open.clone());
             waiting.spawn(async move {
-                gate.pass(deadline, || async {
-                    tries.fetch_add(1, Ordering::Relaxed);
-                    if open.load(Ordering::Relaxed) == 0 { Err(refused()) } else { Ok(()) }
-                })
-                .await
+                reconnector
+                    .open(deadline, || async {
+                        tries.fetch_add(1, Ordering::Relaxed);
+                        if open.load(Ordering::Relaxed) == 0 { Err(refused()) } else { Ok(()) }
+                    })
+                    .await
             });
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
-        // at most 50 at once; then one at a time, with pauses that grow
+        // At first up to 50 attempts at once, then one at a time with increasing pauses.
         let so_far = tries.load(Ordering::Relaxed);
         assert!((3..70).contains(&so_far), "{so_far}");
         open.store(1, Ordering::Relaxed);
@@ -152,20 +153,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_last_refusal_is_told_at_the_deadline_and_without_one_at_once() {
-        let gate = Gate::default();
+    async fn the_last_error_is_returned_at_the_deadline_or_at_once_without_a_deadline() {
+        let reconnector = Reconnector::default();
         let begun = tokio::time::Instant::now();
         let open = || async { Err::<(), _>(refused()) };
-        assert!(gate.pass(Deadline::NONE, open).await.is_err());
+        assert!(reconnector.open(Deadline::NONE, open).await.is_err());
         assert!(begun.elapsed() < Duration::from_millis(500));
-        let Err(error) = gate.pass(Deadline::after(Duration::from_secs(1)), open).await else { panic!() };
+        let Err(error) = reconnector.open(Deadline::after(Duration::from_secs(1)), open).await else {
+            panic!()
+        };
         assert!(error.to_string().contains("refused"), "{error}");
         assert!(begun.elapsed() >= Duration::from_secs(1));
     }
 
     #[tokio::test]
-    async fn a_refused_login_is_not_waited_for() {
-        let gate = Gate::default();
+    async fn a_refused_login_is_not_retried() {
+        let reconnector = Reconnector::default();
         let begun = tokio::time::Instant::now();
         let open = || async {
             Err::<(), _>(StoreError::Refused {
@@ -175,19 +178,19 @@ mod tests {
                 is_absent: false,
             })
         };
-        assert!(gate.pass(Deadline::after(Duration::from_secs(60)), open).await.is_err());
+        assert!(reconnector.open(Deadline::after(Duration::from_secs(60)), open).await.is_err());
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
 
     #[tokio::test]
-    async fn a_connection_that_comes_back_is_taken() {
-        let gate = Arc::new(Gate::default());
+    async fn a_returned_connection_is_used() {
+        let reconnector = Arc::new(Reconnector::default());
         let open = || async { Err::<(), _>(refused()) };
-        let other = gate.clone();
+        let other = reconnector.clone();
         let waiting =
-            tokio::spawn(async move { other.pass(Deadline::after(Duration::from_secs(60)), open).await });
+            tokio::spawn(async move { other.open(Deadline::after(Duration::from_secs(60)), open).await });
         tokio::time::sleep(Duration::from_millis(300)).await;
-        gate.returned();
-        assert!(matches!(waiting.await.unwrap(), Ok(Passed::LookAgain)));
+        reconnector.returned();
+        assert!(matches!(waiting.await.unwrap(), Ok(Reconnected::CheckPool)));
     }
 }

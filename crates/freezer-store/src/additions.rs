@@ -1,9 +1,10 @@
 //! Which optional columns and indexes exist. Queried once per store, because some statements name them.
 //!
-//! The service works without them, on tables that the Python service made or an older `db sync` left. What is missing is
-//! looked for again every few seconds, so a running service uses what a `db sync` adds meanwhile. Until then rows are
-//! written without, which is what they are from the Python service, too. All is forgotten when a statement fails because
-//! the tables lack something ([`Additions::forget`]): a dump was loaded over them. Making them is `migrations`.
+//! The service works without them, on tables that the Python service or an older `db sync` created. Missing
+//! additions are looked up again every few seconds, so a running service starts to use them after a `db
+//! sync`. Until then it writes rows without them, like the Python service. If a statement fails because a
+//! table or column is missing, a dump may have replaced the tables, and [`Additions::forget`] resets this
+//! information. `migrations` creates the additions.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,30 +14,30 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 
-/// How long an addition counts as missing before it is looked for again.
+/// How long an addition counts as missing before it is looked up again.
 const MISSING_FOR: Duration = Duration::from_secs(5);
 
-/// What is known so far.
+/// The known additions.
 #[derive(Debug, Default)]
 pub(crate) struct Additions {
-    terms: Known,
-    action_terms: Known,
-    job_indexes: Known,
-    list_indexes: Known,
-    poll_index: Known,
-    identity: Known,
-    keys: Known,
+    terms: Presence,
+    action_terms: Presence,
+    job_indexes: Presence,
+    list_indexes: Presence,
+    poll_index: Presence,
+    identity: Presence,
+    keys: Presence,
 }
 
-/// What is known of one addition. One that was found counts as there until [`Additions::forget`].
+/// Whether one addition exists. An addition that was found counts as present until [`Additions::forget`].
 #[derive(Debug, Default)]
-struct Known {
+struct Presence {
     found: AtomicBool,
     missed: Mutex<Option<Instant>>,
 }
 
-impl Known {
-    /// Whether it is there; none: look.
+impl Presence {
+    /// Returns whether the addition exists. `None` means that it must be looked up.
     fn get(&self) -> Option<bool> {
         if self.found.load(Ordering::Relaxed) {
             return Some(true);
@@ -46,12 +47,12 @@ impl Known {
         if at.elapsed() < MISSING_FOR {
             return Some(false);
         }
-        // one query looks again, the others go on without
+        // One query looks it up again, the others assume that it is missing.
         *missed = Some(Instant::now());
         None
     }
 
-    /// Returns whether it was known to be there.
+    /// Resets the information. Returns whether the addition was known to exist.
     fn forget(&self) -> bool {
         *self.missed.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.found.swap(false, Ordering::Relaxed)
@@ -64,14 +65,15 @@ impl Known {
 }
 
 impl Additions {
-    /// Forgets everything, so that the next statements look again. Returns whether an addition was known to be there.
+    /// Resets all information, so that the next statements look it up again. Returns whether an addition was
+    /// known to exist.
     pub(crate) fn forget(&self) -> bool {
         let indexes = [&self.job_indexes, &self.list_indexes, &self.poll_index, &self.identity];
         let all = indexes.into_iter().chain([&self.terms, &self.action_terms, &self.keys]);
         all.fold(false, |found, known| known.forget() | found)
     }
 
-    fn indexes(&self, indexes: Indexes) -> &Known {
+    fn indexes(&self, indexes: Indexes) -> &Presence {
         match indexes {
             Indexes::Jobs => &self.job_indexes,
             Indexes::Lists => &self.list_indexes,
@@ -82,19 +84,19 @@ impl Additions {
     }
 }
 
-/// Indexes that statements count on, or name.
+/// Indexes that statements name or rely on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Indexes {
-    /// Those in the order of the lists of jobs, and those of links and trusts by their job: without them, jobs are better
-    /// listed without what they have in other tables.
+    /// The indexes in the order of job lists, and those of links and trusts by their job. Without them, jobs
+    /// are listed without data of other tables, which is faster.
     Jobs,
-    /// `fz_<noun>_project` of every list of a project: no statement may name one that is not there.
+    /// `fz_<noun>_project` of every list of a project. A statement must not name a missing index.
     Lists,
-    /// `fz_jobs_poll`, with which the column `fz_completed` is made.
+    /// `fz_jobs_poll`, which is created together with the column `fz_completed`.
     Polls,
-    /// `fz_backups_identity`, which is made after the column `fz_identity`.
+    /// `fz_backups_identity`, which is created after the column `fz_identity`.
     Identity,
-    /// `fz_idempotency_began`, which is made with its table.
+    /// `fz_idempotency_began`, which is created with its table.
     Keys,
 }
 
@@ -119,15 +121,12 @@ impl Indexes {
 }
 
 impl Db {
-    /// Whether backups have search terms and times: their columns, what notices that they are out of date, and on MySQL the
-    /// indexes, which statements name.
-    ///
-    /// # Errors
-    /// As every query.
+    /// Returns whether backups have search terms and times: their columns, the triggers or generated columns
+    /// that detect outdated terms, and on MySQL the indexes, which statements name.
     pub(crate) async fn has_terms(&mut self) -> Result<bool, StoreError> {
         let count = |dialect| match dialect {
             Dialect::MySql => {
-                // columns of the indexes, and those that they depend on
+                // Columns of the indexes, and the columns that they depend on.
                 "SELECT CAST(COUNT(*) AS CHAR) FROM (SELECT column_name FROM information_schema.columns \
                  WHERE table_schema = DATABASE() AND table_name = 'backups' \
                  AND column_name IN ('fz_search_terms', 'fz_search_crc', 'fz_time', 'fz_time_crc') \
@@ -147,11 +146,8 @@ impl Db {
         self.are_there(|known| &known.terms, |dialect| count(dialect).to_owned(), 7).await
     }
 
-    /// Whether actions have terms: the columns, the index of those out of date, the table of the terms with its key, and the
-    /// index of jobs with unusual schedules.
-    ///
-    /// # Errors
-    /// As every query.
+    /// Returns whether actions have terms: the columns, the index of outdated terms, the table of terms with
+    /// its key, and the index of jobs with unusual schedules.
     pub(crate) async fn has_action_terms(&mut self) -> Result<bool, StoreError> {
         let (count, number) = match self.dialect() {
             Dialect::MySql => (
@@ -177,10 +173,7 @@ impl Db {
         self.are_there(|known| &known.action_terms, |_| count.to_owned(), number).await
     }
 
-    /// Whether the tables have all of some indexes.
-    ///
-    /// # Errors
-    /// As every query.
+    /// Returns whether all of these indexes exist.
     pub(crate) async fn has_indexes(&mut self, indexes: Indexes) -> Result<bool, StoreError> {
         let names = indexes.names();
         let count = |dialect| {
@@ -198,10 +191,10 @@ impl Db {
         self.are_there(|known| known.indexes(indexes), count, names.len()).await
     }
 
-    /// Whether a count of the catalogue gives a number.
+    /// Returns whether a count in the catalogue has this result.
     async fn are_there(
         &mut self,
-        known: impl Fn(&Additions) -> &Known,
+        known: impl Fn(&Additions) -> &Presence,
         count: impl FnOnce(Dialect) -> String,
         number: usize,
     ) -> Result<bool, StoreError> {

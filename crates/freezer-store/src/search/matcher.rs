@@ -1,10 +1,11 @@
-//! [`Judge`]: a search put to one document after another.
+//! [`Matcher`]: matches a search against many documents.
 //!
-//! A list may have to look at many rows to fill its page, so a document is not made into a tree. It is shown to the
-//! judge whole ([`Judge::document`]) or member by member ([`Judge::text`] and the others, which need not write it as
-//! JSON first): values that no condition names are passed over unread, and what cannot hold a wanted key is not even
-//! walked. A document may be judged before all of it was read (a job without its actions); then the verdict may be
-//! [`Verdict::Open`]. What a search means is `mod.rs`; which rows the database passes over is `query/narrow.rs`.
+//! A list may have to read many rows to fill its page, so a document is not converted to a tree. The matcher
+//! receives a whole document ([`Matcher::document`]) or its members ([`Matcher::text`] and others, which need
+//! not be serialised first). It skips values without a condition, and does not parse values that cannot
+//! contain a wanted key. A document can be matched before all of it was read (a job without its actions).
+//! Then the result may be [`MatchResult::Undecided`]. `mod.rs` defines the meaning of a search, and
+//! `query/narrow.rs` the rows that the database skips.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,173 +19,176 @@ use serde_json::value::RawValue;
 
 use super::{Search, number, same};
 
-/// What a search says of a document.
+/// The result of a search for a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Not wanted.
-    Refused,
-    /// Wanted.
-    Accepted,
-    /// It depends on the part that is missing.
-    Open(Found),
+pub(crate) enum MatchResult {
+    /// The document does not match.
+    No,
+    /// The document matches.
+    Yes,
+    /// The result depends on the missing part.
+    Undecided(PartialMatch),
 }
 
-/// What was found in the part of a document that is there.
+/// The conditions that hold for the present part of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Found {
-    /// Of each of the search's `matches`, whether the document has it.
+pub(crate) struct PartialMatch {
+    /// For each of the search's `matches`, whether it was found.
     matched: Vec<bool>,
-    /// Of each of the search's `texts`.
+    /// For each of the search's `texts`, whether it was found.
     contained: Vec<bool>,
     in_time: bool,
 }
 
-/// A pair of a search with a certain key.
+/// A pair of a search.
 struct Pair<'s> {
     value: &'s Value,
-    /// Its place among the search's `matches`; none: one of its `match_not`.
+    /// Its index in the search's `matches`. `None`: it is one of `match_not`.
     wanted: Option<usize>,
 }
 
-/// Pairs whose looks are looked for in every value: of more, each key of a value is looked up instead.
-const LOOKED_FOR: usize = 4;
+/// Maximum number of pairs that are searched as byte patterns in every value. With more pairs, each key of a
+/// value is looked up instead.
+const MAX_PATTERNS: usize = 4;
 
-/// Objects and lists within each other that are looked into. No document of the API is nested deeper.
+/// Maximum nesting of objects and lists. No document of the API is nested deeper.
 const DEPTH: usize = 256;
 
-/// A search made ready to judge many documents of one kind.
-pub(crate) struct Judge<'s> {
+/// A search that is prepared for many documents of the same type.
+pub(crate) struct Matcher<'s> {
     search: &'s Search,
-    /// Keys that count only at the top (see [`Search::accepts`]).
+    /// Keys that count only at the top level (see [`Search::accepts`]).
     identity: &'static [&'static str],
     texts: Vec<String>,
     texts_not: Vec<String>,
     /// The pairs of each key.
     keys: HashMap<&'s str, Vec<Pair<'s>>>,
-    /// What all pairs look like in a document; empty if it takes longer to look for them than to find keys.
-    looks: Vec<Look>,
-    /// Objects and lists around the value at hand.
+    /// The byte patterns of all pairs. Empty if looking up keys is faster.
+    patterns: Vec<PairPattern>,
+    /// Nesting depth of the current value.
     depth: usize,
-    /// Of the document at hand.
-    found: Found,
+    /// The result for the current document.
+    found: PartialMatch,
     refused: bool,
-    /// Room for values as JSON text.
+    /// Buffer for values as JSON text.
     buffer: Vec<u8>,
 }
 
-/// Where in a document a value stands.
+/// The place of a value in a document.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// At its top.
+    /// At the top level.
     Top,
-    /// Right inside the `backup_metadata` of the top.
+    /// Directly inside the top-level `backup_metadata`.
     Metadata,
     /// Anywhere else.
     Deeper,
 }
 
-/// A key, and a value that is a text, in the quotation marks that they have in a document without escapes. Any other
-/// value may be written in many ways.
-struct Look {
+/// A key, and a value that is a text, with quotation marks as in a document without escapes. Other values
+/// have several spellings.
+struct PairPattern {
     key: memmem::Finder<'static>,
     value: Option<memmem::Finder<'static>>,
 }
 
-impl Look {
-    fn of((key, value): &(String, Value)) -> Look {
+impl PairPattern {
+    fn new((key, value): &(String, Value)) -> PairPattern {
         let quoted = |text: &str| memmem::Finder::new(&format!("\"{text}\"")).into_owned();
-        Look { key: quoted(key), value: value.as_str().map(quoted) }
+        PairPattern { key: quoted(key), value: value.as_str().map(quoted) }
     }
 
     fn is_in(&self, text: &[u8]) -> bool {
-        // the value first, because most documents have the keys that are asked for
+        // The value first, because most documents contain the key.
         self.value.as_ref().is_none_or(|value| value.find(text).is_some()) && self.key.find(text).is_some()
     }
 }
 
-impl<'s> Judge<'s> {
-    /// `identity` names the keys that count only at the top.
-    pub(crate) fn new(search: &'s Search, identity: &'static [&'static str]) -> Judge<'s> {
+impl<'s> Matcher<'s> {
+    /// Prepares a search. `identity` contains the keys that count only at the top level.
+    pub(crate) fn new(search: &'s Search, identity: &'static [&'static str]) -> Matcher<'s> {
         let lowercase = |texts: &[String]| texts.iter().map(|text| text.to_lowercase()).collect::<Vec<_>>();
-        Judge {
+        Matcher {
             search,
             identity,
             texts: lowercase(&search.texts),
             texts_not: lowercase(&search.texts_not),
             keys: keys(search),
-            looks: match search.matches.len() + search.match_not.len() {
-                0..=LOOKED_FOR => search.matches.iter().chain(&search.match_not).map(Look::of).collect(),
+            patterns: match search.matches.len() + search.match_not.len() {
+                0..=MAX_PATTERNS => {
+                    search.matches.iter().chain(&search.match_not).map(PairPattern::new).collect()
+                }
                 _ => Vec::new(),
             },
             depth: 0,
-            found: Found::default(),
+            found: PartialMatch::default(),
             refused: false,
             buffer: Vec::new(),
         }
     }
 
-    /// Whether a document is wanted, which `show` shows whole.
+    /// Returns whether a document matches. `show` passes the whole document.
     pub(crate) fn accepts(&mut self, show: impl FnOnce(&mut Self)) -> bool {
-        self.begin();
+        self.start();
         show(self);
-        self.says_yes()
+        self.is_match()
     }
 
-    /// Judges a document of which `show` shows a part; the keys of an identity are all in this part.
-    pub(crate) fn verdict(&mut self, show: impl FnOnce(&mut Self)) -> Verdict {
-        self.begin();
+    /// Matches a part of a document, which `show` passes. It must contain all keys of `identity`.
+    pub(crate) fn match_part(&mut self, show: impl FnOnce(&mut Self)) -> MatchResult {
+        self.start();
         show(self);
         let identity_fails =
             self.search.matches.iter().zip(&self.found.matched).any(|((key, _), matched)| {
-                // an identity is never in the missing part
+                // The missing part contains no key of `identity`.
                 !matched && self.identity.contains(&key.as_str())
             });
         if self.refused || identity_fails {
-            return Verdict::Refused;
+            return MatchResult::No;
         }
         let may_be_refused = !self.texts_not.is_empty()
             || self.search.match_not.iter().any(|(key, _)| !self.identity.contains(&key.as_str()));
-        match self.says_yes() && !may_be_refused {
-            true => Verdict::Accepted,
-            false => Verdict::Open(self.found.clone()),
+        match self.is_match() && !may_be_refused {
+            true => MatchResult::Yes,
+            false => MatchResult::Undecided(self.found.clone()),
         }
     }
 
-    /// Whether a document is wanted of which this was found, and of which `show` shows the other part.
-    pub(crate) fn accepts_with(&mut self, found: Found, show: impl FnOnce(&mut Self)) -> bool {
+    /// Returns whether a document matches, given the result of its first part. `show` passes the other part.
+    pub(crate) fn accepts_with(&mut self, found: PartialMatch, show: impl FnOnce(&mut Self)) -> bool {
         self.found = found;
         self.refused = false;
         show(self);
-        self.says_yes()
+        self.is_match()
     }
 
-    /// Shows a whole document. One that cannot be written cannot be judged, so it is refused.
+    /// Passes a whole document. A document that cannot be serialised does not match.
     pub(crate) fn document(&mut self, document: &impl Serialize) {
-        if self.with_text(document, |judge, text| judge.walk(text, Level::Top)).is_none() {
+        if self.with_text(document, |matcher, text| matcher.walk(text, Level::Top)).is_none() {
             self.refused = true;
         }
     }
 
-    /// Shows a member that is a text, or null.
+    /// Passes a text or null.
     pub(crate) fn text<'t>(&mut self, key: &str, value: impl Into<Option<&'t str>>, level: Level) {
         if self.asks(key, level) || self.asks_for_texts() {
             self.value(key, &value.into(), level);
         }
     }
 
-    /// Shows a member that is a number, a truth value, or null.
+    /// Passes a number, a boolean or null.
     pub(crate) fn scalar(&mut self, key: &str, value: &impl Serialize, level: Level) {
         if self.asks(key, level) {
             self.value(key, value, level);
         }
     }
 
-    /// Shows a member that is stored as JSON.
+    /// Passes a value that is stored as JSON.
     pub(crate) fn json(&mut self, key: &str, value: &RawValue, level: Level) {
         self.member(key, value.get(), level);
     }
 
-    /// Shows a member that is a list, `inside` each of its items where nobody asks for the whole.
+    /// Passes a list. `inside` passes an item, if no condition needs the whole list.
     pub(crate) fn list<T: Serialize>(
         &mut self,
         key: &str,
@@ -198,14 +202,14 @@ impl<'s> Judge<'s> {
         }
     }
 
-    /// Shows any member.
+    /// Passes any value.
     pub(crate) fn value(&mut self, key: &str, value: &impl Serialize, level: Level) {
-        if self.with_text(value, |judge, text| judge.member(key, text, level)).is_none() {
+        if self.with_text(value, |matcher, text| matcher.member(key, text, level)).is_none() {
             self.refused = true;
         }
     }
 
-    /// Does something with a value as JSON text, where it can be written.
+    /// Calls `then` with a value as JSON text, if it can be serialised.
     fn with_text(&mut self, value: &impl Serialize, then: impl FnOnce(&mut Self, &str)) -> Option<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
@@ -215,7 +219,7 @@ impl<'s> Judge<'s> {
         Some(())
     }
 
-    fn begin(&mut self) {
+    fn start(&mut self) {
         self.found.matched.clear();
         self.found.matched.resize(self.search.matches.len(), false);
         self.found.contained.clear();
@@ -224,12 +228,12 @@ impl<'s> Judge<'s> {
         self.refused = false;
     }
 
-    fn says_yes(&self) -> bool {
-        let Found { matched, contained, in_time } = &self.found;
+    fn is_match(&self) -> bool {
+        let PartialMatch { matched, contained, in_time } = &self.found;
         !self.refused && *in_time && matched.iter().chain(contained).all(|found| *found)
     }
 
-    /// Looks at everything in a text of JSON.
+    /// Matches everything in a JSON text.
     fn walk(&mut self, text: &str, level: Level) {
         let first = text.as_bytes().first();
         if first == Some(&b'"') {
@@ -242,8 +246,8 @@ impl<'s> Judge<'s> {
         }
         self.depth += 1;
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        let walk = Walk { judge: self, level };
-        // the text was made by a serialiser or checked when it was read: it cannot be unreadable
+        let walk = MatchVisitor { matcher: self, level };
+        // The text comes from a serialiser or was checked when it was read, so it is readable.
         let _ = match first {
             Some(b'{') => deserializer.deserialize_map(walk),
             _ => deserializer.deserialize_seq(walk),
@@ -251,22 +255,22 @@ impl<'s> Judge<'s> {
         self.depth -= 1;
     }
 
-    /// False where the text holds nothing that any condition asks for. With an escape in it, a key or a text may be written
-    /// in many ways.
+    /// Returns false if no condition can concern the text. With an escape in the text, keys and texts have
+    /// several spellings.
     fn may_matter(&self, text: &str, level: Level) -> bool {
         let wants_time = level == Level::Metadata && !self.found.in_time;
         wants_time
             || self.asks_for_texts()
             || memchr::memchr(b'\\', text.as_bytes()).is_some()
-            || self.keys.len() > self.looks.len()
-            || self.looks.iter().any(|look| look.is_in(text.as_bytes()))
+            || self.keys.len() > self.patterns.len()
+            || self.patterns.iter().any(|pattern| pattern.is_in(text.as_bytes()))
     }
 
     fn asks_for_texts(&self) -> bool {
         !self.texts.is_empty() || !self.texts_not.is_empty()
     }
 
-    /// Whether a condition names this key, where it stands.
+    /// Returns whether a condition concerns this key at this level.
     fn asks(&self, key: &str, level: Level) -> bool {
         (level == Level::Top || !self.identity.contains(&key)) && self.keys.contains_key(key)
     }
@@ -304,7 +308,7 @@ impl<'s> Judge<'s> {
         if !self.asks_for_texts() {
             return;
         }
-        let Ok(Text(text)) = serde_json::from_str(quoted) else { return };
+        let Ok(JsonText(text)) = serde_json::from_str(quoted) else { return };
         let lowercase = text.to_lowercase();
         self.refused |= self.texts_not.iter().any(|wanted| lowercase.contains(wanted));
         for (found, wanted) in self.found.contained.iter_mut().zip(&self.texts) {
@@ -313,7 +317,7 @@ impl<'s> Judge<'s> {
     }
 }
 
-/// The pairs of a search by their keys.
+/// Returns the pairs of a search by their keys.
 fn keys(search: &Search) -> HashMap<&str, Vec<Pair<'_>>> {
     let mut keys: HashMap<&str, Vec<Pair<'_>>> = HashMap::new();
     let wanted = search.matches.iter().enumerate().map(|(position, pair)| (pair, Some(position)));
@@ -323,17 +327,17 @@ fn keys(search: &Search) -> HashMap<&str, Vec<Pair<'_>>> {
     keys
 }
 
-/// A JSON string, borrowed where it has no escapes.
+/// A JSON string, borrowed if it has no escapes.
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+struct JsonText<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Walks one object or list.
-struct Walk<'j, 's> {
-    judge: &'j mut Judge<'s>,
+/// Visits an object or a list.
+struct MatchVisitor<'j, 's> {
+    matcher: &'j mut Matcher<'s>,
     level: Level,
 }
 
-impl<'de> Visitor<'de> for Walk<'_, '_> {
+impl<'de> Visitor<'de> for MatchVisitor<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -341,16 +345,16 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Walk { judge, level } = self;
-        while let Some((Text(key), value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
-            judge.member(&key, value.get(), level);
+        let MatchVisitor { matcher, level } = self;
+        while let Some((JsonText(key), value)) = map.next_entry::<JsonText<'de>, &'de RawValue>()? {
+            matcher.member(&key, value.get(), level);
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         while let Some(item) = items.next_element::<&'de RawValue>()? {
-            self.judge.walk(item.get(), Level::Deeper);
+            self.matcher.walk(item.get(), Level::Deeper);
         }
         Ok(())
     }
@@ -417,17 +421,17 @@ mod tests {
         )
     }
 
-    /// Shows a member in the way of its type.
-    fn show(judge: &mut Judge<'_>, key: &str, value: &Value) {
+    /// Passes a member according to its type.
+    fn show(matcher: &mut Matcher<'_>, key: &str, value: &Value) {
         match value {
-            Value::String(text) => judge.text(key, text.as_str(), Level::Top),
-            Value::Null | Value::Bool(_) | Value::Number(_) => judge.scalar(key, value, Level::Top),
-            Value::Array(items) => judge.list(key, items, Level::Top, |judge, item| {
-                judge.walk(&item.to_string(), Level::Deeper);
+            Value::String(text) => matcher.text(key, text.as_str(), Level::Top),
+            Value::Null | Value::Bool(_) | Value::Number(_) => matcher.scalar(key, value, Level::Top),
+            Value::Array(items) => matcher.list(key, items, Level::Top, |matcher, item| {
+                matcher.walk(&item.to_string(), Level::Deeper);
             }),
             Value::Object(_) => {
                 let raw = RawValue::from_string(value.to_string()).unwrap();
-                judge.json(key, &raw, Level::Top);
+                matcher.json(key, &raw, Level::Top);
             }
         }
     }
@@ -436,25 +440,25 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
 
         #[test]
-        fn a_judge_says_what_the_search_means(document in object(tree()), search in search()) {
+        fn a_matcher_agrees_with_the_search(document in object(tree()), search in search()) {
             let wanted = search.accepts(&document, IDENTITY);
             for text in [document.to_string(), serde_json::to_string_pretty(&document).unwrap(),
                          crate::json::to_text(&document)] {
-                let accepted = Judge::new(&search, IDENTITY).accepts(|judge| judge.walk(&text, Level::Top));
+                let accepted = Matcher::new(&search, IDENTITY).accepts(|matcher| matcher.walk(&text, Level::Top));
                 prop_assert_eq!(accepted, wanted, "{} in {}", text, document);
             }
-            let accepted = Judge::new(&search, IDENTITY).accepts(|judge| judge.document(&document));
+            let accepted = Matcher::new(&search, IDENTITY).accepts(|matcher| matcher.document(&document));
             prop_assert_eq!(accepted, wanted, "{}", document);
-            let accepted = Judge::new(&search, IDENTITY).accepts(|judge| {
+            let accepted = Matcher::new(&search, IDENTITY).accepts(|matcher| {
                 for (key, value) in document.as_object().unwrap() {
-                    show(judge, key, value);
+                    show(matcher, key, value);
                 }
             });
             prop_assert_eq!(accepted, wanted, "{} by members", document);
         }
 
         #[test]
-        fn a_document_judged_in_two_parts_is_judged_as_the_whole(
+        fn a_document_in_two_parts_matches_like_the_whole(
             document in object(tree()),
             part in object(tree()).prop_filter("no identity", |part| part.get("id").is_none()),
             search in search(),
@@ -463,39 +467,42 @@ mod tests {
             document["more"] = json!([part]);
             let wanted = search.accepts(&document, IDENTITY);
             let more = document.as_object_mut().unwrap().remove("more").unwrap();
-            let mut judge = Judge::new(&search, IDENTITY);
-            match judge.verdict(|judge| judge.document(&document)) {
-                Verdict::Accepted => prop_assert!(wanted),
-                Verdict::Refused => prop_assert!(!wanted),
-                Verdict::Open(found) => {
-                    prop_assert_eq!(judge.accepts_with(found, |judge| show(judge, "more", &more)), wanted);
+            let mut matcher = Matcher::new(&search, IDENTITY);
+            match matcher.match_part(|matcher| matcher.document(&document)) {
+                MatchResult::Yes => prop_assert!(wanted),
+                MatchResult::No => prop_assert!(!wanted),
+                MatchResult::Undecided(found) => {
+                    prop_assert_eq!(matcher.accepts_with(found, |matcher| show(matcher, "more", &more)), wanted);
                 }
             }
         }
     }
 
     #[test]
-    fn a_poll_is_open_until_the_actions_are_there() {
+    fn a_poll_is_undecided_without_the_actions() {
         let pair = |key: &str, value: &str| (key.to_owned(), Value::from(value));
         let search = Search {
             matches: vec![pair("id", "n")],
             match_not: vec![pair("status", "completed")],
             ..Search::default()
         };
-        let mut judge = Judge::new(&search, IDENTITY);
-        let open = |judge: &mut Judge<'_>, text: &str| judge.verdict(|judge| judge.walk(text, Level::Top));
-        let rest = |judge: &mut Judge<'_>, found: Found, status: &str| {
-            let more = json!([{"freezer_action": {"status": status}}]);
-            judge.accepts_with(found, |judge| show(judge, "more", &more))
+        let mut matcher = Matcher::new(&search, IDENTITY);
+        let open = |matcher: &mut Matcher<'_>, text: &str| {
+            matcher.match_part(|matcher| matcher.walk(text, Level::Top))
         };
-        let Verdict::Open(found) = open(&mut judge, r#"{"id":"n","s":{"status":"running"}}"#) else {
+        let rest = |matcher: &mut Matcher<'_>, found: PartialMatch, status: &str| {
+            let more = json!([{"freezer_action": {"status": status}}]);
+            matcher.accepts_with(found, |matcher| show(matcher, "more", &more))
+        };
+        let MatchResult::Undecided(found) = open(&mut matcher, r#"{"id":"n","s":{"status":"running"}}"#)
+        else {
             panic!("the actions may refuse it");
         };
-        assert!(rest(&mut judge, found.clone(), "running"));
-        assert!(!rest(&mut judge, found, "completed"));
-        assert_eq!(open(&mut judge, r#"{"id":"n","s":{"status":"completed"}}"#), Verdict::Refused);
-        assert_eq!(open(&mut judge, r#"{"id":"x","s":{"id":"n"}}"#), Verdict::Refused);
+        assert!(rest(&mut matcher, found.clone(), "running"));
+        assert!(!rest(&mut matcher, found, "completed"));
+        assert_eq!(open(&mut matcher, r#"{"id":"n","s":{"status":"completed"}}"#), MatchResult::No);
+        assert_eq!(open(&mut matcher, r#"{"id":"x","s":{"id":"n"}}"#), MatchResult::No);
         let found = Search { match_not: Vec::new(), ..search };
-        assert_eq!(open(&mut Judge::new(&found, IDENTITY), r#"{"id":"n"}"#), Verdict::Accepted);
+        assert_eq!(open(&mut Matcher::new(&found, IDENTITY), r#"{"id":"n"}"#), MatchResult::Yes);
     }
 }
