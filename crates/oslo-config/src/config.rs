@@ -88,7 +88,7 @@ impl Config {
         Self { files, env, arguments: Vec::new(), registry: Registry::default(), warned: Arc::default() }
     }
 
-    /// Adds options of the command line, which have the highest priority.
+    /// Adds options of the command line. These options have the highest priority.
     #[must_use]
     pub fn with_arguments(mut self, arguments: Vec<CommandLineOption>) -> Self {
         self.arguments = arguments;
@@ -186,7 +186,7 @@ impl Config {
         }
     }
 
-    /// Returns the pairs of an [`OptionKind::Dict`] option.
+    /// Returns the pairs of this [`OptionKind::Dict`] option.
     pub fn dict(&self, opt: &OptDecl) -> Result<Option<BTreeMap<String, String>>, Error> {
         match self.value(opt, "a dictionary", &[OptionKind::Dict])? {
             OptionValue::Dict(pairs) => Ok(Some(pairs.into_iter().collect())),

@@ -20,7 +20,7 @@ pub enum OptionKind {
     Port,
     /// Texts separated by commas, each limited by `choices`.
     List,
-    /// A text that can be set several times. All values count.
+    /// A text that can be set several times. All of these values count.
     MultiStr,
     /// `key:value` pairs separated by commas.
     Dict,

@@ -118,7 +118,7 @@ pub enum Error {
         line: usize,
         /// The syntax error.
         problem: SyntaxProblem,
-        /// The text of the line, shortened. It is masked if it may contain a password.
+        /// The text of the line, shortened. This text is masked if it may contain a password.
         text: String,
     },
     /// A value is not valid for its option.

@@ -27,7 +27,7 @@ pub(crate) struct IniFile {
     pub groups: BTreeMap<String, BTreeMap<String, Vec<IniEntry>>>,
 }
 
-/// The assignment that the next line may continue.
+/// The last assignment. The next line may continue this assignment.
 struct PendingEntry {
     key: String,
     value: String,

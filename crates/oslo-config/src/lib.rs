@@ -2,7 +2,7 @@
 //!
 //! This crate reads configuration files of Python services with the same result: sections, repeated keys,
 //! continuation lines, `$name` references, deprecated names, and environment variables
-//! `OS_<GROUP>__<OPTION>`. A program declares its options.
+//! `OS_<GROUP>__<OPTION>`. A program declares its options, and reads these options as typed values.
 //!
 //! ```
 //! use oslo_config::{Config, OptDecl};
@@ -27,7 +27,7 @@
 //!
 //! # Differences from oslo.config 10.7, all deliberate
 //! * A reference to an option that a file sets but no declaration contains is replaced by its text.
-//!   oslo.config stops there. But a program may declare fewer options than the Python service whose file it
+//!   oslo.config stops at this reference. But a program may declare fewer options than the Python service whose file it
 //!   reads. `${DEFAULT.name}` works too.
 //! * An environment variable gives a multi-valued option one value. oslo.config makes one value of every
 //!   character.

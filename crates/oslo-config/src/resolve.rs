@@ -18,12 +18,12 @@ use crate::{
 /// The longest value that references may produce, in bytes.
 pub const LONGEST_VALUE: usize = 1 << 20;
 
-/// The longest chain of references. Python's stack limits it to a little more than a hundred.
+/// The longest chain of references, which this crate limits. Python's stack limits it to a little more than a hundred.
 const DEEPEST: usize = 64;
 
 type Name = (String, String);
 
-/// The declared options, by group and name.
+/// The declared options, by group and name. References use this registry.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Registry {
     options: BTreeMap<Name, OptDecl>,

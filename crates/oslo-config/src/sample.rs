@@ -8,7 +8,7 @@ use crate::decl::{OptDecl, OptionKind};
 pub struct Group<'a> {
     /// The section's name.
     pub name: &'a str,
-    /// A description of the section. It may be empty.
+    /// A description of the section. This text may be empty.
     pub help: &'a str,
     /// The component that owns the options, printed as `# From …`.
     pub source: &'a str,
@@ -21,7 +21,7 @@ const WIDTH: usize = 70;
 
 /// Returns the text of a sample file with the sections in the given order.
 ///
-/// It differs from oslo-config-generator in three points: lines are not broken at hyphens, a deprecated name
+/// This format differs from oslo-config-generator in three points: lines are not broken at hyphens, a deprecated name
 /// that differs only in its group is printed too, and so are the choices of a list's items.
 pub fn render(groups: &[Group<'_>]) -> String {
     let sections: Vec<String> = groups.iter().map(section).collect();

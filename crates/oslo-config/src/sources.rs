@@ -30,9 +30,9 @@ pub struct CommandLineOption {
 /// files of a directory in the order of their names), the environment, the command line.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Sources {
-    /// Files. Each of them must exist. A leading `~/` stands for the `HOME` of `env`.
+    /// Files. Each of these files must exist. A leading `~/` stands for the `HOME` of `env`.
     pub files: Vec<PathBuf>,
-    /// Directories whose `*.conf` files are read. Each of them must exist. A leading `~/` works as in
+    /// Directories whose `*.conf` files are read. Each of these directories must exist. A leading `~/` works as in
     /// `files`.
     pub dirs: Vec<PathBuf>,
     /// For each of `dirs`, the number of `files` that are read before it. A directory without a number is

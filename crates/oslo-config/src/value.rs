@@ -46,7 +46,7 @@ impl OptionValue {
 /// Converts a text to the option's type. For [`OptionKind::MultiStr`], converts one of its texts to a string.
 ///
 /// # Errors
-/// A description of the accepted values. It contains no part of the value, because the option may be a
+/// A description of the accepted values. This text contains no part of the value, because the option may be a
 /// secret.
 pub(crate) fn convert(decl: &OptDecl, text: &str) -> Result<OptionValue, String> {
     match decl.kind {
@@ -131,7 +131,7 @@ fn float(decl: &OptDecl, text: &str) -> Result<OptionValue, String> {
     }
     let number: f64 =
         without_underscores(text).and_then(|plain| plain.parse().ok()).ok_or("must be a number")?;
-    // This is exact up to 2^53, which is more than any declared limit.
+    // This conversion is exact up to 2^53, which is more than any declared limit.
     let limit = |number: i64| number as f64;
     match (decl.min, decl.max) {
         (Some(min), _) if number < limit(min) => Err(format!("must be at least {min}")),

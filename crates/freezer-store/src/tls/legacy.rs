@@ -1,9 +1,9 @@
 //! Certificates that OpenSSL, and therefore the Python service, accepts but webpki rejects.
 //!
-//! The `openssl x509 -req` command in the manuals of MariaDB and MySQL creates certificates of X.509 version
-//! 1. A self-signed certificate is often marked as an authority (`openssl req -x509`), and many private
-//! authorities write the host only into the common name. webpki accepts none of these. Without verification,
-//! OpenSSL checks neither critical extensions nor the purpose of a key.
+//! The `openssl x509 -req` command in the manuals of MariaDB and MySQL creates version 1 certificates. A
+//! self-signed certificate is often marked as an authority (`openssl req -x509`), and many private authorities
+//! write the host only into the common name. webpki accepts none of these. Without verification, OpenSSL
+//! checks neither critical extensions nor the purpose of a key.
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::WebPkiSupportedAlgorithms;
