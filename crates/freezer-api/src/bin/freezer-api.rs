@@ -14,8 +14,9 @@ use freezer_api::reload::Reload;
 use freezer_api::systemd::Notify;
 use tokio::runtime::{Builder, Runtime};
 
-/// Gives back the memory of a storm, and takes less time for many small pieces than the C library
+/// Returns memory after a peak, and needs less time for small allocations than the C library
 /// ([ADR 8](../../../../docs/adr/0008-allocator.md)).
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
