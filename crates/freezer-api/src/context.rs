@@ -1,25 +1,25 @@
-//! [`RequestContext`]: who is calling, for which project, under which request id.
+//! [`RequestContext`]: the caller, the project and the request id of a request.
 //!
-//! Built in one of two ways (`auth/`), the same for everything behind. It holds no token but the one that
-//! trusts need, and that one never prints.
+//! Two modules build it (`auth/`), with the same result for all later code. It contains no token except the
+//! one for trusts, which is never printed.
 
 use keystone_auth::Secret;
 use oslo_policy::Credentials;
 
-/// Who is calling.
+/// The caller of a request.
 #[derive(Debug, Clone, Default)]
 pub struct RequestContext {
-    /// Id of this request, `req-<uuid>`: in the answer and in every log line.
+    /// Id of this request, `req-<uuid>`. It is part of the answer and of every log line.
     pub request_id: String,
-    /// Id that an earlier service gave to the whole operation, where it sent one.
+    /// Id that an earlier service assigned to the whole operation, if it sent one.
     pub global_request_id: Option<String>,
     /// The user.
     pub user_id: String,
-    /// The project that the token is for; none for domain- and system-scoped tokens.
+    /// The project of the token. `None` for domain- and system-scoped tokens.
     pub project_id: Option<String>,
     /// Role names in lower case.
     pub roles: Vec<String>,
-    /// Domain that the token is for, if it is for one.
+    /// Domain of the token, if it is domain-scoped.
     pub domain_id: Option<String>,
     /// `all` for a system-scoped token.
     pub system_scope: Option<String>,
@@ -27,23 +27,23 @@ pub struct RequestContext {
     pub user_domain_id: Option<String>,
     /// Domain of the project.
     pub project_domain_id: Option<String>,
-    /// What the caller can delegate; none without Keystone.
+    /// The roles that the caller can delegate. `None` without Keystone.
     pub trustor: Option<Trustor>,
 }
 
-/// A caller as one who may entrust jobs to a central scheduler.
+/// A caller that can delegate roles to a central scheduler.
 #[derive(Debug, Clone)]
 pub struct Trustor {
     /// The caller's token.
     pub token: Secret,
-    /// Its roles, as Keystone names them.
+    /// The roles of the token, with their spelling in Keystone.
     pub roles: Vec<String>,
 }
 
 impl RequestContext {
-    /// What policy rules can ask about the caller: the names of oslo.context's `to_policy_values`, which rules of other
-    /// services are written with, and those of its `to_dict`, which is what freezer-api 19.0.0 asks with. There,
-    /// `is_admin` is never true and `is_admin_project` always.
+    /// Returns the caller's attributes for policy rules: the names of oslo.context's `to_policy_values`,
+    /// which rules of other services use, and those of its `to_dict`, which freezer-api 19.0.0 uses. There,
+    /// `is_admin` is never true and `is_admin_project` always is.
     pub fn credentials(&self) -> Credentials<'_> {
         let roles = oslo_policy::Value::List(self.roles.iter().map(|role| role.as_str().into()).collect());
         let project = || self.project_id.as_deref().into();
@@ -70,7 +70,7 @@ impl RequestContext {
         ])
     }
 
-    /// The caller's own project, "" where the token has none.
+    /// Returns the caller's own project, or "" if the token has none.
     pub fn own_project(&self) -> &str {
         self.project_id.as_deref().unwrap_or_default()
     }
@@ -81,7 +81,7 @@ mod tests {
     use super::RequestContext;
     use oslo_policy::{Enforcer, Options, Target};
 
-    /// Whether a rule that an operator could write holds for an administrator.
+    /// Returns whether a rule that an operator could write holds for an administrator.
     fn holds(check: &str) -> bool {
         let context = RequestContext {
             user_id: "u1".to_owned(),
@@ -105,13 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn rules_ask_by_the_names_of_oslo_context() {
+    fn rules_use_the_names_of_oslo_context() {
         for yes in
             ["user:u1", "user_id:u1", "project:%(project_id)s", "user_domain_id:d1", "is_admin_project:True"]
         {
             assert!(holds(yes), "{yes}");
         }
-        // 19.0.0 never sets it, so that a rule with it admits nobody
+        // 19.0.0 never sets it, so a rule with it allows no caller.
         for no in ["is_admin:True", "user:u2", "domain_id:d1", "auth_token:t"] {
             assert!(!holds(no), "{no}");
         }

@@ -1,74 +1,74 @@
-//! [`Error`]: what can go wrong with a request, in the words of the domain.
+//! [`Error`]: the errors of a request in the terms of the domain.
 //!
-//! No status codes: `api/response.rs` picks them. `Display` is the text that the client reads, except for
-//! those that wrap a defect or an outage, whose text is for the log.
+//! `api/response.rs` chooses the status codes. `Display` is the text for the client, except for defects and
+//! outages, whose text is for the log.
 
 use freezer_store::{StoreError, TxError};
 
 use crate::readiness::Wait;
 use crate::validate::Invalid;
 
-/// The body of a request did not arrive in time: [`BodyLimits`](crate::app::BodyLimits).
+/// The body of a request did not arrive in time: see [`BodyLimits`](crate::app::BodyLimits).
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the request body did not arrive in time")]
 pub struct BodyTimeout;
 
-/// A resource that other requests have taken.
+/// A resource that other requests are using.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Busy {
-    /// A connection of the service.
+    /// All connections of the service are in use.
     #[error("All connections of the service are in use.")]
     Connections,
-    /// A connection of the service: the client's address has as many as it may have.
+    /// The client's address has the maximum number of connections.
     #[error("There are too many connections from the address of the client.")]
     Peer,
-    /// A slot for a search: the project has as many as it may have.
+    /// The project has the maximum number of searches.
     #[error("Too many searches of the project are running or waiting.")]
     Project,
-    /// A slot for a search.
+    /// The maximum number of searches is running.
     #[error("Too many searches are running.")]
     Searches,
-    /// A place among those that wait for the database.
+    /// The maximum number of requests is waiting for the database.
     #[error("Too many requests are waiting for the database; try again later.")]
     Database,
 }
 
-/// Why a request is not answered with what it asked for.
+/// The reason why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The body is not JSON.
     #[error("the request body is not valid JSON: {0}")]
     MalformedJson(String),
-    /// The body is JSON, but not a document that is taken here. The text names the field.
+    /// The body is JSON, but not a valid document. The text names the field.
     #[error("{0}")]
     BadDocument(String),
-    /// The request breaks the rules of HTTP.
+    /// The request violates the rules of HTTP.
     #[error("{0}")]
     Malformed(String),
-    /// The body comes in a transfer coding that the service does not know.
+    /// The body has an unknown transfer coding.
     #[error("the transfer coding \"{0}\" is not known; only chunked is")]
     UnknownCoding(String),
-    /// The request body pauses for too long, or takes too long in all.
+    /// The request body pauses for too long, or takes too long in total.
     #[error(transparent)]
     BodyTimeout(#[from] BodyTimeout),
-    /// `Expect` names something that is not known.
+    /// `Expect` contains an unknown expectation.
     #[error("the expectation \"{0}\" is not known; only 100-continue is")]
     UnknownExpectation(String),
-    /// A query parameter cannot be used.
+    /// A query parameter is not valid.
     #[error("The \"{name}\" parameter is invalid. {reason}")]
     BadParameter {
         /// Its name.
         name: &'static str,
-        /// What it must be.
+        /// Its valid values.
         reason: String,
     },
-    /// The body is larger than the service takes.
+    /// The body exceeds the maximum size.
     #[error("the request body is larger than {limit} bytes")]
     TooLarge {
         /// `[oslo_middleware] max_request_body_size`, bytes.
         limit: usize,
     },
-    /// A document would be larger than the service stores.
+    /// A document would exceed the maximum size.
     #[error("{field}: would take more than {limit} bytes")]
     DocumentTooLarge {
         /// The part of the document that is too large.
@@ -76,45 +76,45 @@ pub enum Error {
         /// `[api] max_document_bytes`.
         limit: usize,
     },
-    /// The document is well formed, but refers to something that is not there or does not fit.
+    /// The document is well formed, but refers to something that does not exist or is not suitable.
     #[error("{0}")]
     Unprocessable(String),
-    /// The document is there already, or somebody else's.
+    /// The document exists already, or belongs to another project.
     #[error("{0}")]
     Conflict(String),
-    /// A request with the same `Idempotency-Key` is being carried out.
+    /// A request with the same `Idempotency-Key` is in progress.
     #[error("a request with this Idempotency-Key is being carried out; send it again later")]
     UnderWay,
-    /// What the path names is not there: for a change, with a text.
+    /// The resource of the path does not exist. For a change, which is answered with a text.
     #[error("{what} not found: {id}")]
     NotFound {
         /// `job`, `session`, …
         what: &'static str,
-        /// The id asked for.
+        /// The requested id.
         id: String,
     },
-    /// What the path names is not there: for a GET, which has always been answered without a text.
+    /// The resource of the path does not exist. For a GET, which 19.0.0 answers without a text.
     #[error("not found")]
     Absent,
-    /// No such path.
+    /// The path does not exist.
     #[error("no such path")]
     NoRoute,
-    /// The path does not take this method; the allowed ones go into a header.
+    /// The path does not support this method. The allowed methods are sent in a header.
     #[error("the path does not take this method")]
     NoMethod,
-    /// The session does not know this action.
+    /// The session does not support this action.
     #[error("{0}")]
     NoSuchAction(String),
-    /// The client accepts no JSON.
+    /// The client does not accept JSON.
     #[error("the service answers in JSON only")]
     NotAcceptable,
-    /// Nobody knows who is calling.
+    /// The caller is not authenticated.
     #[error("the request could not be authenticated: {0}")]
     Unauthenticated(String),
-    /// Policy says no.
+    /// The policy denies the request.
     #[error("You are not allowed to access this resource")]
     Forbidden,
-    /// A web page has sent the request to a service without authentication.
+    /// A web page sent the request to a service without authentication.
     #[error("{0}")]
     ForeignPage(String),
     /// The service has started before its database was ready.
@@ -123,19 +123,20 @@ pub enum Error {
         Wait::Tables => "The tables of the database are not ready yet.",
     })]
     NotReady(Wait),
-    /// The service is too busy to serve the request now.
+    /// The service is too busy for the request at present.
     #[error(transparent)]
     Busy(#[from] Busy),
-    /// Keystone cannot be asked.
+    /// Keystone is not available.
     #[error("{0}")]
     KeystoneUnavailable(String),
-    /// Keystone makes no trust for the caller: they lack a role that is to be delegated, or their token may make none.
+    /// Keystone refuses to create a trust for the caller: the caller lacks a role to delegate, or the token
+    /// may not create trusts.
     #[error("{0}")]
     TrustRefused(String),
-    /// The database.
+    /// An error of the database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A defect of ours; the text is for the log.
+    /// A defect of the service. The text is for the log.
     #[error("{0}")]
     Internal(String),
 }
@@ -156,7 +157,7 @@ impl TxError for Error {
 }
 
 impl Error {
-    /// A missing document, for a change.
+    /// Returns the error for a missing document in a change.
     pub fn not_found(what: &'static str, id: &str) -> Error {
         Error::NotFound { what, id: id.to_owned() }
     }

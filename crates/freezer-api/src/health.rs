@@ -1,7 +1,8 @@
-//! The health check: what `[healthcheck]` asks for, and the result of each check. No HTTP: `api/healthcheck.rs` answers.
+//! The health check: the settings of `[healthcheck]`, and the result of each check. `api/healthcheck.rs`
+//! answers requests.
 //!
-//! Source: oslo.middleware 8, `healthcheck`. Only files are checked, so an outage of the database or of Keystone does not
-//! take every node out of the balancer at once.
+//! Source: oslo.middleware 8, `healthcheck`. Only files are checked, so an outage of the database or of
+//! Keystone does not remove all nodes from the balancer at once.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,30 +10,30 @@ use std::path::PathBuf;
 /// `[healthcheck]`.
 #[derive(Debug, Clone)]
 pub struct HealthSettings {
-    /// Answers in JSON and HTML tell details.
+    /// Whether answers in JSON and HTML contain details.
     pub detailed: bool,
     /// The checks, in the order of their results.
-    pub checks: Vec<Check>,
-    /// Networks whose requests are answered; empty: all.
+    pub checks: Vec<HealthCheck>,
+    /// Networks whose requests are answered. Empty: all.
     pub allowed: Vec<Network>,
-    /// Requests that came through a proxy are not answered.
+    /// Whether requests that came through a proxy are rejected.
     pub ignore_proxied: bool,
 }
 
 impl Default for HealthSettings {
     /// One check that always succeeds, for the text `OK`.
     fn default() -> Self {
-        let checks = vec![Check::DisableByFile(None)];
+        let checks = vec![HealthCheck::DisableByFile(None)];
         HealthSettings { detailed: false, checks, allowed: Vec::new(), ignore_proxied: false }
     }
 }
 
-/// One check.
+/// A check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Check {
+pub enum HealthCheck {
     /// `disable_by_file`: unhealthy while the file exists.
     DisableByFile(Option<PathBuf>),
-    /// `disable_by_files_ports`: the same for the file that belongs to the port of this service.
+    /// `disable_by_files_ports`: the same for the file of this service's port.
     DisableByFilesPorts(Option<PathBuf>),
     /// `enable_by_files`: healthy while all files exist.
     EnableByFiles(Vec<PathBuf>),
@@ -40,54 +41,56 @@ pub enum Check {
 
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct HealthResult {
     /// Whether the service is available.
     pub healthy: bool,
     /// The result in capitals.
     pub reason: &'static str,
-    /// A sentence about it; may be empty.
+    /// A sentence about it. It may be empty.
     pub details: String,
 }
 
 impl HealthSettings {
-    /// One check, for a file that takes the service out of the balancer.
+    /// Returns settings with one check, for a file that removes the service from the balancer.
     pub fn disabled_by(file: PathBuf) -> HealthSettings {
-        HealthSettings { checks: vec![Check::DisableByFile(Some(file))], ..HealthSettings::default() }
+        HealthSettings { checks: vec![HealthCheck::DisableByFile(Some(file))], ..HealthSettings::default() }
     }
 
-    /// Whether [`HealthSettings::allows`] needs the address of the caller.
+    /// Returns whether [`HealthSettings::allows`] needs the address of the caller.
     pub fn asks_for_peer(&self) -> bool {
         !self.allowed.is_empty()
     }
 
-    /// Whether a caller at this address is answered.
+    /// Returns whether requests from this address are answered.
     pub fn allows(&self, peer: Option<IpAddr>) -> bool {
         self.allowed.is_empty()
             || peer.is_some_and(|peer| self.allowed.iter().any(|network| network.contains(peer)))
     }
 
-    /// Runs every check.
-    pub fn run(&self) -> Vec<Outcome> {
-        self.checks.iter().map(Check::run).collect()
+    /// Runs all checks.
+    pub fn run(&self) -> Vec<HealthResult> {
+        self.checks.iter().map(HealthCheck::run).collect()
     }
 }
 
-impl Check {
-    fn run(&self) -> Outcome {
-        let disabled = |details: String| Outcome { healthy: false, reason: "DISABLED BY FILE", details };
-        let available = |details: String| Outcome { healthy: true, reason: "OK", details };
+impl HealthCheck {
+    fn run(&self) -> HealthResult {
+        let disabled = |details: String| HealthResult { healthy: false, reason: "DISABLED BY FILE", details };
+        let available = |details: String| HealthResult { healthy: true, reason: "OK", details };
         match self {
-            Check::DisableByFile(None) => {
+            HealthCheck::DisableByFile(None) => {
                 available("No 'disable_by_file_path' configuration value specified".to_owned())
             }
-            Check::DisableByFile(Some(file)) if file.exists() => {
+            HealthCheck::DisableByFile(Some(file)) if file.exists() => {
                 disabled(format!("Path '{}' was found", file.display()))
             }
-            Check::DisableByFile(Some(file)) => available(format!("Path '{}' was not found", file.display())),
-            Check::DisableByFilesPorts(Some(file)) if file.exists() => disabled(String::new()),
-            Check::DisableByFilesPorts(_) => available(String::new()),
-            Check::EnableByFiles(files) => match files.iter().find(|file| !file.exists()) {
-                Some(missing) => Outcome {
+            HealthCheck::DisableByFile(Some(file)) => {
+                available(format!("Path '{}' was not found", file.display()))
+            }
+            HealthCheck::DisableByFilesPorts(Some(file)) if file.exists() => disabled(String::new()),
+            HealthCheck::DisableByFilesPorts(_) => available(String::new()),
+            HealthCheck::EnableByFiles(files) => match files.iter().find(|file| !file.exists()) {
+                Some(missing) => HealthResult {
                     healthy: false,
                     reason: "FILE PATH MISSING",
                     details: format!("File path {} is missing", missing.display()),
@@ -106,10 +109,10 @@ pub struct Network {
 }
 
 impl Network {
-    /// Reads a network as Python's `ipaddress.ip_network` does: no bits may be set behind the prefix.
+    /// Parses a network like Python's `ipaddress.ip_network`: no bits may be set after the prefix.
     ///
     /// # Errors
-    /// A text that says what is wrong.
+    /// A description of the problem.
     pub fn parse(text: &str) -> Result<Network, String> {
         let (address, prefix) = match text.trim().split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
@@ -129,12 +132,13 @@ impl Network {
         };
         let network = Network { address, prefix };
         if bits(address) != network.masked(address) {
-            return Err(format!("{text} has bits set behind its prefix"));
+            return Err(format!("{text} has bits set after its prefix"));
         }
         Ok(network)
     }
 
-    /// Whether an address lies in the network. An IPv4 address may be written as an IPv6 one, as by a dual-stack socket.
+    /// Returns whether the network contains an address. A dual-stack socket reports an IPv4 address as an
+    /// IPv6 address.
     pub fn contains(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         peer.is_ipv4() == self.address.is_ipv4() && self.masked(peer) == bits(self.address)
@@ -154,7 +158,7 @@ fn bits(address: IpAddr) -> u128 {
     }
 }
 
-/// The length of a prefix: a number or, for IPv4, a netmask such as `255.255.0.0`.
+/// Parses the length of a prefix: a number or, for IPv4, a netmask such as `255.255.0.0`.
 fn prefix_length(address: IpAddr, text: &str) -> Option<u32> {
     if let Ok(mask) = text.parse::<std::net::Ipv4Addr>() {
         let mask = mask.to_bits();
@@ -169,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks_hold_their_addresses() {
+    fn networks_contain_their_addresses() {
         for (network, inside, outside) in [
             ("10.0.0.0/8", "10.255.0.1", "11.0.0.1"),
             ("10.0.0.0/255.0.0.0", "10.255.0.1", "11.0.0.1"),
@@ -192,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_let_in_without_an_address_where_networks_are_named() {
+    fn an_unknown_address_is_rejected_if_networks_are_configured() {
         let mut settings = HealthSettings::default();
         assert!(settings.allows(None));
         settings.allowed.push(Network::parse("127.0.0.0/8").unwrap());

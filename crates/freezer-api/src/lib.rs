@@ -1,20 +1,21 @@
 //! freezer-api: the management-data service of OpenStack's Freezer.
 //!
-//! A request meets the modules in this order; arrows point one way:
+//! A request passes the modules in this order, and dependencies have the same direction:
 //!
-//! - [`server`] accepts connections and ends them gracefully; [`api::middleware`] surrounds every request.
-//! - [`auth`] finds out who is calling and builds a [`context::RequestContext`].
-//! - [`api`] has the routes, each with the [`policy`] rule that guards it, takes the request apart and picks the
-//!   status of the answer.
-//! - [`validate`] knows which documents are taken.
-//! - [`service`] has the rules of Freezer: what an event, a session start or a registration means.
-//! - `freezer_store` keeps the rows.
+//! - [`server`] accepts connections and closes them gracefully. [`api::middleware`] wraps every request.
+//! - [`auth`] authenticates the caller and builds a [`context::RequestContext`].
+//! - [`api`] has the routes, each with the [`policy`] rule that guards it. It parses the request and chooses
+//!   the status of the answer.
+//! - [`validate`] checks documents.
+//! - [`service`] has the rules of Freezer, such as the meaning of an event, a session start or a
+//!   registration.
+//! - `freezer_store` stores the rows.
 //!
-//! Beside them: [`config`] (one file per INI section), [`app`] (everything built once), [`clock`] (time and ids, passed
-//! in), [`error`] (what can go wrong, without status codes), [`health`] (the health check), [`logging`] (the line format
-//! operators know), [`readiness`] (what a started service waits for), [`reload`] (what the running service takes up from
-//! files that change) and [`manage`] (what `freezer-manage` and
-//! `freezer-manager-status` do), [`systemd`] (what the service manager is told).
+//! Other modules: [`config`] (one file for each INI section), [`app`] (the shared state), [`clock`] (injected
+//! time and ids), [`error`] (errors without status codes), [`health`] (the health check), [`logging`] (the
+//! log format of OpenStack), [`readiness`] (the conditions that a started service waits for), [`reload`]
+//! (reloading changed files), [`manage`] (the commands of `freezer-manage` and `freezer-manager-status`) and
+//! [`systemd`] (notifications of the service manager).
 
 pub mod api;
 pub mod app;

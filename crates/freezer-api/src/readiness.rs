@@ -1,15 +1,15 @@
-//! [`Readiness`]: whether requests can be served, or what the service still waits for. `manage/serve.rs` changes it,
-//! `api` answers by it.
+//! [`Readiness`]: whether requests can be served, or the condition that the service waits for.
+//! `manage/serve.rs` changes it, and `api` uses it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-/// What a started service can wait for.
+/// A condition that a started service can wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// The database does not answer.
     Database,
-    /// The tables are missing or old: `db sync` has to run, or is running.
+    /// The tables are missing or old: `db sync` has not run, or is running.
     Tables,
 }
 
@@ -17,7 +17,7 @@ const READY: u8 = 0;
 const DATABASE: u8 = 1;
 const TABLES: u8 = 2;
 
-/// Whether requests can be served. Clones share the state; the default is ready.
+/// Whether requests can be served. Clones share the state. The default is ready.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness {
     state: Arc<AtomicU8>,
@@ -25,14 +25,14 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// A service that waits.
+    /// Returns the state of a waiting service.
     pub fn waiting(wait: Wait) -> Readiness {
         let readiness = Readiness::default();
         readiness.set(Some(wait));
         readiness
     }
 
-    /// Says what is waited for; none: nothing, requests are served.
+    /// Sets the condition that the service waits for. `None`: requests are served.
     pub fn set(&self, wait: Option<Wait>) {
         let state = match wait {
             None => READY,
@@ -42,7 +42,7 @@ impl Readiness {
         self.state.store(state, Ordering::Release);
     }
 
-    /// What is waited for; none: nothing, requests are served.
+    /// Returns the condition that the service waits for. `None`: requests are served.
     pub fn wait(&self) -> Option<Wait> {
         match self.state.load(Ordering::Acquire) {
             READY => None,
@@ -51,12 +51,12 @@ impl Readiness {
         }
     }
 
-    /// Says that the service is about to stop. Requests are still served.
+    /// Records that the service will stop soon. Requests are still served.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// Whether the service is about to stop.
+    /// Returns whether the service will stop soon.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }

@@ -1,8 +1,8 @@
-//! What the running service takes up from files that change: policy by itself, policy and logging at SIGHUP.
+//! Reloads changed files in the running service: policy automatically, and policy and logging at SIGHUP.
 //!
-//! Policy files are looked at once a second, not at every request as oslo.policy does: a look costs a `stat` for each file
-//! and the reading of each directory, whatever the load, and no request waits for a file system. Rules are swapped as a
-//! whole; a request is decided by one set of them.
+//! Policy files are checked once per second, not at every request as in oslo.policy. A check costs a `stat`
+//! for each file and reading each directory, independent of the load, and no request waits for a file system.
+//! All rules are replaced at once, so each request uses one set of rules.
 
 use std::time::Duration;
 
@@ -14,25 +14,25 @@ use tokio::time::MissedTickBehavior;
 use crate::config::Settings;
 use crate::logging::Logging;
 
-/// Time between two looks at the policy files.
-const LOOK: Duration = Duration::from_secs(1);
+/// Time between two checks of the policy files.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is needed to take up changes.
+/// The data for reloading.
 pub struct Reload {
     logging: Logging,
-    /// Where the configuration came from; none: from nowhere.
+    /// The sources of the configuration. `None`: there are none.
     sources: Option<Sources>,
 }
 
 impl Reload {
-    /// With the logging of the process and the sources of its settings.
+    /// Creates a reloader for the logging of the process with the sources of its settings.
     pub fn new(logging: Logging, sources: Option<Sources>) -> Reload {
         Reload { logging, sources }
     }
 
-    /// Takes up changes as long as it is polled.
+    /// Reloads changes as long as it is polled.
     pub async fn watch(self, mut hangups: Signal, started_with: Settings, enforcer: Enforcer) {
-        let mut looks = tokio::time::interval(LOOK);
+        let mut looks = tokio::time::interval(CHECK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -46,19 +46,20 @@ impl Reload {
                 }
             }
             let enforcer = enforcer.clone();
-            // an error is logged there, once for each change of the files
+            // An error is logged once for each change of the files.
             let _ = tokio::task::spawn_blocking(move || enforcer.reload_if_changed()).await;
         }
     }
 
-    /// Logging as the configuration has it now. Where it cannot be used, the former one goes on, with its file opened
-    /// again: that is what a SIGHUP most often is about.
+    /// Applies the logging settings of the present configuration. If they are not valid, the former settings
+    /// stay in force and the log file is opened again, because log rotation is the most frequent reason for a
+    /// SIGHUP.
     fn hang_up(&self, started_with: &Settings) {
         let settings = self.sources.as_ref().map(Settings::load);
         let done = match &settings {
             Some(Ok(settings)) => self.logging.reload(&settings.log),
             Some(Err(error)) => {
-                tracing::error!("configuration not read again, the former one stays in force: {error}");
+                tracing::error!("the configuration was not reloaded, the former one stays in force: {error}");
                 self.logging.reopen()
             }
             None => self.logging.reopen(),
@@ -69,7 +70,7 @@ impl Reload {
                 Some(Ok(settings)) => settings.places.prefixed(error),
                 _ => error,
             };
-            tracing::error!("logging stays as it was: {error}");
+            tracing::error!("the logging was not changed: {error}");
         }
         if let Some(Ok(settings)) = &settings {
             for remark in &settings.log.remarks {

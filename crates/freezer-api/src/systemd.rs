@@ -1,4 +1,5 @@
-//! What systemd is told of the process (sd_notify(3)): that it is ready, what it waits for, and that it stops. Without systemd, nothing.
+//! Notifies systemd (sd_notify(3)) that the process is ready, waits for a condition, or stops. Without
+//! systemd, it does nothing.
 
 use std::ffi::OsString;
 use std::io;
@@ -6,36 +7,36 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// Where to tell it.
+/// The socket of the service manager.
 #[derive(Debug, Clone, Default)]
 pub struct Notify {
     socket: Option<OsString>,
 }
 
 impl Notify {
-    /// With the value of the variable `NOTIFY_SOCKET`, where it is set: a path, or `@` and an abstract name.
+    /// Uses the value of the variable `NOTIFY_SOCKET`, if it is set: a path, or `@` and an abstract name.
     pub fn new(socket: Option<OsString>) -> Notify {
         Notify { socket }
     }
 
-    /// The service listens: `Type=notify` units that come after it can start.
+    /// The service listens. Units that depend on a `Type=notify` unit can start.
     pub fn ready(&self) {
         self.send("READY=1");
     }
 
-    /// What the service does now, for `systemctl status`; one line.
+    /// The present activity of the service for `systemctl status`, in one line.
     pub fn status(&self, text: &str) {
         self.send(&format!("STATUS={}", text.replace('\n', " ")));
     }
 
-    /// The service takes no new connections.
+    /// The service accepts no new connections.
     pub fn stopping(&self) {
         self.send("STOPPING=1");
     }
 
     fn send(&self, state: &str) {
         if let Err(error) = self.try_send(state) {
-            tracing::warn!("systemd cannot be told {state}: {error}");
+            tracing::warn!("the state {state} could not be sent to systemd: {error}");
         }
     }
 

@@ -12,7 +12,7 @@ use super::accept::{MediaType, preferred};
 use super::response;
 use crate::app::SharedApp;
 use crate::error::Error;
-use crate::health::Outcome;
+use crate::health::HealthResult;
 use crate::readiness::Wait;
 
 /// The class that oslo.middleware names in its details.
@@ -73,7 +73,7 @@ fn answer(
     }
     let outcomes = match not_ready {
         None => settings.run(),
-        Some(reason) => vec![Outcome { healthy: false, reason, details: String::new() }],
+        Some(reason) => vec![HealthResult { healthy: false, reason, details: String::new() }],
     };
     let healthy = outcomes.iter().all(|outcome| outcome.healthy);
     let about = settings.detailed.then(|| About::of(app.clock.now().to_sql()));
@@ -103,25 +103,25 @@ impl About {
     }
 }
 
-fn text(outcomes: &[Outcome]) -> String {
+fn text(outcomes: &[HealthResult]) -> String {
     outcomes.iter().map(|outcome| outcome.reason).collect::<Vec<_>>().join("\n")
 }
 
-fn document(outcomes: &[Outcome], about: Option<&About>) -> Value {
+fn document(outcomes: &[HealthResult], about: Option<&About>) -> Value {
     match about {
         None => {
             let reasons: Vec<&str> = outcomes.iter().map(|outcome| outcome.reason).collect();
             json!({"detailed": false, "reasons": reasons})
         }
         Some(about) => {
-            let reason = |Outcome { reason, details, .. }: &Outcome| json!({"class": CLASS, "details": details, "reason": reason});
+            let reason = |HealthResult { reason, details, .. }: &HealthResult| json!({"class": CLASS, "details": details, "reason": reason});
             let reasons: Vec<Value> = outcomes.iter().map(reason).collect();
             json!({"detailed": true, "now": about.now, "platform": about.platform, "reasons": reasons})
         }
     }
 }
 
-fn html(outcomes: &[Outcome], about: Option<&About>) -> String {
+fn html(outcomes: &[HealthResult], about: Option<&About>) -> String {
     let mut page = String::from("<HTML>\n<HEAD><TITLE>Healthcheck Status</TITLE></HEAD>\n<BODY>\n");
     if let Some(About { now, platform, hostname }) = about {
         page.push_str("<H1>Server status</H1>\n");
@@ -134,7 +134,7 @@ fn html(outcomes: &[Outcome], about: Option<&About>) -> String {
     page.push_str("<TABLE bgcolor=\"#ffffff\" border=\"1\">\n<TBODY>\n");
     let columns: &[&str] = if about.is_some() { &["Kind", "Reason", "Details"] } else { &["Reason"] };
     page.push_str(&row("TH", columns));
-    for Outcome { reason, details, .. } in outcomes {
+    for HealthResult { reason, details, .. } in outcomes {
         let cells: &[&str] = if about.is_some() { &[CLASS, reason, details] } else { &[reason] };
         page.push_str(&row("TD", cells));
     }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use freezer_api::config::Settings;
 use freezer_api::logging;
-use freezer_api::manage::arguments::{self, BLAMED, CommandLine, LISTEN, LOG, of_process};
+use freezer_api::manage::arguments::{self, BLAMED, CommandLine, LISTEN, LOG, process_environment};
 use freezer_api::manage::serve::{self, Surroundings};
 use freezer_api::reload::Reload;
 use freezer_api::systemd::Notify;
@@ -23,7 +23,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// The management-data service of OpenStack's Freezer.
 #[derive(Parser)]
 #[command(name = "freezer-api", version)]
-struct Arguments {
+struct ServeArguments {
     /// For a first look: no authentication, a SQLite file in the working directory, 127.0.0.1:9090.
     #[arg(long, conflicts_with_all = ["config-file", "config-dir"])]
     dev: bool,
@@ -33,9 +33,9 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let (arguments, line): (Arguments, _) = arguments::parse(&[LISTEN, LOG]);
-    if let Arguments { dev: false, port: Some(_) } = arguments {
-        eprintln!("freezer-api: --port belongs to --dev; without --dev, use --bind-port");
+    let (arguments, line): (ServeArguments, _) = arguments::parse(&[LISTEN, LOG]);
+    if let ServeArguments { dev: false, port: Some(_) } = arguments {
+        eprintln!("freezer-api: --port is only valid with --dev; without --dev, use --bind-port");
         return ExitCode::from(2);
     }
     let served = runtime().map_err(Into::into).and_then(|runtime| runtime.block_on(run(arguments, line)));
@@ -48,9 +48,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// One thread where the machine has two processors or fewer, else one for each. A second thread would mostly wake the
-/// first, on a machine whose other processor has the database to run: showing a job costs up to a quarter less CPU with one
-/// (docs/performance.md). Statements of SQLite, DNS and checks that ask another server have threads of their own.
+/// Creates a runtime with one thread on a machine with at most two processors, otherwise one thread for each
+/// processor. On a small machine a second thread would mostly wake the first, while the database needs the
+/// other processor. Reading a job then costs up to a quarter more CPU (docs/performance.md). Statements of
+/// SQLite, DNS and policy checks that call another server have threads of their own.
 fn runtime() -> std::io::Result<Runtime> {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut builder =
@@ -58,7 +59,7 @@ fn runtime() -> std::io::Result<Runtime> {
     builder.enable_all().build()
 }
 
-async fn run(arguments: Arguments, mut line: CommandLine) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(arguments: ServeArguments, mut line: CommandLine) -> Result<(), Box<dyn std::error::Error>> {
     if arguments.dev {
         if let Some(port) = &arguments.port {
             line.set("bind_port", port, "--port");
@@ -71,12 +72,12 @@ async fn run(arguments: Arguments, mut line: CommandLine) -> Result<(), Box<dyn 
         let served = serve::run(settings, store, around(Reload::new(logging, None)), hints).await;
         return served.map_err(|error| format!("--dev: {error}").into());
     }
-    let (env, home) = of_process();
+    let (env, home) = process_environment();
     let sources = line.sources(env, home);
     let settings = Settings::load(&sources)?;
     let logging = logging::start(&settings.log).map_err(|error| {
         let blamed = line.blame_log(error).to_string();
-        // what the command line sets is named already
+        // An option of the command line is already part of the text.
         if blamed.contains(BLAMED) { blamed } else { settings.places.prefixed(blamed) }
     })?;
     let store = settings.database.store(false);
@@ -89,10 +90,10 @@ fn around(reload: Reload) -> Surroundings {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arguments, LISTEN, LOG, arguments};
+    use super::{LISTEN, LOG, ServeArguments, arguments};
 
     #[test]
     fn the_arguments_are_well_formed() {
-        arguments::command::<Arguments>(&[LISTEN, LOG]).debug_assert();
+        arguments::command::<ServeArguments>(&[LISTEN, LOG]).debug_assert();
     }
 }

@@ -5,19 +5,19 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use freezer_api::manage::arguments::{self, of_process};
+use freezer_api::manage::arguments::{self, process_environment};
 use freezer_api::manage::status;
 
-/// Checks whether this release can serve what is there.
+/// Checks whether this release can serve the existing installation.
 #[derive(Parser)]
 #[command(name = "freezer-manager-status", version)]
-struct Arguments {
+struct StatusArguments {
     #[command(subcommand)]
-    command: Command,
+    command: StatusCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum StatusCommand {
     /// Upgrade checks.
     Upgrade {
         #[command(subcommand)]
@@ -27,8 +27,8 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Upgrade {
-    /// Checks database, configuration and policy files, and prints the results. The exit code is the worst of them:
-    /// 0 success, 1 warning, 2 failure; 255 where the checks could not be carried out.
+    /// Checks database, configuration and policy files, and prints the results. The exit code is the worst of
+    /// them: 0 success, 1 warning, 2 failure; 255 if the checks could not run.
     Check {
         /// Print JSON.
         #[arg(long)]
@@ -38,9 +38,9 @@ enum Upgrade {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let (Arguments { command }, line) = arguments::parse(&[]);
-    let Command::Upgrade { command: Upgrade::Check { json } } = command;
-    let (env, home) = of_process();
+    let (StatusArguments { command }, line) = arguments::parse(&[]);
+    let StatusCommand::Upgrade { command: Upgrade::Check { json } } = command;
+    let (env, home) = process_environment();
     match status::check(&line.sources(env, home), json, &mut std::io::stdout()).await {
         Ok(verdict) => ExitCode::from(verdict as u8),
         Err(error) => {
@@ -52,10 +52,10 @@ async fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arguments, arguments};
+    use super::{StatusArguments, arguments};
 
     #[test]
     fn the_arguments_are_well_formed() {
-        arguments::command::<Arguments>(&[]).debug_assert();
+        arguments::command::<StatusArguments>(&[]).debug_assert();
     }
 }

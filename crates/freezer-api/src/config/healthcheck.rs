@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ::oslo_config::{Config, OptDecl};
 
 use super::ConfigError;
-use crate::health::{Check, HealthSettings, Network};
+use crate::health::{HealthCheck, HealthSettings, Network};
 
 const GROUP: &str = "healthcheck";
 const DISABLE_BY_FILE: &str = "disable_by_file";
@@ -54,11 +54,11 @@ pub(super) fn read(config: &Config, port: u16) -> Result<HealthSettings, ConfigE
     let mut checks = Vec::new();
     for backend in &backends {
         match backend.as_str() {
-            DISABLE_BY_FILE => checks.push(Check::DisableByFile(file(config)?)),
-            DISABLE_BY_FILES_PORTS => checks.push(Check::DisableByFilesPorts(file_of(config, port)?)),
+            DISABLE_BY_FILE => checks.push(HealthCheck::DisableByFile(file(config)?)),
+            DISABLE_BY_FILES_PORTS => checks.push(HealthCheck::DisableByFilesPorts(file_of(config, port)?)),
             ENABLE_BY_FILES => {
                 let files = list(config, &NEEDED_FILES)?.into_iter().map(PathBuf::from).collect();
-                checks.push(Check::EnableByFiles(files));
+                checks.push(HealthCheck::EnableByFiles(files));
             }
             _ => {}
         }
@@ -80,9 +80,9 @@ pub(super) fn remark(config: &Config, health: &HealthSettings) -> Option<&'stati
              other names are ignored",
         );
     }
-    let incomplete = |check: &Check| {
-        matches!(check, Check::DisableByFile(None) | Check::DisableByFilesPorts(None))
-            || *check == Check::EnableByFiles(Vec::new())
+    let incomplete = |check: &HealthCheck| {
+        matches!(check, HealthCheck::DisableByFile(None) | HealthCheck::DisableByFilesPorts(None))
+            || *check == HealthCheck::EnableByFiles(Vec::new())
     };
     health.checks.iter().any(incomplete).then_some(
         "[healthcheck]: a check of backends has no file, so it always succeeds; set disable_by_file_path, \
@@ -135,7 +135,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
-    fn section(text: &str) -> Result<(Vec<Check>, Option<&'static str>), String> {
+    fn section(text: &str) -> Result<(Vec<HealthCheck>, Option<&'static str>), String> {
         let config = Config::from_text("test", &format!("[healthcheck]\n{text}")).unwrap().declare(OPTIONS);
         let health = read(&config, 9090).map_err(|error| error.to_string())?;
         let remark = remark(&config, &health);
@@ -144,15 +144,16 @@ mod tests {
 
     #[test]
     fn checks_are_those_of_backends() {
-        let default = Check::DisableByFile(Some("/etc/freezer/healthcheck_disable".into()));
+        let default = HealthCheck::DisableByFile(Some("/etc/freezer/healthcheck_disable".into()));
         assert_eq!(section("").unwrap().0, [default]);
         assert_eq!(section("backends =").unwrap().0, []);
         let ports = "backends = disable_by_files_ports\ndisable_by_file_paths = 9090:/a, 80:/b , 9090:/c:d";
-        assert_eq!(section(ports).unwrap().0, [Check::DisableByFilesPorts(Some("/c:d".into()))]);
+        assert_eq!(section(ports).unwrap().0, [HealthCheck::DisableByFilesPorts(Some("/c:d".into()))]);
         let files = "backends = enable_by_files\nenable_by_file_paths = /a,/b";
-        assert_eq!(section(files).unwrap().0, [Check::EnableByFiles(vec!["/a".into(), "/b".into()])]);
+        assert_eq!(section(files).unwrap().0, [HealthCheck::EnableByFiles(vec!["/a".into(), "/b".into()])]);
         let both = "backends = disable_by_files_ports,disable_by_file\ndisable_by_file_path = /x";
-        let expected = [Check::DisableByFilesPorts(None), Check::DisableByFile(Some("/x".into()))];
+        let expected =
+            [HealthCheck::DisableByFilesPorts(None), HealthCheck::DisableByFile(Some("/x".into()))];
         assert_eq!(section(both).unwrap().0, expected);
     }
 

@@ -1,18 +1,19 @@
-//! Format strings of Python's logging, such as `%(asctime)s.%(msecs)03d %(levelname)s %(message)s`, and formats of dates.
+//! Format strings of Python's logging, such as `%(asctime)s.%(msecs)03d %(levelname)s %(message)s`, and
+//! formats of dates.
 //!
-//! Here: how they are read and filled. Not here: which values a line has (`record.rs`), and which strings are used
-//! (`config/logging.rs`).
+//! This file parses and fills them. `record.rs` provides the values, and `config/logging.rs` chooses the
+//! strings.
 
 use std::borrow::Cow;
 
 use time::OffsetDateTime;
 
-/// A format string, ready to be filled.
+/// A parsed format string.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Format(Vec<Piece>);
+pub struct Format(Vec<FormatPart>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+enum FormatPart {
     Literal(String),
     Field { name: String, flags: String, width: usize, precision: Option<usize>, kind: char },
 }
@@ -28,10 +29,10 @@ pub enum Field<'a> {
 }
 
 impl Format {
-    /// Reads a format string.
+    /// Parses a format string.
     ///
     /// # Errors
-    /// The part of the text that is no field of such a string.
+    /// The part of the text that is not a valid field.
     pub fn parse(text: &str) -> Result<Format, String> {
         let (mut pieces, mut literal, mut rest) = (Vec::new(), String::new(), text);
         while let Some(at) = rest.find('%') {
@@ -43,21 +44,21 @@ impl Format {
                 continue;
             }
             let (field, after) = field(rest).ok_or_else(|| format!("%{rest}"))?;
-            pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+            pieces.push(FormatPart::Literal(std::mem::take(&mut literal)));
             pieces.push(field);
             rest = after;
         }
         literal.push_str(rest);
-        pieces.push(Piece::Literal(literal));
-        pieces.retain(|piece| !matches!(piece, Piece::Literal(text) if text.is_empty()));
+        pieces.push(FormatPart::Literal(literal));
+        pieces.retain(|piece| !matches!(piece, FormatPart::Literal(text) if text.is_empty()));
         Ok(Format(pieces))
     }
 
-    /// The names of its fields.
+    /// Returns the names of its fields.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
-            Piece::Field { name, .. } => Some(name.as_str()),
-            Piece::Literal(_) => None,
+            FormatPart::Field { name, .. } => Some(name.as_str()),
+            FormatPart::Literal(_) => None,
         })
     }
 
@@ -66,8 +67,8 @@ impl Format {
         let mut line = String::with_capacity(160);
         for piece in &self.0 {
             match piece {
-                Piece::Literal(text) => line.push_str(text),
-                Piece::Field { name, flags, width, precision, kind } => {
+                FormatPart::Literal(text) => line.push_str(text),
+                FormatPart::Field { name, flags, width, precision, kind } => {
                     push(&mut line, &value(name), flags, *width, *precision, *kind);
                 }
             }
@@ -76,8 +77,8 @@ impl Format {
     }
 }
 
-/// The field that begins behind a `%`, and the text behind it.
-fn field(text: &str) -> Option<(Piece, &str)> {
+/// Returns the field after a `%`, and the rest of the text.
+fn field(text: &str) -> Option<(FormatPart, &str)> {
     let (name, rest) = text.strip_prefix('(')?.split_once(')')?;
     let end = rest.find(|c: char| !matches!(c, '-' | '+' | ' ' | '0' | '#')).unwrap_or(rest.len());
     let (flags, rest) = rest.split_at(end);
@@ -91,10 +92,10 @@ fn field(text: &str) -> Option<(Piece, &str)> {
         None => (None, rest),
     };
     let kind = rest.chars().next().filter(|kind| "sdifr".contains(*kind))?;
-    // a line is never padded to more than this, whatever a file says
+    // The width is limited, whatever the configuration contains.
     let width = if width.is_empty() { 0 } else { width.parse().unwrap_or(0).min(200) };
     let (name, flags) = (name.to_owned(), flags.to_owned());
-    Some((Piece::Field { name, flags, width, precision, kind }, &rest[kind.len_utf8()..]))
+    Some((FormatPart::Field { name, flags, width, precision, kind }, &rest[kind.len_utf8()..]))
 }
 
 fn push(
@@ -127,8 +128,8 @@ fn push(
     }
 }
 
-/// A time (UTC) in the form of C's `strftime`, as far as log files use it, and `%L` for milliseconds. What is not known
-/// stays as it is.
+/// Formats a time (UTC) like C's `strftime`, with the fields that log files use, and `%L` for milliseconds.
+/// Unknown fields stay unchanged.
 pub fn date(format: &str, time: OffsetDateTime) -> String {
     let mut text = String::with_capacity(24);
     let mut rest = format.chars();
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_filled_as_python_does() {
+    fn fields_are_filled_like_in_python() {
         for (format, expected) in [
             ("", ""),
             ("100%% %(a)s", "100% a"),
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_have_many_forms() {
+    fn dates_in_several_formats() {
         let time = OffsetDateTime::from_unix_timestamp(1_795_341_605).unwrap();
         for (format, expected) in [
             ("%Y-%m-%d %H:%M:%S", "2026-11-22 10:00:05"),

@@ -1,6 +1,7 @@
-//! Log lines, from the events of the process: who is calling is in the span that `api/middleware.rs` opens.
+//! Creates log lines from the events of the process. The caller is in the span that `api/middleware.rs`
+//! opens.
 //!
-//! What a line says is `record.rs`; where it goes, `output.rs`.
+//! `record.rs` has the content of a line, `output.rs` its destinations.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,9 +14,9 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::output::Output;
-use super::record::{Process, Record};
+use super::record::{LogRecord, Process};
 
-/// The caller of a request. Empty is absent.
+/// The caller of a request. Empty means absent.
 #[derive(Default)]
 pub(super) struct Caller {
     pub(super) request_id: String,
@@ -49,7 +50,7 @@ impl Visit for Caller {
     }
 }
 
-/// Writes a line for each event, and remembers the caller with the request's span.
+/// Writes a line for each event, and stores the caller with the request's span.
 pub(super) struct Lines {
     process: Process,
     output: Arc<Output>,
@@ -82,13 +83,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         #[expect(clippy::disallowed_methods, reason = "a log line says when it was written")]
         let now = OffsetDateTime::now_utc();
         let spans = context.event_scope(event).into_iter().flatten();
-        // from the innermost outwards: the request's is the one with an id
+        // From the innermost span outwards. The request's span is the one with an id.
         for span in spans {
             let extensions = span.extensions();
             if let Some(caller) = extensions.get::<Caller>().filter(|caller| !caller.request_id.is_empty()) {
-                return self.output.write(&Record::new(&self.process, now, event, Some(caller)));
+                return self.output.write(&LogRecord::new(&self.process, now, event, Some(caller)));
             }
         }
-        self.output.write(&Record::new(&self.process, now, event, None));
+        self.output.write(&LogRecord::new(&self.process, now, event, None));
     }
 }

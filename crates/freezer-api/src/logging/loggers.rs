@@ -1,36 +1,37 @@
-//! Loggers by their dotted names, as Python's logging finds them: what holds for a line is what is said of its logger, or
-//! of the nearest one above.
+//! Loggers by their dotted names, as in Python's logging: the settings for a line are those of its logger, or
+//! of the nearest parent.
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::config::{Logger, OWN};
 
-/// What this service's crates are called in freezer-api 19.0.0, whose loggers a configuration names.
-const THERE: [(&str, &str); 2] = [("freezer_store", "freezer_api"), ("keystone_auth", "keystonemiddleware")];
+/// Names of this service's crates in freezer-api 19.0.0, whose loggers a configuration contains.
+const PYTHON_NAMES: [(&str, &str); 2] =
+    [("freezer_store", "freezer_api"), ("keystone_auth", "keystonemiddleware")];
 
 /// The loggers of a configuration.
 pub(crate) struct Loggers(pub(crate) Vec<Logger>);
 
 impl Loggers {
-    /// Those that speak for a logger, the nearest first.
-    fn above<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Logger> {
+    /// Returns the loggers that apply to a name, the nearest first.
+    fn applicable<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Logger> {
         let parents = |name: &'a str| {
             std::iter::successors(Some(name), |name| name.rsplit_once('.').map(|(parent, _)| parent))
         };
-        let there = THERE.iter().filter(move |(own, _)| name.split('.').next() == Some(own));
+        let there = PYTHON_NAMES.iter().filter(move |(own, _)| name.split('.').next() == Some(own));
         let names = parents(name).chain(there.map(|(_, theirs)| *theirs)).chain(std::iter::once(""));
         names.filter_map(|name| self.0.iter().find(|logger| logger.name == name))
     }
 
-    /// The least level that is written.
+    /// Returns the lowest level that is written.
     pub(crate) fn level(&self, name: &str) -> LevelFilter {
-        self.above(name).find_map(|logger| logger.level).unwrap_or(LevelFilter::WARN)
+        self.applicable(name).find_map(|logger| logger.level).unwrap_or(LevelFilter::WARN)
     }
 
-    /// The handlers of a logger, as positions, each once.
+    /// Returns the handlers of a logger as indexes, without duplicates.
     pub(crate) fn handlers(&self, name: &str) -> Vec<usize> {
         let mut handlers: Vec<usize> = Vec::new();
-        for logger in self.above(name) {
+        for logger in self.applicable(name) {
             handlers.extend(logger.handlers.iter().filter(|at| !handlers.contains(at)).collect::<Vec<_>>());
             if !logger.propagate {
                 break;
@@ -39,15 +40,15 @@ impl Loggers {
         handlers
     }
 
-    /// Gives the root a further handler.
+    /// Adds a handler to the root logger.
     pub(crate) fn add_to_root(&mut self, handler: usize) {
         for root in self.0.iter_mut().filter(|logger| logger.name.is_empty()) {
             root.handlers.push(handler);
         }
     }
 
-    /// Passes over events that no logger writes, before they become lines. It may let too many through: prefixes of names
-    /// count here, not whole parts.
+    /// Returns a filter for events that no logger writes. It may accept too many, because it compares
+    /// prefixes of names instead of whole parts.
     pub(crate) fn filter(&self) -> Targets {
         let named = self.0.iter().filter(|logger| !logger.name.is_empty());
         let named = named.filter_map(|logger| Some((logger.name.replace('.', "::"), logger.level?)));
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_logger_has_what_those_above_have() {
+    fn a_logger_inherits_from_its_parents() {
         let loggers = Loggers(vec![
             logger("", Some(LevelFilter::WARN), &[0], true),
             logger("freezer_api", Some(LevelFilter::INFO), &[1, 0], true),

@@ -1,9 +1,9 @@
-//! Logs as operators of OpenStack know them: which events, in which form, to where; and all of it anew while the service
-//! runs.
+//! Logging for operators of OpenStack: the events, their format and their destinations. All of it can change
+//! while the service runs.
 //!
-//! `line.rs` makes lines of events, `record.rs` has what they say, `format.rs` fills format strings, `loggers.rs` knows
-//! which logger writes what, `output.rs` has the places. Tokens, passwords and headers are never given to a log call, so
-//! none is masked here.
+//! `line.rs` creates lines from events, `record.rs` has their content, `format.rs` fills format strings,
+//! `loggers.rs` selects handlers, and `output.rs` writes to destinations. No log call receives tokens,
+//! passwords or headers, so nothing is masked here.
 
 mod format;
 mod line;
@@ -29,7 +29,7 @@ pub use self::format::Format;
 pub(crate) use self::loggers::Loggers;
 pub(crate) use self::record::NAMES;
 
-/// The logging of the process, to be changed while it runs.
+/// The logging of the process, which can be changed while it runs.
 #[derive(Clone)]
 pub struct Logging {
     filter: reload::Handle<Targets, Registry>,
@@ -39,7 +39,7 @@ pub struct Logging {
 /// Starts logging for the whole process.
 ///
 /// # Errors
-/// If a log file cannot be opened, or logging was started before.
+/// If a log file cannot be opened, or logging was already started.
 pub fn start(settings: &LogSettings) -> io::Result<Logging> {
     let output = Arc::new(Output::open(settings)?);
     let (filter, handle) = reload::Layer::new(filter(settings));
@@ -49,8 +49,8 @@ pub fn start(settings: &LogSettings) -> io::Result<Logging> {
     Ok(Logging { filter: handle, output })
 }
 
-/// Prints the remarks about logging to standard error, unless the log itself goes there: it may be that nothing else
-/// shows them.
+/// Prints remarks about the logging options to standard error, unless the log itself is written there. They
+/// may not be visible anywhere else.
 fn print_remarks(settings: &LogSettings) {
     let loggers = Loggers(settings.loggers.clone());
     let reached = loggers.handlers("freezer_api");
@@ -65,7 +65,7 @@ fn print_remarks(settings: &LogSettings) {
     }
 }
 
-/// Checks whether [`start`] could open the log files. Nothing is created.
+/// Checks whether [`start`] could open the log files, without creating any.
 ///
 /// # Errors
 /// If a file cannot be written, or cannot be created in its directory.
@@ -77,19 +77,13 @@ pub fn check(settings: &LogSettings) -> io::Result<()> {
 }
 
 impl Logging {
-    /// Takes other settings and opens the files again. Where that fails, everything stays as it is.
-    ///
-    /// # Errors
-    /// As [`start`].
+    /// Applies new settings and opens the files again. On an error, everything stays unchanged.
     pub fn reload(&self, settings: &LogSettings) -> io::Result<()> {
         self.output.reopen(settings)?;
         self.filter.reload(filter(settings)).map_err(io::Error::other)
     }
 
-    /// Opens the log files again, because they were moved away.
-    ///
-    /// # Errors
-    /// Where one cannot be opened; then it stays as it is.
+    /// Opens the log files again after they were moved away. On an error, the old file stays in use.
     pub fn reopen(&self) -> io::Result<()> {
         self.output.reopen_file()
     }

@@ -1,5 +1,5 @@
-//! Where lines go: files, standard output and error, syslog, journal. What stands in them is `record.rs`; which loggers
-//! write where, `loggers.rs`.
+//! Destinations of lines: files, standard output and error, syslog, and the journal. `record.rs` has the
+//! content of lines, and `loggers.rs` selects the handlers.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -14,67 +14,67 @@ use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::loggers::Loggers;
-use super::record::{self, Record};
+use super::record::{self, LogRecord};
 use crate::config::{Facility, Form, Handler, LogSettings, NamedBy, Place, Rotation};
 
 const SYSLOG: &str = "/dev/log";
 const JOURNAL: &str = "/run/systemd/journal/socket";
-/// The name that lines have in syslog and journal.
+/// The program name in syslog and journal.
 const PROGRAM: &str = "freezer-api";
-/// Who may read a file that is made here: its owner and its group. The umask can take more away.
+/// Mode of created files: readable by owner and group. The umask can restrict it further.
 const FILE_MODE: u32 = 0o640;
-/// How often a file is looked at: whether somebody has moved it away.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the service checks whether a file was moved away.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// All places, and which loggers write to which of them.
+/// All destinations, and the loggers that write to them.
 pub(super) struct Output {
-    places: Mutex<Places>,
+    sinks: Mutex<Sinks>,
 }
 
-struct Places {
+struct Sinks {
     loggers: Loggers,
     sinks: Vec<Sink>,
 }
 
-/// A place, with the form of its lines and the least level.
+/// A destination with its format and its lowest level.
 struct Sink {
-    target: Target,
+    target: SinkTarget,
     level: LevelFilter,
     form: Form,
 }
 
-enum Target {
+enum SinkTarget {
     Stdout,
     Stderr,
-    File(LogFile),
-    Syslog(Socket, Facility),
-    Journal(Socket, Facility),
+    File(RotatingFile),
+    Syslog(LogSocket, Facility),
+    Journal(LogSocket, Facility),
     Nowhere,
 }
 
 impl Output {
     pub(super) fn open(settings: &LogSettings) -> io::Result<Output> {
-        Ok(Output { places: Mutex::new(Places::open(settings)?) })
+        Ok(Output { sinks: Mutex::new(Sinks::open(settings)?) })
     }
 
     pub(super) fn reopen(&self, settings: &LogSettings) -> io::Result<()> {
-        let places = Places::open(settings)?;
-        *self.lock() = places;
+        let sinks = Sinks::open(settings)?;
+        *self.lock() = sinks;
         Ok(())
     }
 
     pub(super) fn reopen_file(&self) -> io::Result<()> {
         self.lock().sinks.iter_mut().try_for_each(|sink| match &mut sink.target {
-            Target::File(file) => file.open(),
+            SinkTarget::File(file) => file.open(),
             _ => Ok(()),
         })
     }
 
-    /// Writes a line everywhere where its logger does. A place that does not take it does not keep it from the others,
-    /// and a request does not fail because of it.
-    pub(super) fn write(&self, record: &Record<'_>) {
-        let mut places = self.lock();
-        let Places { loggers, sinks } = &mut *places;
+    /// Writes a line to all destinations of its logger. A failing destination does not affect the others, and
+    /// a request does not fail because of it.
+    pub(super) fn write(&self, record: &LogRecord<'_>) {
+        let mut sinks = self.lock();
+        let Sinks { loggers, sinks } = &mut *sinks;
         if record.level() > loggers.level(&record.logger) {
             return;
         }
@@ -85,25 +85,26 @@ impl Output {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Places> {
-        // a panic while a line was written leaves at worst half a line
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Sinks> {
+        // A panic while writing leaves at worst half a line.
+        self.sinks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Places {
-    fn open(settings: &LogSettings) -> io::Result<Places> {
+impl Sinks {
+    fn open(settings: &LogSettings) -> io::Result<Sinks> {
         let open = |handler| Sink::open(handler, settings.named_by);
         let sinks = settings.handlers.iter().map(open).collect::<io::Result<Vec<_>>>()?;
-        let mut places = Places { loggers: Loggers(settings.loggers.clone()), sinks };
-        places.speak_up(settings);
-        Ok(places)
+        let mut sinks = Sinks { loggers: Loggers(settings.loggers.clone()), sinks };
+        sinks.add_stderr_if_needed(settings);
+        Ok(sinks)
     }
 
-    /// If every place is a socket that is not there, lines go to standard error as well, so that they are not lost.
-    fn speak_up(&mut self, settings: &LogSettings) {
+    /// If all destinations are sockets that do not exist, also writes lines to standard error, so that they
+    /// are not lost.
+    fn add_stderr_if_needed(&mut self, settings: &LogSettings) {
         let is_mute = |sink: &Sink| match &sink.target {
-            Target::Syslog(socket, _) | Target::Journal(socket, _) => socket.socket.is_none(),
+            SinkTarget::Syslog(socket, _) | SinkTarget::Journal(socket, _) => socket.socket.is_none(),
             _ => false,
         };
         if self.sinks.is_empty() || !self.sinks.iter().all(is_mute) {
@@ -111,7 +112,7 @@ impl Places {
         }
         let form = settings.handlers.first().map_or(Form::Json, |handler| handler.form.clone());
         let at = self.sinks.len();
-        self.sinks.push(Sink { target: Target::Stderr, level: LevelFilter::TRACE, form });
+        self.sinks.push(Sink { target: SinkTarget::Stderr, level: LevelFilter::TRACE, form });
         self.loggers.add_to_root(at);
     }
 }
@@ -119,37 +120,39 @@ impl Places {
 impl Sink {
     fn open(handler: &Handler, named_by: NamedBy) -> io::Result<Sink> {
         let target = match &handler.place {
-            Place::Stdout => Target::Stdout,
-            Place::Stderr => Target::Stderr,
-            Place::File(path, rotation) => Target::File(LogFile::new(path, *rotation, named_by)?),
+            Place::Stdout => SinkTarget::Stdout,
+            Place::Stderr => SinkTarget::Stderr,
+            Place::File(path, rotation) => SinkTarget::File(RotatingFile::new(path, *rotation, named_by)?),
             Place::Syslog(facility) => {
-                Target::Syslog(Socket::open("use_syslog", Path::new(SYSLOG)), *facility)
+                SinkTarget::Syslog(LogSocket::open("use_syslog", Path::new(SYSLOG)), *facility)
             }
             Place::Journal(facility) => {
-                Target::Journal(Socket::open("use_journal", Path::new(JOURNAL)), *facility)
+                SinkTarget::Journal(LogSocket::open("use_journal", Path::new(JOURNAL)), *facility)
             }
-            Place::Nowhere => Target::Nowhere,
+            Place::Nowhere => SinkTarget::Nowhere,
         };
         Ok(Sink { target, level: handler.level, form: handler.form.clone() })
     }
 }
 
-impl Target {
-    fn write(&mut self, record: &Record<'_>, form: &Form) {
-        if matches!(self, Target::Nowhere) {
+impl SinkTarget {
+    fn write(&mut self, record: &LogRecord<'_>, form: &Form) {
+        if matches!(self, SinkTarget::Nowhere) {
             return;
         }
-        let line = record.written(form);
+        let line = record.format_line(form);
         let text = line.strip_suffix('\n').unwrap_or(&line).as_bytes();
         match self {
-            Target::Stdout => drop(io::stdout().lock().write_all(line.as_bytes())),
-            Target::Stderr => drop(io::stderr().lock().write_all(line.as_bytes())),
-            Target::File(file) => drop(file.write(line.as_bytes())),
-            Target::Syslog(socket, facility) => socket.send(&syslog_message(*facility, record.level(), text)),
-            Target::Journal(socket, facility) => {
+            SinkTarget::Stdout => drop(io::stdout().lock().write_all(line.as_bytes())),
+            SinkTarget::Stderr => drop(io::stderr().lock().write_all(line.as_bytes())),
+            SinkTarget::File(file) => drop(file.write(line.as_bytes())),
+            SinkTarget::Syslog(socket, facility) => {
+                socket.send(&syslog_message(*facility, record.level(), text))
+            }
+            SinkTarget::Journal(socket, facility) => {
                 socket.send(&journal_entry(*facility, record.level(), &record.logger, text));
             }
-            Target::Nowhere => {}
+            SinkTarget::Nowhere => {}
         }
     }
 }
@@ -158,7 +161,7 @@ fn named(option: &str, error: &io::Error, path: &str) -> io::Error {
     io::Error::new(error.kind(), format!("[DEFAULT] {option}: {path}: {error}"))
 }
 
-/// RFC 3164 without a time: the receiver has its own, in its own zone.
+/// RFC 3164 without a time, because the receiver adds its own in its own time zone.
 fn syslog_message(facility: Facility, level: Level, text: &[u8]) -> Vec<u8> {
     let priority = facility.0 * 8 + severity(level);
     let mut message = format!("<{priority}>{PROGRAM}[{}]: ", std::process::id()).into_bytes();
@@ -166,7 +169,7 @@ fn syslog_message(facility: Facility, level: Level, text: &[u8]) -> Vec<u8> {
     message
 }
 
-/// systemd's native protocol; the fields are those of oslo.log's journal handler.
+/// systemd's native protocol. The fields are those of oslo.log's journal handler.
 fn journal_entry(facility: Facility, level: Level, logger: &str, text: &[u8]) -> Vec<u8> {
     let mut entry = format!(
         "PRIORITY={}\nSYSLOG_FACILITY={}\nSYSLOG_IDENTIFIER={PROGRAM}\nLOGGER_NAME={}\nLOGGER_LEVEL={}\nMESSAGE\n",
@@ -176,7 +179,7 @@ fn journal_entry(facility: Facility, level: Level, logger: &str, text: &[u8]) ->
         record::level(level),
     )
     .into_bytes();
-    // with its length before it, a text may have line breaks
+    // A text that follows its length may contain line breaks.
     entry.extend_from_slice(&(text.len() as u64).to_le_bytes());
     entry.extend_from_slice(text);
     entry.push(b'\n');
@@ -193,23 +196,24 @@ fn severity(level: Level) -> u8 {
     }
 }
 
-/// A local datagram socket, connected again when the other side was, and later if the other side is not there yet.
-struct Socket {
+/// A local datagram socket. It reconnects after the other side was restarted, and connects later if the other
+/// side does not exist yet.
+struct LogSocket {
     path: PathBuf,
     socket: Option<UnixDatagram>,
 }
 
-impl Socket {
-    /// Connects, or says once on standard error that the other side is not there.
-    fn open(option: &str, path: &Path) -> Socket {
+impl LogSocket {
+    /// Connects, or reports once on standard error that the other side does not exist.
+    fn open(option: &str, path: &Path) -> LogSocket {
         let socket = connect(path).inspect_err(|error| {
             let warning = format!(
-                "{PROGRAM}: WARNING: [DEFAULT] {option}: {}: {error}; nothing is sent there until it is there\n",
+                "{PROGRAM}: WARNING: [DEFAULT] {option}: {}: {error}; lines are not sent there until it exists\n",
                 path.display()
             );
             let _ = io::stderr().lock().write_all(warning.as_bytes());
         });
-        Socket { path: path.to_owned(), socket: socket.ok() }
+        LogSocket { path: path.to_owned(), socket: socket.ok() }
     }
 
     fn send(&mut self, message: &[u8]) {
@@ -231,13 +235,13 @@ impl Socket {
 fn connect(path: &Path) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
     socket.connect(path)?;
-    // a full socket must not hold up requests: the line is lost
+    // A full socket must not block requests, so the line is lost.
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
-/// The log file, opened again when it was moved away, and moved aside when it is full.
-struct LogFile {
+/// The log file. It is opened again after it was moved away, and renamed when it is full.
+struct RotatingFile {
     path: PathBuf,
     rotation: Option<Rotation>,
     named_by: NamedBy,
@@ -247,11 +251,11 @@ struct LogFile {
     looked: Instant,
 }
 
-impl LogFile {
-    fn new(path: &Path, rotation: Option<Rotation>, named_by: NamedBy) -> io::Result<LogFile> {
+impl RotatingFile {
+    fn new(path: &Path, rotation: Option<Rotation>, named_by: NamedBy) -> io::Result<RotatingFile> {
         let (file, length, identity) = open(path, named_by)?;
         let looked = Instant::now();
-        Ok(LogFile { path: path.to_owned(), rotation, named_by, file, length, identity, looked })
+        Ok(RotatingFile { path: path.to_owned(), rotation, named_by, file, length, identity, looked })
     }
 
     fn open(&mut self) -> io::Result<()> {
@@ -260,11 +264,11 @@ impl LogFile {
     }
 
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        if self.looked.elapsed() >= LOOK {
+        if self.looked.elapsed() >= CHECK_INTERVAL {
             self.looked = Instant::now();
             let there = fs::metadata(&self.path).ok().map(|file| (file.dev(), file.ino()));
             if there != Some(self.identity) {
-                // where it cannot be opened, the moved file is better than none
+                // If the file cannot be opened, the moved file stays in use.
                 let _ = self.open();
             }
         }
@@ -279,7 +283,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// `log` becomes `log.1`, `log.1` becomes `log.2`, and so on; the last is lost.
+    /// Renames `log` to `log.1`, `log.1` to `log.2`, and so on. The last file is lost.
     fn rotate(&mut self, rotation: Rotation) {
         let numbered = |n: u32| {
             let mut name = self.path.clone().into_os_string();
@@ -305,7 +309,7 @@ fn open(path: &Path, named_by: NamedBy) -> io::Result<(File, u64, (u64, u64))> {
     Ok((file, metadata.len(), (metadata.dev(), metadata.ino())))
 }
 
-/// Whether [`open`] could open the file, without creating it.
+/// Checks whether [`open`] could open the file, without creating it.
 pub(super) fn check_file(path: &Path, named_by: NamedBy) -> io::Result<()> {
     let checked = match OpenOptions::new().append(true).open(path) {
         Ok(_) => Ok(()),
@@ -319,7 +323,8 @@ fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// An error about a log file with the option that is wrong: that of the directory if files cannot be made in it.
+/// Returns an error about a log file with the responsible option: that of the directory, if files cannot be
+/// created in it.
 fn blamed(path: &Path, named_by: NamedBy, error: &io::Error) -> io::Error {
     let directory = directory(path);
     let is_usable = directory.is_dir() && access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok();
@@ -335,7 +340,7 @@ mod tests {
     const BOTH: NamedBy = NamedBy { directory: "log_dir", file: "log_file" };
 
     #[test]
-    fn an_error_names_the_option_that_is_wrong() {
+    fn an_error_names_the_responsible_option() {
         let directory = scratch("blame");
         fs::write(directory.join("file"), "").unwrap();
         fs::create_dir(directory.join("directory")).unwrap();
@@ -367,10 +372,10 @@ mod tests {
     }
 
     #[test]
-    fn a_full_file_is_moved_aside_and_the_oldest_is_lost() {
+    fn a_full_file_is_rotated_and_the_oldest_is_removed() {
         let directory = scratch("rotate");
         let path = directory.join("a.log");
-        let mut file = LogFile::new(&path, Some(Rotation { max_bytes: 8, count: 2 }), BOTH).unwrap();
+        let mut file = RotatingFile::new(&path, Some(Rotation { max_bytes: 8, count: 2 }), BOTH).unwrap();
         for line in [b"11111\n", b"22222\n", b"33333\n", b"44444\n"] {
             file.write(line).unwrap();
         }
@@ -381,14 +386,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_moved_away_is_begun_anew() {
+    fn a_file_that_was_moved_away_is_created_again() {
         let directory = scratch("moved");
         let path = directory.join("a.log");
-        let mut file = LogFile::new(&path, None, BOTH).unwrap();
+        let mut file = RotatingFile::new(&path, None, BOTH).unwrap();
         file.write(b"1\n").unwrap();
         fs::rename(&path, directory.join("a.log.1")).unwrap();
         file.write(b"2\n").unwrap();
-        file.looked = file.looked.checked_sub(LOOK).unwrap();
+        file.looked = file.looked.checked_sub(CHECK_INTERVAL).unwrap();
         file.write(b"3\n").unwrap();
         assert_eq!(fs::read_to_string(directory.join("a.log.1")).unwrap(), "1\n2\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "3\n");
@@ -396,30 +401,30 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_made_are_for_owner_and_group() {
+    fn created_files_are_readable_by_owner_and_group() {
         let directory = scratch("mode");
         let path = directory.join("a.log");
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
-        let mut file = LogFile::new(&path, Some(Rotation { max_bytes: 4, count: 1 }), BOTH).unwrap();
+        let mut file = RotatingFile::new(&path, Some(Rotation { max_bytes: 4, count: 1 }), BOTH).unwrap();
         assert_eq!(mode(&path) & 0o137, 0, "{:o}", mode(&path));
         file.write(b"1111\n").unwrap();
         file.write(b"2222\n").unwrap();
         assert_eq!(mode(&path) & 0o137, 0, "also after a rotation");
-        // a file that is there keeps its mode
+        // An existing file keeps its mode.
         let old = directory.join("old.log");
         fs::write(&old, "").unwrap();
         fs::set_permissions(&old, std::os::unix::fs::PermissionsExt::from_mode(0o604)).unwrap();
-        LogFile::new(&old, None, BOTH).unwrap();
+        RotatingFile::new(&old, None, BOTH).unwrap();
         assert_eq!(mode(&old), 0o604);
         fs::remove_dir_all(directory).unwrap();
     }
 
     #[test]
-    fn a_socket_is_found_again() {
+    fn a_socket_reconnects() {
         let directory = scratch("socket");
         let path = directory.join("log");
         let server = UnixDatagram::bind(&path).unwrap();
-        let mut socket = Socket::open("use_syslog", &path);
+        let mut socket = LogSocket::open("use_syslog", &path);
         socket.send(&syslog_message(Facility(19), Level::WARN, b"a text"));
         let expected = format!("<156>freezer-api[{}]: a text", std::process::id());
         assert_eq!(receive(&server), expected.as_bytes());
@@ -433,10 +438,10 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_may_come_later() {
+    fn a_socket_may_be_created_later() {
         let directory = scratch("later");
         let path = directory.join("log");
-        let mut socket = Socket::open("use_syslog", &path);
+        let mut socket = LogSocket::open("use_syslog", &path);
         socket.send(b"nobody listens");
         let server = UnixDatagram::bind(&path).unwrap();
         socket.send(b"a text");
@@ -445,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_the_journal() {
+    fn format_of_journal_entries() {
         let entry = journal_entry(Facility(1), Level::ERROR, "freezer_api.api", b"two\nlines");
         let head = "PRIORITY=3\nSYSLOG_FACILITY=1\nSYSLOG_IDENTIFIER=freezer-api\nLOGGER_NAME=freezer_api.api\n\
                     LOGGER_LEVEL=ERROR\nMESSAGE\n\u{9}\0\0\0\0\0\0\0two\nlines\n";

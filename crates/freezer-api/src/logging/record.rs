@@ -1,6 +1,7 @@
-//! What one log line says, and its forms: that of oslo.log's `ContextFormatter`, its JSON, or a format string.
+//! The content of a log line and its formats: that of oslo.log's `ContextFormatter`, its JSON, or a format
+//! string.
 //!
-//! Where lines come from is `line.rs`; where they go, `output.rs`; how format strings are filled, `format.rs`.
+//! `line.rs` creates lines, `output.rs` writes them, and `format.rs` fills format strings.
 
 use std::fmt;
 
@@ -15,20 +16,20 @@ use super::format::{self, Field as Filled};
 use super::line::Caller;
 use crate::config::{Form, Formats};
 
-/// What is the same in all lines of a process.
+/// The values that are the same in all lines of a process.
 pub(super) struct Process {
-    /// Its id.
+    /// Process id.
     pub(super) pid: u32,
-    /// The name of the machine.
+    /// Host name.
     pub(super) host: Option<String>,
 }
 
-/// One event, with the caller whose request it belongs to.
-pub(super) struct Record<'a> {
+/// An event with the caller of its request.
+pub(super) struct LogRecord<'a> {
     process: &'a Process,
     time: OffsetDateTime,
     level: Level,
-    /// The logger, as Python names it.
+    /// The logger with its name in Python.
     pub(super) logger: String,
     file: Option<&'static str>,
     line: Option<u32>,
@@ -36,7 +37,7 @@ pub(super) struct Record<'a> {
     caller: Option<&'a Caller>,
 }
 
-/// Names that a format string can have. Others are filled with `-`.
+/// Names in format strings. Others are replaced by `-`.
 pub(crate) const NAMES: &[&str] = &[
     "asctime",
     "color",
@@ -85,15 +86,15 @@ pub(crate) const NAMES: &[&str] = &[
     "version",
 ];
 
-impl<'a> Record<'a> {
+impl<'a> LogRecord<'a> {
     pub(super) fn new(
         process: &'a Process,
         time: OffsetDateTime,
         event: &'a Event<'a>,
         caller: Option<&'a Caller>,
-    ) -> Record<'a> {
+    ) -> LogRecord<'a> {
         let metadata = event.metadata();
-        Record {
+        LogRecord {
             process,
             time,
             level: *metadata.level(),
@@ -110,8 +111,8 @@ impl<'a> Record<'a> {
         self.level
     }
 
-    /// The line in one of its forms, with the line feed at its end.
-    pub(super) fn written(&self, form: &Form) -> String {
+    /// Returns the line in one of its formats, including the line feed.
+    pub(super) fn format_line(&self, form: &Form) -> String {
         let mut line = match form {
             Form::Json => escaped_json(self.json().to_string()),
             Form::Context(formats) => self.in_context(formats),
@@ -138,7 +139,7 @@ impl<'a> Record<'a> {
         format.fill(|name| self.field(name, &formats.date, &identity))
     }
 
-    /// One field of a format string.
+    /// Returns a field of a format string.
     fn field(&self, name: &str, date: &str, identity: &str) -> Filled<'a> {
         let text = |text: String| Filled::Text(text.into());
         let of_caller = |value: fn(&Caller) -> &str| {
@@ -179,15 +180,15 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The message and its fields, `message key=value`.
+    /// Returns the message and its fields, `message key=value`.
     fn text(&self) -> String {
         let mut text = String::with_capacity(120);
-        // writing into a text does not fail
+        // Writing to a String does not fail.
         let _ = DefaultFields::new().format_fields(Writer::new(&mut text), self.event);
         text
     }
 
-    /// The keys of oslo.log's `JSONFormatter`.
+    /// Returns the keys of oslo.log's `JSONFormatter`.
     fn json(&self) -> Value {
         let mut fields = Fields::default();
         self.event.record(&mut fields);
@@ -209,7 +210,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// The caller with the keys of oslo.context; null for what a caller has not.
+/// Returns the caller with the keys of oslo.context, and null for absent values.
 fn context(caller: &Caller) -> Value {
     let or = |text: &str, otherwise: Value| if text.is_empty() { otherwise } else { text.into() };
     let value = |text: &str| or(text, Value::Null);
@@ -273,13 +274,13 @@ impl Visit for Fields {
     }
 }
 
-/// Whether a character could break a line in two, or act on the terminal that shows it.
+/// Returns whether a character could break a line, or affect a terminal.
 fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Writes control characters as Rust and Python write them in a text: `\n`, `\u{1b}`. Callers choose parts of what is logged,
-/// and must not be able to forge a line.
+/// Escapes control characters like Rust and Python do in a text: `\n`, `\u{1b}`. Callers choose parts of the
+/// logged texts, and must not be able to forge a line.
 fn escaped(text: String) -> String {
     if !text.contains(is_control) {
         return text;
@@ -294,7 +295,7 @@ fn escaped(text: String) -> String {
     })
 }
 
-/// The same in JSON, whose writer has escaped most of them.
+/// Escapes control characters in JSON. Its writer has escaped most of them.
 fn escaped_json(text: String) -> String {
     if !text.contains(is_control) {
         return text;
@@ -309,7 +310,7 @@ fn escaped_json(text: String) -> String {
     })
 }
 
-/// A level as Python calls it.
+/// Returns the name of a level in Python.
 pub(super) fn level(level: Level) -> &'static str {
     match level {
         Level::ERROR => "ERROR",
@@ -319,7 +320,7 @@ pub(super) fn level(level: Level) -> &'static str {
     }
 }
 
-/// A level as Python numbers it.
+/// Returns the number of a level in Python.
 fn number(level: Level) -> i64 {
     match level {
         Level::ERROR => 40,
@@ -343,7 +344,7 @@ mod tests {
             ("a\tb \\n", "a\\tb \\n"),
         ] {
             assert_eq!(escaped(text.to_owned()), expected);
-            assert_eq!(escaped(escaped(text.to_owned())), expected, "what is escaped stays as it is");
+            assert_eq!(escaped(escaped(text.to_owned())), expected, "escaping twice changes nothing");
             let json = escaped_json(serde_json::json!(text).to_string());
             assert!(!json.contains(super::is_control), "{json}");
             assert_eq!(serde_json::from_str::<String>(&json).ok().as_deref(), Some(text));

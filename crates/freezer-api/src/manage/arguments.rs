@@ -1,8 +1,8 @@
-//! The part of the command line that all programs share: where the configuration is, and the options of 19.0.0 that
-//! override it. What only one program takes is declared in its binary.
+//! The part of the command line that all programs share: the location of the configuration, and the options
+//! of 19.0.0 that override it. Other options are declared in the binaries.
 //!
-//! The options are declared on every level of subcommands instead of as clap's global arguments: a global argument
-//! that is given on two levels keeps only one of its values.
+//! Every level of subcommands declares these options, instead of using clap's global arguments, because clap
+//! keeps only one value of a global argument on two levels.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -16,63 +16,73 @@ use clap_complete::Shell;
 use oslo_config::{CommandLineOption, DEFAULT, Sources};
 
 /// An option of the command line that sets an option of the group `DEFAULT`.
-pub struct Setter {
-    /// Its name, and that of the option that it sets, with `-`.
+pub struct OptionArgument {
+    /// The name of both options, with `-`.
     name: &'static str,
-    /// Names of former releases.
+    /// Names in former releases.
     aliases: &'static [&'static str],
     short: Option<char>,
-    kind: Kind,
+    kind: ArgumentKind,
     help: &'static str,
     hidden: bool,
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
-    /// It takes a value, which the help calls by this name.
+enum ArgumentKind {
+    /// It has a value. The help uses this name for it.
     Value(&'static str),
-    /// It sets a boolean, and this option unsets it.
+    /// It sets a boolean. This is the name of the option that resets it.
     Flag(&'static str),
 }
 
-impl Setter {
-    const fn new(name: &'static str, kind: Kind, help: &'static str) -> Setter {
-        Setter { name, aliases: &[], short: None, kind, help, hidden: false }
+impl OptionArgument {
+    const fn new(name: &'static str, kind: ArgumentKind, help: &'static str) -> OptionArgument {
+        OptionArgument { name, aliases: &[], short: None, kind, help, hidden: false }
     }
 
-    const fn aliases(self, aliases: &'static [&'static str]) -> Setter {
-        Setter { aliases, ..self }
+    const fn aliases(self, aliases: &'static [&'static str]) -> OptionArgument {
+        OptionArgument { aliases, ..self }
     }
 
-    const fn short(self, short: char) -> Setter {
-        Setter { short: Some(short), ..self }
+    const fn short(self, short: char) -> OptionArgument {
+        OptionArgument { short: Some(short), ..self }
     }
 
-    const fn hidden(self) -> Setter {
-        Setter { hidden: true, ..self }
+    const fn hidden(self) -> OptionArgument {
+        OptionArgument { hidden: true, ..self }
     }
 }
 
-/// Where `freezer-api` listens.
-pub const LISTEN: &[Setter] = &[
-    Setter::new("bind-host", Kind::Value("HOST"), "Address to listen on"),
-    Setter::new("bind-port", Kind::Value("PORT"), "Port to listen on"),
+/// Options for the address of `freezer-api`.
+pub const LISTEN: &[OptionArgument] = &[
+    OptionArgument::new("bind-host", ArgumentKind::Value("HOST"), "Address to listen on"),
+    OptionArgument::new("bind-port", ArgumentKind::Value("PORT"), "Port to listen on"),
 ];
 
-/// What is logged and where, as oslo.log registers it.
-pub const LOG: &[Setter] = &[
-    Setter::new("debug", Kind::Flag("nodebug"), "Log at DEBUG instead of INFO").short('d'),
-    Setter::new("log-config-append", Kind::Value("PATH"), "Configuration file of Python's logging module")
-        .aliases(&["log-config", "log_config"]),
-    Setter::new("log-date-format", Kind::Value("FORMAT"), "Format of the time in log lines"),
-    Setter::new("log-file", Kind::Value("PATH"), "File to log to").aliases(&["logfile"]),
-    Setter::new("log-dir", Kind::Value("DIR"), "Directory of the log file").aliases(&["logdir"]),
-    Setter::new("use-syslog", Kind::Flag("nouse-syslog"), "Log to syslog"),
-    Setter::new("syslog-log-facility", Kind::Value("FACILITY"), "Facility of lines in syslog and journal"),
-    Setter::new("use-journal", Kind::Flag("nouse-journal"), "Log to systemd's journal"),
-    Setter::new("use-json", Kind::Flag("nouse-json"), "Log a JSON object in each line"),
-    // of oslo.log before 8.0
-    Setter::new("watch-log-file", Kind::Flag("nowatch-log-file"), "Reopen a moved log file").hidden(),
+/// The options of oslo.log.
+pub const LOG: &[OptionArgument] = &[
+    OptionArgument::new("debug", ArgumentKind::Flag("nodebug"), "Log at DEBUG instead of INFO").short('d'),
+    OptionArgument::new(
+        "log-config-append",
+        ArgumentKind::Value("PATH"),
+        "Configuration file of Python's logging module",
+    )
+    .aliases(&["log-config", "log_config"]),
+    OptionArgument::new("log-date-format", ArgumentKind::Value("FORMAT"), "Format of the time in log lines"),
+    OptionArgument::new("log-file", ArgumentKind::Value("PATH"), "File to log to").aliases(&["logfile"]),
+    OptionArgument::new("log-dir", ArgumentKind::Value("DIR"), "Directory of the log file")
+        .aliases(&["logdir"]),
+    OptionArgument::new("use-syslog", ArgumentKind::Flag("nouse-syslog"), "Log to syslog"),
+    OptionArgument::new(
+        "syslog-log-facility",
+        ArgumentKind::Value("FACILITY"),
+        "Facility of lines in syslog and journal",
+    ),
+    OptionArgument::new("use-journal", ArgumentKind::Flag("nouse-journal"), "Log to systemd's journal"),
+    OptionArgument::new("use-json", ArgumentKind::Flag("nouse-json"), "Log a JSON object in each line"),
+    // From oslo.log before 8.0.
+    OptionArgument::new("watch-log-file", ArgumentKind::Flag("nowatch-log-file"), "Reopen a moved log file")
+        .hidden(),
 ];
 
 /// The shared part of a parsed command line.
@@ -82,18 +92,18 @@ pub struct CommandLine {
     pub files: Vec<PathBuf>,
     /// `--config-dir`, in order.
     pub dirs: Vec<PathBuf>,
-    /// How many files stand before each of `dirs`.
+    /// For each of `dirs`, the number of files before it.
     pub files_before: Vec<usize>,
-    /// Options that are set on the command line.
+    /// Options that the command line sets.
     pub arguments: Vec<CommandLineOption>,
 }
 
 impl CommandLine {
-    /// The sources to read, with the variables of the environment given.
+    /// Returns the sources of the configuration, with the given environment.
     pub fn sources(&self, env: Vec<(String, String)>, home: Option<PathBuf>) -> Sources {
         let found = oslo_config::default_sources("freezer", "freezer-api", home.as_deref());
-        // as oslo.config does: the default files are read unless files are named, the default directories unless directories
-        // are, and both before what is named
+        // As in oslo.config, the default files are read unless the command line contains files, and the
+        // default directories unless it contains directories. Both are read before those of the command line.
         let mut sources = Sources { env, arguments: self.arguments.clone(), ..Sources::default() };
         if self.files.is_empty() {
             sources.files = found.files;
@@ -109,7 +119,7 @@ impl CommandLine {
         sources
     }
 
-    /// Sets an option of the group `DEFAULT`, as if `written` stood on the command line.
+    /// Sets an option of the group `DEFAULT`, as if the command line contained `written`.
     pub fn set(&mut self, name: &str, value: &str, written: &str) {
         self.arguments.retain(|argument| argument.name != name);
         let (group, name) = (DEFAULT.to_owned(), name.to_owned());
@@ -121,12 +131,12 @@ impl CommandLine {
         });
     }
 
-    /// What was written to set an option, if it was set.
+    /// Returns the spelling of an option on the command line, if it is set there.
     pub fn written(&self, name: &str) -> Option<&str> {
         self.arguments.iter().find(|argument| argument.name == name).map(|argument| argument.written.as_str())
     }
 
-    /// An error about where to log, with the options of the command line that say so.
+    /// Adds the options of the command line to an error of the log file.
     pub fn blame_log(&self, error: std::io::Error) -> std::io::Error {
         let places = ["log_file", "log_dir", "log_config_append", "use_syslog", "use_journal"];
         let given: Vec<&str> = places.into_iter().filter_map(|name| self.written(name)).collect();
@@ -136,8 +146,8 @@ impl CommandLine {
         std::io::Error::new(error.kind(), format!("{error} ({BLAMED}{})", given.join(", ")))
     }
 
-    /// Adds what one level of subcommands has.
-    fn read(&mut self, matches: &ArgMatches, setters: &[&'static [Setter]]) {
+    /// Reads the arguments of one level of subcommands.
+    fn read(&mut self, matches: &ArgMatches, options: &[&'static [OptionArgument]]) {
         let given = |id: &str| {
             let paths = matches.get_many::<PathBuf>(id).into_iter().flatten().cloned();
             matches.indices_of(id).into_iter().flatten().zip(paths).collect::<Vec<_>>()
@@ -154,54 +164,54 @@ impl CommandLine {
                 self.files.push(path);
             }
         }
-        for setter in setters.iter().copied().flatten() {
-            let name = setter.name.replace('-', "_");
-            match setter.kind {
-                Kind::Value(_) => {
-                    if let Some(value) = matches.get_one::<String>(setter.name) {
-                        self.set(&name, value, &format!("--{}", setter.name));
+        for option in options.iter().copied().flatten() {
+            let name = option.name.replace('-', "_");
+            match option.kind {
+                ArgumentKind::Value(_) => {
+                    if let Some(value) = matches.get_one::<String>(option.name) {
+                        self.set(&name, value, &format!("--{}", option.name));
                     }
                 }
-                Kind::Flag(inverse) => {
-                    let (yes, no) = (last(matches, setter.name), last(matches, inverse));
+                ArgumentKind::Flag(inverse) => {
+                    let (yes, no) = (last(matches, option.name), last(matches, inverse));
                     if yes.is_some() || no.is_some() {
                         let (value, written) =
-                            if yes > no { ("true", setter.name) } else { ("false", inverse) };
+                            if yes > no { ("true", option.name) } else { ("false", inverse) };
                         self.set(&name, value, &format!("--{written}"));
                     }
                 }
             }
         }
         if let Some((_, below)) = matches.subcommand() {
-            self.read(below, setters);
+            self.read(below, options);
         }
     }
 }
 
-/// How [`CommandLine::blame_log`] names options.
+/// Marks the options that [`CommandLine::blame_log`] adds.
 pub const BLAMED: &str = "set on the command line: ";
 const CONFIG_FILE: &str = "config-file";
 const CONFIG_DIR: &str = "config-dir";
-/// oslo.config spells it with an underscore.
+/// The name in oslo.config has an underscore.
 const SHELL_COMPLETION: &str = "shell_completion";
 
-/// The position of a flag's last occurrence.
+/// Returns the position of a flag's last occurrence.
 fn last(matches: &ArgMatches, id: &str) -> Option<usize> {
     let given = matches.value_source(id) == Some(ValueSource::CommandLine);
     given.then(|| matches.indices_of(id)?.next_back()).flatten()
 }
 
-/// Parses the command line of the process. Ends the process with exit code 2 if it is wrong, and with 0 if it asks for
-/// help, for the version or for a completion script.
-pub fn parse<P: Parser>(setters: &[&'static [Setter]]) -> (P, CommandLine) {
-    let mut command = command::<P>(setters);
+/// Parses the command line of the process. Ends the process with exit code 2 if it is not valid, and with 0
+/// if it requests the help, the version or a completion script.
+pub fn parse<P: Parser>(options: &[&'static [OptionArgument]]) -> (P, CommandLine) {
+    let mut command = command::<P>(options);
     let name = command.get_name().to_owned();
-    match try_parse(&mut command, std::env::args_os(), setters) {
+    match try_parse(&mut command, std::env::args_os(), options) {
         Ok(Parsed::Arguments(arguments, line)) => (arguments, line),
         Ok(Parsed::Completion(shell)) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut command, name, &mut script);
-            // a reader that closes the pipe early has read enough
+            // A reader may close the pipe before the end.
             let _ = std::io::stdout().write_all(&script);
             std::process::exit(0)
         }
@@ -209,24 +219,24 @@ pub fn parse<P: Parser>(setters: &[&'static [Setter]]) -> (P, CommandLine) {
     }
 }
 
-/// What a command line asks for.
+/// The result of parsing a command line.
 enum Parsed<P> {
     Arguments(P, CommandLine),
     Completion(Shell),
 }
 
-/// A program's command line, with the shared options.
-pub fn command<P: Parser>(setters: &[&'static [Setter]]) -> Command {
+/// Returns the command line of a program, with the shared options.
+pub fn command<P: Parser>(options: &[&'static [OptionArgument]]) -> Command {
     let completion = Arg::new(SHELL_COMPLETION)
         .long(SHELL_COMPLETION)
         .value_name("SHELL")
         .value_parser(PossibleValuesParser::new(["bash", "zsh"]))
         .help("Print a script that completes this command line in a shell");
     let command = P::command().infer_long_args(true).args_override_self(true);
-    with_options(command, setters, true).arg(completion)
+    with_options(command, options, true).arg(completion)
 }
 
-fn with_options(command: Command, setters: &[&'static [Setter]], top: bool) -> Command {
+fn with_options(command: Command, options: &[&'static [OptionArgument]], top: bool) -> Command {
     let path = |id: &'static str, value: &'static str, help: &'static str| {
         let arg = Arg::new(id).long(id).value_name(value).help(help);
         arg.action(ArgAction::Append).value_parser(value_parser!(PathBuf))
@@ -239,60 +249,61 @@ fn with_options(command: Command, setters: &[&'static [Setter]], top: bool) -> C
              /etc/freezer, /etc",
         ))
         .arg(path(CONFIG_DIR, "DIR", "Directory of *.conf files, read in the order of the command line; may be repeated"));
-    for setter in setters.iter().copied().flatten() {
-        // the help of each subcommand would repeat them
-        let hidden = setter.hidden || !top;
-        let arg = Arg::new(setter.name).long(setter.name).aliases(setter.aliases.iter().copied());
-        let arg = arg.help(setter.help).hide(hidden);
-        let arg = match setter.short {
+    for option in options.iter().copied().flatten() {
+        // Otherwise the help of each subcommand would repeat them.
+        let hidden = option.hidden || !top;
+        let arg = Arg::new(option.name).long(option.name).aliases(option.aliases.iter().copied());
+        let arg = arg.help(option.help).hide(hidden);
+        let arg = match option.short {
             Some(short) => arg.short(short),
             None => arg,
         };
-        command = match setter.kind {
-            Kind::Value(value) => command.arg(arg.value_name(value).allow_negative_numbers(true)),
-            Kind::Flag(inverse) => {
-                let help = format!("The inverse of --{}", setter.name);
+        command = match option.kind {
+            ArgumentKind::Value(value) => command.arg(arg.value_name(value).allow_negative_numbers(true)),
+            ArgumentKind::Flag(inverse) => {
+                let help = format!("The inverse of --{}", option.name);
                 let unset = Arg::new(inverse).long(inverse).help(help).hide(hidden);
                 command.arg(arg.action(ArgAction::SetTrue)).arg(unset.action(ArgAction::SetTrue))
             }
         };
     }
-    command.mut_subcommands(|below| with_options(below, setters, false))
+    command.mut_subcommands(|below| with_options(below, options, false))
 }
 
 fn try_parse<P: Parser>(
     command: &mut Command,
     args: impl IntoIterator<Item = OsString>,
-    setters: &[&'static [Setter]],
+    options: &[&'static [OptionArgument]],
 ) -> Result<Parsed<P>, clap::Error> {
     let args: Vec<OsString> = args.into_iter().collect();
     let tree = command.clone();
     let mut matches = match command.try_get_matches_from_mut(&args) {
         Ok(matches) => matches,
-        // a completion script needs no subcommand
+        // A completion script needs no subcommand.
         Err(error) if error.kind() == ErrorKind::MissingSubcommand => {
             let matches = tree.subcommand_required(false).try_get_matches_from(&args);
             return matches.ok().as_ref().and_then(completion).map(Parsed::Completion).ok_or(error);
         }
-        Err(error) => return Err(with_place(error, &tree)),
+        Err(error) => return Err(with_suggestion(error, &tree)),
     };
     if let Some(shell) = completion(&matches) {
         return Ok(Parsed::Completion(shell));
     }
     let mut line = CommandLine::default();
-    line.read(&matches, setters);
+    line.read(&matches, options);
     let arguments = P::from_arg_matches_mut(&mut matches).map_err(|error| error.format(command))?;
     Ok(Parsed::Arguments(arguments, line))
 }
 
-/// The shell that a completion script is asked for.
+/// Returns the shell of the requested completion script.
 fn completion(matches: &ArgMatches) -> Option<Shell> {
     let shell = matches.get_one::<String>(SHELL_COMPLETION)?;
     Some(if shell == "zsh" { Shell::Zsh } else { Shell::Bash })
 }
 
-/// Suggests a subcommand of another level, such as `db sync` for `sync`, if clap finds none of the right level.
-fn with_place(mut error: clap::Error, tree: &Command) -> clap::Error {
+/// Suggests a subcommand of another level, such as `db sync` for `sync`, if clap finds none on the present
+/// level.
+fn with_suggestion(mut error: clap::Error, tree: &Command) -> clap::Error {
     if error.kind() == ErrorKind::InvalidSubcommand
         && error.get(ContextKind::SuggestedSubcommand).is_none()
         && let Some(clap::error::ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand)
@@ -308,12 +319,12 @@ fn with_place(mut error: clap::Error, tree: &Command) -> clap::Error {
     error
 }
 
-/// Words are similar from this measure on; clap takes 0.7 for those of the right level.
+/// Words with at least this measure are similar. clap uses 0.7 on the present level.
 const SIMILAR: f64 = 0.8;
-/// So many characters may be wrong in a short word, where this measure fails.
+/// Number of wrong characters in a short word, for which the measure is not suitable.
 const MISTYPED: usize = 1;
 
-/// Every visible subcommand with those above it.
+/// Returns every visible subcommand with its parents.
 fn paths(command: &Command) -> Vec<Vec<&str>> {
     let mut all = Vec::new();
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
@@ -326,8 +337,9 @@ fn paths(command: &Command) -> Vec<Vec<&str>> {
     all
 }
 
-/// The environment and home directory of the process, for [`CommandLine::sources`]. Only the binaries call it.
-pub fn of_process() -> (Vec<(String, String)>, Option<PathBuf>) {
+/// Returns the environment and home directory of the process, for [`CommandLine::sources`]. Only binaries may
+/// call it.
+pub fn process_environment() -> (Vec<(String, String)>, Option<PathBuf>) {
     let env = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
     (env.collect(), std::env::var_os("HOME").map(PathBuf::from))

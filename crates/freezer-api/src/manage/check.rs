@@ -1,6 +1,6 @@
-//! `freezer-manage db check`: what the database's checks found, as text or JSON.
+//! `freezer-manage db check`: prints the results of the database's checks as text or JSON.
 //!
-//! The checks themselves are in `freezer_store::maintenance`; those of files and options are in `status.rs`.
+//! `freezer_store::maintenance` has the checks. Those of files and options are in `status.rs`.
 
 use std::io::Write;
 
@@ -10,15 +10,15 @@ use serde_json::json;
 
 use super::db::DbError;
 
-/// Checks the database and prints what was found; gives the worst result.
+/// Checks the database and prints the findings. Returns the worst result.
 ///
 /// # Errors
-/// Where the checks could not be carried out.
+/// If the checks could not run.
 pub async fn check(store: &Store, as_json: bool, out: &mut impl Write) -> Result<Verdict, DbError> {
     let checks = match store.check().await {
         Ok(checks) => checks,
-        // certificates and other files that the URL names
-        Err(StoreError::Url(error)) => return refused(&error, as_json, out),
+        // An error in certificates and other files of the URL.
+        Err(StoreError::Url(error)) => return print_invalid_address(&error, as_json, out),
         Err(error) => return Err(error.into()),
     };
     let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Success);
@@ -34,11 +34,12 @@ pub async fn check(store: &Store, as_json: bool, out: &mut impl Write) -> Result
     Ok(verdict)
 }
 
-/// Prints that the database cannot be checked, because the configuration of its address is wrong.
-///
-/// # Errors
-/// If the output cannot be written.
-pub fn refused(error: &impl ToString, as_json: bool, out: &mut impl Write) -> Result<Verdict, DbError> {
+/// Prints that the database cannot be checked, because the configuration of its address is not valid.
+pub fn print_invalid_address(
+    error: &impl ToString,
+    as_json: bool,
+    out: &mut impl Write,
+) -> Result<Verdict, DbError> {
     let check = Check {
         name: "layout",
         title: "Database tables",

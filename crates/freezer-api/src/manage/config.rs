@@ -1,5 +1,6 @@
-//! `freezer-manage config`: prints the sample file, and checks the configuration. What the service does not start with is
-//! found by `prepare.rs`, which the start uses as well; options that are unknown or without effect by `config/findings.rs`.
+//! `freezer-manage config`: prints the sample file and checks the configuration. `prepare.rs`, which the
+//! start also uses, finds the errors that prevent a start. `config/findings.rs` finds options that are
+//! unknown or without effect.
 
 use std::io::Write;
 
@@ -10,18 +11,12 @@ use serde_json::{Value, json};
 use super::{connect, prepare};
 use crate::config::{self, ConfigError, Finding, Places, Settings, declarations};
 
-/// Prints every option, commented out, as oslo-config-generator lays it out.
-///
-/// # Errors
-/// Where the output cannot be written.
+/// Prints all options, commented out, in the layout of oslo-config-generator.
 pub fn print_sample(out: &mut impl Write) -> std::io::Result<()> {
     out.write_all(config::sample().as_bytes())
 }
 
-/// Looks at the configuration and prints what there is to say about it; gives the worst.
-///
-/// # Errors
-/// Where the output cannot be written.
+/// Checks the configuration and prints the findings. Returns the worst result.
 pub async fn check(
     sources: &Sources,
     connect: bool,
@@ -60,13 +55,13 @@ fn as_value(Finding { verdict, kind, place, message }: &Finding) -> Value {
         "option": place.as_ref().map(|place| &place.name),
         "file": place.as_ref().map(|place| &place.file),
         "line": place.as_ref().map(|place| place.line),
-        // behind the name of the option, a text would begin with its value
+        // Only after the name of the option, the text may begin with its value.
         "message": message.strip_prefix(" = ").unwrap_or(message).trim_start(),
     })
 }
 
-/// Returns every finding: failures, then what the start would warn about, then notes. With `connect`, the database and
-/// Keystone are asked as well, unless there is a failure.
+/// Returns all findings: failures, then warnings of the start, then notes. With `connect`, also checks the
+/// database and Keystone, unless there is a failure.
 pub async fn findings(sources: &Sources, connect: bool) -> Vec<Finding> {
     let settings = match Settings::load(sources) {
         Ok(settings) => settings,
@@ -74,7 +69,7 @@ pub async fn findings(sources: &Sources, connect: bool) -> Vec<Finding> {
             let config = Config::load(sources).map(|config| config.declare(&declarations()));
             let places = config.as_ref().map(Places::of).unwrap_or_default();
             let mut found = match error.unlocated() {
-                ConfigError::Options(errors) => errors.iter().map(of_option).collect(),
+                ConfigError::Options(errors) => errors.iter().map(option_finding).collect(),
                 error => vec![failure(error.to_string())],
             };
             found = found.into_iter().map(|finding| places.locate(finding)).collect();
@@ -95,8 +90,8 @@ pub async fn findings(sources: &Sources, connect: bool) -> Vec<Finding> {
     found
 }
 
-/// The finding about a value that does not fit its option.
-fn of_option(error: &oslo_config::Error) -> Finding {
+/// Returns the finding about a value that is not valid for its option.
+fn option_finding(error: &oslo_config::Error) -> Finding {
     let text = error.to_string();
     let Some(Setting { group, option, origin: Origin::File { file, line } }) = error.setting() else {
         return failure(text);

@@ -1,4 +1,4 @@
-//! `freezer-manage config check --connect`: asks the database and Keystone, as the service would.
+//! `freezer-manage config check --connect`: connects to the database and Keystone like the service.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use freezer_store::{DatabaseUrl, Store, StoreError};
 use super::prepare;
 use crate::config::{Finding, Settings};
 
-/// Longest time for each server to answer.
+/// Time limit for the answer of each server.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Tries the database and Keystone, and says which part worked.
+/// Checks the database and Keystone. Returns the results.
 pub async fn findings(settings: &Settings) -> Vec<Finding> {
     let store = settings.database.store(false);
     let (mut found, keystone) = tokio::join!(
@@ -26,8 +26,8 @@ pub async fn findings(settings: &Settings) -> Vec<Finding> {
     found
 }
 
-/// Describes which statements wait for the other nodes of a Galera cluster. None if the server is not in a cluster, or does
-/// not answer.
+/// Describes the statements that wait for the other nodes of a Galera cluster. Returns `None` if the server
+/// is not in a cluster or does not answer.
 async fn cluster(settings: &Settings, store: &Store) -> Option<Finding> {
     let node = tokio::time::timeout(LIMIT, store.cluster_node()).await.ok()?.ok()??;
     let url = &settings.database.url;
@@ -55,7 +55,7 @@ async fn database(settings: &Settings, store: &Store) -> Finding {
     match tokio::time::timeout(LIMIT, store.check_schema()).await {
         Err(_) => failure("database", format!("the database {url} did not answer within {LIMIT:?}")),
         Ok(Ok(())) => changes(store, url).await,
-        // the service starts and waits for the tables
+        // The service starts and waits for the tables.
         Ok(Err(StoreError::Schema(error))) if error.needs_sync() => {
             Finding { verdict: Verdict::Warning, ..note("database", error.to_string()) }
         }
@@ -63,7 +63,7 @@ async fn database(settings: &Settings, store: &Store) -> Finding {
     }
 }
 
-/// Whether the user of the database may do more than read.
+/// Returns whether the user of the database may change rows.
 async fn changes(store: &Store, url: &DatabaseUrl) -> Finding {
     match tokio::time::timeout(LIMIT, store.refused_changes()).await {
         Err(_) => failure("database", format!("the database {url} did not answer within {LIMIT:?}")),
@@ -74,7 +74,7 @@ async fn changes(store: &Store, url: &DatabaseUrl) -> Finding {
         Ok(Ok(refused)) => failure(
             "database",
             format!(
-                "the database {url} refuses changes; grant its user SELECT, INSERT, UPDATE and DELETE: {}",
+                "the database {url} rejects changes; grant its user SELECT, INSERT, UPDATE and DELETE: {}",
                 refused.join("; ")
             ),
         ),

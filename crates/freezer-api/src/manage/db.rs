@@ -1,5 +1,5 @@
-//! `freezer-manage db`: making, upgrading, showing and removing the tables. Checks are `check.rs`, rows that go are
-//! `purge.rs`, what upgrades found no place for is `leftovers.rs`.
+//! `freezer-manage db`: creates, upgrades, shows and removes the tables. Checks are in `check.rs`, the
+//! removal of deleted rows in `purge.rs`, and values that upgrades could not move in `leftovers.rs`.
 
 use std::io::{BufRead, Write};
 use std::time::Duration;
@@ -10,38 +10,38 @@ use freezer_store::migrations::{
 };
 use freezer_store::{DatabaseUrl, Store, StoreError};
 
-/// What went wrong, in words for the operator. The exit code is 1 for each.
+/// An error with a text for the operator. The exit code is 1 for each.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// The database.
+    /// An error of the database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The terminal.
+    /// An error of the terminal.
     #[error("the output cannot be written: {0}")]
     Output(#[from] std::io::Error),
-    /// Nothing is wrong with the command, but the tables are not there.
+    /// The tables do not exist.
     #[error("the database {0} has no tables yet; create them with: freezer-manage db sync")]
     NoTables(String),
-    /// A command of 19.0.0 without a meaning for SQL.
+    /// A command of 19.0.0 that has no meaning for SQL.
     #[error(
         "db update-settings changed the settings of an Elasticsearch index; this service stores in SQL only, \
          whose tables are made and upgraded with: freezer-manage db sync"
     )]
     NoSettings,
-    /// Nobody is there to say that the tables are to go.
+    /// The command needs a confirmation, but standard input is not a terminal.
     #[error(
-        "there is no terminal to ask at whether the tables of {0} are to be removed; nothing was removed; to remove them without being asked: freezer-manage db remove --yes"
+        "there is no terminal to ask whether the tables of {0} should be removed; nothing was removed; to remove them without being asked: freezer-manage db remove --yes"
     )]
     NoTerminal(String),
-    /// The operator did not mean it.
+    /// The operator did not confirm the removal.
     #[error("that is not the name of the database, {0:?}; nothing was removed")]
     NotConfirmed(String),
 }
 
-/// Accepts a revision that `db sync` reaches: the newest one, by its id or as `head`.
+/// Accepts a revision that `db sync` can reach: the newest one, by its id or as `head`.
 ///
 /// # Errors
-/// Explains that there is no way to another revision.
+/// An explanation that no other revision can be reached.
 pub fn revision(text: &str) -> Result<String, String> {
     match text {
         HEAD | "head" | "heads" => Ok(text.to_owned()),
@@ -49,17 +49,14 @@ pub fn revision(text: &str) -> Result<String, String> {
     }
 }
 
-/// Brings the tables to head and says what it does.
-///
-/// # Errors
-/// [`DbError`]
+/// Upgrades the tables to head and prints the steps.
 pub async fn sync(store: &Store, options: &SyncOptions, out: &mut impl Write) -> Result<(), DbError> {
     let database = store.database();
     let (mut said, mut kept) = (0, Kept::default());
     let done = store
         .sync_with(options, |at| {
             kept = at.kept;
-            // one line for each step, and one for each batch of the long ones
+            // One line for each step, and one for each batch of long steps.
             if at.step != said || at.rows.is_some() {
                 said = at.step;
                 let rows = at.rows.map(|rows| format!(": {rows} rows")).unwrap_or_default();
@@ -78,7 +75,7 @@ pub async fn sync(store: &Store, options: &SyncOptions, out: &mut impl Write) ->
             let Kept { values, rows } = kept;
             writeln!(
                 out,
-                "kept in freezer_leftovers, because the tables have no place for them: {values} values of {rows} rows; \
+                "kept in freezer_leftovers, because they could not be moved: {values} values of {rows} rows; \
                  see them with: freezer-manage db leftovers"
             )?;
         }
@@ -86,10 +83,7 @@ pub async fn sync(store: &Store, options: &SyncOptions, out: &mut impl Write) ->
     Ok(())
 }
 
-/// Prints what [`sync`] would do, as SQL with the number of rows that each statement goes through, and changes nothing.
-///
-/// # Errors
-/// [`DbError`]
+/// Prints the steps of [`sync`] as SQL, with the number of rows that each statement reads. Changes nothing.
 pub async fn dry_run(store: &Store, wishes: Wishes, out: &mut impl Write) -> Result<(), DbError> {
     let plan = store.plan(wishes).await?;
     writeln!(out, "-- database: {}", store.database())?;
@@ -144,7 +138,7 @@ pub async fn dry_run(store: &Store, wishes: Wishes, out: &mut impl Write) -> Res
 /// Prints the revision.
 ///
 /// # Errors
-/// [`DbError`]; an empty database is one, so that scripts can tell.
+/// [`DbError::NoTables`] for an empty database, so that scripts can detect it.
 pub async fn version(store: &Store, out: &mut impl Write) -> Result<(), DbError> {
     match store.schema_state().await? {
         State::At(revision) => writeln!(out, "{revision}")?,
@@ -154,10 +148,8 @@ pub async fn version(store: &Store, out: &mut impl Write) -> Result<(), DbError>
     Ok(())
 }
 
-/// Prints upstream's revisions in order and marks the database's; `Err` says why it is not known.
-///
-/// # Errors
-/// Where the output cannot be written: a database that is not there is only noted.
+/// Prints upstream's revisions in order and marks the revision of the database. `Err` contains the reason why
+/// it is unknown.
 pub async fn history(store: Result<&Store, String>, out: &mut impl Write) -> Result<(), DbError> {
     let state = match store {
         Ok(store) => store.schema_state().await.map_err(|error| error.to_string()),
@@ -179,15 +171,12 @@ pub async fn history(store: Result<&Store, String>, out: &mut impl Write) -> Res
         Ok(State::At(found)) => writeln!(out, "the database is at {found}, which is not one of these")?,
         Ok(State::Empty) => writeln!(out, "the database has no tables yet")?,
         Ok(State::Unversioned(_)) => writeln!(out, "the database has tables, and no revision")?,
-        Err(why) => writeln!(out, "the revision of the database is not known: {why}")?,
+        Err(why) => writeln!(out, "the revision of the database is unknown: {why}")?,
     }
     Ok(())
 }
 
-/// Prints the database, its revision, the rows of each table, and what they take on disk.
-///
-/// # Errors
-/// [`DbError`]
+/// Prints the database, its revision, the number of rows of each table, and their size on disk.
 pub async fn show(store: &Store, as_json: bool, out: &mut impl Write) -> Result<(), DbError> {
     let overview = store.overview().await?;
     if overview.tables.is_empty() && overview.revision.is_none() {
@@ -219,20 +208,17 @@ pub async fn show(store: &Store, as_json: bool, out: &mut impl Write) -> Result<
     Ok(())
 }
 
-/// How the operator says that he means it.
+/// How the operator confirms a removal.
 pub enum Confirmation<'a> {
-    /// He has (`--yes`).
+    /// The operator confirmed it with `--yes`.
     Given,
-    /// He types the name of the database.
+    /// The operator must type the name of the database.
     Ask(&'a mut dyn BufRead),
-    /// Nobody is there to be asked.
-    Nobody,
+    /// Standard input is not a terminal, so the command cannot ask.
+    Impossible,
 }
 
-/// Drops the tables with everything in them.
-///
-/// # Errors
-/// [`DbError`]; without a confirmation nothing is dropped.
+/// Drops the tables with all rows. Without a confirmation, drops nothing.
 pub async fn remove(
     store: &Store,
     confirmation: Confirmation<'_>,
@@ -247,7 +233,7 @@ pub async fn remove(
     }
     match confirmation {
         Confirmation::Given => {}
-        Confirmation::Nobody => return Err(DbError::NoTerminal(database)),
+        Confirmation::Impossible => return Err(DbError::NoTerminal(database)),
         Confirmation::Ask(input) => {
             let name = name(store.database());
             writeln!(
@@ -255,7 +241,7 @@ pub async fn remove(
                 "{database}: these tables will be dropped with everything in them: {}",
                 tables.join(", ")
             )?;
-            write!(out, "Type the name of the database ({name}) to go on: ")?;
+            write!(out, "Type the name of the database ({name}) to continue: ")?;
             out.flush()?;
             let mut line = String::new();
             input.read_line(&mut line)?;
@@ -269,7 +255,7 @@ pub async fn remove(
     Ok(())
 }
 
-/// What the operator calls the database: its name at the server, or the file's.
+/// Returns the name of the database at the server, or the name of the file.
 fn name(url: &DatabaseUrl) -> String {
     match url {
         DatabaseUrl::MySql(url) => url.database.clone(),

@@ -1,4 +1,4 @@
-//! `freezer-manage db leftovers`: what upgrades found no place for, as text or JSON.
+//! `freezer-manage db leftovers`: prints values that upgrades could not move, as text or JSON.
 
 use std::io::Write;
 
@@ -7,13 +7,10 @@ use freezer_store::maintenance::Leftover;
 
 use super::db::DbError;
 
-/// Characters of a value that stand in the text; JSON has all.
+/// Maximum number of characters of a value in the text. JSON contains whole values.
 const WIDTH: usize = 500;
 
 /// Prints each value with its table, column and row.
-///
-/// # Errors
-/// [`DbError`]
 pub async fn print(store: &Store, as_json: bool, out: &mut impl Write) -> Result<(), DbError> {
     let mut count = 0_u64;
     if as_json {
@@ -41,7 +38,7 @@ pub async fn print(store: &Store, as_json: bool, out: &mut impl Write) -> Result
     if as_json {
         writeln!(out, "{}]}}", if count > 0 { "\n" } else { "" })?;
     } else if count == 0 {
-        writeln!(out, "{}: no upgrade left anything over", store.database())?;
+        writeln!(out, "{}: no upgrade kept any values", store.database())?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! What the commands do: [`db`], [`check`], [`purge`], [`policy`] and [`config`] for `freezer-manage`, [`status`] for `freezer-manager-status`, and
-//! [`serve`] for `freezer-api` itself. [`prepare`] is what a start and a check of the configuration share. The binaries only parse arguments, call and turn the result into an exit code.
+//! The commands: [`db`], [`check`], [`purge`], [`policy`] and [`config`] for `freezer-manage`, [`status`] for
+//! `freezer-manager-status`, and [`serve`] for `freezer-api`. The start and the check of the configuration
+//! share [`prepare`]. The binaries only parse arguments, call these modules and return exit codes.
 
 pub mod arguments;
 pub mod check;

@@ -1,5 +1,5 @@
-//! `freezer-manage policy`: the sample file, the check of the configured files, and the rules in force. The rule language
-//! and the search for mistakes are the crate `oslo-policy`; which rules there are is [`policy`].
+//! `freezer-manage policy`: the sample file, the check of the configured files, and the effective rules. The
+//! crate `oslo-policy` implements the rule language and finds mistakes. The rules are in [`policy`].
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -12,24 +12,21 @@ use serde_json::{Value, json};
 use crate::config::{ConfigError, PolicySettings};
 use crate::policy;
 
-/// Why a command about policy did not do what it was asked for.
+/// The reason why a policy command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// The configuration does not say where the rules are.
+    /// The configuration has no valid location of the rules.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A policy file cannot be loaded.
     #[error(transparent)]
     Rules(#[from] oslo_policy::Error),
-    /// The terminal.
+    /// An error of the terminal.
     #[error("the output cannot be written: {0}")]
     Output(#[from] std::io::Error),
 }
 
-/// Prints every rule, commented out, as oslopolicy-sample-generator lays it out; or all of them as JSON.
-///
-/// # Errors
-/// Where the output cannot be written.
+/// Prints all rules, commented out in the layout of oslopolicy-sample-generator, or as JSON.
 pub fn print_sample(as_json: bool, out: &mut impl Write) -> Result<(), PolicyError> {
     let defaults = policy::all();
     if as_json {
@@ -53,10 +50,10 @@ fn described(rule: &RuleDefault) -> Value {
     })
 }
 
-/// How much a problem matters.
+/// Returns the severity of a problem.
 fn verdict(kind: ProblemKind, file_is_named: bool) -> Verdict {
     match kind {
-        // the rules in force are the same with and without it; and most services have no policy file
+        // The effective rules do not depend on it, and most services have no policy file.
         ProblemKind::Redundant => Verdict::Success,
         ProblemKind::MissingFile if !file_is_named => Verdict::Success,
         kind if kind.is_error() => Verdict::Failure,
@@ -64,12 +61,10 @@ fn verdict(kind: ProblemKind, file_is_named: bool) -> Verdict {
     }
 }
 
-/// Looks for mistakes in the configured files and prints them, as `file:line: rule: message`; gives the worst. A failure:
-/// the service would not start, or a rule does not do what it looks like. A warning: a rule that allows
-/// everyone, a name of an earlier release, or a policy file that is configured and not there.
-///
-/// # Errors
-/// Where the output cannot be written.
+/// Finds mistakes in the configured files and prints them as `file:line: rule: message`. Returns the worst
+/// result. A failure means that the service would not start, or that a rule does not have its apparent
+/// effect. A warning is a rule that allows every caller, a deprecated name, or a configured file that does
+/// not exist.
 pub fn check(settings: &PolicySettings, as_json: bool, out: &mut impl Write) -> Result<Verdict, PolicyError> {
     let found: Vec<(Verdict, Problem)> = lint::check(&policy::all(), &settings.options)
         .into_iter()
@@ -110,7 +105,7 @@ fn as_value(verdict: Verdict, problem: &Problem) -> Value {
     })
 }
 
-/// The kinds as programs read them: never renamed.
+/// Returns the name of the kind for programs. Names must never change.
 fn kind_name(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::Unloadable => "unloadable",
@@ -127,14 +122,14 @@ fn kind_name(kind: ProblemKind) -> &'static str {
     }
 }
 
-/// Prints each rule in force with its check, where that came from and, where it differs, the service's default.
+/// Prints each effective rule with its check, its source and, if they differ, the service's default.
 ///
 /// # Errors
-/// Where a policy file cannot be loaded.
+/// If a policy file cannot be loaded.
 pub fn list(settings: PolicySettings, as_json: bool, out: &mut impl Write) -> Result<(), PolicyError> {
     let rules = in_force(settings)?;
     if as_json {
-        let rules: Vec<Value> = rules.iter().map(Rule::to_value).collect();
+        let rules: Vec<Value> = rules.iter().map(ComparedRule::to_value).collect();
         writeln!(out, "{:#}", Value::Array(rules))?;
         return Ok(());
     }
@@ -154,11 +149,11 @@ pub fn list(settings: PolicySettings, as_json: bool, out: &mut impl Write) -> Re
     Ok(())
 }
 
-/// Prints the policy in force as a policy file that says the same, each rule of a file below the place that it came from;
-/// what oslopolicy-policy-generator is for.
+/// Prints the effective policy as a policy file, like oslopolicy-policy-generator. Each rule of a file is
+/// below its source.
 ///
 /// # Errors
-/// Where a policy file cannot be loaded.
+/// If a policy file cannot be loaded.
 pub fn show_effective(
     settings: PolicySettings,
     as_json: bool,
@@ -175,35 +170,35 @@ pub fn show_effective(
         if !rule.is_default() {
             writeln!(out, "# {}", rule.origin())?;
         }
-        // texts of JSON are texts of YAML
+        // Texts of JSON are valid texts of YAML.
         writeln!(out, "{}: {}", Value::from(rule.effective.name.as_str()), Value::from(rule.check()))?;
     }
     Ok(())
 }
 
-/// A rule in force, beside the service's own of that name.
-struct Rule {
+/// An effective rule, and the service's own rule with the same name.
+struct ComparedRule {
     effective: EffectiveRule,
     default: Option<&'static RuleDefault>,
 }
 
-fn in_force(settings: PolicySettings) -> Result<Vec<Rule>, PolicyError> {
+fn in_force(settings: PolicySettings) -> Result<Vec<ComparedRule>, PolicyError> {
     let defaults: HashMap<&str, &'static RuleDefault> =
         policy::declared().map(|rule| (rule.name, rule)).collect();
     let enforcer = Enforcer::new(policy::all(), settings.options)?;
     let rules = enforcer.effective().into_iter().map(|effective| {
         let default = defaults.get(effective.name.as_str()).copied();
-        Rule { effective, default }
+        ComparedRule { effective, default }
     });
     Ok(rules.collect())
 }
 
-impl Rule {
+impl ComparedRule {
     fn is_default(&self) -> bool {
         self.effective.origin == RuleOrigin::Default
     }
 
-    /// The check as the service declares it, else in oslo.policy's canonical form.
+    /// Returns the check as the service declares it, otherwise in oslo.policy's canonical form.
     fn check(&self) -> &str {
         match self.default {
             Some(default) if self.is_default() => default.check_str,

@@ -1,6 +1,7 @@
-//! What a start does with its configuration before it asks any other server: it reads certificate and policy files, and
-//! looks at the address and the log file. `freezer-api` builds the service with it, and `freezer-manage config check` finds
-//! what would keep it from starting. So every reason not to start belongs here, or into [`Settings::load`].
+//! The part of a start that needs no other server: reading certificate and policy files, and checking the
+//! address and the log file. `freezer-api` builds the service with it, and `freezer-manage config check`
+//! finds errors that would prevent the start. Every reason not to start must therefore be here or in
+//! [`Settings::load`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,33 +25,33 @@ use crate::{logging, policy, server};
 /// A reason why the service does not start with its configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// Certificates and keys for the database.
+    /// An error in certificates and keys for the database.
     #[error("[database] connection: {0}")]
     Database(#[from] freezer_store::UrlError),
-    /// The policy files.
+    /// An error in the policy files.
     #[error(transparent)]
     Policy(#[from] oslo_policy::Error),
-    /// The settings for servers that policy rules name.
+    /// An error in the settings for the servers of policy rules.
     #[error(transparent)]
     RemotePolicy(#[from] oslo_policy::HttpCheckError),
-    /// The settings for Keystone.
+    /// An error in the settings for Keystone.
     #[error("{KEYSTONE} {0}")]
     Keystone(#[source] keystone_auth::SettingsError),
-    /// The login of the user that jobs are entrusted to.
+    /// An error in the login of the trustee of jobs.
     #[error("{TRUSTEE}: {0}")]
     Trustee(#[source] keystone_auth::SettingsError),
-    /// The address.
+    /// An error in the address.
     #[error(transparent)]
     Listen(#[from] server::ListenError),
-    /// The log file.
+    /// An error in the log file.
     #[error(transparent)]
     Log(std::io::Error),
-    /// A defect: a schema of ours.
+    /// A defect in a schema of ours.
     #[error(transparent)]
     Validators(#[from] crate::validate::BuildError),
 }
 
-/// Every [`Refusal`] of a configuration, each on a line of its own, with the places of its options.
+/// All errors of a configuration, one in each line, with the places of their options.
 #[derive(Debug)]
 pub struct Refusals(Vec<Refusal>, Places);
 
@@ -66,10 +67,7 @@ impl fmt::Display for Refusals {
 
 impl std::error::Error for Refusals {}
 
-/// Builds the service. Called on the runtime that serves.
-///
-/// # Errors
-/// [`Refusals`]
+/// Builds the service. It must be called on the runtime that serves.
 pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
     let mut refusals = Vec::new();
     let mut keep = |refusal: Refusal| refusals.push(refusal);
@@ -96,8 +94,8 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
     })
 }
 
-/// Returns every reason why the service would not start. No other server is asked, except for the address of `bind_host`,
-/// and nothing is written.
+/// Returns every reason why the service would not start. Only the address of `bind_host` is resolved by
+/// another server, and nothing is written.
 pub async fn refusals(settings: &Settings) -> Vec<Refusal> {
     let mut found = match app(settings, settings.database.store(false)) {
         Ok(_) => Vec::new(),
@@ -108,8 +106,8 @@ pub async fn refusals(settings: &Settings) -> Vec<Refusal> {
     found
 }
 
-/// Returns what does not keep the service from starting and is a mistake all the same: files that only HTTPS would need,
-/// and that cannot be used; servers that are asked without verifying them.
+/// Returns mistakes that do not prevent the start: unusable files that only HTTPS would need, and servers
+/// that are not verified.
 pub fn warnings(settings: &Settings) -> Vec<Finding> {
     let mut found = Vec::new();
     let unverified =
@@ -139,12 +137,12 @@ pub fn warnings(settings: &Settings) -> Vec<Finding> {
     found.into_iter().map(|finding| settings.places.locate(finding)).collect()
 }
 
-/// Whether a policy rule has an `https:` check. Policy files that cannot be read are a refusal.
+/// Returns whether a policy rule has an `https:` check. Unreadable policy files are reported elsewhere.
 fn has_https_check(settings: &Settings) -> bool {
     Enforcer::new(policy::all(), settings.policy.clone()).is_ok_and(|enforcer| enforcer.has_https_check())
 }
 
-/// The rules, with the client for those that another server decides.
+/// Builds the enforcer with the HTTP client for rules that another server evaluates.
 fn enforcer(settings: &Settings) -> Result<Enforcer, Refusal> {
     let remote = Arc::new(HttpCheck::new(&settings.remote_policy, Handle::current())?);
     let rules = oslo_policy::Options { remote: Some(remote.clone()), ..settings.policy.clone() };
@@ -155,8 +153,8 @@ fn enforcer(settings: &Settings) -> Result<Enforcer, Refusal> {
     Ok(enforcer)
 }
 
-/// How callers are known, and how their jobs are entrusted to central schedulers. One connection to Keystone does both
-/// unless `[centralized_scheduler] auth_section` names a login of its own.
+/// Builds authentication and trusts. They share one connection to Keystone, unless `[centralized_scheduler]
+/// auth_section` contains a separate login.
 fn identity(settings: &Settings) -> Result<(Authentication, Option<Trusts>), Refusal> {
     let Some(keystone) = &settings.keystone else { return Ok((Authentication::NoAuth, None)) };
     let client = client(keystone).map_err(Refusal::Keystone)?;
@@ -175,10 +173,7 @@ fn identity(settings: &Settings) -> Result<(Authentication, Option<Trusts>), Ref
     Ok((Authentication::Keystone(Box::new(client)), trusts))
 }
 
-/// A client of Keystone with the clock of the system.
-///
-/// # Errors
-/// [`keystone_auth::SettingsError`]
+/// Creates a client of Keystone with the system clock.
 pub(super) fn client(
     settings: &keystone_auth::Settings,
 ) -> Result<KeystoneClient, keystone_auth::SettingsError> {

@@ -1,4 +1,4 @@
-//! `freezer-manage db purge`: what the operator asks for, and what he is told.
+//! `freezer-manage db purge`: the arguments and the output.
 
 use std::io::Write;
 
@@ -7,10 +7,10 @@ use freezer_store::maintenance::{Purge, Purged};
 
 use super::db::DbError;
 
-/// Reads an age: a number and a unit, `90d`, `12h`, `30m` or `2w`. Gives seconds.
+/// Parses an age: a number and a unit, `90d`, `12h`, `30m` or `2w`. Returns seconds.
 ///
 /// # Errors
-/// A text that says how it is written.
+/// A description of the format.
 pub fn age(text: &str) -> Result<i64, String> {
     let wrong =
         || "an age is a number and a unit: 90d (days), 2w (weeks), 12h (hours), 30m (minutes)".to_owned();
@@ -27,20 +27,18 @@ pub fn age(text: &str) -> Result<i64, String> {
         return Err(wrong());
     }
     let number: i64 = number.parse().map_err(|_| wrong())?;
-    // ten thousand years: times further back have no date
+    // Ten thousand years. Earlier times have no date.
     let seconds = number.checked_mul(seconds).filter(|seconds| *seconds <= 10_000 * 366 * 86_400);
-    seconds.ok_or_else(|| format!("{text} is longer than there is time"))
+    seconds.ok_or_else(|| format!("{text} is longer than 10,000 years"))
 }
 
-/// Removes rows that were deleted long ago and says how far it is, table by table.
-///
-/// # Errors
-/// [`DbError`]; what was removed until then stays removed.
+/// Removes rows that were deleted long ago and prints the progress, table by table. After an error, removed
+/// rows stay removed.
 pub async fn purge(store: &Store, purge: &Purge, out: &mut impl Write) -> Result<(), DbError> {
     let what = if purge.dry_run { "would be removed" } else { "removed" };
     let kept = |done: &Purged| match done.kept {
         0 => String::new(),
-        kept => format!(", {kept} kept because still referred to"),
+        kept => format!(", {kept} kept because other rows refer to them"),
     };
     writeln!(out, "{}: rows deleted before {} UTC", store.database(), purge.before.to_sql())?;
     let all = store

@@ -1,11 +1,13 @@
-//! [`SchemaWatch`]: looks at the database until its tables can be served, so that the service can start before `db sync`.
+//! [`SchemaWatch`] checks the database until its tables can be served, so that the service can start before
+//! `db sync`.
 //!
-//! A database that does not answer is tried `max_retries` times every `retry_interval`, as by oslo.db. Tables that are
-//! missing or old are waited for without an end. Everything else ends the start: a refused login, a newer or foreign
-//! layout.
+//! If the database does not answer, it is tried `max_retries` times every `retry_interval`, as in oslo.db. If
+//! tables are missing or old, the service waits without a limit. All other errors end the start: a rejected
+//! login, or a newer or foreign layout.
 //!
-//! Once the service has served, nothing ends it: a restored database may have any layout for a while. It waits again when
-//! a statement fails because the tables lack what it names, and serves when they fit again.
+//! After the service has served requests, no such error ends it, because a restored database may have any
+//! layout for a while. The service waits again if a statement fails because of a missing table, column or
+//! index, and serves when the tables match again.
 
 use std::time::Duration;
 
@@ -16,41 +18,42 @@ use crate::config::DatabaseSettings;
 use crate::readiness::{Readiness, Wait};
 use crate::systemd::Notify;
 
-/// Shortest and longest pause between two looks at the tables.
+/// Shortest and longest pause between two checks of the tables.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
-/// A pause is so many times longer than the look before it, so that looking costs the database little.
+/// A pause is this many times longer than the check before it, so that checks cost the database little.
 const PAUSE_FACTOR: u32 = 20;
-/// Shortest pause between two tries to reach the database.
+/// Shortest pause between two attempts to reach the database.
 const SHORTEST_RETRY: Duration = Duration::from_millis(100);
-/// How many looks in a row may fail with an odd error: tables that a sync is changing can disappear during a look.
-const ODD_LOOKS: u32 = 3;
+/// Maximum number of consecutive checks with an unexpected error. Tables can disappear during a check while a
+/// sync changes them.
+const UNEXPECTED_ERRORS: u32 = 3;
 
-/// Looks at the database and keeps a [`Readiness`] up to date.
+/// Checks the database and updates a [`Readiness`].
 pub struct SchemaWatch<'s> {
     settings: &'s DatabaseSettings,
     store: &'s Store,
     readiness: Readiness,
     notify: Notify,
-    /// What was logged last: it is logged again only when it changes.
+    /// The last logged state. It is only logged again if it changes.
     told: Option<String>,
-    /// Pause before the next look.
+    /// Pause before the next check.
     pause: Duration,
-    /// The database has answered once.
+    /// Whether the database has answered once.
     answered: bool,
-    /// Looks in a row that failed.
+    /// Number of consecutive failed checks.
     failures: u32,
-    /// The tables have fitted once.
+    /// Whether the tables have matched once.
     served: bool,
 }
 
-/// What a look found.
-enum Found {
+/// The result of a check.
+enum SchemaCheck {
     Served,
     Waits(Wait, String),
 }
 
 impl<'s> SchemaWatch<'s> {
-    /// Watches the database of `store`, for which `readiness` must be waiting.
+    /// Watches the database of `store`. `readiness` must be waiting for it.
     pub fn new(
         settings: &'s DatabaseSettings,
         store: &'s Store,
@@ -70,68 +73,69 @@ impl<'s> SchemaWatch<'s> {
         }
     }
 
-    /// Looks once, for at most `patience`.
+    /// Checks once, for at most `patience`.
     ///
     /// # Errors
     /// [`StoreError`] if the service cannot start.
-    pub async fn look_first(&mut self, patience: Duration) -> Result<(), StoreError> {
-        match tokio::time::timeout(patience, self.look()).await {
-            Ok(found) => self.take(found?),
+    pub async fn check_first(&mut self, patience: Duration) -> Result<(), StoreError> {
+        match tokio::time::timeout(patience, self.check()).await {
+            Ok(found) => self.apply(found?),
             Err(_) => {
                 let text =
                     format!("the database {} has not answered within {patience:?}", self.store.database());
-                self.take(Found::Waits(Wait::Database, text));
+                self.apply(SchemaCheck::Waits(Wait::Database, text));
                 self.pause = Duration::ZERO;
             }
         }
         Ok(())
     }
 
-    /// Looks until the tables can be served, and again each time they are lost. Does not return without an error.
+    /// Checks until the tables can be served, and again each time they no longer match. It only returns with
+    /// an error.
     ///
     /// # Errors
-    /// [`StoreError`] if the service cannot go on waiting.
+    /// [`StoreError`] if the service cannot continue to wait.
     pub async fn watch(&mut self) -> Result<(), StoreError> {
         loop {
             self.wait().await?;
             let failed = self.store.schema_mismatch().await;
-            let found = self.look().await?;
-            if failed && matches!(found, Found::Served) {
+            let found = self.check().await?;
+            if failed && matches!(found, SchemaCheck::Served) {
                 tracing::error!(
                     "a statement failed because {} lacks a table, column or index that it names, but now has all tables \
                      that this release needs. If this does not end, look at the tables with freezer-manage db check",
                     self.store.database()
                 );
             }
-            self.take(found);
+            self.apply(found);
             if self.readiness.wait().is_none() {
-                // statements that go on failing cost the database a look now and then
+                // If statements continue to fail, the database is checked only occasionally.
                 tokio::time::sleep(self.pause).await;
             }
         }
     }
 
-    /// Looks until the tables can be served.
+    /// Checks until the tables can be served.
     async fn wait(&mut self) -> Result<(), StoreError> {
         while self.readiness.wait().is_some() {
             tokio::time::sleep(self.pause).await;
-            let found = self.look().await?;
-            self.take(found);
+            let found = self.check().await?;
+            self.apply(found);
         }
         Ok(())
     }
 
-    async fn look(&mut self) -> Result<Found, StoreError> {
+    async fn check(&mut self) -> Result<SchemaCheck, StoreError> {
         let begun = Instant::now();
-        // connections of its own: what is found out about the tables before they are at head must not be remembered,
-        // and a SQLite file may be replaced
+        // A separate connection, because information about the tables before the upgrade must not be cached,
+        // and a SQLite file may be replaced.
         let store = self.store.apart();
         let found = match store.check_schema().await {
-            Ok(()) => Found::Served,
+            Ok(()) => SchemaCheck::Served,
             Err(StoreError::Schema(error)) if error.needs_sync() => {
-                // the tables change with every step of a sync, and the error's text with them
+                // The tables change with every step of a sync, and so does the error's text.
                 let under_way = sync_under_way(&store).await;
-                Found::Waits(Wait::Tables, under_way.unwrap_or_else(|| error.to_string()))
+                SchemaCheck::Waits(Wait::Tables, under_way.unwrap_or_else(|| error.to_string()))
             }
             Err(error) => return self.failed(&store, error).await,
         };
@@ -141,16 +145,16 @@ impl<'s> SchemaWatch<'s> {
         Ok(found)
     }
 
-    /// A look that failed: gives the error back if another look would not help.
-    async fn failed(&mut self, store: &Store, error: StoreError) -> Result<Found, StoreError> {
+    /// Handles a failed check. Returns the error if another check would not help.
+    async fn failed(&mut self, store: &Store, error: StoreError) -> Result<SchemaCheck, StoreError> {
         self.failures += 1;
         let tries = self.settings.start_retries;
         let (wait, most) = match &error {
             StoreError::Unavailable { .. } => (Wait::Database, tries),
-            // the database is dropped and made again, to restore a backup
+            // The database is dropped and created again, to restore a backup.
             StoreError::Refused { .. } if self.answered => (Wait::Database, tries),
             StoreError::Backend { .. } if self.answered || sync_under_way(store).await.is_some() => {
-                (Wait::Tables, Some(ODD_LOOKS))
+                (Wait::Tables, Some(UNEXPECTED_ERRORS))
             }
             _ if self.served => (Wait::Tables, None),
             _ => return Err(error),
@@ -162,24 +166,24 @@ impl<'s> SchemaWatch<'s> {
             Wait::Database => self.settings.start_retry_interval.max(SHORTEST_RETRY),
             Wait::Tables => PAUSES.0,
         };
-        Ok(Found::Waits(wait, format!("{error}; trying again every {:?}", self.pause)))
+        Ok(SchemaCheck::Waits(wait, format!("{error}; trying again every {:?}", self.pause)))
     }
 
-    fn take(&mut self, found: Found) {
+    fn apply(&mut self, found: SchemaCheck) {
         let (wait, text) = match found {
-            Found::Served => {
+            SchemaCheck::Served => {
                 if self.readiness.wait().is_some() {
                     self.store.reset_schema_mismatch();
                 }
                 self.served = true;
                 (None, None)
             }
-            Found::Waits(wait, text) => (Some(wait), Some(text)),
+            SchemaCheck::Waits(wait, text) => (Some(wait), Some(text)),
         };
         self.readiness.set(wait);
         match (&text, &self.told) {
             (Some(text), told) if told.as_ref() != Some(text) => {
-                tracing::warn!("requests are answered with 503 for now: {text}");
+                tracing::warn!("requests are answered with 503 until the database is ready: {text}");
                 self.notify.status(&format!("Waiting: {text}"));
             }
             (None, Some(_)) => {

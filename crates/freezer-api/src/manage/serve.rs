@@ -15,27 +15,27 @@ use crate::reload::Reload;
 use crate::server;
 use crate::systemd::Notify;
 
-/// Why the service does not start.
+/// The reason why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The database cannot be reached, or its tables cannot be served.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The configuration.
+    /// An error in the configuration.
     #[error(transparent)]
     Configuration(#[from] Refusals),
-    /// The address.
+    /// An error in the address.
     #[error(transparent)]
     Listen(#[from] server::ListenError),
-    /// The system.
+    /// An error of the operating system.
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),
-    /// A defect: not a start that failed, but a service that ended.
+    /// A defect: the running service ended unexpectedly.
     #[error("the server ended unexpectedly: {0}")]
     Panicked(tokio::task::JoinError),
 }
 
-/// What `--dev` prints: where the service is, and what to try.
+/// Returns the output of `--dev`: the address, and example requests.
 pub fn dev_hints(settings: &Settings) -> String {
     let Listen { host, port, .. } = &settings.listen;
     let base = format!("http://{host}:{port}");
@@ -57,23 +57,23 @@ pub fn dev_hints(settings: &Settings) -> String {
     )
 }
 
-/// What a process has around its service.
+/// The environment of the service in its process.
 #[derive(Default)]
 pub struct Surroundings {
-    /// Takes up what changes while it runs; none: nothing does.
+    /// Reloads changed files. `None`: nothing is reloaded.
     pub reload: Option<Reload>,
     /// The service manager.
     pub notify: Notify,
 }
 
-/// Longest time that connections are kept waiting for the first look at the database.
-const FIRST_LOOK: Duration = Duration::from_secs(5);
+/// Longest time that connections wait for the first check of the database.
+const FIRST_CHECK: Duration = Duration::from_secs(5);
 
-/// Builds the app, listens and serves until SIGTERM or SIGINT. `ready` is called once the address is bound. While the
-/// database or its tables are not ready, requests are answered with 503.
+/// Builds the app, listens and serves until SIGTERM or SIGINT. Calls `ready` when the address is bound. While
+/// the database or its tables are not ready, requests are answered with 503.
 ///
 /// # Errors
-/// [`StartError`]; the text says what to do.
+/// [`StartError`], with advice in its text.
 pub async fn run(
     mut settings: Settings,
     store: Store,
@@ -86,7 +86,7 @@ pub async fn run(
         tracing::warn!("{finding}");
     }
     server::raise_file_limit();
-    // before anything that takes time: a SIGHUP that nobody waits for ends the process
+    // Before the first long operation, because a SIGHUP without a handler ends the process.
     let hangups = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     let connections = &mut settings.http.connections;
     connections.most = server::possible_connections(connections.most, settings.database.pool.max_open);
@@ -99,8 +99,8 @@ pub async fn run(
     }
     let database = settings.database.clone();
     let mut watch = SchemaWatch::new(&database, &app.store, app.readiness.clone(), notify.clone());
-    // with tables that can be served, the first request is served
-    watch.look_first(FIRST_LOOK).await?;
+    // If the tables can be served, the first request is served.
+    watch.check_first(FIRST_CHECK).await?;
     if let Ok(address) = listener.local_addr() {
         settings.listen.port = address.port();
     }
@@ -113,7 +113,8 @@ pub async fn run(
         tracing::info!("stopping");
         notify.stopping();
     };
-    // On a worker, not on the main thread: whoever accepts a connection then also serves it, and wakes nobody for it.
+    // On a worker, not on the main thread. Then the thread that accepts a connection also serves it, without
+    // waking another one.
     let mut serving = tokio::spawn(server::serve(listener, app.clone(), stop));
     tokio::select! {
         served = &mut serving => served.map_err(StartError::Panicked),

@@ -1,5 +1,6 @@
-//! `freezer-manager-status upgrade check`: whether this release can serve what is there. Checks of the configuration
-//! and of the policy files are here, those of the database in `freezer_store::maintenance`; `table.rs` prints them.
+//! `freezer-manager-status upgrade check`: whether this release can serve the existing installation. This
+//! file has the checks of the configuration and of the policy files, and `freezer_store::maintenance` those
+//! of the database. `table.rs` prints the results.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,37 +11,37 @@ use oslo_config::{Config, Sources};
 use oslo_policy::lint::{self, ProblemKind};
 
 use super::prepare;
-use super::table::{self, Row};
+use super::table::{self, ResultRow};
 use crate::config::{self, ConfigError, Settings, declarations};
 use crate::policy;
 
-/// Why the checks could not be carried out. The exit code is 255.
+/// The reason why the checks could not run. The exit code is 255.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
     /// A configuration file cannot be read.
     #[error(transparent)]
     Files(#[from] oslo_config::Error),
-    /// The configuration does not say where the database is.
+    /// The configuration contains no database address.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The terminal.
+    /// An error of the terminal.
     #[error("the output cannot be written: {0}")]
     Output(#[from] std::io::Error),
 }
 
-/// How many examples stand in the table; `freezer-manage db check` has more.
+/// Maximum number of examples in the table. `freezer-manage db check` prints more.
 const EXAMPLES: usize = 3;
 
-/// Runs every check and prints the results; gives the worst.
+/// Runs all checks and prints the results. Returns the worst result.
 ///
 /// # Errors
-/// [`StatusError`]: then there is no table.
+/// [`StatusError`], without any output.
 pub async fn check(sources: &Sources, as_json: bool, out: &mut impl Write) -> Result<Verdict, StatusError> {
     let config = Config::load(sources)?.declare(&declarations());
     let mut rows = match Settings::load_database(sources) {
-        Ok(database) => of_database(&database.store(false)).await,
+        Ok(database) => database_rows(&database.store(false)).await,
         Err(error) => match error.unlocated() {
-            // another storage than SQL, or options that are wrong: the check of the options says so
+            // If the storage is not SQL or options are invalid, the check of the options reports it.
             ConfigError::Unusable { .. } => Vec::new(),
             _ => vec![unchecked(&error)],
         },
@@ -50,12 +51,12 @@ pub async fn check(sources: &Sources, as_json: bool, out: &mut impl Write) -> Re
         Ok(settings) => {
             let refusals = prepare::refusals(settings).await.into_iter();
             let refusals = refusals.map(|refusal| settings.places.prefixed(refusal.to_string()));
-            of_options(&config, &refusals.collect::<Vec<_>>())
+            options_row(&config, &refusals.collect::<Vec<_>>())
         }
-        Err(error) => of_options(&config, &[error.to_string()]),
+        Err(error) => options_row(&config, &[error.to_string()]),
     });
     if let Ok(settings) = settings {
-        rows.push(of_policy(&settings, &directories(sources)));
+        rows.push(policy_row(&settings, &directories(sources)));
     }
     let verdict = rows.iter().map(|row| row.verdict).max().unwrap_or(Verdict::Success);
     if as_json {
@@ -66,22 +67,22 @@ pub async fn check(sources: &Sources, as_json: bool, out: &mut impl Write) -> Re
     Ok(verdict)
 }
 
-async fn of_database(store: &Store) -> Vec<Row> {
+async fn database_rows(store: &Store) -> Vec<ResultRow> {
     match store.check().await {
         Ok(checks) => checks.into_iter().map(row).collect(),
         Err(error) => vec![unchecked(&error)],
     }
 }
 
-fn unchecked(error: &impl ToString) -> Row {
-    Row {
+fn unchecked(error: &impl ToString) -> ResultRow {
+    ResultRow {
         check: "Database tables",
         verdict: Verdict::Failure,
         details: Some(format!("the database cannot be checked: {}", error.to_string())),
     }
 }
 
-fn row(check: Check) -> Row {
+fn row(check: Check) -> ResultRow {
     let mut details = check.details;
     if !check.examples.is_empty() {
         let some: Vec<&str> = check.examples.iter().take(EXAMPLES).map(String::as_str).collect();
@@ -92,14 +93,14 @@ fn row(check: Check) -> Row {
         details.push_str(&format!("; {advice}"));
     }
     let details = (check.verdict > Verdict::Success).then_some(details);
-    Row { check: check.title, verdict: check.verdict, details }
+    ResultRow { check: check.title, verdict: check.verdict, details }
 }
 
-/// Whether the service would start with the configuration, and which options it does not know.
-fn of_options(config: &Config, refusals: &[String]) -> Row {
+/// Checks whether the service would start with the configuration, and for unknown options.
+fn options_row(config: &Config, refusals: &[String]) -> ResultRow {
     let check = "Configuration options";
     if !refusals.is_empty() {
-        return Row { check, verdict: Verdict::Failure, details: Some(refusals.join("; ")) };
+        return ResultRow { check, verdict: Verdict::Failure, details: Some(refusals.join("; ")) };
     }
     let unknown: Vec<String> = config::of_options(config)
         .iter()
@@ -108,13 +109,13 @@ fn of_options(config: &Config, refusals: &[String]) -> Row {
         .map(ToString::to_string)
         .collect();
     if unknown.is_empty() {
-        return Row { check, verdict: Verdict::Success, details: None };
+        return ResultRow { check, verdict: Verdict::Success, details: None };
     }
-    let details = format!("options that are not read; correct or remove them: {}", unknown.join(", "));
-    Row { check, verdict: Verdict::Warning, details: Some(details) }
+    let details = format!("unknown options; correct or remove them: {}", unknown.join(", "));
+    ResultRow { check, verdict: Verdict::Warning, details: Some(details) }
 }
 
-/// Where policy.json may lie.
+/// Returns the directories that may contain policy.json.
 fn directories(sources: &Sources) -> Vec<PathBuf> {
     let beside = sources.files.iter().filter_map(|file| file.parent()).map(Path::to_path_buf);
     let mut directories: Vec<PathBuf> = beside.chain(sources.dirs.iter().cloned()).collect();
@@ -122,8 +123,8 @@ fn directories(sources: &Sources) -> Vec<PathBuf> {
     directories
 }
 
-/// Whether the policy files are YAML, and say what they look like.
-fn of_policy(settings: &Settings, directories: &[PathBuf]) -> Row {
+/// Checks the format of the policy files.
+fn policy_row(settings: &Settings, directories: &[PathBuf]) -> ResultRow {
     let options = &settings.policy;
     const CONVERT: &str = "convert it to policy.yaml with: oslopolicy-convert-json-to-yaml";
     let check = "Policy files";
@@ -144,14 +145,14 @@ fn of_policy(settings: &Settings, directories: &[PathBuf]) -> Row {
     unread.retain(|path| path.exists() && options.policy_file.as_ref() != Some(path));
     unread.dedup();
     for path in unread {
-        add(Verdict::Warning, format!("{} is there and is not read; {CONVERT}", path.display()));
+        add(Verdict::Warning, format!("{} exists but is not read; {CONVERT}", path.display()));
     }
     for problem in lint::check(&policy::all(), options).iter().filter(|problem| problem.kind.is_error()) {
         let unreadable = problem.kind == ProblemKind::Unloadable;
         add(if unreadable { Verdict::Failure } else { Verdict::Warning }, problem.to_string());
     }
     let details = (!details.is_empty()).then(|| details.join("; "));
-    Row { check, verdict, details }
+    ResultRow { check, verdict, details }
 }
 
 fn is_json(path: &Path) -> bool {

@@ -1,32 +1,29 @@
-//! Results of upgrade checks as oslo.upgradecheck prints them: the table that operators know, or JSON. No check is here.
+//! Prints results of upgrade checks like oslo.upgradecheck: as a table or as JSON.
 
 use std::io::Write;
 
 use freezer_store::maintenance::Verdict;
 use serde_json::json;
 
-/// One check's result.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// What was checked.
+pub struct ResultRow {
+    /// The name of the check.
     pub check: &'static str,
     /// The result.
     pub verdict: Verdict,
-    /// What was found and what to do; none: nothing.
+    /// Findings and advice. `None`: there are none.
     pub details: Option<String>,
 }
 
 const TITLE: &str = "Upgrade Check Results";
-/// Characters of a line of details.
+/// Width of a line of details in characters.
 const WIDTH: usize = 60;
 
 /// Prints the table.
-///
-/// # Errors
-/// Where the output cannot be written.
-pub fn print(rows: &[Row], out: &mut impl Write) -> std::io::Result<()> {
+pub fn print(rows: &[ResultRow], out: &mut impl Write) -> std::io::Result<()> {
     let cells: Vec<Vec<String>> = std::iter::once(vec![TITLE.to_owned()])
-        .chain(rows.iter().map(|Row { check, verdict, details }| {
+        .chain(rows.iter().map(|ResultRow { check, verdict, details }| {
             let mut lines = vec![format!("Check: {check}"), format!("Result: {verdict:?}")];
             let details = details.as_deref().map_or_else(|| vec!["None".to_owned()], wrapped);
             lines.push(format!("Details: {}", details.first().map_or("", String::as_str)));
@@ -46,11 +43,8 @@ pub fn print(rows: &[Row], out: &mut impl Write) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Prints the same as JSON.
-///
-/// # Errors
-/// Where the output cannot be written.
-pub fn json(rows: &[Row], out: &mut impl Write) -> std::io::Result<()> {
+/// Prints the results as JSON.
+pub fn json(rows: &[ResultRow], out: &mut impl Write) -> std::io::Result<()> {
     let checks: Vec<_> = rows
         .iter()
         .map(|row| json!({"check": row.check, "result": row.verdict as u8, "details": row.details}))
@@ -58,8 +52,8 @@ pub fn json(rows: &[Row], out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "{}", json!({"name": TITLE, "checks": checks}))
 }
 
-/// Lines of at most [`WIDTH`] characters, the second and later ones indented. Neither a long word nor a command is cut:
-/// paths and commands are there to be copied.
+/// Wraps lines at [`WIDTH`] characters and indents all but the first. Long words and commands are not broken,
+/// so that paths and commands can be copied.
 fn wrapped(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut words = text.split_whitespace();
@@ -85,10 +79,10 @@ fn wrapped(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::{Row, print, wrapped};
+    use super::{ResultRow, print, wrapped};
     use freezer_store::maintenance::Verdict;
 
-    /// What oslo.upgradecheck 2.8 prints for these results.
+    /// The output of oslo.upgradecheck 2.8 for these results.
     const TABLE: &str = "\
 +---------------------------------------------------------------------+
 | Upgrade Check Results                                               |
@@ -106,12 +100,12 @@ mod tests {
 ";
 
     #[test]
-    fn the_table_is_that_of_oslo_upgradecheck() {
+    fn the_table_equals_that_of_oslo_upgradecheck() {
         let details = "There is no placement-api endpoint in the service catalog, and that is something that an \
                        operator has to look at, with the command freezer-manage db sync.";
         let rows = [
-            Row { check: "Tables", verdict: Verdict::Success, details: None },
-            Row { check: "Placement", verdict: Verdict::Warning, details: Some(details.to_owned()) },
+            ResultRow { check: "Tables", verdict: Verdict::Success, details: None },
+            ResultRow { check: "Placement", verdict: Verdict::Warning, details: Some(details.to_owned()) },
         ];
         let mut out = Vec::new();
         print(&rows, &mut out).unwrap();
@@ -119,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_and_paths_are_not_cut() {
+    fn commands_and_paths_are_not_broken() {
         let path = "/a".repeat(40);
         let text =
             format!("{path} the tables are older than this release; upgrade with: freezer-manage db sync");

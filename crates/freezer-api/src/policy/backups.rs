@@ -1,4 +1,4 @@
-//! Rules of backups. Services may write: a central scheduler records what it made.
+//! Rules of backups. Services may write, because a central scheduler records its backups.
 
 use super::base::{ADMIN_OR_OWNER_OR_SERVICE, ADMIN_OR_READER_OR_SERVICE};
 

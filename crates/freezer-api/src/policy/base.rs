@@ -1,5 +1,5 @@
-//! The base rules: who counts as admin, member, reader and service. Operators override these more often
-//! than single operations. Defaults are upstream's.
+//! The base rules for admins, members, readers and services. Operators override these more often than rules
+//! of single operations. Defaults are those of upstream.
 
 use oslo_policy::RuleDefault;
 

@@ -11,7 +11,7 @@ super::rules! {
     GET = "clients:get", ADMIN_OR_READER_OR_SERVICE, "Show a client.", "GET" "/v2/{project_id}/clients/{client_id}";
     /// Guards the list of clients.
     GET_ALL = "clients:get_all", ADMIN_OR_READER_OR_SERVICE, "List clients.", "GET" "/v2/{project_id}/clients";
-    /// Asked in addition where a client registers as central.
+    /// Checked in addition if a client registers as central.
     CREATE_CENTRAL = "clients:create_central", ADMIN_OR_SERVICE,
         "Register a client that serves every project.", "POST" "/v2/{project_id}/clients";
 }

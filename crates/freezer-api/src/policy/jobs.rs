@@ -1,5 +1,5 @@
-//! Rules of jobs. POST to a job's own path is guarded by `jobs:create`: upstream has no rule of its own for
-//! replacing one.
+//! Rules of jobs. `jobs:create` guards POST to a job's own path, because upstream has no separate rule for
+//! replacing a job.
 
 use super::base::{ADMIN_OR_OWNER, ADMIN_OR_READER_OR_SERVICE, ADMIN_OR_SERVICE};
 
@@ -12,7 +12,7 @@ super::rules! {
     GET = "jobs:get", ADMIN_OR_READER_OR_SERVICE, "Show a job.", "GET" "/v2/{project_id}/jobs/{job_id}";
     /// Guards the list of jobs.
     GET_ALL = "jobs:get_all", ADMIN_OR_READER_OR_SERVICE, "List jobs.", "GET" "/v2/{project_id}/jobs";
-    /// Asked in addition where jobs of all projects are wanted.
+    /// Checked in addition if jobs of all projects are requested.
     GET_ALL_PROJECTS = "jobs:get_all_projects", ADMIN_OR_SERVICE, "List jobs of all projects.",
         "GET" "/v2/{project_id}/jobs";
     /// Guards PATCH of a job.

@@ -1,9 +1,9 @@
-//! Policy: the rules with upstream's names and defaults, a file per resource, and how one is asked.
+//! Policy: the rules with upstream's names and defaults, one file for each resource, and the check of a rule.
 //!
-//! The rule language is the crate `oslo-policy`. Here is only what is Freezer's: names, default checks,
-//! and the target of a check ({project_id: the path's}), all as freezer-api 19.0.0 has them, since operators'
-//! policy.yaml refers to them. A route names its rule in `api/v2/mod.rs`; the extractor
-//! `api/extract.rs::Call` asks it before a handler runs.
+//! The crate `oslo-policy` implements the rule language. This module has only Freezer's part: names, default
+//! checks, and the target of a check (`project_id` of the path). All are those of freezer-api 19.0.0, because
+//! the policy.yaml of operators refers to them. A route contains its rule in `api/v2/mod.rs`, and the
+//! extractor `api/extract.rs::Call` checks it before a handler runs.
 
 pub mod actions;
 pub mod backups;
@@ -18,27 +18,27 @@ use tracing::Span;
 use crate::context::RequestContext;
 use crate::error::Error;
 
-/// Every rule: operations of all resources, then the base rules that they are made of.
+/// Returns all rules: operations of all resources, then the base rules that they use.
 pub fn declared() -> impl Iterator<Item = &'static RuleDefault> {
     operations().chain(base::RULES)
 }
 
-/// The rules that guard operations.
+/// Returns the rules that guard operations.
 pub fn operations() -> impl Iterator<Item = &'static RuleDefault> {
     let resources = [actions::RULES, backups::RULES, clients::RULES, jobs::RULES, sessions::RULES];
     resources.into_iter().flatten().copied()
 }
 
-/// [`declared`], as an enforcer takes them.
+/// Returns the rules of [`declared`] for an enforcer.
 pub fn all() -> Vec<RuleDefault> {
     declared().cloned().collect()
 }
 
-/// Asks whether the caller may do what `rule` guards in the project of the path.
+/// Checks whether the caller may do the operation of `rule` in the project of the path.
 ///
 /// # Errors
-/// [`Error::Forbidden`] where policy says no; [`Error::Internal`] where it cannot decide, which is
-/// never an allow.
+/// [`Error::Forbidden`] if the policy denies it. [`Error::Internal`] if the policy cannot be evaluated, which
+/// never allows the operation.
 pub async fn authorize(
     enforcer: &Enforcer,
     context: &RequestContext,
@@ -48,11 +48,8 @@ pub async fn authorize(
     ask(enforcer, context, rule, Target::from([("project_id", project_id.into())])).await
 }
 
-/// As [`authorize`], but with an empty target, as upstream asks `jobs:get_all_projects` and
-/// `clients:create_central`: those do not depend on the path.
-///
-/// # Errors
-/// As [`authorize`].
+/// Like [`authorize`] with an empty target, which upstream uses for `jobs:get_all_projects` and
+/// `clients:create_central`, because they do not depend on the path.
 pub async fn authorize_anywhere(
     enforcer: &Enforcer,
     context: &RequestContext,
@@ -68,7 +65,7 @@ async fn ask(
     target: Target<'_>,
 ) -> Result<(), Error> {
     let decision = if enforcer.needs_remote(rule.name) {
-        elsewhere(enforcer, context, rule, target).await?
+        in_blocking_thread(enforcer, context, rule, target).await?
     } else {
         enforcer.enforce(rule.name, &target, &context.credentials())
     };
@@ -82,8 +79,8 @@ async fn ask(
     }
 }
 
-/// Decides where waiting holds up nobody else: another server is asked.
-async fn elsewhere(
+/// Evaluates a rule in a thread where waiting is allowed, because it calls another server.
+async fn in_blocking_thread(
     enforcer: &Enforcer,
     context: &RequestContext,
     rule: &RuleDefault,
@@ -93,10 +90,10 @@ async fn elsewhere(
     let (target, credentials) = (target.into_owned(), context.credentials().into_owned());
     tokio::task::spawn_blocking(move || span.in_scope(|| enforcer.enforce(name, &target, &credentials)))
         .await
-        .map_err(|error| Error::Internal(format!("policy rule {name} was not decided: {error}")))
+        .map_err(|error| Error::Internal(format!("policy rule {name} could not be evaluated: {error}")))
 }
 
-/// Spells out rules: name, default check, description, method and path.
+/// Declares rules: name, default check, description, method and path.
 macro_rules! rules {
     ($($(#[$doc:meta])* $id:ident = $name:literal, $check:expr, $text:literal, $method:literal $path:literal;)*) => {
         $(
@@ -110,7 +107,7 @@ macro_rules! rules {
                 deprecated: None,
             };
         )*
-        /// Every rule of this file.
+        /// All rules of this file.
         pub static RULES: &[&oslo_policy::RuleDefault] = &[$(&$id),*];
     };
 }

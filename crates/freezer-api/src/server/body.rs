@@ -1,4 +1,4 @@
-//! The body of a request, with the time limits for its arrival.
+//! The body of a request, with time limits for its arrival.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,27 +9,27 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Duration, Instant, Sleep};
 
-use super::connection::Connection;
+use super::connection::HttpConnection;
 use crate::app::BodyLimits;
 use crate::error::BodyTimeout;
 
 /// Longest pause in a body after the signal to stop.
 const STOP_IDLE: Duration = Duration::from_secs(2);
-/// Time for a body to arrive after the signal to stop.
+/// Time limit of a body after the signal to stop.
 const STOP_TOTAL: Duration = Duration::from_secs(5);
 
-/// A body that fails with [`BodyTimeout`] when it pauses for too long or takes too long in all. An unread rest goes back
-/// to the connection.
+/// A body that fails with [`BodyTimeout`] if it pauses for too long or takes too long in total. Unread bytes
+/// go back to the connection.
 pub(super) struct RequestBody {
-    /// None once the body has ended.
+    /// `None` after the end of the body.
     incoming: Option<Incoming>,
-    connection: Arc<Connection>,
-    /// None until the reader has to wait. A body that arrives with its head needs no timer.
-    wait: Option<Wait>,
+    connection: Arc<HttpConnection>,
+    /// `None` until the reader must wait. A body that arrives with its head needs no timer.
+    wait: Option<BodyWait>,
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, connection: Arc<Connection>) -> RequestBody {
+    pub(super) fn new(incoming: Incoming, connection: Arc<HttpConnection>) -> RequestBody {
         RequestBody { incoming: Some(incoming), connection, wait: None }
     }
 }
@@ -64,7 +64,7 @@ impl Body for RequestBody {
             Poll::Pending => {
                 let wait = this.wait.get_or_insert_with(|| {
                     this.connection.waits_for_client();
-                    Wait::new()
+                    BodyWait::new()
                 });
                 let expired = wait.poll(cx, this.connection.limits(), this.connection.is_stopping());
                 expired.map(|()| Some(Err(BodyTimeout.into())))
@@ -91,7 +91,7 @@ impl Drop for RequestBody {
 }
 
 /// A wait for the next bytes.
-struct Wait {
+struct BodyWait {
     began: Instant,
     progress: Instant,
     /// When the wait was first polled after the signal to stop.
@@ -99,14 +99,15 @@ struct Wait {
     sleep: Pin<Box<Sleep>>,
 }
 
-impl Wait {
-    fn new() -> Wait {
+impl BodyWait {
+    fn new() -> BodyWait {
         let now = Instant::now();
         let sleep = Box::pin(tokio::time::sleep_until(now));
-        Wait { began: now, progress: now, stopping_since: None, sleep }
+        BodyWait { began: now, progress: now, stopping_since: None, sleep }
     }
 
-    /// Ready when the body is overdue. The signal to stop wakes the task of the connection, so `stopping` is seen in time.
+    /// Ready if the body is overdue. The signal to stop wakes the task of the connection, so `stopping` takes
+    /// effect at once.
     fn poll(&mut self, cx: &mut Context<'_>, limits: BodyLimits, stopping: bool) -> Poll<()> {
         let mut deadline = (self.progress + limits.idle).min(self.began + limits.total);
         if stopping {

@@ -1,4 +1,4 @@
-//! What the parts of one connection share, and how each of its requests is served.
+//! The shared state of a connection's parts, and the handling of its requests.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,62 +20,63 @@ use tokio::time::Instant;
 
 use super::body::RequestBody;
 use super::head;
-use super::slots::Place;
+use super::slots::ConnectionSlot;
 use crate::api::is_open;
 use crate::api::middleware::Front;
 use crate::app::BodyLimits;
 use crate::clock::Ids;
 use crate::error::Error;
 
-/// An unread rest of a body up to this size is read, so that the connection can be used again.
+/// Unread bytes of a body up to this size are read, so that the connection can be reused.
 const SMALL_REST: u64 = 65_536;
-/// Time for such a rest to arrive.
+/// Time limit for reading them.
 const SMALL_REST_TIMEOUT: Duration = Duration::from_secs(2);
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// Settings of the server that its connections need.
+/// The server's settings for its connections.
 #[derive(Clone)]
-pub(super) struct Shared {
+pub(super) struct ConnectionSettings {
     /// Set at the signal to stop.
     pub(super) stopping: Arc<AtomicBool>,
     /// Time limits of request bodies.
     pub(super) limits: BodyLimits,
     /// Longest time without progress while an answer is written.
     pub(super) answer_timeout: Duration,
-    /// When the server started.
+    /// Start time of the server.
     pub(super) began: Instant,
-    /// Requests carry the address of their peer.
+    /// Whether requests contain the address of their peer.
     pub(super) tells_peer: bool,
     /// Ids of requests.
     pub(super) ids: Ids,
 }
 
-/// One connection.
-pub(super) struct Connection {
-    shared: Shared,
+/// A connection of a client.
+pub(super) struct HttpConnection {
+    shared: ConnectionSettings,
     peer: SocketAddr,
-    place: Place,
-    /// Since when the service has waited for the client, in milliseconds since the start and not below 1; 0: it is at work.
+    slot: ConnectionSlot,
+    /// Since when the service has waited for the client, in milliseconds since the start, at least 1. 0: the
+    /// service is working.
     waits_since: AtomicU64,
-    /// To be closed without an answer, to make room for others.
+    /// Whether the connection must be closed without an answer, to make room for others.
     closes_now: AtomicBool,
     wake: Notify,
-    /// Requests handed over by the HTTP library.
+    /// Number of requests received from the HTTP library.
     requests: AtomicU32,
-    /// The request with two kinds of length, counted from 1; 0: none.
+    /// Number of the request with both kinds of length, counted from 1. 0: none.
     ambiguous: AtomicU32,
-    /// The rest of a body that its handler did not read.
+    /// The part of a body that its handler did not read.
     rest: Mutex<Option<Incoming>>,
-    /// The connection closes after the present answer, and bytes that still arrive are discarded.
+    /// Whether the connection closes after the present answer and discards further bytes.
     discards: AtomicBool,
 }
 
-impl Connection {
-    pub(super) fn new(shared: Shared, peer: SocketAddr, place: Place) -> Connection {
-        let connection = Connection {
+impl HttpConnection {
+    pub(super) fn new(shared: ConnectionSettings, peer: SocketAddr, slot: ConnectionSlot) -> HttpConnection {
+        let connection = HttpConnection {
             shared,
             peer,
-            place,
+            slot,
             waits_since: AtomicU64::new(0),
             closes_now: AtomicBool::new(false),
             wake: Notify::new(),
@@ -88,25 +89,26 @@ impl Connection {
         connection
     }
 
-    pub(super) fn place(&self) -> &Place {
-        &self.place
+    pub(super) fn slot(&self) -> &ConnectionSlot {
+        &self.slot
     }
 
     fn milliseconds(&self) -> u64 {
         u64::try_from(self.shared.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// From now on, the client has to do something: send a request or its body, or read the answer.
+    /// Records that the service waits for the client: for a request, for its body, or until it reads the
+    /// answer.
     pub(super) fn waits_for_client(&self) {
         self.waits_since.store(self.milliseconds().max(1), Ordering::Relaxed);
     }
 
-    /// From now on, the service has to do something.
+    /// Records that the service is working.
     pub(super) fn works(&self) {
         self.waits_since.store(0, Ordering::Relaxed);
     }
 
-    /// How long the service has waited for the client; none: it does not.
+    /// Returns how long the service has waited for the client. `None` if it is working.
     pub(super) fn waited(&self) -> Option<Duration> {
         match self.waits_since.load(Ordering::Relaxed) {
             0 => None,
@@ -114,7 +116,7 @@ impl Connection {
         }
     }
 
-    /// Has the connection closed without an answer.
+    /// Closes the connection without an answer.
     pub(super) fn close_now(&self) {
         self.closes_now.store(true, Ordering::Relaxed);
         self.wake();
@@ -124,7 +126,7 @@ impl Connection {
         self.closes_now.load(Ordering::Relaxed)
     }
 
-    /// Has the connection look at its state and at that of the server.
+    /// Makes the connection check its state and that of the server.
     pub(super) fn wake(&self) {
         self.wake.notify_one();
     }
@@ -138,7 +140,7 @@ impl Connection {
         self.shared.answer_timeout
     }
 
-    /// Whether a request was received.
+    /// Returns whether a request was received.
     pub(super) fn has_served(&self) -> bool {
         self.requests.load(Ordering::Relaxed) > 0
     }
@@ -155,7 +157,7 @@ impl Connection {
         self.discards.load(Ordering::Relaxed)
     }
 
-    /// Makes the id of a request that no handler sees.
+    /// Returns a new id for a request that no handler sees.
     pub(super) fn new_request_id(&self) -> String {
         self.shared.ids.request()
     }
@@ -164,20 +166,17 @@ impl Connection {
         self.ambiguous.store(request, Ordering::Relaxed);
     }
 
-    /// Closes the connection after the present answer, and has bytes discarded that still arrive.
+    /// Closes the connection after the present answer, and discards bytes that still arrive.
     pub(super) fn close_after_answer(&self) {
         self.discards.store(true, Ordering::Relaxed);
     }
 
-    /// Takes an unread rest of a request's body.
+    /// Stores the unread part of a request's body.
     pub(super) fn take_back(&self, rest: Incoming) {
         *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
     }
 
-    /// Serves one request.
-    ///
-    /// # Errors
-    /// Never: every failure becomes an answer.
+    /// Serves a request. Every failure becomes an answer.
     pub(super) async fn serve(
         self: Arc<Self>,
         front: Front,
@@ -208,19 +207,19 @@ impl Connection {
         Ok(answer)
     }
 
-    /// Why a request is not served, if it is not.
+    /// Returns the reason for rejecting a request, if any.
     async fn refusal(&self, parts: &Parts, number: u32) -> Option<Error> {
         let has_two_lengths = self.ambiguous.load(Ordering::Relaxed) == number;
         match head::refusal(parts, has_two_lengths) {
             None if is_open(parts.uri.path()) => None,
-            None => self.place.for_any_request().await.err(),
+            None => self.slot.for_any_request().await.err(),
             refused => refused,
         }
     }
 
-    /// Decides about a body that was not read to its end. The answer goes out at once in any case. A small rest is read
-    /// meanwhile, so that the connection can be used again. Otherwise the connection is closed; `socket.rs` sees to it
-    /// that the client can still read the answer.
+    /// Handles a body that was not read completely. The answer is sent at once in any case. A small remainder
+    /// is read at the same time, so that the connection can be reused. Otherwise the connection is closed,
+    /// and `socket.rs` ensures that the client can still read the answer.
     fn settle(&self, answer: &mut Response, expects_continue: bool) {
         let rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(rest) = rest {
@@ -235,7 +234,7 @@ impl Connection {
     }
 }
 
-/// Whether the rest of a body has arrived, or is so small that it is now read in the background.
+/// Returns whether the remainder of a body has arrived, or is so small that it is read in the background.
 fn will_end(mut rest: Incoming) -> bool {
     if has_ended(&mut rest) {
         return true;
@@ -247,7 +246,7 @@ fn will_end(mut rest: Incoming) -> bool {
     small
 }
 
-/// Whether everything that remains of a body is there already.
+/// Returns whether the remainder of a body has arrived completely.
 fn has_ended(rest: &mut Incoming) -> bool {
     while let Some(frame) = rest.frame().now_or_never() {
         match frame {

@@ -1,43 +1,43 @@
-//! Follows the bytes of a connection from request to request (RFC 9112, section 6).
+//! Tracks the requests in the bytes of a connection (RFC 9112, section 6).
 //!
-//! The HTTP library frames and checks the requests. This file answers three questions that the library does not: whether
-//! a request has been received to its end, whether the head of a request is incomplete, and which request carries both
+//! The HTTP library frames and checks the requests. This file adds three properties: whether a request was
+//! received completely, whether the head of a request is incomplete, and which request has both
 //! `Transfer-Encoding` and `Content-Length`.
 
 use memchr::memchr;
 
-/// Bytes of a line that are kept when it arrives in parts: enough for the two headers that matter.
+/// Stored bytes of a line that arrives in parts: enough for the two relevant headers.
 const KEPT: usize = 64;
 
-/// Where in a request the received bytes end.
+/// The part of a request in which the received bytes end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum RequestPart {
     Head,
-    /// In a body with so many bytes to come.
+    /// In a body with this number of missing bytes.
     Body(u64),
     ChunkSize,
-    /// In a chunk with so many bytes to come, including the line end behind its data.
+    /// In a chunk with this number of missing bytes, including the line end after its data.
     Chunk(u64),
     Trailers,
-    /// The request cannot be read; the library refuses it and closes the connection.
+    /// The request is unreadable. The library rejects it and closes the connection.
     Unknown,
 }
 
-/// The length that a head declares.
+/// The length in a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Length {
     Known(u64),
     Unreadable,
 }
 
-/// The state of one connection.
+/// The state of a connection.
 #[derive(Debug)]
 pub(super) struct Framing {
-    place: Place,
+    part: RequestPart,
     line: [u8; KEPT],
-    /// Bytes of the unfinished line, of which at most [`KEPT`] are kept.
+    /// Length of the unfinished line, of which at most [`KEPT`] bytes are stored.
     line_length: usize,
-    /// The head has its request line.
+    /// Whether the head has a request line.
     head_began: bool,
     length: Option<Length>,
     chunked: bool,
@@ -48,7 +48,7 @@ pub(super) struct Framing {
 impl Framing {
     pub(super) fn new() -> Framing {
         Framing {
-            place: Place::Head,
+            part: RequestPart::Head,
             line: [0; KEPT],
             line_length: 0,
             head_began: false,
@@ -59,29 +59,34 @@ impl Framing {
         }
     }
 
-    /// Whether every request that began has been received to its end.
+    /// Returns whether all requests were received completely.
     pub(super) fn is_between_requests(&self) -> bool {
-        self.place == Place::Head && !self.head_began && self.line_length == 0
+        self.part == RequestPart::Head && !self.head_began && self.line_length == 0
     }
 
-    /// Whether the head of a request has begun and not ended.
+    /// Returns whether the head of a request is incomplete.
     pub(super) fn is_in_head(&self) -> bool {
-        self.place == Place::Head && (self.head_began || self.line_length > 0)
+        self.part == RequestPart::Head && (self.head_began || self.line_length > 0)
     }
 
-    /// The first request, counted from 1, with both `Transfer-Encoding` and `Content-Length`.
+    /// Returns the number of the first request with both `Transfer-Encoding` and `Content-Length`, counted
+    /// from 1.
     pub(super) fn ambiguous(&self) -> Option<u32> {
         self.ambiguous
     }
 
-    /// Takes the next bytes of the connection.
+    /// Processes the next bytes of the connection.
     pub(super) fn receive(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            bytes = match self.place {
-                Place::Unknown => return,
-                Place::Body(left) => self.skip(bytes, left, Place::Body, Place::Head),
-                Place::Chunk(left) => self.skip(bytes, left, Place::Chunk, Place::ChunkSize),
-                Place::Head | Place::ChunkSize | Place::Trailers => self.receive_line(bytes),
+            bytes = match self.part {
+                RequestPart::Unknown => return,
+                RequestPart::Body(left) => self.skip(bytes, left, RequestPart::Body, RequestPart::Head),
+                RequestPart::Chunk(left) => {
+                    self.skip(bytes, left, RequestPart::Chunk, RequestPart::ChunkSize)
+                }
+                RequestPart::Head | RequestPart::ChunkSize | RequestPart::Trailers => {
+                    self.receive_line(bytes)
+                }
             };
         }
     }
@@ -90,12 +95,12 @@ impl Framing {
         &mut self,
         bytes: &'a [u8],
         left: u64,
-        unfinished: fn(u64) -> Place,
-        finished: Place,
+        unfinished: fn(u64) -> RequestPart,
+        finished: RequestPart,
     ) -> &'a [u8] {
         let skipped = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         let left = left - skipped as u64;
-        self.place = if left == 0 { finished } else { unfinished(left) };
+        self.part = if left == 0 { finished } else { unfinished(left) };
         &bytes[skipped..]
     }
 
@@ -123,21 +128,21 @@ impl Framing {
         self.line_length = self.line_length.saturating_add(bytes.len());
     }
 
-    /// `line` is the line without its end, or only the beginning of it if the line is not `whole`.
+    /// `line` is the line without its end. If it is not `whole`, it is only the beginning of the line.
     fn finish_line(&mut self, line: &[u8], whole: bool) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        match self.place {
-            Place::Head if line.is_empty() => self.finish_head(),
-            Place::Head if !self.head_began => self.head_began = true,
-            Place::Head => self.header(line, whole),
-            Place::ChunkSize => self.place = chunk(line),
-            Place::Trailers if line.is_empty() => self.place = Place::Head,
+        match self.part {
+            RequestPart::Head if line.is_empty() => self.finish_head(),
+            RequestPart::Head if !self.head_began => self.head_began = true,
+            RequestPart::Head => self.header(line, whole),
+            RequestPart::ChunkSize => self.part = chunk(line),
+            RequestPart::Trailers if line.is_empty() => self.part = RequestPart::Head,
             _ => {}
         }
     }
 
     fn header(&mut self, line: &[u8], whole: bool) {
-        // the first letter tells most headers apart
+        // The first letter excludes most headers.
         if !matches!(line.first(), Some(b'c' | b'C' | b't' | b'T')) {
             return;
         }
@@ -152,7 +157,7 @@ impl Framing {
     }
 
     fn finish_head(&mut self) {
-        // empty lines before a request line are skipped
+        // Empty lines before a request line are skipped.
         if !self.head_began {
             return;
         }
@@ -162,22 +167,22 @@ impl Framing {
         if chunked && length.is_some() && self.ambiguous.is_none() {
             self.ambiguous = Some(self.heads);
         }
-        self.place = match length {
-            _ if chunked => Place::ChunkSize,
-            None | Some(Length::Known(0)) => Place::Head,
-            Some(Length::Known(bytes)) => Place::Body(bytes),
-            Some(Length::Unreadable) => Place::Unknown,
+        self.part = match length {
+            _ if chunked => RequestPart::ChunkSize,
+            None | Some(Length::Known(0)) => RequestPart::Head,
+            Some(Length::Known(bytes)) => RequestPart::Body(bytes),
+            Some(Length::Unreadable) => RequestPart::Unknown,
         };
     }
 }
 
-/// What follows the line with the size of a chunk.
-fn chunk(line: &[u8]) -> Place {
+/// Returns the state after the line with the size of a chunk.
+fn chunk(line: &[u8]) -> RequestPart {
     let end = memchr(b';', line).unwrap_or(line.len());
     match number(&line[..end], 16) {
-        None => Place::Unknown,
-        Some(0) => Place::Trailers,
-        Some(size) => Place::Chunk(size.saturating_add(2)),
+        None => RequestPart::Unknown,
+        Some(0) => RequestPart::Trailers,
+        Some(size) => RequestPart::Chunk(size.saturating_add(2)),
     }
 }
 
@@ -190,7 +195,7 @@ fn number(text: &[u8], radix: u32) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// The state after the bytes, received at once and byte by byte, which must be the same.
+    /// Returns the state after the bytes. It must be the same if they arrive at once or one by one.
     fn after(text: &str) -> Framing {
         let mut whole = Framing::new();
         whole.receive(text.as_bytes());
@@ -199,15 +204,15 @@ mod tests {
             pieces.receive(&[*byte]);
         }
         assert_eq!(
-            (whole.place, whole.heads, whole.ambiguous, whole.is_in_head()),
-            (pieces.place, pieces.heads, pieces.ambiguous, pieces.is_in_head()),
+            (whole.part, whole.heads, whole.ambiguous, whole.is_in_head()),
+            (pieces.part, pieces.heads, pieces.ambiguous, pieces.is_in_head()),
             "{text}"
         );
         whole
     }
 
     #[test]
-    fn requests_are_followed_to_their_end() {
+    fn the_end_of_requests_is_detected() {
         for (text, heads) in [
             ("", 0),
             ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 1),
@@ -233,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn unfinished_requests_are_told_apart() {
+    fn unfinished_requests_are_detected() {
         for (text, in_head) in [
             ("G", true),
             ("GET / HTTP/1.1\r\n", true),
@@ -251,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_with_both_kinds_of_length_is_found() {
+    fn a_request_with_both_kinds_of_length_is_detected() {
         let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
         let blanks = " ".repeat(100);
         for lengths in [

@@ -1,7 +1,8 @@
-//! Rules for the head of a request that the HTTP library does not check (RFC 9112, sections 3.2, 6.1 and 6.3).
+//! Rules for the head of a request that the HTTP library does not check (RFC 9112, sections 3.2, 6.1 and
+//! 6.3).
 //!
-//! A proxy in front of the service must see the same requests as the service does. A head that the two could read
-//! differently is therefore refused, and its connection is closed.
+//! A proxy in front of the service must see the same requests as the service. A head that the two could
+//! interpret differently is therefore rejected, and its connection is closed.
 
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -9,7 +10,8 @@ use http::{HeaderValue, Version};
 
 use crate::error::Error;
 
-/// Returns why a request is refused, if it is. `has_two_lengths`: it came with `Transfer-Encoding` and `Content-Length`.
+/// Returns the reason for rejecting a request, if any. `has_two_lengths` means that it has
+/// `Transfer-Encoding` and `Content-Length`.
 pub(super) fn refusal(parts: &Parts, has_two_lengths: bool) -> Option<Error> {
     if has_two_lengths {
         return malformed("the request has both Transfer-Encoding and Content-Length");
@@ -33,7 +35,7 @@ fn host(parts: &Parts) -> Option<Error> {
     }
 }
 
-/// Whether a value has the form `uri-host [":" port]`. An empty value is valid, but a list is not.
+/// Returns whether a value has the form `uri-host [":" port]`. An empty value is valid, but a list is not.
 fn is_host(value: &[u8]) -> bool {
     let value = value.trim_ascii();
     let (name, rest) = if value.starts_with(b"[") {
@@ -56,11 +58,12 @@ fn is_host(value: &[u8]) -> bool {
         }
         _ => false,
     };
-    // RFC 3986, section 3.2.2, without the comma, with which proxies join two headers
+    // RFC 3986, section 3.2.2, without the comma, because proxies join two headers with it.
     port && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte))
 }
 
-/// The only transfer coding is `chunked`, once. The library has refused a list in which it is not the last one.
+/// Accepts only the transfer coding `chunked`, once. The library has already rejected a list in which it is
+/// not the last one.
 fn transfer_encoding(parts: &Parts) -> Option<Error> {
     let values = || parts.headers.get_all(TRANSFER_ENCODING).iter();
     if values().all(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked")) && values().nth(1).is_none() {
@@ -91,7 +94,7 @@ mod tests {
     use super::is_host;
 
     #[test]
-    fn a_host_is_a_name_or_an_address_with_a_port() {
+    fn a_host_is_a_name_or_an_address_with_an_optional_port() {
         for host in [
             "",
             "f",

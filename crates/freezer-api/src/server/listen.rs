@@ -1,4 +1,4 @@
-//! The listening socket: bound to an address of the configuration, or opened by the service manager (sd_listen_fds(3)).
+//! The listening socket: bound to a configured address, or opened by the service manager (sd_listen_fds(3)).
 //! This file opens it, and closes it without losing a connection.
 
 use std::io;
@@ -11,13 +11,13 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::config::{AuthStrategy, Listen};
 
-/// Time for handshakes that have begun to end before the socket is closed.
+/// Time for handshakes in progress before the socket is closed.
 const HANDSHAKE_TIME: Duration = Duration::from_millis(50);
-/// Bytes of an answer that the kernel keeps for a slow client beyond those under way. With its own limit of megabytes, it
-/// would take long to see that such a client makes progress.
+/// Bytes of an answer in the kernel's buffer for a slow client, in addition to those on their way. With the
+/// kernel's limit of megabytes, the progress of such a client would be visible only after a long time.
 const UNSENT: u32 = 128 * 1024;
-/// A program for the kernel that drops packets which open a connection (SYN without ACK, in byte 13 of the TCP header) and
-/// accepts all others. Clients send the packet again after a second.
+/// A kernel filter that drops packets which open a connection (SYN without ACK, in byte 13 of the TCP header)
+/// and accepts all others. Clients repeat a dropped packet after a second.
 const NO_NEW_CONNECTIONS: [SockFilter; 5] = [
     SockFilter::new(0x30, 0, 0, 13),       // load the flags
     SockFilter::new(0x54, 0, 0, 0x12),     // keep SYN and ACK
@@ -26,7 +26,7 @@ const NO_NEW_CONNECTIONS: [SockFilter; 5] = [
     SockFilter::new(0x06, 0, 0, u32::MAX), // accept
 ];
 
-/// Why the server cannot listen.
+/// The reason why the server cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The address cannot be resolved or bound.
@@ -36,10 +36,10 @@ pub enum ListenError {
         host: String,
         /// Port of the configuration.
         port: u16,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The service manager has passed something else than a listening TCP socket.
+    /// The service manager passed a file descriptor that is not a listening TCP socket.
     #[error(
         "the socket that the service manager passed (LISTEN_FDS) cannot be used: {0}; use ListenStream= with a port"
     )]
@@ -56,14 +56,12 @@ pub enum ListenError {
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
-    /// The service manager has opened the socket, and keeps it open after this process has ended.
+    /// Whether the service manager opened the socket. Then it stays open after the end of this process.
     inherited: bool,
 }
 
-/// Takes the socket of the service manager, or else resolves and binds the address. To be called once in a process.
-///
-/// # Errors
-/// [`ListenError`]
+/// Uses the socket of the service manager, otherwise resolves and binds the address. It may only be called
+/// once in a process.
 pub async fn inherit_or_listen(address: &Listen, strategy: AuthStrategy) -> Result<Listener, ListenError> {
     match inherited(strategy)? {
         Some(listener) => Ok(listener),
@@ -72,19 +70,14 @@ pub async fn inherit_or_listen(address: &Listen, strategy: AuthStrategy) -> Resu
 }
 
 /// Resolves and binds the address.
-///
-/// # Errors
-/// [`ListenError`]
 pub async fn listen(address: &Listen, strategy: AuthStrategy) -> Result<Listener, ListenError> {
     let Listen { backlog, reuse_port, .. } = *address;
     let socket = on_first(address, strategy, |address| bind(address, reuse_port)?.listen(backlog)).await?;
     Ok(Listener { socket, inherited: false })
 }
 
-/// Whether [`listen`] could bind the address. One that another process listens on is fine: it may be the service itself.
-///
-/// # Errors
-/// [`ListenError`]
+/// Checks whether [`listen`] could bind the address. If another process listens on it, the check succeeds,
+/// because that may be the service itself.
 pub async fn check(address: &Listen, strategy: AuthStrategy) -> Result<(), ListenError> {
     let free = |at| match bind(at, address.reuse_port) {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => Err(error),
@@ -109,7 +102,7 @@ fn inherited(strategy: AuthStrategy) -> Result<Option<Listener>, ListenError> {
     Ok(Some(Listener { socket, inherited: true }))
 }
 
-/// Resolves the address and tries what it resolves to until one works.
+/// Resolves the address and tries the results until one works.
 async fn on_first<T>(
     address: &Listen,
     strategy: AuthStrategy,
@@ -148,16 +141,13 @@ fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<TcpSocket> {
 
 /// Sets options that accepted connections inherit.
 fn set_options(socket: &SockRef<'_>) -> io::Result<()> {
-    // answers are small and complete: waiting for more to send only delays them
+    // Answers are small and complete, so waiting for more data would only delay them.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(UNSENT)
 }
 
 impl Listener {
     /// Returns the address.
-    ///
-    /// # Errors
-    /// As the system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
@@ -166,14 +156,14 @@ impl Listener {
         self.socket.accept().await
     }
 
-    /// Stops listening. Connections that the kernel has accepted by then are handed to `open`. Those of an inherited socket
-    /// stay in its queue for the next process.
+    /// Stops listening. Connections that the kernel accepted earlier are passed to `open`. Those of an
+    /// inherited socket stay in its queue for the next process.
     pub(super) async fn close(self, mut open: impl FnMut(TcpStream, SocketAddr)) {
         if self.inherited {
             return;
         }
-        // A handshake that ends after the last accept would be answered with a reset. If the kernel takes no filter, there
-        // are a few microseconds for that.
+        // A handshake that ends after the last accept would be answered with a reset. If the kernel rejects
+        // the filter, this can happen during a few microseconds.
         if SockRef::from(&self.socket).attach_filter(&NO_NEW_CONNECTIONS).is_ok() {
             tokio::time::sleep(HANDSHAKE_TIME).await;
         }
@@ -193,7 +183,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_accepted_connection_does_not_wait_for_more_to_send() {
+    async fn an_accepted_connection_sends_without_delay() {
         let listener = bind("127.0.0.1:0".parse().unwrap(), false).unwrap().listen(1).unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
@@ -201,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_is_shared_only_if_both_processes_ask_for_it() {
+    async fn an_address_is_only_shared_if_both_processes_set_the_option() {
         let first = bind("127.0.0.1:0".parse().unwrap(), true).unwrap().listen(1).unwrap();
         let address = first.local_addr().unwrap();
         bind(address, true).unwrap().listen(1).unwrap();
@@ -210,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_in_the_queue_are_handed_over() {
+    async fn connections_in_the_queue_are_passed_on() {
         let socket = bind("127.0.0.1:0".parse().unwrap(), false).unwrap().listen(64).unwrap();
         let listener = Listener { socket, inherited: false };
         let address = listener.local_addr().unwrap();

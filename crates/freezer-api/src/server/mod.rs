@@ -1,12 +1,12 @@
-//! The server: listens, hands connections to hyper, and ends gracefully.
+//! The server: listens, passes connections to hyper, and stops gracefully.
 //!
-//! An accept loop of our own, because a limit of connections, a time limit for request heads and draining at the end
-//! are all needed, and no helper gives all three. TLS is a balancer's work so far.
+//! It has its own accept loop, because no library combines a limit of connections, a time limit for request
+//! heads and draining at the end. A balancer terminates TLS.
 //!
-//! `listen.rs` opens and closes the listening socket, `slots.rs` counts connections. One connection: `connection.rs` serves
-//! its requests, `body.rs` limits the time for their bodies, `socket.rs` closes it so that the last answer arrives, and
-//! `framing.rs` follows the received bytes from request to request. `head.rs` and `refusal.rs` complete the checks and the
-//! answers of the HTTP library.
+//! `listen.rs` opens and closes the listening socket, and `slots.rs` limits the number of connections. For
+//! one connection, `connection.rs` serves its requests, `body.rs` limits the time for their bodies,
+//! `socket.rs` closes it so that the last answer arrives, and `framing.rs` tracks the requests in the
+//! received bytes. `head.rs` and `refusal.rs` complete the checks and the answers of the HTTP library.
 
 mod body;
 mod connection;
@@ -33,20 +33,21 @@ use tokio::time::Instant;
 
 pub use self::listen::{ListenError, Listener, check, inherit_or_listen, listen};
 
-use self::connection::{Connection, Shared};
-use self::slots::{Place, RESERVE, Slots};
+use self::connection::{ConnectionSettings, HttpConnection};
+use self::slots::{ConnectionSlot, RESERVE, Slots};
 use self::socket::Socket;
 use crate::api;
 use crate::api::middleware::Front;
 use crate::app::{App, StopSettings};
 
-/// Time for a client to send the head of its request.
+/// Time limit for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Largest head of a request. A token has up to 16 KiB, a path and its query up to 64 KiB.
+/// Largest head of a request. A token has up to 16 KiB, a path with its query up to 64 KiB.
 const HEAD_MAX: usize = 128 * 1024;
-/// Pause after a failed accept (out of file descriptors), which would otherwise fail again at once.
+/// Pause after a failed accept (no free file descriptors), which would otherwise fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// File descriptors for everything else than connections of clients and of the pool: logs, policy files, Keystone, DNS.
+/// File descriptors for everything except connections of clients and of the pool: logs, policy files,
+/// Keystone, DNS.
 const OTHER_FILES: u64 = 128;
 
 /// Lets the process have as many open files as its hard limit allows: service managers start programs with a soft limit
@@ -76,7 +77,7 @@ pub fn possible_connections(wanted: usize, to_database: usize) -> usize {
     wanted.min(possible)
 }
 
-/// Serves until `stop` is done, then answers everything that was accepted.
+/// Serves until `stop` is ready, then answers all accepted requests.
 pub async fn serve(listener: Listener, app: Arc<App>, stop: impl Future<Output = ()>) {
     let StopSettings { delay, timeout } = app.http.stop;
     let server = Server::new(&app);
@@ -101,17 +102,17 @@ pub async fn serve(listener: Listener, app: Arc<App>, stop: impl Future<Output =
             () = &mut stop => break,
         };
         tokio::select! {
-            place = server.slots.place(peer.ip()) => server.open(stream, peer, place),
+            slot = server.slots.slot(peer.ip()) => server.open(stream, peer, slot),
             () = &mut stop => {
-                let place = server.slots.extra_place(peer.ip());
-                server.open(stream, peer, Some(place));
+                let slot = server.slots.extra_slot(peer.ip());
+                server.open(stream, peer, Some(slot));
                 break;
             }
         }
     }
     server.shared.stopping.store(true, Ordering::Relaxed);
     server.slots.wake_all();
-    let extra = |peer: SocketAddr| Some(server.slots.extra_place(peer.ip()));
+    let extra = |peer: SocketAddr| Some(server.slots.extra_slot(peer.ip()));
     listener.close(|stream, peer| server.open(stream, peer, extra(peer))).await;
     if tokio::time::timeout(timeout, server.slots.wait_until_empty()).await.is_err() {
         let left = server.slots.count();
@@ -119,10 +120,10 @@ pub async fn serve(listener: Listener, app: Arc<App>, stop: impl Future<Output =
     }
 }
 
-/// Everything that connections share.
+/// The shared state of all connections.
 struct Server {
     front: Front,
-    shared: Shared,
+    shared: ConnectionSettings,
     slots: Arc<Slots>,
 }
 
@@ -130,7 +131,7 @@ impl Server {
     fn new(app: &Arc<App>) -> Server {
         Server {
             front: Front::new(api::router(app.clone()), app.clone(), app.ids.clone()),
-            shared: Shared {
+            shared: ConnectionSettings {
                 stopping: Arc::new(AtomicBool::new(false)),
                 limits: app.http.body,
                 answer_timeout: app.http.connections.answer_timeout,
@@ -142,10 +143,10 @@ impl Server {
         }
     }
 
-    /// Serves a connection in a task of its own; without a place, closes it.
-    fn open(&self, stream: TcpStream, peer: SocketAddr, place: Option<Place>) {
-        let Some(place) = place else { return };
-        let connection = Arc::new(Connection::new(self.shared.clone(), peer, place));
+    /// Serves a connection in its own task. Without a slot, closes it.
+    fn open(&self, stream: TcpStream, peer: SocketAddr, slot: Option<ConnectionSlot>) {
+        let Some(slot) = slot else { return };
+        let connection = Arc::new(HttpConnection::new(self.shared.clone(), peer, slot));
         self.slots.add(&connection);
         let socket = Socket::new(stream, Arc::clone(&connection));
         let (front, of_requests) = (self.front.clone(), Arc::clone(&connection));
@@ -153,18 +154,18 @@ impl Server {
             Arc::clone(&of_requests).serve(front.clone(), request)
         });
         let served = http1::Builder::new()
-            // without a timer, hyper's time limits are silently off
+            // Without a timer, hyper ignores its time limits.
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_header_size(HEAD_MAX)
-            // bytes of an unfinished head
+            // Limits the bytes of an unfinished head.
             .max_buf_size(HEAD_MAX)
             .serve_connection(TokioIo::new(socket), service);
         tokio::spawn(async move {
             let mut served = pin!(served);
             loop {
                 tokio::select! {
-                    // a client that goes away in the middle is no news
+                    // A client that disconnects early is not logged.
                     _ = served.as_mut() => return,
                     () = connection.woken() => if connection.closes_now() { return },
                 }

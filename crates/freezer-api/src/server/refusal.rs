@@ -1,8 +1,8 @@
-//! Gives the answers that the HTTP library makes itself the JSON body of all other errors.
+//! Adds the JSON body of all other errors to answers of the HTTP library.
 //!
-//! The library answers a head that it cannot read with a status and no body, and has no hook to change that. Such an
-//! answer is the last one of its connection. It is recognized among the bytes that are written, because every answer of
-//! the service carries a request id.
+//! The library answers an unreadable head with a status and no body, and has no hook to change this. Such an
+//! answer is the last one of its connection. It is detected in the written bytes, because every answer of the
+//! service contains a request id.
 
 use std::io::IoSlice;
 
@@ -10,27 +10,27 @@ use memchr::memmem;
 
 use crate::api::{middleware::REQUEST_ID, response};
 
-/// An answer of the library among the bytes that are about to be written.
+/// An answer of the library in the bytes to write.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    /// The slice that ends with it.
+pub(super) struct LibraryAnswer {
+    /// Index of the slice that ends with it.
     pub(super) slice: usize,
-    /// Its beginning in that slice.
+    /// Its start in this slice.
     pub(super) start: usize,
     status: u16,
 }
 
-/// Looks for an answer of the library.
-pub(super) fn find(slices: &[IoSlice<'_>]) -> Option<Found> {
+/// Finds an answer of the library.
+pub(super) fn find(slices: &[IoSlice<'_>]) -> Option<LibraryAnswer> {
     let in_slice = |(slice, bytes): (usize, &IoSlice<'_>)| {
         let (start, status) = at_end(bytes)?;
-        Some(Found { slice, start, status })
+        Some(LibraryAnswer { slice, start, status })
     };
     slices.iter().enumerate().find_map(in_slice)
 }
 
-/// Returns the beginning and the status of an answer of the library, if these bytes end with one. Bodies do not end with an
-/// empty line.
+/// Returns the start and the status of an answer of the library, if these bytes end with one. Bodies do not
+/// end with an empty line.
 fn at_end(bytes: &[u8]) -> Option<(usize, u16)> {
     const END: &[u8] = b"\r\n\r\n";
     let before = bytes.strip_suffix(END)?;
@@ -42,11 +42,11 @@ fn at_end(bytes: &[u8]) -> Option<(usize, u16)> {
     (is_answer && status >= 400 && !is_ours).then_some((start, status))
 }
 
-impl Found {
-    /// The whole answer that takes the place of the library's.
+impl LibraryAnswer {
+    /// Returns the complete answer that replaces the library's.
     pub(super) fn answer(&self, request_id: &str) -> Vec<u8> {
         let (reason, body) = response::unreadable_head(self.status);
-        tracing::debug!(request_id, status = self.status, "a request could not be read");
+        tracing::debug!(request_id, status = self.status, "a request was unreadable");
         let head = format!(
             "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\nvary: Accept\r\n{REQUEST_ID}: {request_id}\r\n\
              connection: close\r\ncontent-length: {}\r\n\r\n",
@@ -62,9 +62,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_of_the_library_are_told_from_all_others() {
+    fn only_answers_of_the_library_are_detected() {
         let library = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-        let ours = "HTTP/1.1 404 Not Found\r\nx-openstack-request-id: req-1\r\ncontent-length: 0\r\n\r\n";
+        let ours =
+            "HTTP/1.1 404 Not LibraryAnswer\r\nx-openstack-request-id: req-1\r\ncontent-length: 0\r\n\r\n";
         let found = |texts: &[&str]| {
             let slices: Vec<_> = texts.iter().map(|text| IoSlice::new(text.as_bytes())).collect();
             find(&slices).map(|found| (found.slice, found.start, found.status))
@@ -72,7 +73,7 @@ mod tests {
         assert_eq!(found(&[library]), Some((0, 0, 400)));
         assert_eq!(found(&[ours, "{}", library]), Some((2, 0, 400)));
         assert_eq!(found(&[&format!("{ours}{library}"), "{}"]), Some((0, ours.len(), 400)));
-        // the rest of an earlier answer may stand before it
+        // The end of an earlier answer may precede it.
         assert_eq!(found(&[&format!("0\r\n\r\n{library}")]), Some((0, 5, 400)));
         for other in [ours, "", "{}", "\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n", "{\"a\": 400}\r\n\r\n"] {
             assert_eq!(found(&[other]), None, "{other}");

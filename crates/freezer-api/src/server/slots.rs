@@ -1,8 +1,9 @@
-//! How many connections are open, and which one is closed if there is no place for another.
+//! Limits the number of open connections, and selects the connection to close if no slot is free.
 //!
-//! Every connection has a place. If all places are taken, the connections that have waited for their client for longest are
-//! closed, beginning with those of the peer that has most of them: an idle or slow client cannot keep others out. If all
-//! connections are at work, a few more are accepted for `/healthcheck`; their other requests wait for a place.
+//! Every connection has a slot. If all slots are in use, the connections that have waited longest for their
+//! client are closed, starting with those of the peer that has most of them. So an idle or slow client cannot
+//! block others. If the service is working on all connections, some more are accepted for `/healthcheck`.
+//! Their other requests wait for a slot.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,21 +14,21 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
-use super::connection::Connection;
+use super::connection::HttpConnection;
 use crate::app::ConnectionLimits;
 use crate::error::{Busy, Error};
 
-/// Places beyond the limit, for health checks.
+/// Slots above the limit, for health checks.
 pub(super) const RESERVE: usize = 64;
-/// Of these, places for connections over the limit of their peer, which are told so.
+/// The part of them for connections above the limit of their peer, which get an error.
 const RESERVE_FOR_REFUSALS: usize = 32;
-/// A connection that has waited for its client for less is not closed.
+/// A connection that has waited for its client for less time is not closed.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
-/// Time for a request in the reserve to get a place, while at least half of the reserve is free.
+/// How long a request in the reserve waits for a slot, while at least half of the reserve is free.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Pause between two attempts to make a place.
+/// Pause between two attempts to free a slot.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Least time between two warnings that places run out.
+/// Minimum time between two warnings about missing slots.
 const WARNING_PAUSE: Duration = Duration::from_secs(30);
 
 /// All open connections.
@@ -36,37 +37,37 @@ pub(super) struct Slots {
     regular: Arc<Semaphore>,
     reserve: Arc<Semaphore>,
     open: Mutex<Open>,
-    /// Counts up connections, for their numbers.
+    /// Number of connections so far, which numbers them.
     opened: AtomicU64,
     empty: Notify,
 }
 
 #[derive(Default)]
 struct Open {
-    connections: HashMap<u64, Weak<Connection>>,
-    /// Connections of each peer, if there is a limit.
+    connections: HashMap<u64, Weak<HttpConnection>>,
+    /// Number of connections of each peer, if there is a limit.
     peers: HashMap<IpAddr, usize>,
     warned: Option<Instant>,
 }
 
-/// Which requests a place serves.
+/// The requests that a slot serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SlotKind {
     /// Every request.
     Regular,
-    /// Health checks; other requests need a regular place first.
+    /// Health checks. Other requests must wait for a regular slot.
     Reserve,
-    /// Health checks: the peer has too many connections.
+    /// Health checks only, because the peer has too many connections.
     OverPeerLimit,
 }
 
-/// A connection's place; given back when it is dropped.
-pub(super) struct Place {
+/// The slot of a connection. It is released when it is dropped.
+pub(super) struct ConnectionSlot {
     slots: Arc<Slots>,
     number: u64,
     peer: IpAddr,
-    /// None: a place for the time of the stop.
-    held: Mutex<(Kind, Option<OwnedSemaphorePermit>)>,
+    /// The permit is `None` for a slot during the stop.
+    held: Mutex<(SlotKind, Option<OwnedSemaphorePermit>)>,
 }
 
 impl Slots {
@@ -85,53 +86,58 @@ impl Slots {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a connection, as soon as there is one. None: the connection is to be closed at once, because its peer
-    /// has too many.
-    pub(super) async fn place(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    /// Waits for a slot. Returns `None` if the connection must be closed at once, because its peer has too
+    /// many.
+    pub(super) async fn slot(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionSlot> {
         let peer = network(peer);
         if self.is_over_limit(peer) {
             let room = self.reserve.available_permits() > RESERVE - RESERVE_FOR_REFUSALS;
             let permit = if room { self.reserve.clone().try_acquire_owned().ok() } else { None };
-            return permit.map(|permit| self.new_place(peer, Kind::OverPeerLimit, Some(permit)));
+            return permit.map(|permit| self.new_slot(peer, SlotKind::OverPeerLimit, Some(permit)));
         }
         loop {
             if let Ok(permit) = self.regular.clone().try_acquire_owned() {
-                return Some(self.new_place(peer, Kind::Regular, Some(permit)));
+                return Some(self.new_slot(peer, SlotKind::Regular, Some(permit)));
             }
-            if !self.close_waiting(Kind::Regular) {
+            if !self.close_waiting(SlotKind::Regular) {
                 if let Ok(permit) = self.reserve.clone().try_acquire_owned() {
-                    return Some(self.new_place(peer, Kind::Reserve, Some(permit)));
+                    return Some(self.new_slot(peer, SlotKind::Reserve, Some(permit)));
                 }
-                self.close_waiting(Kind::Reserve);
+                self.close_waiting(SlotKind::Reserve);
             }
-            // a connection that was told to close gives its place back in a moment
+            // A connection that is being closed releases its slot in a moment.
             if let Ok(Ok(permit)) = timeout(PAUSE, self.regular.clone().acquire_owned()).await {
-                return Some(self.new_place(peer, Kind::Regular, Some(permit)));
+                return Some(self.new_slot(peer, SlotKind::Regular, Some(permit)));
             }
         }
     }
 
-    /// Waits for a regular place, and closes connections for it that wait for their clients.
+    /// Waits for a regular slot, and closes connections that wait for their clients.
     async fn regular_permit(&self) -> OwnedSemaphorePermit {
         loop {
-            self.close_waiting(Kind::Regular);
+            self.close_waiting(SlotKind::Regular);
             if let Ok(Ok(permit)) = timeout(PAUSE, self.regular.clone().acquire_owned()).await {
                 return permit;
             }
         }
     }
 
-    /// A place beyond all limits, for a connection that was accepted before the stop.
-    pub(super) fn extra_place(self: &Arc<Self>, peer: IpAddr) -> Place {
-        self.new_place(network(peer), Kind::Regular, None)
+    /// Returns a slot above all limits, for a connection that was accepted before the stop.
+    pub(super) fn extra_slot(self: &Arc<Self>, peer: IpAddr) -> ConnectionSlot {
+        self.new_slot(network(peer), SlotKind::Regular, None)
     }
 
-    fn new_place(self: &Arc<Self>, peer: IpAddr, kind: Kind, permit: Option<OwnedSemaphorePermit>) -> Place {
+    fn new_slot(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        kind: SlotKind,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> ConnectionSlot {
         if self.limits.per_peer.is_some() {
             *self.open().peers.entry(peer).or_default() += 1;
         }
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        Place { slots: Arc::clone(self), number, peer, held: Mutex::new((kind, permit)) }
+        ConnectionSlot { slots: Arc::clone(self), number, peer, held: Mutex::new((kind, permit)) }
     }
 
     fn is_over_limit(&self, peer: IpAddr) -> bool {
@@ -140,25 +146,25 @@ impl Slots {
     }
 
     /// Adds a connection to those that can be closed and woken.
-    pub(super) fn add(&self, connection: &Arc<Connection>) {
-        self.open().connections.insert(connection.place().number, Arc::downgrade(connection));
+    pub(super) fn add(&self, connection: &Arc<HttpConnection>) {
+        self.open().connections.insert(connection.slot().number, Arc::downgrade(connection));
     }
 
-    fn connections(&self) -> Vec<Arc<Connection>> {
+    fn connections(&self) -> Vec<Arc<HttpConnection>> {
         self.open().connections.values().filter_map(Weak::upgrade).collect()
     }
 
-    /// Closes connections that wait for their client, if there are any: as many as are worth a look at all of them.
+    /// Closes several connections that wait for their client. Returns false if there are none.
     pub(super) fn make_room(&self) -> bool {
-        self.close_waiting(Kind::Regular)
+        self.close_waiting(SlotKind::Regular)
     }
 
-    fn close_waiting(&self, kind: Kind) -> bool {
-        let mut by_peer: HashMap<IpAddr, Vec<(Duration, Arc<Connection>)>> = HashMap::new();
+    fn close_waiting(&self, kind: SlotKind) -> bool {
+        let mut by_peer: HashMap<IpAddr, Vec<(Duration, Arc<HttpConnection>)>> = HashMap::new();
         for connection in self.connections() {
             let Some(waited) = connection.waited().filter(|waited| *waited >= LEAST_WAIT) else { continue };
-            if (connection.place().kind() == Kind::Regular) == (kind == Kind::Regular) {
-                by_peer.entry(connection.place().peer).or_default().push((waited, connection));
+            if (connection.slot().kind() == SlotKind::Regular) == (kind == SlotKind::Regular) {
+                by_peer.entry(connection.slot().peer).or_default().push((waited, connection));
             }
         }
         let Some((peer, mut waiting)) = by_peer.into_iter().max_by_key(|(_, waiting)| waiting.len()) else {
@@ -186,7 +192,7 @@ impl Slots {
         }
     }
 
-    /// Has every connection look at the state of the server.
+    /// Makes all connections check the state of the server.
     pub(super) fn wake_all(&self) {
         for connection in self.connections() {
             connection.wake();
@@ -205,33 +211,33 @@ impl Slots {
     }
 }
 
-impl Place {
-    fn held(&self) -> MutexGuard<'_, (Kind, Option<OwnedSemaphorePermit>)> {
+impl ConnectionSlot {
+    fn held(&self) -> MutexGuard<'_, (SlotKind, Option<OwnedSemaphorePermit>)> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> SlotKind {
         self.held().0
     }
 
-    /// Waits for a place that is good for every request, if this one is not.
+    /// Waits for a slot for all requests, unless this is one.
     pub(super) async fn for_any_request(&self) -> Result<(), Error> {
         match self.kind() {
-            Kind::Regular => Ok(()),
-            Kind::OverPeerLimit => Err(Busy::Peer.into()),
-            Kind::Reserve => {
-                // health checks must still find room in the reserve
+            SlotKind::Regular => Ok(()),
+            SlotKind::OverPeerLimit => Err(Busy::Peer.into()),
+            SlotKind::Reserve => {
+                // Health checks must still find free slots in the reserve.
                 let has_room = self.slots.reserve.available_permits() >= RESERVE / 2;
                 let patience = if has_room { PATIENCE } else { Duration::ZERO };
                 let permit = timeout(patience, self.slots.regular_permit()).await;
-                *self.held() = (Kind::Regular, Some(permit.map_err(|_| Busy::Connections)?));
+                *self.held() = (SlotKind::Regular, Some(permit.map_err(|_| Busy::Connections)?));
                 Ok(())
             }
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut open = self.slots.open();
         open.connections.remove(&self.number);
@@ -249,7 +255,8 @@ impl Drop for Place {
     }
 }
 
-/// The network whose addresses count as one peer: an IPv4 address, or the 64 bits that a provider gives to one customer.
+/// Returns the network whose addresses count as one peer: an IPv4 address, or the 64 bits that a provider
+/// assigns to a customer.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -274,37 +281,37 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_has_as_many_places_as_its_limit_and_is_told_when_it_has_more() {
+    async fn a_peer_above_its_limit_gets_an_error() {
         let slots =
             Slots::new(ConnectionLimits { most: 10, per_peer: Some(2), ..ConnectionLimits::default() });
         let (one, other): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        let mut places = Vec::new();
-        for (peer, kind) in [(one, Kind::Regular), (one, Kind::Regular), (other, Kind::Regular)] {
-            let place = slots.place(peer).await.unwrap();
-            assert_eq!(place.kind(), kind);
-            places.push(place);
+        let mut taken = Vec::new();
+        for (peer, kind) in [(one, SlotKind::Regular), (one, SlotKind::Regular), (other, SlotKind::Regular)] {
+            let slot = slots.slot(peer).await.unwrap();
+            assert_eq!(slot.kind(), kind);
+            taken.push(slot);
         }
         let mut over = Vec::new();
-        while let Some(place) = slots.place(one).await {
-            assert_eq!(place.kind(), Kind::OverPeerLimit);
-            over.push(place);
+        while let Some(slot) = slots.slot(one).await {
+            assert_eq!(slot.kind(), SlotKind::OverPeerLimit);
+            over.push(slot);
         }
         assert_eq!(over.len(), RESERVE_FOR_REFUSALS, "the rest is closed at once");
-        drop((over, places));
-        assert_eq!(slots.place(one).await.unwrap().kind(), Kind::Regular);
+        drop((over, taken));
+        assert_eq!(slots.slot(one).await.unwrap().kind(), SlotKind::Regular);
         assert!(slots.open().peers.is_empty());
     }
 
     #[tokio::test]
-    async fn the_reserve_serves_when_all_places_are_at_work() {
+    async fn the_reserve_serves_health_checks_when_all_slots_are_in_use() {
         let slots = Slots::new(ConnectionLimits { most: 1, ..ConnectionLimits::default() });
         let peer = "192.0.2.1".parse().unwrap();
-        let first = slots.place(peer).await.unwrap();
-        let second = slots.place(peer).await.unwrap();
-        assert_eq!((first.kind(), second.kind()), (Kind::Regular, Kind::Reserve));
+        let first = slots.slot(peer).await.unwrap();
+        let second = slots.slot(peer).await.unwrap();
+        assert_eq!((first.kind(), second.kind()), (SlotKind::Regular, SlotKind::Reserve));
         drop(first);
         second.for_any_request().await.unwrap();
-        assert_eq!(second.kind(), Kind::Regular);
+        assert_eq!(second.kind(), SlotKind::Regular);
         assert_eq!(slots.reserve.available_permits(), RESERVE);
     }
 }

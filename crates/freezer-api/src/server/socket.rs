@@ -1,8 +1,9 @@
 //! The socket of a connection: closes it so that the last answer arrives.
 //!
-//! When a socket is closed with unread data in its receive buffer, the kernel sends a reset, and the peer can lose an
-//! answer that it has not read yet. So the sending side is closed first, and what still arrives is discarded until the
-//! request has ended, the client has closed, or a limit is reached (RFC 9112, section 9.6).
+//! If a socket is closed with unread data in its receive buffer, the kernel sends a reset, and the peer can
+//! lose an answer that it has not read yet. Therefore the sending side is closed first. Further data is
+//! discarded until the request has ended, the client has closed, or a limit is reached (RFC 9112, section
+//! 9.6).
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -14,19 +15,19 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Duration, Instant, Sleep};
 
-use super::connection::Connection;
+use super::connection::HttpConnection;
 use super::framing::Framing;
-use super::refusal::{self, Found};
+use super::refusal::{self, LibraryAnswer};
 
-/// Time to discard what a client still sends after its answer.
+/// Time limit for discarding data of a client after its answer.
 const LINGER_TOTAL: Duration = Duration::from_secs(30);
-/// Longest pause of a client meanwhile.
+/// Longest pause of the client in this time.
 const LINGER_IDLE: Duration = Duration::from_secs(5);
-/// Time for both after the signal to stop, and for the head of a request to arrive.
+/// Time limit of both after the signal to stop, and of the arrival of a request's head.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
-/// Time for another request to arrive on a connection after the signal to stop.
+/// How long to wait for another request on a connection after the signal to stop.
 const STOP_IDLE: Duration = Duration::from_millis(500);
-/// Most bytes to discard.
+/// Maximum number of bytes to discard.
 const DISCARD_MAX: u64 = 64 * 1024 * 1024;
 const DISCARD_BUFFER: usize = 16 * 1024;
 
@@ -34,18 +35,18 @@ const DISCARD_BUFFER: usize = 16 * 1024;
 pub(super) struct Socket {
     stream: TcpStream,
     framing: Framing,
-    connection: Arc<Connection>,
-    /// The client has closed its side, or the limit of bytes to discard is reached.
+    connection: Arc<HttpConnection>,
+    /// Whether the client has closed its side, or the limit of bytes to discard is reached.
     ended: bool,
     discarded: u64,
-    /// The sending side is closed.
+    /// Whether the sending side is closed.
     shut: bool,
     linger: Option<Linger>,
-    /// Runs out for a head that is expected after the signal to stop.
+    /// Time limit of an expected head after the signal to stop.
     head_timeout: Option<Pin<Box<Sleep>>>,
-    /// Runs out for a client that does not read its answer.
+    /// Time limit of a client that does not read its answer.
     write_timeout: Option<Pin<Box<Sleep>>>,
-    /// The rest of the answer to a head that could not be read: the last bytes of the connection.
+    /// The unsent part of the answer to an unreadable head: the last bytes of the connection.
     refusal: Vec<u8>,
 }
 
@@ -57,7 +58,7 @@ struct Linger {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, connection: Arc<Connection>) -> Socket {
+    pub(super) fn new(stream: TcpStream, connection: Arc<HttpConnection>) -> Socket {
         Socket {
             stream,
             framing: Framing::new(),
@@ -72,7 +73,7 @@ impl Socket {
         }
     }
 
-    /// Whether every earlier request is answered, and the client is to send the head of the next one.
+    /// Returns whether all earlier requests were answered, and the next head must come from the client.
     fn awaits_head(&self) -> bool {
         let answered = self.connection.waited().is_some() && self.write_timeout.is_none();
         answered && (self.framing.is_in_head() || self.framing.is_between_requests())
@@ -85,7 +86,7 @@ impl Socket {
         }
     }
 
-    /// Reads and discards what has arrived. Ready when there is nothing more to wait for.
+    /// Reads and discards received data. Ready when there is nothing more to wait for.
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut bytes = [MaybeUninit::uninit(); DISCARD_BUFFER];
         while !self.ended {
@@ -105,8 +106,8 @@ impl Socket {
         Poll::Ready(())
     }
 
-    /// Waits for a client that is slow to read its answer, as long as it makes progress. Its request must not fill up the
-    /// connection meanwhile: it would wait for us.
+    /// Waits for a client that reads its answer slowly, as long as it makes progress. The bytes of its
+    /// request must not fill the connection meanwhile, because then the client would wait for the service.
     fn wait_for_reader(
         &mut self,
         cx: &mut Context<'_>,
@@ -122,18 +123,18 @@ impl Socket {
         let limit = self.connection.answer_timeout();
         let timeout = self.write_timeout.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         ready!(timeout.as_mut().poll(cx));
-        tracing::debug!("an answer was given up: the client did not read it for {limit:?}");
-        // with a reset, so that the kernel does not keep the rest of the answer
+        tracing::debug!("an answer was abandoned, because the client did not read it for {limit:?}");
+        // With a reset, so that the kernel does not keep the rest of the answer.
         let _ = self.stream.set_zero_linger();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Writes the slices up to an answer of the HTTP library, and keeps the answer that takes its place for the end.
+    /// Writes the slices up to an answer of the HTTP library, and stores its replacement for the end.
     fn poll_write_around(
         &mut self,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
-        found: &Found,
+        found: &LibraryAnswer,
     ) -> Poll<io::Result<usize>> {
         let Some((last, before)) = slices.get(..=found.slice).and_then(<[_]>::split_last) else {
             return Poll::Ready(Ok(0));
@@ -147,7 +148,7 @@ impl Socket {
         Poll::Ready(Ok(last.len()))
     }
 
-    /// Writes the answer to a head that could not be read.
+    /// Writes the answer to an unreadable head.
     fn poll_refuse(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.refusal.is_empty() {
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.refusal))?;
@@ -159,8 +160,8 @@ impl Socket {
         Poll::Ready(Ok(()))
     }
 
-    /// After the signal to stop, a head is waited for only for a moment. A request may be on its way, above all on a
-    /// connection that has just been opened.
+    /// After the signal to stop, waits for a head only for a moment. A request may be on its way, especially
+    /// on a new connection.
     fn poll_head_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let begun = self.framing.is_in_head() || !self.connection.has_served();
         let limit = if begun { STOP_LIMIT } else { STOP_IDLE };
@@ -204,7 +205,7 @@ impl AsyncRead for Socket {
                 this.received(bytes);
                 Poll::Ready(Ok(()))
             }
-            // an end of the stream, so that the HTTP library gives the request up
+            // Reports the end of the stream, so that the HTTP library abandons the request.
             Poll::Pending if this.connection.is_stopping() && this.awaits_head() => {
                 this.poll_head_timeout(cx).map(Ok)
             }
@@ -238,7 +239,7 @@ impl AsyncWrite for Socket {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// Closes the sending side, and is ready when the socket can be closed without a reset.
+    /// Closes the sending side. Ready when the socket can be closed without a reset.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if !this.shut {

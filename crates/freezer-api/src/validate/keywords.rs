@@ -1,24 +1,24 @@
-//! The three words that the schemas use beyond JSON Schema draft 4.
+//! The keywords of the schemas beyond JSON Schema draft 4.
 //!
-//! * `"column": "table.column"`: the value must be one that the column keeps ([`limits`]).
-//! * `"text_column": "table.column"`: as `column`, for text alone; any other value is let through.
-//! * `"container": "list" | "map"`: a list, or the empty object that old clients send for an empty
-//!   list; an object, or the empty list or null that the Python service stores for "no jobs".
+//! * `"column": "table.column"`: the column must be able to store the value ([`limits`]).
+//! * `"text_column": "table.column"`: like `column`, but only for texts. Other values are accepted.
+//! * `"container": "list" | "map"`: a list, or the empty object that old clients send for an empty list; or
+//!   an object, or the empty list or null that the Python service stores for "no jobs".
 //!
-//! Not here: the schemas (`schema`) and the field an error is at (`message`).
+//! The schemas are in `schema`. The fields of errors are in `message`.
 
 use jsonschema::paths::Location;
 use jsonschema::{Keyword, ValidationError};
 use serde_json::{Map, Value};
 
-use super::limits::{self, Column, INT, Kind};
+use super::limits::{self, ColumnLimit, ColumnType, INT};
 use super::message::{not_of_type, repr};
 
-/// What a factory of the `jsonschema` crate returns.
+/// The result of a keyword factory of the `jsonschema` crate.
 type Factory<'a> = Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>>;
 
 struct InColumn {
-    kind: Kind,
+    kind: ColumnType,
     text_only: bool,
 }
 
@@ -32,19 +32,19 @@ pub(super) fn text_column<'a>(_: &'a Map<String, Value>, name: &'a Value, _: Loc
     Ok(Box::new(InColumn { kind: known(name)?.kind, text_only: true }))
 }
 
-fn known(name: &Value) -> Result<&'static Column, ValidationError<'static>> {
+fn known(name: &Value) -> Result<&'static ColumnLimit, ValidationError<'static>> {
     let column = name.as_str().and_then(limits::column);
     column.ok_or_else(|| ValidationError::schema(format!("{name} is not in the table of columns")))
 }
 
 impl InColumn {
-    /// Why the column cannot keep the value.
+    /// Returns the reason why the column cannot store the value.
     fn refusal(&self, value: &Value) -> Option<String> {
         if value.is_null() || (self.text_only && !value.is_string()) {
             return None;
         }
         match self.kind {
-            Kind::Text(max) => {
+            ColumnType::Text(max) => {
                 let Some(text) = limits::to_text(value) else {
                     return Some(not_of_type(value, &["string"]));
                 };
@@ -52,15 +52,15 @@ impl InColumn {
                 (length > max)
                     .then(|| format!("{} is too long ({length} characters, at most {max})", repr(value)))
             }
-            Kind::Int if limits::to_int(value).is_some() => None,
-            Kind::Int if value.is_number() => {
+            ColumnType::Int if limits::to_int(value).is_some() => None,
+            ColumnType::Int if value.is_number() => {
                 Some(format!("{} is not between {} and {}", repr(value), INT.start(), INT.end()))
             }
-            Kind::Int => Some(not_of_type(value, &["integer"])),
-            Kind::Bool if limits::to_bool(value).is_some() => None,
-            Kind::Bool => Some(not_of_type(value, &["boolean"])),
-            Kind::List(max) => {
-                // Only repeated names can make a list of known names this long.
+            ColumnType::Int => Some(not_of_type(value, &["integer"])),
+            ColumnType::Bool if limits::to_bool(value).is_some() => None,
+            ColumnType::Bool => Some(not_of_type(value, &["boolean"])),
+            ColumnType::List(max) => {
+                // Only duplicates can make a list of known names this long.
                 let length = limits::list_width(value.as_array()?);
                 (length > max).then(|| {
                     format!(

@@ -1,64 +1,64 @@
-//! What each column of the database can take, and what the database makes of a value that is not
-//! of its column's type.
+//! The limits of the database's columns, and the conversion of values that do not have the type of their
+//! column.
 //!
-//! The widths are those of the tables that freezer-api 19.0.0 creates, except `clients.hostname`,
-//! which older releases made wider and which must not shrink. This is the only list of widths:
-//! the schemas name a column, and [`column()`] finds it here.
+//! The widths are those of the tables of freezer-api 19.0.0, except `clients.hostname`, which is wider in
+//! older releases and must not shrink. This is the only list of widths: the schemas contain the name of a
+//! column, and [`column()`] finds it here.
 //!
-//! Real clients send numbers as text (`"5"`) and text as numbers, and the Python service leaves
-//! the conversion to MariaDB. [`to_int`], [`to_text`] and [`to_bool`] convert in the same way, so
-//! a store that is strict about types gives the same answers. What they refuse is what MariaDB
-//! refuses (an internal error in the Python service, a 400 here), and three things more, which
-//! MariaDB stores but nobody can mean: a boolean as a number (`true` → 1), a list of one element
-//! (`[5]` → 5) and text whose spaces at the end do not fit (they are cut off).
+//! Real clients send numbers as text (`"5"`) and texts as numbers, and the Python service leaves the
+//! conversion to MariaDB. [`to_int`], [`to_text`] and [`to_bool`] convert in the same way, so a store with
+//! strict types gives the same answers. They reject the values that MariaDB rejects (an internal error in the
+//! Python service, a 400 here). They also reject three kinds of values that MariaDB stores although they are
+//! mistakes: a boolean as a number (`true` → 1), a list with one element (`[5]` → 5), and text whose trailing
+//! spaces do not fit (MariaDB removes them).
 //!
-//! Not here: limits on a whole body (the HTTP layer), and the text of the errors (`keywords`).
+//! The HTTP layer limits whole bodies, and `keywords` has the texts of errors.
 
 use std::ops::RangeInclusive;
 
 use serde_json::{Number, Value};
 
-/// What a column holds.
+/// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// VARCHAR of so many characters (not bytes).
+pub enum ColumnType {
+    /// VARCHAR of this many characters (not bytes).
     Text(usize),
     /// INT: see [`INT`].
     Int,
     /// BOOLEAN.
     Bool,
-    /// A list kept as JSON text in a VARCHAR of so many characters.
+    /// A list that is stored as JSON text in a VARCHAR of this many characters.
     List(usize),
 }
 
-/// One column that values from a request reach.
+/// A column that can store values of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Column {
+pub struct ColumnLimit {
     /// `table.column`, as in the database.
     pub name: &'static str,
-    /// What it holds.
-    pub kind: Kind,
+    /// The type.
+    pub kind: ColumnType,
 }
 
-const fn text(name: &'static str, max: usize) -> Column {
-    Column { name, kind: Kind::Text(max) }
+const fn text(name: &'static str, max: usize) -> ColumnLimit {
+    ColumnLimit { name, kind: ColumnType::Text(max) }
 }
 
-const fn int(name: &'static str) -> Column {
-    Column { name, kind: Kind::Int }
+const fn int(name: &'static str) -> ColumnLimit {
+    ColumnLimit { name, kind: ColumnType::Int }
 }
 
-const fn list(name: &'static str) -> Column {
-    Column { name, kind: Kind::List(255) }
+const fn list(name: &'static str) -> ColumnLimit {
+    ColumnLimit { name, kind: ColumnType::List(255) }
 }
 
-/// What an INT column takes.
+/// The range of an INT column.
 pub const INT: RangeInclusive<i64> = -2_147_483_648..=2_147_483_647;
 
-/// Every column that a value of a request can reach. TEXT columns (schedules, metadata) have no
-/// entry: the limit on the whole body is theirs. The two of `user_credentials` are for what
-/// Keystone returns; no request fills them.
-pub const COLUMNS: &[Column] = &[
+/// All columns that can store a value of a request. TEXT columns (schedules, metadata) are not included,
+/// because only the limit of the whole body applies to them. The two columns of `user_credentials` are for
+/// values of Keystone, which are not part of requests.
+pub const COLUMNS: &[ColumnLimit] = &[
     text("clients.client_id", 255),
     text("clients.hostname", 255),
     text("clients.description", 255),
@@ -78,7 +78,7 @@ pub const COLUMNS: &[Column] = &[
     int("actions.priority"),
     int("actions.max_retries"),
     int("actions.max_retries_interval"),
-    Column { name: "actions.mandatory", kind: Kind::Bool },
+    ColumnLimit { name: "actions.mandatory", kind: ColumnType::Bool },
     text("jobs.id", 36),
     text("jobs.client_id", 255),
     text("jobs.session_id", 36),
@@ -98,17 +98,17 @@ pub const COLUMNS: &[Column] = &[
     text("user_credentials.trustor_user_id", 64),
 ];
 
-/// The entry of a column by its `table.column` name.
+/// Returns a column by its name `table.column`.
 #[must_use]
-pub fn column(name: &str) -> Option<&'static Column> {
+pub fn column(name: &str) -> Option<&'static ColumnLimit> {
     COLUMNS.iter().find(|column| column.name == name)
 }
 
-/// The number that an INT column keeps for this value; `None` for null and for what cannot be
-/// kept.
+/// Returns the number that an INT column stores for this value. Returns `None` for null and for values that
+/// it cannot store.
 ///
-/// Text is read as a decimal number with white space around it and rounded half away from zero; a
-/// JSON number with a fraction is rounded half to even. That is what MariaDB does with the two.
+/// A text is read as a decimal number with optional white space around it, and rounded half away from zero. A
+/// JSON number with a fraction is rounded half to even. MariaDB does the same.
 #[must_use]
 pub fn to_int(value: &Value) -> Option<i32> {
     let rounded = match value {
@@ -124,15 +124,15 @@ pub fn to_int(value: &Value) -> Option<i32> {
     range.contains(&rounded).then_some(rounded as i32)
 }
 
-/// A decimal number as SQL reads it: no `inf`, no hexadecimal, no digits beyond ASCII.
+/// Parses a decimal number like SQL: no `inf`, no hexadecimal, only ASCII digits.
 fn decimal(text: &str) -> Option<f64> {
     let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
     let plain = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E');
     text.chars().all(plain).then(|| text.parse().ok()).flatten()
 }
 
-/// The text that a VARCHAR column keeps for this value; `None` for null and for what cannot be
-/// kept (objects and lists). The caller checks the width.
+/// Returns the text that a VARCHAR column stores for this value. Returns `None` for null and for values that
+/// it cannot store (objects and lists). The caller checks the width.
 #[must_use]
 pub fn to_text(value: &Value) -> Option<String> {
     match value {
@@ -147,15 +147,15 @@ fn number_text(number: &Number) -> String {
     let literal = number.to_string();
     match number.as_f64() {
         Some(float) if literal.contains(['.', 'e', 'E']) => {
-            // MariaDB writes a double without its exponent up to 15 digits.
+            // MariaDB formats a double with up to 15 digits without an exponent.
             if float.abs() < 1e15 { float.to_string() } else { format!("{float:e}") }
         }
         _ => literal,
     }
 }
 
-/// The truth value that a BOOLEAN column keeps for this value (true, false, 1 and 0); `None` for
-/// null and for what cannot be kept.
+/// Returns the boolean that a BOOLEAN column stores for this value (true, false, 1 and 0). Returns `None` for
+/// null and for values that it cannot store.
 #[must_use]
 pub fn to_bool(value: &Value) -> Option<bool> {
     match value {
@@ -166,8 +166,8 @@ pub fn to_bool(value: &Value) -> Option<bool> {
     }
 }
 
-/// The number of characters that a list of plain names takes as JSON text, written with a space after each comma
-/// as the Python service does, so that both services fit the same lists.
+/// Returns the number of characters of a list of names as JSON text, with a space after each comma like in
+/// the Python service, so that both services accept the same lists.
 pub(super) fn list_width(items: &[Value]) -> usize {
     let texts: usize = items.iter().map(|item| item.to_string().len()).sum();
     2 + texts + 2 * items.len().saturating_sub(1)
@@ -179,9 +179,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// Every pair was stored in, and read back from, an INT column of MariaDB 10.11 in strict mode.
+    /// All pairs were stored in an INT column of MariaDB 10.11 in strict mode and read back.
     #[test]
-    fn integers_as_mariadb_stores_them() {
+    fn integers_are_converted_like_in_mariadb() {
         for (value, stored) in [
             (json!("5"), Some(5)),
             (json!(" 5 "), Some(5)),
@@ -222,7 +222,7 @@ mod tests {
             (json!(null), None),
             (json!([]), None),
             (json!({}), None),
-            // Stored by MariaDB, refused here.
+            // MariaDB stores these, but this service rejects them.
             (json!(true), None),
             (json!([1]), None),
         ] {
@@ -230,9 +230,9 @@ mod tests {
         }
     }
 
-    /// Every pair was stored in, and read back from, a VARCHAR column of MariaDB 10.11.
+    /// All pairs were stored in a VARCHAR column of MariaDB 10.11 and read back.
     #[test]
-    fn texts_as_mariadb_stores_them() {
+    fn texts_are_converted_like_in_mariadb() {
         for (value, stored) in [
             (json!("a\0b"), Some("a\0b")),
             (json!(5), Some("5")),
@@ -250,7 +250,7 @@ mod tests {
             (json!(null), None),
             (json!(["a", "b"]), None),
             (json!({"a": 1}), None),
-            // Stored by MariaDB, refused here.
+            // MariaDB stores these, but this service rejects them.
             (json!([1]), None),
         ] {
             assert_eq!(to_text(&value).as_deref(), stored, "{value}");
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_as_wide_as_python_writes_it() {
+    fn a_list_has_the_width_of_pythons_json() {
         for list in [json!([]), json!(["backup"]), json!(["backup", "restore"])] {
             let python = list.to_string().replace(',', ", ");
             assert_eq!(list_width(list.as_array().unwrap()), python.len(), "{python}");

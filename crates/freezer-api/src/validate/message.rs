@@ -1,11 +1,11 @@
-//! How an error reads: the field it is at, and words and values as Python's jsonschema writes
-//! them, because clients and their users know those texts.
+//! The text of an error: its field, and words and values in the format of Python's jsonschema, which clients
+//! and their users know.
 //!
-//! Also which error is reported where a body has several: the first in the order of the document.
-//! Of one value its type comes first; what an object must not have and what it lacks come after
-//! what is wrong inside it, as in the Python service.
+//! This file also chooses one error if a body has several: the first in the order of the document. For one
+//! value, a wrong type comes first. Unexpected and missing keys of an object come after the errors inside it,
+//! as in the Python service.
 //!
-//! Not here: what is an error (`schema`, `keywords`, `rules`).
+//! `schema`, `keywords` and `rules` define the errors.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -16,31 +16,31 @@ use serde_json::Value;
 
 use super::Invalid;
 
-/// The widest a value or a key of the body is shown, in characters.
+/// Maximum number of characters of a value or key in a message.
 const SHOWN: usize = 80;
-/// How many unexpected keys are named.
+/// Maximum number of unexpected keys in a message.
 const NAMED: usize = 10;
 
-/// The first of these errors in the order of the document, as the client reads it.
+/// Returns the first error in the order of the document, in the form for the client.
 pub(super) fn first(body: &Value, errors: &[ValidationError<'_>], schema: &Value) -> Invalid {
     let mut places: HashMap<&str, Vec<&ValidationError<'_>>> = HashMap::new();
     for error in errors {
         places.entry(error.instance_path().as_str()).or_default().push(error);
     }
-    let mut search = Search { places, pointer: String::new() };
+    let mut search = FirstError { places, pointer: String::new() };
     match search.visit(body, "") {
         Some((error, path)) => invalid(error, &path, schema),
         None => at("", &not_of_type(body, &["object"])),
     }
 }
 
-/// A walk through the body to the first place that has an error.
-struct Search<'e, 'b> {
+/// Searches the body for the first place with an error.
+struct FirstError<'e, 'b> {
     places: HashMap<&'e str, Vec<&'e ValidationError<'b>>>,
     pointer: String,
 }
 
-impl<'e, 'b> Search<'e, 'b> {
+impl<'e, 'b> FirstError<'e, 'b> {
     fn visit(&mut self, value: &Value, path: &str) -> Option<(&'e ValidationError<'b>, String)> {
         let here = self.places.get(self.pointer.as_str());
         let here = here.and_then(|errors| errors.iter().copied().min_by_key(|error| rank(error.kind())));
@@ -87,7 +87,7 @@ fn invalid(error: &ValidationError<'_>, path: &str, schema: &Value) -> Invalid {
     let value = error.instance();
     let keyword = error.schema_path().as_str();
     let in_schema = |pointer: &str| schema.pointer(pointer).unwrap_or(&Value::Null);
-    // A keyword whose rule is not what the client should read has a readable one beside it.
+    // If the rule of a keyword is unreadable for clients, the schema contains a readable one.
     let shown = || {
         let beside = keyword.rsplit_once('/').map_or("", |(parent, _)| parent);
         schema.pointer(&format!("{beside}/shown")).unwrap_or_else(|| in_schema(keyword))
@@ -112,7 +112,7 @@ fn invalid(error: &ValidationError<'_>, path: &str, schema: &Value) -> Invalid {
     at(path, &text)
 }
 
-/// An error at a field, or at the whole body where the path is empty.
+/// Returns an error at a field, or at the whole body if the path is empty.
 pub(super) fn at(path: &str, text: &str) -> Invalid {
     let message = if path.is_empty() {
         format!("the request body must be a JSON object: {text}")
@@ -122,7 +122,7 @@ pub(super) fn at(path: &str, text: &str) -> Invalid {
     Invalid { field: path.to_owned(), message }
 }
 
-/// A key that the object at the path lacks.
+/// Returns an error for a missing key of the object at the path.
 pub(super) fn required(path: &str, key: &str) -> Invalid {
     Invalid { field: member(path, key), message: format!("'{key}' is a required property") }
 }
@@ -140,7 +140,7 @@ fn additional(path: &str, unexpected: &[String]) -> Invalid {
     Invalid { field: member(path, keys.first().copied().unwrap_or_default()), message }
 }
 
-/// `path.key`, with a very long key shortened.
+/// Returns `path.key`, with a very long key shortened.
 pub(super) fn member(path: &str, key: &str) -> String {
     let mut shown: String = key.chars().take(SHOWN).collect();
     if shown.len() < key.len() {
@@ -149,15 +149,15 @@ pub(super) fn member(path: &str, key: &str) -> String {
     if path.is_empty() { shown } else { format!("{path}.{shown}") }
 }
 
-/// `5 is not of type 'string'`.
+/// Returns `5 is not of type 'string'`.
 pub(super) fn not_of_type(value: &Value, types: &[&str]) -> String {
     let types: Vec<String> = types.iter().map(|name| format!("'{name}'")).collect();
     format!("{} is not of type {}", repr(value), types.join(", "))
 }
 
-/// The value as Python prints it, shortened to [`SHOWN`] characters.
+/// Returns the value as Python prints it, shortened to [`SHOWN`] characters.
 pub(super) fn repr(value: &Value) -> String {
-    let mut out = Python { text: String::new(), room: SHOWN + 1 };
+    let mut out = PythonWriter { text: String::new(), room: SHOWN + 1 };
     let _ = out.value(value);
     if out.room > 0 {
         return out.text;
@@ -167,9 +167,10 @@ pub(super) fn repr(value: &Value) -> String {
     short
 }
 
-/// The value as Python prints it, in full: for our own patterns and word lists, and where 19.0.0 prints all of it.
+/// Returns the whole value as Python prints it: for our own patterns and word lists, and if 19.0.0 prints all
+/// of it.
 pub(crate) fn whole(value: &Value) -> String {
-    let mut out = Python { text: String::new(), room: usize::MAX };
+    let mut out = PythonWriter { text: String::new(), room: usize::MAX };
     let _ = out.value(value);
     out.text
 }
@@ -178,14 +179,13 @@ fn quoted(key: &str) -> String {
     repr(&Value::String(key.to_owned()))
 }
 
-/// A writer of Python literals that stops, with an error, when its room is used up: the value may
-/// be as large as the body.
-struct Python {
+/// Writes Python literals. It stops with an error at its limit, because a value may be as large as the body.
+struct PythonWriter {
     text: String,
     room: usize,
 }
 
-impl Write for Python {
+impl Write for PythonWriter {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
         text.chars().try_for_each(|c| self.write_char(c))
     }
@@ -197,7 +197,7 @@ impl Write for Python {
     }
 }
 
-impl Python {
+impl PythonWriter {
     fn value(&mut self, value: &Value) -> std::fmt::Result {
         match value {
             Value::Null => self.write_str("None"),
@@ -250,7 +250,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn values_read_as_in_python() {
+    fn values_are_printed_like_in_python() {
         for (value, text) in [
             (json!(null), "None"),
             (json!(true), "True"),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn unexpected_keys_are_sorted_and_not_all_named() {
+    fn unexpected_keys_are_sorted_and_limited() {
         let keys: Vec<String> = (0..12).rev().map(|n| format!("k{n:02}")).collect();
         let error = additional("job_schedule", &keys);
         assert_eq!(error.field, "job_schedule.k00");

@@ -1,27 +1,27 @@
-//! Which request bodies the v2 API takes: the documents of clients, jobs, actions, sessions and
-//! backups as clients send them, before the service adds ids, the user and times.
+//! The request bodies of the v2 API: documents of clients, jobs, actions, sessions and backups in the form
+//! that clients send, before the service adds ids, the user and times.
 //!
-//! [`Validators`] is built once at start; [`Validators::check`] is a pure function of the body. It
-//! accepts what freezer-api 19.0.0 accepts and can store, and refuses the rest with a text that
-//! names the field: what that service answers with an internal error (null where an object is due, a
-//! value that its column cannot keep) is an [`Invalid`] here. `tests/validate_oracle.rs` holds both
-//! to account and lists every difference that is meant.
+//! [`Validators`] is built once at start. [`Validators::check`] is a pure function of the body. It accepts
+//! the documents that freezer-api 19.0.0 accepts and can store. It rejects all others with a text that names
+//! the field, also those that cause an internal error in 19.0.0 (null instead of an object, or a value that
+//! does not fit its column). `tests/validate_oracle.rs` compares both services and lists all intended
+//! differences.
 //!
-//! What a caller must know beyond the verdict:
+//! A caller must know the following:
 //!
-//! * A key the service does not read (`user_id`, `project_id`, `user_credentials`, `_version`,
-//!   `session_name`, ids where the path has them) passes with any value.
-//! * An id to be given by a client (`job_id`, `action_id`) may be absent, null or `""`: all three ask
-//!   for one of the service's. So may the `uuid` of a client be absent or `""`.
-//! * `job_actions` may be `{}` for `[]`; the `jobs` of a session may be `[]` or null for `{}`, and
-//!   in a new one, which begins without jobs, anything.
-//! * Null is absent for `action_defaults`, and in a job's action for the retries and `mandatory`.
-//! * Values without a type in 19.0.0 may be of another type than their column: convert them with
+//! * A key that the service does not read (`user_id`, `project_id`, `user_credentials`, `_version`,
+//!   `session_name`, and ids that are in the path) may have any value.
+//! * A client's id of a document (`job_id`, `action_id`) may be absent, null or `""`. Then the service
+//!   creates an id. The `uuid` of a client may be absent or `""`.
+//! * `job_actions` may be `{}` instead of `[]`. The `jobs` of a session may be `[]` or null instead of `{}`.
+//!   In a new session, which starts without jobs, they may have any value.
+//! * Null means absent for `action_defaults`, and in a job's action for the retries and `mandatory`.
+//! * Values without a type in 19.0.0 may differ from the type of their column: convert them with
 //!   [`limits::to_int`], [`limits::to_text`] and [`limits::to_bool`].
-//! * NUL characters are ordinary text to MariaDB, MySQL and SQLite, and pass.
+//! * NUL characters are ordinary text for MariaDB, MySQL and SQLite, and are accepted.
 //!
-//! Not here: whether something exists or is permitted, parsing (and with it the depth of nesting and
-//! the size of a body), search bodies, and the bodies of events and session actions.
+//! Other code checks whether something exists or is permitted, parses bodies (with limits of depth and size),
+//! and validates searches, events and session actions.
 
 mod keywords;
 pub mod limits;
@@ -36,8 +36,8 @@ use serde_json::Value;
 
 pub(crate) use message::whole;
 
-/// The request documents the API takes, as clients send them (before the server adds ids, user and
-/// times).
+/// The request documents of the API in the form that clients send, before the service adds ids, the user and
+/// times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Document {
     /// POST of a client: its registration.
@@ -60,14 +60,14 @@ pub enum Document {
     SessionPatch,
     /// POST to the path of a session.
     SessionReplace,
-    /// POST of a new backup. A patched one is not checked: a PATCH is not held to the rules of a creation.
+    /// POST of a new backup. The result of a PATCH need not satisfy these rules.
     Backup,
     /// PATCH of a backup.
     BackupPatch,
 }
 
 impl Document {
-    /// Every kind, in the order of declaration.
+    /// All kinds, in the order of declaration.
     pub const ALL: [Self; 12] = [
         Self::Client,
         Self::Job,
@@ -84,17 +84,17 @@ impl Document {
     ];
 }
 
-/// Why a body is refused. Displays as the text for the client.
+/// The reason why a body is rejected. `Display` prints the text for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Invalid {
-    /// Where: a dotted path with list positions as `[0]`; empty for the whole body.
+    /// The field: a dotted path with list positions as `[0]`, or empty for the whole body.
     pub field: String,
-    /// What the client reads. It names the field itself.
+    /// The text for the client. It names the field.
     pub message: String,
 }
 
-/// A schema of this module does not compile: a defect of the program, not of a request.
+/// A schema of this module does not compile. This is a defect of the program, not of a request.
 #[derive(Debug, thiserror::Error)]
 #[error("the schema of {document:?} documents is wrong at {place:?}: {reason}")]
 pub struct BuildError {
@@ -103,7 +103,7 @@ pub struct BuildError {
     reason: String,
 }
 
-/// The compiled rules of every kind of document.
+/// The compiled rules of all kinds of documents.
 pub struct Validators {
     compiled: [Compiled; Document::ALL.len()],
 }
@@ -117,8 +117,7 @@ impl Validators {
     /// Compiles the rules.
     ///
     /// # Errors
-    ///
-    /// [`BuildError`] where a schema of this module is wrong.
+    /// [`BuildError`] if a schema of this module is wrong.
     pub fn new() -> Result<Self, BuildError> {
         let mut compiled = Vec::with_capacity(Document::ALL.len());
         let patterns = PatternCache::new();
@@ -133,14 +132,13 @@ impl Validators {
         Ok(Self { compiled })
     }
 
-    /// Whether the body is a document of this kind.
+    /// Checks whether the body is a document of this kind.
     ///
     /// # Errors
-    ///
-    /// The first error in the order of the body, then of the rules over several values.
+    /// The first error in the order of the body, then the errors of rules over several values.
     pub fn check(&self, kind: Document, body: &Value) -> Result<(), Invalid> {
-        rules::nothing_sent(kind, body)?;
-        // The order of declaration is the order of `ALL`.
+        rules::check_empty(kind, body)?;
+        // The order of declaration equals the order of `ALL`.
         let Compiled { schema, validator } = &self.compiled[kind as usize];
         if !validator.is_valid(body) {
             let errors: Vec<_> = validator.iter_errors(body).collect();
@@ -151,12 +149,12 @@ impl Validators {
 }
 
 fn compile(kind: Document, patterns: &PatternCache) -> Result<Compiled, BuildError> {
-    let schema = schema::of(kind);
+    let schema = schema::of_kind(kind);
     let built = jsonschema::options()
         .with_draft(Draft::Draft4)
-        // Linear in the length of the text: the texts come from clients.
+        // The matching time is linear in the length of the text, because texts come from clients.
         .with_pattern_options(PatternOptions::regex())
-        // Each pattern is compiled once, though several documents have it.
+        // Each pattern is compiled once, though several documents use it.
         .with_pattern_cache(patterns.clone())
         .with_keyword("column", keywords::column)
         .with_keyword("text_column", keywords::text_column)

@@ -1,18 +1,18 @@
-//! The rules that a schema cannot say: those over the whole body, or over two of its values.
+//! The rules that a schema cannot express: those about the whole body, or about two of its values.
 //!
-//! Those after the schema's may rely on its types. Not here: anything that needs the database,
-//! such as whether an action, client or session exists.
+//! Rules after the schema may rely on its types. Rules that need the database, such as whether an action,
+//! client or session exists, are elsewhere.
 
 use serde_json::{Map, Value};
 
 use super::message::{at, member, not_of_type, required};
 use super::{Document, Invalid};
 
-/// The statuses in which a backup need not have a place yet, or any more.
-const UNPLACED: [&str; 3] = ["creating", "error", "deleting"];
+/// The statuses in which a backup may have no location.
+const WITHOUT_LOCATION: [&str; 3] = ["creating", "error", "deleting"];
 
-/// Before the schema: a body with nothing in it, where the Python service says so.
-pub(super) fn nothing_sent(kind: Document, body: &Value) -> Result<(), Invalid> {
+/// Checks for an empty body before the schema, if the Python service does so.
+pub(super) fn check_empty(kind: Document, body: &Value) -> Result<(), Invalid> {
     let asked = matches!(
         kind,
         Document::Client
@@ -36,7 +36,7 @@ pub(super) fn nothing_sent(kind: Document, body: &Value) -> Result<(), Invalid> 
     Ok(())
 }
 
-/// After the schema.
+/// Checks the rules after the schema.
 pub(super) fn check(kind: Document, body: &Value) -> Result<(), Invalid> {
     let Some(body) = body.as_object() else { return Ok(()) };
     match kind {
@@ -60,7 +60,7 @@ fn job(job: &Map<String, Value>) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// An entry without the id of an action defines one, so it must say what to run.
+/// An entry without the id of an action defines one, so it must contain the operation.
 fn job_action(path: &str, entry: &Value, default: bool) -> Result<(), Invalid> {
     let referenced = entry.get("action_id").and_then(Value::as_str).is_some_and(|id| !id.is_empty());
     let Some(freezer_action) = entry.get("freezer_action") else {
@@ -76,10 +76,10 @@ fn job_action(path: &str, entry: &Value, default: bool) -> Result<(), Invalid> {
     }
 }
 
-/// A backup that exists is somewhere.
+/// An existing backup must have a location.
 fn backup(backup: &Map<String, Value>) -> Result<(), Invalid> {
     let status = backup.get("status").and_then(Value::as_str).unwrap_or("available");
-    if UNPLACED.contains(&status) {
+    if WITHOUT_LOCATION.contains(&status) {
         return Ok(());
     }
     for key in ["container", "hostname"] {

@@ -1,16 +1,15 @@
-//! The rules of each request document as JSON Schema draft 4, with the words of `keywords` added.
+//! The rules of each request document as JSON Schema draft 4, with the additional words of `keywords`.
 //!
-//! They follow the documents that freezer-api 19.0.0 takes; a doc comment says where they differ.
-//! A property without rules (`{}`) is one that a client may send and the service does not read:
-//! the web UI and the `freezer` command send back whole documents as they got them.
+//! They follow the documents of freezer-api 19.0.0; doc comments mention differences. A property without
+//! rules (`{}`) is one that a client may send but the service does not read, because the web UI and the
+//! `freezer` command send back whole documents.
 //!
-//! Patterns are written in Python's dialect, which is also what an error shows. There `\w` is any
-//! letter or number of any script, and `\d` any decimal digit; [`engine`] says so in the dialect of
-//! the engine. One thing is stricter here: `$` is the end of the text, where Python's also matches
-//! before a line feed at the end. Such an identifier cannot be named in a URL by most clients, and
-//! a scheduler cannot read such an interval.
+//! Patterns use the dialect of Python, which error messages show. In Python, `\w` is any letter or number of
+//! any script, and `\d` any decimal digit; [`engine`] translates them for the regex engine. One pattern is
+//! stricter here: `$` is the end of the text, but in Python it also matches before a line feed at the end.
+//! Most clients cannot use such an identifier in a URL, and a scheduler cannot parse such an interval.
 //!
-//! Not here: rules over several values (`rules`).
+//! Rules about several values are in `rules`.
 
 use serde_json::{Map, Value, json};
 
@@ -20,23 +19,23 @@ const ACTIONS: [&str; 5] = ["backup", "restore", "info", "admin", "exec"];
 const MODES: [&str; 8] = ["fs", "mongo", "mysql", "sqlserver", "cinder", "glance", "cindernative", "nova"];
 const STORAGES: [&str; 6] = ["local", "swift", "ssh", "s3", "ftp", "ftps"];
 const ENGINES: [&str; 6] = ["tar", "rsync", "rsyncv2", "nova", "osbrick", "glance"];
-/// The statuses of 19.0.0's code, and `restoring`, which only its release notes have.
+/// The statuses in the code of 19.0.0, and `restoring`, which only its release notes contain.
 const BACKUP_STATUSES: [&str; 6] = ["creating", "available", "restoring", "error", "deleting", "deleted"];
 
-/// The names of job and session events, statuses and results inside a schedule.
+/// The names of job and session events, statuses and results in a schedule.
 const EVENTS: [&str; 5] = ["", "stop", "start", "abort", "remove"];
 const STATUSES: [&str; 7] = ["", "completed", "stop", "scheduled", "running", "aborting", "removed"];
 const RESULTS: [&str; 4] = ["", "success", "fail", "aborted"];
 
 const ID: &str = r"^[\w-]+$";
-/// The id of an absent thing may be the empty text.
+/// The id of an absent resource may be empty.
 const ID_OR_EMPTY: &str = r"^[\w-]*$";
-/// Dot-separated labels of a host name.
+/// The labels of a host name, separated by dots.
 const HOST: &str = concat!(
     r"([a-zA-Z\d]|[a-zA-Z\d][a-zA-Z\d\-]{0,61}[a-zA-Z\d])",
     r"(\.([a-zA-Z\d]|[a-zA-Z\d][a-zA-Z\d\-]{0,61}[a-zA-Z\d]))*"
 );
-/// An optional project in front of the host name.
+/// An optional project before the host name.
 const CLIENT_PREFIX: &str = r"(?:([\w\-]+)\_)?";
 const DATE: &str = concat!(
     r"^(-?(?:[1-9][0-9]*)?[0-9]{4})-(1[0-2]|0[1-9])-(3[01]|0[1-9]|[12][0-9])",
@@ -45,10 +44,11 @@ const DATE: &str = concat!(
 const INTERVAL: &str = r"^(continuous|(\d+ +(weeks|days|hours|minutes|seconds)))$";
 const YEAR: &str = r"^\d{4}$";
 
-/// What the service keeps for itself in the two closed documents: sent back by clients, not read.
+/// Keys of the service in the two closed documents. Clients send them back, but the service does not read
+/// them.
 const UNREAD: [&str; 5] = ["user_id", "project_id", "user_credentials", "_version", "session_name"];
 
-/// What a request does with its document.
+/// The operation of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
     Create,
@@ -56,8 +56,8 @@ enum Use {
     Replace,
 }
 
-/// The schema of one kind of document.
-pub(super) fn of(kind: Document) -> Value {
+/// Returns the schema of a kind of document.
+pub(super) fn of_kind(kind: Document) -> Value {
     match kind {
         Document::Client => client(),
         Document::Job => job(Use::Create),
@@ -74,12 +74,12 @@ pub(super) fn of(kind: Document) -> Value {
     }
 }
 
-/// A pattern of Python's dialect in the engine's. `\w` stands only inside brackets.
+/// Translates a pattern from Python's dialect to the engine's. `\w` occurs only inside brackets.
 fn engine(pattern: &str) -> String {
     pattern.replace(r"\w", r"\p{L}\p{N}_").replace(r"\d", r"\p{Nd}")
 }
 
-/// Text of a pattern; `shown` is what an error says.
+/// Returns the schema of a text with a pattern. `shown` is the pattern in error messages.
 fn matching(pattern: &str, column: Option<&str>) -> Value {
     let mut schema = json!({"type": "string", "pattern": engine(pattern), "shown": pattern});
     if let Some(column) = column {
@@ -88,13 +88,13 @@ fn matching(pattern: &str, column: Option<&str>) -> Value {
     schema
 }
 
-/// As the schema, or null.
+/// Returns the schema with null as an additional value.
 fn or_null(mut schema: Value) -> Value {
     schema["type"] = json!([schema["type"].clone(), "null"]);
     schema
 }
 
-/// An id that a client may give. Null and the empty text ask for one of the service's.
+/// Returns the schema of an id that a client may choose. If it is null or empty, the service creates an id.
 fn own_id(column: &str) -> Value {
     let mut schema = or_null(matching(ID_OR_EMPTY, Some(column)));
     schema["shown"] = json!(ID);
@@ -109,8 +109,9 @@ fn integer(column: &str) -> Value {
     json!({"type": "integer", "column": column})
 }
 
-/// Whatever the column keeps: 19.0.0 asks for no type, and the database converts.
-fn kept(column: &str) -> Value {
+/// Returns the schema of any value that fits the column. 19.0.0 checks no type here, and the database
+/// converts the value.
+fn any_type(column: &str) -> Value {
     json!({"column": column})
 }
 
@@ -118,7 +119,7 @@ fn words(words: &[&str]) -> Value {
     json!({"type": "string", "enum": words})
 }
 
-/// An object of these properties alone.
+/// Returns the schema of an object with only these properties.
 fn closed(properties: Map<String, Value>) -> Value {
     json!({"type": "object", "properties": properties, "additionalProperties": false})
 }
@@ -131,7 +132,7 @@ fn client() -> Value {
     let capability =
         |column: &str, names: &[&str]| json!({"type": "array", "items": words(names), "column": column});
     let id = format!("^{CLIENT_PREFIX}{HOST}$");
-    // Unanchored, the labels ask for one letter or digit anywhere, which is cheaper to ask for.
+    // Without anchors the labels require one letter or digit anywhere, and this pattern is cheaper.
     let mut hostname = matching(r"[a-zA-Z\d]", Some("clients.hostname"));
     hostname["shown"] = json!(HOST);
     json!({
@@ -151,9 +152,10 @@ fn client() -> Value {
     })
 }
 
-/// A job's or session's schedule. A creation sets the three times itself and does not read them.
+/// Returns the schema of the schedule of a job or session. A creation sets the three times itself and ignores
+/// those of the client.
 fn schedule(usage: Use, of_job: bool) -> Value {
-    // Kept as JSON, so the limit is that of the parser, not of a column.
+    // The value is stored as JSON, so the parser sets the limit, not a column.
     let number = json!({"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX});
     let time = if usage == Use::Create && of_job { json!({}) } else { number.clone() };
     let free = || json!({"type": "string"});
@@ -200,10 +202,10 @@ fn job(usage: Use) -> Value {
     schema
 }
 
-/// One entry of `job_actions`: an action to create, or the id of one that exists.
+/// Returns the schema of an entry of `job_actions`: an action to create, or the id of an existing one.
 ///
-/// Null is taken as absent for the retries and `mandatory`, which 19.0.0 refuses although it may
-/// return them so itself after a PATCH of the action.
+/// Null means absent for the retries and `mandatory`. 19.0.0 rejects it, although it can return null itself
+/// after a PATCH of the action.
 fn job_action() -> Value {
     json!({
         "type": "object",
@@ -217,8 +219,8 @@ fn job_action() -> Value {
     })
 }
 
-/// What a job runs. Only here are the names of actions and modes fixed, because only here are
-/// they compared with what a client supports. A null `action` is for `rules`: it may have a
+/// Returns the schema of the definition in a job. Names of actions and modes are fixed only here, because
+/// only here they are compared with a client's capabilities. `rules` checks a null `action`, which may have a
 /// default.
 fn job_freezer_action() -> Value {
     let with_null =
@@ -236,29 +238,29 @@ fn job_freezer_action() -> Value {
             "container": or_null(text("actions.container")),
             "restore_abs_path": {"type": ["string", "null"]},
             "cindernative_freezer_only": {"type": ["boolean", "null"]},
-            "log_file": kept("actions.log_file"),
-            "timeout": kept("actions.timeout"),
-            "priority": kept("actions.priority"),
-            "mandatory": kept("actions.mandatory"),
+            "log_file": any_type("actions.log_file"),
+            "timeout": any_type("actions.timeout"),
+            "priority": any_type("actions.priority"),
+            "mandatory": any_type("actions.mandatory"),
         },
     })
 }
 
-/// An action by itself. Its action and mode may be any words, as in 19.0.0, which however looks
-/// for them at the top level of the document too; here a key that is out of place is not read.
+/// Returns the schema of a separate action. Its action and mode may be any words, as in 19.0.0. But 19.0.0
+/// also looks for them at the top level of the document, and this service does not read misplaced keys.
 fn action(usage: Use) -> Value {
     let mut freezer_action = json!({
         "type": "object",
         "properties": {
             "action": {"type": "string", "minLength": 1, "column": "actions.action"},
-            "mode": kept("actions.actionmode"),
-            "path_to_backup": kept("actions.path_to_backup"),
-            "backup_name": kept("actions.backup_name"),
-            "container": kept("actions.container"),
-            "log_file": kept("actions.log_file"),
-            "timeout": kept("actions.timeout"),
-            "priority": kept("actions.priority"),
-            "mandatory": kept("actions.mandatory"),
+            "mode": any_type("actions.actionmode"),
+            "path_to_backup": any_type("actions.path_to_backup"),
+            "backup_name": any_type("actions.backup_name"),
+            "container": any_type("actions.container"),
+            "log_file": any_type("actions.log_file"),
+            "timeout": any_type("actions.timeout"),
+            "priority": any_type("actions.priority"),
+            "mandatory": any_type("actions.mandatory"),
         },
     });
     if usage != Use::Patch {
@@ -268,8 +270,8 @@ fn action(usage: Use) -> Value {
         "type": "object",
         "properties": {
             "action_id": if usage == Use::Create { own_id("actions.id") } else { json!({}) },
-            "max_retries": kept("actions.max_retries"),
-            "max_retries_interval": kept("actions.max_retries_interval"),
+            "max_retries": any_type("actions.max_retries"),
+            "max_retries_interval": any_type("actions.max_retries_interval"),
             "mandatory": {"type": ["boolean", "null"]},
             "freezer_action": freezer_action,
         },
@@ -280,9 +282,9 @@ fn action(usage: Use) -> Value {
     schema
 }
 
-/// A session. The Python service fails on an unknown key in a PATCH alone; so does this.
+/// Returns the schema of a session. As in the Python service, an unknown key is only an error in a PATCH.
 fn session(usage: Use) -> Value {
-    // A new session has no jobs, whatever the document says: they are not read, and pass in any form.
+    // A new session has no jobs. Those of the document are not read and may have any value.
     let jobs = match usage {
         Use::Create => json!({}),
         Use::Replace | Use::Patch => {
@@ -294,11 +296,11 @@ fn session(usage: Use) -> Value {
         ("session_id", json!({})),
         ("session_tag", integer("sessions.session_tag")),
         ("description", or_null(text("sessions.description"))),
-        ("hold_off", kept("sessions.hold_off")),
+        ("hold_off", any_type("sessions.hold_off")),
         ("status", or_null(text("sessions.status"))),
         ("result", or_null(text("sessions.result"))),
-        ("time_start", kept("sessions.time_start")),
-        ("time_end", kept("sessions.time_end")),
+        ("time_start", any_type("sessions.time_start")),
+        ("time_end", any_type("sessions.time_end")),
         ("time_started", integer("sessions.time_started")),
         ("time_ended", integer("sessions.time_ended")),
         ("jobs", jobs),
@@ -313,7 +315,8 @@ fn session(usage: Use) -> Value {
     }
 }
 
-/// A backup, whose metadata are the body itself. See `rules` for what depends on the status.
+/// Returns the schema of a backup, whose metadata is the body itself. `rules` checks the parts that depend on
+/// the status.
 fn backup() -> Value {
     let name = || json!({"type": "string", "minLength": 1});
     json!({
@@ -323,14 +326,14 @@ fn backup() -> Value {
             "hostname": or_null(name()),
             "backup_name": name(),
             "status": words(&BACKUP_STATUSES),
-            // The column gets a text alone; another value stays in the metadata.
+            // Only a text is stored in the column. Other values stay in the metadata.
             "job_id": {"text_column": "backups.job_id"},
         },
         "required": ["backup_name"],
     })
 }
 
-/// A change of a backup: of its status, of its metadata in their own key, or of metadata as flat
+/// Returns the schema of a change of a backup: its status, its metadata in their own key, or metadata as flat
 /// keys. The caller checks the merged metadata as a [`Document::Backup`].
 fn backup_patch() -> Value {
     let job_id = json!({"text_column": "backups.job_id"});

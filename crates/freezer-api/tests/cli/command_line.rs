@@ -251,7 +251,7 @@ fn slips_of_the_pen_are_answered_with_a_suggestion() {
 #[test]
 fn what_makes_no_sense_is_refused_clearly() {
     for (program, arguments, code, words) in [
-        (API, &["--port", "9091"][..], 2, &["--port belongs to --dev", "--bind-port"][..]),
+        (API, &["--port", "9091"][..], 2, &["--port is only valid with --dev", "--bind-port"][..]),
         (
             API,
             &["--dev", "--port", "1", "--bind-port", "2"],

@@ -12,7 +12,7 @@ on_both_engines!(
     a_foreign_layout_does_not_end_a_service_that_has_served,
 );
 
-const WAITING: &str = "requests are answered with 503 for now";
+const WAITING: &str = "requests are answered with 503 until the database is ready";
 const READY: &str = "are ready: requests are served";
 const BACKUP: &str = r#"{"backup_name": "etc", "container": "c", "hostname": "h", "time_stamp": 1795300000}"#;
 

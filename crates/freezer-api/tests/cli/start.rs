@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::process::{self, API, Database, Engine, MANAGE, Scratch, Service, wait_for};
 use crate::{on, on_both_engines};
 
-const WAITING: &str = "requests are answered with 503 for now";
+const WAITING: &str = "requests are answered with 503 until the database is ready";
 const READY: &str = "are ready: requests are served";
 
 on_both_engines!(

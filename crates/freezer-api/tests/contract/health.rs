@@ -1,7 +1,7 @@
 //! The health check, with the options and in the forms of oslo.middleware.
 
 use freezer_api::app::HttpSettings;
-use freezer_api::health::{Check, HealthSettings, Network};
+use freezer_api::health::{HealthCheck, HealthSettings, Network};
 use http::Method;
 use serde_json::json;
 
@@ -93,17 +93,17 @@ async fn checks_of_files(app: TestApp) {
     std::fs::write(&there, "").unwrap();
     for (checks, status, text) in [
         (vec![], 200, ""),
-        (vec![Check::DisableByFile(None)], 200, "OK"),
-        (vec![Check::DisableByFilesPorts(None)], 200, "OK"),
-        (vec![Check::DisableByFilesPorts(Some(missing.clone()))], 200, "OK"),
-        (vec![Check::DisableByFilesPorts(Some(there.clone()))], 503, "DISABLED BY FILE"),
-        (vec![Check::EnableByFiles(vec![])], 200, "OK"),
-        (vec![Check::EnableByFiles(vec![there.clone()])], 200, "OK"),
-        (vec![Check::EnableByFiles(vec![there.clone(), missing.clone()])], 503, "FILE PATH MISSING"),
+        (vec![HealthCheck::DisableByFile(None)], 200, "OK"),
+        (vec![HealthCheck::DisableByFilesPorts(None)], 200, "OK"),
+        (vec![HealthCheck::DisableByFilesPorts(Some(missing.clone()))], 200, "OK"),
+        (vec![HealthCheck::DisableByFilesPorts(Some(there.clone()))], 503, "DISABLED BY FILE"),
+        (vec![HealthCheck::EnableByFiles(vec![])], 200, "OK"),
+        (vec![HealthCheck::EnableByFiles(vec![there.clone()])], 200, "OK"),
+        (vec![HealthCheck::EnableByFiles(vec![there.clone(), missing.clone()])], 503, "FILE PATH MISSING"),
         (
             vec![
-                Check::DisableByFile(Some(missing.clone())),
-                Check::DisableByFilesPorts(Some(there.clone())),
+                HealthCheck::DisableByFile(Some(missing.clone())),
+                HealthCheck::DisableByFilesPorts(Some(there.clone())),
             ],
             503,
             "OK\nDISABLED BY FILE",

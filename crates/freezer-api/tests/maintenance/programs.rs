@@ -153,7 +153,7 @@ fn the_status_looks_at_policy_files_and_options() {
     };
     status(0, &[]);
     scratch.write("policy.json", "{}");
-    status(1, &["policy.json is there and is not read", "oslopolicy-convert-json-to-yaml"]);
+    status(1, &["policy.json exists but is not read", "oslopolicy-convert-json-to-yaml"]);
     std::fs::remove_file(scratch.path().join("policy.json")).unwrap();
     let policy = scratch.write("policy.yaml", r#"{"jobs:create": "role:admin"}"#);
     status(1, &["policy.yaml is JSON, which is deprecated"]);

@@ -56,11 +56,11 @@ async fn remove_wants_the_name_of_the_database(app: TestApp) {
     for answer in ["", "\n", "yes\n", "freezer\n"] {
         let (done, out) = say(Confirmation::Ask(&mut Cursor::new(answer))).await;
         assert!(matches!(done, Err(DbError::NotConfirmed(_))), "{answer:?}: {done:?}");
-        assert!(out.ends_with(&format!("({name}) to go on: ")) && out.contains("job_actions, "), "{out}");
+        assert!(out.ends_with(&format!("({name}) to continue: ")) && out.contains("job_actions, "), "{out}");
     }
-    assert!(matches!(say(Confirmation::Nobody).await.0, Err(DbError::NoTerminal(_))));
+    assert!(matches!(say(Confirmation::Impossible).await.0, Err(DbError::NoTerminal(_))));
     assert_eq!(rows(app.store(), "jobs").await, (0, 0));
     say(Confirmation::Ask(&mut Cursor::new(format!("{name}\n")))).await.0.unwrap();
-    let (done, out) = say(Confirmation::Nobody).await;
+    let (done, out) = say(Confirmation::Impossible).await;
     assert!(done.is_ok() && out.contains("nothing to do"), "{out}");
 }

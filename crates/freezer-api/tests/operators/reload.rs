@@ -132,9 +132,9 @@ fn a_broken_configuration_at_sighup_changes_nothing_but_is_said() {
     fs::write(&conf, good.replace("[DEFAULT]\n", "[DEFAULT]\ndebug = perhaps\n")).unwrap();
     fs::rename(&path, scratch.path().join("a.log.1")).unwrap();
     service.signal("HUP");
-    wait_for("the error", || service.log().contains("configuration not read again").then_some(()));
+    wait_for("the error", || service.log().contains("the configuration was not reloaded").then_some(()));
     let log = service.log();
-    let line = log.lines().find(|line| line.contains("configuration not read again")).unwrap();
+    let line = log.lines().find(|line| line.contains("the configuration was not reloaded")).unwrap();
     assert!(line.contains(" ERROR ") && line.contains("freezer-api.conf:3: [DEFAULT] debug"), "{line}");
     // the log file is opened again all the same
     wait_for("the new file", || path.exists().then_some(()));

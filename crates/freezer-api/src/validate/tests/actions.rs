@@ -1,14 +1,14 @@
-//! Actions.
+//! Tests of actions.
 
 use serde_json::{Value, json};
 
-use super::{OUT_OF_RANGE, accepts, action, refuses, with};
+use super::{OUT_OF_RANGE, accepts, action, rejects, with_value};
 use crate::validate::Document;
 
 #[test]
 fn actions() {
     let action = action();
-    let run = |key: &str, value: Value| with(&action, &format!("/freezer_action/{key}"), value);
+    let run = |key: &str, value: Value| with_value(&action, &format!("/freezer_action/{key}"), value);
     let bodies = [
         action.clone(),
         run("action", json!("zap")),
@@ -21,21 +21,21 @@ fn actions() {
         run("container", json!("c".repeat(255))),
         run("mandatory", json!(1)),
         run("colour", json!({"nested": [null]})),
-        with(&action, "/max_retries", json!("5")),
-        with(&action, "/max_retries_interval", json!(null)),
-        with(&action, "/mandatory", json!(true)),
-        with(&action, "/mandatory", json!(null)),
-        with(&action, "/mode", json!("out of place")),
+        with_value(&action, "/max_retries", json!("5")),
+        with_value(&action, "/max_retries_interval", json!(null)),
+        with_value(&action, "/mandatory", json!(true)),
+        with_value(&action, "/mandatory", json!(null)),
+        with_value(&action, "/mode", json!("out of place")),
     ];
     let long = format!("'{}...", "c".repeat(76));
     let refused = [
         (
-            with(&action, "/freezer_action", json!(null)),
+            with_value(&action, "/freezer_action", json!(null)),
             "freezer_action",
             "freezer_action: None is not of type 'object'",
         ),
         (
-            with(&action, "/freezer_action", json!("x")),
+            with_value(&action, "/freezer_action", json!("x")),
             "freezer_action",
             "freezer_action: 'x' is not of type 'object'",
         ),
@@ -67,22 +67,22 @@ fn actions() {
             &format!("freezer_action.timeout: 4294967296 {OUT_OF_RANGE}"),
         ),
         (
-            with(&action, "/max_retries", json!("many")),
+            with_value(&action, "/max_retries", json!("many")),
             "max_retries",
             "max_retries: 'many' is not of type 'integer'",
         ),
         (
-            with(&action, "/mandatory", json!("no")),
+            with_value(&action, "/mandatory", json!("no")),
             "mandatory",
             "mandatory: 'no' is not of type 'boolean', 'null'",
         ),
     ];
     for kind in [Document::Action, Document::ActionPatch, Document::ActionReplace] {
         accepts(kind, &bodies);
-        refuses(kind, &refused);
+        rejects(kind, &refused);
     }
     for kind in [Document::Action, Document::ActionReplace] {
-        refuses(
+        rejects(
             kind,
             &[
                 (json!({"max_retries": 1}), "freezer_action", "'freezer_action' is a required property"),

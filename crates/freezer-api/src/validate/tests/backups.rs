@@ -1,8 +1,8 @@
-//! Backups.
+//! Tests of backups.
 
 use serde_json::json;
 
-use super::{accepts, backup, refuses, with};
+use super::{accepts, backup, rejects, with_value};
 use crate::validate::Document;
 
 #[test]
@@ -16,19 +16,19 @@ fn backups() {
             json!({"backup_name": "b", "status": "creating"}),
             json!({"backup_name": "b", "status": "error", "container": null, "hostname": null}),
             json!({"backup_name": "b", "status": "deleting", "hostname": "h"}),
-            with(&backup, "/status", json!("restoring")),
-            with(&backup, "/container", json!("c".repeat(5000))),
+            with_value(&backup, "/status", json!("restoring")),
+            with_value(&backup, "/container", json!("c".repeat(5000))),
         ],
     );
     let statuses = "['creating', 'available', 'restoring', 'error', 'deleting', 'deleted']";
-    refuses(
+    rejects(
         Document::Backup,
         &[
             (json!({"backup_name": "b"}), "container", "'container' is a required property"),
             (json!({"backup_name": "b", "container": "c"}), "hostname", "'hostname' is a required property"),
             (json!({"status": "creating"}), "backup_name", "'backup_name' is a required property"),
             (
-                with(&backup, "/container", json!(null)),
+                with_value(&backup, "/container", json!(null)),
                 "container",
                 "container: None is not of type 'string'",
             ),
@@ -37,20 +37,20 @@ fn backups() {
                 "hostname",
                 "hostname: None is not of type 'string'",
             ),
-            (with(&backup, "/hostname", json!("")), "hostname", "hostname: '' should be non-empty"),
+            (with_value(&backup, "/hostname", json!("")), "hostname", "hostname: '' should be non-empty"),
             (
-                with(&backup, "/backup_name", json!(null)),
+                with_value(&backup, "/backup_name", json!(null)),
                 "backup_name",
                 "backup_name: None is not of type 'string'",
             ),
             (
-                with(&backup, "/status", json!("zap")),
+                with_value(&backup, "/status", json!("zap")),
                 "status",
                 &format!("status: 'zap' is not one of {statuses}"),
             ),
-            (with(&backup, "/status", json!(null)), "status", "status: None is not of type 'string'"),
+            (with_value(&backup, "/status", json!(null)), "status", "status: None is not of type 'string'"),
             (
-                with(&backup, "/job_id", json!("j".repeat(37))),
+                with_value(&backup, "/job_id", json!("j".repeat(37))),
                 "job_id",
                 &format!("job_id: '{}' is too long (37 characters, at most 36)", "j".repeat(37)),
             ),
@@ -64,7 +64,7 @@ fn backups() {
             json!({"container": "new", "cinder_vol_id": "v", "job_id": null}),
         ],
     );
-    refuses(
+    rejects(
         Document::BackupPatch,
         &[
             (json!({"status": "zap"}), "status", &format!("status: 'zap' is not one of {statuses}")),

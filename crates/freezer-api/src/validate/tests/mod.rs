@@ -1,5 +1,5 @@
-//! Every kind of document by table, a file each: bodies that are accepted, and bodies with the exact error. What is common
-//! to all is here.
+//! Tests of all kinds of documents, one file for each noun: bodies that are accepted, and bodies with the
+//! exact error. This file has the tests of all kinds.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
 mod actions;
@@ -12,10 +12,10 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use super::limits::{COLUMNS, Kind};
+use super::limits::{COLUMNS, ColumnType};
 use super::{Document, Invalid, Validators, schema};
 
-/// Built once: that takes longer than all checks together. Also says that threads can share it.
+/// Built once, because this takes longer than all checks together. It also proves that threads can share it.
 static VALIDATORS: LazyLock<Validators> = LazyLock::new(|| Validators::new().expect("the schemas compile"));
 
 fn accepts(kind: Document, bodies: &[Value]) {
@@ -24,16 +24,16 @@ fn accepts(kind: Document, bodies: &[Value]) {
     }
 }
 
-/// Bodies, each with the field and the text of its error.
-fn refuses(kind: Document, bodies: &[(Value, &str, &str)]) {
+/// Checks bodies with the field and the text of their errors.
+fn rejects(kind: Document, bodies: &[(Value, &str, &str)]) {
     for (body, field, message) in bodies {
         let wanted = Invalid { field: (*field).to_owned(), message: (*message).to_owned() };
         assert_eq!(VALIDATORS.check(kind, body), Err(wanted), "{kind:?} {body}");
     }
 }
 
-/// The body with this value at the pointer.
-fn with(body: &Value, pointer: &str, value: Value) -> Value {
+/// Returns the body with this value at the pointer.
+fn with_value(body: &Value, pointer: &str, value: Value) -> Value {
     let mut body = body.clone();
     let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
     let parent = body.pointer_mut(parent).expect("the parent exists");
@@ -74,19 +74,19 @@ fn a_body_must_be_an_object() {
     for kind in Document::ALL {
         let text =
             |shown: &str| format!("the request body must be a JSON object: {shown} is not of type 'object'");
-        refuses(
+        rejects(
             kind,
             &[(json!([1]), "", &text("[1]")), (json!("x"), "", &text("'x'")), (json!(5), "", &text("5"))],
         );
     }
     for kind in [Document::Job, Document::JobPatch, Document::ActionPatch, Document::SessionPatch] {
         let text = "the request body must be a JSON object: None is not of type 'object'";
-        refuses(kind, &[(json!(null), "", text)]);
+        rejects(kind, &[(json!(null), "", text)]);
     }
 }
 
 #[test]
-fn an_empty_body_is_a_missing_one_where_19_0_0_says_so() {
+fn an_empty_body_is_missing_for_the_same_kinds_as_in_19_0_0() {
     let asked = [
         Document::Client,
         Document::Action,
@@ -108,9 +108,9 @@ fn an_empty_body_is_a_missing_one_where_19_0_0_says_so() {
 }
 
 #[test]
-fn ids_of_callers() {
+fn ids_of_clients() {
     for (kind, body, key) in [(Document::Job, job(), "job_id"), (Document::Action, action(), "action_id")] {
-        let body = |id: Value| with(&body, &format!("/{key}"), id);
+        let body = |id: Value| with_value(&body, &format!("/{key}"), id);
         accepts(
             kind,
             &[
@@ -121,7 +121,7 @@ fn ids_of_callers() {
             ],
         );
         let mismatch = |shown: &str| format!(r"{key}: {shown} does not match '^[\\w-]+$'");
-        refuses(
+        rejects(
             kind,
             &[
                 (body(json!("a b")), key, &mismatch("'a b'")),
@@ -143,7 +143,7 @@ fn ids_of_callers() {
 }
 
 #[test]
-fn the_first_error_of_the_document_is_the_one_reported() {
+fn the_first_error_of_the_document_is_reported() {
     let body = json!({
         "job_schedule": {"schedule_year": 5, "colour": 1},
         "description": 5, "colour": 1, "job_actions": [{"max_retries": "x"}, 5],
@@ -158,12 +158,12 @@ fn the_first_error_of_the_document_is_the_one_reported() {
     let mut body = body;
     for (field, pointer, repair) in peel {
         assert_eq!(VALIDATORS.check(Document::Job, &body).unwrap_err().field, field, "{body}");
-        body = with(&body, pointer, repair);
+        body = with_value(&body, pointer, repair);
     }
     assert_eq!(VALIDATORS.check(Document::Job, &body).unwrap_err().field, "colour");
     body.as_object_mut().unwrap().shift_remove("colour");
     assert_eq!(VALIDATORS.check(Document::Job, &body).unwrap_err().field, "client_id");
-    let body = with(&body, "/client_id", json!("n"));
+    let body = with_value(&body, "/client_id", json!("n"));
     assert_eq!(VALIDATORS.check(Document::Job, &body).unwrap_err().field, "job_actions[0].freezer_action");
 }
 
@@ -180,16 +180,16 @@ fn many_errors_and_large_values_give_one_short_text() {
     }
 }
 
-/// A column that no schema names has no check, and a column named twice in the table has a wrong one.
+/// A column that no schema uses has no check, and a column that occurs twice in the table has a wrong one.
 #[test]
-fn every_column_of_the_table_is_checked_by_some_schema() {
-    let schemas: String = Document::ALL.map(|kind| schema::of(kind).to_string()).concat();
+fn every_column_is_used_by_a_schema() {
+    let schemas: String = Document::ALL.map(|kind| schema::of_kind(kind).to_string()).concat();
     for (at, column) in COLUMNS.iter().enumerate() {
         let named = schemas.contains(&format!("\"{}\"", column.name));
-        // A trust is made by the service, never by a body.
+        // The service creates trusts; they are never part of a body.
         assert_eq!(named, !column.name.starts_with("user_credentials."), "{}", column.name);
         assert!(!COLUMNS[..at].iter().any(|other| other.name == column.name), "{} twice", column.name);
-        if let Kind::Text(max) | Kind::List(max) = column.kind {
+        if let ColumnType::Text(max) | ColumnType::List(max) = column.kind {
             assert!(matches!(max, 36 | 64 | 255), "{}", column.name);
         }
     }
