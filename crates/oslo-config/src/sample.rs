@@ -179,7 +179,7 @@ mod tests {
             render(&[group, other]),
             "[svc]\n# About.\n\n#\n# From me\n#\n\n\
              # Port of the API.\n#\n\
-             # Open it in the firewall, or nobody can reach the service at all.\n# (port value)\n\
+             # Open it in the firewall, or clients cannot reach the service.\n# (port value)\n\
              # Minimum value: 1024\n# Maximum value: 65535\n\
              # Deprecated group/name - [DEFAULT]/port\n# Deprecated group/name - [old]/bind_port\n\
              #bind_port = 9090\n\n\
