@@ -11,7 +11,7 @@ import time
 import traceback
 from pathlib import Path
 
-from attacks import ATTACKS
+from attacks import ATTACKS, Skipped
 from target import Target
 
 
@@ -45,6 +45,8 @@ def main() -> int:
 
             try:
                 attack.run(target, check, options.short)
+            except Skipped as reason:
+                print('SKIP  %s' % reason, flush=True)
             except Exception:
                 check('an exception', False, traceback.format_exc())
             print('      %d s' % (time.monotonic() - begun), flush=True)
