@@ -64,14 +64,19 @@ pub enum SyntaxProblem {
     /// The line is neither a section, nor a comment, nor an assignment.
     #[error("expected `name = value` or `name: value`")]
     NoAssignment,
+    /// A byte order mark, which oslo.config refuses, too.
+    #[error("the file begins with a byte order mark (BOM); save it as UTF-8 without one")]
+    ByteOrderMark,
     /// `= value`.
     #[error("the name before `=` or `:` is empty")]
     EmptyKey,
     /// An indented line that follows no assignment.
-    #[error("an indented line continues the value above it, but there is none")]
+    #[error(
+        "an indented line continues the value above it, but there is none; a comment or an empty line ends a value"
+    )]
     StrayContinuation,
     /// `[section` without the bracket at the end.
-    #[error("a section header must end with `]`")]
+    #[error("a section header must end with `]`; a comment must be on a line of its own")]
     OpenSection,
     /// `[]`.
     #[error("the section has no name")]

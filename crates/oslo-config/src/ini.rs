@@ -81,6 +81,8 @@ impl Parser<'_> {
             let section = normalize_group(section);
             self.file.groups.entry(section.clone()).or_default();
             self.section = Some(section);
+        } else if line.starts_with('\u{feff}') && number == 1 {
+            return Err(self.error(number, SyntaxProblem::ByteOrderMark, line));
         } else if !line.starts_with(['#', ';']) {
             let Some((key, value)) = line.split_once(['=', ':']) else {
                 return Err(self.error(number, SyntaxProblem::NoAssignment, line));
@@ -198,7 +200,10 @@ mod tests {
         assert_eq!(problem("[g]\nbind_port 9090"), (2, SyntaxProblem::NoAssignment));
         assert_eq!(problem("[g]\n = 9090"), (2, SyntaxProblem::StrayContinuation));
         assert_eq!(problem("[g]\n= 9090"), (2, SyntaxProblem::EmptyKey));
-        assert_eq!(problem("\u{feff}[g]"), (1, SyntaxProblem::NoAssignment), "a byte order mark");
+        for text in ["\u{feff}[g]", "\u{feff}# c", "\u{feff}"] {
+            assert_eq!(problem(text), (1, SyntaxProblem::ByteOrderMark));
+        }
+        assert_eq!(problem("[g]\n\u{feff}k"), (2, SyntaxProblem::NoAssignment));
         let error = parse("/etc/x.conf", "[g]\nbind_port 9090").unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -3,7 +3,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-const NOT_A_HOST: &str = "must be an IPv4 or IPv6 address or a host name";
+const NOT_A_HOST: &str =
+    "must be an IPv4 or IPv6 address (without brackets) or a host name, without a scheme and a port";
 
 /// Returns an address, or a host name without its final dot.
 ///

@@ -49,7 +49,7 @@ impl OptionValue {
 /// A description of the accepted values. This text contains no part of the value, because the option may be a
 /// secret.
 pub(crate) fn convert(decl: &OptDecl, text: &str) -> Result<OptionValue, String> {
-    match decl.kind {
+    let read = match decl.kind {
         OptionKind::Str | OptionKind::MultiStr => choice(decl, text).map(OptionValue::Str),
         OptionKind::Bool => boolean(text).map(OptionValue::Bool),
         OptionKind::Int => integer(decl, text, decl.min, decl.max),
@@ -63,7 +63,12 @@ pub(crate) fn convert(decl: &OptDecl, text: &str) -> Result<OptionValue, String>
         OptionKind::Dict => dict(text).map(OptionValue::Dict),
         OptionKind::HostAddress => net::host_address(text).map(OptionValue::Str),
         OptionKind::Uri => net::uri(text).map(|()| OptionValue::Str(text.to_owned())),
-    }
+    };
+    // the usual reason, in files that other programs would read
+    let has_comment = [" #", "\t#", " ;", "\t;"].iter().any(|mark| text.contains(mark));
+    read.map_err(
+        |reason| if has_comment { reason + "; a comment must be on a line of its own" } else { reason },
+    )
 }
 
 fn choice(decl: &OptDecl, text: &str) -> Result<String, String> {
@@ -100,7 +105,10 @@ fn whole_number(text: &str) -> Result<i64, String> {
     let plain = without_underscores(strip(text)).ok_or("must be a whole number")?;
     let digits = plain.strip_prefix(['+', '-']).unwrap_or(&plain);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("must be a whole number".to_owned());
+        let has_unit = digits.starts_with(|first: char| first.is_ascii_digit());
+        let reason =
+            if has_unit { "must be a whole number, without a unit" } else { "must be a whole number" };
+        return Err(reason.to_owned());
     }
     plain.parse().map_err(|_| "must be a whole number of at most 64 bits".to_owned())
 }
