@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct KeystoneOutage {
     is_on: AtomicBool,
     state: Mutex<Option<OutageState>>,
+    /// The end of the last outage.
+    ended: Mutex<Option<Instant>>,
 }
 
 struct OutageState {
@@ -18,9 +20,10 @@ struct OutageState {
 }
 
 impl KeystoneOutage {
-    /// Records that a call to Keystone failed. Returns true if this starts an outage.
-    pub(crate) fn begins(&self) -> bool {
-        if self.is_on() {
+    /// Records that a call that started at this time failed. Returns true if this starts an outage. A call that hung at
+    /// the end of the last outage does not start another one.
+    pub(crate) fn begins(&self, started: Instant) -> bool {
+        if self.is_on() || self.ended().is_some_and(|ended| started < ended) {
             return false;
         }
         let mut state = self.lock();
@@ -49,8 +52,13 @@ impl KeystoneOutage {
             return None;
         }
         let OutageState { began, requests } = self.lock().take()?;
+        *self.ended() = Some(Instant::now());
         self.is_on.store(false, Ordering::Relaxed);
         Some((began.elapsed(), requests))
+    }
+
+    fn ended(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<OutageState>> {
@@ -66,17 +74,20 @@ mod tests {
 
     #[test]
     fn an_outage_begins_once_and_ends_once() {
+        let before = Instant::now();
         let outage = KeystoneOutage::default();
         outage.affects_request();
         assert!(outage.ends().is_none());
         for _ in 0..2 {
-            assert!(outage.begins());
-            assert!(!outage.begins() && outage.is_on());
+            assert!(outage.begins(Instant::now()));
+            assert!(!outage.begins(Instant::now()) && outage.is_on());
             outage.affects_request();
             outage.affects_request();
             let (_, requests) = outage.ends().unwrap();
             assert_eq!(requests, 2);
             assert!(outage.ends().is_none() && !outage.is_on());
         }
+        assert!(!outage.begins(before), "a call that started before the end");
+        assert!(!outage.is_on() && outage.ends().is_none());
     }
 }

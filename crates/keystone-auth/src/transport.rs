@@ -3,7 +3,7 @@
 
 use std::error::Error as _;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{Client, ClientBuilder, Request, Url};
@@ -135,6 +135,7 @@ impl Transport {
     pub(crate) async fn send(&self, call: &KeystoneCall) -> Result<Reply, AuthError> {
         let mut pause = self.settings.retry_delay.min(LONGEST_PAUSE);
         let mut retries_left = self.settings.max_retries;
+        let started = Instant::now();
         let client = self.client(&call.url).map_err(|error| {
             tracing::error!(operation = call.operation, "Keystone cannot be called: {error}");
             AuthError::Unavailable { operation: call.operation, reason: error.to_string() }
@@ -142,7 +143,7 @@ impl Transport {
         loop {
             let (again, reason) = match once(client, call).await {
                 Ok(reply) => {
-                    self.record_answer(call, &reply);
+                    self.record_answer(call, &reply, started);
                     return Ok(reply);
                 }
                 Err(CallFailure::Http(error)) => {
@@ -154,7 +155,7 @@ impl Transport {
                 }
             };
             if !again || retries_left == 0 {
-                self.record_failure(call, &reason);
+                self.record_failure(call, &reason, started);
                 return Err(AuthError::Unavailable { operation: call.operation, reason });
             }
             if self.outage.is_on() {
@@ -177,9 +178,9 @@ impl Transport {
         &self.outage
     }
 
-    fn record_failure(&self, call: &KeystoneCall, reason: &str) {
+    fn record_failure(&self, call: &KeystoneCall, reason: &str, started: Instant) {
         let operation = call.operation;
-        if self.outage.begins() {
+        if self.outage.begins(started) {
             tracing::error!(
                 operation,
                 "Keystone is not available (the end of this outage will be logged): {reason}"
@@ -191,9 +192,9 @@ impl Transport {
 
     /// Records an answer. A status of the class 5xx means that Keystone, or a proxy in front of it, cannot
     /// serve.
-    fn record_answer(&self, call: &KeystoneCall, reply: &Reply) {
+    fn record_answer(&self, call: &KeystoneCall, reply: &Reply, started: Instant) {
         if reply.status.is_server_error() {
-            self.record_failure(call, &reply.complaint());
+            self.record_failure(call, &reply.complaint(), started);
         } else if let Some((duration, requests)) = self.outage.ends() {
             let seconds = duration.as_secs_f64();
             tracing::warn!("Keystone is available again after {seconds:.1} s; affected requests: {requests}");
