@@ -115,6 +115,8 @@ impl Default for BodyLimits {
 pub struct ConnectionLimits {
     /// `[api] max_connections`
     pub most: usize,
+    /// More connections, for health checks.
+    pub reserve: usize,
     /// `[api] max_connections_per_peer`; none: no limit.
     pub per_peer: Option<usize>,
     /// `[api] answer_timeout`: longest time in which a client reads nothing of its answer.
@@ -123,7 +125,7 @@ pub struct ConnectionLimits {
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        ConnectionLimits { most: 8_192, per_peer: None, answer_timeout: Duration::from_secs(30) }
+        ConnectionLimits { most: 8_192, reserve: 64, per_peer: None, answer_timeout: Duration::from_secs(30) }
     }
 }
 

@@ -8,6 +8,12 @@
 
 #[path = "cli/command_line.rs"]
 mod command_line;
+#[path = "../../keystone-auth/tests/keystone/support/mod.rs"]
+mod keystone;
+#[path = "cli/keystone_outage.rs"]
+mod keystone_outage;
+#[path = "cli/open_files.rs"]
+mod open_files;
 #[path = "cli/outage.rs"]
 mod outage;
 mod process;

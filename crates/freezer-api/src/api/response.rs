@@ -133,6 +133,11 @@ pub fn unreadable_head(status: u16) -> (&'static str, String) {
             "Request header fields too large",
             "The request has more than 100 headers, or its headers are larger than 128 KiB.",
         ),
+        413 => (
+            "Content Too Large",
+            "Request body too large",
+            "The Content-Length of the request is larger than any body can be.",
+        ),
         414 => ("URI Too Long", "URI too long", "The path and the query are longer than 65534 bytes."),
         _ => (
             "Bad Request",

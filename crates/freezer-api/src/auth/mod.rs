@@ -6,7 +6,7 @@
 //! What the caller then may do is `policy/`.
 
 mod keystone;
-mod noauth;
+pub(crate) mod noauth;
 
 use axum::extract::Request;
 use http::HeaderValue;
@@ -19,8 +19,8 @@ use crate::error::Error;
 pub enum Authentication {
     /// `auth_strategy = keystone`.
     Keystone(Box<KeystoneClient>),
-    /// `auth_strategy = noauth`.
-    NoAuth,
+    /// `auth_strategy = noauth`: names of this service beside those of the loopback interface.
+    NoAuth(Vec<String>),
 }
 
 impl Authentication {
@@ -32,7 +32,7 @@ impl Authentication {
         match self {
             // boxed: it is a hundred times as large as all the rest of a request's state, which is moved more than once
             Authentication::Keystone(client) => Box::pin(keystone::context(client, request)).await,
-            Authentication::NoAuth => noauth::context(request),
+            Authentication::NoAuth(names) => noauth::context(request, names),
         }
     }
 
@@ -40,7 +40,7 @@ impl Authentication {
     pub fn challenge(&self) -> Option<&HeaderValue> {
         match self {
             Authentication::Keystone(client) => Some(client.www_authenticate()),
-            Authentication::NoAuth => None,
+            Authentication::NoAuth(_) => None,
         }
     }
 }

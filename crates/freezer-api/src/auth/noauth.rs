@@ -1,11 +1,11 @@
 //! `auth_strategy = noauth`: takes the identity from the headers that an auth middleware would set.
 //!
 //! Whoever reaches the port may be anybody, so the server refuses to listen on anything but loopback in this
-//! mode (`server/mod.rs`). Web pages reach it too, through the browser of a user of this machine. So requests are refused if
-//! their `Host` is no loopback name (the name of a page's server can be made to lead to 127.0.0.1), or if their `Origin` is
-//! another one than this service.
+//! mode (`server/listen.rs`). Web pages reach it too, through the browser of a user of this machine. So requests are refused if
+//! their `Host` is neither a loopback name nor a configured one (the name of a page's server can be made to lead to
+//! 127.0.0.1), or if their `Origin` is another one than this service.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use axum::extract::Request;
 use http::header::{HOST, ORIGIN};
@@ -33,12 +33,12 @@ const USER_DOMAIN_ID: HeaderName = HeaderName::from_static("x-user-domain-id");
 const PROJECT_DOMAIN_ID: HeaderName = HeaderName::from_static("x-project-domain-id");
 
 /// Reads `X-User-Id`, `X-Project-Id` and `X-Roles`; absent: user `dev`, the project of the path, roles
-/// admin and member.
+/// admin and member. `names` are names of this service beside those of the loopback interface.
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] where `X-Identity-Status` says that a middleware did not confirm the caller.
-pub fn context(request: &Request) -> Result<RequestContext, Error> {
-    refuse_web_pages(request)?;
+pub fn context(request: &Request, names: &[String]) -> Result<RequestContext, Error> {
+    refuse_web_pages(request, names)?;
     let header = |name: HeaderName| {
         let value = request.headers().get(name)?;
         Some(String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
@@ -65,18 +65,19 @@ pub fn context(request: &Request) -> Result<RequestContext, Error> {
 }
 
 /// Refuses what a page of another web server has sent.
-fn refuse_web_pages(request: &Request) -> Result<(), Error> {
+fn refuse_web_pages(request: &Request, names: &[String]) -> Result<(), Error> {
     let refused = |header: &str, value: &str, reason: &str| {
         Err(Error::ForeignPage(format!("{header} is {value}: {reason}")))
     };
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).trim().to_lowercase();
     let of_uri = request.uri().authority().map(|authority| authority.as_str().to_lowercase());
     let hosts: Vec<String> = request.headers().get_all(HOST).iter().map(text).chain(of_uri).collect();
-    if let Some(other) = hosts.iter().find(|host| !is_loopback(host)) {
+    if let Some(other) = hosts.iter().find(|host| !is_served(host, names)) {
         return refused(
             "Host",
             other,
-            "without authentication, only loopback names such as localhost are served",
+            "without authentication, only loopback names such as localhost are served, and those of bind_host and \
+             [api] noauth_hosts",
         );
     }
     let is_ours = |origin: &str| {
@@ -89,29 +90,39 @@ fn refuse_web_pages(request: &Request) -> Result<(), Error> {
     }
 }
 
-/// Whether the host of an authority (`host:port`) is a name or an address of the loopback interface.
-fn is_loopback(authority: &str) -> bool {
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((address, port)) => {
-                let is_loopback = address.parse::<Ipv6Addr>().is_ok_and(|address| {
-                    address.is_loopback()
-                        || address.to_ipv4_mapped().is_some_and(|mapped| mapped.is_loopback())
-                });
-                return is_loopback && (port.is_empty() || is_port(port));
-            }
-            None => return false,
-        },
-        None => authority.find(':').map_or((authority, ""), |at| authority.split_at(at)),
+/// Whether the host of an authority (`host:port`) is a name or an address of the loopback interface, or one of `names`.
+fn is_served(authority: &str, names: &[String]) -> bool {
+    let end = match authority.strip_prefix('[') {
+        Some(address) => address.find(']').map_or(authority.len(), |end| end + 2),
+        None => authority.find(':').unwrap_or(authority.len()),
     };
-    let host = host.strip_suffix('.').unwrap_or(host);
-    let is_name = LOOPBACK_NAMES.contains(&host) || host.ends_with(".localhost");
-    (is_name || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback()))
-        && (port.is_empty() || is_port(port))
+    let (host, port) = authority.split_at(end);
+    let Some(host) = plain_name(host).filter(|_| port.is_empty() || is_port(port)) else { return false };
+    let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
+    LOOPBACK_NAMES.contains(&host.as_str())
+        || host.ends_with(".localhost")
+        || host.parse().is_ok_and(is_loopback)
+        || names.contains(&host)
 }
 
 fn is_port(text: &str) -> bool {
     text.strip_prefix(':').is_some_and(|port| port.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
+/// Returns a host name in lower case and without the dot at its end, or an address in its shortest form and without
+/// brackets; none if it is neither.
+pub fn plain_name(host: &str) -> Option<String> {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return Some(address.parse::<Ipv6Addr>().ok()?.to_string());
+    }
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Some(address.to_string());
+    }
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    name.split('.').all(is_label).then(|| name.to_lowercase())
 }
 
 #[cfg(test)]
@@ -130,7 +141,7 @@ mod tests {
 
     #[test]
     fn without_headers_the_caller_is_dev_in_the_project_of_the_path() {
-        let context = context(&request("/v2/p%201/jobs", &[])).unwrap();
+        let context = context(&request("/v2/p%201/jobs", &[]), &[]).unwrap();
         assert_eq!((context.user_id.as_str(), context.project_id.as_deref()), ("dev", Some("p 1")));
         assert_eq!(context.roles, ["admin", "member"]);
     }
@@ -138,20 +149,20 @@ mod tests {
     #[test]
     fn headers_are_believed() {
         let headers = [("x-user-id", "u1"), ("x-project-id", "p2"), ("x-roles", "Member, reader,")];
-        let context = context(&request("/v2/p1/jobs", &headers)).unwrap();
+        let context = context(&request("/v2/p1/jobs", &headers), &[]).unwrap();
         assert_eq!((context.user_id.as_str(), context.project_id.as_deref()), ("u1", Some("p2")));
         assert_eq!(context.roles, ["member", "reader"]);
     }
 
     #[test]
     fn an_unconfirmed_identity_is_nobody() {
-        let error = context(&request("/v2/p1/jobs", &[("x-identity-status", "Invalid")])).unwrap_err();
+        let error = context(&request("/v2/p1/jobs", &[("x-identity-status", "Invalid")]), &[]).unwrap_err();
         assert!(matches!(error, Error::Unauthenticated(_)), "{error}");
     }
 
     #[test]
     fn only_loopback_names_are_served() {
-        let served = |host: &str| context(&request("/v2/p1/jobs", &[("host", host)])).is_ok();
+        let served = |host: &str| context(&request("/v2/p1/jobs", &[("host", host)]), &[]).is_ok();
         for host in [
             "localhost",
             "localhost:9090",
@@ -163,6 +174,8 @@ mod tests {
             "[::1]:9090",
             "[::1]",
             "[::ffff:127.0.0.1]:1",
+            "[0:0:0:0:0:0:0:1]:9090",
+            "[::FFFF:7f00:1]",
         ] {
             assert!(served(host), "{host}");
         }
@@ -181,19 +194,27 @@ mod tests {
             "localhost@evil.example",
             "[::1]evil",
             "localhost, evil.example",
+            "localhost..",
+            ".localhost",
+            "*.localhost",
+            "::2",
+            "[::1%25lo]:9090",
+            "[127.0.0.1]",
+            "127.0.0.1.nip.io",
+            "xn--localhost-.evil.example",
         ] {
             assert!(!served(host), "{host}");
         }
         let both = [("host", "localhost"), ("host", "evil.example")];
-        assert!(matches!(context(&request("/v2/p1/jobs", &both)), Err(Error::ForeignPage(_))));
-        let absolute = context(&request("http://evil.example/v2/p1/jobs", &[("host", "localhost")]));
+        assert!(matches!(context(&request("/v2/p1/jobs", &both), &[]), Err(Error::ForeignPage(_))));
+        let absolute = context(&request("http://evil.example/v2/p1/jobs", &[("host", "localhost")]), &[]);
         assert!(matches!(absolute, Err(Error::ForeignPage(_))));
     }
 
     #[test]
     fn only_the_services_own_origin_is_served() {
         let served = |origin: &str| {
-            context(&request("/v2/p1/jobs", &[("host", "localhost:9090"), ("origin", origin)])).is_ok()
+            context(&request("/v2/p1/jobs", &[("host", "localhost:9090"), ("origin", origin)]), &[]).is_ok()
         };
         assert!(served("http://localhost:9090") && served("HTTP://LOCALHOST:9090"));
         for origin in [
@@ -208,6 +229,65 @@ mod tests {
             "http://localhost:9090.evil.example",
         ] {
             assert!(!served(origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn configured_names_are_served() {
+        let names = ["freezer.dev.example".to_owned(), "192.0.2.7".to_owned(), "2001:db8::7".to_owned()];
+        let answered = |headers: &[(&str, &str)]| context(&request("/v2/p1/jobs", headers), &names).is_ok();
+        for host in [
+            "freezer.dev.example",
+            "freezer.dev.example:9090",
+            "FREEZER.dev.Example.:9090",
+            "192.0.2.7:9090",
+            "[2001:DB8:0::7]:9090",
+            "localhost",
+        ] {
+            assert!(answered(&[("host", host)]), "{host}");
+        }
+        for host in [
+            "dev.example",
+            "other.freezer.dev.example",
+            "freezer.dev.example.evil.example",
+            "freezer.dev.example@evil.example",
+            "freezer.dev.example:",
+            "192.0.2.70",
+            "[2001:db8::8]",
+        ] {
+            assert_eq!(answered(&[("host", host)]), host.ends_with(':'), "{host}");
+        }
+        let with_origin =
+            |origin: &str| answered(&[("host", "freezer.dev.example:9090"), ("origin", origin)]);
+        assert!(with_origin("http://freezer.dev.example:9090"));
+        for origin in
+            ["null", "http://localhost:9090", "http://freezer.dev.example", "http://evil.example:9090"]
+        {
+            assert!(!with_origin(origin), "{origin}");
+        }
+        // HTTP/1.0: no browser sends a request without Host
+        assert!(answered(&[]) && !answered(&[("origin", "http://freezer.dev.example")]));
+    }
+
+    #[test]
+    fn names_are_compared_in_one_form() {
+        for (written, plain) in [
+            ("Freezer.Example.", Some("freezer.example")),
+            ("my_host", Some("my_host")),
+            ("127.0.0.1", Some("127.0.0.1")),
+            ("[::1]", Some("::1")),
+            ("::1", Some("::1")),
+            ("", None),
+            (".", None),
+            ("*", None),
+            ("*.example", None),
+            (".example", None),
+            ("http://freezer", None),
+            ("freezer:9090", None),
+            ("two words", None),
+            ("[freezer]", None),
+        ] {
+            assert_eq!(plain_name(written).as_deref(), plain, "{written}");
         }
     }
 }

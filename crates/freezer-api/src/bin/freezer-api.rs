@@ -9,6 +9,7 @@ use clap::Parser;
 use freezer_api::config::Settings;
 use freezer_api::logging;
 use freezer_api::manage::arguments::{self, BLAMED, CommandLine, LISTEN, LOG, process_environment};
+use freezer_api::manage::open_files::fitted;
 use freezer_api::manage::serve::{self, Surroundings};
 use freezer_api::reload::Reload;
 use freezer_api::systemd::Notify;
@@ -66,7 +67,7 @@ async fn run(arguments: ServeArguments, mut line: CommandLine) -> Result<(), Box
         }
         let settings = Settings::dev(&std::env::current_dir()?, line.arguments.clone())?;
         let logging = logging::start(&settings.log).map_err(|error| line.blame_log(error))?;
-        let store = settings.database.store(true);
+        let store = fitted(&settings).database.store(true);
         store.sync().await?;
         let hints = |settings: &Settings| print!("{}", serve::dev_hints(settings));
         let served = serve::run(settings, store, around(Reload::new(logging, None)), hints).await;
@@ -80,7 +81,7 @@ async fn run(arguments: ServeArguments, mut line: CommandLine) -> Result<(), Box
         // An option of the command line is already part of the text.
         if blamed.contains(BLAMED) { blamed } else { settings.places.prefixed(blamed) }
     })?;
-    let store = settings.database.store(false);
+    let store = fitted(&settings).database.store(false);
     Ok(serve::run(settings, store, around(Reload::new(logging, Some(sources))), |_| ()).await?)
 }
 

@@ -208,11 +208,7 @@ fn start_logging(line: &CommandLine, always: bool) -> Result<(), Box<dyn std::er
     if line.arguments.is_empty() && !always {
         return Ok(());
     }
-    let mut named = line.clone();
-    if line.written("log_dir").is_some() && line.written("log_file").is_none() {
-        named.set("log_file", "freezer-manage.log", "--log-dir");
-    }
-    let settings = LogSettings::of_arguments(named.arguments)?;
+    let settings = LogSettings::of_arguments("freezer-manage", line.arguments.clone())?;
     logging::start(&settings).map_err(|error| line.blame_log(error))?;
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! `[api]`: limits of requests that only this service has.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ::oslo_config::{Config, OptDecl};
 
 use super::ConfigError;
 use crate::app::{BodyLimits, ConnectionLimits};
+use crate::auth::noauth;
 use crate::service::admission;
 use crate::service::scans::ScanLimits;
 
@@ -102,6 +104,11 @@ const SEARCH_WAIT_TIMEOUT: OptDecl =
         "Seconds that a search may wait. It is then answered with 429 if searches of its own project hold it up, else with 503.",
     );
 
+const NOAUTH_HOSTS: OptDecl = OptDecl::list("api", "noauth_hosts").default("").help(
+    "With auth_strategy = noauth: names of this service that a request may have in its Host header, without a port, beside \
+     bind_host, localhost, *.localhost and loopback addresses. All others are answered with 403.",
+);
+
 pub(super) const OPTIONS: &[&OptDecl] = &[
     &MAX_LIMIT,
     &MAX_PAGE_BYTES,
@@ -120,6 +127,7 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &REQUEST_TIMEOUT,
     &MAX_WAITING_REQUESTS,
     &MAX_WAITING_BYTES,
+    &NOAUTH_HOSTS,
 ];
 
 /// Jobs that a scheduler asks for at a time. It takes a page of fewer jobs for the last one.
@@ -188,7 +196,29 @@ pub(super) fn connection_limits(config: &Config) -> Result<ConnectionLimits, Con
         most: number(config, &MAX_CONNECTIONS)?,
         per_peer: (per_peer > 0).then_some(per_peer),
         answer_timeout: seconds(config, &ANSWER_TIMEOUT)?,
+        ..ConnectionLimits::default()
     })
+}
+
+/// Names that a `Host` header may have without authentication: `bind_host`, if it is a name, and those of the list. In lower
+/// case, without a dot at the end.
+pub(super) fn noauth_hosts(config: &Config, bind_host: &str) -> Result<Vec<String>, ConfigError> {
+    let listed = config.list(&NOAUTH_HOSTS)?.unwrap_or_default();
+    let plain = |name: &str| noauth::plain_name(name.trim());
+    let mut names = Vec::new();
+    for name in listed.iter().filter(|name| !name.trim().is_empty()) {
+        names.push(plain(name).ok_or_else(|| ConfigError::Unusable {
+            option: "[api] noauth_hosts",
+            value: name.clone(),
+            reason: "not the name of a host; write a name or an address without scheme, port and wildcards, such as \
+                     freezer.dev.example"
+                .to_owned(),
+        })?);
+    }
+    // an address is served if it is one of the loopback interface
+    let is_address = bind_host.parse::<IpAddr>().is_ok();
+    names.extend(plain(bind_host).filter(|_| !is_address));
+    Ok(names)
 }
 
 fn number(config: &Config, option: &OptDecl) -> Result<usize, ConfigError> {
@@ -212,4 +242,30 @@ pub(super) fn waiting(config: &Config) -> Result<admission::Limits, ConfigError>
 fn seconds(config: &Config, option: &OptDecl) -> Result<Duration, ConfigError> {
     let seconds = option.need(config.int(option)?)?;
     Ok(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn names_without_authentication_are_those_of_the_configuration() {
+        let names = |bind_host: &str, hosts: &str| {
+            let text = format!("[api]\nnoauth_hosts = {hosts}\n");
+            noauth_hosts(&Config::from_text("f", &text).unwrap().declare(OPTIONS), bind_host)
+        };
+        assert_eq!(names("0.0.0.0", "").unwrap(), Vec::<String>::new());
+        assert_eq!(names("::1", "").unwrap(), Vec::<String>::new());
+        assert_eq!(names("Freezer.Dev.Example.", "").unwrap(), ["freezer.dev.example"]);
+        let listed = names("dev-host", " A.example ,192.0.2.1,,[2001:DB8:0::1], b. ").unwrap();
+        assert_eq!(listed, ["a.example", "192.0.2.1", "2001:db8::1", "b", "dev-host"]);
+        for bad in ["http://a", "a:9090", "*", "*.example", "a b", "a/b", "user@a"] {
+            let error = names("localhost", &format!("ok.example, {bad}")).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("[api] noauth_hosts = {bad}: not the name of a host")),
+                "{error}"
+            );
+        }
+    }
 }

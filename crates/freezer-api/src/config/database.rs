@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use ::oslo_config::{Config, OptDecl};
+use freezer_store::maintenance::Verdict;
 use freezer_store::{ConnectSettings, DatabaseUrl, MySqlUrl, Parameter, PoolSettings, Store};
-use tokio::sync::Semaphore;
 
-use super::ConfigError;
+use super::{ConfigError, Finding};
 
 const CONNECTION: OptDecl = OptDecl::string("database", "connection").secret().required().help(
     "The database, as SQLAlchemy writes it: mysql+pymysql://user:password@host/freezer?charset=utf8mb4, or \
@@ -37,10 +37,11 @@ const RECYCLE: OptDecl = OptDecl::integer("database", "connection_recycle_time")
     .help("Connections older than this many seconds are not used again; -1: they do not grow too old.");
 const POOL_SIZE: OptDecl = OptDecl::integer("database", "max_pool_size").unset_if_empty().default("5").help(
     "Connections that are kept open when idle; more of them are closed ten seconds after their last use. 0: no limit, \
-     which means up to 100 connections, all of them kept, whatever max_overflow says.",
+     which means up to 100 connections, all of them kept, whatever max_overflow says. A number above 1000 means the same.",
 );
 const OVERFLOW: OptDecl = OptDecl::integer("database", "max_overflow").unset_if_empty().default("50").help(
-    "Connections beyond max_pool_size that may be open under load; a negative number: no limit, which means 100 more.",
+    "Connections beyond max_pool_size that may be open under load; a negative number or one above 1000: no limit, which \
+     means 100 more. The limit of open files can lower both.",
 );
 const POOL_TIMEOUT: OptDecl =
     OptDecl::integer("database", "pool_timeout").unset_if_empty().default("30").help(
@@ -75,6 +76,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connections where SQLAlchemy has no limit: there the number of its threads is one, and a server takes 151 by default.
 const UNLIMITED: usize = 100;
+
+/// A larger number is meant as no limit: no server has so many connections for one process.
+const LARGEST: usize = 1_000;
 
 /// Shortest pause between two tries at start, so that `retry_interval = 0` does not keep a processor busy.
 const SHORTEST_RETRY: Duration = Duration::from_millis(100);
@@ -168,11 +172,34 @@ fn seconds(number: i64) -> Duration {
 
 /// Connections that are kept when idle, and that may be open, of a pool of SQLAlchemy with this size and overflow.
 fn pool_sizes(size: i64, overflow: i64) -> (usize, usize) {
-    let count = |number: i64| usize::try_from(number).unwrap_or(UNLIMITED);
     match count(size) {
-        0 => (UNLIMITED, UNLIMITED),
-        size => (size, size.saturating_add(count(overflow)).min(Semaphore::MAX_PERMITS)),
+        None | Some(0) => (UNLIMITED, UNLIMITED),
+        Some(size) => (size, size + count(overflow).unwrap_or(UNLIMITED)),
     }
+}
+
+/// A number of connections, unless it is meant as no limit.
+fn count(number: i64) -> Option<usize> {
+    usize::try_from(number).ok().filter(|number| *number <= LARGEST)
+}
+
+/// Returns a warning if a number of connections is so large that it is read as no limit.
+pub(super) fn remark(config: &Config) -> Option<Finding> {
+    let number = |option: &OptDecl| config.int(option).ok().flatten();
+    let (size, overflow) = (number(&POOL_SIZE)?, number(&OVERFLOW)?);
+    let means = match (count(size), count(overflow)) {
+        (None, _) if size > 0 => format!(
+            "[database] max_pool_size = {size}: a number above {LARGEST} is read as no limit (0), which means up to \
+             {UNLIMITED} connections, whatever max_overflow says"
+        ),
+        (Some(1..), None) if overflow > 0 => format!(
+            "[database] max_overflow = {overflow}: a number above {LARGEST} is read as no limit (-1), which means \
+             {UNLIMITED} connections beyond max_pool_size"
+        ),
+        _ => return None,
+    };
+    let message = format!("{means}; write the number of connections that the database has for this process");
+    Some(Finding { verdict: Verdict::Warning, kind: "reduced", place: None, message })
 }
 
 #[cfg(test)]
@@ -187,6 +214,11 @@ mod tests {
         assert_eq!(pool_sizes(0, 0), (100, 100));
         assert_eq!(pool_sizes(200, -1), (200, 300));
         assert_eq!(pool_sizes(-1, 0), (100, 100));
-        assert!(pool_sizes(i64::MAX, i64::MAX).1 <= tokio::sync::Semaphore::MAX_PERMITS);
+        for many in [1_001, 25_000, 65_535, 1_000_000, i64::MAX] {
+            assert_eq!(pool_sizes(5, many), (5, 105), "{many}");
+            assert_eq!(pool_sizes(many, 50), (100, 100), "{many}");
+            assert_eq!(pool_sizes(many, many), (100, 100), "{many}");
+        }
+        assert_eq!(pool_sizes(1_000, 1_000), (1_000, 2_000));
     }
 }

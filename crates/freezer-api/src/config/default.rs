@@ -1,5 +1,6 @@
 //! `[DEFAULT]`: the address, the stop, and how callers are known. Logging is in `logging.rs`.
 
+use std::fmt;
 use std::time::Duration;
 
 use ::oslo_config::{Config, OptDecl};
@@ -94,6 +95,14 @@ impl Listen {
     }
 }
 
+/// `host:port`, with an IPv6 address in brackets.
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Listen { host, port, .. } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
 /// How callers are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthStrategy {
@@ -107,5 +116,22 @@ impl AuthStrategy {
     pub(super) fn read(config: &Config) -> Result<AuthStrategy, ConfigError> {
         let word = AUTH_STRATEGY.need(config.string(&AUTH_STRATEGY)?)?;
         Ok(if word == "noauth" { AuthStrategy::NoAuth } else { AuthStrategy::Keystone })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Listen;
+
+    #[test]
+    fn an_address_of_ipv6_is_shown_in_brackets() {
+        for (host, shown) in [
+            ("127.0.0.1", "127.0.0.1:9090"),
+            ("freezer.example", "freezer.example:9090"),
+            ("::1", "[::1]:9090"),
+            ("::", "[::]:9090"),
+        ] {
+            assert_eq!(Listen::on(host, 9090).to_string(), shown);
+        }
     }
 }

@@ -85,6 +85,8 @@ pub struct LogSettings {
     pub handlers: Vec<Handler>,
     /// The options that name log files.
     pub named_by: NamedBy,
+    /// The name that lines have in syslog and journal, and in the file of a `log_dir`.
+    pub program: &'static str,
     /// What was asked for and is not understood.
     pub remarks: Vec<String>,
 }
@@ -179,11 +181,14 @@ impl Facility {
     }
 }
 
+/// The name of the service's program.
+pub(super) const SERVICE: &str = "freezer-api";
+
 /// The service's own loggers.
 pub const OWN: [&str; 5] = ["freezer_api", "freezer_store", "keystone_auth", "oslo_config", "oslo_policy"];
 
 impl LogSettings {
-    pub(super) fn read(config: &Config) -> Result<LogSettings, ConfigError> {
+    pub(super) fn read(config: &Config, program: &'static str) -> Result<LogSettings, ConfigError> {
         let mut remarks = Vec::new();
         let formats = Formats::read(config, &mut remarks)?;
         let unknown = formats.unknown().join(", ");
@@ -196,7 +201,8 @@ impl LogSettings {
             let file = log_file::read(Path::new(&path), &formats)?;
             remarks.extend(file.remarks);
             let named_by = NamedBy::one("log_config_append");
-            return Ok(LogSettings { loggers: file.loggers, handlers: file.handlers, named_by, remarks });
+            let (loggers, handlers) = (file.loggers, file.handlers);
+            return Ok(LogSettings { loggers, handlers, named_by, program, remarks });
         }
         let flag = |option: &OptDecl| config.bool(option).map(|value| value.unwrap_or(false));
         let form = if flag(&USE_JSON)? { Form::Json } else { Form::Context(Box::new(formats)) };
@@ -204,7 +210,8 @@ impl LogSettings {
         let facility = facility(config, syslog || journal, &mut remarks)?;
         let sockets =
             [syslog.then_some(Place::Syslog(facility)), journal.then_some(Place::Journal(facility))];
-        let places = places(config, flag(&USE_STDERR)?, sockets.into_iter().flatten().collect())?;
+        let file = file(config, program)?;
+        let places = places(config, file, flag(&USE_STDERR)?, sockets.into_iter().flatten().collect())?;
         let handler = |place| Handler { place, level: LevelFilter::TRACE, form: form.clone() };
         let handlers: Vec<Handler> = places.into_iter().map(handler).collect();
         let level = if flag(&DEBUG)? { LevelFilter::DEBUG } else { LevelFilter::INFO };
@@ -217,14 +224,19 @@ impl LogSettings {
             let handlers = if name.is_empty() { (0..handlers.len()).collect() } else { Vec::new() };
             loggers.push(Logger { name, level: Some(level), handlers, propagate: true });
         }
-        Ok(LogSettings { loggers, handlers, named_by: named_by(config)?, remarks })
+        Ok(LogSettings { loggers, handlers, named_by: named_by(config)?, program, remarks })
     }
 }
 
 /// The places that options name. Standard error is one of them if there is no other.
-fn places(config: &Config, stderr: bool, sockets: Vec<Place>) -> Result<Vec<Place>, ConfigError> {
+fn places(
+    config: &Config,
+    file: Option<PathBuf>,
+    stderr: bool,
+    sockets: Vec<Place>,
+) -> Result<Vec<Place>, ConfigError> {
     let rotation = rotation(config)?;
-    let mut places: Vec<Place> = file(config)?.map(|path| Place::File(path, rotation)).into_iter().collect();
+    let mut places: Vec<Place> = file.map(|path| Place::File(path, rotation)).into_iter().collect();
     if stderr || (places.is_empty() && sockets.is_empty()) {
         places.push(Place::Stderr);
     }
@@ -251,11 +263,11 @@ fn facility(config: &Config, used: bool, remarks: &mut Vec<String>) -> Result<Fa
 }
 
 /// As oslo.log finds it: a directory alone means a file of the program's name.
-fn file(config: &Config) -> Result<Option<PathBuf>, ConfigError> {
+fn file(config: &Config, program: &str) -> Result<Option<PathBuf>, ConfigError> {
     let dir = config.string(&LOG_DIR)?.map(PathBuf::from);
     Ok(match (dir, config.string(&LOG_FILE)?) {
         (Some(dir), Some(file)) => Some(dir.join(file)),
-        (Some(dir), None) => Some(dir.join("freezer-api.log")),
+        (Some(dir), None) => Some(dir.join(format!("{program}.log"))),
         (None, file) => file.map(PathBuf::from),
     })
 }
@@ -351,7 +363,7 @@ mod tests {
     fn read(text: &str) -> Result<LogSettings, ConfigError> {
         let options = [OPTIONS, crate::config::log_form::OPTIONS].concat();
         let config = Config::from_text("f", &format!("[DEFAULT]\n{text}\n")).unwrap().declare(&options);
-        LogSettings::read(&config)
+        LogSettings::read(&config, SERVICE)
     }
 
     fn place(text: &str) -> Place {

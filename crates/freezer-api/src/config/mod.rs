@@ -5,6 +5,7 @@
 //! settings are values, passed to where they are needed.
 
 mod api;
+mod authorities;
 mod centralized_scheduler;
 mod database;
 mod default;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub listen: Listen,
     /// How callers are known.
     pub auth_strategy: AuthStrategy,
+    /// Without authentication: names that a `Host` header may have beside those of the loopback interface.
+    pub noauth_hosts: Vec<String>,
     /// What is logged, and where to.
     pub log: LogSettings,
     /// The database and its pool.
@@ -263,6 +266,7 @@ impl Settings {
             ("[DEFAULT] shutdown_delay, graceful_shutdown_timeout", self.http.stop != other.http.stop),
             ("[DEFAULT] bind_host, bind_port, backlog, reuse_port", differ(&self.listen, &other.listen)),
             ("[DEFAULT] auth_strategy", self.auth_strategy != other.auth_strategy),
+            ("[api] noauth_hosts", self.noauth_hosts != other.noauth_hosts),
             ("[database]", differ(&self.database, &other.database)),
             ("[keystone_authtoken]", differ(&self.keystone, &other.keystone)),
             ("[centralized_scheduler]", differ(&self.central, &other.central)),
@@ -296,17 +300,19 @@ impl Settings {
         let listen = Listen::read(config)?;
         let health = healthcheck::read(config, listen.port)?;
         let database = DatabaseSettings::read(config)?;
-        let log = LogSettings::read(config)?;
+        let log = LogSettings::read(config, logging::SERVICE)?;
         let of_connection = findings::of_connection(&database);
         let policy = oslo_policy::read(config, &config_dirs(sources))?;
         let remarks = remarks(config, &log, &health).into_iter().chain(of_connection);
         let places = Places::of(config);
         let remarks = remarks.chain(oslo_policy::missing(config, &policy));
+        let remarks = remarks.chain(authorities::unusable(&sources.env));
         let remarks = remarks.map(|finding| places.locate(finding)).collect();
         let scans = api::scan_limits(config, database.pool.max_open)?;
         Ok(Settings {
             remarks,
             places,
+            noauth_hosts: api::noauth_hosts(config, &listen.host)?,
             listen,
             auth_strategy,
             log,
@@ -341,19 +347,23 @@ fn remarks(config: &Config, log: &LogSettings, health: &HealthSettings) -> Vec<F
     let ignored = config.unknown_arguments(&declarations()).into_iter();
     let ignored = ignored.map(|argument| format!("{}: accepted, without effect", argument.written));
     let unheeded = fixed.chain(storage::remark(config)).chain(api::remark(config)).chain(ignored);
-    unheeded.map(Finding::without_effect).chain(of_options(config)).collect()
+    let unheeded = unheeded.map(Finding::without_effect).chain(database::remark(config));
+    unheeded.chain(of_options(config)).collect()
 }
 
 impl LogSettings {
-    /// Reads the options of the command line alone: what `freezer-manage` logs, and where to.
+    /// Reads the options of the command line alone: what another program than the service logs, and where to.
     ///
     /// # Errors
     /// [`ConfigError`], naming the option of the command line.
-    pub fn of_arguments(arguments: Vec<CommandLineOption>) -> Result<LogSettings, ConfigError> {
+    pub fn of_arguments(
+        program: &'static str,
+        arguments: Vec<CommandLineOption>,
+    ) -> Result<LogSettings, ConfigError> {
         let options = [logging::OPTIONS, log_form::OPTIONS].concat();
         let config = Config::from_texts(&[], &[])?.with_arguments(arguments).declare(&options);
         check(&config, &options)?;
-        LogSettings::read(&config).map_err(|error| error.located(&config))
+        LogSettings::read(&config, program).map_err(|error| error.located(&config))
     }
 }
 

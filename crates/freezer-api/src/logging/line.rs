@@ -57,9 +57,10 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(output: Arc<Output>) -> Lines {
+    pub(super) fn new(output: Arc<Output>, program: &'static str) -> Lines {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-        let process = Process { pid: std::process::id(), host: host.map(|name| name.trim().to_owned()) };
+        let host = host.map(|name| name.trim().to_owned());
+        let process = Process { program, pid: std::process::id(), host };
         Lines { process, output }
     }
 }

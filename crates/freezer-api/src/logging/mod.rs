@@ -43,7 +43,8 @@ pub struct Logging {
 pub fn start(settings: &LogSettings) -> io::Result<Logging> {
     let output = Arc::new(Output::open(settings)?);
     let (filter, handle) = reload::Layer::new(filter(settings));
-    let registry = tracing_subscriber::registry().with(filter).with(Lines::new(output.clone()));
+    let registry =
+        tracing_subscriber::registry().with(filter).with(Lines::new(output.clone(), settings.program));
     registry.try_init().map_err(io::Error::other)?;
     print_remarks(settings);
     Ok(Logging { filter: handle, output })
@@ -61,7 +62,7 @@ fn print_remarks(settings: &LogSettings) {
         return;
     }
     for remark in &settings.remarks {
-        let _ = writeln!(io::stderr().lock(), "freezer-api: WARNING: {remark}");
+        let _ = writeln!(io::stderr().lock(), "{}: WARNING: {remark}", settings.program);
     }
 }
 

@@ -19,8 +19,6 @@ use crate::config::{Facility, Form, Handler, LogSettings, NamedBy, Place, Rotati
 
 const SYSLOG: &str = "/dev/log";
 const JOURNAL: &str = "/run/systemd/journal/socket";
-/// The program name in syslog and journal.
-const PROGRAM: &str = "freezer-api";
 /// Mode of created files: readable by owner and group. The umask can restrict it further.
 const FILE_MODE: u32 = 0o640;
 /// How often the service checks whether a file was moved away.
@@ -47,9 +45,16 @@ enum SinkTarget {
     Stdout,
     Stderr,
     File(RotatingFile),
-    Syslog(LogSocket, Facility),
-    Journal(LogSocket, Facility),
+    Syslog(LogSocket, Sender),
+    Journal(LogSocket, Sender),
     Nowhere,
+}
+
+/// What syslog and journal say about the sender of a line.
+#[derive(Clone, Copy)]
+struct Sender {
+    program: &'static str,
+    facility: Facility,
 }
 
 impl Output {
@@ -93,7 +98,7 @@ impl Output {
 
 impl Sinks {
     fn open(settings: &LogSettings) -> io::Result<Sinks> {
-        let open = |handler| Sink::open(handler, settings.named_by);
+        let open = |handler| Sink::open(handler, settings);
         let sinks = settings.handlers.iter().map(open).collect::<io::Result<Vec<_>>>()?;
         let mut sinks = Sinks { loggers: Loggers(settings.loggers.clone()), sinks };
         sinks.add_stderr_if_needed(settings);
@@ -118,16 +123,20 @@ impl Sinks {
 }
 
 impl Sink {
-    fn open(handler: &Handler, named_by: NamedBy) -> io::Result<Sink> {
+    fn open(handler: &Handler, settings: &LogSettings) -> io::Result<Sink> {
+        let LogSettings { named_by, program, .. } = *settings;
+        let sender = |facility| Sender { program, facility };
         let target = match &handler.place {
             Place::Stdout => SinkTarget::Stdout,
             Place::Stderr => SinkTarget::Stderr,
             Place::File(path, rotation) => SinkTarget::File(RotatingFile::new(path, *rotation, named_by)?),
             Place::Syslog(facility) => {
-                SinkTarget::Syslog(LogSocket::open("use_syslog", Path::new(SYSLOG)), *facility)
+                let socket = LogSocket::open(program, "use_syslog", Path::new(SYSLOG));
+                SinkTarget::Syslog(socket, sender(*facility))
             }
             Place::Journal(facility) => {
-                SinkTarget::Journal(LogSocket::open("use_journal", Path::new(JOURNAL)), *facility)
+                let socket = LogSocket::open(program, "use_journal", Path::new(JOURNAL));
+                SinkTarget::Journal(socket, sender(*facility))
             }
             Place::Nowhere => SinkTarget::Nowhere,
         };
@@ -146,33 +155,27 @@ impl SinkTarget {
             SinkTarget::Stdout => drop(io::stdout().lock().write_all(line.as_bytes())),
             SinkTarget::Stderr => drop(io::stderr().lock().write_all(line.as_bytes())),
             SinkTarget::File(file) => drop(file.write(line.as_bytes())),
-            SinkTarget::Syslog(socket, facility) => {
-                socket.send(&syslog_message(*facility, record.level(), text))
-            }
-            SinkTarget::Journal(socket, facility) => {
-                socket.send(&journal_entry(*facility, record.level(), &record.logger, text));
+            SinkTarget::Syslog(socket, sender) => socket.send(&syslog_message(*sender, record.level(), text)),
+            SinkTarget::Journal(socket, sender) => {
+                socket.send(&journal_entry(*sender, record.level(), &record.logger, text));
             }
             SinkTarget::Nowhere => {}
         }
     }
 }
 
-fn named(option: &str, error: &io::Error, path: &str) -> io::Error {
-    io::Error::new(error.kind(), format!("[DEFAULT] {option}: {path}: {error}"))
-}
-
 /// RFC 3164 without a time, because the receiver adds its own in its own time zone.
-fn syslog_message(facility: Facility, level: Level, text: &[u8]) -> Vec<u8> {
+fn syslog_message(Sender { program, facility }: Sender, level: Level, text: &[u8]) -> Vec<u8> {
     let priority = facility.0 * 8 + severity(level);
-    let mut message = format!("<{priority}>{PROGRAM}[{}]: ", std::process::id()).into_bytes();
+    let mut message = format!("<{priority}>{program}[{}]: ", std::process::id()).into_bytes();
     message.extend_from_slice(text);
     message
 }
 
 /// systemd's native protocol. The fields are those of oslo.log's journal handler.
-fn journal_entry(facility: Facility, level: Level, logger: &str, text: &[u8]) -> Vec<u8> {
+fn journal_entry(Sender { program, facility }: Sender, level: Level, logger: &str, text: &[u8]) -> Vec<u8> {
     let mut entry = format!(
-        "PRIORITY={}\nSYSLOG_FACILITY={}\nSYSLOG_IDENTIFIER={PROGRAM}\nLOGGER_NAME={}\nLOGGER_LEVEL={}\nMESSAGE\n",
+        "PRIORITY={}\nSYSLOG_FACILITY={}\nSYSLOG_IDENTIFIER={program}\nLOGGER_NAME={}\nLOGGER_LEVEL={}\nMESSAGE\n",
         severity(level),
         facility.0,
         logger,
@@ -205,10 +208,10 @@ struct LogSocket {
 
 impl LogSocket {
     /// Connects, or reports once on standard error that the other side does not exist.
-    fn open(option: &str, path: &Path) -> LogSocket {
+    fn open(program: &str, option: &str, path: &Path) -> LogSocket {
         let socket = connect(path).inspect_err(|error| {
             let warning = format!(
-                "{PROGRAM}: WARNING: [DEFAULT] {option}: {}: {error}; lines are not sent there until it exists\n",
+                "{program}: WARNING: [DEFAULT] {option}: {}: {error}; lines are not sent there until it exists\n",
                 path.display()
             );
             let _ = io::stderr().lock().write_all(warning.as_bytes());
@@ -329,7 +332,35 @@ fn blamed(path: &Path, named_by: NamedBy, error: &io::Error) -> io::Error {
     let directory = directory(path);
     let is_usable = directory.is_dir() && access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok();
     let option = if is_usable || path.exists() { named_by.file } else { named_by.directory };
-    named(option, error, &path.display().to_string())
+    let reason = match error.kind() {
+        _ if path.exists() => error.to_string(),
+        io::ErrorKind::NotFound => why_not_in(directory).unwrap_or_else(|| NOT_THERE.to_owned()),
+        _ => why_not_in(directory).unwrap_or_else(|| error.to_string()),
+    };
+    io::Error::new(error.kind(), format!("[DEFAULT] {option}: {}: {reason}", path.display()))
+}
+
+/// Why a file cannot be made in a directory that takes files.
+const NOT_THERE: &str =
+    "no file can be made there; if it is a link, it leads to a directory that does not exist";
+
+/// Why no file can be made in a directory: what the system says about the file does not tell which part of its path is
+/// wrong.
+fn why_not_in(directory: &Path) -> Option<String> {
+    let shown = directory.display();
+    // the empty path is the working directory
+    let there = directory.ancestors().find(|path| path.as_os_str().is_empty() || path.exists());
+    if let Some(file) = there.filter(|path| !path.as_os_str().is_empty() && !path.is_dir()) {
+        return Some(format!("{} is a file, not a directory; name a directory", file.display()));
+    }
+    if !directory.is_dir() {
+        return Some(format!("the directory {shown} does not exist; create it for the user of the service"));
+    }
+    let refused = access(directory, Access::WRITE_OK | Access::EXEC_OK).err()?;
+    Some(format!(
+        "files cannot be made in the directory {shown}: {}; give it to the user of the service",
+        io::Error::from(refused)
+    ))
 }
 
 #[cfg(test)]
@@ -337,6 +368,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
+    const SENDER: Sender = Sender { program: "freezer-manage", facility: Facility(19) };
     const BOTH: NamedBy = NamedBy { directory: "log_dir", file: "log_file" };
 
     #[test]
@@ -344,16 +376,23 @@ mod tests {
         let directory = scratch("blame");
         fs::write(directory.join("file"), "").unwrap();
         fs::create_dir(directory.join("directory")).unwrap();
-        for (path, option) in [
-            ("missing/a.log", "[DEFAULT] log_dir: "),
-            ("file/a.log", "[DEFAULT] log_dir: "),
-            ("directory", "[DEFAULT] log_file: "),
+        for (path, option, reason) in [
+            ("missing/a.log", "log_dir", "/missing does not exist; create it"),
+            ("missing/below/a.log", "log_dir", "/missing/below does not exist; create it"),
+            ("file/a.log", "log_dir", "/file is a file, not a directory"),
+            ("file/below/a.log", "log_dir", "/file is a file, not a directory"),
+            ("directory", "log_file", "Is a directory"),
         ] {
             let path = directory.join(path);
             for error in [check_file(&path, BOTH).unwrap_err(), open(&path, BOTH).unwrap_err()] {
-                assert!(error.to_string().starts_with(option), "{error}");
+                let error = error.to_string();
+                assert!(error.starts_with(&format!("[DEFAULT] {option}: ")), "{error}");
+                assert!(error.contains(reason) && !error.contains("No such file"), "{error}");
             }
         }
+        // in /proc, no file can be made, even by root
+        let error = open(Path::new("/proc/freezer.log"), BOTH).unwrap_err().to_string();
+        assert!(error.contains("/proc/freezer.log: no file can be made there"), "{error}");
         fs::remove_dir_all(directory).unwrap();
     }
 
@@ -424,9 +463,9 @@ mod tests {
         let directory = scratch("socket");
         let path = directory.join("log");
         let server = UnixDatagram::bind(&path).unwrap();
-        let mut socket = LogSocket::open("use_syslog", &path);
-        socket.send(&syslog_message(Facility(19), Level::WARN, b"a text"));
-        let expected = format!("<156>freezer-api[{}]: a text", std::process::id());
+        let mut socket = LogSocket::open("freezer-api", "use_syslog", &path);
+        socket.send(&syslog_message(SENDER, Level::WARN, b"a text"));
+        let expected = format!("<156>freezer-manage[{}]: a text", std::process::id());
         assert_eq!(receive(&server), expected.as_bytes());
         drop(server);
         fs::remove_file(&path).unwrap();
@@ -441,7 +480,7 @@ mod tests {
     fn a_socket_may_be_created_later() {
         let directory = scratch("later");
         let path = directory.join("log");
-        let mut socket = LogSocket::open("use_syslog", &path);
+        let mut socket = LogSocket::open("freezer-api", "use_syslog", &path);
         socket.send(b"nobody listens");
         let server = UnixDatagram::bind(&path).unwrap();
         socket.send(b"a text");
@@ -451,8 +490,8 @@ mod tests {
 
     #[test]
     fn format_of_journal_entries() {
-        let entry = journal_entry(Facility(1), Level::ERROR, "freezer_api.api", b"two\nlines");
-        let head = "PRIORITY=3\nSYSLOG_FACILITY=1\nSYSLOG_IDENTIFIER=freezer-api\nLOGGER_NAME=freezer_api.api\n\
+        let entry = journal_entry(SENDER, Level::ERROR, "freezer_api.api", b"two\nlines");
+        let head = "PRIORITY=3\nSYSLOG_FACILITY=19\nSYSLOG_IDENTIFIER=freezer-manage\nLOGGER_NAME=freezer_api.api\n\
                     LOGGER_LEVEL=ERROR\nMESSAGE\n\u{9}\0\0\0\0\0\0\0two\nlines\n";
         assert_eq!(String::from_utf8(entry).unwrap(), head);
     }

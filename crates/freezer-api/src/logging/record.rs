@@ -18,6 +18,8 @@ use crate::config::{Form, Formats};
 
 /// The values that are the same in all lines of a process.
 pub(super) struct Process {
+    /// Program name.
+    pub(super) program: &'static str,
     /// Process id.
     pub(super) pid: u32,
     /// Host name.
@@ -154,7 +156,7 @@ impl<'a> LogRecord<'a> {
             "msecs" => Filled::Whole(i64::from(self.time.millisecond())),
             "relativeCreated" | "thread" => Filled::Whole(0),
             "process" => Filled::Whole(i64::from(self.process.pid)),
-            "processName" => text("freezer-api".to_owned()),
+            "processName" => text(self.process.program.to_owned()),
             "threadName" => text("MainThread".to_owned()),
             "hostname" => text(self.process.host.clone().unwrap_or_else(|| "-".to_owned())),
             "version" => text(env!("CARGO_PKG_VERSION").to_owned()),

@@ -1,6 +1,6 @@
 //! The commands: [`db`], [`check`], [`purge`], [`policy`] and [`config`] for `freezer-manage`, [`status`] for
 //! `freezer-manager-status`, and [`serve`] for `freezer-api`. The start and the check of the configuration
-//! share [`prepare`]. The binaries only parse arguments, call these modules and return exit codes.
+//! share [`prepare`] and [`open_files`]. The binaries only parse arguments, call these modules and return exit codes.
 
 pub mod arguments;
 pub mod check;
@@ -8,6 +8,7 @@ pub mod config;
 mod connect;
 pub mod db;
 pub mod leftovers;
+pub mod open_files;
 pub mod policy;
 pub mod prepare;
 pub mod purge;

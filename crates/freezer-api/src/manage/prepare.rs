@@ -12,6 +12,7 @@ use keystone_auth::{KeystoneClient, check_tls_files};
 use oslo_policy::{Enforcer, HttpCheck};
 use tokio::runtime::Handle;
 
+use super::open_files;
 use crate::app::App;
 use crate::auth::Authentication;
 use crate::clock::{Clock, Ids};
@@ -106,10 +107,10 @@ pub async fn refusals(settings: &Settings) -> Vec<Refusal> {
     found
 }
 
-/// Returns mistakes that do not prevent the start: unusable files that only HTTPS would need, and servers
-/// that are not verified.
+/// Returns mistakes that do not prevent the start: unusable files that only HTTPS would need, servers that are
+/// not verified, and more connections than open files allow.
 pub fn warnings(settings: &Settings) -> Vec<Finding> {
-    let mut found = Vec::new();
+    let mut found = open_files::warnings(settings);
     let unverified =
         |message| Finding { verdict: Verdict::Warning, kind: "unverified", place: None, message };
     if !settings.remote_policy.verify_server && has_https_check(settings) {
@@ -156,7 +157,9 @@ fn enforcer(settings: &Settings) -> Result<Enforcer, Refusal> {
 /// Builds authentication and trusts. They share one connection to Keystone, unless `[centralized_scheduler]
 /// auth_section` contains a separate login.
 fn identity(settings: &Settings) -> Result<(Authentication, Option<Trusts>), Refusal> {
-    let Some(keystone) = &settings.keystone else { return Ok((Authentication::NoAuth, None)) };
+    let Some(keystone) = &settings.keystone else {
+        return Ok((Authentication::NoAuth(settings.noauth_hosts.clone()), None));
+    };
     let client = client(keystone).map_err(Refusal::Keystone)?;
     let trusts = match &settings.central {
         None => None,

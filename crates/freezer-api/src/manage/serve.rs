@@ -8,9 +8,10 @@ use freezer_store::maintenance::Verdict;
 use freezer_store::{Store, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::open_files;
 use super::prepare::{self, Refusals};
 use super::schema_watch::SchemaWatch;
-use crate::config::{DEV_DATABASE, Listen, Settings};
+use crate::config::{DEV_DATABASE, Settings};
 use crate::reload::Reload;
 use crate::server;
 use crate::systemd::Notify;
@@ -37,8 +38,7 @@ pub enum StartError {
 
 /// Returns the output of `--dev`: the address, and example requests.
 pub fn dev_hints(settings: &Settings) -> String {
-    let Listen { host, port, .. } = &settings.listen;
-    let base = format!("http://{host}:{port}");
+    let base = format!("http://{}", settings.listen);
     let database = &settings.database.url;
     format!(
         "freezer-api for a first look: no authentication, {database}, {base}\n\
@@ -88,9 +88,7 @@ pub async fn run(
     server::raise_file_limit();
     // Before the first long operation, because a SIGHUP without a handler ends the process.
     let hangups = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
-    let connections = &mut settings.http.connections;
-    connections.most = server::possible_connections(connections.most, settings.database.pool.max_open);
-    let app = Arc::new(prepare::app(&settings, store)?);
+    let app = Arc::new(prepare::app(&open_files::fitted(&settings), store)?);
     let listener = server::inherit_or_listen(&settings.listen, settings.auth_strategy).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
@@ -105,8 +103,7 @@ pub async fn run(
         settings.listen.port = address.port();
     }
     ready(&settings);
-    let Listen { host, port, .. } = &settings.listen;
-    tracing::info!("listening on {host}:{port}");
+    tracing::info!("listening on {}", settings.listen);
     notify.ready();
     let stop = async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }

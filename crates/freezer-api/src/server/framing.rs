@@ -6,6 +6,8 @@
 
 use memchr::memchr;
 
+/// Longest body that the HTTP library can read. It uses the two numbers above for other purposes.
+const LENGTH_MAX: u64 = u64::MAX - 2;
 /// Stored bytes of a line that arrives in parts: enough for the two relevant headers.
 const KEPT: usize = 64;
 
@@ -43,6 +45,8 @@ pub(super) struct Framing {
     chunked: bool,
     heads: u32,
     ambiguous: Option<u32>,
+    /// The last head declares a body over [`LENGTH_MAX`].
+    oversized: bool,
 }
 
 impl Framing {
@@ -56,6 +60,7 @@ impl Framing {
             chunked: false,
             heads: 0,
             ambiguous: None,
+            oversized: false,
         }
     }
 
@@ -73,6 +78,12 @@ impl Framing {
     /// from 1.
     pub(super) fn ambiguous(&self) -> Option<u32> {
         self.ambiguous
+    }
+
+    /// Returns whether the last head declares a longer body than [`LENGTH_MAX`]. The library rejects it as if its headers
+    /// were too large.
+    pub(super) fn is_oversized(&self) -> bool {
+        self.oversized
     }
 
     /// Processes the next bytes of the connection.
@@ -133,7 +144,10 @@ impl Framing {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         match self.part {
             RequestPart::Head if line.is_empty() => self.finish_head(),
-            RequestPart::Head if !self.head_began => self.head_began = true,
+            RequestPart::Head if !self.head_began => {
+                self.head_began = true;
+                self.oversized = false;
+            }
             RequestPart::Head => self.header(line, whole),
             RequestPart::ChunkSize => self.part = chunk(line),
             RequestPart::Trailers if line.is_empty() => self.part = RequestPart::Head,
@@ -152,6 +166,7 @@ impl Framing {
             self.chunked = true;
         } else if name.eq_ignore_ascii_case(b"content-length") {
             let length = if whole { number(value, 10) } else { None };
+            self.oversized |= length.is_none_or(|length| length > LENGTH_MAX);
             self.length = Some(length.map_or(Length::Unreadable, Length::Known));
         }
     }
@@ -275,5 +290,29 @@ mod tests {
         let in_a_body =
             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n\r\nContent-Length: 3\r\n";
         assert_eq!(after(in_a_body).ambiguous(), None);
+    }
+
+    #[test]
+    fn lengths_that_the_library_does_not_read_are_found() {
+        let zeros = "0".repeat(100);
+        for (lengths, oversized) in [
+            ("Content-Length: 3", false),
+            ("Content-Length: 18446744073709551613", false),
+            ("Content-Length: 18446744073709551614", true),
+            ("Content-Length: 18446744073709551615", true),
+            ("content-length: 0018446744073709551615", true),
+            ("Content-Length: 18446744073709551615\r\nContent-Length: 3", true),
+        ] {
+            let text = format!("POST / HTTP/1.1\r\n{lengths}\r\n\r\n");
+            assert_eq!(after(&text).is_oversized(), oversized, "{lengths}");
+        }
+        let long = format!("POST / HTTP/1.1\r\nContent-Length: {zeros}18446744073709551615\r\n\r\n");
+        for size in [long.len(), 1] {
+            let mut state = Framing::new();
+            long.as_bytes().chunks(size).for_each(|bytes| state.receive(bytes));
+            assert!(state.is_oversized(), "{size}");
+        }
+        let next = "POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\nxGET / HTTP/1.1\r\n\r\n";
+        assert!(!after(next).is_oversized());
     }
 }

@@ -46,10 +46,16 @@ pub enum ListenError {
     Inherited(io::Error),
     /// Without authentication, a caller that reaches the port can claim any identity.
     #[error(
-        "auth_strategy = noauth performs no authentication, so it may only listen on loopback addresses, not on {0}; \
-         set [DEFAULT] bind_host = 127.0.0.1, or auth_strategy = keystone"
+        "{}auth_strategy = noauth performs no authentication, so it may only listen on loopback addresses, not on {address}; \
+         set [DEFAULT] bind_host = 127.0.0.1, or auth_strategy = keystone",
+        host.as_ref().map(|host| format!("[DEFAULT] bind_host = {host}: ")).unwrap_or_default()
     )]
-    NotLoopback(SocketAddr),
+    NotLoopback {
+        /// `bind_host`; none: the service manager has passed the socket.
+        host: Option<String>,
+        /// The address.
+        address: SocketAddr,
+    },
 }
 
 /// A listening socket.
@@ -94,7 +100,7 @@ fn inherited(strategy: AuthStrategy) -> Result<Option<Listener>, ListenError> {
     }
     let address = socket.local_addr().map_err(ListenError::Inherited)?;
     if strategy == AuthStrategy::NoAuth && !address.ip().is_loopback() {
-        return Err(ListenError::NotLoopback(address));
+        return Err(ListenError::NotLoopback { host: None, address });
     }
     let prepared = socket.set_nonblocking(true).and_then(|()| set_options(&SockRef::from(&socket)));
     let socket = prepared.and_then(|()| TcpListener::from_std(socket)).map_err(ListenError::Inherited)?;
@@ -115,7 +121,7 @@ async fn on_first<T>(
     if strategy == AuthStrategy::NoAuth
         && let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback())
     {
-        return Err(ListenError::NotLoopback(*open));
+        return Err(ListenError::NotLoopback { host: Some(host.clone()), address: *open });
     }
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in addresses {

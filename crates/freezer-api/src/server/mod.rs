@@ -3,13 +3,14 @@
 //! It has its own accept loop, because no library combines a limit of connections, a time limit for request
 //! heads and draining at the end. A balancer terminates TLS.
 //!
-//! `listen.rs` opens and closes the listening socket, and `slots.rs` limits the number of connections. For
-//! one connection, `connection.rs` serves its requests, `body.rs` limits the time for their bodies,
+//! `listen.rs` opens and closes the listening socket, `files.rs` divides the open files of the process, and
+//! `slots.rs` limits the number of connections. For one connection, `connection.rs` serves its requests, `body.rs` limits the time for their bodies,
 //! `socket.rs` closes it so that the last answer arrives, and `framing.rs` tracks the requests in the
 //! received bytes. `head.rs` and `refusal.rs` complete the checks and the answers of the HTTP library.
 
 mod body;
 mod connection;
+mod files;
 mod framing;
 mod head;
 mod listen;
@@ -27,14 +28,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+pub use self::files::{Room, file_limit, raise_file_limit};
 pub use self::listen::{ListenError, Listener, check, inherit_or_listen, listen};
 
 use self::connection::{ConnectionSettings, HttpConnection};
-use self::slots::{ConnectionSlot, RESERVE, Slots};
+use self::slots::{ConnectionSlot, Slots};
 use self::socket::Socket;
 use crate::api;
 use crate::api::middleware::Front;
@@ -46,36 +47,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const HEAD_MAX: usize = 128 * 1024;
 /// Pause after a failed accept (no free file descriptors), which would otherwise fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// File descriptors for everything except connections of clients and of the pool: logs, policy files,
-/// Keystone, DNS.
-const OTHER_FILES: u64 = 128;
-
-/// Lets the process have as many open files as its hard limit allows: service managers start programs with a soft limit
-/// of 1,024, fewer than the connections served here, and what ran out of them first would be those to the database.
-pub fn raise_file_limit() {
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current == limit.maximum {
-        return;
-    }
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "the limit of open files stays as it was");
-    }
-}
-
-/// Returns how many connections the limit of open files allows beside those to the database, at most `wanted`.
-pub fn possible_connections(wanted: usize, to_database: usize) -> usize {
-    let Some(files) = getrlimit(Resource::Nofile).current else { return wanted };
-    let reserved = OTHER_FILES.saturating_add((RESERVE + to_database) as u64);
-    let possible = usize::try_from(files.saturating_sub(reserved)).unwrap_or(usize::MAX).max(1);
-    if possible < wanted {
-        tracing::warn!(
-            "the limit of {files} open files allows {possible} connections at a time, not {wanted} ([api] \
-             max_connections); raise it, for example with LimitNOFILE= of systemd"
-        );
-    }
-    wanted.min(possible)
-}
 
 /// Serves until `stop` is ready, then answers all accepted requests.
 pub async fn serve(listener: Listener, app: Arc<App>, stop: impl Future<Output = ()>) {

@@ -43,14 +43,15 @@ fn at_end(bytes: &[u8]) -> Option<(usize, u16)> {
 }
 
 impl LibraryAnswer {
-    /// Returns the complete answer that replaces the library's.
-    pub(super) fn answer(&self, request_id: &str) -> Vec<u8> {
-        let (reason, body) = response::unreadable_head(self.status);
-        tracing::debug!(request_id, status = self.status, "a request was unreadable");
+    /// Returns the complete answer that replaces the library's. The library has one status for large headers and for an
+    /// oversized body.
+    pub(super) fn answer(&self, request_id: &str, is_oversized: bool) -> Vec<u8> {
+        let status = if is_oversized && self.status == 431 { 413 } else { self.status };
+        let (reason, body) = response::unreadable_head(status);
+        tracing::debug!(request_id, status, "a request was unreadable");
         let head = format!(
-            "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\nvary: Accept\r\n{REQUEST_ID}: {request_id}\r\n\
+            "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\nvary: Accept\r\n{REQUEST_ID}: {request_id}\r\n\
              connection: close\r\ncontent-length: {}\r\n\r\n",
-            self.status,
             body.len()
         );
         [head.into_bytes(), body.into_bytes()].concat()

@@ -18,10 +18,6 @@ use super::connection::HttpConnection;
 use crate::app::ConnectionLimits;
 use crate::error::{Busy, Error};
 
-/// Slots above the limit, for health checks.
-pub(super) const RESERVE: usize = 64;
-/// The part of them for connections above the limit of their peer, which get an error.
-const RESERVE_FOR_REFUSALS: usize = 32;
 /// A connection that has waited for its client for less time is not closed.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
 /// How long a request in the reserve waits for a slot, while at least half of the reserve is free.
@@ -74,7 +70,7 @@ impl Slots {
     pub(super) fn new(limits: ConnectionLimits) -> Arc<Slots> {
         Arc::new(Slots {
             regular: Arc::new(Semaphore::new(limits.most.clamp(1, Semaphore::MAX_PERMITS))),
-            reserve: Arc::new(Semaphore::new(RESERVE)),
+            reserve: Arc::new(Semaphore::new(limits.reserve)),
             limits,
             open: Mutex::default(),
             opened: AtomicU64::new(0),
@@ -91,7 +87,8 @@ impl Slots {
     pub(super) async fn slot(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionSlot> {
         let peer = network(peer);
         if self.is_over_limit(peer) {
-            let room = self.reserve.available_permits() > RESERVE - RESERVE_FOR_REFUSALS;
+            // half of the reserve is for connections over the limit of their peer, which are told so
+            let room = self.reserve.available_permits() > self.limits.reserve / 2;
             let permit = if room { self.reserve.clone().try_acquire_owned().ok() } else { None };
             return permit.map(|permit| self.new_slot(peer, SlotKind::OverPeerLimit, Some(permit)));
         }
@@ -227,7 +224,7 @@ impl ConnectionSlot {
             SlotKind::OverPeerLimit => Err(Busy::Peer.into()),
             SlotKind::Reserve => {
                 // Health checks must still find free slots in the reserve.
-                let has_room = self.slots.reserve.available_permits() >= RESERVE / 2;
+                let has_room = self.slots.reserve.available_permits() >= self.slots.limits.reserve / 2;
                 let patience = if has_room { PATIENCE } else { Duration::ZERO };
                 let permit = timeout(patience, self.slots.regular_permit()).await;
                 *self.held() = (SlotKind::Regular, Some(permit.map_err(|_| Busy::Connections)?));
@@ -296,7 +293,7 @@ mod tests {
             assert_eq!(slot.kind(), SlotKind::OverPeerLimit);
             over.push(slot);
         }
-        assert_eq!(over.len(), RESERVE_FOR_REFUSALS, "the rest is closed at once");
+        assert_eq!(over.len(), ConnectionLimits::default().reserve / 2, "the rest is closed at once");
         drop((over, taken));
         assert_eq!(slots.slot(one).await.unwrap().kind(), SlotKind::Regular);
         assert!(slots.open().peers.is_empty());
@@ -312,6 +309,6 @@ mod tests {
         drop(first);
         second.for_any_request().await.unwrap();
         assert_eq!(second.kind(), SlotKind::Regular);
-        assert_eq!(slots.reserve.available_permits(), RESERVE);
+        assert_eq!(slots.reserve.available_permits(), ConnectionLimits::default().reserve);
     }
 }

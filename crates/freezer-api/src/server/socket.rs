@@ -144,7 +144,7 @@ impl Socket {
         if earlier.iter().any(|slice| !slice.is_empty()) {
             return Pin::new(&mut self.stream).poll_write_vectored(cx, &earlier);
         }
-        self.refusal = found.answer(&self.connection.new_request_id());
+        self.refusal = found.answer(&self.connection.new_request_id(), self.framing.is_oversized());
         Poll::Ready(Ok(last.len()))
     }
 

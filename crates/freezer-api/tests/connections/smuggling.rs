@@ -154,6 +154,10 @@ fn heads_and_lengths_that_can_be_read_in_two_ways_are_refused() {
                 "X(y): z\r\n",
                 "Content-Length: 2\r\nContent-Length: 3\r\n",
                 "Content-Length: 2, 2\r\n",
+                "Content-Length: 2, 3\r\n",
+                "Content-Length: 2,\r\n",
+                "Content-Length: 2\r\nContent-Length: +2\r\n",
+                "Content-Length: 2\r\nContent-Length: 18446744073709551615\r\n",
                 "Content-Length: 2 2\r\n",
                 "Content-Length: 2x\r\n",
                 "Content-Length: 0x2\r\n",
@@ -161,11 +165,33 @@ fn heads_and_lengths_that_can_be_read_in_two_ways_are_refused() {
                 "Content-Length: +2\r\n",
                 "Content-Length: \r\n",
                 "Content-Length: 18446744073709551616\r\n",
+                "Content-Length: 0018446744073709551616\r\n",
+                "Content-Length: +18446744073709551615\r\n",
+                "Content-Length: 99999999999999999999999999999999999999999999999999999999999999999999\r\n",
                 "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
                 "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n",
             ] {
                 let request = format!("GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n{{}}");
                 refused(served.address, &request, 400);
+            }
+            // the largest numbers that fit, and that only just do
+            for length in [
+                "18446744073709551615",
+                "18446744073709551614",
+                "18446744073709551613",
+                "0018446744073709551615",
+                "9223372036854775808",
+                "18446744073709551615\r\nContent-Length: 18446744073709551615",
+            ] {
+                for path in ["/v2/p1/backups", "/healthcheck"] {
+                    let post = format!(
+                        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
+                    );
+                    let is_read = length.starts_with('9') || length.ends_with("613");
+                    if path == "/v2/p1/backups" || !is_read {
+                        refused(served.address, &post, 413);
+                    }
+                }
             }
             for line in ["GET  /v2/p1/jobs HTTP/1.1", "GET /v2/p1 jobs HTTP/1.1", "GET /v2/p1/jobs HTTP/1.2"]
             {
@@ -185,6 +211,13 @@ fn heads_and_lengths_that_can_be_read_in_two_ways_are_refused() {
             ] {
                 refused(served.address, &format!("{chunked}{chunks}"), 400);
             }
+            // zeros in front change nothing
+            let mut client = Client::connect(served.address);
+            let zeros = "0".repeat(100);
+            client.send(format!(
+                "GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: {zeros}2\r\n\r\n{{}}{BEHIND}"
+            ));
+            assert_eq!((client.answer().status, client.answer().status), (200, 200));
             // two equal lengths are one
             let mut client = Client::connect(served.address);
             client.send(format!(

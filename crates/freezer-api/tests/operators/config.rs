@@ -99,17 +99,17 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
         (
             "[DEFAULT]\nlog_dir = /nonexistent",
             2,
-            "failure  {}:7: [DEFAULT] log_dir: /nonexistent/freezer-api.log: No such file or directory",
+            "failure  {}:7: [DEFAULT] log_dir: /nonexistent/freezer-api.log: the directory /nonexistent does not exist",
         ),
         (
             "[DEFAULT]\nlog_dir = /tmp\nlog_file = /nonexistent/f.log",
             2,
-            "failure  {}:8: [DEFAULT] log_file: /nonexistent/f.log: No such file or directory",
+            "failure  {}:8: [DEFAULT] log_file: /nonexistent/f.log: the directory /nonexistent does not exist",
         ),
         (
             "[DEFAULT]\nlog_dir = /nonexistent\nlog_file = f.log",
             2,
-            "failure  {}:7: [DEFAULT] log_dir: /nonexistent/f.log: No such file or directory",
+            "failure  {}:7: [DEFAULT] log_dir: /nonexistent/f.log: the directory /nonexistent does not exist",
         ),
         (
             "[DEFAULT]\nlog_config_append = /nonexistent/logging.conf",

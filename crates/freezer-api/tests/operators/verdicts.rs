@@ -40,6 +40,12 @@ const REFUSED: &[Case] = &[
     case("noauth\n[DEFAULT]\nlog_dir = {dir}/missing\n"),
     case("noauth\n[DEFAULT]\nlog_file = {dir}/missing/f.log\n"),
     case("noauth\n[DEFAULT]\nlog_file = {dir}\n"),
+    case("noauth\n[DEFAULT]\nlog_dir = {dir}/not-a-directory\n"),
+    case("noauth\n[DEFAULT]\nlog_dir = {dir}/not-a-directory/below\n"),
+    case("noauth\n[api]\nnoauth_hosts = freezer.dev.example, http://freezer\n"),
+    case("noauth\n[api]\nnoauth_hosts = *\n"),
+    case("noauth\n[database]\nconnection =\n"),
+    case("noauth\n[database]\nconnection = ''\n"),
     case("noauth\n[DEFAULT]\nlog_file = {dir}/not-a-directory/f.log\n"),
     case("noauth\n[DEFAULT]\nuse_syslog = true\nsyslog_log_facility = LOG_NOBODY\n"),
     case("noauth\n[DEFAULT]\nuse_journal = true\nsyslog_log_facility =\n"),
@@ -148,6 +154,12 @@ const STARTED: &[Case] = &[
     case("noauth\n[DEFAULT]\nuse_stderr = true\nlog_file =\nlog_dir = {dir}\n"),
     case("noauth\n[DEFAULT]\nlog_file =\nlog_dir =\nlog_config_append =\n"),
     case("noauth\n[DEFAULT]\nuse_syslog = true\nuse_journal = true\n"),
+    case("noauth\n[database]\nmax_overflow = 25000\n"),
+    case("noauth\n[database]\nmax_pool_size = 65535\n"),
+    case("noauth\n[api]\nnoauth_hosts = Freezer.dev.example., 192.0.2.1 ,::1,\n"),
+    case("noauth\n[api]\nnoauth_hosts =\n"),
+    Case { text: "http\n", environment: &[("SSL_CERT_FILE", "/nonexistent/ca.pem")] },
+    Case { text: "noauth\n", environment: &[("SSL_CERT_DIR", "/nonexistent:/proc/self")] },
 ];
 
 /// A self-signed certificate whose key was thrown away.
@@ -261,6 +273,63 @@ fn what_the_service_starts_with_is_no_failure_of_the_check() {
                 log.lines().any(|logged| logged.contains(" WARNING ") && logged.ends_with(line)),
                 "{line}\n{log}"
             );
+        }
+    }
+}
+
+/// What the check says about a configuration that the service refuses.
+#[track_caller]
+fn says(text: &'static str, words: &[&str]) {
+    let scratch = Scratch::new();
+    let tables = tables(&scratch);
+    let (checked, started, files) = both(&case(text), &tables);
+    assert!(started.is_err(), "{text}");
+    let file = format!("failure  {}:", files.path().join("f.conf").display());
+    let line = checked.stdout.lines().find(|line| line.starts_with(&file) && line.contains(words[0]));
+    let line = line.unwrap_or_else(|| panic!("{text}\n{checked:#?}"));
+    for word in words {
+        assert!(line.contains(word), "{word:?} in {line}");
+    }
+    assert!(!line.contains("No such file"), "{line}");
+}
+
+#[test]
+fn a_place_for_logs_that_cannot_be_used_is_explained() {
+    says(
+        "noauth\n[DEFAULT]\nlog_dir = {dir}/not-a-directory\n",
+        &["[DEFAULT] log_dir", "/not-a-directory is a file, not a directory"],
+    );
+    says(
+        "noauth\n[DEFAULT]\nlog_dir = {dir}/not-a-directory/below\n",
+        &["[DEFAULT] log_dir", "/not-a-directory is a file, not a directory"],
+    );
+    says(
+        "noauth\n[DEFAULT]\nlog_dir = {dir}/missing\n",
+        &["[DEFAULT] log_dir", "/missing does not exist; create it"],
+    );
+}
+
+#[test]
+fn an_empty_connection_is_told_what_to_write() {
+    for text in ["noauth\n[database]\nconnection =\n", "noauth\n[database]\nconnection = \"\"\n"] {
+        says(text, &["[database] connection", "it is empty; write", "mysql+pymysql://"]);
+    }
+}
+
+#[test]
+fn authorities_of_the_environment_that_cannot_be_used_are_warned_about() {
+    let scratch = Scratch::new();
+    let tables = tables(&scratch);
+    for (variable, path) in [("SSL_CERT_FILE", "/nonexistent/ca.pem"), ("SSL_CERT_DIR", "/nonexistent")] {
+        for text in ["http\n", "https\ncafile = {dir}/ca.pem\n", "noauth\n"] {
+            let scratch = Scratch::new();
+            prepare(&scratch, &tables);
+            let file = scratch.write("f.conf", &configuration(&case(text), &scratch, free_port()));
+            let mut check = command(MANAGE);
+            check.arg("--config-file").arg(&file).args(["config", "check"]).env(variable, path);
+            let checked = finish(check);
+            let words = format!("environment variable {variable} = \"{path}\" is not usable: No such file");
+            assert_eq!((checked.code, checked.stdout.contains(&words)), (Some(1), true), "{checked:#?}");
         }
     }
 }

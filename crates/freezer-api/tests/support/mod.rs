@@ -136,7 +136,7 @@ impl TestApp {
             validators: Validators::new().expect("the schemas compile"),
             authentication: match &keystone {
                 Some(client) => Authentication::Keystone(Box::new(client.clone())),
-                None => Authentication::NoAuth,
+                None => Authentication::NoAuth(Vec::new()),
             },
             trusts: keystone.map(|keystone| Trusts {
                 keystone,

@@ -76,6 +76,12 @@ const ESCAPES: &str =
 /// The reason why a URL is not valid. It never contains the URL itself or its password.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum UrlError {
+    /// The URL is empty.
+    #[error(
+        "it is empty; write the database of the service, such as mysql+pymysql://user:password@host/freezer?charset=utf8mb4, \
+         or sqlite:////var/lib/freezer/freezer.db for a first run"
+    )]
+    Empty,
     /// The URL has no scheme.
     #[error("not a URL; expected mysql+pymysql://user:password@host/database or sqlite:///path; {ESCAPES}")]
     NoScheme,
@@ -179,6 +185,9 @@ impl DatabaseUrl {
 
     /// Parses a URL with additional parameters in the form of its query (`[database] connection_parameters`).
     pub fn parse_with(url: &str, more: &str) -> Result<DatabaseUrl, UrlError> {
+        if url.trim_matches(|c: char| c.is_whitespace() || c == '\'' || c == '"').is_empty() {
+            return Err(UrlError::Empty);
+        }
         let parts = UrlParts::split(url)?;
         let (dialect, driver) = parts.scheme.split_once('+').unwrap_or((parts.scheme, ""));
         match dialect {
@@ -215,7 +224,8 @@ impl std::fmt::Display for DatabaseUrl {
             DatabaseUrl::MySql(u) => match &u.socket {
                 Some(socket) => write!(f, "mysql://{}@{}/{}", u.user, socket.display(), u.database),
                 None => {
-                    write!(f, "mysql://{}@{}:{}", u.user, u.host, u.port)?;
+                    let host = if u.host.contains(':') { format!("[{}]", u.host) } else { u.host.clone() };
+                    write!(f, "mysql://{}@{host}:{}", u.user, u.port)?;
                     u.others.iter().try_for_each(|(host, port)| write!(f, ",{host}:{port}"))?;
                     write!(f, "/{}", u.database)
                 }

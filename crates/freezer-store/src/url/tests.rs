@@ -113,7 +113,12 @@ fn errors_name_the_part_and_the_escapes_and_never_show_the_password() {
         assert!(shown.contains("%40") || matches!(error, UrlError::Engine(_)), "{shown}");
     }
     let shown = format!("{:?}", DatabaseUrl::parse("mysql://u:secret@[::1]:3306/d").unwrap());
-    assert_eq!(shown, "mysql://u@::1:3306/d");
+    assert_eq!(shown, "mysql://u@[::1]:3306/d");
+    for blank in ["", " \t", "''", "\" \""] {
+        let error = refused(blank);
+        assert_eq!(error, UrlError::Empty, "{blank:?}");
+        assert!(error.to_string().starts_with("it is empty; write "), "{error}");
+    }
 }
 
 #[test]
@@ -209,4 +214,6 @@ fn a_url_can_contain_a_list_of_servers() {
     }
     let url = DatabaseUrl::parse("mysql://freezer:secret@db1,db2:3307/freezer").unwrap();
     assert_eq!(url.to_string(), "mysql://freezer@db1:3306,db2:3307/freezer");
+    let url = DatabaseUrl::parse("mysql+pymysql://freezer@[2001:db8::1]:3307/freezer").unwrap();
+    assert_eq!(url.to_string(), "mysql://freezer@[2001:db8::1]:3307/freezer");
 }
