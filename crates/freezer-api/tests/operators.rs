@@ -5,8 +5,12 @@
 
 #[path = "operators/config.rs"]
 mod config;
+#[path = "operators/docs.rs"]
+mod docs;
 #[path = "operators/logs.rs"]
 mod logs;
+#[path = "operators/noauth.rs"]
+mod noauth;
 #[path = "operators/policy.rs"]
 mod policy;
 mod process;
