@@ -19,17 +19,17 @@ pub struct AccessRule {
     pub path: String,
 }
 
-/// Returns whether `token` may make the request `method path` to the service of type `service_type`.
+/// Returns whether `token` may make the request (method, path) to the service of type `service_type`.
 ///
-/// A token without access rules may make every request. If the token has access rules, the service type and
-/// the request must be known.
+/// A token without access rules may make every request. If the token has access rules, the service type must
+/// be known.
 ///
 /// `on_behalf` means that the request carries a service token with a service role. This request continues
 /// another one whose access rules were checked, so only the service type must be known.
 pub(crate) fn allows(
     token: &ValidatedToken,
     service_type: Option<&str>,
-    request: Option<(&Method, &str)>,
+    (method, path): (&Method, &str),
     on_behalf: bool,
 ) -> bool {
     let Some(rules) = &token.access_rules else { return true };
@@ -49,7 +49,6 @@ pub(crate) fn allows(
     if on_behalf {
         return true;
     }
-    let Some((method, path)) = request else { return false };
     let forms = forms(path);
     rules.iter().any(|rule| {
         rule.service == service_type
@@ -214,14 +213,14 @@ mod tests {
 
     #[test]
     fn a_token_without_rules_may_make_every_request() {
-        assert!(allows(&token(None), None, None, false));
+        assert!(allows(&token(None), None, (&Method::GET, "/v2"), false));
     }
 
     #[test]
     fn rules_are_checked_by_service_method_and_path() {
         let token =
             token(Some(vec![rule("backup", "GET", "/v2/*/jobs"), rule("compute", "POST", "/v2/*/jobs")]));
-        let may = |method: Method, path| allows(&token, Some("backup"), Some((&method, path)), false);
+        let may = |method: Method, path| allows(&token, Some("backup"), (&method, path), false);
         assert!(may(Method::GET, "/v2/p/jobs"));
         assert!(!may(Method::POST, "/v2/p/jobs"), "that rule is for another service");
         assert!(!may(Method::GET, "/v2/p/sessions"));
@@ -231,7 +230,7 @@ mod tests {
     fn a_slash_at_the_end_and_the_encoding_make_no_difference() {
         let may = |pattern: &str, path: &str| {
             let token = token(Some(vec![rule("backup", "GET", pattern)]));
-            allows(&token, Some("backup"), Some((&Method::GET, path)), false)
+            allows(&token, Some("backup"), (&Method::GET, path), false)
         };
         for pattern in
             ["/v2/*/jobs", "/v2/*/jobs/", "/v2/{project_id}/jobs/", "/v2/**/jobs/", "/v2/p/jobs/**"]
@@ -267,19 +266,18 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_service_type_or_request_is_rejected() {
+    fn an_unknown_service_type_is_rejected() {
         let token = token(Some(vec![rule("backup", "GET", "/**")]));
-        let request = Some((&Method::GET, "/v2"));
+        let request = (&Method::GET, "/v2");
         assert!(!allows(&token, None, request, false));
         assert!(!allows(&token, Some("share"), request, false));
-        assert!(!allows(&token, Some("backup"), None, false));
         assert!(allows(&token, Some("backup"), request, false));
     }
 
     #[test]
     fn a_service_token_replaces_the_rules_but_not_the_service_type() {
         let token = token(Some(Vec::new()));
-        let request = Some((&Method::DELETE, "/v2/x"));
+        let request = (&Method::DELETE, "/v2/x");
         assert!(!allows(&token, Some("backup"), request, false));
         assert!(allows(&token, Some("backup"), request, true));
         assert!(!allows(&token, Some("share"), request, true));

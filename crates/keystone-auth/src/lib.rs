@@ -1,5 +1,5 @@
-//! Token validation for services of an OpenStack cloud: a library and a [`tower`] layer with the function of
-//! keystonemiddleware's `auth_token`. This file contains the module map and the public names. The crate
+//! Token validation for services of an OpenStack cloud: the function of keystonemiddleware's `auth_token` as a
+//! library. This file contains the module map and the public names. The crate
 //! depends on no web framework (only on the types of the [`http`] crate), no configuration file and no
 //! particular service.
 //!
@@ -8,7 +8,7 @@
 //! | `settings` | the options of `[keystone_authtoken]` as values; the `WWW-Authenticate` header |
 //! | `token` | the content of a validated token, and its JSON format |
 //! | `request` | one request's headers → [`Authenticated`] or [`AuthError`]; service token rules |
-//! | `layer` | the same as a tower layer: removes forged identity headers, fills the extensions |
+//! | `identity_headers` | the headers that a client could forge, and their removal |
 //! | `access_rules` | which requests an application credential with access rules may make |
 //! | `client` | [`KeystoneClient`]: validation, cached and coalesced |
 //! | `trust` | trusts between a user and the service user |
@@ -19,31 +19,21 @@
 //! | `transport` | HTTP to Keystone: TLS, timeouts, retries |
 //! | `error`, `secret`, `clock` | small shared types |
 //!
-//! Path of a request: [`AuthTokenLayer`] → [`authenticate_request`] → [`KeystoneClient::validate`] → cache →
-//! Keystone.
+//! Path of a request: [`authenticate_request`] → [`KeystoneClient::validate`] → cache → Keystone.
 //!
 //! ```no_run
-//! use http::{Request, Response, StatusCode};
-//! use keystone_auth::{AuthError, AuthTokenLayer, Authenticated, KeystoneClient, Settings, system_clock};
-//! use tower::{Layer, service_fn};
+//! use http::Request;
+//! use keystone_auth::{KeystoneClient, Settings, authenticate_request, remove_identity_headers, system_clock};
 //!
+//! # async fn serve(mut request: Request<String>) -> Result<(), Box<dyn std::error::Error>> {
 //! let settings = Settings { auth_url: "http://controller:5000/v3".to_owned(), ..Settings::default() };
 //! let client = KeystoneClient::new(&settings, system_clock())?;
-//! let layer = AuthTokenLayer::new(client, |error: AuthError| {
-//!     let mut response = Response::new(String::new());
-//!     *response.status_mut() = match error.needs_authentication() {
-//!         true => StatusCode::UNAUTHORIZED,
-//!         false => StatusCode::SERVICE_UNAVAILABLE,
-//!     };
-//!     response
-//! });
-//! let service = layer.layer(service_fn(|request: Request<String>| async move {
-//!     let caller = request.extensions().get::<Authenticated>().map(|caller| caller.user.user_id.clone());
-//!     Ok::<_, std::convert::Infallible>(Response::new(caller.unwrap_or_default()))
-//! }));
-//! # fn serve(_: impl tower::Service<Request<String>>) {}
-//! # serve(service);
-//! # Ok::<_, keystone_auth::SettingsError>(())
+//! remove_identity_headers(request.headers_mut());
+//! let path = request.uri().path();
+//! let caller = authenticate_request(&client, request.method(), path, request.headers()).await?;
+//! println!("{}", caller.user.user_id);
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! Tokens, passwords and application credential secrets never appear in a log, an error or a `Debug` text.
@@ -54,8 +44,7 @@ mod cache;
 mod client;
 mod clock;
 mod error;
-
-mod layer;
+mod identity_headers;
 mod outage;
 mod own_token;
 mod request;
@@ -71,8 +60,8 @@ pub use access_rules::AccessRule;
 pub use client::KeystoneClient;
 pub use clock::{UnixClock, system_clock};
 pub use error::{AuthError, Rejection, SettingsError};
-pub use layer::{AuthToken, AuthTokenLayer, remove_identity_headers};
-pub use request::{Authenticated, authenticate, authenticate_request};
+pub use identity_headers::remove_identity_headers;
+pub use request::{Authenticated, authenticate_request};
 pub use secret::Secret;
 pub use settings::{
     ApplicationCredential, PasswordCredentials, ServiceCredentials, Settings, www_authenticate,

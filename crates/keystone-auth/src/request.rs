@@ -24,35 +24,21 @@ pub struct Authenticated {
     pub service: Option<Arc<ValidatedToken>>,
 }
 
-/// Authenticates a request by its headers alone. A token with access rules is rejected, because they cannot
-/// be checked without method and path: see [`authenticate_request`].
-///
-/// # Errors
-/// [`AuthError::Missing`] or [`AuthError::Invalid`] if the request is not authenticated,
-/// [`AuthError::Unavailable`] if Keystone could not be asked.
-pub async fn authenticate(client: &KeystoneClient, headers: &HeaderMap) -> Result<Authenticated, AuthError> {
-    check(client, headers, None).await
-}
-
 /// Authenticates a request. The access rules of a token must allow `method` and `path`, which is the whole
 /// path of the URL, percent-encoded as sent. A slash at its end makes no difference. If the service resolves
 /// `//`, `.` and `..`, it must do so before this call, because the rules apply to the resource that is
 /// served.
+///
+/// # Errors
+/// [`AuthError::Missing`] or [`AuthError::Invalid`] if the request is not authenticated,
+/// [`AuthError::Unavailable`] if Keystone could not be asked.
 pub async fn authenticate_request(
     client: &KeystoneClient,
     method: &Method,
     path: &str,
     headers: &HeaderMap,
 ) -> Result<Authenticated, AuthError> {
-    check(client, headers, Some((method, path))).await
-}
-
-async fn check(
-    client: &KeystoneClient,
-    headers: &HeaderMap,
-    request: Option<(&Method, &str)>,
-) -> Result<Authenticated, AuthError> {
-    let result = check_tokens(client, headers, request).await;
+    let result = check_tokens(client, method, path, headers).await;
     if let Err(error @ AuthError::Invalid(_)) = &result {
         tracing::info!(%error, "a request is not authenticated");
     }
@@ -61,8 +47,9 @@ async fn check(
 
 async fn check_tokens(
     client: &KeystoneClient,
+    method: &Method,
+    path: &str,
     headers: &HeaderMap,
-    request: Option<(&Method, &str)>,
 ) -> Result<Authenticated, AuthError> {
     // The old header name of Swift counts only if the usual header is missing.
     let user_token = match token(headers, "x-auth-token")? {
@@ -93,7 +80,7 @@ async fn check_tokens(
     if user.kerberos_bound && !on_behalf {
         return Err(AuthError::Invalid(Rejection::Bound));
     }
-    if !access_rules::allows(&user, client.service_type(), request, on_behalf) {
+    if !access_rules::allows(&user, client.service_type(), (method, path), on_behalf) {
         return Err(AuthError::Invalid(Rejection::AccessRules));
     }
     Ok(Authenticated { token: Secret::new(user_token), user, service })

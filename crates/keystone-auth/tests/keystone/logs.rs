@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use http::{HeaderMap, HeaderValue};
-use keystone_auth::authenticate;
+use http::{HeaderMap, HeaderValue, Method};
+use keystone_auth::authenticate_request;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{Answer, PASSWORD, START, setup, token};
@@ -52,13 +52,18 @@ async fn no_secret_is_logged() {
         headers.insert("x-service-token", HeaderValue::from_static(service));
         headers
     };
-    let found = authenticate(&client, &headers("secret-user", "secret-service")).await.unwrap();
+    let found =
+        authenticate_request(&client, &Method::GET, "/v2/p1/jobs", &headers("secret-user", "secret-service"))
+            .await
+            .unwrap();
     let mut shown = format!("{found:?} {client:?}");
     let roles = ["member".to_owned()];
     let trust = client.find_or_create_trust("secret-user", "ann", "p1", &roles, false).await.unwrap().trust;
     client.delete_trust("secret-user", &trust.id).await.unwrap();
     for (user, service) in [("secret-none", "secret-service"), ("secret-user", "secret-none")] {
-        let error = authenticate(&client, &headers(user, service)).await.unwrap_err();
+        let error = authenticate_request(&client, &Method::GET, "/v2/p1/jobs", &headers(user, service))
+            .await
+            .unwrap_err();
         shown += &format!("{error} {error:?}");
     }
     keystone.state().own.clear();

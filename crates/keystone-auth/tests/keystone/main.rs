@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
 mod cache;
-mod layer;
+mod identity_headers;
 mod logs;
 mod own_token;
 mod real;
