@@ -198,8 +198,7 @@ impl IntoResponse for Error {
 fn is_logged_once(error: &Error) -> bool {
     match error {
         Error::NotReady(_) | Error::Busy(_) | Error::KeystoneUnavailable(_) => true,
-        Error::Store(StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. }) => true,
-        Error::Store(error) => error.is_replaced(),
+        Error::Store(error) => error.is_outage(),
         _ => false,
     }
 }

@@ -82,13 +82,13 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
         return Err(Refusals(refusals, settings.places.clone()));
     };
     Ok(App {
+        queues: Queues::new(&store, &settings.http),
         store,
         readiness: Readiness::waiting(Wait::Database),
         enforcer,
         validators,
         authentication,
         trusts,
-        queues: Queues::new(&settings.http),
         clock: Clock::system(),
         ids: Ids::system(),
         http: settings.http.clone(),

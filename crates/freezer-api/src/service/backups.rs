@@ -1,32 +1,37 @@
 //! Backups: what is recorded of one, and how a patch changes it.
 
-use std::sync::Arc;
-
 use freezer_store::model::{Backup, NewBackup};
 use freezer_store::query::backups::{self, Identity, Record};
-use freezer_store::{StoreError, single, transaction};
+use freezer_store::{Store, StoreError, single, transaction};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::together::{Pace, Together, each};
+use super::batcher::{Batcher, Limits, all_or_each};
 use super::{Change, object};
 use crate::error::Error;
 
 /// State of a backup whose document names none.
 const AVAILABLE: &str = "available";
 
-/// Backups that wait to be recorded: they are stored several at a time ([`Together`]).
-pub type Waiting = Together<(), Record, Result<String, StoreError>>;
+/// Stores new backups, several in one statement, and returns their ids.
+pub type BackupWriter = Batcher<(), Record, Result<String, StoreError>>;
 
-/// Statements under way at a time: the next ones are written while others wait for the disk.
-const LANES: usize = 2;
-/// Bytes of documents in one statement: the smallest limit that servers have by default is 16 MiB.
-const BYTES_AT_ONCE: usize = 4 << 20;
+/// Workers of [`BackupWriter`]: a statement is sent while another one waits for the disk.
+const WORKERS: usize = 2;
+/// Maximum size of the documents in one statement. The smallest limit that servers have by default is 16 MiB.
+const BATCH_BYTES: usize = 4 << 20;
 
-/// A queue for documents of so many bytes at most.
-pub fn waiting(max_body: usize) -> Arc<Waiting> {
-    let most = (BYTES_AT_ONCE / max_body.max(1)).clamp(1, backups::STORED_AT_ONCE);
-    Together::new(Pace { most, lanes: LANES, crowd: 1 })
+/// Creates the writer of backups. A document has at most `max_body` bytes.
+pub fn writer(store: &Store, max_body: usize) -> BackupWriter {
+    let batch = (BATCH_BYTES / max_body.max(1)).clamp(1, backups::STORED_AT_ONCE);
+    let store = store.clone();
+    Batcher::new(Limits { batch, workers: WORKERS, backlog: 1 }, move |(), records: Vec<Record>, deadline| {
+        let store = store.until(deadline);
+        let insert = async move |records: &[Record]| {
+            single!(store, "backups.create", |db| backups::create(db, records).await)
+        };
+        async move { all_or_each(&records, insert).await }
+    })
 }
 
 /// A backup that was recorded.
@@ -38,11 +43,8 @@ pub struct Recorded {
     pub is_new: bool,
 }
 
-/// Records a backup. One statement, which other backups may share: a row of the catalogue that fails here is lost, since
-/// agents do not try again. A backup that was recorded moments ago is not recorded again.
-///
-/// # Errors
-/// The store's.
+/// Records a backup. Backups that arrive at the same time share a statement, but a rejected one does not fail the others,
+/// because agents do not retry. A backup that was recorded a short time ago is not recorded again.
 pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Result<Recorded, Error> {
     let backup_id = change.ids.document();
     let status = take_status(&mut document).unwrap_or_else(|| AVAILABLE.to_owned());
@@ -56,16 +58,8 @@ pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Res
         new: NewBackup { status, metadata: document },
         now: change.now,
     };
-    let store = change.store.clone();
-    let work = move |records: Vec<Record>, deadline| {
-        let store = store.until(deadline);
-        let some = async move |records: &[Record]| {
-            single!(store, "backups.create", |db| backups::create(db, records).await)
-        };
-        async move { each(&records, some).await }
-    };
-    let stored = change.queues.backups.carry_out((), record, change.store.deadline(), work).await;
-    let stored = stored.map_err(|unanswered| unanswered.of_write("backups.create"))??;
+    let stored = change.queues.backups.submit((), record, change.store.deadline()).await;
+    let stored = stored.map_err(|no_answer| no_answer.of_write("backups.create"))??;
     Ok(Recorded { is_new: stored == backup_id, backup_id: stored })
 }
 

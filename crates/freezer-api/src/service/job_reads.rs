@@ -1,9 +1,7 @@
-//! Jobs as they are read: what several requests read at the same time is read in one statement ([`Together`]).
+//! [`JobReader`]: reads jobs. Requests that arrive at the same time share a statement.
 //!
-//! A request that meets no other is answered by a statement of its own. What a statement says began after the request came,
-//! so nobody sees less than what was stored before. How jobs are read is `freezer_store::query::jobs`.
-
-use std::sync::Arc;
+//! A lone request is a batch of one. A statement starts after the requests that it answers, so each request sees the data that
+//! was committed before it was sent. How jobs are read is `freezer_store::query::jobs`.
 
 use freezer_store::model::Job;
 use freezer_store::query::jobs::{self, Poll, Unread};
@@ -11,61 +9,59 @@ use freezer_store::query::{Listed, Page};
 use freezer_store::{Scope, Search, Store, StoreError, read};
 
 use super::Queues;
-use super::together::{Pace, Together, each};
+use super::batcher::{Batcher, Limits, all_or_each};
 use crate::error::Error;
 
-/// Jobs by their ids. A statement for several costs little more than that for one: another goes beside it where more
-/// wait than it takes.
-const SHOWING: Pace = Pace { most: jobs::AT_ONCE, lanes: 4, crowd: jobs::AT_ONCE + 1 };
-/// Polls. A statement is for few, so that the answers of one are written while the database reads for the next, and another
-/// goes beside it where more wait than it takes: those that end together leave the database nothing to do.
-const POLLING: Pace = Pace { most: jobs::POLLS_AT_ONCE, lanes: 4, crowd: jobs::POLLS_AT_ONCE + 1 };
+/// Jobs by their ids. A statement for several costs little more than one for a single job, so another worker starts only if
+/// more requests wait than one statement takes.
+const SHOWN: Limits = Limits { batch: jobs::AT_ONCE, workers: 4, backlog: jobs::AT_ONCE + 1 };
 
-/// An answer to each of several requests.
-type Read<T> = Result<Option<T>, StoreError>;
+/// Polls. Batches are small, so the answers of one are written while the database runs the next one.
+const POLLED: Limits = Limits { batch: jobs::POLLS_AT_ONCE, workers: 4, backlog: jobs::POLLS_AT_ONCE + 1 };
 
-/// Requests for jobs that wait to be read.
-pub struct Waiting {
+/// Reads jobs in batches.
+pub struct JobReader {
     /// Jobs by their ids.
-    shown: Arc<Together<Scope, String, Read<Job>>>,
+    shown: Batcher<Scope, String, Result<Option<Job>, StoreError>>,
     /// Polls, by the clients that ask.
-    polled: Arc<Together<Poll, String, Read<Unread>>>,
+    polled: Batcher<Poll, String, Result<Option<Unread>, StoreError>>,
 }
 
-impl Default for Waiting {
-    /// Empty queues.
-    fn default() -> Waiting {
-        Waiting { shown: Together::new(SHOWING), polled: Together::new(POLLING) }
+impl JobReader {
+    /// Creates a reader whose batches use this store.
+    pub fn new(store: &Store) -> JobReader {
+        let (for_shown, for_polled) = (store.clone(), store.clone());
+        JobReader {
+            shown: Batcher::new(SHOWN, move |scope: Scope, ids: Vec<String>, deadline| {
+                let store = for_shown.until(deadline);
+                let get = async move |ids: &[String]| {
+                    read!(store, "jobs.show", |db| jobs::get_several(db, &scope, ids).await)
+                };
+                async move { all_or_each(&ids, get).await }
+            }),
+            polled: Batcher::new(POLLED, move |poll: Poll, clients: Vec<String>, deadline| {
+                let store = for_polled.until(deadline);
+                let list = async move |clients: &[String]| {
+                    read!(store, "jobs.list", |db| jobs::list_polls(db, &poll, clients).await)
+                };
+                async move { all_or_each(&clients, list).await }
+            }),
+        }
     }
 }
 
-/// A job by its id; `None` where the scope has none.
-///
-/// # Errors
-/// The store's.
+/// Returns a job of the scope by its id.
 pub async fn show(
     store: &Store,
     queues: &Queues,
     scope: &Scope,
     job_id: String,
 ) -> Result<Option<Job>, Error> {
-    let (store, of) = (store.clone(), scope.clone());
-    let deadline = store.deadline();
-    let work = move |ids: Vec<String>, deadline| {
-        let (store, scope) = (store.until(deadline), of.clone());
-        let some = async move |ids: &[String]| {
-            read!(store, "jobs.show", |db| jobs::get_several(db, &scope, ids).await)
-        };
-        async move { each(&ids, some).await }
-    };
-    let shown = queues.job_reads.shown.carry_out(scope.clone(), job_id, deadline, work).await;
-    Ok(shown.map_err(|unanswered| unanswered.of_read("jobs.show"))??)
+    let shown = queues.jobs.shown.submit(scope.clone(), job_id, store.deadline()).await;
+    Ok(shown.map_err(|no_answer| no_answer.of_read("jobs.show"))??)
 }
 
-/// A page of jobs. `caller`: the project of a caller who may not see process ids of other projects' nodes.
-///
-/// # Errors
-/// The store's.
+/// Returns a page of jobs. `caller` is the project of a caller who must not see process ids of other projects' nodes.
 pub async fn list(
     store: &Store,
     queues: &Queues,
@@ -91,26 +87,14 @@ async fn polled(
     poll: Poll,
     client: &str,
 ) -> Result<Option<Listed<Job>>, Error> {
-    let (store, kind) = (store.clone(), poll.clone());
-    let deadline = store.deadline();
-    let work = move |clients: Vec<String>, deadline| {
-        let (store, kind) = (store.until(deadline), kind.clone());
-        let some = async move |clients: &[String]| {
-            read!(store, "jobs.list", |db| jobs::list_polls(db, &kind, clients).await)
-        };
-        async move { each(&clients, some).await }
-    };
-    let listed = queues.job_reads.polled.carry_out(poll, client.to_owned(), deadline, work).await;
-    match listed.map_err(|unanswered| unanswered.of_read("jobs.list"))?? {
+    let polled = queues.jobs.polled.submit(poll, client.to_owned(), store.deadline()).await;
+    match polled.map_err(|no_answer| no_answer.of_read("jobs.list"))?? {
         Some(unread) => Ok(unread.read()?),
         None => Ok(None),
     }
 }
 
-/// Takes the process id out of jobs whose client the caller's project does not own.
-///
-/// # Errors
-/// The store's.
+/// Removes the process id from jobs whose client the caller's project does not own.
 pub async fn hide_foreign_pids(store: &Store, own_project: &str, jobs: Vec<Job>) -> Result<Vec<Job>, Error> {
     if !jobs.iter().any(Job::shows_pid) {
         return Ok(jobs);

@@ -8,6 +8,7 @@
 pub mod actions;
 pub mod admission;
 pub mod backups;
+pub mod batcher;
 pub mod clients;
 mod job_actions;
 pub mod job_events;
@@ -19,7 +20,6 @@ pub mod scans;
 mod schedule;
 pub mod session_actions;
 pub mod sessions;
-pub mod together;
 pub mod trusts;
 
 use std::sync::Arc;
@@ -33,22 +33,22 @@ use crate::app::HttpSettings;
 use crate::clock::Ids;
 use crate::error::{Busy, Error};
 
-/// Queues of requests that share a statement or wait for a slot. The service has one of these.
+/// Queues of requests that share a statement or a transaction, or wait for a slot. The service has one of these.
 pub struct Queues {
-    session_actions: Arc<session_actions::Waiting>,
-    backups: Arc<backups::Waiting>,
-    job_reads: job_reads::Waiting,
+    session_actions: session_actions::ActionExecutor,
+    backups: backups::BackupWriter,
+    jobs: job_reads::JobReader,
     scans: scans::Scans,
     admission: Arc<admission::Admission>,
 }
 
 impl Queues {
-    /// Empty ones.
-    pub fn new(http: &HttpSettings) -> Queues {
+    /// Creates empty queues. Batches use this store.
+    pub fn new(store: &Store, http: &HttpSettings) -> Queues {
         Queues {
-            session_actions: session_actions::waiting(),
-            backups: backups::waiting(http.max_body),
-            job_reads: job_reads::Waiting::default(),
+            session_actions: session_actions::executor(store),
+            backups: backups::writer(store, http.max_body),
+            jobs: job_reads::JobReader::new(store),
             scans: scans::Scans::new(http.scans),
             admission: Arc::default(),
         }

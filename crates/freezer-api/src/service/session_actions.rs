@@ -15,15 +15,13 @@
 //! Many nodes ask at the same moment, so starts and ends read and write the session under one row lock and
 //! none is lost; those that wait for it share the transaction. Source of the protocol: freezer-scheduler 19.0.0 and the answers of freezer-api 19.0.0.
 
-use std::sync::Arc;
-
 use freezer_store::model::SessionFields;
 use freezer_store::query::sessions;
 use freezer_store::{Scope, Store, StoreError, Timestamp, transaction};
 use serde_json::{Map, Value};
 
 use super::Change;
-use super::together::{Pace, Together};
+use super::batcher::{Batcher, Limits};
 use crate::error::Error;
 
 /// What a scheduler tells a session.
@@ -88,34 +86,36 @@ pub struct Outcome {
     pub session_tag: i64,
 }
 
-/// Actions that wait for their session, named by its project and its id.
-pub type Waiting = Together<(String, String), (Action, Timestamp), Result<Outcome, Error>>;
+/// Executes the actions of sessions, several of one session in one transaction. A key is a project and a session.
+pub type ActionExecutor = Batcher<(String, String), (Action, Timestamp), Result<Outcome, Error>>;
 
-/// Actions of one session in one transaction. Its row is locked meanwhile: more of them do not make it much longer.
-const AT_ONCE: usize = 100;
+/// Maximum number of actions in one transaction. The session's row is locked during the transaction, and the number of
+/// actions hardly affects its duration.
+const BATCH: usize = 100;
 
-/// Queues for actions.
-pub fn waiting() -> Arc<Waiting> {
-    // whoever came second would only wait for the row
-    Together::new(Pace { most: AT_ONCE, lanes: 1, crowd: 1 })
+/// Creates the executor. Each session has one worker, because a second one would only wait for the row lock.
+pub fn executor(store: &Store) -> ActionExecutor {
+    let store = store.clone();
+    Batcher::new(
+        Limits { batch: BATCH, workers: 1, backlog: 1 },
+        move |(project_id, session_id): (String, String), actions: Vec<(Action, Timestamp)>, deadline| {
+            let store = store.until(deadline);
+            async move { execute_all(&store, &project_id, &session_id, &actions).await }
+        },
+    )
 }
 
-/// Carries out an action on a session. Actions that come while one is carried out share a transaction, each with an answer
-/// of its own, in the order in which they came.
+/// Executes an action on a session. Actions that arrive at the same time share a transaction, in the order of their arrival.
+/// Each has its own answer.
 ///
 /// # Errors
 /// [`Error::NotFound`] where the project has no such session; [`Error::BadDocument`] for a job that is not in
 /// it, or a tag that it has not reached.
 pub async fn execute(change: Change<'_>, session_id: &str, action: Action) -> Result<Outcome, Error> {
     let key = (change.project_id.to_owned(), session_id.to_owned());
-    let (store, session) = (change.store.clone(), key.clone());
-    let work = move |actions: Vec<(Action, Timestamp)>, deadline| {
-        let (store, (project_id, session_id)) = (store.until(deadline), session.clone());
-        async move { execute_all(&store, &project_id, &session_id, &actions).await }
-    };
     let deadline = change.store.deadline();
-    let done = change.queues.session_actions.carry_out(key, (action, change.now), deadline, work).await;
-    done.map_err(|unanswered| unanswered.of_write("sessions.action"))?
+    let executed = change.queues.session_actions.submit(key, (action, change.now), deadline).await;
+    executed.map_err(|no_answer| no_answer.of_write("sessions.action"))?
 }
 
 async fn execute_all(

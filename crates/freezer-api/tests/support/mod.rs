@@ -130,6 +130,7 @@ impl TestApp {
             Clock::new(move || Timestamp(now.load(Ordering::SeqCst)))
         };
         let app = Arc::new(App {
+            queues: Queues::new(&store, &http),
             store,
             readiness: Readiness::default(),
             enforcer: Enforcer::new(policy::all(), oslo_policy::Options::default()).expect("default rules"),
@@ -144,7 +145,6 @@ impl TestApp {
                 enforced: central.enforced,
                 roles: central.roles,
             }),
-            queues: Queues::new(&http),
             clock,
             ids: counting(first_id),
             http,
