@@ -12,7 +12,7 @@
 
 mod support;
 
-use freezer_store::query::jobs::{self, Poll};
+use freezer_store::query::jobs::{self, JobRows, Poll};
 use freezer_store::{PlanStep, Scope, read};
 use serde_json::json;
 use support::documents::{backup, freezer_action, job, with};
@@ -182,12 +182,16 @@ async fn at_once(app: &TestApp) {
     let named = |name: &str| (11..14).map(|number| format!("{name}-{number}")).collect::<Vec<_>>();
     let (ids, clients) = (named("jobs"), named("node"));
     for scope in [Scope::project("p1"), Scope::AllProjects] {
-        let found = read!(app.store(), "jobs.show", |db| jobs::get_several(db, &scope, &ids).await);
-        assert!(found.unwrap().iter().all(Option::is_some));
+        let rows = read!(app.store(), "jobs.show", |db| jobs::rows_of_ids(db, &scope, &ids).await);
+        let found = rows.unwrap().into_iter().map(|rows| rows.map(JobRows::job));
+        assert!(found.into_iter().all(|job| job.unwrap().unwrap().is_some()));
     }
-    let kind = Poll { project_id: "p1".to_owned(), limit: 10, look_ahead: false, max_bytes: u64::MAX };
-    let pages = read!(app.store(), "jobs.list", |db| jobs::list_polls(db, &kind, &clients).await);
-    assert!(pages.unwrap().iter().all(Option::is_some));
+    let poll = |client_id| Poll { client_id, limit: 10, look_ahead: false, max_bytes: u64::MAX };
+    let polls: Vec<Poll> = clients.into_iter().map(poll).collect();
+    let rows = read!(app.store(), "jobs.list", |db| jobs::rows_of_polls(db, "p1", &polls).await).unwrap();
+    for (poll, rows) in polls.iter().zip(rows) {
+        assert!(rows.unwrap().page(poll).unwrap().is_some(), "{poll:?}");
+    }
 }
 
 /// Changes of each kind, and what removes the documents again.

@@ -600,21 +600,41 @@ async fn polls_are_found(app: &TestApp, documents: &[(String, Value)]) {
         search.matches.clear();
         finds_what_it_means(app, Noun::Jobs, documents, &search).await;
     }
-    // several polls at a time
-    let kind = jobs::Poll { project_id: "p1".to_owned(), limit: 100, look_ahead: false, max_bytes: u64::MAX };
-    for clients in WORDS.chunks(jobs::POLLS_AT_ONCE) {
-        let clients: Vec<String> = clients.iter().map(|client| (*client).to_owned()).collect();
-        let pages = read!(app.store(), "t", |db| jobs::list_polls(db, &kind, &clients).await).unwrap();
-        for (client, page) in clients.iter().zip(pages) {
-            let Some(page) = page.and_then(|page| page.read().unwrap()) else { continue };
+    for at_once in 1..=jobs::POLLS_AT_ONCE {
+        for clients in WORDS.chunks(at_once) {
+            polls_at_once_are_found(app, documents, clients).await;
+        }
+    }
+}
+
+/// Polls that share a statement. The pages are large or small, so a statement has the whole answer or a part of it.
+async fn polls_at_once_are_found(app: &TestApp, documents: &[(String, Value)], clients: &[&str]) {
+    for limit in [1, 3, 100] {
+        let poll = |client: &&str| jobs::Poll {
+            client_id: (*client).to_owned(),
+            limit,
+            look_ahead: limit == 3,
+            max_bytes: u64::MAX,
+        };
+        let polls: Vec<jobs::Poll> = clients.iter().map(poll).collect();
+        let rows = read!(app.store(), "t", |db| jobs::rows_of_polls(db, "p1", &polls).await).unwrap();
+        for (poll, rows) in polls.iter().zip(rows) {
+            let Some(page) = rows.and_then(|rows| rows.page(poll).unwrap()) else { continue };
             let search = Search {
-                matches: vec![("client_id".to_owned(), json!(client))],
+                matches: vec![("client_id".to_owned(), json!(poll.client_id))],
                 match_not: vec![("status".to_owned(), json!("completed"))],
                 ..Search::default()
             };
-            let wanted = documents.iter().filter(|(_, job)| search.accepts(job, Noun::Jobs.identity()));
+            let mut wanted: Vec<&str> = documents
+                .iter()
+                .filter(|(_, job)| search.accepts(job, Noun::Jobs.identity()))
+                .map(|(id, _)| id.as_str())
+                .collect();
+            let limit = usize::try_from(limit).unwrap();
+            assert_eq!(page.more, poll.look_ahead && wanted.len() > limit, "{poll:?}");
+            wanted.truncate(limit);
             let found: Vec<&str> = page.documents.iter().map(|job| job.job_id.as_str()).collect();
-            assert_eq!(found, wanted.map(|(id, _)| id.as_str()).collect::<Vec<_>>(), "{client:?}");
+            assert_eq!(found, wanted, "{poll:?}");
         }
     }
 }

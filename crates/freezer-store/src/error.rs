@@ -338,7 +338,8 @@ impl StoreError {
     /// Returns whether the error is one of the whole database and not of a statement: it is not available, or it lacks the
     /// tables.
     pub fn is_outage(&self) -> bool {
-        matches!(self, StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. }) || self.is_replaced()
+        matches!(self, StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. })
+            || self.is_replaced()
     }
 
     /// Returns whether a unique key of the table was violated.

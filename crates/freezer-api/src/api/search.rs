@@ -4,11 +4,14 @@
 //! `freezer_store::Search`. Whatever cannot be read is an error that says what is wrong: an unreadable
 //! search must never become "everything", because a scheduler runs whatever it is given.
 
-use freezer_store::Search;
+use freezer_store::query::Page;
+use freezer_store::query::jobs::Poll;
+use freezer_store::{Scope, Search};
 use serde_json::{Map, Value};
 
 use super::json;
 use crate::error::Error;
+use crate::service::job_reads::JobQuery;
 
 /// Which lists know times: `time_before` and `time_after` bound a backup's `time_stamp`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,32 @@ pub fn parse(body: &Value, times: Times, most: usize) -> Result<Search, Error> {
         return Err(bad(&format!("it has {conditions} conditions, and at most {most} are taken")));
     }
     Ok(search)
+}
+
+/// Returns the query of a list of jobs. Only this function recognizes polls: the first page of the jobs of a client that are
+/// not completed.
+pub fn job_query(scope: Scope, search: Search, page: Page) -> JobQuery {
+    let is_first = page.offset == 0 && page.marker.is_none() && !page.newest_first && !page.count;
+    match (scope, polling_client(&search)) {
+        (Scope::Project(project_id), Some(client_id)) if is_first => {
+            let (client_id, Page { limit, look_ahead, max_bytes, .. }) = (client_id.to_owned(), page);
+            JobQuery::Poll { project_id, poll: Poll { client_id, limit, look_ahead, max_bytes } }
+        }
+        (scope, _) => JobQuery::Search { scope, search, page },
+    }
+}
+
+/// Returns the client, if a search has the conditions of a poll and no others.
+fn polling_client(search: &Search) -> Option<&str> {
+    let Search { matches, match_not, texts, texts_not, time_after: None, time_before: None } = search else {
+        return None;
+    };
+    let ([(key, Value::String(client_id))], [(excluded_key, excluded)]) = (&matches[..], &match_not[..])
+    else {
+        return None;
+    };
+    let is_poll = key == "client_id" && excluded_key == "status" && excluded == "completed";
+    (is_poll && !client_id.is_empty() && texts.is_empty() && texts_not.is_empty()).then_some(client_id)
 }
 
 fn pairs(
@@ -143,6 +172,79 @@ mod tests {
         let search = parse(&body, Times::Unknown, 50).unwrap();
         assert_eq!(search.matches, [("client_id".to_owned(), json!("node"))]);
         assert_eq!(search.match_not, [("status".to_owned(), json!("completed"))]);
+    }
+
+    fn query(scope: Scope, body: Value, page: Page) -> JobQuery {
+        job_query(scope, parse(&body, Times::Unknown, 50).unwrap(), page)
+    }
+
+    /// The body of a poll.
+    fn poll() -> Value {
+        json!({"match_not": [{"status": "completed"}], "match": [{"client_id": "node"}]})
+    }
+
+    #[test]
+    fn polls_are_recognized() {
+        let bounded = Page { look_ahead: true, max_bytes: 7, ..Page::at(5, 0) };
+        for body in [
+            poll(),
+            json!({"match": [{"client_id": "node"}], "match_not": [{"status": "completed"}]}),
+            json!({"match": [{"_all": "[{\"client_id\": \"node\"}]"}], "match_not": [{"status": "completed"}]}),
+        ] {
+            let expected = Poll { client_id: "node".to_owned(), limit: 5, look_ahead: true, max_bytes: 7 };
+            let JobQuery::Poll { project_id, poll } = query(Scope::project("p1"), body, bounded.clone())
+            else {
+                panic!("not a poll")
+            };
+            assert_eq!((project_id.as_str(), &poll), ("p1", &expected));
+            assert_eq!(poll.page(), bounded);
+            assert_eq!(poll.search(), parse(&super::tests::poll(), Times::Unknown, 50).unwrap());
+        }
+    }
+
+    #[test]
+    fn other_lists_are_searches() {
+        let with = |pairs: Value| {
+            let mut body = poll();
+            body.as_object_mut().unwrap().extend(pairs.as_object().unwrap().clone());
+            body
+        };
+        for body in [
+            json!({}),
+            with(json!({"match": []})),
+            with(json!({"match_not": []})),
+            with(json!({"match": [{"client_id": ""}]})),
+            with(json!({"match": [{"client_id": 5}]})),
+            with(json!({"match": [{"client_id": null}]})),
+            with(json!({"match": [{"client": "node"}]})),
+            with(json!({"match": [{"client_id": "node"}, {"client_id": "node"}]})),
+            with(json!({"match": [{"client_id": "node", "description": "nightly"}]})),
+            with(json!({"match": [{"client_id": "node"}, {"_all": "text"}]})),
+            with(json!({"match_not": [{"status": "running"}]})),
+            with(json!({"match_not": [{"status": ["completed"]}]})),
+            with(json!({"match_not": [{"result": "completed"}]})),
+            with(json!({"match_not": [{"status": "completed"}, {"event": "stop"}]})),
+            with(json!({"match_not": [{"status": "completed"}, {"_all": "text"}]})),
+        ] {
+            let search = parse(&body, Times::Unknown, 50).unwrap();
+            let (scope, page) = (Scope::project("p1"), Page::at(10, 0));
+            let expected =
+                JobQuery::Search { scope: scope.clone(), search: search.clone(), page: page.clone() };
+            assert_eq!(job_query(scope, search, page), expected, "{body}");
+        }
+        for page in [
+            Page::at(10, 1),
+            Page { count: true, ..Page::at(10, 0) },
+            Page { newest_first: true, ..Page::at(10, 0) },
+            Page { marker: Some("job-1".to_owned()), ..Page::at(10, 0) },
+        ] {
+            let found = query(Scope::project("p1"), poll(), page.clone());
+            assert!(matches!(found, JobQuery::Search { .. }), "{page:?}");
+        }
+        assert!(matches!(query(Scope::AllProjects, poll(), Page::at(10, 0)), JobQuery::Search { .. }));
+        let timed = Search { time_after: Some(1.0), ..parse(&poll(), Times::Unknown, 50).unwrap() };
+        let found = job_query(Scope::project("p1"), timed, Page::at(10, 0));
+        assert!(matches!(found, JobQuery::Search { .. }));
     }
 
     #[test]

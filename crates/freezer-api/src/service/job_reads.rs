@@ -1,30 +1,55 @@
-//! [`JobReader`]: reads jobs. Requests that arrive at the same time share a statement.
+//! [`JobReader`]: reads jobs. Requests for single jobs and polls that arrive at the same time share a statement.
 //!
 //! A lone request is a batch of one. A statement starts after the requests that it answers, so each request sees the data that
-//! was committed before it was sent. How jobs are read is `freezer_store::query::jobs`.
+//! was committed before it was sent. If a shared statement does not have the whole answer of a request, the request is read by
+//! itself. The statements are in `freezer_store::query::jobs`.
 
 use freezer_store::model::Job;
-use freezer_store::query::jobs::{self, Poll, Unread};
+use freezer_store::query::jobs::{self, JobRows, Poll};
 use freezer_store::query::{Listed, Page};
 use freezer_store::{Scope, Search, Store, StoreError, read};
 
 use super::Queues;
-use super::batcher::{Batcher, Limits, all_or_each};
+use super::batcher::{Batcher, Limits};
 use crate::error::Error;
 
-/// Jobs by their ids. A statement for several costs little more than one for a single job, so another worker starts only if
-/// more requests wait than one statement takes.
-const SHOWN: Limits = Limits { batch: jobs::AT_ONCE, workers: 4, backlog: jobs::AT_ONCE + 1 };
+/// A list of jobs that a request asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobQuery {
+    /// A scheduler's poll.
+    Poll {
+        /// The project of the jobs.
+        project_id: String,
+        /// The client, and the size of the page.
+        poll: Poll,
+    },
+    /// Any other list.
+    Search {
+        /// The projects of the jobs.
+        scope: Scope,
+        /// Conditions on jobs.
+        search: Search,
+        /// Part of the list.
+        page: Page,
+    },
+}
 
-/// Polls. Batches are small, so the answers of one are written while the database runs the next one.
+/// Limits for single jobs. A statement for several costs little more than one for a single job, so another worker starts only
+/// if more requests wait than one statement takes.
+const SHOWN: Limits = Limits { batch: jobs::IDS_AT_ONCE, workers: 4, backlog: jobs::IDS_AT_ONCE + 1 };
+
+/// Limits for polls. Batches are small, so the answers of one are written while the database runs the next one.
 const POLLED: Limits = Limits { batch: jobs::POLLS_AT_ONCE, workers: 4, backlog: jobs::POLLS_AT_ONCE + 1 };
+
+/// The rows of a request; none if it must be read by itself.
+type Rows = Result<Option<JobRows>, StoreError>;
 
 /// Reads jobs in batches.
 pub struct JobReader {
-    /// Jobs by their ids.
-    shown: Batcher<Scope, String, Result<Option<Job>, StoreError>>,
-    /// Polls, by the clients that ask.
-    polled: Batcher<Poll, String, Result<Option<Unread>, StoreError>>,
+    /// Single jobs of a scope, by their ids.
+    shown: Batcher<Scope, String, Rows>,
+    /// Polls in a project.
+    polled: Batcher<String, Poll, Rows>,
 }
 
 impl JobReader {
@@ -34,19 +59,51 @@ impl JobReader {
         JobReader {
             shown: Batcher::new(SHOWN, move |scope: Scope, ids: Vec<String>, deadline| {
                 let store = for_shown.until(deadline);
-                let get = async move |ids: &[String]| {
-                    read!(store, "jobs.show", |db| jobs::get_several(db, &scope, ids).await)
-                };
-                async move { all_or_each(&ids, get).await }
+                async move {
+                    let rows = read!(store, "jobs.show", |db| jobs::rows_of_ids(db, &scope, &ids).await);
+                    each(rows, ids.len())
+                }
             }),
-            polled: Batcher::new(POLLED, move |poll: Poll, clients: Vec<String>, deadline| {
+            polled: Batcher::new(POLLED, move |project_id: String, polls: Vec<Poll>, deadline| {
                 let store = for_polled.until(deadline);
-                let list = async move |clients: &[String]| {
-                    read!(store, "jobs.list", |db| jobs::list_polls(db, &poll, clients).await)
-                };
-                async move { all_or_each(&clients, list).await }
+                async move {
+                    let rows =
+                        read!(store, "jobs.list", |db| jobs::rows_of_polls(db, &project_id, &polls).await);
+                    each(rows, polls.len())
+                }
             }),
         }
+    }
+
+    async fn show(&self, store: &Store, scope: &Scope, job_id: String) -> Result<Option<Job>, Error> {
+        let rows = self.shown.submit(scope.clone(), job_id.clone(), store.deadline()).await;
+        match rows.map_err(|no_answer| no_answer.of_read("jobs.show"))?? {
+            Some(rows) => Ok(rows.job()?),
+            None => Ok(read!(store, "jobs.show", |db| jobs::get(db, scope, &job_id).await)?),
+        }
+    }
+
+    async fn poll(&self, store: &Store, project_id: &str, poll: &Poll) -> Result<Listed<Job>, Error> {
+        let rows = self.polled.submit(project_id.to_owned(), poll.clone(), store.deadline()).await;
+        let rows = rows.map_err(|no_answer| no_answer.of_read("jobs.list"))??;
+        if let Some(listed) = rows.map_or(Ok(None), |rows| rows.page(poll))? {
+            return Ok(listed);
+        }
+        // no slot: a scheduler does not wait for the searches of its project
+        let (scope, search, page) = (Scope::project(project_id), poll.search(), poll.page());
+        Ok(read!(store, "jobs.list", |db| jobs::list(db, &scope, &search, &page).await)?)
+    }
+}
+
+/// Returns the result of a batch for each of its requests. If a shared statement fails, each request is read by itself. If the
+/// database is not available, every request gets this error.
+fn each(rows: Result<Vec<Option<JobRows>>, StoreError>, requests: usize) -> Vec<Rows> {
+    match rows {
+        Ok(rows) => rows.into_iter().map(Ok).collect(),
+        Err(error) if requests < 2 || error.is_outage() => {
+            (0..requests).map(|_| Err(error.clone())).collect()
+        }
+        Err(_) => (0..requests).map(|_| Ok(None)).collect(),
     }
 }
 
@@ -57,40 +114,22 @@ pub async fn show(
     scope: &Scope,
     job_id: String,
 ) -> Result<Option<Job>, Error> {
-    let shown = queues.jobs.shown.submit(scope.clone(), job_id, store.deadline()).await;
-    Ok(shown.map_err(|no_answer| no_answer.of_read("jobs.show"))??)
+    queues.jobs.show(store, scope, job_id).await
 }
 
 /// Returns a page of jobs. `caller` is the project of a caller who must not see process ids of other projects' nodes.
 pub async fn list(
     store: &Store,
     queues: &Queues,
-    scope: &Scope,
-    search: &Search,
-    page: &Page,
+    query: &JobQuery,
     caller: Option<&str>,
 ) -> Result<Listed<Job>, Error> {
-    if let Some((poll, client)) = Poll::of(scope, search, page) {
-        return match polled(store, queues, poll, client).await? {
-            Some(listed) => Ok(listed),
-            // a scheduler does not wait for the searches of its project
-            None => Ok(read!(store, "jobs.list", |db| jobs::list(db, scope, search, page).await)?),
-        };
-    }
-    let _slot = queues.scan_slot(scope, search, page).await?;
-    Ok(read!(store, "jobs.list", |db| jobs::list_for(db, scope, search, page, caller).await)?)
-}
-
-async fn polled(
-    store: &Store,
-    queues: &Queues,
-    poll: Poll,
-    client: &str,
-) -> Result<Option<Listed<Job>>, Error> {
-    let polled = queues.jobs.polled.submit(poll, client.to_owned(), store.deadline()).await;
-    match polled.map_err(|no_answer| no_answer.of_read("jobs.list"))?? {
-        Some(unread) => Ok(unread.read()?),
-        None => Ok(None),
+    match query {
+        JobQuery::Poll { project_id, poll } => queues.jobs.poll(store, project_id, poll).await,
+        JobQuery::Search { scope, search, page } => {
+            let _slot = queues.scan_slot(scope, search, page).await?;
+            Ok(read!(store, "jobs.list", |db| jobs::list_for(db, scope, search, page, caller).await)?)
+        }
     }
 }
 

@@ -1,8 +1,6 @@
 //! How many statements the frequent requests cost, BEGIN and COMMIT included.
 
-use freezer_store::model::Job;
-use freezer_store::query::Listed;
-use freezer_store::query::jobs::{self, Poll, Unread};
+use freezer_store::query::jobs::{self, JobRows, Poll};
 use freezer_store::{ConnectSettings, PoolSettings, Scope, Store, read};
 use serde_json::{Value, json};
 
@@ -13,6 +11,7 @@ on_both_engines![
     one_job_is_one_statement,
     a_poll_is_one_statement,
     several_jobs_and_polls_are_one_statement,
+    a_shared_statement_is_bounded_in_bytes,
     jobs_of_many_actions_are_read_in_three_statements,
     jobs_are_listed_without_our_indexes,
     a_registration_locks_nothing,
@@ -71,31 +70,106 @@ async fn several_jobs_and_polls_are_one_statement(app: TestApp) {
     }
     let scope = Scope::project("p1");
     let shown = async || {
-        let found = read!(app.store(), "t", |db| jobs::get_several(db, &scope, &ids).await).unwrap();
-        let found: Vec<_> = found.into_iter().map(|job| job.unwrap().job_id).collect();
-        assert_eq!(found, ids);
+        assert_eq!(show(&app, &scope, &ids).await, each(&ids));
     };
     assert_eq!(cost(&app, shown).await, 1);
-    let kind = Poll { project_id: "p1".to_owned(), limit: 2, look_ahead: false, max_bytes: u64::MAX };
-    let poll = async |clients: &[String]| {
-        let pages = read!(app.store(), "t", |db| jobs::list_polls(db, &kind, clients).await).unwrap();
-        let ids = |page: Listed<Job>| page.documents.into_iter().map(|job| job.job_id).collect::<Vec<_>>();
-        let read = |page: Option<Unread>| page.and_then(|page| page.read().unwrap()).map(ids);
-        pages.into_iter().map(read).collect::<Vec<_>>()
-    };
-    let polled = async || poll(&clients).await;
-    let each: Vec<_> = ids.iter().map(|id| Some(vec![id.clone()])).collect();
-    assert_eq!(polled().await, each);
+    let polled = async || poll_of_two(&app, &clients).await;
+    let first: Vec<_> = ids.iter().map(|id| Some(vec![id.clone()])).collect();
+    assert_eq!(polled().await, first);
     assert_eq!(cost(&app, &polled).await, 1);
-    // who asks twice is read by itself the second time; who has no jobs, and whose name differs in case, has an empty page
-    let others = ["node-0", "node-0", "nobody", "NODE-1"].map(str::to_owned);
-    let found = poll(&others).await;
+    // unknown ids, ids in another case, and an id that is asked for twice must be read by themselves
+    member.add_client("p1", "other").await;
+    member.add_job("p1", with(job("other"), json!({"job_id": "job-x"}))).await;
+    let others = [ids[0].clone(), "unknown".to_owned(), "JOB-X".to_owned(), ids[0].clone()];
+    assert_eq!(show(&app, &scope, &others).await, [Some(ids[0].clone()), None, None, None]);
+    // so must a second poll of the same client; clients without jobs, and names in another case, have an empty page
+    let others = ["node-0", "node-0", "unknown", "NODE-1"].map(str::to_owned);
+    let found = poll_of_two(&app, &others).await;
     assert_eq!(found, [Some(vec![ids[0].clone()]), None, Some(vec![]), Some(vec![])]);
-    // one of them has more than are read for several: each is asked for by itself
+    // node-1 has more jobs than the statement reads: its page is full, and the others must be read by themselves
     for _ in 0..12 {
         member.add_job("p1", job("node-1")).await;
     }
-    assert_eq!(polled().await, [None, None, None]);
+    let [first, full, last] = &polled().await[..] else { panic!("three answers") };
+    assert_eq!((first, full.as_ref().map(Vec::len), last), (&None, Some(2), &None));
+}
+
+fn each(ids: &[String]) -> Vec<Option<String>> {
+    ids.iter().cloned().map(Some).collect()
+}
+
+/// The ids of jobs that are read in one statement; none for those that must be read by themselves.
+async fn show(app: &TestApp, scope: &Scope, ids: &[String]) -> Vec<Option<String>> {
+    let rows = read!(app.store(), "t", |db| jobs::rows_of_ids(db, scope, ids).await).unwrap();
+    let job_id = |rows: JobRows| rows.job().unwrap().unwrap().job_id;
+    rows.into_iter().map(|rows| rows.map(job_id)).collect()
+}
+
+/// The ids of the first two jobs of clients that are read in one statement; none for polls that must be read by themselves.
+async fn poll_of_two(app: &TestApp, clients: &[String]) -> Vec<Option<Vec<String>>> {
+    let poll = |client: &String| Poll {
+        client_id: client.clone(),
+        limit: 2,
+        look_ahead: false,
+        max_bytes: u64::MAX,
+    };
+    let polls: Vec<Poll> = clients.iter().map(poll).collect();
+    let rows = read!(app.store(), "t", |db| jobs::rows_of_polls(db, "p1", &polls).await).unwrap();
+    let mut pages = Vec::new();
+    for (poll, rows) in polls.iter().zip(rows) {
+        let page = rows.and_then(|rows| rows.page(poll).unwrap());
+        pages.push(page.map(|page| page.documents.into_iter().map(|job| job.job_id).collect()));
+    }
+    pages
+}
+
+/// A job whose action has this many bytes.
+fn large_job(client: &str, bytes: usize) -> Value {
+    let action = with(freezer_action(), json!({"comment": "x".repeat(bytes)}));
+    with(job(client), json!({"job_actions": [{"freezer_action": action}]}))
+}
+
+async fn a_shared_statement_is_bounded_in_bytes(app: TestApp) {
+    let app = app.with_http(|http| http.max_body = 8 << 20);
+    let member = app.member();
+    let (mut ids, mut clients) = (Vec::new(), Vec::new());
+    for number in 0..4 {
+        let client = format!("node-{number}");
+        member.add_client("p1", &client).await;
+        for _ in 0..3 {
+            ids.push(member.add_job("p1", large_job(&client, 900 << 10)).await);
+        }
+        clients.push(client);
+    }
+    let scope = Scope::project("p1");
+    assert_eq!(show(&app, &scope, &ids[..2]).await, each(&ids[..2]));
+    assert_eq!(show(&app, &scope, &ids).await, vec![None; 12], "each must be read by itself");
+    // a job's own texts come with each of its actions
+    let actions = vec![json!({"freezer_action": freezer_action()}); 12];
+    let schedule = json!({"schedule_month": "x".repeat(500 << 10)});
+    let document = json!({"job_actions": actions, "job_schedule": schedule});
+    let wide = member.add_job("p1", with(job("node-0"), document)).await;
+    assert_eq!(show(&app, &scope, std::slice::from_ref(&wide)).await, [None]);
+    assert_eq!(member.job(&wide).await["job_actions"].as_array().map(Vec::len), Some(12));
+    member.delete(&format!("/v2/p1/jobs/{wide}")).await.expect(204);
+    // the rows of the first clients fit, and those of the last ones do not
+    let polls = poll_of_two(&app, &clients).await;
+    assert_eq!((&polls[0], &polls[3]), (&Some(ids[..2].to_vec()), &None));
+    // requests get the same answers, alone and at once
+    let poll =
+        |client: &String| json!({"match_not": [{"status": "completed"}], "match": [{"client_id": client}]});
+    for _ in 0..2 {
+        let polls = clients.iter().map(|client| member.search(POLL, poll(client)));
+        let found = futures_util::future::join_all(polls).await;
+        for (answer, expected) in found.into_iter().zip(ids.chunks(3)) {
+            assert_eq!(answer.expect(200).each("jobs", "/job_id"), expected);
+        }
+        let paths: Vec<String> = ids.iter().map(|id| format!("/v2/p1/jobs/{id}")).collect();
+        let found = futures_util::future::join_all(paths.iter().map(|path| member.get(path))).await;
+        for (answer, id) in found.into_iter().zip(&ids) {
+            assert_eq!(answer.expect(200).json()["job_id"], **id);
+        }
+    }
 }
 
 async fn jobs_of_many_actions_are_read_in_three_statements(app: TestApp) {

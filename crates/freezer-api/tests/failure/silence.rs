@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Store};
+use http::Method;
 use serde_json::json;
 
 use super::support::documents::{backup, job};
 use super::support::proxy::{Command, Loss, Proxy};
 use super::support::{Engine, Options, TestApp, bounded, with_database};
+use super::until;
 
 #[test]
 fn a_silent_connection_holds_up_only_what_runs_on_it() {
@@ -22,8 +24,8 @@ fn a_silent_connection_holds_up_only_what_runs_on_it() {
             member.post("/v2/p1/jobs/j", job("node-1")).await.expect(201);
             let id = member.add_backup("p1", backup("before")).await;
             member.get("/v2/p1/jobs").await.expect(200);
-            let poll = "/v2/p1/jobs?client_id=node-1";
-            for path in ["/v2/p1/jobs/j".to_owned(), poll.to_owned(), format!("/v2/p1/backups/{id}")] {
+            for path in ["/v2/p1/jobs/j".to_owned(), "/v2/p1/jobs".to_owned(), format!("/v2/p1/backups/{id}")]
+            {
                 proxy.lose(Command::Execute, Loss::Silent);
                 let lost = proxy.lost();
                 let begun = Instant::now();
@@ -50,6 +52,49 @@ fn a_silent_connection_holds_up_only_what_runs_on_it() {
                 assert!(begun.elapsed() < Duration::from_secs(12), "{path}: {:?}", begun.elapsed());
             }
             assert_eq!(proxy.lost(), 5);
+        }));
+    });
+}
+
+#[test]
+fn statements_that_hang_do_not_hold_later_reads_until_their_deadline() {
+    with_database(Engine::MariaDb, "hanging", |runtime, database| {
+        runtime.block_on(bounded(async {
+            let options = Options { http: until(Duration::from_secs(2)), ..Options::default() };
+            let app = TestApp::start(database, options).await;
+            let DatabaseUrl::MySql(url) = database.url() else { panic!("not MySQL") };
+            let proxy = Proxy::start(&url).await;
+            let store = Store::new(proxy.url(&url), ConnectSettings::default(), PoolSettings::default());
+            let member = app.on_store(store).member();
+            member.add_client("p1", "node-1").await;
+            member.post("/v2/p1/jobs/j", job("node-1")).await.expect(201);
+            let poll = json!({"match": [{"client_id": "node-1"}], "match_not": [{"status": "completed"}]});
+            for (path, body) in [("/v2/p1/jobs", Some(poll)), ("/v2/p1/jobs/j", None)] {
+                let get = || {
+                    let (member, path, body) = (member.clone(), path.to_owned(), body.clone());
+                    tokio::spawn(async move { member.ask(Method::GET, &path, body).await })
+                };
+                get().await.unwrap().expect(200);
+                // one statement after the other hangs, as many as a queue has workers, and one more
+                let mut hanging = Vec::new();
+                for _ in 0..5 {
+                    let lost = proxy.lost();
+                    proxy.lose(Command::Execute, Loss::Silent);
+                    hanging.push(get());
+                    while proxy.lost() == lost {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                }
+                let begun = Instant::now();
+                let later: Vec<_> = (0..12).map(|_| get()).collect();
+                for later in later {
+                    later.await.unwrap().expect(200);
+                }
+                assert!(begun.elapsed() < Duration::from_secs(2), "{path}: {:?}", begun.elapsed());
+                for hanging in hanging {
+                    hanging.await.unwrap().expect(503);
+                }
+            }
         }));
     });
 }

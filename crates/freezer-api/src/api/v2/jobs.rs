@@ -29,7 +29,8 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let scope = if query.all_projects && sees_all { Scope::AllProjects } else { call.scope() };
     let caller = (!sees_all).then(|| call.context.own_project());
     let (store, queues) = (call.store()?, &call.app.queues);
-    let mut found = job_reads::list(store, queues, &scope, &search, &query.page, caller).await?;
+    let jobs = search::job_query(scope, search, query.page.clone());
+    let mut found = job_reads::list(store, queues, &jobs, caller).await?;
     found.documents = visible(&call, sees_all, found.documents).await?;
     query.answer("jobs", &found, |job| &job.job_id)
 }

@@ -1,15 +1,14 @@
-//! Queries on `jobs`: one job with its actions, and lists of jobs.
+//! Queries on `jobs`: lists of jobs, and the parts that all queries share.
 //!
-//! How a frequent list begins is `begin.rs`; how jobs are found by their actions, `candidates.rs`; how a job is judged,
-//! `judged.rs`; what jobs have in other tables is `links.rs`; changes, and the row that is locked for one, are `change.rs`;
-//! what several requests ask at a time, `several.rs`.
+//! `joined.rs` reads jobs with their actions in one statement: single jobs, polls, and the first page of a project.
+//! `candidates.rs` finds jobs by their actions, and `judged.rs` shows a job to the matcher of searches. `links.rs` has the rows
+//! of jobs in other tables. `change.rs` has the changes, and locks the row of a job for them.
 
-mod begin;
 mod candidates;
 mod change;
+mod joined;
 mod judged;
 mod links;
-mod several;
 
 pub(super) use change::unlink;
 pub use change::{
@@ -17,14 +16,13 @@ pub use change::{
     was_created, was_updated,
 };
 
-pub use several::{AT_ONCE, POLLS_AT_ONCE, Poll, Unread, get_several, list_polls};
+pub use joined::{IDS_AT_ONCE, JobRows, POLLS_AT_ONCE, Poll, get, rows_of_ids, rows_of_polls};
 
 use std::collections::HashSet;
 
 use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
 use serde_json::Value;
 
-use self::links::Extras;
 use super::listing::{self, Listed, Listing, Page, Parts, Progress};
 use super::narrow::{self, Inner, Shape, Source};
 use super::{Table, actions, table, unreadable};
@@ -37,7 +35,7 @@ use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
 use crate::search::action_terms::JOB_KEYS;
-use crate::statement::{Fixed, argument, argument_text};
+use crate::statement::argument_text;
 use crate::tables::{Clients, Jobs};
 
 const TABLE: Table<Jobs> = table!("jobs", Jobs);
@@ -81,40 +79,6 @@ const SHAPE: Shape<(Jobs, Jobs)> = Shape {
     whole: false,
 };
 
-/// One job of the scope with its actions, in one statement.
-///
-/// # Errors
-/// As every query: [`StoreError`].
-pub async fn get(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Option<Job>, StoreError> {
-    static IN_PROJECT: Fixed =
-        Fixed::new(|dialect| links::build_along(dialect, &one_with_extras(&argument_scope(1), argument(0))));
-    static ANYWHERE: Fixed =
-        Fixed::new(|dialect| links::build_along(dialect, &one_with_extras(&Scope::AllProjects, argument(0))));
-    let mut rows = match (db.has_indexes(Indexes::Jobs).await?, scope) {
-        (true, Scope::Project(id)) => {
-            db.select(&IN_PROJECT.with(vec![job_id.into(), id.as_str().into()])).await?
-        }
-        (true, Scope::AllProjects) => db.select(&ANYWHERE.with(vec![job_id.into()])).await?,
-        (false, _) => db.select(&one_with_extras(scope, job_id.into())).await?,
-    };
-    let doing = db.doing();
-    let Some(first) = rows.first_mut() else { return Ok(None) };
-    let mut job = read(doing, first)?;
-    let mut extras = Extras::default();
-    for row in &mut rows {
-        extras.add(doing, row, EXTRAS)?;
-    }
-    extras.complete(&mut job);
-    Ok(Some(job))
-}
-
-fn one_with_extras(scope: &Scope, job_id: Expr) -> SelectStatement {
-    let mut select = live(scope);
-    links::join_extras(&mut select);
-    select.and_where(Expr::col((Jobs::Table, Jobs::Id)).eq(job_id));
-    select
-}
-
 /// Takes the process id out of the jobs whose client the caller's project does not own: it is nobody else's business
 /// what runs on a node. One statement, where any job has a process id at all.
 ///
@@ -148,11 +112,8 @@ fn argument_scope(position: usize) -> Scope {
     Scope::project(argument_text(position))
 }
 
-/// Jobs of the scope with their actions: one statement for a scheduler's poll and the first page of a project, as long as
-/// jobs have few actions (`begin.rs`); else two, however many jobs.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns jobs of the scope with their actions. The first page of a project is one statement if its jobs have few actions
+/// (`joined.rs`). Other pages are two statements, or more if they are large.
 pub async fn list(
     db: &mut Db,
     scope: &Scope,
@@ -162,11 +123,8 @@ pub async fn list(
     list_for(db, scope, search, page, None).await
 }
 
-/// Jobs of the scope, as [`list`] finds them. For a caller of a project, a search does not see the process ids that
+/// Returns jobs as [`list`] does. For a caller of a project, a search does not see the process ids that
 /// [`hide_foreign_pids`] hides from this project; the documents still have them.
-///
-/// # Errors
-/// As every query: [`StoreError`].
 pub async fn list_for(
     db: &mut Db,
     scope: &Scope,
@@ -180,8 +138,11 @@ pub async fn list_for(
         Some(caller) => Some(owned_clients(db, caller).await?),
         None => None,
     };
-    let begun = begin::begin(db, scope, search, page).await?;
-    let progress = begun.map(|begun| Progress::begun(begun, search, SHAPE.identity, page));
+    let first = match search.is_empty() {
+        true => joined::first_of_project(db, scope, page).await?,
+        false => None,
+    };
+    let progress = first.map(|first| Progress::begun(first, search, SHAPE.identity, page));
     let progress = match progress.map(|progress| progress.listed(page)) {
         Some(Ok(listed)) => return Ok(listed),
         Some(Err(progress)) => Some(progress),
@@ -244,7 +205,7 @@ fn read_for(doing: &'static str, row: &mut Row, owned: Option<&HashSet<String>>)
     Ok(job)
 }
 
-/// Has a search for jobs that are not completed, such as a scheduler's poll, pass over those in the index.
+/// Excludes completed jobs in the index, if the search excludes them.
 async fn pass_over_completed(
     db: &mut Db,
     narrowed: &mut SelectStatement,
@@ -274,13 +235,13 @@ fn live(scope: &Scope) -> SelectStatement {
     select
 }
 
-/// Where the columns of [`live`] have the schedule.
+/// Position of the schedule in the columns of [`live`].
 const SCHEDULE: usize = 4;
 
-/// Where the columns of [`live`] have the client.
+/// Position of the client in the columns of [`live`].
 const CLIENT: usize = 5;
 
-/// Where what [`links::join_extras`] adds begins behind the columns of [`live`].
+/// Position of the first column of [`links::join_extras`], behind the columns of [`live`].
 const EXTRAS: usize = 2 + COLUMNS.len();
 
 /// A job as far as its own row tells.

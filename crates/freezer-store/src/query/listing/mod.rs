@@ -130,13 +130,13 @@ pub(super) struct Counted {
     pub(super) doubtful: Option<SelectStatement>,
 }
 
-/// The first documents of a list, read in advance: complete and in order, independent of the search.
-pub(super) struct Begun<T> {
+/// The first documents of a list, in order and with all of their parts. The search may exclude some of them.
+pub(super) struct FirstDocuments<T> {
     pub(super) documents: Vec<T>,
-    /// The last of these rows.
+    /// The place of the last one.
     pub(super) after: Option<Last>,
-    /// Whether there are no further documents.
-    pub(super) all: bool,
+    /// Whether the list has no other documents.
+    pub(super) are_all: bool,
 }
 
 /// The progress of a page.
@@ -157,14 +157,14 @@ impl<T: Document> Progress<T> {
 
     /// Returns the progress of the first page after the first documents of a list.
     pub(super) fn begun(
-        begun: Begun<T>,
+        first: FirstDocuments<T>,
         search: &Search,
         identity: &'static [&'static str],
         page: &Page,
     ) -> Progress<T> {
-        let mut progress = Progress::new(page, begun.after);
+        let mut progress = Progress::new(page, first.after);
         let mut matcher = (!search.is_empty()).then(|| Matcher::new(search, identity));
-        for document in begun.documents {
+        for document in first.documents {
             let show = |matcher: &mut Matcher<'_>| {
                 document.show_row(matcher);
                 document.show_rest(matcher);
@@ -173,7 +173,7 @@ impl<T: Document> Progress<T> {
                 progress.wanted.take(document);
             }
         }
-        progress.complete = begun.all || progress.wanted.needed() == 0;
+        progress.complete = first.are_all || progress.wanted.needed() == 0;
         progress
     }
 
