@@ -54,7 +54,7 @@ impl Store {
             // An older dump may differ in other tables, too.
             self.mismatch.changed.notify_one();
             tracing::warn!(
-                "the tables of {} have changed ({error}); the service goes on without additions that they lack. If a \
+                "the tables of {} have changed ({error}); the service continues without the missing additions. If a \
                  dump was loaded, run freezer-manage db sync",
                 self.database
             );

@@ -42,8 +42,8 @@ async fn cluster(settings: &Settings, store: &Store) -> Option<Finding> {
             ..note(
                 "database",
                 format!(
-                    "{message}: if requests reach several nodes, some answer 404 for what was stored through another \
-                     one; remove mysql_wsrep_sync_wait from [database], or set it to 3"
+                    "{message}: if requests reach several nodes, a node can answer 404 for a document that was stored through another \
+                     node; remove mysql_wsrep_sync_wait from [database], or set it to 3"
                 ),
             )
         },

@@ -30,7 +30,7 @@ pub enum DbError {
     NoSettings,
     /// The command needs a confirmation, but standard input is not a terminal.
     #[error(
-        "there is no terminal to ask whether the tables of {0} should be removed; nothing was removed; to remove them without being asked: freezer-manage db remove --yes"
+        "there is no terminal to ask whether the tables of {0} should be removed; nothing was removed; to remove them without a confirmation: freezer-manage db remove --yes"
     )]
     NoTerminal(String),
     /// The operator did not confirm the removal.

@@ -117,7 +117,7 @@ fn a_dump_of_19_0_0_over_the_tables_costs_no_request(scratch: &Scratch, database
         assert_eq!(service.request("GET", "/v2/p1/jobs", "").0, 200);
     }
     let log = service.log();
-    assert!(log.contains("the service goes on without additions that they lack"), "{log}");
+    assert!(log.contains("the service continues without the missing additions"), "{log}");
     assert!(!log.contains(" ERROR freezer") && !log.contains(WAITING), "{log}");
 }
 

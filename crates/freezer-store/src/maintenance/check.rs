@@ -238,7 +238,7 @@ const JOBS_WITHOUT_ACTIONS: Question = Question {
     name: "jobs_without_actions",
     title: "Jobs without actions",
     found: "live jobs that have no live action, so that they do nothing",
-    advice: "give them actions with PATCH, or delete them; what an upgrade could not move is shown by: \
+    advice: "give them actions with PATCH, or delete them; values that an upgrade could not move are shown by: \
              freezer-manage db leftovers",
 };
 
@@ -314,8 +314,7 @@ const LEFTOVERS: Question = Question {
     name: "leftovers",
     title: "Leftovers of an upgrade",
     found: "values that an upgrade could not move, in the table freezer_leftovers",
-    advice: "look at them with: freezer-manage db leftovers; put by hand what is still needed where it belongs, and \
-             drop the table",
+    advice: "show them with: freezer-manage db leftovers; copy the needed values to their columns, then drop the table",
 };
 
 async fn leftovers(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {

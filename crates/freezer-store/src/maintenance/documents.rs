@@ -15,8 +15,8 @@ const BATCH: u64 = 200;
 pub(super) const UNREADABLE: Question = Question {
     name: "json",
     title: "Unreadable JSON",
-    found: "values that are not the JSON they should be; what is not JSON is shown as null, and is lost with the next change",
-    advice: "correct the text in the database, or set it to NULL; a change of the row keeps only what can be read",
+    found: "values that are not valid JSON; invalid parts are shown as null and are lost with the next change",
+    advice: "correct the text in the database, or set it to NULL; a change of the row keeps only the readable parts",
 };
 
 /// The type of JSON in a column.

@@ -84,7 +84,7 @@ fn a_server_marked_as_an_authority_is_verified_like_in_openssl() {
     let refused = verify(own, &[], "version-1-ca.pem", None).unwrap_err();
     assert!(refused.contains("is not signed by an authority of"), "{refused}");
     let refused = verify("signing-authority.pem", &[], "signing-authority.pem", None).unwrap_err();
-    assert!(refused.contains("is not made for a TLS server"), "{refused}");
+    assert!(refused.contains("is not valid for a TLS server"), "{refused}");
     // With an intermediate certificate that the server sends.
     let chain = ["chain-link.pem"];
     assert_eq!(verify("chain-server.pem", &chain, "chain-root.pem", Some("localhost")), Ok(()));

@@ -79,7 +79,7 @@ impl Words {
             C::BadEncoding => ("cannot be read".to_owned(), REPLACE),
             C::BadSignature => ("has a wrong signature, or one of its authorities has".to_owned(), REPLACE),
             C::InvalidPurpose | C::InvalidPurposeContext { .. } => {
-                ("is not made for a TLS server".to_owned(), REPLACE)
+                ("is not valid for a TLS server".to_owned(), REPLACE)
             }
             C::UnhandledCriticalExtension => {
                 ("has a critical extension that is not supported".to_owned(), REPLACE)
@@ -138,7 +138,7 @@ pub(crate) fn of_handshake(error: &Error) -> (String, &'static str) {
         ),
         Error::AlertReceived(_) => (
             "the server ended the TLS handshake".to_owned(),
-            "the log of the server says why, often for the client certificate (ssl_cert, ssl_key)",
+            "see the log of the server for the reason, which is often the client certificate (ssl_cert, ssl_key)",
         ),
         error => {
             tracing::debug!(%error, "a TLS handshake failed");
