@@ -58,7 +58,7 @@ impl Plans {
     }
 
     /// Removes and returns the recorded plans.
-    pub(crate) fn take(&self) -> Vec<QueryPlan> {
+    pub(crate) fn drain(&self) -> Vec<QueryPlan> {
         let plans = self.0.get();
         plans
             .map(|plans| std::mem::take(&mut *plans.lock().unwrap_or_else(PoisonError::into_inner)))

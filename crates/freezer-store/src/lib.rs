@@ -177,8 +177,8 @@ impl Store {
 
     /// Returns the plans since [`Store::explain`], or since the last call.
     pub fn take_plans(&self) -> Vec<QueryPlan> {
-        let mut plans = self.readers.plans().take();
-        plans.extend(self.writers.plans().take());
+        let mut plans = self.readers.plans().drain();
+        plans.extend(self.writers.plans().drain());
         plans
     }
 

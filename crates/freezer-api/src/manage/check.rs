@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use freezer_store::maintenance::{Check, Verdict};
+use freezer_store::maintenance::{CheckResult, Verdict};
 use freezer_store::{Store, StoreError};
 use serde_json::json;
 
@@ -40,7 +40,7 @@ pub fn print_invalid_address(
     as_json: bool,
     out: &mut impl Write,
 ) -> Result<Verdict, DbError> {
-    let check = Check {
+    let check = CheckResult {
         name: "layout",
         title: "Database tables",
         verdict: Verdict::Failure,
@@ -58,8 +58,8 @@ pub fn print_invalid_address(
     Ok(Verdict::Failure)
 }
 
-fn print(check: &Check, out: &mut impl Write) -> std::io::Result<()> {
-    let Check { name, verdict, details, count, examples, advice, .. } = check;
+fn print(check: &CheckResult, out: &mut impl Write) -> std::io::Result<()> {
+    let CheckResult { name, verdict, details, count, examples, advice, .. } = check;
     writeln!(out, "{:<8} {name:<18} {details}", format!("{verdict:?}").to_lowercase())?;
     let more = usize::try_from(*count).unwrap_or(usize::MAX).saturating_sub(examples.len());
     for example in examples {

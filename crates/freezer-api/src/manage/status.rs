@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use freezer_store::Store;
-use freezer_store::maintenance::{Check, Verdict};
+use freezer_store::maintenance::{CheckResult, Verdict};
 use oslo_config::{Config, Sources};
 use oslo_policy::lint::{self, ProblemKind};
 
@@ -82,7 +82,7 @@ fn unchecked(error: &impl ToString) -> ResultRow {
     }
 }
 
-fn row(check: Check) -> ResultRow {
+fn row(check: CheckResult) -> ResultRow {
     let mut details = check.details;
     if !check.examples.is_empty() {
         let some: Vec<&str> = check.examples.iter().take(EXAMPLES).map(String::as_str).collect();

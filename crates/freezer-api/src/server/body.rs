@@ -58,7 +58,7 @@ impl Body for RequestBody {
             }
             Poll::Ready(None) => {
                 this.incoming = None;
-                this.connection.works();
+                this.connection.starts_working();
                 Poll::Ready(None)
             }
             Poll::Pending => {
@@ -83,9 +83,9 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        self.connection.works();
+        self.connection.starts_working();
         if let Some(rest) = self.incoming.take().filter(|rest| !rest.is_end_stream()) {
-            self.connection.take_back(rest);
+            self.connection.return_body(rest);
         }
     }
 }

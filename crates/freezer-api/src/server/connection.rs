@@ -104,7 +104,7 @@ impl HttpConnection {
     }
 
     /// Records that the service is working.
-    pub(super) fn works(&self) {
+    pub(super) fn starts_working(&self) {
         self.waits_since.store(0, Ordering::Relaxed);
     }
 
@@ -172,7 +172,7 @@ impl HttpConnection {
     }
 
     /// Stores the unread part of a request's body.
-    pub(super) fn take_back(&self, rest: Incoming) {
+    pub(super) fn return_body(&self, rest: Incoming) {
         *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
     }
 
@@ -183,7 +183,7 @@ impl HttpConnection {
         request: Request<Incoming>,
     ) -> Result<Response, Infallible> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        self.works();
+        self.starts_working();
         let (mut parts, incoming) = request.into_parts();
         if self.shared.tells_peer {
             parts.extensions.insert(ConnectInfo(self.peer));

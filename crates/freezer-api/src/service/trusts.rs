@@ -12,7 +12,7 @@
 //!
 //! Calls to Keystone are in the crate `keystone-auth`, and statements in `freezer_store::query::user_credentials`.
 
-use freezer_store::model::UserCredentials;
+use freezer_store::model::StoredTrust;
 use freezer_store::query::{clients, user_credentials};
 use freezer_store::{Db, StoreError, TxError, transaction};
 use futures_util::future::BoxFuture;
@@ -108,7 +108,7 @@ pub struct JobTrust<'a> {
 struct Granted {
     /// Id of the row in `user_credentials`.
     row_id: String,
-    credentials: UserCredentials,
+    credentials: StoredTrust,
     /// Whether the trust was created for this job, and did not exist before.
     is_new: bool,
 }
@@ -141,8 +141,7 @@ impl JobTrust<'_> {
 
 async fn grant(change: &Change<'_>, delegation: Delegation<'_>) -> Result<Granted, Error> {
     let found = delegation.find_or_create(change.user_id, change.project_id).await.map_err(refuse)?;
-    let credentials =
-        UserCredentials { trust_id: found.trust.id, trustor_user_id: found.trust.trustor_user_id };
+    let credentials = StoredTrust { trust_id: found.trust.id, trustor_user_id: found.trust.trustor_user_id };
     Ok(Granted { row_id: change.ids.document(), credentials, is_new: found.is_new })
 }
 
@@ -163,7 +162,7 @@ async fn renew_if_deleted(change: &Change<'_>, delegation: Delegation<'_>, grant
 ///
 /// The job is already deleted, so a failure is logged and is no error, as in the Python service. The next job of the same
 /// user and project finds a trust that was not deleted.
-pub async fn release(change: &Change<'_>, credentials: &UserCredentials) {
+pub async fn release(change: &Change<'_>, credentials: &StoredTrust) {
     let Some(delegation) = change.delegation else { return };
     delete_unused(change, delegation, credentials).await;
     // only the trustor can create another trust
@@ -187,7 +186,7 @@ impl Delegation<'_> {
 }
 
 /// Deletes a trust at Keystone unless a job uses it. A failure is logged.
-async fn delete_unused(change: &Change<'_>, delegation: Delegation<'_>, credentials: &UserCredentials) {
+async fn delete_unused(change: &Change<'_>, delegation: Delegation<'_>, credentials: &StoredTrust) {
     let trust_id = credentials.trust_id.as_str();
     if in_use(change, trust_id).await {
         return;

@@ -24,15 +24,15 @@ struct InColumn {
 
 /// Builds the keyword `column`.
 pub(super) fn column<'a>(_: &'a Map<String, Value>, name: &'a Value, _: Location) -> Factory<'a> {
-    Ok(Box::new(InColumn { kind: known(name)?.kind, text_only: false }))
+    Ok(Box::new(InColumn { kind: column_limit(name)?.kind, text_only: false }))
 }
 
 /// Builds the keyword `text_column`.
 pub(super) fn text_column<'a>(_: &'a Map<String, Value>, name: &'a Value, _: Location) -> Factory<'a> {
-    Ok(Box::new(InColumn { kind: known(name)?.kind, text_only: true }))
+    Ok(Box::new(InColumn { kind: column_limit(name)?.kind, text_only: true }))
 }
 
-fn known(name: &Value) -> Result<&'static ColumnLimit, ValidationError<'static>> {
+fn column_limit(name: &Value) -> Result<&'static ColumnLimit, ValidationError<'static>> {
     let column = name.as_str().and_then(limits::column);
     column.ok_or_else(|| ValidationError::schema(format!("{name} is not in the table of columns")))
 }

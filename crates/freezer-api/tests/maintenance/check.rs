@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use freezer_store::maintenance::{Check, Verdict};
+use freezer_store::maintenance::{CheckResult, Verdict};
 use freezer_store::{ConnectSettings, PoolSettings, Store};
 use serde_json::json;
 
@@ -29,7 +29,7 @@ support::on_both_engines!(
     a_check_counts_all_and_shows_twenty,
 );
 
-fn of<'a>(checks: &'a [Check], name: &str) -> &'a Check {
+fn of<'a>(checks: &'a [CheckResult], name: &str) -> &'a CheckResult {
     checks.iter().find(|check| check.name == name).unwrap_or_else(|| panic!("no {name} in {checks:#?}"))
 }
 

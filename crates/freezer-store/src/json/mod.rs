@@ -17,13 +17,13 @@ use crate::error::StoreError;
 
 /// The table, column and row of a stored text, for the log and for [`StoreError::Corrupt`].
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct StoredField<'a> {
     pub(crate) table: &'static str,
     pub(crate) column: &'static str,
     pub(crate) id: &'a str,
 }
 
-impl Place<'_> {
+impl StoredField<'_> {
     fn corrupt(&self, reason: impl ToString) -> StoreError {
         StoreError::Corrupt {
             table: self.table,
@@ -66,7 +66,7 @@ pub fn stored_size(value: &impl Serialize) -> usize {
 
 /// Returns stored JSON without parsing it into a tree, and `{}` for NULL, "" and JSON null. Values that are
 /// not JSON are logged and become null. A text that is not an object is logged and becomes `{}`.
-pub(crate) fn raw_object(text: Option<String>, place: Place<'_>) -> Box<RawValue> {
+pub(crate) fn raw_object(text: Option<String>, place: StoredField<'_>) -> Box<RawValue> {
     let text = match text {
         Some(text) if !is_blank(&text) => text,
         _ => return empty(),
@@ -81,8 +81,8 @@ pub(crate) fn raw_object(text: Option<String>, place: Place<'_>) -> Box<RawValue
 
 /// Returns the readable parts of an object that is almost JSON. Values that are not JSON become null. If the
 /// object does not end correctly, the result is empty.
-fn parts(text: &str, error: impl std::fmt::Display, place: Place<'_>) -> Map<String, Value> {
-    let Place { table, column, id } = place;
+fn parts(text: &str, error: impl std::fmt::Display, place: StoredField<'_>) -> Map<String, Value> {
+    let StoredField { table, column, id } = place;
     match lenient::value(text) {
         lenient::LenientValue { value: Value::Object(map), is_broken: false, .. } => {
             tracing::warn!(table, column, id, %error, "a row has values that are not JSON; shown as null");
@@ -100,7 +100,7 @@ fn parts(text: &str, error: impl std::fmt::Display, place: Place<'_>) -> Map<Str
 pub(crate) fn raw_object_with(
     text: Option<String>,
     keys: &[(&'static str, Value)],
-    place: Place<'_>,
+    place: StoredField<'_>,
 ) -> Box<RawValue> {
     let text = text.as_deref().filter(|text| !is_blank(text)).unwrap_or("{}");
     members::with_values(text, keys).unwrap_or_else(|| {
@@ -115,7 +115,7 @@ pub(crate) fn raw_object_with_default(
     text: Option<String>,
     key: &'static str,
     default: Value,
-    place: Place<'_>,
+    place: StoredField<'_>,
 ) -> Box<RawValue> {
     let has_it = text.as_deref().and_then(|text| members::object_with_key(text, key));
     has_it.unwrap_or_else(|| raw_object_with(text, &[(key, default)], place))
@@ -130,16 +130,16 @@ pub(crate) fn remove_key(raw: &mut Box<RawValue>, key: &str) {
 
 /// Returns stored JSON as a tree, for display. Values that are not JSON are logged and become null. A text
 /// that is not an object is logged and becomes `{}`.
-pub(crate) fn object(text: Option<&str>, place: Place<'_>) -> Map<String, Value> {
+pub(crate) fn object(text: Option<&str>, place: StoredField<'_>) -> Map<String, Value> {
     object_strict(text, place).unwrap_or_else(|error| parts(text.unwrap_or_default(), error, place))
 }
 
 /// Returns stored JSON as a tree for a change. Values that are not JSON become null. If the text does not end
 /// correctly, its readable part is kept. A report of a run is always stored, because the scheduler would
 /// repeat it forever otherwise. The log names the row whose text is replaced.
-pub(crate) fn object_to_change(text: Option<&str>, place: Place<'_>) -> Map<String, Value> {
+pub(crate) fn object_to_change(text: Option<&str>, place: StoredField<'_>) -> Map<String, Value> {
     object_strict(text, place).unwrap_or_else(|error| {
-        let Place { table, column, id } = place;
+        let StoredField { table, column, id } = place;
         let lenient::LenientValue { value, is_broken, .. } = lenient::value(text.unwrap_or_default());
         match value {
             Value::Object(map) if !is_broken => {
@@ -164,7 +164,10 @@ pub(crate) fn object_to_change(text: Option<&str>, place: Place<'_>) -> Map<Stri
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] if the text is not a JSON object.
-pub(crate) fn object_strict(text: Option<&str>, place: Place<'_>) -> Result<Map<String, Value>, StoreError> {
+pub(crate) fn object_strict(
+    text: Option<&str>,
+    place: StoredField<'_>,
+) -> Result<Map<String, Value>, StoreError> {
     match text {
         Some(text) if !is_blank(text) => match serde_json::from_str(text) {
             Ok(Value::Object(map)) => Ok(map),
@@ -176,10 +179,10 @@ pub(crate) fn object_strict(text: Option<&str>, place: Place<'_>) -> Result<Map<
 }
 
 /// Returns a stored list of texts (a client's capabilities). Other elements are logged and left out.
-pub(crate) fn texts(text: Option<&str>, place: Place<'_>) -> Vec<String> {
+pub(crate) fn texts(text: Option<&str>, place: StoredField<'_>) -> Vec<String> {
     let Some(text) = text.filter(|text| !is_blank(text)) else { return Vec::new() };
     serde_json::from_str(text).unwrap_or_else(|error| {
-        let Place { table, column, id } = place;
+        let StoredField { table, column, id } = place;
         tracing::error!(table, column, id, %error, "unreadable JSON in a row; only its texts are shown");
         let elements = lenient::elements(text).map(|elements| elements.list).unwrap_or_default();
         let text = |(_, read): (_, lenient::LenientValue)| match read.value {
@@ -230,7 +233,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
-    const PLACE: Place<'static> = Place { table: "jobs", column: "schedule", id: "j1" };
+    const PLACE: StoredField<'static> = StoredField { table: "jobs", column: "schedule", id: "j1" };
 
     #[test]
     fn text_is_ascii_and_parses_to_the_same_value() {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::findings::{Check, EXAMPLES, Findings, Present, Question};
+use super::findings::{CheckResult, EXAMPLES, Findings, Present, Question};
 use super::{Verdict, documents};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
@@ -18,7 +18,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and similar errors, if the checks could not run.
-    pub async fn check(&self) -> Result<Vec<Check>, StoreError> {
+    pub async fn check(&self) -> Result<Vec<CheckResult>, StoreError> {
         let store = self.patient();
         let plan = match store.plan(Wishes::default()).await {
             Ok(plan) => plan,
@@ -58,7 +58,7 @@ impl Store {
         let present = Present { columns, clients };
         checks.push(charset.into_check(&CHARSET));
         checks.push(widths.into_check(&WIDTHS));
-        let rows: Result<Vec<Check>, StoreError> = read!(store, "check.rows", |db| Ok(vec![
+        let rows: Result<Vec<CheckResult>, StoreError> = read!(store, "check.rows", |db| Ok(vec![
             duplicate_clients(db, &present).await?.into_check(&DUPLICATE_CLIENTS),
             job_links(db, &present).await?.into_check(&JOB_LINKS),
             unknown_clients(db, &present).await?.into_check(&UNKNOWN_CLIENTS),
@@ -68,7 +68,7 @@ impl Store {
         checks.extend(rows?);
         checks.push(documents::unreadable(&store, &present).await?.into_check(&documents::UNREADABLE));
         checks.push(unmovable(&store).await?);
-        let idle: Result<Check, StoreError> = read!(store, "check.rows", |db| {
+        let idle: Result<CheckResult, StoreError> = read!(store, "check.rows", |db| {
             Ok(jobs_without_actions(db, &present).await?.into_check(&JOBS_WITHOUT_ACTIONS))
         });
         checks.push(idle?);
@@ -76,8 +76,8 @@ impl Store {
     }
 }
 
-fn layout_check(verdict: Verdict, details: String, advice: Option<&'static str>) -> Check {
-    Check {
+fn layout_check(verdict: Verdict, details: String, advice: Option<&'static str>) -> CheckResult {
+    CheckResult {
         name: "layout",
         title: "Database tables",
         verdict,
@@ -89,7 +89,7 @@ fn layout_check(verdict: Verdict, details: String, advice: Option<&'static str>)
 }
 
 /// Returns the result if this release cannot upgrade the tables.
-fn refused(error: &SchemaError) -> Check {
+fn refused(error: &SchemaError) -> CheckResult {
     let details = match error {
         // This is shorter than the error, because the report already names the database.
         SchemaError::Empty { .. } => return empty(),
@@ -107,12 +107,12 @@ fn refused(error: &SchemaError) -> Check {
     layout_check(Verdict::Failure, details, advice)
 }
 
-fn empty() -> Check {
+fn empty() -> CheckResult {
     let advice = "create them with: freezer-manage db sync";
     layout_check(Verdict::Failure, "there are no tables yet".to_owned(), Some(advice))
 }
 
-fn layout(plan: &Plan) -> Check {
+fn layout(plan: &Plan) -> CheckResult {
     let upgrade = plan.steps.iter().filter(|step| step.revision.is_some()).count();
     let additions = plan.steps.len() - upgrade;
     let at = match &plan.state {
@@ -141,7 +141,7 @@ fn layout(plan: &Plan) -> Check {
     } else {
         layout_check(Verdict::Success, at, None)
     };
-    Check {
+    CheckResult {
         count: plan.steps.len() as u64,
         examples: plan.steps.iter().take(EXAMPLES).map(|step| step.what.clone()).collect(),
         ..check
@@ -188,10 +188,10 @@ async fn duplicate_clients(db: &mut Db, present: &Present) -> Result<Findings, S
 }
 
 /// Returns the check of values that an upgrade of these tables would move to `freezer_leftovers`.
-async fn unmovable(store: &Store) -> Result<Check, StoreError> {
+async fn unmovable(store: &Store) -> Result<CheckResult, StoreError> {
     let Unmovable { values, rows, examples } = store.unmovable().await?;
     let nothing = values == 0;
-    Ok(Check {
+    Ok(CheckResult {
         name: "unmovable",
         title: "Values that cannot be moved",
         verdict: if nothing { Verdict::Success } else { Verdict::Warning },

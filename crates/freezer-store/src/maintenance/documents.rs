@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::findings::{Findings, Present, Question};
 use crate::error::StoreError;
-use crate::json::{Place, object_strict};
+use crate::json::{StoredField, object_strict};
 use crate::{Store, read};
 
 /// Rows of a batch. A document may have 16 MiB.
@@ -73,7 +73,7 @@ pub(super) async fn unreadable(store: &Store, present: &Present) -> Result<Findi
                 let row_id = row.string(0).map_err(failed)?;
                 for (at, column) in columns.iter().enumerate() {
                     let text = row.text(at + 1).map_err(failed)?;
-                    let place = Place { table, column, id: &row_id };
+                    let place = StoredField { table, column, id: &row_id };
                     if let Some(reason) = flaw(json_type, text.as_deref(), place) {
                         findings.add(format!("{table}.{column} of row {row_id}: {reason}"));
                     }
@@ -89,7 +89,7 @@ pub(super) async fn unreadable(store: &Store, present: &Present) -> Result<Findi
 }
 
 /// Returns the reason why the service could not read a value.
-fn flaw(json_type: JsonType, text: Option<&str>, place: Place<'_>) -> Option<String> {
+fn flaw(json_type: JsonType, text: Option<&str>, place: StoredField<'_>) -> Option<String> {
     let text = text.filter(|text| !text.trim().is_empty())?;
     match json_type {
         JsonType::Object => match object_strict(Some(text), place) {

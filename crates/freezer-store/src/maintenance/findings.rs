@@ -13,7 +13,7 @@ pub(super) const EXAMPLES: usize = 20;
 
 /// The result of a check. The names of the fields are the keys of `db check --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
+pub struct CheckResult {
     /// Name for programs. It never changes.
     pub name: &'static str,
     /// Name for people.
@@ -96,7 +96,7 @@ impl Findings {
     }
 
     /// Returns the result: a warning if there are findings, or if something could not be checked.
-    pub(super) fn into_check(self, question: &Question) -> Check {
+    pub(super) fn into_check(self, question: &Question) -> CheckResult {
         let Question { name, title, found, advice } = *question;
         let nothing = self.count == 0;
         let details = if nothing { "nothing found".to_owned() } else { format!("{found}: {}", self.count) };
@@ -107,7 +107,7 @@ impl Findings {
             (Some(why), false) => (format!("{details}; not checked: {why}"), Some(advice)),
         };
         let verdict = if advice.is_none() { Verdict::Success } else { Verdict::Warning };
-        Check { name, title, verdict, details, count: self.count, examples: self.examples, advice }
+        CheckResult { name, title, verdict, details, count: self.count, examples: self.examples, advice }
     }
 }
 

@@ -25,7 +25,7 @@ mod sizes;
 use serde::Serialize;
 
 pub use cluster::ClusterNode;
-pub use findings::Check;
+pub use findings::CheckResult;
 pub use leftovers::Leftover;
 pub use purge::{PURGED_TABLES, Purge, Purged};
 pub use sizes::{Overview, TableSize};

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// The trust with which a central scheduler acts for the user that created the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct UserCredentials {
+pub struct StoredTrust {
     /// Id of the trust in Keystone.
     pub trust_id: String,
     /// The user that created the trust.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::{Action, UserCredentials};
+use super::{Action, StoredTrust};
 use crate::json;
 
 /// A job in the form that clients read.
@@ -31,7 +31,7 @@ pub struct Job {
     pub job_actions: Vec<Action>,
     /// Trust for a central scheduler.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub user_credentials: Option<UserCredentials>,
+    pub user_credentials: Option<StoredTrust>,
 }
 
 impl Job {

@@ -14,6 +14,6 @@ mod session;
 pub use action::{Action, ActionColumns, ActionDefinition, ActionFields, ActionInList};
 pub use backup::{Backup, NewBackup};
 pub use client::{Capabilities, Client, Registration};
-pub use credential::UserCredentials;
+pub use credential::StoredTrust;
 pub use job::{Job, JobFields};
 pub use session::{Session, SessionFields};

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Values, listing, unreadable};
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, Place};
+use crate::json::{self, StoredField};
 use crate::model::{Action, ActionColumns, ActionDefinition};
 use crate::scope::Scope;
 use crate::search::action_terms::{self as terms, ActionTerm};
@@ -70,7 +70,7 @@ pub(crate) async fn write(db: &mut Db, entries: &[&TermsChange]) -> Result<(), S
 
 /// Returns the terms of a definition. `text` is its stored JSON.
 pub(super) fn of_definition(action_id: &str, new: &ActionDefinition, text: &str) -> BTreeSet<ActionTerm> {
-    let place = Place { table: "actions", column: "backup_metadata", id: action_id };
+    let place = StoredField { table: "actions", column: "backup_metadata", id: action_id };
     let columns = &new.columns;
     let shown = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
     let number = |number: Option<i64>| number.map_or(Value::Null, Value::from);

@@ -12,7 +12,7 @@ use super::{Table, Values, action_reports, jobs, table, unreadable};
 use crate::clock::Timestamp;
 use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
-use crate::json::{self, Place};
+use crate::json::{self, StoredField};
 use crate::model::{Action, ActionColumns, ActionDefinition, ActionFields};
 use crate::row::Row;
 use crate::scope::Scope;
@@ -295,7 +295,7 @@ fn defined(new: &ActionDefinition, text: &str) -> Values<Actions> {
     ]
 }
 
-impl listing::Document for Action {
+impl listing::ListedDocument for Action {
     fn size(&self) -> usize {
         listing::KEYS + self.freezer_action.get().len()
     }
@@ -318,7 +318,7 @@ pub(crate) fn read(doing: &'static str, row: &mut Row, from: usize) -> Result<Ac
     let at = unreadable(doing);
     let action_id = row.take_string(from + 1).map_err(&at)?;
     let metadata = row.take_text(from + 7).map_err(&at)?;
-    let place = Place { table: "actions", column: "backup_metadata", id: &action_id };
+    let place = StoredField { table: "actions", column: "backup_metadata", id: &action_id };
     let columns = columns(&at, row, from)?;
     Ok(Action {
         project_id: row.take_string(from + 2).map_err(&at)?,
@@ -336,12 +336,12 @@ pub(crate) fn read(doing: &'static str, row: &mut Row, from: usize) -> Result<Ac
 fn read_fields(
     doing: &'static str,
     row: &mut Row,
-    definition: fn(Option<&str>, Place<'_>) -> Map<String, Value>,
+    definition: fn(Option<&str>, StoredField<'_>) -> Map<String, Value>,
 ) -> Result<ActionFields, StoreError> {
     let at = unreadable(doing);
     let action_id = row.take_string(1).map_err(&at)?;
     let metadata = row.take_text(7).map_err(&at)?;
-    let place = Place { table: "actions", column: "backup_metadata", id: &action_id };
+    let place = StoredField { table: "actions", column: "backup_metadata", id: &action_id };
     let mut freezer_action = definition(metadata.as_deref(), place);
     for (key, value) in columns(&at, row, 0)? {
         if !value.is_null() || freezer_action.contains_key(key) {

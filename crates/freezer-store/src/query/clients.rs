@@ -8,7 +8,7 @@ use super::{Table, Values, table, unreadable};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, Place};
+use crate::json::{self, StoredField};
 use crate::model::{Capabilities, Client, Registration};
 use crate::row::Row;
 use crate::scope::Scope;
@@ -332,7 +332,7 @@ fn parts_of(scope: &Scope) -> Vec<Condition> {
     }
 }
 
-impl listing::Document for Client {
+impl listing::ListedDocument for Client {
     fn size(&self) -> usize {
         // All columns are short. A character takes at most six bytes.
         let texts = [&self.hostname, &self.description].into_iter().flatten().map(String::len).sum::<usize>();
@@ -364,7 +364,7 @@ fn read(doing: &'static str, row: &Row) -> Result<Client, StoreError> {
     let uuid = row.string(listing::ID).map_err(&at)?;
     let texts = |position, column| -> Result<Vec<String>, StoreError> {
         let text = row.text(position).map_err(&at)?;
-        Ok(json::texts(text.as_deref(), Place { table: "clients", column, id: &uuid }))
+        Ok(json::texts(text.as_deref(), StoredField { table: "clients", column, id: &uuid }))
     };
     Ok(Client {
         project_id: row.string(2).map_err(&at)?,

@@ -9,7 +9,7 @@ use super::{Table, Values, table, unreadable};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, Place};
+use crate::json::{self, StoredField};
 use crate::model::{Session, SessionFields};
 use crate::row::Row;
 use crate::scope::Scope;
@@ -168,7 +168,7 @@ fn described(new: &SessionFields) -> Values<Sessions> {
     ]
 }
 
-impl listing::Document for Session {
+impl listing::ListedDocument for Session {
     fn size(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, |text| text.len() * 6);
         let jobs = self.jobs.as_ref().map_or(0, |jobs| jobs.get().len());
@@ -189,8 +189,8 @@ fn live(scope: &Scope) -> SelectStatement {
     select
 }
 
-fn place<'a>(column: &'static str, id: &'a str) -> Place<'a> {
-    Place { table: "sessions", column, id }
+fn place<'a>(column: &'static str, id: &'a str) -> StoredField<'a> {
+    StoredField { table: "sessions", column, id }
 }
 
 fn read(doing: &'static str, row: &Row) -> Result<Session, StoreError> {

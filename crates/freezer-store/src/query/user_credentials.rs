@@ -6,7 +6,7 @@ use super::unreadable;
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::model::UserCredentials;
+use crate::model::StoredTrust;
 use crate::tables::UserCredentials as Columns;
 
 /// Stores the trust of a job under the row id `id`.
@@ -14,7 +14,7 @@ pub async fn create(
     db: &mut Db,
     id: &str,
     job_id: &str,
-    credentials: &UserCredentials,
+    credentials: &StoredTrust,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let stamp = db.dialect().datetime(now);
@@ -41,7 +41,7 @@ pub async fn create(
 }
 
 /// Returns the trust of a job, if any.
-pub async fn get(db: &mut Db, job_id: &str) -> Result<Option<UserCredentials>, StoreError> {
+pub async fn get(db: &mut Db, job_id: &str) -> Result<Option<StoredTrust>, StoreError> {
     one(db, job_id, Expr::col(Columns::Deleted).eq(false)).await
 }
 
@@ -51,7 +51,7 @@ pub async fn get_to_delete(
     db: &mut Db,
     job_id: &str,
     now: Timestamp,
-) -> Result<Option<UserCredentials>, StoreError> {
+) -> Result<Option<StoredTrust>, StoreError> {
     let found = get(db, job_id).await?;
     if found.is_some() || !db.is_repeat() {
         return Ok(found);
@@ -60,7 +60,7 @@ pub async fn get_to_delete(
     one(db, job_id, Expr::col(Columns::DeletedAt).eq(stamp)).await
 }
 
-async fn one(db: &mut Db, job_id: &str, which: Expr) -> Result<Option<UserCredentials>, StoreError> {
+async fn one(db: &mut Db, job_id: &str, which: Expr) -> Result<Option<StoredTrust>, StoreError> {
     let mut select = Query::select();
     select
         .columns([Columns::TrustId, Columns::TrustorUserId])
@@ -71,7 +71,7 @@ async fn one(db: &mut Db, job_id: &str, which: Expr) -> Result<Option<UserCreden
         .limit(1);
     let Some(row) = db.select_one(&select).await? else { return Ok(None) };
     let at = unreadable(db.doing());
-    Ok(Some(UserCredentials {
+    Ok(Some(StoredTrust {
         trust_id: row.string(0).map_err(&at)?,
         trustor_user_id: row.string(1).map_err(&at)?,
     }))

@@ -12,7 +12,7 @@ use sea_query::{CaseStatement, Expr, ExprTrait, LockType, Order, Query};
 use super::BATCH;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, Place};
+use crate::json::{self, StoredField};
 use crate::query::action_terms::{self, TermsChange};
 use crate::query::actions;
 use crate::search::action_terms::{self as terms, ActionTerm};
@@ -60,7 +60,7 @@ pub(in crate::migrations) async fn batch(
         let old = row.bytes(2 + actions::COLUMNS.len()).map_err(at)?.unwrap_or_default();
         let checksum = row.int(3 + actions::COLUMNS.len()).map_err(at)?;
         let action = actions::read(doing, &mut row, 0)?;
-        let place = Place { table: "actions", column: "backup_metadata", id: &action.action_id };
+        let place = StoredField { table: "actions", column: "backup_metadata", id: &action.action_id };
         let new: BTreeSet<ActionTerm> = match json::object_strict(text.as_deref(), place) {
             Ok(_) => terms::of_action(&action),
             Err(_) => terms::unknown(),

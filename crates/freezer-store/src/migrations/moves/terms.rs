@@ -11,7 +11,7 @@ use sea_query::{CaseStatement, Expr, ExprTrait, Order, Query};
 use super::BATCH;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, Place};
+use crate::json::{self, StoredField};
 use crate::search::{terms, times};
 use crate::tables::Backups;
 
@@ -51,7 +51,7 @@ pub(in crate::migrations) async fn batch(
     db.select_each(&select, |row| {
         let id = row.string(0).map_err(at)?;
         let text = row.text(1).map_err(at)?;
-        let place = Place { table: "backups", column: "backup_metadata", id: &id };
+        let place = StoredField { table: "backups", column: "backup_metadata", id: &id };
         let document = json::object_strict(text.as_deref(), place).ok();
         let terms = document.as_ref().and_then(terms::of_document);
         let time = document.as_ref().map_or(times::NONE, times::of_metadata);

@@ -124,7 +124,7 @@ async fn read(db: &mut Db, after: Option<&str>) -> Result<Vec<Found>, StoreError
 }
 
 fn place(row: &Found) -> Place {
-    let place = json::Place { table: "backups", column: "backup_metadata", id: &row.id };
+    let place = json::StoredField { table: "backups", column: "backup_metadata", id: &row.id };
     let Ok(mut metadata) = json::object_strict(row.metadata.as_deref(), place) else {
         return Place::Leftovers;
     };

@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, Place};
+use crate::json::{self, StoredField};
 use crate::model::{Backup, NewBackup};
 use crate::row::Row;
 use crate::scope::Scope;
@@ -57,7 +57,7 @@ pub async fn get_for_update(
     let Some(row) = db.select_one(&select).await? else { return Ok(None) };
     let at = unreadable(db.doing());
     let text = row.text(5).map_err(&at)?;
-    let place = Place { table: "backups", column: "backup_metadata", id: backup_id };
+    let place = StoredField { table: "backups", column: "backup_metadata", id: backup_id };
     Ok(Some(NewBackup {
         status: row.string(4).map_err(&at)?,
         metadata: json::object_to_change(text.as_deref(), place),
@@ -295,7 +295,7 @@ fn described(new: &NewBackup, has_terms: bool) -> Values<Backups> {
     values
 }
 
-impl listing::Document for Backup {
+impl listing::ListedDocument for Backup {
     fn size(&self) -> usize {
         listing::KEYS + self.backup_metadata.get().len()
     }
@@ -317,7 +317,7 @@ fn read(doing: &'static str, row: &mut Row) -> Result<Backup, StoreError> {
     let at = unreadable(doing);
     let backup_id = row.take_string(listing::ID).map_err(&at)?;
     let metadata = row.take_text(5).map_err(&at)?;
-    let place = Place { table: "backups", column: "backup_metadata", id: &backup_id };
+    let place = StoredField { table: "backups", column: "backup_metadata", id: &backup_id };
     Ok(Backup {
         project_id: row.take_string(2).map_err(&at)?,
         user_id: row.take_string(3).map_err(&at)?,

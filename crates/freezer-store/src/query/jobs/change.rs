@@ -6,7 +6,7 @@ use super::{COLUMNS, TABLE};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, Place};
+use crate::json::{self, StoredField};
 use crate::model::JobFields;
 use crate::query::{Values, unreadable};
 use crate::scope::Scope;
@@ -41,7 +41,7 @@ pub async fn get_for_update(
     let Some(row) = db.select_one(&select).await? else { return Ok(None) };
     let at = unreadable(db.doing());
     let schedule = row.text(2).map_err(&at)?;
-    let place = Place { table: "jobs", column: "schedule", id: job_id };
+    let place = StoredField { table: "jobs", column: "schedule", id: job_id };
     Ok(Some(JobFields {
         schedule: json::object_to_change(schedule.as_deref(), place),
         client_id: row.string(3).map_err(&at)?,

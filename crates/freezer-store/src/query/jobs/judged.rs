@@ -4,15 +4,15 @@
 //! What is shown is what is written (`model/job.rs`, `model/action.rs`), which the test below holds.
 
 use crate::model::{Action, Job};
-use crate::query::listing::{Document, KEYS};
+use crate::query::listing::{KEYS, ListedDocument};
 use crate::search::{Level, Matcher};
 
-impl Document for Job {
+impl ListedDocument for Job {
     const IN_PARTS: bool = true;
 
     fn size(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, |text| text.len() * 6);
-        let actions: usize = self.job_actions.iter().map(Document::size).sum();
+        let actions: usize = self.job_actions.iter().map(ListedDocument::size).sum();
         KEYS + self.job_schedule.get().len() + self.client_id.len() + text(&self.description) + actions
     }
 
@@ -54,7 +54,7 @@ fn show_action(matcher: &mut Matcher<'_>, action: &Action) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::model::UserCredentials;
+    use crate::model::StoredTrust;
     use crate::query::jobs::SHAPE;
     use crate::search::Search;
     use serde_json::value::{RawValue, to_raw_value};
@@ -85,7 +85,7 @@ mod tests {
             session_tag: Some(3),
             description: Some("nightly".to_owned()),
             job_actions: vec![action(1), action(2)],
-            user_credentials: Some(UserCredentials {
+            user_credentials: Some(StoredTrust {
                 trust_id: "t1".to_owned(),
                 trustor_user_id: "u9".to_owned(),
             }),

@@ -9,7 +9,7 @@ use sea_query_sqlx::SqlxValues;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::model::{Action, Job, UserCredentials};
+use crate::model::{Action, Job, StoredTrust};
 use crate::query::{actions, listing, unreadable};
 use crate::row::Row;
 use crate::statement::{Fixed, argument};
@@ -85,7 +85,7 @@ pub(super) struct Extras {
     /// Each behind its place: the position, and the link's id where two share one.
     actions: Vec<((Option<i64>, String), Action)>,
     /// The trust behind its row's id: of several the first counts.
-    trust: Option<(String, UserCredentials)>,
+    trust: Option<(String, StoredTrust)>,
 }
 
 impl Extras {
@@ -97,7 +97,7 @@ impl Extras {
         {
             let trust_id = row.take_string(from + 1).map_err(&at)?;
             let trustor_user_id = row.take_string(from + 2).map_err(&at)?;
-            self.trust = Some((id, UserCredentials { trust_id, trustor_user_id }));
+            self.trust = Some((id, StoredTrust { trust_id, trustor_user_id }));
         }
         let (Some(link), true) = (row.take_text(from + 3).map_err(&at)?, row.is_some(from + 5).map_err(&at)?)
         else {

@@ -29,7 +29,7 @@ use super::{Table, actions, table, unreadable};
 use crate::additions::Indexes;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, Place};
+use crate::json::{self, StoredField};
 use crate::model::Job;
 use crate::row::Row;
 use crate::scope::Scope;
@@ -249,7 +249,7 @@ fn read(doing: &'static str, row: &mut Row) -> Result<Job, StoreError> {
     let at = unreadable(doing);
     let job_id = row.take_string(listing::ID).map_err(&at)?;
     let schedule = row.take_text(SCHEDULE).map_err(&at)?;
-    let place = Place { table: "jobs", column: "schedule", id: &job_id };
+    let place = StoredField { table: "jobs", column: "schedule", id: &job_id };
     let job_schedule = json::raw_object_with_default(schedule, "event", "".into(), place);
     Ok(Job {
         project_id: row.take_string(2).map_err(&at)?,

@@ -148,7 +148,7 @@ pub(super) struct Progress<T> {
     complete: bool,
 }
 
-impl<T: Document> Progress<T> {
+impl<T: ListedDocument> Progress<T> {
     fn new(page: &Page, after: Option<Last>) -> Progress<T> {
         let limit = page.limit.saturating_add(u64::from(page.look_ahead));
         let wanted = Wanted::new(page.offset, limit, page.max_bytes);
@@ -193,11 +193,11 @@ impl<T: Document> Progress<T> {
     }
 }
 
-/// Approximate size of the keys and ids of a document, for [`Document::size`].
+/// Approximate size of the keys and ids of a document, for [`ListedDocument::size`].
 pub(super) const KEYS: usize = 640;
 
 /// A document of a list. Other tables may contain the values of some keys.
-pub(super) trait Document: Serialize + Send + Sized {
+pub(super) trait ListedDocument: Serialize + Send + Sized {
     /// Whether there are such keys. [`Parts::complete`] sets their values.
     const IN_PARTS: bool = false;
 
@@ -238,7 +238,7 @@ pub(super) async fn list<C, T, R, F>(
 ) -> Result<Listed<T>, StoreError>
 where
     C: IntoColumnRef + Copy,
-    T: Document,
+    T: ListedDocument,
     R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
@@ -275,7 +275,7 @@ async fn whole_page<C, T, R, F>(
 ) -> Result<(), StoreError>
 where
     C: IntoColumnRef + Copy,
-    T: Document,
+    T: ListedDocument,
     R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
@@ -309,7 +309,7 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
     /// Returns the total number of documents. Its cost grows with their number.
     async fn count<T, R, F>(&self, db: &mut Db, parts: &Parts<R, F>) -> Result<u64, StoreError>
     where
-        T: Document,
+        T: ListedDocument,
         R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
         F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
     {

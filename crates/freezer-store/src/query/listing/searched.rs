@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use super::order;
-use super::{COMPLETED_AT_ONCE, COMPLETED_FIRST, Document, FEWEST, Listing, Parts, Progress, SMALL};
+use super::{COMPLETED_AT_ONCE, COMPLETED_FIRST, FEWEST, ListedDocument, Listing, Parts, Progress, SMALL};
 use crate::error::StoreError;
 use crate::exec::{Db, TimeSlice};
 use crate::row::Row;
@@ -30,7 +30,7 @@ pub(super) struct Wanted<T> {
     pub(super) cut: bool,
 }
 
-impl<T: Document> Wanted<T> {
+impl<T: ListedDocument> Wanted<T> {
     pub(super) fn new(skip: u64, limit: u64, max_bytes: u64) -> Wanted<T> {
         Wanted { skip, limit, documents: Vec::new(), max_bytes, bytes: 0, cut: false }
     }
@@ -80,7 +80,7 @@ pub(super) async fn searched<C, T, R, F>(
 ) -> Result<(), StoreError>
 where
     C: IntoColumnRef + Copy,
-    T: Document,
+    T: ListedDocument,
     R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
@@ -144,7 +144,7 @@ pub(super) async fn settle<T, R, F>(
     wanted: &mut Wanted<T>,
 ) -> Result<(), StoreError>
 where
-    T: Document,
+    T: ListedDocument,
     F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
 {
     let mut slice = TimeSlice::start();
@@ -175,7 +175,7 @@ where
 }
 
 /// Matches a document before it is completed.
-fn match_row<T: Document>(matcher: &mut Matcher<'_>, document: &T) -> MatchResult {
+fn match_row<T: ListedDocument>(matcher: &mut Matcher<'_>, document: &T) -> MatchResult {
     match T::IN_PARTS {
         true => matcher.match_part(|matcher| document.show_row(matcher)),
         false if matcher.accepts(|matcher| document.show_row(matcher)) => MatchResult::Yes,
