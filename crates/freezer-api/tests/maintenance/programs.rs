@@ -131,7 +131,7 @@ fn what_cannot_be_checked_is_neither_success_nor_failure() {
     for config in [config, scratch.path().join("none.conf")] {
         let history = process::run(MANAGE, &config, &["db", "history"]);
         let text = history.without("s3cr3t").succeeded();
-        assert!(text.contains(&format!("\n  {HEAD} ")) && text.contains("is not known: "), "{text}");
+        assert!(text.contains(&format!("\n  {HEAD} ")) && text.contains("is unknown: "), "{text}");
     }
 }
 
