@@ -69,6 +69,8 @@ pub struct HttpSettings {
     pub max_page: Option<u64>,
     /// `[api] max_document_bytes`: bytes of a stored document at most.
     pub max_document: usize,
+    /// `[api] max_job_actions`: actions of a job at most.
+    pub max_job_actions: usize,
     /// `[api] max_search_conditions`: pairs and texts of a search at most.
     pub max_conditions: usize,
 }
@@ -90,6 +92,7 @@ impl Default for HttpSettings {
             repeat_window: Some(Duration::from_secs(600)),
             max_page: Some(32 << 20),
             max_document: 1 << 20,
+            max_job_actions: 1_000,
             max_conditions: 50,
         }
     }

@@ -76,6 +76,14 @@ pub enum Error {
         /// `[api] max_document_bytes`.
         limit: usize,
     },
+    /// A job would get more actions than one may have.
+    #[error("job_actions: a job may have at most {limit} actions, and this one would have {number}")]
+    TooManyActions {
+        /// Actions that the job would have.
+        number: usize,
+        /// `[api] max_job_actions`.
+        limit: usize,
+    },
     /// The document is well formed, but refers to something that does not exist or is not suitable.
     #[error("{0}")]
     Unprocessable(String),

@@ -7,6 +7,8 @@
 
 #[path = "bounds/documents.rs"]
 mod documents;
+#[path = "bounds/jobs.rs"]
+mod jobs;
 #[path = "bounds/pages.rs"]
 mod pages;
 #[path = "bounds/rows.rs"]

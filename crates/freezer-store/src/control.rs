@@ -1,4 +1,5 @@
-//! Control connections: checking the threads of the server, and killing abandoned statements.
+//! Control connections: checking the threads of the server, killing abandoned statements, and ending statements
+//! whose remaining rows are not needed.
 //!
 //! They are rare, so each use opens one, outside the pool, whose connections may all be in use. A balancer
 //! may lead to another server that uses the same thread ids, so every check compares the server first.
@@ -87,6 +88,17 @@ impl Control {
             tokio::time::sleep(RETRY_PAUSE).await;
         }
         tracing::warn!(thread = thread.id, "an abandoned statement may still run at the server");
+    }
+
+    /// Ends the statement that a thread runs, whose result is no longer wanted. The connection stays. If the server cannot be
+    /// reached, the statement goes on.
+    pub(crate) async fn stop(&self, thread: &Thread) {
+        let Ok(_place) = self.killing.acquire().await else { return };
+        let Ok(mut control) = self.reach(thread).await else { return };
+        let sql = format!("KILL QUERY {}", thread.id);
+        if !matches!(tokio::time::timeout(LIMIT, control.raw(&sql)).await, Ok(Ok(_))) {
+            tracing::debug!(thread = thread.id, "a statement was not ended early");
+        }
     }
 
     /// Opens a connection to the server of a thread.

@@ -124,36 +124,45 @@ impl Db {
     }
 
     /// Passes each row of a query to `each` as it arrives, so that the rows are not all in memory at once.
-    /// After `Break` or an error, the remaining rows are read and discarded, which keeps the connection
-    /// usable. Such a query must have a limit.
+    /// After `Break` or an error, the statement is ended if many bytes remain. The connection stays usable.
     pub(crate) async fn select_each(
         &mut self,
         statement: &(impl Statement + Sync),
         mut each: impl FnMut(Row) -> Result<ControlFlow<()>, StoreError> + Send,
     ) -> Result<(), StoreError> {
         self.explain(statement).await?;
+        let (pool, thread) = (self.lease.pool().clone(), self.lease.thread());
         self.run(async |connection| {
-            let mut so_far = Ok(ControlFlow::Continue(()));
-            let mut take = |row| {
-                if matches!(so_far, Ok(ControlFlow::Continue(()))) {
-                    so_far = each(row);
+            let mut so_far = Ok(());
+            let mut take = |row| match each(row) {
+                Ok(flow) => flow,
+                Err(error) => {
+                    so_far = Err(error);
+                    ControlFlow::Break(())
                 }
             };
             match connection {
                 DbConnection::MySql(c) => {
-                    c.select_each(statement.mysql()?, |row| take(Row::MySql(row))).await?;
+                    let stop = async {
+                        if let Some(thread) = &thread {
+                            pool.control().stop(thread).await;
+                        }
+                    };
+                    c.select_each(statement.mysql()?, |row| take(Row::MySql(row)), stop).await?;
                 }
                 DbConnection::Sqlite(c) => {
                     let (sql, arguments) = statement.sqlite()?;
                     let mut rows = query(sql, arguments).fetch(&mut c.connection);
                     let mut slice = TimeSlice::start();
                     while let Some(row) = rows.try_next().await? {
-                        take(Row::Sqlite(row));
+                        if take(Row::Sqlite(row)).is_break() {
+                            break;
+                        }
                         slice.yield_if_over().await;
                     }
                 }
             }
-            Ok(so_far.map(|_| ()))
+            Ok(so_far)
         })
         .await?
     }

@@ -6,6 +6,7 @@
 //! runs statements, and `engine.rs` has the settings of connections.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,12 @@ pub(crate) enum Sql {
 /// server needs many times this memory. The service has few statements, but the number of different searches
 /// is unlimited.
 const KEPT_BYTES: usize = 256 << 10;
+
+/// Size of the discarded rows above which a statement is ended at the server.
+const DISCARDED_BYTES: usize = 2 << 20;
+
+/// `ER_QUERY_INTERRUPTED`
+const INTERRUPTED: u16 = 1317;
 
 /// The largest packet of the protocol. The server has its own limit.
 const MAX_PACKET: usize = 1 << 30;
@@ -137,14 +144,16 @@ impl MySql {
         self.connection.abandon();
     }
 
-    /// Passes each row of a query to `each` as it arrives.
+    /// Passes each row of a query to `each` as it arrives. After `Break`, the remaining rows are discarded. If they
+    /// exceed [`DISCARDED_BYTES`], `stop` runs, which ends the statement at the server.
     pub(crate) async fn select_each(
         &mut self,
         (sql, values): (Sql, Vec<MySqlValue>),
-        each: impl FnMut(MySqlRow),
+        each: impl FnMut(MySqlRow) -> ControlFlow<()>,
+        stop: impl Future<Output = ()>,
     ) -> Result<(), DriverError> {
         let prepared = self.prepared(sql).await?;
-        let read = self.read_each(&prepared.statement, values, each).await;
+        let read = self.read_each(&prepared.statement, values, each, stop).await;
         self.forget(prepared).await?;
         read
     }
@@ -153,12 +162,33 @@ impl MySql {
         &mut self,
         statement: &Statement,
         values: Vec<MySqlValue>,
-        mut each: impl FnMut(MySqlRow),
+        mut each: impl FnMut(MySqlRow) -> ControlFlow<()>,
+        stop: impl Future<Output = ()>,
     ) -> Result<(), DriverError> {
         let mut slice = TimeSlice::start();
         let mut result = self.connection.exec_iter(statement, values).await?;
-        while let Some(row) = result.next().await? {
-            each(row);
+        let mut flow = ControlFlow::Continue(());
+        let (mut discarded, mut stop) = (0, Some(stop));
+        loop {
+            let row = match result.next().await {
+                Ok(Some(row)) => row,
+                Ok(None) => break,
+                // it was stopped
+                Err(mysql_async::Error::Server(answer)) if stop.is_none() && answer.code == INTERRUPTED => {
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if flow.is_continue() {
+                flow = each(row);
+            } else {
+                discarded += bytes(&row);
+                if discarded > DISCARDED_BYTES
+                    && let Some(stop) = stop.take()
+                {
+                    stop.await;
+                }
+            }
             slice.yield_if_over().await;
         }
         Ok(result.drop_result().await?)
@@ -170,7 +200,11 @@ impl MySql {
         prepared: (Sql, Vec<MySqlValue>),
     ) -> Result<Vec<MySqlRow>, DriverError> {
         let mut rows = Vec::new();
-        self.select_each(prepared, |row| rows.push(row)).await?;
+        let each = |row| {
+            rows.push(row);
+            ControlFlow::Continue(())
+        };
+        self.select_each(prepared, each, std::future::ready(())).await?;
         Ok(rows)
     }
 
@@ -243,6 +277,15 @@ impl MySql {
             }
         }
     }
+}
+
+/// Bytes of the texts of a row.
+fn bytes(row: &MySqlRow) -> usize {
+    let length = |at| match row.as_ref(at) {
+        Some(MySqlValue::Bytes(bytes)) => bytes.len(),
+        _ => 0,
+    };
+    (0..row.len()).map(length).sum()
 }
 
 fn options(url: &MySqlUrl) -> OptsBuilder {

@@ -126,6 +126,7 @@ impl Call {
             repeat_window: self.app.http.repeat_window,
             now: self.app.clock.now(),
             max_document: self.app.http.max_document,
+            max_job_actions: self.app.http.max_job_actions,
             delegation: self
                 .app
                 .trusts

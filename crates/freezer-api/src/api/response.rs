@@ -213,7 +213,9 @@ fn status_and_title(error: &Error) -> (StatusCode, &'static str) {
         Error::UnknownExpectation(_) => (StatusCode::EXPECTATION_FAILED, "Expectation Failed"),
         Error::BadParameter { .. } => (StatusCode::BAD_REQUEST, "Invalid parameter"),
         Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "Request body too large"),
-        Error::DocumentTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "Document too large"),
+        Error::DocumentTooLarge { .. } | Error::TooManyActions { .. } => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "Document too large")
+        }
         Error::Unprocessable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Unprocessable Entity"),
         Error::Conflict(_) => (StatusCode::CONFLICT, "Document already existing"),
         Error::UnderWay => (StatusCode::CONFLICT, "Request under way"),

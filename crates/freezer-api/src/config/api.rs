@@ -17,8 +17,9 @@ const MAX_LIMIT: OptDecl = OptDecl::integer("api", "max_limit").unset_if_empty()
 );
 
 const MAX_PAGE_BYTES: OptDecl = OptDecl::integer("api", "max_page_bytes").unset_if_empty().default("33554432").min(0).help(
-    "Bytes of the documents on a page of a list. A larger page ends early, after 10 documents or more, and has a link to \
-     the next page. 0: no maximum.",
+    "Bytes of the documents on a page of a list. A larger page ends early, after one document or more, and has a link to \
+     the next page. 0: no maximum. Schedulers miss jobs if 10 of them do not fit on a page, because they take a page of \
+     fewer than 10 for the last one.",
 );
 
 /// What a column of JSON text takes.
@@ -32,6 +33,16 @@ const MAX_DOCUMENT_BYTES: OptDecl = OptDecl::integer("api", "max_document_bytes"
         "Bytes of the largest document that is stored: the metadata of a backup, an action, all actions of a job, a \
          schedule, the jobs of a session. A request that would make a larger one is answered with 413. Larger documents \
          that are there already can be read, and changed if they do not grow.",
+    );
+
+const MAX_JOB_ACTIONS: OptDecl = OptDecl::integer("api", "max_job_actions")
+    .unset_if_empty()
+    .default("1000")
+    .min(1)
+    .max(10_000)
+    .help(
+        "Actions of a job at most; an action that a job has several times counts each time. A request that would give a job \
+         more of them is answered with 413. A job that has more of them already keeps them.",
     );
 
 const MAX_SEARCH_CONDITIONS: OptDecl = OptDecl::integer("api", "max_search_conditions")
@@ -113,6 +124,7 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &MAX_LIMIT,
     &MAX_PAGE_BYTES,
     &MAX_DOCUMENT_BYTES,
+    &MAX_JOB_ACTIONS,
     &MAX_SEARCH_CONDITIONS,
     &BODY_IDLE_TIMEOUT,
     &BODY_TIMEOUT,
@@ -133,15 +145,32 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
 /// Jobs that a scheduler asks for at a time. It takes a page of fewer jobs for the last one.
 const POLL: u64 = 10;
 
-/// A remark on a maximum that hides jobs from schedulers.
-pub(super) fn remark(config: &Config) -> Option<String> {
-    let limit = max_limit(config).ok()??;
-    (limit < POLL).then(|| {
-        format!(
+/// Bytes of a job beside its schedule and its actions, about, for [`remarks`].
+const BESIDE: u64 = 8 << 10;
+
+/// Remarks on maxima that hide jobs from schedulers.
+pub(super) fn remarks(config: &Config) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if let Ok(Some(limit)) = max_limit(config)
+        && limit < POLL
+    {
+        remarks.push(format!(
             "[api] max_limit = {limit}: schedulers ask for pages of {POLL} jobs and never see the jobs behind a \
              shorter page"
-        )
-    })
+        ));
+    }
+    if let (Ok(Some(page)), Ok(document)) = (max_page(config), max_document(config)) {
+        // a schedule and the actions
+        let job = (document as u64).saturating_mul(2).saturating_add(BESIDE);
+        if page < job.saturating_mul(POLL) {
+            remarks.push(format!(
+                "[api] max_page_bytes = {page}: a page may hold fewer than {POLL} jobs of max_document_bytes = {document}, \
+                 and schedulers never see the jobs behind such a page; set max_page_bytes to {} or more",
+                job.saturating_mul(POLL)
+            ));
+        }
+    }
+    remarks
 }
 
 /// Documents on a page at most; none: no maximum.
@@ -166,6 +195,11 @@ pub(super) fn max_page(config: &Config) -> Result<Option<u64>, ConfigError> {
 pub(super) fn max_document(config: &Config) -> Result<usize, ConfigError> {
     let bytes = MAX_DOCUMENT_BYTES.need(config.int(&MAX_DOCUMENT_BYTES)?)?;
     Ok(usize::try_from(bytes).unwrap_or_default())
+}
+
+/// Actions of a job at most.
+pub(super) fn max_job_actions(config: &Config) -> Result<usize, ConfigError> {
+    number(config, &MAX_JOB_ACTIONS)
 }
 
 /// Pairs and texts of a search at most.

@@ -335,6 +335,7 @@ impl Settings {
                 repeat_window: api::repeat_window(config)?,
                 max_page: api::max_page(config)?,
                 max_document: api::max_document(config)?,
+                max_job_actions: api::max_job_actions(config)?,
                 max_conditions: api::max_conditions(config)?,
             },
         })
@@ -346,7 +347,7 @@ fn remarks(config: &Config, log: &LogSettings, health: &HealthSettings) -> Vec<F
     let fixed = fixed.map(str::to_owned).chain(log.remarks.iter().cloned());
     let ignored = config.unknown_arguments(&declarations()).into_iter();
     let ignored = ignored.map(|argument| format!("{}: accepted, without effect", argument.written));
-    let unheeded = fixed.chain(storage::remark(config)).chain(api::remark(config)).chain(ignored);
+    let unheeded = fixed.chain(storage::remark(config)).chain(api::remarks(config)).chain(ignored);
     let unheeded = unheeded.map(Finding::without_effect).chain(database::remark(config));
     unheeded.chain(of_options(config)).collect()
 }

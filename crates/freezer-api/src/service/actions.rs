@@ -1,8 +1,8 @@
 //! Actions: what a document defines, and how a patch changes it.
 
 use freezer_store::model::{ActionColumns, ActionDefinition};
-use freezer_store::query::actions;
-use freezer_store::transaction;
+use freezer_store::query::{actions, jobs};
+use freezer_store::{Db, stored_size, transaction};
 use serde_json::{Map, Value};
 
 use super::{Change, Replaced, given_or_new, int, object, text};
@@ -27,7 +27,8 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
 /// Changes what a patch names of an action, and keeps the rest.
 ///
 /// # Errors
-/// [`Error::NotFound`] where the project has no such action.
+/// [`Error::NotFound`] where the project has no such action; [`Error::DocumentTooLarge`] if the action, or a job that uses
+/// it, would be too large.
 pub async fn update(change: Change<'_>, action_id: &str, patch: &Map<String, Value>) -> Result<(), Error> {
     transaction!(change.store, "actions.update", |db| {
         let scope = change.scope();
@@ -47,8 +48,29 @@ pub async fn update(change: Change<'_>, action_id: &str, patch: &Map<String, Val
             ..named
         };
         actions::update(db, &scope, action_id, &new, change.now).await?;
-        Ok(())
+        jobs_fit(db, &change, action_id, &new.freezer_action, &stored.freezer_action).await
     })
+}
+
+/// Refuses an action that has become larger if a job that uses it is now too large.
+async fn jobs_fit(
+    db: &mut Db,
+    change: &Change<'_>,
+    action_id: &str,
+    new: &Map<String, Value>,
+    old: &Map<String, Value>,
+) -> Result<(), Error> {
+    if stored_size(new) <= stored_size(old) {
+        return Ok(());
+    }
+    let limit = change.max_document;
+    match jobs::larger_than(db, action_id, limit).await? {
+        Some(job_id) => {
+            let field = format!("freezer_action: the job_actions of job {job_id}, which uses this action");
+            Err(Error::DocumentTooLarge { field, limit })
+        }
+        None => Ok(()),
+    }
 }
 
 /// Creates an action under an id, or writes a whole definition over the one that is there; its creator stays.
@@ -67,7 +89,9 @@ pub async fn replace(
         if actions::was_created(db, &change.scope(), action_id, now).await? {
             return Ok(Replaced::Created);
         }
-        if actions::update(db, &change.scope(), action_id, &new, now).await? {
+        if let Some(stored) = actions::get_for_update(db, &change.scope(), action_id).await? {
+            actions::update(db, &change.scope(), action_id, &new, now).await?;
+            jobs_fit(db, &change, action_id, &new.freezer_action, &stored.freezer_action).await?;
             return Ok(Replaced::Replaced);
         }
         actions::create(db, project_id, user_id, action_id, &new, now).await?;

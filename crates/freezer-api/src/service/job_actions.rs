@@ -1,5 +1,7 @@
 //! The actions of a job: inline definitions that become actions, and references to actions that are there.
 
+use std::collections::HashMap;
+
 use freezer_store::model::{ActionDefinition, ActionFields};
 use freezer_store::query::jobs::Link;
 use freezer_store::query::{actions, clients};
@@ -84,7 +86,7 @@ pub enum Checked<'a> {
 ///
 /// # Errors
 /// [`Error::Unprocessable`] for an unknown client or action, one that is defined otherwise, or one that the
-/// client does not support.
+/// client does not support; [`Error::DocumentTooLarge`] and [`Error::TooManyActions`].
 pub async fn settle(
     db: &mut Db,
     change: &Change<'_>,
@@ -93,11 +95,16 @@ pub async fn settle(
     checked: Checked<'_>,
 ) -> Result<Vec<Link>, Error> {
     let scope = change.scope();
-    let references = entries.iter().filter_map(|entry| match &entry.kind {
-        Kind::Reference { action_id, .. } => Some(action_id.clone()),
-        Kind::Inline { .. } => None,
-    });
-    let stored = actions::get_many(db, &scope, references.collect()).await?;
+    // a job that gets no further action is not larger than before
+    let grows = checked.grows(entries);
+    if grows && entries.len() > change.max_job_actions {
+        return Err(Error::TooManyActions { number: entries.len(), limit: change.max_job_actions });
+    }
+    let references = entries.iter().filter_map(Entry::reference).map(str::to_owned).collect();
+    // locked, so that the actions of a job that gets more of them do not grow at the same time
+    let stored = actions::get_many(db, &scope, references, grows).await?;
+    let stored: HashMap<&str, &ActionFields> =
+        stored.iter().map(|action| (action.action_id.as_str(), action)).collect();
     let mut to_check = Vec::with_capacity(entries.len());
     let mut bytes = 0_usize;
     for (at, entry) in entries.iter().enumerate() {
@@ -105,13 +112,14 @@ pub async fn settle(
         if let Kind::Inline { .. } = entry.kind {
             change.fits(&format!("job_actions[{at}].freezer_action"), definition)?;
         }
-        bytes = bytes.saturating_add(stored_size(definition));
+        if grows {
+            bytes = bytes.saturating_add(stored_size(definition));
+        }
         if checked.includes(entry) {
             to_check.push(definition);
         }
     }
-    // a job that gets no further action is not larger than before
-    if bytes > change.max_document && (matches!(checked, Checked::All) || !to_check.is_empty()) {
+    if bytes > change.max_document {
         let (field, limit) = ("job_actions".to_owned(), change.max_document);
         return Err(Error::DocumentTooLarge { field, limit });
     }
@@ -138,21 +146,47 @@ pub async fn settle(
     Ok(links)
 }
 
-impl Checked<'_> {
-    fn includes(self, entry: &Entry) -> bool {
-        match (self, &entry.kind) {
-            (Checked::AllBut(had), Kind::Reference { action_id, .. }) => !had.contains(action_id),
-            _ => true,
+impl Entry {
+    /// The action that it names.
+    fn reference(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Reference { action_id, .. } => Some(action_id),
+            Kind::Inline { .. } => None,
         }
     }
 }
 
+impl Checked<'_> {
+    fn includes(self, entry: &Entry) -> bool {
+        match (self, entry.reference()) {
+            (Checked::AllBut(had), Some(action_id)) => !had.iter().any(|id| id == action_id),
+            _ => true,
+        }
+    }
+
+    /// Whether the job gets an action that it does not have, or one of its actions once more.
+    fn grows(self, entries: &[Entry]) -> bool {
+        let Checked::AllBut(had) = self else { return true };
+        let mut left: HashMap<&str, usize> = HashMap::with_capacity(had.len());
+        for id in had {
+            *left.entry(id).or_default() += 1;
+        }
+        !entries.iter().all(|entry| {
+            let left = entry.reference().and_then(|id| left.get_mut(id)).filter(|left| **left > 0);
+            left.map(|left| *left -= 1).is_some()
+        })
+    }
+}
+
 /// What an entry will run.
-fn definition<'a>(entry: &'a Entry, stored: &'a [ActionFields]) -> Result<&'a Map<String, Value>, Error> {
+fn definition<'a>(
+    entry: &'a Entry,
+    stored: &HashMap<&str, &'a ActionFields>,
+) -> Result<&'a Map<String, Value>, Error> {
     match &entry.kind {
         Kind::Inline { new, .. } => Ok(&new.freezer_action),
         Kind::Reference { action_id, definition } => {
-            let Some(action) = stored.iter().find(|action| action.action_id == *action_id) else {
+            let Some(action) = stored.get(action_id.as_str()) else {
                 return Err(Error::Unprocessable(format!("Action id: {action_id} not found.")));
             };
             match definition {
@@ -162,6 +196,35 @@ fn definition<'a>(entry: &'a Entry, stored: &'a [ActionFields]) -> Result<&'a Ma
                 ))),
                 _ => Ok(&action.freezer_action),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(ids: &[&str]) -> Vec<Entry> {
+        let entry = |id: &&str| Entry {
+            link_id: "l".to_owned(),
+            kind: Kind::Reference { action_id: (*id).to_owned(), definition: None },
+        };
+        ids.iter().map(entry).collect()
+    }
+
+    #[test]
+    fn a_job_grows_with_each_further_place_of_an_action() {
+        let had = ["a", "b", "a"].map(str::to_owned);
+        for (ids, grows) in [
+            (&[][..], false),
+            (&["a"], false),
+            (&["b", "a", "a"], false),
+            (&["a", "a", "a"], true),
+            (&["b", "b"], true),
+            (&["a", "c"], true),
+        ] {
+            assert_eq!(Checked::AllBut(&had).grows(&entries(ids)), grows, "{ids:?}");
+            assert!(Checked::All.grows(&entries(ids)));
         }
     }
 }

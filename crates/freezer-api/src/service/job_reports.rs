@@ -136,7 +136,7 @@ async fn list(
     let scope = change.scope();
     let ids: Vec<String> = sent.iter().map(|(id, _)| (*id).to_owned()).collect();
     if !ids.is_empty() {
-        let stored = actions::get_many(db, &scope, ids.clone()).await?;
+        let stored = actions::get_many(db, &scope, ids.clone(), false).await?;
         let histories = actions::histories(db, &scope, ids.clone()).await?;
         let mut is_stale = false;
         for (id, definition) in sent {
@@ -183,7 +183,7 @@ async fn unnamed(
     if entries.len() != links.len() || !entries.iter().all(lacks_id) {
         return Ok(List::Sent);
     }
-    let stored = actions::get_many(db, &change.scope(), links.to_vec()).await?;
+    let stored = actions::get_many(db, &change.scope(), links.to_vec(), false).await?;
     let is_same = links.iter().zip(entries).all(|(id, entry)| {
         let action = stored.iter().find(|action| action.action_id == *id);
         let definition = entry.get("freezer_action").and_then(Value::as_object);

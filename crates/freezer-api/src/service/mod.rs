@@ -92,6 +92,8 @@ pub struct Change<'a> {
     pub now: Timestamp,
     /// `[api] max_document_bytes`.
     pub max_document: usize,
+    /// `[api] max_job_actions`.
+    pub max_job_actions: usize,
     /// How the caller entrusts jobs to central schedulers; none without Keystone.
     pub delegation: Option<trusts::Delegation<'a>>,
 }

@@ -138,6 +138,7 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
             "failure  {}:7: [healthcheck] allowed_source_ranges = x: ",
         ),
         ("[api]\nmax_limit = 5", 1, "warning  {}:7: [api] max_limit = 5: "),
+        ("[api]\nmax_page_bytes = 10000000", 1, "warning  {}:7: [api] max_page_bytes = 10000000: "),
         ("[oslo_policy]\npolicy_file = policy.yaml\npolicy_dirs = policy.d", 0, "nothing is wrong"),
         ("[DEFAULT]\nbind_port =", 0, "nothing is wrong"),
         ("[databse]\nx = 1", 1, "warning  {}:7: [databse] x: unknown group; did you mean [database]?"),

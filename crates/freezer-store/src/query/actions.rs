@@ -84,13 +84,22 @@ pub async fn get_for_update(
     read_fields(db.doing(), &mut row, json::object_to_change).map(Some)
 }
 
-/// Returns the given actions that the scope has.
-pub async fn get_many(db: &mut Db, scope: &Scope, ids: Vec<String>) -> Result<Vec<ActionFields>, StoreError> {
+/// Returns the given actions that the scope has. If `locked`, their rows are locked until the transaction ends.
+pub async fn get_many(
+    db: &mut Db,
+    scope: &Scope,
+    ids: Vec<String>,
+    locked: bool,
+) -> Result<Vec<ActionFields>, StoreError> {
+    let ids: BTreeSet<String> = ids.into_iter().collect();
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let mut select = live(scope);
-    select.and_where(Expr::col(Actions::Id).is_in(listing::padded(ids)));
+    select.and_where(Expr::col(Actions::Id).is_in(listing::padded(ids.into_iter().collect())));
+    if locked {
+        select.lock(LockType::Update);
+    }
     let rows = db.select(&select).await?;
     rows.into_iter().map(|mut row| read_fields(db.doing(), &mut row, json::object)).collect()
 }
@@ -122,39 +131,6 @@ pub async fn histories(db: &mut Db, scope: &Scope, ids: Vec<String>) -> Result<V
         })
     };
     rows.iter().map(read).collect()
-}
-
-/// An action with the data for comparisons of an upgrade.
-pub(crate) struct StoredAction {
-    pub(crate) project_id: String,
-    pub(crate) is_live: bool,
-    /// Its stored document without the columns.
-    pub(crate) document: Option<String>,
-    pub(crate) fields: ActionFields,
-}
-
-/// Returns the given actions of all projects that exist, deleted or not, with their documents.
-pub(crate) async fn get_many_stored(db: &mut Db, ids: Vec<String>) -> Result<Vec<StoredAction>, StoreError> {
-    let mut select = Query::select();
-    select
-        .column(Actions::CreatedAt)
-        .column(Actions::Id)
-        .columns(COLUMNS)
-        .column(Actions::Deleted)
-        .from(Actions::Table)
-        .and_where(Expr::col(Actions::Id).is_in(listing::padded(ids)));
-    let rows = db.select(&select).await?;
-    let doing = db.doing();
-    let at = unreadable(doing);
-    let read = |mut row: Row| {
-        Ok(StoredAction {
-            project_id: row.string(2).map_err(&at)?,
-            is_live: row.int(2 + COLUMNS.len()).map_err(&at)? == Some(0),
-            document: row.text(7).map_err(&at)?,
-            fields: read_fields(doing, &mut row, json::object)?,
-        })
-    };
-    rows.into_iter().map(read).collect()
 }
 
 /// Returns the actions of a job of the scope, in the order of execution.
@@ -333,7 +309,7 @@ pub(crate) fn read(doing: &'static str, row: &mut Row, from: usize) -> Result<Ac
 }
 
 /// Reads the fields that a change starts from. The parameter reads the stored definition.
-fn read_fields(
+pub(super) fn read_fields(
     doing: &'static str,
     row: &mut Row,
     definition: fn(Option<&str>, StoredField<'_>) -> Map<String, Value>,

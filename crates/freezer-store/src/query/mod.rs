@@ -16,6 +16,7 @@ mod listing;
 mod narrow;
 mod repeat;
 pub mod sessions;
+pub(crate) mod stored_actions;
 pub mod user_credentials;
 
 pub use listing::{Listed, Page};

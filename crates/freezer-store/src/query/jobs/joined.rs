@@ -134,7 +134,7 @@ pub async fn get(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Option<Job>
     select.and_where(Expr::col((Jobs::Table, Jobs::Id)).eq(job_id));
     let Some(mut row) = db.select_one(&select).await? else { return Ok(None) };
     let mut job = read(db.doing(), &mut row)?;
-    links::complete(db, std::slice::from_mut(&mut job)).await?;
+    links::complete(db, std::slice::from_mut(&mut job), u64::MAX).await?;
     Ok(Some(job))
 }
 

@@ -2,10 +2,12 @@
 //! condition of a search.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement, SimpleExpr};
 use sea_query_sqlx::SqlxValues;
 
+use super::sizes;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -27,8 +29,15 @@ pub(super) fn its_actions() -> SelectStatement {
     select
 }
 
+/// A job's link that is not deleted.
+pub(super) fn live_link() -> SimpleExpr {
+    Expr::col((Links::Table, Links::JobId))
+        .equals((Jobs::Table, Jobs::Id))
+        .and(Expr::col((Links::Table, Links::Deleted)).eq(false))
+}
+
 /// A link's action, where it is not deleted.
-fn live_action() -> SimpleExpr {
+pub(super) fn live_action() -> SimpleExpr {
     Expr::col((Actions::Table, Actions::Id))
         .equals((Links::Table, Links::ActionId))
         .and(Expr::col((Actions::Table, Actions::Deleted)).eq(false))
@@ -40,9 +49,6 @@ pub(super) fn join_extras(select: &mut SelectStatement) {
     let live_trust = Expr::col((Credentials::Table, Credentials::JobId))
         .equals((Jobs::Table, Jobs::Id))
         .and(Expr::col((Credentials::Table, Credentials::Deleted)).eq(false));
-    let live_link = Expr::col((Links::Table, Links::JobId))
-        .equals((Jobs::Table, Jobs::Id))
-        .and(Expr::col((Links::Table, Links::Deleted)).eq(false));
     // A link can never show another project's action, whatever the rows say.
     let own_action = live_action()
         .and(Expr::col((Actions::Table, Actions::ProjectId)).equals((Jobs::Table, Jobs::ProjectId)));
@@ -56,7 +62,7 @@ pub(super) fn join_extras(select: &mut SelectStatement) {
         .column((Actions::Table, Actions::Id))
         .columns(actions::COLUMNS.map(|column| (Actions::Table, column)))
         .join(JoinType::LeftJoin, Credentials::Table, live_trust)
-        .join(JoinType::LeftJoin, Links::Table, live_link)
+        .join(JoinType::LeftJoin, Links::Table, live_link())
         .join(JoinType::LeftJoin, Actions::Table, own_action);
 }
 
@@ -119,8 +125,37 @@ impl Extras {
     }
 }
 
-/// Gives each job its actions and its trust: one statement for all.
-pub(super) async fn complete(db: &mut Db, jobs: &mut [Job]) -> Result<(), StoreError> {
+/// Gives the first of these jobs their actions and their trusts, in one statement, and returns how many: as many as take
+/// at most so many bytes together, and at least one.
+pub(super) async fn complete(db: &mut Db, jobs: &mut [Job], room: u64) -> Result<usize, StoreError> {
+    let ids: Vec<&str> = jobs.iter().map(|job| job.job_id.as_str()).collect();
+    let (count, mut extras) = match extras_within(db, &ids, room).await? {
+        Some(extras) => (jobs.len(), extras),
+        // few documents are this large
+        None => {
+            let sizes = sizes::of_actions(db, &ids).await?;
+            let mut bytes = 0_u64;
+            let fitting = ids.iter().take_while(|id| {
+                bytes = bytes.saturating_add(sizes.get(**id).copied().unwrap_or(0));
+                bytes <= room
+            });
+            let count = fitting.count().max(1);
+            let extras = extras_within(db, &ids[..count], u64::MAX).await?;
+            (count, extras.unwrap_or_default())
+        }
+    };
+    for job in &mut jobs[..count] {
+        extras.remove(&job.job_id).unwrap_or_default().complete(job);
+    }
+    Ok(count)
+}
+
+/// What several jobs have in other tables; none if their actions take more than so many bytes.
+async fn extras_within(
+    db: &mut Db,
+    jobs: &[&str],
+    room: u64,
+) -> Result<Option<HashMap<String, Extras>>, StoreError> {
     // a statement for each length that `padded` makes of usual pages
     static OF: [(usize, Fixed); 4] = [
         (1, Fixed::new(extras_of_jobs::<1>)),
@@ -129,23 +164,29 @@ pub(super) async fn complete(db: &mut Db, jobs: &mut [Job]) -> Result<(), StoreE
         (64, Fixed::new(extras_of_jobs::<64>)),
     ];
     if jobs.is_empty() {
-        return Ok(());
+        return Ok(Some(HashMap::new()));
     }
-    let ids = listing::padded(jobs.iter().map(|job| job.job_id.as_str()).collect());
-    let rows = match OF.iter().find(|(length, _)| *length == ids.len()) {
-        Some((_, fixed)) => db.select(&fixed.with(ids.into_iter().map(Into::into).collect())).await?,
-        None => db.select(&extras_of(ids.into_iter().map(Into::into).collect())).await?,
-    };
+    let ids = listing::padded(jobs.to_vec());
     let doing = db.doing();
     let mut by_job: HashMap<String, Extras> = HashMap::with_capacity(jobs.len());
-    for mut row in rows {
+    let (mut bytes, mut fits) = (0_u64, true);
+    let each = |mut row: Row| {
+        bytes = bytes.saturating_add(row.length(1 + DEFINITION) as u64);
+        fits = bytes <= room;
+        if !fits {
+            return Ok(ControlFlow::Break(()));
+        }
         let job_id = row.take_string(0).map_err(unreadable(doing))?;
         by_job.entry(job_id).or_default().add(doing, &mut row, 1)?;
+        Ok(ControlFlow::Continue(()))
+    };
+    match OF.iter().find(|(length, _)| *length == ids.len()) {
+        Some((_, fixed)) => {
+            db.select_each(&fixed.with(ids.into_iter().map(Into::into).collect()), each).await?;
+        }
+        None => db.select_each(&extras_of(ids.into_iter().map(Into::into).collect()), each).await?,
     }
-    for job in jobs {
-        by_job.remove(&job.job_id).unwrap_or_default().complete(job);
-    }
-    Ok(())
+    Ok(fits.then_some(by_job))
 }
 
 fn extras_of_jobs<const N: usize>(dialect: Dialect) -> (String, SqlxValues) {

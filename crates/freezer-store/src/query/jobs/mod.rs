@@ -2,13 +2,14 @@
 //!
 //! `joined.rs` reads jobs with their actions in one statement: single jobs, polls, and the first page of a project.
 //! `candidates.rs` finds jobs by their actions, and `judged.rs` shows a job to the matcher of searches. `links.rs` has the rows
-//! of jobs in other tables. `change.rs` has the changes, and locks the row of a job for them.
+//! of jobs in other tables, and `sizes.rs` calculates how large jobs are. `change.rs` has the changes, and locks the row of a job for them.
 
 mod candidates;
 mod change;
 mod joined;
 mod judged;
 mod links;
+mod sizes;
 
 pub(super) use change::unlink;
 pub use change::{
@@ -17,6 +18,7 @@ pub use change::{
 };
 
 pub use joined::{IDS_AT_ONCE, JobRows, POLLS_AT_ONCE, Poll, get, rows_of_ids, rows_of_polls};
+pub use sizes::larger_than;
 
 use std::collections::HashSet;
 

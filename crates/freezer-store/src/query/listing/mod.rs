@@ -37,13 +37,9 @@ pub struct Page {
     pub look_ahead: bool,
     /// Whether the result must contain the total number of documents.
     pub count: bool,
-    /// Maximum size of the documents, in bytes. A larger page ends early, but has at least ten documents.
+    /// Maximum size of the documents, in bytes. A larger page ends early, but has at least one document.
     pub max_bytes: u64,
 }
-
-/// Minimum number of documents of a page that ends early. A scheduler treats a page with fewer jobs as the
-/// last one.
-const FEWEST: usize = 10;
 
 impl Page {
     /// Returns a page of `limit` documents after skipping `offset` documents.
@@ -86,6 +82,8 @@ const COMPLETED_AT_ONCE: usize = 250;
 const COMPLETED_FIRST: usize = 25;
 /// Documents up to this size are completed in groups.
 const SMALL: u64 = 16 << 10;
+/// Bytes of documents that are read at once beside those of the page, unless one document alone takes more.
+const READ_AT_ONCE: u64 = 8 << 20;
 
 /// Rows of one statement for a page.
 const ROWS_AT_ONCE: u64 = 1_000;
@@ -214,15 +212,16 @@ pub(super) trait ListedDocument: Serialize + Send + Sized {
 }
 
 /// Functions that turn rows into documents: `read` uses a row's own columns, and `complete` adds data from
-/// other tables for many documents.
+/// other tables. It completes the first of the given documents, as many as fit into a number of bytes and at
+/// least one, and returns their number.
 pub(super) struct Parts<R, F> {
     pub(super) read: R,
     pub(super) complete: F,
 }
 
 /// Completes documents that are in one table.
-pub(super) async fn nothing_missing<T>(_: &mut Db, _: &mut [T]) -> Result<(), StoreError> {
-    Ok(())
+pub(super) async fn nothing_missing<T>(_: &mut Db, all: &mut [T], _: u64) -> Result<usize, StoreError> {
+    Ok(all.len())
 }
 
 /// Runs a listing. `progress` is the progress after its first documents, if they were read in advance. It is
@@ -240,7 +239,7 @@ where
     C: IntoColumnRef + Copy,
     T: ListedDocument,
     R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
-    F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
+    F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
 {
     let page = listing.page;
     let mut progress = match progress {
@@ -277,7 +276,7 @@ where
     C: IntoColumnRef + Copy,
     T: ListedDocument,
     R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
-    F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
+    F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
 {
     let Progress { wanted, after, .. } = progress;
     let mut offset = std::mem::take(&mut wanted.skip);
@@ -292,7 +291,7 @@ where
             let document = read(&mut row)?;
             bytes += document.size() as u64;
             documents.push(Candidate { document, verdict: MatchResult::Yes });
-            let full = bytes > listing.page.max_bytes && documents.len() > FEWEST;
+            let full = bytes > listing.page.max_bytes && documents.len() > 1;
             Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
         db.select_each(&*select, each).await?;
@@ -311,7 +310,7 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
     where
         T: ListedDocument,
         R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
-        F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
+        F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
     {
         let (certain, doubtful) = match &self.counted {
             Some(Counted { certain, doubtful }) => {

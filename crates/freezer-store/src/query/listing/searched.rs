@@ -4,10 +4,13 @@
 //! by its own columns, and data from other tables is only read for the documents that are still undecided or
 //! accepted. `search/matcher.rs` matches documents.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use super::order;
-use super::{COMPLETED_AT_ONCE, COMPLETED_FIRST, FEWEST, ListedDocument, Listing, Parts, Progress, SMALL};
+use super::{
+    COMPLETED_AT_ONCE, COMPLETED_FIRST, ListedDocument, Listing, Parts, Progress, READ_AT_ONCE, SMALL,
+};
 use crate::error::StoreError;
 use crate::exec::{Db, TimeSlice};
 use crate::row::Row;
@@ -49,12 +52,17 @@ impl<T: ListedDocument> Wanted<T> {
             return;
         }
         let bytes = self.bytes.saturating_add(document.size() as u64);
-        if bytes > self.max_bytes && self.documents.len() >= FEWEST {
+        if bytes > self.max_bytes && !self.documents.is_empty() {
             self.cut = true;
             return;
         }
         self.bytes = bytes;
         self.documents.push(document);
+    }
+
+    /// Bytes that may be read at once.
+    fn room(&self) -> u64 {
+        self.max_bytes.saturating_sub(self.bytes).min(READ_AT_ONCE)
     }
 
     /// Skips an accepted document if some must be skipped. Returns true if the page needs it.
@@ -82,7 +90,7 @@ where
     C: IntoColumnRef + Copy,
     T: ListedDocument,
     R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
-    F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
+    F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
 {
     let Progress { wanted, after, .. } = progress;
     let mut matcher = Matcher::new(listing.search, listing.shape.identity);
@@ -92,7 +100,7 @@ where
     let mut among = listing.among.map(|all| order::behind(all, after.as_ref(), newest_first));
     while wanted.needed() > 0 {
         let mut candidates = Vec::new();
-        let (mut seen, mut bytes, room) = (0, 0, wanted.max_bytes.saturating_sub(wanted.bytes));
+        let (mut seen, mut bytes, room) = (0, 0, wanted.room());
         let (doing, read) = (db.doing(), &parts.read);
         let mut is_whole = true;
         let needed = usize::try_from(wanted.needed()).unwrap_or(usize::MAX).min(COMPLETED_AT_ONCE);
@@ -115,7 +123,7 @@ where
                 bytes += document.size() as u64;
                 candidates.push(Candidate { document, verdict });
             }
-            is_whole = candidates.len() < needed && (bytes <= room || candidates.len() <= FEWEST);
+            is_whole = candidates.len() < needed && (bytes <= room || candidates.len() <= 1);
             let full = !is_whole || wanted.needed() == 0;
             Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
@@ -145,16 +153,19 @@ pub(super) async fn settle<T, R, F>(
 ) -> Result<(), StoreError>
 where
     T: ListedDocument,
-    F: AsyncFn(&mut Db, &mut [T]) -> Result<(), StoreError>,
+    F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
 {
     let mut slice = TimeSlice::start();
-    let mut rest = candidates.into_iter();
+    let mut rest = VecDeque::from(candidates);
     let mut at_once = if wanted.max_bytes == u64::MAX { COMPLETED_AT_ONCE } else { COMPLETED_FIRST };
-    while wanted.needed() > 0 && rest.len() > 0 {
-        let some = rest.by_ref().take(at_once).map(|Candidate { document, verdict }| (document, verdict));
-        let (mut documents, verdicts): (Vec<T>, Vec<MatchResult>) = some.unzip();
+    while wanted.needed() > 0 && !rest.is_empty() {
+        let some = rest.drain(..at_once.min(rest.len()));
+        let (mut documents, mut verdicts): (Vec<T>, Vec<MatchResult>) =
+            some.map(|Candidate { document, verdict }| (document, verdict)).unzip();
         if T::IN_PARTS {
-            (parts.complete)(db, &mut documents).await?;
+            let whole = (parts.complete)(db, &mut documents, wanted.room()).await?;
+            let later = documents.drain(whole..).zip(verdicts.drain(whole..)).rev();
+            later.for_each(|(document, verdict)| rest.push_front(Candidate { document, verdict }));
         }
         let largest = documents.iter().map(T::size).max().unwrap_or(0) as u64;
         at_once = if largest <= SMALL { COMPLETED_AT_ONCE } else { COMPLETED_FIRST };

@@ -11,7 +11,7 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::migrations::moves::held::Held;
-use crate::query::actions::{StoredAction, get_many_stored};
+use crate::query::stored_actions::{StoredAction, get_many_stored};
 
 /// Ids that one query asks for: SQLite takes 32,766 values.
 const IDS: usize = 1_000;

@@ -18,7 +18,7 @@ use crate::json;
 use crate::migrations::moves::held::Held;
 use crate::migrations::moves::paths;
 use crate::model::{ActionColumns, ActionFields};
-use crate::query::actions::StoredAction;
+use crate::query::stored_actions::StoredAction;
 use crate::tables::{ActionReports, Actions};
 
 /// Rows of one INSERT: 200 with 19 values each are far from the 32,766 values that SQLite takes.

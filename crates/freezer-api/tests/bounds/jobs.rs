@@ -1,0 +1,195 @@
+//! Jobs: how many actions they have, and how large they become through these, at once or when one of them grows.
+
+use serde_json::{Value, json};
+
+use crate::support::documents::{freezer_action, job, with};
+use crate::support::{Caller, TestApp, on_both_engines};
+
+on_both_engines![
+    the_actions_of_a_job_are_counted,
+    a_job_does_not_grow_through_its_actions,
+    an_action_may_grow_as_long_as_every_job_fits,
+    large_jobs_of_earlier_settings_are_read,
+];
+
+const LIMIT: usize = 20_000;
+
+fn uses(action_id: &str, times: usize) -> Value {
+    vec![json!({"action_id": action_id}); times].into()
+}
+
+fn action_of(bytes: usize) -> Value {
+    with(freezer_action(), json!({"x": "x".repeat(bytes)}))
+}
+
+async fn limited(app: &TestApp) -> Caller {
+    let member = app.with_http(|http| (http.max_document, http.max_job_actions) = (LIMIT, 5)).member();
+    member.add_client("p1", "c1").await;
+    member
+}
+
+async fn the_actions_of_a_job_are_counted(app: TestApp) {
+    let member = limited(&app).await;
+    let id = member.add_action("p1", freezer_action()).await;
+    let inline = |count| vec![json!({"freezer_action": freezer_action()}); count];
+    let mixed: Vec<Value> = inline(3).into_iter().chain(vec![json!({"action_id": id}); 3]).collect();
+    let small = member.add_job("p1", with(job("c1"), json!({"job_actions": uses(&id, 2)}))).await;
+    for (path, actions) in [
+        ("jobs".to_owned(), uses(&id, 6)),
+        ("jobs".to_owned(), inline(6).into()),
+        ("jobs".to_owned(), mixed.clone().into()),
+        ("jobs/new".to_owned(), uses(&id, 6)),
+        (format!("jobs/{small}"), uses(&id, 2_000)),
+    ] {
+        let count = actions.as_array().unwrap().len();
+        let document = with(job("c1"), json!({"job_actions": actions}));
+        let answer = member.post(&format!("/v2/p1/{path}"), document).await.expect(413);
+        assert_eq!(
+            answer.description(),
+            format!("job_actions: a job may have at most 5 actions, and this one would have {count}")
+        );
+    }
+    for actions in [uses(&id, 6), inline(6).into(), mixed.into()] {
+        let patch = json!({"job_actions": actions});
+        member.patch(&format!("/v2/p1/jobs/{small}"), patch).await.expect(413);
+    }
+    assert_eq!(member.job(&small).await["job_actions"].as_array().unwrap().len(), 2);
+    member.patch(&format!("/v2/p1/jobs/{small}"), json!({"job_actions": uses(&id, 5)})).await.expect(200);
+
+    // a job of earlier settings keeps its actions, whatever its scheduler sends back, and gets no more
+    let many = with(job("c1"), json!({"job_actions": uses(&id, 8)}));
+    let old = app.member().add_job("p1", many).await;
+    let path = format!("/v2/p1/jobs/{old}");
+    let shown = member.job(&old).await;
+    member.patch(&path, shown).await.expect(200);
+    member.patch(&path, json!({"job_schedule": {"status": "running"}})).await.expect(200);
+    member.patch(&path, json!({"job_actions": uses(&id, 9)})).await.expect(413);
+    member.patch(&path, json!({"job_actions": uses(&id, 7)})).await.expect(200);
+    member.patch(&path, json!({"job_actions": uses(&id, 8)})).await.expect(413);
+}
+
+async fn a_job_does_not_grow_through_its_actions(app: TestApp) {
+    let member = limited(&app).await;
+    for (times, other) in [(1, 15_000), (5, 0), (2, 8_000)] {
+        let id = member.add_action("p1", freezer_action()).await;
+        let beside = member.add_action("p1", action_of(other)).await;
+        let mut actions = uses(&id, times).as_array().unwrap().clone();
+        if other > 0 {
+            actions.push(json!({"action_id": beside}));
+        }
+        // another job with the same action, which stays small
+        member.add_job("p1", with(job("c1"), json!({"job_actions": uses(&id, 1)}))).await;
+        let job_id = member.add_job("p1", with(job("c1"), json!({"job_actions": actions}))).await;
+        let path = format!("/v2/p1/actions/{id}");
+        let text = format!(
+            "freezer_action: the job_actions of job {job_id}, which uses this action: would take more than 20000 bytes"
+        );
+        let larger = json!({"freezer_action": {"y": "y".repeat(8_000)}});
+        assert_eq!(member.patch(&path, larger.clone()).await.expect(413).description(), text);
+        let whole = json!({"freezer_action": action_of(8_000)});
+        assert_eq!(member.post(&path, whole).await.expect(413).description(), text);
+        let mut taken = 0;
+        while member
+            .patch(&path, json!({"freezer_action": {format!("k{taken}"): "z".repeat(500)}}))
+            .await
+            .status
+            == 200
+        {
+            taken += 1;
+            assert!(taken < 40, "{times} times");
+        }
+        assert!(taken > 0, "{times} times");
+        let bytes = member.get(&format!("/v2/p1/jobs/{job_id}")).await.expect(200).body.len();
+        assert!(bytes < LIMIT + 5_000, "{times} times: {bytes}");
+        // smaller, and other keys of the same size
+        member.patch(&path, json!({"max_retries": 7})).await.expect(200);
+        member.patch(&path, json!({"freezer_action": {"k0": "-"}})).await.expect(200);
+        member.patch(&path, json!({"freezer_action": {"k0": "small"}})).await.expect(200);
+        // a deleted job counts no more
+        member.delete(&format!("/v2/p1/jobs/{job_id}")).await.expect(204);
+        member.patch(&path, larger).await.expect(200);
+    }
+}
+
+async fn an_action_may_grow_as_long_as_every_job_fits(app: TestApp) {
+    let member = limited(&app).await;
+    let id = member.add_action("p1", freezer_action()).await;
+    for _ in 0..30 {
+        member.add_job("p1", with(job("c1"), json!({"job_actions": uses(&id, 1)}))).await;
+    }
+    let path = format!("/v2/p1/actions/{id}");
+    member.patch(&path, json!({"freezer_action": {"y": "y".repeat(15_000)}})).await.expect(200);
+    member.patch(&path, json!({"freezer_action": {"z": "z".repeat(15_000)}})).await.expect(413);
+    // a job that names it a second time
+    let twice = with(job("c1"), json!({"job_actions": uses(&id, 2)}));
+    member.post("/v2/p1/jobs", twice).await.expect(413);
+}
+
+/// Jobs that an earlier release let grow: the action of each stands in it fifty times, and the schedule is large too.
+async fn large_jobs_of_earlier_settings_are_read(app: TestApp) {
+    const JOBS: usize = 7;
+    let before = app.member();
+    before.add_client("p1", "c1").await;
+    let id = before.add_action("p1", freezer_action()).await;
+    let schedule = json!({"schedule_month": "m".repeat(50_000)});
+    let document = json!({"job_actions": uses(&id, 50), "job_schedule": schedule});
+    let mut ids = Vec::new();
+    for _ in 0..JOBS {
+        ids.push(before.add_job("p1", with(job("c1"), document.clone())).await);
+        app.advance(1);
+    }
+    let text = with(freezer_action(), json!({"x": "x".repeat(40_000)})).to_string();
+    app.database().run(&format!("UPDATE actions SET backup_metadata = '{text}'")).await;
+    let whole = 50 * text.len();
+
+    let small = app.with_http(|http| (http.max_document, http.max_page) = (LIMIT, Some(60_000)));
+    let member = small.member();
+    for job_id in &ids {
+        let shown = member.get(&format!("/v2/p1/jobs/{job_id}")).await.expect(200);
+        assert!(shown.body.len() > whole, "{}", shown.body.len());
+        let job = shown.json();
+        assert_eq!(job["job_actions"].as_array().unwrap().len(), 50);
+        assert!(job["job_actions"].as_array().unwrap().iter().all(|action| action["action_id"] == json!(id)));
+    }
+    // many at the same time, which share statements
+    let paths: Vec<String> = ids.iter().map(|id| format!("/v2/p1/jobs/{id}")).collect();
+    let shown = futures_util::future::join_all(paths.iter().map(|path| member.get(path))).await;
+    assert!(shown.into_iter().all(|answer| answer.expect(200).body.len() > whole));
+    let poll = json!({"match": [{"client_id": "c1"}], "match_not": [{"status": "completed"}]});
+    let polls = (0..4).map(|_| member.search("/v2/p1/jobs?limit=10", poll.clone()));
+    for answer in futures_util::future::join_all(polls).await {
+        assert_eq!(answer.expect(200).each("jobs", "/job_id"), ids[..1]);
+    }
+    for (query, search) in [
+        ("limit=100", None),
+        ("limit=10", Some(poll)),
+        ("limit=100&sort=created_at:desc", None),
+        ("limit=100", Some(json!({"match": [{"mode": "fs"}]}))),
+        ("limit=100", Some(json!({"match": [{"_all": "xxx"}]}))),
+        ("limit=100&with_count=true", Some(json!({"match_not": [{"mode": "nothing"}]}))),
+    ] {
+        let (mut path, mut found) = (format!("/v2/p1/jobs?{query}"), Vec::new());
+        loop {
+            let answer = member.ask(http::Method::GET, &path, search.clone()).await.expect(200);
+            let some = answer.each("jobs", "/job_id");
+            assert_eq!(some.len(), 1, "{path}: one of these jobs is more than a page");
+            assert!(answer.body.len() < 2 * whole, "{}", answer.body.len());
+            found.extend(some);
+            let document = answer.json();
+            if query.contains("with_count") {
+                assert_eq!(document["count"], json!(JOBS));
+            }
+            let Some(next) = document["jobs_links"][0]["href"].as_str() else { break };
+            path = next.split_once("/v2/").map(|(_, rest)| format!("/v2/{rest}")).unwrap();
+            assert!(found.len() < 20, "{path}");
+        }
+        found.sort_unstable();
+        let mut all = ids.clone();
+        all.sort_unstable();
+        assert_eq!(found, all, "{query} {search:?}");
+    }
+    // they may shrink, and do not grow
+    let path = format!("/v2/p1/actions/{id}");
+    member.patch(&path, json!({"freezer_action": {"y": "y".repeat(500)}})).await.expect(413);
+    member.patch(&path, json!({"freezer_action": {"x": "x".repeat(300)}})).await.expect(200);
+}
