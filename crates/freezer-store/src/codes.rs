@@ -25,6 +25,7 @@ const CONTENDED: Class = Class::Outage(Outage::Contended);
 const LOCKED: Class = Class::Outage(Outage::Locked);
 const REFUSING: Class = Class::Outage(Outage::Refusing);
 const AWAY: Class = Class::Outage(Outage::Away);
+const FULL: Class = Class::Outage(Outage::Full);
 const STORAGE: Class = Class::Outage(Outage::Storage);
 const SLOW: Class = Class::Outage(Outage::Slow);
 const DENIED: Class = Class::Outage(Outage::Denied);
@@ -82,13 +83,13 @@ const SERVER: &[(u16, Class, &str)] = &[
     (3100, AWAY, "group replication failed during COMMIT"),
     (4031, AWAY, "disconnected for inactivity"),
     // no space, read-only files, damaged tables: an operator must act
+    (1021, FULL, "disk full"),
+    (1036, FULL, "a table is read-only"),
+    (1114, FULL, "the table is full"),
     (1016, STORAGE, "a table cannot be opened"),
-    (1021, STORAGE, "disk full"),
     (1026, STORAGE, "error while writing a file"),
     (1030, STORAGE, "error of the storage engine"),
     (1034, STORAGE, "a table is damaged"),
-    (1036, STORAGE, "a table is read-only"),
-    (1114, STORAGE, "the table is full"),
     (1194, STORAGE, "a table is marked as crashed"),
     (1195, STORAGE, "a table is marked as crashed"),
     (1296, STORAGE, "error of the storage engine"),
@@ -125,11 +126,11 @@ const SQLITE: &[(i32, Class, &str)] = &[
     (5, LOCKED, "BUSY: another process holds the lock"),
     (6, CONTENDED, "LOCKED: another statement of this process"),
     (7, STORAGE, "NOMEM"),
-    (8, STORAGE, "READONLY"),
+    (8, FULL, "READONLY"),
     (9, SLOW, "INTERRUPT"),
     (10, STORAGE, "IOERR"),
     (11, STORAGE, "CORRUPT"),
-    (13, STORAGE, "FULL"),
+    (13, FULL, "FULL: SQLite undoes the statement or the transaction"),
     (14, STORAGE, "CANTOPEN"),
     (15, LOCKED, "PROTOCOL: the locks of the file are contended"),
     (18, Class::Unstorable(Unstorable::TooLong), "TOOBIG"),
@@ -170,7 +171,8 @@ mod tests {
             (CONTENDED, &[1205, 1213, 3101][..]),
             (REFUSING, &[1040, 1047, 1129, 1203, 1226, 1290, 1836, 3032]),
             (AWAY, &[1053, 1180, 1317, 1927, 2006, 2013, 4031]),
-            (STORAGE, &[1021, 1026, 1030, 1114]),
+            (FULL, &[1021, 1036, 1114]),
+            (STORAGE, &[1026, 1030]),
             (SLOW, &[1969, 3024]),
             (DENIED, &[1142, 1227]),
             (Class::Duplicate, &[1062]),
@@ -190,8 +192,10 @@ mod tests {
             (LOCKED, &[5, 261, 773][..]),
             // LOCKED, LOCKED_SHAREDCACHE, BUSY_SNAPSHOT
             (CONTENDED, &[6, 262, 517]),
-            // READONLY with RECOVERY, CANTLOCK, ROLLBACK, DIRECTORY; IOERR with READ, WRITE, FSYNC, SHORT_READ; FULL; CANTOPEN
-            (STORAGE, &[8, 264, 520, 776, 1544, 10, 266, 778, 1034, 522, 13, 14, 270, 11, 267, 26]),
+            // READONLY with RECOVERY, CANTLOCK, ROLLBACK, DIRECTORY; FULL
+            (FULL, &[8, 264, 520, 776, 1544, 13]),
+            // IOERR with READ, WRITE, FSYNC, SHORT_READ; CANTOPEN
+            (STORAGE, &[10, 266, 778, 1034, 522, 14, 270, 11, 267, 26]),
             (Class::Replaced, &[1032]),
             (Class::Duplicate, &[1555, 2067]),
             (Class::Other, &[1, 19, 25]),

@@ -109,7 +109,9 @@ pub enum Outage {
     /// The connection is broken or the server is down. Run it again on another connection. A change may have
     /// been stored.
     Away,
-    /// The disk is full, or files are read-only or damaged. Only the operator can help.
+    /// The disk is full, or files are read-only. The database has stored nothing. Only the operator can help.
+    Full,
+    /// Files are damaged, or cannot be read or written. A change may have been stored. Only the operator can help.
     Storage,
     /// A statement exceeded its time limit.
     Slow,
@@ -125,6 +127,9 @@ impl fmt::Display for Outage {
             Outage::Contended => "other changes to the same rows did not end",
             Outage::Locked => "another process holds the lock of the database file",
             Outage::Refusing | Outage::Away => "the database is not available",
+            Outage::Full => {
+                "the database can store nothing, and has stored nothing; check the free space and the permissions of its files"
+            }
             Outage::Storage => {
                 "the database cannot store or read its files; check the free space, the permissions and the log of the \
                  database"

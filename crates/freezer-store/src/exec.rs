@@ -57,11 +57,12 @@ pub struct Db {
     doing: &'static str,
     deadline: Deadline,
     is_repeat: bool,
+    has_changed: bool,
 }
 
 impl Db {
     pub(crate) fn new(lease: Lease, doing: &'static str, deadline: Deadline, is_repeat: bool) -> Db {
-        Db { lease, doing, deadline, is_repeat }
+        Db { lease, doing, deadline, is_repeat, has_changed: false }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -77,6 +78,11 @@ impl Db {
     /// `repeat.rs`).
     pub fn is_repeat(&self) -> bool {
         self.is_repeat
+    }
+
+    /// Returns whether a statement has changed rows.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.has_changed
     }
 
     /// Returns whether all statements have been answered completely.
@@ -170,7 +176,7 @@ impl Db {
     /// Runs a statement that changes rows. Returns the number of matched rows.
     pub(crate) async fn execute(&mut self, statement: &(impl Statement + Sync)) -> Result<u64, StoreError> {
         self.explain(statement).await?;
-        self.run(async |connection| {
+        let rows = self.run(async |connection| {
             Ok(match connection {
                 DbConnection::MySql(c) => c.execute(statement.mysql()?).await?,
                 DbConnection::Sqlite(c) => {
@@ -178,8 +184,10 @@ impl Db {
                     query(sql, arguments).execute(&mut c.connection).await?.rows_affected()
                 }
             })
-        })
-        .await
+        });
+        let rows = rows.await?;
+        self.has_changed |= rows > 0;
+        Ok(rows)
     }
 
     /// Records the plan of a statement before it is sent, if plans are recorded.

@@ -210,7 +210,7 @@ impl Pool {
     async fn open(&self, deadline: Deadline, noted: &AtomicBool) -> Result<DbConnection, StoreError> {
         let opened = self.0.opener.open(deadline).await;
         if let (Err(error), Some(outage)) = (&opened, &self.0.outage) {
-            outage.failed(self.0.opener.url(), error, !noted.swap(true, Ordering::Relaxed));
+            outage.failed(self.0.opener.url(), error, !noted.swap(true, Ordering::Relaxed), false);
         }
         opened
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::Store;
 use crate::error::{Class, Outage, StoreError};
 use crate::exec::Db;
+use crate::outage::Answered;
 use crate::pool::Lease;
 
 /// How often a body without a deadline is run at most when it meets other writers.
@@ -194,8 +195,9 @@ impl Run<'_> {
             Mode::Read | Mode::Single => (result, self.mode == Mode::Single),
         };
         let Some(error) = result.as_ref().err().and_then(TxError::store_error) else {
+            let stored = result.is_ok() && self.mode != Mode::Read && db.has_changed();
             self.settle(db, Class::Other);
-            self.note_answer();
+            self.note_answer(if stored { Answered::Stored } else { Answered::Read });
             return ControlFlow::Break(result);
         };
         let error = error.clone();
@@ -214,17 +216,18 @@ impl Run<'_> {
     fn note_outage(&mut self, error: &StoreError) {
         let is_one = matches!(
             error.class(),
-            Class::Outage(Outage::Away | Outage::Refusing | Outage::Storage | Outage::Locked)
+            Class::Outage(Outage::Away | Outage::Refusing | Outage::Full | Outage::Storage | Outage::Locked)
         );
         if let Some(outage) = self.store.outage.as_ref().filter(|_| is_one) {
-            outage.failed(&self.store.database, error, !std::mem::replace(&mut self.affected, true));
+            let affects = !std::mem::replace(&mut self.affected, true);
+            outage.failed(&self.store.database, error, affects, self.mode != Mode::Read);
         }
     }
 
     /// Notes that the database has answered.
-    fn note_answer(&self) {
+    fn note_answer(&self, answered: Answered) {
         if let Some(outage) = &self.store.outage {
-            outage.answered(&self.store.database);
+            outage.answered(&self.store.database, answered);
         }
     }
 
@@ -244,7 +247,7 @@ impl Run<'_> {
                 }
                 has_time(self.reconnects <= MAX_RECONNECTS)
             }
-            Class::Outage(Outage::Storage) => {
+            Class::Outage(Outage::Full | Outage::Storage) => {
                 self.reopens += 1;
                 self.reopens <= MAX_REOPENS
             }
@@ -274,7 +277,9 @@ impl Run<'_> {
     fn settle(&mut self, db: Db, class: Class) {
         let (lease, is_settled) = db.into_parts();
         match class {
-            Class::Outage(Outage::Away | Outage::Refusing | Outage::Storage | Outage::Denied)
+            Class::Outage(
+                Outage::Away | Outage::Refusing | Outage::Full | Outage::Storage | Outage::Denied,
+            )
             | Class::Replaced => lease.broken(),
             // dropped, which ends the statement
             _ if !is_settled => {}

@@ -8,7 +8,7 @@ use std::error::Error as _;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use freezer_store::StoreError;
+use freezer_store::{Outage, StoreError};
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderValue, StatusCode};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -266,6 +266,9 @@ fn description(error: &Error) -> String {
             }
             StoreError::Unstorable { column, reason, .. } if column == "?" => reason.to_string(),
             StoreError::Unstorable { column, reason, .. } => format!("{column}: {reason}"),
+            StoreError::Unavailable { outage: Outage::Full, .. } => {
+                "The database cannot store anything at the moment; this request has changed nothing.".to_owned()
+            }
             StoreError::Unavailable { .. } | StoreError::Refused { .. } | StoreError::Url(_) => {
                 "The database is temporarily unavailable.".to_owned()
             }

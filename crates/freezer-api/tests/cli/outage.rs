@@ -87,3 +87,48 @@ fn an_outage_of_the_database_is_two_lines_in_the_log() {
     }
     assert_eq!(found(" ERROR ").len(), 2, "requests that fail meanwhile are not logged as well: {log}");
 }
+
+/// A trigger answers as a server whose disk is full, or whose tables are read-only. It answers reads meanwhile.
+#[test]
+fn an_outage_of_the_storage_is_two_lines_in_the_log_however_much_is_read_meanwhile() {
+    for code in [1021, 1036, 1114] {
+        let scratch = Scratch::new();
+        let Some(database) = Database::create(Engine::MySql, &scratch) else { return };
+        let config = scratch.write("f.conf", &process::config(process::free_port(), database.url()));
+        process::run(MANAGE, &config, &["db", "sync"]).succeeded();
+        let service = Service::start(&scratch, database.url());
+        let list = || service.request("GET", "/v2/p1/backups", "");
+        let post = |name: &str| {
+            let body = format!(r#"{{"backup_name": "{name}", "container": "c", "hostname": "h"}}"#);
+            service.request("POST", "/v2/p1/backups", &body)
+        };
+        wait_for("the service serves", || (list().0 == 200).then_some(()));
+        assert_eq!(post("before").0, 201);
+        database.run(&format!(
+            "CREATE TRIGGER fault BEFORE INSERT ON backups FOR EACH ROW SIGNAL SQLSTATE 'HY000' \
+             SET MYSQL_ERRNO = {code}, MESSAGE_TEXT = 'a fault'"
+        ));
+        for at in 0..8 {
+            let (status, text) = post(&format!("lost-{at}"));
+            assert!(status == 503 && text.contains("this request has changed nothing"), "{status} {text}");
+            // neither a read nor a change that finds nothing ends the outage
+            assert_eq!(list().0, 200);
+            assert_eq!(service.request("DELETE", "/v2/p1/backups/none", "").0, 404);
+            assert_eq!(service.request("PATCH", "/v2/p1/jobs/none", "{}").0, 404);
+        }
+        database.run("DROP TRIGGER fault");
+        let (log, mut after) = (|| service.log(), 0);
+        wait_for("a change ends the outage", || {
+            assert_eq!(post(&format!("after-{after}")).0, 201);
+            after += 1;
+            log().contains("is available again after ").then_some(())
+        });
+        let log = log();
+        let found = |words: &str| log.lines().filter(|line| line.contains(words)).collect::<Vec<_>>();
+        assert_eq!(found("is not available; the next line about it").len(), 1, "{code}: {log}");
+        let ended = found("is available again after ");
+        assert!(ended.len() == 1 && ended[0].ends_with("affected: 8"), "{code}: {log}");
+        let stored = list().1;
+        assert!(!stored.contains("lost-") && stored.contains("before"), "{stored}");
+    }
+}

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::support::documents::backup;
 use super::support::{Engine, Options, TestApp, TestDatabase, bounded, with_database};
-use super::{expect_come_again, has_asked, until};
+use super::{NOTHING_CHANGED, expect_come_again, has_asked, until};
 
 /// Makes each insert of a backup fail with the code in the table `faults`, if there is one.
 async fn add_fault(database: &TestDatabase) {
@@ -153,7 +153,9 @@ fn a_full_disk_is_told_and_the_service_recovers() {
             match answer.status.as_u16() {
                 201 => acknowledged.push(answer.text("backup_id")),
                 _ => {
+                    let text = answer.json()["description"].clone();
                     expect_come_again(answer);
+                    assert_eq!(text, NOTHING_CHANGED);
                     refused += 1;
                 }
             }

@@ -23,7 +23,9 @@ impl Store {
                 match tried {
                     Ok(_) => {}
                     Err(StoreError::Unavailable {
-                        outage: Outage::Denied | Outage::Storage, reason, ..
+                        outage: Outage::Denied | Outage::Full | Outage::Storage,
+                        reason,
+                        ..
                     }) => refused.push(format!("{verb} on {}: {reason}", table.name)),
                     Err(StoreError::Backend { source, .. }) => {
                         refused.push(format!("{verb} on {}: {source}", table.name));
