@@ -49,7 +49,7 @@ const MAX_SEARCH_CONDITIONS: OptDecl = OptDecl::integer("api", "max_search_condi
     .unset_if_empty()
     .default("50")
     .min(1)
-    .max(100)
+    .max(400)
     .help("Pairs and texts of a search in all. A search with more of them is answered with 400.");
 
 /// A day: no body takes longer, and the sum of all times stays in range.

@@ -57,23 +57,72 @@ async fn conditions_are_counted(app: TestApp) {
     }
 }
 
+/// The largest value of `max_search_conditions`.
+const MOST: usize = 400;
+
 async fn as_many_conditions_as_an_operator_allows_are_answered(app: TestApp) {
     one_of_each(&app).await;
-    let wide = app.with_http(|http| http.max_conditions = 100);
-    let found = pairs(99).into_iter().chain([json!({"mode": "fs"})]).collect::<Vec<_>>();
+    let wide = app.with_http(|http| http.max_conditions = MOST);
+    let found = pairs(MOST - 1).into_iter().chain([json!({"mode": "fs"})]).collect::<Vec<_>>();
+    let texts = |count: usize| (0..count).map(|n| json!({"_all": format!("t{n}")})).collect::<Vec<_>>();
+    let of_columns = |count: usize| -> Vec<Value> {
+        let keys = ["description", "client_id", "session_id", "hostname", "path_to_backup", "status", "mode"];
+        (0..count).map(|n| json!({keys[n % keys.len()]: format!("v{n}")})).collect()
+    };
+    let mixed: Vec<Value> = pairs(80).into_iter().chain(of_columns(80)).chain(texts(40)).collect();
     for list in LISTS {
         let path = format!("/v2/p1/{list}");
         for search in [
-            json!({"match": pairs(100)}),
-            json!({"match_not": pairs(100)}),
+            json!({"match": pairs(MOST)}),
+            json!({"match_not": pairs(MOST)}),
             json!({"match": found}),
-            json!({"match": vec![json!({"status": "x"}); 100]}),
-            json!({"match_not": vec![json!({"description": "x"}); 100]}),
-            json!({"match": vec![json!({"_all": "x"}); 100]}),
+            json!({"match": of_columns(MOST)}),
+            json!({"match_not": of_columns(MOST)}),
+            json!({"match": vec![json!({"status": "x"}); MOST]}),
+            json!({"match_not": vec![json!({"description": "x"}); MOST]}),
+            json!({"match": vec![json!({"_all": "x"}); MOST]}),
+            json!({"match": texts(MOST)}),
+            json!({"match_not": texts(MOST)}),
+            json!({"match": [{"_all": Value::from(pairs(MOST)).to_string()}]}),
+            json!({"match": mixed, "match_not": mixed}),
         ] {
             wide.member().search(&path, search).await.expect(200);
         }
+        wide.member().search(&path, json!({"match": pairs(MOST + 1)})).await.expect(400);
     }
+    // as many conditions that the actions of one job meet
+    let keys = (0..MOST).map(|n| (format!("k{n}"), json!(n))).collect::<Map<_, _>>();
+    let wanted = with(
+        job("c1"),
+        json!({"description": "wide", "job_actions": [
+            {"freezer_action": with(freezer_action(), keys.into())}
+        ]}),
+    );
+    app.member().add_job("p1", wanted).await;
+    let answer = wide.member().search("/v2/p1/jobs", json!({"match": pairs(MOST)})).await.expect(200);
+    assert_eq!(answer.each("jobs", "/description"), ["wide"]);
+    let but: Vec<Value> = pairs(MOST - 1).into_iter().chain([json!({"k0": "other"})]).collect();
+    let answer = wide.member().search("/v2/p1/jobs", json!({"match": but})).await.expect(200);
+    assert_eq!(answer.each("jobs", "/description").len(), 0);
+    let answer = wide
+        .member()
+        .search("/v2/p1/jobs", json!({"match": [{"k7": 7}], "match_not": pairs(MOST - 1)}))
+        .await;
+    assert_eq!(answer.expect(200).each("jobs", "/description").len(), 0);
+    wide.member()
+        .delete(&format!(
+            "/v2/p1/jobs/{}",
+            app.member().get("/v2/p1/jobs?limit=100").await.expect(200).json()["jobs"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|job| job["description"] == "wide")
+                .unwrap()["job_id"]
+                .as_str()
+                .unwrap()
+        ))
+        .await
+        .expect(204);
     // conditions that different actions of one job meet
     let actions =
         (0..40).map(|n| json!({"freezer_action": with(freezer_action(), json!({format!("k{n}"): n}))}));

@@ -74,28 +74,44 @@ pub(super) fn narrow<C, I>(
     let in_row = |(key, value): &(String, Value)| {
         may_have(dialect, shape.sources, key, value, !shape.identity.contains(&key.as_str()))
     };
-    for pair in own {
-        select.cond_where(in_row(pair));
-    }
+    let mut conditions: Vec<Condition> = own.into_iter().map(in_row).collect();
     if let (Some(inner), false) = (inner, anywhere.is_empty()) {
-        select.cond_where(in_row_or_inner_rows(dialect, &anywhere, in_row, inner));
+        conditions.push(in_row_or_inner_rows(dialect, &anywhere, in_row, inner));
     }
     if let (Some(time), Some(range)) = (shape.time, times::range(search)) {
-        select.cond_where(may_be_in(time(dialect), &range));
+        conditions.push(may_be_in(time(dialect), &range));
     }
     for text in search.texts.iter().filter(|_| shape.whole) {
-        if let Some(condition) = may_contain(dialect, shape.sources, &text.to_lowercase()) {
-            select.cond_where(condition);
-        }
+        conditions.extend(may_contain(dialect, shape.sources, &text.to_lowercase()));
     }
     for (key, value) in &search.match_not {
         let nested = !shape.identity.contains(&key.as_str());
         for source in shape.sources {
-            if let Some(condition) = has_not(dialect, source, key, value, nested) {
-                select.cond_where(condition);
-            }
+            let condition = has_not(dialect, source, key, value, nested);
+            conditions.extend(condition.map(|condition| Condition::all().add(condition)));
         }
     }
+    if !conditions.is_empty() {
+        select.cond_where(all_of(conditions));
+    }
+}
+
+/// Maximum number of conditions that one condition joins.
+const JOINED: usize = 16;
+
+/// Returns a condition that is true if all conditions are true, as a tree. The statement builder turns a list of conditions
+/// into nested expressions and descends into them recursively, as servers do. A long list would overflow the stack of the
+/// thread, and SQLite refuses more than 1,000 levels.
+fn all_of(mut conditions: Vec<Condition>) -> Condition {
+    let all = |some: &mut dyn Iterator<Item = Condition>| some.fold(Condition::all(), Condition::add);
+    while conditions.len() > JOINED {
+        let mut rest = conditions.into_iter();
+        conditions = Vec::with_capacity(rest.len().div_ceil(JOINED));
+        while rest.len() > 0 {
+            conditions.push(all(&mut rest.by_ref().take(JOINED)));
+        }
+    }
+    all(&mut conditions.into_iter())
 }
 
 /// Returns a condition that is true if each pair may be in the row or in its inner rows. The inner rows of a
@@ -106,19 +122,19 @@ fn in_row_or_inner_rows<I: IntoColumnRef + Copy>(
     in_row: impl Fn(&(String, Value)) -> Condition,
     inner: &Inner<'_, I>,
 ) -> Condition {
-    let (mut here, mut inside) = (Condition::all(), Condition::all());
+    let (mut here, mut inside) = (Vec::with_capacity(pairs.len()), Vec::with_capacity(pairs.len()));
     for pair @ (key, value) in pairs {
         let in_inner = may_have(dialect, inner.sources, key, value, true);
-        here = here.add(in_row(pair));
+        here.push(in_row(pair));
         let either = Condition::any().add(in_row(pair)).add(in_inner);
-        inside = inside.add(Expr::from(Func::max(Expr::from(either))).eq(1));
+        inside.push(Condition::all().add(Expr::from(Func::max(Expr::from(either))).eq(1)));
     }
     // Without inner rows the maximum is NULL, so the condition on the row itself is separate. This is not
     // EXISTS, because MariaDB 10.11 materialises it and reads the inner tables of all projects before the
     // first row. SQLite accepts HAVING only with a selected maximum.
     let mut rows = inner.rows.clone();
-    rows.clear_selects().expr(Func::max(Expr::val(1))).cond_having(inside);
-    Condition::any().add(here).add(Expr::from(rows).is_not_null())
+    rows.clear_selects().expr(Func::max(Expr::val(1))).cond_having(all_of(inside));
+    Condition::any().add(all_of(here)).add(Expr::from(rows).is_not_null())
 }
 
 /// Returns a condition that is true if the time is in the range or unknown.
