@@ -2,7 +2,7 @@
 
 use freezer_store::model::{Backup, NewBackup};
 use freezer_store::query::backups::{self, Identity, Record};
-use freezer_store::{Store, StoreError, single, transaction};
+use freezer_store::{Store, StoreError, read, single, transaction};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -50,6 +50,7 @@ pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Res
     let status = take_status(&mut document).unwrap_or_else(|| AVAILABLE.to_owned());
     change.fits("backup_metadata", &document)?;
     let identity = identity(&change, &document);
+    let said = identity.is_some().then(|| (document.clone(), status.clone()));
     let record = Record {
         backup_id: backup_id.clone(),
         identity,
@@ -60,7 +61,53 @@ pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Res
     };
     let stored = change.queues.backups.submit((), record, change.store.deadline()).await;
     let stored = stored.map_err(|no_answer| no_answer.of_write("backups.create"))??;
-    Ok(Recorded { is_new: stored == backup_id, backup_id: stored })
+    let is_new = stored == backup_id;
+    if let (false, Some((document, status))) = (is_new, said) {
+        warn_of_differences(&change, &stored, &document, &status).await;
+    }
+    Ok(Recorded { is_new, backup_id: stored })
+}
+
+/// Logs the fields in which a repeated report differs from the stored backup. An agent that retries sends the same report. If
+/// another agent reports a backup with the same identity, its operator must know.
+async fn warn_of_differences(
+    change: &Change<'_>,
+    backup_id: &str,
+    document: &Map<String, Value>,
+    status: &str,
+) {
+    let stored: Result<_, StoreError> =
+        read!(change.store, "backups.compare", |db| backups::get(db, &change.scope(), backup_id).await);
+    let Ok(Some(stored)) = stored else { return };
+    let known: Map<String, Value> = serde_json::from_str(stored.backup_metadata.get()).unwrap_or_default();
+    let fields = differing(&known, document, (stored.status != status).then_some("status"));
+    if !fields.is_empty() {
+        tracing::warn!(
+            backup_id,
+            "a backup was reported again with other values of {}; what is stored is kept. Agents that report different \
+             backups must not use the same {}",
+            fields.join(", "),
+            IDENTITY.join(", ")
+        );
+    }
+}
+
+/// Maximum number of fields in a warning.
+const NAMED: usize = 20;
+
+/// Returns the names of the fields whose values differ, or that only one of the documents has.
+fn differing<'a>(
+    known: &'a Map<String, Value>,
+    said: &'a Map<String, Value>,
+    further: Option<&'a str>,
+) -> Vec<&'a str> {
+    let other =
+        said.iter().filter(|(key, value)| known.get(*key) != Some(value)).map(|(key, _)| key.as_str());
+    let gone = known.keys().filter(|key| !said.contains_key(*key)).map(String::as_str);
+    let mut fields: Vec<&str> = further.into_iter().chain(other).chain(gone).collect();
+    fields.sort_unstable();
+    fields.truncate(NAMED);
+    fields
 }
 
 /// The keys of a report that make a backup the same one, beside its project and user.
@@ -129,5 +176,22 @@ fn take_status(document: &mut Map<String, Value>) -> Option<String> {
     match document.shift_remove("status") {
         Some(Value::String(status)) => Some(status),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn differing_fields_are_named() {
+        let map = |value: Value| value.as_object().cloned().unwrap_or_default();
+        let known = map(json!({"hostname": "h", "size": 1, "tags": ["a"], "old": null}));
+        assert!(differing(&known, &known, None).is_empty());
+        let said = map(json!({"hostname": "h", "size": 2, "tags": ["a", "b"], "new": 1}));
+        assert_eq!(differing(&known, &said, Some("status")), ["new", "old", "size", "status", "tags"]);
+        let many = (0..100).map(|n| (format!("k{n}"), json!(n))).collect();
+        assert_eq!(differing(&known, &many, None).len(), NAMED);
     }
 }
