@@ -36,13 +36,19 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// Seconds between further tries to give a key back.
 const RELEASES: [u64; 4] = [1, 4, 15, 60];
 
-/// Routes a request of an identified caller. A POST with a key is carried out at most once.
-pub async fn route(app: &SharedApp, router: Router, request: Request) -> Response {
+/// Routes a request of an identified caller. A POST with a key is carried out at most once. `guards`: the same routes, which
+/// only ask the policy. It is asked before an answer is looked up, which a caller may have lost the right to see.
+pub async fn route(app: &SharedApp, router: Router, guards: Router, request: Request) -> Response {
     if request.method() != Method::POST || !request.headers().contains_key(KEY) {
         let Ok(answer) = router.oneshot(request).await;
         return answer;
     }
-    match keyed(app, router, request).await {
+    let (parts, body) = request.into_parts();
+    let Ok(permitted) = guards.oneshot(Request::from_parts(parts.clone(), Body::empty())).await;
+    if !permitted.status().is_success() {
+        return permitted;
+    }
+    match keyed(app, router, Request::from_parts(parts, body)).await {
         Ok(answer) => answer,
         Err(error) => error.into_response(),
     }
@@ -54,7 +60,11 @@ async fn keyed(app: &SharedApp, router: Router, request: Request) -> Result<Resp
     let body = whole_body(body, app.http.max_body).await?;
     let caller = parts.extensions.get::<RequestContext>();
     let caller = caller.map(|caller| [caller.user_id.as_str(), caller.own_project()]).unwrap_or_default();
-    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    // an empty query is none
+    let path = match parts.uri.query() {
+        None | Some("") => parts.uri.path(),
+        Some(_) => parts.uri.path_and_query().map_or("", |path| path.as_str()),
+    };
     let planned = app.ids.document();
     let keyed = Keyed {
         expected: expected(parts.uri.path(), &planned),
@@ -184,8 +194,8 @@ fn key(request: &Request) -> Result<String, Error> {
     match value.to_str().map(str::trim) {
         Ok("") => refused("must not be empty"),
         Ok(text) if text.len() > LONGEST => refused("longer than 255 characters"),
-        Ok(text) => Ok(text.to_owned()),
-        Err(_) => refused("must be visible ASCII characters"),
+        Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text.to_owned()),
+        _ => refused("must be visible ASCII characters, without blanks"),
     }
 }
 

@@ -30,6 +30,7 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-
 #[derive(Clone)]
 pub struct Front {
     router: Router,
+    guards: Router,
     app: SharedApp,
     ids: Ids,
 }
@@ -37,7 +38,7 @@ pub struct Front {
 impl Front {
     /// Surrounds a router. `ids`: of requests.
     pub fn new(router: Router, app: SharedApp, ids: Ids) -> Front {
-        Front { router, app, ids }
+        Front { guards: super::guards(app.clone()), router, app, ids }
     }
 
     /// Answers one request.
@@ -92,7 +93,7 @@ impl Front {
     /// Routes the request. Open paths need no token; all others require `Accept: application/json` and an identified
     /// caller.
     async fn answer(self, mut request: Request, refused: Option<Error>) -> Response {
-        let Front { router, app, .. } = self;
+        let Front { router, guards, app, .. } = self;
         if let Some(error) = refused {
             return error.into_response();
         }
@@ -110,7 +111,7 @@ impl Front {
             return Error::NotAcceptable.into_response();
         }
         let answer = match identity::identify(&app, &mut request).await {
-            Ok(()) => idempotency::route(&app, router, request).await,
+            Ok(()) => idempotency::route(&app, router, guards, request).await,
             Err(error) => error.into_response(),
         };
         identity::with_challenge(&app, answer)

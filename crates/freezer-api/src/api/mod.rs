@@ -5,7 +5,7 @@
 //! all of it, and has `identity.rs` identify the caller and `idempotency.rs` recognize requests that are sent again.
 
 mod accept;
-mod address;
+pub mod address;
 pub mod extract;
 mod healthcheck;
 mod idempotency;
@@ -38,13 +38,20 @@ pub fn is_open(path: &str) -> bool {
 /// Everything that is served. Who may ask at all, request ids and the access log are [`middleware::Front`]'s.
 pub fn router(app: SharedApp) -> Router {
     let [versions, healthcheck, ready] = OPEN;
-    v2::router()
+    let router = v2::router()
         .route(versions, get(versions::show))
         .route(healthcheck, get(healthcheck::show))
-        .route(ready, get(healthcheck::ready))
-        .fallback(async || Error::NoRoute)
-        .method_not_allowed_fallback(no_method)
-        .with_state(app)
+        .route(ready, get(healthcheck::ready));
+    with_fallbacks(router, app)
+}
+
+/// The same routes, without the open ones, which only ask whether the caller may do what a request asks for.
+fn guards(app: SharedApp) -> Router {
+    with_fallbacks(v2::guards(), app)
+}
+
+fn with_fallbacks(router: Router<SharedApp>, app: SharedApp) -> Router {
+    router.fallback(async || Error::NoRoute).method_not_allowed_fallback(no_method).with_state(app)
 }
 
 async fn no_method(method: Method) -> axum::response::Response {

@@ -8,6 +8,7 @@ use http::header::{HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderValue, Version};
 
+use crate::api::address::is_host;
 use crate::error::Error;
 
 /// Returns the reason for rejecting a request, if any. `has_two_lengths` means that it has
@@ -35,33 +36,6 @@ fn host(parts: &Parts) -> Option<Error> {
     }
 }
 
-/// Returns whether a value has the form `uri-host [":" port]`. An empty value is valid, but a list is not.
-fn is_host(value: &[u8]) -> bool {
-    let value = value.trim_ascii();
-    let (name, rest) = if value.starts_with(b"[") {
-        let Some(end) = memchr::memchr(b']', value) else { return false };
-        let (address, rest) = value.split_at(end + 1);
-        let text = address.get(1..end).and_then(|text| std::str::from_utf8(text).ok());
-        if text.is_none_or(|text| text.parse::<std::net::Ipv6Addr>().is_err()) {
-            return false;
-        }
-        (&[][..], rest)
-    } else {
-        value.split_at(memchr::memchr(b':', value).unwrap_or(value.len()))
-    };
-    let port = match rest {
-        [] => true,
-        [b':', port @ ..] => {
-            port.iter().all(u8::is_ascii_digit)
-                && (port.is_empty()
-                    || std::str::from_utf8(port).is_ok_and(|port| port.parse::<u16>().is_ok()))
-        }
-        _ => false,
-    };
-    // RFC 3986, section 3.2.2, without the comma, because proxies join two headers with it.
-    port && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte))
-}
-
 /// Accepts only the transfer coding `chunked`, once. The library has already rejected a list in which it is
 /// not the last one.
 fn transfer_encoding(parts: &Parts) -> Option<Error> {
@@ -87,33 +61,4 @@ fn transfer_encoding(parts: &Parts) -> Option<Error> {
 
 fn codings(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_host;
-
-    #[test]
-    fn a_host_is_a_name_or_an_address_with_an_optional_port() {
-        for host in [
-            "",
-            "f",
-            "freezer_api:9090",
-            "a.b.example.",
-            "127.0.0.1:9090",
-            "[::1]",
-            "[fe80::1]:443",
-            "h:",
-            "x--1%41",
-            " f ",
-        ] {
-            assert!(is_host(host.as_bytes()), "{host}");
-        }
-        for host in [
-            "a b", "a,b", "a, b", "user@h", "http://h", "h/", "h?x", "h#x", "h:port", "h:-1", "h:65536",
-            "h:1:2", "::1", "[::1", "[::1]x", "[x]:1", "\u{e4}", "a\\b", "<h>", "\"h\"",
-        ] {
-            assert!(!is_host(host.as_bytes()), "{host}");
-        }
-    }
 }

@@ -16,6 +16,8 @@ on_both_engines![
     a_key_belongs_to_one_request_of_one_caller,
     a_refused_request_gives_its_key_back,
     keys_are_checked,
+    the_policy_is_asked_before_an_answer_is_given_again,
+    an_empty_query_does_not_make_another_request,
     of_concurrent_requests_with_a_key_one_is_carried_out,
     a_key_holds_across_processes_and_a_killed_one_gives_it_up,
     keys_expire_and_are_purged,
@@ -145,12 +147,57 @@ async fn keys_are_checked(app: TestApp) {
     let member = app.member();
     let longest = "k".repeat(255);
     keyed(&member, "/v2/p1/sessions", &longest, &json!({"schedule": {}})).await.expect(201);
-    for key in ["", " ", &"k".repeat(256)] {
+    let all_kinds = "!\"#$%&'()*+,-./0:;<=>?@A[\\]^_`a{|}~";
+    keyed(&member, "/v2/p1/sessions", all_kinds, &json!({"schedule": {}})).await.expect(201);
+    for key in
+        ["", " ", &"k".repeat(256), "a b", "\"a b\"", "a\tb", "a, b", "key\u{e4}", "\u{1f4be}", "a\u{a0}b"]
+    {
         let refused = keyed(&member, "/v2/p1/sessions", key, &json!({"schedule": {}})).await.expect(400);
         assert!(refused.description().starts_with("Idempotency-Key: "), "{refused}");
     }
     let two = [("idempotency-key", "a"), ("idempotency-key", "b")];
     member.raw(Method::POST, "/v2/p1/sessions", &two, json!({"schedule": {}}).to_string()).await.expect(400);
+}
+
+async fn the_policy_is_asked_before_an_answer_is_given_again(app: TestApp) {
+    let member = app.member();
+    member.add_client("p1", "node-1").await;
+    let job_id = member.add_job("p1", job("node-1")).await;
+    for (path, body) in [
+        ("/v2/p1/sessions".to_owned(), json!({"schedule": {}})),
+        ("/v2/p1/backups".to_owned(), backup()),
+        ("/v2/p1/clients".to_owned(), json!({"client_id": "node-2"})),
+        ("/v2/p1/jobs".to_owned(), job("node-1")),
+        (format!("/v2/p1/jobs/{job_id}"), job("node-1")),
+        (format!("/v2/p1/jobs/{job_id}/event"), json!({"start": null})),
+    ] {
+        let first = keyed(&member, &path, &path, &body).await;
+        assert!(first.status.is_success(), "{path}: {first}");
+        // the same user without the role
+        for role in ["reader", "", "other"] {
+            let refused = keyed(&app.as_user("u1", "p1", role), &path, &path, &body).await.expect(403);
+            assert!(!is_replayed(&refused), "{path}: {refused}");
+            // nor does the answer tell whether the key was used
+            let new = keyed(&app.as_user("u1", "p1", role), &path, "new", &body).await.expect(403);
+            assert_eq!(new.body, refused.body, "{path}");
+        }
+        assert!(is_replayed(&keyed(&member, &path, &path, &body).await), "{path}");
+    }
+    // other methods and paths are answered as they are without a key
+    keyed(&member, "/v2/p1/nothing", "k", &json!({})).await.expect(404);
+    keyed(&member, "/v2", "k", &json!({})).await.expect(405);
+    keyed(&member, "/v2/p1/backups/b", "k", &json!({})).await.expect(405);
+}
+
+async fn an_empty_query_does_not_make_another_request(app: TestApp) {
+    let member = app.member();
+    let body = json!({"schedule": {}});
+    let first = keyed(&member, "/v2/p1/sessions", "k", &body).await.expect(201);
+    for path in ["/v2/p1/sessions?", "/v2/p1/sessions/", "/v2/p1/sessions/?", "//v2/p1/sessions?"] {
+        let again = keyed(&member, path, "k", &body).await.expect(201);
+        assert!(is_replayed(&again) && again.body == first.body, "{path}: {again}");
+    }
+    keyed(&member, "/v2/p1/sessions?x", "k", &body).await.expect(422);
 }
 
 async fn of_concurrent_requests_with_a_key_one_is_carried_out(app: TestApp) {
@@ -260,7 +307,7 @@ async fn a_key_costs_one_statement_more_where_a_document_is_created(app: TestApp
     };
     for (path, body) in &posts {
         // the first ones look at the tables
-        count(path, Some(&format!("warm {path}")), body).await;
+        count(path, Some(&format!("warm-{path}")), body).await;
         let plain = count(path, None, body).await;
         assert_eq!(count(path, Some(path), body).await, plain + 1, "{path}");
         assert_eq!(count(path, Some(path), body).await, 3, "{path}: again");

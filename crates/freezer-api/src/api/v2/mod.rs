@@ -96,9 +96,22 @@ pub const ASKED_IN_ADDITION: [(&RuleDefault, &RuleDefault); 2] = [
 
 /// The routes as a router.
 pub fn router() -> axum::Router<SharedApp> {
+    assembled(|route| route.handler)
+}
+
+/// The same routes, which only ask whether the caller may do what a request asks for, and answer nothing more.
+pub fn guards() -> axum::Router<SharedApp> {
+    assembled(|route| on(filter(&route.method), permitted))
+}
+
+/// A [`Call`] is permitted.
+async fn permitted(_: Call) {}
+
+fn assembled(handler: impl Fn(Route) -> MethodRouter<SharedApp>) -> axum::Router<SharedApp> {
     let mut router = axum::Router::new().route("/v2", get(home::show));
     for route in routes() {
-        router = router.route(route.path, route.handler.layer(Extension(Guard(route.rule))));
+        let (path, guard) = (route.path, Guard(route.rule));
+        router = router.route(path, handler(route).layer(Extension(guard)));
     }
     router
 }
@@ -108,14 +121,17 @@ where
     H: Handler<T, SharedApp>,
     T: 'static,
 {
-    let filter = match method {
+    Route { handler: on(filter(&method), handler), method, path, rule }
+}
+
+fn filter(method: &Method) -> MethodFilter {
+    match *method {
         Method::POST => MethodFilter::POST,
         Method::PATCH => MethodFilter::PATCH,
         Method::PUT => MethodFilter::PUT,
         Method::DELETE => MethodFilter::DELETE,
         _ => MethodFilter::GET,
-    };
-    Route { method, path, rule, handler: on(filter, handler) }
+    }
 }
 
 /// A validated body that is taken over whole.
