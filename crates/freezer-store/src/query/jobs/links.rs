@@ -125,13 +125,13 @@ impl Extras {
     }
 }
 
-/// Gives the first of these jobs their actions and their trusts, in one statement, and returns how many: as many as take
-/// at most so many bytes together, and at least one.
+/// Adds actions and trusts to the first of these jobs: as many as fit into `room` bytes, and at least one. Returns their
+/// number. Usually this is one statement for all jobs.
 pub(super) async fn complete(db: &mut Db, jobs: &mut [Job], room: u64) -> Result<usize, StoreError> {
     let ids: Vec<&str> = jobs.iter().map(|job| job.job_id.as_str()).collect();
     let (count, mut extras) = match extras_within(db, &ids, room).await? {
         Some(extras) => (jobs.len(), extras),
-        // few documents are this large
+        // rare: the actions are larger than the room
         None => {
             let sizes = sizes::of_actions(db, &ids).await?;
             let mut bytes = 0_u64;
@@ -150,7 +150,7 @@ pub(super) async fn complete(db: &mut Db, jobs: &mut [Job], room: u64) -> Result
     Ok(count)
 }
 
-/// What several jobs have in other tables; none if their actions take more than so many bytes.
+/// Returns the data of several jobs from other tables, or none if their actions exceed `room` bytes.
 async fn extras_within(
     db: &mut Db,
     jobs: &[&str],

@@ -1,4 +1,4 @@
-//! How large jobs are with their actions, as the database counts it: what is too large is not sent.
+//! Sizes of jobs with their actions, calculated by the database, so that large actions are not sent only to be measured.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,7 @@ use crate::exec::Db;
 use crate::query::{listing, unreadable};
 use crate::tables::{Actions, JobActions as Links, Jobs};
 
-/// A job that uses an action and whose actions take more than so many bytes together; none if there is no such job.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns a job that uses an action and whose actions exceed `limit` bytes together, if there is one.
 pub async fn larger_than(db: &mut Db, action_id: &str, limit: usize) -> Result<Option<String>, StoreError> {
     let using = Query::select()
         .column(Links::JobId)
@@ -36,7 +33,7 @@ pub async fn larger_than(db: &mut Db, action_id: &str, limit: usize) -> Result<O
     db.select_one(&select).await?.map(|row| row.string(0).map_err(&at)).transpose()
 }
 
-/// The bytes of the actions of each of these jobs.
+/// Returns the size of the actions of each job.
 pub(super) async fn of_actions(db: &mut Db, jobs: &[&str]) -> Result<HashMap<String, u64>, StoreError> {
     let mut select = Query::select();
     select
@@ -56,7 +53,7 @@ pub(super) async fn of_actions(db: &mut Db, jobs: &[&str]) -> Result<HashMap<Str
     rows.iter().map(size).collect()
 }
 
-/// The bytes of the joined actions together. A sum of whole numbers is a decimal in MySQL.
+/// The total size of the joined actions, with the keys beside each definition.
 fn bytes() -> Expr {
     let length = Func::cust("LENGTH").arg(Expr::col((Actions::Table, Actions::BackupMetadata)));
     let sum = Func::coalesce([Func::sum(Expr::from(length)).into(), Expr::val(0)]);
