@@ -27,6 +27,9 @@ on_both_engines![
     a_sync_makes_what_is_missing_and_what_was_lost,
     a_table_of_another_program_is_refused,
     a_purge_removes_the_terms_of_actions,
+    rows_that_do_not_match_the_actions_are_repaired,
+    an_emptied_table_is_noticed_by_the_next_search,
+    a_restore_of_actions_alone_is_repaired,
 ];
 
 const IDENTITY: &[&str] = &["client_id", "job_id", "session_id", "project_id", "user_id"];
@@ -48,7 +51,8 @@ async fn found(app: &TestApp, search: Value) -> Vec<String> {
 /// Whether a sync would make terms.
 async fn is_pending(store: &Store) -> bool {
     let steps = store.plan(Wishes::default()).await.unwrap().steps;
-    steps.iter().any(|step| step.action == Action::FillActionTerms)
+    let makes = |action: &Action| matches!(action, Action::FillActionTerms | Action::RepairActionTerms(_));
+    steps.iter().any(|step| makes(&step.action))
 }
 
 /// A service that has just started on the database.
@@ -271,6 +275,139 @@ async fn a_purge_removes_the_terms_of_actions(app: TestApp) {
     assert_eq!(app.database().number("SELECT COUNT(*) FROM fz_action_terms").await, kept);
     assert_eq!(found(&app, json!({"container": "red"})).await, ["a"]);
     assert!(!is_pending(app.store()).await);
+}
+
+/// The finding of `db check` about the table.
+async fn finding(store: &Store) -> u64 {
+    let checks = store.check().await.unwrap();
+    let check = checks.iter().find(|check| check.name == "action_terms").unwrap();
+    assert_eq!(check.verdict == Verdict::Warning, check.count > 0, "{check:?}");
+    assert_eq!(check.advice.is_some_and(|advice| advice.contains("db sync")), check.count > 0, "{check:?}");
+    check.count
+}
+
+async fn rows_that_do_not_match_the_actions_are_repaired(app: TestApp) {
+    with_client(&app).await;
+    let names = ["a", "b", "c", "d", "e", "f"];
+    for name in names {
+        add(&app, name, &[json!({"container": name}), json!({"log_file": name, "é": name})]).await;
+    }
+    assert_eq!(finding(app.store()).await, 0);
+    let rows = "SELECT COUNT(*) FROM fz_action_terms";
+    let action = "SELECT MIN(id) FROM actions";
+    let cases = [
+        // rows are missing, are surplus, or both in equal number
+        "DELETE FROM fz_action_terms WHERE term > 0".to_owned(),
+        format!("DELETE FROM fz_action_terms WHERE action_id = ({action})"),
+        "DELETE FROM fz_action_terms WHERE term = (SELECT * FROM (SELECT MIN(term) FROM fz_action_terms WHERE term <> -1) AS t)"
+            .to_owned(),
+        "DELETE FROM fz_action_terms".to_owned(),
+        "INSERT INTO fz_action_terms VALUES (7, 'p1', 'gone')".to_owned(),
+        format!("INSERT INTO fz_action_terms SELECT 7, 'p1', id FROM actions WHERE id = ({action})"),
+        format!("UPDATE fz_action_terms SET term = term + 1 WHERE action_id = ({action})"),
+        format!("UPDATE fz_action_terms SET term = -term - 2 WHERE action_id = ({action})"),
+        format!("UPDATE fz_action_terms SET project_id = 'p2' WHERE action_id = ({action})"),
+        format!("UPDATE fz_action_terms SET action_id = 'gone' WHERE action_id = ({action})"),
+        "UPDATE fz_action_terms SET action_id = SUBSTR(action_id, 2) WHERE action_id <> ''; DELETE FROM fz_action_terms WHERE term = -1".to_owned(),
+        "UPDATE actions SET fz_terms = NULL".to_owned(),
+    ];
+    let number = app.database().number(rows).await;
+    for case in cases {
+        app.database().run(&case).await;
+        assert!(finding(app.store()).await > 0, "{case}");
+        assert!(is_pending(app.store()).await, "{case}");
+        assert_eq!(app.store().sync().await.unwrap(), Synced::Upgraded { left_out: Vec::new() }, "{case}");
+        assert_eq!(app.store().sync().await.unwrap(), Synced::AlreadyCurrent, "{case}");
+        assert_eq!(finding(app.store()).await, 0, "{case}");
+        assert_eq!(app.database().number(rows).await, number, "{case}");
+        for name in names {
+            assert_eq!(found(&app, json!({"container": name})).await, [name], "{case}");
+            assert_eq!(found(&app, json!({"é": name})).await, [name], "{case}");
+        }
+    }
+    // an action that is gone, and one of another project
+    app.database()
+        .run(&format!("UPDATE actions SET project_id = 'p2' WHERE id = (SELECT * FROM ({action}) AS a)"))
+        .await;
+    app.store().sync().await.unwrap();
+    assert_eq!(app.store().sync().await.unwrap(), Synced::AlreadyCurrent, "another project");
+    let listed = "SELECT COUNT(*) FROM fz_action_terms WHERE project_id = 'p2'";
+    assert!(app.database().number(listed).await > 5);
+    let unchecked = match app.database().engine() {
+        Engine::Sqlite => "PRAGMA foreign_keys = OFF",
+        Engine::MariaDb | Engine::MySql => "SET foreign_key_checks = 0",
+    };
+    app.database().run(&format!("{unchecked}; DELETE FROM actions WHERE project_id = 'p2'")).await;
+    assert!(finding(app.store()).await > 0);
+    app.store().sync().await.unwrap();
+    assert_eq!(app.database().number(listed).await, 0);
+    assert_eq!(app.store().sync().await.unwrap(), Synced::AlreadyCurrent);
+}
+
+async fn an_emptied_table_is_noticed_by_the_next_search(app: TestApp) {
+    with_client(&app).await;
+    add(&app, "a", &[json!({"container": "a"})]).await;
+    app.store().explain();
+    assert_eq!(found(&app, json!({"container": "a"})).await, ["a"]);
+    let empty = match app.database().engine() {
+        Engine::Sqlite => "DELETE FROM fz_action_terms",
+        Engine::MariaDb | Engine::MySql => "TRUNCATE fz_action_terms",
+    };
+    app.database().run(empty).await;
+    add(&app, "b", &[json!({"container": "b"})]).await;
+    for name in ["a", "b"] {
+        assert_eq!(found(&app, json!({"container": name})).await, [name], "emptied");
+    }
+    app.store().sync().await.unwrap();
+    app.store().take_plans();
+    for name in ["a", "b"] {
+        assert_eq!(found(&app, json!({"container": name})).await, [name], "filled");
+    }
+    let plans = app.store().take_plans();
+    assert!(
+        plans.iter().any(|plan| plan.sql.contains("fz_action_terms") && plan.sql.contains("job_actions"))
+    );
+}
+
+/// The rows of `actions` are those of an earlier time, with what they said of their terms; the table of the terms is not.
+async fn a_restore_of_actions_alone_is_repaired(app: TestApp) {
+    with_client(&app).await;
+    let id = add(&app, "a", &[json!({"container": "old", "extra": "old"})]).await;
+    add(&app, "b", &[json!({"container": "other"})]).await;
+    app.database().run("CREATE TABLE saved AS SELECT * FROM actions").await;
+    let shown = app.member().get(&format!("/v2/p1/jobs/{id}")).await.expect(200).json();
+    let action = shown["job_actions"][0]["action_id"].as_str().unwrap().to_owned();
+    let patch = json!({"freezer_action": {"container": "new", "extra": "new"}});
+    app.member().patch(&format!("/v2/p1/actions/{action}"), patch).await.expect(200);
+    let columns = ["container", "backup_metadata", "fz_terms", "fz_terms_crc"];
+    let restored =
+        columns.map(|name| format!("{name} = (SELECT saved.{name} FROM saved WHERE saved.id = actions.id)"));
+    app.database().run(&format!("UPDATE actions SET {}", restored.join(", "))).await;
+    assert!(finding(app.store()).await > 0);
+    app.store().sync().await.unwrap();
+    for (search, expected) in [("old", vec!["a"]), ("new", vec![]), ("other", vec!["b"])] {
+        assert_eq!(found(&app, json!({"container": search})).await, expected, "{search}");
+    }
+    assert_eq!(found(&app, json!({"extra": "old"})).await, ["a"]);
+    assert_eq!(app.store().sync().await.unwrap(), Synced::AlreadyCurrent);
+    if app.database().engine() == Engine::Sqlite {
+        // no trigger sees the change, and the checksum is that of the row before
+        let columns = app.database().texts("SELECT name FROM pragma_table_info('actions')").await;
+        let changed: Vec<String> = columns
+            .iter()
+            .map(|name| if name == "container" { "'replaced'".to_owned() } else { name.clone() })
+            .collect();
+        let replace = format!(
+            "REPLACE INTO actions ({}) SELECT {} FROM actions",
+            columns.join(", "),
+            changed.join(", ")
+        );
+        app.database().run(&format!("PRAGMA foreign_keys = OFF; {replace}")).await;
+        assert!(finding(app.store()).await > 0);
+        app.store().sync().await.unwrap();
+        assert_eq!(found(&app, json!({"container": "replaced"})).await, ["a", "b"]);
+        assert_eq!(app.store().sync().await.unwrap(), Synced::AlreadyCurrent);
+    }
 }
 
 const WORDS: &[&str] = &["a", "A", "é", "", "completed", "1", "a\"b"];

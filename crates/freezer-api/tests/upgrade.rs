@@ -10,6 +10,8 @@
 mod again;
 #[path = "upgrade/characters.rs"]
 mod characters;
+#[path = "upgrade/collations.rs"]
+mod collations;
 #[path = "upgrade/dump.rs"]
 mod dump;
 #[path = "upgrade/entries.rs"]

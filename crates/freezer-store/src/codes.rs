@@ -15,7 +15,8 @@ pub(crate) enum Class {
     Duplicate,
     /// A value does not fit.
     Unstorable(Unstorable),
-    /// The database lacks a table, column or index, or is no longer there: it was replaced or is being restored.
+    /// The database lacks a table, column or index, has columns that cannot be compared any more, or is no longer there: it
+    /// was replaced or is being restored.
     Replaced,
     /// Anything else.
     Other,
@@ -106,6 +107,10 @@ const SERVER: &[(u16, Class, &str)] = &[
     (1054, Class::Replaced, "no such column"),
     (1146, Class::Replaced, "no such table"),
     (1176, Class::Replaced, "no such index"),
+    (1253, Class::Replaced, "a collation that does not belong to the character set of a column"),
+    (1267, Class::Replaced, "columns of two tables have collations that cannot be compared: a dump was loaded"),
+    (1270, Class::Replaced, "the same of three columns"),
+    (1271, Class::Replaced, "the same of more columns"),
     (1118, Class::Unstorable(Unstorable::TooLong), "row too large"),
     (1153, Class::Unstorable(Unstorable::TooLong), "packet larger than max_allowed_packet"),
     (1406, Class::Unstorable(Unstorable::TooLong), "longer than the column"),
@@ -176,7 +181,7 @@ mod tests {
             (SLOW, &[1969, 3024]),
             (DENIED, &[1142, 1227]),
             (Class::Duplicate, &[1062]),
-            (Class::Replaced, &[1049, 1054, 1146]),
+            (Class::Replaced, &[1049, 1054, 1146, 1253, 1267, 1270, 1271]),
             (Class::Other, &[1064, 1210]),
         ] {
             for code in codes {

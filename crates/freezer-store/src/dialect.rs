@@ -265,6 +265,29 @@ impl Dialect {
         }
     }
 
+    /// Returns an expression for `search::action_terms::number` of two columns. None on SQLite, which has no checksums.
+    pub(crate) fn crc_of_ids(self, project: &str, action: &str) -> Option<String> {
+        let utf8 = |column: &str| format!("CONVERT(COALESCE({column}, '') USING utf8mb4)");
+        (self == Dialect::MySql).then(|| format!("CRC32(CONCAT({}, x'1F', {}))", utf8(project), utf8(action)))
+    }
+
+    /// Returns the statement that begins a transaction which sees one state of the database.
+    pub(crate) fn begin_snapshot(self) -> &'static str {
+        if self == Dialect::MySql { "START TRANSACTION WITH CONSISTENT SNAPSHOT" } else { "BEGIN" }
+    }
+
+    /// Returns a condition: no action lists a row of `fz_action_terms`.
+    pub(crate) fn is_surplus_term(self) -> String {
+        let is_listed = match self {
+            Dialect::MySql => "LOCATE(UNHEX(LPAD(HEX(fz_action_terms.term), 16, '0')), actions.fz_terms)",
+            Dialect::Sqlite => "INSTR(actions.fz_terms, UNHEX(PRINTF('%016X', fz_action_terms.term)))",
+        };
+        format!(
+            "NOT EXISTS (SELECT 1 FROM actions WHERE actions.id = fz_action_terms.action_id \
+             AND COALESCE(actions.project_id, '') = fz_action_terms.project_id AND {is_listed} > 0)"
+        )
+    }
+
     /// Returns a condition: the schedule of a job may have keys other than
     /// [`SCHEDULE_KEYS`](crate::search::action_terms::SCHEDULE_KEYS), in the form of the index
     /// `fz_jobs_unusual`.

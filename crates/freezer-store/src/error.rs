@@ -211,6 +211,10 @@ impl fmt::Display for Unstorable {
 pub(crate) fn classify(error: &DriverError) -> Class {
     use mysql_async::DriverError::PacketTooLarge;
     match error {
+        // a value that cannot be converted to the character set of the column that it is compared with
+        DriverError::Server(answer) if answer.code == 1267 && answer.message.contains(",COERCIBLE)") => {
+            Class::Unstorable(Unstorable::CharacterSet)
+        }
         DriverError::Server(answer) => of_server(answer.code),
         DriverError::MySql(mysql_async::Error::Driver(PacketTooLarge)) => {
             Class::Unstorable(Unstorable::TooLong)

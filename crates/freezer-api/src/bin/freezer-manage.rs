@@ -148,6 +148,9 @@ struct Sync {
     /// Also convert tables of more than 100,000 rows to utf8mb4. Each is locked meanwhile.
     #[arg(long)]
     charset: bool,
+    /// Create the tables in a database that another program uses, too. Needed only once.
+    #[arg(long)]
+    shared_database: bool,
     /// Maximum time to wait for another sync, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     wait: u64,
@@ -266,8 +269,8 @@ async fn run(sources: &Sources, command: DbCommand) -> Result<u8, Box<dyn std::e
     let database = settings?;
     let store = database.store(false);
     match command {
-        DbCommand::Sync(Sync { dry_run, charset, wait, .. }) => {
-            let wishes = Wishes { convert_large_tables: charset };
+        DbCommand::Sync(Sync { dry_run, charset, shared_database, wait, .. }) => {
+            let wishes = Wishes { convert_large_tables: charset, shared_database };
             if dry_run {
                 db::dry_run(&store, wishes, &mut out).await?;
             } else {

@@ -66,7 +66,9 @@ pub async fn sync(store: &Store, options: &SyncOptions, out: &mut impl Write) ->
         .await?;
     match done {
         Synced::Created => writeln!(out, "{database}: created all tables at revision {HEAD}")?,
-        Synced::AlreadyCurrent => writeln!(out, "{database}: at revision {HEAD}, nothing to do")?,
+        Synced::AlreadyCurrent => {
+            writeln!(out, "{database}: at revision {HEAD}, nothing to do{}", broken_links(store).await?)?;
+        }
         Synced::Upgraded { left_out } => {
             writeln!(out, "{database}: at revision {HEAD}")?;
             for (what, why) in left_out {
@@ -76,11 +78,24 @@ pub async fn sync(store: &Store, options: &SyncOptions, out: &mut impl Write) ->
             writeln!(
                 out,
                 "kept in freezer_leftovers, because they could not be moved: {values} values of {rows} rows; \
-                 see them with: freezer-manage db leftovers"
+                 see them with: freezer-manage db leftovers{}",
+                broken_links(store).await?
             )?;
         }
     }
     Ok(())
+}
+
+/// Describes links of jobs to actions that are not there, as after a restore of `actions` alone; nothing if there are none.
+async fn broken_links(store: &Store) -> Result<String, DbError> {
+    Ok(match store.broken_links().await? {
+        0 => String::new(),
+        count => {
+            format!(
+                "; links without a live job or a live action: {count}; see them with: freezer-manage db check"
+            )
+        }
+    })
 }
 
 /// Prints the steps of [`sync`] as SQL, with the number of rows that each statement reads. Changes nothing.
@@ -94,6 +109,9 @@ pub async fn dry_run(store: &Store, wishes: Wishes, out: &mut impl Write) -> Res
     }
     if plan.steps.is_empty() && !plan.stamps {
         writeln!(out, "-- nothing to do")?;
+    }
+    for mixed in &plan.mixed {
+        writeln!(out, "-- columns that statements compare have different collations: {mixed}")?;
     }
     for step in &plan.steps {
         let whose = step.revision.unwrap_or("addition");
@@ -109,6 +127,7 @@ pub async fn dry_run(store: &Store, wishes: Wishes, out: &mut impl Write) -> Res
             | Action::FillPaths(_)
             | Action::FillTerms
             | Action::FillActionTerms
+            | Action::RepairActionTerms(_)
             | Action::KeepReplaced(_) => writeln!(out, "-- in batches, each a transaction")?,
         }
     }

@@ -102,8 +102,9 @@ impl<'s> SchemaWatch<'s> {
             let found = self.check().await?;
             if failed && matches!(found, SchemaCheck::Served) {
                 tracing::error!(
-                    "a statement failed because {} lacks a table, column or index that it names, but now has all tables \
-                     that this release needs. If this does not end, look at the tables with freezer-manage db check",
+                    "a statement failed because {} lacks a table, column or index that it names, or has columns that cannot \
+                     be compared, but now all its tables fit. If this does not end, run freezer-manage db sync, and look at \
+                     the tables with freezer-manage db check",
                     self.store.database()
                 );
             }

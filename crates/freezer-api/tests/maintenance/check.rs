@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::{self, Engine, TestApp};
 use crate::{BOTH, add_job, make_file, on_empty, store};
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 13] = [
     "layout",
     "charset",
     "widths",
@@ -21,6 +21,8 @@ const NAMES: [&str; 11] = [
     "json",
     "unmovable",
     "jobs_without_actions",
+    "collations",
+    "action_terms",
 ];
 
 support::on_both_engines!(

@@ -1,8 +1,10 @@
 //! Tables, views and databases of other programs: every command refuses them before it changes anything, and says what is
 //! wrong. Databases of Freezer are accepted, whatever stands beside their tables.
 
+use std::time::Duration;
+
 use freezer_store::maintenance::Verdict;
-use freezer_store::migrations::Wishes;
+use freezer_store::migrations::{SyncOptions, Synced, Wishes};
 use freezer_store::{ConnectSettings, PoolSettings, Store, StoreError};
 
 use crate::support::{self, Engine, TestDatabase};
@@ -161,6 +163,45 @@ fn databases_of_other_programs_are_refused() {
             is_refused(&database, &["database for Freezer alone", "[database] connection"]).await;
         });
     }
+}
+
+/// A database that another program uses, too, once the operator says so; also after the tables were removed again.
+#[test]
+fn a_database_is_shared_if_the_operator_says_so() {
+    let nova = format!("{MIGRATE} INSERT INTO migrate_version VALUES ('nova', 'x', 402);");
+    for sql in [OTHERS.to_owned(), format!("{nova} {OTHERS}"), nova, format!("{OTHERS} {ALEMBIC}")] {
+        on_empty("shared", async |database| {
+            make_file(&database);
+            database.run(&sql).await;
+            is_refused(&database, &["freezer-manage db sync --shared-database"]).await;
+            let store = store(&database);
+            let wishes = Wishes { shared_database: true, ..Wishes::default() };
+            let options = SyncOptions { wishes, wait: Duration::ZERO, holder: "test:1".to_owned() };
+            for _ in 0..2 {
+                assert!(!store.plan(wishes).await.unwrap().steps.is_empty());
+                assert_eq!(store.sync_with(&options, |_| {}).await.unwrap(), Synced::Created);
+                // from then on, nothing has to be said
+                assert!(store.check_schema().await.is_ok());
+                assert_eq!(store.sync().await.unwrap(), Synced::AlreadyCurrent);
+                let removed = store.remove("test:1", Duration::ZERO).await.unwrap();
+                assert!(removed.contains(&"jobs") && removed.contains(&"alembic_version"), "{removed:?}");
+                is_refused(&database, &["freezer-manage db sync --shared-database"]).await;
+            }
+            if sql.contains("instances") {
+                assert_eq!(database.number("SELECT COUNT(*) FROM instances").await, 0, "its tables stay");
+            }
+        });
+    }
+    on_empty("not_shared", async |database| {
+        make_file(&database);
+        database
+            .run(&format!("{ALEMBIC} INSERT INTO alembic_version VALUES ('16f1fbcab42b'); {OTHERS}"))
+            .await;
+        is_refused(&database, &["cannot share this database", "alembic_version"]).await;
+        let wishes = Wishes { shared_database: true, ..Wishes::default() };
+        let error = store(&database).plan(wishes).await.unwrap_err().to_string();
+        assert!(error.contains("cannot share") && !error.contains("--shared-database"), "{error}");
+    });
 }
 
 #[test]

@@ -129,6 +129,14 @@ impl TestDatabase {
         }
     }
 
+    /// The statement that makes a table (MariaDB, MySQL).
+    pub async fn create_table(&self, table: &str) -> String {
+        let DatabaseUrl::MySql(url) = &self.url else { panic!("only servers show it") };
+        let sql = AssertSqlSafe(format!("SHOW CREATE TABLE `{table}`"));
+        let row = sqlx::raw_sql(sql).fetch_one(&mut connect(url).await).await.expect("SQL of the test");
+        row.get_unchecked(1)
+    }
+
     /// The whole number that a query gives.
     pub async fn number(&self, sql: &str) -> i64 {
         let sql = AssertSqlSafe(sql.to_owned());

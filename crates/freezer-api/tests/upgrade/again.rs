@@ -1,6 +1,7 @@
 //! A database that was upgraded, and over which its old dump was loaded again, ends as after a single upgrade. The dump drops
 //! only the tables that it contains, so those of the first upgrade are still there with their rows.
 
+use crate::collations::{answers, is_done};
 use crate::dump::{Dump, dropping};
 use crate::support::{self, Engine, TestDatabase};
 use crate::{folder, loadable, store};
@@ -176,4 +177,55 @@ fn jobs_loaded_by_themselves_do_again_what_they_did() {
             }));
         });
     }
+}
+
+/// Some tables of an old dump, loaded over upgraded ones in a file. (On a server: `collations.rs`.)
+#[test]
+fn a_part_of_an_old_dump_is_upgraded_again_in_a_file() {
+    let sql = std::fs::read_to_string(folder().join("f-18.0.0.sqlite.sql")).unwrap();
+    let parts: [&[&str]; 7] = [
+        &["jobs"],
+        &["clients"],
+        &["sessions", "backups"],
+        &["jobs", "clients"],
+        &["jobs", "actions"],
+        &["clients", "sessions", "jobs", "actions", "backups"],
+        &["actions"],
+    ];
+    support::with_database(Engine::Sqlite, "parts", |runtime, database| {
+        runtime.block_on(support::bounded(async {
+            store(database).schema_state().await.unwrap();
+            database.run(&sql).await;
+            store(database).sync().await.unwrap();
+            let once = rows(database).await;
+            let expected = answers(database, &once).await;
+            for part in parts {
+                let is_wanted = |statement: &&str| {
+                    let words: Vec<&str> = statement.split_whitespace().take(3).collect();
+                    let name = words.get(2).map_or("", |name| name.split('(').next().unwrap_or_default());
+                    matches!(words.first(), Some(&"CREATE" | &"INSERT")) && part.contains(&name.trim_matches(['`', '"']))
+                };
+                let some: Vec<&str> = sql.split(";\n").filter(is_wanted).collect();
+                assert!(some.len() >= part.len(), "{part:?}");
+                database.run(&dropping(Engine::Sqlite, &(some.join(";\n") + ";\n"))).await;
+                store(database).sync().await.unwrap();
+                assert!(is_done(&store(database).sync().await.unwrap()), "{part:?}");
+                if part == ["actions"] {
+                    // those that the first upgrade made of jobs are in no dump
+                    answers(database, &rows(database).await).await;
+                    let count = store(database).broken_links().await.unwrap();
+                    assert!(count > 0, "links to them remain");
+                    let options = crate::entries::options();
+                    let mut said = Vec::new();
+                    freezer_api::manage::db::sync(&store(database), &options, &mut said).await.unwrap();
+                    let said = String::from_utf8(said).unwrap();
+                    let words = format!("links without a live job or a live action: {count}; see them with: freezer-manage db check");
+                    assert!(said.lines().last().is_some_and(|line| line.contains(&words)), "{said}");
+                    continue;
+                }
+                assert_eq!(rows(database).await.difference(&once), None, "{part:?}");
+                assert_eq!(answers(database, &once).await, expected, "{part:?}");
+            }
+        }));
+    });
 }

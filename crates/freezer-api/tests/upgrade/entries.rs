@@ -320,7 +320,7 @@ fn each_entry_becomes_what_it_meant() {
     });
 }
 
-fn options() -> SyncOptions {
+pub fn options() -> SyncOptions {
     SyncOptions { wishes: Wishes::default(), wait: std::time::Duration::ZERO, holder: holder() }
 }
 

@@ -9,7 +9,8 @@ use super::{Verdict, documents};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::migrations::{HEAD, Kind, Plan, SchemaError, State, TABLES, Unmovable, Wishes};
+use crate::migrations::layout::Layout;
+use crate::migrations::{Action, HEAD, Kind, Mixed, Plan, SchemaError, State, TABLES, Unmovable, Wishes};
 use crate::{Store, read};
 
 impl Store {
@@ -30,11 +31,7 @@ impl Store {
             return Ok(checks);
         }
         let there = read!(store, "check.columns", |db| db.tables().await)?;
-        let mut columns = BTreeSet::new();
         let (mut charset, mut widths) = (Findings::default(), Findings::default());
-        for (name, table) in &there.tables {
-            columns.extend(table.columns.iter().map(|column| (name.clone(), column.name.clone())));
-        }
         for wanted in TABLES.iter().filter(|_| store.dialect() == Dialect::MySql) {
             let Some(table) = there.table(wanted.name) else { continue };
             if !table.is_utf8mb4() {
@@ -54,8 +51,7 @@ impl Store {
                 }
             }
         }
-        let clients = there.table("clients").map(|table| table.collation.clone()).unwrap_or_default();
-        let present = Present { columns, clients };
+        let present = present(&there, &plan.mixed);
         checks.push(charset.into_check(&CHARSET));
         checks.push(widths.into_check(&WIDTHS));
         let rows: Result<Vec<CheckResult>, StoreError> = read!(store, "check.rows", |db| Ok(vec![
@@ -72,8 +68,34 @@ impl Store {
             Ok(jobs_without_actions(db, &present).await?.into_check(&JOBS_WITHOUT_ACTIONS))
         });
         checks.push(idle?);
+        checks.push(collations(&plan));
+        checks.push(action_terms(&plan));
         Ok(checks)
     }
+}
+
+impl Store {
+    /// Counts the links of jobs that have no live job or no live action, as the check `job_links` does.
+    ///
+    /// # Errors
+    /// As every query: [`StoreError`].
+    pub async fn broken_links(&self) -> Result<u64, StoreError> {
+        let store = self.patient();
+        let there = read!(store, "check.columns", |db| db.tables().await)?;
+        let present = present(&there, &[]);
+        read!(store, "check.rows", |db| Ok(job_links(db, &present).await?.count()))
+    }
+}
+
+fn present(there: &Layout, mixed: &[Mixed]) -> Present {
+    let mut columns = BTreeSet::new();
+    for (name, table) in &there.tables {
+        columns.extend(table.columns.iter().map(|column| (name.clone(), column.name.clone())));
+    }
+    let clients = there.table("clients").map(|table| table.collation.clone()).unwrap_or_default();
+    let refused = mixed.iter().any(Mixed::is_refused);
+    let mixed = refused.then(|| "the server cannot compare columns of these tables".to_owned());
+    Present { columns, clients, mixed }
 }
 
 fn layout_check(verdict: Verdict, details: String, advice: Option<&'static str>) -> CheckResult {
@@ -153,6 +175,43 @@ const CHARSET: Question = Question {
     title: "Character set",
     found: "tables that are not utf8mb4 and cannot hold an emoji",
     advice: "convert them with: freezer-manage db sync --charset",
+};
+
+/// Columns that statements compare and that have different collations: the server refuses that, or cannot use an index.
+fn collations(plan: &Plan) -> CheckResult {
+    let mut found = Findings::default();
+    plan.mixed.iter().for_each(|mixed| found.add(mixed.to_string()));
+    let check = found.into_check(&COLLATIONS);
+    match plan.mixed.iter().any(Mixed::is_refused) {
+        true => CheckResult { verdict: Verdict::Failure, ..check },
+        false => check,
+    }
+}
+
+const COLLATIONS: Question = Question {
+    name: "collations",
+    title: "Collations",
+    found: "pairs of columns that statements compare and that have different collations",
+    advice: "convert them with: freezer-manage db sync",
+};
+
+/// Rows of `fz_action_terms` that are missing, or that no action lists.
+fn action_terms(plan: &Plan) -> CheckResult {
+    let mut found = Findings::default();
+    for step in &plan.steps {
+        if let Action::RepairActionTerms(parts) = &step.action {
+            found.add_all(parts.len().into(), step.what.clone());
+        }
+    }
+    found.into_check(&ACTION_TERMS)
+}
+
+const ACTION_TERMS: Question = Question {
+    name: "action_terms",
+    title: "Terms of actions",
+    found: "parts of the table fz_action_terms that do not match the actions, so that searches for jobs by a key of their \
+            actions can miss some",
+    advice: "repair them with: freezer-manage db sync",
 };
 
 const WIDTHS: Question = Question {

@@ -69,6 +69,17 @@ impl Findings {
         }
     }
 
+    /// Notes so many findings, which one text describes.
+    pub(super) fn add_all(&mut self, count: u64, description: String) {
+        self.count += count;
+        self.examples.push(description);
+    }
+
+    /// How many things were found.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// Counts the rows of a query and keeps the first as examples. The query selects `N` texts and has no
     /// order.
     pub(super) async fn add_rows<const N: usize>(
@@ -119,6 +130,8 @@ pub(super) struct Present {
     pub(super) columns: BTreeSet<(String, String)>,
     /// Collation of `clients` (MySQL).
     pub(super) clients: String,
+    /// Why columns of jobs, actions and links cannot be compared, if they cannot.
+    pub(super) mixed: Option<String>,
 }
 
 impl Present {
@@ -127,6 +140,9 @@ impl Present {
     pub(super) fn lacks_links(&self) -> Option<String> {
         if self.has("jobs", &["job_actions"]) {
             return Some("the actions of jobs are still in the column jobs.job_actions".to_owned());
+        }
+        if self.mixed.is_some() {
+            return self.mixed.clone();
         }
         let lacks = |table, columns: &[&str]| self.lacks(table, columns);
         lacks("job_actions", &["id", "job_id", "action_id", "deleted"])

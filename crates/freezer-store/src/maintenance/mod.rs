@@ -51,7 +51,7 @@ pub enum Verdict {
 
 impl Store {
     /// Returns a store for statements that read whole tables. Foreign keys are checked.
-    fn patient(&self) -> Store {
+    pub(crate) fn patient(&self) -> Store {
         let pool = PoolSettings { statement_timeout: NO_STATEMENT_LIMIT, ..self.pool.clone() };
         Store::build(self.database.clone(), self.connect.clone(), pool, false)
     }

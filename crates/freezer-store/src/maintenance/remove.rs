@@ -21,7 +21,7 @@ impl Store {
     /// created the tables.
     pub async fn removable(&self) -> Result<Vec<&'static str>, StoreError> {
         let store = self.patient();
-        match store.plan(Wishes::default()).await {
+        match store.plan_of(Wishes::default(), false).await {
             Ok(_) => {}
             // The SQLite file does not exist, or contains only tables of another program.
             Err(StoreError::Schema(SchemaError::Empty { .. } | SchemaError::OtherProgram { .. })) => {

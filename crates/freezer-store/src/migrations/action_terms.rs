@@ -7,7 +7,9 @@
 //! of date or were never made, and a search looks at each of these. `fz_terms` are the terms that the table has of an
 //! action, so that they can be found and removed by the table's key.
 //!
-//! Everything here is derived: a table that lost rows is filled again.
+//! Everything here is derived. Each `db sync` compares the table with what actions list (`term_sums.rs`), and repairs what differs.
+//! A row without project and action says that the table is complete. If the table was emptied or made again, this row is gone,
+//! and searches read the list in its order.
 
 use std::borrow::Cow;
 
@@ -15,9 +17,11 @@ use super::derived::Derived;
 use super::head::Index;
 use super::layout::{Layout, Table};
 use super::planner::{Action, Planner};
+use super::term_sums::{self, PARTS, Parts};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::search::action_terms::MARK;
 
 /// The table of the terms.
 pub(crate) const TABLE: &str = "fz_action_terms";
@@ -27,7 +31,7 @@ const STALE: Index =
 const STALE_ON_SQLITE: Index = Index { name: "fz_actions_stale", columns: &["project_id", "deleted", "id"] };
 
 /// Columns of `actions` that terms are made of, or that name the action in the table of the terms.
-const SOURCES: [&str; 14] = [
+pub(super) const SOURCES: [&str; 14] = [
     "id",
     "project_id",
     "action",
@@ -49,8 +53,12 @@ const SOURCES: [&str; 14] = [
 pub(super) struct ActionTerms {
     /// There are actions without terms, or with those of an earlier state.
     missing: bool,
-    /// The table lacks rows that actions say it has.
+    /// There is no table, and actions say that it has rows.
     lost: bool,
+    /// Parts of the table that do not have the rows that actions list.
+    wrong: Parts,
+    /// The table says that it is complete.
+    marked: bool,
 }
 
 impl ActionTerms {
@@ -60,38 +68,48 @@ impl ActionTerms {
         layout: &Layout,
         look_at_rows: bool,
     ) -> Result<ActionTerms, StoreError> {
-        let Some(actions) = layout.table("actions").filter(|_| look_at_rows) else {
-            // actions will come from the jobs of an older release
-            let missing = look_at_rows && layout.has_column("jobs", "job_actions");
-            return Ok(ActionTerms { missing, lost: false });
+        if !look_at_rows {
+            return Ok(ActionTerms { marked: true, ..ActionTerms::default() });
+        }
+        // actions may come from the jobs of an older release
+        let are_moved = layout.has_column("jobs", "job_actions");
+        let table = layout.table(TABLE).filter(|table| wrong_columns(table).is_none());
+        let marked = match table {
+            Some(_) => any(db, &format!("SELECT 1 FROM {TABLE} WHERE {IS_MARK}")).await?,
+            None => false,
         };
+        let found = ActionTerms { missing: are_moved, marked, ..ActionTerms::default() };
+        let Some(actions) = layout.table("actions") else { return Ok(found) };
         let has = |names: &[&str]| names.iter().all(|name| actions.column(name).is_some());
         if !has(&["id", "deleted"]) {
-            return Ok(ActionTerms::default());
+            return Ok(ActionTerms { missing: false, ..found });
         }
         let knows_staleness = match db.dialect() {
             Dialect::MySql => has(&["fz_terms", "fz_terms_crc", "fz_terms_stale"]),
             Dialect::Sqlite => has(&["fz_terms", "fz_terms_crc"]),
         };
         let stale = if knows_staleness { db.dialect().has_stale_terms() } else { "1 = 1" };
-        let missing =
-            any(db, &format!("SELECT 1 FROM actions WHERE deleted = 0 AND {stale} LIMIT 1")).await?;
-        let lost = match layout.table(TABLE) {
-            _ if !has(&["fz_terms", "fz_terms_crc"]) => false,
-            None => any(db, "SELECT 1 FROM actions WHERE fz_terms_crc IS NOT NULL LIMIT 1").await?,
-            Some(_) => {
-                let fewer = format!(
-                    "SELECT 1 FROM (SELECT COUNT(*) AS there FROM {TABLE}) AS t, \
-                     (SELECT COALESCE(SUM(LENGTH(fz_terms)), 0) AS bytes FROM actions) AS a \
-                     WHERE t.there * 8 < a.bytes"
-                );
-                any(db, &fewer).await?
+        let missing = are_moved
+            || any(db, &format!("SELECT 1 FROM actions WHERE deleted = 0 AND {stale} LIMIT 1")).await?;
+        let is_listed = has(&["fz_terms", "fz_terms_crc"]);
+        let (mut lost, mut wrong) = (false, Parts::default());
+        match table {
+            None if is_listed => {
+                lost = any(db, "SELECT 1 FROM actions WHERE fz_terms_crc IS NOT NULL LIMIT 1").await?;
             }
-        };
-        let is_made_anew = !knows_staleness && layout.has_column("jobs", "job_actions");
-        Ok(ActionTerms { missing: missing || lost || is_made_anew, lost })
+            Some(_) if is_listed && has(&SOURCES) => wrong = term_sums::wrong_parts(db).await?,
+            // of actions that were replaced
+            Some(_) if any(db, &format!("SELECT 1 FROM {TABLE} WHERE action_id <> '' LIMIT 1")).await? => {
+                wrong = Parts::ALL;
+            }
+            _ => {}
+        }
+        Ok(ActionTerms { missing: missing || lost, lost, wrong, marked })
     }
 }
+
+/// The row that says that the table is complete.
+const IS_MARK: &str = "term = -1 AND project_id = '' AND action_id = ''";
 
 async fn any(db: &mut Db, sql: &str) -> Result<bool, StoreError> {
     Ok(!db.raw_select(sql).await?.is_empty())
@@ -178,10 +196,20 @@ impl Planner {
         }
         if self.layout.table(TABLE).is_none() {
             self.sql(format!("create table {TABLE}"), "actions", create(self.dialect, &collation));
-        } else if self.layout.table("actions").is_some_and(Table::is_utf8mb4) {
-            self.utf8mb4(TABLE);
         }
-        if rows.missing {
+        if !rows.wrong.is_empty() {
+            let what = format!(
+                "repair the terms of actions: {} of {PARTS} parts of the table {TABLE} have other rows than actions list",
+                rows.wrong.len()
+            );
+            self.step(what, "actions", Action::RepairActionTerms(rows.wrong));
+        }
+        if !rows.marked {
+            let mark = format!("REPLACE INTO {TABLE} (term, project_id, action_id) VALUES ({MARK}, '', '')");
+            self.sql(format!("mark the table {TABLE} as complete"), TABLE, mark);
+        }
+        // a checksum is of bytes, which differ between character sets
+        if rows.missing || self.converted.iter().any(|table| table == "actions") {
             self.step("make the terms of actions", "actions", Action::FillActionTerms);
         }
     }

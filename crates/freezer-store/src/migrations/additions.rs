@@ -4,12 +4,11 @@
 //! Each can be made at any time. One that cannot be made is reported, and the others are made all the same.
 
 use super::action_terms::ActionTerms;
+use super::collations;
 use super::head::{Kind, TABLES, table};
-use super::layout::Layout;
 use super::moves::leftovers;
 use super::planner::{Action, Planner};
 use super::repeats;
-use crate::dialect::Dialect;
 
 /// The index that keeps the live clients of a project apart.
 pub(super) const UNIQUE_LIVE_CLIENTS: &str = "fz_clients_live";
@@ -23,6 +22,8 @@ pub(super) const LARGE_TABLE: u64 = 100_000;
 pub struct Wishes {
     /// Convert large tables to utf8mb4, too.
     pub convert_large_tables: bool,
+    /// Create the tables beside those of another program.
+    pub shared_database: bool,
 }
 
 /// What the rows say, which no layout tells.
@@ -71,18 +72,6 @@ pub(super) fn plan(planner: &mut Planner, wishes: Wishes, rows: Rows) {
     }
 }
 
-/// Tables that refer to each other: they are converted together or not at all.
-const LINKED: [&str; 3] = ["jobs", "actions", "job_actions"];
-
-fn converts(layout: &Layout, name: &str, wishes: Wishes) -> bool {
-    wishes.convert_large_tables || layout.table(name).is_none_or(|table| table.rows <= LARGE_TABLE)
-}
-
-/// Whether jobs, actions and their links are utf8mb4 after an upgrade.
-pub(super) fn converts_linked(layout: &Layout, wishes: Wishes) -> bool {
-    LINKED.iter().all(|name| converts(layout, name, wishes))
-}
-
 /// Plans how the tables that there are must be stored: engine, row format and character set. Before an upgrade moves values
 /// into them, because older character sets do not hold every value, and again afterwards for tables that it has made.
 pub(super) fn tables(planner: &mut Planner, wishes: Wishes) {
@@ -91,20 +80,11 @@ pub(super) fn tables(planner: &mut Planner, wishes: Wishes) {
     {
         planner.storage(name);
     }
-    let ours = TABLES.iter().map(|table| table.name);
-    let convert_linked = converts_linked(&planner.layout, wishes);
-    let is_old =
-        |planner: &Planner, name: &str| planner.layout.table(name).is_some_and(|table| !table.is_utf8mb4());
-    if planner.dialect == Dialect::MySql && convert_linked && LINKED.iter().any(|name| is_old(planner, name))
-    {
-        // a column of a foreign key cannot be converted, whether the server checks keys or not
-        planner.no_foreign_keys("job_actions");
-    }
-    for name in ours {
-        let convert =
-            if LINKED.contains(&name) { convert_linked } else { converts(&planner.layout, name, wishes) };
-        if convert {
-            planner.utf8mb4(name);
+    planner.linked_tables_agree(wishes);
+    for table in TABLES.iter().map(|table| table.name) {
+        let is_small = planner.layout.table(table).is_none_or(|found| found.rows <= LARGE_TABLE);
+        if collations::is_by_itself(table) && (wishes.convert_large_tables || is_small) {
+            planner.utf8mb4(table);
         }
     }
 }

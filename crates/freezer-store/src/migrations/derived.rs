@@ -46,7 +46,7 @@ impl Derived {
             width: None,
             nullable: true,
             has_default: false,
-            charset: String::new(),
+            collation: String::new(),
             generated: self.generated.clone().into_owned(),
         }
     }

@@ -1,5 +1,7 @@
 //! Recognizes tables, views and databases of other programs. `db sync` refuses them before it changes anything.
 
+use std::fmt;
+
 use super::head::{Kind, TABLES, TableLayout};
 use super::layout::{ColumnInfo, Layout, Table};
 use super::moves::leftovers;
@@ -34,19 +36,48 @@ const HELPERS: [(&str, &[&str]); 4] = [
 const SHOWN: usize = 5;
 
 /// Refuses a database that has tables or views of another program under names of ours, or only tables of another program.
+/// `shared` allows the latter, unless `alembic_version` has revisions of the other program: Freezer needs this table, too.
 ///
 /// # Errors
 /// [`SchemaError::NotOurs`] and [`SchemaError::OtherProgram`].
-pub(super) async fn refuse(db: &mut Db, layout: &Layout, database: &str) -> Result<(), StoreError> {
+pub(super) async fn refuse(
+    db: &mut Db,
+    layout: &Layout,
+    database: &str,
+    shared: bool,
+) -> Result<(), StoreError> {
     let found = problems(layout);
     if !found.is_empty() {
         let (database, found) = (database.to_owned(), found.join(", "));
         return Err(SchemaError::NotOurs { database, found }.into());
     }
-    if let Some(signs) = signs_of_another(db, layout).await? {
-        return Err(SchemaError::OtherProgram { database: database.to_owned(), signs }.into());
+    let Some((signs, sharing)) = signs_of_another(db, layout).await? else { return Ok(()) };
+    if shared && sharing == Sharing::Possible {
+        return Ok(());
     }
-    Ok(())
+    Err(SchemaError::OtherProgram { database: database.to_owned(), signs, sharing }.into())
+}
+
+/// Whether Freezer can have its tables beside those of another program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// If the operator wants it.
+    Possible,
+    /// Both programs need the table `alembic_version`.
+    Impossible,
+}
+
+impl fmt::Display for Sharing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Sharing::Possible => {
+                "; if Freezer is to share this database, run: freezer-manage db sync --shared-database"
+            }
+            Sharing::Impossible => {
+                ". Freezer cannot share this database, because both programs need the table alembic_version"
+            }
+        })
+    }
 }
 
 impl Store {
@@ -58,7 +89,7 @@ impl Store {
         let database = self.database().to_string();
         crate::read!(self, "schema.foreign", |db| {
             let layout = inspect::layout(db).await?;
-            refuse(db, &layout, &database).await
+            refuse(db, &layout, &database, false).await
         })
     }
 }
@@ -128,7 +159,7 @@ fn demanded(table: &Table, known: impl Fn(&ColumnInfo) -> bool) -> Option<String
 }
 
 /// What shows that a database without tables of ours belongs to another program.
-async fn signs_of_another(db: &mut Db, layout: &Layout) -> Result<Option<String>, StoreError> {
+async fn signs_of_another(db: &mut Db, layout: &Layout) -> Result<Option<(String, Sharing)>, StoreError> {
     if TABLES.iter().any(|table| layout.table(table.name).is_some()) {
         return Ok(None);
     }
@@ -155,6 +186,7 @@ async fn signs_of_another(db: &mut Db, layout: &Layout) -> Result<Option<String>
     let quoted = |(what, values): (&str, Vec<String>)| {
         (!values.is_empty()).then(|| format!("{what} {}", values.join(", ")))
     };
+    let sharing = if revisions.is_empty() { Sharing::Possible } else { Sharing::Impossible };
     let versions = [("migrate_version is of", repositories), ("alembic_version is", revisions)];
     let tables = (!others.is_empty()).then(|| {
         let more = if others.len() > SHOWN { ", …" } else { "" };
@@ -162,7 +194,7 @@ async fn signs_of_another(db: &mut Db, layout: &Layout) -> Result<Option<String>
         format!("tables: {}{more}", some.join(", "))
     });
     let signs: Vec<String> = versions.into_iter().filter_map(quoted).chain(tables).collect();
-    Ok(Some(signs.join("; ")))
+    Ok(Some((signs.join("; "), sharing)))
 }
 
 /// `migrate_version.repository_id` of Freezer.

@@ -91,7 +91,7 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
         .raw_select(
             "SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR), LOWER(CAST(data_type AS CHAR)), \
              CAST(character_maximum_length AS CHAR), CAST(is_nullable AS CHAR), \
-             CAST(character_set_name AS CHAR), CAST(generation_expression AS CHAR), \
+             CAST(collation_name AS CHAR), CAST(generation_expression AS CHAR), \
              CAST(column_default AS CHAR) FROM information_schema.columns \
              WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position",
         )
@@ -104,7 +104,7 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
             width: if data_type == "varchar" { number(row, 3)? } else { None },
             data_type,
             nullable: text(row, 4)? == "YES",
-            charset: text(row, 5)?,
+            collation: text(row, 5)?,
             generated: text(row, 6)?,
             // MariaDB says NULL in a word
             has_default: !matches!(text(row, 7)?.as_str(), "" | "NULL"),
@@ -185,14 +185,14 @@ async fn sqlite(db: &mut Db) -> Result<Layout, StoreError> {
             let flag = |at| column.flag(at).map_err(|error| StoreError::from_driver("schema.inspect", error));
             let nullable = !flag(2)? && !flag(3)?;
             let name = text(column, 0)?;
-            let (charset, generated) = (String::new(), String::new());
+            let (collation, generated) = (String::new(), String::new());
             table.columns.push(ColumnInfo {
                 name,
                 data_type,
                 width,
                 nullable,
                 has_default: flag(4)?,
-                charset,
+                collation,
                 generated,
             });
         }

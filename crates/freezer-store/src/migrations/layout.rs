@@ -47,8 +47,8 @@ pub struct ColumnInfo {
     pub nullable: bool,
     /// It has a DEFAULT other than NULL.
     pub has_default: bool,
-    /// Character set (MySQL), "" elsewhere and for what is not text.
-    pub charset: String,
+    /// Collation (MySQL), "" elsewhere and for what is not text.
+    pub collation: String,
     /// Expression of a generated column (MySQL), "" elsewhere.
     pub generated: String,
 }
@@ -89,6 +89,13 @@ impl Layout {
     }
 }
 
+impl ColumnInfo {
+    /// Its character set, such as `utf8mb4`: what the collation begins with.
+    pub fn charset(&self) -> &str {
+        self.collation.split('_').next().unwrap_or_default()
+    }
+}
+
 impl Table {
     /// A column, if it is there.
     pub fn column(&self, name: &str) -> Option<&ColumnInfo> {
@@ -108,6 +115,6 @@ impl Table {
     /// Whether every text in it is utf8mb4.
     pub fn is_utf8mb4(&self) -> bool {
         self.charset() == "utf8mb4"
-            && self.columns.iter().all(|column| matches!(column.charset.as_str(), "" | "utf8mb4"))
+            && self.columns.iter().all(|column| matches!(column.charset(), "" | "utf8mb4"))
     }
 }

@@ -4,10 +4,12 @@
 //! - `chain.rs` lists upstream's revisions in order, and which of them this release serves.
 //! - `inspect.rs` reads what tables there are into a `layout.rs`; `planner.rs` works out the steps from there, as the
 //!   files of `revisions/` (upstream's, frozen) and `additions.rs` (ours) ask; `indexes.rs` has the part about indexes,
-//!   `terms.rs`, `action_terms.rs` and `completed.rs` those about columns and tables for searches, with what they share in
+//!   `collations.rs` that about
+//!   character sets, `terms.rs`, `action_terms.rs` and `completed.rs` those about columns and tables for searches, with what they share in
 //!   `derived.rs`; `repeats.rs` has what recognizes repeated requests; `moves/` carries data over.
 //! - `runner.rs` carries the plan out, under `lock.rs`; `served.rs` tells whether tables can be served. `server.rs` refuses
 //!   database servers that are too old, `foreign.rs` what is another program's.
+//! - `term_sums.rs` compares the table of the terms of actions with the actions.
 //! - `unmovable.rs` counts, before an upgrade, the values that it will find no place for.
 //!
 //! The rule of all upgrades: a column that holds values is dropped only after every value was found in its new place, or in
@@ -21,6 +23,7 @@
 mod action_terms;
 mod additions;
 mod chain;
+mod collations;
 mod completed;
 mod counts;
 mod derived;
@@ -28,7 +31,7 @@ mod foreign;
 mod head;
 mod indexes;
 mod inspect;
-mod layout;
+pub(crate) mod layout;
 mod lock;
 mod moves;
 mod planner;
@@ -37,17 +40,21 @@ mod revisions;
 mod runner;
 mod served;
 mod server;
+mod term_sums;
 mod terms;
 mod unmovable;
 
 pub use additions::Wishes;
 pub use chain::{HEAD, REVISIONS, Revision};
+pub use collations::Mixed;
 pub use counts::TableCount;
+pub use foreign::Sharing;
 pub use head::{Column, Index, Kind, TABLES, TableLayout};
 pub use moves::leftovers::Kept;
 pub use planner::{Action, Renamed, Step};
 pub(crate) use repeats::TABLE as KEYS;
 pub use runner::{Plan, Progress, State, SyncOptions, Synced, holder};
+pub use term_sums::Parts;
 pub use unmovable::Unmovable;
 
 /// Why the tables cannot be served or brought to head. Each text says what to do.
@@ -103,6 +110,17 @@ pub enum SchemaError {
         /// The revision that it says.
         found: String,
     },
+    /// At head, but columns that statements compare have collations that the server does not compare: a dump was loaded.
+    #[error(
+        "the database {database} has columns that the server cannot compare, because their collations differ: {columns}; \
+         convert them with: freezer-manage db sync"
+    )]
+    MixedCollations {
+        /// The database, without its password.
+        database: String,
+        /// The columns, with their collations.
+        columns: String,
+    },
     /// Tables or views that have names of ours and belong to another program, or are broken.
     #[error(
         "the database {database} has {found}; nothing was changed. If another program uses this database, create one for \
@@ -118,13 +136,15 @@ pub enum SchemaError {
     /// No table of ours, and tables of another program.
     #[error(
         "the database {database} belongs to another program and has no tables of Freezer ({signs}); nothing was changed. \
-         Create a database for Freezer alone and name it in [database] connection"
+         Create a database for Freezer alone and name it in [database] connection{sharing}"
     )]
     OtherProgram {
         /// The database, without its password.
         database: String,
         /// What shows it.
         signs: String,
+        /// Whether the database can be shared.
+        sharing: Sharing,
     },
     /// A table with the name of a helper table that this release would not make so.
     #[error(

@@ -6,6 +6,7 @@
 
 use super::head::{Column, Index, Kind, TableLayout};
 use super::layout::{ColumnInfo, ForeignKey, Layout, Table};
+use super::term_sums::Parts;
 use crate::dialect::Dialect;
 
 /// One step of an upgrade.
@@ -36,6 +37,8 @@ pub enum Action {
     FillTerms,
     /// Actions get the terms that they lack, in batches.
     FillActionTerms,
+    /// Parts of the table of terms get the rows that actions list, and no others, in batches.
+    RepairActionTerms(Parts),
     /// Values of a column that the column of its new name does not have go into `freezer_leftovers`, in batches.
     KeepReplaced(Renamed),
     /// The column is dropped if every value of it is in its new place.
@@ -68,13 +71,15 @@ pub(super) const RENAMED: [Renamed; 2] = [
 pub(super) struct Planner {
     pub(super) dialect: Dialect,
     pub(super) layout: Layout,
+    /// Tables whose texts get another character set or collation.
+    pub(super) converted: Vec<String>,
     steps: Vec<Step>,
     revision: Option<&'static str>,
 }
 
 impl Planner {
     pub(super) fn new(dialect: Dialect, layout: Layout) -> Planner {
-        Planner { dialect, layout, steps: Vec::new(), revision: None }
+        Planner { dialect, layout, converted: Vec::new(), steps: Vec::new(), revision: None }
     }
 
     /// From here on, steps belong to this revision (none: to our additions).
@@ -108,13 +113,12 @@ impl Planner {
         }
         let collation = like
             .and_then(|name| self.layout.table(name))
-            .map_or_else(|| self.dialect.new_collation().to_owned(), |table| table.collation.clone());
+            .map_or_else(|| self.collation_of_new(wanted.name), |table| table.collation.clone());
         for statement in wanted.create(self.dialect, &collation) {
             self.sql(format!("create table {}", wanted.name), wanted.name, statement);
         }
-        let charset = collation.split('_').next().unwrap_or_default().to_owned();
         let table = Table {
-            columns: wanted.columns.iter().map(|column| self.as_made(column, &charset)).collect(),
+            columns: wanted.columns.iter().map(|column| self.as_made(column, &collation)).collect(),
             indexes: wanted.indexes.iter().map(Index::as_made).collect(),
             foreign_keys: wanted.foreign_keys(),
             collation,
@@ -159,8 +163,8 @@ impl Planner {
     }
 
     fn column_made(&mut self, table: &str, column: &Column) {
-        let charset = self.layout.table(table).map(|t| t.charset().to_owned()).unwrap_or_default();
-        let made = self.as_made(column, &charset);
+        let collation = self.layout.table(table).map(|t| t.collation.clone()).unwrap_or_default();
+        let made = self.as_made(column, &collation);
         if let Some(table) = self.layout.tables.get_mut(table) {
             table.columns.push(made);
         }
@@ -231,22 +235,18 @@ impl Planner {
             (Kind::Document, Some(of)) if of.charset() != "utf8mb4" => {
                 format!(" CHARACTER SET utf8mb4 COLLATE {}", self.dialect.new_collation())
             }
-            // a column may have another character set than its table: it keeps it
-            (Kind::Text(_), Some(of)) if found.charset != of.charset() => {
-                format!(" CHARACTER SET {}", found.charset)
+            // a column may have another collation than its table: it keeps it
+            (Kind::Text(_), Some(of)) if found.collation != of.collation && !found.collation.is_empty() => {
+                format!(" CHARACTER SET {} COLLATE {}", found.charset(), found.collation)
             }
             _ => String::new(),
         };
         let wanted = &wanted.at_least(found.width);
         let definition = wanted.definition_with(self.dialect, &charset);
         self.alter(format!("widen {table}.{}", wanted.name), table, &format!("MODIFY COLUMN {definition}"));
-        let charset = self
-            .layout
-            .table(table)
-            .and_then(|t| t.column(wanted.name))
-            .map(|found| found.charset.clone())
-            .unwrap_or_default();
-        let made = self.as_made(wanted, &charset);
+        let found = self.layout.table(table).and_then(|t| t.column(wanted.name));
+        let collation = found.map(|found| found.collation.clone()).unwrap_or_default();
+        let made = self.as_made(wanted, &collation);
         if let Some(found) = self.column_mut(table, wanted.name) {
             *found = made;
         }
@@ -331,22 +331,6 @@ impl Planner {
         }
     }
 
-    /// Every text of the table is utf8mb4.
-    pub(super) fn utf8mb4(&mut self, table: &str) {
-        let collation = self.dialect.new_collation();
-        if self.dialect == Dialect::Sqlite || self.layout.table(table).is_none_or(Table::is_utf8mb4) {
-            return;
-        }
-        let change = format!("CONVERT TO CHARACTER SET utf8mb4 COLLATE {collation}");
-        self.alter(format!("convert {table} to utf8mb4"), table, &change);
-        if let Some(table) = self.layout.tables.get_mut(table) {
-            table.collation = collation.to_owned();
-            for column in table.columns.iter_mut().filter(|column| !column.charset.is_empty()) {
-                column.charset = "utf8mb4".to_owned();
-            }
-        }
-    }
-
     /// The column is NOT NULL and has its default, as at head; a NULL in it becomes that. SQLite cannot change a column.
     pub(super) fn default_exists(&mut self, table: &'static str, wanted: &Column) {
         let Some(default) = wanted.default.filter(|_| self.dialect == Dialect::MySql) else { return };
@@ -373,7 +357,7 @@ impl Planner {
     }
 
     /// What the catalogue would say of a column that we make.
-    fn as_made(&self, column: &Column, charset: &str) -> ColumnInfo {
+    fn as_made(&self, column: &Column, collation: &str) -> ColumnInfo {
         let declared = self.dialect.column_type(column.kind).to_lowercase();
         let data_type = declared.split('(').next().unwrap_or_default().to_owned();
         let is_text = matches!(column.kind, Kind::Text(_) | Kind::Document);
@@ -383,7 +367,7 @@ impl Planner {
             data_type,
             nullable: !column.required,
             has_default: column.default.is_some(),
-            charset: if is_text { charset.to_owned() } else { String::new() },
+            collation: if is_text { collation.to_owned() } else { String::new() },
             generated: String::new(),
         }
     }

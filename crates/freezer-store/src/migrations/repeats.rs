@@ -45,7 +45,7 @@ impl Planner {
                 width: None,
                 nullable: true,
                 has_default: false,
-                charset: String::new(),
+                collation: String::new(),
                 generated: String::new(),
             });
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::action_terms::{self, ActionTerms};
 use super::additions::{self, Rows, Wishes};
 use super::chain::{HEAD, REVISIONS};
+use super::collations::{self, Mixed};
 use super::head::TABLES;
 use super::layout::Layout;
 use super::moves::leftovers::Kept;
@@ -62,6 +63,8 @@ pub struct Plan {
     pub stamps: bool,
     /// What cannot be done, for the operator: (what, why).
     pub left_out: Vec<(String, String)>,
+    /// Columns that statements compare, and that have different collations now.
+    pub mixed: Vec<Mixed>,
 }
 
 /// How far a sync is. Reported after every statement and every batch of rows.
@@ -94,20 +97,21 @@ impl Store {
     /// # Errors
     /// [`StoreError::Schema`] where the database is not one that can be upgraded.
     pub async fn plan(&self, wishes: Wishes) -> Result<Plan, StoreError> {
-        self.plan_of(wishes, true).await
+        // some questions read whole tables
+        self.patient().plan_of(wishes, true).await
     }
 
     /// `look_at_rows`: also at what only the rows tell additions, which takes longer the more there are.
-    pub(super) async fn plan_of(&self, wishes: Wishes, look_at_rows: bool) -> Result<Plan, StoreError> {
+    pub(crate) async fn plan_of(&self, wishes: Wishes, look_at_rows: bool) -> Result<Plan, StoreError> {
         let database = self.database().to_string();
         let looked = crate::read!(self, "schema.plan", |db| {
             let (layout, state) = look(db, &database).await?;
-            foreign::refuse(db, &layout, &database).await?;
+            foreign::refuse(db, &layout, &database, wishes.shared_database).await?;
             let duplicates = match look_at_rows {
                 true => inspect::duplicate_clients(db, &layout).await?,
                 false => None,
             };
-            let is_utf8mb4 = additions::converts_linked(&layout, wishes);
+            let is_utf8mb4 = collations::converts_linked(&layout, wishes);
             let paths_are_missing =
                 look_at_rows && inspect::paths_are_missing(db, &layout, is_utf8mb4).await?;
             let terms_are_missing = look_at_rows && inspect::terms_are_missing(db, &layout).await?;
@@ -130,6 +134,7 @@ impl Store {
             return Err(SchemaError::WrongHelper { database, table: action_terms::TABLE, reason }.into());
         }
         let stamps = state != State::At(HEAD.to_owned());
+        let mixed = collations::mixed(&layout);
         let mut planner = Planner::new(self.dialect(), layout);
         for (at, (revision, plan)) in revisions::PLANS.into_iter().enumerate() {
             if at == 1 {
@@ -154,7 +159,7 @@ impl Store {
             })
             .into_iter()
             .collect();
-        Ok(Plan { state, steps: planner.into_steps(), stamps, left_out })
+        Ok(Plan { state, steps: planner.into_steps(), stamps, left_out, mixed })
     }
 
     /// Brings the tables to head without asking or telling: for `--dev` and for tests.
@@ -180,14 +185,14 @@ impl Store {
         let store = self.for_schema();
         // a table that another sync is changing cannot be looked into: first ask whether there is one
         if lock::held_by(&store, &options.holder).await?.is_none()
-            && let Some(done) = nothing_to_do(&store.plan(options.wishes).await?)
+            && let Some(done) = nothing_to_do(&store.plan_of(options.wishes, true).await?)
         {
             return Ok(done);
         }
         let lock = lock::acquire(&store, &options.holder, options.wait).await?;
         let done = async {
             // somebody may have done it while we waited
-            let plan = store.plan(options.wishes).await?;
+            let plan = store.plan_of(options.wishes, true).await?;
             match nothing_to_do(&plan) {
                 Some(done) => Ok(done),
                 None => carry_out(&store, plan, &mut progress).await,

@@ -2,6 +2,7 @@
 //! Bringing the tables to head is `runner.rs`.
 
 use super::additions::Wishes;
+use super::collations::{Mixed, in_words};
 use super::runner::State;
 use super::{SchemaError, chain, holder, lock};
 use crate::Store;
@@ -20,10 +21,22 @@ impl Store {
         Err(StoreError::Schema(match plan.state {
             State::At(revision) if chain::serves(&revision) => {
                 // a stamp can lie: look for what every query needs
-                if plan.steps.iter().all(|step| step.revision.is_none()) {
-                    return Ok(());
+                if plan.steps.iter().any(|step| step.revision.is_some()) {
+                    return Err(SchemaError::Incomplete { database, found: revision }.into());
                 }
-                SchemaError::Incomplete { database, found: revision }
+                if plan.mixed.iter().any(Mixed::is_refused) {
+                    return Err(
+                        SchemaError::MixedCollations { database, columns: in_words(&plan.mixed) }.into()
+                    );
+                }
+                if !plan.mixed.is_empty() {
+                    let columns = in_words(&plan.mixed);
+                    tracing::warn!(
+                        "columns of {database} have different character sets, so statements can be slow: {columns}; convert \
+                         them with: freezer-manage db sync"
+                    );
+                }
+                return Ok(());
             }
             State::At(found) => SchemaError::Old { database, found },
             State::Empty => SchemaError::Empty { database },
@@ -56,6 +69,7 @@ impl SchemaError {
                 | SchemaError::Old { .. }
                 | SchemaError::Unversioned { .. }
                 | SchemaError::Incomplete { .. }
+                | SchemaError::MixedCollations { .. }
         )
     }
 }

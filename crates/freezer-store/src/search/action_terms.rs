@@ -27,6 +27,13 @@ pub(crate) type ActionTerm = i64;
 /// search finds it.
 pub(crate) const UNKNOWN: ActionTerm = 0;
 
+/// The term of the row that says that the table is complete: it has no project and no action. `db sync` adds it, so it is gone if
+/// the table was emptied or made again.
+pub(crate) const MARK: ActionTerm = -1;
+
+/// Bits of a term that [`weight`] uses.
+pub(crate) const MASK: u32 = 0x7fff_ffff;
+
 /// Maximum number of an action's terms.
 const MAX_TERMS: usize = 80;
 
@@ -92,6 +99,23 @@ pub(crate) fn to_bytes(terms: &BTreeSet<ActionTerm>) -> Vec<u8> {
 /// Returns terms from their stored form.
 pub(crate) fn from_bytes(bytes: &[u8]) -> BTreeSet<ActionTerm> {
     bytes.as_chunks().0.iter().map(|bytes| ActionTerm::from_be_bytes(*bytes)).collect()
+}
+
+/// Returns the number by which rows of an action are summed (`migrations/term_sums.rs`), as `Dialect::crc_of_ids` does.
+pub(crate) fn number(project_id: &str, action_id: &str) -> u32 {
+    terms::crc(&[project_id, action_id].join(SEPARATOR))
+}
+
+/// Returns the factor of a term in sums.
+pub(crate) fn weight(term: ActionTerm) -> u32 {
+    (term & i64::from(MASK)) as u32 + 1
+}
+
+/// Returns the checksum of a row of `actions`, as [`crc`], from the texts of its columns.
+pub(crate) fn crc_of_columns(columns: Vec<Option<String>>) -> u32 {
+    let columns: Vec<String> =
+        columns.into_iter().map(|column| column.unwrap_or_else(|| NULL.to_owned())).collect();
+    terms::crc(&columns.join(SEPARATOR))
 }
 
 /// Returns the checksum of a row of `actions`. MySQL computes the same value (`Dialect::crc_of_action`) if

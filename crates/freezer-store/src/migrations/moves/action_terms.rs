@@ -1,5 +1,5 @@
-//! Actions get the terms that they lack: those that were made before there were terms, and those that the Python service
-//! wrote. It can be done at any time, beside running services, and again.
+//! Actions get the terms that they lack: those that were made before there were terms, those that the Python service wrote,
+//! and those whose rows are missing in the table. It can be done at any time, beside running services, and again.
 //!
 //! `search/action_terms.rs` defines the terms. Rows are locked while theirs are made, so that a change by a service comes
 //! before or after, and not between the terms and the checksum. A definition that cannot be read has unknown terms.
@@ -7,16 +7,18 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use sea_query::{CaseStatement, Expr, ExprTrait, LockType, Order, Query};
+use sea_query::{Alias, CaseStatement, Expr, ExprTrait, LockType, Order, Query, SelectStatement};
 
 use super::BATCH;
+use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::{self, StoredField};
+use crate::migrations::action_terms::SOURCES;
+use crate::migrations::term_sums::Parts;
 use crate::query::action_terms::{self, TermsChange};
 use crate::query::actions;
 use crate::search::action_terms::{self as terms, ActionTerm};
-use crate::search::terms::crc;
 use crate::tables::Actions;
 
 /// Rows of one statement.
@@ -28,62 +30,116 @@ struct Made {
     crc: i64,
 }
 
-/// Fills one batch behind the row `after`; gives the last row of it, and how many it had.
+/// Fills one batch behind the row `after`, of actions whose terms are out of date, or of all actions of these parts. Gives the
+/// last row of the batch, and how many it had.
 pub(in crate::migrations) async fn batch(
     db: &mut Db,
+    parts: Option<Parts>,
     after: Option<&str>,
 ) -> Result<Option<(String, u64)>, StoreError> {
-    let dialect = db.dialect();
-    let mut select = Query::select();
-    select
-        .columns([Actions::CreatedAt, Actions::Id])
-        .columns(actions::COLUMNS)
-        .column(Actions::FzTerms)
-        .expr(Expr::cust(match dialect.crc_of_action() {
-            "NULL" => "NULL".to_owned(),
-            crc => format!("CAST({crc} AS SIGNED)"),
-        }))
-        .from(Actions::Table)
-        .and_where(Expr::col(Actions::Deleted).eq(false))
-        .and_where(Expr::cust(dialect.has_stale_terms()))
-        .order_by(Actions::Id, Order::Asc)
-        .limit(BATCH)
-        .lock(LockType::Update);
-    if let Some(after) = after {
-        select.and_where(Expr::col(Actions::Id).gt(after));
+    let mut select = select(db.dialect());
+    let mut last = None;
+    match parts {
+        None => {
+            select
+                .and_where(Expr::col(Actions::Deleted).eq(false))
+                .and_where(Expr::cust(db.dialect().has_stale_terms()))
+                .limit(BATCH);
+            if let Some(after) = after {
+                select.and_where(Expr::col(Actions::Id).gt(after));
+            }
+        }
+        Some(parts) => {
+            // a query that locks would lock all rows that it reads
+            let ids = of_parts(db, parts, after).await?;
+            let Some(id) = ids.last().cloned() else { return Ok(None) };
+            last = Some(id);
+            select.and_where(Expr::col(Actions::Id).is_in(ids));
+        }
     }
-    let doing = db.doing();
-    let at = |error| StoreError::from_driver(doing, error);
-    let mut made: Vec<Made> = Vec::new();
-    db.select_each(&select, |mut row| {
-        let text = row.text(7).map_err(at)?;
-        let old = row.bytes(2 + actions::COLUMNS.len()).map_err(at)?.unwrap_or_default();
-        let checksum = row.int(3 + actions::COLUMNS.len()).map_err(at)?;
-        let action = actions::read(doing, &mut row, 0)?;
-        let place = StoredField { table: "actions", column: "backup_metadata", id: &action.action_id };
-        let new: BTreeSet<ActionTerm> = match json::object_strict(text.as_deref(), place) {
-            Ok(_) => terms::of_action(&action),
-            Err(_) => terms::unknown(),
-        };
-        let crc = checksum.unwrap_or_else(|| crc(text.as_deref().unwrap_or_default()).into());
-        let entry = TermsChange {
-            project_id: action.project_id,
-            action_id: action.action_id,
-            old: terms::from_bytes(&old),
-            new,
-        };
-        made.push(Made { entry, crc });
-        Ok(ControlFlow::Continue(()))
-    })
-    .await?;
+    let mut made = made(db, &select).await?;
+    made.retain(|made| parts.is_none_or(|parts| parts.has(&made.entry.project_id, &made.entry.action_id)));
     let rows = made.len() as u64;
-    let last = made.last().map(|made| made.entry.action_id.clone());
+    let last = last.or_else(|| made.last().map(|made| made.entry.action_id.clone()));
     let entries: Vec<&TermsChange> = made.iter().map(|made| &made.entry).collect();
     action_terms::write(db, &entries).await?;
     for some in made.chunks(AT_ONCE) {
         stamp(db, some).await?;
     }
     Ok(last.map(|last| (last, rows)))
+}
+
+/// Ids of the next actions that have terms, or are to have some. SQLite does not tell parts apart.
+async fn of_parts(db: &mut Db, parts: Parts, after: Option<&str>) -> Result<Vec<String>, StoreError> {
+    let mut ids = Query::select();
+    ids.column(Actions::Id)
+        .from(Actions::Table)
+        .and_where(Expr::col(Actions::Deleted).eq(false).or(Expr::col(Actions::FzTerms).is_not_null()))
+        .order_by(Actions::Id, Order::Asc)
+        .limit(BATCH);
+    if let Some(condition) = parts.condition(db.dialect(), "project_id", "id") {
+        ids.and_where(Expr::cust(condition));
+    }
+    if let Some(after) = after {
+        ids.and_where(Expr::col(Actions::Id).gt(after));
+    }
+    super::texts(db, &ids).await
+}
+
+/// Selects actions with what their terms and their checksum are made of, and locks them.
+fn select(dialect: Dialect) -> SelectStatement {
+    let mut select = Query::select();
+    select
+        .columns([Actions::CreatedAt, Actions::Id])
+        .columns(actions::COLUMNS)
+        .column(Actions::FzTerms)
+        .from(Actions::Table)
+        .order_by(Actions::Id, Order::Asc)
+        .lock(LockType::Update);
+    match dialect {
+        Dialect::MySql => {
+            select.expr(Expr::cust(format!("CAST({} AS SIGNED)", dialect.crc_of_action())));
+        }
+        Dialect::Sqlite => {
+            for column in SOURCES {
+                select.expr(Expr::col(Alias::new(column)).cast_as(Alias::new("TEXT")));
+            }
+        }
+    }
+    select
+}
+
+async fn made(db: &mut Db, select: &SelectStatement) -> Result<Vec<Made>, StoreError> {
+    let (doing, dialect) = (db.doing(), db.dialect());
+    let at = |error| StoreError::from_driver(doing, error);
+    let behind = 3 + actions::COLUMNS.len();
+    let mut made: Vec<Made> = Vec::new();
+    db.select_each(select, |mut row| {
+        let text = row.text(7).map_err(at)?;
+        let old = row.bytes(2 + actions::COLUMNS.len()).map_err(at)?.unwrap_or_default();
+        let crc = match dialect {
+            Dialect::MySql => row.int(behind).map_err(at)?.unwrap_or_default(),
+            Dialect::Sqlite => {
+                let columns = (behind..behind + SOURCES.len()).map(|position| row.text(position));
+                terms::crc_of_columns(columns.collect::<Result<_, _>>().map_err(at)?).into()
+            }
+        };
+        let action = actions::read(doing, &mut row, 0)?;
+        let place = StoredField { table: "actions", column: "backup_metadata", id: &action.action_id };
+        let new: BTreeSet<ActionTerm> = match json::object_strict(text.as_deref(), place) {
+            Ok(_) => terms::of_action(&action),
+            Err(_) => terms::unknown(),
+        };
+        // all new rows are written: those of the old terms may be of another project, or gone
+        let old = terms::from_bytes(&old).difference(&new).copied().collect();
+        made.push(Made {
+            entry: TermsChange { project_id: action.project_id, action_id: action.action_id, old, new },
+            crc,
+        });
+        Ok(ControlFlow::Continue(()))
+    })
+    .await?;
+    Ok(made)
 }
 
 /// Says in the rows of the actions which terms they have.

@@ -11,11 +11,13 @@ pub(super) mod job_actions;
 pub(super) mod leftovers;
 pub(super) mod paths;
 pub(super) mod renamed;
+pub(super) mod surplus_terms;
 pub(super) mod terms;
 pub(super) mod user_names;
 
 use self::leftovers::{Column, Kept};
 use super::planner::{Action, Renamed};
+use super::term_sums::Parts;
 use crate::error::StoreError;
 use crate::exec::Db;
 
@@ -49,7 +51,9 @@ pub(super) enum Pass {
     Replaced(Renamed),
     Paths(&'static str),
     Terms,
-    ActionTerms,
+    /// Of actions whose terms are out of date, or of all actions of these parts.
+    ActionTerms(Option<Parts>),
+    SurplusTerms(Parts),
     StaleLeftovers(Column),
 }
 
@@ -69,18 +73,22 @@ impl Pass {
             }
             Action::FillPaths(column) => vec![Pass::Paths(column)],
             Action::FillTerms => vec![Pass::Terms],
-            Action::FillActionTerms => vec![Pass::ActionTerms],
+            Action::FillActionTerms => vec![Pass::ActionTerms(None)],
+            // what is there afterwards is listed, so the rest is surplus
+            Action::RepairActionTerms(parts) => {
+                vec![Pass::ActionTerms(Some(parts)), Pass::SurplusTerms(parts)]
+            }
         }
     }
 
     /// Whether it goes through rows for the step's own sake, and not to remove those of an earlier upgrade.
     pub(super) fn is_main(self) -> bool {
-        !matches!(self, Pass::OrphanLinks | Pass::StaleLeftovers(_))
+        !matches!(self, Pass::OrphanLinks | Pass::StaleLeftovers(_) | Pass::SurplusTerms(_))
     }
 
     /// Whether it writes to `freezer_leftovers`, or reads there.
     pub(super) fn needs_leftovers(self) -> bool {
-        !matches!(self, Pass::Paths(_) | Pass::Terms | Pass::ActionTerms)
+        !matches!(self, Pass::Paths(_) | Pass::Terms | Pass::ActionTerms(_) | Pass::SurplusTerms(_))
     }
 
     /// One batch behind the row `after`; none at the end.
@@ -93,7 +101,8 @@ impl Pass {
             Pass::OrphanLinks => job_actions::remove_orphans(db, after).await.map(plain),
             Pass::Paths(column) => paths::batch(db, column, after).await.map(plain),
             Pass::Terms => terms::batch(db, after).await.map(plain),
-            Pass::ActionTerms => action_terms::batch(db, after).await.map(plain),
+            Pass::ActionTerms(parts) => action_terms::batch(db, parts, after).await.map(plain),
+            Pass::SurplusTerms(parts) => surplus_terms::batch(db, parts, after).await.map(plain),
             Pass::StaleLeftovers(column) => column.remove_stale(db, after).await.map(plain),
         }
     }

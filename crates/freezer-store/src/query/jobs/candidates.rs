@@ -17,7 +17,7 @@ use crate::query::narrow::Source;
 use crate::query::unreadable;
 use crate::scope::Scope;
 use crate::search::Search;
-use crate::search::action_terms::{ActionTerm, SCHEDULE_KEYS, UNKNOWN, term};
+use crate::search::action_terms::{ActionTerm, MARK, SCHEDULE_KEYS, UNKNOWN, term};
 use crate::tables::{Actions, FzActionTerms as Terms, JobActions as Links, Jobs};
 
 /// As many candidates are few enough to be read and sorted here.
@@ -91,7 +91,8 @@ fn is_plain(id: &str) -> bool {
     id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'-'))
 }
 
-/// The term that the fewest actions have; none if there are many of each, or if the table has lost its rows.
+/// The term that the fewest actions have; none if there are many of each, or if the table does not say that it is
+/// complete: it was emptied, or made by another program.
 async fn rarest(db: &mut Db, scope: &Scope, terms: &[ActionTerm]) -> Result<Option<ActionTerm>, StoreError> {
     let mut counts = Query::select();
     let count = |mut some: SelectStatement, limit: u64, name: String| {
@@ -100,8 +101,12 @@ async fn rarest(db: &mut Db, scope: &Scope, terms: &[ActionTerm]) -> Result<Opti
         count.expr(Func::count(Expr::val(1))).from_subquery(some, Alias::new(name));
         Expr::from(count)
     };
-    let any = Query::select().from(Terms::Table).to_owned();
-    counts.expr(count(any, 1, "fz_any".to_owned()));
+    let mut mark = Query::select();
+    mark.from(Terms::Table)
+        .and_where(Expr::col(Terms::Term).eq(MARK))
+        .and_where(Expr::col(Terms::ProjectId).eq(""))
+        .and_where(Expr::col(Terms::ActionId).eq(""));
+    counts.expr(count(mark, 1, "fz_mark".to_owned()));
     for (at, term) in terms.iter().enumerate() {
         let mut actions = Query::select();
         actions

@@ -1,0 +1,100 @@
+//! Removes rows of the table of the terms that no action lists: after a restore of `actions` alone, or of an action that was
+//! removed by hand. Searches check each job that they find, so such rows only cost time.
+
+use sea_query::{Condition, Expr, ExprTrait, Order, Query};
+
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::migrations::term_sums::Parts;
+use crate::tables::FzActionTerms as Terms;
+
+/// Rows of one batch.
+const BATCH: u64 = 5_000;
+
+/// Between the parts of a key in the text that says where a batch ended.
+const SEPARATOR: char = '\u{1f}';
+
+/// The key of a row.
+struct Key {
+    term: i64,
+    project_id: String,
+    action_id: String,
+}
+
+impl Key {
+    fn read(text: &str) -> Option<Key> {
+        let mut parts = text.splitn(3, SEPARATOR).map(str::to_owned);
+        let term = parts.next()?.parse().ok()?;
+        Some(Key { term, project_id: parts.next()?, action_id: parts.next()? })
+    }
+
+    fn text(&self) -> String {
+        format!("{}{SEPARATOR}{}{SEPARATOR}{}", self.term, self.project_id, self.action_id)
+    }
+
+    /// The rows behind this one. The first condition is the one that the server finds along the key.
+    fn behind(&self) -> Condition {
+        let same_term = || Expr::col(Terms::Term).eq(self.term);
+        let same_project = || Expr::col(Terms::ProjectId).eq(self.project_id.as_str());
+        let later = Condition::any()
+            .add(Expr::col(Terms::Term).gt(self.term))
+            .add(
+                Condition::all()
+                    .add(same_term())
+                    .add(Expr::col(Terms::ProjectId).gt(self.project_id.as_str())),
+            )
+            .add(
+                Condition::all()
+                    .add(same_term())
+                    .add(same_project())
+                    .add(Expr::col(Terms::ActionId).gt(self.action_id.as_str())),
+            );
+        Condition::all().add(Expr::col(Terms::Term).gte(self.term)).add(later)
+    }
+
+    /// The rows up to this one.
+    fn up_to(&self) -> Condition {
+        Condition::all().add(Expr::col(Terms::Term).lte(self.term)).add(self.behind().not())
+    }
+}
+
+/// Removes those of one batch of rows behind the key `after`; gives the last key of it, and how many rows it had.
+pub(in crate::migrations) async fn batch(
+    db: &mut Db,
+    parts: Parts,
+    after: Option<&str>,
+) -> Result<Option<(String, u64)>, StoreError> {
+    let dialect = db.dialect();
+    let after = after.and_then(Key::read);
+    let mut select = Query::select();
+    select.columns([Terms::Term, Terms::ProjectId, Terms::ActionId]).from(Terms::Table);
+    for column in [Terms::Term, Terms::ProjectId, Terms::ActionId] {
+        select.order_by(column, Order::Asc);
+    }
+    if let Some(after) = &after {
+        select.cond_where(after.behind());
+    }
+    let rows = db.select(select.limit(BATCH)).await?;
+    let doing = db.doing();
+    let at = |error| StoreError::from_driver(doing, error);
+    let Some(last) = rows.last() else { return Ok(None) };
+    let last = Key {
+        term: last.int(0).map_err(at)?.unwrap_or_default(),
+        project_id: last.string(1).map_err(at)?,
+        action_id: last.string(2).map_err(at)?,
+    };
+    let mut delete = Query::delete();
+    delete
+        .from_table(Terms::Table)
+        .and_where(Expr::col(Terms::ActionId).ne(""))
+        .and_where(Expr::cust(dialect.is_surplus_term()))
+        .cond_where(last.up_to());
+    if let Some(after) = &after {
+        delete.cond_where(after.behind());
+    }
+    if let Some(condition) = parts.condition(dialect, "project_id", "action_id") {
+        delete.and_where(Expr::cust(condition));
+    }
+    db.execute(&delete).await?;
+    Ok(Some((last.text(), rows.len() as u64)))
+}

@@ -1,0 +1,177 @@
+//! Compares the table of the terms with the actions, by sums: a table of 15 million rows is read once, and no row is looked up.
+//!
+//! Rows are divided into [`PARTS`] by a checksum of project and action. For each part there is a number of rows and a sum of
+//! products of that checksum and the term, of the table and of what actions list in `fz_terms`. If both agree, the part has
+//! exactly the rows that it should have, unless 62 bits agree by chance. Parts that differ are repaired
+//! (`moves/action_terms.rs`, `moves/surplus_terms.rs`).
+
+use std::ops::ControlFlow;
+
+use sea_query::{Alias, Expr, ExprTrait, Query};
+
+use super::action_terms::{SOURCES, TABLE};
+use crate::dialect::Dialect;
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::search::action_terms::{self as terms, ActionTerm, MASK, number, weight};
+use crate::tables::{Actions, FzActionTerms};
+
+/// How many parts there are.
+pub(crate) const PARTS: usize = 256;
+
+/// Some of the parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Parts([u64; PARTS / 64]);
+
+impl Parts {
+    /// Every part.
+    pub(super) const ALL: Parts = Parts([u64::MAX; PARTS / 64]);
+
+    fn add(&mut self, part: usize) {
+        self.0[part / 64] |= 1 << (part % 64);
+    }
+
+    fn contains(&self, part: usize) -> bool {
+        self.0[part / 64] >> (part % 64) & 1 == 1
+    }
+
+    /// Whether the rows of an action are in one of the parts.
+    pub(super) fn has(&self, project_id: &str, action_id: &str) -> bool {
+        self.contains(part(number(project_id, action_id)))
+    }
+
+    /// The condition that a row is in one of the parts; none if the engine cannot tell, or if every row is.
+    pub(super) fn condition(&self, dialect: Dialect, project: &str, action: &str) -> Option<String> {
+        let number = dialect.crc_of_ids(project, action).filter(|_| *self != Parts::ALL)?;
+        let parts: Vec<String> =
+            (0..PARTS).filter(|part| self.contains(*part)).map(|part| part.to_string()).collect();
+        Some(format!("{number} & {} IN ({})", PARTS - 1, parts.join(", ")))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u32 {
+        self.0.iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+const fn part(number: u32) -> usize {
+    number as usize % PARTS
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Sum {
+    rows: u64,
+    sum: u128,
+}
+
+type Sums = Vec<Sum>;
+
+fn add(sums: &mut Sums, project_id: &str, action_id: &str, rows: impl Iterator<Item = ActionTerm>) {
+    let number = number(project_id, action_id);
+    let sum = &mut sums[part(number)];
+    for term in rows {
+        sum.rows += 1;
+        sum.sum += u128::from(number) * u128::from(weight(term));
+    }
+}
+
+/// Returns the parts of the table whose rows are not those that actions list, and on SQLite those of actions whose checksum is
+/// wrong as well. Both sides are read in one snapshot, so changes of a running service do not matter.
+pub(super) async fn wrong_parts(db: &mut Db) -> Result<Parts, StoreError> {
+    db.raw(db.dialect().begin_snapshot()).await?;
+    match compare(db).await {
+        Ok(parts) => {
+            db.raw("COMMIT").await?;
+            Ok(parts)
+        }
+        Err(error) => {
+            if db.is_settled() {
+                db.rollback().await;
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn compare(db: &mut Db) -> Result<Parts, StoreError> {
+    let mut wrong = Parts::default();
+    let listed = listed(db, &mut wrong).await?;
+    let found = found(db).await?;
+    for (part, (listed, found)) in listed.iter().zip(&found).enumerate() {
+        if listed != found {
+            wrong.add(part);
+        }
+    }
+    Ok(wrong)
+}
+
+/// The sums of what actions list. Adds the parts of actions with a wrong checksum to `wrong`.
+async fn listed(db: &mut Db, wrong: &mut Parts) -> Result<Sums, StoreError> {
+    let dialect = db.dialect();
+    let mut select = Query::select();
+    select
+        .columns([Actions::Id, Actions::ProjectId, Actions::FzTerms, Actions::FzTermsCrc])
+        .from(Actions::Table)
+        .and_where(Expr::col(Actions::FzTerms).is_not_null());
+    let is_checked = dialect == Dialect::Sqlite;
+    if is_checked {
+        for column in SOURCES {
+            select.expr(Expr::col(Alias::new(column)).cast_as(Alias::new("TEXT")));
+        }
+    }
+    let at = |error| StoreError::from_driver("schema.terms", error);
+    let mut sums = vec![Sum::default(); PARTS];
+    db.select_each(&select, |row| {
+        let (action, project) = (row.string(0).map_err(at)?, row.string(1).map_err(at)?);
+        let bytes = row.bytes(2).map_err(at)?.unwrap_or_default();
+        add(&mut sums, &project, &action, terms::from_bytes(&bytes).into_iter());
+        if is_checked && let Some(crc) = row.int(3).map_err(at)? {
+            let columns = (4..4 + SOURCES.len()).map(|position| row.text(position));
+            let columns = columns.collect::<Result<Vec<_>, _>>().map_err(at)?;
+            if i64::from(terms::crc_of_columns(columns)) != crc {
+                wrong.add(part(number(&project, &action)));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })
+    .await?;
+    Ok(sums)
+}
+
+/// The sums of the table.
+async fn found(db: &mut Db) -> Result<Sums, StoreError> {
+    let mut sums = vec![Sum::default(); PARTS];
+    let at = |error| StoreError::from_driver("schema.terms", error);
+    if let Some(number) = db.dialect().crc_of_ids("project_id", "action_id") {
+        let sql = format!(
+            "SELECT CAST(number & {} AS CHAR), CAST(COUNT(*) AS CHAR), CAST(SUM(number * ((term & {MASK}) + 1)) AS CHAR) \
+             FROM (SELECT term, {number} AS number FROM {TABLE} WHERE action_id <> '') AS terms GROUP BY 1",
+            PARTS - 1
+        );
+        for row in &db.raw_select(&sql).await? {
+            let part: usize = row.string(0).map_err(at)?.parse().unwrap_or(0);
+            let rows = row.string(1).map_err(at)?.parse().unwrap_or(0);
+            let sum = row.string(2).map_err(at)?.parse().unwrap_or(0);
+            sums[part % PARTS] = Sum { rows, sum };
+        }
+        return Ok(sums);
+    }
+    let mut select = Query::select();
+    select
+        .columns([FzActionTerms::Term, FzActionTerms::ProjectId, FzActionTerms::ActionId])
+        .from(FzActionTerms::Table)
+        .and_where(Expr::col(FzActionTerms::ActionId).ne(""));
+    db.select_each(&select, |row| {
+        let term = row.int(0).map_err(at)?.unwrap_or_default();
+        let (project, action) = (row.string(1).map_err(at)?, row.string(2).map_err(at)?);
+        add(&mut sums, &project, &action, std::iter::once(term));
+        Ok(ControlFlow::Continue(()))
+    })
+    .await?;
+    Ok(sums)
+}
