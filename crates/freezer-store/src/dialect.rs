@@ -105,23 +105,11 @@ impl Dialect {
         }
     }
 
-    /// Makes a query read along an index. MariaDB does this by itself. With the hint it would treat part of
-    /// the index as a range and compare each entry with its end, which costs a third of a search by terms.
+    /// Makes a query read its first table along an index. Without this hint, MariaDB reads along the same index
+    /// as a range and compares each entry with the end of the range, which costs a third of a search by terms.
     pub(crate) fn read_along(self, select: &mut SelectStatement, index: &'static str) {
         if self == Dialect::MySql {
             select.force_index(index, IndexHintScope::All);
-        }
-    }
-
-    /// Returns a statement that reads a joined table along an index. [`Dialect::read_along`] can only do this
-    /// for the first table of a statement.
-    pub(crate) fn join_along(self, sql: &str, table: &str, index: &str) -> String {
-        match self {
-            Dialect::MySql => sql.replace(
-                &format!(" JOIN `{table}` ON "),
-                &format!(" JOIN `{table}` FORCE INDEX (`{index}`) ON "),
-            ),
-            Dialect::Sqlite => sql.to_owned(),
         }
     }
 

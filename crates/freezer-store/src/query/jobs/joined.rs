@@ -207,7 +207,7 @@ pub(super) async fn first_of_project(
         let mut select = live(&argument_scope(0));
         dialect.read_along(&mut select, "fz_jobs_project");
         links::join_extras(&mut select);
-        links::build_along(dialect, &in_order(select, 1))
+        dialect.build(&in_order(select, 1))
     });
     let Scope::Project(project_id) = scope else { return Ok(None) };
     let jobs = min(first_jobs(page), MAX_ROWS);
@@ -298,7 +298,7 @@ fn of_all_projects<const N: usize>(dialect: Dialect) -> (String, SqlxValues) {
 
 fn along_primary_key(dialect: Dialect, mut select: SelectStatement) -> (String, SqlxValues) {
     dialect.read_along(&mut select, "PRIMARY");
-    links::build_along(dialect, &select)
+    dialect.build(&select)
 }
 
 fn jobs_of_ids(scope: &Scope, ids: impl IntoIterator<Item = Expr>) -> SelectStatement {
@@ -317,7 +317,7 @@ fn of_clients<const N: usize>(dialect: Dialect) -> (String, SqlxValues) {
         .and_where(Expr::col((Jobs::Table, Jobs::ClientId)).is_in((0..N).map(argument)))
         .and_where(Expr::cust(dialect.not_completed()))
         .order_by((Jobs::Table, Jobs::ClientId), Order::Asc);
-    links::build_along(dialect, &in_order(select, N as u64 + 1))
+    dialect.build(&in_order(select, N as u64 + 1))
 }
 
 /// Adds the order of a list, and a limit that is an argument.

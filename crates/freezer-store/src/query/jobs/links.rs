@@ -69,22 +69,6 @@ pub(super) fn join_extras(select: &mut SelectStatement) {
 /// Where the definition of the action stands in the columns of [`join_extras`].
 pub(super) const DEFINITION: usize = 11;
 
-/// The index of each table that [`join_extras`] joins.
-const ALONG: [(&str, &str); 3] = [
-    ("user_credentials", "fz_user_credentials_job"),
-    ("job_actions", "fz_job_actions_job"),
-    ("actions", "PRIMARY"),
-];
-
-/// A query with [`join_extras`], as one that comes often is sent where [`Indexes::Jobs`](crate::additions::Indexes) are there. It names
-/// its indexes, because an optimizer that may choose looks into each that would do, every time: a seventh of showing one
-/// job.
-pub(super) fn build_along(dialect: Dialect, select: &SelectStatement) -> (String, SqlxValues) {
-    let (sql, values) = dialect.build(select);
-    let along = |sql: String, (table, index)| dialect.join_along(&sql, table, index);
-    (ALONG.into_iter().fold(sql, along), values)
-}
-
 /// What one job has in other tables, gathered from rows in any order.
 #[derive(Default)]
 pub(super) struct Extras {
@@ -199,21 +183,4 @@ fn extras_of(jobs: Vec<Expr>) -> SelectStatement {
     join_extras(&mut select);
     select.and_where(Expr::col((Jobs::Table, Jobs::Id)).is_in(jobs));
     select
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_table_is_joined_along_its_index() {
-        let mut select = Query::select();
-        select.from(Jobs::Table);
-        join_extras(&mut select);
-        let (sql, _) = build_along(Dialect::MySql, &select);
-        for (table, index) in ALONG {
-            assert!(sql.contains(&format!("JOIN `{table}` FORCE INDEX (`{index}`) ON")), "{sql}");
-        }
-        assert_eq!(sql.matches(" JOIN ").count(), ALONG.len());
-    }
 }
