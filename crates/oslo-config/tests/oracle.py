@@ -1,4 +1,4 @@
-"""What oslo.config itself answers, for the differential test.
+"""The answers of oslo.config itself, for the differential test.
 
 Reads a JSON object from standard input and writes one to standard output:
 {"cases": [{"texts": [...], "env": {...}, "decls": [...]}, ...], "samples": [[...decls], ...]}
@@ -18,7 +18,7 @@ logging.disable(logging.CRITICAL)
 
 
 def option(decl):
-    """An oslo.config option from its description."""
+    """Returns an oslo.config option from its description."""
     common = {
         'help': decl['help'] or None,
         'required': decl['required'],
@@ -62,7 +62,7 @@ def option(decl):
 
 
 def plain(value):
-    """A value with its type, for JSON."""
+    """Returns a value with its type, for JSON."""
     if value is None:
         return ['none', None]
     if isinstance(value, bool):
@@ -79,7 +79,7 @@ def plain(value):
 
 
 def error(exc):
-    """What went wrong, by class; for an unknown name, the name too."""
+    """Returns the class of an error, and the name if it is unknown."""
     name = getattr(exc, 'opt_name', None) or getattr(exc, 'group_name', None)
     return {'error': type(exc).__name__, 'name': name, 'text': str(exc)}
 

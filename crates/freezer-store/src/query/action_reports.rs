@@ -4,14 +4,14 @@
 
 use sea_query::Expr;
 
-use super::{Table, table};
+use super::{TableColumns, table};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::scope::Scope;
 use crate::tables::ActionReports;
 
-const TABLE: Table<ActionReports> = table!("action_reports", ActionReports);
+const TABLE: TableColumns<ActionReports> = table!("action_reports", ActionReports);
 
 /// Creates the report of an action. An existing report stays unchanged.
 pub(super) async fn create(

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::action_terms::{self, TermsChange};
 use super::listing::{self, Listed, Listing, Page, Parts};
 use super::narrow::{self, Shape, Source};
-use super::{Table, Values, action_reports, jobs, table, unreadable};
+use super::{TableColumns, Values, action_reports, jobs, table, unreadable};
 use crate::clock::Timestamp;
 use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
@@ -19,7 +19,7 @@ use crate::scope::Scope;
 use crate::search::Search;
 use crate::tables::{Actions, JobActions};
 
-const TABLE: Table<Actions> = table!("actions", Actions);
+const TABLE: TableColumns<Actions> = table!("actions", Actions);
 
 /// Columns after (created_at, id), in the order of [`read`].
 pub(crate) const COLUMNS: [Actions; 14] = [

@@ -4,7 +4,7 @@ use sea_query::{Condition, Expr, ExprTrait, LockType, Order, Query, SelectStatem
 
 use super::listing::{self, Listed, Listing, Page, Parts};
 use super::narrow::{self, Shape, Source};
-use super::{Table, Values, table, unreadable};
+use super::{TableColumns, Values, table, unreadable};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -15,7 +15,7 @@ use crate::scope::Scope;
 use crate::search::Search;
 use crate::tables::Clients;
 
-const TABLE: Table<Clients> = table!("clients", Clients);
+const TABLE: TableColumns<Clients> = table!("clients", Clients);
 
 /// Columns after (created_at, id), in the order of [`read`].
 const COLUMNS: [Clients; 11] = [

@@ -32,7 +32,7 @@ use crate::scope::Scope;
 type Values<C> = Vec<(C, Expr)>;
 
 /// The columns with the same meaning in every table.
-struct Table<C> {
+struct TableColumns<C> {
     name: &'static str,
     table: C,
     id: C,
@@ -43,10 +43,10 @@ struct Table<C> {
     updated_at: C,
 }
 
-/// Fills in a [`Table`] from a column enum of `tables.rs`.
+/// Fills in a [`TableColumns`] from a column enum of `tables.rs`.
 macro_rules! table {
     ($name:literal, $columns:ident) => {
-        crate::query::Table {
+        crate::query::TableColumns {
             name: $name,
             table: $columns::Table,
             id: $columns::Id,
@@ -60,7 +60,7 @@ macro_rules! table {
 }
 use table;
 
-impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
+impl<C: IntoIden + IntoTableRef + Copy + 'static> TableColumns<C> {
     /// Inserts a row with an id. If a deleted row of the same project has this id, that row is restored with
     /// the new values.
     ///

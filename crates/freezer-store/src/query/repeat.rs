@@ -33,7 +33,7 @@ use crate::error::StoreError;
 use crate::exec::Db;
 use crate::scope::Scope;
 
-impl<C: IntoIden + IntoTableRef + Copy + 'static> Table<C> {
+impl<C: IntoIden + IntoTableRef + Copy + 'static> TableColumns<C> {
     /// Returns whether an earlier run of this body created the live row with this id.
     pub(super) async fn was_created(
         &self,

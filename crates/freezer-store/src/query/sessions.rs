@@ -5,7 +5,7 @@ use sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
 
 use super::listing::{self, Listed, Listing, Page, Parts};
 use super::narrow::{self, Shape, Source};
-use super::{Table, Values, table, unreadable};
+use super::{TableColumns, Values, table, unreadable};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -16,7 +16,7 @@ use crate::scope::Scope;
 use crate::search::Search;
 use crate::tables::Sessions;
 
-const TABLE: Table<Sessions> = table!("sessions", Sessions);
+const TABLE: TableColumns<Sessions> = table!("sessions", Sessions);
 
 /// Columns after (created_at, id), in the order of [`read`].
 const COLUMNS: [Sessions; 13] = [

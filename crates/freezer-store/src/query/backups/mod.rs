@@ -8,7 +8,7 @@ use sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
 use sea_query_sqlx::SqlxValues;
 
 use super::listing;
-use super::{Table, Values, table, unreadable};
+use super::{TableColumns, Values, table, unreadable};
 use crate::additions::Indexes;
 use crate::clock::Timestamp;
 use crate::dialect::Dialect;
@@ -22,7 +22,7 @@ use crate::search::terms;
 use crate::statement::{Argument, Fixed, argument};
 use crate::tables::Backups;
 
-const TABLE: Table<Backups> = table!("backups", Backups);
+const TABLE: TableColumns<Backups> = table!("backups", Backups);
 
 /// Columns after (created_at, id), in the order of [`read`].
 const COLUMNS: [Backups; 4] = [Backups::ProjectId, Backups::UserId, Backups::Status, Backups::BackupMetadata];

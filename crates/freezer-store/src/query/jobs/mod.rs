@@ -27,7 +27,7 @@ use serde_json::Value;
 
 use super::listing::{self, Listed, Listing, Page, Parts, Progress};
 use super::narrow::{self, Inner, Shape, Source};
-use super::{Table, actions, table, unreadable};
+use super::{TableColumns, actions, table, unreadable};
 use crate::additions::Indexes;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -40,7 +40,7 @@ use crate::search::action_terms::JOB_KEYS;
 use crate::statement::argument_text;
 use crate::tables::{Clients, Jobs};
 
-const TABLE: Table<Jobs> = table!("jobs", Jobs);
+const TABLE: TableColumns<Jobs> = table!("jobs", Jobs);
 
 /// Columns behind (created_at, id), in the order in which [`read`] takes them.
 const COLUMNS: [Jobs; 7] = [
