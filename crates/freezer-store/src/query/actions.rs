@@ -6,7 +6,7 @@ use sea_query::{Expr, ExprTrait, Func, LockType, Order, Query, SelectStatement};
 use serde_json::{Map, Value};
 
 use super::action_terms::{self, TermsChange};
-use super::listing::{self, Listed, Listing, Page, Parts};
+use super::listing::{self, DocumentQuery, Listed, Page, Parts};
 use super::narrow::{self, Shape, Source};
 use super::{TableColumns, Values, action_reports, jobs, table, unreadable};
 use crate::clock::Timestamp;
@@ -163,7 +163,7 @@ pub async fn list(
     let select = live(scope);
     let mut narrowed = select.clone();
     narrow::narrow::<_, Actions>(db.dialect(), &mut narrowed, search, &SHAPE, None);
-    let listing = Listing {
+    let listing = DocumentQuery {
         select,
         narrowed: vec![narrowed],
         along: scope.of_project("fz_actions_project"),

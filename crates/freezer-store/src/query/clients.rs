@@ -2,7 +2,7 @@
 
 use sea_query::{Condition, Expr, ExprTrait, LockType, Order, Query, SelectStatement};
 
-use super::listing::{self, Listed, Listing, Page, Parts};
+use super::listing::{self, DocumentQuery, Listed, Page, Parts};
 use super::narrow::{self, Shape, Source};
 use super::{TableColumns, Values, table, unreadable};
 use crate::clock::Timestamp;
@@ -102,7 +102,7 @@ pub async fn list(
         narrow::narrow::<_, Clients>(db.dialect(), &mut part, search, &SHAPE, None);
         part
     });
-    let listing = Listing {
+    let listing = DocumentQuery {
         narrowed: narrowed.collect(),
         select: live(visible(scope)),
         along: scope.of_project("fz_clients_project"),

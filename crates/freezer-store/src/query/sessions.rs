@@ -3,7 +3,7 @@
 
 use sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
 
-use super::listing::{self, Listed, Listing, Page, Parts};
+use super::listing::{self, DocumentQuery, Listed, Page, Parts};
 use super::narrow::{self, Shape, Source};
 use super::{TableColumns, Values, table, unreadable};
 use crate::clock::Timestamp;
@@ -90,7 +90,7 @@ pub async fn list(
     let select = live(scope);
     let mut narrowed = select.clone();
     narrow::narrow::<_, Sessions>(db.dialect(), &mut narrowed, search, &SHAPE, None);
-    let listing = Listing {
+    let listing = DocumentQuery {
         select,
         narrowed: vec![narrowed],
         along: scope.of_project("fz_sessions_project"),

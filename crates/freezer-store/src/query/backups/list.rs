@@ -12,7 +12,7 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::model::Backup;
-use crate::query::listing::{self, Counted, Listed, Listing, Page, Parts};
+use crate::query::listing::{self, Counted, DocumentQuery, Listed, Page, Parts};
 use crate::query::narrow::{self, Shape, Source};
 use crate::query::unreadable;
 use crate::row::Row;
@@ -98,7 +98,7 @@ pub async fn list(
     page: &Page,
 ) -> Result<Listed<Backup>, StoreError> {
     let has_terms = db.has_terms().await?;
-    let listing = Listing {
+    let listing = DocumentQuery {
         select: live(scope),
         narrowed: vec![narrowed(db, scope, search, has_terms).await?],
         along: scope.of_project(LIST),

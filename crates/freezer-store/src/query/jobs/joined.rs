@@ -20,7 +20,7 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::model::Job;
-use crate::query::listing::{self, FirstDocuments, Last, Listed, Page, Progress, last};
+use crate::query::listing::{self, FirstDocuments, Last, Listed, Page, PageProgress, last};
 use crate::query::unreadable;
 use crate::row::Row;
 use crate::scope::Scope;
@@ -89,7 +89,7 @@ impl JobRows {
     pub fn page(self, poll: &Poll) -> Result<Option<Listed<Job>>, StoreError> {
         let page = poll.page();
         let first = self.first_documents()?;
-        Ok(Progress::begun(first, &poll.search(), SHAPE.identity, &page).listed(&page).ok())
+        Ok(PageProgress::begun(first, &poll.search(), SHAPE.identity, &page).listed(&page).ok())
     }
 
     /// Decodes the jobs that have all of their rows. The rows of a job follow each other.

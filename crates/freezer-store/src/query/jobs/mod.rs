@@ -25,7 +25,7 @@ use std::collections::HashSet;
 use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
 use serde_json::Value;
 
-use super::listing::{self, Listed, Listing, Page, Parts, Progress};
+use super::listing::{self, DocumentQuery, Listed, Page, PageProgress, Parts};
 use super::narrow::{self, Inner, Shape, Source};
 use super::{TableColumns, actions, table, unreadable};
 use crate::additions::Indexes;
@@ -144,7 +144,7 @@ pub async fn list_for(
         true => joined::first_of_project(db, scope, page).await?,
         false => None,
     };
-    let progress = first.map(|first| Progress::begun(first, search, SHAPE.identity, page));
+    let progress = first.map(|first| PageProgress::begun(first, search, SHAPE.identity, page));
     let progress = match progress.map(|progress| progress.listed(page)) {
         Some(Ok(listed)) => return Ok(listed),
         Some(Err(progress)) => Some(progress),
@@ -162,7 +162,7 @@ pub async fn list_for(
         Some(_) => db.dialect().read_along(&mut narrowed, "PRIMARY"),
         None => pass_over_completed(db, &mut narrowed, search).await?,
     }
-    let listing = Listing {
+    let listing = DocumentQuery {
         select,
         narrowed: vec![narrowed],
         along: scope.of_project("fz_jobs_project"),

@@ -14,7 +14,7 @@ use sea_query::{Expr, Func, IntoColumnRef, SelectStatement};
 use serde::Serialize;
 
 pub(super) use self::order::{Last, last};
-use self::searched::{Candidate, Wanted, searched, settle};
+use self::searched::{Candidate, PageDocuments, searched, settle};
 use super::narrow::Shape;
 use crate::additions::Indexes;
 use crate::error::StoreError;
@@ -93,7 +93,7 @@ pub(super) const CREATED_AT: usize = 0;
 pub(super) const ID: usize = 1;
 
 /// A query for documents, with the request for them.
-pub(super) struct Listing<'a, C: 'static> {
+pub(super) struct DocumentQuery<'a, C: 'static> {
     /// Selects (created_at, id, …) of all rows in scope, without order and limit.
     pub(super) select: SelectStatement,
     /// The same, for the rows that the search may accept. Several queries, if one query could not read along
@@ -124,7 +124,7 @@ pub(super) struct Listing<'a, C: 'static> {
 pub(super) struct Counted {
     /// Counts rows that the search certainly accepts.
     pub(super) certain: SelectStatement,
-    /// Selects other rows that the search may accept, like [`Listing::narrowed`].
+    /// Selects other rows that the search may accept, like [`DocumentQuery::narrowed`].
     pub(super) doubtful: Option<SelectStatement>,
 }
 
@@ -138,19 +138,19 @@ pub(super) struct FirstDocuments<T> {
 }
 
 /// The progress of a page.
-pub(super) struct Progress<T> {
-    wanted: Wanted<T>,
+pub(super) struct PageProgress<T> {
+    wanted: PageDocuments<T>,
     /// The next row to read is after this row.
     after: Option<Last>,
     /// Whether all rows have been read.
     complete: bool,
 }
 
-impl<T: ListedDocument> Progress<T> {
-    fn new(page: &Page, after: Option<Last>) -> Progress<T> {
+impl<T: ListedDocument> PageProgress<T> {
+    fn new(page: &Page, after: Option<Last>) -> PageProgress<T> {
         let limit = page.limit.saturating_add(u64::from(page.look_ahead));
-        let wanted = Wanted::new(page.offset, limit, page.max_bytes);
-        Progress { wanted, after, complete: false }
+        let wanted = PageDocuments::new(page.offset, limit, page.max_bytes);
+        PageProgress { wanted, after, complete: false }
     }
 
     /// Returns the progress of the first page after the first documents of a list.
@@ -159,8 +159,8 @@ impl<T: ListedDocument> Progress<T> {
         search: &Search,
         identity: &'static [&'static str],
         page: &Page,
-    ) -> Progress<T> {
-        let mut progress = Progress::new(page, first.after);
+    ) -> PageProgress<T> {
+        let mut progress = PageProgress::new(page, first.after);
         let mut matcher = (!search.is_empty()).then(|| Matcher::new(search, identity));
         for document in first.documents {
             let show = |matcher: &mut Matcher<'_>| {
@@ -176,7 +176,7 @@ impl<T: ListedDocument> Progress<T> {
     }
 
     /// Returns the page if it is complete and nothing must be counted.
-    pub(super) fn listed(self, page: &Page) -> Result<Listed<T>, Progress<T>> {
+    pub(super) fn listed(self, page: &Page) -> Result<Listed<T>, PageProgress<T>> {
         if page.count || !self.complete {
             return Err(self);
         }
@@ -184,7 +184,7 @@ impl<T: ListedDocument> Progress<T> {
     }
 
     fn into_listed(self, page: &Page, count: Option<u64>) -> Listed<T> {
-        let Wanted { mut documents, cut, .. } = self.wanted;
+        let PageDocuments { mut documents, cut, .. } = self.wanted;
         let more = cut || documents.len() as u64 > page.limit;
         documents.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
         Listed { documents, more, cut, count }
@@ -231,8 +231,8 @@ pub(super) async fn nothing_missing<T>(_: &mut Db, all: &mut [T], _: u64) -> Res
 /// [`StoreError::UnknownMarker`] if the marker does not exist.
 pub(super) async fn list<C, T, R, F>(
     db: &mut Db,
-    mut listing: Listing<'_, C>,
-    progress: Option<Progress<T>>,
+    mut listing: DocumentQuery<'_, C>,
+    progress: Option<PageProgress<T>>,
     parts: Parts<R, F>,
 ) -> Result<Listed<T>, StoreError>
 where
@@ -244,7 +244,7 @@ where
     let page = listing.page;
     let mut progress = match progress {
         Some(progress) => progress,
-        None => Progress::new(page, listing.find_marker(db).await?),
+        None => PageProgress::new(page, listing.find_marker(db).await?),
     };
     // MariaDB would read all rows that are newer than the marker.
     let backwards = page.newest_first && page.marker.is_some() && listing.search.is_empty();
@@ -268,9 +268,9 @@ where
 
 async fn whole_page<C, T, R, F>(
     db: &mut Db,
-    listing: &Listing<'_, C>,
+    listing: &DocumentQuery<'_, C>,
     parts: &Parts<R, F>,
-    progress: &mut Progress<T>,
+    progress: &mut PageProgress<T>,
 ) -> Result<(), StoreError>
 where
     C: IntoColumnRef + Copy,
@@ -278,7 +278,7 @@ where
     R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
 {
-    let Progress { wanted, after, .. } = progress;
+    let PageProgress { wanted, after, .. } = progress;
     let mut offset = std::mem::take(&mut wanted.skip);
     let mut matcher = Matcher::new(listing.search, listing.shape.identity);
     loop {
@@ -304,7 +304,7 @@ where
     }
 }
 
-impl<C: IntoColumnRef + Copy> Listing<'_, C> {
+impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
     /// Returns the total number of documents. Its cost grows with their number.
     async fn count<T, R, F>(&self, db: &mut Db, parts: &Parts<R, F>) -> Result<u64, StoreError>
     where
@@ -325,9 +325,9 @@ impl<C: IntoColumnRef + Copy> Listing<'_, C> {
         };
         let Some(narrowed) = doubtful else { return Ok(certain) };
         let doubtful =
-            Listing { select: self.select.clone(), narrowed, marked: None, counted: None, ..*self };
-        let wanted = Wanted::new(u64::MAX, 0, u64::MAX);
-        let mut all = Progress { wanted, after: None, complete: false };
+            DocumentQuery { select: self.select.clone(), narrowed, marked: None, counted: None, ..*self };
+        let wanted = PageDocuments::new(u64::MAX, 0, u64::MAX);
+        let mut all = PageProgress { wanted, after: None, complete: false };
         searched(db, &doubtful, parts, &mut all).await?;
         Ok(certain + (u64::MAX - all.wanted.skip))
     }

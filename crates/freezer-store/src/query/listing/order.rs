@@ -8,7 +8,7 @@ use sea_query::{
     Asterisk, Condition, Expr, ExprTrait, IntoColumnRef, Order, Query, SelectStatement, UnionType,
 };
 
-use super::{CREATED_AT, ID, Listing, padded};
+use super::{CREATED_AT, DocumentQuery, ID, padded};
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::query::unreadable;
@@ -30,7 +30,7 @@ pub(super) fn behind<'p>(places: &'p [Last], after: Option<&Last>, newest_first:
     &places[seen..]
 }
 
-impl<C: IntoColumnRef + Copy> Listing<'_, C> {
+impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
     /// Selects the next rows after the last one. With `among`, only the rows at these positions.
     pub(super) fn batch(
         &self,

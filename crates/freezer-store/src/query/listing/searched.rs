@@ -9,7 +9,8 @@ use std::ops::ControlFlow;
 
 use super::order;
 use super::{
-    COMPLETED_AT_ONCE, COMPLETED_FIRST, ListedDocument, Listing, Parts, Progress, READ_AT_ONCE, SMALL,
+    COMPLETED_AT_ONCE, COMPLETED_FIRST, DocumentQuery, ListedDocument, PageProgress, Parts, READ_AT_ONCE,
+    SMALL,
 };
 use crate::error::StoreError;
 use crate::exec::{Db, TimeSlice};
@@ -23,7 +24,7 @@ const FIRST_BATCH: u64 = 10;
 const LARGEST_BATCH: u64 = 1_000;
 
 /// Collects the accepted documents of a page, in order.
-pub(super) struct Wanted<T> {
+pub(super) struct PageDocuments<T> {
     pub(super) skip: u64,
     limit: u64,
     pub(super) documents: Vec<T>,
@@ -33,9 +34,9 @@ pub(super) struct Wanted<T> {
     pub(super) cut: bool,
 }
 
-impl<T: ListedDocument> Wanted<T> {
-    pub(super) fn new(skip: u64, limit: u64, max_bytes: u64) -> Wanted<T> {
-        Wanted { skip, limit, documents: Vec::new(), max_bytes, bytes: 0, cut: false }
+impl<T: ListedDocument> PageDocuments<T> {
+    pub(super) fn new(skip: u64, limit: u64, max_bytes: u64) -> PageDocuments<T> {
+        PageDocuments { skip, limit, documents: Vec::new(), max_bytes, bytes: 0, cut: false }
     }
 
     /// Returns the number of accepted documents that are still needed, including those to skip.
@@ -82,9 +83,9 @@ pub(super) struct Candidate<T> {
 /// Fills a page with the accepted documents after a row, batch by batch.
 pub(super) async fn searched<C, T, R, F>(
     db: &mut Db,
-    listing: &Listing<'_, C>,
+    listing: &DocumentQuery<'_, C>,
     parts: &Parts<R, F>,
-    progress: &mut Progress<T>,
+    progress: &mut PageProgress<T>,
 ) -> Result<(), StoreError>
 where
     C: IntoColumnRef + Copy,
@@ -92,7 +93,7 @@ where
     R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
 {
-    let Progress { wanted, after, .. } = progress;
+    let PageProgress { wanted, after, .. } = progress;
     let mut matcher = Matcher::new(listing.search, listing.shape.identity);
     let largest = if T::IN_PARTS { COMPLETED_AT_ONCE as u64 } else { LARGEST_BATCH };
     let mut batch = wanted.needed().clamp(FIRST_BATCH, largest);
@@ -149,7 +150,7 @@ pub(super) async fn settle<T, R, F>(
     parts: &Parts<R, F>,
     matcher: &mut Matcher<'_>,
     candidates: Vec<Candidate<T>>,
-    wanted: &mut Wanted<T>,
+    wanted: &mut PageDocuments<T>,
 ) -> Result<(), StoreError>
 where
     T: ListedDocument,
