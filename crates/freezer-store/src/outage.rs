@@ -1,5 +1,5 @@
-//! Keeps track of an outage of the database, so that the log has one line when it begins and one when it ends. What counts as
-//! a failure is decided by `tx.rs`.
+//! Tracks an outage of the database, so that the log has one line for its start and one for its end. `tx.rs`
+//! decides which errors are failures.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,37 +8,38 @@ use std::time::{Duration, Instant};
 use crate::error::{Class, Outage, StoreError};
 use crate::url::DatabaseUrl;
 
-/// Whether the database answers, as the last statements showed it.
+/// Whether the database answers, according to the last statements.
 #[derive(Debug, Default)]
 pub(crate) struct OutageLog {
     is_on: AtomicBool,
-    state: Mutex<Option<State>>,
+    state: Mutex<Option<OutageRecord>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct OutageRecord {
     began: Instant,
     requests: u64,
-    /// The last time that a change could not be stored, if the database answered that it cannot store anything. It still
-    /// answers reads then, which therefore do not end the outage.
+    /// The last time that a change failed because the database could not store anything. In this state the
+    /// database still answers reads, so they do not end the outage.
     last_refusal: Option<Instant>,
 }
 
-/// How long changes must have been stored again before an outage of the storage has ended: on a full disk, small ones may
-/// succeed between those that fail.
+/// How long changes must succeed before an outage of the storage has ended. On a full disk, small changes may
+/// succeed between failures.
 const STEADY: Duration = Duration::from_secs(3);
 
-/// What the database has done.
+/// The answer of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answered {
-    /// It answered, and stored nothing.
+    /// It answered a read.
     Read,
     /// It stored a change.
     Stored,
 }
 
 impl OutageLog {
-    /// Notes a failure. `affects`: it is the first one of a read or write. `changes`: it is one of a write.
+    /// Records a failure. `affects` means that it is the first failure of a read or write, and `changes` that
+    /// it is a write.
     pub(crate) fn failed(&self, database: &DatabaseUrl, error: &StoreError, affects: bool, changes: bool) {
         if !matches!(error, StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. }) {
             return;
@@ -46,11 +47,11 @@ impl OutageLog {
         let mut state = self.lock();
         if state.is_none() {
             tracing::error!(
-                "the database {database} is not available; the next line about it says when it is again: {error}"
+                "the database {database} is not available (the end of this outage will be logged): {error}"
             );
         }
         let now = Instant::now();
-        let state = state.get_or_insert(State { began: now, requests: 0, last_refusal: None });
+        let state = state.get_or_insert(OutageRecord { began: now, requests: 0, last_refusal: None });
         state.requests += u64::from(affects);
         if changes && matches!(error.class(), Class::Outage(Outage::Storage | Outage::Full)) {
             state.last_refusal = Some(now);
@@ -58,13 +59,13 @@ impl OutageLog {
         self.is_on.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that the database has answered.
+    /// Records that the database has answered.
     pub(crate) fn answered(&self, database: &DatabaseUrl, answered: Answered) {
-        // the usual case costs no lock
+        // The usual case needs no lock.
         if !self.is_on.load(Ordering::Relaxed) {
             return;
         }
-        if let Some(State { began, requests, .. }) = self.end(answered, Instant::now()) {
+        if let Some(OutageRecord { began, requests, .. }) = self.end(answered, Instant::now()) {
             let seconds = began.elapsed().as_secs_f64();
             tracing::warn!(
                 "the database {database} is available again after {seconds:.1} s; reads and writes affected: {requests}"
@@ -72,8 +73,8 @@ impl OutageLog {
         }
     }
 
-    /// Ends the outage, if this answer does.
-    fn end(&self, answered: Answered, now: Instant) -> Option<State> {
+    /// Ends the outage if this answer shows that it is over.
+    fn end(&self, answered: Answered, now: Instant) -> Option<OutageRecord> {
         let mut state = self.lock();
         if let Some(refused) = state.as_ref()?.last_refusal
             && (answered == Answered::Read || now.duration_since(refused) < STEADY)
@@ -84,7 +85,7 @@ impl OutageLog {
         state.take()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<State>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<OutageRecord>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -116,7 +117,7 @@ mod tests {
                 assert!(log.end(answered, Instant::now()).is_none());
             }
         }
-        // a file that cannot be read
+        // An unreadable file.
         let log = log(&[(Outage::Storage, false)]);
         assert!(log.end(Answered::Read, Instant::now()).is_some());
     }

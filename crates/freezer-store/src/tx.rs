@@ -1,12 +1,12 @@
 //! Named reads and writes: [`read!`](crate::read), [`single!`](crate::single) and
 //! [`transaction!`](crate::transaction).
 //!
-//! [`Run`] is the only place that begins, commits, rolls back and runs again; the macros put a body into its
-//! loop. They are macros because a body borrows what is around it: as an `async` closure it would not be `Send`
-//! ("not general enough", rust-lang/rust issue 110338), as a boxed future it would have to own everything. A body may run several
-//! times, so it does no HTTP and has no effect but its statements; everything it needs (ids, time) comes in
-//! from outside and is the same in every run. Oslo.db's settings for retrying are the model
-//! (`db_max_retries`, doubling interval); five tries, because a request waits for the answer.
+//! Only [`Run`] begins, commits, rolls back and repeats; the macros put a body into its loop. They are macros
+//! because a body borrows from its environment. As an `async` closure it would not be `Send` ("not general
+//! enough", rust-lang/rust issue 110338), and as a boxed future it would have to own all values. A body may
+//! run several times. Therefore it must not use HTTP or have any effect except its statements, and its
+//! parameters (ids, time) must be the same in every run. The retries follow oslo.db (`db_max_retries`,
+//! doubling interval), with five attempts, because a request waits for the result.
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
@@ -18,22 +18,25 @@ use crate::exec::Db;
 use crate::outage::Answered;
 use crate::pool::Lease;
 
-/// How often a body without a deadline is run at most when it meets other writers.
+/// Maximum number of runs of a body without a deadline if other writers interfere.
 const MAX_ATTEMPTS: u32 = 5;
-/// How often at most without a deadline when the connection breaks: a stale idle connection costs one, a restart the next.
+/// Maximum number of repetitions without a deadline after a broken connection. The first connection may be
+/// stale, and the next one can fail in a restart.
 const MAX_RECONNECTS: u32 = 2;
-/// How often at most when files cannot be read or written: an open connection may be on files that were replaced.
+/// Maximum number of repetitions if files cannot be read or written, because an open connection may use files
+/// that were replaced.
 const MAX_REOPENS: u32 = 1;
-/// How often at most when the database was replaced: the second run names no additions, so it fails for another reason.
+/// Maximum number of repetitions if the database was replaced. The second run names no additions, so it can
+/// only fail for another reason.
 const MAX_REPLACED: u32 = 1;
-/// First pause between two runs; doubles each time, with jitter.
+/// First pause between two runs. It doubles each time, with jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// Longest pause between two runs.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Errors that a transaction's body may return: the store's own, or a richer type that wraps them.
+/// Errors that a transaction's body may return: [`StoreError`] or a type that wraps it.
 pub trait TxError: From<StoreError> + Send {
-    /// The store's error inside, if this is one: it decides whether the body is run again.
+    /// Returns the wrapped store error, if any. It decides whether the body runs again.
     fn store_error(&self) -> Option<&StoreError>;
 }
 
@@ -43,21 +46,21 @@ impl TxError for StoreError {
     }
 }
 
-/// How the statements of a body hang together.
+/// How the statements of a body form a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Each statement by itself, from a connection for reading.
+    /// Separate statements on a connection for reading.
     Read,
-    /// One changing statement by itself: no BEGIN, no COMMIT.
+    /// One changing statement without BEGIN and COMMIT.
     Single,
-    /// All or nothing.
+    /// All statements or none.
     Transaction,
 }
 
 /// Runs queries that change nothing: `read!(store, "<noun>.<verb>", |db| …)`.
 ///
-/// Gives what the body gives, or the store's error ([`StoreError::Unavailable`] when the database is not
-/// there).
+/// Returns the result of the body, or the store's error ([`StoreError::Unavailable`] if the database is not
+/// available).
 #[macro_export]
 macro_rules! read {
     ($store:expr, $name:expr, |$db:ident| $body:expr) => {
@@ -68,8 +71,8 @@ macro_rules! read {
 /// Runs a body that changes rows with exactly one statement, which commits by itself:
 /// `single!(store, "<noun>.<verb>", |db| …)`.
 ///
-/// The statement must be safe to run twice: after a lost answer nobody knows whether the first run was stored
-/// (`query/repeat.rs`).
+/// The statement must be safe to run twice, because after a lost answer it is unknown whether the first run
+/// was stored (`query/repeat.rs`).
 #[macro_export]
 macro_rules! single {
     ($store:expr, $name:expr, |$db:ident| $body:expr) => {
@@ -77,11 +80,11 @@ macro_rules! single {
     };
 }
 
-/// Runs a body as one transaction, committed when it gives `Ok` and undone when it gives `Err`:
+/// Runs a body as one transaction, which is committed if it returns `Ok` and rolled back if it returns `Err`:
 /// `transaction!(store, "<noun>.<verb>", |db| …)`.
 ///
-/// Gives what the body gives, or the store's error ([`StoreError::OutcomeUnknown`] if the answer to COMMIT was lost, and the
-/// database did not come back before the deadline).
+/// Returns the result of the body, or the store's error. That is [`StoreError::OutcomeUnknown`] if the answer
+/// to COMMIT was lost and the database was not available again before the deadline.
 #[macro_export]
 macro_rules! transaction {
     ($store:expr, $name:expr, |$db:ident| $body:expr) => {
@@ -108,7 +111,7 @@ macro_rules! run {
     }};
 }
 
-/// One named read or write, over all its attempts.
+/// One named read or write with all its attempts.
 pub struct Run<'s> {
     store: &'s Store,
     name: &'static str,
@@ -117,17 +120,17 @@ pub struct Run<'s> {
     reconnects: u32,
     reopens: u32,
     replaced: u32,
-    /// An outage of the database affects it.
+    /// Whether an outage of the database affects it.
     affected: bool,
-    /// An earlier run may have been stored.
+    /// Whether an earlier run may have been stored.
     is_repeat: bool,
-    /// The connection of the last run, whose place in the queue for the SQLite file is kept.
+    /// The connection of the last run. It is kept to hold its position in the queue for the SQLite file.
     kept: Option<Lease>,
     db: Option<Db>,
 }
 
 impl Store {
-    /// What the macros begin with.
+    /// Starts the loop of the macros.
     #[doc(hidden)]
     pub fn run(&self, name: &'static str, mode: Mode) -> Run<'_> {
         Run {
@@ -147,7 +150,7 @@ impl Store {
 }
 
 impl Run<'_> {
-    /// Takes a connection, and begins where this is a transaction.
+    /// Takes a connection, and begins a transaction if this is one.
     #[doc(hidden)]
     pub async fn start(&mut self) -> Result<&mut Db, StoreError> {
         loop {
@@ -169,7 +172,7 @@ impl Run<'_> {
         if self.mode == Mode::Transaction
             && let Err(error) = db.raw(db.dialect().begin()).await
         {
-            // an idle connection that the server closed long ago is found out here
+            // This detects an idle connection that the server closed earlier.
             self.settle(db, error.class());
             return Err(error);
         }
@@ -186,7 +189,7 @@ impl Run<'_> {
         })
     }
 
-    /// Ends an attempt: commits or rolls back, and says whether there is to be another.
+    /// Ends an attempt with a commit or rollback. Returns whether another attempt is needed.
     #[doc(hidden)]
     pub async fn finish<T, E: TxError>(&mut self, result: Result<T, E>) -> ControlFlow<Result<T, E>> {
         let Some(mut db) = self.db.take() else { return ControlFlow::Break(result) };
@@ -212,7 +215,7 @@ impl Run<'_> {
         })
     }
 
-    /// Notes that the database is not available to this read or write.
+    /// Records that the database is not available for this read or write.
     fn note_outage(&mut self, error: &StoreError) {
         let is_one = matches!(
             error.class(),
@@ -224,14 +227,14 @@ impl Run<'_> {
         }
     }
 
-    /// Notes that the database has answered.
+    /// Records that the database has answered.
     fn note_answer(&self, answered: Answered) {
         if let Some(outage) = &self.store.outage {
             outage.answered(&self.store.database, answered);
         }
     }
 
-    /// Whether there is to be another run after an error; waits for it.
+    /// Returns whether another run is needed after an error. Waits before it returns true.
     async fn runs_again(&mut self, error: &StoreError) -> bool {
         let has_time = |most: bool| match self.store.deadline.is_set() {
             true => !self.store.deadline.is_over(),
@@ -242,7 +245,7 @@ impl Run<'_> {
             Class::Outage(Outage::Away | Outage::Refusing) => {
                 self.reconnects += 1;
                 if self.reconnects > 1 {
-                    // one broken connection is no outage
+                    // A single broken connection is not an outage.
                     self.note_outage(error);
                 }
                 has_time(self.reconnects <= MAX_RECONNECTS)
@@ -269,11 +272,11 @@ impl Run<'_> {
         let left = self.store.deadline.within(pause);
         tokio::time::sleep(left).await;
         self.attempt = self.attempt.saturating_add(1);
-        // without time for another run, this error says more than that the deadline has passed
+        // Without time for another run, this error is more useful than the passed deadline.
         left == pause
     }
 
-    /// Gives a connection back, or closes it if it is broken or something is still under way on it.
+    /// Returns a connection to the pool. Closes it if it is broken or a statement is still running.
     fn settle(&mut self, db: Db, class: Class) {
         let (lease, is_settled) = db.into_parts();
         match class {
@@ -281,14 +284,14 @@ impl Run<'_> {
                 Outage::Away | Outage::Refusing | Outage::Full | Outage::Storage | Outage::Denied,
             )
             | Class::Replaced => lease.broken(),
-            // dropped, which ends the statement
+            // Dropping the connection ends the statement.
             _ if !is_settled => {}
             Class::Outage(Outage::Locked) => self.kept = Some(lease),
             _ => lease.give_back(),
         }
     }
 
-    /// The error after the last run.
+    /// Returns the error after the last run.
     fn give_up(&mut self, error: StoreError) -> StoreError {
         self.note_outage(&error);
         if let Some(lease) = self.kept.take() {
@@ -303,17 +306,17 @@ impl Run<'_> {
     }
 }
 
-/// Whether a change may be stored although its last statement failed.
+/// Returns whether a change may be stored although its last statement failed.
 fn may_be_stored(error: &StoreError, db: &Db, mode: Mode) -> bool {
     match error.class() {
-        // only the end of a transaction is left to go wrong
+        // Only the end of a transaction could still fail.
         Class::Outage(Outage::Refusing) => mode == Mode::Transaction,
         Class::Outage(Outage::Away | Outage::Storage) => true,
         _ => !db.is_settled(),
     }
 }
 
-/// Commits or rolls back. Also returns whether an error is that of COMMIT.
+/// Commits or rolls back. Also returns whether the error comes from COMMIT.
 async fn end<T, E: TxError>(db: &mut Db, result: Result<T, E>) -> (Result<T, E>, bool) {
     let (error, is_of_commit) = match result {
         Ok(done) => match db.raw("COMMIT").await {
@@ -328,10 +331,10 @@ async fn end<T, E: TxError>(db: &mut Db, result: Result<T, E>) -> (Result<T, E>,
     (Err(error), is_of_commit)
 }
 
-/// The pause after so many tries.
+/// Returns the pause after this number of attempts.
 pub(crate) fn pause(attempt: u32) -> Duration {
     let base = (FIRST_PAUSE * 2_u32.saturating_pow(attempt.clamp(1, 8) - 1)).min(LONGEST_PAUSE / 2);
-    // Jitter of up to one more base, so that writers that met do not meet again.
+    // Jitter of up to one more base, so that conflicting writers do not conflict again.
     let jitter = RandomState::new().hash_one(attempt) % 1_000;
     base + base.mul_f64(jitter as f64 / 1_000.0)
 }

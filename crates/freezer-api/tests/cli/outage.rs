@@ -74,7 +74,7 @@ fn an_outage_of_the_database_is_two_lines_in_the_log() {
     }
     let log = service.log();
     let found = |words: &str| log.lines().filter(|line| line.contains(words)).collect::<Vec<_>>();
-    let began = found("is not available; the next line about it says when it is again");
+    let began = found("is not available (the end of this outage will be logged)");
     let ended = found("is available again after ");
     assert_eq!((began.len(), ended.len()), (2, 2), "{log}");
     assert!(

@@ -27,7 +27,7 @@
 
 use sea_query::{Expr, ExprTrait, IntoIden, IntoTableRef, Query};
 
-use super::Table;
+use super::TableColumns;
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;

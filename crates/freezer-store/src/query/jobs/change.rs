@@ -1,4 +1,4 @@
-//! Changes of `jobs` and of their links to actions, `job_actions`; and the row of a job that is about to change.
+//! Changes of `jobs` and of their links to actions, `job_actions`, and the locked row of a job.
 
 use sea_query::{Expr, ExprTrait, LockType, Order, Query};
 
@@ -12,7 +12,7 @@ use crate::query::{Values, unreadable};
 use crate::scope::Scope;
 use crate::tables::{JobActions, Jobs};
 
-/// One place in a job's list of actions: the row id of the link, and the action it names.
+/// An entry of a job's list of actions: the row id of the link, and its action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// Primary key of the `job_actions` row.
@@ -21,10 +21,7 @@ pub struct Link {
     pub action_id: String,
 }
 
-/// The columns of one job of the scope, locked until the transaction ends.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns the columns of a job of the scope and locks its row until the transaction ends.
 pub async fn get_for_update(
     db: &mut Db,
     scope: &Scope,
@@ -51,10 +48,10 @@ pub async fn get_for_update(
     }))
 }
 
-/// Stores a new job with its actions and, where it has one, its trust.
+/// Stores a new job with its actions and its trust, if any.
 ///
 /// # Errors
-/// [`StoreError::Duplicate`] where the id is taken.
+/// [`StoreError::Duplicate`] if the id is in use.
 pub async fn create(
     db: &mut Db,
     project_id: &str,
@@ -73,26 +70,18 @@ pub async fn create(
     insert_links(db, job_id, links, now).await
 }
 
-/// Returns whether an earlier run of this body has created the job (`repeat.rs`).
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns whether an earlier run of this body created the job (`repeat.rs`).
 pub async fn was_created(db: &mut Db, scope: &Scope, id: &str, now: Timestamp) -> Result<bool, StoreError> {
     TABLE.was_created(db, scope, id, now).await
 }
 
-/// Returns whether an earlier run of this body has changed the job, or another request in the same second (`repeat.rs`).
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns whether an earlier run of this body, or another request in the same second, changed the job
+/// (`repeat.rs`).
 pub async fn was_updated(db: &mut Db, scope: &Scope, id: &str, now: Timestamp) -> Result<bool, StoreError> {
     TABLE.was_updated(db, scope, id, now).await
 }
 
-/// Writes all columns over a job; false where the scope has none.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Replaces all columns of a job. Returns false if the scope has no such job.
 pub async fn update(
     db: &mut Db,
     scope: &Scope,
@@ -104,9 +93,6 @@ pub async fn update(
 }
 
 /// Returns the ids of a job's actions, in their order.
-///
-/// # Errors
-/// As every query: [`StoreError`].
 pub async fn action_ids(db: &mut Db, job_id: &str) -> Result<Vec<String>, StoreError> {
     let mut select = Query::select();
     select
@@ -121,10 +107,8 @@ pub async fn action_ids(db: &mut Db, job_id: &str) -> Result<Vec<String>, StoreE
     rows.iter().map(|row| row.string(0).map_err(&at)).collect()
 }
 
-/// Returns whether the links of a job are those of its creation, to the second. False if it has no links.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns whether the links of a job are those of its creation, to the second. Returns false if it has no
+/// links.
 pub async fn has_first_actions(db: &mut Db, job_id: &str) -> Result<bool, StoreError> {
     let mut select = Query::select();
     select
@@ -143,11 +127,8 @@ pub async fn has_first_actions(db: &mut Db, job_id: &str) -> Result<bool, StoreE
     Ok(db.select_one(&select).await?.is_some())
 }
 
-/// Gives a job another list of actions. The old links are removed for good, as the Python service does: a
-/// job that is patched every day would otherwise collect them for ever.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Replaces the list of actions of a job. The old links are removed permanently, as in the Python service.
+/// Otherwise a job that is patched every day would collect them forever.
 pub async fn replace_actions(
     db: &mut Db,
     job_id: &str,
@@ -160,10 +141,7 @@ pub async fn replace_actions(
     insert_links(db, job_id, links, now).await
 }
 
-/// Deletes a job with its links; false where the scope has none.
-///
-/// # Errors
-/// As every change: [`StoreError`].
+/// Deletes a job with its links. Returns false if the scope has no such job.
 pub async fn delete(db: &mut Db, scope: &Scope, job_id: &str, now: Timestamp) -> Result<bool, StoreError> {
     if !TABLE.delete(db, scope, job_id, now).await? {
         return Ok(false);
@@ -172,7 +150,7 @@ pub async fn delete(db: &mut Db, scope: &Scope, job_id: &str, now: Timestamp) ->
     Ok(true)
 }
 
-/// Takes all actions out of a job, or an action out of all jobs, whichever the column names.
+/// Removes all actions from a job, or an action from all jobs, depending on the column.
 pub(in crate::query) async fn unlink(
     db: &mut Db,
     column: JobActions,

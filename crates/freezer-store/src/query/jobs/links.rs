@@ -1,5 +1,5 @@
-//! What a job has in other tables: its actions, over `job_actions`, and its trust. Of many jobs in one statement, and as a
-//! condition of a search.
+//! The data of jobs in other tables: their actions (with `job_actions`) and their trusts, for many jobs in
+//! one statement, and as a condition of a search.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -17,7 +17,7 @@ use crate::row::Row;
 use crate::statement::{Fixed, argument};
 use crate::tables::{Actions, JobActions as Links, Jobs, UserCredentials as Credentials};
 
-/// The actions of the job at hand, for a condition on them.
+/// Selects the actions of the current job, for a condition on them.
 pub(super) fn its_actions() -> SelectStatement {
     let mut select = Query::select();
     select
@@ -29,27 +29,28 @@ pub(super) fn its_actions() -> SelectStatement {
     select
 }
 
-/// A job's link that is not deleted.
+/// Returns the condition for a job's link that is not deleted.
 pub(super) fn live_link() -> SimpleExpr {
     Expr::col((Links::Table, Links::JobId))
         .equals((Jobs::Table, Jobs::Id))
         .and(Expr::col((Links::Table, Links::Deleted)).eq(false))
 }
 
-/// A link's action, where it is not deleted.
+/// Returns the condition for a link's action that is not deleted.
 pub(super) fn live_action() -> SimpleExpr {
     Expr::col((Actions::Table, Actions::Id))
         .equals((Links::Table, Links::ActionId))
         .and(Expr::col((Actions::Table, Actions::Deleted)).eq(false))
 }
 
-/// Adds to a query of jobs what they have in other tables, as [`Extras::add`] reads it: a row for each link, or one
-/// with NULLs. No order: MariaDB would sort the long texts in a file, which takes it as long as everything else.
+/// Adds the data of other tables to a query of jobs, in the order of [`Extras::add`]: one row for each link,
+/// or one row with NULLs. There is no order, because MariaDB would sort the long texts in a file, which
+/// doubles the time.
 pub(super) fn join_extras(select: &mut SelectStatement) {
     let live_trust = Expr::col((Credentials::Table, Credentials::JobId))
         .equals((Jobs::Table, Jobs::Id))
         .and(Expr::col((Credentials::Table, Credentials::Deleted)).eq(false));
-    // A link can never show another project's action, whatever the rows say.
+    // A link must never show another project's action, whichever rows the tables contain.
     let own_action = live_action()
         .and(Expr::col((Actions::Table, Actions::ProjectId)).equals((Jobs::Table, Jobs::ProjectId)));
     select
@@ -66,20 +67,20 @@ pub(super) fn join_extras(select: &mut SelectStatement) {
         .join(JoinType::LeftJoin, Actions::Table, own_action);
 }
 
-/// Where the definition of the action stands in the columns of [`join_extras`].
+/// Position of the action's definition in the columns of [`join_extras`].
 pub(super) const DEFINITION: usize = 11;
 
-/// What one job has in other tables, gathered from rows in any order.
+/// The data of one job in other tables, collected from rows in any order.
 #[derive(Default)]
 pub(super) struct Extras {
-    /// Each behind its place: the position, and the link's id where two share one.
+    /// The actions with their sort keys: the position, and the link's id if two links share a position.
     actions: Vec<((Option<i64>, String), Action)>,
-    /// The trust behind its row's id: of several the first counts.
+    /// The trust with the id of its row. If a job has several, the first counts.
     trust: Option<(String, StoredTrust)>,
 }
 
 impl Extras {
-    /// Takes the columns of [`join_extras`], which begin at position `from`.
+    /// Reads the columns of [`join_extras`], which begin at position `from`.
     pub(super) fn add(&mut self, doing: &'static str, row: &mut Row, from: usize) -> Result<(), StoreError> {
         let at = unreadable(doing);
         if let Some(id) = row.take_text(from).map_err(&at)?
@@ -93,7 +94,7 @@ impl Extras {
         else {
             return Ok(());
         };
-        // a job with two trusts has each of its links twice
+        // If a job has two trusts, each of its links occurs twice.
         if self.actions.iter().all(|((_, other), _)| *other != link) {
             let position = row.int(from + 4).map_err(&at)?;
             self.actions.push(((position, link), actions::read(doing, row, from + 4)?));
@@ -101,7 +102,7 @@ impl Extras {
         Ok(())
     }
 
-    /// Gives them to their job.
+    /// Adds the data to the job.
     pub(super) fn complete(mut self, job: &mut Job) {
         self.actions.sort_by(|(one, _), (other, _)| one.cmp(other));
         job.job_actions = self.actions.into_iter().map(|(_, action)| action).collect();
@@ -115,7 +116,7 @@ pub(super) async fn complete(db: &mut Db, jobs: &mut [Job], room: u64) -> Result
     let ids: Vec<&str> = jobs.iter().map(|job| job.job_id.as_str()).collect();
     let (count, mut extras) = match extras_within(db, &ids, room).await? {
         Some(extras) => (jobs.len(), extras),
-        // rare: the actions are larger than the room
+        // This is rare: the actions are larger than `room`.
         None => {
             let sizes = sizes::of_actions(db, &ids).await?;
             let mut bytes = 0_u64;
@@ -140,7 +141,7 @@ async fn extras_within(
     jobs: &[&str],
     room: u64,
 ) -> Result<Option<HashMap<String, Extras>>, StoreError> {
-    // a statement for each length that `padded` makes of usual pages
+    // One statement for each length that `padded` produces for usual pages.
     static OF: [(usize, Fixed); 4] = [
         (1, Fixed::new(extras_of_jobs::<1>)),
         (4, Fixed::new(extras_of_jobs::<4>)),

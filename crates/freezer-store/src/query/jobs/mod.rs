@@ -1,14 +1,14 @@
 //! Queries on `jobs`: lists of jobs, and the parts that all queries share.
 //!
 //! `joined.rs` reads jobs with their actions in one statement: single jobs, polls, and the first page of a project.
-//! `candidates.rs` finds jobs by their actions, and `judged.rs` shows a job to the matcher of searches. `links.rs` has the rows
+//! `candidates.rs` finds jobs by their actions, and `matched.rs` shows a job to the matcher of searches. `links.rs` has the rows
 //! of jobs in other tables, and `sizes.rs` calculates how large jobs are. `change.rs` has the changes, and locks the row of a job for them.
 
 mod candidates;
 mod change;
 mod joined;
-mod judged;
 mod links;
+mod matched;
 mod sizes;
 
 pub(super) use change::unlink;
@@ -42,7 +42,7 @@ use crate::tables::{Clients, Jobs};
 
 const TABLE: TableColumns<Jobs> = table!("jobs", Jobs);
 
-/// Columns behind (created_at, id), in the order in which [`read`] takes them.
+/// Columns after (created_at, id), in the order of [`read`].
 const COLUMNS: [Jobs; 7] = [
     Jobs::ProjectId,
     Jobs::UserId,
@@ -53,7 +53,7 @@ const COLUMNS: [Jobs; 7] = [
     Jobs::Description,
 ];
 
-/// Where a job's keys are, its actions aside.
+/// The sources of a job's keys, except its actions.
 const SHAPE: Shape<(Jobs, Jobs)> = Shape {
     sources: &[
         Source::Blank("job_id", (Jobs::Table, Jobs::Id)),
@@ -65,7 +65,7 @@ const SHAPE: Shape<(Jobs, Jobs)> = Shape {
         Source::Text("description", (Jobs::Table, Jobs::Description)),
         Source::AsItIs((Jobs::Table, Jobs::Schedule)),
     ],
-    // `event` is shown also where the schedule has none; the trust is in a table of its own
+    // `event` is shown even if the schedule lacks it. The trust is in another table.
     opaque: &[
         "job_schedule",
         "job_actions",
@@ -81,11 +81,8 @@ const SHAPE: Shape<(Jobs, Jobs)> = Shape {
     whole: false,
 };
 
-/// Takes the process id out of the jobs whose client the caller's project does not own: it is nobody else's business
-/// what runs on a node. One statement, where any job has a process id at all.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Removes the process id from jobs whose client the caller's project does not own, because other projects
+/// must not see the processes of a node. This is one statement, if any job has a process id.
 pub async fn hide_foreign_pids(db: &mut Db, caller: &str, jobs: &mut [Job]) -> Result<(), StoreError> {
     let with_pid: Vec<&str> =
         jobs.iter().filter(|job| job.shows_pid()).map(|job| job.job_id.as_str()).collect();
@@ -109,7 +106,7 @@ pub async fn hide_foreign_pids(db: &mut Db, caller: &str, jobs: &mut [Job]) -> R
     Ok(())
 }
 
-/// A project that comes as an argument.
+/// Returns a scope whose project is an argument.
 fn argument_scope(position: usize) -> Scope {
     Scope::project(argument_text(position))
 }
@@ -153,7 +150,7 @@ pub async fn list_for(
     let select = live(scope);
     let mut narrowed = select.clone();
     let inner = Inner { sources: actions::SHAPE.sources, rows: &links::its_actions() };
-    // a row that is excluded by a process id may have one that is hidden
+    // A row that a search excludes by its process id may have a hidden one.
     let mut in_database = search.clone();
     in_database.match_not.retain(|pair| owned.is_none() || !names_pid(pair));
     narrow::narrow(db.dialect(), &mut narrowed, &in_database, &SHAPE, Some(&inner));
@@ -198,7 +195,7 @@ async fn owned_clients(db: &mut Db, project_id: &str) -> Result<HashSet<String>,
     rows.iter().map(|row| row.string(0).map_err(&at)).collect()
 }
 
-/// Reads a job without its process id, unless its client is among those that are given.
+/// Reads a job. Removes its process id unless its client is one of `owned`.
 fn read_for(doing: &'static str, row: &mut Row, owned: Option<&HashSet<String>>) -> Result<Job, StoreError> {
     let mut job = read(doing, row)?;
     if owned.is_some_and(|owned| !owned.contains(&job.client_id)) {
@@ -243,10 +240,10 @@ const SCHEDULE: usize = 4;
 /// Position of the client in the columns of [`live`].
 const CLIENT: usize = 5;
 
-/// Position of the first column of [`links::join_extras`], behind the columns of [`live`].
+/// Position of the first column of [`links::join_extras`], after the columns of [`live`].
 const EXTRAS: usize = 2 + COLUMNS.len();
 
-/// A job as far as its own row tells.
+/// Reads the part of a job that is in its own row.
 fn read(doing: &'static str, row: &mut Row) -> Result<Job, StoreError> {
     let at = unreadable(doing);
     let job_id = row.take_string(listing::ID).map_err(&at)?;

@@ -1,7 +1,8 @@
-//! How a job is shown to a judge: member by member, because a poll judges every job that it gives, and most of what a job
-//! is made of no search asks for.
+//! Passes a job to a matcher member by member. A poll matches every job of its result, and no search concerns
+//! most members.
 //!
-//! What is shown is what is written (`model/job.rs`, `model/action.rs`), which the test below holds.
+//! The members must equal those of the serialised document (`model/job.rs`, `model/action.rs`). A test below
+//! checks this.
 
 use crate::model::{Action, Job};
 use crate::query::listing::{KEYS, ListedDocument};
@@ -35,7 +36,7 @@ impl ListedDocument for Job {
     }
 }
 
-/// An action inside of a job.
+/// Passes an action inside a job.
 fn show_action(matcher: &mut Matcher<'_>, action: &Action) {
     matcher.text("project_id", action.project_id.as_str(), Level::Deeper);
     matcher.text("action_id", action.action_id.as_str(), Level::Deeper);
@@ -92,7 +93,7 @@ mod tests {
         }
     }
 
-    /// Every pair of a key and a value in a document, at any depth.
+    /// Collects every pair of a key and a value in a document, at any depth.
     fn pairs(document: &Value, found: &mut Vec<(String, Value)>) {
         match document {
             Value::Object(members) => {
@@ -106,7 +107,7 @@ mod tests {
         }
     }
 
-    /// Every search for one thing that a document has or has not.
+    /// Returns every search for a single property that a document has or lacks.
     fn searches(document: &Value) -> Vec<Search> {
         let mut asked = Vec::new();
         pairs(document, &mut asked);
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_is_what_is_written() {
+    fn the_matcher_receives_the_serialised_document() {
         let job = job();
         let written = serde_json::to_value(&job).unwrap();
         let searches = searches(&written);
