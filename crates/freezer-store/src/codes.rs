@@ -1,24 +1,26 @@
-//! What the error codes of MariaDB, MySQL, Galera, their proxies and SQLite mean: one row each, in one table.
+//! The meaning of the error codes of MariaDB, MySQL, Galera, their proxies and SQLite: one table with a row
+//! for each code.
 //!
-//! A code without a row is a defect of ours, or of the installation ([`Class::Other`]). What follows from a meaning is
-//! `tx.rs`; why there is one table is [ADR 13](../../../docs/adr/0013-one-deadline-one-table-of-errors.md).
-//! Sources: the error code references of MariaDB and MySQL, and <https://www.sqlite.org/rescode.html>.
+//! A code without a row is a defect of the service or of the installation ([`Class::Other`]). `tx.rs` decides
+//! how to handle each class. [ADR 13](../../../docs/adr/0013-one-deadline-one-table-of-errors.md) explains
+//! why there is one table. Sources: the error code references of MariaDB and MySQL, and
+//! <https://www.sqlite.org/rescode.html>.
 
 use crate::error::{Outage, Unstorable};
 
-/// What an error means for the body that met it.
+/// The class of an error, which decides about another run of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// The database does not do its work now.
+    /// The database does not work at present.
     Outage(Outage),
-    /// A unique key was hit.
+    /// A unique key was violated.
     Duplicate,
-    /// A value does not fit.
+    /// A value does not fit its column.
     Unstorable(Unstorable),
-    /// The database lacks a table, column or index, has columns that cannot be compared any more, or is no longer there: it
-    /// was replaced or is being restored.
+    /// The database lacks a table, column or index, has columns that can no longer be compared, or does not
+    /// exist any more. It was replaced or is being restored.
     Replaced,
-    /// Anything else.
+    /// All other errors.
     Other,
 }
 
@@ -31,10 +33,10 @@ const STORAGE: Class = Class::Outage(Outage::Storage);
 const SLOW: Class = Class::Outage(Outage::Slow);
 const DENIED: Class = Class::Outage(Outage::Denied);
 
-/// Codes of servers that speak the protocol of MySQL.
+/// Codes of servers with the protocol of MySQL.
 #[rustfmt::skip]
 const SERVER: &[(u16, Class, &str)] = &[
-    // undone by the server: the transaction may run again at once
+    // The server rolled the transaction back. It may run again at once.
     (1020, CONTENDED, "a row has changed since the transaction began (MariaDB 11.6)"),
     (1205, CONTENDED, "lock wait timeout; on Galera also a node that does not catch up"),
     (1206, CONTENDED, "the table of locks is full"),
@@ -44,7 +46,7 @@ const SERVER: &[(u16, Class, &str)] = &[
     (1637, CONTENDED, "too many concurrent transactions"),
     (3101, CONTENDED, "group replication rolled the transaction back"),
     (3572, CONTENDED, "a lock was not to be had at once"),
-    // the server answers, stored nothing, and may serve another connection, or this one later
+    // The server answered without storing anything. It may serve another connection, or this one later.
     (1040, REFUSING, "too many connections"),
     (1041, REFUSING, "out of memory"),
     (1042, REFUSING, "the server cannot resolve the address of the client"),
@@ -63,7 +65,7 @@ const SERVER: &[(u16, Class, &str)] = &[
     (3032, REFUSING, "the server is in offline mode"),
     (3168, REFUSING, "the server is not available"),
     (9001, REFUSING, "ProxySQL reached no server in time"),
-    // the connection or the server is gone, perhaps after the change was stored
+    // The connection is broken or the server is down, possibly after the change was stored.
     (1028, AWAY, "a sort was aborted"),
     (1053, AWAY, "the server is shutting down"),
     (1080, AWAY, "forced close of a thread"),
@@ -83,7 +85,7 @@ const SERVER: &[(u16, Class, &str)] = &[
     (2055, AWAY, "the connection was lost"),
     (3100, AWAY, "group replication failed during COMMIT"),
     (4031, AWAY, "disconnected for inactivity"),
-    // no space, read-only files, damaged tables: an operator must act
+    // No space, read-only files or damaged tables. Only the operator can help.
     (1021, FULL, "disk full"),
     (1036, FULL, "a table is read-only"),
     (1114, FULL, "the table is full"),
@@ -121,7 +123,8 @@ const SERVER: &[(u16, Class, &str)] = &[
     (1292, Class::Unstorable(Unstorable::OutOfRange), "not a value of the type"),
 ];
 
-/// Result codes of SQLite: extended ones that mean something else than their primary code, then primary ones.
+/// Result codes of SQLite: extended codes whose class differs from that of their primary code, then primary
+/// codes.
 #[rustfmt::skip]
 const SQLITE: &[(i32, Class, &str)] = &[
     (517, CONTENDED, "BUSY_SNAPSHOT: another writer came first"),
@@ -142,12 +145,13 @@ const SQLITE: &[(i32, Class, &str)] = &[
     (26, STORAGE, "NOTADB"),
 ];
 
-/// What a code of a server means.
+/// Returns the class of a server's code.
 pub(crate) fn of_server(code: u16) -> Class {
     SERVER.iter().find(|(known, ..)| *known == code).map_or(Class::Other, |(_, class, _)| *class)
 }
 
-/// What a result code of SQLite means; extended codes are their primary code plus a multiple of 256.
+/// Returns the class of a result code of SQLite. Extended codes are their primary code plus a multiple of
+/// 256.
 pub(crate) fn of_sqlite(code: i32) -> Class {
     let find = |wanted| SQLITE.iter().find(|(known, ..)| *known == wanted);
     find(code).or_else(|| find(code & 0xff)).map_or(Class::Other, |(_, class, _)| *class)
@@ -169,9 +173,9 @@ mod tests {
         }
     }
 
-    /// Written by hand, so that a row that is moved by mistake is noticed.
+    /// The list is repeated here, so that the test detects a row that was moved by mistake.
     #[test]
-    fn faults_of_servers_mean_what_they_must() {
+    fn codes_of_servers_have_their_classes() {
         for (class, codes) in [
             (CONTENDED, &[1205, 1213, 3101][..]),
             (REFUSING, &[1040, 1047, 1129, 1203, 1226, 1290, 1836, 3032]),
@@ -191,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn extended_codes_of_sqlite_mean_what_their_primary_code_means() {
+    fn extended_codes_of_sqlite_have_the_class_of_their_primary_code() {
         for (class, codes) in [
             // BUSY, BUSY_RECOVERY, BUSY_TIMEOUT
             (LOCKED, &[5, 261, 773][..]),

@@ -1,4 +1,4 @@
-//! What a start takes away from settings because of the limit of open files, and what it says about that.
+//! Adapts the settings to the limit of open files, and reports the changes.
 
 use freezer_store::DatabaseUrl;
 use freezer_store::maintenance::Verdict;
@@ -9,7 +9,7 @@ use crate::server::{Room, file_limit};
 /// A connection to a SQLite file keeps the file and its log open.
 const FILES_OF_SQLITE: usize = 2;
 
-/// The settings with as many connections as the limit of open files allows.
+/// Returns the settings with the number of connections that the limit of open files allows.
 pub fn fitted(settings: &Settings) -> Settings {
     let mut fitted = settings.clone();
     let Some((_, room)) = room(settings) else { return fitted };
@@ -22,7 +22,7 @@ pub fn fitted(settings: &Settings) -> Settings {
     fitted
 }
 
-/// The limit of open files and what it allows; none without a limit.
+/// Returns the limit of open files with the connections that it allows. Returns `None` if there is no limit.
 fn room(settings: &Settings) -> Option<(usize, Room)> {
     let files_each =
         if matches!(settings.database.url, DatabaseUrl::Sqlite { .. }) { FILES_OF_SQLITE } else { 1 };
@@ -30,7 +30,7 @@ fn room(settings: &Settings) -> Option<(usize, Room)> {
     file_limit().map(|files| (files, Room::of(files, clients, pool, files_each)))
 }
 
-/// Returns a warning for each number that [`fitted`] takes something away from.
+/// Returns a warning for each number that [`fitted`] reduces.
 pub(super) fn warnings(settings: &Settings) -> Vec<Finding> {
     let Some((files, room)) = room(settings) else { return Vec::new() };
     let pool = &settings.database.pool;

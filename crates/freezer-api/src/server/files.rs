@@ -1,10 +1,10 @@
-//! Open files: how many connections of clients and to the database the limit of the process allows together.
+//! Divides the limit of open files between connections of clients and connections to the database.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// File descriptors for everything else than connections: logs, policy files, Keystone, DNS.
+/// File descriptors for everything except connections: logs, policy files, Keystone, DNS.
 const OTHER_FILES: usize = 128;
-/// Places beyond `max_connections`, for health checks, unless the limit of open files is very low.
+/// Slots above `max_connections`, for health checks, unless the limit of open files is very low.
 const RESERVE: usize = 64;
 
 /// Raises the soft limit of open files to the hard one. Service managers start programs with a soft limit of 1,024, which is
@@ -20,25 +20,25 @@ pub fn raise_file_limit() {
     }
 }
 
-/// The limit of open files after [`raise_file_limit`]; none: no limit.
+/// Returns the limit of open files after [`raise_file_limit`]. Returns `None` if there is no limit.
 pub fn file_limit() -> Option<usize> {
     getrlimit(Resource::Nofile).maximum.map(|files| usize::try_from(files).unwrap_or(usize::MAX))
 }
 
-/// Connections that a limit of open files allows at a time.
+/// The number of connections that a limit of open files allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// Of clients.
+    /// Connections of clients.
     pub of_clients: usize,
-    /// More of clients, for health checks.
+    /// More connections of clients, for health checks.
     pub reserve: usize,
-    /// To the database.
+    /// Connections to the database.
     pub to_database: usize,
 }
 
 impl Room {
-    /// Divides `files` descriptors: at most a quarter of those for connections is for the database, where each connection
-    /// takes `files_each`.
+    /// Divides `files` descriptors. At most a quarter of those for connections is for the database, and each
+    /// of these connections needs `files_each`.
     pub fn of(files: usize, clients: usize, to_database: usize, files_each: usize) -> Room {
         let reserve = RESERVE.min(files / 8);
         let for_connections = files - OTHER_FILES.min(files / 4) - reserve;
@@ -55,10 +55,10 @@ mod tests {
     #[test]
     fn a_pool_leaves_room_for_clients() {
         for (files, pool, of_clients, to_database) in [
-            // far more than is asked for
+            // More than the settings request.
             (524_288, 55, 8_192, 55),
             (20_000, 25_050, 8_192, 4_952),
-            // the soft limit of most systems
+            // The soft limit of most systems.
             (1_024, 55, 777, 55),
             (1_024, 25_050, 624, 208),
             (1_024, usize::MAX, 624, 208),

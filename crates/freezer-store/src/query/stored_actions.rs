@@ -1,4 +1,4 @@
-//! Actions as they are stored, which upgrades compare with what jobs name.
+//! Stored actions with the data that an upgrade compares with the actions in jobs.
 
 use sea_query::{Expr, ExprTrait, Query};
 
@@ -11,19 +11,16 @@ use crate::model::ActionFields;
 use crate::row::Row;
 use crate::tables::Actions;
 
-/// An action with what an upgrade compares.
+/// An action with the data for comparisons of an upgrade.
 pub(crate) struct StoredAction {
     pub(crate) project_id: String,
     pub(crate) is_live: bool,
-    /// Its document as it is stored, without the columns.
+    /// Its stored document without the columns.
     pub(crate) document: Option<String>,
     pub(crate) fields: ActionFields,
 }
 
-/// Those of the given actions that there are, of all projects, live or not, with their documents.
-///
-/// # Errors
-/// As every query: [`StoreError`].
+/// Returns the given actions of all projects that exist, deleted or not, with their documents.
 pub(crate) async fn get_many_stored(db: &mut Db, ids: Vec<String>) -> Result<Vec<StoredAction>, StoreError> {
     let mut select = Query::select();
     select

@@ -1,9 +1,9 @@
-//! Which jobs a search by a key of their actions may want, by the terms of actions (`search/action_terms.rs`), so that a project
-//! of a million jobs need not be looked through.
+//! Finds the jobs that a search by a key of their actions may accept. It uses the terms of actions
+//! (`search/action_terms.rs`), so that such a search need not read all jobs of a large project.
 //!
-//! A job may be wanted if one of its actions has the term, if the terms of one are out of date or unknown, or if the
-//! schedule of the job may have the key. All of these are found along indexes, and are few; if they are many, the list is
-//! read in its order as before. Keys that stand in a job itself, such as `status`, are not looked for in this way.
+//! A job may match if one of its actions has the term, if the terms of an action are outdated or unknown, or
+//! if the schedule of the job may contain the key. All of these are found along indexes. If they are many,
+//! the list is read in its order instead. Keys of the job itself, such as `status`, do not use this file.
 
 use sea_query::{Alias, Condition, Expr, ExprTrait, Func, JoinType, Query, SelectStatement};
 use serde_json::Value;
@@ -20,17 +20,18 @@ use crate::search::Search;
 use crate::search::action_terms::{ActionTerm, MARK, SCHEDULE_KEYS, UNKNOWN, term};
 use crate::tables::{Actions, FzActionTerms as Terms, JobActions as Links, Jobs};
 
-/// As many candidates are few enough to be read and sorted here.
+/// Maximum number of candidates that are read and sorted here.
 const FEW: u64 = 20_000;
 
-/// Pairs of a search that are compared for the one that the fewest actions have.
+/// Maximum number of pairs of a search that are compared to find the one with the fewest actions.
 const COMPARED: usize = 8;
 
-/// Keys that a job may have beside its actions, its schedule and its columns.
+/// Keys of a job outside its actions, its schedule and its columns.
 const OF_JOB: [&str; 6] =
     ["job_schedule", "job_actions", "event", "user_credentials", "trust_id", "trustor_user_id"];
 
-/// The places of the jobs that a search may want, in the order of the page; none if any job may be wanted.
+/// Returns the positions of the jobs that a search may accept, in the order of the page. Returns `None` if
+/// every job may match.
 pub(super) async fn find(
     db: &mut Db,
     scope: &Scope,
@@ -44,7 +45,7 @@ pub(super) async fn find(
         .map(|(key, value)| term(key, value))
         .take(COMPARED)
         .collect();
-    // an id names its job
+    // An id identifies its job.
     let by_id = search.matches.iter().any(|(key, value)| key == "job_id" && value != &Value::Null);
     let is_comparable = page.marker.as_deref().is_none_or(is_plain);
     if terms.is_empty() || by_id || !is_comparable || !db.has_action_terms().await? {
@@ -65,7 +66,7 @@ pub(super) async fn find(
             places.push(last(db.doing(), row)?);
         }
     }
-    // the database may have another order of other ids
+    // The database may sort other ids differently.
     if !places.iter().all(|(_, id)| is_plain(id)) {
         return Ok(None);
     }
@@ -77,7 +78,7 @@ pub(super) async fn find(
     Ok(Some(places))
 }
 
-/// Whether no part of a job has the key but its actions, and a schedule that is unusual.
+/// Returns whether only actions and unusual schedules of a job can contain the key.
 fn stands_in_actions_alone(key: &str) -> bool {
     let is_column = |source: &Source<_>| match source {
         Source::Text(name, _) | Source::Blank(name, _) | Source::Int(name, _) => *name == key,
@@ -86,13 +87,13 @@ fn stands_in_actions_alone(key: &str) -> bool {
     !SHAPE.sources.iter().any(is_column) && !OF_JOB.contains(&key) && !SCHEDULE_KEYS.contains(&key)
 }
 
-/// Whether every collation orders the text as its bytes are ordered.
+/// Returns whether every collation sorts the text by its bytes.
 fn is_plain(id: &str) -> bool {
     id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'-'))
 }
 
-/// The term that the fewest actions have; none if there are many of each, or if the table does not say that it is
-/// complete: it was emptied, or made by another program.
+/// Returns the term with the fewest actions. Returns `None` if there are many of each, or if the table is not
+/// marked as complete, because it was emptied or created by another program.
 async fn rarest(db: &mut Db, scope: &Scope, terms: &[ActionTerm]) -> Result<Option<ActionTerm>, StoreError> {
     let mut counts = Query::select();
     let count = |mut some: SelectStatement, limit: u64, name: String| {
@@ -131,7 +132,7 @@ async fn rarest(db: &mut Db, scope: &Scope, terms: &[ActionTerm]) -> Result<Opti
     Ok(rarest.map(|(_, term)| term))
 }
 
-/// Jobs of which an action has the term, or terms that are not known.
+/// Selects jobs with an action that has the term or unknown terms.
 fn with_term(dialect: Dialect, scope: &Scope, term: ActionTerm) -> SelectStatement {
     let mut select = Query::select();
     select
@@ -142,7 +143,7 @@ fn with_term(dialect: Dialect, scope: &Scope, term: ActionTerm) -> SelectStateme
     select
 }
 
-/// Jobs of which an action may have other terms than those that are known.
+/// Selects jobs with an action whose terms may be outdated.
 fn with_stale_action(dialect: Dialect, scope: &Scope) -> SelectStatement {
     let mut select = Query::select();
     select
@@ -155,7 +156,7 @@ fn with_stale_action(dialect: Dialect, scope: &Scope) -> SelectStatement {
     select
 }
 
-/// Jobs whose schedules may have any key.
+/// Selects jobs whose schedules may contain any key.
 fn unusual(dialect: Dialect, scope: &Scope) -> SelectStatement {
     let mut select = Query::select();
     select
@@ -168,12 +169,12 @@ fn unusual(dialect: Dialect, scope: &Scope) -> SelectStatement {
     select
 }
 
-/// Selects the places of the live jobs that have the actions of a query.
+/// Selects the positions of the live jobs that use the actions of a query.
 fn join_jobs<C>(dialect: Dialect, select: &mut SelectStatement, scope: &Scope, action_id: C)
 where
     C: sea_query::IntoColumnRef,
 {
-    // in this order, whatever the server knows of the tables
+    // In this order, independent of the server's statistics.
     let join = match dialect {
         Dialect::MySql => JoinType::StraightJoin,
         Dialect::Sqlite => JoinType::InnerJoin,
