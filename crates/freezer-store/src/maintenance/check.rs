@@ -327,8 +327,8 @@ async fn unknown_clients(db: &mut Db, present: &Present) -> Result<Findings, Sto
         return Ok(Findings::unchecked(why));
     }
     let mut findings = Findings::default();
-    // MySQL does not compare tables with different collations. With the collation of the index of clients,
-    // the index is used.
+    // The tables may have collations that MySQL cannot compare. With this explicit collation, the index of
+    // clients is still used.
     let as_clients = |column: &str| match (db.dialect(), present.clients.split_once('_')) {
         (Dialect::MySql, Some((charset, _))) => {
             format!("CONVERT({column} USING {charset}) COLLATE {}", present.clients)
