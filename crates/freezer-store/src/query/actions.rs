@@ -6,7 +6,7 @@ use sea_query::{Expr, ExprTrait, Func, LockType, Order, Query, SelectStatement};
 use serde_json::{Map, Value};
 
 use super::action_terms::{self, TermsChange};
-use super::listing::{self, DocumentQuery, Listed, Page, Parts};
+use super::listing::{self, DocumentQuery, DocumentReader, Listed, Page};
 use super::narrow::{self, Shape, Source};
 use super::{TableColumns, Values, action_reports, jobs, table, unreadable};
 use crate::clock::Timestamp;
@@ -177,7 +177,8 @@ pub async fn list(
         counted: None,
     };
     let doing = db.doing();
-    let parts = Parts { read: |row: &mut Row| read(doing, row, 0), complete: listing::nothing_missing };
+    let parts =
+        DocumentReader { read: |row: &mut Row| read(doing, row, 0), complete: listing::nothing_missing };
     listing::list(db, listing, None, parts).await
 }
 

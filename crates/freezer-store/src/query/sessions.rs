@@ -3,7 +3,7 @@
 
 use sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
 
-use super::listing::{self, DocumentQuery, Listed, Page, Parts};
+use super::listing::{self, DocumentQuery, DocumentReader, Listed, Page};
 use super::narrow::{self, Shape, Source};
 use super::{TableColumns, Values, table, unreadable};
 use crate::clock::Timestamp;
@@ -104,7 +104,7 @@ pub async fn list(
         counted: None,
     };
     let doing = db.doing();
-    let parts = Parts { read: |row: &mut Row| read(doing, row), complete: listing::nothing_missing };
+    let parts = DocumentReader { read: |row: &mut Row| read(doing, row), complete: listing::nothing_missing };
     listing::list(db, listing, None, parts).await
 }
 

@@ -12,7 +12,7 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::model::Backup;
-use crate::query::listing::{self, Counted, DocumentQuery, Listed, Page, Parts};
+use crate::query::listing::{self, Counted, DocumentQuery, DocumentReader, Listed, Page};
 use crate::query::narrow::{self, Shape, Source};
 use crate::query::unreadable;
 use crate::row::Row;
@@ -112,7 +112,7 @@ pub async fn list(
         counted: has_terms.then(|| counted(db.dialect(), scope, search)).flatten(),
     };
     let doing = db.doing();
-    let parts = Parts { read: |row: &mut Row| read(doing, row), complete: listing::nothing_missing };
+    let parts = DocumentReader { read: |row: &mut Row| read(doing, row), complete: listing::nothing_missing };
     listing::list(db, listing, None, parts).await
 }
 

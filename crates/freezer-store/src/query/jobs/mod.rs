@@ -25,7 +25,7 @@ use std::collections::HashSet;
 use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
 use serde_json::Value;
 
-use super::listing::{self, DocumentQuery, Listed, Page, PageProgress, Parts};
+use super::listing::{self, DocumentQuery, DocumentReader, Listed, Page, PageProgress};
 use super::narrow::{self, Inner, Shape, Source};
 use super::{TableColumns, actions, table, unreadable};
 use crate::additions::Indexes;
@@ -177,7 +177,10 @@ pub async fn list_for(
         db,
         listing,
         progress,
-        Parts { read: |row: &mut Row| read_for(doing, row, owned.as_ref()), complete: links::complete },
+        DocumentReader {
+            read: |row: &mut Row| read_for(doing, row, owned.as_ref()),
+            complete: links::complete,
+        },
     )
     .await
 }

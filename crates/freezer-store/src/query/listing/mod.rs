@@ -196,7 +196,7 @@ pub(super) const KEYS: usize = 640;
 
 /// A document of a list. Other tables may contain the values of some keys.
 pub(super) trait ListedDocument: Serialize + Send + Sized {
-    /// Whether there are such keys. [`Parts::complete`] sets their values.
+    /// Whether there are such keys. [`DocumentReader::complete`] sets their values.
     const IN_PARTS: bool = false;
 
     /// Returns the approximate size of the document in an answer. The estimate must not be too small.
@@ -214,7 +214,7 @@ pub(super) trait ListedDocument: Serialize + Send + Sized {
 /// Functions that turn rows into documents: `read` uses a row's own columns, and `complete` adds data from
 /// other tables. It completes the first of the given documents, as many as fit into a number of bytes and at
 /// least one, and returns their number.
-pub(super) struct Parts<R, F> {
+pub(super) struct DocumentReader<R, F> {
     pub(super) read: R,
     pub(super) complete: F,
 }
@@ -233,7 +233,7 @@ pub(super) async fn list<C, T, R, F>(
     db: &mut Db,
     mut listing: DocumentQuery<'_, C>,
     progress: Option<PageProgress<T>>,
-    parts: Parts<R, F>,
+    reader: DocumentReader<R, F>,
 ) -> Result<Listed<T>, StoreError>
 where
     C: IntoColumnRef + Copy,
@@ -255,12 +255,12 @@ where
     }
     if !progress.complete {
         match listing.search.is_empty() {
-            true => whole_page(db, &listing, &parts, &mut progress).await?,
-            false => searched(db, &listing, &parts, &mut progress).await?,
+            true => whole_page(db, &listing, &reader, &mut progress).await?,
+            false => searched(db, &listing, &reader, &mut progress).await?,
         }
     }
     let count = match page.count {
-        true => Some(listing.count(db, &parts).await?),
+        true => Some(listing.count(db, &reader).await?),
         false => None,
     };
     Ok(progress.into_listed(page, count))
@@ -269,7 +269,7 @@ where
 async fn whole_page<C, T, R, F>(
     db: &mut Db,
     listing: &DocumentQuery<'_, C>,
-    parts: &Parts<R, F>,
+    reader: &DocumentReader<R, F>,
     progress: &mut PageProgress<T>,
 ) -> Result<(), StoreError>
 where
@@ -283,7 +283,7 @@ where
     let mut matcher = Matcher::new(listing.search, listing.shape.identity);
     loop {
         let limit = wanted.needed().min(ROWS_AT_ONCE);
-        let (doing, read) = (db.doing(), &parts.read);
+        let (doing, read) = (db.doing(), &reader.read);
         let (mut documents, mut bytes) = (Vec::new(), 0);
         let select = Box::new(listing.batch(after.as_ref(), None, limit, offset));
         let each = |mut row: Row| {
@@ -297,7 +297,7 @@ where
         db.select_each(&*select, each).await?;
         offset = 0;
         let is_last = (documents.len() as u64) < limit && bytes <= listing.page.max_bytes;
-        settle(db, parts, &mut matcher, documents, wanted).await?;
+        settle(db, reader, &mut matcher, documents, wanted).await?;
         if is_last || wanted.needed() == 0 {
             return Ok(());
         }
@@ -306,7 +306,7 @@ where
 
 impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
     /// Returns the total number of documents. Its cost grows with their number.
-    async fn count<T, R, F>(&self, db: &mut Db, parts: &Parts<R, F>) -> Result<u64, StoreError>
+    async fn count<T, R, F>(&self, db: &mut Db, reader: &DocumentReader<R, F>) -> Result<u64, StoreError>
     where
         T: ListedDocument,
         R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
@@ -328,7 +328,7 @@ impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
             DocumentQuery { select: self.select.clone(), narrowed, marked: None, counted: None, ..*self };
         let wanted = PageDocuments::new(u64::MAX, 0, u64::MAX);
         let mut all = PageProgress { wanted, after: None, complete: false };
-        searched(db, &doubtful, parts, &mut all).await?;
+        searched(db, &doubtful, reader, &mut all).await?;
         Ok(certain + (u64::MAX - all.wanted.skip))
     }
 }

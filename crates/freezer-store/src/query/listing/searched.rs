@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 
 use super::order;
 use super::{
-    COMPLETED_AT_ONCE, COMPLETED_FIRST, DocumentQuery, ListedDocument, PageProgress, Parts, READ_AT_ONCE,
-    SMALL,
+    COMPLETED_AT_ONCE, COMPLETED_FIRST, DocumentQuery, DocumentReader, ListedDocument, PageProgress,
+    READ_AT_ONCE, SMALL,
 };
 use crate::error::StoreError;
 use crate::exec::{Db, TimeSlice};
@@ -84,7 +84,7 @@ pub(super) struct Candidate<T> {
 pub(super) async fn searched<C, T, R, F>(
     db: &mut Db,
     listing: &DocumentQuery<'_, C>,
-    parts: &Parts<R, F>,
+    reader: &DocumentReader<R, F>,
     progress: &mut PageProgress<T>,
 ) -> Result<(), StoreError>
 where
@@ -102,7 +102,7 @@ where
     while wanted.needed() > 0 {
         let mut candidates = Vec::new();
         let (mut seen, mut bytes, room) = (0, 0, wanted.room());
-        let (doing, read) = (db.doing(), &parts.read);
+        let (doing, read) = (db.doing(), &reader.read);
         let mut is_whole = true;
         let needed = usize::try_from(wanted.needed()).unwrap_or(usize::MAX).min(COMPLETED_AT_ONCE);
         let places =
@@ -135,7 +135,7 @@ where
             true => places.map(|(_, rest)| rest),
             false => among.map(|all| order::behind(all, after.as_ref(), newest_first)),
         };
-        settle(db, parts, &mut matcher, candidates, wanted).await?;
+        settle(db, reader, &mut matcher, candidates, wanted).await?;
         if complete {
             return Ok(());
         }
@@ -147,7 +147,7 @@ where
 /// Completes the candidates, matches the undecided ones, and adds accepted documents to the page.
 pub(super) async fn settle<T, R, F>(
     db: &mut Db,
-    parts: &Parts<R, F>,
+    reader: &DocumentReader<R, F>,
     matcher: &mut Matcher<'_>,
     candidates: Vec<Candidate<T>>,
     wanted: &mut PageDocuments<T>,
@@ -164,7 +164,7 @@ where
         let (mut documents, mut verdicts): (Vec<T>, Vec<MatchResult>) =
             some.map(|Candidate { document, verdict }| (document, verdict)).unzip();
         if T::IN_PARTS {
-            let whole = (parts.complete)(db, &mut documents, wanted.room()).await?;
+            let whole = (reader.complete)(db, &mut documents, wanted.room()).await?;
             let later = documents.drain(whole..).zip(verdicts.drain(whole..)).rev();
             later.for_each(|(document, verdict)| rest.push_front(Candidate { document, verdict }));
         }
