@@ -6,7 +6,7 @@ use freezer_store::{Store, StoreError, read, single, transaction};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::batcher::{Batcher, Limits, all_or_each};
+use super::batcher::{BatchLimits, Batcher, all_or_each};
 use super::{Change, object};
 use crate::error::Error;
 
@@ -25,13 +25,16 @@ const BATCH_BYTES: usize = 4 << 20;
 pub fn writer(store: &Store, max_body: usize) -> BackupWriter {
     let batch = (BATCH_BYTES / max_body.max(1)).clamp(1, backups::STORED_AT_ONCE);
     let store = store.clone();
-    Batcher::new(Limits { batch, workers: WORKERS, backlog: 1 }, move |(), records: Vec<Record>, deadline| {
-        let store = store.until(deadline);
-        let insert = async move |records: &[Record]| {
-            single!(store, "backups.create", |db| backups::create(db, records).await)
-        };
-        async move { all_or_each(&records, insert).await }
-    })
+    Batcher::new(
+        BatchLimits { batch, workers: WORKERS, backlog: 1 },
+        move |(), records: Vec<Record>, deadline| {
+            let store = store.until(deadline);
+            let insert = async move |records: &[Record]| {
+                single!(store, "backups.create", |db| backups::create(db, records).await)
+            };
+            async move { all_or_each(&records, insert).await }
+        },
+    )
 }
 
 /// A backup that was recorded.

@@ -29,7 +29,7 @@ use crate::error::Error;
 
 /// Limits of each queue.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct BatchLimits {
     /// Maximum number of items in a batch.
     pub batch: usize,
     /// Maximum number of workers. Each has one batch in flight.
@@ -51,14 +51,19 @@ const SLOW: Duration = Duration::from_secs(1);
 /// How long a caller waits after its deadline, because the batch may return a more precise error.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// The key of a queue.
+pub trait Key: Clone + Eq + Hash + Send + Sync + 'static {}
+
+impl<K: Clone + Eq + Hash + Send + Sync + 'static> Key for K {}
+
 /// Runs items of type `I` in queues with keys of type `K`. Each item gets an answer of type `O`.
 pub struct Batcher<K, I, O>(Arc<Shared<K, I, O>>);
 
-type Work<K, I, O> = Box<dyn Fn(K, Vec<I>, Deadline) -> BoxFuture<'static, Vec<O>> + Send + Sync>;
+type RunBatch<K, I, O> = Box<dyn Fn(K, Vec<I>, Deadline) -> BoxFuture<'static, Vec<O>> + Send + Sync>;
 
 struct Shared<K, I, O> {
-    limits: Limits,
-    work: Work<K, I, O>,
+    limits: BatchLimits,
+    work: RunBatch<K, I, O>,
     queues: Mutex<HashMap<K, Queue<I, O>>>,
 }
 
@@ -106,23 +111,19 @@ impl NoAnswer {
     }
 }
 
-impl<K, I, O> Batcher<K, I, O>
-where
-    K: Clone + Eq + Hash + Send + Sync + 'static,
-    I: Send + 'static,
-    O: Send + 'static,
-{
+impl<K: Key, I: Send + 'static, O: Send + 'static> Batcher<K, I, O> {
     /// Creates a batcher without queues. `work` runs a batch of one queue and returns an answer for each item, in the same
     /// order. It gets the latest deadline of the items.
     pub fn new<F>(
-        limits: Limits,
+        limits: BatchLimits,
         work: impl Fn(K, Vec<I>, Deadline) -> F + Send + Sync + 'static,
     ) -> Batcher<K, I, O>
     where
         F: Future<Output = Vec<O>> + Send + 'static,
     {
-        let limits = Limits { batch: limits.batch.max(1), ..limits };
-        let work: Work<K, I, O> = Box::new(move |key, items, deadline| work(key, items, deadline).boxed());
+        let limits = BatchLimits { batch: limits.batch.max(1), ..limits };
+        let work: RunBatch<K, I, O> =
+            Box::new(move |key, items, deadline| work(key, items, deadline).boxed());
         Batcher(Arc::new(Shared { limits, work, queues: Mutex::default() }))
     }
 
@@ -144,7 +145,7 @@ where
 
 impl<I, O> Queue<I, O> {
     /// Returns whether the items need a worker in addition to this number of workers.
-    fn needs_worker(&self, others: usize, limits: Limits) -> bool {
+    fn needs_worker(&self, others: usize, limits: BatchLimits) -> bool {
         match others {
             0 => !self.items.is_empty(),
             _ => others < limits.workers && self.items.len() >= limits.backlog,
@@ -159,12 +160,7 @@ impl<I, O> Queue<I, O> {
     }
 }
 
-impl<K, I, O> Shared<K, I, O>
-where
-    K: Clone + Eq + Hash + Send + Sync + 'static,
-    I: Send + 'static,
-    O: Send + 'static,
-{
+impl<K: Key, I: Send + 'static, O: Send + 'static> Shared<K, I, O> {
     fn enqueue(&self, key: &K, queued: Queued<I, O>) {
         let mut queues = self.queues();
         match queues.get_mut(key) {
@@ -195,19 +191,14 @@ impl<K, I, O> Shared<K, I, O> {
 }
 
 /// A task that runs batches of one queue.
-struct Worker<K: Eq + Hash, I, O> {
+struct Worker<K: Key, I, O> {
     shared: Arc<Shared<K, I, O>>,
     key: K,
     /// Whether the queue counts this worker.
     is_counted: bool,
 }
 
-impl<K, I, O> Worker<K, I, O>
-where
-    K: Clone + Eq + Hash + Send + Sync + 'static,
-    I: Send + 'static,
-    O: Send + 'static,
-{
+impl<K: Key, I: Send + 'static, O: Send + 'static> Worker<K, I, O> {
     async fn run(mut self) {
         while let Some(mut batch) = self.next_batch() {
             self.add_arrivals(&mut batch).await;
@@ -293,7 +284,7 @@ where
     }
 }
 
-impl<K: Eq + Hash, I, O> Drop for Worker<K, I, O> {
+impl<K: Key, I, O> Drop for Worker<K, I, O> {
     /// The runtime may drop a worker in the middle of its work when it shuts down.
     fn drop(&mut self) {
         if self.is_counted {
@@ -303,7 +294,7 @@ impl<K: Eq + Hash, I, O> Drop for Worker<K, I, O> {
 }
 
 /// Counts one worker less, and removes the queue if it has no workers and no items.
-fn remove_worker<K: Eq + Hash, I, O>(queues: &mut HashMap<K, Queue<I, O>>, key: &K) {
+fn remove_worker<K: Key, I, O>(queues: &mut HashMap<K, Queue<I, O>>, key: &K) {
     if let Some(queue) = queues.get_mut(key) {
         queue.workers -= 1;
         if queue.workers == 0 && queue.items.is_empty() {
@@ -356,10 +347,10 @@ mod tests {
 
     impl Recorder {
         fn new(workers: usize, batch: usize) -> Recorder {
-            Recorder::with(Limits { batch, workers, backlog: 1 })
+            Recorder::with(BatchLimits { batch, workers, backlog: 1 })
         }
 
-        fn with(limits: Limits) -> Recorder {
+        fn with(limits: BatchLimits) -> Recorder {
             let (batches, permits) = (Arc::<Mutex<Vec<_>>>::default(), Arc::new(Semaphore::new(0)));
             let batcher = {
                 let (batches, permits) = (batches.clone(), permits.clone());
@@ -481,7 +472,7 @@ mod tests {
                 vec![latest; items.len()]
             }
         };
-        let batcher = Arc::new(Batcher::new(Limits { batch: 10, workers: 1, backlog: 1 }, work));
+        let batcher = Arc::new(Batcher::new(BatchLimits { batch: 10, workers: 1, backlog: 1 }, work));
         let submit = |deadline| {
             let batcher = batcher.clone();
             tokio::spawn(async move { batcher.submit("a", 1, deadline).await })
@@ -549,7 +540,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_worker_runs_while_there_is_a_backlog() {
-        let recorder = Recorder::with(Limits { batch: 1, workers: 2, backlog: 2 });
+        let recorder = Recorder::with(BatchLimits { batch: 1, workers: 2, backlog: 2 });
         let mut submitted = vec![recorder.submit("a", 1).await, recorder.submit("a", 2).await];
         assert_eq!(recorder.batches(), [vec![1]], "one waiting item is no backlog");
         submitted.push(recorder.submit("a", 3).await);
@@ -583,7 +574,7 @@ mod tests {
             start.lock().unwrap().get_or_insert(*seen.lock().unwrap());
             async move { items }
         };
-        let batcher = Arc::new(Batcher::new(Limits { batch, workers: 1, backlog: 1 }, work));
+        let batcher = Arc::new(Batcher::new(BatchLimits { batch, workers: 1, backlog: 1 }, work));
         let counting = tokio::spawn(async move {
             loop {
                 *count.lock().unwrap() += 1;
@@ -675,7 +666,7 @@ mod tests {
             assert!(!items.contains(&PANICS), "a batch that fails");
             async move { items }
         };
-        let batcher = Batcher::new(Limits { batch: 1, workers: 1, backlog: 1 }, work);
+        let batcher = Batcher::new(BatchLimits { batch: 1, workers: 1, backlog: 1 }, work);
         assert_eq!(batcher.submit("a", PANICS, Deadline::NONE).await, Err(NoAnswer::Failed));
         assert_eq!(batcher.submit("a", 1, Deadline::NONE).await, Ok(1));
     }

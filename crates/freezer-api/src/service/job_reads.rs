@@ -10,7 +10,7 @@ use freezer_store::query::{Listed, Page};
 use freezer_store::{Scope, Search, Store, StoreError, read};
 
 use super::Queues;
-use super::batcher::{Batcher, Limits};
+use super::batcher::{BatchLimits, Batcher};
 use crate::error::Error;
 
 /// A list of jobs that a request asks for.
@@ -36,20 +36,22 @@ pub enum JobQuery {
 
 /// Limits for single jobs. A statement for several costs little more than one for a single job, so another worker starts only
 /// if more requests wait than one statement takes.
-const SHOWN: Limits = Limits { batch: jobs::IDS_AT_ONCE, workers: 4, backlog: jobs::IDS_AT_ONCE + 1 };
+const SHOWN: BatchLimits =
+    BatchLimits { batch: jobs::IDS_AT_ONCE, workers: 4, backlog: jobs::IDS_AT_ONCE + 1 };
 
 /// Limits for polls. Batches are small, so the answers of one are written while the database runs the next one.
-const POLLED: Limits = Limits { batch: jobs::POLLS_AT_ONCE, workers: 4, backlog: jobs::POLLS_AT_ONCE + 1 };
+const POLLED: BatchLimits =
+    BatchLimits { batch: jobs::POLLS_AT_ONCE, workers: 4, backlog: jobs::POLLS_AT_ONCE + 1 };
 
-/// The rows of a request; none if it must be read by itself.
-type Rows = Result<Option<JobRows>, StoreError>;
+/// The rows of a request. None if it must be read by itself.
+type BatchedRows = Result<Option<JobRows>, StoreError>;
 
 /// Reads jobs in batches.
 pub struct JobReader {
     /// Single jobs of a scope, by their ids.
-    shown: Batcher<Scope, String, Rows>,
+    shown: Batcher<Scope, String, BatchedRows>,
     /// Polls in a project.
-    polled: Batcher<String, Poll, Rows>,
+    polled: Batcher<String, Poll, BatchedRows>,
 }
 
 impl JobReader {
@@ -74,30 +76,11 @@ impl JobReader {
             }),
         }
     }
-
-    async fn show(&self, store: &Store, scope: &Scope, job_id: String) -> Result<Option<Job>, Error> {
-        let rows = self.shown.submit(scope.clone(), job_id.clone(), store.deadline()).await;
-        match rows.map_err(|no_answer| no_answer.of_read("jobs.show"))?? {
-            Some(rows) => Ok(rows.job()?),
-            None => Ok(read!(store, "jobs.show", |db| jobs::get(db, scope, &job_id).await)?),
-        }
-    }
-
-    async fn poll(&self, store: &Store, project_id: &str, poll: &Poll) -> Result<Listed<Job>, Error> {
-        let rows = self.polled.submit(project_id.to_owned(), poll.clone(), store.deadline()).await;
-        let rows = rows.map_err(|no_answer| no_answer.of_read("jobs.list"))??;
-        if let Some(listed) = rows.map_or(Ok(None), |rows| rows.page(poll))? {
-            return Ok(listed);
-        }
-        // no slot: a scheduler does not wait for the searches of its project
-        let (scope, search, page) = (Scope::project(project_id), poll.search(), poll.page());
-        Ok(read!(store, "jobs.list", |db| jobs::list(db, &scope, &search, &page).await)?)
-    }
 }
 
 /// Returns the result of a batch for each of its requests. If a shared statement fails, each request is read by itself. If the
 /// database is not available, every request gets this error.
-fn each(rows: Result<Vec<Option<JobRows>>, StoreError>, requests: usize) -> Vec<Rows> {
+fn each(rows: Result<Vec<Option<JobRows>>, StoreError>, requests: usize) -> Vec<BatchedRows> {
     match rows {
         Ok(rows) => rows.into_iter().map(Ok).collect(),
         Err(error) if requests < 2 || error.is_outage() => {
@@ -114,7 +97,11 @@ pub async fn show(
     scope: &Scope,
     job_id: String,
 ) -> Result<Option<Job>, Error> {
-    queues.jobs.show(store, scope, job_id).await
+    let rows = queues.job_reader.shown.submit(scope.clone(), job_id.clone(), store.deadline()).await;
+    match rows.map_err(|no_answer| no_answer.of_read("jobs.show"))?? {
+        Some(rows) => Ok(rows.job()?),
+        None => Ok(read!(store, "jobs.show", |db| jobs::get(db, scope, &job_id).await)?),
+    }
 }
 
 /// Returns a page of jobs. `caller` is the project of a caller who must not see process ids of other projects' nodes.
@@ -125,12 +112,28 @@ pub async fn list(
     caller: Option<&str>,
 ) -> Result<Listed<Job>, Error> {
     match query {
-        JobQuery::Poll { project_id, poll } => queues.jobs.poll(store, project_id, poll).await,
+        JobQuery::Poll { project_id, poll } => read_poll(store, queues, project_id, poll).await,
         JobQuery::Search { scope, search, page } => {
             let _slot = queues.scan_slot(scope, search, page).await?;
             Ok(read!(store, "jobs.list", |db| jobs::list_for(db, scope, search, page, caller).await)?)
         }
     }
+}
+
+async fn read_poll(
+    store: &Store,
+    queues: &Queues,
+    project_id: &str,
+    poll: &Poll,
+) -> Result<Listed<Job>, Error> {
+    let rows = queues.job_reader.polled.submit(project_id.to_owned(), poll.clone(), store.deadline()).await;
+    let rows = rows.map_err(|no_answer| no_answer.of_read("jobs.list"))??;
+    if let Some(listed) = rows.map_or(Ok(None), |rows| rows.page(poll))? {
+        return Ok(listed);
+    }
+    // no slot: a scheduler does not wait for the searches of its project
+    let (scope, search, page) = (Scope::project(project_id), poll.search(), poll.page());
+    Ok(read!(store, "jobs.list", |db| jobs::list(db, &scope, &search, &page).await)?)
 }
 
 /// Removes the process id from jobs whose client the caller's project does not own.

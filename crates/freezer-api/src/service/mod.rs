@@ -37,7 +37,7 @@ use crate::error::{Busy, Error};
 pub struct Queues {
     session_actions: session_actions::ActionExecutor,
     backups: backups::BackupWriter,
-    jobs: job_reads::JobReader,
+    job_reader: job_reads::JobReader,
     scans: scans::Scans,
     admission: Arc<admission::Admission>,
 }
@@ -48,7 +48,7 @@ impl Queues {
         Queues {
             session_actions: session_actions::executor(store),
             backups: backups::writer(store, http.max_body),
-            jobs: job_reads::JobReader::new(store),
+            job_reader: job_reads::JobReader::new(store),
             scans: scans::Scans::new(http.scans),
             admission: Arc::default(),
         }

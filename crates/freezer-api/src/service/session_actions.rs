@@ -21,7 +21,7 @@ use freezer_store::{Scope, Store, StoreError, Timestamp, transaction};
 use serde_json::{Map, Value};
 
 use super::Change;
-use super::batcher::{Batcher, Limits};
+use super::batcher::{BatchLimits, Batcher};
 use crate::error::Error;
 
 /// What a scheduler tells a session.
@@ -97,7 +97,7 @@ const BATCH: usize = 100;
 pub fn executor(store: &Store) -> ActionExecutor {
     let store = store.clone();
     Batcher::new(
-        Limits { batch: BATCH, workers: 1, backlog: 1 },
+        BatchLimits { batch: BATCH, workers: 1, backlog: 1 },
         move |(project_id, session_id): (String, String), actions: Vec<(Action, Timestamp)>, deadline| {
             let store = store.until(deadline);
             async move { execute_all(&store, &project_id, &session_id, &actions).await }
