@@ -20,11 +20,11 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::model::Job;
-use crate::query::listing::{self, FirstDocuments, Last, Listed, Page, PageProgress, last};
+use crate::query::listing::{self, Last, Listed, Page, PageBuilder, last};
 use crate::query::unreadable;
 use crate::row::Row;
 use crate::scope::Scope;
-use crate::search::Search;
+use crate::search::{Matcher, Search};
 use crate::statement::{Argument, Fixed, Statement, argument, number_argument};
 use crate::tables::Jobs;
 
@@ -82,49 +82,46 @@ pub struct JobRows {
 impl JobRows {
     /// Decodes the job of an id. None if the scope does not have it.
     pub fn job(self) -> Result<Option<Job>, StoreError> {
-        Ok(self.first_documents()?.documents.pop())
+        let mut job = None;
+        self.decode(|decoded, _| job = Some(decoded))?;
+        Ok(job)
     }
 
     /// Decodes the page of a poll. None if the page needs more jobs than these rows have.
     pub fn page(self, poll: &Poll) -> Result<Option<Listed<Job>>, StoreError> {
-        let page = poll.page();
-        let first = self.first_documents()?;
-        Ok(PageProgress::begun(first, &poll.search(), SHAPE.identity, &page).listed(&page).ok())
+        let (search, page) = (poll.search(), poll.page());
+        let (mut builder, mut matcher) =
+            (PageBuilder::new(&page, None), Matcher::new(&search, SHAPE.identity));
+        if self.decode(|job, place| builder.add_next(job, place, Some(&mut matcher)))? {
+            builder.end();
+        }
+        Ok((builder.needed() == 0).then(|| builder.build(&page, None)))
     }
 
-    /// Decodes the jobs that have all of their rows. The rows of a job follow each other.
-    fn first_documents(self) -> Result<FirstDocuments<Job>, StoreError> {
+    /// Decodes the jobs that have all of their rows, and passes each to `add`. Returns whether these are all jobs of the request.
+    fn decode(self, mut add: impl FnMut(Job, Last)) -> Result<bool, StoreError> {
         let JobRows { doing, rows, is_complete } = self;
-        let documents = Vec::with_capacity(rows.len());
-        let mut first = FirstDocuments { documents, after: None, are_all: is_complete };
+        let mut add = |(mut job, extras, place): (Job, Extras, Last)| {
+            extras.complete(&mut job);
+            add(job, place);
+        };
         let mut open: Option<(Job, Extras, Last)> = None;
         for mut row in rows {
             let place = last(doing, &row)?;
+            // the rows of a job follow each other
             let same_job = open.take_if(|(_, _, (_, id))| *id == place.1);
             let (job, mut extras, place) = match same_job {
                 Some(same) => same,
                 None => {
-                    first.add(open.take());
+                    open.take().map(&mut add);
                     (read(doing, &mut row)?, Extras::default(), place)
                 }
             };
             extras.add(doing, &mut row, EXTRAS)?;
             open = Some((job, extras, place));
         }
-        if is_complete {
-            first.add(open);
-        }
-        Ok(first)
-    }
-}
-
-impl FirstDocuments<Job> {
-    fn add(&mut self, job: Option<(Job, Extras, Last)>) {
-        if let Some((mut job, extras, place)) = job {
-            extras.complete(&mut job);
-            self.documents.push(job);
-            self.after = Some(place);
-        }
+        open.filter(|_| is_complete).map(add);
+        Ok(is_complete)
     }
 }
 
@@ -197,12 +194,12 @@ pub async fn rows_of_polls(
     rows.divide(CLIENT, &clients)
 }
 
-/// Reads the first jobs of a project. None if the page does not begin with them. Part of the page may be missing.
+/// Begins a page with the first jobs of a project. None if the page does not begin with them.
 pub(super) async fn first_of_project(
     db: &mut Db,
     scope: &Scope,
     page: &Page,
-) -> Result<Option<FirstDocuments<Job>>, StoreError> {
+) -> Result<Option<PageBuilder<Job>>, StoreError> {
     static OF_PROJECT: Fixed = Fixed::new(|dialect| {
         let mut select = live(&argument_scope(0));
         dialect.read_along(&mut select, "fz_jobs_project");
@@ -218,7 +215,12 @@ pub(super) async fn first_of_project(
     // one more row shows that the last job has all of its rows
     let max_rows = jobs + 1;
     let statement = OF_PROJECT.with(vec![project_id.as_str().into(), Argument::Number(max_rows)]);
-    select(db, &statement, max_rows, page.max_bytes).await?.first_documents().map(Some)
+    let rows = select(db, &statement, max_rows, min(page.max_bytes, MAX_BYTES)).await?;
+    let mut builder = PageBuilder::new(page, None);
+    if rows.decode(|job, place| builder.add_next(job, place, None))? {
+        builder.end();
+    }
+    Ok(Some(builder))
 }
 
 /// Returns the number of jobs that a first page needs.

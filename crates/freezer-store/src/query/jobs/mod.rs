@@ -25,7 +25,7 @@ use std::collections::HashSet;
 use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
 use serde_json::Value;
 
-use super::listing::{self, DocumentQuery, DocumentReader, Listed, Page, PageProgress};
+use super::listing::{self, DocumentQuery, DocumentReader, Listed, Page};
 use super::narrow::{self, Inner, Shape, Source};
 use super::{TableColumns, actions, table, unreadable};
 use crate::additions::Indexes;
@@ -137,15 +137,13 @@ pub async fn list_for(
         Some(caller) => Some(owned_clients(db, caller).await?),
         None => None,
     };
-    let first = match search.is_empty() {
+    let begun = match search.is_empty() {
         true => joined::first_of_project(db, scope, page).await?,
         false => None,
     };
-    let progress = first.map(|first| PageProgress::begun(first, search, SHAPE.identity, page));
-    let progress = match progress.map(|progress| progress.listed(page)) {
-        Some(Ok(listed)) => return Ok(listed),
-        Some(Err(progress)) => Some(progress),
-        None => None,
+    let begun = match begun {
+        Some(begun) if begun.needed() == 0 && !page.count => return Ok(begun.build(page, None)),
+        begun => begun,
     };
     let select = live(scope);
     let mut narrowed = select.clone();
@@ -176,7 +174,7 @@ pub async fn list_for(
     listing::list(
         db,
         listing,
-        progress,
+        begun,
         DocumentReader {
             read: |row: &mut Row| read_for(doing, row, owned.as_ref()),
             complete: links::complete,

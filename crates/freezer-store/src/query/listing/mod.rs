@@ -6,6 +6,7 @@
 //! bounded by its page and a batch, independent of the number of rows.
 
 mod order;
+mod page_builder;
 mod searched;
 
 use std::ops::ControlFlow;
@@ -14,7 +15,8 @@ use sea_query::{Expr, Func, IntoColumnRef, SelectStatement};
 use serde::Serialize;
 
 pub(super) use self::order::{Last, last};
-use self::searched::{Candidate, PageDocuments, searched, settle};
+pub(super) use self::page_builder::PageBuilder;
+use self::searched::{Candidate, searched, settle};
 use super::narrow::Shape;
 use crate::additions::Indexes;
 use crate::error::StoreError;
@@ -128,69 +130,6 @@ pub(super) struct Counted {
     pub(super) doubtful: Option<SelectStatement>,
 }
 
-/// The first documents of a list, in order and with all of their parts. The search may exclude some of them.
-pub(super) struct FirstDocuments<T> {
-    pub(super) documents: Vec<T>,
-    /// The place of the last one.
-    pub(super) after: Option<Last>,
-    /// Whether the list has no other documents.
-    pub(super) are_all: bool,
-}
-
-/// The progress of a page.
-pub(super) struct PageProgress<T> {
-    wanted: PageDocuments<T>,
-    /// The next row to read is after this row.
-    after: Option<Last>,
-    /// Whether all rows have been read.
-    complete: bool,
-}
-
-impl<T: ListedDocument> PageProgress<T> {
-    fn new(page: &Page, after: Option<Last>) -> PageProgress<T> {
-        let limit = page.limit.saturating_add(u64::from(page.look_ahead));
-        let wanted = PageDocuments::new(page.offset, limit, page.max_bytes);
-        PageProgress { wanted, after, complete: false }
-    }
-
-    /// Returns the progress of the first page after the first documents of a list.
-    pub(super) fn begun(
-        first: FirstDocuments<T>,
-        search: &Search,
-        identity: &'static [&'static str],
-        page: &Page,
-    ) -> PageProgress<T> {
-        let mut progress = PageProgress::new(page, first.after);
-        let mut matcher = (!search.is_empty()).then(|| Matcher::new(search, identity));
-        for document in first.documents {
-            let show = |matcher: &mut Matcher<'_>| {
-                document.show_row(matcher);
-                document.show_rest(matcher);
-            };
-            if matcher.as_mut().is_none_or(|matcher| matcher.accepts(show)) {
-                progress.wanted.take(document);
-            }
-        }
-        progress.complete = first.are_all || progress.wanted.needed() == 0;
-        progress
-    }
-
-    /// Returns the page if it is complete and nothing must be counted.
-    pub(super) fn listed(self, page: &Page) -> Result<Listed<T>, PageProgress<T>> {
-        if page.count || !self.complete {
-            return Err(self);
-        }
-        Ok(self.into_listed(page, None))
-    }
-
-    fn into_listed(self, page: &Page, count: Option<u64>) -> Listed<T> {
-        let PageDocuments { mut documents, cut, .. } = self.wanted;
-        let more = cut || documents.len() as u64 > page.limit;
-        documents.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        Listed { documents, more, cut, count }
-    }
-}
-
 /// Approximate size of the keys and ids of a document, for [`ListedDocument::size`].
 pub(super) const KEYS: usize = 640;
 
@@ -224,15 +163,15 @@ pub(super) async fn nothing_missing<T>(_: &mut Db, all: &mut [T], _: u64) -> Res
     Ok(all.len())
 }
 
-/// Runs a listing. `progress` is the progress after its first documents, if they were read in advance. It is
-/// only allowed for a page without a marker or an offset in the default order.
+/// Runs a listing. `begun` is the page with its first documents, if they were read in advance. It is only allowed for a page
+/// without a marker or an offset in the default order.
 ///
 /// # Errors
 /// [`StoreError::UnknownMarker`] if the marker does not exist.
 pub(super) async fn list<C, T, R, F>(
     db: &mut Db,
     mut listing: DocumentQuery<'_, C>,
-    progress: Option<PageProgress<T>>,
+    begun: Option<PageBuilder<T>>,
     reader: DocumentReader<R, F>,
 ) -> Result<Listed<T>, StoreError>
 where
@@ -242,9 +181,9 @@ where
     F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
 {
     let page = listing.page;
-    let mut progress = match progress {
-        Some(progress) => progress,
-        None => PageProgress::new(page, listing.find_marker(db).await?),
+    let mut builder = match begun {
+        Some(begun) => begun,
+        None => PageBuilder::new(page, listing.find_marker(db).await?),
     };
     // MariaDB would read all rows that are newer than the marker.
     let backwards = page.newest_first && page.marker.is_some() && listing.search.is_empty();
@@ -253,24 +192,22 @@ where
     {
         db.dialect().read_along(first, index);
     }
-    if !progress.complete {
-        match listing.search.is_empty() {
-            true => whole_page(db, &listing, &reader, &mut progress).await?,
-            false => searched(db, &listing, &reader, &mut progress).await?,
-        }
+    match listing.search.is_empty() {
+        true => whole_page(db, &listing, &reader, &mut builder).await?,
+        false => searched(db, &listing, &reader, &mut builder).await?,
     }
     let count = match page.count {
         true => Some(listing.count(db, &reader).await?),
         false => None,
     };
-    Ok(progress.into_listed(page, count))
+    Ok(builder.build(page, count))
 }
 
 async fn whole_page<C, T, R, F>(
     db: &mut Db,
     listing: &DocumentQuery<'_, C>,
     reader: &DocumentReader<R, F>,
-    progress: &mut PageProgress<T>,
+    builder: &mut PageBuilder<T>,
 ) -> Result<(), StoreError>
 where
     C: IntoColumnRef + Copy,
@@ -278,16 +215,15 @@ where
     R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
 {
-    let PageProgress { wanted, after, .. } = progress;
-    let mut offset = std::mem::take(&mut wanted.skip);
+    let mut offset = std::mem::take(&mut builder.skip);
     let mut matcher = Matcher::new(listing.search, listing.shape.identity);
-    loop {
-        let limit = wanted.needed().min(ROWS_AT_ONCE);
+    while builder.needed() > 0 {
+        let limit = builder.needed().min(ROWS_AT_ONCE);
         let (doing, read) = (db.doing(), &reader.read);
         let (mut documents, mut bytes) = (Vec::new(), 0);
-        let select = Box::new(listing.batch(after.as_ref(), None, limit, offset));
+        let select = Box::new(listing.batch(builder.after.as_ref(), None, limit, offset));
         let each = |mut row: Row| {
-            *after = Some(last(doing, &row)?);
+            builder.after = Some(last(doing, &row)?);
             let document = read(&mut row)?;
             bytes += document.size() as u64;
             documents.push(Candidate { document, verdict: MatchResult::Yes });
@@ -297,11 +233,12 @@ where
         db.select_each(&*select, each).await?;
         offset = 0;
         let is_last = (documents.len() as u64) < limit && bytes <= listing.page.max_bytes;
-        settle(db, reader, &mut matcher, documents, wanted).await?;
-        if is_last || wanted.needed() == 0 {
-            return Ok(());
+        settle(db, reader, &mut matcher, documents, builder).await?;
+        if is_last {
+            break;
         }
     }
+    Ok(())
 }
 
 impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
@@ -326,10 +263,9 @@ impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
         let Some(narrowed) = doubtful else { return Ok(certain) };
         let doubtful =
             DocumentQuery { select: self.select.clone(), narrowed, marked: None, counted: None, ..*self };
-        let wanted = PageDocuments::new(u64::MAX, 0, u64::MAX);
-        let mut all = PageProgress { wanted, after: None, complete: false };
+        let mut all = PageBuilder::counting();
         searched(db, &doubtful, reader, &mut all).await?;
-        Ok(certain + (u64::MAX - all.wanted.skip))
+        Ok(certain + all.counted())
     }
 }
 

@@ -9,8 +9,7 @@ use std::ops::ControlFlow;
 
 use super::order;
 use super::{
-    COMPLETED_AT_ONCE, COMPLETED_FIRST, DocumentQuery, DocumentReader, ListedDocument, PageProgress,
-    READ_AT_ONCE, SMALL,
+    COMPLETED_AT_ONCE, COMPLETED_FIRST, DocumentQuery, DocumentReader, ListedDocument, PageBuilder, SMALL,
 };
 use crate::error::StoreError;
 use crate::exec::{Db, TimeSlice};
@@ -23,57 +22,6 @@ use sea_query::IntoColumnRef;
 const FIRST_BATCH: u64 = 10;
 const LARGEST_BATCH: u64 = 1_000;
 
-/// Collects the accepted documents of a page, in order.
-pub(super) struct PageDocuments<T> {
-    pub(super) skip: u64,
-    limit: u64,
-    pub(super) documents: Vec<T>,
-    max_bytes: u64,
-    bytes: u64,
-    /// Whether a document did not fit.
-    pub(super) cut: bool,
-}
-
-impl<T: ListedDocument> PageDocuments<T> {
-    pub(super) fn new(skip: u64, limit: u64, max_bytes: u64) -> PageDocuments<T> {
-        PageDocuments { skip, limit, documents: Vec::new(), max_bytes, bytes: 0, cut: false }
-    }
-
-    /// Returns the number of accepted documents that are still needed, including those to skip.
-    pub(super) fn needed(&self) -> u64 {
-        match self.cut {
-            true => 0,
-            false => self.skip.saturating_add(self.limit - self.documents.len() as u64),
-        }
-    }
-
-    /// Adds an accepted document if it is needed.
-    pub(super) fn take(&mut self, document: T) {
-        if self.needed() == 0 || !self.takes() {
-            return;
-        }
-        let bytes = self.bytes.saturating_add(document.size() as u64);
-        if bytes > self.max_bytes && !self.documents.is_empty() {
-            self.cut = true;
-            return;
-        }
-        self.bytes = bytes;
-        self.documents.push(document);
-    }
-
-    /// Bytes that may be read at once.
-    fn room(&self) -> u64 {
-        self.max_bytes.saturating_sub(self.bytes).min(READ_AT_ONCE)
-    }
-
-    /// Skips an accepted document if some must be skipped. Returns true if the page needs it.
-    fn takes(&mut self) -> bool {
-        let passed_over = self.skip > 0;
-        self.skip -= u64::from(passed_over);
-        !passed_over
-    }
-}
-
 /// A document that may match.
 pub(super) struct Candidate<T> {
     pub(super) document: T,
@@ -85,7 +33,7 @@ pub(super) async fn searched<C, T, R, F>(
     db: &mut Db,
     listing: &DocumentQuery<'_, C>,
     reader: &DocumentReader<R, F>,
-    progress: &mut PageProgress<T>,
+    builder: &mut PageBuilder<T>,
 ) -> Result<(), StoreError>
 where
     C: IntoColumnRef + Copy,
@@ -93,39 +41,38 @@ where
     R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
 {
-    let PageProgress { wanted, after, .. } = progress;
     let mut matcher = Matcher::new(listing.search, listing.shape.identity);
     let largest = if T::IN_PARTS { COMPLETED_AT_ONCE as u64 } else { LARGEST_BATCH };
-    let mut batch = wanted.needed().clamp(FIRST_BATCH, largest);
+    let mut batch = builder.needed().clamp(FIRST_BATCH, largest);
     let newest_first = listing.page.newest_first;
-    let mut among = listing.among.map(|all| order::behind(all, after.as_ref(), newest_first));
-    while wanted.needed() > 0 {
+    let mut among = listing.among.map(|all| order::behind(all, builder.after.as_ref(), newest_first));
+    while builder.needed() > 0 {
         let mut candidates = Vec::new();
-        let (mut seen, mut bytes, room) = (0, 0, wanted.room());
+        let (mut seen, mut bytes, room) = (0, 0, builder.room());
         let (doing, read) = (db.doing(), &reader.read);
         let mut is_whole = true;
-        let needed = usize::try_from(wanted.needed()).unwrap_or(usize::MAX).min(COMPLETED_AT_ONCE);
+        let needed = usize::try_from(builder.needed()).unwrap_or(usize::MAX).min(COMPLETED_AT_ONCE);
         let places =
             among.map(|all| all.split_at(all.len().min(usize::try_from(batch).unwrap_or(usize::MAX))));
         let some = places.map(|(some, _)| some);
         if some.is_some_and(<[_]>::is_empty) {
             return Ok(());
         }
-        let select = Box::new(listing.batch(after.as_ref(), some, batch, 0));
+        let select = Box::new(listing.batch(builder.after.as_ref(), some, batch, 0));
         let each = |mut row: Row| {
             seen += 1;
-            *after = Some(order::last(doing, &row)?);
+            builder.after = Some(order::last(doing, &row)?);
             let document = read(&mut row)?;
             let verdict = match_row(&mut matcher, &document);
             // Documents to skip need not be kept if all earlier ones are decided.
             let passed_over =
-                verdict == MatchResult::Yes && candidates.is_empty() && wanted.skip > 0 && !wanted.takes();
+                verdict == MatchResult::Yes && candidates.is_empty() && builder.skip > 0 && !builder.takes();
             if verdict != MatchResult::No && !passed_over {
                 bytes += document.size() as u64;
                 candidates.push(Candidate { document, verdict });
             }
             is_whole = candidates.len() < needed && (bytes <= room || candidates.len() <= 1);
-            let full = !is_whole || wanted.needed() == 0;
+            let full = !is_whole || builder.needed() == 0;
             Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
         db.select_each(&*select, each).await?;
@@ -133,9 +80,9 @@ where
         let complete = is_whole && places.map_or(seen < batch, |(_, rest)| rest.is_empty());
         among = match is_whole {
             true => places.map(|(_, rest)| rest),
-            false => among.map(|all| order::behind(all, after.as_ref(), newest_first)),
+            false => among.map(|all| order::behind(all, builder.after.as_ref(), newest_first)),
         };
-        settle(db, reader, &mut matcher, candidates, wanted).await?;
+        settle(db, reader, &mut matcher, candidates, builder).await?;
         if complete {
             return Ok(());
         }
@@ -150,7 +97,7 @@ pub(super) async fn settle<T, R, F>(
     reader: &DocumentReader<R, F>,
     matcher: &mut Matcher<'_>,
     candidates: Vec<Candidate<T>>,
-    wanted: &mut PageDocuments<T>,
+    builder: &mut PageBuilder<T>,
 ) -> Result<(), StoreError>
 where
     T: ListedDocument,
@@ -158,13 +105,13 @@ where
 {
     let mut slice = TimeSlice::start();
     let mut rest = VecDeque::from(candidates);
-    let mut at_once = if wanted.max_bytes == u64::MAX { COMPLETED_AT_ONCE } else { COMPLETED_FIRST };
-    while wanted.needed() > 0 && !rest.is_empty() {
+    let mut at_once = if builder.max_bytes == u64::MAX { COMPLETED_AT_ONCE } else { COMPLETED_FIRST };
+    while builder.needed() > 0 && !rest.is_empty() {
         let some = rest.drain(..at_once.min(rest.len()));
         let (mut documents, mut verdicts): (Vec<T>, Vec<MatchResult>) =
             some.map(|Candidate { document, verdict }| (document, verdict)).unzip();
         if T::IN_PARTS {
-            let whole = (reader.complete)(db, &mut documents, wanted.room()).await?;
+            let whole = (reader.complete)(db, &mut documents, builder.room()).await?;
             let later = documents.drain(whole..).zip(verdicts.drain(whole..)).rev();
             later.for_each(|(document, verdict)| rest.push_front(Candidate { document, verdict }));
         }
@@ -178,7 +125,7 @@ where
                 known => known == MatchResult::Yes,
             };
             if accepted {
-                wanted.take(document);
+                builder.add(document);
             }
             slice.yield_if_over().await;
         }
