@@ -166,7 +166,7 @@ mod tests {
             .default("9090")
             .min(1024)
             .deprecated(&[("DEFAULT", "port"), ("old", "")])
-            .help("Port of the API.\n\nOpen it in the firewall, or clients cannot reach this service.");
+            .help("Port of the API.\n\nOpen it in the firewall, or no client can reach the service at all.");
         const LEVEL: OptDecl = OptDecl::string("svc", "level")
             .choices(&["low", ""])
             .sample_default("low")
@@ -179,7 +179,7 @@ mod tests {
             render(&[group, other]),
             "[svc]\n# About.\n\n#\n# From me\n#\n\n\
              # Port of the API.\n#\n\
-             # Open it in the firewall, or clients cannot reach this service.\n# (port value)\n\
+             # Open it in the firewall, or no client can reach the service at all.\n# (port value)\n\
              # Minimum value: 1024\n# Maximum value: 65535\n\
              # Deprecated group/name - [DEFAULT]/port\n# Deprecated group/name - [old]/bind_port\n\
              #bind_port = 9090\n\n\
