@@ -140,9 +140,14 @@ impl HttpConnection {
         self.shared.answer_timeout
     }
 
+    /// Returns the number of requests received from the HTTP library.
+    pub(super) fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
     /// Returns whether a request was received.
     pub(super) fn has_served(&self) -> bool {
-        self.requests.load(Ordering::Relaxed) > 0
+        self.requests() > 0
     }
 
     pub(super) fn limits(&self) -> BodyLimits {

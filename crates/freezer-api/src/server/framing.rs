@@ -69,6 +69,11 @@ impl Framing {
         self.part == RequestPart::Head && !self.head_began && self.line_length == 0
     }
 
+    /// Returns the number of complete heads.
+    pub(super) fn heads(&self) -> u32 {
+        self.heads
+    }
+
     /// Returns whether the head of a request is incomplete.
     pub(super) fn is_in_head(&self) -> bool {
         self.part == RequestPart::Head && (self.head_began || self.line_length > 0)

@@ -25,6 +25,9 @@ const LINGER_TOTAL: Duration = Duration::from_secs(30);
 const LINGER_IDLE: Duration = Duration::from_secs(5);
 /// Time limit of both after the signal to stop, and of the arrival of a request's head.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
+/// How long a request continues after its client has closed its sending side. Such a client may still read the answer, as
+/// `nc -N` does. It cannot be told apart from a client that is gone, and the statements of a client that is gone must end.
+const HALF_CLOSED_LIMIT: Duration = Duration::from_secs(3);
 /// How long to wait for another request on a connection after the signal to stop.
 const STOP_IDLE: Duration = Duration::from_millis(500);
 /// Maximum number of bytes to discard.
@@ -46,6 +49,8 @@ pub(super) struct Socket {
     head_timeout: Option<Pin<Box<Sleep>>>,
     /// Time limit of a client that does not read its answer.
     write_timeout: Option<Pin<Box<Sleep>>>,
+    /// Time limit of a request whose client has closed its sending side.
+    half_closed_timeout: Option<Pin<Box<Sleep>>>,
     /// The unsent part of the answer to an unreadable head: the last bytes of the connection.
     refusal: Vec<u8>,
 }
@@ -69,6 +74,7 @@ impl Socket {
             linger: None,
             head_timeout: None,
             write_timeout: None,
+            half_closed_timeout: None,
             refusal: Vec::new(),
         }
     }
@@ -168,6 +174,21 @@ impl Socket {
         let timeout = self.head_timeout.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         timeout.as_mut().poll(cx)
     }
+
+    /// Waits before the end of the stream is reported while a request is served, because the HTTP library then abandons
+    /// the request. The time limit of an answer that is being written is that of `wait_for_reader`.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.write_timeout.is_some() {
+            return Poll::Pending;
+        }
+        let is_idle =
+            self.connection.waited().is_some() && self.framing.heads() <= self.connection.requests();
+        if is_idle {
+            return Poll::Ready(());
+        }
+        let new = || Box::pin(tokio::time::sleep(HALF_CLOSED_LIMIT));
+        self.half_closed_timeout.get_or_insert_with(new).as_mut().poll(cx)
+    }
 }
 
 impl Linger {
@@ -203,7 +224,10 @@ impl AsyncRead for Socket {
                 let bytes = buffer.filled().get(before..).unwrap_or_default();
                 this.ended |= bytes.is_empty();
                 this.received(bytes);
-                Poll::Ready(Ok(()))
+                match bytes.is_empty() {
+                    true => this.poll_end(cx).map(Ok),
+                    false => Poll::Ready(Ok(())),
+                }
             }
             // Reports the end of the stream, so that the HTTP library abandons the request.
             Poll::Pending if this.connection.is_stopping() && this.awaits_head() => {

@@ -125,7 +125,11 @@ fn an_outage_of_the_storage_is_two_lines_in_the_log_however_much_is_read_meanwhi
         });
         let log = log();
         let found = |words: &str| log.lines().filter(|line| line.contains(words)).collect::<Vec<_>>();
-        assert_eq!(found("is not available (the end of this outage will be logged)").len(), 1, "{code}: {log}");
+        assert_eq!(
+            found("is not available (the end of this outage will be logged)").len(),
+            1,
+            "{code}: {log}"
+        );
         let ended = found("is available again after ");
         assert!(ended.len() == 1 && ended[0].ends_with("affected: 8"), "{code}: {log}");
         let stored = list().1;

@@ -219,3 +219,44 @@ fn pipelined_requests_are_all_answered() {
         },
     );
 }
+
+#[test]
+fn a_client_that_closed_its_sending_side_gets_its_answers() {
+    served(
+        "half-closed",
+        |_| (),
+        |served| {
+            let large = format!("/v2/p1/backups/{}", large_backup(&served, 70_000));
+            let headers = "Host: localhost\r\nX-Roles: member\r\nX-User-Id: u1\r\nX-Project-Id: p1\r\n";
+            let get = |path: &str| format!("GET {path} HTTP/1.1\r\n{headers}\r\n").into_bytes();
+            let post = |name: &str| {
+                let body = json!({"client_id": name}).to_string();
+                let length = body.len();
+                format!("POST /v2/p1/clients HTTP/1.1\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
+                    .into_bytes()
+            };
+            for round in 0..TIMES {
+                let (one, two) = (format!("one-{round}"), format!("two-{round}"));
+                for (requests, statuses) in [
+                    (get("/v2/p1/jobs"), &[200][..]),
+                    (get(&large), &[200]),
+                    (post(&one), &[201]),
+                    ([get("/v2/p1/jobs"), post(&two), get(&large)].concat(), &[200, 201, 200]),
+                ] {
+                    let mut client = Client::connect(served.address);
+                    client.send(&requests);
+                    client.close_sending();
+                    for status in statuses {
+                        assert_eq!(client.answer().status, *status, "{}", String::from_utf8_lossy(&requests));
+                    }
+                    client.closed();
+                }
+                for name in [one, two] {
+                    let mut client = Client::connect(served.address);
+                    client.send(get(&format!("/v2/p1/clients/{name}")));
+                    assert_eq!(client.answer().status, 200, "{name}");
+                }
+            }
+        },
+    );
+}

@@ -117,6 +117,11 @@ impl Client {
         answer
     }
 
+    /// Closes the sending side. Answers can still be read.
+    pub fn close_sending(&mut self) {
+        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
     /// The next answer.
     pub fn answer(&mut self) -> Answer {
         self.next_answer(false)
