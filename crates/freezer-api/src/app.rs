@@ -1,4 +1,4 @@
-//! [`App`]: what every request needs, built once at start and shared.
+//! [`App`]: the shared state of all requests. It is built once at start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use freezer_store::Store;
 use oslo_policy::Enforcer;
 
-use crate::auth::Authentication;
+use crate::auth::Authenticator;
 use crate::clock::{Clock, Ids};
 use crate::health::HealthSettings;
 use crate::readiness::Readiness;
@@ -16,31 +16,31 @@ use crate::service::scans::ScanLimits;
 use crate::service::trusts::Trusts;
 use crate::validate::Validators;
 
-/// The running service's parts. No global state: tests build as many as they like.
+/// The parts of the running service. There is no global state, so tests can build several apps.
 pub struct App {
     /// The database.
     pub store: Store,
-    /// Whether the tables can be served.
+    /// Whether requests can be served.
     pub readiness: Readiness,
-    /// The rules.
+    /// The policy rules.
     pub enforcer: Enforcer,
-    /// The documents that are taken.
+    /// The schemas of documents.
     pub validators: Validators,
-    /// How callers are known.
-    pub authentication: Authentication,
-    /// Which jobs are entrusted to central schedulers; none without Keystone.
+    /// How callers are authenticated.
+    pub authenticator: Authenticator,
+    /// Trusts for central schedulers. `None` without Keystone.
     pub trusts: Option<Trusts>,
     /// Queues of requests that share a statement or a transaction.
     pub queues: Queues,
-    /// Time.
+    /// The clock.
     pub clock: Clock,
-    /// Ids.
+    /// The source of ids.
     pub ids: Ids,
-    /// Limits and switches of the HTTP side.
+    /// Limits and switches of the HTTP server.
     pub http: HttpSettings,
 }
 
-/// Limits and switches of the HTTP side.
+/// Limits and switches of the HTTP server.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
     /// `[oslo_middleware] max_request_body_size`, bytes.
@@ -49,36 +49,37 @@ pub struct HttpSettings {
     pub body: BodyLimits,
     /// Limits of connections.
     pub connections: ConnectionLimits,
-    /// How many searches run at a time.
+    /// Limits of simultaneous searches.
     pub scans: ScanLimits,
-    /// Time limits of a stop.
+    /// Time limits of a shutdown.
     pub stop: StopSettings,
     /// `[healthcheck]`
     pub health: HealthSettings,
-    /// `[oslo_middleware] enable_proxy_headers_parsing`: links lead to where a proxy says that the client asked.
+    /// `[oslo_middleware] enable_proxy_headers_parsing`: links use the public address that a proxy sends.
     pub proxy_headers: bool,
-    /// `[api] request_timeout`: how long the database may take for a request, with all waiting and retries.
+    /// `[api] request_timeout`: the time that the database may take for a request, including all waiting and retries.
     pub request_timeout: Duration,
     /// `[api] max_waiting_requests`, `max_waiting_bytes`
     pub waiting: admission::Limits,
-    /// `[api] max_limit`: documents on a page at most; none: no maximum.
+    /// `[api] max_limit`: the maximum number of documents on a page. `None`: no maximum.
     pub max_limit: Option<u64>,
-    /// `[api] repeated_backup_window`: how long a backup that is reported again is the one that was stored; none: never.
+    /// `[api] repeated_backup_window`: the time in which a repeated report of a backup is recognized. `None`: reports
+    /// are never compared.
     pub repeat_window: Option<Duration>,
-    /// `[api] max_page_bytes`: bytes of the documents on a page at most; none: no maximum.
+    /// `[api] max_page_bytes`: the maximum size of the documents on a page. `None`: no maximum.
     pub max_page: Option<u64>,
-    /// `[api] max_document_bytes`: bytes of a stored document at most.
+    /// `[api] max_document_bytes`: the maximum size of a stored document.
     pub max_document: usize,
-    /// `[api] max_job_actions`: actions of a job at most.
+    /// `[api] max_job_actions`: the maximum number of actions of a job.
     pub max_job_actions: usize,
-    /// `[api] max_search_conditions`: pairs and texts of a search at most.
+    /// `[api] max_search_conditions`: the maximum number of pairs and texts in a search.
     pub max_conditions: usize,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
         HttpSettings {
-            // oslo.middleware's default limit
+            // This is the default limit of oslo.middleware.
             max_body: 114_688,
             body: BodyLimits::default(),
             connections: ConnectionLimits::default(),
@@ -98,12 +99,12 @@ impl Default for HttpSettings {
     }
 }
 
-/// How long the body of a request may take. A body that takes longer is answered with 408.
+/// The time that the body of a request may take. If a body takes longer, the request is answered with 408.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyLimits {
-    /// `[api] body_idle_timeout`: longest pause.
+    /// `[api] body_idle_timeout`: the longest pause.
     pub idle: Duration,
-    /// `[api] body_timeout`: longest time in all.
+    /// `[api] body_timeout`: the longest time in total.
     pub total: Duration,
 }
 
@@ -113,31 +114,32 @@ impl Default for BodyLimits {
     }
 }
 
-/// How many connections there may be, and how long one may hold up its answer.
+/// The maximum number of connections, and the time that a connection may delay its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// `[api] max_connections`
-    pub most: usize,
-    /// More connections, for health checks.
+    pub max: usize,
+    /// Additional connections that are reserved for health checks.
     pub reserve: usize,
-    /// `[api] max_connections_per_peer`; none: no limit.
+    /// `[api] max_connections_per_peer`. `None`: no limit.
     pub per_peer: Option<usize>,
-    /// `[api] answer_timeout`: longest time in which a client reads nothing of its answer.
+    /// `[api] answer_timeout`: the longest time for which a client may stop reading its answer.
     pub answer_timeout: Duration,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        ConnectionLimits { most: 8_192, reserve: 64, per_peer: None, answer_timeout: Duration::from_secs(30) }
+        ConnectionLimits { max: 8_192, reserve: 64, per_peer: None, answer_timeout: Duration::from_secs(30) }
     }
 }
 
 /// Time limits after the signal to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopSettings {
-    /// `[DEFAULT] shutdown_delay`: time in which requests are accepted, and readiness says that the service stops.
+    /// `[DEFAULT] shutdown_delay`: the time in which requests are still accepted although readiness reports the
+    /// shutdown.
     pub delay: Duration,
-    /// `[DEFAULT] graceful_shutdown_timeout`: time for accepted requests to be answered.
+    /// `[DEFAULT] graceful_shutdown_timeout`: the time in which accepted requests must be answered.
     pub timeout: Duration,
 }
 
@@ -147,5 +149,5 @@ impl Default for StopSettings {
     }
 }
 
-/// The app as handlers hold it.
+/// The shared reference to the app that handlers get.
 pub type SharedApp = Arc<App>;

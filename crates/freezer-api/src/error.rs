@@ -76,10 +76,10 @@ pub enum Error {
         /// `[api] max_document_bytes`.
         limit: usize,
     },
-    /// A job would get more actions than one may have.
+    /// The job would have more actions than a job may have.
     #[error("job_actions: a job may have at most {limit} actions, and this one would have {number}")]
     TooManyActions {
-        /// Actions that the job would have.
+        /// The number of actions that the job would have.
         number: usize,
         /// `[api] max_job_actions`.
         limit: usize,

@@ -67,14 +67,14 @@ impl Reload {
         if let Err(error) = done {
             let error = error.to_string();
             let error = match &settings {
-                Some(Ok(settings)) => settings.places.prefixed(error),
+                Some(Ok(settings)) => settings.origins.prefixed(error),
                 _ => error,
             };
             tracing::error!("the logging was not changed: {error}");
         }
         if let Some(Ok(settings)) = &settings {
             for remark in &settings.log.remarks {
-                tracing::warn!("{}", settings.places.prefixed(remark.clone()));
+                tracing::warn!("{}", settings.origins.prefixed(remark.clone()));
             }
             let differences = started_with.differences(settings);
             if !differences.is_empty() {

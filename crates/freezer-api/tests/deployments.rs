@@ -1,6 +1,6 @@
-//! The configurations that deployment tools write (`tests/deployments/` at the root): each is checked, its database is
-//! migrated, the service starts with it and serves requests of a caller with a token. With the programs themselves, a
-//! Keystone made for tests, and both engines.
+//! Configurations that deployment tools write (`tests/deployments/` in the root directory). Each of them is checked,
+//! its database is migrated, and the service is started and serves requests with a token. These tests use the real
+//! programs, a fake Keystone and both engines.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-/// What `tests/deployments/<tool>/deployment` says.
+/// The content of `tests/deployments/<tool>/deployment`.
 struct Deployment {
     files: PathBuf,
     lines: Vec<(String, String)>,
@@ -73,7 +73,7 @@ impl Deployment {
     }
 }
 
-/// A deployment on this machine: its files, below a directory instead of `/`, and what it talks to.
+/// A deployment on this machine: its files, which are in a directory instead of `/`, and its servers.
 struct Node<'d> {
     deployment: &'d Deployment,
     scratch: Scratch,
@@ -83,7 +83,7 @@ struct Node<'d> {
 }
 
 impl Node<'_> {
-    /// Nothing where the engine is not at hand.
+    /// Installs a deployment. Returns `None` if the engine is not available.
     fn install<'d>(deployment: &'d Deployment, engine: Engine, runtime: &Runtime) -> Option<Node<'d>> {
         let scratch = Scratch::new();
         let database = Database::create(engine, &scratch)?;
@@ -161,7 +161,8 @@ impl Node<'_> {
     }
 }
 
-/// An authority of the test's own, written as `ca.crt`, and a server for 127.0.0.1 that it vouches for.
+/// Creates a certificate authority, which is written as `ca.crt`, and a TLS server for 127.0.0.1 with a certificate of
+/// this authority.
 fn authority(directory: &Path) -> TlsAcceptor {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -177,7 +178,7 @@ fn authority(directory: &Path) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-/// Runs `test` with each deployment; the name of the deployment is in every failure.
+/// Runs `test` with each deployment. Failures contain the name of the deployment.
 fn with_each(engine: Engine, test: impl Fn(&Node<'_>)) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let deployments = Deployment::all();
@@ -196,9 +197,9 @@ fn check(node: &Node<'_>) {
         assert!(checked.stdout.contains(expected), "{name}: no {expected:?} in {checked:#?}");
     }
     checked.without(PASSWORD);
-    // what is not expected is no more than a note
+    // All unexpected findings must be notes.
     let warnings = checked.stdout.lines().filter(|line| line.starts_with("warning"));
-    let known = ["auth_uri: a name of an earlier release", "cors", "use_journal", "use_syslog"];
+    let known = ["auth_uri: deprecated name", "cors", "use_journal", "use_syslog"];
     for warning in warnings {
         let expected = node.deployment.values("expects").any(|expected| warning.contains(expected));
         assert!(expected || known.iter().any(|known| warning.contains(known)), "{name}: {warning}");
@@ -252,7 +253,7 @@ fn each_deployment_is_checked_migrated_and_served_on_mariadb() {
     moves_in(Engine::MySql);
 }
 
-/// Whether a connection can be made is looked at with every deployment, too, and which part failed is said.
+/// Tests the check of connections with every deployment. It must name the part that failed.
 fn connects(engine: Engine) {
     with_each(engine, |node| {
         let name = node.deployment.name();
@@ -266,7 +267,7 @@ fn connects(engine: Engine) {
         };
         let logged_in = "note     [keystone_authtoken]: logged in at";
         if engine == Engine::MySql {
-            // remaining work is not a failure
+            // Pending migrations are not a failure.
             connect(&[1], &[logged_in, "warning  the database ", "db sync"]);
         }
         node.manage(&["db", "sync"]).succeeded();
@@ -282,17 +283,17 @@ fn connects(engine: Engine) {
 }
 
 #[test]
-fn connections_are_tried_on_sqlite() {
+fn config_check_connects_on_sqlite() {
     connects(Engine::Sqlite);
 }
 
 #[test]
-fn connections_are_tried_on_mariadb() {
+fn config_check_connects_on_mariadb() {
     connects(Engine::MySql);
 }
 
 #[test]
-fn a_database_that_does_not_answer_is_told_apart_from_keystone() {
+fn outages_of_the_database_and_of_keystone_are_distinguished() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let deployments = Deployment::all();
     let kolla = deployments.iter().find(|deployment| deployment.name() == "kolla").unwrap();

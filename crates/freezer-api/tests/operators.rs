@@ -1,8 +1,10 @@
-//! What operators do beside the database: policy and configuration files, their samples and checks, and what the running
-//! service does when they change. With the programs themselves; no test needs a database server.
+//! Work of operators apart from the database: policy and configuration files, their samples and checks, and the reload
+//! of changed files. These tests use the real programs. They need no database server.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
+#[path = "operators/check_and_start.rs"]
+mod check_and_start;
 #[path = "operators/config.rs"]
 mod config;
 #[path = "operators/docs.rs"]
@@ -20,5 +22,3 @@ mod reload;
 mod remote;
 #[path = "operators/samples.rs"]
 mod samples;
-#[path = "operators/verdicts.rs"]
-mod verdicts;

@@ -68,7 +68,7 @@ impl OutageLog {
         if let Some(OutageRecord { began, requests, .. }) = self.end(answered, Instant::now()) {
             let seconds = began.elapsed().as_secs_f64();
             tracing::warn!(
-                "the database {database} is available again after {seconds:.1} s; reads and writes affected: {requests}"
+                "the database {database} is available again after {seconds:.1} s; affected reads and writes: {requests}"
             );
         }
     }

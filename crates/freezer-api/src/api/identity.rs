@@ -22,7 +22,7 @@ pub struct RequestIds {
 /// # Errors
 /// [`Error::Unauthenticated`] and [`Error::KeystoneUnavailable`].
 pub async fn identify(app: &App, request: &mut Request) -> Result<(), Error> {
-    let mut context = app.authentication.context(request).await?;
+    let mut context = app.authenticator.context(request).await?;
     if let Some(ids) = request.extensions().get::<RequestIds>() {
         context.request_id.clone_from(&ids.request_id);
         context.global_request_id.clone_from(&ids.global_request_id);
@@ -45,7 +45,7 @@ pub async fn identify(app: &App, request: &mut Request) -> Result<(), Error> {
 /// that was revoked meanwhile.
 pub fn with_challenge(app: &App, mut answer: Response) -> Response {
     if response::is_unauthenticated(&answer)
-        && let Some(challenge) = app.authentication.challenge()
+        && let Some(challenge) = app.authenticator.challenge()
     {
         answer.headers_mut().insert(WWW_AUTHENTICATE, challenge.clone());
     }

@@ -1,6 +1,6 @@
-//! `auth_strategy = keystone`: validates the token and makes a context of what Keystone says of it.
+//! `auth_strategy = keystone`: validates the token and builds the context from Keystone's answer.
 //!
-//! Validation, caching and the rules for service tokens are the crate `keystone-auth`.
+//! The crate `keystone-auth` implements validation, caching and the rules for service tokens.
 
 use axum::extract::Request;
 use keystone_auth::{AuthError, KeystoneClient, authenticate_request, remove_identity_headers};
@@ -8,16 +8,16 @@ use keystone_auth::{AuthError, KeystoneClient, authenticate_request, remove_iden
 use crate::context::{RequestContext, Trustor};
 use crate::error::Error;
 
-/// Asks Keystone who is calling; identity headers that the client sent are taken off the request.
+/// Authenticates the caller with Keystone. It removes identity headers that the client has sent.
 ///
 /// # Errors
-/// [`Error::Unauthenticated`] without a valid token, [`Error::KeystoneUnavailable`] where Keystone
-/// cannot be asked.
+/// [`Error::Unauthenticated`] without a valid token, [`Error::KeystoneUnavailable`] if Keystone does not answer.
 pub async fn context(client: &KeystoneClient, request: &mut Request) -> Result<RequestContext, Error> {
     remove_identity_headers(request.headers_mut());
-    let who = authenticate_request(client, request.method(), request.uri().path(), request.headers()).await;
-    let who = who.map_err(refuse)?;
-    let token = who.user;
+    let caller =
+        authenticate_request(client, request.method(), request.uri().path(), request.headers()).await;
+    let caller = caller.map_err(refuse)?;
+    let token = caller.user;
     Ok(RequestContext {
         user_id: token.user_id.clone(),
         project_id: token.project_id.clone(),
@@ -26,7 +26,7 @@ pub async fn context(client: &KeystoneClient, request: &mut Request) -> Result<R
         system_scope: token.system_scope.clone(),
         user_domain_id: Some(token.user_domain_id.clone()),
         project_domain_id: token.project_domain_id.clone(),
-        trustor: Some(Trustor { token: who.token, roles: token.roles.clone() }),
+        trustor: Some(Trustor { token: caller.token, roles: token.roles.clone() }),
         ..RequestContext::default()
     })
 }

@@ -1,9 +1,9 @@
-//! Authentication: two ways to build a [`RequestContext`], one of them chosen in the configuration.
+//! Authentication: builds a [`RequestContext`] in one of two ways. The configuration selects one of them.
 //!
-//! - `keystone.rs`: a token, validated at Keystone (`auth_strategy = keystone`, the default).
-//! - `noauth.rs`: the identity headers as they are (`auth_strategy = noauth`), on loopback only.
+//! - `keystone.rs`: Keystone validates a token (`auth_strategy = keystone`, the default).
+//! - `noauth.rs`: the identity headers are trusted (`auth_strategy = noauth`), on loopback only.
 //!
-//! What the caller then may do is `policy/`.
+//! The rules in `policy/` then decide whether the caller may do this.
 
 mod keystone;
 pub(crate) mod noauth;
@@ -15,32 +15,33 @@ use keystone_auth::KeystoneClient;
 use crate::context::RequestContext;
 use crate::error::Error;
 
-/// How callers are known.
-pub enum Authentication {
+/// Authenticates callers.
+pub enum Authenticator {
     /// `auth_strategy = keystone`.
     Keystone(Box<KeystoneClient>),
-    /// `auth_strategy = noauth`: names of this service beside those of the loopback interface.
+    /// `auth_strategy = noauth`, with the host names of this service in addition to those of the loopback interface.
     NoAuth(Vec<String>),
 }
 
-impl Authentication {
-    /// Who is calling. Identity headers that nobody vouches for are taken off the request.
+impl Authenticator {
+    /// Authenticates the caller. Untrusted identity headers are removed from the request.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] and [`Error::KeystoneUnavailable`].
     pub async fn context(&self, request: &mut Request) -> Result<RequestContext, Error> {
         match self {
-            // boxed: it is a hundred times as large as all the rest of a request's state, which is moved more than once
-            Authentication::Keystone(client) => Box::pin(keystone::context(client, request)).await,
-            Authentication::NoAuth(names) => noauth::context(request, names),
+            // This future is about a hundred times as large as the rest of a request's state, which is moved several
+            // times. Therefore it must be boxed.
+            Authenticator::Keystone(client) => Box::pin(keystone::context(client, request)).await,
+            Authenticator::NoAuth(names) => noauth::context(request, names),
         }
     }
 
-    /// Where tokens are to be had: the value of `WWW-Authenticate` in a 401.
+    /// Returns the value of `WWW-Authenticate` in a 401, which tells clients the address of Keystone.
     pub fn challenge(&self) -> Option<&HeaderValue> {
         match self {
-            Authentication::Keystone(client) => Some(client.www_authenticate()),
-            Authentication::NoAuth(_) => None,
+            Authenticator::Keystone(client) => Some(client.www_authenticate()),
+            Authenticator::NoAuth(_) => None,
         }
     }
 }

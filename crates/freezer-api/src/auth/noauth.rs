@@ -1,9 +1,9 @@
 //! `auth_strategy = noauth`: takes the identity from the headers that an auth middleware would set.
 //!
-//! Whoever reaches the port may be anybody, so the server refuses to listen on anything but loopback in this
-//! mode (`server/listen.rs`). Web pages reach it too, through the browser of a user of this machine. So requests are refused if
-//! their `Host` is neither a loopback name nor a configured one (the name of a page's server can be made to lead to
-//! 127.0.0.1), or if their `Origin` is another one than this service.
+//! Any caller that reaches the port is trusted. Therefore the server only listens on loopback addresses in this mode
+//! (`server/listen.rs`). Web pages can reach it, too, through the browser of a local user. So a request is rejected if
+//! its `Host` is neither a loopback name nor a configured name, because the name of a page's server can resolve to
+//! 127.0.0.1. It is also rejected if its `Origin` is not this service.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -14,7 +14,7 @@ use http::{HeaderName, HeaderValue};
 use crate::context::RequestContext;
 use crate::error::Error;
 
-/// Who a caller without identity headers is.
+/// The user id of a caller that sends no identity headers.
 const USER: &str = "dev";
 const ROLES: &str = "admin,member";
 
@@ -22,7 +22,7 @@ const ROLES: &str = "admin,member";
 const LOOPBACK_NAMES: [&str; 6] =
     ["localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"];
 
-/// What an auth middleware would set, made once: a name that comes as text is parsed at every look.
+/// The headers of an auth middleware. They are constants because a header name in a string is parsed at each access.
 const STATUS: HeaderName = HeaderName::from_static("x-identity-status");
 const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 const PROJECT_ID: HeaderName = HeaderName::from_static("x-project-id");
@@ -32,13 +32,13 @@ const SYSTEM_SCOPE: HeaderName = HeaderName::from_static("openstack-system-scope
 const USER_DOMAIN_ID: HeaderName = HeaderName::from_static("x-user-domain-id");
 const PROJECT_DOMAIN_ID: HeaderName = HeaderName::from_static("x-project-domain-id");
 
-/// Reads `X-User-Id`, `X-Project-Id` and `X-Roles`; absent: user `dev`, the project of the path, roles
-/// admin and member. `names` are names of this service beside those of the loopback interface.
+/// Reads `X-User-Id`, `X-Project-Id` and `X-Roles`. Their defaults are the user `dev`, the project of the path, and the
+/// roles admin and member. `names` are the host names of this service in addition to those of the loopback interface.
 ///
 /// # Errors
-/// [`Error::Unauthenticated`] where `X-Identity-Status` says that a middleware did not confirm the caller.
+/// [`Error::Unauthenticated`] if `X-Identity-Status` says that a middleware did not confirm the caller.
 pub fn context(request: &Request, names: &[String]) -> Result<RequestContext, Error> {
-    refuse_web_pages(request, names)?;
+    reject_web_pages(request, names)?;
     let header = |name: HeaderName| {
         let value = request.headers().get(name)?;
         Some(String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
@@ -46,7 +46,7 @@ pub fn context(request: &Request, names: &[String]) -> Result<RequestContext, Er
     if let Some(status) = header(STATUS).filter(|status| status != "Confirmed") {
         return Err(Error::Unauthenticated(format!("X-Identity-Status is {status}, not Confirmed")));
     }
-    let of_path = || {
+    let path_project = || {
         let project = request.uri().path().strip_prefix("/v2/")?.split('/').next()?;
         let decoded = percent_encoding::percent_decode_str(project).decode_utf8().ok()?;
         (!decoded.is_empty()).then(|| decoded.into_owned())
@@ -54,7 +54,7 @@ pub fn context(request: &Request, names: &[String]) -> Result<RequestContext, Er
     let roles = header(ROLE_NAMES).unwrap_or_else(|| ROLES.to_owned());
     Ok(RequestContext {
         user_id: header(USER_ID).unwrap_or_else(|| USER.to_owned()),
-        project_id: header(PROJECT_ID).or_else(of_path),
+        project_id: header(PROJECT_ID).or_else(path_project),
         roles: roles.split(',').map(|role| role.trim().to_lowercase()).filter(|r| !r.is_empty()).collect(),
         domain_id: header(DOMAIN_ID),
         system_scope: header(SYSTEM_SCOPE),
@@ -64,14 +64,14 @@ pub fn context(request: &Request, names: &[String]) -> Result<RequestContext, Er
     })
 }
 
-/// Refuses what a page of another web server has sent.
-fn refuse_web_pages(request: &Request, names: &[String]) -> Result<(), Error> {
+/// Rejects requests that come from pages of other web servers.
+fn reject_web_pages(request: &Request, names: &[String]) -> Result<(), Error> {
     let refused = |header: &str, value: &str, reason: &str| {
         Err(Error::ForeignPage(format!("{header} is {value}: {reason}")))
     };
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).trim().to_lowercase();
-    let of_uri = request.uri().authority().map(|authority| authority.as_str().to_lowercase());
-    let hosts: Vec<String> = request.headers().get_all(HOST).iter().map(text).chain(of_uri).collect();
+    let uri_host = request.uri().authority().map(|authority| authority.as_str().to_lowercase());
+    let hosts: Vec<String> = request.headers().get_all(HOST).iter().map(text).chain(uri_host).collect();
     if let Some(other) = hosts.iter().find(|host| !is_served(host, names)) {
         return refused(
             "Host",
@@ -90,7 +90,8 @@ fn refuse_web_pages(request: &Request, names: &[String]) -> Result<(), Error> {
     }
 }
 
-/// Whether the host of an authority (`host:port`) is a name or an address of the loopback interface, or one of `names`.
+/// Returns whether the host of an authority (`host:port`) is a name or an address of the loopback interface, or one of
+/// `names`.
 fn is_served(authority: &str, names: &[String]) -> bool {
     let end = match authority.strip_prefix('[') {
         Some(address) => address.find(']').map_or(authority.len(), |end| end + 2),
@@ -109,8 +110,8 @@ fn is_port(text: &str) -> bool {
     text.strip_prefix(':').is_some_and(|port| port.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
-/// Returns a host name in lower case and without the dot at its end, or an address in its shortest form and without
-/// brackets; none if it is neither.
+/// Returns a host name in lower case and without a final dot, or an address in its shortest form and without brackets.
+/// Returns `None` if it is neither.
 pub fn plain_name(host: &str) -> Option<String> {
     if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return Some(address.parse::<Ipv6Addr>().ok()?.to_string());
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_believed() {
+    fn headers_are_trusted() {
         let headers = [("x-user-id", "u1"), ("x-project-id", "p2"), ("x-roles", "Member, reader,")];
         let context = context(&request("/v2/p1/jobs", &headers), &[]).unwrap();
         assert_eq!((context.user_id.as_str(), context.project_id.as_deref()), ("u1", Some("p2")));
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unconfirmed_identity_is_nobody() {
+    fn an_unconfirmed_identity_is_rejected() {
         let error = context(&request("/v2/p1/jobs", &[("x-identity-status", "Invalid")]), &[]).unwrap_err();
         assert!(matches!(error, Error::Unauthenticated(_)), "{error}");
     }
@@ -265,12 +266,12 @@ mod tests {
         {
             assert!(!with_origin(origin), "{origin}");
         }
-        // HTTP/1.0: no browser sends a request without Host
+        // Browsers never send a request without Host. HTTP/1.0 clients may.
         assert!(answered(&[]) && !answered(&[("origin", "http://freezer.dev.example")]));
     }
 
     #[test]
-    fn names_are_compared_in_one_form() {
+    fn names_are_normalized_before_they_are_compared() {
         for (written, plain) in [
             ("Freezer.Example.", Some("freezer.example")),
             ("my_host", Some("my_host")),

@@ -79,7 +79,7 @@ async fn run(arguments: ServeArguments, mut line: CommandLine) -> Result<(), Box
     let logging = logging::start(&settings.log).map_err(|error| {
         let blamed = line.blame_log(error).to_string();
         // An option of the command line is already part of the text.
-        if blamed.contains(BLAMED) { blamed } else { settings.places.prefixed(blamed) }
+        if blamed.contains(BLAMED) { blamed } else { settings.origins.prefixed(blamed) }
     })?;
     let store = fitted(&settings).database.store(false);
     Ok(serve::run(settings, store, around(Reload::new(logging, Some(sources))), |_| ()).await?)

@@ -211,7 +211,7 @@ fn start_logging(line: &CommandLine, always: bool) -> Result<(), Box<dyn std::er
     if line.arguments.is_empty() && !always {
         return Ok(());
     }
-    let settings = LogSettings::of_arguments("freezer-manage", line.arguments.clone())?;
+    let settings = LogSettings::from_arguments("freezer-manage", line.arguments.clone())?;
     logging::start(&settings).map_err(|error| line.blame_log(error))?;
     Ok(())
 }

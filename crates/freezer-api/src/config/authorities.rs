@@ -1,5 +1,5 @@
-//! `SSL_CERT_FILE` and `SSL_CERT_DIR`: the environment variables that replace the authorities of the system, as for OpenSSL.
-//! The TLS libraries read them and skip what they cannot use, so this file says what that is.
+//! Checks `SSL_CERT_FILE` and `SSL_CERT_DIR`, the environment variables that replace the system's certificate
+//! authorities, as in OpenSSL. The TLS libraries skip unusable files silently, so this module reports them.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use super::Finding;
 const FILE: &str = "SSL_CERT_FILE";
 const DIRECTORIES: &str = "SSL_CERT_DIR";
 
-/// Returns a warning for each path of the variables that cannot be used.
+/// Returns a warning for each unusable path in these variables.
 pub(super) fn unusable(environment: &[(String, String)]) -> Vec<Finding> {
     let value = |name: &str| environment.iter().rfind(|(found, _)| found == name).map(|(_, value)| value);
     let of_file = value(FILE).and_then(|path| Some((FILE, path.as_str(), file(path)?)));
@@ -23,13 +23,13 @@ pub(super) fn unusable(environment: &[(String, String)]) -> Vec<Finding> {
 
 fn finding((variable, path, reason): (&str, &str, String)) -> Finding {
     let message = format!(
-        "environment variable {variable} = {path:?} is not usable: {reason}; it takes the place of the authorities of the \
-         system, which verify TLS connections without a file of authorities of their own; correct or unset it"
+        "environment variable {variable} = {path:?} is not usable: {reason}; it replaces the certificate authorities \
+         of the system, which verify TLS connections that have no CA file of their own; correct or unset it"
     );
     Finding { verdict: Verdict::Warning, kind: "unusable_file", place: None, message }
 }
 
-/// Why a file of authorities cannot be used.
+/// Returns the reason why a file of authorities cannot be used.
 fn file(path: &str) -> Option<String> {
     match std::fs::read(path) {
         Ok(pem) if memmem::find(&pem, b"-----BEGIN CERTIFICATE-----").is_some() => None,
@@ -38,7 +38,7 @@ fn file(path: &str) -> Option<String> {
     }
 }
 
-/// Why a directory of authorities cannot be used.
+/// Returns the reason why a directory of authorities cannot be used.
 fn directory(path: &str) -> Option<String> {
     let entries = match std::fs::read_dir(Path::new(path)) {
         Ok(entries) => entries,
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_that_cannot_be_used_are_named() {
+    fn unusable_paths_are_reported() {
         let scratch = std::env::temp_dir().join(format!("freezer-authorities-{}", std::process::id()));
         let at = |name: &str| scratch.join(name).display().to_string();
         for directory in ["empty", "full"] {

@@ -1,4 +1,4 @@
-//! `[centralized_scheduler]`: whether jobs get trusts, and for whom. What a trust is for: `service/trusts.rs`.
+//! `[centralized_scheduler]`: which jobs get trusts, and for which user. `service/trusts.rs` explains trusts.
 
 use ::oslo_config::{Config, OptDecl};
 
@@ -12,26 +12,26 @@ const ENABLED: OptDecl = OptDecl::boolean(GROUP, "enabled").unset_if_empty()
 const ENFORCE_TRUSTS: OptDecl = OptDecl::boolean(GROUP, "enforce_trusts")
     .unset_if_empty()
     .default("false")
-    .help("Give one to every job, whatever its client is.");
+    .help("Give a trust to every job, including those of ordinary clients.");
 const AUTH_SECTION: OptDecl = OptDecl::string(GROUP, "auth_section")
     .default(keystone_authtoken::GROUP)
     .help("Group with the login of the user that central schedulers run as, the trustee.");
 const DELEGATED_ROLES: OptDecl = OptDecl::list(GROUP, "trusts_delegated_roles")
     .default("member")
-    .help("Roles that a trust passes on; empty: all that the owner's token has.");
+    .help("Roles that a trust delegates; empty: all roles of the owner's token.");
 
 pub(super) const OPTIONS: &[&OptDecl] = &[&ENABLED, &ENFORCE_TRUSTS, &AUTH_SECTION, &DELEGATED_ROLES];
 
-/// What the section says.
+/// The settings of the section.
 #[derive(Debug, Clone)]
 pub struct CentralSettings {
-    /// Whether jobs get trusts at all.
+    /// Whether jobs of central clients get trusts.
     pub enabled: bool,
-    /// Whether those of ordinary clients do, too.
+    /// Whether jobs of ordinary clients get trusts, too.
     pub enforce_trusts: bool,
-    /// Names of the roles that a trust passes on; none: all of the owner's token.
+    /// Names of the roles that a trust delegates. Empty: all roles of the owner's token.
     pub delegated_roles: Vec<String>,
-    /// Login of the trustee; none: that of `[keystone_authtoken]`.
+    /// Login of the trustee. `None`: the login of `[keystone_authtoken]`.
     pub trustee: Option<keystone_auth::Settings>,
 }
 
@@ -39,7 +39,7 @@ impl CentralSettings {
     pub(super) fn read(config: &Config) -> Result<CentralSettings, ConfigError> {
         let enabled = config.bool(&ENABLED)?.unwrap_or(true);
         let section = config.string(&AUTH_SECTION)?.unwrap_or_default();
-        // a login that nobody will use need not be complete
+        // An unused login may be incomplete.
         let other = enabled && !section.is_empty() && section != keystone_authtoken::GROUP;
         let group = other.then(|| keystone_authtoken::group_named(section));
         Ok(CentralSettings {
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn another_group_may_hold_the_login_of_the_trustee() {
+    fn another_group_may_have_the_login_of_the_trustee() {
         let login = "[Scheduler_Auth]\nauth_url = http://k:5000\nusername = central\npassword = p\n\
                      user_domain_name = Default\nregion_name = two\n";
         let trustee = |name: &str| {
@@ -96,11 +96,11 @@ mod tests {
     }
 
     #[test]
-    fn a_login_that_lacks_something_is_told_by_its_group() {
+    fn errors_name_the_group_of_an_incomplete_login() {
         let text = "[centralized_scheduler]\nauth_section = mine\n[mine]\nusername = central\n";
         let error = read(text).unwrap_err().to_string();
         assert!(error.contains("mine") && error.contains("auth_url"), "{error}");
-        // nobody uses it
+        // The login is not used if trusts are disabled.
         read(&text.replace("auth_section", "enabled = false\nauth_section")).unwrap();
     }
 }

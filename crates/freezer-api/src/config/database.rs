@@ -1,4 +1,4 @@
-//! `[database]`: oslo.db's options, as far as they mean something here.
+//! `[database]`: the options of oslo.db that apply to this service.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use freezer_store::{ConnectSettings, DatabaseUrl, MySqlUrl, Parameter, PoolSetti
 use super::{ConfigError, Finding};
 
 const CONNECTION: OptDecl = OptDecl::string("database", "connection").secret().required().help(
-    "The database, as SQLAlchemy writes it: mysql+pymysql://user:password@host/freezer?charset=utf8mb4, or \
+    "URL of the database, as for SQLAlchemy: mysql+pymysql://user:password@host/freezer?charset=utf8mb4, or \
      sqlite:////var/lib/freezer/freezer.db.",
 );
 const PARAMETERS: OptDecl = OptDecl::string("database", "connection_parameters")
     .default("")
-    .help("More parameters for the connection, as in the URL: name=value&name=value.");
+    .help("Further parameters of the URL: name=value&name=value.");
 const SQL_MODE: OptDecl = OptDecl::string("database", "mysql_sql_mode")
     .default("TRADITIONAL")
     .help("SQL mode of MySQL sessions; empty leaves the server's.");
@@ -23,8 +23,8 @@ const WSREP_SYNC_WAIT: OptDecl = OptDecl::integer("database", "mysql_wsrep_sync_
     .min(0)
     .max(15)
     .help(
-        "For Galera: which statements wait until earlier writes of the cluster are seen. Not set: 3 (reads, updates and \
-         deletes) if the server is a node of a cluster, else the setting of the server.",
+        "For Galera: the statements that wait until earlier writes of the cluster are visible. Not set: 3 (reads, \
+         updates and deletes) if the server is a node of a cluster, otherwise the setting of the server.",
     );
 const STATEMENT_TIMEOUT: OptDecl =
     OptDecl::integer("database", "statement_timeout").unset_if_empty().default("30").min(1).max(86_399).help(
@@ -34,14 +34,15 @@ const STATEMENT_TIMEOUT: OptDecl =
 const RECYCLE: OptDecl = OptDecl::integer("database", "connection_recycle_time")
     .unset_if_empty()
     .default("3600")
-    .help("Connections older than this many seconds are not used again; -1: they do not grow too old.");
+    .help("Maximum age of a connection in seconds; -1: no maximum.");
 const POOL_SIZE: OptDecl = OptDecl::integer("database", "max_pool_size").unset_if_empty().default("5").help(
-    "Connections that are kept open when idle; more of them are closed ten seconds after their last use. 0: no limit, \
-     which means up to 100 connections, all of them kept, whatever max_overflow says. A number above 1000 means the same.",
+    "Number of idle connections that are kept open. Further ones are closed ten seconds after their last use. 0: no \
+     limit, which means up to 100 connections that are all kept, regardless of max_overflow. A number above 1000 \
+     means the same.",
 );
 const OVERFLOW: OptDecl = OptDecl::integer("database", "max_overflow").unset_if_empty().default("50").help(
-    "Connections beyond max_pool_size that may be open under load; a negative number or one above 1000: no limit, which \
-     means 100 more. The limit of open files can lower both.",
+    "Number of connections beyond max_pool_size that may be open under load. Negative or above 1000: no limit, which \
+     means 100 more. The limit of open files can reduce both numbers.",
 );
 const POOL_TIMEOUT: OptDecl =
     OptDecl::integer("database", "pool_timeout").unset_if_empty().default("30").help(
@@ -50,11 +51,11 @@ const POOL_TIMEOUT: OptDecl =
 const MAX_RETRIES: OptDecl = OptDecl::integer("database", "max_retries")
     .unset_if_empty()
     .default("10")
-    .help("How often the start tries again to reach the database; -1: until it answers.");
+    .help("Number of further attempts to connect to the database at start; -1: no limit.");
 const RETRY_INTERVAL: OptDecl = OptDecl::integer("database", "retry_interval")
     .unset_if_empty()
     .default("10")
-    .help("Seconds between two tries at start.");
+    .help("Seconds between two attempts at start.");
 
 pub(super) const OPTIONS: &[&OptDecl] = &[
     &CONNECTION,
@@ -70,36 +71,37 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &RETRY_INTERVAL,
 ];
 
-/// Longest time that opening one connection may take, so that a request can try another one before its deadline. A shorter
-/// `pool_timeout` shortens it, unless it is 0, and the parameter `connect_timeout` of the URL replaces it.
+/// Longest time to open a connection, so that a request can try another one before its deadline. A shorter
+/// `pool_timeout` reduces it, unless it is 0. The URL parameter `connect_timeout` replaces it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connections where SQLAlchemy has no limit: there the number of its threads is one, and a server takes 151 by default.
+/// Number of connections if SQLAlchemy would have no limit. There, the number of threads is a limit, and a server
+/// accepts 151 connections by default.
 const UNLIMITED: usize = 100;
 
-/// A larger number is meant as no limit: no server has so many connections for one process.
+/// Larger numbers are read as "no limit", because no server has so many connections for one process.
 const LARGEST: usize = 1_000;
 
-/// Shortest pause between two tries at start, so that `retry_interval = 0` does not keep a processor busy.
+/// Shortest pause between two attempts at start, so that `retry_interval = 0` does not keep a CPU core busy.
 const SHORTEST_RETRY: Duration = Duration::from_millis(100);
 
-/// The database and how to reach it.
+/// The database, and how the service connects to it.
 #[derive(Debug, Clone)]
 pub struct DatabaseSettings {
-    /// Address.
+    /// The address of the database.
     pub url: DatabaseUrl,
     /// Settings of each connection.
     pub connect: ConnectSettings,
-    /// Size and patience of the pool.
+    /// Size and time-outs of the pool.
     pub pool: PoolSettings,
-    /// How often the start tries again to reach it; none: for ever.
+    /// Number of further attempts to connect at start. `None`: no limit.
     pub start_retries: Option<u32>,
-    /// Pause between two tries at start.
+    /// Pause between two attempts at start.
     pub start_retry_interval: Duration,
 }
 
 impl DatabaseSettings {
-    /// A database with every other option at its default.
+    /// Returns settings with defaults for everything but the URL.
     pub fn new(url: DatabaseUrl) -> DatabaseSettings {
         DatabaseSettings {
             url,
@@ -134,7 +136,7 @@ impl DatabaseSettings {
                 max_open,
                 timeout,
                 recycle: match number(&RECYCLE)? {
-                    // SQLAlchemy: never
+                    // In SQLAlchemy, this means never.
                     ..0 => Duration::MAX,
                     age => seconds(age),
                 },
@@ -150,7 +152,7 @@ impl DatabaseSettings {
         })
     }
 
-    /// Parameters of the URL that the service does not use.
+    /// Returns the URL parameters that the service does not use.
     pub fn ignored_parameters(&self) -> &[Parameter] {
         match &self.url {
             DatabaseUrl::MySql(url) => &url.ignored,
@@ -158,19 +160,19 @@ impl DatabaseSettings {
         }
     }
 
-    /// The store of these settings; `create` makes a SQLite file where it is missing.
+    /// Returns a store with these settings. If `create` is set, a missing SQLite file is created.
     pub fn store(&self, create: bool) -> Store {
         let open = if create { Store::new_or_create } else { Store::new };
         open(self.url.clone(), self.connect.clone(), self.pool.clone())
     }
 }
 
-/// A number of seconds; less than none is none, as in oslo.db, which passes such numbers on.
+/// Converts seconds. Negative numbers become 0; oslo.db accepts them, too.
 fn seconds(number: i64) -> Duration {
     Duration::from_secs(u64::try_from(number).unwrap_or(0))
 }
 
-/// Connections that are kept when idle, and that may be open, of a pool of SQLAlchemy with this size and overflow.
+/// Returns the numbers of idle and of open connections for a pool of SQLAlchemy with this size and overflow.
 fn pool_sizes(size: i64, overflow: i64) -> (usize, usize) {
     match count(size) {
         None | Some(0) => (UNLIMITED, UNLIMITED),
@@ -178,19 +180,19 @@ fn pool_sizes(size: i64, overflow: i64) -> (usize, usize) {
     }
 }
 
-/// A number of connections, unless it is meant as no limit.
+/// Returns a number of connections, or `None` if the option means "no limit".
 fn count(number: i64) -> Option<usize> {
     usize::try_from(number).ok().filter(|number| *number <= LARGEST)
 }
 
-/// Returns a warning if a number of connections is so large that it is read as no limit.
+/// Returns a warning if a number of connections is so large that it is read as "no limit".
 pub(super) fn remark(config: &Config) -> Option<Finding> {
     let number = |option: &OptDecl| config.int(option).ok().flatten();
     let (size, overflow) = (number(&POOL_SIZE)?, number(&OVERFLOW)?);
     let means = match (count(size), count(overflow)) {
         (None, _) if size > 0 => format!(
             "[database] max_pool_size = {size}: a number above {LARGEST} is read as no limit (0), which means up to \
-             {UNLIMITED} connections, whatever max_overflow says"
+             {UNLIMITED} connections, regardless of max_overflow"
         ),
         (Some(1..), None) if overflow > 0 => format!(
             "[database] max_overflow = {overflow}: a number above {LARGEST} is read as no limit (-1), which means \
@@ -198,7 +200,8 @@ pub(super) fn remark(config: &Config) -> Option<Finding> {
         ),
         _ => return None,
     };
-    let message = format!("{means}; write the number of connections that the database has for this process");
+    let message =
+        format!("{means}; write the number of connections that the database can give to this process");
     Some(Finding { verdict: Verdict::Warning, kind: "reduced", place: None, message })
 }
 
@@ -207,7 +210,7 @@ mod tests {
     use super::pool_sizes;
 
     #[test]
-    fn a_pool_without_a_limit_has_one() {
+    fn a_pool_without_a_configured_limit_has_a_limit() {
         assert_eq!(pool_sizes(5, 50), (5, 55));
         assert_eq!(pool_sizes(5, 0), (5, 5));
         assert_eq!(pool_sizes(0, 50), (100, 100));

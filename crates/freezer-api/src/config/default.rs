@@ -1,4 +1,4 @@
-//! `[DEFAULT]`: the address, the stop, and how callers are known. Logging is in `logging.rs`.
+//! `[DEFAULT]`: the listen address, the shutdown, and the authentication strategy. Logging options are in `logging.rs`.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,34 +14,35 @@ const BIND_PORT: OptDecl = OptDecl::port("DEFAULT", "bind_port")
     .unset_if_empty()
     .default("9090")
     .help("Port that the API listens on.");
-/// oslo.service's default, and somaxconn's on Linux.
+/// The default of oslo.service, which is also that of `somaxconn` on Linux.
 const DEFAULT_BACKLOG: u32 = 4096;
 const BACKLOG: OptDecl = OptDecl::integer("DEFAULT", "backlog").unset_if_empty().default("4096").min(1).max(65_535).help(
-    "Connections that may wait to be accepted; the kernel's net.core.somaxconn limits it further. Nodes that start \
-     together all call at once, and one that finds the queue full tries again seconds later.",
+    "Maximum number of connections that wait to be accepted. The kernel's net.core.somaxconn limits it, too. If many \
+     nodes connect at the same time and the queue is full, the other nodes try again seconds later.",
 );
 const AUTH_STRATEGY: OptDecl =
     OptDecl::string("DEFAULT", "auth_strategy").default("keystone").choices(&["keystone", "noauth"]).help(
-        "How callers are known: by a Keystone token, or not at all (noauth: the identity headers are believed; for \
-         tests, on loopback only).",
+        "How callers are authenticated. keystone: by a Keystone token. noauth: not at all; the identity headers are \
+         trusted. Use noauth only for tests; it only listens on loopback addresses.",
     );
 const REUSE_PORT: OptDecl = OptDecl::boolean("DEFAULT", "reuse_port").unset_if_empty().default("false").help(
     "Lets several processes of one user listen on the same address (SO_REUSEPORT), so that a new one can take over from an \
      old one without a refused connection. Every process must set it.",
 );
-/// A day.
+/// One day.
 const LONGEST: i64 = 86_400;
 const SHUTDOWN_DELAY: OptDecl =
     OptDecl::integer("DEFAULT", "shutdown_delay").unset_if_empty().default("0").min(0).max(LONGEST).help(
-        "Seconds between the signal to stop and the stop. Requests are served meanwhile, and /healthcheck/ready \
-         answers 503, so that a balancer can take the process out. Longer than two checks of the balancer.",
+        "Seconds between the signal to stop and the shutdown. In this time, requests are still served, but \
+         /healthcheck/ready answers 503, so that a balancer can remove the process. It should be longer than two \
+         checks of the balancer.",
     );
-/// The name and the default of oslo.service.
+/// This option has the name and the default of oslo.service.
 const GRACEFUL_SHUTDOWN_TIMEOUT: OptDecl =
     OptDecl::integer("DEFAULT", "graceful_shutdown_timeout").unset_if_empty().default("60").min(0).max(LONGEST).help(
-        "Seconds for the requests that were accepted before the stop to be answered. Together with shutdown_delay, less \
-         than what the service manager allows (TimeoutStopSec= of systemd: 90; terminationGracePeriodSeconds of \
-         Kubernetes: 30). 0: no limit.",
+        "Seconds in which requests that were accepted before the shutdown must be answered. Together with \
+         shutdown_delay, it should be less than the limit of the service manager (TimeoutStopSec= of systemd: 90; \
+         terminationGracePeriodSeconds of Kubernetes: 30). 0: no limit.",
     );
 pub(super) const OPTIONS: &[&OptDecl] = &[
     &BIND_HOST,
@@ -53,7 +54,7 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &AUTH_STRATEGY,
 ];
 
-/// Reads the time limits of a stop.
+/// Reads the time limits of a shutdown.
 pub(super) fn stop_settings(config: &Config) -> Result<StopSettings, ConfigError> {
     let seconds = |option: &OptDecl| {
         let seconds = option.need(config.int(option)?)?;
@@ -66,21 +67,21 @@ pub(super) fn stop_settings(config: &Config) -> Result<StopSettings, ConfigError
     })
 }
 
-/// Address to listen on.
+/// The address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen {
     /// Host name or address.
     pub host: String,
     /// Port.
     pub port: u16,
-    /// Connections that may wait to be accepted.
+    /// Maximum number of connections that wait to be accepted.
     pub backlog: u32,
-    /// Other processes may listen on the same address.
+    /// Whether other processes may listen on the same address.
     pub reuse_port: bool,
 }
 
 impl Listen {
-    /// An address with the default backlog.
+    /// Returns an address with the default backlog.
     pub fn on(host: &str, port: u16) -> Listen {
         Listen { host: host.to_owned(), port, backlog: DEFAULT_BACKLOG, reuse_port: false }
     }
@@ -103,12 +104,12 @@ impl fmt::Display for Listen {
     }
 }
 
-/// How callers are known.
+/// How callers are authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthStrategy {
-    /// By a token that Keystone vouches for.
+    /// Keystone validates the caller's token.
     Keystone,
-    /// By the identity headers, on loopback only.
+    /// The identity headers are trusted. The server only listens on loopback.
     NoAuth,
 }
 

@@ -1,5 +1,5 @@
-//! Findings about options that the files set and the service does not read by that name: unknown ones, those of former
-//! releases, those without effect and deprecated names. Values that cannot be used are found when they are read.
+//! Findings about options in the files that the service does not read under this name: unknown options, options of
+//! former releases, options without effect, and deprecated names. Invalid values are found when the options are read.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,21 +10,21 @@ use freezer_store::{Effect, Parameter};
 
 use super::{DatabaseSettings, declarations, former_options, known_options};
 
-/// A problem or a remark about the configuration.
+/// A problem of the configuration, or a note about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Failure: the service does not start. Warning: probably a mistake. Success: a note.
     pub verdict: Verdict,
-    /// Its kind, for programs. Never renamed.
+    /// A stable identifier for programs. It must never be renamed.
     pub kind: &'static str,
-    /// Group and name of the option, file and line, if it is about an option of a file.
+    /// The option with its file and line. `None` if the finding is not about an option in a file.
     pub place: Option<UnknownOption>,
-    /// What is wrong, and what to do.
+    /// A description of the problem with its solution.
     pub message: String,
 }
 
 impl Finding {
-    /// A warning that the configuration asks for something that is not done.
+    /// Returns a warning about a setting that has no effect.
     pub fn without_effect(message: String) -> Finding {
         Finding { verdict: Verdict::Warning, kind: "without_effect", place: None, message }
     }
@@ -34,7 +34,7 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(UnknownOption { group, name, file, line }) = &self.place {
-            // a message that begins with a space goes on where the name ends: ` = value: …`
+            // A message that begins with a space continues the name of the option: ` = value: …`.
             let colon = if self.message.starts_with(' ') { "" } else { ": " };
             write!(f, "{file}:{line}: [{group}] {name}{colon}")?;
         }
@@ -42,24 +42,20 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Returns the findings about options that the files set and the service does not read by that name, in the files' order.
-pub fn of_options(config: &Config) -> Vec<Finding> {
+/// Returns the findings about options that the service does not read under their names, in the order of the files.
+pub fn option_findings(config: &Config) -> Vec<Finding> {
     let current: Vec<OptDecl> =
         declarations().into_iter().map(|option| OptDecl { deprecated: &[], ..*option }).collect();
     let unread: BTreeSet<_> = config.unknown(&declarations()).into_iter().map(key).collect();
     let mut found = Vec::new();
     for place in config.unknown(&current.iter().collect::<Vec<_>>()) {
         let (verdict, kind, message) = if unread.contains(&key(place.clone())) {
-            match of_unread(config, &place) {
+            match unread_option_finding(config, &place) {
                 Some(finding) => finding,
                 None => continue,
             }
         } else {
-            (
-                Verdict::Warning,
-                "deprecated",
-                format!("a name of an earlier release; write {}", renamed(&place)),
-            )
+            (Verdict::Warning, "deprecated", format!("deprecated name; write {}", renamed(&place)))
         };
         found.push(Finding { verdict, kind, place: Some(place), message });
     }
@@ -67,29 +63,29 @@ pub fn of_options(config: &Config) -> Vec<Finding> {
 }
 
 /// Returns the findings about parameters of the database URL that the service does not use.
-pub fn of_connection(database: &DatabaseSettings) -> Vec<Finding> {
+pub fn connection_findings(database: &DatabaseSettings) -> Vec<Finding> {
     let finding = |Parameter { name, effect }: &Parameter| {
         let mut verdict = Verdict::Warning;
         let (kind, message) = match effect {
-            // every URL has it, and the service always uses utf8mb4
+            // Every URL of a deployment tool has this parameter, and the service always uses utf8mb4.
             Effect::Needless if name == "charset" => return None,
             Effect::Needless => {
                 verdict = Verdict::Success;
                 (
                     "without_effect",
-                    format!("the parameter {name} is accepted and has no effect, nor is it needed"),
+                    format!("the parameter {name} is accepted, but it is not needed and has no effect"),
                 )
             }
             Effect::Widening => (
                 "without_effect",
                 format!(
-                    "beside ssl_ca or ssl_capath, {name} has certificates of every authority of the system accepted, too, \
-                     as PyMySQL does; without it, only those of the named authorities are"
+                    "in addition to ssl_ca or ssl_capath, {name} accepts certificates of all authorities of the \
+                     system, as PyMySQL does; without it, only those of the named authorities are accepted"
                 ),
             ),
             Effect::Missing => ("without_effect", format!("the parameter {name} has no effect")),
             Effect::Unknown => {
-                let hint = nearest(name, &Parameter::names());
+                let hint = similar_name(name, &Parameter::names());
                 let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
                 ("unknown_parameter", format!("unknown parameter {name}{hint}"))
             }
@@ -104,7 +100,7 @@ fn key(option: UnknownOption) -> (String, usize, String) {
     (option.file, option.line, option.name)
 }
 
-/// Returns the present name of an option that is set by an old one.
+/// Returns the current name of an option that is set by a deprecated name.
 fn renamed(place: &UnknownOption) -> String {
     let now = declarations().into_iter().find(|option| {
         option.deprecated.iter().any(|(group, name)| {
@@ -116,43 +112,44 @@ fn renamed(place: &UnknownOption) -> String {
     now.map_or_else(String::new, |option| format!("[{}] {}", option.group, option.key()))
 }
 
-/// Returns the finding about an option that the service does not read. Options of other libraries' groups have none.
-fn of_unread(config: &Config, place: &UnknownOption) -> Option<(Verdict, &'static str, String)> {
+/// Returns the finding about an option that the service does not read. There is none if the group belongs to an
+/// unrelated library.
+fn unread_option_finding(config: &Config, place: &UnknownOption) -> Option<(Verdict, &'static str, String)> {
     let UnknownOption { group, name, .. } = place;
     let plain = name.replace('-', "_");
-    if plain != *name && known_options::names(group).contains(&plain.as_str()) {
+    if plain != *name && known_options::option_names(group).contains(&plain.as_str()) {
         return Some((Verdict::Warning, "unknown_option", format!("unknown option; did you mean {plain}?")));
     }
     if let Some((verdict, text)) = former_options::replacement(group, name) {
         return Some((verdict, "former_option", format!("an option of former releases: {text}")));
     }
-    if known_options::is_ours_to_know(group) {
-        if known_options::has(group, name) {
+    if known_options::is_checked_group(group) {
+        if known_options::has_option(group, name) {
             let (mut verdict, text) = known_options::without_effect(group, name);
             if known_options::is_harmless(config, group, name) {
                 verdict = Verdict::Success;
             }
             return Some((verdict, "without_effect", format!("accepted, without effect: {text}")));
         }
-        let hint = nearest(name, &known_options::names(group))
+        let hint = similar_name(name, &known_options::option_names(group))
             .map(|near| format!("; did you mean {near}?"))
-            .or_else(|| elsewhere(name).map(|group| format!("; it belongs into [{group}]")))
+            .or_else(|| group_with_option(name).map(|group| format!("; it belongs in [{group}]")))
             .unwrap_or_default();
         return Some((Verdict::Warning, "unknown_option", format!("unknown option{hint}")));
     }
-    // Groups of other libraries are not checked, but a mistyped name of one of ours is found.
-    let near = nearest(group, &known_options::groups())?;
+    // Groups of unrelated libraries are not checked, but the name may be a mistyped name of a known group.
+    let near = similar_name(group, &known_options::checked_groups())?;
     let message = format!("unknown group; did you mean [{near}]?");
     Some((Verdict::Warning, "unknown_group", message))
 }
 
-/// Returns the group that has an option of this name.
-fn elsewhere(name: &str) -> Option<&'static str> {
-    known_options::groups().into_iter().find(|group| known_options::has(group, name))
+/// Returns the known group that has an option of this name.
+fn group_with_option(name: &str) -> Option<&'static str> {
+    known_options::checked_groups().into_iter().find(|group| known_options::has_option(group, name))
 }
 
-/// Returns the name that differs least, if it differs by little. Case and hyphens make no difference.
-fn nearest<'n>(word: &str, names: &[&'n str]) -> Option<&'n str> {
+/// Returns the most similar name, if it is similar enough. Case and hyphens are ignored.
+fn similar_name<'n>(word: &str, names: &[&'n str]) -> Option<&'n str> {
     let most = 1 + word.len() / 5;
     let plain = |text: &str| text.to_lowercase().replace('-', "_");
     let word = plain(word);
@@ -162,15 +159,15 @@ fn nearest<'n>(word: &str, names: &[&'n str]) -> Option<&'n str> {
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::similar_name;
 
     #[test]
     fn mistyped_names_are_recognized() {
-        assert_eq!(nearest("bind_prot", &["bind_host", "bind_port"]), Some("bind_port"));
-        assert_eq!(nearest("oslo_messaging_rabbit", &["oslo_middleware", "oslo_policy"]), None);
-        assert_eq!(nearest("DEBUG", &["debug", "driver"]), Some("debug"));
-        assert_eq!(nearest("default", &["DEFAULT", "api"]), Some("DEFAULT"));
-        assert_eq!(nearest("Bind-Prot", &["bind_host", "bind_port"]), Some("bind_port"));
-        assert_eq!(nearest("databse", &["database", "storage"]), Some("database"));
+        assert_eq!(similar_name("bind_prot", &["bind_host", "bind_port"]), Some("bind_port"));
+        assert_eq!(similar_name("oslo_messaging_rabbit", &["oslo_middleware", "oslo_policy"]), None);
+        assert_eq!(similar_name("DEBUG", &["debug", "driver"]), Some("debug"));
+        assert_eq!(similar_name("default", &["DEFAULT", "api"]), Some("DEFAULT"));
+        assert_eq!(similar_name("Bind-Prot", &["bind_host", "bind_port"]), Some("bind_port"));
+        assert_eq!(similar_name("databse", &["database", "storage"]), Some("database"));
     }
 }

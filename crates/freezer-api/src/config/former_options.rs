@@ -1,13 +1,13 @@
-//! Options of former releases of freezer-api and of the libraries that it used, and what replaces each. Neither freezer-api
-//! 19.0.0 nor this service reads them. Options that 19.0.0 knows and that have no effect here are in `known_options.rs`.
+//! Options of former releases of freezer-api and of its libraries, with their replacements. Neither freezer-api 19.0.0
+//! nor this service reads them. `known_options.rs` has the options that only 19.0.0 reads.
 //!
-//! Names as freezer-api 7.0.0 to 18.0.0 and the releases of oslo.db, oslo.log, oslo.policy, oslo.middleware,
-//! oslo.messaging and keystonemiddleware of those years register them, with `_` for `-`.
+//! The names are those that freezer-api 7.0.0 to 18.0.0 and the releases of oslo.db, oslo.log, oslo.policy,
+//! oslo.middleware, oslo.messaging and keystonemiddleware of those years register, with `_` for `-`.
 
 use freezer_store::maintenance::Verdict;
 
-/// Group, names, how much they matter, and what to write instead.
-type Former = (&'static str, &'static [&'static str], Verdict, &'static str);
+/// Group, names, severity, and the replacement.
+type FormerOption = (&'static str, &'static [&'static str], Verdict, &'static str);
 
 const ELASTICSEARCH: &str = "an option of the Elasticsearch storage, which this service does not have; the database is \
                              [database] connection";
@@ -15,7 +15,7 @@ const MESSAGES: &str = "this service sends no messages";
 const NO_TLS: &str = "this service does not serve TLS itself; set up TLS in the proxy in front of it";
 const PKI: &str = "it configured PKI tokens, which Keystone no longer has; remove it";
 
-const FORMER: &[Former] = &[
+const FORMER: &[FormerOption] = &[
     (
         "DEFAULT",
         &["enable_v1_api"],
@@ -102,12 +102,17 @@ const FORMER: &[Former] = &[
         NO_TLS,
     ),
     ("ssl", &["ca_file", "cert_file", "ciphers", "enable", "key_file", "version"], Verdict::Warning, NO_TLS),
-    ("DEFAULT", &["api_paste_config", "paste_config"], Verdict::Success, "there is no pipeline to configure"),
+    (
+        "DEFAULT",
+        &["api_paste_config", "paste_config"],
+        Verdict::Success,
+        "the middleware pipeline is not configurable",
+    ),
     (
         "DEFAULT",
         &["api_workers", "workers"],
         Verdict::Success,
-        "one process serves on all processors; start more processes for more nodes of a balancer",
+        "one process uses all CPU cores; start further processes as further nodes of a balancer",
     ),
     ("keystone_authtoken", &["identity_uri"], Verdict::Warning, "write auth_url"),
     (
@@ -202,7 +207,7 @@ const ELASTICSEARCH_OPTIONS: &[&str] = &[
     "verify_certs",
 ];
 
-/// How much an option of a former release matters, and what replaces it. Returns `None` for any other option.
+/// Returns the severity and the replacement of an option of a former release. Returns `None` for any other option.
 pub fn replacement(group: &str, name: &str) -> Option<(Verdict, &'static str)> {
     let name = name.replace('-', "_");
     let former = FORMER.iter().find(|(of, names, ..)| *of == group && names.contains(&name.as_str()));
@@ -215,19 +220,19 @@ mod tests {
     use crate::config::{declarations, known_options};
 
     #[test]
-    fn an_option_that_is_read_or_known_is_not_a_former_one() {
+    fn former_options_are_neither_read_nor_known() {
         for (group, names, ..) in FORMER {
             for name in *names {
                 let read =
                     declarations().into_iter().any(|option| option.group == *group && option.key() == **name);
                 assert!(!read, "[{group}] {name} is read");
-                assert!(!known_options::has(group, name), "[{group}] {name} is an option of 19.0.0");
+                assert!(!known_options::has_option(group, name), "[{group}] {name} is an option of 19.0.0");
             }
         }
     }
 
     #[test]
-    fn each_replacement_that_names_an_option_names_one_that_is_read() {
+    fn replacements_name_options_that_are_read() {
         for (group, names, _, text) in FORMER {
             let Some(rest) = text.strip_prefix("write ") else { continue };
             let (group, rest) = match rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {

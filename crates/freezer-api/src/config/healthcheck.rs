@@ -1,4 +1,4 @@
-//! `[healthcheck]`: how an operator takes a node out of the balancer, as oslo.middleware's health check reads it.
+//! `[healthcheck]`: how an operator can remove a node from the balancer. The options are those of oslo.middleware.
 
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ const NEEDED_FILES: OptDecl = OptDecl::list(GROUP, "enable_by_file_paths")
     .help("enable_by_files: the health check answers 503 unless all these files exist.");
 const ALLOWED: OptDecl = OptDecl::list(GROUP, "allowed_source_ranges")
     .default("")
-    .help("Networks whose callers are answered; all others get a 404. Empty: everybody is answered.");
+    .help("Networks whose requests are answered; all others get a 404. Empty: all requests are answered.");
 const IGNORE_PROXIED: OptDecl = OptDecl::boolean(GROUP, "ignore_proxied_requests")
     .unset_if_empty()
     .default("false")
@@ -40,7 +40,7 @@ const IGNORE_PROXIED: OptDecl = OptDecl::boolean(GROUP, "ignore_proxied_requests
 pub(super) const OPTIONS: &[&OptDecl] =
     &[&DETAILED, &BACKENDS, &FILE, &PORT_FILES, &NEEDED_FILES, &ALLOWED, &IGNORE_PROXIED];
 
-/// Reads the section. `port` is the port of the service.
+/// Reads the section. `port` is the port of this service.
 pub(super) fn read(config: &Config, port: u16) -> Result<HealthSettings, ConfigError> {
     let backends = list(config, &BACKENDS)?;
     let has = |name: &str| backends.iter().any(|backend| backend == name);
@@ -55,7 +55,7 @@ pub(super) fn read(config: &Config, port: u16) -> Result<HealthSettings, ConfigE
     for backend in &backends {
         match backend.as_str() {
             DISABLE_BY_FILE => checks.push(HealthCheck::DisableByFile(file(config)?)),
-            DISABLE_BY_FILES_PORTS => checks.push(HealthCheck::DisableByFilesPorts(file_of(config, port)?)),
+            DISABLE_BY_FILES_PORTS => checks.push(HealthCheck::DisableByFilesPorts(port_file(config, port)?)),
             ENABLE_BY_FILES => {
                 let files = list(config, &NEEDED_FILES)?.into_iter().map(PathBuf::from).collect();
                 checks.push(HealthCheck::EnableByFiles(files));
@@ -71,12 +71,12 @@ pub(super) fn read(config: &Config, port: u16) -> Result<HealthSettings, ConfigE
     })
 }
 
-/// What the section asks for and does not get.
+/// Returns a warning if a configured check cannot work.
 pub(super) fn remark(config: &Config, health: &HealthSettings) -> Option<&'static str> {
     let backends = list(config, &BACKENDS).unwrap_or_default();
     if backends.len() > health.checks.len() {
         return Some(
-            "[healthcheck] backends: only disable_by_file, disable_by_files_ports and enable_by_files are known; \
+            "[healthcheck] backends: only disable_by_file, disable_by_files_ports and enable_by_files are supported; \
              other names are ignored",
         );
     }
@@ -99,8 +99,8 @@ fn file(config: &Config) -> Result<Option<PathBuf>, ConfigError> {
     Ok(config.string(&FILE)?.map(PathBuf::from))
 }
 
-/// The file of a port; of several the last, as in oslo.middleware.
-fn file_of(config: &Config, port: u16) -> Result<Option<PathBuf>, ConfigError> {
+/// Returns the file for a port. If several items name the port, the last one is used, as in oslo.middleware.
+fn port_file(config: &Config, port: u16) -> Result<Option<PathBuf>, ConfigError> {
     let mut found = None;
     for item in list(config, &PORT_FILES)? {
         let pair = item.split_once(':').and_then(|(of, path)| Some((of.trim().parse::<u16>().ok()?, path)));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn checks_are_those_of_backends() {
+    fn backends_select_the_checks() {
         let default = HealthCheck::DisableByFile(Some("/etc/freezer/healthcheck_disable".into()));
         assert_eq!(section("").unwrap().0, [default]);
         assert_eq!(section("backends =").unwrap().0, []);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn unusual_sections_are_remarked_upon_or_refused() {
+    fn unusual_sections_cause_a_warning_or_an_error() {
         assert_eq!(section("").unwrap().1, None);
         assert!(section("backends = disable_by_file, database").unwrap().1.unwrap().contains("other names"));
         assert!(section("backends = enable_by_files").unwrap().1.unwrap().contains("has no file"));

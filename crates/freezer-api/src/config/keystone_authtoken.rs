@@ -1,5 +1,5 @@
-//! `[keystone_authtoken]`: keystonemiddleware's options and those of the keystoneauth plugins that the service
-//! authenticates itself with. Other groups may hold the same options: [`read`] takes the group's name.
+//! `[keystone_authtoken]`: the options of keystonemiddleware, and those of the keystoneauth plugins for the service's
+//! own login. Other groups may have the same options, so [`read`] takes the name of the group.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ const fn path(name: &'static str, help: &'static str) -> OptDecl {
 }
 
 const AUTH_SECTION: OptDecl =
-    text("auth_section", "Group that holds the options of the login instead of this one.");
+    text("auth_section", "Group with the options of the login, if it is not this group.");
 const AUTH_TYPE: OptDecl = text("auth_type", "How the service authenticates itself.")
     .default("password")
     .choices(&["password", "v3password", "v3applicationcredential"])
     .deprecated(&[("", "auth_plugin")]);
 const AUTH_URL: OptDecl = text("auth_url", "Identity endpoint.");
 const WWW_AUTHENTICATE_URI: OptDecl =
-    text("www_authenticate_uri", "Public identity endpoint, told to clients without a valid token.")
+    text("www_authenticate_uri", "Public identity endpoint. It is sent to clients that have no valid token.")
         .deprecated(&[("", "auth_uri")]);
 const USERNAME: OptDecl = text("username", "The service's user.").deprecated(&[("", "user_name")]);
 const USER_ID: OptDecl = text("user_id", "The service's user, by id.");
@@ -46,17 +46,17 @@ const APPLICATION_CREDENTIAL_NAME: OptDecl =
 const APPLICATION_CREDENTIAL_SECRET: OptDecl =
     text("application_credential_secret", "Secret of the application credential.").secret();
 const INTERFACE: OptDecl =
-    text("interface", "Which identity endpoint of the catalog to use.").default("internal");
+    text("interface", "Interface of the identity endpoint in the catalog.").default("internal");
 const REGION_NAME: OptDecl = text("region_name", "Region of the identity endpoint.");
 const SERVICE_TYPE: OptDecl =
     text("service_type", "This service's type in the catalog, for access rules.").default("backup");
 const CAFILE: OptDecl = path(
     "cafile",
-    "PEM file of the authorities to verify Keystone with, or a directory of such files. Without it: the one that the \
-     environment variable REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names, else the authorities of the system.",
+    "PEM file, or a directory of such files, with the certificate authorities that verify Keystone. Default: the \
+     file in the environment variable REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, otherwise the authorities of the system.",
 );
 const CERTFILE: OptDecl = path("certfile", "PEM file of the client certificate.");
-const KEYFILE: OptDecl = path("keyfile", "PEM file of its key.");
+const KEYFILE: OptDecl = path("keyfile", "PEM file of the key of the client certificate.");
 const INSECURE: OptDecl = OptDecl::boolean(GROUP, "insecure")
     .unset_if_empty()
     .default("false")
@@ -69,19 +69,19 @@ const MAX_RETRIES: OptDecl = OptDecl::integer(GROUP, "http_request_max_retries")
     .unset_if_empty()
     .default("3")
     .min(0)
-    .help("How often a call is made again when the connection fails.");
+    .help("Number of further attempts if a connection fails.");
 const CACHE_TIME: OptDecl = OptDecl::integer(GROUP, "token_cache_time")
     .unset_if_empty()
     .default("300")
     .min(-1)
-    .help("Seconds for which Keystone's word about a token is believed; -1: ask each time.");
+    .help("Seconds for which the result of a token validation is cached; -1: no cache.");
 const SERVICE_TOKEN_ROLES: OptDecl = OptDecl::list(GROUP, "service_token_roles")
     .default("service")
     .help("A service token must have one of these roles.");
 const SERVICE_TOKEN_ROLES_REQUIRED: OptDecl = OptDecl::boolean(GROUP, "service_token_roles_required")
     .unset_if_empty()
     .default("true")
-    .help("Refuse requests whose service token has none of service_token_roles.");
+    .help("Reject requests whose service token has none of service_token_roles.");
 
 pub(super) const OPTIONS: &[&OptDecl] = &[
     &AUTH_SECTION,
@@ -114,13 +114,13 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &SERVICE_TOKEN_ROLES_REQUIRED,
 ];
 
-/// One group that holds these options.
-struct Section<'a> {
+/// A group that has these options.
+struct LoginGroup<'a> {
     config: &'a Config,
     group: &'static str,
 }
 
-impl Section<'_> {
+impl LoginGroup<'_> {
     fn option(&self, option: &OptDecl) -> OptDecl {
         OptDecl { group: self.group, ..*option }
     }
@@ -151,19 +151,19 @@ impl Section<'_> {
     }
 }
 
-/// A group's name that the configuration gives, for the life of the process: options are constants, and so are the
-/// names in them. Called once or twice at start.
+/// Returns a configured group name with a static life time, because option declarations need one. This leaks the name,
+/// so it is only called at start.
 pub(super) fn group_named(name: String) -> &'static str {
-    // the dialect keeps every group but DEFAULT in lower case
+    // The INI dialect stores all group names except DEFAULT in lower case.
     Box::leak(name.to_lowercase().into_boxed_str())
 }
 
-/// What a group says, for the crate `keystone-auth`.
+/// Reads the settings for the crate `keystone-auth` from a group.
 pub(super) fn read(config: &Config, group: &'static str) -> Result<Settings, ConfigError> {
-    let section = Section { config, group };
+    let section = LoginGroup { config, group };
     let login = match section.string(&AUTH_SECTION)?.filter(|name| !name.is_empty()) {
-        Some(other) => Section { config, group: group_named(other) },
-        None => Section { config, group },
+        Some(other) => LoginGroup { config, group: group_named(other) },
+        None => LoginGroup { config, group },
     };
     let defaults = Settings::default();
     let timeout = section.number(&CONNECT_TIMEOUT)?.map(Duration::from_secs);
@@ -190,8 +190,8 @@ pub(super) fn read(config: &Config, group: &'static str) -> Result<Settings, Con
     })
 }
 
-/// Sets the authorities that the environment names for HTTPS, unless `cafile` names some. They are found as Python's
-/// requests finds them, which keystoneauth uses.
+/// Sets the certificate authorities from the environment, unless `cafile` is set. These variables are the ones that
+/// Python's requests reads, which keystoneauth uses.
 pub(super) fn trust_environment(settings: &mut Settings, environment: &[(String, String)]) {
     if settings.cafile.is_some() {
         return;
@@ -209,7 +209,7 @@ pub(super) fn trust_environment(settings: &mut Settings, environment: &[(String,
     }
 }
 
-fn credentials(login: &Section<'_>) -> Result<ServiceCredentials, ConfigError> {
+fn credentials(login: &LoginGroup<'_>) -> Result<ServiceCredentials, ConfigError> {
     if login.string(&AUTH_TYPE)?.as_deref() == Some("v3applicationcredential") {
         return Ok(ServiceCredentials::ApplicationCredential(ApplicationCredential {
             id: login.string(&APPLICATION_CREDENTIAL_ID)?,
@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_environment_names_authorities_where_no_cafile_does() {
+    fn the_environment_sets_authorities_if_cafile_does_not() {
         let trusted = |cafile: Option<&str>, environment: &[(&str, &str)]| {
             let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
             let mut settings = Settings { cafile: cafile.map(Into::into), ..Settings::default() };
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn auth_section_names_another_group_for_the_login_only() {
+    fn auth_section_selects_another_group_for_the_login_only() {
         let text = "[keystone_authtoken]\nauth_section = login\nauth_url = http://not-this:5000\n\
                     www_authenticate_uri = http://public:5000\ntoken_cache_time = 7\n\
                     [login]\nauth_url = http://k:5000\nusername = freezer\npassword = p\ntoken_cache_time = 9\n";

@@ -1,9 +1,9 @@
-//! Options that a freezer-api.conf may have without meaning anything here: those of the libraries that the Python service
-//! uses. What is neither one of them nor one of ours is a mistake of the operator's. Ours are in the other files of this directory.
-//! Here is, too, what it means that they mean nothing.
+//! Options that a freezer-api.conf may contain although this service does not use them: those of the libraries that the
+//! Python service uses, with the reason why they have no effect. An option that is neither listed here nor declared in
+//! the other files of this directory is probably a mistake.
 //!
-//! Names as freezer-api 19.0.0, oslo.log 8, oslo.db 18, oslo.middleware 8, oslo.policy 6, keystonemiddleware 13 and
-//! keystoneauth 5 register them, with `_` for `-`.
+//! The names are those that freezer-api 19.0.0, oslo.log 8, oslo.db 18, oslo.middleware 8, oslo.policy 6,
+//! keystonemiddleware 13 and keystoneauth 5 register, with `_` for `-`.
 
 use freezer_store::maintenance::Verdict;
 
@@ -33,7 +33,7 @@ const SERVICE: &[&str] = &[
     "bind_host",
     "bind_port",
     "backlog",
-    // of oslo.service and oslo.messaging, which deployment tools write into every file
+    // These belong to oslo.service and oslo.messaging. Deployment tools write them into every file.
     "client_socket_timeout",
     "control_exchange",
     "host",
@@ -142,7 +142,7 @@ const AUTH_TOKEN: &[&str] = &[
     "auth_uri",
 ];
 
-/// What keystoneauth takes wherever it logs in.
+/// The options of keystoneauth for each login.
 const AUTH: &[&str] = &[
     "application_credential_id",
     "application_credential_name",
@@ -223,33 +223,32 @@ const HEALTHCHECK: &[&str] = &[
     "path",
 ];
 
-/// Whether a group's options are all known: groups of libraries that this service has nothing to do with are not.
-pub fn is_ours_to_know(group: &str) -> bool {
+/// Returns whether all options of a group are known. This is not the case for groups of unrelated libraries.
+pub fn is_checked_group(group: &str) -> bool {
     KNOWN.iter().any(|(known, _)| *known == group)
 }
 
-/// The groups of [`is_ours_to_know`].
-pub fn groups() -> Vec<&'static str> {
+/// Returns the groups whose options are all known.
+pub fn checked_groups() -> Vec<&'static str> {
     KNOWN.iter().map(|(group, _)| *group).collect()
 }
 
-/// The options of a group: ours and theirs.
-pub fn names(group: &str) -> Vec<&'static str> {
+/// Returns the names of all options of a group, whether this service or only the Python service has them.
+pub fn option_names(group: &str) -> Vec<&'static str> {
     let theirs = KNOWN.iter().filter(|(known, _)| *known == group).flat_map(|(_, lists)| lists.iter());
     let ours = declarations().into_iter().filter(|option| option.group == group).map(|option| option.name);
     theirs.flat_map(|list| list.iter()).copied().chain(ours).collect()
 }
 
-/// Options that a file can well have and whose lack of an effect an operator should hear more about: group, names, whether
-/// somebody could miss them, and why or what instead.
-type Missed = (&'static str, &'static [&'static str], Verdict, &'static str);
+/// Options without effect that need a better explanation: group, names, severity, and the reason or an alternative.
+type Explanation = (&'static str, &'static [&'static str], Verdict, &'static str);
 
-const MISSED: &[Missed] = &[
+const EXPLAINED: &[Explanation] = &[
     (
         "DEFAULT",
         &["logging_debug_format_suffix", "logging_exception_prefix"],
         Verdict::Success,
-        "lines have no addition at DEBUG and no tracebacks",
+        "log lines contain neither a suffix at DEBUG nor tracebacks",
     ),
     (
         "DEFAULT",
@@ -257,8 +256,8 @@ const MISSED: &[Missed] = &[
         Verdict::Success,
         "a log file that was moved away is always opened again",
     ),
-    ("paste_deploy", &["config_file"], Verdict::Success, "there is no pipeline to configure"),
-    ("database", &["slave_connection"], Verdict::Success, "everything is read from [database] connection"),
+    ("paste_deploy", &["config_file"], Verdict::Success, "the middleware pipeline is not configurable"),
+    ("database", &["slave_connection"], Verdict::Success, "all reads use [database] connection"),
     (
         "database",
         &[
@@ -269,7 +268,7 @@ const MISSED: &[Missed] = &[
             "use_db_reconnect",
         ],
         Verdict::Success,
-        "a transaction that meets others is run at most five times, with pauses that grow from 10 ms",
+        "a transaction that conflicts with others runs at most five times, with pauses that grow from 10 ms",
     ),
     (
         "centralized_scheduler",
@@ -283,7 +282,7 @@ const MISSED: &[Missed] = &[
         Verdict::Success,
         "the login is read from the group that [centralized_scheduler] auth_section names",
     ),
-    ("cors", CORS, Verdict::Warning, "answers carry no CORS headers; have the proxy in front set them"),
+    ("cors", CORS, Verdict::Warning, "answers contain no CORS headers; let the proxy in front add them"),
     (
         "keystone_authtoken",
         &["delay_auth_decision", "enforce_token_bind"],
@@ -294,17 +293,17 @@ const MISSED: &[Missed] = &[
         "keystone_authtoken",
         &["memcached_servers", "memcache_servers"],
         Verdict::Success,
-        "validated tokens are kept in memory, by each process",
+        "each process caches validated tokens in memory",
     ),
 ];
 
-/// Options of [`MISSED`] that ask for nothing if they have their default value.
+/// Options of [`EXPLAINED`] whose default value can be ignored silently.
 const HARMLESS: [OptDecl; 2] = [
     OptDecl::boolean("keystone_authtoken", "delay_auth_decision").default("false"),
     OptDecl::string("keystone_authtoken", "enforce_token_bind").default("permissive"),
 ];
 
-/// Whether an option has its default value, which makes its lack of an effect harmless.
+/// Returns whether an option has its default value, so that its missing effect does no harm.
 pub fn is_harmless(config: &Config, group: &str, name: &str) -> bool {
     let name = name.replace('-', "_");
     HARMLESS.iter().filter(|option| option.group == group && option.name == name).any(|option| {
@@ -315,18 +314,18 @@ pub fn is_harmless(config: &Config, group: &str, name: &str) -> bool {
     })
 }
 
-/// Whether somebody could miss an option that [`has`] knows and the service does not read; and why it is not, or what to do.
+/// Returns the severity of an option that has no effect, and the reason or an alternative.
 pub fn without_effect(group: &str, name: &str) -> (Verdict, &'static str) {
     let name = name.replace('-', "_");
-    let missed = MISSED.iter().find(|(of, names, ..)| *of == group && names.contains(&name.as_str()));
+    let missed = EXPLAINED.iter().find(|(of, names, ..)| *of == group && names.contains(&name.as_str()));
     missed.map_or(
         (Verdict::Success, "an option of the Python service or its libraries"),
         |(.., verdict, why)| (*verdict, *why),
     )
 }
 
-/// Whether the Python service or a library of its knows an option.
-pub fn has(group: &str, name: &str) -> bool {
+/// Returns whether the Python service or one of its libraries has an option.
+pub fn has_option(group: &str, name: &str) -> bool {
     let name = name.replace('-', "_");
     let of_group = KNOWN.iter().filter(|(known, _)| *known == group).flat_map(|(_, lists)| lists.iter());
     of_group.flat_map(|list| list.iter()).any(|known| *known == name)
@@ -334,12 +333,12 @@ pub fn has(group: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{has, is_ours_to_know};
+    use super::{has_option, is_checked_group};
 
     #[test]
-    fn options_are_known_in_their_group_only() {
-        assert!(has("database", "slave_connection") && has("DEFAULT", "bind-port"));
-        assert!(!has("storage", "slave_connection") && !has("DEFAULT", "bind_prot"));
-        assert!(is_ours_to_know("storage") && !is_ours_to_know("oslo_messaging_rabbit"));
+    fn options_are_known_only_in_their_group() {
+        assert!(has_option("database", "slave_connection") && has_option("DEFAULT", "bind-port"));
+        assert!(!has_option("storage", "slave_connection") && !has_option("DEFAULT", "bind_prot"));
+        assert!(is_checked_group("storage") && !is_checked_group("oslo_messaging_rabbit"));
     }
 }

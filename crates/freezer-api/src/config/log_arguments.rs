@@ -1,7 +1,7 @@
-//! The arguments of handlers in the file of `log_config_append`: Python tuples and dictionaries. What they mean for a handler is
-//! `log_file.rs`.
+//! Parses the arguments of handlers in the file of `log_config_append`: Python tuples and dictionaries. `log_file.rs`
+//! applies them.
 
-/// The parameters of handlers whose values are used, by class, in the order in which `args` has them.
+/// The used parameters of each handler class, in the order of `args`.
 const POSITIONS: &[(&str, &[&str])] = &[
     ("StreamHandler", &["stream"]),
     ("ColorHandler", &["stream"]),
@@ -13,11 +13,12 @@ const POSITIONS: &[(&str, &[&str])] = &[
     ("OSSysLogHandler", &["facility"]),
 ];
 
-/// Parameters of Python's handlers that make no difference to the lines that are written here.
+/// Parameters of Python's handlers that do not change the log lines of this service.
 const NEEDLESS: [&str; 8] = ["mode", "encoding", "delay", "errors", "when", "interval", "utc", "atTime"];
 
-/// Adds the keyword arguments of a handler to its positional ones. Returns `None` if one is not understood.
-pub(super) fn with_keywords(class: &str, mut arguments: Vec<String>, keywords: &str) -> Option<Vec<String>> {
+/// Adds the keyword arguments of a handler to its positional arguments. Returns `None` if a keyword argument is not
+/// supported.
+pub(super) fn merge_keywords(class: &str, mut arguments: Vec<String>, keywords: &str) -> Option<Vec<String>> {
     let text = keywords.trim();
     if text.is_empty() {
         return Some(arguments);
@@ -40,20 +41,20 @@ pub(super) fn with_keywords(class: &str, mut arguments: Vec<String>, keywords: &
     Some(arguments)
 }
 
-/// The text of a Python string.
+/// Returns the content of a Python string literal.
 pub(super) fn quoted(text: &str) -> Option<&str> {
     let inner = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
     inner('\'').or_else(|| inner('"')).filter(|text| !text.is_empty() && !text.contains('\\'))
 }
 
-/// The items of a Python tuple, as they are written.
+/// Returns the items of a Python tuple as source text.
 pub(super) fn split(tuple: &str) -> Vec<String> {
     let text = tuple.trim();
     let text = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(text);
     items(text)
 }
 
-/// The items between commas, as they are written.
+/// Splits source text at commas that are outside strings and brackets.
 fn items(text: &str) -> Vec<String> {
     let (mut items, mut item, mut quote, mut depth) = (Vec::new(), String::new(), None, 0_i32);
     for c in text.chars() {
@@ -79,8 +80,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keywords_stand_where_their_parameters_do() {
-        let merged = |class, args: &str, keywords| with_keywords(class, split(args), keywords);
+    fn keyword_arguments_get_the_position_of_their_parameter() {
+        let merged = |class, args: &str, keywords| merge_keywords(class, split(args), keywords);
         let texts = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
         for (class, args, keywords, expected) in [
             ("FileHandler", "('/a',)", "", texts(&["'/a'"])),

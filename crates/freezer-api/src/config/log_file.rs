@@ -1,8 +1,8 @@
-//! The file of `log_config_append`: a configuration of Python's logging, as deployment tools write it.
+//! Reads the file of `log_config_append`, a configuration of Python's logging that deployment tools write.
 //!
-//! Read are the levels of loggers, the handlers that write to streams, files, syslog and the journal, and the formatters
-//! of oslo.log and of Python. What is not understood is left out and named with its line; a file that Python's
-//! `fileConfig` could not load is an error, as it is for oslo.log.
+//! It supports the levels of loggers, the handlers that write to streams, files, syslog and the journal, and the
+//! formatters of oslo.log and of Python. Unsupported parts are ignored and reported with their lines. If Python's
+//! `fileConfig` could not load a file, this is an error, as it is for oslo.log.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,20 +10,20 @@ use std::path::{Path, PathBuf};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::ConfigError;
-use super::log_arguments::{quoted, split, with_keywords};
+use super::log_arguments::{merge_keywords, quoted, split};
 use super::log_form::{Form, Formats, PLAIN_DATE, unknown};
-use super::logging::{Facility, Handler, Logger, Place, Rotation, level};
+use super::logging::{Facility, Handler, LogTarget, Logger, Rotation, level};
 use crate::logging::{Format, Loggers};
 
-/// What a file says.
+/// The loggers and handlers of a file.
 pub(super) struct LogFile {
     pub(super) loggers: Vec<Logger>,
     pub(super) handlers: Vec<Handler>,
-    /// What was not understood.
+    /// Remarks about unsupported parts.
     pub(super) remarks: Vec<String>,
 }
 
-/// Reads a file; `formats` are the options of `ContextFormatter`.
+/// Reads a file. `formats` are the options of `ContextFormatter`.
 pub(super) fn read(path: &Path, formats: &Formats) -> Result<LogFile, ConfigError> {
     let shown = path.display().to_string();
     let parsed = std::fs::read_to_string(path)
@@ -36,23 +36,23 @@ pub(super) fn read(path: &Path, formats: &Formats) -> Result<LogFile, ConfigErro
     })
 }
 
-/// One value and its line.
-struct Entry {
+/// A value with its line.
+struct LocatedValue {
     value: String,
     line: usize,
 }
 
-type Section = BTreeMap<String, Entry>;
+type SectionValues = BTreeMap<String, LocatedValue>;
 
 struct Reader<'a> {
     name: &'a str,
     /// Sections with the lines of their headers.
-    sections: BTreeMap<String, (usize, Section)>,
+    sections: BTreeMap<String, (usize, SectionValues)>,
     remarks: Vec<String>,
 }
 
 impl Reader<'_> {
-    /// The grammar of Python's configparser.
+    /// Parses a file with the grammar of Python's configparser.
     fn new<'a>(name: &'a str, text: &str) -> Result<Reader<'a>, String> {
         let mut reader = Reader { name, sections: BTreeMap::new(), remarks: Vec::new() };
         let (mut section, mut key) = (None::<String>, None::<String>);
@@ -71,13 +71,13 @@ impl Reader<'_> {
                 }
             } else if let Some(title) = content.strip_prefix('[') {
                 let title = title.split(']').next().unwrap_or_default().to_owned();
-                reader.sections.entry(title.clone()).or_insert_with(|| (number, Section::new()));
+                reader.sections.entry(title.clone()).or_insert_with(|| (number, SectionValues::new()));
                 (section, key) = (Some(title), None);
             } else if let Some((name, value)) = content.split_once(['=', ':'])
                 && let Some((_, open)) = section.as_ref().and_then(|name| reader.sections.get_mut(name))
             {
                 let name = name.trim().to_lowercase();
-                open.insert(name.clone(), Entry { value: value.trim().to_owned(), line: number });
+                open.insert(name.clone(), LocatedValue { value: value.trim().to_owned(), line: number });
                 key = Some(name);
             } else {
                 return Err(format!("{name}:{number}: {content:?} is neither a section nor a value in one"));
@@ -112,24 +112,25 @@ impl Reader<'_> {
         Ok(LogFile { loggers, handlers, remarks: self.remarks })
     }
 
-    /// Ensures that lines of the service are not lost because of handlers that are not understood: if no other handler
-    /// gets them, those write to standard error. Remarks if no handler gets them.
+    /// Prevents that unsupported handlers lose the service's log lines. If only unsupported handlers would get these
+    /// lines, they write to standard error. Adds a remark if the lines are redirected or lost.
     fn keep_own_lines(&mut self, loggers: &[Logger], handlers: &mut [Handler], unusable: &[usize]) {
         const OURS: &str = "freezer_api";
         let reached = Loggers(loggers.to_vec()).handlers(OURS);
-        let writes = |at: &usize| handlers.get(*at).is_some_and(|handler| handler.place != Place::Nowhere);
+        let writes =
+            |at: &usize| handlers.get(*at).is_some_and(|handler| handler.target != LogTarget::Nowhere);
         if reached.iter().any(writes) {
             return;
         }
         let mut is_rescued = false;
         for at in reached.iter().filter(|at| unusable.contains(at)) {
             if let Some(handler) = handlers.get_mut(*at) {
-                handler.place = Place::Stderr;
+                handler.target = LogTarget::Stderr;
                 is_rescued = true;
             }
         }
         self.remarks.push(if is_rescued {
-            format!("{}: no handler that is understood gets the lines of {OURS}; they go to standard error", self.name)
+            format!("{}: no supported handler gets the lines of {OURS}; they go to standard error", self.name)
         } else {
             format!(
                 "{}: no handler gets the lines of {OURS}, so the service logs nothing; give a logger with qualname = \
@@ -139,14 +140,14 @@ impl Reader<'_> {
         });
     }
 
-    /// The names that `keys` of a section lists.
+    /// Returns the names in the option `keys` of a section.
     fn keys(&self, section: &str) -> Result<Vec<String>, String> {
         let keys = self.sections.get(section).and_then(|(_, section)| section.get("keys"));
         let keys = keys.ok_or_else(|| format!("{}: no keys in a section [{section}]", self.name))?;
         Ok(listed(&keys.value))
     }
 
-    fn section(&self, title: &str) -> Result<(usize, &Section), String> {
+    fn section(&self, title: &str) -> Result<(usize, &SectionValues), String> {
         let found = self.sections.get(title).map(|(line, section)| (*line, section));
         found.ok_or_else(|| format!("{}: no section [{title}]", self.name))
     }
@@ -160,15 +161,15 @@ impl Reader<'_> {
         let (line, section) = self.section(&title)?;
         let value =
             |key: &str| section.get(key).map(|entry| entry.value.clone()).filter(|text| !text.is_empty());
-        let place = |key: &str| section.get(key).map_or(line, |entry| entry.line);
+        let line_of = |key: &str| section.get(key).map_or(line, |entry| entry.line);
         let (class, date, text) = (value("class"), value("datefmt"), value("format"));
-        let (class_line, format_line) = (place("class"), place("format"));
+        let (class_line, format_line) = (line_of("class"), line_of("format"));
         let style = value("style").filter(|style| style != "%");
-        let style_line = place("style");
+        let style_line = line_of("style");
         if let Some(style) = style {
             self.remark(
                 style_line,
-                &format!("[{title}] style = {style}: only % is understood; the message alone is written"),
+                &format!("[{title}] style = {style}: only % is supported; lines contain only the message"),
             );
             return Ok(plain("%(message)s", None));
         }
@@ -186,13 +187,21 @@ impl Reader<'_> {
                         if !names.is_empty() {
                             self.remark(
                                 format_line,
-                                &format!("[{title}] format: no line has {names}; written as -"),
+                                &format!(
+                                    "[{title}] format: no line has a value for {names}; it is written as -"
+                                ),
                             );
                         }
                         Ok(Form::Plain { format, date: date.unwrap_or_else(|| DATE_OF_PYTHON.to_owned()) })
                     }
                     Err(part) => {
-                        self.remark(format_line, &format!("[{title}] format: not understood from {part:?} on; the message alone is written"));
+                        self.remark(
+                            format_line,
+                            &format!(
+                                "[{title}] format: cannot be parsed from {part:?} on; \
+                                                           lines contain only the message"
+                            ),
+                        );
                         Ok(plain("%(message)s", date))
                     }
                 }
@@ -202,7 +211,7 @@ impl Reader<'_> {
                 self.remark(
                     class_line,
                     &format!(
-                        "[{title}] class = {class}: not understood; lines have the form of ContextFormatter"
+                        "[{title}] class = {class}: not supported; lines have the format of ContextFormatter"
                     ),
                 );
                 Ok(Form::Context(Box::new(formats.clone())))
@@ -210,16 +219,16 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a handler, and whether its place is understood.
+    /// Reads a handler. The result also tells whether its target is supported.
     fn handler(&mut self, name: &str, forms: &BTreeMap<String, Form>) -> Result<(Handler, bool), String> {
         let title = format!("handler_{name}");
         let (line, section) = self.section(&title)?;
         let value = |key: &str| section.get(key).map(|entry| entry.value.clone()).unwrap_or_default();
-        let place = |key: &str| section.get(key).map_or(line, |entry| entry.line);
+        let line_of = |key: &str| section.get(key).map_or(line, |entry| entry.line);
         let (class, formatter, arguments) = (value("class"), value("formatter"), value("args"));
         let (level_text, kwargs) = (value("level"), value("kwargs"));
         let (class_line, args_line, level_line, kwargs_line) =
-            (place("class"), place("args"), place("level"), place("kwargs"));
+            (line_of("class"), line_of("args"), line_of("level"), line_of("kwargs"));
         let form = match formatter.as_str() {
             "" => plain("%(message)s", None),
             name => forms.get(name).cloned().ok_or_else(|| {
@@ -229,32 +238,29 @@ impl Reader<'_> {
                 )
             })?,
         };
-        let all = with_keywords(class_of(&class), split(&arguments), &kwargs).unwrap_or_else(|| {
+        let all = merge_keywords(class_of(&class), split(&arguments), &kwargs).unwrap_or_else(|| {
             self.remark(
                 kwargs_line,
-                &format!("[{title}] kwargs = {kwargs}: not understood, so it has no effect"),
+                &format!("[{title}] kwargs = {kwargs}: not supported, so it has no effect"),
             );
             split(&arguments)
         });
-        let place = place_of(class_of(&class), &all);
-        let is_usable = place.is_ok();
-        let place = place.unwrap_or_else(|problem| {
+        let target = target_of(class_of(&class), &all);
+        let is_usable = target.is_ok();
+        let target = target.unwrap_or_else(|problem| {
             let (line, what) = match problem {
-                Problem::Class => (class_line, format!("class = {class}")),
-                Problem::Arguments if kwargs.is_empty() => (args_line, format!("args = {arguments}")),
-                Problem::Arguments => (args_line, format!("args = {arguments}, kwargs = {kwargs}")),
+                HandlerProblem::Class => (class_line, format!("class = {class}")),
+                HandlerProblem::Arguments if kwargs.is_empty() => (args_line, format!("args = {arguments}")),
+                HandlerProblem::Arguments => (args_line, format!("args = {arguments}, kwargs = {kwargs}")),
             };
-            self.remark(line, &format!("[{title}] {what}: not understood; this handler writes nothing"));
-            Place::Nowhere
+            self.remark(line, &format!("[{title}] {what}: not supported; this handler writes nothing"));
+            LogTarget::Nowhere
         });
         if class_of(&class) == "TimedRotatingFileHandler" {
-            self.remark(
-                class_line,
-                &format!("[{title}] files are not rotated by time; have logrotate move them away"),
-            );
+            self.remark(class_line, &format!("[{title}] rotation by time is not supported; use logrotate"));
         }
         let level = self.level(&level_text, level_line, &title).unwrap_or(LevelFilter::TRACE);
-        Ok((Handler { place, level, form }, is_usable))
+        Ok((Handler { target, level, form }, is_usable))
     }
 
     fn level(&mut self, text: &str, line: usize, title: &str) -> Option<LevelFilter> {
@@ -263,7 +269,7 @@ impl Reader<'_> {
         }
         let level = level(text);
         if level.is_none() {
-            self.remark(line, &format!("[{title}] level = {text}: not a level; taken for INFO"));
+            self.remark(line, &format!("[{title}] level = {text}: unknown level; INFO is used"));
         }
         level.or(Some(LevelFilter::INFO))
     }
@@ -294,14 +300,14 @@ impl Reader<'_> {
         }
         let mut level = self.level(&level_text, level_line, &title);
         if name.is_empty() && level_text.is_empty() {
-            // Python's root logger
+            // This is the default level of Python's root logger.
             level = Some(LevelFilter::WARN);
         }
         Ok(Logger { name, level, handlers, propagate })
     }
 }
 
-/// The form of a date where Python's formatter is not told any.
+/// The date format of Python's formatter, if the file does not set another one.
 const DATE_OF_PYTHON: &str = "%Y-%m-%d %H:%M:%S,%L";
 
 fn plain(text: &str, date: Option<String>) -> Form {
@@ -309,48 +315,49 @@ fn plain(text: &str, date: Option<String>) -> Form {
     Form::Plain { format, date: date.unwrap_or_else(|| DATE_OF_PYTHON.to_owned()) }
 }
 
-/// Names between commas, some tools write them in quotes.
+/// Splits a list of names. Some tools write the names in quotes.
 fn listed(text: &str) -> Vec<String> {
     let names = text.split(',').map(|name| name.trim().trim_matches(['"', '\'']).to_owned());
     names.filter(|name| !name.is_empty()).collect()
 }
 
-/// A class of Python's logging or of oslo.log without its module; "" for others.
+/// Returns the name of a class of Python's logging or of oslo.log without its module. For other classes, it returns "".
 fn class_of(name: &str) -> &str {
     let (module, class) = name.rsplit_once('.').unwrap_or(("", name));
     let modules = ["", "logging", "handlers", "logging.handlers", "oslo_log.handlers", "oslo_log.formatters"];
     if modules.contains(&module) { class } else { "" }
 }
 
-/// The last name of a dotted one.
+/// Returns the last component of a dotted name.
 fn last_part(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
 }
 
-/// Returns the parts of a handler that are not understood.
-enum Problem {
+/// The part of a handler that is not supported.
+enum HandlerProblem {
     Class,
     Arguments,
 }
 
-fn place_of(class: &str, arguments: &[String]) -> Result<Place, Problem> {
+fn target_of(class: &str, arguments: &[String]) -> Result<LogTarget, HandlerProblem> {
     let first = arguments.first().map(String::as_str);
-    let file =
-        |rotation| quoted(first.unwrap_or_default()).map(|path| Place::File(PathBuf::from(path), rotation));
+    let file = |rotation| {
+        quoted(first.unwrap_or_default()).map(|path| LogTarget::File(PathBuf::from(path), rotation))
+    };
     match class {
         "StreamHandler" | "ColorHandler" => match first {
-            None | Some("sys.stderr") => Ok(Place::Stderr),
-            Some("sys.stdout") => Ok(Place::Stdout),
-            Some(_) => Err(Problem::Arguments),
+            None | Some("sys.stderr") => Ok(LogTarget::Stderr),
+            Some("sys.stdout") => Ok(LogTarget::Stdout),
+            Some(_) => Err(HandlerProblem::Arguments),
         },
         "FileHandler" | "WatchedFileHandler" | "TimedRotatingFileHandler" => {
-            file(None).ok_or(Problem::Arguments)
+            file(None).ok_or(HandlerProblem::Arguments)
         }
         "RotatingFileHandler" => {
             let number = |at: usize| arguments.get(at).and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
             let (max_bytes, count) = (u64::from(number(2)), number(3));
             file((max_bytes > 0 && count > 0).then_some(Rotation { max_bytes, count }))
-                .ok_or(Problem::Arguments)
+                .ok_or(HandlerProblem::Arguments)
         }
         "SysLogHandler" | "OSSysLogHandler" => {
             let is_local = first.is_none_or(|first| quoted(first).is_some_and(|path| path.starts_with("/")))
@@ -359,13 +366,13 @@ fn place_of(class: &str, arguments: &[String]) -> Result<Place, Problem> {
                 text.contains("LOG_").then(|| Facility::parse(last_part(text.trim_matches(['"', '\'']))))
             });
             match (is_local, facility) {
-                (false, _) | (_, Some(None)) => Err(Problem::Arguments),
-                (true, facility) => Ok(Place::Syslog(facility.flatten().unwrap_or_default())),
+                (false, _) | (_, Some(None)) => Err(HandlerProblem::Arguments),
+                (true, facility) => Ok(LogTarget::Syslog(facility.flatten().unwrap_or_default())),
             }
         }
-        "OSJournalHandler" => Ok(Place::Journal(Facility::default())),
-        "NullHandler" => Ok(Place::Nowhere),
-        _ => Err(Problem::Class),
+        "OSJournalHandler" => Ok(LogTarget::Journal(Facility::default())),
+        "NullHandler" => Ok(LogTarget::Nowhere),
+        _ => Err(HandlerProblem::Class),
     }
 }
 
@@ -384,7 +391,7 @@ mod tests {
         Reader::new("l.conf", text)?.read(&formats())
     }
 
-    /// As openstack-helm renders it.
+    /// The file that openstack-helm renders.
     const HELM: &str = "\
 [formatter_context]
 class = oslo_log.formatters.ContextFormatter
@@ -424,11 +431,11 @@ keys = root,freezer,amqp
 ";
 
     #[test]
-    fn the_file_of_a_deployment_tool_is_understood() {
+    fn the_file_of_a_deployment_tool_is_supported() {
         let file = read(HELM).unwrap();
         assert_eq!(file.remarks, Vec::<String>::new());
-        let places: Vec<_> = file.handlers.iter().map(|handler| handler.place.clone()).collect();
-        assert_eq!(places, [Place::Stdout, Place::Stderr, Place::Nowhere]);
+        let targets: Vec<_> = file.handlers.iter().map(|handler| handler.target.clone()).collect();
+        assert_eq!(targets, [LogTarget::Stdout, LogTarget::Stderr, LogTarget::Nowhere]);
         assert!(matches!(&file.handlers[0].form, Form::Context(_)));
         let logger = |name: &str| file.loggers.iter().find(|logger| logger.name == name).unwrap();
         assert_eq!((logger("").level, &logger("").handlers[..]), (Some(LevelFilter::WARN), &[2][..]));
@@ -437,23 +444,23 @@ keys = root,freezer,amqp
         assert!(of_service.propagate);
     }
 
-    fn handler(class: &str, args: &str) -> (Place, Vec<String>) {
+    fn handler(class: &str, args: &str) -> (LogTarget, Vec<String>) {
         let text = format!(
             "[loggers]\nkeys=root\n[handlers]\nkeys=h\n[formatters]\nkeys=\n[logger_root]\nhandlers=h\n\
              [handler_h]\nclass={class}\nargs={args}\n"
         );
         let file = read(&text).unwrap();
-        (file.handlers[0].place.clone(), file.remarks)
+        (file.handlers[0].target.clone(), file.remarks)
     }
 
     #[test]
-    fn handlers_of_python_and_of_oslo_log_have_places() {
-        let file = |rotation| Place::File("/var/log/a, b.log".into(), rotation);
+    fn handlers_of_python_and_oslo_log_have_targets() {
+        let file = |rotation| LogTarget::File("/var/log/a, b.log".into(), rotation);
         for (class, args, expected) in [
-            ("StreamHandler", "(sys.stdout,)", Place::Stdout),
-            ("logging.StreamHandler", "(sys.stderr, )", Place::Stderr),
-            ("StreamHandler", "()", Place::Stderr),
-            ("oslo_log.handlers.ColorHandler", "(sys.stdout,)", Place::Stdout),
+            ("StreamHandler", "(sys.stdout,)", LogTarget::Stdout),
+            ("logging.StreamHandler", "(sys.stderr, )", LogTarget::Stderr),
+            ("StreamHandler", "()", LogTarget::Stderr),
+            ("oslo_log.handlers.ColorHandler", "(sys.stdout,)", LogTarget::Stdout),
             ("FileHandler", "('/var/log/a, b.log', 'a')", file(None)),
             ("handlers.WatchedFileHandler", "(\"/var/log/a, b.log\",)", file(None)),
             (
@@ -465,10 +472,10 @@ keys = root,freezer,amqp
             (
                 "handlers.SysLogHandler",
                 "('/dev/log', handlers.SysLogHandler.LOG_LOCAL3)",
-                Place::Syslog(Facility(19)),
+                LogTarget::Syslog(Facility(19)),
             ),
-            ("oslo_log.handlers.OSSysLogHandler", "()", Place::Syslog(Facility(1))),
-            ("oslo_log.handlers.OSJournalHandler", "()", Place::Journal(Facility(1))),
+            ("oslo_log.handlers.OSSysLogHandler", "()", LogTarget::Syslog(Facility(1))),
+            ("oslo_log.handlers.OSJournalHandler", "()", LogTarget::Journal(Facility(1))),
             ("FileHandler", "()\nkwargs={'filename': '/var/log/a, b.log'}", file(None)),
             (
                 "handlers.RotatingFileHandler",
@@ -484,47 +491,47 @@ keys = root,freezer,amqp
             ("StreamHandler", "(open('/a'),)", 11),
             ("FileHandler", "()", 11),
         ] {
-            let (place, remarks) = handler(class, args);
-            // the only handler: its lines are not lost
-            assert_eq!(place, Place::Stderr);
+            let (target, remarks) = handler(class, args);
+            // This is the only handler, so its lines must not be lost.
+            assert_eq!(target, LogTarget::Stderr);
             assert!(remarks[1].contains("standard error"), "{remarks:?}");
             assert!(remarks[0].starts_with(&format!("l.conf:{line}: [handler_h] ")), "{remarks:?}");
         }
     }
 
     #[test]
-    fn lines_of_the_service_have_a_handler_or_a_remark() {
+    fn lines_of_the_service_are_not_lost_without_a_remark() {
         const FLUENT: &str = "class = fluent.handler.FluentHandler";
         let nowhere = |text: &str| {
             let file = read(text).unwrap();
-            let places: Vec<_> = file.handlers.into_iter().map(|handler| handler.place).collect();
-            (places, file.remarks)
+            let targets: Vec<_> = file.handlers.into_iter().map(|handler| handler.target).collect();
+            (targets, file.remarks)
         };
-        // the logger of the service has another name, and the root writes nothing
-        let (places, remarks) = nowhere(&HELM.replacen("qualname = freezer_api", "qualname = freezer", 1));
-        assert_eq!(places, [Place::Stdout, Place::Stderr, Place::Nowhere]);
+        // The logger of the service has another name, and the root logger has no handler.
+        let (targets, remarks) = nowhere(&HELM.replacen("qualname = freezer_api", "qualname = freezer", 1));
+        assert_eq!(targets, [LogTarget::Stdout, LogTarget::Stderr, LogTarget::Nowhere]);
         assert_eq!(remarks.len(), 1, "{remarks:?}");
         assert!(remarks[0].contains("no handler gets the lines of freezer_api"), "{remarks:?}");
-        // the service's handler is not understood, and another logger's is
-        let (places, remarks) = nowhere(&HELM.replacen(
+        // The service's handler is not supported. The handler of another logger is.
+        let (targets, remarks) = nowhere(&HELM.replacen(
             "args = (sys.stdout,)\nclass = StreamHandler",
             &format!("args = ('a',)\n{FLUENT}"),
             1,
         ));
-        assert_eq!(places, [Place::Stderr, Place::Stderr, Place::Nowhere]);
+        assert_eq!(targets, [LogTarget::Stderr, LogTarget::Stderr, LogTarget::Nowhere]);
         assert!(remarks.iter().any(|remark| remark.contains("go to standard error")), "{remarks:?}");
-        // another handler of the service is understood
-        let (places, remarks) = nowhere(&HELM.replacen(
+        // The service has a second handler, which is supported.
+        let (targets, remarks) = nowhere(&HELM.replacen(
             "args = ()\nclass = logging.NullHandler",
             &format!("args = ()\n{FLUENT}"),
             1,
         ));
-        assert_eq!(places, [Place::Stdout, Place::Stderr, Place::Nowhere]);
+        assert_eq!(targets, [LogTarget::Stdout, LogTarget::Stderr, LogTarget::Nowhere]);
         assert_eq!(remarks.len(), 1, "{remarks:?}");
     }
 
     #[test]
-    fn what_is_not_understood_is_named_with_its_line() {
+    fn unsupported_parts_are_reported_with_their_line() {
         for (from, to, line, named) in [
             ("class = oslo_log.formatters.ContextFormatter", "class = my.Formatter", 2, "my.Formatter"),
             ("format = %(message)s", "format = %(message)s 50%", 6, "%"),
@@ -543,7 +550,7 @@ keys = root,freezer,amqp
     }
 
     #[test]
-    fn what_python_cannot_load_is_an_error() {
+    fn files_that_python_cannot_load_are_errors() {
         for (from, to, named) in [
             ("keys = root,freezer,amqp", "keys = freezer,amqp", "no logger root"),
             ("[loggers]", "[others]", "[loggers]"),
@@ -559,7 +566,7 @@ keys = root,freezer,amqp
     }
 
     #[test]
-    fn values_go_on_in_indented_lines_and_names_may_be_quoted() {
+    fn values_continue_in_indented_lines_and_names_may_be_quoted() {
         let text = HELM.replacen("keys = stdout,stderr,null", "keys = \"stdout\",\n  'stderr' ,\n  null", 1);
         assert_eq!(
             read(&text.replacen("args = ()", "# remark\n; another\nargs: ()", 1)).unwrap().handlers.len(),

@@ -1,4 +1,4 @@
-//! oslo.log's options in `[DEFAULT]`, as far as they mean something here.
+//! The options of oslo.log in `[DEFAULT]` that apply to this service.
 
 use std::path::{Path, PathBuf};
 
@@ -22,42 +22,43 @@ const LOG_DIR: OptDecl = OptDecl::path("DEFAULT", "log_dir")
 const USE_STDERR: OptDecl = OptDecl::boolean("DEFAULT", "use_stderr")
     .unset_if_empty()
     .default("false")
-    .help("Log to the standard error stream in addition; without any other place, always.");
+    .help("Log to the standard error stream, too. It is always used if there is no other destination.");
 const USE_JSON: OptDecl = OptDecl::boolean("DEFAULT", "use_json")
     .unset_if_empty()
     .default("false")
-    .help("Log a JSON object in each line.");
+    .help("Write each log line as a JSON object.");
 const USE_SYSLOG: OptDecl = OptDecl::boolean("DEFAULT", "use_syslog")
     .unset_if_empty()
     .default("false")
-    .help("Log to syslog (/dev/log) in addition.");
+    .help("Log to syslog (/dev/log), too.");
 const FACILITY: OptDecl = OptDecl::string("DEFAULT", "syslog_log_facility")
     .default("LOG_USER")
     .help("Facility of lines in syslog and journal.");
 const USE_JOURNAL: OptDecl = OptDecl::boolean("DEFAULT", "use_journal")
     .unset_if_empty()
     .default("false")
-    .help("Log to systemd's journal in addition, with level and logger as fields.");
+    .help("Log to systemd's journal, too, with level and logger as fields.");
 const LEVELS: OptDecl = OptDecl::list("DEFAULT", "default_log_levels").default("").help(
-    "Levels of parts of the service and of libraries, as logger=LEVEL pairs, e.g. freezer_store=DEBUG.",
+    "Levels of loggers of the service and of libraries, as logger=LEVEL pairs, for example freezer_store=DEBUG.",
 );
 const ROTATION: OptDecl = OptDecl::string("DEFAULT", "log_rotation_type").unset_if_empty().default("none").help(
-    "size: log_file is moved to log_file.1 and begun anew when it is full. none: others move it away. interval is taken \
-     for none.",
+    "size: the service renames a full log_file to log_file.1 and creates a new one. none: other programs rotate it. \
+     interval has the effect of none.",
 );
 const MAX_SIZE: OptDecl = OptDecl::integer("DEFAULT", "max_logfile_size_mb")
     .unset_if_empty()
     .default("200")
     .min(0)
-    .help("Size in MiB at which log_rotation_type = size begins a new file; 0: never.");
-const MAX_COUNT: OptDecl =
-    OptDecl::integer("DEFAULT", "max_logfile_count").unset_if_empty().default("30").min(0).help(
-        "How many files log_rotation_type = size keeps beside the current one; 0: no new file is begun.",
-    );
+    .help("Size in MiB at which log_rotation_type = size creates a new file; 0: never.");
+const MAX_COUNT: OptDecl = OptDecl::integer("DEFAULT", "max_logfile_count")
+    .unset_if_empty()
+    .default("30")
+    .min(0)
+    .help("Number of old files that log_rotation_type = size keeps; 0: no rotation.");
 
 const APPEND: OptDecl = OptDecl::path("DEFAULT", "log_config_append").deprecated(&[("", "log_config")]).help(
-    "File with a configuration of Python's logging, which replaces the other options for logs: levels of loggers, and \
-     handlers with formatters. docs/logging.md says which ones are understood.",
+    "File with a configuration of Python's logging, which replaces the other options for logs: levels of loggers, \
+     and handlers with formatters. docs/logging.md lists the supported ones.",
 );
 
 pub(super) const OPTIONS: &[&OptDecl] = &[
@@ -76,83 +77,83 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &MAX_COUNT,
 ];
 
-/// What is logged, in which form, and where to.
+/// The levels, format and targets of log lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
-    /// Loggers, as Python has them: by dotted names, of which "" is the root of all.
+    /// Loggers as in Python, with dotted names. The name of the root logger is "".
     pub loggers: Vec<Logger>,
-    /// Where loggers write to.
+    /// The handlers of the loggers.
     pub handlers: Vec<Handler>,
     /// The options that name log files.
-    pub named_by: NamedBy,
-    /// The name that lines have in syslog and journal, and in the file of a `log_dir`.
+    pub file_options: LogFileOptions,
+    /// The program name in syslog and in the journal. It is also the name of the file in `log_dir`.
     pub program: &'static str,
-    /// What was asked for and is not understood.
+    /// Remarks about unsupported settings.
     pub remarks: Vec<String>,
 }
 
-/// The options that name a log file, for errors about it.
+/// The options that set the path of a log file, for errors about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NamedBy {
-    /// The option that names the directory of the file.
+pub struct LogFileOptions {
+    /// The option that sets the directory of the file.
     pub directory: &'static str,
-    /// The option that names the file in it.
+    /// The option that sets the name of the file.
     pub file: &'static str,
 }
 
-impl NamedBy {
-    const fn one(option: &'static str) -> NamedBy {
-        NamedBy { directory: option, file: option }
+impl LogFileOptions {
+    const fn one(option: &'static str) -> LogFileOptions {
+        LogFileOptions { directory: option, file: option }
     }
 }
 
-/// A logger: what is said of it is also said of those below its name.
+/// A logger. Its settings also apply to the loggers below its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logger {
-    /// Dotted name; "" is the root.
+    /// Dotted name. The root logger has the name "".
     pub name: String,
-    /// Least level that is written; none: that of the logger above.
+    /// Lowest level that is written. `None`: the level of the parent logger.
     pub level: Option<LevelFilter>,
-    /// Positions of its handlers.
+    /// Indexes of its handlers.
     pub handlers: Vec<usize>,
-    /// Whether the handlers of the loggers above write, too.
+    /// Whether the handlers of the parent loggers also get the lines.
     pub propagate: bool,
 }
 
-/// A place for lines, with their form.
+/// A target of log lines, with their format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handler {
-    /// Where to.
-    pub place: Place,
-    /// Least level that is written here.
+    /// The target.
+    pub target: LogTarget,
+    /// Lowest level that this handler writes.
     pub level: LevelFilter,
-    /// The form of a line.
+    /// The format of a line.
     pub form: Form,
 }
 
-/// Where lines go.
+/// A target of log lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum LogTarget {
     /// Standard output.
     Stdout,
     /// Standard error.
     Stderr,
-    /// A file, and when it is moved aside; none: by others.
+    /// A file, with its rotation. `None`: other programs rotate it.
     File(PathBuf, Option<Rotation>),
     /// Syslog.
     Syslog(Facility),
     /// systemd's journal.
     Journal(Facility),
-    /// Nowhere.
+    /// The lines are discarded.
     Nowhere,
 }
 
-/// When a log file is moved aside.
+/// When the service itself rotates a log file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotation {
-    /// Bytes that a file does not exceed.
+    /// Maximum size of a file in bytes.
     pub max_bytes: u64,
-    /// Files that are kept beside the current one; at least one.
+    /// Number of old files that are kept, at least 1.
     pub count: u32,
 }
 
@@ -172,7 +173,7 @@ impl Facility {
         "", "", "", "", "LOCAL0", "LOCAL1", "LOCAL2", "LOCAL3", "LOCAL4", "LOCAL5", "LOCAL6", "LOCAL7",
     ];
 
-    /// A facility by its name, with or without `LOG_`, in any case.
+    /// Parses the name of a facility, with or without `LOG_`, in any case.
     pub(super) fn parse(text: &str) -> Option<Facility> {
         let name = text.to_uppercase();
         let name = name.strip_prefix("LOG_").unwrap_or(&name);
@@ -194,57 +195,58 @@ impl LogSettings {
         let unknown = formats.unknown().join(", ");
         if !unknown.is_empty() {
             remarks.push(format!(
-                "[DEFAULT] logging_context_format_string and the other formats: no line has {unknown}; written as -"
+                "[DEFAULT] logging_context_format_string and the other formats: no line has a value for {unknown}; \
+                 it is written as -"
             ));
         }
         if let Some(path) = config.string(&APPEND)?.filter(|path| !path.is_empty()) {
             let file = log_file::read(Path::new(&path), &formats)?;
             remarks.extend(file.remarks);
-            let named_by = NamedBy::one("log_config_append");
+            let file_options = LogFileOptions::one("log_config_append");
             let (loggers, handlers) = (file.loggers, file.handlers);
-            return Ok(LogSettings { loggers, handlers, named_by, program, remarks });
+            return Ok(LogSettings { loggers, handlers, file_options, program, remarks });
         }
         let flag = |option: &OptDecl| config.bool(option).map(|value| value.unwrap_or(false));
         let form = if flag(&USE_JSON)? { Form::Json } else { Form::Context(Box::new(formats)) };
         let (syslog, journal) = (flag(&USE_SYSLOG)?, flag(&USE_JOURNAL)?);
         let facility = facility(config, syslog || journal, &mut remarks)?;
         let sockets =
-            [syslog.then_some(Place::Syslog(facility)), journal.then_some(Place::Journal(facility))];
+            [syslog.then_some(LogTarget::Syslog(facility)), journal.then_some(LogTarget::Journal(facility))];
         let file = file(config, program)?;
-        let places = places(config, file, flag(&USE_STDERR)?, sockets.into_iter().flatten().collect())?;
-        let handler = |place| Handler { place, level: LevelFilter::TRACE, form: form.clone() };
-        let handlers: Vec<Handler> = places.into_iter().map(handler).collect();
+        let targets = targets(config, file, flag(&USE_STDERR)?, sockets.into_iter().flatten().collect())?;
+        let handler = |target| Handler { target, level: LevelFilter::TRACE, form: form.clone() };
+        let handlers: Vec<Handler> = targets.into_iter().map(handler).collect();
         let level = if flag(&DEBUG)? { LevelFilter::DEBUG } else { LevelFilter::INFO };
         let named = OWN.map(|name| (name.to_owned(), level)).into_iter();
         let named = named.chain(levels(config.list(&LEVELS)?.unwrap_or_default())?);
         let mut loggers: Vec<Logger> = Vec::new();
-        // libraries at WARNING, as the default of default_log_levels has them
+        // Libraries log at WARNING, as in the default of default_log_levels.
         for (name, level) in std::iter::once((String::new(), LevelFilter::WARN)).chain(named) {
             loggers.retain(|logger| logger.name != name);
             let handlers = if name.is_empty() { (0..handlers.len()).collect() } else { Vec::new() };
             loggers.push(Logger { name, level: Some(level), handlers, propagate: true });
         }
-        Ok(LogSettings { loggers, handlers, named_by: named_by(config)?, program, remarks })
+        Ok(LogSettings { loggers, handlers, file_options: file_options(config)?, program, remarks })
     }
 }
 
-/// The places that options name. Standard error is one of them if there is no other.
-fn places(
+/// Returns the configured targets. Without any other target, standard error is used.
+fn targets(
     config: &Config,
     file: Option<PathBuf>,
     stderr: bool,
-    sockets: Vec<Place>,
-) -> Result<Vec<Place>, ConfigError> {
+    sockets: Vec<LogTarget>,
+) -> Result<Vec<LogTarget>, ConfigError> {
     let rotation = rotation(config)?;
-    let mut places: Vec<Place> = file.map(|path| Place::File(path, rotation)).into_iter().collect();
-    if stderr || (places.is_empty() && sockets.is_empty()) {
-        places.push(Place::Stderr);
+    let mut targets: Vec<LogTarget> = file.map(|path| LogTarget::File(path, rotation)).into_iter().collect();
+    if stderr || (targets.is_empty() && sockets.is_empty()) {
+        targets.push(LogTarget::Stderr);
     }
-    places.extend(sockets);
-    Ok(places)
+    targets.extend(sockets);
+    Ok(targets)
 }
 
-/// Returns the facility of lines in syslog and journal. An unknown one is an error only if it is used.
+/// Returns the facility of lines in syslog and in the journal. An unknown one is an error only if it is used.
 fn facility(config: &Config, used: bool, remarks: &mut Vec<String>) -> Result<Facility, ConfigError> {
     const OPTION: &str = "[DEFAULT] syslog_log_facility";
     const REASON: &str =
@@ -262,7 +264,8 @@ fn facility(config: &Config, used: bool, remarks: &mut Vec<String>) -> Result<Fa
     }
 }
 
-/// As oslo.log finds it: a directory alone means a file of the program's name.
+/// Returns the path of the log file, as in oslo.log: if only the directory is set, the file has the name of the
+/// program.
 fn file(config: &Config, program: &str) -> Result<Option<PathBuf>, ConfigError> {
     let dir = config.string(&LOG_DIR)?.map(PathBuf::from);
     Ok(match (dir, config.string(&LOG_FILE)?) {
@@ -272,16 +275,16 @@ fn file(config: &Config, program: &str) -> Result<Option<PathBuf>, ConfigError> 
     })
 }
 
-/// Which options name the file that [`file`] returns.
-fn named_by(config: &Config) -> Result<NamedBy, ConfigError> {
+/// Returns the options that set the path that [`file`] returns.
+fn file_options(config: &Config) -> Result<LogFileOptions, ConfigError> {
     let file = config.string(&LOG_FILE)?;
     Ok(match (config.string(&LOG_DIR)?, file.as_deref().map(Path::new)) {
-        (Some(_), None) => NamedBy::one("log_dir"),
-        // a name without a directory of its own
+        (Some(_), None) => LogFileOptions::one("log_dir"),
+        // The file name has no directory of its own.
         (Some(_), Some(file)) if file.parent() == Some(Path::new("")) => {
-            NamedBy { directory: "log_dir", file: "log_file" }
+            LogFileOptions { directory: "log_dir", file: "log_file" }
         }
-        _ => NamedBy::one("log_file"),
+        _ => LogFileOptions::one("log_file"),
     })
 }
 
@@ -304,12 +307,12 @@ fn rotation(config: &Config) -> Result<Option<Rotation>, ConfigError> {
     Ok((max_bytes > 0 && count > 0).then_some(Rotation { max_bytes, count }))
 }
 
-/// What is asked for and not done.
+/// Returns a warning if rotation by time is configured, which is not supported.
 pub(super) fn remark(config: &Config) -> Option<&'static str> {
     let kind = config.string(&ROTATION).ok()??;
     kind.eq_ignore_ascii_case("interval").then_some(
-        "[DEFAULT] log_rotation_type = interval: files are not rotated by time; have logrotate move them away, they are \
-         then begun anew",
+        "[DEFAULT] log_rotation_type = interval: rotation by time is not supported; use logrotate. The service \
+         creates a new file when the old one is renamed",
     )
 }
 
@@ -332,7 +335,7 @@ fn levels(pairs: Vec<String>) -> Result<Vec<(String, LevelFilter)>, ConfigError>
         .collect()
 }
 
-/// A level by its name or number in Python.
+/// Parses a level: a name, or one of Python's numbers.
 pub(super) fn level(text: &str) -> Option<LevelFilter> {
     Some(match text.trim().to_uppercase().as_str() {
         "CRITICAL" | "FATAL" | "ERROR" => LevelFilter::ERROR,
@@ -340,12 +343,12 @@ pub(super) fn level(text: &str) -> Option<LevelFilter> {
         "INFO" => LevelFilter::INFO,
         "DEBUG" => LevelFilter::DEBUG,
         "TRACE" | "NOTSET" => LevelFilter::TRACE,
-        number => of_number(number.parse().ok()?),
+        number => python_level(number.parse().ok()?),
     })
 }
 
-/// Python's numbers of levels.
-fn of_number(number: u32) -> LevelFilter {
+/// Converts one of Python's numeric levels.
+fn python_level(number: u32) -> LevelFilter {
     match number {
         0..10 => LevelFilter::TRACE,
         10..20 => LevelFilter::DEBUG,
@@ -366,8 +369,8 @@ mod tests {
         LogSettings::read(&config, SERVICE)
     }
 
-    fn place(text: &str) -> Place {
-        read(text).unwrap().handlers.into_iter().next().unwrap().place
+    fn first_target(text: &str) -> LogTarget {
+        read(text).unwrap().handlers.into_iter().next().unwrap().target
     }
 
     #[test]
@@ -377,9 +380,9 @@ mod tests {
             ("log_dir = /var/log\nlog_file = a.log", "/var/log/a.log"),
             ("logdir = /var/log\nlogfile = /srv/a.log", "/srv/a.log"),
         ] {
-            assert_eq!(place(text), Place::File(path.into(), None));
+            assert_eq!(first_target(text), LogTarget::File(path.into(), None));
         }
-        assert_eq!(place(""), Place::Stderr);
+        assert_eq!(first_target(""), LogTarget::Stderr);
         assert_eq!(read("use_syslog = true\nuse_stderr = true").unwrap().handlers.len(), 2);
     }
 
@@ -407,26 +410,26 @@ mod tests {
     }
 
     #[test]
-    fn facilities_have_names() {
+    fn facilities_are_parsed_by_name() {
         let facility = |name: &str| {
             read(&format!("use_syslog = true\nsyslog_log_facility = {name}"))
-                .map(|log| log.handlers[0].place.clone())
+                .map(|log| log.handlers[0].target.clone())
         };
-        assert_eq!(facility("LOG_LOCAL3").unwrap(), Place::Syslog(Facility(19)));
-        assert_eq!(facility("daemon").unwrap(), Place::Syslog(Facility(3)));
+        assert_eq!(facility("LOG_LOCAL3").unwrap(), LogTarget::Syslog(Facility(19)));
+        assert_eq!(facility("daemon").unwrap(), LogTarget::Syslog(Facility(3)));
         assert!(facility("LOG_NOBODY").unwrap_err().to_string().contains("LOG_NOBODY"));
         assert!(facility("").is_err());
         for unused in ["LOG_NOBODY", ""] {
             let log = read(&format!("syslog_log_facility = {unused}")).unwrap();
-            assert_eq!(log.handlers[0].place, Place::Stderr);
+            assert_eq!(log.handlers[0].target, LogTarget::Stderr);
             assert!(log.remarks[0].contains("syslog_log_facility"), "{:?}", log.remarks);
         }
     }
 
     #[test]
     fn files_are_rotated_by_size_only() {
-        let rotation = |text: &str| match place(&format!("log_file = /a\n{text}")) {
-            Place::File(_, rotation) => rotation,
+        let rotation = |text: &str| match first_target(&format!("log_file = /a\n{text}")) {
+            LogTarget::File(_, rotation) => rotation,
             other => panic!("{other:?}"),
         };
         assert_eq!(rotation("log_rotation_type = Interval"), None);
@@ -438,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_that_cannot_be_read_are_named() {
+    fn invalid_formats_are_reported() {
         for option in ["context_format_string", "default_format_string", "user_identity_format"] {
             let log = read(&format!("logging_{option} = %(message)s %(oops")).unwrap();
             assert_eq!(log.remarks.len(), 1, "{option}: {:?}", log.remarks);

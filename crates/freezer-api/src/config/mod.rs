@@ -1,8 +1,8 @@
-//! Configuration: the options, one file per INI section, and [`Settings`], all of them read and checked at start.
+//! Reads and checks the configuration at start: the options, one file for each INI section, and [`Settings`].
 //!
-//! The INI dialect is the crate `oslo-config`. Here are names, defaults and meaning, as freezer-api 19.0.0 and the
-//! libraries that it uses have them, so that an operator's file works unchanged. Nothing reads options later:
-//! settings are values, passed to where they are needed.
+//! The crate `oslo-config` implements the INI dialect. This directory has the names, defaults and meanings of the
+//! options. They are those of freezer-api 19.0.0 and its libraries, so that an operator's file works unchanged. No
+//! other code reads options: settings are values that are passed to the code that needs them.
 
 mod api;
 mod authorities;
@@ -18,9 +18,9 @@ mod log_arguments;
 mod log_file;
 mod log_form;
 mod logging;
+mod origins;
 mod oslo_middleware;
 mod oslo_policy;
-mod places;
 mod storage;
 
 use std::fmt;
@@ -31,77 +31,77 @@ use ::oslo_config::{CommandLineOption, Config, OptDecl, Origin, Sources};
 pub use centralized_scheduler::CentralSettings;
 pub use database::DatabaseSettings;
 pub use default::{AuthStrategy, Listen};
-pub use findings::{Finding, of_options};
+pub use findings::{Finding, option_findings};
 pub use log_form::{Form, Formats};
-pub use logging::{Facility, Handler, LogSettings, Logger, NamedBy, OWN, Place, Rotation};
+pub use logging::{Facility, Handler, LogFileOptions, LogSettings, LogTarget, Logger, OWN, Rotation};
+pub use origins::OptionOrigins;
 pub use oslo_policy::{MISSING as MISSING_POLICY, PolicySettings};
-pub use places::Places;
 
 use freezer_store::DatabaseUrl;
 
 use crate::app::HttpSettings;
 use crate::health::HealthSettings;
 
-/// Everything that the configuration says.
+/// All settings of the service.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Address to listen on.
     pub listen: Listen,
-    /// How callers are known.
+    /// How callers are authenticated.
     pub auth_strategy: AuthStrategy,
-    /// Without authentication: names that a `Host` header may have beside those of the loopback interface.
+    /// Host names that requests may use under `auth_strategy = noauth`, in addition to those of the loopback interface.
     pub noauth_hosts: Vec<String>,
-    /// What is logged, and where to.
+    /// The levels, format and targets of log lines.
     pub log: LogSettings,
     /// The database and its pool.
     pub database: DatabaseSettings,
-    /// Keystone, where `auth_strategy` asks for it.
+    /// The login at Keystone. `None` under `auth_strategy = noauth`.
     pub keystone: Option<keystone_auth::Settings>,
-    /// Trusts for central schedulers; none without Keystone.
+    /// Trusts for central schedulers. `None` without Keystone.
     pub central: Option<CentralSettings>,
-    /// Where policy rules come from.
+    /// The files and switches of the policy.
     pub policy: ::oslo_policy::Options,
-    /// How servers are asked that policy rules name.
+    /// How the servers that policy rules name are called.
     pub remote_policy: ::oslo_policy::HttpCheckSettings,
-    /// Limits and switches of the HTTP side.
+    /// Limits and switches of the HTTP server.
     pub http: HttpSettings,
-    /// What there is to say about the files: options that are unknown or without effect.
+    /// Warnings and notes about the files, for example about unknown options.
     pub remarks: Vec<Finding>,
-    /// Where options were set.
-    pub places: Places,
+    /// Where each option is set.
+    pub origins: OptionOrigins,
 }
 
-/// Why the configuration cannot be used. Every problem is named, not only the first.
+/// The reasons why the configuration cannot be used. It contains every problem, not only the first.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Options, as `oslo-config` words them, with file and line.
+    /// Errors of `oslo-config`, with file and line.
     #[error("{}", list(.0))]
     Options(Vec<::oslo_config::Error>),
-    /// An option that is well formed but cannot be used.
+    /// An option with a well-formed value that cannot be used.
     #[error("{option} = {value}: {reason}")]
     Unusable {
         /// `[group] name`.
         option: &'static str,
-        /// The value, never of a secret option.
+        /// The value. Secret options are never reported this way.
         value: String,
-        /// What is wrong, and what to do.
+        /// A description of the problem with its solution.
         reason: String,
     },
-    /// The same, with the place where it was set.
+    /// The same error with the place where the option is set.
     #[error("{origin}: {error}")]
     Located {
-        /// Where the option was set.
+        /// Where the option is set.
         origin: Origin,
-        /// What is wrong with it.
+        /// The error.
         error: Box<ConfigError>,
     },
-    /// The database's URL.
+    /// The database URL is not valid.
     #[error("[database] connection: {0}")]
     Url(#[from] freezer_store::UrlError),
 }
 
 impl ConfigError {
-    /// Adds the place where the value was set that cannot be used.
+    /// Adds the place where the invalid value is set.
     fn located(self, config: &Config) -> ConfigError {
         let named = |decl: &&OptDecl| match &self {
             ConfigError::Unusable { option, .. } => format!("[{}] {}", decl.group, decl.key()) == *option,
@@ -120,7 +120,7 @@ impl ConfigError {
         }
     }
 
-    /// The same without its place.
+    /// Returns the same error without its place.
     pub fn unlocated(&self) -> &ConfigError {
         match self {
             ConfigError::Located { error, .. } => error.unlocated(),
@@ -142,9 +142,9 @@ impl From<::oslo_config::Error> for ConfigError {
     }
 }
 
-/// How messages name the group with the service's own login.
+/// Name of the group with the service's own login, for messages.
 pub const KEYSTONE: &str = "[keystone_authtoken]";
-/// How messages name the group with the login of the user that jobs are entrusted to.
+/// Name of the group with the login of the user that receives trusts, for messages.
 pub const TRUSTEE: &str = "the group that [centralized_scheduler] auth_section names";
 
 /// The sections and their options, in the order of the sample file.
@@ -162,12 +162,12 @@ const SECTIONS: &[(&str, &[&OptDecl])] = &[
     ("healthcheck", healthcheck::OPTIONS),
 ];
 
-/// Every option that the service knows.
+/// Returns all options of the service.
 pub fn declarations() -> Vec<&'static OptDecl> {
     SECTIONS.iter().flat_map(|(_, options)| options.iter().copied()).collect()
 }
 
-/// A configuration file with every option commented out, in the layout of oslo-config-generator.
+/// Returns a configuration file with every option commented out, in the layout of oslo-config-generator.
 pub fn sample() -> String {
     let groups: Vec<_> = SECTIONS
         .iter()
@@ -185,17 +185,17 @@ impl Settings {
     /// Reads the files and checks every option.
     ///
     /// # Errors
-    /// [`ConfigError`], naming each bad value with file and line.
+    /// A [`ConfigError`] that names each invalid value with file and line.
     pub fn load(sources: &Sources) -> Result<Settings, ConfigError> {
         let config = Config::load(sources)?.declare(&declarations());
         Settings::read(&config, sources).map_err(|error| error.located(&config))
     }
 
-    /// What `--dev` means: no authentication, a SQLite file in `directory`, a loopback address. Options of the command
-    /// line can change where it listens and what it logs.
+    /// Returns the settings of `--dev`: no authentication, a SQLite file in `directory` and a loopback address. Options
+    /// of the command line can change the address and the logging.
     ///
     /// # Errors
-    /// [`ConfigError`], naming the option of the command line.
+    /// A [`ConfigError`] that names the option of the command line.
     pub fn dev(directory: &Path, arguments: Vec<CommandLineOption>) -> Result<Settings, ConfigError> {
         let url = DatabaseUrl::Sqlite { path: directory.join(DEV_DATABASE) };
         let text =
@@ -205,17 +205,14 @@ impl Settings {
             Settings::read(&config, &Sources::default()).map_err(|error| error.located(&config))?;
         Ok(Settings {
             database: DatabaseSettings::new(url),
-            // a first look reads no files of the system
+            // A first run should not depend on files of the system.
             policy: ::oslo_policy::Options::default(),
             http: HttpSettings::default(),
             ..settings
         })
     }
 
-    /// Reads the database settings alone: what `freezer-manage` needs, which works without Keystone.
-    ///
-    /// # Errors
-    /// [`ConfigError`]
+    /// Reads only the settings of the database, for commands of `freezer-manage` that do not need Keystone.
     pub fn load_database(sources: &Sources) -> Result<DatabaseSettings, ConfigError> {
         let config = Config::load(sources)?.declare(&declarations());
         check(
@@ -228,10 +225,7 @@ impl Settings {
             .map_err(|error| error.located(&config))
     }
 
-    /// Reads where policy rules come from, and nothing else: what the commands for policy need.
-    ///
-    /// # Errors
-    /// [`ConfigError`]
+    /// Reads only the settings of the policy, for the commands that inspect it.
     pub fn load_policy(sources: &Sources) -> Result<PolicySettings, ConfigError> {
         let config = Config::load(sources)?.declare(&declarations());
         check(&config, oslo_policy::OPTIONS)?;
@@ -241,19 +235,20 @@ impl Settings {
         })
     }
 
-    /// The logins at Keystone, each with the group that holds it, as messages name it.
+    /// Returns the logins at Keystone, each with the name of its group for messages.
     pub fn logins(&self) -> impl Iterator<Item = (&'static str, &keystone_auth::Settings)> {
         let trustee = self.central.as_ref().and_then(|central| central.trustee.as_ref());
         let own = self.keystone.iter().map(|login| (KEYSTONE, login));
         own.chain(trustee.map(|login| (TRUSTEE, login)))
     }
 
-    /// The sections in which `other` says something else that takes effect at a start only. Logging is not among them.
+    /// Returns the sections that differ from those of `other` and need a restart. A reload can change the logging, so
+    /// it is not compared.
     pub fn differences(&self, other: &Settings) -> Vec<&'static str> {
         fn differ(a: &impl fmt::Debug, b: &impl fmt::Debug) -> bool {
             format!("{a:?}") != format!("{b:?}")
         }
-        // beside those of [oslo_middleware], [healthcheck] and [DEFAULT], all limits are of [api]
+        // All limits that do not belong to [oslo_middleware], [healthcheck] or [DEFAULT] belong to [api].
         let of_api = |http: &HttpSettings| HttpSettings {
             max_body: self.http.max_body,
             proxy_headers: self.http.proxy_headers,
@@ -301,17 +296,17 @@ impl Settings {
         let health = healthcheck::read(config, listen.port)?;
         let database = DatabaseSettings::read(config)?;
         let log = LogSettings::read(config, logging::SERVICE)?;
-        let of_connection = findings::of_connection(&database);
+        let connection_findings = findings::connection_findings(&database);
         let policy = oslo_policy::read(config, &config_dirs(sources))?;
-        let remarks = remarks(config, &log, &health).into_iter().chain(of_connection);
-        let places = Places::of(config);
+        let remarks = remarks(config, &log, &health).into_iter().chain(connection_findings);
+        let origins = OptionOrigins::read(config);
         let remarks = remarks.chain(oslo_policy::missing(config, &policy));
         let remarks = remarks.chain(authorities::unusable(&sources.env));
-        let remarks = remarks.map(|finding| places.locate(finding)).collect();
+        let remarks = remarks.map(|finding| origins.locate(finding)).collect();
         let scans = api::scan_limits(config, database.pool.max_open)?;
         Ok(Settings {
             remarks,
-            places,
+            origins,
             noauth_hosts: api::noauth_hosts(config, &listen.host)?,
             listen,
             auth_strategy,
@@ -349,15 +344,15 @@ fn remarks(config: &Config, log: &LogSettings, health: &HealthSettings) -> Vec<F
     let ignored = ignored.map(|argument| format!("{}: accepted, without effect", argument.written));
     let unheeded = fixed.chain(storage::remark(config)).chain(api::remarks(config)).chain(ignored);
     let unheeded = unheeded.map(Finding::without_effect).chain(database::remark(config));
-    unheeded.chain(of_options(config)).collect()
+    unheeded.chain(option_findings(config)).collect()
 }
 
 impl LogSettings {
-    /// Reads the options of the command line alone: what another program than the service logs, and where to.
+    /// Reads the logging options from the command line only, for programs other than the service.
     ///
     /// # Errors
-    /// [`ConfigError`], naming the option of the command line.
-    pub fn of_arguments(
+    /// A [`ConfigError`] that names the option of the command line.
+    pub fn from_arguments(
         program: &'static str,
         arguments: Vec<CommandLineOption>,
     ) -> Result<LogSettings, ConfigError> {
@@ -373,7 +368,8 @@ fn check(config: &Config, options: &[&'static OptDecl]) -> Result<(), ConfigErro
     if errors.is_empty() { Ok(()) } else { Err(ConfigError::Options(errors)) }
 }
 
-/// Where a relative `policy_file` is looked for: beside the configuration files, then in /etc/freezer.
+/// Returns the directories that may contain a relative `policy_file`: those of the configuration files, then
+/// /etc/freezer.
 fn config_dirs(sources: &Sources) -> Vec<PathBuf> {
     let mut dirs: Vec<PathBuf> =
         sources.files.iter().filter_map(|file| file.parent()).map(Path::to_path_buf).collect();
@@ -389,7 +385,7 @@ mod tests {
     use super::declarations;
 
     #[test]
-    fn an_empty_number_or_switch_means_the_default() {
+    fn empty_numbers_and_switches_have_their_default() {
         for option in declarations() {
             if matches!(
                 option.kind,

@@ -1,4 +1,4 @@
-//! `[oslo_policy]`: where the rules come from.
+//! `[oslo_policy]`: the policy files, and how rules are evaluated.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,45 +9,46 @@ use freezer_store::maintenance::Verdict;
 
 use super::{ConfigError, Finding};
 
-const FILE: OptDecl = OptDecl::path("oslo_policy", "policy_file")
-    .default("policy.yaml")
-    .help("File of rules; relative to the directory of the configuration file, then to /etc/freezer.");
+const FILE: OptDecl = OptDecl::path("oslo_policy", "policy_file").default("policy.yaml").help(
+    "File of policy rules. A relative path is resolved against the directory of the configuration file, then \
+           against /etc/freezer.",
+);
 const DIRS: OptDecl = OptDecl::multi("oslo_policy", "policy_dirs")
     .default("policy.d")
     .names_a_path()
-    .help("Directories of more such files, each overriding the ones before.");
+    .help("Directories of further policy files. Each overrides the previous ones.");
 const DEFAULT_RULE: OptDecl = OptDecl::string("oslo_policy", "policy_default_rule")
     .default("default")
-    .help("Rule that decides where a rule is not defined.");
+    .help("Rule that is used if a rule is not defined.");
 const ENFORCE_SCOPE: OptDecl = OptDecl::boolean("oslo_policy", "enforce_scope")
     .unset_if_empty()
     .default("true")
-    .help("Refuse tokens whose scope is not the rule's.");
+    .help("Reject tokens whose scope does not match the rule.");
 const ENFORCE_NEW_DEFAULTS: OptDecl = OptDecl::boolean("oslo_policy", "enforce_new_defaults")
     .unset_if_empty()
     .default("true")
-    .help("Take no account of deprecated defaults.");
+    .help("Ignore deprecated defaults.");
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const REMOTE_CONTENT_TYPE: OptDecl = OptDecl::string("oslo_policy", "remote_content_type")
     .default(FORM)
     .choices(&[FORM, "application/json"])
-    .help("How a server is asked that an http: or https: check names.");
+    .help("Content type of requests to the servers that http: and https: checks name.");
 const REMOTE_VERIFY: OptDecl = OptDecl::boolean("oslo_policy", "remote_ssl_verify_server_crt")
     .unset_if_empty()
     .default("false")
     .help("Verify the certificates of servers that https: checks name.");
 const REMOTE_CA: OptDecl = OptDecl::path("oslo_policy", "remote_ssl_ca_crt_file")
-    .help("PEM file of the authorities to verify them with; without it, the system's.");
+    .help("PEM file of the certificate authorities that verify these servers. Default: the authorities of the system.");
 const REMOTE_CERTIFICATE: OptDecl = OptDecl::path("oslo_policy", "remote_ssl_client_crt_file")
     .help("PEM file of the client certificate for https: checks.");
-const REMOTE_KEY: OptDecl =
-    OptDecl::path("oslo_policy", "remote_ssl_client_key_file").help("PEM file of its key.");
+const REMOTE_KEY: OptDecl = OptDecl::path("oslo_policy", "remote_ssl_client_key_file")
+    .help("PEM file of the key of the client certificate.");
 const REMOTE_TIMEOUT: OptDecl = OptDecl::float("oslo_policy", "remote_timeout")
     .unset_if_empty()
     .default("60")
     .min(0)
-    .help("Seconds in which such a server must have answered; else the request is answered with 500.");
+    .help("Seconds in which such a server must answer. Otherwise the request fails with 500.");
 
 pub(super) const OPTIONS: &[&OptDecl] = &[
     &FILE,
@@ -63,26 +64,26 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &REMOTE_TIMEOUT,
 ];
 
-/// What the section says, for the commands that look at policy.
+/// The settings of the section, for the commands that inspect the policy.
 #[derive(Debug, Clone)]
 pub struct PolicySettings {
-    /// Where the rules come from, and how they are asked.
+    /// The policy files and switches.
     pub options: Options,
-    /// Whether the configuration names the policy file: then it ought to be there.
+    /// Whether the configuration sets the policy file. The file should then exist.
     pub named: bool,
 }
 
-/// Whether the policy file was named, rather than left at its default.
+/// Returns whether the configuration sets the policy file.
 pub(super) fn names_a_file(config: &Config) -> bool {
     !matches!(config.origin(&FILE), None | Some(Origin::Default))
 }
 
-/// The kind of findings about policy files that are configured and do not exist.
+/// The identifier of findings about configured policy files that do not exist.
 pub const MISSING: &str = "missing_policy";
 
-/// Returns the findings about a policy file and directories that are configured, other than by default, and do not exist.
+/// Returns the findings about a configured policy file and directories that do not exist.
 pub(super) fn missing(config: &Config, options: &Options) -> Vec<Finding> {
-    // the default is not required to exist, also if it is written out
+    // The default file may be missing, even if the configuration repeats its name.
     let is_set = |option: &OptDecl, text: Option<&str>| {
         !matches!(config.origin(option), None | Some(Origin::Default)) && text != option.default
     };
@@ -92,10 +93,7 @@ pub(super) fn missing(config: &Config, options: &Options) -> Vec<Finding> {
     if let Some(path) =
         options.policy_file.as_ref().filter(|path| is_set(&FILE, file.as_deref()) && !path.exists())
     {
-        found.push(format!(
-            "policy_file: {} does not exist, so the default rules are in force",
-            path.display()
-        ));
+        found.push(format!("policy_file: {} does not exist, so the default rules apply", path.display()));
     }
     let named = options.policy_dirs.iter().zip(&dirs).filter(|(_, text)| is_set(&DIRS, Some(text.as_str())));
     for (path, _) in named.filter(|(path, _)| !path.exists()) {
@@ -110,7 +108,7 @@ pub(super) fn missing(config: &Config, options: &Options) -> Vec<Finding> {
     found.into_iter().map(finding).collect()
 }
 
-/// What the section says, for the crate `oslo-policy`.
+/// Reads the settings for the crate `oslo-policy`.
 pub(super) fn read(config: &Config, dirs: &[PathBuf]) -> Result<Options, ConfigError> {
     let defaults = Options::default();
     let find = |name: String| find(Path::new(&name), dirs);
@@ -124,7 +122,7 @@ pub(super) fn read(config: &Config, dirs: &[PathBuf]) -> Result<Options, ConfigE
     })
 }
 
-/// How servers are asked that rules name.
+/// Reads how the servers that rules name are called.
 pub(super) fn remote(config: &Config) -> Result<HttpCheckSettings, ConfigError> {
     let defaults = HttpCheckSettings::default();
     let path = |option: &OptDecl| config.string(option).map(|text| text.map(PathBuf::from));
@@ -141,8 +139,8 @@ pub(super) fn remote(config: &Config) -> Result<HttpCheckSettings, ConfigError> 
     })
 }
 
-/// The first directory that has it; the first of all where none has, so that the file is seen when an operator
-/// makes it.
+/// Returns the path in the first directory that contains the file. If no directory contains it, returns the path in the
+/// first one, so that the file is found when an operator creates it.
 fn find(name: &Path, dirs: &[PathBuf]) -> PathBuf {
     let candidates = || dirs.iter().map(|dir| dir.join(name));
     candidates().find(|path| path.exists()).or_else(|| candidates().next()).unwrap_or_else(|| name.to_owned())

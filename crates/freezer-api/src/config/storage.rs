@@ -1,8 +1,8 @@
-//! `[storage]`: which engine stores the data. Only SQL is served here. The options stay, because every freezer-api.conf
-//! has them.
+//! `[storage]`: the storage engine. This service only supports SQL. The options are still accepted because every
+//! freezer-api.conf contains them.
 //!
-//! For freezer-api 19.0.0, `driver` selects the engine, by its alias or by the path of its class. `backend` only names the
-//! section that holds options of the engine, and the SQL engine reads none of them.
+//! In freezer-api 19.0.0, `driver` selects the engine by its alias or by the path of its class. `backend` is only the
+//! name of the section with options of the engine, and the SQL engine reads none of them.
 
 use ::oslo_config::{Config, OptDecl, Origin};
 
@@ -13,16 +13,16 @@ const BACKEND: OptDecl = OptDecl::string("storage", "backend").default(SQLALCHEM
 );
 const DRIVER: OptDecl = OptDecl::string("storage", "driver")
     .default(SQLALCHEMY)
-    .help("Storage engine. Only sqlalchemy, a SQL database, is served.");
+    .help("Storage engine. Only sqlalchemy, a SQL database, is supported.");
 
 pub(super) const OPTIONS: &[&OptDecl] = &[&BACKEND, &DRIVER];
 
 const SQLALCHEMY: &str = "sqlalchemy";
-/// The class behind the alias, which 19.0.0 accepts in its place.
+/// The path of the class with this alias. 19.0.0 accepts both.
 const SQL_CLASS: &str = "freezer_api.db.sqlalchemy.driver.SQLDriver";
 const ELASTICSEARCH: &str = "elasticsearch";
 
-/// Refuses every engine but SQL.
+/// Rejects all engines other than SQL.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     let driver = DRIVER.need(config.string(&DRIVER)?)?;
     if is_elasticsearch(&driver) {
@@ -40,13 +40,14 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
 }
 
 const MOVE: &str = "this service stores its data in MySQL, MariaDB or SQLite; set [storage] driver = sqlalchemy and \
-                    [database] connection. Data that is in Elasticsearch is not read";
+                    [database] connection. Data in Elasticsearch is not read";
 
-/// The name of a section that is not the usual one.
+/// Returns a warning if the name of the section is unusual.
 pub(super) fn remark(config: &Config) -> Option<String> {
     let backend = backend(config).ok().filter(|name| name != SQLALCHEMY && is_set(config, &BACKEND))?;
     Some(format!(
-        "[storage] backend = {backend}: only the name of a section, without effect; [storage] driver selects the engine"
+        "[storage] backend = {backend}: this is only the name of a section and has no effect; [storage] driver \
+         selects the engine"
     ))
 }
 
@@ -58,7 +59,8 @@ fn is_set(config: &Config, option: &OptDecl) -> bool {
     !matches!(config.origin(option), None | Some(Origin::Default))
 }
 
-/// The alias, or the path of one of the classes that releases 2.0.0 to 19.0.0 had for it.
+/// Returns whether this is the alias of the Elasticsearch engine, or the path of one of its classes in releases 2.0.0
+/// to 19.0.0.
 fn is_elasticsearch(name: &str) -> bool {
     let name = name.to_lowercase();
     name == ELASTICSEARCH || (name.starts_with("freezer_api.") && name.contains("elastic"))
@@ -91,12 +93,12 @@ mod tests {
             checked.unwrap();
             assert!(remark.unwrap().contains(&format!("backend = {backend}: ")), "{backend}");
         }
-        // the default driver
+        // The default driver is used.
         read("backend = sqlachemy").0.unwrap();
     }
 
     #[test]
-    fn other_engines_are_refused() {
+    fn other_engines_are_rejected() {
         for (text, option) in [
             ("backend = elasticsearch", "[storage] backend = elasticsearch"),
             ("driver = elasticsearch", "[storage] driver = elasticsearch"),

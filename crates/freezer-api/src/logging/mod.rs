@@ -23,7 +23,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use self::line::Lines;
 use self::output::Output;
-use crate::config::{LogSettings, Place};
+use crate::config::{LogSettings, LogTarget};
 
 pub use self::format::Format;
 pub(crate) use self::loggers::Loggers;
@@ -57,7 +57,7 @@ fn print_remarks(settings: &LogSettings) {
     let reached = loggers.handlers("freezer_api");
     let mut reached = reached.into_iter().filter_map(|at| settings.handlers.get(at));
     let is_shown = loggers.level("freezer_api") >= Level::WARN
-        && reached.any(|handler| handler.place == Place::Stderr && handler.level >= Level::WARN);
+        && reached.any(|handler| handler.target == LogTarget::Stderr && handler.level >= Level::WARN);
     if is_shown {
         return;
     }
@@ -71,8 +71,8 @@ fn print_remarks(settings: &LogSettings) {
 /// # Errors
 /// If a file cannot be written, or cannot be created in its directory.
 pub fn check(settings: &LogSettings) -> io::Result<()> {
-    settings.handlers.iter().try_for_each(|handler| match &handler.place {
-        Place::File(path, _) => output::check_file(path, settings.named_by),
+    settings.handlers.iter().try_for_each(|handler| match &handler.target {
+        LogTarget::File(path, _) => output::check_file(path, settings.file_options),
         _ => Ok(()),
     })
 }

@@ -15,7 +15,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::loggers::Loggers;
 use super::record::{self, LogRecord};
-use crate::config::{Facility, Form, Handler, LogSettings, NamedBy, Place, Rotation};
+use crate::config::{Facility, Form, Handler, LogFileOptions, LogSettings, LogTarget, Rotation};
 
 const SYSLOG: &str = "/dev/log";
 const JOURNAL: &str = "/run/systemd/journal/socket";
@@ -124,21 +124,23 @@ impl Sinks {
 
 impl Sink {
     fn open(handler: &Handler, settings: &LogSettings) -> io::Result<Sink> {
-        let LogSettings { named_by, program, .. } = *settings;
+        let LogSettings { file_options, program, .. } = *settings;
         let sender = |facility| Sender { program, facility };
-        let target = match &handler.place {
-            Place::Stdout => SinkTarget::Stdout,
-            Place::Stderr => SinkTarget::Stderr,
-            Place::File(path, rotation) => SinkTarget::File(RotatingFile::new(path, *rotation, named_by)?),
-            Place::Syslog(facility) => {
+        let target = match &handler.target {
+            LogTarget::Stdout => SinkTarget::Stdout,
+            LogTarget::Stderr => SinkTarget::Stderr,
+            LogTarget::File(path, rotation) => {
+                SinkTarget::File(RotatingFile::new(path, *rotation, file_options)?)
+            }
+            LogTarget::Syslog(facility) => {
                 let socket = LogSocket::open(program, "use_syslog", Path::new(SYSLOG));
                 SinkTarget::Syslog(socket, sender(*facility))
             }
-            Place::Journal(facility) => {
+            LogTarget::Journal(facility) => {
                 let socket = LogSocket::open(program, "use_journal", Path::new(JOURNAL));
                 SinkTarget::Journal(socket, sender(*facility))
             }
-            Place::Nowhere => SinkTarget::Nowhere,
+            LogTarget::Nowhere => SinkTarget::Nowhere,
         };
         Ok(Sink { target, level: handler.level, form: handler.form.clone() })
     }
@@ -247,7 +249,7 @@ fn connect(path: &Path) -> io::Result<UnixDatagram> {
 struct RotatingFile {
     path: PathBuf,
     rotation: Option<Rotation>,
-    named_by: NamedBy,
+    file_options: LogFileOptions,
     file: File,
     length: u64,
     identity: (u64, u64),
@@ -255,14 +257,18 @@ struct RotatingFile {
 }
 
 impl RotatingFile {
-    fn new(path: &Path, rotation: Option<Rotation>, named_by: NamedBy) -> io::Result<RotatingFile> {
-        let (file, length, identity) = open(path, named_by)?;
+    fn new(
+        path: &Path,
+        rotation: Option<Rotation>,
+        file_options: LogFileOptions,
+    ) -> io::Result<RotatingFile> {
+        let (file, length, identity) = open(path, file_options)?;
         let looked = Instant::now();
-        Ok(RotatingFile { path: path.to_owned(), rotation, named_by, file, length, identity, looked })
+        Ok(RotatingFile { path: path.to_owned(), rotation, file_options, file, length, identity, looked })
     }
 
     fn open(&mut self) -> io::Result<()> {
-        (self.file, self.length, self.identity) = open(&self.path, self.named_by)?;
+        (self.file, self.length, self.identity) = open(&self.path, self.file_options)?;
         Ok(())
     }
 
@@ -301,25 +307,25 @@ impl RotatingFile {
     }
 }
 
-fn open(path: &Path, named_by: NamedBy) -> io::Result<(File, u64, (u64, u64))> {
+fn open(path: &Path, file_options: LogFileOptions) -> io::Result<(File, u64, (u64, u64))> {
     let file = OpenOptions::new()
         .create(true)
         .append(true)
         .mode(FILE_MODE)
         .open(path)
-        .map_err(|error| blamed(path, named_by, &error))?;
+        .map_err(|error| blamed(path, file_options, &error))?;
     let metadata = file.metadata()?;
     Ok((file, metadata.len(), (metadata.dev(), metadata.ino())))
 }
 
 /// Checks whether [`open`] could open the file, without creating it.
-pub(super) fn check_file(path: &Path, named_by: NamedBy) -> io::Result<()> {
+pub(super) fn check_file(path: &Path, file_options: LogFileOptions) -> io::Result<()> {
     let checked = match OpenOptions::new().append(true).open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Err(_) => access(directory(path), Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from),
     };
-    checked.map_err(|error| blamed(path, named_by, &error))
+    checked.map_err(|error| blamed(path, file_options, &error))
 }
 
 fn directory(path: &Path) -> &Path {
@@ -328,10 +334,10 @@ fn directory(path: &Path) -> &Path {
 
 /// Returns an error about a log file with the responsible option: that of the directory, if files cannot be
 /// created in it.
-fn blamed(path: &Path, named_by: NamedBy, error: &io::Error) -> io::Error {
+fn blamed(path: &Path, file_options: LogFileOptions, error: &io::Error) -> io::Error {
     let directory = directory(path);
     let is_usable = directory.is_dir() && access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok();
-    let option = if is_usable || path.exists() { named_by.file } else { named_by.directory };
+    let option = if is_usable || path.exists() { file_options.file } else { file_options.directory };
     let reason = match error.kind() {
         _ if path.exists() => error.to_string(),
         io::ErrorKind::NotFound => why_not_in(directory).unwrap_or_else(|| NOT_THERE.to_owned()),
@@ -369,7 +375,7 @@ mod tests {
     use super::*;
 
     const SENDER: Sender = Sender { program: "freezer-manage", facility: Facility(19) };
-    const BOTH: NamedBy = NamedBy { directory: "log_dir", file: "log_file" };
+    const BOTH: LogFileOptions = LogFileOptions { directory: "log_dir", file: "log_file" };
 
     #[test]
     fn an_error_names_the_responsible_option() {

@@ -9,7 +9,7 @@ use oslo_config::{Config, Origin, Setting, Sources, UnknownOption};
 use serde_json::{Value, json};
 
 use super::{connect, prepare};
-use crate::config::{self, ConfigError, Finding, Places, Settings, declarations};
+use crate::config::{self, ConfigError, Finding, OptionOrigins, Settings, declarations};
 
 /// Prints all options, commented out, in the layout of oslo-config-generator.
 pub fn print_sample(out: &mut impl Write) -> std::io::Result<()> {
@@ -67,20 +67,20 @@ pub async fn findings(sources: &Sources, connect: bool) -> Vec<Finding> {
         Ok(settings) => settings,
         Err(error) => {
             let config = Config::load(sources).map(|config| config.declare(&declarations()));
-            let places = config.as_ref().map(Places::of).unwrap_or_default();
+            let origins = config.as_ref().map(OptionOrigins::read).unwrap_or_default();
             let mut found = match error.unlocated() {
                 ConfigError::Options(errors) => errors.iter().map(option_finding).collect(),
                 error => vec![failure(error.to_string())],
             };
-            found = found.into_iter().map(|finding| places.locate(finding)).collect();
+            found = found.into_iter().map(|finding| origins.locate(finding)).collect();
             if let Ok(config) = config {
-                found.extend(config::of_options(&config));
+                found.extend(config::option_findings(&config));
             }
             return found;
         }
     };
     let refusals = prepare::refusals(&settings).await;
-    let refusals = refusals.iter().map(|refusal| settings.places.locate(failure(refusal.to_string())));
+    let refusals = refusals.iter().map(|refusal| settings.origins.locate(failure(refusal.to_string())));
     let mut found: Vec<Finding> = refusals.collect();
     if connect && found.is_empty() {
         found.extend(connect::findings(&settings).await);

@@ -14,7 +14,7 @@ pub fn fitted(settings: &Settings) -> Settings {
     let mut fitted = settings.clone();
     let Some((_, room)) = room(settings) else { return fitted };
     let (connections, pool) = (&mut fitted.http.connections, &mut fitted.database.pool);
-    connections.most = room.of_clients;
+    connections.max = room.of_clients;
     connections.reserve = room.reserve;
     pool.max_open = room.to_database;
     pool.max_idle = pool.max_idle.min(room.to_database);
@@ -26,7 +26,7 @@ pub fn fitted(settings: &Settings) -> Settings {
 fn room(settings: &Settings) -> Option<(usize, Room)> {
     let files_each =
         if matches!(settings.database.url, DatabaseUrl::Sqlite { .. }) { FILES_OF_SQLITE } else { 1 };
-    let (clients, pool) = (settings.http.connections.most, settings.database.pool.max_open);
+    let (clients, pool) = (settings.http.connections.max, settings.database.pool.max_open);
     file_limit().map(|files| (files, Room::of(files, clients, pool, files_each)))
 }
 
@@ -47,7 +47,7 @@ pub(super) fn warnings(settings: &Settings) -> Vec<Finding> {
             room.to_database, pool.max_open
         ));
     }
-    let wanted = settings.http.connections.most;
+    let wanted = settings.http.connections.max;
     if room.of_clients < wanted {
         reduced(format!(
             "[api] max_connections: the limit of {files} open files allows {} connections at a time, not {wanted}; {raise}",

@@ -14,9 +14,9 @@ use tokio::runtime::Handle;
 
 use super::open_files;
 use crate::app::App;
-use crate::auth::Authentication;
+use crate::auth::Authenticator;
 use crate::clock::{Clock, Ids};
-use crate::config::{Finding, KEYSTONE, Places, Settings, TRUSTEE};
+use crate::config::{Finding, KEYSTONE, OptionOrigins, Settings, TRUSTEE};
 use crate::readiness::{Readiness, Wait};
 use crate::service::Queues;
 use crate::service::trusts::Trusts;
@@ -52,9 +52,9 @@ pub enum Refusal {
     Validators(#[from] crate::validate::BuildError),
 }
 
-/// All errors of a configuration, one in each line, with the places of their options.
+/// All errors of a configuration, one in each line, with the origins of their options.
 #[derive(Debug)]
-pub struct Refusals(Vec<Refusal>, Places);
+pub struct Refusals(Vec<Refusal>, OptionOrigins);
 
 impl fmt::Display for Refusals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,10 +76,10 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
     let identity = identity(settings).map_err(&mut keep).ok();
     let enforcer = enforcer(settings).map_err(&mut keep).ok();
     let validators = Validators::new().map_err(|error| keep(error.into())).ok();
-    let (Some(()), Some((authentication, trusts)), Some(enforcer), Some(validators)) =
+    let (Some(()), Some((authenticator, trusts)), Some(enforcer), Some(validators)) =
         (files, identity, enforcer, validators)
     else {
-        return Err(Refusals(refusals, settings.places.clone()));
+        return Err(Refusals(refusals, settings.origins.clone()));
     };
     Ok(App {
         queues: Queues::new(&store, &settings.http),
@@ -87,7 +87,7 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
         readiness: Readiness::waiting(Wait::Database),
         enforcer,
         validators,
-        authentication,
+        authenticator,
         trusts,
         clock: Clock::system(),
         ids: Ids::system(),
@@ -135,7 +135,7 @@ pub fn warnings(settings: &Settings) -> Vec<Finding> {
             found.push(Finding { verdict: Verdict::Warning, kind: "unusable_file", place: None, message });
         }
     }
-    found.into_iter().map(|finding| settings.places.locate(finding)).collect()
+    found.into_iter().map(|finding| settings.origins.locate(finding)).collect()
 }
 
 /// Returns whether a policy rule has an `https:` check. Unreadable policy files are reported elsewhere.
@@ -156,9 +156,9 @@ fn enforcer(settings: &Settings) -> Result<Enforcer, Refusal> {
 
 /// Builds authentication and trusts. They share one connection to Keystone, unless `[centralized_scheduler]
 /// auth_section` contains a separate login.
-fn identity(settings: &Settings) -> Result<(Authentication, Option<Trusts>), Refusal> {
+fn identity(settings: &Settings) -> Result<(Authenticator, Option<Trusts>), Refusal> {
     let Some(keystone) = &settings.keystone else {
-        return Ok((Authentication::NoAuth(settings.noauth_hosts.clone()), None));
+        return Ok((Authenticator::NoAuth(settings.noauth_hosts.clone()), None));
     };
     let client = client(keystone).map_err(Refusal::Keystone)?;
     let trusts = match &settings.central {
@@ -173,7 +173,7 @@ fn identity(settings: &Settings) -> Result<(Authentication, Option<Trusts>), Ref
             roles: central.delegated_roles.clone(),
         }),
     };
-    Ok((Authentication::Keystone(Box::new(client)), trusts))
+    Ok((Authenticator::Keystone(Box::new(client)), trusts))
 }
 
 /// Creates a client of Keystone with the system clock.

@@ -50,7 +50,7 @@ pub async fn check(sources: &Sources, as_json: bool, out: &mut impl Write) -> Re
     rows.push(match &settings {
         Ok(settings) => {
             let refusals = prepare::refusals(settings).await.into_iter();
-            let refusals = refusals.map(|refusal| settings.places.prefixed(refusal.to_string()));
+            let refusals = refusals.map(|refusal| settings.origins.prefixed(refusal.to_string()));
             options_row(&config, &refusals.collect::<Vec<_>>())
         }
         Err(error) => options_row(&config, &[error.to_string()]),
@@ -102,7 +102,7 @@ fn options_row(config: &Config, refusals: &[String]) -> ResultRow {
     if !refusals.is_empty() {
         return ResultRow { check, verdict: Verdict::Failure, details: Some(refusals.join("; ")) };
     }
-    let unknown: Vec<String> = config::of_options(config)
+    let unknown: Vec<String> = config::option_findings(config)
         .iter()
         .filter(|finding| matches!(finding.kind, "unknown_option" | "former_option"))
         .filter(|finding| finding.verdict == Verdict::Warning)

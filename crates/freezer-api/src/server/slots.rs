@@ -69,7 +69,7 @@ pub(super) struct ConnectionSlot {
 impl Slots {
     pub(super) fn new(limits: ConnectionLimits) -> Arc<Slots> {
         Arc::new(Slots {
-            regular: Arc::new(Semaphore::new(limits.most.clamp(1, Semaphore::MAX_PERMITS))),
+            regular: Arc::new(Semaphore::new(limits.max.clamp(1, Semaphore::MAX_PERMITS))),
             reserve: Arc::new(Semaphore::new(limits.reserve)),
             limits,
             open: Mutex::default(),
@@ -168,7 +168,7 @@ impl Slots {
             return false;
         };
         waiting.sort_by_key(|(waited, _)| std::cmp::Reverse(*waited));
-        let count = (self.limits.most / 64).max(1).min(waiting.len());
+        let count = (self.limits.max / 64).max(1).min(waiting.len());
         self.warn(peer, waiting.len());
         for (_, connection) in waiting.into_iter().take(count) {
             connection.close_now();
@@ -184,7 +184,7 @@ impl Slots {
             tracing::warn!(
                 "all {} connections are in use, {waiting} of them by slow or idle clients at {peer}; those that have \
                  waited longest are closed ([api] max_connections, max_connections_per_peer)",
-                self.limits.most
+                self.limits.max
             );
         }
     }
@@ -280,7 +280,7 @@ mod tests {
     #[tokio::test]
     async fn a_peer_above_its_limit_gets_an_error() {
         let slots =
-            Slots::new(ConnectionLimits { most: 10, per_peer: Some(2), ..ConnectionLimits::default() });
+            Slots::new(ConnectionLimits { max: 10, per_peer: Some(2), ..ConnectionLimits::default() });
         let (one, other): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let mut taken = Vec::new();
         for (peer, kind) in [(one, SlotKind::Regular), (one, SlotKind::Regular), (other, SlotKind::Regular)] {
@@ -301,7 +301,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_reserve_serves_health_checks_when_all_slots_are_in_use() {
-        let slots = Slots::new(ConnectionLimits { most: 1, ..ConnectionLimits::default() });
+        let slots = Slots::new(ConnectionLimits { max: 1, ..ConnectionLimits::default() });
         let peer = "192.0.2.1".parse().unwrap();
         let first = slots.slot(peer).await.unwrap();
         let second = slots.slot(peer).await.unwrap();

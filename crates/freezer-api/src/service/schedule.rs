@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_keeps_what_it_does_not_name() {
+    fn a_patch_keeps_keys_that_it_does_not_contain() {
         let mut schedule =
             map(json!({"schedule_hour": "10", "schedule_day": "*", "status": "running", "time_created": 5}));
         merge(&mut schedule, map(json!({"status": "completed", "result": "success"})));

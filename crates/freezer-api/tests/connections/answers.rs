@@ -1,4 +1,4 @@
-//! An answer arrives whole, though the request's body was not read.
+//! Clients must receive complete answers, even if the service has not read the body of the request.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::support::documents::{backup, with};
 use crate::{Served, served};
 
-/// Repetitions of each case: whether a reset overtakes an answer is a matter of luck.
+/// Number of repetitions of each case, because a reset overtakes the answer only sometimes.
 const TIMES: usize = 12;
 
 fn large_backup(served: &Served<'_>, bytes: usize) -> String {
@@ -91,7 +91,7 @@ fn the_answer_to_an_unread_body_arrives() {
 }
 
 #[test]
-fn the_answer_to_a_head_that_cannot_be_read_arrives() {
+fn the_answer_to_an_invalid_head_arrives() {
     served(
         "heads",
         |_| (),
@@ -120,7 +120,7 @@ fn the_answer_to_a_head_that_cannot_be_read_arrives() {
 }
 
 #[test]
-fn a_client_that_sends_all_before_it_reads_gets_an_answer_larger_than_all_buffers() {
+fn a_client_that_sends_before_it_reads_gets_a_large_answer() {
     served(
         "both_ways",
         |http| {
@@ -166,7 +166,7 @@ fn a_connection_is_kept_after_a_small_unread_body() {
                     assert_eq!((answer.status, answer.header("connection")), (200, None), "{answer:?}");
                 }
             }
-            // a large one is announced to end the connection
+            // A large unread body causes the service to announce the end of the connection.
             let mut client = Client::connect(served.address);
             client.send(format!(
                 "GET {document} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\n"
@@ -202,7 +202,7 @@ fn pipelined_requests_are_all_answered() {
                 requests.push_str("GET /v1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
             }
             requests.push_str("GET /healthcheck HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-            // bytes after the last request get no answer, and must not cost the answers before them
+            // Bytes after the last request get no answer, but the answers before them must not be lost.
             requests.push_str(&"GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(20_000));
             for _ in 0..TIMES {
                 let mut client = Client::connect(served.address).reading(5_003, Duration::from_micros(100));

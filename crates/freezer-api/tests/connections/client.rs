@@ -1,4 +1,4 @@
-//! A client that sends bytes as they are and reads answers from the connection.
+//! A client that sends arbitrary bytes and reads answers from the connection.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,19 +6,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// No test waits longer for the service.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit for each read.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// A connection.
 pub struct Client {
     stream: TcpStream,
     /// Bytes that belong to the next answer.
     ahead: Vec<u8>,
-    /// Bytes read at once, and the pause behind each read.
+    /// Number of bytes per read, and the pause after each read.
     pace: (usize, Duration),
 }
 
-/// What came back.
+/// An answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -27,7 +26,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A header's value.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
         lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
@@ -40,46 +39,46 @@ impl Answer {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Client {
-        Client::of(TcpStream::connect(address).expect("the service accepts"))
+        Client::from_stream(TcpStream::connect(address).expect("the service accepts"))
     }
 
-    /// A connection with a receive buffer of a few kilobytes.
+    /// Connects with a receive buffer of a few kilobytes.
     pub fn with_small_buffer(runtime: &tokio::runtime::Runtime, address: SocketAddr) -> Client {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4_096).unwrap();
         let stream = runtime.block_on(async { socket.connect(address).await.unwrap().into_std().unwrap() });
         stream.set_nonblocking(false).unwrap();
-        Client::of(stream)
+        Client::from_stream(stream)
     }
 
-    /// A connection from another address of this machine.
+    /// Connects from another address of this machine.
     pub fn connect_from(runtime: &tokio::runtime::Runtime, from: [u8; 4], address: SocketAddr) -> Client {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind((from, 0).into()).unwrap();
         let stream = runtime.block_on(async { socket.connect(address).await.unwrap().into_std().unwrap() });
         stream.set_nonblocking(false).unwrap();
-        Client::of(stream)
+        Client::from_stream(stream)
     }
 
-    fn of(stream: TcpStream) -> Client {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    fn from_stream(stream: TcpStream) -> Client {
+        stream.set_read_timeout(Some(TIME_LIMIT)).unwrap();
+        stream.set_write_timeout(Some(TIME_LIMIT)).unwrap();
         stream.set_nodelay(true).unwrap();
         Client { stream, ahead: Vec::new(), pace: (65_536, Duration::ZERO) }
     }
 
-    /// Reads slowly from now on.
+    /// Makes later reads slow.
     pub fn reading(mut self, at_once: usize, pause: Duration) -> Client {
         self.pace = (at_once, pause);
         self
     }
 
-    /// Sends all of it.
+    /// Sends all bytes.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).expect("the service takes what is sent");
     }
 
-    /// Sends as much as the service takes.
+    /// Sends as many bytes as the service accepts.
     pub fn send_some(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
     }
@@ -97,7 +96,7 @@ impl Client {
         read
     }
 
-    /// The next answer, whole; `to_head` if it has no body whatever its length says.
+    /// Reads a complete answer. `to_head`: the answer has no body, even if a header contains its length.
     fn next_answer(&mut self, to_head: bool) -> Answer {
         let end = loop {
             if let Some(end) = self.ahead.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -122,23 +121,23 @@ impl Client {
         self.stream.shutdown(std::net::Shutdown::Write).unwrap();
     }
 
-    /// The next answer.
+    /// Reads the next answer.
     pub fn answer(&mut self) -> Answer {
         self.next_answer(false)
     }
 
-    /// The next answer, to HEAD.
+    /// Reads the next answer, which belongs to a HEAD request.
     pub fn answer_to_head(&mut self) -> Answer {
         self.next_answer(true)
     }
 
-    /// Waits until the service closes its side, and expects no more of an answer.
+    /// Waits until the service closes its side. No other byte of an answer may arrive.
     pub fn closed(&mut self) {
         while self.read() > 0 {}
         assert!(self.ahead.is_empty(), "{:?}", String::from_utf8_lossy(&self.ahead));
     }
 
-    /// Reads until the connection has ended in any way; returns how many bytes came.
+    /// Reads until the connection ends in any way. Returns the number of received bytes.
     pub fn read_until_ended(&mut self) -> usize {
         let (mut bytes, mut read) = (vec![0; 65_536], 0);
         while let Ok(more @ 1..) = self.stream.read(&mut bytes) {
@@ -147,7 +146,7 @@ impl Client {
         read
     }
 
-    /// Waits until the connection has ended in any way.
+    /// Waits until the connection ends in any way.
     pub fn ended(&mut self) {
         loop {
             match self.stream.read(&mut [0; 1024]) {

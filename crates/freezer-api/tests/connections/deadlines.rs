@@ -1,4 +1,4 @@
-//! Requests that do not arrive end in time, and do not hold up a stop.
+//! Incomplete requests end in time and do not delay a shutdown.
 
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,7 @@ fn a_body_that_pauses_is_answered_408() {
 }
 
 #[test]
-fn a_body_that_trickles_is_answered_408_when_the_whole_takes_too_long() {
+fn a_slow_body_is_answered_408_after_the_total_time() {
     served("trickles", short, |served| {
         let mut client = Client::connect(served.address);
         let began = Instant::now();
@@ -65,7 +65,7 @@ fn a_body_that_trickles_is_answered_408_when_the_whole_takes_too_long() {
         }
         assert_eq!(client.answer().status, 408);
         seconds(2.7, 5.0, began, "trickle");
-        // one that makes it is served
+        // A body that arrives just in time is served.
         let body = backup("slow").to_string();
         let mut client = Client::connect(served.address);
         client.send(format!("{POST}Content-Length: {}\r\n\r\n", body.len()));
@@ -85,7 +85,7 @@ fn a_body_that_trickles_is_answered_408_when_the_whole_takes_too_long() {
 }
 
 #[test]
-fn a_body_that_no_handler_reads_holds_up_no_answer() {
+fn an_unread_body_does_not_delay_the_answer() {
     served("unread_pause", short, |served| {
         for (path, status) in
             [("/v2/p1/backups/unknown", 404), ("/healthcheck", 200), ("/v2/p1/nothing", 404)]
@@ -106,7 +106,7 @@ fn a_body_that_no_handler_reads_holds_up_no_answer() {
 }
 
 #[test]
-fn unfinished_requests_do_not_hold_up_a_stop() {
+fn unfinished_requests_do_not_delay_a_shutdown() {
     served(
         "stop",
         |_| (),
@@ -118,11 +118,11 @@ fn unfinished_requests_do_not_hold_up_a_stop() {
                 "GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\n",
                 "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
                 "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
-                // unread: a small rest, which is waited for, and a large one, which is discarded
+                // These bodies are not read. The service waits for a small rest and discards a large one.
                 "GET /v2/p1/backups/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx",
                 "GET /v2/p1/backups/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\nx",
                 "POST /v2/p1/backups HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n",
-                // the second request of a connection
+                // This is the second request of a connection.
                 "GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthcheck HT",
             ] {
                 let mut client = Client::connect(served.address);

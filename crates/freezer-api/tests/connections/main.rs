@@ -1,7 +1,8 @@
-//! The service on real sockets: answers arrive whatever the client sends, slow requests end, a stop is not held up.
+//! The service on real sockets: answers must arrive even if the client sends unusual bytes, slow requests must end, and
+//! a shutdown must not be delayed.
 //!
-//! The service runs in this process with limits of the test's own; clients are plain sockets that send what the test
-//! says, byte by byte if need be.
+//! The service runs in the process of the test with special limits. The clients are plain sockets, which can send a
+//! request byte by byte.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -10,8 +11,8 @@ mod support;
 
 mod answers;
 mod client;
-mod crowds;
 mod deadlines;
+mod many_connections;
 mod messages;
 mod smuggling;
 mod stop;
@@ -30,7 +31,7 @@ use tokio::task::JoinHandle;
 
 static PORTS: AtomicU32 = AtomicU32::new(0);
 
-/// The service while it is served.
+/// The running service.
 struct Served<'a> {
     runtime: &'a Runtime,
     app: TestApp,
@@ -40,7 +41,7 @@ struct Served<'a> {
 }
 
 impl Served<'_> {
-    /// Has the service stop; returns how long that took.
+    /// Stops the service. Returns the duration of the shutdown.
     fn stop(self) -> Duration {
         let began = Instant::now();
         let _ = self.stop.send(());
@@ -50,8 +51,8 @@ impl Served<'_> {
 }
 
 impl Served<'_> {
-    /// Keeps every write of the service waiting, until the function that is returned is called. Not for long: SQLite waits
-    /// for a lock for five seconds.
+    /// Blocks all writes of the service until the returned function is called. It must be called soon because SQLite
+    /// waits for a lock for five seconds.
     fn hold_writes(&self) -> impl FnOnce() + use<> {
         let database = self.app.database().clone();
         let lock = self.runtime.block_on(bounded(database.lock()));
@@ -60,7 +61,7 @@ impl Served<'_> {
     }
 }
 
-/// Runs a test against the service with its own settings, on a free port below 32768.
+/// Runs a test against a service with changed settings, on a free port below 32768.
 fn served(name: &str, change: impl FnOnce(&mut HttpSettings), body: impl FnOnce(Served<'_>)) {
     with_database(Engine::Sqlite, name, |runtime, database| {
         let app = runtime.block_on(bounded(TestApp::start(database, support::Options::default())));

@@ -1,4 +1,4 @@
-//! Messages at the edge of HTTP: expectations, two kinds of length, broken lengths and chunks, unusual paths.
+//! Unusual HTTP messages: expectations, conflicting lengths, invalid lengths and chunks, and unusual paths.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn ask(address: std::net::SocketAddr, request: &str) -> Answer {
 }
 
 #[test]
-fn a_client_that_expects_to_be_told_to_go_on_is_refused_or_told() {
+fn expectations_are_answered_or_rejected() {
     served(
         "expect",
         |_| (),
@@ -39,7 +39,7 @@ fn a_client_that_expects_to_be_told_to_go_on_is_refused_or_told() {
                     "{what}: {answer:?}"
                 );
                 client.closed();
-                // a client that sends all the same gets its answer, too
+                // A client that sends the body without waiting must get its answer, too.
                 let mut client = Client::connect(served.address);
                 client.send(&head);
                 client.send_some(&vec![b' '; 1_000_000.min(length)]);
@@ -129,7 +129,7 @@ fn a_request_with_two_kinds_of_length_is_400() {
 }
 
 #[test]
-fn chunks_that_cannot_be_read_are_400() {
+fn invalid_chunks_are_400() {
     served(
         "chunks",
         |_| (),

@@ -1,5 +1,5 @@
-//! Requests that a proxy in front of the service could read differently: each is refused, and nothing behind it is
-//! answered.
+//! Requests that a proxy in front of the service could parse differently. Each of them must be rejected, and later
+//! bytes on the connection must not be answered.
 
 use std::time::Duration;
 
@@ -7,10 +7,11 @@ use crate::client::Client;
 use crate::served;
 
 const CHUNKS: &str = "2\r\n{}\r\n0\r\n\r\n";
-/// A request that must not be answered if it stands behind a refused one.
+/// A request that must not be answered after a rejected one.
 const BEHIND: &str = "GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// Sends a request, whole or with a pause in it, and expects one answer with this status, in JSON, and the end.
+/// Sends a request, at once and with a pause, and expects one answer with this status, in JSON, and the end of the
+/// connection.
 #[track_caller]
 fn refused(address: std::net::SocketAddr, request: &str, status: u16) {
     let shown: String = request.chars().take(200).collect();
@@ -43,7 +44,7 @@ fn refused(address: std::net::SocketAddr, request: &str, status: u16) {
 }
 
 #[test]
-fn other_transfer_codings_than_chunked_once_are_refused() {
+fn transfer_codings_other_than_one_chunked_are_rejected() {
     served(
         "codings",
         |_| (),
@@ -73,7 +74,7 @@ fn other_transfer_codings_than_chunked_once_are_refused() {
                     refused(served.address, &format!("{head}{CHUNKS}"), status);
                 }
             }
-            // an empty element of a list means nothing
+            // An empty element of a list has no meaning.
             for coding in ["chunked", "CHUNKED", ", chunked", " chunked "] {
                 let mut client = Client::connect(served.address);
                 client.send(format!(
@@ -86,7 +87,7 @@ fn other_transfer_codings_than_chunked_once_are_refused() {
 }
 
 #[test]
-fn a_request_names_its_host_once() {
+fn a_request_must_have_one_host() {
     served(
         "hosts",
         |_| (),
@@ -114,7 +115,7 @@ fn a_request_names_its_host_once() {
             for host in ["Host: f", "Host: [::1]:9090", "Host: freezer_api:9090", "Host:", "HOST: 127.0.0.1"]
             {
                 let mut client = Client::connect(served.address);
-                // without authentication, other paths are for loopback names only
+                // Without authentication, other paths are only served for loopback names.
                 client.send(format!("GET /healthcheck HTTP/1.1\r\n{host}\r\n\r\n"));
                 assert_eq!(client.answer().status, 200, "{host}");
             }
@@ -133,7 +134,7 @@ fn refused_in_1_0(address: std::net::SocketAddr, hosts: &str) {
 }
 
 #[test]
-fn heads_and_lengths_that_can_be_read_in_two_ways_are_refused() {
+fn ambiguous_heads_and_lengths_are_rejected() {
     served(
         "two_ways",
         |_| (),
@@ -174,7 +175,7 @@ fn heads_and_lengths_that_can_be_read_in_two_ways_are_refused() {
                 let request = format!("GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n{{}}");
                 refused(served.address, &request, 400);
             }
-            // the largest numbers that fit, and that only just do
+            // The largest numbers that are in range, and the first ones that are not.
             for length in [
                 "18446744073709551615",
                 "18446744073709551614",
@@ -211,14 +212,14 @@ fn heads_and_lengths_that_can_be_read_in_two_ways_are_refused() {
             ] {
                 refused(served.address, &format!("{chunked}{chunks}"), 400);
             }
-            // zeros in front change nothing
+            // Leading zeros are ignored.
             let mut client = Client::connect(served.address);
             let zeros = "0".repeat(100);
             client.send(format!(
                 "GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: {zeros}2\r\n\r\n{{}}{BEHIND}"
             ));
             assert_eq!((client.answer().status, client.answer().status), (200, 200));
-            // two equal lengths are one
+            // Two equal lengths count as one.
             let mut client = Client::connect(served.address);
             client.send(format!(
                 "GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{{}}{BEHIND}"
@@ -229,7 +230,7 @@ fn heads_and_lengths_that_can_be_read_in_two_ways_are_refused() {
 }
 
 #[test]
-fn heads_over_a_limit_are_refused_in_json() {
+fn heads_over_a_limit_are_rejected_in_json() {
     served(
         "over",
         |_| (),
@@ -247,7 +248,7 @@ fn heads_over_a_limit_are_refused_in_json() {
 }
 
 #[test]
-fn http_1_0_keeps_a_connection_only_if_it_is_asked_to() {
+fn http_1_0_keeps_a_connection_only_on_request() {
     served(
         "http_1_0",
         |_| (),

@@ -1,4 +1,4 @@
-//! A stop answers everything that was accepted.
+//! A shutdown answers all accepted requests.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::support::documents::backup;
 const JOBS: &str = "GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 #[test]
-fn requests_that_were_not_read_before_the_stop_are_answered() {
+fn requests_that_were_not_read_before_the_shutdown_are_answered() {
     served(
         "unread_requests",
         |_| (),
@@ -45,7 +45,7 @@ fn requests_that_were_not_read_before_the_stop_are_answered() {
 }
 
 #[test]
-fn connections_that_send_nothing_end_soon_after_the_stop() {
+fn silent_connections_end_soon_after_the_shutdown() {
     served(
         "silent",
         |_| (),
@@ -64,7 +64,7 @@ fn connections_that_send_nothing_end_soon_after_the_stop() {
 }
 
 #[test]
-fn requests_are_served_while_readiness_says_that_the_service_stops() {
+fn requests_are_served_while_readiness_reports_the_shutdown() {
     let delayed = |http: &mut HttpSettings| {
         http.stop = StopSettings { delay: Duration::from_secs(2), ..StopSettings::default() };
     };
@@ -99,7 +99,7 @@ fn requests_are_served_while_readiness_says_that_the_service_stops() {
 }
 
 #[test]
-fn a_stop_waits_for_requests_under_way() {
+fn a_shutdown_waits_for_requests_in_progress() {
     served(
         "under_way",
         |_| (),
@@ -125,7 +125,7 @@ fn a_stop_waits_for_requests_under_way() {
 }
 
 #[test]
-fn a_stop_ends_within_its_time_limit() {
+fn a_shutdown_ends_within_its_time_limit() {
     let short = |http: &mut HttpSettings| {
         http.stop = StopSettings { timeout: Duration::from_secs(1), ..StopSettings::default() };
     };

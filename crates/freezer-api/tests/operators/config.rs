@@ -12,14 +12,14 @@ fn check(scratch: &Scratch, text: &str, arguments: &[&str]) -> Done {
 }
 
 #[test]
-fn a_good_file_has_nothing_to_be_said_about() {
+fn a_good_file_has_no_findings() {
     let scratch = Scratch::new();
     let done = check(&scratch, GOOD, &[]);
     assert_eq!(done.succeeded(), "nothing is wrong with the configuration\n");
 }
 
 #[test]
-fn each_kind_of_finding_has_its_place_and_its_code() {
+fn each_kind_of_finding_has_a_place_and_an_exit_code() {
     let scratch = Scratch::new();
     let file = scratch.path().join("f.conf").display().to_string();
     for (line, code, expected) in [
@@ -33,7 +33,7 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
         (
             "[DEFAULT]\nallowed_origin = x",
             1,
-            "warning  {}:7: [DEFAULT] allowed_origin: unknown option; it belongs into [cors]",
+            "warning  {}:7: [DEFAULT] allowed_origin: unknown option; it belongs in [cors]",
         ),
         (
             "[DEFAULT]\nbind-port = 1",
@@ -84,12 +84,12 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
         (
             "[DEFAULT]\nlogging_default_format_string = %(oops",
             1,
-            "warning  {}:7: [DEFAULT] logging_default_format_string = %(oops: not understood",
+            "warning  {}:7: [DEFAULT] logging_default_format_string = %(oops: cannot be parsed",
         ),
         (
             "[oslo_policy]\npolicy_file = /nope/policy.yaml",
             1,
-            "warning  {}:7: [oslo_policy] policy_file: /nope/policy.yaml does not exist, so the default rules are in force",
+            "warning  {}:7: [oslo_policy] policy_file: /nope/policy.yaml does not exist, so the default rules apply",
         ),
         (
             "[oslo_policy]\npolicy_dirs = /nope/policy.d",
@@ -145,7 +145,7 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
         (
             "[keystone_authtoken]\nauth_uri = http://k",
             1,
-            "warning  {}:7: [keystone_authtoken] auth_uri: a name of an earlier release; write [keystone_authtoken] www_authenticate_uri",
+            "warning  {}:7: [keystone_authtoken] auth_uri: deprecated name; write [keystone_authtoken] www_authenticate_uri",
         ),
         (
             "[keystone_authtoken]\ndelay_auth_decision = true",
@@ -160,18 +160,18 @@ fn each_kind_of_finding_has_its_place_and_its_code() {
         (
             "[cors]\nallowed_origin = http://x",
             1,
-            "warning  {}:7: [cors] allowed_origin: accepted, without effect: answers carry no CORS headers",
+            "warning  {}:7: [cors] allowed_origin: accepted, without effect: answers contain no CORS headers",
         ),
         (
             "[DEFAULT]\nlog_rotation_type = interval",
             1,
-            "warning  {}:7: [DEFAULT] log_rotation_type = interval: files are not rotated by time",
+            "warning  {}:7: [DEFAULT] log_rotation_type = interval: rotation by time is not supported",
         ),
         ("[oslo_messaging_rabbit]\nhost = x", 0, "nothing is wrong"),
         (
             "[storage]\nbackend = sqlachemy\ndriver = sqlalchemy",
             1,
-            "warning  {}:7: [storage] backend = sqlachemy: only the name of a section",
+            "warning  {}:7: [storage] backend = sqlachemy: this is only the name of a section",
         ),
         (
             "[storage]\nbackend = sqlalchemy\ndriver = elasticsearch",
@@ -266,7 +266,9 @@ fn parameters_of_the_database_are_checked() {
         (
             "compress=1".to_owned(),
             0,
-            format!("note     {at} the parameter compress is accepted and has no effect"),
+            format!(
+                "note     {at} the parameter compress is accepted, but it is not needed and has no effect"
+            ),
         ),
         ("use_unicode=1".to_owned(), 0, format!("note     {at} the parameter use_unicode is accepted")),
         ("local_infile=1".to_owned(), 0, format!("note     {at} the parameter local_infile is accepted")),
@@ -292,14 +294,14 @@ fn parameters_of_the_database_are_checked() {
     {
         assert!(done.stdout.contains(named), "no {named} in {done:#?}");
     }
-    // the same as an option of its own
+    // This separate option has the same effect.
     let text = GOOD.replace("sqlite:////tmp/f.db", &format!("{}\nconnection_parameters = ssl_x=1", url("")));
     let done = check(&scratch, &text, &[]);
     assert!(done.stdout.starts_with(&format!("failure  {at} unknown parameter ssl_x")), "{done:#?}");
 }
 
 #[test]
-fn a_url_that_cannot_be_read_explains_percent_encoding() {
+fn errors_of_urls_explain_percent_encoding() {
     let scratch = Scratch::new();
     for url in [
         "mysql+pymysql://f:s3cr3t/@h",
@@ -318,7 +320,7 @@ fn a_url_that_cannot_be_read_explains_percent_encoding() {
 }
 
 #[test]
-fn what_is_no_ini_is_a_failure() {
+fn a_file_that_is_not_ini_is_a_failure() {
     let scratch = Scratch::new();
     let done = check(&scratch, "[DEFAULT]\nno assignment\n", &[]);
     assert_eq!(done.code, Some(2), "{done:#?}");
@@ -326,7 +328,7 @@ fn what_is_no_ini_is_a_failure() {
 }
 
 #[test]
-fn programs_read_json_and_no_password_is_shown() {
+fn the_json_output_contains_no_password() {
     let scratch = Scratch::new();
     let text = "[database]\nconnection = mysql+pymysql://f:s3cr3t@h:x/f\n[DEFAULT]\nbind_prot = 1\n";
     let done = check(&scratch, text, &["--json"]);
@@ -375,14 +377,14 @@ fn programs_read_json_and_no_password_is_shown() {
 }
 
 #[test]
-fn the_sample_is_a_file_that_says_nothing() {
+fn the_sample_has_no_effect() {
     let scratch = Scratch::new();
     let empty = scratch.write("empty.conf", "");
     let sample = process::run(MANAGE, &empty, &["config", "sample"]);
     let lines = sample.succeeded().lines();
     assert!(lines.clone().all(|line| line.is_empty() || line.starts_with(['#', '['])), "{sample:#?}");
     assert!(lines.clone().any(|line| line == "#bind_port = 9090"), "{sample:#?}");
-    // and, with its comments taken off, one that the service knows all of
+    // With its comment signs removed, the sample is a file in which the service knows every option.
     let open: String = lines
         .filter(|line| line.starts_with('[') || (line.starts_with('#') && line.contains(" = ")))
         .filter(|line| !line.ends_with("= <None>") && !line.starts_with("# "))

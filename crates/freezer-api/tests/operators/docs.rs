@@ -1,14 +1,14 @@
-//! The documentation names every option, and the options and commands that it names exist.
+//! The documentation must mention every option, and all options and commands in it must exist.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use freezer_api::config::{declarations, of_options};
+use freezer_api::config::{declarations, option_findings};
 use oslo_config::Config;
 
 use crate::process::{API, MANAGE, STATUS, command, finish};
 
-/// The documents for operators: name and text.
+/// Returns the names and texts of the documents for operators.
 fn documents() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let files = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
@@ -19,7 +19,7 @@ fn documents() -> Vec<(String, String)> {
     files.chain([root.join("README.md")]).map(read).collect()
 }
 
-/// The texts between backticks, and the lines of code blocks.
+/// Returns the texts between backticks, and the lines of code blocks.
 fn code(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut in_block = false;
@@ -30,7 +30,7 @@ fn code(text: &str) -> Vec<&str> {
             found.push(line.trim());
         }
     }
-    // a span does not go over an empty line
+    // A code span does not cross an empty line.
     for paragraph in text.split("\n\n").filter(|paragraph| !paragraph.contains("```")) {
         found.extend(paragraph.split('`').skip(1).step_by(2));
     }
@@ -53,16 +53,16 @@ fn every_option_is_in_the_documentation() {
     assert!(missing.is_empty(), "describe these options in docs/: {missing:#?}");
 }
 
-/// The group and the name at the beginning of a text such as `[api] max_limit = 3`.
+/// Returns the group and the name at the beginning of a text such as `[api] max_limit = 3`.
 fn option(span: &str) -> Option<(&str, &str)> {
     let (group, rest) = span.strip_prefix('[')?.split_once("] ")?;
     let name = words(rest).next().filter(|name| !name.is_empty())?;
-    // a pattern such as logging_*_format_string
+    // This excludes patterns such as logging_*_format_string.
     let is_whole = !rest[name.len()..].starts_with('*');
     (is_whole && words(group).count() == 1).then_some((group, name))
 }
 
-/// The names in the first column of tables whose first heading is that of a group: ``| option of `[api]` |``.
+/// Returns the names in the first column of tables whose first heading is that of a group: ``| option of `[api]` |``.
 fn tabled(text: &str) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
     let mut group: Option<&str> = None;
@@ -92,7 +92,7 @@ fn options_in_the_documentation_exist() {
             count += 1;
             let text = format!("[{group}]\n{name} = 1\n");
             let config = Config::from_text("f", &text).unwrap().declare(&declarations());
-            let findings = of_options(&config);
+            let findings = option_findings(&config);
             let is_ours = declarations().iter().any(|option| option.group == group && option.key() == name);
             if !is_ours && findings.iter().all(|finding| finding.kind.starts_with("unknown")) {
                 unknown.push(format!("{document}: [{group}] {name}"));
@@ -119,7 +119,7 @@ fn commands_and_their_options_in_the_documentation_exist() {
                 _ => continue,
             };
             let mut parts: Vec<&str> = parts.collect();
-            // they may stand before a command, and every command has them
+            // These options may precede a command, and every command has them.
             while parts.first().is_some_and(|part| part.starts_with("--config-")) {
                 parts.drain(..parts.len().min(2));
             }
@@ -139,7 +139,7 @@ fn commands_and_their_options_in_the_documentation_exist() {
             let done = finish(help);
             assert_eq!(done.code, Some(0), "{document}: {span}\n{done:#?}");
             for option in options {
-                // those that all programs have are in the help of the program alone
+                // The options that all commands have are only in the help of the program itself.
                 let general = finish({
                     let mut help = command(program);
                     help.arg("--help");

@@ -1,5 +1,5 @@
-//! What log lines look like, and where they go: identity fields, format strings, `log_config_append`, places that are not
-//! there.
+//! The format and the destination of log lines: identity fields, format strings, `log_config_append`, and missing
+//! sockets.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::reload::{list, start, wait_for_line};
 
 const CLIENT: &str = "{\"client_id\": \"n1\", \"hostname\": \"n1\"}";
 
-/// The line that says that a client was registered, of a caller with these headers.
+/// Returns the log line about the registration of a client by a caller with these headers.
 fn line_for(more: &str, headers: &str) -> String {
     let scratch = Scratch::new();
     let service = start(&scratch, more, "");
@@ -18,7 +18,7 @@ fn line_for(more: &str, headers: &str) -> String {
     log.lines().find(|line| line.contains("client registered")).unwrap_or(&log).to_owned()
 }
 
-/// A line with what changes from run to run replaced.
+/// Returns a line in which everything that differs between runs is replaced.
 fn masked(line: &str) -> String {
     let (front, rest) = line.split_once(" INFO ").unwrap();
     let fields: Vec<&str> = front.split(' ').collect();
@@ -33,7 +33,7 @@ fn masked(line: &str) -> String {
 const GLOBAL: &str = "req-9d1b2f4e-3a61-4f0e-8f55-0c8e7f1b2a3c";
 
 #[test]
-fn lines_carry_the_six_identity_fields_of_oslo_log() {
+fn lines_have_the_six_identity_fields_of_oslo_log() {
     let logger = "freezer_api.api.v2.clients";
     let said = "client registered id=\"n1\" in_project=p1";
     for (headers, expected) in [
@@ -53,7 +53,7 @@ fn lines_carry_the_six_identity_fields_of_oslo_log() {
 }
 
 #[test]
-fn the_forms_of_lines_can_be_set() {
+fn the_formats_of_lines_can_be_set() {
     let headers = "X-User-Id: u1\r\nX-Project-Id: p1\r\n";
     let more = "logging_context_format_string = %(asctime)s|%(levelname)-8s|%(name)s|%(request_id).4s|%(user_identity)s|%(message)s\n\
                 logging_default_format_string = DEFAULT %(message)s\n\
@@ -68,7 +68,7 @@ fn the_forms_of_lines_can_be_set() {
     );
 }
 
-/// As deployment tools render it, with a file for the service's lines.
+/// Returns a file like that of deployment tools, with a file for the service's lines.
 fn logging_conf(log: &Path, level: &str, form: &str) -> String {
     format!(
         "[loggers]\nkeys = root,freezer\n[handlers]\nkeys = file,stderr,null\n[formatters]\nkeys = context,json,plain\n\
@@ -85,7 +85,7 @@ fn logging_conf(log: &Path, level: &str, form: &str) -> String {
 }
 
 #[test]
-fn a_configuration_of_pythons_logging_is_read_and_read_again() {
+fn a_configuration_of_pythons_logging_is_read_and_reloaded() {
     let scratch = Scratch::new();
     let log = scratch.path().join("a.log");
     let conf = scratch.write("logging.conf", &logging_conf(&log, "INFO", "plain"));
@@ -102,7 +102,7 @@ fn a_configuration_of_pythons_logging_is_read_and_read_again() {
         let text = fs::read_to_string(&log).ok()?;
         text.lines().rev().find(|line| line.starts_with('{') && line.contains("\"answered\"")).map(|_| ())
     });
-    // a file that cannot be loaded leaves everything as it is
+    // If a file cannot be loaded, the former settings stay in force.
     fs::write(&conf, "[loggers]\nkeys = nobody\n").unwrap();
     service.signal("HUP");
     wait_for_line(&log, "Error loading logging config");
@@ -110,14 +110,14 @@ fn a_configuration_of_pythons_logging_is_read_and_read_again() {
 }
 
 #[test]
-fn what_is_not_understood_of_it_is_said_and_what_cannot_be_loaded_ends_the_start() {
+fn unsupported_parts_are_reported_and_invalid_files_end_the_start() {
     let scratch = Scratch::new();
     let log = scratch.path().join("a.log");
     let text = logging_conf(&log, "INFO", "plain")
         .replace("class = logging.NullHandler", "class = fluent.handler.FluentHandler");
     let conf = scratch.write("logging.conf", &text);
     let named =
-        format!("{}:23: [handler_null] class = fluent.handler.FluentHandler: not understood", conf.display());
+        format!("{}:23: [handler_null] class = fluent.handler.FluentHandler: not supported", conf.display());
     let service = start(&scratch, &format!("log_config_append = {}\n", conf.display()), "");
     wait_for_line(&log, &named);
     drop(service);
@@ -139,7 +139,7 @@ fn what_is_not_understood_of_it_is_said_and_what_cannot_be_loaded_ends_the_start
 }
 
 #[test]
-fn a_socket_that_is_not_there_is_one_warning() {
+fn a_missing_socket_causes_one_warning() {
     for (option, path) in [("use_syslog", "/dev/log"), ("use_journal", "/run/systemd/journal/socket")] {
         if Path::new(path).exists() {
             continue;
@@ -155,7 +155,7 @@ fn a_socket_that_is_not_there_is_one_warning() {
 }
 
 #[test]
-fn a_log_of_which_nothing_is_understood_goes_to_standard_error() {
+fn lines_without_a_supported_handler_go_to_standard_error() {
     let text = "[loggers]\nkeys = root\n[handlers]\nkeys = h\n[formatters]\nkeys =\n\
                 [logger_root]\nlevel = INFO\nhandlers = h\n[handler_h]\n";
     for (handler, line) in [
@@ -179,7 +179,7 @@ fn a_log_of_which_nothing_is_understood_goes_to_standard_error() {
 }
 
 #[test]
-fn a_log_that_nothing_gets_is_warned_of_on_standard_error() {
+fn a_log_without_handlers_causes_a_warning_on_standard_error() {
     let scratch = Scratch::new();
     let conf = scratch.write(
         "logging.conf",
@@ -191,7 +191,7 @@ fn a_log_that_nothing_gets_is_warned_of_on_standard_error() {
     );
     let warning =
         format!("{}: no handler gets the lines of freezer_api, so the service logs nothing", conf.display());
-    // a start that ends after logging has begun
+    // This start fails after logging was set up.
     let policy = scratch.write("broken.yaml", "[");
     let text = process::config(process::free_port(), "sqlite:////nonexistent/f.db")
         .replace("[DEFAULT]\n", &format!("[DEFAULT]\nlog_config_append = {}\n", conf.display()));
@@ -203,7 +203,7 @@ fn a_log_that_nothing_gets_is_warned_of_on_standard_error() {
 }
 
 #[test]
-fn json_has_the_fraction_of_the_time() {
+fn json_lines_have_fractions_of_seconds() {
     let line = line_for("use_json = true\n", "X-User-Id: u1\r\nX-Project-Id: p1\r\n");
     let json: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert!(json["created"].is_f64(), "{line}");

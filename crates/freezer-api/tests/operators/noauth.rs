@@ -1,11 +1,11 @@
-//! Without authentication: which names a request may have in `Host`, and which pages may send one.
+//! Requests without authentication: the accepted names in `Host`, and the accepted origins of web pages.
 
 use std::io::Write;
 
 use crate::process::{Scratch, Service, parse, read_all};
 use crate::reload::start;
 
-/// The status of a request with these lines after its request line.
+/// Returns the status of a request with these lines after its request line.
 fn status(service: &Service, version: &str, headers: &str) -> u16 {
     let mut stream = service.connect();
     let request = format!("GET /v2/p1/jobs HTTP/{version}\r\n{headers}Connection: close\r\n\r\n");
@@ -14,7 +14,7 @@ fn status(service: &Service, version: &str, headers: &str) -> u16 {
 }
 
 #[test]
-fn configured_names_are_served_and_other_pages_are_not() {
+fn only_configured_names_and_own_pages_are_served() {
     let scratch = Scratch::new();
     let service = start(&scratch, "", "[api]\nnoauth_hosts = freezer.dev.example, Other.Example.\n");
     let with_host = |host: &str| status(&service, "1.1", &format!("Host: {host}\r\n"));
@@ -33,7 +33,7 @@ fn configured_names_are_served_and_other_pages_are_not() {
         assert_eq!(with_host(host), 200, "{host}");
     }
     for (host, expected) in [
-        // names that lead to 127.0.0.1 if their owner says so
+        // The owner of such a name can let it resolve to 127.0.0.1.
         ("evil.example", 403),
         ("dev.example", 403),
         ("freezer.dev.example.evil.example:9090", 403),
@@ -54,7 +54,7 @@ fn configured_names_are_served_and_other_pages_are_not() {
     for origin in ["null", "http://evil.example", "http://freezer.dev.example", "http://localhost:9090", ""] {
         assert_eq!(with_origin("freezer.dev.example:9090", origin), 403, "{origin}");
     }
-    // no browser sends a request without Host
+    // Browsers never send a request without Host.
     assert_eq!(status(&service, "1.0", ""), 200);
     assert_eq!(status(&service, "1.0", "Origin: http://evil.example\r\n"), 403);
     assert_eq!(status(&service, "1.0", "Host: evil.example\r\n"), 403);

@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use crate::process::{self, Done, MANAGE, Scratch};
 
-/// Runs the command with a configuration of which nothing is known but where the policy is.
+/// Runs the command with a configuration that only sets the policy file.
 fn policy(scratch: &Scratch, arguments: &[&str]) -> Done {
     let config = scratch.write("freezer-api.conf", "[oslo_policy]\npolicy_file = policy.yaml\n");
     process::run(MANAGE, &config, &[&["policy"], arguments].concat())
 }
 
 #[test]
-fn mistakes_are_named_with_file_line_and_rule() {
+fn mistakes_are_reported_with_file_line_and_rule() {
     let scratch = Scratch::new();
     let file = scratch.write(
         "policy.yaml",
@@ -45,7 +45,7 @@ fn mistakes_are_named_with_file_line_and_rule() {
 }
 
 #[test]
-fn every_check_that_is_not_understood_is_named_with_the_correction() {
+fn unsupported_checks_are_reported_with_a_correction() {
     let scratch = Scratch::new();
     let file = scratch.write(
         "policy.yaml",
@@ -68,7 +68,7 @@ fn every_check_that_is_not_understood_is_named_with_the_correction() {
 }
 
 #[test]
-fn rules_that_allow_every_caller_are_warned_about() {
+fn rules_that_allow_every_caller_cause_a_warning() {
     let scratch = Scratch::new();
     for (text, rule) in [
         ("\"jobs:get\": \"\"\n", "jobs:get"),
@@ -87,14 +87,14 @@ fn rules_that_allow_every_caller_are_warned_about() {
         let json: Value = serde_json::from_str(&policy(&scratch, &["check", "--json"]).stdout).unwrap();
         assert_eq!(json["problems"][0]["kind"], "allows_everyone");
     }
-    // Every operation that refers to the base rule is open as well.
+    // All operations that refer to the base rule are open, too.
     scratch.write("policy.yaml", "\"admin_or_service\": \"@\"\n");
     let done = policy(&scratch, &["check"]);
     assert!(done.stdout.contains("warning  jobs:get: allows every caller, through rule:"), "{done:#?}");
 }
 
 #[test]
-fn a_file_that_is_no_yaml_is_a_failure_and_nothing_else_works() {
+fn malformed_yaml_is_a_failure_of_every_command() {
     let scratch = Scratch::new();
     let file = scratch.write("policy.yaml", "\"jobs:get\": \"@\"\n\"jobs:create\": [\n");
     let done = policy(&scratch, &["check"]);
@@ -105,7 +105,7 @@ fn a_file_that_is_no_yaml_is_a_failure_and_nothing_else_works() {
 }
 
 #[test]
-fn a_file_that_is_not_there_matters_only_where_it_is_configured() {
+fn a_missing_file_is_only_reported_if_it_is_configured() {
     let scratch = Scratch::new();
     let named = policy(&scratch, &["check"]);
     assert_eq!(named.code, Some(1), "{named:#?}");
@@ -157,7 +157,7 @@ fn the_rules_in_force_are_shown_with_their_source() {
 }
 
 #[test]
-fn the_policy_in_force_is_a_policy_file_that_says_the_same() {
+fn the_effective_policy_is_an_equivalent_policy_file() {
     let scratch = Scratch::new();
     scratch.write("policy.yaml", "\"jobs:delete\": 'role:x and not \"a\":b\\%(y)s'\n\"mine\": \"@\"\n");
     let shown = policy(&scratch, &["show-effective"]);
@@ -167,7 +167,7 @@ fn the_policy_in_force_is_a_policy_file_that_says_the_same() {
     };
     let before = checks(policy(&scratch, &["list", "--json"]));
     scratch.write("policy.yaml", shown.succeeded());
-    // parentheses around a whole rule are all that canonical form adds
+    // The canonical form only adds parentheses around a whole rule.
     let plain = |rules: Vec<(Value, Value)>| -> Vec<String> {
         rules.iter().map(|(name, check)| format!("{name}: {check}").replace(['(', ')'], "")).collect()
     };

@@ -1,4 +1,4 @@
-//! What the running service takes up from files that change, and what its log lines look like.
+//! Reloads changed files in the running service, and checks its log lines.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,12 @@ use std::process::Command;
 
 use crate::process::{self, Engine, MANAGE, Scratch, Service, wait_for};
 
-/// The service on a SQLite file, with more lines in `[DEFAULT]` and more sections.
+/// Starts the service on a SQLite file, with additional lines in `[DEFAULT]` and additional sections.
 pub fn start(scratch: &Scratch, more: &str, sections: &str) -> Service {
     start_in(scratch, more, sections, |_| ())
 }
 
-/// As [`start`], with a process that is prepared otherwise.
+/// Does the same as [`start`] with a changed command.
 fn start_in(scratch: &Scratch, more: &str, sections: &str, prepare: impl Fn(&mut Command)) -> Service {
     let database = process::Database::create(Engine::Sqlite, scratch).unwrap();
     let sync = scratch.write("sync.conf", &process::config(1, database.url()));
@@ -23,14 +23,14 @@ fn config(port: u16, database: &str, more: &str) -> String {
     process::config(port, database).replace("[DEFAULT]\n", &format!("[DEFAULT]\n{more}"))
 }
 
-/// Puts a file into place as a whole: the service could look at half of one.
+/// Replaces a file atomically, because the service could read it when it is half written.
 fn put(scratch: &Scratch, name: &str, text: &str) -> PathBuf {
     let path = scratch.path().join(name);
     fs::rename(scratch.write("new", text), &path).unwrap();
     path
 }
 
-/// Status of a list of jobs that a member of the project asks for.
+/// Returns the status of a list of jobs for a member of the project.
 pub fn list(service: &Service) -> u16 {
     let headers = "X-Roles: member\r\nX-User-Id: u1\r\nX-Project-Id: p1\r\n";
     service.request_with(headers, "GET", "/v2/p1/jobs", "").0
@@ -41,7 +41,7 @@ fn count(log: &str, text: &str) -> usize {
 }
 
 #[test]
-fn a_policy_file_counts_from_the_moment_it_is_there() {
+fn a_new_policy_file_is_used_at_once() {
     let scratch = Scratch::new();
     let service = start(&scratch, "", "");
     assert_eq!(list(&service), 200);
@@ -55,7 +55,7 @@ fn a_policy_file_counts_from_the_moment_it_is_there() {
 }
 
 #[test]
-fn a_broken_policy_file_keeps_the_last_good_rules_and_is_named_once() {
+fn a_broken_policy_file_keeps_the_former_rules_and_is_logged_once() {
     let scratch = Scratch::new();
     let file = put(&scratch, "policy.yaml", "\"jobs:get_all\": \"role:admin\"\n");
     let service = start(&scratch, "", "");
@@ -67,7 +67,7 @@ fn a_broken_policy_file_keeps_the_last_good_rules_and_is_named_once() {
     let line = log.lines().find(|line| line.contains(said)).unwrap();
     assert!(line.contains(" ERROR ") && line.contains(&format!("{}: line ", file.display())), "{line}");
     assert_eq!(list(&service), 403);
-    // further looks, forced by signals, do not say it again; another mistake is said
+    // Further checks, which signals cause, do not log the error again. A new error is logged.
     for n in 1..=3 {
         service.signal("HUP");
         wait_for("the look", || (count(&service.log(), "SIGHUP") == n).then_some(()));
@@ -81,7 +81,7 @@ fn a_broken_policy_file_keeps_the_last_good_rules_and_is_named_once() {
 }
 
 #[test]
-fn a_rule_that_makes_no_sense_denies_and_is_named() {
+fn an_invalid_rule_denies_and_is_logged() {
     let scratch = Scratch::new();
     let service = start(&scratch, "", "");
     let file = put(&scratch, "policy.yaml", "\n\"jobs:get_all\": \"role:member and\"\n");
@@ -91,7 +91,7 @@ fn a_rule_that_makes_no_sense_denies_and_is_named() {
     assert!(line.contains(&file.display().to_string()) && line.contains("line=2"), "{line}");
 }
 
-/// Waits until a file has a text.
+/// Waits until a file contains a text.
 pub fn wait_for_line(path: &Path, text: &str) {
     wait_for(text, || fs::read_to_string(path).ok()?.contains(text).then_some(()));
 }
@@ -102,7 +102,7 @@ fn log_file(scratch: &Scratch) -> (PathBuf, String) {
 }
 
 #[test]
-fn sighup_opens_the_log_file_again_and_takes_up_the_level() {
+fn sighup_reopens_the_log_file_and_applies_the_level() {
     let scratch = Scratch::new();
     let (path, more) = log_file(&scratch);
     let service = start(&scratch, &more, "");
@@ -123,7 +123,7 @@ fn sighup_opens_the_log_file_again_and_takes_up_the_level() {
 }
 
 #[test]
-fn a_broken_configuration_at_sighup_changes_nothing_but_is_said() {
+fn a_broken_configuration_at_sighup_is_logged_and_changes_nothing() {
     let scratch = Scratch::new();
     let (path, more) = log_file(&scratch);
     let service = start(&scratch, &more, "");
@@ -136,10 +136,10 @@ fn a_broken_configuration_at_sighup_changes_nothing_but_is_said() {
     let log = service.log();
     let line = log.lines().find(|line| line.contains("the configuration was not reloaded")).unwrap();
     assert!(line.contains(" ERROR ") && line.contains("freezer-api.conf:3: [DEFAULT] debug"), "{line}");
-    // the log file is opened again all the same
+    // The log file is opened again in spite of the error.
     wait_for("the new file", || path.exists().then_some(()));
     assert_eq!(list(&service), 200);
-    // what takes effect at a start only is named
+    // Changes that need a restart are named.
     fs::write(&conf, good.replace("max_retries = 0", "max_retries = 3")).unwrap();
     service.signal("HUP");
     wait_for_line(&path, "take effect at the next start: [database]");
@@ -148,7 +148,7 @@ fn a_broken_configuration_at_sighup_changes_nothing_but_is_said() {
 }
 
 #[test]
-fn sighup_names_what_it_does_not_understand_and_only_groups_that_changed() {
+fn sighup_logs_unsupported_parts_and_changed_groups() {
     let scratch = Scratch::new();
     let (path, more) = log_file(&scratch);
     let service = start(&scratch, &more, "");
@@ -203,7 +203,7 @@ fn a_line_of_json_is_an_object_with_its_request() {
 }
 
 #[test]
-fn a_change_is_logged_in_the_name_of_its_resource() {
+fn a_change_is_logged_with_the_logger_of_its_resource() {
     let scratch = Scratch::new();
     let service = start(&scratch, "", "");
     let (status, _) =
@@ -215,9 +215,9 @@ fn a_change_is_logged_in_the_name_of_its_resource() {
 }
 
 #[test]
-fn systemd_is_told_when_the_service_listens_and_stops() {
+fn systemd_is_notified_when_the_service_listens_and_stops() {
     let scratch = Scratch::new();
-    // not the scratch directory: the name of a socket is short
+    // The path of a socket must be short, so this is not in the scratch directory.
     let path = std::env::temp_dir().join(format!("freezer-notify-{}", std::process::id()));
     let _ = fs::remove_file(&path);
     let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Policy rules that another server decides, and tokens of another scope, in the running service.
+//! Policy rules that call another server, and tokens with another scope, in the running service.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::reload::start;
 use crate::process::{Scratch, Service};
 
-/// A server that decides: `True` for an admin, in JSON.
+/// Starts a policy server. It answers `True` for an admin, and uses JSON.
 fn decider() -> (SocketAddr, Arc<Mutex<Vec<Value>>>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -47,7 +47,7 @@ fn list(service: &Service, headers: &str) -> (u16, String) {
 }
 
 #[test]
-fn another_server_decides() {
+fn a_policy_server_can_decide() {
     let scratch = Scratch::new();
     let (address, asked) = decider();
     scratch.write(
@@ -67,7 +67,7 @@ fn another_server_decides() {
     assert_eq!(questions[0]["target"]["project_id"], "p1");
     assert_eq!(questions[1]["target"], serde_json::json!({}));
     assert_eq!(questions[2]["credentials"]["user_id"], "u1");
-    // where nobody answers, nobody is let in
+    // If the policy server does not answer, the request is rejected.
     let (status, _) = service.request("GET", "/v2/p1/sessions", "");
     assert_eq!(status, 500);
     let log = service.log();
@@ -76,7 +76,7 @@ fn another_server_decides() {
 }
 
 #[test]
-fn a_token_of_another_scope_is_refused_unless_that_is_switched_off() {
+fn a_token_with_another_scope_is_rejected_unless_this_is_disabled() {
     let scratch = Scratch::new();
     let others = ["OpenStack-System-Scope: all\r\n", "X-Domain-Id: d1\r\n"];
     let service = start(&scratch, "", "");

@@ -1,4 +1,4 @@
-//! The committed samples are what the commands print.
+//! The committed sample files must be the output of the commands.
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ fn the_sample_of_the_policy_is_current() {
 }
 
 #[test]
-fn every_option_says_what_it_does() {
+fn every_option_has_a_help_text() {
     for option in config::declarations() {
         let name = format!("[{}] {}", option.group, option.key());
         assert!(option.help.ends_with('.'), "{name} has no help");

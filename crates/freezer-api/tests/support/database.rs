@@ -1,8 +1,8 @@
-//! Databases for tests: a SQLite file, or a database on the MariaDB of `FREEZER_TEST_MYSQL_URL` or the MySQL of
-//! `FREEZER_TEST_MYSQL9_URL`, each made for one test and removed after it.
+//! Databases for tests: a SQLite file, or a database on the MariaDB server of `FREEZER_TEST_MYSQL_URL` or the MySQL
+//! server of `FREEZER_TEST_MYSQL9_URL`. Each is created for one test and removed at its end.
 //!
-//! The only place in the service's tests that speaks SQL by itself, and only to make, spoil and drop databases: what the
-//! service stored is looked at through the service.
+//! This is the only module in these tests that runs SQL itself, and only to create, corrupt and drop databases. Tests
+//! read the stored rows through the service.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,24 +13,23 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 
-/// Where MariaDB is for tests: `mysql://user:password@host:port` of a user who may create databases.
+/// The MariaDB server for tests: `mysql://user:password@host:port`, with a user that may create databases.
 const MARIADB_URL: &str = "FREEZER_TEST_MYSQL_URL";
-/// Where a second server is, of another kind: Oracle's MySQL.
+/// A second server: Oracle's MySQL.
 const MYSQL_URL: &str = "FREEZER_TEST_MYSQL9_URL";
 
-/// What a test runs on.
+/// The database engine of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
-    /// A file.
     Sqlite,
-    /// MariaDB; or what stands in for it.
+    /// The server of `FREEZER_TEST_MYSQL_URL`, which should be MariaDB.
     MariaDb,
-    /// A second server, Oracle's MySQL. Only the tests of tables run there: the others are the same on both.
+    /// Oracle's MySQL. Only the tests of the schema run on it, because all others behave the same on both servers.
     MySql,
 }
 
 impl Engine {
-    /// The variable that says where the server is; none for a file.
+    /// Returns the variable with the address of the server. `None` for a file.
     pub fn variable(self) -> Option<&'static str> {
         match self {
             Engine::Sqlite => None,
@@ -40,7 +39,7 @@ impl Engine {
     }
 }
 
-/// An empty database of one test.
+/// An empty database for one test.
 #[derive(Clone)]
 pub struct TestDatabase {
     engine: Engine,
@@ -49,11 +48,11 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Makes one; none where the server's variable is not set.
+    /// Creates a database. Returns `None` if the variable of the server is not set.
     pub async fn create(engine: Engine, test: &str) -> Option<TestDatabase> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::SeqCst);
-        // names of databases have at most 64 characters
+        // Names of databases have at most 64 characters.
         let short: String =
             test.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(40).collect();
         let name = format!("fz_{short}_{}_{count}", std::process::id());
@@ -66,7 +65,7 @@ impl TestDatabase {
         Some(TestDatabase { engine, ..TestDatabase::at(url, scratch).await })
     }
 
-    /// Makes one at an address.
+    /// Creates a database at this URL.
     pub async fn at(url: DatabaseUrl, scratch: PathBuf) -> TestDatabase {
         if let DatabaseUrl::MySql(url) = &url {
             let name = &url.database;
@@ -80,22 +79,20 @@ impl TestDatabase {
         TestDatabase { engine, url, scratch }
     }
 
-    /// Its address.
     pub fn url(&self) -> DatabaseUrl {
         self.url.clone()
     }
 
-    /// Its engine.
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// A path for files of the test, by adding an extension.
+    /// Returns a path for files of the test. The caller must add an extension.
     pub fn scratch(&self) -> &Path {
         &self.scratch
     }
 
-    /// Runs statements on a connection of its own, behind the service's back.
+    /// Runs statements on a separate connection that does not belong to the service.
     pub async fn run(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());
         match &self.url {
@@ -112,7 +109,7 @@ impl TestDatabase {
         }
     }
 
-    /// The texts of the first column that a query selects.
+    /// Returns the texts in the first column of a query.
     pub async fn texts(&self, sql: &str) -> Vec<String> {
         let sql = AssertSqlSafe(sql.to_owned());
         match &self.url {
@@ -129,7 +126,7 @@ impl TestDatabase {
         }
     }
 
-    /// The statement that makes a table (MariaDB, MySQL).
+    /// Returns the statement that creates a table (MariaDB, MySQL).
     pub async fn create_table(&self, table: &str) -> String {
         let DatabaseUrl::MySql(url) = &self.url else { panic!("only servers show it") };
         let sql = AssertSqlSafe(format!("SHOW CREATE TABLE `{table}`"));
@@ -137,7 +134,7 @@ impl TestDatabase {
         row.get_unchecked(1)
     }
 
-    /// The whole number that a query gives.
+    /// Returns the integer that a query returns.
     pub async fn number(&self, sql: &str) -> i64 {
         let sql = AssertSqlSafe(sql.to_owned());
         match &self.url {
@@ -150,7 +147,6 @@ impl TestDatabase {
         }
     }
 
-    /// Removes it.
     pub async fn remove(&self) {
         match &self.url {
             DatabaseUrl::MySql(url) => on_server(url, &format!("DROP DATABASE `{}`", url.database)).await,
@@ -166,7 +162,7 @@ impl TestDatabase {
     }
 }
 
-/// Keeps writers of `backups` waiting until it is dropped.
+/// Blocks writers of `backups` until it is dropped.
 pub enum Lock {
     /// The write lock of the file.
     Sqlite(SqliteConnection),
@@ -175,7 +171,7 @@ pub enum Lock {
 }
 
 impl TestDatabase {
-    /// Locks writers of `backups` out, and nobody who only reads, from a connection of its own.
+    /// Blocks writers of `backups`, but no readers, on a separate connection.
     pub async fn lock(&self) -> Lock {
         match &self.url {
             DatabaseUrl::MySql(url) => {
@@ -193,7 +189,7 @@ impl TestDatabase {
 }
 
 impl Lock {
-    /// Lets writers in.
+    /// Releases the lock.
     pub async fn release(self) {
         match self {
             Lock::Sqlite(connection) => connection.close().await.expect("the file closes"),
@@ -202,7 +198,7 @@ impl Lock {
     }
 }
 
-/// Whether a server answers at an address.
+/// Returns whether a server answers.
 pub async fn answers(url: &DatabaseUrl) -> bool {
     match url {
         DatabaseUrl::MySql(url) => options(url).connect().await.is_ok(),
@@ -210,12 +206,12 @@ pub async fn answers(url: &DatabaseUrl) -> bool {
     }
 }
 
-/// A second writer of a SQLite file.
+/// Opens a second writer of a SQLite file.
 pub async fn open(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(path).connect().await.expect("the file opens")
 }
 
-/// The server that a variable names, with a database that is to be replaced.
+/// Returns the URL of the server in a variable. Its database must be replaced.
 fn server(variable: &str) -> Option<MySqlUrl> {
     let url = std::env::var(variable).ok().filter(|url| !url.is_empty())?;
     let (address, query) = url.split_once('?').map_or((url.as_str(), None), |(a, q)| (a, Some(q)));
@@ -226,19 +222,19 @@ fn server(variable: &str) -> Option<MySqlUrl> {
     }
 }
 
-/// A connection of the test's own to a database.
+/// Opens a separate connection to a database.
 pub async fn connect(url: &MySqlUrl) -> MySqlConnection {
     options(url).database(&url.database).connect().await.expect("the server of the tests answers")
 }
 
-/// Runs a statement that makes or drops the database of an address.
+/// Runs a statement that creates or drops the database of a URL.
 async fn on_server(url: &MySqlUrl, sql: &str) {
     let mut connection = options(url).connect().await.expect("the server of the tests answers");
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.expect("SQL of the test");
     connection.close().await.expect("the server hears the goodbye");
 }
 
-/// Waits until every node of a Galera cluster, whose nodes take turns behind the address, knows a new database.
+/// Waits until every node of a Galera cluster knows a new database. The address leads to each node in turn.
 async fn known_everywhere(url: &MySqlUrl) {
     let mut connection = options(url).connect().await.expect("the server of the tests answers");
     let status =

@@ -1,10 +1,10 @@
-//! Documents that most tests need, and short ways to have them stored.
+//! Common documents, and short functions that store them.
 
 use serde_json::{Value, json};
 
 use super::exchange::Caller;
 
-/// A backup of /etc.
+/// Returns a backup action for /etc.
 pub fn freezer_action() -> Value {
     json!({
         "action": "backup",
@@ -15,7 +15,7 @@ pub fn freezer_action() -> Value {
     })
 }
 
-/// A job of one action on a client.
+/// Returns a job with one action on a client.
 pub fn job(client_id: &str) -> Value {
     json!({
         "client_id": client_id,
@@ -25,7 +25,7 @@ pub fn job(client_id: &str) -> Value {
     })
 }
 
-/// A backup's metadata.
+/// Returns the metadata of a backup.
 pub fn backup(name: &str) -> Value {
     json!({
         "backup_name": name,
@@ -36,7 +36,7 @@ pub fn backup(name: &str) -> Value {
     })
 }
 
-/// A document with other or more keys.
+/// Returns a document with replaced or additional keys.
 pub fn with(mut document: Value, more: Value) -> Value {
     let (Some(map), Value::Object(more)) = (document.as_object_mut(), more) else {
         panic!("two objects are needed")
@@ -45,7 +45,7 @@ pub fn with(mut document: Value, more: Value) -> Value {
     document
 }
 
-/// Storing through the API, as the caller, in the caller's project p1 or another; each gives the id.
+/// These functions store documents through the API. The caller is a member of the project. They return the id.
 impl Caller {
     /// Registers a client.
     pub async fn add_client(&self, project: &str, client_id: &str) -> String {
@@ -74,12 +74,12 @@ impl Caller {
         self.post(&format!("/v2/{project}/backups"), metadata).await.expect(201).text("backup_id")
     }
 
-    /// The whole document of a job.
+    /// Returns the whole document of a job.
     pub async fn job(&self, job_id: &str) -> Value {
         self.get(&format!("/v2/p1/jobs/{job_id}")).await.expect(200).json()
     }
 
-    /// The whole document of a session.
+    /// Returns the whole document of a session.
     pub async fn session(&self, session_id: &str) -> Value {
         self.get(&format!("/v2/p1/sessions/{session_id}")).await.expect(200).json()
     }

@@ -1,4 +1,4 @@
-//! Requests and answers: [`Caller`] asks, [`Answer`] is what came back, ready to be looked at or shown.
+//! Requests and answers: a [`Caller`] sends requests, and an [`Answer`] can be checked and written to the transcript.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use super::TestApp;
 
-/// Headers that are part of what is shown.
+/// Headers that are written to the transcript.
 const SHOWN: [HeaderName; 4] = [CONTENT_TYPE, ALLOW, RETRY_AFTER, WWW_AUTHENTICATE];
 
-/// Somebody who asks.
+/// A client with an identity or a token.
 #[derive(Clone)]
 pub struct Caller {
     app: TestApp,
@@ -36,47 +36,43 @@ impl Caller {
     }
 
     pub(super) fn of_token(app: TestApp, token: &str) -> Caller {
-        // forged identity headers, which must not count where there is a Keystone
+        // These identity headers are forged. The service must ignore them if it uses Keystone.
         Caller { token: Some(token.to_owned()), ..Caller::new(app, "forged", "forged", "admin") }
     }
 
-    /// GET.
     pub async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, None).await
     }
 
-    /// GET with a body, as real clients search.
+    /// Sends a GET with a body, which is how real clients search.
     pub async fn search(&self, path: &str, body: Value) -> Answer {
         self.ask(Method::GET, path, Some(body)).await
     }
 
-    /// POST.
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.ask(Method::POST, path, Some(body)).await
     }
 
-    /// PATCH.
     pub async fn patch(&self, path: &str, body: Value) -> Answer {
         self.ask(Method::PATCH, path, Some(body)).await
     }
 
-    /// PUT, which no path gives a body.
+    /// Sends a PUT, which has no body on any path.
     pub async fn put(&self, path: &str) -> Answer {
         self.ask(Method::PUT, path, None).await
     }
 
-    /// DELETE.
     pub async fn delete(&self, path: &str) -> Answer {
         self.ask(Method::DELETE, path, None).await
     }
 
-    /// Any method, with or without a JSON body.
+    /// Sends a request with any method, with or without a JSON body.
     pub async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
         self.raw(method, path, &[], bytes).await
     }
 
-    /// Any method, headers and bytes.
+    /// Sends a request with any method, headers and bytes.
     pub async fn raw(
         &self,
         method: Method,
@@ -109,7 +105,7 @@ impl Caller {
             said.push_str(&format!("\n{}", String::from_utf8_lossy(&body)));
         }
         let request = request.body(Body::from(body)).expect("a request");
-        // boxed: a test with many requests would have them all on its stack
+        // This future is boxed because a test with many requests would have all of them on its stack.
         let Ok(response) = Box::pin(self.app.0.front.clone().call(request)).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("the body of an answer is complete").to_bytes();
@@ -119,20 +115,16 @@ impl Caller {
     }
 }
 
-/// What came back.
 #[derive(Debug, Clone)]
 pub struct Answer {
     said: String,
-    /// Status.
     pub status: StatusCode,
-    /// All headers.
     pub headers: HeaderMap,
-    /// Body.
     pub body: Bytes,
 }
 
 impl Answer {
-    /// What holds for every answer whatever was asked.
+    /// Checks the rules that all answers must follow.
     fn hold_to_the_rules(&self) {
         let id = self.header("x-openstack-request-id").expect("every answer has a request id");
         let uuid = id.strip_prefix("req-").expect("a request id begins with req-");
@@ -150,20 +142,20 @@ impl Answer {
         }
     }
 
-    /// Fails the test where the status is another one.
+    /// Asserts that the answer has this status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Answer {
         assert_eq!(self.status.as_u16(), status, "\n{self}");
         self
     }
 
-    /// The body.
+    /// Returns the body.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}:\n{self}"))
     }
 
-    /// A text at the top of the body, such as the new id.
+    /// Returns a text at the top level of the body, such as the new id.
     #[track_caller]
     pub fn text(&self, key: &str) -> String {
         match &self.json()[key] {
@@ -172,13 +164,13 @@ impl Answer {
         }
     }
 
-    /// The description of an error.
+    /// Returns the description of an error.
     #[track_caller]
     pub fn description(&self) -> String {
         self.text("description")
     }
 
-    /// The texts under `key` of every document of a list.
+    /// Returns the texts under `key` in every document of a list.
     #[track_caller]
     pub fn each(&self, list: &str, key: &str) -> Vec<String> {
         let body = self.json();
@@ -187,13 +179,13 @@ impl Answer {
         items.iter().map(|item| text(item).unwrap_or_else(|| panic!("no text {key} in {item}"))).collect()
     }
 
-    /// A header as text.
+    /// Returns a header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
-/// Request and answer, whole: status, headers that matter, body.
+/// The request and the answer: status, relevant headers, body.
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.said)?;
@@ -216,7 +208,7 @@ impl fmt::Display for Answer {
     }
 }
 
-/// JSON for the reader: what fits into a line stays in one. Keys keep their order.
+/// Writes JSON for readers: short values are written in one line. Keys keep their order.
 fn lay_out(value: &Value, indent: usize, out: &mut String) {
     let short = value.to_string();
     let items: Vec<(String, &Value)> = match value {

@@ -1,4 +1,4 @@
-//! A MariaDB server of the test's own, to be killed, stopped and started again: [`Server`].
+//! A MariaDB server for one test, which can be killed, stopped and started again: [`Server`].
 //!
 //! It listens on a Unix socket in a temporary directory and, unless its arguments say otherwise, on no port.
 
@@ -10,11 +10,11 @@ use freezer_store::{DatabaseUrl, MySqlUrl};
 
 use super::database::TestDatabase;
 
-/// Longest time for the server to begin to answer: it recovers first where it was killed.
+/// Time limit for the start of the server. If it was killed, it must recover first.
 const STARTUP: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A server; it is killed and its files are removed when the test ends, however it ends.
+/// A server. When the test ends in any way, it is killed and its files are removed.
 pub struct Server {
     directory: PathBuf,
     arguments: Vec<String>,
@@ -22,19 +22,19 @@ pub struct Server {
 }
 
 impl Server {
-    /// Makes the files of a new server and starts it; none where MariaDB is not installed, or where tests on it are not
-    /// wanted (`FREEZER_TEST_MYSQL_URL` is not set).
+    /// Creates the files of a new server and starts it. Returns `None` if MariaDB is not installed, or if tests on it
+    /// are not wanted (`FREEZER_TEST_MYSQL_URL` is not set).
     pub async fn start(name: &str) -> Option<Server> {
         Server::start_with(name, &["--skip-networking", "--loose-skip-ssl"]).await
     }
 
-    /// As [`Server::start`], with options of mariadbd.
+    /// Does the same as [`Server::start`] with options of mariadbd.
     pub async fn start_with(name: &str, arguments: &[&str]) -> Option<Server> {
         if std::env::var_os("FREEZER_TEST_MYSQL_URL").is_none() {
             super::skipped(name, "FREEZER_TEST_MYSQL_URL is not set");
             return None;
         }
-        // a path of a socket has at most 107 characters, so not below the target directory
+        // The path of a socket has at most 107 characters, so this cannot be in the target directory.
         let directory = std::env::temp_dir().join(format!("fz-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a temporary directory");
         let mut server = Server {
@@ -57,7 +57,7 @@ impl Server {
         Some(server)
     }
 
-    /// Starts the server on the files that are there, and waits until it answers.
+    /// Starts the server with the existing files, and waits until it answers.
     pub async fn start_again(&mut self) {
         let log = std::fs::File::create(self.directory.join("log")).expect("a log file");
         let child = self
@@ -78,7 +78,7 @@ impl Server {
         }
     }
 
-    /// Kills the server (SIGKILL): what it has not written is lost.
+    /// Kills the server (SIGKILL). It loses everything that it has not written.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
@@ -86,23 +86,23 @@ impl Server {
         }
     }
 
-    /// Stops the server where it stands (SIGSTOP): connections stay open and nothing answers.
+    /// Stops the process of the server (SIGSTOP). Connections stay open, but it does not answer.
     pub fn freeze(&self) {
         self.signal("-STOP");
     }
 
-    /// Lets it go on.
+    /// Continues the process of the server.
     pub fn thaw(&self) {
         self.signal("-CONT");
     }
 
-    /// An empty database on the server.
+    /// Creates an empty database on the server.
     pub async fn database(&self) -> TestDatabase {
         let DatabaseUrl::MySql(url) = self.url("freezer") else { panic!("not MySQL") };
         TestDatabase::at(DatabaseUrl::MySql(url), self.directory.join("scratch")).await
     }
 
-    /// The address of a database, as root, over the socket.
+    /// Returns the URL of a database on the socket, with the user root.
     pub fn url(&self, database: &str) -> DatabaseUrl {
         DatabaseUrl::MySql(MySqlUrl {
             socket: Some(self.socket()),
@@ -112,7 +112,6 @@ impl Server {
         })
     }
 
-    /// The socket that it listens on.
     pub fn socket(&self) -> PathBuf {
         self.directory.join("socket")
     }
@@ -130,7 +129,7 @@ impl Server {
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(found(program));
         command.arg("--no-defaults").arg(format!("--datadir={}", self.directory.join("data").display()));
-        // a server that starts deletes the temporary tables of others in a directory that they share
+        // If servers share this directory, each start deletes the temporary tables of the others.
         command.arg(format!("--tmpdir={}", self.directory.display()));
         if running_as_root() {
             command.arg("--user=root");
@@ -146,7 +145,7 @@ impl Drop for Server {
     }
 }
 
-/// Servers are installed where ordinary users' PATH does not lead.
+/// Returns the path of a program. The PATH of ordinary users may not contain the directory of servers.
 fn found(program: &str) -> PathBuf {
     let beside = Path::new("/usr/sbin").join(program);
     if beside.exists() { beside } else { PathBuf::from(program) }

@@ -1,8 +1,9 @@
-//! The service in the test's own process, on a database of the test's own: [`TestApp`].
+//! Runs the service in the process of the test, on a database for one test: [`TestApp`].
 //!
-//! Requests go through everything that a connection would hand them to (`api::middleware::Front`), without sockets. Time
-//! stands still until a test moves it, and ids count up, so whole answers are the same in every run and on every
-//! engine. Databases are `database.rs`, a server to be killed is `mariadbd.rs`, a network that loses answers is `proxy.rs`; requests and answers are `exchange.rs`.
+//! Requests pass through all layers that a connection uses (`api::middleware::Front`), but not through sockets. The
+//! clock only changes when the test advances it, and ids are counted, so answers are the same in every run and on every
+//! engine. `database.rs` creates databases, `mariadbd.rs` starts a server that can be killed, `proxy.rs` simulates a
+//! network that loses answers, and `exchange.rs` has requests and answers.
 
 #![allow(dead_code, unused_macros, unused_imports, reason = "each test program uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
@@ -22,7 +23,7 @@ use std::time::Duration;
 use freezer_api::api;
 use freezer_api::api::middleware::Front;
 use freezer_api::app::{App, HttpSettings, SharedApp};
-use freezer_api::auth::Authentication;
+use freezer_api::auth::Authenticator;
 use freezer_api::clock::{Clock, Ids};
 use freezer_api::health::HealthSettings;
 use freezer_api::policy;
@@ -38,35 +39,33 @@ use uuid::Uuid;
 pub use database::{Engine, TestDatabase};
 pub use exchange::{Answer, Caller};
 
-/// When every test begins: 2026-11-22T10:00:00Z.
+/// The time at the beginning of every test: 2026-11-22T10:00:00Z.
 pub const START: i64 = 1_795_341_600;
 
-/// No test takes longer than this, however slow the machine: what hangs fails.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// Time limit of each test. It is long enough for slow machines, so only hanging tests fail.
+const TIME_LIMIT: Duration = Duration::from_secs(180);
 
-/// What a test may set otherwise.
+/// Settings that a test can change.
 #[derive(Default, Clone)]
 pub struct Options {
-    /// Pool of the database.
     pub pool: PoolSettings,
-    /// Settings of each connection.
     pub connect: ConnectSettings,
-    /// How callers are known; default: by headers that are believed.
+    /// The authentication. The default trusts the identity headers.
     pub keystone: Option<KeystoneClient>,
-    /// Which jobs get trusts, where Keystone is known.
+    /// Settings of trusts, if Keystone is used.
     pub central: Central,
-    /// Limits and switches of the HTTP side; the file of the health check is always a scratch file.
+    /// Limits and switches of the HTTP server. The file of the health check is always a scratch file.
     pub http: HttpSettings,
 }
 
 /// `[centralized_scheduler]`, with its defaults.
 #[derive(Clone)]
 pub struct Central {
-    /// Whether jobs get trusts at all.
+    /// Whether jobs of central clients get trusts.
     pub enabled: bool,
-    /// Whether those of ordinary clients do, too.
+    /// Whether jobs of ordinary clients get trusts, too.
     pub enforced: bool,
-    /// Roles that are delegated; none: all.
+    /// Roles that are delegated. Empty: all roles.
     pub roles: Vec<String>,
 }
 
@@ -91,7 +90,7 @@ struct Parts {
 }
 
 impl TestApp {
-    /// The service on the tables of an empty database.
+    /// Creates the tables in an empty database and starts the service on them.
     pub async fn start(database: &TestDatabase, options: Options) -> TestApp {
         let Options { pool, connect, keystone, central, http } = options;
         let store = Store::new_or_create(database.url(), connect, pool);
@@ -99,7 +98,7 @@ impl TestApp {
         TestApp::built(database, store, keystone, central, http)
     }
 
-    /// The service on a store as it is.
+    /// Starts the service on a store without changing it.
     pub fn on(database: &TestDatabase, store: Store) -> TestApp {
         TestApp::built(database, store, None, Central::default(), HttpSettings::default())
     }
@@ -112,12 +111,12 @@ impl TestApp {
         http: HttpSettings,
     ) -> TestApp {
         let health = HealthSettings::disabled_by(disabled_by(database));
-        // tests store the same backup many times
+        // Tests store the same backup many times.
         let http = HttpSettings { health, repeat_window: None, ..http };
-        TestApp::of(database, store, (keystone, central), Arc::new(AtomicI64::new(START)), http, 0)
+        TestApp::build(database, store, (keystone, central), Arc::new(AtomicI64::new(START)), http, 0)
     }
 
-    fn of(
+    fn build(
         database: &TestDatabase,
         store: Store,
         (keystone, central): (Option<KeystoneClient>, Central),
@@ -135,9 +134,9 @@ impl TestApp {
             readiness: Readiness::default(),
             enforcer: Enforcer::new(policy::all(), oslo_policy::Options::default()).expect("default rules"),
             validators: Validators::new().expect("the schemas compile"),
-            authentication: match &keystone {
-                Some(client) => Authentication::Keystone(Box::new(client.clone())),
-                None => Authentication::NoAuth(Vec::new()),
+            authenticator: match &keystone {
+                Some(client) => Authenticator::Keystone(Box::new(client.clone())),
+                None => Authenticator::NoAuth(Vec::new()),
             },
             trusts: keystone.map(|keystone| Trusts {
                 keystone,
@@ -149,7 +148,8 @@ impl TestApp {
             ids: counting(first_id),
             http,
         });
-        // a sequence of its own, so that ids of documents do not depend on how many requests came before
+        // Request ids have their own sequence, so that ids of documents do not depend on the number of earlier
+        // requests.
         let front = Front::new(api::router(app.clone()), app.clone(), counting(0x0e9 << 116));
         TestApp(Arc::new(Parts {
             app,
@@ -162,12 +162,12 @@ impl TestApp {
         }))
     }
 
-    /// The same service with other settings of the HTTP side, on the same rows; its transcript is its own.
+    /// Returns the same service with other HTTP settings and the same rows. It has its own transcript.
     pub fn with_http(&self, change: impl FnOnce(&mut HttpSettings)) -> TestApp {
         let parts = &self.0;
         let mut http = parts.app.http.clone();
         change(&mut http);
-        TestApp::of(
+        TestApp::build(
             &parts.database,
             parts.app.store.clone(),
             (None, Central::default()),
@@ -177,74 +177,70 @@ impl TestApp {
         )
     }
 
-    /// The same service on another store of the same database, with the same time and other ids.
+    /// Returns the same service on another store of the same database, with the same time and other ids.
     pub fn on_store(&self, store: Store) -> TestApp {
         let Parts { database, now, app, .. } = &*self.0;
-        TestApp::of(database, store, (None, Central::default()), now.clone(), app.http.clone(), 1 << 100)
+        TestApp::build(database, store, (None, Central::default()), now.clone(), app.http.clone(), 1 << 100)
     }
 
-    /// A member of project p1, the caller of most tests.
+    /// Returns a member of project p1, the caller of most tests.
     pub fn member(&self) -> Caller {
         self.as_user("u1", "p1", "member")
     }
 
-    /// An admin, of project p1.
+    /// Returns an admin of project p1.
     pub fn admin(&self) -> Caller {
         self.as_user("admin", "p1", "admin")
     }
 
-    /// Any caller; `roles` are separated by commas.
+    /// Returns any caller. `roles` are separated by commas.
     pub fn as_user(&self, user: &str, project: &str, roles: &str) -> Caller {
         Caller::new(self.clone(), user, project, roles)
     }
 
-    /// Whoever has this token, where the service asks Keystone.
+    /// Returns the caller with this token, if the service uses Keystone.
     pub fn with_token(&self, token: &str) -> Caller {
         Caller::of_token(self.clone(), token)
     }
 
-    /// Lets time pass.
+    /// Advances the clock.
     pub fn advance(&self, seconds: i64) {
         self.0.now.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    /// The time that the service sees.
+    /// Returns the time of the service.
     pub fn now(&self) -> i64 {
         self.0.now.load(Ordering::SeqCst)
     }
 
-    /// The engine under the service.
     pub fn engine(&self) -> Engine {
         self.0.engine
     }
 
-    /// The database under the service.
     pub fn database(&self) -> &TestDatabase {
         &self.0.database
     }
 
-    /// The store under the service.
     pub fn store(&self) -> &Store {
         &self.0.app.store
     }
 
-    /// The app itself.
     pub fn app(&self) -> &SharedApp {
         &self.0.app
     }
 
-    /// While this file is there, the health check says 503.
+    /// Returns the path of the file that disables the node in the health check.
     pub fn disabled_by(&self) -> &PathBuf {
         &self.0.disabled_by
     }
 
-    /// Writes a request and its answer into the transcript that the test is compared with at its end.
+    /// Writes a request and its answer to the transcript, which is compared with a snapshot at the end of the test.
     pub fn show(&self, answer: Answer) -> Answer {
         self.write(&answer.to_string(), "\n");
         answer
     }
 
-    /// A remark on what is shown next.
+    /// Writes a remark about the next answer to the transcript.
     pub fn remark(&self, text: &str) {
         self.write(&format!("# {text}\n"), "\n--------\n\n");
     }
@@ -262,12 +258,12 @@ impl TestApp {
     }
 }
 
-/// While this file exists, the health check answers 503.
+/// Returns the path of the file that disables the node in the health check.
 fn disabled_by(database: &TestDatabase) -> PathBuf {
     database.scratch().with_extension("disabled")
 }
 
-/// Ids that count up from `first`.
+/// Returns a source of ids that count up from `first`.
 fn counting(first: u128) -> Ids {
     let next = AtomicU64::new(1);
     Ids::new(move || Uuid::from_u128(first + u128::from(next.fetch_add(1, Ordering::SeqCst))))
@@ -277,10 +273,10 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }
 
-/// Runs one test on one engine, on a fresh database that is removed afterwards. What it showed is compared with the
-/// snapshot of its name, which is the same for both engines.
+/// Runs one test on one engine, on a new database that is removed at the end. The transcript is compared with the
+/// snapshot of this name, which is the same for both engines.
 ///
-/// `path` is the module path of the test: its last two parts are its name.
+/// `path` is the module path of the test. Its last two parts are the name of the test.
 pub fn run<F>(engine: Engine, path: &str, body: impl FnOnce(TestApp) -> F)
 where
     F: Future<Output = ()>,
@@ -298,8 +294,8 @@ where
     });
 }
 
-/// Runs a body with an empty database, which is removed afterwards, also when the body fails. Says so and
-/// does nothing where the engine is not at hand.
+/// Runs a body with an empty database, which is removed at the end, even if the body fails. Prints a note and does
+/// nothing if the engine is not available.
 pub fn with_database(engine: Engine, name: &str, body: impl FnOnce(&tokio::runtime::Runtime, &TestDatabase)) {
     let outside = runtime();
     let Some(database) = outside.block_on(bounded(TestDatabase::create(engine, name))) else {
@@ -315,7 +311,7 @@ pub fn with_database(engine: Engine, name: &str, body: impl FnOnce(&tokio::runti
     }
 }
 
-/// Says that a test did not run, and why; it passes, so that `cargo test` needs no server.
+/// Prints that a test did not run, and the reason. The test passes, so that `cargo test` needs no server.
 pub fn skipped(name: &str, why: &str) {
     #[expect(clippy::print_stderr, reason = "for the reader of the test's output")]
     {
@@ -323,9 +319,9 @@ pub fn skipped(name: &str, why: &str) {
     }
 }
 
-/// Ends what takes longer than a test may.
+/// Runs a future with the time limit of a test.
 pub async fn bounded<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("the test hangs")
+    tokio::time::timeout(TIME_LIMIT, future).await.expect("the test hangs")
 }
 
 fn assert_transcript(name: &str, transcript: &str) {
@@ -336,7 +332,7 @@ fn assert_transcript(name: &str, transcript: &str) {
     settings.bind(|| insta::assert_snapshot!(name, transcript));
 }
 
-/// Makes of each `async fn name(app: TestApp)` two tests, `name::sqlite` and `name::mariadb`.
+/// Defines two tests for each `async fn name(app: TestApp)`: `name::sqlite` and `name::mariadb`.
 macro_rules! on_both_engines {
     ($($test:ident),* $(,)?) => { $(
         mod $test {

@@ -1,6 +1,6 @@
 //! A network between the service and MariaDB that a test can break: [`Proxy`].
 //!
-//! It forwards bytes, and knows just enough of the protocol to lose the answer of one kind of command.
+//! It forwards bytes. It only knows the part of the protocol that it needs to lose the answer to one kind of command.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,12 +11,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What happens to an answer.
+/// How an answer is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
-    /// The connection is closed in place of it.
+    /// The connection is closed instead.
     Closed,
-    /// Nothing comes any more, and the connection stays open.
+    /// No more bytes arrive, but the connection stays open.
     Silent,
 }
 
@@ -38,7 +38,7 @@ impl Command {
     }
 }
 
-/// A listener that leads to a server.
+/// A listener that forwards to a server.
 #[derive(Clone)]
 pub struct Proxy {
     address: SocketAddr,
@@ -50,14 +50,14 @@ struct Parts {
     /// The answer to lose next.
     armed: Mutex<Option<(Command, Loss)>>,
     lost: AtomicUsize,
-    /// Connections so far.
+    /// Number of opened connections.
     opened: AtomicUsize,
     /// Whether connections are closed.
     is_down: watch::Sender<bool>,
 }
 
 impl Proxy {
-    /// Starts a proxy to the server of an address. Runs until the runtime ends.
+    /// Starts a proxy to the server of a URL. It runs until the runtime ends.
     pub async fn start(url: &MySqlUrl) -> Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let proxy = Proxy { address: listener.local_addr().expect("an address"), parts: Arc::default() };
@@ -84,7 +84,7 @@ impl Proxy {
         proxy
     }
 
-    /// The address of a database through the proxy.
+    /// Returns the URL of a database with the address of the proxy.
     pub fn url(&self, url: &MySqlUrl) -> DatabaseUrl {
         let (host, port) = (self.address.ip().to_string(), self.address.port());
         DatabaseUrl::MySql(MySqlUrl { host, port, ..url.clone() })
@@ -100,19 +100,19 @@ impl Proxy {
         self.parts.is_down.send_replace(is_down);
     }
 
-    /// How many connections were opened.
+    /// Returns the number of opened connections.
     pub fn opened(&self) -> usize {
         self.parts.opened.load(Ordering::SeqCst)
     }
 
-    /// How many answers were lost.
+    /// Returns the number of lost answers.
     pub fn lost(&self) -> usize {
         self.parts.lost.load(Ordering::SeqCst)
     }
 }
 
 impl Parts {
-    /// What to do with the answer to a packet.
+    /// Returns whether and how the answer to a packet is lost.
     fn loss_of(&self, packet: &[u8]) -> Option<Loss> {
         let mut armed = self.armed.lock().expect("a lock");
         let (_, loss) = armed.filter(|(command, _)| command.is(packet))?;
@@ -122,7 +122,7 @@ impl Parts {
     }
 }
 
-/// Forwards until an end closes, or an answer is to be lost. Commands of these tests come in one piece.
+/// Forwards until one side closes, or an answer must be lost. In these tests, each command arrives in one packet.
 async fn forward(mut client: TcpStream, mut server: TcpStream, parts: &Parts) {
     let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
     let mut losing = None;

@@ -1,4 +1,4 @@
-//! `config check` says of a configuration what a start with it does: both programs are run with each.
+//! `config check` must predict the result of a start. These tests run both programs with each configuration.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::process::{
     API, Database, Done, Engine, MANAGE, Scratch, Service, command, finish, free_port, run,
 };
 
-/// One configuration. `{dir}` and `{port}` are filled in.
+/// A configuration. `{dir}` and `{port}` are replaced.
 struct Case {
     text: &'static str,
     environment: &'static [(&'static str, &'static str)],
@@ -18,7 +18,7 @@ const fn case(text: &'static str) -> Case {
     Case { text, environment: &[] }
 }
 
-/// A system without any authority.
+/// An environment without any certificate authority.
 const NO_ROOTS: &[(&str, &str)] =
     &[("SSL_CERT_FILE", "/nonexistent/ca.pem"), ("SSL_CERT_DIR", "/nonexistent")];
 
@@ -162,7 +162,7 @@ const STARTED: &[Case] = &[
     Case { text: "noauth\n", environment: &[("SSL_CERT_DIR", "/nonexistent:/proc/self")] },
 ];
 
-/// A self-signed certificate whose key was thrown away.
+/// A self-signed certificate whose key was deleted.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
 MIIBkTCCATegAwIBAgIUFFEWzUxXBtNnm1ZxmW0GvTiLUzkwCgYIKoZIzj0EAwIw\n\
 HjEcMBoGA1UEAwwTYXV0aG9yaXR5LWZvci10ZXN0czAeFw0yNjExMjkxNzEzMDda\n\
@@ -175,7 +175,7 @@ AiA1XRB6bR2EctIokqn0BxAo7krQOVpEDi4LFRX+eXxJZwIhAIxfi2sAEhlmcczV\n\
 WxTLnDkWMw7IBPGZIfLDOQUw0Zq/\n\
 -----END CERTIFICATE-----\n";
 
-/// A configuration of Python's logging, with a file in a directory that is not there.
+/// A configuration of Python's logging, with a file in a directory that does not exist.
 const LOGGING: &str = "[loggers]\nkeys = root\n[handlers]\nkeys = file\n[formatters]\nkeys = context\n\
 [logger_root]\nlevel = INFO\nhandlers = file\n\
 [handler_file]\nclass = handlers.WatchedFileHandler\nargs = ('/nonexistent/freezer-api.log',)\nformatter = context\n\
@@ -217,7 +217,7 @@ fn surround(command: &mut Command, case: &Case) {
     command.envs(case.environment.iter().copied());
 }
 
-/// Runs both programs: what the check found, and the service or what it said instead of starting.
+/// Runs both programs. Returns the result of the check, and either the running service or the error of its start.
 fn both(case: &Case, tables: &Path) -> (Done, Result<Service, String>, Scratch) {
     let scratch = Scratch::new();
     prepare(&scratch, tables);
@@ -241,7 +241,7 @@ fn tables(scratch: &Scratch) -> std::path::PathBuf {
 }
 
 #[test]
-fn what_the_service_refuses_is_a_failure_of_the_check() {
+fn the_check_fails_if_the_service_does_not_start() {
     let scratch = Scratch::new();
     let tables = tables(&scratch);
     for case in REFUSED {
@@ -249,7 +249,7 @@ fn what_the_service_refuses_is_a_failure_of_the_check() {
         let what = format!("{} {:?}\n{checked:#?}", case.text, case.environment);
         let Err(said) = started else { panic!("it started: {what}") };
         assert_eq!(checked.code, Some(2), "{said}\n{what}");
-        // the same words, so that the check shows what the start would say
+        // The check must contain the error of the start word by word.
         let last =
             said.lines().rfind(|line| line.contains("freezer-api: ")).unwrap_or_else(|| panic!("{said}"));
         let reason = last.split_once("freezer-api: ").unwrap().1;
@@ -258,7 +258,7 @@ fn what_the_service_refuses_is_a_failure_of_the_check() {
 }
 
 #[test]
-fn what_the_service_starts_with_is_no_failure_of_the_check() {
+fn the_check_does_not_fail_if_the_service_starts() {
     let scratch = Scratch::new();
     let tables = tables(&scratch);
     for case in STARTED {
@@ -266,7 +266,7 @@ fn what_the_service_starts_with_is_no_failure_of_the_check() {
         let what = format!("{} {:?}\n{checked:#?}", case.text, case.environment);
         assert!(matches!(checked.code, Some(0 | 1)), "{what}");
         let service = started.unwrap_or_else(|said| panic!("{said}\n{what}"));
-        // each warning of the check is a warning of the log
+        // Each warning of the check must also be in the log.
         for line in checked.stdout.lines().filter_map(|line| line.strip_prefix("warning  ")) {
             let log = service.log();
             assert!(
@@ -277,7 +277,7 @@ fn what_the_service_starts_with_is_no_failure_of_the_check() {
     }
 }
 
-/// What the check says about a configuration that the service refuses.
+/// Asserts that the check fails with these words for a configuration with which the service does not start.
 #[track_caller]
 fn says(text: &'static str, words: &[&str]) {
     let scratch = Scratch::new();
@@ -294,7 +294,7 @@ fn says(text: &'static str, words: &[&str]) {
 }
 
 #[test]
-fn a_place_for_logs_that_cannot_be_used_is_explained() {
+fn an_unusable_destination_of_logs_is_explained() {
     says(
         "noauth\n[DEFAULT]\nlog_dir = {dir}/not-a-directory\n",
         &["[DEFAULT] log_dir", "/not-a-directory is a file, not a directory"],
@@ -310,14 +310,14 @@ fn a_place_for_logs_that_cannot_be_used_is_explained() {
 }
 
 #[test]
-fn an_empty_connection_is_told_what_to_write() {
+fn an_empty_connection_is_explained() {
     for text in ["noauth\n[database]\nconnection =\n", "noauth\n[database]\nconnection = \"\"\n"] {
         says(text, &["[database] connection", "it is empty; write", "mysql+pymysql://"]);
     }
 }
 
 #[test]
-fn authorities_of_the_environment_that_cannot_be_used_are_warned_about() {
+fn unusable_authorities_of_the_environment_cause_a_warning() {
     let scratch = Scratch::new();
     let tables = tables(&scratch);
     for (variable, path) in [("SSL_CERT_FILE", "/nonexistent/ca.pem"), ("SSL_CERT_DIR", "/nonexistent")] {
@@ -335,7 +335,7 @@ fn authorities_of_the_environment_that_cannot_be_used_are_warned_about() {
 }
 
 #[test]
-fn files_that_only_https_needs_are_warned_about() {
+fn missing_files_for_https_cause_a_warning() {
     let scratch = Scratch::new();
     let tables = tables(&scratch);
     for (case, words) in [
@@ -354,7 +354,7 @@ fn files_that_only_https_needs_are_warned_about() {
 }
 
 #[test]
-fn servers_that_are_not_verified_are_warned_about() {
+fn servers_without_verification_cause_a_warning() {
     let scratch = Scratch::new();
     let tables = tables(&scratch);
     for (case, words) in [
@@ -383,7 +383,7 @@ fn servers_that_are_not_verified_are_warned_about() {
 }
 
 #[test]
-fn a_system_without_authorities_is_told_what_to_install() {
+fn a_system_without_authorities_is_explained() {
     let scratch = Scratch::new();
     let tables = tables(&scratch);
     let (checked, _, _) = both(&without_roots("https\n"), &tables);
@@ -393,7 +393,7 @@ fn a_system_without_authorities_is_told_what_to_install() {
 }
 
 #[test]
-fn a_port_that_is_in_use_is_no_failure_of_the_check() {
+fn a_port_in_use_does_not_fail_the_check() {
     let scratch = Scratch::new();
     let tables = tables(&scratch);
     prepare(&scratch, &tables);

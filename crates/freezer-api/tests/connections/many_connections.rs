@@ -1,4 +1,5 @@
-//! Many connections: idle and slow clients do not keep others out, and answers that are not read are given up.
+//! Many connections: idle and slow clients must not block others, and the service must abandon answers that are not
+//! read.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,8 @@ use crate::{Served, served};
 const JOBS: &str = "GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const HEALTH: &str = "GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-fn at_most(most: usize) -> impl FnOnce(&mut HttpSettings) {
-    move |http| http.connections = ConnectionLimits { most, ..ConnectionLimits::default() }
+fn at_most(max: usize) -> impl FnOnce(&mut HttpSettings) {
+    move |http| http.connections = ConnectionLimits { max, ..ConnectionLimits::default() }
 }
 
 fn ask(served: &Served<'_>, request: &str) -> Answer {
@@ -23,7 +24,7 @@ fn ask(served: &Served<'_>, request: &str) -> Answer {
 }
 
 #[test]
-fn idle_and_slow_connections_do_not_keep_others_out() {
+fn idle_and_slow_connections_do_not_block_others() {
     const MOST: usize = 8;
     for (what, sent) in [
         ("nothing sent", ""),
@@ -56,7 +57,7 @@ fn idle_and_slow_connections_do_not_keep_others_out() {
 }
 
 #[test]
-fn a_trickle_makes_room_as_well() {
+fn a_slow_connection_is_closed_for_a_new_one() {
     const MOST: usize = 4;
     served("trickle_room", at_most(MOST), |served| {
         let mut held: Vec<Client> = (0..MOST).map(|_| Client::connect(served.address)).collect();
@@ -74,9 +75,9 @@ fn a_trickle_makes_room_as_well() {
 }
 
 #[test]
-fn the_peer_with_most_idle_connections_gives_way_first() {
+fn the_peer_with_most_idle_connections_loses_one_first() {
     served("peers", at_most(8), |served| {
-        // the quiet client is the oldest
+        // The quiet client has the oldest connection.
         let mut quiet = Client::connect_from(served.runtime, [127, 0, 0, 2], served.address);
         quiet.send(HEALTH);
         assert_eq!(quiet.answer().status, 200);
@@ -92,7 +93,7 @@ fn the_peer_with_most_idle_connections_gives_way_first() {
 }
 
 #[test]
-fn connections_at_work_are_not_closed_and_health_checks_are_answered_beside_them() {
+fn busy_connections_are_not_closed_and_health_checks_are_still_answered() {
     served("work", at_most(2), |served| {
         let release = served.hold_writes();
         let body = backup("held").to_string();
@@ -110,7 +111,7 @@ fn connections_at_work_are_not_closed_and_health_checks_are_answered_beside_them
         let refused = ask(&served, JOBS);
         assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")), "{refused:?}");
         assert_eq!(refused.json()["description"], "All connections of the service are in use.");
-        // a request in the reserve is served as soon as there is a place
+        // A request on a reserved connection is served as soon as another connection ends.
         let mut waiting = Client::connect(served.address);
         waiting.send(JOBS);
         std::thread::sleep(Duration::from_millis(300));
@@ -123,7 +124,7 @@ fn connections_at_work_are_not_closed_and_health_checks_are_answered_beside_them
 }
 
 #[test]
-fn requests_that_wait_for_a_place_do_not_use_up_the_reserve() {
+fn waiting_requests_do_not_use_up_the_reserve() {
     served("reserve", at_most(1), |served| {
         let release = served.hold_writes();
         let body = backup("held").to_string();
@@ -147,7 +148,7 @@ fn requests_that_wait_for_a_place_do_not_use_up_the_reserve() {
 }
 
 #[test]
-fn a_peer_has_no_more_connections_than_its_limit() {
+fn the_connections_of_a_peer_are_limited() {
     let limited = |http: &mut HttpSettings| http.connections.per_peer = Some(3);
     served("per_peer", limited, |served| {
         let mut held: Vec<Client> = (0..3).map(|_| Client::connect(served.address)).collect();
@@ -162,7 +163,7 @@ fn a_peer_has_no_more_connections_than_its_limit() {
         held.pop();
         std::thread::sleep(Duration::from_millis(200));
         assert_eq!(ask(&served, JOBS).status, 200);
-        // hundreds at once neither take all places nor end the service
+        // Hundreds of connections at once must neither use all slots nor crash the service.
         let crowd: Vec<Client> = (0..300).map(|_| Client::connect(served.address)).collect();
         other.send(JOBS);
         assert_eq!(other.answer().status, 200);
@@ -183,7 +184,7 @@ fn hasty(http: &mut HttpSettings) {
 }
 
 #[test]
-fn an_answer_that_is_not_read_is_given_up() {
+fn an_answer_that_is_not_read_is_abandoned() {
     served("unread_answer", hasty, |served| {
         let request = large_backup(&served, 12_000_000);
         let mut client = Client::with_small_buffer(served.runtime, served.address);
