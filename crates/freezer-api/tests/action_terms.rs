@@ -1,7 +1,8 @@
-//! Jobs found by the terms of their actions (`docs/adr/0014-terms-of-actions.md`): for any rows, written by either service, a
-//! search finds what it means, and a helper table that lost rows is filled again or refused.
+//! Searches for jobs by the terms of their actions (`docs/adr/0014-terms-of-actions.md`). Searches must find the right
+//! jobs for all rows, whichever service wrote them. If the helper table has lost rows, it must be filled again or must
+//! not be used.
 //!
-//! What a search finds in general is `pushed_search.rs`; the terms of backups are `search_terms.rs`.
+//! `pushed_search.rs` tests the results of searches in general, and `search_terms.rs` tests the terms of backups.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -34,7 +35,7 @@ on_both_engines![
 
 const IDENTITY: &[&str] = &["client_id", "job_id", "session_id", "project_id", "user_id"];
 
-/// Ids of the jobs that a search finds.
+/// Returns the ids of the jobs that a search finds.
 async fn found(app: &TestApp, search: Value) -> Vec<String> {
     let page =
         app.member().search("/v2/p1/jobs?limit=100", json!({"match": [search]})).await.expect(200).json();
@@ -48,19 +49,19 @@ async fn found(app: &TestApp, search: Value) -> Vec<String> {
     ids
 }
 
-/// Whether a sync would make terms.
+/// Returns whether a sync would create terms.
 async fn is_pending(store: &Store) -> bool {
     let steps = store.plan(Wishes::default()).await.unwrap().steps;
     let makes = |action: &Action| matches!(action, Action::FillActionTerms | Action::RepairActionTerms(_));
     steps.iter().any(|step| makes(&step.action))
 }
 
-/// A service that has just started on the database.
+/// Starts another service on the database.
 fn restarted(database: &TestDatabase) -> TestApp {
     TestApp::on(database, Store::new(database.url(), ConnectSettings::default(), PoolSettings::default()))
 }
 
-/// A job of client c1 with one action for each definition.
+/// Stores a job of client c1 with one action for each definition.
 async fn add(app: &TestApp, name: &str, definitions: &[Value]) -> String {
     let actions: Vec<Value> = definitions.iter().map(|more| action_with(more.clone())).collect();
     let document = with(job("c1"), json!({"description": name, "job_actions": actions}));
@@ -137,12 +138,12 @@ async fn a_change_behind_the_back_is_found(app: TestApp) {
         assert_eq!(found(&app, search).await, ["a"], "{change}, filled");
     }
     assert_eq!(found(&app, json!({"container": "red"})).await.len(), 0);
-    // deleted by the Python service, and brought back by hand
+    // The Python service deletes the row, and an operator restores it.
     run("UPDATE actions SET deleted = 1").await;
     assert_eq!(found(&app, json!({"container": "blue"})).await.len(), 0);
     run("UPDATE actions SET deleted = 0").await;
     assert_eq!(found(&app, json!({"container": "blue"})).await, ["a"]);
-    // a key in the schedule, in every spelling
+    // The key occurs in the schedule, in every spelling.
     for schedule in [
         "{\"container\": \"gray\"}",
         "{\"event\": \"\", \"container\" : \"gray\"}",
@@ -176,7 +177,7 @@ async fn a_sync_makes_what_is_missing_and_what_was_lost(app: TestApp) {
     };
     for lost in ["DELETE FROM fz_action_terms", "DROP TABLE fz_action_terms"] {
         app.database().run(lost).await;
-        // a service that knew the table notices that it is gone
+        // A service that used the table notices that it is missing.
         let first = app.member().search("/v2/p1/jobs", json!({"match": [{"container": "b"}]})).await;
         assert!([200, 503].contains(&first.status.as_u16()), "{lost}: {}", first.status);
         searches(&app, lost).await;
@@ -201,14 +202,15 @@ async fn a_sync_makes_what_is_missing_and_what_was_lost(app: TestApp) {
     app.database().run(drop).await;
     let without = restarted(app.database());
     without.store().check_schema().await.expect("it is served as it is");
-    // ids of a restarted test service begin anew, so the first one writes; it notices that the columns are gone
+    // The ids of a restarted test service start at the beginning, so only the first service writes. It notices that the
+    // columns are missing.
     let _ = app.member().search("/v2/p1/jobs", json!({"match": [{"container": "b"}]})).await;
     add(&app, "d", &[json!({"container": "d"})]).await;
     searches(&without, "without").await;
     filled(&app, "without").await;
     let with = restarted(app.database());
     assert_eq!(found(&with, json!({"container": "d"})).await, ["d"]);
-    // a service that started before goes on without, for some seconds
+    // A service that was started earlier does not use the new table for some seconds.
     assert_eq!(found(&without, json!({"container": "d"})).await, ["d"]);
     add(&app, "e", &[json!({"container": "e"})]).await;
     assert_eq!(found(&with, json!({"container": "e"})).await, ["e"]);
@@ -244,7 +246,7 @@ async fn a_table_of_another_program_is_refused(app: TestApp) {
         }
         let check = app.store().check().await.unwrap();
         assert_eq!((check.len(), check[0].verdict), (1, Verdict::Failure), "{check:?}");
-        // the service that runs notices it, and does not use it
+        // The running service notices this and stops using the table.
         let _ = app.member().search("/v2/p1/jobs", json!({"match": [{"container": "b"}]})).await;
         add(&app, reason, &[json!({"container": reason})]).await;
         assert_eq!(found(&app, json!({"container": reason})).await, [reason]);
@@ -277,7 +279,7 @@ async fn a_purge_removes_the_terms_of_actions(app: TestApp) {
     assert!(!is_pending(app.store()).await);
 }
 
-/// The finding of `db check` about the table.
+/// Returns the number of rows in the finding of `db check` about the table.
 async fn finding(store: &Store) -> u64 {
     let checks = store.check().await.unwrap();
     let check = checks.iter().find(|check| check.name == "action_terms").unwrap();
@@ -296,7 +298,7 @@ async fn rows_that_do_not_match_the_actions_are_repaired(app: TestApp) {
     let rows = "SELECT COUNT(*) FROM fz_action_terms";
     let action = "SELECT MIN(id) FROM actions";
     let cases = [
-        // rows are missing, are surplus, or both in equal number
+        // Rows are missing, are superfluous, or both in equal number.
         "DELETE FROM fz_action_terms WHERE term > 0".to_owned(),
         format!("DELETE FROM fz_action_terms WHERE action_id = ({action})"),
         "DELETE FROM fz_action_terms WHERE term = (SELECT * FROM (SELECT MIN(term) FROM fz_action_terms WHERE term <> -1) AS t)"
@@ -325,7 +327,7 @@ async fn rows_that_do_not_match_the_actions_are_repaired(app: TestApp) {
             assert_eq!(found(&app, json!({"é": name})).await, [name], "{case}");
         }
     }
-    // an action that is gone, and one of another project
+    // One action is deleted, and one belongs to another project.
     app.database()
         .run(&format!("UPDATE actions SET project_id = 'p2' WHERE id = (SELECT * FROM ({action}) AS a)"))
         .await;
@@ -369,7 +371,8 @@ async fn an_emptied_table_is_noticed_by_the_next_search(app: TestApp) {
     );
 }
 
-/// The rows of `actions` are those of an earlier time, with what they said of their terms; the table of the terms is not.
+/// The rows of `actions` are restored from an earlier time, together with the checksums of their terms. The table of
+/// the terms is not restored.
 async fn a_restore_of_actions_alone_is_repaired(app: TestApp) {
     with_client(&app).await;
     let id = add(&app, "a", &[json!({"container": "old", "extra": "old"})]).await;
@@ -391,7 +394,7 @@ async fn a_restore_of_actions_alone_is_repaired(app: TestApp) {
     assert_eq!(found(&app, json!({"extra": "old"})).await, ["a"]);
     assert_eq!(app.store().sync().await.unwrap(), Synced::AlreadyCurrent);
     if app.database().engine() == Engine::Sqlite {
-        // no trigger sees the change, and the checksum is that of the row before
+        // No trigger notices the change, and the checksum is that of the previous row.
         let columns = app.database().texts("SELECT name FROM pragma_table_info('actions')").await;
         let changed: Vec<String> = columns
             .iter()
@@ -433,7 +436,8 @@ fn object() -> impl Strategy<Value = Value> {
         .prop_map(|all| all.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-/// Jobs of two projects with actions of their own, of each other and of the other project, live and deleted.
+/// Returns statements that insert jobs of two projects. Their links lead to their own actions, to those of other jobs
+/// and to those of the other project, both live and deleted.
 fn rows(draw: &mut impl FnMut() -> (Value, Value, usize), jobs: usize) -> String {
     let mut sql = String::new();
     for n in 0..jobs {
@@ -511,7 +515,8 @@ async fn random_rows_are_found_as_they_are_meant(app: TestApp) {
     assert!(plans.iter().any(|plan| plan.sql.contains("fz_action_terms")), "the table is read");
 }
 
-/// Compares pages of every kind with the plain meaning of the search; returns whether it chooses among the jobs.
+/// Compares pages of every kind with the results of [`Search::accepts`]. Returns whether the search finds some, but not
+/// all jobs.
 async fn agrees(app: &TestApp, scope: &Scope, search: &Search, all: &[(String, Value)]) -> bool {
     let accepted = |jobs: &[(String, Value)]| -> Vec<String> {
         let wanted = jobs.iter().filter(|(_, job)| search.accepts(job, IDENTITY));

@@ -1,6 +1,7 @@
-//! Hostile clients against a running service: their connections and their memory are bounded, and others are served meanwhile.
+//! Attacks a running service. The connections and the memory of attackers must be limited, and other clients must be
+//! served in the meantime.
 //!
-//! Limits of single connections are tested in `connections/`.
+//! `connections/` tests the limits of single connections.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stdout, reason = "a test says what it measured")]
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use process::{MANAGE, Scratch, Service, config};
 
-/// More than there are places by default.
+/// This is more than the default `max_connections`.
 const CROWD: usize = 8_300;
 const JOBS: &[u8] = b"GET /v2/p1/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 const CHUNKED: &[u8] =
@@ -26,7 +27,7 @@ fn service(scratch: &Scratch) -> Service {
     Service::start(scratch, &url)
 }
 
-/// One request from another address than that of the attacker.
+/// Sends a request from an address that the attacker does not use. Returns the time until the answer.
 fn ask(address: SocketAddr) -> Duration {
     let began = Instant::now();
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -42,7 +43,7 @@ fn ask(address: SocketAddr) -> Duration {
 }
 
 #[test]
-fn thousands_of_unfinished_requests_from_one_address_do_not_keep_others_out() {
+fn unfinished_requests_from_one_address_do_not_block_others() {
     freezer_api::server::raise_file_limit();
     let scratch = Scratch::new();
     let service = service(&scratch);
@@ -75,7 +76,7 @@ fn thousands_of_unfinished_requests_from_one_address_do_not_keep_others_out() {
 }
 
 #[test]
-fn bodies_in_frames_of_one_byte_cost_what_they_hold() {
+fn the_memory_of_a_body_depends_on_its_size_and_not_on_its_frames() {
     const BODIES: usize = 40;
     const BYTES: usize = 50_000;
     let scratch = Scratch::new();

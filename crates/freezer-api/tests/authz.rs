@@ -1,5 +1,5 @@
-//! Rules and routes: each rule guards a route, each route has the rule of its own method and path, and who may do what
-//! is as upstream has it.
+//! Policy rules and routes: each rule protects a route, each route has the rule for its method and path, and each rule
+//! allows the same callers as in freezer-api 19.0.0.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -17,12 +17,12 @@ use oslo_policy::{Enforcer, RuleDefault};
 use serde_json::json;
 use support::{Engine, Options, TestApp};
 
-/// Routes whose rule names another path: (method, path of the route, rule). Only to shrink.
+/// Routes whose rule names another path: (method, path of the route, rule). This list must not grow.
 const GUARDED_BY_ANOTHER: [(&str, &str, &str); 1] =
-    // upstream has no rule for replacing a job
+    // freezer-api 19.0.0 has no rule for replacing a job.
     [("POST", "/v2/{project_id}/jobs/{job_id}", "jobs:create")];
 
-/// Names and default checks of freezer-api 19.0.0, which operators' policy.yaml refers to.
+/// The names and default checks of freezer-api 19.0.0. The policy.yaml files of operators refer to them.
 const UPSTREAM: [(&str, &str); 39] = [
     ("actions:create", "rule:admin_or_owner"),
     ("actions:delete", "rule:admin_or_owner"),
@@ -66,7 +66,7 @@ const UPSTREAM: [(&str, &str); 39] = [
 ];
 
 #[test]
-fn the_rules_are_upstreams() {
+fn the_rules_have_the_names_and_defaults_of_upstream() {
     let ours: BTreeSet<(&str, &str)> = policy::all().iter().map(|rule| (rule.name, rule.check_str)).collect();
     assert_eq!(ours, UPSTREAM.into_iter().collect());
     assert_eq!((policy::operations().count(), policy::base::RULES.len()), (32, 7));
@@ -77,7 +77,7 @@ fn the_rules_are_upstreams() {
 }
 
 #[test]
-fn every_rule_guards_a_route_or_is_asked_by_one() {
+fn every_rule_protects_a_route() {
     let guards: BTreeSet<&str> = routes().iter().map(|route| route.rule.name).collect();
     let asked: BTreeSet<&str> = ASKED_IN_ADDITION.iter().map(|(rule, _)| rule.name).collect();
     assert_eq!(guards.intersection(&asked).count(), 0);
@@ -90,7 +90,7 @@ fn every_rule_guards_a_route_or_is_asked_by_one() {
 }
 
 #[test]
-fn every_routes_rule_names_its_method_and_path() {
+fn the_rule_of_every_route_has_its_method_and_path() {
     let mut exceptions = Vec::new();
     let mut seen = BTreeSet::new();
     for route in routes() {
@@ -110,7 +110,7 @@ fn every_routes_rule_names_its_method_and_path() {
     }
 }
 
-/// Who asks: (heading, project, roles).
+/// Callers: (heading, project, roles).
 const CALLERS: [(&str, &str, &str); 9] = [
     ("admin of p1", "p1", "admin"),
     ("admin of p2", "p2", "admin"),
@@ -123,9 +123,9 @@ const CALLERS: [(&str, &str, &str); 9] = [
     ("no role in p1", "p1", ""),
 ];
 
-/// The answer of a decision that asks nobody else, which is there at once.
+/// Returns the result of a decision that needs no remote server, so its future is ready at once.
 fn decided(decision: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
-    decision.now_or_never().expect("a decision that waits for nobody")
+    decision.now_or_never().expect("a decision that needs no remote server")
 }
 
 fn allows(enforcer: &Enforcer, rule: &RuleDefault, project: &str, roles: &str) -> bool {
@@ -151,9 +151,9 @@ fn enforcer() -> Enforcer {
     Enforcer::new(policy::all(), oslo_policy::Options::default()).expect("the default rules")
 }
 
-/// Every rule asked by every caller, for project p1.
+/// Evaluates every rule for every caller, for project p1.
 #[test]
-fn who_may_do_what() {
+fn the_rules_allow_the_same_callers_as_upstream() {
     let enforcer = enforcer();
     let mut table = format!("{:<28}", "in project p1");
     for (heading, ..) in CALLERS {
@@ -171,19 +171,20 @@ fn who_may_do_what() {
     let table: Vec<&str> = table.lines().map(str::trim_end).collect();
     let mut settings = insta::Settings::new();
     settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_snapshot!("who_may_do_what", table.join("\n")));
+    settings
+        .bind(|| insta::assert_snapshot!("the_rules_allow_the_same_callers_as_upstream", table.join("\n")));
 }
 
-/// A domain's or the system's token is for no project: it is nobody's member.
+/// Domain- and system-scoped tokens have no project, so their callers are members of no project.
 #[test]
-fn a_token_without_a_project_is_no_members() {
+fn callers_without_a_project_are_members_of_none() {
     let enforcer = enforcer();
     for rule in policy::operations() {
         for (role, expected) in [("member", false), ("reader", false)] {
             let context = RequestContext { roles: vec![role.to_owned()], ..RequestContext::default() };
             let answer = decided(policy::authorize(&enforcer, &context, rule, "p1"));
             assert_eq!(answer.is_ok(), expected, "{} as {role}", rule.name);
-            // nor of a project without a name
+            // They are not members of a project without a name, either.
             let nameless = decided(policy::authorize(&enforcer, &context, rule, ""));
             assert!(nameless.is_err(), "{} as {role}", rule.name);
         }
@@ -197,9 +198,9 @@ fn path_of(route: &Route) -> String {
         .fold(path, |path, name| path.replace(&format!("{{{name}}}"), "x"))
 }
 
-/// Each route of the running service refuses exactly whom its rule refuses, before it looks at anything else.
+/// Each route of the running service rejects the same callers as its rule, before it examines the request.
 #[test]
-fn every_route_asks_its_rule() {
+fn every_route_enforces_its_rule() {
     support::with_database(Engine::Sqlite, "authz", |runtime, database| {
         runtime.block_on(support::bounded(async {
             let app = TestApp::start(database, Options::default()).await;
@@ -208,7 +209,8 @@ fn every_route_asks_its_rule() {
             for (heading, project, roles) in CALLERS {
                 let caller = app.as_user("u", project, roles);
                 for route in routes() {
-                    // a body that no document allows: whoever is let in is told so, or that there is no such thing
+                    // No schema accepts this body. Permitted callers get an error about it, or about the missing
+                    // resource.
                     let body = Some(json!(["not a document"])).filter(|_| route.method != http::Method::GET);
                     let answer = caller.ask(route.method.clone(), &path_of(&route), body).await;
                     let allowed = allows(&enforcer, route.rule, project, roles);

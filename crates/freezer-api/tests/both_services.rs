@@ -1,8 +1,10 @@
-//! freezer-api 19.0.0 and this service on one database at the same time, as during a rolling upgrade in either direction.
+//! Runs freezer-api 19.0.0 and this service on one database at the same time, as during a rolling upgrade in either
+//! direction.
 //!
-//! The database is one of an old release, upgraded by us. What one service makes, the other reads, changes and deletes; after
-//! each change both are asked, and must answer the same. The Python service runs in a process of its own
-//! (`tests/python/serve_requests.py`), where `FREEZER_TEST_PYTHON` names a Python that has it.
+//! The database was created by an old release and upgraded by this service. Each service must be able to read, change
+//! and delete the rows of the other one. After each change, both services must return the same documents. The Python
+//! service runs in a separate process (`tests/python/serve_requests.py`), if `FREEZER_TEST_PYTHON` is the path of a
+//! Python interpreter that can import it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -24,13 +26,13 @@ use http::Method;
 use serde_json::{Value, json};
 use support::{Caller, Engine, TestApp, TestDatabase};
 
-/// Longest time for one answer; far more than it takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit for one answer. It is much longer than necessary.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 const PROJECT: &str = "p1";
 const USER: &str = "u1";
 
-/// freezer-api 19.0.0, asked in this test's own words.
+/// A process with freezer-api 19.0.0 and the connection to it.
 struct Python(Mutex<Talk>);
 
 struct Talk {
@@ -69,7 +71,7 @@ impl Python {
         let request =
             json!({"method": method.as_str(), "path": path, "user": USER, "project": PROJECT, "body": body});
         writeln!(talk.child.stdin.as_mut().unwrap(), "{request}").unwrap();
-        let line = talk.answers.recv_timeout(PATIENCE).unwrap_or_else(|error| {
+        let line = talk.answers.recv_timeout(TIME_LIMIT).unwrap_or_else(|error| {
             let log = std::fs::read_to_string(&talk.log).unwrap_or_default();
             panic!("freezer-api 19.0.0 does not answer ({error}):\n{log}")
         });
@@ -88,7 +90,7 @@ impl Drop for Python {
     }
 }
 
-/// One of the two.
+/// One of the two services.
 #[derive(Clone, Copy)]
 enum Service<'a> {
     Ours(&'a Caller),
@@ -114,7 +116,7 @@ impl Service<'_> {
         }
     }
 
-    /// Changes something, which must work; gives the body.
+    /// Sends a change, which must succeed. Returns the body of the answer.
     async fn does(self, method: Method, path: &str, body: Value) -> Value {
         let body = (!body.is_null()).then_some(body);
         let (status, answer) = self.ask(method.clone(), path, body).await;
@@ -123,14 +125,14 @@ impl Service<'_> {
     }
 }
 
-/// Both, on one database.
+/// Both services on one database.
 struct Pair<'a> {
     ours: Service<'a>,
     theirs: Service<'a>,
 }
 
 impl Pair<'_> {
-    /// The document as both answer it.
+    /// Returns a document, which must be the same from both services.
     async fn same(&self, path: &str) -> Value {
         let (status, ours) = self.ours.ask(Method::GET, path, None).await;
         let (their_status, theirs) = self.theirs.ask(Method::GET, path, None).await;
@@ -140,7 +142,7 @@ impl Pair<'_> {
         ours
     }
 
-    /// The documents of a collection as both list them, in any order: 19.0.0 has none.
+    /// Compares the lists of both services. The order may differ because 19.0.0 does not define it.
     async fn same_list(&self, collection: &str) {
         let path = format!("/v2/{PROJECT}/{collection}?limit=1000");
         let mut lists = Vec::new();
@@ -163,7 +165,7 @@ impl Pair<'_> {
     }
 }
 
-/// What one makes and the other changes and deletes.
+/// Creates documents with one service, and changes and deletes them with the other one.
 async fn in_turns(both: &Pair<'_>, maker: Service<'_>, other: Service<'_>) {
     let at = |rest: &str| format!("/v2/{PROJECT}/{rest}");
     let node = format!("node-of-{}", maker.name());
@@ -202,7 +204,7 @@ async fn in_turns(both: &Pair<'_>, maker: Service<'_>, other: Service<'_>) {
     assert_eq!(shown["job_actions"].as_array().unwrap().len(), 3);
     maker.does(Method::POST, &format!("{job_path}/event"), json!({"stop": null})).await;
     both.same(&job_path).await;
-    // a poll never hides a live job, and shows no completed one, whichever of the two wrote the status
+    // Polls must contain all jobs that are not completed, and no completed one, whichever service wrote the status.
     for (writer, status) in
         [(other, "completed"), (maker, "running"), (maker, "completed"), (other, "scheduled")]
     {
@@ -248,11 +250,11 @@ async fn in_turns(both: &Pair<'_>, maker: Service<'_>, other: Service<'_>) {
     let made = maker.does(Method::POST, &at("backups"), backup).await;
     let backup = at(&format!("backups/{}", made["backup_id"].as_str().unwrap()));
     both.same(&backup).await;
-    // 19.0.0 makes no search terms
+    // 19.0.0 does not write search terms.
     let search = json!({"match": [{"extra": "☕"}, {"hostname": node}]});
     let found = both.ours.ask(Method::GET, &at("backups"), Some(search)).await.1;
     assert_eq!(found["backups"].as_array().map(Vec::len), Some(1), "{found}");
-    // nor times, and it leaves ours as they were
+    // It does not write times either, and it keeps those that this service wrote.
     let of_time = async |time: i64| {
         let search = json!({"match": [{"hostname": node}], "time_after": time, "time_before": time});
         let found = both.ours.ask(Method::GET, &at("backups"), Some(search)).await.1;
@@ -279,7 +281,7 @@ async fn in_turns(both: &Pair<'_>, maker: Service<'_>, other: Service<'_>) {
     both.gone(&at(&format!("clients/{node}"))).await;
 }
 
-/// An old database, upgraded, and both services on it.
+/// Upgrades an old database and runs both services on it.
 fn serve_one_database(shape: &str) {
     let Some(python) = std::env::var("FREEZER_TEST_PYTHON").ok().filter(|python| !python.is_empty()) else {
         support::skipped(shape, "FREEZER_TEST_PYTHON is not set");
@@ -303,16 +305,16 @@ fn serve_one_database(shape: &str) {
 }
 
 #[test]
-fn of_7_0_0() {
+fn both_services_serve_a_database_of_7_0_0() {
     serve_one_database("a-7.0.0");
 }
 
 #[test]
-fn of_15_0_0() {
+fn both_services_serve_a_database_of_15_0_0() {
     serve_one_database("c1-15.0.0-sync-16.0.0");
 }
 
 #[test]
-fn of_18_0_0() {
+fn both_services_serve_a_database_of_18_0_0() {
     serve_one_database("f-18.0.0-latin1");
 }

@@ -1,7 +1,7 @@
-//! Requests that cost more than they should: each has a bound, for every resource and on both engines.
+//! Limits for expensive requests: each resource has them, on both engines.
 //!
-//! How large a body may be and how long it may take is tested in `connections/`; hostile connections in `attacks.rs`; the
-//! number of jobs that a search looks at in `action_terms.rs`.
+//! `connections/` tests the size and the duration of request bodies, `attacks.rs` tests hostile connections, and
+//! `action_terms.rs` tests the number of jobs that a search reads.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 

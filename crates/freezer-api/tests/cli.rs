@@ -1,7 +1,8 @@
-//! The three programs end to end, as processes: outputs, exit codes, and what they refuse and why.
+//! The three programs as processes: their output, exit codes and error messages.
 //!
-//! Everything runs on SQLite, and again on MariaDB where `FREEZER_TEST_MYSQL_URL` names a server
-//! (`mysql://user:password@host:port`, a user who may create databases). What the API answers is tested elsewhere.
+//! Every test runs on SQLite. It also runs on MariaDB if `FREEZER_TEST_MYSQL_URL` is set
+//! (`mysql://user:password@host:port`, with a user that may create databases). Other tests cover the answers of the
+//! API.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
@@ -30,7 +31,7 @@ use process::{API, Database, Engine, MANAGE, STATUS, Scratch, Service};
 
 const SYNC: &str = "freezer-manage db sync";
 
-/// Runs the body with a scratch directory and an empty database, where the engine is at hand.
+/// Runs the body with a scratch directory and an empty database, if the engine is available.
 fn on(engine: Engine, body: impl FnOnce(&Scratch, &Database)) {
     let scratch = Scratch::new();
     if let Some(database) = Database::create(engine, &scratch) {
@@ -38,7 +39,7 @@ fn on(engine: Engine, body: impl FnOnce(&Scratch, &Database)) {
     }
 }
 
-/// One test for each engine.
+/// Defines one test for each engine.
 macro_rules! on_both_engines {
     ($($name:ident),* $(,)?) => {
         mod sqlite { $(#[test] fn $name() { $crate::on($crate::Engine::Sqlite, super::$name); })* }
@@ -56,7 +57,7 @@ on_both_engines!(
     numbers_without_a_limit_start,
 );
 
-/// What oslo.db and SQLAlchemy permit.
+/// oslo.db and SQLAlchemy permit these numbers.
 fn numbers_without_a_limit_start(scratch: &Scratch, database: &Database) {
     for numbers in [
         "max_pool_size = 0\nmax_overflow = -1\nconnection_recycle_time = -1\npool_timeout = 0\nmax_retries = -1",
@@ -85,7 +86,7 @@ fn an_empty_database_is_refused_with_the_command_to_run(scratch: &Scratch, datab
     let done = process::run(STATUS, &config, &["upgrade", "check"]);
     assert_eq!(done.code, Some(2), "{done:#?}");
     assert!(done.stdout.contains("| Result: Failure") && done.stdout.contains(SYNC), "{done:#?}");
-    // looking has created nothing
+    // The command has not created anything.
     process::run(MANAGE, &config, &["db", "version"]).refused(1, &["has no tables yet"]);
 }
 
@@ -141,7 +142,7 @@ fn the_service_serves_and_stops(scratch: &Scratch, database: &Database) {
     assert_eq!(service.request("GET", "/", "").0, 300);
     let (status, body) = service.request("GET", "/v2/p1/jobs/", "");
     assert_eq!((status, body.as_str()), (200, r#"{"jobs":[]}"#));
-    // a connection that is kept open and idle does not delay the end
+    // An open idle connection must not delay the shutdown.
     let mut idle = service.connect();
     idle.write_all(b"GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     idle.read_exact(&mut [0; 12]).unwrap();
@@ -166,7 +167,7 @@ fn a_request_under_way_is_answered_before_the_end(scratch: &Scratch, database: &
         body.len()
     );
     stream.write_all(head.as_bytes()).unwrap();
-    // the service asks for the body once it works on the request: from here on it is under way
+    // When the service asks for the body, it has begun to handle the request.
     let mut answer = BufReader::new(stream.try_clone().unwrap());
     let mut line = String::new();
     answer.read_line(&mut line).unwrap();
@@ -182,14 +183,14 @@ fn a_request_under_way_is_answered_before_the_end(scratch: &Scratch, database: &
     assert_eq!((status, body.as_str()), (201, r#"{"client_id":"node-1"}"#));
     assert_eq!(service.exit_code(), Some(0));
 
-    // and what was answered is stored
+    // The acknowledged documents are stored.
     let show = process::run(MANAGE, &config, &["db", "show"]);
     let clients = show.succeeded().lines().find(|line| line.starts_with("clients")).unwrap();
     assert_eq!(clients.split_whitespace().collect::<Vec<_>>(), ["clients", "1", "0"]);
 }
 
 #[test]
-fn a_database_that_cannot_be_reached_is_named_without_its_password() {
+fn errors_name_an_unreachable_database_without_its_password() {
     let scratch = Scratch::new();
     let closed = process::free_port();
     let url = format!("mysql+pymysql://freezer:s3cr3t@127.0.0.1:{closed}/freezer");
@@ -217,10 +218,10 @@ fn a_wrong_password_is_not_printed() {
 }
 
 #[test]
-fn a_server_that_does_not_let_us_in_stops_the_start_at_once() {
+fn a_rejected_login_ends_the_start_at_once() {
     let scratch = Scratch::new();
     let Some(database) = Database::create(Engine::MySql, &scratch) else { return };
-    // a service that took it for an outage would try for ever, and the test would not end
+    // If the service took this error for an outage, it would retry forever, and the test would time out.
     let patient =
         |url: &str| process::config(process::free_port(), url).replace("max_retries = 0", "max_retries = -1");
     let shown = database.shown();
@@ -242,7 +243,7 @@ fn a_server_that_does_not_let_us_in_stops_the_start_at_once() {
             assert!(!done.stderr.contains("not available"), "{done:#?}");
         }
     }
-    // a user who may log in and not use this database
+    // This user may log in, but must not use the database.
     let user = format!("fz_{}", std::process::id());
     database.run(&format!("CREATE USER '{user}'@'%' IDENTIFIED BY 's3cr3t'"));
     let config = scratch.write("f.conf", &patient(&database.url_of(&user, "s3cr3t")));
@@ -252,7 +253,7 @@ fn a_server_that_does_not_let_us_in_stops_the_start_at_once() {
 }
 
 #[test]
-fn an_unknown_revision_is_refused_and_left_as_it_is() {
+fn an_unknown_revision_is_rejected_and_not_changed() {
     let scratch = Scratch::new();
     let Some(database) = Database::create(Engine::MySql, &scratch) else { return };
     let config = scratch.write("f.conf", &process::config(process::free_port(), database.url()));
@@ -270,7 +271,7 @@ fn an_unknown_revision_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_url_that_cannot_be_used_says_what_is_wrong() {
+fn an_invalid_url_is_explained() {
     let scratch = Scratch::new();
     for (url, word) in [
         ("postgresql://freezer:s3cr3t@127.0.0.1/freezer", r#"the engine "postgresql" is not supported"#),
@@ -293,7 +294,7 @@ fn a_url_that_cannot_be_used_says_what_is_wrong() {
 }
 
 #[test]
-fn elasticsearch_is_refused() {
+fn elasticsearch_is_rejected() {
     let scratch = Scratch::new();
     let text = process::config(process::free_port(), "sqlite:////nowhere.db");
     for storage in ["backend = elasticsearch", "driver = elasticsearch"] {
@@ -307,7 +308,7 @@ fn elasticsearch_is_refused() {
 }
 
 #[test]
-fn bad_values_are_named_with_file_and_line_all_at_once() {
+fn all_invalid_values_are_reported_with_file_and_line() {
     let scratch = Scratch::new();
     let text = process::config(20_000, "sqlite:////nowhere.db")
         .replace("bind_port = 20000", "bind_port = many")
@@ -322,7 +323,7 @@ fn bad_values_are_named_with_file_and_line_all_at_once() {
 }
 
 #[test]
-fn a_file_that_is_not_there_or_not_ini_is_named() {
+fn missing_and_malformed_files_are_named() {
     let scratch = Scratch::new();
     let missing = scratch.path().join("missing.conf");
     process::run(MANAGE, &missing, &["db", "sync"]).refused(1, &[&missing.display().to_string()]);
@@ -331,7 +332,7 @@ fn a_file_that_is_not_there_or_not_ini_is_named() {
 }
 
 #[test]
-fn the_environment_wins_over_the_file() {
+fn the_environment_has_precedence_over_the_file() {
     let scratch = Scratch::new();
     let config = scratch.write("f.conf", &process::config(process::free_port(), "postgresql://u:p@h/f"));
     let mut sync = process::command(MANAGE);
@@ -342,7 +343,7 @@ fn the_environment_wins_over_the_file() {
 }
 
 #[test]
-fn noauth_is_refused_beyond_loopback() {
+fn noauth_is_only_accepted_on_loopback_addresses() {
     let scratch = Scratch::new();
     let database = Database::create(Engine::Sqlite, &scratch).unwrap();
     let text = process::config(process::free_port(), database.url());
@@ -356,7 +357,7 @@ fn noauth_is_refused_beyond_loopback() {
 }
 
 #[test]
-fn a_taken_port_is_named() {
+fn a_port_in_use_is_named() {
     let scratch = Scratch::new();
     let database = Database::create(Engine::Sqlite, &scratch).unwrap();
     let port = process::free_port();
@@ -368,14 +369,14 @@ fn a_taken_port_is_named() {
 }
 
 #[test]
-fn dev_needs_nothing_but_a_directory() {
+fn dev_only_needs_a_directory() {
     let scratch = Scratch::new();
     let mut start = process::command(API);
     start.arg("--dev").current_dir(scratch.path());
     let service = match Service::spawn(start, 9090, &scratch) {
         Ok(service) => service,
         Err(log) => {
-            // 9090 is a popular port: then it is at least said
+            // Port 9090 may be in use on this machine. In this case, the log must say so.
             assert!(log.contains("bind_port 9090") && log.contains("in use"), "{log}");
             println!("skipped in part: port 9090 is taken");
             return;
@@ -384,7 +385,7 @@ fn dev_needs_nothing_but_a_directory() {
     let hints = service.log();
     assert!(scratch.path().join("freezer-dev.db").exists());
     assert_eq!(service.request("GET", "/healthcheck", "").0, 200);
-    // every command of the hints works as it stands there
+    // Every command in the hints must work without changes.
     let commands: Vec<&str> = hints.lines().filter_map(|line| line.strip_prefix("  curl ")).collect();
     assert_eq!(commands.len(), 4, "{hints}");
     for command in commands {
@@ -406,7 +407,7 @@ fn dev_needs_nothing_but_a_directory() {
 }
 
 #[test]
-fn dev_takes_no_configuration() {
+fn dev_rejects_a_configuration() {
     let scratch = Scratch::new();
     let config = scratch.write("f.conf", "");
     process::run(API, &config, &["--dev"]).refused(2, &["--dev", "cannot be used with", "--config-file"]);

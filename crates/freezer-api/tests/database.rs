@@ -1,7 +1,8 @@
-//! The tables are the Python service's: ours compared with those that freezer-api 19.0.0 made, and a database that it
-//! made served as it is.
+//! Compatibility of the tables with the Python service: the tables of `db sync` must match those of freezer-api 19.0.0,
+//! and this service must be able to use a database that 19.0.0 created.
 //!
-//! `golden/schema-19.0.0.sql` is SHOW CREATE TABLE of what that release created on MariaDB 10.11 in a utf8mb3 database.
+//! `golden/schema-19.0.0.sql` contains the output of SHOW CREATE TABLE for the tables that 19.0.0 created on MariaDB
+//! 10.11 in a utf8mb3 database.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -17,16 +18,16 @@ use tables::Tables;
 
 const UPSTREAM: &str = include_str!("golden/schema-19.0.0.sql");
 
-/// The same of SQLite, made by the released package.
+/// The same for SQLite, created by the released package.
 const UPSTREAM_SQLITE: &str = include_str!("../../freezer-store/tests/shapes/head.sqlite.txt");
 
 #[test]
-fn ours_differs_from_upstreams_only_where_we_add() {
+fn the_tables_differ_from_upstream_only_by_additions() {
     for engine in [Engine::MariaDb, Engine::MySql, Engine::Sqlite] {
         support::with_database(engine, "layout", |runtime, database| {
             runtime.block_on(support::bounded(async {
                 TestApp::start(database, Options::default()).await;
-                let ours = Tables::of(database).await.into_upstream();
+                let ours = Tables::read(database).await.into_upstream();
                 let upstream = TestDatabase::create(engine, "upstream").await.unwrap();
                 let made = match engine {
                     Engine::Sqlite => UPSTREAM_SQLITE.replace("\n\n", ";\n"),
@@ -36,7 +37,7 @@ fn ours_differs_from_upstreams_only_where_we_add() {
                     Store::new_or_create(upstream.url(), ConnectSettings::default(), PoolSettings::default());
                 assert_eq!(store.schema_state().await.unwrap(), State::Empty);
                 upstream.run(&made).await;
-                let theirs = Tables::of(&upstream).await.into_upstream();
+                let theirs = Tables::read(&upstream).await.into_upstream();
                 upstream.remove().await;
                 assert_eq!(ours.difference(&theirs), None, "{engine:?}: ours and upstream's");
             }));
@@ -48,14 +49,14 @@ fn statements(dump: &str) -> String {
     dump.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n")
 }
 
-/// Makes the tables as the Python service does.
+/// Creates the tables as the Python service does.
 async fn made_by_python(database: &TestDatabase) -> TestApp {
     database.run(&statements(UPSTREAM)).await;
     TestApp::on(database, Store::new(database.url(), ConnectSettings::default(), PoolSettings::default()))
 }
 
 #[test]
-fn a_database_of_the_python_service_is_served_as_it_is() {
+fn a_database_of_the_python_service_is_served_unchanged() {
     support::with_database(Engine::MariaDb, "python_made", |runtime, database| {
         runtime.block_on(support::bounded(async {
             let app = made_by_python(database).await;
@@ -80,7 +81,7 @@ fn a_database_of_the_python_service_is_served_as_it_is() {
 }
 
 #[test]
-fn what_its_narrower_columns_cannot_hold_is_refused_by_name() {
+fn values_that_narrower_columns_cannot_store_are_rejected_by_name() {
     support::with_database(Engine::MariaDb, "python_narrow", |runtime, database| {
         runtime.block_on(support::bounded(async {
             let app = made_by_python(database).await;
@@ -136,12 +137,12 @@ fn a_row_with_unreadable_json_is_shown_empty_and_can_be_changed() {
 }
 
 #[test]
-fn an_index_of_another_definition_is_made_anew() {
+fn an_index_with_another_definition_is_replaced() {
     for engine in [Engine::MariaDb, Engine::MySql, Engine::Sqlite] {
         support::with_database(engine, "indexes", |runtime, database| {
             runtime.block_on(support::bounded(async {
                 let app = TestApp::start(database, Options::default()).await;
-                let right = Tables::of(database).await;
+                let right = Tables::read(database).await;
                 let former = match engine {
                     Engine::Sqlite => {
                         "DROP INDEX fz_clients_live; \
@@ -159,19 +160,19 @@ fn an_index_of_another_definition_is_made_anew() {
                     }
                 };
                 database.run(former).await;
-                assert_ne!(Tables::of(database).await, right);
+                assert_ne!(Tables::read(database).await, right);
                 app.store().check_schema().await.expect("it is served as it is");
                 let plan = app.store().plan(Wishes::default()).await.unwrap();
                 let told = plan.steps.iter().any(|step| step.what.contains("anew, it has another definition"));
                 assert!(told, "{:?}", plan.steps);
                 assert_eq!(app.store().sync().await.unwrap(), Synced::Upgraded { left_out: Vec::new() });
-                assert_eq!(Tables::of(database).await.difference(&right), None, "{engine:?}");
+                assert_eq!(Tables::read(database).await.difference(&right), None, "{engine:?}");
                 assert_eq!(app.store().sync().await.unwrap(), Synced::AlreadyCurrent);
-                // half of it: the index was dropped by hand
+                // The schema is only half complete, because an operator has dropped the index.
                 let drop = if engine == Engine::Sqlite { "" } else { " ON clients" };
                 database.run(&format!("DROP INDEX fz_clients_live{drop}")).await;
                 app.store().sync().await.unwrap();
-                assert_eq!(Tables::of(database).await.difference(&right), None, "{engine:?}");
+                assert_eq!(Tables::read(database).await.difference(&right), None, "{engine:?}");
             }));
         });
     }

@@ -1,8 +1,8 @@
-//! The released Python client against the service as a process: `tests/python/freezerclient_roundtrip.py` drives
-//! python-freezerclient through every resource and judges the answers.
+//! Runs the released Python client against the service as a process. `tests/python/freezerclient_roundtrip.py` calls
+//! python-freezerclient for every resource and checks the answers.
 //!
-//! Runs where `FREEZER_TEST_PYTHON` names a Python with the packages of `tests/python/requirements.txt`; on MariaDB
-//! where `FREEZER_TEST_MYSQL_URL` names a server, too.
+//! The tests run if `FREEZER_TEST_PYTHON` is the path of a Python interpreter with the packages in
+//! `tests/python/requirements.txt`. They also use MariaDB if `FREEZER_TEST_MYSQL_URL` is set.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
@@ -37,7 +37,7 @@ fn round_trip(engine: Engine) {
     let service = Service::start(&scratch, database.url());
     let mut command = Command::new(python);
     command.arg("-B").arg(SCRIPT).arg(service.url());
-    // the client takes a proxy from the environment, even for the loopback
+    // The client uses a proxy of the environment even for the loopback address.
     command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
     let done = process::finish(command);
     assert_eq!(
@@ -48,7 +48,7 @@ fn round_trip(engine: Engine) {
         done.stderr,
         service.log()
     );
-    // unittest says on standard error how many tests there were; none is no success
+    // unittest writes the number of tests to standard error. A run without tests is a failure.
     assert!(done.stderr.contains("\nOK\n") && !done.stderr.contains("Ran 0 tests"), "{done:#?}");
     print!("{}", done.stderr);
     service.terminate();

@@ -1,9 +1,9 @@
-//! Replays what freezer-api 19.0.0 was asked and answered, and compares.
+//! Replays recorded requests to freezer-api 19.0.0 and compares the answers.
 //!
-//! `golden/pairs-19.0.0.jsonl` was recorded from that release over MariaDB, without Keystone. Each difference of an
-//! answer must be one of `golden/differences.json`, whose ids are rows of `docs/compatibility.md`; a difference that is
-//! not listed fails, and so does an entry that no pair needs. The pairs are one story: ids that the services made are
-//! translated from the recorded answer to ours as they appear.
+//! `golden/pairs-19.0.0.jsonl` was recorded with that release on MariaDB, without Keystone. Each difference must match
+//! an entry of `golden/differences.json`, whose ids are rows of `docs/compatibility.md`. The test fails for an unlisted
+//! difference, and also for an entry that no pair needs. The pairs depend on each other: ids in recorded answers are
+//! mapped to the ids of this service as they appear.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -19,7 +19,7 @@ const PAIRS: &str = include_str!("golden/pairs-19.0.0.jsonl");
 const DIFFERENCES: &str = include_str!("golden/differences.json");
 const COMPATIBILITY: &str = include_str!("../../../docs/compatibility.md");
 
-/// One recorded request with its answer.
+/// A recorded request with its answer.
 #[derive(Deserialize)]
 struct Pair {
     label: String,
@@ -27,30 +27,29 @@ struct Pair {
     path: String,
     project: String,
     roles: String,
-    /// Set (or with null: not sent) beside the usual ones.
+    /// Headers that replace the default ones. If the value is null, the header is not sent.
     #[serde(default)]
     headers: BTreeMap<String, Option<String>>,
-    /// A JSON body.
     #[serde(default)]
     body: Option<Value>,
-    /// A body that is not JSON, as Latin-1.
+    /// A body that is not JSON, in Latin-1.
     #[serde(default)]
     raw: Option<String>,
-    /// 0: the connection was dropped.
+    /// The status. 0: the connection was closed.
     status: u16,
     #[serde(rename = "type")]
     content_type: Option<String>,
     answer: Value,
 }
 
-/// A decided difference.
+/// An intended difference.
 #[derive(Deserialize)]
 struct Decided {
-    /// Row of docs/compatibility.md.
+    /// The row in docs/compatibility.md.
     id: String,
-    /// Labels of the pairs, `*` for any text.
+    /// Labels of the pairs. `*` stands for any text.
     pairs: Vec<String>,
-    /// What differs, `*` for any text.
+    /// The differences. `*` stands for any text.
     what: Vec<String>,
 }
 
@@ -81,17 +80,17 @@ async fn replay(app: TestApp) {
 }
 
 #[test]
-fn every_recorded_answer_is_ours_or_decided_otherwise_on_sqlite() {
+fn recorded_answers_match_or_are_intended_differences_on_sqlite() {
     support::run(Engine::Sqlite, "golden::replay::sqlite", replay);
 }
 
 #[test]
-fn every_recorded_answer_is_ours_or_decided_otherwise_on_mariadb() {
+fn recorded_answers_match_or_are_intended_differences_on_mariadb() {
     support::run(Engine::MariaDb, "golden::replay::mariadb", replay);
 }
 
 #[test]
-fn every_decided_difference_is_documented() {
+fn every_intended_difference_is_documented() {
     let decided: Vec<Decided> = serde_json::from_str(DIFFERENCES).expect("golden/differences.json");
     for Decided { id, .. } in decided {
         assert!(COMPATIBILITY.contains(&format!("| `{id}` |")), "docs/compatibility.md has no row {id}");
@@ -113,7 +112,7 @@ async fn send(app: &TestApp, pair: &Pair, ids: &HashMap<String, String>) -> Answ
     caller.raw(method, &translate(&pair.path, ids), &headers, body).await
 }
 
-/// A body as the recording has it: null where there is none.
+/// Returns a body in the format of the recording: null if there is none.
 fn body_of(answer: &Answer) -> Value {
     if answer.body.is_empty() { Value::Null } else { answer.json() }
 }
@@ -122,7 +121,7 @@ fn translate(text: &str, ids: &HashMap<String, String>) -> String {
     ids.iter().fold(text.to_owned(), |text, (recorded, ours)| text.replace(recorded, ours))
 }
 
-/// Remembers the ids that both services made for the same thing.
+/// Stores the pairs of ids that both services have created for the same resource.
 fn learn(recorded: &Value, ours: &Value, ids: &mut HashMap<String, String>) {
     let (Value::Object(recorded), Value::Object(ours)) = (recorded, ours) else { return };
     for (key, value) in recorded {
@@ -157,7 +156,7 @@ fn differences(pair: &Pair, ours: &Answer, ids: &HashMap<String, String>) -> Vec
     let recorded: Value = serde_json::from_str(&translate(&pair.answer.to_string(), ids)).unwrap();
     let mut bodies = Vec::new();
     compare("", &recorded, &body_of(ours), &mut bodies);
-    // the description of an error is not the description of a job
+    // The description of an error is not the description of a job.
     let of_error = if pair.status >= 400 { "error: " } else { "" };
     found.extend(bodies.into_iter().map(|difference| format!("{of_error}{difference}")));
     found
@@ -167,7 +166,8 @@ fn compare(path: &str, recorded: &Value, ours: &Value, found: &mut Vec<String>) 
     match (recorded, ours) {
         (Value::Object(a), Value::Object(b)) => compare_objects(path, a, b, found),
         (Value::Array(a), Value::Array(b)) if path.is_empty() || !path.contains('.') && is_list(path) => {
-            // another order, so a page may hold others: as many, and of the same shape
+            // If the order differs, a page may have other documents, but it must have the same number and the same
+            // shape of documents.
             if a.len() != b.len() {
                 found.push(format!("{path}: {} -> {} documents", a.len(), b.len()));
             }
@@ -181,7 +181,7 @@ fn compare(path: &str, recorded: &Value, ours: &Value, found: &mut Vec<String>) 
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
             a.iter().zip(b).for_each(|(a, b)| compare(&format!("{path}[]"), a, b, found));
         }
-        // times of the two runs
+        // These are the times of the two runs.
         (Value::Number(a), Value::Number(b)) if a.as_f64() > Some(1e9) && b.as_f64() > Some(1e9) => {}
         (a, b) if a == b => {}
         (a, b) => found.push(format!("changed {path}: {a} -> {b}")),
@@ -206,7 +206,7 @@ fn compare_objects(path: &str, a: &Map<String, Value>, b: &Map<String, Value>, f
     }
 }
 
-/// Whether a text has the form of a pattern in which `*` stands for any text.
+/// Returns whether a text matches a pattern in which `*` stands for any text.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };

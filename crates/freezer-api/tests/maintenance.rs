@@ -1,6 +1,6 @@
-//! What operators do to a database: check, purge, remove and show it, through the library and through the programs.
+//! Maintenance of a database: check, purge, remove and show, with the library and with the programs.
 //!
-//! Rows are planted behind the service's back, as years of use and other programs leave them.
+//! The tests insert rows directly into the tables, like those that years of use and other programs leave.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -36,21 +36,21 @@ fn store(database: &TestDatabase) -> Store {
     Store::new(database.url(), ConnectSettings::default(), PoolSettings::default())
 }
 
-/// Makes the file of a SQLite database, so that statements can be run on it before the service did anything.
+/// Creates the file of a SQLite database, so that statements can run on it before the service uses it.
 fn make_file(database: &TestDatabase) {
     if let DatabaseUrl::Sqlite { path } = database.url() {
         std::fs::File::create(path).expect("the file");
     }
 }
 
-/// (live, deleted) rows of a table.
+/// Returns the numbers of live and of deleted rows of a table.
 async fn rows(store: &Store, table: &str) -> (u64, u64) {
     let counts = store.table_counts().await.unwrap();
     let count = counts.iter().find(|count| count.name == table).unwrap();
     (count.live, count.deleted)
 }
 
-/// A job with one action in p1, made through the API: (job, action).
+/// Creates a job with one action in p1 through the API. Returns the ids of the job and of the action.
 async fn add_job(app: &TestApp, job_id: &str) -> String {
     let member = app.member();
     let document = json!({"job_id": job_id, "client_id": "n1", "job_actions": [

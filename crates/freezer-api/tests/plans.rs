@@ -1,12 +1,12 @@
-//! No request may cost more because its project is large: the database itself is asked, for every statement that the
-//! service sends, how it reads the tables. A whole table or a whole project read or sorted for one request fails.
+//! The cost of a request must not grow with its project. For every statement of the service, this test asks the
+//! database for the query plan. It fails if a request reads or sorts a whole table or a whole project.
 //!
-//! The statements are those that the service sends while it is asked everything that clients ask (`requests`), so a
-//! new one need not be added to a list. The plans are those of a database in which one project has [`ROWS`] rows in
-//! the tables that grow with a project.
+//! The statements are recorded while the service handles all kinds of requests (`requests`), so new statements are
+//! included without a list. The plans are made for a database in which one project has [`ROWS`] rows in the tables that
+//! grow with a project.
 //!
-//! A search by a key that is no column reads the part of an index that is its project's; that such a search costs more
-//! in a larger project no plan says.
+//! A search by a key without a column reads the part of an index that belongs to the project. Its cost grows with the
+//! project, but this is not visible in a plan.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -18,7 +18,7 @@ use serde_json::json;
 use support::documents::{backup, freezer_action, job, with};
 use support::{Engine, Options, TestApp, TestDatabase, bounded, with_database};
 
-/// Rows of the project in the tables that grow most, and in the others. SQLite chooses without counting rows.
+/// Rows of the project in the largest tables, and in the others. SQLite chooses its plans without counting rows.
 const ROWS: [u32; 2] = [100_000, 5_000];
 const ROWS_ON_SQLITE: [u32; 2] = [2_000, 2_000];
 
@@ -26,7 +26,7 @@ const ROWS_ON_SQLITE: [u32; 2] = [2_000, 2_000];
 const LARGE: [&str; 7] =
     ["clients", "jobs", "job_actions", "actions", "action_reports", "sessions", "backups"];
 
-/// Numbers from 0 in any SQL, at most 100,000.
+/// Returns a query for numbers from 0 on any engine, at most 100,000.
 fn numbers(count: u32) -> String {
     let digits = "(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL \
                   SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
@@ -76,7 +76,7 @@ async fn seed(database: &TestDatabase) {
         "CONCAT('jobs-', n), CONCAT('actions-', n), 0",
     ));
     sql.push_str(&owned("sessions", "session_tag, schedule", "0, '{}'"));
-    // terms and times of other metadata, so that the index lets no row through
+    // These rows have terms and times of other metadata, so the index excludes all of them.
     let metadata = r#"'{"backup_name": "etc", "mode": "fs"}'"#;
     let checksum = match database.engine() {
         Engine::MariaDb | Engine::MySql => format!("CRC32({metadata})"),
@@ -93,7 +93,7 @@ async fn seed(database: &TestDatabase) {
     database.run(&sql).await;
 }
 
-/// Everything that clients ask, with a few rows of their own among the many.
+/// Sends all kinds of requests. The project has many rows, and a few of them belong to the test.
 async fn requests(app: &TestApp) {
     let (member, admin) = (app.member(), app.admin());
     member.add_client("p1", "node-x").await;
@@ -128,7 +128,7 @@ async fn requests(app: &TestApp) {
             member.search(&format!("/v2/p1/{list}"), search).await.expect(200);
         }
     }
-    // this one is judged row by row behind the statement of a list without a search, so a small list will do
+    // This search compares row by row after the statement of a list without a search, so a small list is sufficient.
     member.search("/v2/p1/sessions", json!({"match": [{"_all": "e"}]})).await.expect(200);
     for search in [
         json!({"match": [{"mode": "fs"}]}),
@@ -138,7 +138,8 @@ async fn requests(app: &TestApp) {
         member.search("/v2/p1/backups", search.clone()).await.expect(200);
         member.search("/v2/p1/backups?sort=created_at:desc&marker=backups-5", search).await.expect(200);
     }
-    // few backups of that time, and most of them: times of the seed are the smallest numbers that there are
+    // Few backups have the first time, and most have the second one. The times in the seed are the smallest possible
+    // numbers.
     let [few, most] = [f64::from_bits(100), f64::from_bits(90_000)];
     for search in [json!({"time_before": few}), json!({"time_after": 0, "time_before": most})] {
         for query in ["", "?sort=created_at:desc", "?with_count=true&marker=backups-5"] {
@@ -177,7 +178,7 @@ async fn requests(app: &TestApp) {
     changes(app, [&job_id, &action_id, &session_id, &backup_id]).await;
 }
 
-/// What requests that come at the same time share.
+/// Sends simultaneous requests that share a statement.
 async fn at_once(app: &TestApp) {
     let named = |name: &str| (11..14).map(|number| format!("{name}-{number}")).collect::<Vec<_>>();
     let (ids, clients) = (named("jobs"), named("node"));
@@ -194,7 +195,7 @@ async fn at_once(app: &TestApp) {
     }
 }
 
-/// Changes of each kind, and what removes the documents again.
+/// Sends changes of each kind, and deletes the documents at the end.
 async fn changes(app: &TestApp, [job_id, action_id, session_id, backup_id]: [&String; 4]) {
     let member = app.member();
     let (a_job, session) = (format!("/v2/p1/jobs/{job_id}"), format!("/v2/p1/sessions/{session_id}"));
@@ -225,11 +226,11 @@ async fn changes(app: &TestApp, [job_id, action_id, session_id, backup_id]: [&St
     for path in [&a_job, &action, &session, &a_backup, &"/v2/p1/clients/node-x".to_owned()] {
         member.delete(path).await.expect(204);
     }
-    // an id that was used before
+    // This id was used before.
     member.add_job("p1", with(job("node-y"), json!({"job_id": job_id}))).await;
 }
 
-/// What is wrong with a step of a plan on MariaDB.
+/// Returns the problem of a step of a plan on MariaDB.
 fn objection(step: &PlanStep) -> Option<&'static str> {
     let large = LARGE.contains(&step.table.as_str());
     match step.access.as_str() {
@@ -241,7 +242,7 @@ fn objection(step: &PlanStep) -> Option<&'static str> {
     }
 }
 
-/// What is wrong with a line of a plan on SQLite, which is not made for large projects: it may sort.
+/// Returns the problem of a line of a plan on SQLite. SQLite is not intended for large projects, so it may sort.
 fn objection_of_sqlite(line: &str) -> Option<&'static str> {
     let scans = line.starts_with("SCAN") && LARGE.iter().any(|table| line.contains(table));
     scans.then_some("reads the whole table")
@@ -267,7 +268,7 @@ async fn every_statement_uses_an_index(database: &TestDatabase, engine: Engine) 
             }
         }
     }
-    // Of a search by terms or times, the index alone tells which rows are worth reading.
+    // For a search by terms or times, the index alone must decide which rows are read.
     let by_index = plans.iter().filter(|plan| plan.sql.contains("AS `fz_row`")).collect::<Vec<_>>();
     assert_eq!(by_index.len() < 20, engine == Engine::Sqlite);
     for plan in by_index {
@@ -283,7 +284,7 @@ async fn every_statement_uses_an_index(database: &TestDatabase, engine: Engine) 
             ));
         }
     }
-    // A poll passes over completed jobs without looking at any.
+    // A poll must skip completed jobs without reading them.
     let polls = plans.iter().filter(|plan| plan.sql.contains("fz_completed")).collect::<Vec<_>>();
     assert_eq!(polls.is_empty(), engine == Engine::Sqlite);
     for plan in polls {
@@ -292,7 +293,7 @@ async fn every_statement_uses_an_index(database: &TestDatabase, engine: Engine) 
             wrong.push(format!("{}: reads completed jobs: {step:?}\n    {}", plan.doing, plan.sql));
         }
     }
-    // The polls of several clients are read in the order in which they are asked for.
+    // The polls of several clients must be read in the requested order.
     let of_several =
         |sql: &str| sql.contains("`client_id` IN (") && sql.contains("ORDER BY `jobs`.`client_id`");
     let of_several = plans.iter().filter(|plan| of_several(&plan.sql)).collect::<Vec<_>>();
@@ -303,7 +304,7 @@ async fn every_statement_uses_an_index(database: &TestDatabase, engine: Engine) 
             wrong.push(format!("{}: not along the clients: {step:?}\n    {}", plan.doing, plan.sql));
         }
     }
-    // From the newest to the oldest a page begins at its marker, too.
+    // In descending order, too, a page must begin at its marker.
     let backwards =
         |sql: &str| sql.contains("_project`)") && sql.contains(" DESC") && !sql.contains("AS `fz_row`");
     let backwards = plans.iter().filter(|plan| backwards(&plan.sql)).collect::<Vec<_>>();

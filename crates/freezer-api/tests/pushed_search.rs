@@ -1,11 +1,12 @@
-//! The database passes over rows that a search does not want. Whatever stands in the rows and whatever is asked, it must
-//! never pass over one that is wanted, nor may the service show one that is not.
+//! The database may skip rows that cannot match a search. It must never skip a matching row, and the service must never
+//! return a row that does not match. This must hold for all contents of the rows.
 //!
-//! Backups are searched by terms (`freezer-store/src/search/terms.rs`), which they have in every state there can be.
+//! Searches for backups use terms (`freezer-store/src/search/terms.rs`). The rows of this test have terms in all
+//! possible states.
 //!
-//! Rows are made of a few words that databases confuse (case, accents, spaces at the end, numbers and texts) and of JSON
-//! in several spellings, readable or not, and written behind the service's back; searches are made of the same words.
-//! What a list answers is compared with the plain meaning of the search (`Search::accepts`) over all documents.
+//! The rows are made of a few words that databases confuse (case, accents, trailing spaces, numbers and texts) and of
+//! JSON in several spellings, which may be invalid. The test inserts them directly into the tables. The searches use
+//! the same words. The results of each list are compared with `Search::accepts` for all documents.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -22,7 +23,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use support::{Engine, Options, TestApp, TestDatabase, bounded, with_database};
 
-/// Rows of each table, and searches of each list.
+/// Number of rows in each table, and number of searches for each list.
 const ROWS: usize = 60;
 const SEARCHES: usize = 60;
 
@@ -98,11 +99,11 @@ const KEYS: &[&str] = &[
     "time_stamp",
 ];
 
-/// Bounds of searches by time.
+/// Limits of searches by time.
 const TIMES: &[f64] =
     &[1.0, 0.0, -0.0, -1.0, 1.5, 5e-324, 100.0, 1_795_341_600.0, 1e300, -1e300, f64::MAX, f64::MIN];
 
-/// Time stamps in every form that a client may have stored.
+/// Generates time stamps in every form that a client may have stored.
 fn time_stamp() -> impl Strategy<Value = Value> {
     let stamps = [
         "1",
@@ -142,7 +143,7 @@ fn time_stamp() -> impl Strategy<Value = Value> {
     proptest::sample::select(stamps.to_vec()).prop_map(|text| serde_json::from_str(text).unwrap())
 }
 
-/// A job's schedule with a status, or without, in the places and with the neighbours that matter.
+/// Generates a schedule of a job with or without a status, next to other relevant keys.
 fn schedule() -> impl Strategy<Value = Value> {
     let status = proptest::sample::select(vec![
         json!("completed"),
@@ -168,7 +169,7 @@ fn schedule() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Metadata with a time stamp, or without, and with one that does not count.
+/// Generates metadata with a time stamp, without one, or with one that is not used.
 fn stamped() -> impl Strategy<Value = Value> {
     (object(), time_stamp(), 0..10_u8).prop_map(|(mut metadata, stamp, kind)| {
         match kind {
@@ -212,7 +213,7 @@ fn object() -> impl Strategy<Value = Value> {
         .prop_map(|members| Value::Object(members.into_iter().collect()))
 }
 
-/// JSON as somebody may have written it.
+/// Generates JSON as different clients write it.
 fn text() -> impl Strategy<Value = Option<String>> {
     spelled(object())
 }
@@ -234,7 +235,7 @@ fn spelled(document: impl Strategy<Value = Value>) -> impl Strategy<Value = Opti
     ]
 }
 
-/// Every letter of every string as an escape.
+/// Returns the JSON with every letter in strings as an escape.
 fn escaped(json: &str) -> String {
     let (mut out, mut inside, mut literal) = (String::new(), false, false);
     for c in json.chars() {
@@ -325,7 +326,7 @@ impl Rows {
         }
     }
 
-    /// One row: its id, columns and cells, in project p1, made at second `n` / 3 or at no time.
+    /// Inserts a row in project p1 that was created at second `n` / 3 or that has no time. Returns its id.
     fn insert(&mut self, table: &str, n: usize, cells: Vec<(&str, Cell)>) -> String {
         let time = match n % 10 {
             9 => "NULL".to_owned(),
@@ -354,7 +355,7 @@ impl Rows {
                 ("is_central", Cell::Int(Some(0))),
                 ("supported_modes", Cell::Text(Some(r#"["fs", "a"]"#.to_owned()))),
             ];
-            // two live clients of one name cannot be, so each has its own
+            // Two live clients cannot have the same name, so each gets its own.
             let mut cells = cells;
             cells[2].1 = Cell::Text(Some(format!("{}-{n}", WORDS[n % WORDS.len()])));
             sql.push_str(&self.insert("clients", n, cells));
@@ -425,7 +426,7 @@ enum Noun {
 }
 
 impl Noun {
-    /// Documents with their ids.
+    /// Returns the documents with their ids.
     async fn list(self, app: &SharedApp, search: &Search, page: &Page) -> Vec<(String, Value)> {
         let (store, scope) = (&app.store, Scope::project("p1"));
         fn all<T: Serialize>(
@@ -454,7 +455,7 @@ impl Noun {
         }
     }
 
-    /// Keys that count only at the top of such a document.
+    /// Returns the keys that are only searched at the top level of such a document.
     fn identity(self) -> &'static [&'static str] {
         match self {
             Noun::Clients => &["project_id", "user_id"],
@@ -466,7 +467,7 @@ impl Noun {
     }
 }
 
-/// Every key with its value, wherever it occurs.
+/// Returns every key with its value at all levels.
 fn pairs_of(document: &Value) -> Vec<(String, Value)> {
     match document {
         Value::Object(map) => {
@@ -482,8 +483,8 @@ fn ids(found: &[(String, Value)]) -> Vec<&str> {
     found.iter().map(|(id, _)| id.as_str()).collect()
 }
 
-/// Search terms of the backups in all their states: made by a sync, by the service, out of date because somebody else
-/// changed the metadata since, not made yet, and too many.
+/// Puts the search terms of the backups into all possible states: created by a sync or by the service, outdated because
+/// the metadata was changed directly, missing, and too many.
 async fn spread_search_terms(app: &TestApp, rows: &mut Rows) {
     app.store().sync().await.expect("terms are made");
     let (scope, mut sql) = (Scope::project("p1"), String::new());
@@ -508,7 +509,7 @@ async fn spread_search_terms(app: &TestApp, rows: &mut Rows) {
                 assert!(done.expect("a change"));
             }
             4 => {
-                // an earlier release makes terms, and leaves the time of the metadata before
+                // An earlier release writes terms, but not the time, so the time of the previous metadata remains.
                 let unmade = [
                     "fz_search_terms = NULL, fz_search_crc = NULL",
                     "fz_time_crc = NULL, fz_time = NULL",
@@ -528,7 +529,7 @@ async fn spread_search_terms(app: &TestApp, rows: &mut Rows) {
     app.database().run(&sql).await;
 }
 
-/// What a list answers to a search in pages of several kinds, against the plain meaning.
+/// Compares the result of a search in pages of several kinds with `Search::accepts`.
 async fn finds_what_it_means(app: &TestApp, noun: Noun, documents: &[(String, Value)], search: &Search) {
     let accepted = |found: &&(String, Value)| search.accepts(&found.1, noun.identity());
     let wanted: Vec<&str> = documents.iter().filter(accepted).map(|(id, _)| id.as_str()).collect();
@@ -569,7 +570,7 @@ async fn finds_what_it_means(app: &TestApp, noun: Noun, documents: &[(String, Va
     assert_eq!(count.unwrap(), Some(wanted.len() as u64), "{noun:?}: {search:?}");
 }
 
-/// Every window of time, alone and beside another condition.
+/// Searches for every range of times, alone and with another condition.
 async fn times_are_found(app: &TestApp, documents: &[(String, Value)]) {
     let bounds = || TIMES.iter().copied().map(Some).chain([None]);
     for (after, time_after) in bounds().enumerate() {
@@ -586,7 +587,7 @@ async fn times_are_found(app: &TestApp, documents: &[(String, Value)]) {
     }
 }
 
-/// The polls of every client, whatever the schedules of its jobs look like.
+/// Checks the polls of every client with all schedules of its jobs.
 async fn polls_are_found(app: &TestApp, documents: &[(String, Value)]) {
     for client in WORDS {
         let mut search = Search {
@@ -607,7 +608,8 @@ async fn polls_are_found(app: &TestApp, documents: &[(String, Value)]) {
     }
 }
 
-/// Polls that share a statement. The pages are large or small, so a statement has the whole answer or a part of it.
+/// Sends polls that share a statement. With large pages, one statement returns the whole answer. With small pages, it
+/// returns a part of it.
 async fn polls_at_once_are_found(app: &TestApp, documents: &[(String, Value)], clients: &[&str]) {
     for limit in [1, 3, 100] {
         let poll = |client: &&str| jobs::Poll {
@@ -651,7 +653,7 @@ async fn every_search_finds_what_it_means(database: &TestDatabase, engine: Engin
         let mut found_some = 0;
         for _ in 0..SEARCHES {
             let mut search = rows.draw(search());
-            // most random pairs are found nowhere: some are what one of the documents has
+            // Most random pairs match no row, so some pairs are taken from the documents.
             let one = rows.draw(0..ROWS);
             for pair in pairs_of(&documents[one].1) {
                 match rows.draw(0..40) {

@@ -1,7 +1,7 @@
-//! Search terms of backups (docs/adr/0004): rows whose terms are out of date, not made yet, or of a table without any are
-//! found all the same, and `db sync` makes what is missing.
+//! Search terms of backups (docs/adr/0004). Searches must find rows with outdated terms, without terms, and in a table
+//! without the column. `db sync` must create the missing terms.
 //!
-//! What a search finds in general is `pushed_search.rs`; how the database reads the index is `plans.rs`.
+//! `pushed_search.rs` tests the results of searches in general, and `plans.rs` tests the use of the index.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -24,7 +24,7 @@ on_both_engines![
     a_sync_makes_the_times_of_an_earlier_release,
 ];
 
-/// Names of the backups that a search finds; "" for one without.
+/// Returns the names of the backups that a search finds. The name is "" if a backup has none.
 async fn found(app: &TestApp, search: Value) -> Vec<String> {
     let member = app.member();
     let page = member.search("/v2/p1/backups?limit=100", json!({"match": [search]})).await.expect(200).json();
@@ -35,13 +35,13 @@ async fn found(app: &TestApp, search: Value) -> Vec<String> {
     names
 }
 
-/// What a sync would do to terms.
+/// Returns the pending actions of a sync for terms.
 async fn pending(store: &Store) -> Vec<Action> {
     let steps = store.plan(Wishes::default()).await.unwrap().steps;
     steps.into_iter().map(|step| step.action).filter(|action| *action == Action::FillTerms).collect()
 }
 
-/// A service that has just started on the database.
+/// Starts another service on the database.
 fn restarted(database: &TestDatabase) -> TestApp {
     TestApp::on(database, Store::new(database.url(), ConnectSettings::default(), PoolSettings::default()))
 }
@@ -87,7 +87,7 @@ async fn a_change_behind_the_back_is_found_by_its_new_value(app: TestApp) {
     assert_eq!(app.store().sync().await.unwrap(), Synced::Upgraded { left_out: Vec::new() });
     assert_eq!(found(&app, json!({"color": "blue"})).await, ["a"]);
     assert_eq!(found(&app, json!({"color": "red"})).await.len(), 0);
-    // and back: the terms of a change are not those of the text before the last one
+    // The metadata is changed back. The terms must be those of the current metadata.
     let path = format!("/v2/p1/backups/{id}");
     member.patch(&path, json!({"backup_metadata": {"color": "red"}})).await.expect(200);
     app.database().run(&changed).await;
@@ -122,7 +122,7 @@ async fn a_sync_makes_what_is_missing(app: TestApp) {
     assert_eq!(list.each("backups", "/backup_id"), ["x3"], "a list is judged by its text");
 }
 
-/// Names of the backups of some time, and how many there are.
+/// Returns the names and the number of the backups in a range of times.
 async fn of_time(app: &TestApp, after: f64, before: f64) -> (Vec<String>, Value) {
     let search = json!({"time_after": after, "time_before": before});
     let path = "/v2/p1/backups?limit=100&with_count=true&sort=created_at:desc";
@@ -139,7 +139,7 @@ async fn a_time_changed_behind_the_back_is_found(app: TestApp) {
     let id = member.add_backup("p1", stamped("a", json!(100))).await;
     member.add_backup("p1", stamped("b", json!(100))).await;
     assert_eq!(of_time(&app, 100.0, 100.0).await, (vec!["b".to_owned(), "a".to_owned()], json!(2)));
-    // as the Python service writes: the metadata alone
+    // The Python service only writes the metadata.
     for (stamp, known) in
         [("300", true), ("\"300.0\"", true), ("[300]", false), ("null", false), ("3e2", true)]
     {
@@ -153,7 +153,7 @@ async fn a_time_changed_behind_the_back_is_found(app: TestApp) {
         assert_eq!(of_time(&app, 300.0, 300.0).await, found, "{stamp}, filled");
         assert_eq!(of_time(&app, 0.0, 200.0).await, (vec!["b".to_owned()], json!(1)), "{stamp}, filled");
     }
-    // and by the service again
+    // Then this service writes it again.
     let path = format!("/v2/p1/backups/{id}");
     member.patch(&path, json!({"backup_metadata": {"time_stamp": 150}})).await.expect(200);
     assert_eq!(of_time(&app, 150.0, 1e9).await, (vec!["a".to_owned()], json!(1)));
@@ -167,7 +167,7 @@ async fn a_sync_makes_the_times_of_an_earlier_release(app: TestApp) {
     for number in 0..5 {
         app.member().add_backup("p1", stamped(&format!("b{number}"), json!(number * 100))).await;
     }
-    // the tables of a release that knew terms alone
+    // These are the tables of a release that has terms, but no times.
     database
         .run(match database.engine() {
             Engine::Sqlite => {
@@ -191,7 +191,7 @@ async fn a_sync_makes_the_times_of_an_earlier_release(app: TestApp) {
     assert_eq!(old.store().sync().await.unwrap(), Synced::AlreadyCurrent);
     let synced = restarted(database);
     assert_eq!(of_time(&synced, 200.0, 300.0).await, expected);
-    // the earlier release still runs, and writes metadata with terms and without a time
+    // The earlier release is still running. It writes metadata with terms, but without a time.
     let row = "UPDATE backups SET backup_metadata = '{\"backup_name\": \"late\", \"time_stamp\": 250}', \
                fz_search_terms = NULL, fz_search_crc = 7 WHERE backup_metadata LIKE '%b4%'";
     database.run(row).await;
@@ -227,7 +227,7 @@ async fn tables_without_terms_are_served(app: TestApp) {
 
     assert_eq!(pending(without.store()).await, [Action::FillTerms]);
     assert_eq!(without.store().sync().await.unwrap(), Synced::Upgraded { left_out: Vec::new() });
-    // one that started before goes on without for some seconds, beside one that knows the terms
+    // A service that was started earlier does not use the terms for some seconds, while a new one uses them.
     let with_terms = restarted(database);
     for (color, found_now) in [("blue", 1), ("red", 0)] {
         assert_eq!(found(&with_terms, json!({"color": color})).await.len(), found_now, "{color}");
@@ -237,7 +237,7 @@ async fn tables_without_terms_are_served(app: TestApp) {
     member.add_backup("p1", with(backup("b"), json!({"color": "green"}))).await;
     assert_eq!(found(&with_terms, json!({"color": "green"})).await, ["a", "b"]);
     assert_eq!(found(&with_terms, json!({"color": "blue"})).await.len(), 0);
-    // and then writes and reads them, too
+    // After this, it writes and reads them, too.
     tokio::time::sleep(Duration::from_secs(6)).await;
     without.store().sync().await.unwrap();
     member.add_backup("p1", with(backup("c"), json!({"color": "green"}))).await;

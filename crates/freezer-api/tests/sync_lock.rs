@@ -1,4 +1,5 @@
-//! Only one `db sync` at a time, of processes of one host or of several: who comes second is told who is at work, or waits.
+//! Only one `db sync` runs at a time, on one host or on several. A second one names the holder of the lock and fails,
+//! or waits.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -19,7 +20,7 @@ use support::{Engine, TestDatabase};
 
 const NOTHING: &str = "nothing to do";
 
-/// A database of 7.0.0, and a configuration that names it.
+/// A database of 7.0.0, and its configuration.
 struct Place<'a> {
     runtime: &'a tokio::runtime::Runtime,
     database: &'a TestDatabase,
@@ -38,18 +39,18 @@ impl Place<'_> {
         command
     }
 
-    /// Who holds the lock now. Other tables are not looked at: they may be locked.
+    /// Returns the holder of the lock. This does not read other tables, because they may be locked.
     fn holder(&self) -> Option<String> {
         let DatabaseUrl::MySql(url) = self.database.url() else { panic!("a server") };
         self.runtime.block_on(support::bounded(async {
             let mut connection = support::database::connect(&url).await;
             let found = sqlx::raw_sql("SELECT holder FROM freezer_sync_lock").fetch_optional(&mut connection);
-            // before the first sync there is no such table
+            // This table does not exist before the first sync.
             found.await.ok().flatten().map(|row| row.get_unchecked(0))
         }))
     }
 
-    /// A holder that said so many seconds ago that it lives.
+    /// Inserts a lock whose holder renewed it this number of seconds ago.
     fn held_by(&self, holder: &str, seconds: u32) {
         self.run(&format!(
             "CREATE TABLE IF NOT EXISTS freezer_sync_lock (id INTEGER NOT NULL, holder VARCHAR(255) NOT NULL, \
@@ -76,9 +77,9 @@ fn on_an_old_database(name: &str, body: impl FnOnce(&Place<'_>)) {
 }
 
 #[test]
-fn of_two_at_once_one_works_and_the_other_says_who_or_waits() {
+fn a_second_sync_names_the_holder_or_waits() {
     on_an_old_database("lock_two", |place| {
-        // the first waits in the middle of its work, at a table that somebody reads
+        // The first sync waits in the middle of its work, because another connection reads a table.
         let reading = place.runtime.block_on(support::bounded(place.database.lock()));
         let mut first = process::begin(place.sync(&[]));
         let holder = wait_for("the first sync has the lock", || place.holder());
@@ -95,27 +96,27 @@ fn of_two_at_once_one_works_and_the_other_says_who_or_waits() {
         let first = first.done();
         assert!(first.succeeded().contains("at revision 7a3b9c1d2e4f"), "{first:#?}");
         let waited = waiting.done();
-        // the clients that are registered twice are told once more; nothing is done once more
+        // The output repeats the clients that are registered twice, but no step runs again.
         assert!(!waited.succeeded().contains("[1/"), "{waited:#?}");
         assert_eq!(place.holder(), None, "the lock is given back");
     });
 }
 
 #[test]
-fn who_waits_in_vain_says_so_and_leaves_the_database_alone() {
+fn a_sync_that_times_out_does_not_change_the_database() {
     on_an_old_database("lock_vain", |place| {
         place.held_by("node-2:4711@1", 0);
-        let before = place.runtime.block_on(Dump::of(place.database));
+        let before = place.runtime.block_on(Dump::read(place.database));
         process::finish(place.sync(&["--wait", "1"]))
             .refused(1, &["another db sync (node-2:4711) is at work"]);
-        let after = place.runtime.block_on(Dump::of(place.database));
+        let after = place.runtime.block_on(Dump::read(place.database));
         assert_eq!(after.difference(&before), None);
     });
 }
 
 #[test]
-fn the_lock_of_the_dead_is_taken_over() {
-    // as freezer-manage itself, so that the process and its namespace are of this host
+fn the_lock_of_a_dead_process_is_taken_over() {
+    // This test program pretends to be freezer-manage, so that the process and its namespace exist on this host.
     let me = holder();
     let (host, rest) = me.rsplit_once(':').unwrap();
     let namespace = rest.split_once('@').unwrap().1;
@@ -134,7 +135,7 @@ fn the_lock_of_the_dead_is_taken_over() {
             assert_eq!(place.holder(), None, "{what}");
         });
     }
-    // of another namespace of this host's name, nobody here can say whether it lives
+    // The holder has another namespace on a host of the same name, so this host cannot know whether it still exists.
     on_an_old_database("lock_dead", |place| {
         place.held_by(&format!("{host}:{pid}@1"), 50);
         process::finish(place.sync(&[])).refused(1, &["is at work"]);
@@ -155,7 +156,7 @@ fn a_database_at_head_takes_no_lock() {
         place.run("DROP TABLE freezer_sync_lock");
         let done = process::finish(place.sync(&[]));
         assert!(done.succeeded().contains(NOTHING), "{done:#?}");
-        let dump = place.runtime.block_on(Dump::of(database));
+        let dump = place.runtime.block_on(Dump::read(database));
         assert!(!dump.0.contains_key("freezer_sync_lock"));
     });
 }

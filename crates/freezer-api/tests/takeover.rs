@@ -1,4 +1,4 @@
-//! A new process takes over from an old one under load, and no request fails.
+//! A new process replaces an old one under load, and no request fails.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 #![allow(clippy::print_stdout, reason = "a test says what it measured")]
@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use process::{API, MANAGE, Scratch, Service, command, config, free_port};
 
-/// Requests that must be made while processes come and go.
+/// Number of requests during the replacements.
 const REQUESTS: usize = 10_000;
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIME_LIMIT: Duration = Duration::from_secs(20);
 
-/// Clients that send requests until they are told to stop.
+/// Clients that send requests until they are stopped.
 struct Load {
     stop: Arc<AtomicBool>,
     done: Arc<AtomicUsize>,
@@ -33,7 +33,7 @@ struct Outcome {
 }
 
 impl Load {
-    /// `kept`: half of the clients keep their connections, until an answer says that it is the last one.
+    /// Starts the load. `kept`: half of the clients keep their connections until an answer ends them.
     fn start(address: SocketAddr) -> Load {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let client = |number: usize| {
@@ -86,15 +86,15 @@ impl Load {
     }
 }
 
-/// One request: a point read or a write.
+/// Sends one request: a read by id or a write.
 fn ask(address: SocketAddr, number: usize, kept: &mut Option<TcpStream>) -> Result<(), String> {
     let failed = |doing: &'static str| move |error: std::io::Error| format!("{doing}: {error}");
     let keeps = number % 2 == 1;
     let mut stream = match kept.take() {
         Some(stream) => stream,
-        None => TcpStream::connect_timeout(&address, PATIENCE).map_err(failed("connect"))?,
+        None => TcpStream::connect_timeout(&address, TIME_LIMIT).map_err(failed("connect"))?,
     };
-    stream.set_read_timeout(Some(PATIENCE)).map_err(failed("set"))?;
+    stream.set_read_timeout(Some(TIME_LIMIT)).map_err(failed("set"))?;
     let connection = if keeps { "keep-alive" } else { "close" };
     let body = r#"{"schedule": {}}"#;
     let (method, path, length) = match number {
@@ -138,7 +138,7 @@ fn synchronized(scratch: &Scratch, more: &str) -> (u16, std::path::PathBuf) {
     (port, file)
 }
 
-/// Replaces the service some times under load, then waits until there were requests enough.
+/// Replaces the service several times under load, then waits for the required number of requests.
 fn replace_under_load(what: &str, address: SocketAddr, start: impl Fn() -> Service) {
     let mut service = start();
     let load = Load::start(address);
@@ -179,18 +179,18 @@ fn processes_that_inherit_a_socket_replace_each_other_without_a_failed_request()
         assert!(service.log().contains("the socket of the service manager is used"), "{}", service.log());
         service
     });
-    // between two processes, connections wait in the queue
+    // Between two processes, connections wait in the queue.
     let mut waiting = TcpStream::connect(("127.0.0.1", port)).unwrap();
     waiting.write_all(b"GET /healthcheck HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let logs = Scratch::new();
     let _service = Service::spawn(with_socket(&socket, &file), port, &logs).expect("the service starts");
-    waiting.set_read_timeout(Some(PATIENCE)).unwrap();
+    waiting.set_read_timeout(Some(TIME_LIMIT)).unwrap();
     let mut answer = String::new();
     waiting.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
-/// A command that gets the socket as a service manager passes it: as file descriptor 3.
+/// Returns a command that gets the socket as file descriptor 3, like from a service manager.
 fn with_socket(socket: &TcpListener, file: &std::path::Path) -> Command {
     let mut start = command("sh");
     let script = r#"exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" --config-file "$1""#;
@@ -200,7 +200,7 @@ fn with_socket(socket: &TcpListener, file: &std::path::Path) -> Command {
 }
 
 #[test]
-fn a_socket_that_cannot_be_used_ends_the_start() {
+fn an_unusable_socket_ends_the_start() {
     let scratch = Scratch::new();
     let (_, file) = synchronized(&scratch, "");
     let open = TcpListener::bind(("0.0.0.0", 0)).unwrap();

@@ -1,5 +1,6 @@
-//! TLS to MySQL and MariaDB: what each URL parameter does, on servers with certificates of the test's own, whose log tells
-//! how a connection came. Where PyMySQL does the same, it is asked, too.
+//! TLS to MySQL and MariaDB: the effect of each URL parameter, on servers with certificates for these tests. The logs
+//! of the servers tell whether a connection was encrypted. If PyMySQL has the same parameters, its results are
+//! compared.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -21,7 +22,7 @@ use certificates::Certificates;
 use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Store};
 use server::Listening;
 
-/// The servers of the cases.
+/// The servers for the cases.
 struct Servers {
     right: Listening,
     other: Listening,
@@ -49,7 +50,7 @@ impl Servers {
         })
     }
 
-    fn of(&self, host: Host) -> &Listening {
+    fn server(&self, host: Host) -> &Listening {
         match host {
             Host::Right => &self.right,
             Host::Other => &self.other,
@@ -63,7 +64,7 @@ impl Servers {
 
     fn url(&self, case: &Case) -> String {
         let Case { host, driver, user, parameters, .. } = case;
-        let server = self.of(*host);
+        let server = self.server(*host);
         let name = if *host == Host::Version1 { "localhost" } else { "127.0.0.1" };
         let password = if *user == "odd" { "p/w?x:y" } else { "secret" };
         let parameters = parameters
@@ -73,7 +74,7 @@ impl Servers {
     }
 }
 
-/// Opens a connection as the service does.
+/// Opens a connection like the service.
 async fn open(url: &str) -> Result<(), String> {
     let url = DatabaseUrl::parse(url).map_err(|error| error.to_string())?;
     let pool = PoolSettings { max_open: 1, ..PoolSettings::default() };
@@ -82,7 +83,7 @@ async fn open(url: &str) -> Result<(), String> {
 }
 
 #[test]
-fn every_parameter_encrypts_and_verifies_as_it_says() {
+fn every_parameter_encrypts_and_verifies_as_documented() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(support::bounded(async {
         let Some(servers) = Servers::start().await else { return };
@@ -96,7 +97,7 @@ fn every_parameter_encrypts_and_verifies_as_it_says() {
 async fn check_cases(servers: &Servers) {
     let mut failures = Vec::new();
     for case in CASES {
-        let server = servers.of(case.host);
+        let server = servers.server(case.host);
         let mut seen = 0;
         server.connections(&mut seen);
         let result = open(&servers.url(case)).await;
@@ -106,7 +107,8 @@ async fn check_cases(servers: &Servers) {
             (Expected::Plain, Ok(())) => came == ["TCP/IP"],
             (Expected::Socket, Ok(())) => came == ["Socket"],
             (Expected::Refused(part), Err(error)) => {
-                // the password is never shown, and no login was sent in plain text that was not asked for
+                // The password must not occur in messages, and unless the URL permits it, no login may be sent in plain
+                // text.
                 let in_plain = came.iter().any(|how| how != "SSL/TLS");
                 let may_be_plain = case.parameters.contains("ssl_disabled=true");
                 error.contains(part) && !error.contains("secret") && (may_be_plain || !in_plain)
@@ -120,7 +122,7 @@ async fn check_cases(servers: &Servers) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// `SSL_CERT_FILE` names the system's authorities, as for OpenSSL: an authority of the servers, or another one.
+/// Sets `SSL_CERT_FILE`, the system's authorities for OpenSSL, to the authority of the servers, or to another one.
 fn use_the_authorities_of_the_system(servers: &Servers) {
     let scratch = process::Scratch::new();
     let python = std::env::var_os("FREEZER_TEST_PYTHON").filter(|path| !path.is_empty());
@@ -129,7 +131,7 @@ fn use_the_authorities_of_the_system(servers: &Servers) {
         (Host::Other, "ca.pem", "ssl_verify_cert=true", true, true),
         (Host::Right, "other-ca.pem", "ssl_verify_cert=true", false, true),
         (Host::Right, "ca.pem", "ssl_verify_identity=true", true, true),
-        // PyMySQL does not verify the name without a CA of its own
+        // PyMySQL does not verify the name without its own CA.
         (Host::Other, "ca.pem", "ssl_verify_identity=true", false, false),
         (Host::Other, "ca.pem", "ssl_verify_identity=false", true, true),
         (Host::Other, "ca.pem", "ssl_verify_cert=true&ssl_ca={dir}/other-ca.pem", true, true),
@@ -156,7 +158,7 @@ fn use_the_authorities_of_the_system(servers: &Servers) {
     }
 }
 
-/// A renewed authority is used without a restart.
+/// A renewed authority must be used without a restart.
 async fn read_renewed_files_again(servers: &Servers) {
     let file = |name: &str| servers.certificates.path().join(name);
     std::fs::copy(file("other-ca.pem"), file("renewed.pem")).unwrap();
@@ -192,7 +194,7 @@ fn compare_with_python(servers: &Servers) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// How connections of PyMySQL come. `authorities` are those of the system.
+/// Returns the results of PyMySQL. `authorities` are those of the system.
 fn python_outcomes(python: &Path, urls: &[String], authorities: Option<&Path>) -> Vec<String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls/connect.py");
     let mut command = Command::new(python);

@@ -1,8 +1,8 @@
-//! Every table layout that Freezer ever had upgrades to head, with every row and value kept.
+//! Upgrades every released table layout to head, with every row and value.
 //!
-//! The databases were made by the released Python packages: `crates/freezer-store/tests/shapes/README.md`. Each is loaded,
-//! looked at (`--dry-run` changes nothing), upgraded, compared with what it was, compared with a fresh one, served, and
-//! read by freezer-api 19.0.0, whose own upgrade must then find nothing to do.
+//! The released Python packages created the databases: `crates/freezer-store/tests/shapes/README.md`. Each of them is
+//! loaded and inspected (`--dry-run` changes nothing), upgraded, and compared with its previous content and with a new
+//! database. Then both services read it, and the upgrade of freezer-api 19.0.0 must find nothing to do.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -46,8 +46,8 @@ fn store(database: &TestDatabase) -> Store {
     Store::new_or_create(database.url(), ConnectSettings::default(), PoolSettings::default())
 }
 
-/// A dump as the engine takes it. They are MariaDB's; MySQL wants names of CHECKs to be unique in a database, and gives
-/// them such by itself.
+/// Returns a dump for an engine. The dumps are from MariaDB. In MySQL, names of CHECK constraints must be unique in a
+/// database, so it has to choose them.
 fn loadable(engine: Engine, dump: &str) -> String {
     if engine != Engine::MySql {
         return dump.to_owned();
@@ -66,7 +66,7 @@ fn loadable(engine: Engine, dump: &str) -> String {
     lines.join("\n")
 }
 
-/// One shape, from its dump to what both services read of it.
+/// Tests one dump, from loading it to reading the rows with both services.
 fn upgrades(engine: Engine, shape: &str) {
     let ending = if engine == Engine::Sqlite { "sqlite" } else { "mysql" };
     let sql = std::fs::read_to_string(folder().join(format!("{shape}.{ending}.sql"))).unwrap();
@@ -85,31 +85,31 @@ fn upgrades(engine: Engine, shape: &str) {
     );
 }
 
-/// Loads and upgrades it; gives what was left out and the rows afterwards.
+/// Loads and upgrades a dump. Returns the steps that were left out, and the rows after the upgrade.
 async fn upgraded(database: &TestDatabase, shape: &str, sql: &str) -> (Synced, Dump) {
     database.run(sql).await;
-    let before = Dump::of(database).await;
+    let before = Dump::read(database).await;
     let store = store(database);
 
     let plan = store.plan(Wishes::default()).await.unwrap();
-    assert_eq!(Dump::of(database).await.difference(&before), None, "{shape}: a plan changes nothing");
+    assert_eq!(Dump::read(database).await.difference(&before), None, "{shape}: a plan changes nothing");
     let is_head = plan.steps.iter().all(|step| step.revision.is_none()) && !plan.stamps;
     assert_eq!(store.check_schema().await.is_ok(), is_head, "{shape}: it is served as it is only at head");
 
     let done = store.sync().await.unwrap_or_else(|error| panic!("{shape}: {error}"));
     assert_ne!(done, Synced::AlreadyCurrent, "{shape}");
-    let after = Dump::of(database).await;
+    let after = Dump::read(database).await;
     kept::assert_kept(shape, &before, &after);
     store.check_schema().await.unwrap_or_else(|error| panic!("{shape}: {error}"));
     assert_eq!(store.schema_state().await.unwrap(), State::At(freezer_store::migrations::HEAD.to_owned()));
 
     let again = store.sync().await.unwrap();
-    // only what rows stand in the way of
+    // Only steps that existing rows prevent may be left out.
     for (what, why) in left_out(&done) {
         assert_eq!(what, "keep the live clients of a project apart", "{shape}: {why}");
     }
     assert_eq!(again == Synced::AlreadyCurrent, left_out(&done).is_empty(), "{shape}: {again:?}");
-    assert_eq!(Dump::of(database).await.difference(&after), None, "{shape}: a second sync changes nothing");
+    assert_eq!(Dump::read(database).await.difference(&after), None, "{shape}: a second sync changes nothing");
     (done, after)
 }
 
@@ -120,22 +120,22 @@ fn left_out(done: &Synced) -> &[(String, String)] {
     }
 }
 
-/// Its tables are those of a database that was just made, but for what was left out. (That those are upstream's, and what
-/// we add, `database.rs` has.)
+/// Checks that the tables are those of a new database, except for steps that were left out. `database.rs` compares a
+/// new database with freezer-api 19.0.0.
 async fn has_the_tables_of_a_fresh_one(database: &TestDatabase, shape: &str, done: &Synced) {
     let fresh = TestDatabase::create(database.engine(), "fresh").await.expect("one was made before");
     store(&fresh).sync().await.unwrap();
-    let mut expected = Tables::of(&fresh).await;
+    let mut expected = Tables::read(&fresh).await;
     fresh.remove().await;
     if !left_out(done).is_empty() {
         expected = expected.without(&["fz_live_client_id", "fz_clients_live"]);
     }
     let expected = expected.into_what_can_be(database);
-    let got = Tables::of(database).await.into_what_can_be(database);
+    let got = Tables::read(database).await.into_what_can_be(database);
     assert_eq!(got.difference(&expected), None, "{shape}: upgraded and fresh");
 }
 
-/// More jobs than one batch moves.
+/// Upgrades more jobs than one batch.
 fn many_jobs_move(engine: Engine, shape: &str) {
     let sql = std::fs::read_to_string(folder().join(shape)).unwrap();
     support::with_database(engine, "many_jobs", |runtime, database| {
@@ -144,7 +144,7 @@ fn many_jobs_move(engine: Engine, shape: &str) {
             database.run(&loadable(engine, &sql)).await;
             database.run(&many_jobs::seed()).await;
             store(database).sync().await.unwrap();
-            many_jobs::assert_moved(&Dump::of(database).await, engine == Engine::Sqlite);
+            many_jobs::assert_moved(&Dump::read(database).await, engine == Engine::Sqlite);
         }));
     });
 }
@@ -168,7 +168,7 @@ mod many_jobs_move {
     }
 }
 
-/// Makes the tests of one shape.
+/// Defines the tests of one dump.
 macro_rules! shape {
     (".mysql.sql", $name:ident: $shape:literal) => {
         mod $name {
@@ -191,13 +191,13 @@ macro_rules! shape {
     };
 }
 
-/// Makes the tests of every shape, and one that none is forgotten.
+/// Defines the tests of all dumps, and one test that checks this list.
 macro_rules! shapes {
     ($ending:tt, { $($name:ident: $shape:literal,)+ }) => {
         $(shape!($ending, $name: $shape);)+
 
         #[test]
-        fn no_dump_is_forgotten() {
+        fn every_dump_is_tested() {
             let mut found: Vec<String> = std::fs::read_dir(super::folder()).expect("the folder of shapes")
                 .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
                 .filter_map(|name| name.strip_suffix($ending).map(str::to_owned))

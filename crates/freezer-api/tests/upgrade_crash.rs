@@ -1,9 +1,9 @@
-//! An upgrade that is killed goes on where it stopped.
+//! A killed upgrade must continue at the statement at which it stopped.
 //!
-//! For three layouts, the process is killed after each of its statements in turn (and inside its batches of rows); the next
-//! sync must end at head with the same rows and values as one that was never killed. The process that dies is this test
-//! program, started again with [`child`] as its only test. A fourth database has so many jobs that they move in several
-//! batches; there it is killed between those.
+//! For three layouts, the process is killed after each of its statements (and inside its batches of rows). The next
+//! sync must end at head, with the same rows and values as an upgrade that was not killed. The killed process is this
+//! test program, which is started again with [`child`] as its only test. A fourth database has so many jobs that they
+//! need several batches, and the process is killed between these.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -22,11 +22,11 @@ use freezer_store::migrations::{SyncOptions, Wishes, holder};
 use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Store};
 use support::{Engine, TestDatabase};
 
-/// What the child is told: the database, and after which statement to die.
+/// The URL of the database for the child process.
 const URL: &str = "FREEZER_TEST_CRASH_URL";
 const AFTER: &str = "FREEZER_TEST_CRASH_AFTER";
 
-/// More statements than any upgrade of a small database has.
+/// More statements than the upgrade of a small database needs.
 const ENOUGH: u32 = 200;
 
 #[test]
@@ -42,7 +42,7 @@ fn child() {
         let done = store.sync_with(&options, |_| {
             statements += 1;
             if statements == after {
-                // as SIGKILL: nothing is said to the server, nothing is dropped
+                // Like SIGKILL, this sends nothing to the server and drops nothing.
                 std::process::abort();
             }
         });
@@ -56,7 +56,7 @@ fn address(database: &TestDatabase) -> String {
     format!("mysql://{}:{password}@{}:{}/{}", url.user, url.host, url.port, url.database)
 }
 
-/// Starts the child; true where it was killed.
+/// Starts the child process. Returns true if it was killed.
 fn killed(database: &TestDatabase, after: u32) -> bool {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--ignored", "--test-threads=1"])
@@ -76,12 +76,12 @@ fn store(database: &TestDatabase) -> Store {
 
 async fn synced(database: &TestDatabase) -> Dump {
     store(database).sync().await.unwrap();
-    let mut dump = Dump::of(database).await;
+    let mut dump = Dump::read(database).await;
     dump.0.remove("freezer_sync_lock");
     dump
 }
 
-/// The layouts whose upgrades have the most kinds of steps.
+/// The upgrades of these layouts have the most kinds of steps.
 #[test]
 fn layout_a_killed_after_any_statement_ends_with_the_same_data() {
     killed_after_any_statement("a-7.0.0");
@@ -97,9 +97,9 @@ fn layout_e_killed_after_any_statement_ends_with_the_same_data() {
     killed_after_any_statement("e-7.2.0-latin1");
 }
 
-/// Once more over what an earlier upgrade left, which went otherwise.
+/// Repeats this for an old dump that was loaded into an upgraded and changed database.
 #[test]
-fn an_old_dump_loaded_over_an_upgrade_and_killed_ends_with_the_same_data() {
+fn a_killed_upgrade_of_a_reloaded_dump_ends_with_the_same_data() {
     let sql = dump_of("f-16.0.0.");
     let over = dump::dropping(Engine::MariaDb, &sql);
     let mut expected = None;
@@ -110,7 +110,7 @@ fn an_old_dump_loaded_over_an_upgrade_and_killed_ends_with_the_same_data() {
         })));
     });
     let Some(expected) = expected else { return };
-    // every third statement: two upgrades come before each
+    // Only every third statement is tested, because each case needs two upgrades before it.
     for after in (1..ENOUGH).step_by(3) {
         let mut was_killed = true;
         support::with_database(Engine::MariaDb, "crash", |runtime, database| {
@@ -175,7 +175,7 @@ fn dump_of(shape: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// Kills an upgrade after a statement and syncs again; false where it came to its end before.
+/// Kills an upgrade after a statement and runs another sync. Returns false if the upgrade finished earlier.
 fn ends_the_same(shape: &str, sql: &str, after: u32, expected: &Dump) -> bool {
     let mut was_killed = true;
     support::with_database(Engine::MariaDb, "crash", |runtime, database| {

@@ -1,12 +1,12 @@
-//! The request documents against freezer-api 19.0.0: valid bodies are changed, in each place to each of
-//! many values and by a seeded generator, the Python service's own document classes judge each result, and this
-//! project's verdict must be the same, except where [`DECIDED`] says why not. Each decided
-//! difference must occur, so that a stale one is seen.
+//! Compares the validation of documents with freezer-api 19.0.0. Valid bodies are changed systematically and by a
+//! seeded generator, and the document classes of the Python service validate each result. This service must come to the
+//! same result, except for the differences in [`DECIDED`]. Each of these differences must occur, so that outdated ones
+//! are detected.
 //!
-//! `FREEZER_TEST_PYTHON` names a Python with `freezer-api` 19.0.0 installed (`pip install
-//! freezer-api==19.0.0`); without it the test says so and passes.
+//! `FREEZER_TEST_PYTHON` must be the path of a Python interpreter with `freezer-api` 19.0.0 (`pip install
+//! freezer-api==19.0.0`). Otherwise, the test prints a note and passes.
 //!
-//! Not here: the texts of the errors (the module's own tests), and what the database refuses.
+//! The unit tests of the module cover the error texts. Errors of the database are not tested here.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,21 +22,21 @@ use std::time::{Duration, Instant};
 use freezer_api::validate::{Document, Validators};
 use serde_json::{Map, Value, json};
 
-/// Bodies changed at random. About a third of them are accepted by both sides.
+/// Number of bodies with random changes. Both services accept about a third of them.
 const BODIES: usize = 8_000;
 
-/// A body that this project alone refuses.
+/// A body that only this service rejects.
 struct Case<'a> {
     kind: Document,
     body: &'a Value,
-    /// Where it finds the error.
+    /// The field with the error.
     field: &'a str,
-    /// What it says there.
+    /// The text of the error.
     message: &'a str,
 }
 
 impl Case<'_> {
-    /// The value at `field`: the field of the error, or one of its parents.
+    /// Returns the value at `field`, which is the field of the error or one of its parents.
     fn at(&self, field: &str) -> Option<&Value> {
         let pointer = format!("/{}", field.replace(['.', '['], "/").replace(']', ""));
         self.body.pointer(&pointer)
@@ -59,24 +59,24 @@ impl Case<'_> {
     }
 }
 
-/// A difference that is meant.
+/// An intended difference.
 struct Difference {
-    /// What differs and why.
+    /// A description of the difference and its reason.
     reason: &'static str,
     refused: Refused,
 }
 
 enum Refused {
-    /// Refused by this project alone, at a field: the Python classes let it through, and the
-    /// database after them fails or keeps something else.
+    /// Only this service rejects a field. The Python classes accept it, but the database then fails or stores another
+    /// value.
     Here(fn(&Case<'_>) -> bool),
-    /// Refused by Python alone: takes the cause out of the body, and says whether it was there.
-    /// Without all such causes Python must accept the body.
+    /// Only Python rejects the body. This function removes the cause and returns whether it existed. Without these
+    /// causes, Python must accept the body.
     There(fn(Document, &mut Value) -> bool),
 }
 use Refused::{Here, There};
 
-/// The keys with an INT column and, in Python's schemas, no type.
+/// The keys with an INT column and without a type in Python's schemas.
 const UNTYPED_INTEGERS: [&str; 7] =
     ["timeout", "priority", "max_retries", "max_retries_interval", "hold_off", "time_start", "time_end"];
 /// The other keys with an INT column.
@@ -92,7 +92,7 @@ const DECIDED: &[Difference] = &[
             let max = if ids.contains(&case.last()) { 36 } else { 255 };
             let width = match case.value() {
                 Value::String(text) => text.chars().count(),
-                // As Python writes it, with a space after each comma.
+                // This is the length in Python, which writes a space after each comma.
                 Value::Array(list) => case.value().to_string().len() + list.len() - 1,
                 _ => 0,
             };
@@ -271,7 +271,7 @@ const STRAY: [&str; 7] = [
     "cindernative_freezer_only",
 ];
 
-/// Takes these keys out of an object where their value is so; whether there were any.
+/// Removes these keys from an object if their value satisfies `so`. Returns whether it removed any.
 fn remove(object: &mut Value, keys: &[&str], so: fn(&Value) -> bool) -> bool {
     let Value::Object(map) = object else { return false };
     let before = map.len();
@@ -279,7 +279,7 @@ fn remove(object: &mut Value, keys: &[&str], so: fn(&Value) -> bool) -> bool {
     map.len() < before
 }
 
-/// Changes every entry of a job's actions; whether there was anything to change.
+/// Changes every entry of a job's actions. Returns whether an entry changed.
 fn in_entries(body: &mut Value, change: impl Fn(&mut Value) -> bool) -> bool {
     let mut found = false;
     for entry in body.get_mut("job_actions").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -288,7 +288,7 @@ fn in_entries(body: &mut Value, change: impl Fn(&mut Value) -> bool) -> bool {
     found
 }
 
-/// SplitMix64: small, seeded, the same on every machine.
+/// SplitMix64: a small generator with a seed, with the same results on every machine.
 struct Random(u64);
 
 impl Random {
@@ -373,7 +373,7 @@ fn bases(kind: Document) -> Vec<Value> {
     }
 }
 
-/// Values of every type and of every word list, good and bad.
+/// Returns values of every type and of every word list, valid and invalid.
 fn values() -> Vec<Value> {
     let texts = [
         "",
@@ -504,7 +504,7 @@ fn values() -> Vec<Value> {
     values
 }
 
-/// Keys of every document, right and wrong for the object they are put in.
+/// Keys of every document. Depending on the object, they are right or wrong.
 const KEYS: [&str; 62] = [
     "client_id",
     "hostname",
@@ -570,7 +570,7 @@ const KEYS: [&str; 62] = [
     "last_start",
 ];
 
-/// Every place in the value, as JSON pointers of plain keys.
+/// Collects all places in the value as JSON pointers of plain keys.
 fn places(value: &Value, here: &str, out: &mut Vec<String>) {
     out.push(here.to_owned());
     match value {
@@ -589,7 +589,7 @@ fn mutate(body: &mut Value, random: &mut Random, values: &[Value]) {
     places(body, "", &mut all);
     let pointer = random.pick(&all).clone();
     let choice = random.below(100);
-    // The body as a whole is one place of many, and a wrong one says little.
+    // The whole body is only one of many places, and an invalid body is not a useful case.
     if pointer.is_empty() && choice < 90 || choice < 25 {
         let objects: Vec<&String> =
             all.iter().filter(|place| body.pointer(place).is_some_and(Value::is_object)).collect();
@@ -617,7 +617,7 @@ fn generate() -> Vec<(Document, Value)> {
     let mut random = Random(19);
     let values = values();
     let mut bodies = Vec::new();
-    // Each value in each place of the longest body of each document.
+    // Each value is inserted at each place of the longest body of each document.
     for kind in [Document::Client, Document::Job, Document::Action, Document::Session, Document::Backup] {
         let Some(base) = bases(kind).into_iter().max_by_key(|body| body.to_string().len()) else { continue };
         let mut all = Vec::new();
@@ -630,7 +630,7 @@ fn generate() -> Vec<(Document, Value)> {
             }
         }
     }
-    // Any document, changed in one to three places.
+    // Any document is changed in one to three places.
     for kind in Document::ALL {
         bodies.extend(bases(kind).into_iter().map(|body| (kind, body)));
     }
@@ -642,7 +642,7 @@ fn generate() -> Vec<(Document, Value)> {
         }
         bodies.push((kind, body));
     }
-    // What chance reaches too seldom.
+    // Random changes reach these cases too rarely.
     let job = |more: Value| {
         let mut job = json!({"client_id": "n", "job_actions": []});
         job.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -654,7 +654,7 @@ fn generate() -> Vec<(Document, Value)> {
     bodies
 }
 
-/// The answers of the script to these lines, one a line, or `None` where there is no Python.
+/// Returns the answers of the script to these lines, one per line, or `None` without Python.
 fn ask(lines: &[String], name: &str) -> Option<Vec<Value>> {
     let Some(python) = std::env::var_os("FREEZER_TEST_PYTHON") else {
         eprintln!("skipped: FREEZER_TEST_PYTHON names no Python with freezer-api 19.0.0");
@@ -740,9 +740,9 @@ fn the_same_bodies_are_accepted() {
     assert!(both > bodies.len() / 5 && neither > bodies.len() / 5, "the generator has become one-sided");
 }
 
-/// Identifiers hold the same characters, but for those that are newer than Python's Unicode.
+/// Identifiers may contain the same characters, except for those that are newer than Python's Unicode.
 #[test]
-fn identifiers_hold_the_same_characters() {
+fn identifiers_accept_the_same_characters() {
     let Some(answers) = ask(&[json!(["words", null]).to_string()], "validate-words") else { return };
     let ranges = |value: &Value| -> Vec<(u32, u32)> {
         let ends = |range: &Value| {
@@ -760,7 +760,7 @@ fn identifiers_hold_the_same_characters() {
     assert!(words.len() > 500, "{} ranges", words.len());
     let validators = Validators::new().unwrap();
     let mut checked = 0;
-    // The ends of each range and what is next to them, and all of the first plane's start.
+    // Both ends of each range with their neighbours, and the beginning of the first plane.
     let ends = words.iter().flat_map(|(first, last)| [first.wrapping_sub(1), *first, *last, last + 1]);
     for code in (0..0x3000).chain(ends) {
         let Some(character) = char::from_u32(code) else { continue };

@@ -1,4 +1,4 @@
-//! Documents: how large and how deep they may become, at once or step by step, and ids that others claim.
+//! Limits of documents: their size and depth, in one request or after several, and ids that belong to other projects.
 
 use freezer_api::clock::client_id_of;
 use http::Method;
@@ -8,12 +8,12 @@ use crate::support::documents::{backup, freezer_action, job, with};
 use crate::support::{Caller, TestApp, on_both_engines};
 
 on_both_engines![
-    documents_are_limited_when_they_are_made,
-    documents_are_limited_when_they_grow,
-    documents_of_earlier_settings_may_shrink,
-    nesting_is_limited_where_documents_are_stored,
-    reserved_keys_are_refused_everywhere,
-    a_name_cannot_be_taken_by_its_row_id,
+    new_documents_are_limited,
+    changed_documents_are_limited,
+    documents_over_the_limit_may_shrink,
+    nesting_of_stored_documents_is_limited,
+    reserved_keys_are_rejected_everywhere,
+    a_claimed_row_id_does_not_block_a_registration,
 ];
 
 const LIMIT: usize = 20_000;
@@ -29,11 +29,11 @@ fn large(bytes: usize) -> String {
     "x".repeat(bytes)
 }
 
-async fn documents_are_limited_when_they_are_made(app: TestApp) {
+async fn new_documents_are_limited(app: TestApp) {
     let (_app, member) = limited(&app).await;
     let action = |more: Value| json!({"freezer_action": with(freezer_action(), more)});
     let small = member.add_action("p1", with(freezer_action(), json!({"x": large(15_000)}))).await;
-    // stored as escapes: six bytes for two
+    // Each character is stored as an escape: six bytes instead of two.
     let wide = "é".repeat(LIMIT / 5);
     for (path, body, field) in [
         ("backups", with(backup("b"), json!({"x": large(LIMIT)})), "backup_metadata"),
@@ -68,7 +68,7 @@ async fn documents_are_limited_when_they_are_made(app: TestApp) {
         let text = answer.description();
         assert!(text.starts_with(&format!("{field}: ")) && text.contains("20000 bytes"), "{path}: {text}");
     }
-    // a client is bounded by its columns
+    // The columns limit the size of a client.
     let client = json!({"client_id": "c2", "hostname": "h", "description": large(LIMIT)});
     member.post("/v2/p1/clients", client).await.expect(400);
     let tiny = _app.with_http(|http| http.max_document = 300);
@@ -77,7 +77,7 @@ async fn documents_are_limited_when_they_are_made(app: TestApp) {
     assert!(refused.description().starts_with("client: "), "{refused}");
 }
 
-/// Sends patches until one is refused; gives how many were taken, and the refusal.
+/// Sends patches until one is rejected. Returns the number of accepted patches and the error.
 async fn patched(member: &Caller, path: &str, patch: impl Fn(usize) -> Value) -> (usize, String) {
     for step in 0..40 {
         let answer = member.patch(path, patch(step)).await;
@@ -89,7 +89,7 @@ async fn patched(member: &Caller, path: &str, patch: impl Fn(usize) -> Value) ->
     panic!("{path}: 40 patches were taken")
 }
 
-async fn documents_are_limited_when_they_grow(app: TestApp) {
+async fn changed_documents_are_limited(app: TestApp) {
     let (_app, member) = limited(&app).await;
     let key = |step: usize| format!("key-{step}");
     let backup_id = member.add_backup("p1", backup("b")).await;
@@ -151,7 +151,7 @@ async fn documents_are_limited_when_they_grow(app: TestApp) {
     for (field, (taken, text)) in steps {
         assert!(taken < 8 && text.starts_with(&format!("{field}: ")), "{field}: {taken}, {text}");
     }
-    // what was stored is still there, and can be changed
+    // The stored documents still exist and can be changed.
     for path in [
         format!("/v2/p1/backups/{backup_id}"),
         format!("/v2/p1/actions/{action_id}"),
@@ -161,7 +161,7 @@ async fn documents_are_limited_when_they_grow(app: TestApp) {
         assert!(member.get(&path).await.expect(200).body.len() < 2 * LIMIT, "{path}");
         member.patch(&path, json!({"description": "d"})).await;
     }
-    // a session that gets one job after the other
+    // The session gets many jobs, one after the other.
     let session = member.add_session("p1", json!({"description": "jobs", "schedule": {}})).await;
     let mut added = 0;
     loop {
@@ -178,7 +178,7 @@ async fn documents_are_limited_when_they_grow(app: TestApp) {
     assert!(added > 50, "{added} jobs");
 }
 
-async fn documents_of_earlier_settings_may_shrink(app: TestApp) {
+async fn documents_over_the_limit_may_shrink(app: TestApp) {
     let (limited, member) = limited(&app).await;
     let before = limited.with_http(|http| http.max_document = 1 << 20);
     let metadata = with(backup("b"), json!({"x": large(30_000), "y": large(10_000)}));
@@ -190,12 +190,12 @@ async fn documents_of_earlier_settings_may_shrink(app: TestApp) {
     member.patch(&path, json!({"backup_metadata": {"x": large(30_000)}})).await.expect(413);
 }
 
-async fn nesting_is_limited_where_documents_are_stored(app: TestApp) {
+async fn nesting_of_stored_documents_is_limited(app: TestApp) {
     let (_app, member) = limited(&app).await;
     let nest = |depth: usize| (1..depth).fold(json!({}), |inner, _| json!({"a": inner}));
     let id = member.add_action("p1", with(freezer_action(), json!({"deep": nest(99)}))).await;
     let job_id = member.add_job("p1", with(job("c1"), json!({"job_actions": [{"action_id": id}]}))).await;
-    // a scheduler sends back what it was shown
+    // A scheduler sends the document that it has received.
     let shown = member.job(&job_id).await;
     member.patch(&format!("/v2/p1/jobs/{job_id}"), shown).await.expect(200);
     let action = |depth| json!({"freezer_action": with(freezer_action(), json!({"deep": nest(depth)}))});
@@ -229,7 +229,7 @@ async fn nesting_is_limited_where_documents_are_stored(app: TestApp) {
     }
 }
 
-async fn reserved_keys_are_refused_everywhere(app: TestApp) {
+async fn reserved_keys_are_rejected_everywhere(app: TestApp) {
     let (_app, member) = limited(&app).await;
     let backup_id = member.add_backup("p1", backup("b")).await;
     let action_id = member.add_action("p1", freezer_action()).await;
@@ -268,12 +268,12 @@ async fn reserved_keys_are_refused_everywhere(app: TestApp) {
             }
         }
     }
-    // the text is no key
+    // This text is a value and not a key.
     let text = json!({"note": "$serde_json::private::Number", "x$serde_json::private::Number": 1});
     member.add_backup("p1", with(backup("c"), text)).await;
 }
 
-async fn a_name_cannot_be_taken_by_its_row_id(app: TestApp) {
+async fn a_claimed_row_id_does_not_block_a_registration(app: TestApp) {
     let (victim, other) = (app.member(), app.as_user("u2", "p2", "member"));
     for (name, roles) in [("node-1", "member"), ("node-2", "admin")] {
         let claimed = client_id_of("p1", name, None);
@@ -283,7 +283,7 @@ async fn a_name_cannot_be_taken_by_its_row_id(app: TestApp) {
         let owner = app.as_user("u1", "p1", roles);
         let registration = json!({"client_id": name, "hostname": name});
         owner.post("/v2/p1/clients", registration.clone()).await.expect(201);
-        // again, changed, deleted and again: one client
+        // The client is registered again, changed, deleted and registered once more. There is always one client.
         owner.post("/v2/p1/clients", registration.clone()).await.expect(201);
         owner
             .post("/v2/p1/clients", with(registration.clone(), json!({"description": "d"})))

@@ -1,4 +1,5 @@
-//! Jobs: how many actions they have, and how large they become through these, at once or when one of them grows.
+//! Limits of jobs: the number of their actions, and the size that a job gets through its actions, at once or when one
+//! of them grows.
 
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ on_both_engines![
     the_actions_of_a_job_are_counted,
     a_job_does_not_grow_through_its_actions,
     an_action_may_grow_as_long_as_every_job_fits,
-    large_jobs_of_earlier_settings_are_read,
+    large_jobs_of_former_settings_can_be_read,
 ];
 
 const LIMIT: usize = 20_000;
@@ -56,7 +57,8 @@ async fn the_actions_of_a_job_are_counted(app: TestApp) {
     assert_eq!(member.job(&small).await["job_actions"].as_array().unwrap().len(), 2);
     member.patch(&format!("/v2/p1/jobs/{small}"), json!({"job_actions": uses(&id, 5)})).await.expect(200);
 
-    // a job of earlier settings keeps its actions, whatever its scheduler sends back, and gets no more
+    // A job with more actions, from a time with another limit, keeps them when its scheduler sends it back, but gets no
+    // further ones.
     let many = with(job("c1"), json!({"job_actions": uses(&id, 8)}));
     let old = app.member().add_job("p1", many).await;
     let path = format!("/v2/p1/jobs/{old}");
@@ -77,7 +79,7 @@ async fn a_job_does_not_grow_through_its_actions(app: TestApp) {
         if other > 0 {
             actions.push(json!({"action_id": beside}));
         }
-        // another job with the same action, which stays small
+        // Another job has the same action, but stays small.
         member.add_job("p1", with(job("c1"), json!({"job_actions": uses(&id, 1)}))).await;
         let job_id = member.add_job("p1", with(job("c1"), json!({"job_actions": actions}))).await;
         let path = format!("/v2/p1/actions/{id}");
@@ -101,11 +103,11 @@ async fn a_job_does_not_grow_through_its_actions(app: TestApp) {
         assert!(taken > 0, "{times} times");
         let bytes = member.get(&format!("/v2/p1/jobs/{job_id}")).await.expect(200).body.len();
         assert!(bytes < LIMIT + 5_000, "{times} times: {bytes}");
-        // smaller, and other keys of the same size
+        // The action becomes smaller, or other keys of the same size are changed.
         member.patch(&path, json!({"max_retries": 7})).await.expect(200);
         member.patch(&path, json!({"freezer_action": {"k0": "-"}})).await.expect(200);
         member.patch(&path, json!({"freezer_action": {"k0": "small"}})).await.expect(200);
-        // a deleted job counts no more
+        // A deleted job does not count.
         member.delete(&format!("/v2/p1/jobs/{job_id}")).await.expect(204);
         member.patch(&path, larger).await.expect(200);
     }
@@ -120,13 +122,13 @@ async fn an_action_may_grow_as_long_as_every_job_fits(app: TestApp) {
     let path = format!("/v2/p1/actions/{id}");
     member.patch(&path, json!({"freezer_action": {"y": "y".repeat(15_000)}})).await.expect(200);
     member.patch(&path, json!({"freezer_action": {"z": "z".repeat(15_000)}})).await.expect(413);
-    // a job that names it a second time
+    // This job uses the action twice.
     let twice = with(job("c1"), json!({"job_actions": uses(&id, 2)}));
     member.post("/v2/p1/jobs", twice).await.expect(413);
 }
 
-/// Jobs that an earlier release let grow: the action of each stands in it fifty times, and the schedule is large too.
-async fn large_jobs_of_earlier_settings_are_read(app: TestApp) {
+/// An earlier release let these jobs grow: each contains its action fifty times, and the schedule is large, too.
+async fn large_jobs_of_former_settings_can_be_read(app: TestApp) {
     const JOBS: usize = 7;
     let before = app.member();
     before.add_client("p1", "c1").await;
@@ -151,7 +153,7 @@ async fn large_jobs_of_earlier_settings_are_read(app: TestApp) {
         assert_eq!(job["job_actions"].as_array().unwrap().len(), 50);
         assert!(job["job_actions"].as_array().unwrap().iter().all(|action| action["action_id"] == json!(id)));
     }
-    // many at the same time, which share statements
+    // Simultaneous requests share statements.
     let paths: Vec<String> = ids.iter().map(|id| format!("/v2/p1/jobs/{id}")).collect();
     let shown = futures_util::future::join_all(paths.iter().map(|path| member.get(path))).await;
     assert!(shown.into_iter().all(|answer| answer.expect(200).body.len() > whole));
@@ -188,7 +190,7 @@ async fn large_jobs_of_earlier_settings_are_read(app: TestApp) {
         all.sort_unstable();
         assert_eq!(found, all, "{query} {search:?}");
     }
-    // they may shrink, and do not grow
+    // The action may shrink, but not grow.
     let path = format!("/v2/p1/actions/{id}");
     member.patch(&path, json!({"freezer_action": {"y": "y".repeat(500)}})).await.expect(413);
     member.patch(&path, json!({"freezer_action": {"x": "x".repeat(300)}})).await.expect(200);

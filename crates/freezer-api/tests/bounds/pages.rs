@@ -1,4 +1,4 @@
-//! Pages of large documents: they end early, and their links lead through all documents.
+//! Limits of pages: a page of large documents ends early, and the links lead through all documents.
 
 use serde_json::{Value, json};
 
@@ -6,9 +6,9 @@ use crate::support::documents::{backup, freezer_action, job, with};
 use crate::support::{TestApp, on_both_engines};
 
 on_both_engines![
-    pages_end_early_and_lead_on,
-    a_page_has_one_document_at_least,
-    pages_of_ten_are_whole_within_the_limits,
+    pages_of_large_documents_end_early_and_have_links,
+    a_page_has_at_least_one_document,
+    pages_of_ten_are_complete_within_the_limits,
 ];
 
 const BYTES: u64 = 60_000;
@@ -30,7 +30,7 @@ async fn fill(app: &TestApp) {
             )
             .await;
         let action = json!({"freezer_action": with(freezer_action(), json!({"x": large()}))});
-        // half of the jobs are small themselves, and have a large action
+        // Half of the jobs have a small document, but a large action.
         let schedule = if n % 2 == 0 { json!({}) } else { json!({"schedule_month": large()}) };
         let document =
             json!({"description": format!("j{n}"), "job_schedule": schedule, "job_actions": [action]});
@@ -41,7 +41,7 @@ async fn fill(app: &TestApp) {
     }
 }
 
-async fn pages_end_early_and_lead_on(app: TestApp) {
+async fn pages_of_large_documents_end_early_and_have_links(app: TestApp) {
     fill(&app).await;
     let small = app.with_http(|http| http.max_page = Some(BYTES));
     let member = small.member();
@@ -83,7 +83,7 @@ async fn pages_end_early_and_lead_on(app: TestApp) {
     }
 }
 
-async fn a_page_has_one_document_at_least(app: TestApp) {
+async fn a_page_has_at_least_one_document(app: TestApp) {
     fill(&app).await;
     let tiny = app.with_http(|http| http.max_page = Some(1_000));
     let poll = json!({"match": [{"client_id": "c1"}], "match_not": [{"status": "completed"}]});
@@ -115,10 +115,10 @@ async fn a_page_has_one_document_at_least(app: TestApp) {
     assert!((1..5).contains(&clients) && page["clients_links"][0]["href"].is_string(), "{clients}");
 }
 
-/// A scheduler takes a page of fewer than ten jobs for the last one, and reads no links.
-async fn pages_of_ten_are_whole_within_the_limits(app: TestApp) {
+/// A scheduler takes a page of fewer than ten jobs for the last one, and it does not follow links.
+async fn pages_of_ten_are_complete_within_the_limits(app: TestApp) {
     fill(&app).await;
-    // each job has at most two documents of this size
+    // Each job has at most two documents of this size.
     let limits =
         app.with_http(|http| (http.max_document, http.max_page) = (4_096, Some(10 * 2 * (4_096 + 4_096))));
     let poll = json!({"match": [{"client_id": "c1"}], "match_not": [{"status": "completed"}]});

@@ -1,4 +1,4 @@
-//! Rows that cannot be read, or that only a parser takes for something else: no request that meets one is a 500.
+//! Rows that cannot be read, or that a parser can misinterpret. No request for them may return a 500.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use crate::support::documents::{backup, job};
 use crate::support::{Engine, TestApp, on_both_engines};
 
-on_both_engines![no_stored_text_makes_an_error];
+on_both_engines![no_stored_text_causes_an_error];
 
-/// Texts as a column of JSON may have them.
+/// Texts that a column of JSON may contain.
 fn texts() -> Vec<String> {
     let nested = |depth: usize| format!("{{\"a\": {}{}}}", "[".repeat(depth), "]".repeat(depth));
     let objects = |depth: usize| format!("{}1{}", "{\"a\": ".repeat(depth), "}".repeat(depth));
@@ -32,7 +32,7 @@ fn texts() -> Vec<String> {
     texts
 }
 
-async fn no_stored_text_makes_an_error(app: TestApp) {
+async fn no_stored_text_causes_an_error(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "c1").await;
     let backup_id = member.add_backup("p1", backup("b")).await;

@@ -1,4 +1,4 @@
-//! Searches: how many conditions they have, how deep they are nested, and what they leave behind.
+//! Limits of searches: the number of conditions, their depth, and the memory that they leave allocated.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use crate::support::{Options, TestApp, bounded, on_both_engines};
 
 on_both_engines![
     conditions_are_counted,
-    as_many_conditions_as_an_operator_allows_are_answered,
-    nested_values_are_refused_or_answered,
+    the_configured_number_of_conditions_is_accepted,
+    deeply_nested_values_are_rejected_or_accepted,
     a_large_search_lets_others_run,
-    a_hidden_process_id_is_not_found,
+    searches_do_not_match_a_hidden_process_id,
 ];
 
 const LISTS: [&str; 5] = ["clients", "actions", "jobs", "sessions", "backups"];
@@ -60,7 +60,7 @@ async fn conditions_are_counted(app: TestApp) {
 /// The largest value of `max_search_conditions`.
 const MOST: usize = 400;
 
-async fn as_many_conditions_as_an_operator_allows_are_answered(app: TestApp) {
+async fn the_configured_number_of_conditions_is_accepted(app: TestApp) {
     one_of_each(&app).await;
     let wide = app.with_http(|http| http.max_conditions = MOST);
     let found = pairs(MOST - 1).into_iter().chain([json!({"mode": "fs"})]).collect::<Vec<_>>();
@@ -90,7 +90,7 @@ async fn as_many_conditions_as_an_operator_allows_are_answered(app: TestApp) {
         }
         wide.member().search(&path, json!({"match": pairs(MOST + 1)})).await.expect(400);
     }
-    // as many conditions that the actions of one job meet
+    // The actions of one job satisfy the maximum number of conditions.
     let keys = (0..MOST).map(|n| (format!("k{n}"), json!(n))).collect::<Map<_, _>>();
     let wanted = with(
         job("c1"),
@@ -123,7 +123,7 @@ async fn as_many_conditions_as_an_operator_allows_are_answered(app: TestApp) {
         ))
         .await
         .expect(204);
-    // conditions that different actions of one job meet
+    // Different actions of one job satisfy the conditions.
     let actions =
         (0..40).map(|n| json!({"freezer_action": with(freezer_action(), json!({format!("k{n}"): n}))}));
     let all = with(job("c1"), json!({"description": "all", "job_actions": actions.collect::<Vec<_>>()}));
@@ -135,7 +135,7 @@ async fn as_many_conditions_as_an_operator_allows_are_answered(app: TestApp) {
     assert_eq!(answer.each("jobs", "/description").len(), 0);
 }
 
-async fn nested_values_are_refused_or_answered(app: TestApp) {
+async fn deeply_nested_values_are_rejected_or_accepted(app: TestApp) {
     one_of_each(&app).await;
     let member = app.member();
     let lists = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
@@ -158,7 +158,7 @@ async fn nested_values_are_refused_or_answered(app: TestApp) {
     }
 }
 
-/// The longest time that others of the same thread have to wait for their turn while something is done.
+/// Measures the longest time for which a future blocks the other tasks of its thread.
 async fn longest_wait<T>(done: impl Future<Output = T>) -> (T, Duration) {
     let mut longest = Duration::ZERO;
     let ticking = async {
@@ -168,7 +168,7 @@ async fn longest_wait<T>(done: impl Future<Output = T>) -> (T, Duration) {
             longest = longest.max(begin.elapsed());
         }
     };
-    // in one task, so that neither goes on while the other works
+    // Both futures belong to one task, so only one of them can run at a time.
     let done = tokio::select! {
         done = done => done,
         () = ticking => unreachable!("it ticks for ever"),
@@ -176,7 +176,7 @@ async fn longest_wait<T>(done: impl Future<Output = T>) -> (T, Duration) {
     (done, longest)
 }
 
-/// 60 backups of 9,000 keys, and a search for as much as fits into a body.
+/// There are 60 backups with 9,000 keys, and the search is as large as a body can be.
 async fn a_large_search_lets_others_run(app: TestApp) {
     let metadata = |n: usize| -> Value {
         let keys = (0..9_000).map(|key| (format!("k{key}"), json!(n)));
@@ -192,7 +192,7 @@ async fn a_large_search_lets_others_run(app: TestApp) {
     }
     app.database().run(&sql).await;
     let wide = app.with_http(|http| http.max_conditions = 100);
-    // numbers, of which the database cannot tell whether they are there
+    // The database cannot decide whether a row contains these numbers.
     let search = json!({
         "match": (0..50).map(|n| json!({format!("k{n}"): -1})).collect::<Vec<_>>(),
         "match_not": (0..50).map(|n| json!({format!("x{n}"): n})).collect::<Vec<_>>(),
@@ -204,7 +204,7 @@ async fn a_large_search_lets_others_run(app: TestApp) {
     assert!(longest < Duration::from_secs(2), "another task waited {longest:?}");
 }
 
-async fn a_hidden_process_id_is_not_found(app: TestApp) {
+async fn searches_do_not_match_a_hidden_process_id(app: TestApp) {
     let (member, operator) = (app.member(), app.as_user("op", "service", "admin"));
     member.add_client("p1", "own").await;
     let central = json!({"client_id": "central", "hostname": "h", "is_central": true});
@@ -249,9 +249,9 @@ async fn a_hidden_process_id_is_not_found(app: TestApp) {
     }
 }
 
-/// Searches each of another shape, as many as a reader likes: what they need of the server does not stay.
+/// Each search has another shape. The server must not keep memory for all of these statements.
 #[test]
-fn shapes_of_searches_leave_no_memory_behind() {
+fn statements_of_searches_do_not_fill_the_memory() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(bounded(async {
         let Some(server) = Server::start("attacks").await else { return };
@@ -272,7 +272,7 @@ fn shapes_of_searches_leave_no_memory_behind() {
         for n in 0..120 {
             let list = if n % 2 == 0 { "jobs" } else { "backups" };
             app.member().search(&format!("/v2/p1/{list}"), json!({"match": shape(n)})).await.expect(200);
-            // few pairs: such a statement is kept, until there are too many
+            // A statement with few pairs is cached, until there are too many.
             let pair = json!({"match": shape(n)[..1 + n % 3].to_vec(), "match_not": shape(n)[..n % 5].to_vec()});
             app.member().search(&format!("/v2/p1/{list}"), pair).await.expect(200);
         }

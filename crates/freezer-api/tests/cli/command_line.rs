@@ -1,12 +1,12 @@
-//! The command lines of the three programs: the options of freezer-api 19.0.0, what they override, and what a slip of
-//! the pen is answered with.
+//! The command lines of the three programs: the options of freezer-api 19.0.0, their precedence, and the errors for
+//! mistyped options.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process::{self, API, Database, Done, Engine, MANAGE, STATUS, Scratch, Service};
 
-/// A configuration that ends the start after the command line was understood.
+/// Writes a configuration with which the start fails, but only after the command line was accepted.
 fn refused(scratch: &Scratch) -> PathBuf {
     scratch.write("refused.conf", &process::config(process::free_port(), "postgresql://u:p@h/f"))
 }
@@ -17,7 +17,7 @@ fn run(program: &str, arguments: &[&str]) -> Done {
     process::finish(command)
 }
 
-/// A directory that each list of arguments may use.
+/// Runs a program in a directory that the arguments may use.
 fn in_directory(program: &str, directory: &Path, arguments: &[&str]) -> Done {
     let mut command = process::command(program);
     command.args(arguments).current_dir(directory);
@@ -58,7 +58,7 @@ fn options_of_the_python_service_are_accepted_by_the_service() {
 }
 
 #[test]
-fn the_commands_accept_them_before_and_after_their_names() {
+fn the_commands_accept_these_options_before_and_after_their_names() {
     let scratch = Scratch::new();
     let database = Database::create(Engine::Sqlite, &scratch).unwrap();
     let config = scratch.write("f.conf", &process::config(process::free_port(), database.url()));
@@ -82,7 +82,7 @@ fn the_commands_accept_them_before_and_after_their_names() {
         let done = in_directory(MANAGE, scratch.path(), &arguments);
         assert_eq!(done.code, Some(0), "{arguments:?}: {done:#?}");
     }
-    // logs go where the command line says
+    // The command line sets the destination of the logs.
     assert!(scratch.path().join("m.log").exists() && scratch.path().join("freezer-manage.log").exists());
     for arguments in
         [[&file[..], &["upgrade", "check"]].concat(), [&["upgrade", "check"], &file[..]].concat()]
@@ -90,7 +90,7 @@ fn the_commands_accept_them_before_and_after_their_names() {
         let done = in_directory(STATUS, scratch.path(), &arguments);
         assert_eq!(done.code, Some(0), "{arguments:?}: {done:#?}");
     }
-    // files that are named on two levels are all read
+    // If both levels of the command line name files, all of them are read.
     let empty = scratch.write("empty.conf", "");
     for (first, second) in [(config, empty.to_str().unwrap()), (empty.to_str().unwrap(), config)] {
         let arguments = ["--config-file", first, "db", "--config-file", second, "version"];
@@ -99,7 +99,7 @@ fn the_commands_accept_them_before_and_after_their_names() {
     }
 }
 
-/// The options that a help text of argparse names, each with whether it takes a value.
+/// Returns the options in a help text of argparse, and whether they take a value.
 fn options(help: &str) -> Vec<(String, bool)> {
     let lines = help.lines().filter(|line| line.starts_with("  -"));
     let names = lines.flat_map(|line| line.trim().split("  ").next().unwrap_or_default().split(", "));
@@ -153,7 +153,7 @@ fn every_option_of_the_released_programs_is_accepted() {
 }
 
 #[test]
-fn the_command_line_wins_over_environment_and_files() {
+fn the_command_line_has_precedence_over_environment_and_files() {
     let scratch = Scratch::new();
     let database = Database::create(Engine::Sqlite, &scratch).unwrap();
     let wrong = process::free_port();
@@ -167,7 +167,7 @@ fn the_command_line_wins_over_environment_and_files() {
     let mut start = process::command(API);
     start.current_dir(scratch.path());
     start.env("OS_DEFAULT__BIND_PORT", wrong.to_string()).env("OS_DEFAULT__DEBUG", "false");
-    // an option wins wherever it stands
+    // An option of the command line has precedence at any position.
     start.args(["--bind-port", &port.to_string(), "--use-json", "--config-file"]).arg(&config);
     start.args(["-d", "--log-file", "mine.log", "--log-dir", scratch.path().to_str().unwrap()]);
     let service = Service::spawn(start, port, &scratch).expect("it listens");
@@ -175,7 +175,7 @@ fn the_command_line_wins_over_environment_and_files() {
     let mine = || std::fs::read_to_string(scratch.path().join("mine.log")).unwrap();
     assert!(mine().contains("\"DEBUG\"") && mine().lines().all(|line| line.starts_with('{')), "{}", mine());
     assert!(!scratch.path().join("other.log").exists());
-    // also after the files are read again
+    // It also has precedence after a reload.
     service.signal("HUP");
     process::wait_for("the files are read again", || mine().contains("SIGHUP").then_some(()));
     let before = mine().len();
@@ -189,7 +189,7 @@ fn the_command_line_wins_over_environment_and_files() {
 }
 
 #[test]
-fn a_bad_value_names_the_option() {
+fn errors_about_values_name_the_option() {
     let scratch = Scratch::new();
     let database = Database::create(Engine::Sqlite, &scratch).unwrap();
     let config = scratch.write("f.conf", &process::config(process::free_port(), database.url()));
@@ -218,7 +218,7 @@ fn a_bad_value_names_the_option() {
 }
 
 #[test]
-fn slips_of_the_pen_are_answered_with_a_suggestion() {
+fn mistyped_options_are_answered_with_a_suggestion() {
     for (program, arguments, suggestion) in [
         (API, &["--bind-prot", "9"][..], "'--bind-port'"),
         (API, &["--bind_port", "9"], "'--bind-port'"),
@@ -249,7 +249,7 @@ fn slips_of_the_pen_are_answered_with_a_suggestion() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_clearly() {
+fn contradictory_command_lines_are_rejected() {
     for (program, arguments, code, words) in [
         (API, &["--port", "9091"][..], 2, &["--port is only valid with --dev", "--bind-port"][..]),
         (
@@ -288,14 +288,14 @@ fn what_makes_no_sense_is_refused_clearly() {
 }
 
 #[test]
-fn the_first_look_can_have_another_port() {
+fn dev_can_use_another_port() {
     let scratch = Scratch::new();
     for arguments in [["--port", "PORT"], ["--bind-port", "PORT"]] {
         let port = process::free_port();
         let mut start: Command = process::command(API);
         let arguments = arguments.map(|word| word.replace("PORT", &port.to_string()));
         start.arg("--dev").args(&arguments).current_dir(scratch.path());
-        // the environment is not asked
+        // The environment is ignored.
         start.env("OS_DEFAULT__BIND_PORT", "1").env("OS_DATABASE__CONNECTION", "postgresql://u:p@h/f");
         let service = Service::spawn(start, port, &scratch).expect("it listens");
         assert!(
@@ -311,7 +311,7 @@ fn the_first_look_can_have_another_port() {
 }
 
 #[test]
-fn shells_are_told_how_to_complete() {
+fn shell_completions_are_printed() {
     for (program, word) in [(API, "--bind-port"), (MANAGE, "purge"), (STATUS, "--json")] {
         for shell in ["bash", "zsh"] {
             let done = run(program, &["--shell_completion", shell]);
@@ -332,7 +332,7 @@ fn files_and_directories_are_read_in_the_order_of_the_command_line() {
     }
     let (file, second) = (["--config-file", "f.conf"], ["--config-file", "g.conf"]);
     let (directory, other) = (["--config-dir", "d"], ["--config-dir", "e"]);
-    // oslo.config 10.7 takes the same values
+    // oslo.config 10.7 uses the same values.
     for (arguments, wins) in [
         (vec![file, directory], "directory"),
         (vec![directory, file], "file"),
@@ -345,7 +345,7 @@ fn files_and_directories_are_read_in_the_order_of_the_command_line() {
         let arguments = [arguments.concat(), vec!["config", "check"]].concat();
         let done = in_directory(MANAGE, scratch.path(), &arguments);
         assert!(done.stdout.contains(&format!("bind_port = {wins}: ")), "{arguments:?}: {done:#?}");
-        // on two levels of commands
+        // The options are divided between the two levels of commands.
         let (first, rest) = arguments.split_at(2);
         let below = [first, &["config"], &rest[..rest.len() - 2], &["check"]].concat();
         let done = in_directory(MANAGE, scratch.path(), &below);

@@ -1,5 +1,5 @@
-//! An outage of Keystone in the log: one line when it begins, and one when it ends, with its duration and the number of
-//! requests.
+//! The log lines about an outage of Keystone: one line when it begins, and one when it ends, with its duration and the
+//! number of affected requests.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use crate::keystone::{Answer, FakeKeystone, PASSWORD, START, TestClock, token};
 use crate::process::{self, Database, Engine, MANAGE, Scratch, Service, wait_for};
 
-/// Fifty years, because the service has the clock of the machine.
+/// Fifty years, because the service uses the clock of the system.
 const LIFE: i64 = 50 * 365 * 86_400;
 const CALLERS: usize = 6;
-/// Requests of each caller at most.
+/// Maximum number of requests of each caller.
 const REQUESTS: usize = 500;
 
-/// How Keystone fails.
+/// The failure of Keystone.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     Refused,
@@ -56,7 +56,8 @@ fn start(scratch: &Scratch, keystone: &FakeKeystone) -> Service {
     Service::start_with(scratch, config, |_| ())
 }
 
-/// Has each caller send requests with new tokens until one is served after `over` is set. Counts those that are not.
+/// Lets each caller send requests with new tokens, until one is served after `over` is set. Counts the requests that
+/// are not served.
 fn ask(service: &Service, name: &str, over: &AtomicBool, refused: &AtomicUsize) {
     for number in 0..REQUESTS {
         let last = over.load(Ordering::SeqCst);
@@ -73,7 +74,7 @@ fn ask(service: &Service, name: &str, over: &AtomicBool, refused: &AtomicUsize) 
 }
 
 #[test]
-fn an_outage_of_keystone_is_two_lines_in_the_log() {
+fn an_outage_of_keystone_is_logged_in_two_lines() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut keystone = runtime.block_on(FakeKeystone::start(TestClock::new()));
     keystone.state().own_life = LIFE;
@@ -121,9 +122,9 @@ fn an_outage_of_keystone_is_two_lines_in_the_log() {
         let (_, said) = end[0].split_once("available again after ").unwrap();
         let (seconds, requests) = said.split_once(" s; affected requests: ").unwrap();
         let (seconds, requests): (f64, usize) = (seconds.parse().unwrap(), requests.parse().unwrap());
-        // calls that hang at the end fail after it
+        // Calls that hang at the end of the outage fail after it.
         assert!((refused - CALLERS..=refused).contains(&requests), "{fault:?}: {requests} of {refused}");
-        // a call that hangs fails after a second
+        // A call that hangs fails after one second.
         let least = mended.as_secs_f64() - 2.0;
         assert!(seconds >= least && seconds <= all.as_secs_f64() + 0.1, "{fault:?}: {seconds} of {all:?}");
     }

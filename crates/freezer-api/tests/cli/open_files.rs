@@ -1,4 +1,5 @@
-//! A low limit of open files, and pools without a sensible limit: clients still find places, and what was reduced is said.
+//! A low limit of open files, and pools without a useful limit: clients must still be able to connect, and the log must
+//! report reduced numbers.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -6,7 +7,7 @@ use std::process::Command;
 
 use crate::process::{self, API, Database, Engine, MANAGE, Scratch, Service};
 
-/// One of our programs with this many open files at most, if there is a number.
+/// Returns a command for a program. `files` limits the number of its open files.
 fn limited(files: Option<u32>, program: &str, config: &Path) -> Command {
     let mut command = match files {
         None => process::command(program),
@@ -22,9 +23,9 @@ fn limited(files: Option<u32>, program: &str, config: &Path) -> Command {
 
 struct Case {
     files: Option<u32>,
-    /// Lines of `[database]`.
+    /// The lines of `[database]`.
     options: &'static str,
-    /// Begins of the warnings about numbers that are reduced; `F` is the file.
+    /// The beginnings of the warnings about reduced numbers. `F` stands for the file.
     warnings: &'static [&'static str],
 }
 
@@ -72,11 +73,11 @@ const CASES: &[Case] = &[
     Case { files: None, options: "max_pool_size = 0\nmax_overflow = -1", warnings: &[] },
 ];
 
-/// Connections that are open at the same time.
+/// Number of connections that are open at the same time.
 const CLIENTS: usize = 100;
 
 #[test]
-fn a_low_limit_of_open_files_and_a_large_pool_leave_places_for_clients() {
+fn a_low_limit_of_open_files_and_a_large_pool_leave_files_for_clients() {
     let scratch = Scratch::new();
     let database = Database::create(Engine::Sqlite, &scratch).unwrap();
     for (number, Case { files, options, warnings }) in CASES.iter().enumerate() {

@@ -1,11 +1,11 @@
-//! An outage of the database in the log: one line when it begins, and one when it ends.
+//! The log lines about an outage of the database: one line when it begins, and one when it ends.
 
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use crate::process::{self, Database, Engine, MANAGE, Scratch, Service, wait_for};
 
-/// Passes connections on to a server while it is on.
+/// Forwards connections to a server while it is switched on.
 #[derive(Clone)]
 struct Line(Arc<Mutex<State>>);
 
@@ -51,7 +51,7 @@ impl Line {
 }
 
 #[test]
-fn an_outage_of_the_database_is_two_lines_in_the_log() {
+fn an_outage_of_the_database_is_logged_in_two_lines() {
     let scratch = Scratch::new();
     let Some(database) = Database::create(Engine::MySql, &scratch) else { return };
     let config = scratch.write("f.conf", &process::config(process::free_port(), database.url()));
@@ -82,15 +82,15 @@ fn an_outage_of_the_database_is_two_lines_in_the_log() {
         "{log}"
     );
     for line in ended {
-        let affected = line.rsplit("affected: ").next().unwrap().parse::<u64>().unwrap();
+        let affected = line.rsplit(": ").next().unwrap().parse::<u64>().unwrap();
         assert!(affected >= 3 && line.contains(" WARNING "), "{line}");
     }
     assert_eq!(found(" ERROR ").len(), 2, "requests that fail meanwhile are not logged as well: {log}");
 }
 
-/// A trigger answers as a server whose disk is full, or whose tables are read-only. It answers reads meanwhile.
+/// A trigger simulates a server whose disk is full, or whose tables are read-only. The server still answers reads.
 #[test]
-fn an_outage_of_the_storage_is_two_lines_in_the_log_however_much_is_read_meanwhile() {
+fn an_outage_of_the_storage_is_logged_in_two_lines_in_spite_of_reads() {
     for code in [1021, 1036, 1114] {
         let scratch = Scratch::new();
         let Some(database) = Database::create(Engine::MySql, &scratch) else { return };
@@ -111,7 +111,7 @@ fn an_outage_of_the_storage_is_two_lines_in_the_log_however_much_is_read_meanwhi
         for at in 0..8 {
             let (status, text) = post(&format!("lost-{at}"));
             assert!(status == 503 && text.contains("this request has changed nothing"), "{status} {text}");
-            // neither a read nor a change that finds nothing ends the outage
+            // Neither a read nor a change that finds nothing ends the outage.
             assert_eq!(list().0, 200);
             assert_eq!(service.request("DELETE", "/v2/p1/backups/none", "").0, 404);
             assert_eq!(service.request("PATCH", "/v2/p1/jobs/none", "{}").0, 404);
@@ -131,7 +131,7 @@ fn an_outage_of_the_storage_is_two_lines_in_the_log_however_much_is_read_meanwhi
             "{code}: {log}"
         );
         let ended = found("is available again after ");
-        assert!(ended.len() == 1 && ended[0].ends_with("affected: 8"), "{code}: {log}");
+        assert!(ended.len() == 1 && ended[0].ends_with("affected reads and writes: 8"), "{code}: {log}");
         let stored = list().1;
         assert!(!stored.contains("lost-") && stored.contains("before"), "{stored}");
     }

@@ -1,4 +1,4 @@
-//! A database that is restored under a running service: what the service answers meanwhile, and when it serves again.
+//! Restores a database while the service is running: the answers in the meantime, and the recovery of the service.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ fn sync(scratch: &Scratch, database: &Database) {
     process::run(MANAGE, &config, &["db", "sync"]).succeeded();
 }
 
-/// A service that has served lists and writes, so that it knows the additions of the tables.
+/// Starts a service and sends requests, so that it has detected the additions to the tables.
 fn serving(scratch: &Scratch, database: &Database) -> Service {
     sync(scratch, database);
     let service = Service::start(scratch, database.url());
@@ -38,7 +38,7 @@ fn serving(scratch: &Scratch, database: &Database) -> Service {
     service
 }
 
-/// Requests that name additions, and others.
+/// Requests whose statements use the additions, and others.
 fn requests() -> [(&'static str, &'static str, &'static str); 6] {
     [
         ("POST", "/v2/p1/backups", BACKUP),
@@ -54,7 +54,7 @@ fn ready(service: &Service) -> (u16, String) {
     service.request("GET", "/healthcheck/ready", "")
 }
 
-/// Drops the tables, as a dump does before it makes its own.
+/// Drops the tables, like a dump that is going to create its own.
 fn drop_tables(database: &Database) {
     let tables = [
         "job_actions",
@@ -72,7 +72,7 @@ fn drop_tables(database: &Database) {
     database.run(&format!("{no_checks}{}", drops.join("; ")));
 }
 
-/// Checks that the service waits for its tables, and says so once.
+/// Checks that the service waits for its tables and logs this once.
 fn waits(service: &Service) {
     for (method, path, body) in requests() {
         let (status, answer) = service.request(method, path, body);
@@ -99,7 +99,7 @@ fn serves_again(service: &Service) {
 
 fn a_dump_of_19_0_0_over_the_tables_costs_no_request(scratch: &Scratch, database: &Database) {
     let service = serving(scratch, database);
-    // each of these may be the first request after it
+    // Each of these requests may be the first one after the restore.
     for (method, path, body) in requests().into_iter().take(3) {
         drop_tables(database);
         database.load(&shape(database, "g-19.0.0"));
@@ -110,7 +110,7 @@ fn a_dump_of_19_0_0_over_the_tables_costs_no_request(scratch: &Scratch, database
             let (status, answer) = service.request(method, path, body);
             assert!(status < 300, "{method} {path}: {answer}\n{}", service.log());
         }
-        // with its additions again
+        // The sync adds the additions again.
         sync(scratch, database);
         std::thread::sleep(std::time::Duration::from_secs(6));
         assert!(service.request("POST", "/v2/p1/backups", BACKUP).0 < 300);
@@ -126,7 +126,7 @@ fn an_older_dump_is_waited_for(scratch: &Scratch, database: &Database) {
     drop_tables(database);
     let name = if database.engine() == Engine::Sqlite { "f-18.0.0" } else { "c-15.0.0" };
     database.load(&shape(database, name));
-    // the older tables have all that this names
+    // The older tables have all columns that this statement uses.
     assert!([200, 503].contains(&service.request("GET", "/v2/p1/jobs", "").0));
     wait_for("the wait", || ready(&service).1.contains("WAITING FOR DB SYNC").then_some(()));
     waits(&service);
@@ -155,7 +155,7 @@ fn a_foreign_layout_does_not_end_a_service_that_has_served(scratch: &Scratch, da
 }
 
 #[test]
-fn a_database_that_is_dropped_and_made_again_is_waited_for() {
+fn the_service_waits_while_a_database_is_dropped_and_restored() {
     let scratch = Scratch::new();
     let Some(database) = Database::create(Engine::MySql, &scratch) else { return };
     let service = serving(&scratch, &database);
@@ -171,7 +171,7 @@ fn a_database_that_is_dropped_and_made_again_is_waited_for() {
 }
 
 #[test]
-fn a_database_that_is_gone_for_a_while_is_waited_for() {
+fn the_service_waits_for_a_missing_database() {
     let scratch = Scratch::new();
     let Some(database) = Database::create(Engine::MySql, &scratch) else { return };
     let service = serving(&scratch, &database);
@@ -185,7 +185,7 @@ fn a_database_that_is_gone_for_a_while_is_waited_for() {
 }
 
 #[test]
-fn a_file_that_is_replaced_is_noticed() {
+fn the_service_notices_a_replaced_file() {
     let scratch = Scratch::new();
     let database = Database::create(Engine::Sqlite, &scratch).unwrap();
     let service = serving(&scratch, &database);

@@ -1,4 +1,5 @@
-//! A service that starts before its database is ready: what it answers meanwhile, what it says, and what ends the wait.
+//! Starts a service before its database is ready: its answers and log lines in the meantime, and the events that end
+//! the wait.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -20,7 +21,7 @@ on_both_engines!(
     the_wait_can_be_ended_and_logs_reopened,
 );
 
-/// Status and body of the readiness check.
+/// Returns the status and the body of the readiness check.
 fn readiness(service: &Service) -> (u16, String) {
     service.request("GET", "/healthcheck/ready", "")
 }
@@ -29,7 +30,7 @@ fn is_ready(service: &Service) -> Option<()> {
     (readiness(service).0 == 200).then_some(())
 }
 
-/// Checks what a waiting service answers.
+/// Checks the answers of a waiting service.
 fn answers_that_it_waits(service: &Service, reason: &str, description: &str) {
     assert_eq!(service.request("GET", "/healthcheck", "").0, 200);
     assert_eq!(service.request("GET", "/", "").0, 300);
@@ -69,7 +70,7 @@ fn an_empty_database_is_waited_for(scratch: &Scratch, database: &Database) {
     let service = Service::start(scratch, database.url());
     wait_for("the first look", || readiness(&service).1.contains("WAITING FOR DB SYNC").then_some(()));
     answers_that_it_waits(&service, "WAITING FOR DB SYNC", NO_TABLES);
-    // looking has created nothing, and is not logged each time
+    // The service has not created anything, and it does not log each attempt.
     std::thread::sleep(Duration::from_secs(3));
     assert!(!scratch.path().join("freezer.db").exists());
     let log = service.log();
@@ -84,7 +85,7 @@ fn an_empty_database_is_waited_for(scratch: &Scratch, database: &Database) {
     assert_eq!(service.request("POST", "/v2/p1/clients", r#"{"client_id": "node-1"}"#).0, 201);
     let report = r#"{"hostname": "n", "backup_name": "b", "container": "/c", "time_stamp": 1, "level": 0}"#;
     assert_eq!(service.request("POST", "/v2/p1/backups", report).0, 201);
-    // what the tables have beyond the revisions is used from the first row on
+    // The additions to the tables are used from the first row on.
     let check = process::run(MANAGE, &config, &["db", "check"]);
     assert!(check.succeeded().contains("success  layout"), "{check:#?}");
     let log = service.log();
@@ -93,7 +94,7 @@ fn an_empty_database_is_waited_for(scratch: &Scratch, database: &Database) {
     assert_eq!(service.exit_code(), Some(0));
 }
 
-/// Dumps of older layouts, which `db sync` upgrades.
+/// Returns dumps of older layouts, which `db sync` upgrades.
 fn old_dumps(engine: Engine) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../freezer-store/tests/shapes");
     let names: &[&str] = match engine {
@@ -102,7 +103,7 @@ fn old_dumps(engine: Engine) -> Vec<PathBuf> {
             "a-7.0.0.mysql.sql",
             "b-7.2.0.mysql.sql",
             "c-15.0.0.mysql.sql",
-            // stamped at a revision that the tables are not at
+            // This dump has a later revision in `alembic_version` than its tables.
             "c2-8.0.0-stamped-7a3b9c1d2e4f.mysql.sql",
             "f-16.0.0.mysql.sql",
             "f-18.0.0-utf8mb4.mysql.sql",
@@ -113,7 +114,7 @@ fn old_dumps(engine: Engine) -> Vec<PathBuf> {
 
 fn old_tables_are_waited_for(_: &Scratch, database: &Database) {
     for dump in old_dumps(database.engine()) {
-        // databases of their own
+        // Each dump gets a new database.
         on(database.engine(), |scratch, database| {
             database.load(&dump);
             let config = scratch.write("f.conf", &process::config(process::free_port(), database.url()));
@@ -168,13 +169,13 @@ fn the_wait_can_be_ended_and_logs_reopened(scratch: &Scratch, database: &Databas
     assert_eq!(service.exit_code(), Some(0));
 }
 
-/// A configuration that tries to reach the database for ever.
+/// Returns a configuration that never stops trying to connect to the database.
 fn patient(port: u16, url: &str) -> String {
     process::config(port, url).replace("max_retries = 0", "max_retries = -1\nretry_interval = 1")
 }
 
 #[test]
-fn a_server_that_is_not_there_yet_is_waited_for() {
+fn the_start_waits_for_a_server() {
     let scratch = Scratch::new();
     let Some(database) = Database::create(Engine::MySql, &scratch) else { return };
     let (server, port) = (database.server_address(), process::free_port());
@@ -186,7 +187,7 @@ fn a_server_that_is_not_there_yet_is_waited_for() {
     assert_eq!(log.matches("Connection refused").count(), 1, "{log}");
     assert!(log.contains(WAITING) && log.contains("trying again every 1s"), "{log}");
     forward(port, server);
-    // an answer of the server is news: now the tables are missing
+    // The reason changes when the server answers: now the tables are missing.
     wait_for("the server is noticed", || readiness(&service).1.contains("WAITING FOR DB SYNC").then_some(()));
     let config = scratch.write("f.conf", &process::config(process::free_port(), database.url()));
     process::run(MANAGE, &config, &["db", "sync"]).succeeded();
@@ -195,7 +196,7 @@ fn a_server_that_is_not_there_yet_is_waited_for() {
     assert_eq!(service.log().matches(READY).count(), 1, "{}", service.log());
 }
 
-/// Passes connections on to a server, until the test program ends.
+/// Forwards connections to a server until the test program ends.
 fn forward(port: u16, server: String) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
     let pump = |mut from: TcpStream, mut to: TcpStream| {
@@ -215,7 +216,7 @@ fn forward(port: u16, server: String) {
 }
 
 #[test]
-fn a_server_that_says_nothing_does_not_keep_the_service_from_listening() {
+fn the_service_listens_although_the_server_is_silent() {
     let scratch = Scratch::new();
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("mysql+pymysql://u:s3cr3t@127.0.0.1:{}/f", silent.local_addr().unwrap().port());
@@ -227,7 +228,7 @@ fn a_server_that_says_nothing_does_not_keep_the_service_from_listening() {
 }
 
 #[test]
-fn tries_to_reach_a_server_come_to_an_end() {
+fn attempts_to_connect_to_a_server_are_limited() {
     let scratch = Scratch::new();
     let closed = process::free_port();
     let url = format!("mysql+pymysql://u:s3cr3t@127.0.0.1:{closed}/f");
@@ -241,11 +242,11 @@ fn tries_to_reach_a_server_come_to_an_end() {
 }
 
 #[test]
-fn a_file_that_is_put_into_place_is_noticed() {
+fn the_service_notices_a_new_file() {
     let scratch = Scratch::new();
     let url = |name: &str| format!("sqlite:///{}", scratch.path().join(name).display());
     let config = scratch.write("new.conf", &process::config(1, &url("new.db")));
-    // an empty file, and then another one in its place
+    // First there is an empty file, then another one replaces it.
     scratch.write("freezer.db", "");
     let service = Service::start(&scratch, &url("freezer.db"));
     assert_eq!(readiness(&service).0, 503);
@@ -260,10 +261,10 @@ fn a_file_that_is_put_into_place_is_noticed() {
 }
 
 #[test]
-fn systemd_is_told_what_the_service_waits_for() {
+fn systemd_gets_the_reason_for_waiting() {
     let scratch = Scratch::new();
     let database = Database::create(Engine::Sqlite, &scratch).unwrap();
-    // not the scratch directory: the name of a socket is short
+    // The path of a socket must be short, so this is not in the scratch directory.
     let path = std::env::temp_dir().join(format!("freezer-wait-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
     let socket = UnixDatagram::bind(&path).unwrap();

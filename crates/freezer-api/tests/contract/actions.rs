@@ -1,4 +1,4 @@
-//! Actions: definitions that jobs share.
+//! Actions, which are definitions that jobs can share.
 
 use serde_json::{Value, json};
 
@@ -8,12 +8,12 @@ use crate::support::{TestApp, on_both_engines};
 on_both_engines![
     create_and_show,
     an_id_given_by_the_client_is_used_once,
-    what_an_action_must_say,
-    freezer_action_is_open,
-    a_patch_keeps_what_it_does_not_name,
-    a_patch_of_what_is_not_there_is_404,
-    replace_creates_or_writes_over,
-    delete_takes_it_out_of_jobs,
+    invalid_actions_are_rejected,
+    freezer_action_accepts_unknown_keys,
+    a_patch_keeps_keys_that_it_does_not_contain,
+    a_patch_of_a_missing_document_is_404,
+    a_replacement_creates_or_overwrites,
+    a_deleted_action_is_removed_from_jobs,
     a_deleted_id_can_be_used_again,
     numbers_as_text_and_text_as_numbers,
 ];
@@ -31,7 +31,7 @@ async fn create_and_show(app: TestApp) {
         "freezer_action": with(freezer_action(), json!({"timeout": 3600, "priority": 1, "log_file": "/log"})),
     });
     app.show(member.post("/v2/p1/actions", whole).await.expect(201));
-    app.remark("the list has timeout once more at the top, as 19.0.0 shows it");
+    app.remark("the list also shows timeout at the top level, as in 19.0.0");
     app.show(member.get("/v2/p1/actions").await.expect(200));
     app.show(member.get("/v2/p1/actions/unknown").await.expect(404));
 }
@@ -48,7 +48,7 @@ async fn an_id_given_by_the_client_is_used_once(app: TestApp) {
     }
 }
 
-async fn what_an_action_must_say(app: TestApp) {
+async fn invalid_actions_are_rejected(app: TestApp) {
     let member = app.member();
     for body in [
         json!({}),
@@ -70,7 +70,7 @@ async fn what_an_action_must_say(app: TestApp) {
     assert_eq!(member.get("/v2/p1/actions").await.json(), json!({"actions": []}));
 }
 
-async fn freezer_action_is_open(app: TestApp) {
+async fn freezer_action_accepts_unknown_keys(app: TestApp) {
     let member = app.member();
     let sent = json!({
         "action": "backup", "mode": "fs", "backup_name": "etc", "container": "c", "path_to_backup": "/etc",
@@ -83,7 +83,7 @@ async fn freezer_action_is_open(app: TestApp) {
     assert_eq!(shown["freezer_action"], sent);
 }
 
-async fn a_patch_keeps_what_it_does_not_name(app: TestApp) {
+async fn a_patch_keeps_keys_that_it_does_not_contain(app: TestApp) {
     let member = app.member();
     let body = json!({
         "max_retries": 2, "max_retries_interval": 60, "mandatory": true,
@@ -112,7 +112,7 @@ async fn a_patch_keeps_what_it_does_not_name(app: TestApp) {
     }
 }
 
-async fn a_patch_of_what_is_not_there_is_404(app: TestApp) {
+async fn a_patch_of_a_missing_document_is_404(app: TestApp) {
     let member = app.member();
     app.show(member.patch("/v2/p1/actions/unknown", json!({"max_retries": 1})).await.expect(404));
     let action_id = member.add_action("p1", freezer_action()).await;
@@ -121,7 +121,7 @@ async fn a_patch_of_what_is_not_there_is_404(app: TestApp) {
     member.patch(&path, json!({"max_retries": 1})).await.expect(404);
 }
 
-async fn replace_creates_or_writes_over(app: TestApp) {
+async fn a_replacement_creates_or_overwrites(app: TestApp) {
     let member = app.member();
     let body = json!({"max_retries": 3, "freezer_action": freezer_action()});
     app.show(member.post("/v2/p1/actions/mine", body).await.expect(201));
@@ -129,12 +129,12 @@ async fn replace_creates_or_writes_over(app: TestApp) {
     let colleague = app.as_user("u2", "p1", "member");
     let other = json!({"freezer_action": {"action": "exec", "command": "/bin/true"}});
     app.show(colleague.post("/v2/p1/actions/mine", other).await.expect(201));
-    app.remark("the whole definition is new, its creator is not");
+    app.remark("the whole definition is replaced, but its creator is kept");
     app.show(member.get("/v2/p1/actions/mine").await.expect(200));
     app.show(member.post("/v2/p1/actions/mine", json!({"max_retries": 3})).await.expect(400));
 }
 
-async fn delete_takes_it_out_of_jobs(app: TestApp) {
+async fn a_deleted_action_is_removed_from_jobs(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let mut ids = Vec::new();
@@ -167,7 +167,7 @@ async fn a_deleted_id_can_be_used_again(app: TestApp) {
     let colleague = app.as_user("u2", "p1", "member");
     let second = json!({"action_id": "a", "freezer_action": {"action": "exec", "command": "/bin/true"}});
     app.show(colleague.post("/v2/p1/actions", second).await.expect(201));
-    app.remark("nothing of its first life is left");
+    app.remark("nothing of the deleted document is left");
     app.show(member.get("/v2/p1/actions/a").await.expect(200));
     assert_eq!(member.job(&job_id).await["job_actions"], json!([]), "not put back into old jobs");
     member.delete("/v2/p1/actions/a").await.expect(204);

@@ -1,4 +1,4 @@
-//! Backups: the catalogue.
+//! Backups.
 
 use serde_json::json;
 
@@ -7,17 +7,17 @@ use crate::support::{TestApp, on_both_engines};
 
 on_both_engines![
     create_and_show,
-    what_a_backup_must_say,
-    every_status_is_taken,
-    a_place_may_be_missing_while_there_is_none,
+    invalid_backups_are_rejected,
+    every_status_is_accepted,
+    the_container_may_be_missing_in_some_states,
     metadata_is_open,
-    metadata_over_64_kib_is_stored,
-    a_patch_takes_flat_keys_and_nested_ones,
-    a_patch_is_not_held_to_the_rules_of_a_creation,
-    a_patch_that_cannot_be_read_is_400,
+    metadata_of_more_than_64_kib_is_stored,
+    a_patch_accepts_flat_and_nested_keys,
+    a_patch_need_not_follow_the_rules_of_a_creation,
+    an_invalid_patch_is_400,
     delete,
-    delete_of_what_is_not_there_is_404,
-    services_record_backups_for_others,
+    a_delete_of_a_missing_document_is_404,
+    services_can_store_backups_for_users,
 ];
 
 async fn create_and_show(app: TestApp) {
@@ -26,14 +26,14 @@ async fn create_and_show(app: TestApp) {
     let answer = member.post("/v2/p1/backups", backup("etc")).await.expect(201);
     let backup_id = app.show(answer).text("backup_id");
     app.show(member.get(&format!("/v2/p1/backups/{backup_id}")).await.expect(200));
-    app.remark("the id is always the server's");
+    app.remark("the server always chooses the id");
     let with_id = with(backup("home"), json!({"backup_id": "mine", "status": "creating"}));
     app.show(member.post("/v2/p1/backups", with_id).await.expect(201));
     app.show(member.get("/v2/p1/backups").await.expect(200));
     app.show(member.get("/v2/p1/backups/mine").await.expect(404));
 }
 
-async fn what_a_backup_must_say(app: TestApp) {
+async fn invalid_backups_are_rejected(app: TestApp) {
     let member = app.member();
     for body in [
         json!({}),
@@ -53,7 +53,7 @@ async fn what_a_backup_must_say(app: TestApp) {
     assert_eq!(member.get("/v2/p1/backups").await.json(), json!({"backups": []}));
 }
 
-async fn every_status_is_taken(app: TestApp) {
+async fn every_status_is_accepted(app: TestApp) {
     let member = app.member();
     for status in ["creating", "available", "restoring", "error", "deleting", "deleted"] {
         let id = member.add_backup("p1", with(backup("b"), json!({"status": status}))).await;
@@ -67,7 +67,7 @@ async fn every_status_is_taken(app: TestApp) {
     assert_eq!(member.get("/v2/p1/backups").await.each("backups", "/status").len(), 6);
 }
 
-async fn a_place_may_be_missing_while_there_is_none(app: TestApp) {
+async fn the_container_may_be_missing_in_some_states(app: TestApp) {
     let member = app.member();
     for (status, taken) in [
         ("creating", true),
@@ -101,9 +101,9 @@ async fn metadata_is_open(app: TestApp) {
     assert_eq!(member.get("/v2/p1/backups").await.json()["backups"][0], shown);
 }
 
-async fn metadata_over_64_kib_is_stored(app: TestApp) {
+async fn metadata_of_more_than_64_kib_is_stored(app: TestApp) {
     let member = app.member();
-    // 100 KB, and in the column more: every character above ASCII is six there
+    // The body has 100 KB. The column needs more, because every non-ASCII character takes six bytes there.
     let text = "x".repeat(60_000) + &"é".repeat(20_000);
     let sent = with(backup("large"), json!({"manifest": text}));
     assert!(sent.to_string().len() > 100_000);
@@ -114,34 +114,34 @@ async fn metadata_over_64_kib_is_stored(app: TestApp) {
     assert_eq!(member.get(&path).await.json()["backup_metadata"], sent);
 }
 
-async fn a_patch_takes_flat_keys_and_nested_ones(app: TestApp) {
+async fn a_patch_accepts_flat_and_nested_keys(app: TestApp) {
     let member = app.member();
     let creating = json!({"backup_name": "vol", "status": "creating", "cinder_vol_id": "v1"});
     let id = member.add_backup("p1", creating).await;
     let path = format!("/v2/p1/backups/{id}");
-    app.remark("what an agent of 19.0.0 sends for a volume: flat");
+    app.remark("the flat document of an agent of 19.0.0 for a volume");
     let flat = json!({"status": "available", "container": "c", "hostname": "node-1", "time_stamp": 5});
     app.show(member.patch(&path, flat).await.expect(200));
-    app.remark("what the command sends: nested");
+    app.remark("the nested document of the command");
     app.show(
         member.patch(&path, json!({"backup_metadata": {"level": 1, "hostname": "node-2"}})).await.expect(200),
     );
-    app.remark("ids in a patch are not applied");
+    app.remark("ids in a patch are ignored");
     let ids = json!({"backup_id": "x", "project_id": "p2", "user_id": "u2", "note": "kept"});
     app.show(app.as_user("u2", "p1", "member").patch(&path, ids).await.expect(200));
     app.show(member.get(&path).await.expect(200));
 }
 
-async fn a_patch_is_not_held_to_the_rules_of_a_creation(app: TestApp) {
+async fn a_patch_need_not_follow_the_rules_of_a_creation(app: TestApp) {
     let member = app.member();
     let id = member.add_backup("p1", json!({"backup_name": "vol", "status": "creating"})).await;
     let path = format!("/v2/p1/backups/{id}");
-    app.remark("as 19.0.0: agents forget a backup whose change is refused");
+    app.remark("as in 19.0.0: agents forget a backup if its change is rejected");
     app.show(member.patch(&path, json!({"status": "available"})).await.expect(200));
     app.show(member.patch(&path, json!({"backup_metadata": {"hostname": null}})).await.expect(200));
 }
 
-async fn a_patch_that_cannot_be_read_is_400(app: TestApp) {
+async fn an_invalid_patch_is_400(app: TestApp) {
     let member = app.member();
     let id = member.add_backup("p1", backup("etc")).await;
     let path = format!("/v2/p1/backups/{id}");
@@ -171,7 +171,7 @@ async fn delete(app: TestApp) {
     app.show(member.patch(&path, json!({"status": "available"})).await.expect(404));
 }
 
-async fn delete_of_what_is_not_there_is_404(app: TestApp) {
+async fn a_delete_of_a_missing_document_is_404(app: TestApp) {
     let member = app.member();
     app.show(member.delete("/v2/p1/backups/unknown").await.expect(404));
     let id = member.add_backup("p1", backup("etc")).await;
@@ -184,7 +184,7 @@ async fn delete_of_what_is_not_there_is_404(app: TestApp) {
     other.get(&format!("/v2/p2/backups/{foreign}")).await.expect(200);
 }
 
-async fn services_record_backups_for_others(app: TestApp) {
+async fn services_can_store_backups_for_users(app: TestApp) {
     let service = app.as_user("freezer", "service", "service");
     let id = service.add_backup("p1", backup("etc")).await;
     app.show(app.member().get(&format!("/v2/p1/backups/{id}")).await.expect(200));

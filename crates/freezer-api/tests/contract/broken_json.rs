@@ -1,4 +1,5 @@
-//! Rows whose stored JSON is not JSON, as Python services and edits by hand leave them: they are shown and can be changed.
+//! Rows whose JSON columns contain invalid JSON, because of Python services or manual changes. The service must show
+//! these rows and be able to change them.
 
 use serde_json::{Value, json};
 
@@ -8,13 +9,14 @@ use crate::support::{TestApp, on_both_engines};
 
 on_both_engines![
     a_job_with_a_broken_schedule_reports_its_run,
-    a_session_with_broken_texts_goes_on,
+    a_session_with_broken_texts_still_works,
     an_action_with_a_broken_definition_can_be_changed,
     a_backup_with_broken_metadata_can_be_changed,
     a_client_with_broken_capabilities_registers_again,
 ];
 
-/// Stored texts, and what a change starts from. Backslashes are left out: the engines read them differently in SQL.
+/// Stored texts, and the value from which a change starts. They contain no backslashes, because the engines read these
+/// differently in SQL.
 fn texts() -> Vec<(&'static str, Value)> {
     vec![
         (r#"{"x": 1, "event": NaN}"#, json!({"x": 1, "event": null})),
@@ -31,7 +33,7 @@ fn texts() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Whether all members of one object are those of another, except for keys that a test changes.
+/// Returns whether an object contains all members of another one, except for the keys that a test changes.
 fn keeps(found: &Value, expected: &Value, but: &[&str]) -> bool {
     let members = expected.as_object().unwrap().iter();
     members.filter(|(key, _)| !but.contains(&key.as_str())).all(|(key, value)| found.get(key) == Some(value))
@@ -80,7 +82,7 @@ async fn a_job_with_a_broken_schedule_reports_its_run(app: TestApp) {
     member.delete(&path).await.expect(204);
 }
 
-async fn a_session_with_broken_texts_goes_on(app: TestApp) {
+async fn a_session_with_broken_texts_still_works(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let mut documents = vec![];
@@ -104,13 +106,13 @@ async fn a_session_with_broken_texts_goes_on(app: TestApp) {
         broken().await;
         member.session(&session_id).await;
         member.get("/v2/p1/sessions").await.expect(200);
-        // the node tells its start and its end
+        // The node reports its start and its end.
         for action in [
             json!({"start": {"job_id": job_id, "current_tag": 0}}),
             json!({"end": {"job_id": job_id, "result": "success"}}),
         ] {
             broken().await;
-            // it is not known which jobs belong to a session if no entry can be read
+            // If no entry can be read, the service does not know which jobs belong to the session.
             let is_known = column == "schedule" || text.contains(&job_id);
             let status = if is_known { 202 } else { 400 };
             member.post(&format!("{path}/action"), action).await.expect(status);
@@ -155,7 +157,7 @@ async fn an_action_with_a_broken_definition_can_be_changed(app: TestApp) {
         broken().await;
         member.patch(&path, json!({"mandatory": true})).await.expect(200);
         broken().await;
-        // reports of agents: the whole job, and what they changed
+        // Agents report the whole job together with their changes.
         let read = member.job(&job_id).await;
         member.patch(&job_path, with(read, json!({"description": text}))).await.expect(200);
         broken().await;
@@ -207,7 +209,7 @@ async fn a_client_with_broken_capabilities_registers_again(app: TestApp) {
     }
 }
 
-/// Registers the node again, whatever the answer to that is, as long as it is none of 5xx.
+/// Registers the node again. Any status is accepted, except for 5xx.
 async fn register(member: &Caller, more: Value) {
     let body = with(json!({"client_id": "node-1", "hostname": "node-1"}), more);
     member.post("/v2/p1/clients", body).await.expect(201);

@@ -1,4 +1,4 @@
-//! Clients: registering, seeing and deleting nodes; central ones.
+//! Clients: registering, listing and deleting nodes, and central clients.
 
 use serde_json::json;
 
@@ -7,16 +7,16 @@ use crate::support::{TestApp, on_both_engines};
 on_both_engines![
     register_and_show,
     registering_again_updates_description_and_capabilities_only,
-    what_a_registration_must_say,
-    names_that_are_taken_and_refused,
-    a_uuid_names_one_client,
+    invalid_registrations_are_rejected,
+    client_names_are_accepted_or_rejected,
+    a_uuid_identifies_one_client,
     delete,
     a_deleted_client_can_register_again,
     a_central_client_is_seen_from_every_project,
     a_central_client_is_changed_by_its_owner_only,
-    a_central_client_takes_nobodys_identity,
+    a_central_client_does_not_replace_clients_of_projects,
     only_admins_and_services_register_central_clients,
-    a_projects_own_client_comes_before_a_central_one_of_its_name,
+    a_client_of_the_project_has_precedence_over_a_central_one,
 ];
 
 async fn register_and_show(app: TestApp) {
@@ -58,7 +58,7 @@ async fn registering_again_updates_description_and_capabilities_only(app: TestAp
     app.show(member.get("/v2/p1/clients").await.expect(200));
 }
 
-async fn what_a_registration_must_say(app: TestApp) {
+async fn invalid_registrations_are_rejected(app: TestApp) {
     let member = app.member();
     for body in [
         json!({}),
@@ -82,7 +82,7 @@ async fn what_a_registration_must_say(app: TestApp) {
     assert_eq!(member.get("/v2/p1/clients").await.json(), json!({"clients": []}));
 }
 
-async fn names_that_are_taken_and_refused(app: TestApp) {
+async fn client_names_are_accepted_or_rejected(app: TestApp) {
     let member = app.member();
     for name in ["node", "node-1.example.org", "project_node", "tenant-a_b_node.example", "1", "a.b.c"] {
         member.post("/v2/p1/clients", json!({"client_id": name})).await.expect(201);
@@ -94,7 +94,7 @@ async fn names_that_are_taken_and_refused(app: TestApp) {
     }
 }
 
-async fn a_uuid_names_one_client(app: TestApp) {
+async fn a_uuid_identifies_one_client(app: TestApp) {
     let member = app.member();
     let one = json!({"client_id": "node-1", "uuid": "the-uuid"});
     member.post("/v2/p1/clients", one).await.expect(201);
@@ -114,7 +114,7 @@ async fn delete(app: TestApp) {
     app.show(member.delete("/v2/p1/clients/node-1").await.expect(204));
     app.show(member.get("/v2/p1/clients/node-1").await.expect(404));
     app.show(member.get("/v2/p1/clients").await.expect(200));
-    app.remark("again, as clients do that had no answer");
+    app.remark("again, like a client that did not get the answer");
     app.show(member.delete("/v2/p1/clients/node-1").await.expect(204));
     app.show(member.delete("/v2/p1/clients/never-there").await.expect(204));
 }
@@ -137,7 +137,7 @@ async fn a_deleted_client_can_register_again(app: TestApp) {
 
 async fn a_central_client_is_seen_from_every_project(app: TestApp) {
     let service = app.as_user("freezer", "service", "service");
-    // upstream's rule lets a service register as central only where it may register at all
+    // In freezer-api 19.0.0, a service may only register as a central client if it may register clients at all.
     let owner = app.as_user("op", "service", "admin");
     app.remark("the role service alone may not register (clients:create)");
     let central = json!({"client_id": "central", "hostname": "scheduler-1", "is_central": true});
@@ -160,7 +160,7 @@ async fn a_central_client_is_changed_by_its_owner_only(app: TestApp) {
     owner.post("/v2/service/clients", central.clone()).await.expect(201);
     let before = owner.get("/v2/service/clients").await.json();
     let member = app.member();
-    app.remark("its name is taken, for an ordinary client as for a central one");
+    app.remark("its name is not available, neither for an ordinary client nor for a central one");
     app.show(member.post("/v2/p1/clients", json!({"client_id": "central"})).await.expect(409));
     app.show(app.admin().post("/v2/p1/clients", central.clone()).await.expect(409));
     app.show(member.delete("/v2/p1/clients/central").await.expect(403));
@@ -181,7 +181,7 @@ async fn a_central_client_is_changed_by_its_owner_only(app: TestApp) {
     app.show(member.get("/v2/p1/clients/central").await.expect(404));
 }
 
-async fn a_central_client_takes_nobodys_identity(app: TestApp) {
+async fn a_central_client_does_not_replace_clients_of_projects(app: TestApp) {
     let member = app.member();
     let ordinary = json!({"client_id": "node-1", "hostname": "h1"});
     member.post("/v2/p1/clients", ordinary).await.expect(201);
@@ -191,7 +191,7 @@ async fn a_central_client_takes_nobodys_identity(app: TestApp) {
     let same = json!({"client_id": "node-1", "hostname": "h1", "is_central": true});
     app.show(operator.post("/v2/service/clients", same).await.expect(409));
     assert_eq!(member.get("/v2/p1/clients").await.json(), before);
-    app.remark("the same name on another host is somebody else");
+    app.remark("the same name on another host is another client");
     let other = json!({"client_id": "node-1", "hostname": "h2", "is_central": true});
     app.show(operator.post("/v2/service/clients", other).await.expect(201));
     assert_eq!(member.get("/v2/p1/clients/node-1").await.json()["client"]["hostname"], "h1");
@@ -203,7 +203,7 @@ async fn only_admins_and_services_register_central_clients(app: TestApp) {
     app.as_user("u3", "p1", "member,service").post("/v2/p1/clients", central).await.expect(201);
 }
 
-async fn a_projects_own_client_comes_before_a_central_one_of_its_name(app: TestApp) {
+async fn a_client_of_the_project_has_precedence_over_a_central_one(app: TestApp) {
     let member = app.member();
     member.post("/v2/p1/clients", json!({"client_id": "name", "hostname": "own"})).await.expect(201);
     let central = json!({"client_id": "name", "hostname": "central", "is_central": true});

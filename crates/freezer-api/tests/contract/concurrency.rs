@@ -1,4 +1,4 @@
-//! Many at once: nothing is lost, nothing is doubled, and nobody is turned away.
+//! Simultaneous requests: no change is lost or applied twice, and no request fails.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -14,14 +14,14 @@ on_both_engines![
     many_registrations_of_different_clients,
     twenty_patches_of_one_job,
     twenty_patches_of_one_backup,
-    one_id_is_given_once,
+    concurrent_creations_with_one_id_create_one_document,
     twenty_jobs_join_one_session,
-    an_event_is_requested_once,
-    jobs_read_at_once_are_each_the_one_that_was_asked_for,
-    polls_at_once_are_answered_as_one_by_one,
+    an_event_is_stored_once,
+    simultaneous_reads_return_the_requested_jobs,
+    simultaneous_polls_have_the_same_answers_as_single_ones,
 ];
 
-/// Sends all requests at once and gives the answers in their order.
+/// Sends all requests at once. Returns the answers in the order of the requests.
 async fn at_once(caller: &Caller, requests: Vec<(Method, String, Option<Value>)>) -> Vec<Answer> {
     let mut tasks = JoinSet::new();
     for (position, (method, path, body)) in requests.into_iter().enumerate() {
@@ -90,7 +90,7 @@ async fn many_registrations_make_one_client(app: TestApp) {
         answer.expect(201);
     }
     assert_eq!(member.get("/v2/p1/clients").await.each("clients", "/client/client_id"), ["node-1"]);
-    // and again after it was deleted, which brings an old row back
+    // The client is registered again after it was deleted, which restores the old row.
     member.delete("/v2/p1/clients/node-1").await.expect(204);
     let requests = (0..32).map(|_| (Method::POST, "/v2/p1/clients".to_owned(), Some(body.clone())));
     for answer in at_once(&member, requests.collect()).await {
@@ -101,7 +101,7 @@ async fn many_registrations_make_one_client(app: TestApp) {
 
 async fn many_registrations_of_different_clients(app: TestApp) {
     let member = app.member();
-    // nodes booted together
+    // These nodes boot together.
     let requests = (0..32).map(|number| {
         (Method::POST, "/v2/p1/clients".to_owned(), Some(json!({"client_id": format!("node-{number}")})))
     });
@@ -164,7 +164,7 @@ async fn twenty_patches_of_one_backup(app: TestApp) {
     }
 }
 
-async fn one_id_is_given_once(app: TestApp) {
+async fn concurrent_creations_with_one_id_create_one_document(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let document = with(job("node-1"), json!({"job_id": "mine"}));
@@ -175,7 +175,7 @@ async fn one_id_is_given_once(app: TestApp) {
         assert_eq!((count(&answers, 201), count(&answers, 409)), (1, 1), "round {round}: {answers:?}");
         let actions = member.job("mine").await["job_actions"].as_array().unwrap().len();
         assert_eq!(actions, 1, "not two jobs in one");
-        // the next round brings the row back
+        // The next round restores the row.
         member.delete("/v2/p1/jobs/mine").await.expect(204);
     }
     let body = json!({"action_id": "mine", "freezer_action": {"action": "exec"}});
@@ -204,7 +204,7 @@ async fn twenty_jobs_join_one_session(app: TestApp) {
     }
 }
 
-async fn an_event_is_requested_once(app: TestApp) {
+async fn an_event_is_stored_once(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let job_id = member.add_job("p1", job("node-1")).await;
@@ -217,7 +217,7 @@ async fn an_event_is_requested_once(app: TestApp) {
     assert_eq!((success, repeated), (1, 7));
 }
 
-/// Sends requests one by one, then all at once, and holds that the answers are the same.
+/// Sends requests one by one, then all at once. The answers must be the same.
 async fn same_at_once(caller: &Caller, requests: Vec<(String, Option<Value>)>) {
     let mut expected = Vec::new();
     for (path, body) in &requests {
@@ -230,24 +230,25 @@ async fn same_at_once(caller: &Caller, requests: Vec<(String, Option<Value>)>) {
     }
 }
 
-async fn jobs_read_at_once_are_each_the_one_that_was_asked_for(app: TestApp) {
+async fn simultaneous_reads_return_the_requested_jobs(app: TestApp) {
     let member = app.member();
     let ids = twenty_jobs(&app).await;
     let in_own_project = |id: &str| (format!("/v2/p1/jobs/{id}"), None);
     let twice = ids.iter().chain(&ids).map(|id| in_own_project(id));
     same_at_once(&member, twice.collect()).await;
-    // those that are not there, of which one is another's and one may be taken for another by the database
+    // These jobs do not exist for the caller: one belongs to another project, and for one, the database may return
+    // another row.
     let stranger = app.as_user("u2", "p2", "member");
     stranger.add_client("p2", "node-1").await;
     stranger.add_job("p2", with(job("node-1"), json!({"job_id": "foreign"}))).await;
     let with_unknown = ["job-1", "foreign", "unknown", "JOB-2", "job-2", "job-3"].map(in_own_project);
     same_at_once(&member, with_unknown.to_vec()).await;
     same_at_once(&member, ["unknown", "none"].map(in_own_project).to_vec()).await;
-    // whoever sees all projects reads beside those who do not
+    // An admin reads all projects, together with callers that do not.
     same_at_once(&app.admin(), ["foreign", "job-1", "job-2"].map(in_own_project).to_vec()).await;
 }
 
-async fn polls_at_once_are_answered_as_one_by_one(app: TestApp) {
+async fn simultaneous_polls_have_the_same_answers_as_single_ones(app: TestApp) {
     let member = app.member();
     for node in 0..6 {
         let name = format!("node-{node}");
@@ -264,10 +265,10 @@ async fn polls_at_once_are_answered_as_one_by_one(app: TestApp) {
     };
     let of_all = |limit| (0..6).map(move |node| poll(format!("node-{node}"), limit)).collect::<Vec<_>>();
     same_at_once(&member, [of_all(10), of_all(10), of_all(10)].concat()).await;
-    // pages of other sizes, a client in another case, one without jobs
+    // Pages of other sizes, a client name in another case, and a client without jobs.
     let others = vec![poll("NODE-3".to_owned(), 10), poll("none".to_owned(), 10)];
     same_at_once(&member, [of_all(2), of_all(10), others].concat()).await;
-    // more jobs than are read for several
+    // These are more jobs than a shared statement reads.
     for number in 10..60 {
         member.add_job("p1", with(job("node-1"), json!({"job_id": format!("node-1-{number}")}))).await;
     }

@@ -1,4 +1,4 @@
-//! The health check, with the options and in the forms of oslo.middleware.
+//! The health check, with the options and formats of oslo.middleware.
 
 use freezer_api::app::HttpSettings;
 use freezer_api::health::{HealthCheck, HealthSettings, Network};
@@ -8,23 +8,23 @@ use serde_json::json;
 use crate::support::{Answer, TestApp, on_both_engines};
 
 on_both_engines![
-    open_to_all_and_switched_off_by_a_file,
-    the_form_is_what_the_client_prefers,
+    the_check_needs_no_token_and_a_file_disables_it,
+    the_client_chooses_the_format,
     details,
     checks_of_files,
-    callers_that_are_left_out,
+    proxied_and_foreign_callers_are_rejected,
 ];
 
 async fn ask(app: &TestApp, headers: &[(&str, &str)]) -> Answer {
     app.member().raw(Method::GET, "/healthcheck", headers, "").await
 }
 
-async fn open_to_all_and_switched_off_by_a_file(app: TestApp) {
+async fn the_check_needs_no_token_and_a_file_disables_it(app: TestApp) {
     let member = app.member();
     app.show(member.get("/healthcheck").await.expect(200));
-    app.remark("open to all");
+    app.remark("no token is necessary");
     app.show(ask(&app, &[("x-identity-status", "Invalid")]).await.expect(200));
-    app.remark("switched off by a file");
+    app.remark("a file disables the node");
     std::fs::write(app.disabled_by(), "").unwrap();
     app.show(member.get("/healthcheck").await.expect(503));
     app.show(ask(&app, &[("accept", "application/json")]).await.expect(503));
@@ -33,7 +33,7 @@ async fn open_to_all_and_switched_off_by_a_file(app: TestApp) {
     member.get("/healthcheck").await.expect(200);
 }
 
-async fn the_form_is_what_the_client_prefers(app: TestApp) {
+async fn the_client_chooses_the_format(app: TestApp) {
     for accept in ["*/*", "text/plain", "text/*", "application/xml", "text/html;q=0.5, text/plain", ""] {
         let answer = ask(&app, &[("accept", accept)]).await.expect(200);
         assert_eq!(answer.header("content-type"), Some("text/plain; charset=UTF-8"), "{accept}");
@@ -120,7 +120,7 @@ async fn checks_of_files(app: TestApp) {
     std::fs::remove_file(&there).unwrap();
 }
 
-async fn callers_that_are_left_out(app: TestApp) {
+async fn proxied_and_foreign_callers_are_rejected(app: TestApp) {
     let proxied = with_health(&app, HealthSettings { ignore_proxied: true, ..app.app().http.health.clone() });
     ask(&proxied, &[]).await.expect(200);
     for header in
@@ -130,7 +130,7 @@ async fn callers_that_are_left_out(app: TestApp) {
         ask(&proxied, &[(header, "")]).await.expect(200);
         ask(&app, &[(header, "x")]).await.expect(200);
     }
-    // without a socket there is no address; tests/connections has one
+    // Without a socket, the address of the caller is unknown. tests/connections uses sockets.
     let allowed = vec![Network::parse("10.0.0.0/8").unwrap()];
     let local = with_health(&app, HealthSettings { allowed, ..app.app().http.health.clone() });
     ask(&local, &[]).await.expect(404);

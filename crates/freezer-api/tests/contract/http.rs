@@ -1,4 +1,4 @@
-//! What concerns every path: versions, home document, health check, methods, headers, bodies that are not documents.
+//! Rules for every path: versions, home document, health check, methods, headers, and bodies that are not documents.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -10,17 +10,17 @@ on_both_engines![
     versions,
     home_document,
     head_is_get_without_a_body,
-    options_names_the_methods,
-    paths_that_are_not_there,
-    methods_that_a_path_does_not_take,
+    options_lists_the_methods,
+    unknown_paths_are_404,
+    unsupported_methods_are_405,
     a_trailing_slash_is_accepted_everywhere,
     repeated_slashes_and_dots_count_as_in_19_0_0,
-    json_must_be_acceptable,
+    clients_must_accept_json,
     request_ids,
     an_unconfirmed_identity_is_401,
     malformed_json_is_400,
-    a_body_of_the_wrong_type_is_400_naming_the_field,
-    no_body_is_an_empty_one,
+    a_body_of_the_wrong_type_is_a_400_that_names_the_field,
+    a_missing_body_counts_as_an_empty_document,
     a_body_over_the_limit_is_413,
     any_content_type_is_json,
     ids_of_a_path_are_decoded,
@@ -29,7 +29,7 @@ on_both_engines![
 async fn versions(app: TestApp) {
     let member = app.member();
     app.show(member.get("/").await.expect(300));
-    app.remark("open to all: nobody asks who it is");
+    app.remark("no authentication is necessary");
     app.show(member.raw(Method::GET, "/", &[("x-identity-status", "Invalid")], "").await.expect(300));
 }
 
@@ -37,7 +37,7 @@ async fn home_document(app: TestApp) {
     let member = app.member();
     let home = app.show(member.get("/v2").await.expect(200));
     assert_eq!(member.get("/v2/").await.expect(200).body, home.body);
-    app.remark("whoever has a token may read it");
+    app.remark("a caller with any token may read it");
     app.as_user("nobody", "p1", "").get("/v2").await.expect(200);
     app.show(member.raw(Method::GET, "/v2", &[("x-identity-status", "Invalid")], "").await.expect(401));
 }
@@ -61,22 +61,22 @@ async fn head_is_get_without_a_body(app: TestApp) {
     app.as_user("nobody", "p1", "").ask(Method::HEAD, "/v2/p1/jobs", None).await.expect(403);
 }
 
-async fn options_names_the_methods(app: TestApp) {
+async fn options_lists_the_methods(app: TestApp) {
     for path in ["/", "/v2", "/healthcheck", "/v2/p1/jobs", "/v2/p1/jobs/j", "/v2/p1/sessions/s/jobs/j"] {
         app.show(app.member().ask(Method::OPTIONS, path, None).await.expect(200));
     }
 }
 
-async fn paths_that_are_not_there(app: TestApp) {
+async fn unknown_paths_are_404(app: TestApp) {
     for path in ["/v1", "/v2/p1", "/v2/p1/volumes", "/v2/p1/jobs/j/events", "/v2/p1/jobs/j/event/x", "/x"] {
         app.show(app.member().get(path).await.expect(404));
     }
     let unknown = app.member().raw(Method::GET, "/v1", &[("x-identity-status", "Invalid")], "").await;
-    app.remark("not even that a path is there is told to nobody");
+    app.remark("a caller without an identity does not learn which paths exist");
     app.show(unknown.expect(401));
 }
 
-async fn methods_that_a_path_does_not_take(app: TestApp) {
+async fn unsupported_methods_are_405(app: TestApp) {
     for (method, path) in [
         (Method::POST, "/"),
         (Method::DELETE, "/v2"),
@@ -140,9 +140,9 @@ async fn repeated_slashes_and_dots_count_as_in_19_0_0(app: TestApp) {
     member.get("//healthcheck//").await.expect(200);
     member.get("/v2//").await.expect(200);
     member.get("//").await.expect(300);
-    // the end of the path is looked at, not the query
+    // Only the path may have a trailing slash, not the query.
     member.get("/v2/p1/jobs?x=//y/./").await.expect(200);
-    // characters of an id
+    // These characters may occur in an id.
     for id in ["a/b", "a//b", "/", "..", ".", ".hidden", "a..b", "node.example."] {
         let encoded = id.replace('/', "%2F");
         let encoded = if matches!(id, "." | "..") { id.replace('.', "%2E") } else { encoded };
@@ -152,7 +152,7 @@ async fn repeated_slashes_and_dots_count_as_in_19_0_0(app: TestApp) {
             assert_eq!(owner.get(&path).await.expect(200).each("backups", "/project_id"), [id], "{path}");
         }
     }
-    // what is not there stays so
+    // Missing resources are still missing.
     for path in
         ["/v2/p1", "//v2//p1//", "/v2/p1/jobs/..", "/v2/p1/jobs/%2F%2F", "/v2/p1%2Fjobs", "/%2Fv2/p1/jobs"]
     {
@@ -160,7 +160,7 @@ async fn repeated_slashes_and_dots_count_as_in_19_0_0(app: TestApp) {
     }
 }
 
-async fn json_must_be_acceptable(app: TestApp) {
+async fn clients_must_accept_json(app: TestApp) {
     let member = app.member();
     for (accept, status) in [
         ("application/json", 200),
@@ -258,7 +258,7 @@ async fn malformed_json_is_400(app: TestApp) {
     }
 }
 
-async fn a_body_of_the_wrong_type_is_400_naming_the_field(app: TestApp) {
+async fn a_body_of_the_wrong_type_is_a_400_that_names_the_field(app: TestApp) {
     let member = app.member();
     for (method, path) in WRITES {
         for body in [json!([1]), json!("text"), json!(5), json!(true), json!(null)] {
@@ -282,7 +282,7 @@ async fn a_body_of_the_wrong_type_is_400_naming_the_field(app: TestApp) {
     }
 }
 
-async fn no_body_is_an_empty_one(app: TestApp) {
+async fn a_missing_body_counts_as_an_empty_document(app: TestApp) {
     let member = app.member();
     for (method, path) in WRITES {
         let without = member.ask(method.clone(), path, None).await;

@@ -1,4 +1,4 @@
-//! Jobs that change: patches, replacements, deletion.
+//! Changes of jobs: patches, replacements and deletions.
 
 use serde_json::{Value, json};
 
@@ -7,13 +7,13 @@ use crate::support::{TestApp, on_both_engines};
 
 on_both_engines![
     a_patch_merges_the_schedule,
-    a_patch_that_says_when_replaces_all_of_when,
+    a_patch_of_the_times_replaces_all_times_of_the_schedule,
     a_patch_without_a_schedule_keeps_it,
     a_patch_of_actions_replaces_the_list,
     a_patch_to_an_unknown_client_is_422,
-    a_patch_that_cannot_be_read_is_400,
-    a_refused_change_leaves_nothing_behind,
-    replace_creates_or_writes_over,
+    an_invalid_patch_is_400,
+    a_rejected_change_stores_nothing,
+    a_replacement_creates_or_overwrites,
     delete,
     a_deleted_id_can_be_used_again,
 ];
@@ -30,7 +30,7 @@ async fn a_patch_merges_the_schedule(app: TestApp) {
     app.show(member.get(&path).await.expect(200));
 }
 
-async fn a_patch_that_says_when_replaces_all_of_when(app: TestApp) {
+async fn a_patch_of_the_times_replaces_all_times_of_the_schedule(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let schedule = json!({"schedule_day": "*", "schedule_hour": "3", "status": "scheduled"});
@@ -51,7 +51,7 @@ async fn a_patch_without_a_schedule_keeps_it(app: TestApp) {
     assert_eq!(after["description"], "weekly");
     after["description"] = before["description"].clone();
     assert_eq!(after, before);
-    app.remark("a patch of nothing changes nothing");
+    app.remark("an empty patch changes nothing");
     app.show(member.patch(&path, json!({})).await.expect(200));
     assert_eq!(
         member.job(&job_id).await,
@@ -82,7 +82,7 @@ async fn a_patch_of_actions_replaces_the_list(app: TestApp) {
         member.patch(&path, json!({"job_actions": none})).await.expect(200);
         assert_eq!(member.job(&job_id).await["job_actions"], json!([]));
     }
-    app.remark("the actions are still there, for other jobs");
+    app.remark("the actions still exist for other jobs");
     assert_eq!(member.get("/v2/p1/actions").await.each("actions", "/action_id").len(), 3);
 }
 
@@ -96,14 +96,14 @@ async fn a_patch_to_an_unknown_client_is_422(app: TestApp) {
     let path = format!("/v2/p1/jobs/{job_id}");
     let before = member.job(&job_id).await;
     app.show(member.patch(&path, json!({"client_id": "unknown"})).await.expect(422));
-    app.remark("known, but not able to");
+    app.remark("a known client without the capability");
     app.show(member.patch(&path, json!({"client_id": "limited"})).await.expect(422));
     assert_eq!(member.job(&job_id).await, before);
     member.patch(&path, json!({"client_id": "node-2"})).await.expect(200);
     assert_eq!(member.job(&job_id).await["client_id"], "node-2");
 }
 
-async fn a_patch_that_cannot_be_read_is_400(app: TestApp) {
+async fn an_invalid_patch_is_400(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let job_id = member.add_job("p1", job("node-1")).await;
@@ -125,13 +125,13 @@ async fn a_patch_that_cannot_be_read_is_400(app: TestApp) {
     app.show(member.patch("/v2/p1/jobs/unknown", json!({"description": "x"})).await.expect(404));
 }
 
-async fn a_refused_change_leaves_nothing_behind(app: TestApp) {
+async fn a_rejected_change_stores_nothing(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let job_id = member.add_job("p1", job("node-1")).await;
     let jobs = member.get("/v2/p1/jobs").await.json();
     let actions = member.get("/v2/p1/actions").await.json();
-    // the first entry could be made, the second not
+    // The first entry is valid, the second is not.
     let entries = json!([{"freezer_action": freezer_action()}, {"action_id": "unknown"}]);
     let body = with(job("node-1"), json!({"job_actions": entries}));
     member.post("/v2/p1/jobs", body.clone()).await.expect(422);
@@ -143,7 +143,7 @@ async fn a_refused_change_leaves_nothing_behind(app: TestApp) {
     assert_eq!(member.get("/v2/p1/actions").await.json(), actions);
 }
 
-async fn replace_creates_or_writes_over(app: TestApp) {
+async fn a_replacement_creates_or_overwrites(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     app.show(member.post("/v2/p1/jobs/mine", job("node-1")).await.expect(201));
@@ -155,7 +155,7 @@ async fn replace_creates_or_writes_over(app: TestApp) {
     });
     let colleague = app.as_user("u2", "p1", "member");
     app.show(colleague.post("/v2/p1/jobs/mine", body).await.expect(201));
-    app.remark("all of it is new but its creator");
+    app.remark("everything is replaced except for its creator");
     app.show(member.get("/v2/p1/jobs/mine").await.expect(200));
     app.show(member.post("/v2/p1/jobs/mine", job("unknown")).await.expect(422));
     app.show(member.post("/v2/p1/jobs/mine", json!({"client_id": "node-1"})).await.expect(400));
@@ -185,7 +185,7 @@ async fn a_deleted_id_can_be_used_again(app: TestApp) {
     let colleague = app.as_user("u2", "p1", "member");
     let second = json!({"job_id": "j", "client_id": "node-1", "job_actions": []});
     app.show(colleague.post("/v2/p1/jobs", second.clone()).await.expect(201));
-    app.remark("nothing of its first life is left");
+    app.remark("nothing of the deleted document is left");
     app.show(member.get("/v2/p1/jobs/j").await.expect(200));
     app.show(member.post("/v2/p1/jobs", second.clone()).await.expect(409));
     member.delete("/v2/p1/jobs/j").await.expect(204);

@@ -1,4 +1,4 @@
-//! Events of a job: start, stop, abort.
+//! Events of a job: start, stop and abort.
 
 use serde_json::{Value, json};
 
@@ -6,14 +6,14 @@ use crate::support::documents::{freezer_action, job, with};
 use crate::support::{TestApp, on_both_engines};
 
 on_both_engines![
-    start_forgets_how_the_last_run_went,
-    stop_and_abort_leave_the_rest,
+    a_start_removes_the_result_of_the_last_run,
+    stop_and_abort_do_not_change_other_keys,
     a_repeated_event_changes_nothing,
-    of_a_missing_job_is_404,
-    what_is_not_an_event_is_400,
-    a_start_needs_a_client_that_can_do_it,
+    an_event_of_a_missing_job_is_404,
+    unknown_events_are_400,
+    a_start_needs_a_client_with_the_required_capabilities,
     stop_and_abort_need_no_client,
-    a_start_does_not_ask_for_engine_name,
+    a_start_does_not_check_engine_name,
 ];
 
 async fn job_that_ran(app: &TestApp) -> String {
@@ -23,7 +23,7 @@ async fn job_that_ran(app: &TestApp) -> String {
     member.add_job("p1", with(job("node-1"), json!({"job_schedule": schedule}))).await
 }
 
-async fn start_forgets_how_the_last_run_went(app: TestApp) {
+async fn a_start_removes_the_result_of_the_last_run(app: TestApp) {
     let member = app.member();
     let job_id = job_that_ran(&app).await;
     let path = format!("/v2/p1/jobs/{job_id}");
@@ -31,7 +31,7 @@ async fn start_forgets_how_the_last_run_went(app: TestApp) {
     app.show(member.get(&path).await.expect(200));
 }
 
-async fn stop_and_abort_leave_the_rest(app: TestApp) {
+async fn stop_and_abort_do_not_change_other_keys(app: TestApp) {
     let member = app.member();
     let job_id = job_that_ran(&app).await;
     let path = format!("/v2/p1/jobs/{job_id}");
@@ -57,7 +57,7 @@ async fn a_repeated_event_changes_nothing(app: TestApp) {
     }
 }
 
-async fn of_a_missing_job_is_404(app: TestApp) {
+async fn an_event_of_a_missing_job_is_404(app: TestApp) {
     let member = app.member();
     app.show(member.post("/v2/p1/jobs/unknown/event", json!({"start": 1})).await.expect(404));
     let job_id = job_that_ran(&app).await;
@@ -65,7 +65,7 @@ async fn of_a_missing_job_is_404(app: TestApp) {
     member.post(&format!("/v2/p1/jobs/{job_id}/event"), json!({"stop": 1})).await.expect(404);
 }
 
-async fn what_is_not_an_event_is_400(app: TestApp) {
+async fn unknown_events_are_400(app: TestApp) {
     let member = app.member();
     let job_id = job_that_ran(&app).await;
     let before = member.job(&job_id).await;
@@ -75,12 +75,12 @@ async fn what_is_not_an_event_is_400(app: TestApp) {
     }
     assert_eq!(member.job(&job_id).await, before);
     let first: Value = json!({"stop": 1, "start": 1});
-    app.remark("of several, the first");
+    app.remark("if there are several, the first one is used");
     app.show(member.post(&format!("/v2/p1/jobs/{job_id}/event"), first).await.expect(202));
     assert_eq!(member.job(&job_id).await["job_schedule"]["event"], "stop");
 }
 
-/// A job of two actions on a client that can do less since.
+/// Stores a job of two actions on a client, and then reduces the capabilities of the client.
 async fn job_of_a_limited_client(app: &TestApp) -> String {
     let member = app.member();
     member.add_client("p1", "node-1").await;
@@ -93,7 +93,7 @@ async fn job_of_a_limited_client(app: &TestApp) -> String {
     job_id
 }
 
-async fn a_start_needs_a_client_that_can_do_it(app: TestApp) {
+async fn a_start_needs_a_client_with_the_required_capabilities(app: TestApp) {
     let member = app.member();
     let job_id = job_of_a_limited_client(&app).await;
     let event = format!("/v2/p1/jobs/{job_id}/event");
@@ -108,7 +108,7 @@ async fn a_start_needs_a_client_that_can_do_it(app: TestApp) {
     assert_eq!(member.job(&job_id).await, before);
     member.add_client("p1", "node-1").await;
     member.post(&event, json!({"start": null})).await.expect(202);
-    app.remark("what was asked before is not asked again");
+    app.remark("a repeated event is not stored again");
     member.delete("/v2/p1/clients/node-1").await.expect(204);
     app.show(member.post(&event, json!({"start": null})).await.expect(202));
 }
@@ -123,7 +123,7 @@ async fn stop_and_abort_need_no_client(app: TestApp) {
     assert_eq!(member.job(&job_id).await["job_schedule"]["event"], "abort");
 }
 
-async fn a_start_does_not_ask_for_engine_name(app: TestApp) {
+async fn a_start_does_not_check_engine_name(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let action = with(freezer_action(), json!({"engine_name": "rsync"}));

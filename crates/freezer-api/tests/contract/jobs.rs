@@ -1,4 +1,4 @@
-//! Jobs: creating, showing, patching, replacing and deleting; what of them callers see.
+//! Jobs: creating, showing, patching, replacing and deleting them, and the fields that callers see.
 
 use serde_json::{Value, json};
 
@@ -8,18 +8,18 @@ use crate::support::{TestApp, on_both_engines};
 on_both_engines![
     create_minimal,
     create_whole,
-    what_a_job_must_say,
+    invalid_jobs_are_rejected,
     an_id_given_by_the_client_is_used_once,
-    the_schedule_is_closed,
+    invalid_schedules_are_rejected,
     words_and_times_of_a_schedule,
-    event_is_always_there,
-    action_defaults_fill_what_actions_lack,
+    event_is_always_shown,
+    action_defaults_set_missing_keys_of_actions,
     actions_by_id,
     mandatory_is_kept,
-    the_client_must_be_there,
+    the_client_of_a_job_must_exist,
     the_client_must_support_every_action,
     all_projects_is_honoured_where_permitted,
-    current_pid_is_seen_by_the_owner_of_the_client,
+    only_the_owner_of_the_client_sees_current_pid,
 ];
 
 async fn create_minimal(app: TestApp) {
@@ -56,13 +56,13 @@ async fn create_whole(app: TestApp) {
         ],
     });
     app.show(member.post("/v2/p1/jobs", body).await.expect(201));
-    app.remark("a new job was made now and has neither started nor ended, whatever the document says");
+    app.remark("the times in the document are ignored: a new job has neither started nor ended");
     app.show(member.get("/v2/p1/jobs/nightly").await.expect(200));
-    app.remark("its actions are actions of their own");
+    app.remark("its actions are separate actions");
     app.show(member.get("/v2/p1/actions").await.expect(200));
 }
 
-async fn what_a_job_must_say(app: TestApp) {
+async fn invalid_jobs_are_rejected(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     for body in [
@@ -109,7 +109,7 @@ async fn an_id_given_by_the_client_is_used_once(app: TestApp) {
     }
 }
 
-async fn the_schedule_is_closed(app: TestApp) {
+async fn invalid_schedules_are_rejected(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     for schedule in [
@@ -160,7 +160,7 @@ async fn words_and_times_of_a_schedule(app: TestApp) {
     }
 }
 
-async fn event_is_always_there(app: TestApp) {
+async fn event_is_always_shown(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let without = [
@@ -180,7 +180,7 @@ async fn event_is_always_there(app: TestApp) {
     assert_eq!(found.each("jobs", "/job_id").len(), 4, "and is searched as it is shown");
 }
 
-async fn action_defaults_fill_what_actions_lack(app: TestApp) {
+async fn action_defaults_set_missing_keys_of_actions(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let body = json!({
@@ -193,7 +193,7 @@ async fn action_defaults_fill_what_actions_lack(app: TestApp) {
     });
     let job_id = member.add_job("p1", body).await;
     app.show(member.get(&format!("/v2/p1/jobs/{job_id}")).await.expect(200));
-    app.remark("in a patch too");
+    app.remark("in a patch, too");
     let patch = json!({
         "action_defaults": {"action": "exec", "command": "/bin/true"}, "job_actions": [{"freezer_action": {}}],
     });
@@ -208,7 +208,7 @@ async fn actions_by_id(app: TestApp) {
     member.add_client("p1", "node-1").await;
     let action_id = member.add_action("p1", freezer_action()).await;
     let job_with = |entries: Value| with(job("node-1"), json!({"job_actions": entries}));
-    app.remark("by id alone, with the definition as it is, twice in one job, and among inline ones");
+    app.remark("by id only, with an unchanged definition, twice in one job, and together with inline ones");
     let entries = json!([
         {"action_id": action_id},
         {"freezer_action": {"action": "exec", "command": "/bin/true"}},
@@ -216,7 +216,7 @@ async fn actions_by_id(app: TestApp) {
     ]);
     let job_id = app.show(member.post("/v2/p1/jobs", job_with(entries)).await.expect(201)).text("job_id");
     app.show(member.get(&format!("/v2/p1/jobs/{job_id}")).await.expect(200));
-    app.remark("unknown; defined otherwise; another project's");
+    app.remark("an unknown action; a changed definition; an action of another project");
     app.show(member.post("/v2/p1/jobs", job_with(json!([{"action_id": "unknown"}]))).await.expect(422));
     let otherwise = with(freezer_action(), json!({"container": "elsewhere"}));
     let entries = json!([{"action_id": action_id, "freezer_action": otherwise}]);
@@ -224,7 +224,7 @@ async fn actions_by_id(app: TestApp) {
     let other = app.as_user("u2", "p2", "member");
     let foreign = other.add_action("p2", freezer_action()).await;
     app.show(member.post("/v2/p1/jobs", job_with(json!([{"action_id": foreign}]))).await.expect(422));
-    app.remark("a job shows an action as it is now");
+    app.remark("a job shows the current definition of an action");
     let patch = json!({"freezer_action": {"container": "moved"}, "max_retries": 1});
     member.patch(&format!("/v2/p1/actions/{action_id}"), patch).await.expect(200);
     let shown = member.job(&job_id).await;
@@ -259,7 +259,7 @@ async fn mandatory_is_kept(app: TestApp) {
     assert_eq!(member.get(&format!("/v2/p1/actions/{action_id}")).await.json()["mandatory"], true);
 }
 
-async fn the_client_must_be_there(app: TestApp) {
+async fn the_client_of_a_job_must_exist(app: TestApp) {
     let member = app.member();
     let other = app.as_user("u2", "p2", "member");
     other.add_client("p2", "theirs").await;
@@ -305,7 +305,7 @@ async fn the_client_must_support_every_action(app: TestApp) {
     ] {
         member.post("/v2/p1/jobs", job_with(more)).await.expect(201);
     }
-    app.remark("an action by id is asked too");
+    app.remark("an action by id is checked, too");
     let action_id = member.add_action("p1", json!({"action": "restore"})).await;
     let body = with(job("limited"), json!({"job_actions": [{"action_id": action_id}]}));
     app.show(member.post("/v2/p1/jobs", body).await.expect(422));
@@ -345,13 +345,13 @@ async fn all_projects_is_honoured_where_permitted(app: TestApp) {
     let found = service.search("/v2/p1/jobs?all_projects=False", search).await;
     assert!(found.each("jobs", "/job_id").is_empty());
     app.show(admin.get("/v2/p1/jobs?all_projects=perhaps").await.expect(400));
-    app.remark("one job is found from any path by those who see all");
+    app.remark("callers that can see all projects find a job with any path");
     service.get("/v2/p1/jobs/job-p3").await.expect(200);
     admin.get("/v2/p1/jobs/job-p3").await.expect(200);
     app.show(app.member().get("/v2/p1/jobs/job-p3").await.expect(404));
 }
 
-async fn current_pid_is_seen_by_the_owner_of_the_client(app: TestApp) {
+async fn only_the_owner_of_the_client_sees_current_pid(app: TestApp) {
     let member = app.member();
     let operator = app.as_user("op", "service", "admin");
     member.add_client("p1", "own").await;
@@ -374,7 +374,7 @@ async fn current_pid_is_seen_by_the_owner_of_the_client(app: TestApp) {
         let listed = caller.search("/v2/p1/jobs", json!({"match": [{"job_id": job_id}]})).await.json();
         assert_eq!(pid(listed["jobs"][0].clone()), expected, "{job_id} in the list");
     }
-    // hidden, but not lost by a document that comes back without it
+    // The field is hidden, but it must not be lost if a document without it is sent.
     let document = member.job("on-central").await;
     member
         .patch("/v2/p1/jobs/on-central", json!({"job_schedule": document["job_schedule"]}))

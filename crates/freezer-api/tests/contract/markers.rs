@@ -1,4 +1,4 @@
-//! Pages by marker: `marker`, `sort`, `with_count`, and the links that answers to them have.
+//! Pages by marker: `marker`, `sort`, `with_count`, and the links in the answers.
 
 use freezer_api::app::HttpSettings;
 use http::Method;
@@ -11,11 +11,11 @@ on_both_engines![
     links_lead_through_every_list,
     a_list_is_sorted_along_its_index,
     a_search_is_paged_by_marker,
-    answers_without_these_parameters_have_nothing_more,
-    what_cannot_be_used_is_400,
+    answers_without_these_parameters_have_no_new_keys,
+    invalid_markers_are_400,
     a_page_over_the_maximum_is_cut_and_links_to_the_next,
-    documents_that_come_and_go_move_no_page,
-    a_client_can_delete_what_a_page_names_and_go_on,
+    new_and_deleted_documents_do_not_move_a_page,
+    deleting_documents_of_a_page_does_not_affect_the_next_page,
     links_begin_with_the_public_address,
 ];
 
@@ -36,12 +36,12 @@ async fn fill(app: &TestApp, count: usize) {
         member.add_backup("p1", with(backup("etc"), json!({"size": number % 2}))).await;
         let status = if number % 2 == 0 { "running" } else { "completed" };
         member.add_job("p1", with(job("node-00"), json!({"job_schedule": {"status": status}}))).await;
-        // several rows of one second, so that ids decide
+        // Several rows have the same second, so that ids decide their order.
         app.advance(i64::from(number % 3 == 0));
     }
 }
 
-/// Path of the next page, as the answer's link says it.
+/// Returns the path of the next page from the link of an answer.
 fn next(body: &Value, list: &str) -> Option<String> {
     let link = &body.get(format!("{list}_links"))?[0];
     assert_eq!(link["rel"], "next");
@@ -49,7 +49,7 @@ fn next(body: &Value, list: &str) -> Option<String> {
     Some(href.strip_prefix("http://freezer.localhost:9090").expect("the host of the request").to_owned())
 }
 
-/// Follows the links from a first page to the last.
+/// Follows the links from the first page to the last one.
 async fn follow(app: &TestApp, list: &str, id: &str, first: &str, search: Option<Value>) -> Vec<String> {
     let member = app.member();
     let (mut path, mut seen) = (Some(first.to_owned()), Vec::new());
@@ -114,7 +114,7 @@ async fn a_search_is_paged_by_marker(app: TestApp) {
     assert_eq!(answer.json()["count"], 4);
 }
 
-async fn answers_without_these_parameters_have_nothing_more(app: TestApp) {
+async fn answers_without_these_parameters_have_no_new_keys(app: TestApp) {
     fill(&app, 4).await;
     for (list, _) in LISTS {
         for query in ["", "?limit=2", "?limit=2&offset=1"] {
@@ -149,7 +149,7 @@ async fn a_page_over_the_maximum_is_cut_and_links_to_the_next(app: TestApp) {
             whole,
             "{list}: the default limit is cut, too"
         );
-        // a page within the maximum, and the last page of a larger request, have no link
+        // A page within the maximum has no link, and neither has the last page of a larger request.
         let last = [format!("limit=180000&offset={near}"), format!("limit=5&offset={end}")];
         for query in ["limit=4".to_owned(), "limit=1".to_owned()].into_iter().chain(last) {
             let body = small.member().get(&format!("/v2/p1/{list}?{query}")).await.expect(200).json();
@@ -164,7 +164,7 @@ async fn a_page_over_the_maximum_is_cut_and_links_to_the_next(app: TestApp) {
     assert_eq!(follow(&small, "jobs", "/job_id", "/v2/p1/jobs?limit=100", Some(search)).await, whole);
 }
 
-async fn what_cannot_be_used_is_400(app: TestApp) {
+async fn invalid_markers_are_400(app: TestApp) {
     fill(&app, 2).await;
     let member = app.member();
     for query in [
@@ -183,7 +183,7 @@ async fn what_cannot_be_used_is_400(app: TestApp) {
         member.get(&format!("/v2/p1/{list}?marker=no-such-id")).await.expect(400);
         member.get(&format!("/v2/p1/{list}?sort=nothing")).await.expect(400);
         let of_p1 = member.get(&format!("/v2/p1/{list}")).await.each(list, id).remove(0);
-        // another project's document is none of this list, whoever asks
+        // A document of another project is not in this list, even if the caller belongs to that project.
         let stranger = app.as_user("u2", "p2", "member");
         stranger.get(&format!("/v2/p2/{list}?marker={of_p1}")).await.expect(400);
     }
@@ -218,25 +218,25 @@ async fn links_begin_with_the_public_address(app: TestApp) {
     }
 }
 
-async fn documents_that_come_and_go_move_no_page(app: TestApp) {
+async fn new_and_deleted_documents_do_not_move_a_page(app: TestApp) {
     fill(&app, 6).await;
     let member = app.member();
     let whole = member.get("/v2/p1/backups").await.each("backups", "/backup_id");
     let first = member.get("/v2/p1/backups?limit=2&marker=").await.expect(200);
     let path = next(&first.json(), "backups").unwrap();
-    // by offset, the next page would skip a document now
+    // With an offset, the next page would skip a document now.
     member.delete(&format!("/v2/p1/backups/{}", whole[0])).await.expect(204);
     let second = member.get(&path).await.expect(200);
     assert_eq!(second.each("backups", "/backup_id"), whole[2..4]);
-    // the marker may be gone as well
+    // The document of the marker may be deleted, too.
     member.delete(&format!("/v2/p1/backups/{}", whole[1])).await.expect(204);
     assert_eq!(member.get(&path).await.expect(200).each("backups", "/backup_id"), whole[2..4]);
 }
 
-async fn a_client_can_delete_what_a_page_names_and_go_on(app: TestApp) {
+async fn deleting_documents_of_a_page_does_not_affect_the_next_page(app: TestApp) {
     fill(&app, 7).await;
     let member = app.member();
-    // jobs before what they refer to
+    // Jobs are deleted before the resources that they refer to.
     for (list, id) in [LISTS[4], LISTS[0], LISTS[1], LISTS[2], LISTS[3]] {
         let whole = member.get(&format!("/v2/p1/{list}?limit=100")).await.each(list, id);
         for (sort, expected) in [("asc", whole.clone()), ("desc", whole.iter().rev().cloned().collect())] {
@@ -257,13 +257,13 @@ async fn a_client_can_delete_what_a_page_names_and_go_on(app: TestApp) {
         }
         assert_eq!(deleted, whole, "{list}");
         assert!(member.get(&format!("/v2/p1/{list}")).await.each(list, id).is_empty(), "{list}");
-        // a deleted document of another project is no more a marker than a live one
+        // A deleted document of another project is not a marker, like a live one.
         let stranger = app.as_user("u2", "p2", "member");
         stranger.get(&format!("/v2/p2/{list}?marker={}", whole[0])).await.expect(400);
     }
 }
 
-/// What a path names a document by.
+/// Returns the path component for a document.
 fn name_of<'a>(list: &str, id: &'a str) -> &'a str {
     if list == "clients" { "/client/client_id" } else { id }
 }

@@ -1,5 +1,5 @@
-//! Agents of 7.2.0 to 18.0.0: they send the whole job document back to report a run, as they read it when they learnt of
-//! the job. Whatever became of its client and actions meanwhile, the report is stored and undoes no change.
+//! Agents of 7.2.0 to 18.0.0 report a run with the whole job document that they read earlier. Although the client and
+//! the actions may have changed since, the report must be stored and must not undo other changes.
 
 use serde_json::{Value, json};
 
@@ -8,11 +8,11 @@ use crate::support::exchange::Caller;
 use crate::support::{TestApp, on_both_engines};
 
 on_both_engines![
-    a_report_is_taken_whatever_became_of_the_client,
-    a_report_is_taken_whatever_became_of_the_actions,
+    a_report_is_accepted_after_changes_of_the_client,
+    a_report_is_accepted_after_changes_of_the_actions,
     a_report_undoes_no_change_of_the_list,
     a_report_moves_no_job,
-    a_report_leaves_other_jobs_of_an_action_alone,
+    a_report_does_not_change_other_jobs_with_the_same_action,
     a_report_in_a_session,
     a_report_changes_no_membership,
     a_report_keeps_edits_of_users,
@@ -20,13 +20,13 @@ on_both_engines![
     a_report_is_validated,
     a_report_without_ids,
     a_repeated_report,
-    what_a_patch_changes_is_checked,
-    what_a_patch_leaves_is_not_checked,
-    stored_values_that_are_refused_today_may_be_sent_back,
-    an_empty_column_is_no_key,
+    changed_values_of_a_patch_are_validated,
+    unchanged_values_of_a_patch_are_not_validated,
+    stored_values_that_are_no_longer_valid_can_be_sent_back,
+    empty_columns_are_not_shown,
 ];
 
-/// A node that can do everything, and a job of two actions on it; the job as its agent read it.
+/// Creates a client with all capabilities and a job of two actions on it. Returns the job as its agent reads it.
 async fn a_job(member: &Caller) -> Value {
     member.add_client("p1", "node-1").await;
     let entries = json!([
@@ -37,7 +37,7 @@ async fn a_job(member: &Caller) -> Value {
     member.job(&id).await
 }
 
-/// Reports a run as an agent does, from its start to its end; every report is taken. Returns the job afterwards.
+/// Reports a run from its start to its end like an agent. Every report must be accepted. Returns the job after the run.
 async fn run(member: &Caller, read: &Value) -> Value {
     let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
     let mut document = read.clone();
@@ -53,20 +53,20 @@ async fn run(member: &Caller, read: &Value) -> Value {
         member.patch(&path, body).await.expect(200);
     }
     let after = member.get(&path).await.expect(200).json();
-    // the process id is shown to the owner of the client, and a client that is gone has none
+    // Only the owner of the client sees the process id, and a deleted client has none.
     for key in ["status", "result", "time_started", "time_ended", "event"] {
         assert_eq!(after["job_schedule"][key], document["job_schedule"][key], "{key}");
     }
     after
 }
 
-/// The ids of a job's actions.
+/// Returns the ids of a job's actions.
 fn action_ids(job: &Value) -> Vec<String> {
     let actions = job["job_actions"].as_array().unwrap();
     actions.iter().map(|action| action["action_id"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn a_report_is_taken_whatever_became_of_the_client(app: TestApp) {
+async fn a_report_is_accepted_after_changes_of_the_client(app: TestApp) {
     let member = app.member();
     for (name, registration) in [
         ("gone", None),
@@ -94,7 +94,7 @@ async fn a_report_is_taken_whatever_became_of_the_client(app: TestApp) {
     }
 }
 
-async fn a_report_is_taken_whatever_became_of_the_actions(app: TestApp) {
+async fn a_report_is_accepted_after_changes_of_the_actions(app: TestApp) {
     let member = app.member();
     for edit in [
         json!({"freezer_action": {"container": "elsewhere"}}),
@@ -127,7 +127,7 @@ async fn a_report_undoes_no_change_of_the_list(app: TestApp) {
     let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
     let ids = action_ids(&read);
     let added = member.add_action("p1", with(freezer_action(), json!({"backup_name": "added"}))).await;
-    // from now on, the list is not the one of the job's creation
+    // From this time on, the list differs from the one at the creation of the job.
     app.advance(1);
     for list in
         [vec![&ids[1], &ids[0]], vec![&ids[0], &ids[1], &added], vec![&added], vec![&ids[0], &ids[0]], vec![]]
@@ -149,7 +149,7 @@ async fn a_report_moves_no_job(app: TestApp) {
     assert_eq!(run(&member, &read).await["client_id"], "node-2");
 }
 
-async fn a_report_leaves_other_jobs_of_an_action_alone(app: TestApp) {
+async fn a_report_does_not_change_other_jobs_with_the_same_action(app: TestApp) {
     let member = app.member();
     let read = a_job(&member).await;
     let id = action_ids(&read)[0].clone();
@@ -190,7 +190,7 @@ async fn a_report_in_a_session(app: TestApp) {
     assert_eq!(member.session(&session).await["result"], "success");
 }
 
-/// The document of a job with other values, reporting that it runs.
+/// Returns a report that the job is running, in a changed document of the job.
 fn report(read: &Value, changes: Value) -> Value {
     let mut document = with(read.clone(), changes);
     document["job_schedule"]["status"] = json!("running");
@@ -215,7 +215,7 @@ async fn a_report_changes_no_membership(app: TestApp) {
     let tag = is_in(&first).await;
     run(&member, &read).await;
     assert_eq!(is_in(&first).await, tag);
-    // freezer-scheduler 19.0.0 sends three keys
+    // freezer-scheduler 19.0.0 sends three keys.
     for status in ["running", "completed", "completed"] {
         let of_19 = json!({"job_schedule": {"status": status}, "session_id": "", "session_tag": 9});
         member.patch(&path, of_19).await.expect(200);
@@ -230,7 +230,7 @@ async fn a_report_changes_no_membership(app: TestApp) {
     member.put(&job_in(&second)).await.expect(204);
     run(&member, &in_first).await;
     is_in(&second).await;
-    // a user's patch still does
+    // A user can still change this.
     member.patch(&path, json!({"session_id": "", "session_tag": 0})).await.expect(200);
     is_in("").await;
 }
@@ -252,7 +252,7 @@ async fn a_report_keeps_edits_of_users(app: TestApp) {
         (vec![], 0),
         (vec![&own[0], &inline], 2),
     ] {
-        // an agent reports between GET and PATCH
+        // The agent reports between the GET and the PATCH of the user.
         let scheduled = json!({"job_schedule": {"status": "scheduled"}, "session_id": "", "session_tag": 0});
         member.patch(&path, scheduled).await.expect(200);
         member.patch(&path, report(&read, json!({"job_actions": list}))).await.expect(200);
@@ -283,7 +283,7 @@ async fn a_report_of_other_definitions(app: TestApp) {
     let read = a_job(&member).await;
     let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
     let id = action_ids(&read)[0].clone();
-    // the action of another project is none
+    // The action of another project is ignored.
     let other = json!({"freezer_action": {"action": "exec", "command": "/bin/true"}});
     let stranger = app.as_user("u2", "p2", "member");
     stranger.add_action("p2", other["freezer_action"].clone()).await;
@@ -292,7 +292,8 @@ async fn a_report_of_other_definitions(app: TestApp) {
     let container = json!({"freezer_action": {"container": "edited"}});
     member.patch(&format!("/v2/p1/actions/{id}"), container).await.expect(200);
     let edited = member.get(&path).await.json()["job_actions"].clone();
-    // whether an agent read it earlier, or a user changes it again: the stored one stays
+    // The service cannot know whether an agent read the definition earlier or a user changes it again, so the stored
+    // one is kept.
     let mut again = read["job_actions"].clone();
     again[0]["freezer_action"]["container"] = json!("elsewhere");
     let without_id = |mut document: Value| {
@@ -310,7 +311,7 @@ async fn a_report_of_other_definitions(app: TestApp) {
         assert_eq!((&after["job_actions"], &after["job_schedule"]["status"]), (&edited, &json!("running")));
     }
     member.delete(&format!("/v2/p1/actions/{id}")).await.expect(204);
-    // a deleted action without a definition is nothing that an agent reads
+    // Agents never read a deleted action without a definition.
     let refer = json!({"job_actions": [{"action_id": id}], "description": "x"});
     member.patch(&path, report(&read, refer)).await.expect(422);
     member.patch(&path, without_id(report(&read, json!({})))).await.expect(200);
@@ -387,7 +388,7 @@ async fn a_repeated_report(app: TestApp) {
     repeat(&ids[..1]).await;
 }
 
-async fn what_a_patch_changes_is_checked(app: TestApp) {
+async fn changed_values_of_a_patch_are_validated(app: TestApp) {
     let member = app.member();
     let read = a_job(&member).await;
     let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
@@ -423,7 +424,7 @@ async fn what_a_patch_changes_is_checked(app: TestApp) {
         assert!(description.contains(text), "{description}");
     }
     assert_eq!(member.get(&path).await.json(), read);
-    app.remark("whole documents with values that no job may have");
+    app.remark("whole documents with values that are not valid for jobs");
     for (key, value) in
         [("status", json!("fly")), ("time_started", json!(null)), ("schedule_month", json!(5))]
     {
@@ -434,13 +435,13 @@ async fn what_a_patch_changes_is_checked(app: TestApp) {
     assert_eq!(member.get(&path).await.json(), read);
 }
 
-async fn what_a_patch_leaves_is_not_checked(app: TestApp) {
+async fn unchanged_values_of_a_patch_are_not_validated(app: TestApp) {
     let member = app.member();
     let read = a_job(&member).await;
     let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
     let ids = action_ids(&read);
     member.delete("/v2/p1/clients/node-1").await.expect(204);
-    // an action is taken out with the whole document, as the web UI does
+    // The user removes an action with the whole document, as the web UI does.
     let mut shorter = read.clone();
     shorter["job_actions"].as_array_mut().unwrap().remove(0);
     member.patch(&path, shorter).await.expect(200);
@@ -455,7 +456,7 @@ async fn what_a_patch_leaves_is_not_checked(app: TestApp) {
     }
 }
 
-async fn stored_values_that_are_refused_today_may_be_sent_back(app: TestApp) {
+async fn stored_values_that_are_no_longer_valid_can_be_sent_back(app: TestApp) {
     let member = app.member();
     let id = a_job(&member).await["job_id"].as_str().unwrap().to_owned();
     let schedule = r#"{"time_created": 5, "time_started": null, "schedule_month": 5, "old_key": [1], "status": "scheduled"}"#;
@@ -467,7 +468,7 @@ async fn stored_values_that_are_refused_today_may_be_sent_back(app: TestApp) {
         (&json!(null), &json!("former"))
     );
     let path = format!("/v2/p1/jobs/{id}");
-    app.remark("the document as it is shown, then with another description");
+    app.remark("the shown document, then with another description");
     member.patch(&path, read.clone()).await.expect(200);
     member.patch(&path, with(read.clone(), json!({"description": "x"}))).await.expect(200);
     let after = run(&member, &read).await;
@@ -476,12 +477,12 @@ async fn stored_values_that_are_refused_today_may_be_sent_back(app: TestApp) {
         (&after["description"], &after["job_schedule"]["old_key"]),
         (&read["description"], &json!([1]))
     );
-    app.remark("what changes is still checked, and so is a job that is not there");
+    app.remark("changed values are still validated, and so is a new job");
     app.show(member.patch(&path, with(read.clone(), json!({"session_tag": "1"}))).await.expect(400));
     app.show(member.patch("/v2/p1/jobs/unknown", read).await.expect(400));
 }
 
-async fn an_empty_column_is_no_key(app: TestApp) {
+async fn empty_columns_are_not_shown(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let sent = json!({"action": "exec", "command": "/bin/true"});
@@ -507,18 +508,18 @@ async fn an_empty_column_is_no_key(app: TestApp) {
         (actions.each("actions", "/action_id").len(), jobs.each("jobs", "/job_id").len())
     };
     assert_eq!(shown().await, sent);
-    // a patch of another key makes none of them
+    // A patch of another key adds none of these keys.
     member.patch(&path, json!({"max_retries": 3})).await.expect(200);
     assert_eq!(shown().await, sent);
     assert_eq!(found(json!({"match": [{"container": null}]})).await, (0, 0));
-    // what a caller stores as null stays null
+    // If a caller stores null, the value stays null.
     member.patch(&path, json!({"freezer_action": {"container": null, "timeout": null}})).await.expect(200);
     let with_nulls = with(sent.clone(), json!({"container": null, "timeout": null}));
     assert_eq!(shown().await, with_nulls);
     assert_eq!(found(json!({"match": [{"container": null}]})).await, (1, 1));
     assert_eq!(found(json!({"match_not": [{"container": null}]})).await, (0, 0));
     assert_eq!(found(json!({"match_not": [{"mode": null}]})).await, (1, 1));
-    // with nulls for what it lacks, as former releases showed it, it is the same action
+    // Former releases showed missing keys as null. With these nulls, it is still the same action.
     let nulls = json!({"backup_name": null, "mode": null, "priority": null, "path_to_backup": null, "log_file": null});
     let entry = json!({"action_id": action_id, "freezer_action": with(with_nulls.clone(), nulls)});
     member.add_job("p1", with(job("node-1"), json!({"job_actions": [entry]}))).await;

@@ -1,4 +1,4 @@
-//! Pages of lists: their order, and that none skips or repeats a row.
+//! Pages of lists: their order. No row may be skipped or repeated.
 
 use serde_json::json;
 
@@ -6,16 +6,16 @@ use crate::support::documents::{backup, freezer_action, job, with};
 use crate::support::{TestApp, on_both_engines};
 
 on_both_engines![
-    ten_where_no_number_is_named,
+    the_default_page_has_ten_documents,
     pages_never_skip_or_repeat,
     lists_are_in_the_order_of_creation,
     rows_of_one_second_are_in_the_order_of_their_ids,
-    limit_and_offset_that_cannot_be_used_are_400,
+    invalid_limits_and_offsets_are_400,
 ];
 
 const LISTS: [&str; 5] = ["clients", "actions", "sessions", "backups", "jobs"];
 
-/// `count` documents in every list, several in each second.
+/// Stores `count` documents in every list, several in each second.
 async fn fill(app: &TestApp, count: usize) {
     let member = app.member();
     for number in 0..count {
@@ -34,7 +34,7 @@ async fn fill(app: &TestApp, count: usize) {
     }
 }
 
-/// Where each list has the id of a document.
+/// Returns the key that contains the id of a document.
 fn id_of(list: &str) -> &'static str {
     match list {
         "clients" => "/client/uuid",
@@ -45,7 +45,7 @@ fn id_of(list: &str) -> &'static str {
     }
 }
 
-async fn ten_where_no_number_is_named(app: TestApp) {
+async fn the_default_page_has_ten_documents(app: TestApp) {
     fill(&app, 11).await;
     for list in LISTS {
         for (query, count) in [
@@ -91,11 +91,11 @@ async fn lists_are_in_the_order_of_creation(app: TestApp) {
         app.advance(1);
     }
     assert_eq!(member.get("/v2/p1/jobs").await.each("jobs", "/job_id"), ["z", "m", "a"]);
-    // a change moves nothing
+    // A change does not move the document.
     member.patch("/v2/p1/jobs/z", json!({"description": "changed"})).await.expect(200);
     member.post("/v2/p1/jobs/m", job("node-1")).await.expect(201);
     assert_eq!(member.get("/v2/p1/jobs").await.each("jobs", "/job_id"), ["z", "m", "a"]);
-    // what is deleted and made again is new
+    // A document that is deleted and created again is new.
     member.delete("/v2/p1/jobs/z").await.expect(204);
     member.add_job("p1", with(job("node-1"), json!({"job_id": "z"}))).await;
     assert_eq!(member.get("/v2/p1/jobs").await.each("jobs", "/job_id"), ["m", "a", "z"]);
@@ -110,7 +110,7 @@ async fn rows_of_one_second_are_in_the_order_of_their_ids(app: TestApp) {
     assert_eq!(member.get("/v2/p1/jobs").await.each("jobs", "/job_id"), ["a", "m", "z"]);
 }
 
-async fn limit_and_offset_that_cannot_be_used_are_400(app: TestApp) {
+async fn invalid_limits_and_offsets_are_400(app: TestApp) {
     for query in [
         "limit=-1",
         "offset=-1",

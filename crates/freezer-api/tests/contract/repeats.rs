@@ -1,4 +1,4 @@
-//! Requests that are sent again: by `Idempotency-Key`, and reports of backups by what they say.
+//! Repeated requests: with an `Idempotency-Key`, and reports of the same backup.
 
 use std::collections::BTreeSet;
 
@@ -12,21 +12,21 @@ use crate::support::documents::{freezer_action, job, with};
 use crate::support::{Answer, Caller, TestApp, on_both_engines};
 
 on_both_engines![
-    every_post_is_carried_out_once_per_key,
+    every_post_runs_once_per_key,
     a_key_belongs_to_one_request_of_one_caller,
-    a_refused_request_gives_its_key_back,
+    a_rejected_request_releases_its_key,
     keys_are_checked,
     the_policy_is_asked_before_an_answer_is_given_again,
     an_empty_query_does_not_make_another_request,
-    of_concurrent_requests_with_a_key_one_is_carried_out,
-    a_key_holds_across_processes_and_a_killed_one_gives_it_up,
+    only_one_of_concurrent_requests_with_the_same_key_runs,
+    a_key_is_shared_by_processes_and_released_by_a_killed_one,
     keys_expire_and_are_purged,
     without_its_table_a_key_has_no_effect,
-    a_key_costs_one_statement_more_where_a_document_is_created,
-    a_document_that_is_there_is_the_answer_also_if_it_was_lost,
+    a_key_needs_one_more_statement_if_a_document_is_created,
+    an_existing_document_is_answered_if_its_answer_was_lost,
     a_backup_that_is_reported_again_is_not_stored_again,
-    backups_that_differ_are_stored,
-    a_repetition_counts_for_minutes_and_not_after_deletion,
+    different_backups_are_stored,
+    a_repetition_is_recognized_for_minutes_and_not_after_a_deletion,
     concurrent_reports_of_one_backup_store_one,
     repeated_backups_can_be_stored,
     a_new_backup_is_one_statement_whatever_is_stored,
@@ -36,12 +36,12 @@ async fn keyed(caller: &Caller, path: &str, key: &str, body: &Value) -> Answer {
     caller.raw(Method::POST, path, &[("idempotency-key", key)], body.to_string()).await
 }
 
-/// Whether an answer is one that was given before.
+/// Returns whether an answer is a stored one.
 fn is_replayed(answer: &Answer) -> bool {
     answer.header("idempotency-replayed") == Some("true")
 }
 
-/// The same service in another process: on a store of its own, with other ids.
+/// Returns the same service in another process: with its own store and other ids.
 fn another(app: &TestApp) -> TestApp {
     let store = Store::new(app.database().url(), ConnectSettings::default(), PoolSettings::default());
     let other = recognizing(&TestApp::on(app.database(), store));
@@ -51,7 +51,7 @@ fn another(app: &TestApp) -> TestApp {
     other
 }
 
-/// The service as it is by default: it recognizes backups that are reported again.
+/// Returns the service with its default setting: it recognizes repeated reports of a backup.
 fn recognizing(app: &TestApp) -> TestApp {
     app.with_http(|http| http.repeat_window = HttpSettings::default().repeat_window)
 }
@@ -61,7 +61,7 @@ fn backup() -> Value {
            "curr_backup_level": 0, "job_id": "j1"})
 }
 
-async fn every_post_is_carried_out_once_per_key(app: TestApp) {
+async fn every_post_runs_once_per_key(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let session =
@@ -116,13 +116,13 @@ async fn a_key_belongs_to_one_request_of_one_caller(app: TestApp) {
         let other = keyed(&member, path, "k", &body).await.expect(422);
         assert!(other.description().starts_with("Idempotency-Key: "), "{other}");
     }
-    // others may use the same key
+    // Other callers may use the same key.
     for caller in [app.as_user("u2", "p1", "member"), app.as_user("u1", "p2", "member")] {
         let project = if caller.get("/v2/p1/sessions").await.status == 200 { "p1" } else { "p2" };
         let own = keyed(&caller, &format!("/v2/{project}/sessions"), "k", &session).await.expect(201);
         assert!(!is_replayed(&own) && own.text("session_id") != first.text("session_id"), "{own}");
     }
-    // a key means nothing for other methods
+    // For other methods, the key has no meaning.
     let path = format!("/v2/p1/sessions/{}", first.text("session_id"));
     for _ in 0..2 {
         let patch = json!({"description": "patched"}).to_string();
@@ -130,7 +130,7 @@ async fn a_key_belongs_to_one_request_of_one_caller(app: TestApp) {
     }
 }
 
-async fn a_refused_request_gives_its_key_back(app: TestApp) {
+async fn a_rejected_request_releases_its_key(app: TestApp) {
     let member = app.member();
     keyed(&member, "/v2/p1/jobs", "k", &job("node-1")).await.expect(422);
     keyed(&member, "/v2/p1/jobs", "k", &json!({"job_actions": 7})).await.expect(400);
@@ -173,17 +173,17 @@ async fn the_policy_is_asked_before_an_answer_is_given_again(app: TestApp) {
     ] {
         let first = keyed(&member, &path, &path, &body).await;
         assert!(first.status.is_success(), "{path}: {first}");
-        // the same user without the role
+        // This is the same user without the role.
         for role in ["reader", "", "other"] {
             let refused = keyed(&app.as_user("u1", "p1", role), &path, &path, &body).await.expect(403);
             assert!(!is_replayed(&refused), "{path}: {refused}");
-            // nor does the answer tell whether the key was used
+            // The answer does not reveal whether the key was used.
             let new = keyed(&app.as_user("u1", "p1", role), &path, "new", &body).await.expect(403);
             assert_eq!(new.body, refused.body, "{path}");
         }
         assert!(is_replayed(&keyed(&member, &path, &path, &body).await), "{path}");
     }
-    // other methods and paths are answered as they are without a key
+    // Other methods and paths are answered as without a key.
     keyed(&member, "/v2/p1/nothing", "k", &json!({})).await.expect(404);
     keyed(&member, "/v2", "k", &json!({})).await.expect(405);
     keyed(&member, "/v2/p1/backups/b", "k", &json!({})).await.expect(405);
@@ -200,7 +200,7 @@ async fn an_empty_query_does_not_make_another_request(app: TestApp) {
     keyed(&member, "/v2/p1/sessions?x", "k", &body).await.expect(422);
 }
 
-async fn of_concurrent_requests_with_a_key_one_is_carried_out(app: TestApp) {
+async fn only_one_of_concurrent_requests_with_the_same_key_runs(app: TestApp) {
     let other = another(&app);
     let body = json!({"schedule": {}});
     let ask = |app: TestApp| {
@@ -223,13 +223,13 @@ async fn of_concurrent_requests_with_a_key_one_is_carried_out(app: TestApp) {
     assert_eq!(all.each("sessions", "/session_id").len(), 1);
 }
 
-async fn a_key_holds_across_processes_and_a_killed_one_gives_it_up(app: TestApp) {
+async fn a_key_is_shared_by_processes_and_released_by_a_killed_one(app: TestApp) {
     let other = another(&app);
     let body = json!({"schedule": {}});
     let first = keyed(&app.member(), "/v2/p1/sessions", "k", &body).await.expect(201);
     let again = keyed(&other.member(), "/v2/p1/sessions", "k", &body).await.expect(201);
     assert!(is_replayed(&again) && again.body == first.body);
-    // a process that was killed while it carried the request out
+    // The process was killed while it handled the request.
     app.database()
         .run("UPDATE freezer_idempotency SET status = NULL, answer = NULL, document = NULL, attempt = 'gone'")
         .await;
@@ -263,7 +263,7 @@ async fn keys_expire_and_are_purged(app: TestApp) {
         assert_eq!(keys.removed, expected, "{purged:?}");
     }
     assert!(is_replayed(&keyed(&member, "/v2/p1/sessions", "k2", &body).await.expect(201)));
-    // without a purge, a key can be used again after a day
+    // Even without a purge, a key can be used again after one day.
     app.advance(86_400);
     let later = keyed(&member, "/v2/p1/sessions", "k2", &json!({"schedule": {}, "description": "x"}))
         .await
@@ -287,7 +287,7 @@ async fn without_its_table_a_key_has_no_effect(app: TestApp) {
     assert_eq!(ids.len(), 2);
 }
 
-async fn a_key_costs_one_statement_more_where_a_document_is_created(app: TestApp) {
+async fn a_key_needs_one_more_statement_if_a_document_is_created(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let session = |at: u32| json!({"schedule": {}, "description": at.to_string()});
@@ -306,7 +306,7 @@ async fn a_key_costs_one_statement_more_where_a_document_is_created(app: TestApp
         app.store().statements() - before
     };
     for (path, body) in &posts {
-        // the first ones look at the tables
+        // The first requests query the layout of the tables.
         count(path, Some(&format!("warm-{path}")), body).await;
         let plain = count(path, None, body).await;
         assert_eq!(count(path, Some(path), body).await, plain + 1, "{path}");
@@ -314,17 +314,17 @@ async fn a_key_costs_one_statement_more_where_a_document_is_created(app: TestApp
     }
 }
 
-async fn a_document_that_is_there_is_the_answer_also_if_it_was_lost(app: TestApp) {
+async fn an_existing_document_is_answered_if_its_answer_was_lost(app: TestApp) {
     let member = app.member();
     let body = json!({"schedule": {}});
     let first = keyed(&member, "/v2/p1/sessions", "k", &body).await.expect(201);
-    // deleted since, and its process killed before it answered
+    // The document was deleted later, and the process was killed before it answered.
     member.delete(&format!("/v2/p1/sessions/{}", first.text("session_id"))).await.expect(204);
     app.database().run("UPDATE freezer_idempotency SET attempt = 'gone'").await;
     app.advance(500);
     let again = keyed(&member, "/v2/p1/sessions", "k", &body).await.expect(201);
     assert!(is_replayed(&again) && again.body == first.body, "{again}");
-    // a document that never was
+    // This document never existed.
     app.database().run("UPDATE freezer_idempotency SET document = 'session nothing'").await;
     let made = keyed(&member, "/v2/p1/sessions", "k", &body).await.expect(201);
     assert!(!is_replayed(&made) && made.body != first.body, "{made}");
@@ -334,7 +334,7 @@ async fn a_backup_that_is_reported_again_is_not_stored_again(app: TestApp) {
     let app = recognizing(&app);
     let (member, other) = (app.member(), another(&app));
     let first = member.post("/v2/p1/backups", backup()).await.expect(201);
-    // what does not identify it may differ
+    // Keys that do not identify the backup may differ.
     let again = with(backup(), json!({"status": "error", "end_time_stamp": 1_795_000_100, "tenant_id": "t"}));
     for caller in [&member, &other.member()] {
         for body in [backup(), again.clone()] {
@@ -344,17 +344,17 @@ async fn a_backup_that_is_reported_again_is_not_stored_again(app: TestApp) {
     }
     let all = member.get("/v2/p1/backups").await.expect(200);
     assert_eq!(all.each("backups", "/backup_id"), [first.text("backup_id")]);
-    // a change of the stored one does not make it another one
+    // If the stored backup is changed, it is still the same one.
     let path = format!("/v2/p1/backups/{}", first.text("backup_id"));
     member.patch(&path, json!({"status": "restoring"})).await.expect(200);
     assert_eq!(member.post("/v2/p1/backups", backup()).await.expect(201).body, first.body);
-    // unless it no longer says what was reported
+    // This is not the case if an identifying key is changed.
     let changed = json!({"backup_metadata": {"time_stamp": 1_795_000_777}});
     member.patch(&path, changed).await.expect(200);
     assert_ne!(member.post("/v2/p1/backups", backup()).await.expect(201).body, first.body);
 }
 
-async fn backups_that_differ_are_stored(app: TestApp) {
+async fn different_backups_are_stored(app: TestApp) {
     let app = recognizing(&app);
     let member = app.member();
     let mut ids = vec![member.post("/v2/p1/backups", backup()).await.expect(201).text("backup_id")];
@@ -375,7 +375,7 @@ async fn backups_that_differ_are_stored(app: TestApp) {
             caller.post(&format!("/v2/{project}/backups"), backup()).await.expect(201).text("backup_id"),
         );
     }
-    // without a time stamp, nothing tells two backups of a series apart
+    // Without a time stamp, two backups of a series cannot be distinguished.
     for stamp in [Value::Null, json!({"removed": true})] {
         let mut bare = backup();
         match stamp {
@@ -390,7 +390,7 @@ async fn backups_that_differ_are_stored(app: TestApp) {
     assert_eq!(distinct.len(), ids.len());
 }
 
-async fn a_repetition_counts_for_minutes_and_not_after_deletion(app: TestApp) {
+async fn a_repetition_is_recognized_for_minutes_and_not_after_a_deletion(app: TestApp) {
     let app = recognizing(&app);
     let member = app.member();
     let post = async || member.post("/v2/p1/backups", backup()).await.expect(201).text("backup_id");
@@ -405,7 +405,7 @@ async fn a_repetition_counts_for_minutes_and_not_after_deletion(app: TestApp) {
     let third = post().await;
     assert!(third != second && third != first);
     assert_eq!(post().await, third);
-    // both that are left are as they were
+    // Both remaining backups are unchanged.
     for id in [first, third] {
         member.get(&format!("/v2/p1/backups/{id}")).await.expect(200);
     }
@@ -446,7 +446,7 @@ async fn a_new_backup_is_one_statement_whatever_is_stored(app: TestApp) {
         let before = app.store().statements();
         member.post("/v2/p1/backups", body).await.expect(201);
         let statements = app.store().statements() - before;
-        // the first one looks at the tables
+        // The first request queries the layout of the tables.
         assert!(statements == 1 || stamp == 0, "{statements}");
     }
 }

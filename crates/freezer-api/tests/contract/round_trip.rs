@@ -1,5 +1,5 @@
-//! Documents sent back whole, as the web UI and the command do: what a GET gave is accepted, and what is not for the caller
-//! to say is not applied.
+//! Whole documents that are sent back, as the web UI and the command do. The document of a GET must be accepted, but
+//! keys that the caller may not change are ignored.
 
 use serde_json::{Value, json};
 
@@ -7,14 +7,14 @@ use crate::support::documents::{backup, freezer_action, job, with};
 use crate::support::{TestApp, on_both_engines};
 
 on_both_engines![
-    what_a_get_gave_is_accepted_by_a_patch,
-    what_a_get_gave_is_accepted_by_a_replacement,
-    what_a_get_gave_makes_a_copy,
-    a_patch_moves_nothing_into_another_project,
+    a_patch_accepts_the_document_of_a_get,
+    a_replacement_accepts_the_document_of_a_get,
+    the_document_of_a_get_can_be_cloned,
+    a_patch_cannot_move_a_document_to_another_project,
     the_creator_stays,
 ];
 
-/// One of each, as it is stored, with the path to it.
+/// Stores a document of each kind. Returns the documents with their paths.
 async fn one_of_each(app: &TestApp) -> Vec<(String, Value)> {
     let member = app.member();
     member.add_client("p1", "node-1").await;
@@ -37,7 +37,7 @@ async fn one_of_each(app: &TestApp) -> Vec<(String, Value)> {
     found
 }
 
-async fn what_a_get_gave_is_accepted_by_a_patch(app: TestApp) {
+async fn a_patch_accepts_the_document_of_a_get(app: TestApp) {
     let member = app.member();
     for (path, document) in one_of_each(&app).await {
         member.patch(&path, document.clone()).await.expect(200);
@@ -45,26 +45,26 @@ async fn what_a_get_gave_is_accepted_by_a_patch(app: TestApp) {
     }
 }
 
-async fn what_a_get_gave_is_accepted_by_a_replacement(app: TestApp) {
+async fn a_replacement_accepts_the_document_of_a_get(app: TestApp) {
     let member = app.member();
     for (path, document) in one_of_each(&app).await {
         if path.contains("/backups/") {
-            continue; // cannot be replaced
+            continue; // This document cannot be replaced.
         }
         member.post(&path, document.clone()).await.expect(201);
         assert_eq!(member.get(&path).await.json(), document);
     }
 }
 
-async fn what_a_get_gave_makes_a_copy(app: TestApp) {
+async fn the_document_of_a_get_can_be_cloned(app: TestApp) {
     let member = app.member();
     for (path, document) in one_of_each(&app).await {
         let (list, id) = path.strip_prefix("/v2/p1/").unwrap().split_once('/').unwrap();
         let id_key = format!("{}_id", list.trim_end_matches('s'));
         if list == "backups" {
-            continue; // the body of a new one is the metadata alone
+            continue; // The body of a new document only contains the metadata.
         }
-        // as the web UI clones: without the id
+        // The web UI clones a document by sending it without its id.
         let mut copy = document.clone();
         copy.as_object_mut().unwrap().shift_remove(&id_key);
         let new_id = member.post(&format!("/v2/p1/{list}"), copy).await.expect(201).text(&id_key);
@@ -72,7 +72,7 @@ async fn what_a_get_gave_makes_a_copy(app: TestApp) {
         let mut shown = member.get(&format!("/v2/p1/{list}/{new_id}")).await.json();
         let mut expected = document.clone();
         expected[&id_key] = json!(new_id);
-        // a new session has no jobs
+        // A new session has no jobs.
         for both in [&mut shown, &mut expected] {
             both.as_object_mut().unwrap().shift_remove("jobs");
         }
@@ -80,14 +80,14 @@ async fn what_a_get_gave_makes_a_copy(app: TestApp) {
     }
 }
 
-async fn a_patch_moves_nothing_into_another_project(app: TestApp) {
+async fn a_patch_cannot_move_a_document_to_another_project(app: TestApp) {
     let member = app.member();
     let ids = json!({
         "project_id": "p2", "user_id": "u2",
         "job_id": "x", "session_id": "", "action_id": "x", "backup_id": "x",
     });
     for (path, document) in one_of_each(&app).await {
-        // only the names that this kind of document has
+        // Only the keys of this kind of document are compared.
         let known = |key: &String| document.as_object().unwrap().contains_key(key);
         let patch = ids.as_object().unwrap().iter().filter(|(key, _)| known(key));
         let mut patch: Value =

@@ -1,4 +1,4 @@
-//! Searches and counts have slots; everything else goes past them.
+//! Slots for searches and counts. Other requests do not need a slot.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::support::documents::{backup, job};
 use crate::support::{TestApp, on_both_engines};
 
 on_both_engines![
-    searches_of_a_project_hold_up_nothing_else,
-    searches_of_all_projects_leave_room_for_everything_else
+    searches_of_a_project_delay_no_other_requests,
+    searches_of_all_projects_leave_connections_for_other_requests
 ];
 
 const LISTS: [&str; 5] = ["clients", "actions", "sessions", "backups", "jobs"];
@@ -31,7 +31,7 @@ macro_rules! hold {
     }};
 }
 
-async fn searches_of_a_project_hold_up_nothing_else(app: TestApp) {
+async fn searches_of_a_project_delay_no_other_requests(app: TestApp) {
     let app = few(&app);
     let member = app.member();
     member.add_client("p1", "node-1").await;
@@ -68,7 +68,7 @@ async fn searches_of_a_project_hold_up_nothing_else(app: TestApp) {
     }
 }
 
-async fn searches_of_all_projects_leave_room_for_everything_else(app: TestApp) {
+async fn searches_of_all_projects_leave_connections_for_other_requests(app: TestApp) {
     let app = few(&app);
     let member = app.member();
     let search = json!({"match": [{"description": "x"}]});

@@ -1,4 +1,4 @@
-//! Searches: a JSON body on the GET of a list.
+//! Searches: lists with a JSON body in the GET request.
 
 use serde_json::{Value, json};
 
@@ -7,21 +7,21 @@ use crate::support::{TestApp, on_both_engines};
 
 on_both_engines![
     every_pair_of_match_must_occur,
-    no_pair_of_match_not_may_occur,
+    pairs_of_match_not_must_not_occur,
     the_poll_of_a_scheduler,
-    a_key_counts_wherever_it_occurs,
-    identities_count_only_at_the_top,
+    a_search_matches_a_key_at_every_level,
+    identities_are_only_searched_at_the_top_level,
     values_are_compared_exactly,
-    text_is_found_anywhere,
-    all_may_hold_a_list_of_pairs,
+    a_text_is_found_in_every_value,
+    all_accepts_a_list_of_pairs,
     times_bound_backups,
-    what_cannot_be_read_is_400,
+    invalid_searches_are_400,
     pages_of_a_search,
-    a_search_reads_on_beyond_its_first_rows,
-    every_list_is_searched,
+    a_search_continues_after_its_first_batch,
+    every_list_can_be_searched,
 ];
 
-/// Jobs a, b and c, each with a word of its own.
+/// Stores the jobs a, b and c, each with a different word.
 async fn three_jobs(app: &TestApp) {
     let member = app.member();
     for (id, status, container) in
@@ -59,7 +59,7 @@ async fn every_pair_of_match_must_occur(app: TestApp) {
     }
 }
 
-async fn no_pair_of_match_not_may_occur(app: TestApp) {
+async fn pairs_of_match_not_must_not_occur(app: TestApp) {
     three_jobs(&app).await;
     for (search, expected) in [
         (json!({"match_not": []}), vec!["a", "b", "c"]),
@@ -84,7 +84,7 @@ async fn the_poll_of_a_scheduler(app: TestApp) {
     );
 }
 
-async fn a_key_counts_wherever_it_occurs(app: TestApp) {
+async fn a_search_matches_a_key_at_every_level(app: TestApp) {
     three_jobs(&app).await;
     for (key, value, expected) in [
         ("deep", json!("b"), vec!["b"]),
@@ -97,10 +97,10 @@ async fn a_key_counts_wherever_it_occurs(app: TestApp) {
     }
 }
 
-async fn identities_count_only_at_the_top(app: TestApp) {
+async fn identities_are_only_searched_at_the_top_level(app: TestApp) {
     let member = app.member();
     three_jobs(&app).await;
-    // a job of node-a whose action happens to speak of node-b must not run on node-b
+    // The action of this job on node-a contains node-b. The job must not run on node-b.
     let decoy = with(freezer_action(), json!({"client_id": "node-b", "job_id": "b", "project_id": "p9"}));
     let document = json!({"job_id": "decoy", "job_actions": [{"freezer_action": decoy}]});
     member.add_job("p1", with(job("node-a"), document)).await;
@@ -135,7 +135,7 @@ async fn values_are_compared_exactly(app: TestApp) {
     assert!(found(json!({"match": [{"project_id": "P1"}]})).await.is_empty(), "case counts in ids too");
 }
 
-async fn text_is_found_anywhere(app: TestApp) {
+async fn a_text_is_found_in_every_value(app: TestApp) {
     three_jobs(&app).await;
     let member = app.member();
     member.patch("/v2/p1/jobs/b", json!({"description": "Nächtlich, 🌙"})).await.expect(200);
@@ -157,7 +157,7 @@ async fn text_is_found_anywhere(app: TestApp) {
     assert_eq!(jobs_found(&app, json!({"match_not": [{"_all": "two"}]})).await, ["a"]);
 }
 
-async fn all_may_hold_a_list_of_pairs(app: TestApp) {
+async fn all_accepts_a_list_of_pairs(app: TestApp) {
     three_jobs(&app).await;
     for (text, expected) in [
         (r#"[{"container": "two"}]"#, vec!["b", "c"]),
@@ -188,7 +188,7 @@ async fn times_bound_backups(app: TestApp) {
     }
 }
 
-async fn what_cannot_be_read_is_400(app: TestApp) {
+async fn invalid_searches_are_400(app: TestApp) {
     three_jobs(&app).await;
     let member = app.member();
     for search in [
@@ -245,9 +245,9 @@ async fn pages_of_a_search(app: TestApp) {
     assert_eq!(seen, expected);
 }
 
-async fn a_search_reads_on_beyond_its_first_rows(app: TestApp) {
+async fn a_search_continues_after_its_first_batch(app: TestApp) {
     let member = app.member();
-    // rows are read in batches, the first of 200: its end is in the middle of a second
+    // Rows are read in batches, and the first batch has 200 rows. It ends in the middle of a second.
     let mut stored = Vec::new();
     for number in 0..230 {
         stored.push(member.add_backup("p1", backup("etc")).await);
@@ -262,7 +262,7 @@ async fn a_search_reads_on_beyond_its_first_rows(app: TestApp) {
     assert_eq!(member.search("/v2/p1/backups", nothing).await.json(), json!({"backups": []}));
 }
 
-async fn every_list_is_searched(app: TestApp) {
+async fn every_list_can_be_searched(app: TestApp) {
     let member = app.member();
     for name in ["alpha", "beta"] {
         let client = json!({"client_id": name, "description": name});

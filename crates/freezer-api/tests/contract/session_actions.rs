@@ -1,4 +1,4 @@
-//! The protocol of a session: starts and ends, told by the schedulers of its nodes.
+//! The protocol of a session: starts and ends that the schedulers of its nodes report.
 
 use serde_json::{Value, json};
 
@@ -9,17 +9,17 @@ use crate::support::{TestApp, on_both_engines};
 on_both_engines![
     a_run_from_start_to_end,
     the_table_of_starts,
-    a_tag_too_high_is_400,
-    a_session_is_completed_only_when_every_job_is,
-    a_run_fails_when_any_job_does,
+    a_tag_that_is_too_high_is_400,
+    a_session_is_completed_when_all_its_jobs_are,
+    a_run_fails_if_any_job_fails,
     parameters_are_checked,
-    of_a_missing_session_is_404,
-    of_a_job_outside_the_session_is_400,
+    an_action_of_a_missing_session_is_404,
+    an_action_for_a_job_outside_the_session_is_400,
 ];
 
 const HOLD_OFF: i64 = 30;
 
-/// A session of jobs with the given ids.
+/// Stores a session of jobs with these ids.
 async fn session_of(app: &TestApp, jobs: &[&str]) -> String {
     let member = app.member();
     member.add_client("p1", "node-1").await;
@@ -73,7 +73,7 @@ async fn the_table_of_starts(app: TestApp) {
         tell(&member, &session_id, start("a", 0)).await,
         json!({"result": "success", "session_tag": 1})
     );
-    // within hold-off, to its last second
+    // This is the last second of the hold-off.
     app.advance(HOLD_OFF);
     assert_eq!(
         tell(&member, &session_id, start("a", 1)).await,
@@ -85,7 +85,7 @@ async fn the_table_of_starts(app: TestApp) {
     );
     let held = member.session(&session_id).await;
     assert_eq!((&held["session_tag"], &held["jobs"]["b"]["status"]), (&json!(1), &json!("running")));
-    // after it
+    // This is the first second after the hold-off.
     app.advance(1);
     assert_eq!(
         tell(&member, &session_id, start("b", 0)).await,
@@ -102,7 +102,7 @@ async fn the_table_of_starts(app: TestApp) {
     assert_eq!((&after["status"], &after["result"]), (&json!("running"), &json!("")));
 }
 
-async fn a_tag_too_high_is_400(app: TestApp) {
+async fn a_tag_that_is_too_high_is_400(app: TestApp) {
     let member = app.member();
     let session_id = session_of(&app, &["a"]).await;
     app.show(member.post(&format!("/v2/p1/sessions/{session_id}/action"), start("a", 1)).await.expect(400));
@@ -114,7 +114,7 @@ async fn a_tag_too_high_is_400(app: TestApp) {
     }
 }
 
-async fn a_session_is_completed_only_when_every_job_is(app: TestApp) {
+async fn a_session_is_completed_when_all_its_jobs_are(app: TestApp) {
     let member = app.member();
     let session_id = session_of(&app, &["a", "b", "c"]).await;
     app.advance(100);
@@ -122,7 +122,7 @@ async fn a_session_is_completed_only_when_every_job_is(app: TestApp) {
         tell(&member, &session_id, start(id, 0)).await;
     }
     app.advance(60);
-    // a failed job before running ones in the map
+    // The failed job precedes running ones in the map.
     for (id, result, status) in
         [("a", "fail", "running"), ("b", "success", "running"), ("c", "success", "completed")]
     {
@@ -132,7 +132,7 @@ async fn a_session_is_completed_only_when_every_job_is(app: TestApp) {
         assert_eq!(session["time_end"], if status == "completed" { json!(app.now()) } else { json!(-1) });
     }
     assert_eq!(member.session(&session_id).await["result"], "fail");
-    // an end that is told again changes neither
+    // A repeated end changes neither of them.
     app.advance(60);
     let before = member.session(&session_id).await;
     tell(&member, &session_id, end("c", "success")).await;
@@ -140,7 +140,7 @@ async fn a_session_is_completed_only_when_every_job_is(app: TestApp) {
     assert_eq!((&after["time_end"], &after["result"]), (&before["time_end"], &before["result"]));
 }
 
-async fn a_run_fails_when_any_job_does(app: TestApp) {
+async fn a_run_fails_if_any_job_fails(app: TestApp) {
     let member = app.member();
     let session_id = session_of(&app, &["a", "b"]).await;
     for (run, results, expected) in [
@@ -190,7 +190,7 @@ async fn parameters_are_checked(app: TestApp) {
     ] {
         app.show(member.post(&format!("/v2/p1/sessions/{session_id}/action"), body).await.expect(400));
     }
-    app.remark("an action that sessions do not know is a wrong method, as in 19.0.0");
+    app.remark("an unknown action is a wrong method, as in 19.0.0");
     app.show(
         member.post(&format!("/v2/p1/sessions/{session_id}/action"), json!({"run": {}})).await.expect(405),
     );
@@ -201,13 +201,13 @@ async fn parameters_are_checked(app: TestApp) {
     app.show(member.post(&format!("/v2/p1/sessions/{session_id}/action"), text).await.expect(202));
 }
 
-async fn of_a_missing_session_is_404(app: TestApp) {
+async fn an_action_of_a_missing_session_is_404(app: TestApp) {
     let member = app.member();
     app.show(member.post("/v2/p1/sessions/unknown/action", start("a", 0)).await.expect(404));
     app.show(member.post("/v2/p1/sessions/unknown/action", end("a", "success")).await.expect(404));
 }
 
-async fn of_a_job_outside_the_session_is_400(app: TestApp) {
+async fn an_action_for_a_job_outside_the_session_is_400(app: TestApp) {
     let member = app.member();
     let session_id = session_of(&app, &[]).await;
     app.advance(100);

@@ -1,4 +1,4 @@
-//! Sessions: documents, and the jobs that belong to one.
+//! Sessions: their documents, and the jobs that belong to them.
 
 use serde_json::json;
 
@@ -7,15 +7,15 @@ use crate::support::{TestApp, on_both_engines};
 
 on_both_engines![
     create_and_show,
-    what_a_session_must_say,
+    invalid_sessions_are_rejected,
     jobs_of_a_new_session_are_not_read,
-    a_patch_keeps_what_it_does_not_name,
-    a_patch_that_cannot_be_read_is_400,
-    replace_creates_or_writes_over,
+    a_patch_keeps_keys_that_it_does_not_contain,
+    an_invalid_patch_is_400,
+    a_replacement_creates_or_overwrites,
     a_job_joins_and_leaves,
     leaving_can_be_repeated,
     a_missing_job_or_session_is_404,
-    a_job_that_joined_another_session_is_left_alone,
+    deleting_a_session_keeps_a_job_in_another_session,
     delete,
     a_deleted_id_can_be_used_again,
 ];
@@ -33,13 +33,13 @@ async fn create_and_show(app: TestApp) {
         "schedule": {"schedule_interval": "1 days", "time_created": 9, "event": "start"},
         "jobs": {"j": {"status": "running"}}, "unknown_key": 1,
     });
-    app.remark("the id is the server's, a new session is active and has no jobs");
+    app.remark("the server chooses the id, and a new session is active and has no jobs");
     app.show(member.post("/v2/p1/sessions", whole).await.expect(201));
     app.show(member.get("/v2/p1/sessions").await.expect(200));
     app.show(member.get("/v2/p1/sessions/mine").await.expect(404));
 }
 
-async fn what_a_session_must_say(app: TestApp) {
+async fn invalid_sessions_are_rejected(app: TestApp) {
     let member = app.member();
     for body in [
         json!({}),
@@ -70,7 +70,7 @@ async fn jobs_of_a_new_session_are_not_read(app: TestApp) {
     }
 }
 
-async fn a_patch_keeps_what_it_does_not_name(app: TestApp) {
+async fn a_patch_keeps_keys_that_it_does_not_contain(app: TestApp) {
     let member = app.member();
     let body =
         json!({"description": "all nodes", "hold_off": 60, "schedule": {"schedule_interval": "1 days"}});
@@ -89,7 +89,7 @@ async fn a_patch_keeps_what_it_does_not_name(app: TestApp) {
     assert_eq!(member.session(&session_id).await, before);
 }
 
-async fn a_patch_that_cannot_be_read_is_400(app: TestApp) {
+async fn an_invalid_patch_is_400(app: TestApp) {
     let member = app.member();
     let session_id = member.add_session("p1", json!({"schedule": {}})).await;
     let path = format!("/v2/p1/sessions/{session_id}");
@@ -109,7 +109,7 @@ async fn a_patch_that_cannot_be_read_is_400(app: TestApp) {
     app.show(member.patch("/v2/p1/sessions/unknown", json!({"description": "x"})).await.expect(404));
 }
 
-async fn replace_creates_or_writes_over(app: TestApp) {
+async fn a_replacement_creates_or_overwrites(app: TestApp) {
     let member = app.member();
     let body = json!({
         "session_tag": 2, "schedule": {"schedule_hour": "3"}, "description": "first", "hold_off": 5,
@@ -154,11 +154,11 @@ async fn leaving_can_be_repeated(app: TestApp) {
     let (session, job) = (member.session(&session_id).await, member.job(&job_id).await);
     member.delete(&path).await.expect(204);
     assert_eq!((member.session(&session_id).await, member.job(&job_id).await), (session, job));
-    // what the job was told when it left does not stop it when it joins again
+    // The event that the job got when it left the session must not stop it when it joins again.
     assert_eq!(member.job(&job_id).await["job_schedule"]["event"], "stop");
     member.put(&path).await.expect(204);
     assert_eq!(member.job(&job_id).await["job_schedule"]["event"], "");
-    // the job is gone: the command repeats the request until it is answered with 204
+    // The job is deleted. The command repeats the request until it gets a 204.
     member.put(&path).await.expect(204);
     member.delete(&format!("/v2/p1/jobs/{job_id}")).await.expect(204);
     member.delete(&path).await.expect(204);
@@ -176,7 +176,7 @@ async fn a_missing_job_or_session_is_404(app: TestApp) {
     assert_eq!(member.job(&job_id).await["session_id"], "");
 }
 
-async fn a_job_that_joined_another_session_is_left_alone(app: TestApp) {
+async fn deleting_a_session_keeps_a_job_in_another_session(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let job_id = member.add_job("p1", job("node-1")).await;
@@ -212,6 +212,6 @@ async fn a_deleted_id_can_be_used_again(app: TestApp) {
     app.show(
         colleague.post("/v2/p1/sessions/s", json!({"session_tag": 0, "schedule": {}})).await.expect(201),
     );
-    app.remark("nothing of its first life is left");
+    app.remark("nothing of the deleted document is left");
     app.show(member.get("/v2/p1/sessions/s").await.expect(200));
 }

@@ -1,4 +1,4 @@
-//! How many statements the frequent requests cost, BEGIN and COMMIT included.
+//! Number of statements for the frequent requests, including BEGIN and COMMIT.
 
 use freezer_store::query::jobs::{self, JobRows, Poll};
 use freezer_store::{ConnectSettings, PoolSettings, Scope, Store, read};
@@ -8,18 +8,18 @@ use crate::support::documents::{backup, freezer_action, job, with};
 use crate::support::{Answer, Engine, TestApp, on_both_engines};
 
 on_both_engines![
-    one_job_is_one_statement,
+    a_job_is_read_in_one_statement,
     a_poll_is_one_statement,
-    several_jobs_and_polls_are_one_statement,
-    a_shared_statement_is_bounded_in_bytes,
+    several_jobs_or_polls_are_read_in_one_statement,
+    a_shared_statement_has_a_limit_of_bytes,
     jobs_of_many_actions_are_read_in_three_statements,
-    jobs_are_listed_without_our_indexes,
-    a_registration_locks_nothing,
-    a_backup_is_one_statement,
+    jobs_are_listed_without_the_added_indexes,
+    a_registration_does_not_lock_other_rows,
+    a_new_backup_needs_one_statement,
     a_read_has_no_transaction,
 ];
 
-/// Statements of one request, the tables and connections being there already.
+/// Returns the number of statements for one request, when the tables and connections already exist.
 async fn cost<F: Future>(app: &TestApp, request: impl Fn() -> F) -> u64 {
     request().await;
     let before = app.store().statements();
@@ -27,7 +27,7 @@ async fn cost<F: Future>(app: &TestApp, request: impl Fn() -> F) -> u64 {
     app.store().statements() - before
 }
 
-async fn one_job_is_one_statement(app: TestApp) {
+async fn a_job_is_read_in_one_statement(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let job_id = member.add_job("p1", job("node-1")).await;
@@ -35,7 +35,7 @@ async fn one_job_is_one_statement(app: TestApp) {
     assert_eq!(cost(&app, async || member.get(&path).await.expect(200)).await, 1);
 }
 
-/// What a scheduler asks once a minute.
+/// Returns the search that a scheduler sends once a minute.
 fn poll() -> Value {
     json!({"match_not": [{"status": "completed"}], "match": [{"client_id": "node-1"}]})
 }
@@ -59,7 +59,7 @@ async fn a_poll_is_one_statement(app: TestApp) {
     }
 }
 
-async fn several_jobs_and_polls_are_one_statement(app: TestApp) {
+async fn several_jobs_or_polls_are_read_in_one_statement(app: TestApp) {
     let member = app.member();
     let (mut clients, mut ids) = (Vec::new(), Vec::new());
     for number in 0..3 {
@@ -77,16 +77,17 @@ async fn several_jobs_and_polls_are_one_statement(app: TestApp) {
     let first: Vec<_> = ids.iter().map(|id| Some(vec![id.clone()])).collect();
     assert_eq!(polled().await, first);
     assert_eq!(cost(&app, &polled).await, 1);
-    // unknown ids, ids in another case, and an id that is asked for twice must be read by themselves
+    // Unknown ids, ids in another case, and repeated ids must be read separately.
     member.add_client("p1", "other").await;
     member.add_job("p1", with(job("other"), json!({"job_id": "job-x"}))).await;
     let others = [ids[0].clone(), "unknown".to_owned(), "JOB-X".to_owned(), ids[0].clone()];
     assert_eq!(show(&app, &scope, &others).await, [Some(ids[0].clone()), None, None, None]);
-    // so must a second poll of the same client; clients without jobs, and names in another case, have an empty page
+    // A second poll of the same client must also be read separately. Clients without jobs, and names in another case,
+    // have an empty page.
     let others = ["node-0", "node-0", "unknown", "NODE-1"].map(str::to_owned);
     let found = poll_of_two(&app, &others).await;
     assert_eq!(found, [Some(vec![ids[0].clone()]), None, Some(vec![]), Some(vec![])]);
-    // node-1 has more jobs than the statement reads: its page is full, and the others must be read by themselves
+    // node-1 has more jobs than the statement reads: its page is full, and the other polls must be read separately.
     for _ in 0..12 {
         member.add_job("p1", job("node-1")).await;
     }
@@ -98,14 +99,14 @@ fn each(ids: &[String]) -> Vec<Option<String>> {
     ids.iter().cloned().map(Some).collect()
 }
 
-/// The ids of jobs that are read in one statement; none for those that must be read by themselves.
+/// Returns the ids of jobs that one statement reads. `None`: the job must be read separately.
 async fn show(app: &TestApp, scope: &Scope, ids: &[String]) -> Vec<Option<String>> {
     let rows = read!(app.store(), "t", |db| jobs::rows_of_ids(db, scope, ids).await).unwrap();
     let job_id = |rows: JobRows| rows.job().unwrap().unwrap().job_id;
     rows.into_iter().map(|rows| rows.map(job_id)).collect()
 }
 
-/// The ids of the first two jobs of clients that are read in one statement; none for polls that must be read by themselves.
+/// Returns the ids of the first two jobs of clients that one statement reads. `None`: the poll must be read separately.
 async fn poll_of_two(app: &TestApp, clients: &[String]) -> Vec<Option<Vec<String>>> {
     let poll = |client: &String| Poll {
         client_id: client.clone(),
@@ -123,13 +124,13 @@ async fn poll_of_two(app: &TestApp, clients: &[String]) -> Vec<Option<Vec<String
     pages
 }
 
-/// A job whose action has this many bytes.
+/// Returns a job with an action of this many bytes.
 fn large_job(client: &str, bytes: usize) -> Value {
     let action = with(freezer_action(), json!({"comment": "x".repeat(bytes)}));
     with(job(client), json!({"job_actions": [{"freezer_action": action}]}))
 }
 
-async fn a_shared_statement_is_bounded_in_bytes(app: TestApp) {
+async fn a_shared_statement_has_a_limit_of_bytes(app: TestApp) {
     let app = app.with_http(|http| http.max_body = 8 << 20);
     let member = app.member();
     let (mut ids, mut clients) = (Vec::new(), Vec::new());
@@ -144,7 +145,7 @@ async fn a_shared_statement_is_bounded_in_bytes(app: TestApp) {
     let scope = Scope::project("p1");
     assert_eq!(show(&app, &scope, &ids[..2]).await, each(&ids[..2]));
     assert_eq!(show(&app, &scope, &ids).await, vec![None; 12], "each must be read by itself");
-    // a job's own texts come with each of its actions
+    // The texts of a job are read with each of its actions.
     let actions = vec![json!({"freezer_action": freezer_action()}); 12];
     let schedule = json!({"schedule_month": "x".repeat(500 << 10)});
     let document = json!({"job_actions": actions, "job_schedule": schedule});
@@ -152,10 +153,10 @@ async fn a_shared_statement_is_bounded_in_bytes(app: TestApp) {
     assert_eq!(show(&app, &scope, std::slice::from_ref(&wide)).await, [None]);
     assert_eq!(member.job(&wide).await["job_actions"].as_array().map(Vec::len), Some(12));
     member.delete(&format!("/v2/p1/jobs/{wide}")).await.expect(204);
-    // the rows of the first clients fit, and those of the last ones do not
+    // The rows of the first clients fit into the limit, and those of the last ones do not.
     let polls = poll_of_two(&app, &clients).await;
     assert_eq!((&polls[0], &polls[3]), (&Some(ids[..2].to_vec()), &None));
-    // requests get the same answers, alone and at once
+    // Requests get the same answers alone and at the same time.
     let poll =
         |client: &String| json!({"match_not": [{"status": "completed"}], "match": [{"client_id": client}]});
     for _ in 0..2 {
@@ -177,7 +178,7 @@ async fn jobs_of_many_actions_are_read_in_three_statements(app: TestApp) {
     member.add_client("p1", "node-1").await;
     let mut all = Vec::new();
     for number in 0..24 {
-        // no action at all, and more than a whole page has jobs
+        // Some clients have no job, and some have more than a page.
         let count = [3, 0, 14, 1][number % 4];
         let actions: Vec<Value> = (0..count)
             .map(|place| json!({"freezer_action": with(freezer_action(), json!({"priority": place}))}))
@@ -214,7 +215,7 @@ async fn jobs_of_many_actions_are_read_in_three_statements(app: TestApp) {
     assert_eq!(cost(&app, async || member.search(POLL, poll()).await.expect(200)).await, 3);
 }
 
-async fn jobs_are_listed_without_our_indexes(app: TestApp) {
+async fn jobs_are_listed_without_the_added_indexes(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     let mut last = String::new();
@@ -245,7 +246,7 @@ async fn jobs_are_listed_without_our_indexes(app: TestApp) {
     assert_eq!(asked(&without).await, (documents, 2));
 }
 
-async fn a_registration_locks_nothing(app: TestApp) {
+async fn a_registration_does_not_lock_other_rows(app: TestApp) {
     let member = app.member();
     let again = async || member.add_client("p1", "node-1").await;
     assert_eq!(cost(&app, again).await, 1, "a known node");
@@ -254,7 +255,7 @@ async fn a_registration_locks_nothing(app: TestApp) {
     assert_eq!(app.store().statements() - before, 2, "a new one");
 }
 
-async fn a_backup_is_one_statement(app: TestApp) {
+async fn a_new_backup_needs_one_statement(app: TestApp) {
     let member = app.member();
     assert_eq!(cost(&app, async || member.add_backup("p1", backup("etc")).await).await, 1);
 }

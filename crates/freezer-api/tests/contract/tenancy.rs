@@ -1,4 +1,4 @@
-//! Projects see and change nothing of each other, whichever path and ids a caller tries.
+//! A project can neither see nor change resources of another project, for all paths and ids.
 
 use freezer_api::api::v2::{Route, routes};
 use http::Method;
@@ -9,17 +9,17 @@ use crate::support::exchange::Caller;
 use crate::support::{TestApp, on_both_engines};
 
 on_both_engines![
-    a_member_of_another_project_is_refused_on_every_route,
-    another_projects_ids_are_not_found_in_ones_own_path,
-    even_an_admin_changes_nothing_through_another_projects_path,
-    lists_and_searches_show_ones_own,
-    an_id_of_another_project_is_taken_without_a_word_of_whose,
-    a_job_cannot_name_what_is_another_projects,
+    a_member_of_another_project_is_rejected_on_every_route,
+    ids_of_another_project_are_not_found,
+    an_admin_cannot_change_documents_with_the_path_of_another_project,
+    lists_and_searches_only_show_the_own_project,
+    an_id_of_another_project_is_a_conflict_without_its_owner,
+    a_job_cannot_refer_to_resources_of_another_project,
 ];
 
 const LISTS: [&str; 5] = ["clients", "actions", "jobs", "sessions", "backups"];
 
-/// One of each in a project, related to each other; the ids by their name in a path.
+/// Stores a resource of each kind in a project. They refer to each other. Returns their ids by their names in paths.
 async fn furnish(app: &TestApp, project: &str) -> Map<String, Value> {
     let owner = app.as_user(&format!("owner-of-{project}"), project, "member");
     let client_id = owner.add_client(project, &format!("node-of-{project}")).await;
@@ -36,7 +36,7 @@ async fn furnish(app: &TestApp, project: &str) -> Map<String, Value> {
     ids.as_object().cloned().unwrap()
 }
 
-/// Everything that a project shows to its own members.
+/// Returns everything that members of a project can see in it.
 async fn dump(app: &TestApp, project: &str) -> Vec<Value> {
     let owner = app.as_user("owner", project, "member");
     let mut lists = Vec::new();
@@ -46,7 +46,7 @@ async fn dump(app: &TestApp, project: &str) -> Vec<Value> {
     lists
 }
 
-/// A route's path with its names filled in.
+/// Returns the path of a route with its parameters replaced.
 fn path_of(route: &Route, project: &str, ids: &Map<String, Value>) -> String {
     let mut path = route.path.replace("{project_id}", project);
     for (name, id) in ids {
@@ -56,7 +56,7 @@ fn path_of(route: &Route, project: &str, ids: &Map<String, Value>) -> String {
     path
 }
 
-/// A body that the route takes, referring to what the project `of` has.
+/// Returns a valid body for the route that refers to resources of `ids`.
 fn body_of(route: &Route, ids: &Map<String, Value>) -> Option<Value> {
     let job_id = &ids["job_id"];
     Some(match (route.method.as_str(), route.path.rsplit('/').next().unwrap()) {
@@ -84,7 +84,7 @@ async fn ask(caller: &Caller, route: &Route, project: &str, ids: &Map<String, Va
     caller.ask(route.method.clone(), &path, body).await.status.as_u16()
 }
 
-async fn a_member_of_another_project_is_refused_on_every_route(app: TestApp) {
+async fn a_member_of_another_project_is_rejected_on_every_route(app: TestApp) {
     let ids = furnish(&app, "p1").await;
     let before = dump(&app, "p1").await;
     for roles in ["member", "reader", "member,reader"] {
@@ -96,7 +96,7 @@ async fn a_member_of_another_project_is_refused_on_every_route(app: TestApp) {
     assert_eq!(dump(&app, "p1").await, before);
 }
 
-async fn another_projects_ids_are_not_found_in_ones_own_path(app: TestApp) {
+async fn ids_of_another_project_are_not_found(app: TestApp) {
     let theirs = furnish(&app, "p1").await;
     furnish(&app, "p2").await;
     let before = dump(&app, "p1").await;
@@ -104,12 +104,12 @@ async fn another_projects_ids_are_not_found_in_ones_own_path(app: TestApp) {
     for route in routes().iter().filter(|route| route.path.matches('{').count() > 1) {
         let status = ask(&stranger, route, "p2", &theirs).await;
         let expected: &[u16] = match (route.method.as_str(), route.path.rsplit('/').next().unwrap()) {
-            // a delete of what is not there has always been answered so
+            // Deleting a missing backup is a 404, as before.
             ("DELETE", "{backup_id}") => &[404],
             ("DELETE", _) if !route.path.contains("/jobs/{job_id}") || !route.path.contains("session") => {
                 &[204]
             }
-            // refused because of the client, or because the id is taken
+            // The request is rejected because of the client, or because the id exists.
             ("POST", "{job_id}") => &[422],
             ("POST", "{action_id}" | "{session_id}") => &[409],
             _ => &[404],
@@ -119,7 +119,7 @@ async fn another_projects_ids_are_not_found_in_ones_own_path(app: TestApp) {
     }
 }
 
-async fn even_an_admin_changes_nothing_through_another_projects_path(app: TestApp) {
+async fn an_admin_cannot_change_documents_with_the_path_of_another_project(app: TestApp) {
     let theirs = furnish(&app, "p1").await;
     furnish(&app, "p2").await;
     let before = dump(&app, "p1").await;
@@ -127,7 +127,8 @@ async fn even_an_admin_changes_nothing_through_another_projects_path(app: TestAp
         let caller = app.as_user("op", "p2", roles);
         for route in routes().iter().filter(|route| route.path.matches('{').count() > 1) {
             let status = ask(&caller, route, "p2", &theirs).await;
-            // one job is shown from any path to those who may see all (a central scheduler reads so)
+            // Callers that may see all projects can read a job with the path of any project. A central scheduler does
+            // this.
             let reads_job = route.method == Method::GET && route.path.ends_with("/jobs/{job_id}");
             assert_eq!(status == 200, reads_job, "{roles}: {} {}: {status}", route.method, route.path);
         }
@@ -135,7 +136,7 @@ async fn even_an_admin_changes_nothing_through_another_projects_path(app: TestAp
     }
 }
 
-async fn lists_and_searches_show_ones_own(app: TestApp) {
+async fn lists_and_searches_only_show_the_own_project(app: TestApp) {
     furnish(&app, "p1").await;
     furnish(&app, "p2").await;
     let member = app.as_user("stranger", "p2", "member");
@@ -157,7 +158,7 @@ async fn lists_and_searches_show_ones_own(app: TestApp) {
     }
 }
 
-async fn an_id_of_another_project_is_taken_without_a_word_of_whose(app: TestApp) {
+async fn an_id_of_another_project_is_a_conflict_without_its_owner(app: TestApp) {
     let owner = app.as_user("owner", "p1", "member");
     owner.add_client("p1", "node-of-p1").await;
     owner.post("/v2/p1/actions/taken", json!({"freezer_action": freezer_action()})).await.expect(201);
@@ -180,7 +181,7 @@ async fn an_id_of_another_project_is_taken_without_a_word_of_whose(app: TestApp)
         assert!(!String::from_utf8_lossy(&refused.body).contains("p1"));
     }
     assert_eq!(dump(&app, "p1").await, before);
-    // deleting it does not hand the id over either: the row is still the other project's
+    // After its deletion, the id is still not available, because the row belongs to the other project.
     owner.delete("/v2/p1/actions/taken").await.expect(204);
     let action = json!({"action_id": "taken", "freezer_action": freezer_action()});
     stranger.post("/v2/p2/actions", action.clone()).await.expect(409);
@@ -189,7 +190,7 @@ async fn an_id_of_another_project_is_taken_without_a_word_of_whose(app: TestApp)
     assert_eq!(actions, json!({"actions": []}), "a refused job leaves no action behind");
 }
 
-async fn a_job_cannot_name_what_is_another_projects(app: TestApp) {
+async fn a_job_cannot_refer_to_resources_of_another_project(app: TestApp) {
     let theirs = furnish(&app, "p1").await;
     let ours = furnish(&app, "p2").await;
     let before = dump(&app, "p1").await;
@@ -202,7 +203,7 @@ async fn a_job_cannot_name_what_is_another_projects(app: TestApp) {
     member.post("/v2/p2/jobs", with(job(own_client), with_their_action.clone())).await.expect(422);
     member.patch(&own_job, json!({"client_id": client})).await.expect(422);
     member.patch(&own_job, with_their_action).await.expect(422);
-    // nor put theirs into one's own session, nor one's own into theirs
+    // Callers cannot add a foreign job to their session, nor their job to a foreign session.
     let (their_job, their_session) =
         (theirs["job_id"].as_str().unwrap(), theirs["session_id"].as_str().unwrap());
     let (our_job, our_session) = (ours["job_id"].as_str().unwrap(), ours["session_id"].as_str().unwrap());

@@ -1,4 +1,4 @@
-//! What values survive: characters, numbers, depth, order and size.
+//! Values that must be stored without a change: characters, numbers, depth, order and size.
 
 use http::Method;
 use serde_json::json;
@@ -7,15 +7,15 @@ use crate::support::documents::{backup, freezer_action, job, with};
 use crate::support::{Engine, TestApp, on_both_engines};
 
 on_both_engines![
-    characters_come_back_as_they_went,
+    characters_are_returned_unchanged,
     emoji_in_a_utf8mb3_column_is_400,
-    numbers_come_back_digit_by_digit,
-    nesting_is_kept_to_its_limit,
+    numbers_are_returned_with_all_digits,
+    nesting_is_stored_up_to_its_limit,
     keys_and_their_order_are_kept,
     a_hundred_kilobytes_are_kept_everywhere,
 ];
 
-/// Texts that have been trouble somewhere.
+/// Texts that have caused problems in software.
 const TEXTS_OF_THE_WORLD: [&str; 10] = [
     "🌙 nightly 👩‍👩‍👧",
     "Überraschung",
@@ -29,7 +29,7 @@ const TEXTS_OF_THE_WORLD: [&str; 10] = [
     "\u{7f}\u{fffd}\u{feff}",
 ];
 
-async fn characters_come_back_as_they_went(app: TestApp) {
+async fn characters_are_returned_unchanged(app: TestApp) {
     let member = app.member();
     for (number, text) in TEXTS_OF_THE_WORLD.iter().enumerate() {
         let name = format!("node-{number}");
@@ -65,7 +65,7 @@ async fn characters_come_back_as_they_went(app: TestApp) {
 
 async fn emoji_in_a_utf8mb3_column_is_400(app: TestApp) {
     if app.engine() == Engine::Sqlite {
-        return; // has no such columns
+        return; // This engine has no such columns.
     }
     let member = app.member();
     member.add_client("p1", "node-1").await;
@@ -74,7 +74,7 @@ async fn emoji_in_a_utf8mb3_column_is_400(app: TestApp) {
     app.database().run("ALTER TABLE backups CONVERT TO CHARACTER SET utf8mb3").await;
     let refused =
         member.post("/v2/p1/jobs", with(job("node-1"), json!({"description": "🌙"}))).await.expect(400);
-    // MySQL does not say which column
+    // MySQL does not name the column.
     let said = refused.description();
     let said = said.strip_prefix("description: ").unwrap_or(&said);
     assert_eq!(
@@ -83,12 +83,12 @@ async fn emoji_in_a_utf8mb3_column_is_400(app: TestApp) {
     );
     let japanese = with(job("node-1"), json!({"description": "日本語"}));
     member.add_job("p1", japanese).await;
-    // JSON columns hold escapes, so any character fits
+    // Columns with JSON contain escapes, so they can store all characters.
     let id = member.add_backup("p1", with(backup("🌙"), json!({"note": "🌙"}))).await;
     assert_eq!(member.get(&format!("/v2/p1/backups/{id}")).await.json()["backup_metadata"]["note"], "🌙");
 }
 
-async fn numbers_come_back_digit_by_digit(app: TestApp) {
+async fn numbers_are_returned_with_all_digits(app: TestApp) {
     let member = app.member();
     for (number, shown) in [
         ("0", "0"),
@@ -101,7 +101,7 @@ async fn numbers_come_back_digit_by_digit(app: TestApp) {
         ("18446744073709551616", "18446744073709551616"),
         ("123456789012345678901234567890", "123456789012345678901234567890"),
         ("0.1000000000000000055511151231257827", "0.1000000000000000055511151231257827"),
-        // the same number, written otherwise
+        // This is the same number in another format.
         ("1e5", "1e+5"),
         ("1.50E+5", "1.50e+5"),
         ("1e400", "1e+400"),
@@ -130,9 +130,9 @@ async fn numbers_come_back_digit_by_digit(app: TestApp) {
     }
 }
 
-async fn nesting_is_kept_to_its_limit(app: TestApp) {
+async fn nesting_is_stored_up_to_its_limit(app: TestApp) {
     let member = app.member();
-    // 100 in all: the document itself is the first
+    // The limit is 100, and the document itself counts as the first level.
     let deepest = |depth: usize| {
         let (open, close) = ("[".repeat(depth - 1), "]".repeat(depth - 1));
         format!(r#"{{"backup_name":"b","container":"c","hostname":"h","deep":{open}{close}}}"#)
@@ -164,11 +164,11 @@ async fn keys_and_their_order_are_kept(app: TestApp) {
     let answer = member.get(&format!("/v2/p1/backups/{id}")).await.expect(200);
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
     assert!(text.contains(&format!(r#""backup_metadata":{body}"#)), "{text}");
-    app.remark("of a key that is given twice, the last counts");
+    app.remark("if a key is repeated, its last value counts");
     let twice = r#"{"backup_name":"b","backup_name":"last","container":"c","hostname":"h"}"#;
     let id = member.raw(Method::POST, "/v2/p1/backups", &[], twice).await.expect(201).text("backup_id");
     app.show(member.get(&format!("/v2/p1/backups/{id}")).await.expect(200));
-    app.remark("keys that mean something to a JSON library are ordinary keys, or refused");
+    app.remark("special keys of a JSON library are ordinary keys, or are rejected");
     for key in ["$serde_json::private::Number", "$serde_json::private::RawValue"] {
         for value in ["\"1\"", "\"x\"", "5", "{}"] {
             let body =

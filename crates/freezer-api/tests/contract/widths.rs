@@ -1,4 +1,5 @@
-//! Widths of columns: what fits is kept, one more is refused with the field's name and its limit.
+//! Widths of columns: a text with the width of the column is stored. A longer one is rejected, with the name of the
+//! field and its limit.
 
 use serde_json::{Value, json};
 
@@ -6,21 +7,21 @@ use crate::support::documents::{backup, freezer_action, job, with};
 use crate::support::{TestApp, on_both_engines};
 
 on_both_engines![
-    text_as_wide_as_its_column_is_kept_and_one_more_is_400,
-    numbers_as_large_as_their_column_are_kept_and_one_more_is_400,
+    texts_are_stored_up_to_the_width_of_their_column,
+    numbers_are_stored_up_to_the_range_of_their_column,
 ];
 
-/// A text that has a column of its own.
+/// A text that is stored in its own column.
 struct Field {
-    /// Name in error texts.
+    /// The name in error texts.
     name: &'static str,
-    /// Path to send it to.
+    /// The path for requests.
     path: &'static str,
-    /// Document with a placeholder.
+    /// Returns a document with the given text.
     document: fn(Value) -> Value,
-    /// Where it is shown: list, pointer into its first document.
+    /// The place in the answer: the list, and a pointer into its first document.
     shown: (&'static str, &'static str),
-    /// Width of the column, in characters.
+    /// The width of the column in characters.
     width: usize,
 }
 
@@ -140,7 +141,7 @@ const TEXTS: [Field; 15] = [
     },
 ];
 
-/// The list of a path, without what other fields left there.
+/// Deletes the documents of other fields from a list.
 async fn emptied(app: &TestApp, list: &str) {
     let member = app.member();
     let id = match list {
@@ -159,7 +160,7 @@ fn escaped(id: &str) -> String {
     id.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// A whole number that has a column, with the list and the pointer that show it.
+/// An integer that is stored in its own column, with the list and the pointer of its place in the answer.
 struct Number(&'static str, &'static str, fn(Value) -> Value, &'static str);
 
 const NUMBERS: [Number; 6] = [
@@ -176,11 +177,11 @@ const NUMBERS: [Number; 6] = [
     Number("session_tag", "sessions", |v| json!({"schedule": {}, "session_tag": v}), "/session_tag"),
 ];
 
-async fn text_as_wide_as_its_column_is_kept_and_one_more_is_400(app: TestApp) {
+async fn texts_are_stored_up_to_the_width_of_their_column(app: TestApp) {
     let member = app.member();
     for field in &TEXTS {
         let Field { name, path, document, shown: (list, pointer), width } = field;
-        // widths are characters, not bytes
+        // Widths are numbers of characters and not of bytes.
         let letter = if matches!(*name, "uuid" | "hostname") { "x" } else { "ä" };
         emptied(&app, list).await;
         if *list == "jobs" {
@@ -199,14 +200,14 @@ async fn text_as_wide_as_its_column_is_kept_and_one_more_is_400(app: TestApp) {
         assert!(text.starts_with(&format!("{name}: ")), "{path}: {text}");
         assert!(text.contains(&format!("at most {width}")), "{path}: {text}");
     }
-    // in a patch as well
+    // A patch has the same limits.
     member.add_client("p1", "node-1").await;
     let job_id = member.add_job("p1", job("node-1")).await;
     let patch = json!({"description": "x".repeat(256)});
     app.show(member.patch(&format!("/v2/p1/jobs/{job_id}"), patch).await.expect(400));
 }
 
-async fn numbers_as_large_as_their_column_are_kept_and_one_more_is_400(app: TestApp) {
+async fn numbers_are_stored_up_to_the_range_of_their_column(app: TestApp) {
     let member = app.member();
     member.add_client("p1", "node-1").await;
     for Number(name, list, document, pointer) in NUMBERS {

@@ -1,6 +1,7 @@
-//! Each error that a server or a file gives in a fault: never a 500, and never seen if it ends before the deadline.
+//! Each error that a database server or a file returns during a fault. It must never cause a 500, and the caller must
+//! not see it if the fault ends before the deadline.
 //!
-//! A trigger answers as the database would; what a code means is `freezer_store`'s `codes.rs`.
+//! A trigger raises the errors of the database. `freezer_store`'s `codes.rs` explains the codes.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::support::documents::backup;
 use super::support::{Engine, Options, TestApp, TestDatabase, bounded, with_database};
 use super::{NOTHING_CHANGED, expect_come_again, has_asked, until};
 
-/// Makes each insert of a backup fail with the code in the table `faults`, if there is one.
+/// Makes each insert of a backup fail with the code in the table `faults`, if it contains one.
 async fn add_fault(database: &TestDatabase) {
     database.run("CREATE TABLE faults (code INT NOT NULL)").await;
     database
@@ -27,22 +28,22 @@ async fn set(database: &TestDatabase, code: u16) {
     database.run(&format!("DELETE FROM faults; INSERT INTO faults VALUES ({code})")).await;
 }
 
-/// Codes after which another run may help.
+/// Codes after which a retry may succeed.
 const PASSING: &[u16] = &[
     1205, 1213, 1020, 1637, 3101, 1040, 1041, 1047, 1129, 1203, 1226, 1290, 1461, 1615, 1792, 1836, 3032,
     9001, 1053, 1080, 1152, 1158, 1159, 1160, 1161, 1180, 1317, 1927, 2006, 2013, 3100, 4031,
 ];
 
-/// Codes after which only an operator, or a cheaper statement, can help.
+/// Codes that need the help of an operator or a cheaper statement.
 const LASTING: &[u16] = &[1021, 1026, 1030, 1034, 1036, 1114, 1194, 1296, 1932, 1969, 3024, 1142, 1143, 1227];
 
 #[test]
-fn an_error_that_passes_is_not_seen_and_no_error_is_a_500() {
+fn temporary_errors_are_hidden_and_no_error_causes_a_500() {
     with_database(Engine::MariaDb, "codes", |runtime, database| {
         runtime.block_on(bounded(async {
             let app = TestApp::start(database, Options::default()).await;
             let member = app.member();
-            // the first backup asks which columns exist
+            // The first backup queries which columns exist.
             let mut stored = vec![member.add_backup("p1", backup("before")).await];
             add_fault(database).await;
             for &code in PASSING {
@@ -63,7 +64,7 @@ fn an_error_that_passes_is_not_seen_and_no_error_is_a_500() {
             }
             for &code in LASTING {
                 set(database, code).await;
-                // with a deadline of 30 s: waiting does not help
+                // The deadline is 30 s because waiting does not help.
                 let answer =
                     tokio::time::timeout(Duration::from_secs(20), member.post("/v2/p1/backups", backup("b")));
                 expect_come_again(answer.await.expect("an answer at once"));
@@ -79,7 +80,7 @@ fn an_error_that_passes_is_not_seen_and_no_error_is_a_500() {
 }
 
 #[test]
-fn a_refused_login_and_a_missing_database_are_told_at_once() {
+fn a_rejected_login_and_a_missing_database_are_reported_at_once() {
     with_database(Engine::MariaDb, "refused", |runtime, database| {
         runtime.block_on(bounded(async {
             TestApp::start(database, Options::default()).await;
@@ -99,7 +100,7 @@ fn a_refused_login_and_a_missing_database_are_told_at_once() {
     });
 }
 
-/// A file system of one megabyte; none unless the test may mount one.
+/// A file system of one megabyte. It is only available if the test may mount file systems.
 struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {
@@ -128,7 +129,7 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-fn a_full_disk_is_told_and_the_service_recovers() {
+fn a_full_disk_is_reported_and_the_service_recovers() {
     let Some(disk) = SmallDisk::mount("full") else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(bounded(async {
@@ -140,7 +141,7 @@ fn a_full_disk_is_told_and_the_service_recovers() {
         let ballast = disk.0.join("ballast");
         let mut size = 1 << 20;
         while size > 0 {
-            // as much as there is room for
+            // This file fills the file system.
             if std::fs::write(&ballast, vec![0; size]).is_ok() {
                 break;
             }
@@ -178,7 +179,7 @@ fn a_full_disk_is_told_and_the_service_recovers() {
 }
 
 #[test]
-fn files_that_cannot_be_opened_are_told_and_the_service_recovers() {
+fn unreadable_files_are_reported_and_the_service_recovers() {
     with_database(Engine::Sqlite, "unopened", |runtime, database| {
         runtime.block_on(bounded(async {
             let freezer_store::DatabaseUrl::Sqlite { path } = database.url() else { panic!("not SQLite") };

@@ -1,4 +1,4 @@
-//! A statement ends with its request, and its place in the pool becomes free when it has ended.
+//! A statement must end together with its request. Its connection is available again when it has ended.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::support::documents::{backup, job};
 use super::support::{Engine, Options, TestApp, TestDatabase, bounded, with_database};
 use super::{expect_come_again, until};
 
-/// Statements that run in the database, those of the asking connection aside.
+/// Returns the number of running statements in the database, apart from this one.
 async fn running(url: &MySqlUrl) -> usize {
     let mut connection = connect(url).await;
     let rows = sqlx::query(
@@ -28,7 +28,7 @@ async fn none_runs(url: &MySqlUrl) {
     }
 }
 
-/// Makes inserts of backups take so many seconds.
+/// Makes inserts of backups take this number of seconds.
 async fn slow_down(database: &TestDatabase, seconds: u32) {
     database
         .run(&format!(
@@ -67,7 +67,7 @@ fn the_server_ends_a_statement_at_its_limit() {
 }
 
 #[test]
-fn statements_end_at_the_deadline_and_with_their_callers() {
+fn statements_end_at_the_deadline_or_when_callers_disconnect() {
     with_database(Engine::MariaDb, "killed", |runtime, database| {
         let options = with_pool(3, Duration::from_secs(60), Duration::from_millis(500));
         runtime.block_on(bounded(async {
@@ -77,17 +77,17 @@ fn statements_end_at_the_deadline_and_with_their_callers() {
             member.post("/v2/p1/jobs/j", job("node-1")).await.expect(201);
             let id = member.add_backup("p1", backup("before")).await;
             let url = address(database);
-            // waits for the lock of a row, in a transaction
+            // This transaction waits for the lock of a row.
             let mut other = connect(&url).await;
             sqlx::raw_sql("BEGIN; SELECT * FROM jobs FOR UPDATE").execute(&mut other).await.unwrap();
             expect_come_again(member.patch("/v2/p1/jobs/j", json!({"description": "x"})).await);
-            // a caller that goes away
+            // The caller disconnects.
             let patient = app.with_http(|http| http.request_timeout = Duration::from_secs(60)).member();
             let patch = patient.patch("/v2/p1/jobs/j", json!({"description": "x"}));
             assert!(tokio::time::timeout(Duration::from_millis(300), patch).await.is_err());
             none_runs(&url).await;
             sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
-            // no killed transaction kept its locks, and every place in the pool is free again
+            // No killed transaction has kept its locks, and all connections of the pool are available again.
             let patches = (0..3).map(|_| patient.patch("/v2/p1/jobs/j", json!({"description": "y"})));
             for answer in futures_util::future::join_all(patches).await {
                 answer.expect(200);
@@ -98,7 +98,7 @@ fn statements_end_at_the_deadline_and_with_their_callers() {
 }
 
 #[test]
-fn no_more_statements_run_than_the_pool_has_places() {
+fn the_pool_limits_the_number_of_running_statements() {
     with_database(Engine::MariaDb, "places", |runtime, database| {
         let options = with_pool(4, Duration::from_secs(60), Duration::from_secs(60));
         runtime.block_on(bounded(async {
@@ -126,14 +126,14 @@ fn no_more_statements_run_than_the_pool_has_places() {
 }
 
 #[test]
-fn a_slow_statement_on_a_file_is_interrupted_with_its_caller() {
+fn a_slow_statement_on_a_file_ends_when_its_caller_disconnects() {
     with_database(Engine::Sqlite, "interrupted", |runtime, database| {
         let options = with_pool(1, Duration::from_secs(60), Duration::from_secs(2));
         runtime.block_on(bounded(async {
             let app = TestApp::start(database, options).await;
             let member = app.member();
             member.add_backup("p1", backup("before")).await;
-            // endless: only an interruption ends it
+            // The statement never ends unless it is interrupted.
             database
                 .run(
                     "CREATE TRIGGER slow BEFORE INSERT ON clients BEGIN SELECT COUNT(*) FROM \
@@ -141,7 +141,7 @@ fn a_slow_statement_on_a_file_is_interrupted_with_its_caller() {
                 )
                 .await;
             expect_come_again(member.post("/v2/p1/clients", json!({"client_id": "node-1"})).await);
-            // the one writer is free again
+            // The only writer is available again.
             member.add_backup("p1", backup("after")).await;
             let caller = member.post("/v2/p1/clients", json!({"client_id": "node-1"}));
             assert!(tokio::time::timeout(Duration::from_millis(300), caller).await.is_err());
@@ -151,7 +151,7 @@ fn a_slow_statement_on_a_file_is_interrupted_with_its_caller() {
 }
 
 #[test]
-fn requests_beyond_the_bound_are_told_at_once() {
+fn requests_over_the_limit_are_rejected_at_once() {
     with_database(Engine::MariaDb, "bound", |runtime, database| {
         let mut options = with_pool(1, Duration::from_secs(60), Duration::from_secs(60));
         options.http.waiting.requests = 3;
@@ -166,7 +166,7 @@ fn requests_beyond_the_bound_are_told_at_once() {
                 let member = member.clone();
                 waiting.push(tokio::spawn(async move { member.post("/v2/p1/backups", backup("b")).await }));
             }
-            // they have their places
+            // At this time, these requests have their connections.
             tokio::time::sleep(Duration::from_millis(500)).await;
             let begun = Instant::now();
             let refused = loop {
@@ -188,9 +188,9 @@ fn requests_beyond_the_bound_are_told_at_once() {
 }
 
 #[test]
-fn a_transaction_that_ends_at_the_deadline_is_undone() {
+fn a_transaction_that_ends_at_the_deadline_is_rolled_back() {
     with_database(Engine::MariaDb, "undone", |runtime, database| {
-        // With a single connection, the next request would meet a transaction that was left open.
+        // With a single connection, the next request would use a transaction that was left open.
         let options = with_pool(1, Duration::from_secs(60), Duration::from_secs(30));
         runtime.block_on(bounded(async {
             let app = TestApp::start(database, options).await;

@@ -1,4 +1,4 @@
-//! The database stores a change, and its answer is lost: the caller gets the answer as if nothing had happened.
+//! The database stores a change, but its answer is lost. The caller must get the same answer as without the fault.
 
 use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Store};
 use serde_json::{Value, json};
@@ -7,7 +7,8 @@ use super::support::documents::{backup, freezer_action, job, with};
 use super::support::proxy::{Command, Loss, Proxy};
 use super::support::{Answer, Caller, Engine, Options, TestApp, bounded, with_database};
 
-/// Everything that a change needs is there twice: one is changed with its answer, the other without.
+/// Creates the resources for all changes. Everything exists twice: one twin is changed without a fault, and the answer
+/// for the other one is lost.
 async fn prepare(member: &Caller, twin: &str) -> String {
     let node = format!("node-{twin}");
     member.add_client("p1", &node).await;
@@ -17,7 +18,7 @@ async fn prepare(member: &Caller, twin: &str) -> String {
         .post(&format!("/v2/p1/actions/a-{twin}"), json!({"freezer_action": freezer_action()}))
         .await
         .expect(201);
-    // without a hold-off, a start that runs again comes too late
+    // Without this hold-off, a repeated start comes too late.
     member
         .post(&format!("/v2/p1/sessions/s-{twin}"), json!({"session_tag": 0, "hold_off": 0, "schedule": {}}))
         .await
@@ -26,7 +27,7 @@ async fn prepare(member: &Caller, twin: &str) -> String {
     member.add_backup("p1", backup(twin)).await
 }
 
-/// A named change on one of the twins, and the command whose answer is lost.
+/// Sends a change for one of the twins. Returns its name, the answer, and the command whose answer is lost.
 async fn change(number: usize, member: &Caller, twin: &str, backup_id: &str) -> Option<(Command, Answer)> {
     let node = format!("node-{twin}");
     let inline = json!([{"freezer_action": freezer_action()}]);
@@ -116,7 +117,7 @@ async fn change(number: usize, member: &Caller, twin: &str, backup_id: &str) -> 
     })
 }
 
-/// What is there afterwards, without the twin's name and ids.
+/// Returns the final documents, without the name and the ids of the twin.
 async fn all(member: &Caller) -> Vec<usize> {
     let mut counts = Vec::new();
     for noun in ["backups", "sessions", "jobs", "actions", "clients"] {
@@ -135,10 +136,10 @@ fn each_change_with(loss: Loss, only: &[usize]) {
             let proxy = Proxy::start(&url).await;
             let pool = PoolSettings { max_idle: 1, max_open: 2, ..PoolSettings::default() };
             let store = Store::new(proxy.url(&url), ConnectSettings::default(), pool);
-            // the same clock and ids, through the network
+            // This service has the same clock and ids, but uses the proxy.
             let lossy = app.on_store(store).member();
             let (one, other) = (prepare(&member, "one").await, prepare(&member, "other").await);
-            // the first requests ask which columns and indexes exist
+            // The first requests query which columns and indexes exist.
             lossy.get("/v2/p1/backups").await.expect(200);
             lossy.get("/v2/p1/jobs").await.expect(200);
             lossy.add_backup("p1", backup("first")).await;
@@ -184,12 +185,13 @@ fn each_change_with(loss: Loss, only: &[usize]) {
 }
 
 #[test]
-fn a_change_whose_connection_breaks_before_its_answer_is_answered() {
+fn a_change_is_answered_if_its_connection_breaks_before_the_answer() {
     each_change_with(Loss::Closed, &[]);
 }
 
 #[test]
-fn a_change_whose_answer_never_comes_is_answered() {
-    // each takes some seconds: a single statement, a start, a creation, a deletion
+fn a_change_is_answered_if_the_answer_of_the_database_never_arrives() {
+    // Each case takes some seconds, so this test only uses a single statement, a session start, a creation and a
+    // deletion.
     each_change_with(Loss::Silent, &[0, 6, 11, 16]);
 }

@@ -1,8 +1,9 @@
-//! Bad days: the database is away, hangs, is locked, is the wrong one; clients go away in the middle.
+//! Faults: the database is not available, hangs, is locked or is the wrong one, and clients disconnect during a
+//! request.
 //!
-//! What must hold: a client is told to come again (503, Retry-After) and never that the service is broken (500); the
-//! service recovers by itself; what was acknowledged is there. A fault that ends before the deadline of a request is not seen by
-//! its caller: `errors.rs` (answers of the database), `lost_answers.rs`, `silence.rs`, `limits.rs`, `outages.rs`.
+//! Clients must get a 503 with Retry-After and never a 500, the service must recover without help, and acknowledged
+//! changes must be stored. If a fault ends before the deadline of a request, its caller must not see it. These modules
+//! test this: `errors.rs` (errors of the database), `lost_answers.rs`, `silence.rs`, `limits.rs` and `outages.rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -32,7 +33,7 @@ use support::documents::{backup, freezer_action, job, with};
 use support::mariadbd::Server;
 use support::{Answer, Caller, Engine, Options, TestApp, TestDatabase, bounded, with_database};
 
-/// Deadlines that are short enough for a test. No test asks how long it took.
+/// Deadlines that are short enough for a test. No test measures durations.
 fn impatient() -> Options {
     Options {
         http: until(Duration::from_secs(2)),
@@ -48,7 +49,7 @@ fn impatient() -> Options {
     }
 }
 
-/// Requests with such a deadline.
+/// Returns settings with this deadline for requests.
 fn until(request_timeout: Duration) -> HttpSettings {
     HttpSettings { request_timeout, ..HttpSettings::default() }
 }
@@ -73,14 +74,14 @@ fn expect_come_again(answer: Answer) {
     let document = answer.json();
     assert_eq!(document["title"], "Service Unavailable");
     let description = document["description"].as_str().unwrap();
-    // the second of a change whose answer was lost
+    // This is the second text for a change whose answer was lost.
     let is_known = description == "The database is temporarily unavailable."
         || description == NOTHING_CHANGED
         || description.starts_with("The answer of the database to this change was lost");
     assert!(is_known, "{description}");
 }
 
-/// Every kind of work: a read, a single statement, a transaction, one that reads and writes.
+/// Sends requests of every kind: a read, a single statement, a transaction, and a transaction that reads and writes.
 async fn all_kinds(member: &Caller) -> Vec<Answer> {
     vec![
         member.get("/v2/p1/jobs").await,
@@ -91,7 +92,7 @@ async fn all_kinds(member: &Caller) -> Vec<Answer> {
 }
 
 #[test]
-fn while_the_database_is_away_clients_are_told_to_come_again() {
+fn requests_during_an_outage_of_the_database_are_503() {
     on_own_server("away", async |mut server, app| {
         let member = app.member();
         member.add_client("p1", "node-1").await;
@@ -105,7 +106,7 @@ fn while_the_database_is_away_clients_are_told_to_come_again() {
             member.get("/healthcheck").await.expect(200);
             member.get("/").await.expect(300);
             server.start_again().await;
-            // the connections of before are dead, and nobody notices
+            // The former connections are broken, but no request fails.
             for answer in all_kinds(&member).await {
                 assert!(answer.status.is_success(), "{answer}");
             }
@@ -115,7 +116,7 @@ fn while_the_database_is_away_clients_are_told_to_come_again() {
 }
 
 #[test]
-fn a_database_that_hangs_is_given_up() {
+fn requests_to_a_hanging_database_end_at_their_deadline() {
     on_own_server("hangs", async |server, app| {
         let member = app.member();
         member.add_client("p1", "node-1").await;
@@ -132,7 +133,7 @@ fn a_database_that_hangs_is_given_up() {
 }
 
 #[test]
-fn what_was_acknowledged_survives_the_death_of_the_server() {
+fn acknowledged_changes_survive_a_crash_of_the_server() {
     const WRITERS: usize = 4;
     const BEFORE: usize = 100;
     const AFTER: usize = 200;
@@ -183,35 +184,36 @@ fn what_was_acknowledged_survives_the_death_of_the_server() {
 /// Waits until a count is reached.
 async fn reached(wanted: usize, count: impl Fn() -> usize) {
     while count() < wanted {
-        // the whole test is bounded
+        // The time limit of the whole test ends this loop.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// Waits until the service has sent something to the database since it had sent `before` statements.
+/// Waits until the service has sent more than `before` statements to the database.
 async fn has_asked(app: &TestApp, before: u64) {
     reached(1, || usize::from(app.store().statements() > before)).await;
 }
 
 #[test]
-fn a_sqlite_file_that_another_process_writes_is_waited_for_and_then_given_up() {
+fn requests_wait_for_a_sqlite_lock_until_their_time_limit() {
     with_database(Engine::Sqlite, "locked", |runtime, database| {
         runtime.block_on(bounded(async {
             let options = Options { http: until(Duration::from_secs(3)), ..Options::default() };
             let app = TestApp::start(database, options).await;
             let member = app.member();
             let id = member.add_backup("p1", backup("before")).await;
-            // for a moment: the writer waits and succeeds
+            // The lock is short, so the writer waits and succeeds.
             let lock = database.lock().await;
             let before = app.store().statements();
             let writer = member.clone();
             let waiting = tokio::spawn(async move { writer.post("/v2/p1/backups", backup("b")).await });
             has_asked(&app, before).await;
-            // readers do not wait
+            // Readers do not wait.
             member.get(&format!("/v2/p1/backups/{id}")).await.expect(200);
             lock.release().await;
             waiting.await.unwrap().expect(201);
-            // for longer than anybody waits; the second service has a writer of its own, so both wait at once
+            // This lock is longer than the time limit. The second service has another writer, so both wait at the same
+            // time.
             let other = TestApp::on(
                 database,
                 Store::new(database.url(), ConnectSettings::default(), PoolSettings::default()),
@@ -232,7 +234,7 @@ fn a_sqlite_file_that_another_process_writes_is_waited_for_and_then_given_up() {
 }
 
 #[test]
-fn with_every_connection_busy_clients_are_told_to_come_again() {
+fn requests_are_503_if_all_connections_are_busy() {
     for engine in [Engine::Sqlite, Engine::MariaDb] {
         with_database(engine, "exhausted", |runtime, database| {
             let pool = PoolSettings {
@@ -260,7 +262,7 @@ fn with_every_connection_busy_clients_are_told_to_come_again() {
 }
 
 #[test]
-fn writers_wait_in_order_for_a_file_that_another_process_locks() {
+fn writers_wait_for_a_locked_file_in_order() {
     with_database(Engine::Sqlite, "in_order", |runtime, database| {
         runtime.block_on(bounded(async {
             let app = TestApp::start(database, Options::default()).await;
@@ -276,11 +278,11 @@ fn writers_wait_in_order_for_a_file_that_another_process_locks() {
                     writer.post("/v2/p1/clients", json!({"client_id": client_id})).await.expect(201);
                     order.lock().unwrap().push(number);
                 });
-                // each has looked whether the client is known, and now waits to write
+                // Each request has checked whether the client is known, and now waits for the write lock.
                 has_asked(&app, before).await;
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
-            // longer than one statement waits for the lock
+            // This is longer than the time that one statement waits for the lock.
             tokio::time::sleep(Duration::from_millis(2_500)).await;
             member.get(&format!("/v2/p1/backups/{id}")).await.expect(200);
             assert_eq!(*order.lock().unwrap(), [0_i32; 0]);
@@ -292,7 +294,7 @@ fn writers_wait_in_order_for_a_file_that_another_process_locks() {
 }
 
 #[test]
-fn a_database_that_cannot_be_served_stops_the_start() {
+fn an_unusable_database_ends_the_start() {
     for engine in [Engine::Sqlite, Engine::MariaDb] {
         with_database(engine, "start", |runtime, database| {
             runtime.block_on(bounded(async {
@@ -306,7 +308,7 @@ fn a_database_that_cannot_be_served_stops_the_start() {
     }
 }
 
-/// Why the service does not start.
+/// Returns the error of a start.
 async fn start(database: &TestDatabase) -> String {
     let mut settings = Settings::dev(std::path::Path::new("."), Vec::new()).unwrap();
     settings.listen.port = 0;
@@ -319,7 +321,7 @@ async fn start(database: &TestDatabase) -> String {
 }
 
 #[test]
-fn while_the_service_waits_every_request_is_told_to_come_again() {
+fn requests_to_a_waiting_service_are_503() {
     with_database(Engine::Sqlite, "waiting", |runtime, database| {
         runtime.block_on(bounded(async {
             let app = TestApp::start(database, Options::default()).await;
@@ -348,7 +350,7 @@ fn while_the_service_waits_every_request_is_told_to_come_again() {
             app.app().readiness.set(None);
             member.get("/healthcheck/ready").await.expect(200);
             member.get("/v2/p1/jobs").await.expect(200);
-            // a node that is taken out of service is not ready either
+            // A node that an operator has disabled is not ready, either.
             std::fs::write(app.disabled_by(), "").unwrap();
             member.get("/healthcheck/ready").await.expect(503);
             std::fs::remove_file(app.disabled_by()).unwrap();
@@ -356,7 +358,7 @@ fn while_the_service_waits_every_request_is_told_to_come_again() {
     });
 }
 
-/// Polls a request at most so often, then drops it wherever it is.
+/// Polls a request up to this number of times, then drops it.
 async fn dropped_after<T>(polls: u32, request: impl Future<Output = T>) -> Option<T> {
     let mut request = pin!(request);
     let mut left = polls;
@@ -371,7 +373,7 @@ async fn dropped_after<T>(polls: u32, request: impl Future<Output = T>) -> Optio
 }
 
 #[test]
-fn requests_dropped_half_way_leave_nothing_broken_behind() {
+fn dropped_requests_leave_the_service_usable() {
     for engine in [Engine::Sqlite, Engine::MariaDb] {
         with_database(engine, "dropped", |runtime, database| {
             let pool = PoolSettings { max_idle: 2, max_open: 3, ..PoolSettings::default() };
@@ -394,7 +396,7 @@ async fn drop_two_hundred(app: &TestApp) {
     let mut acknowledged = Vec::new();
     let mut finished = 0;
     for number in 0..200_u32 {
-        // every point of every request in turn
+        // This covers every point of every request.
         let (kind, polls) = (number % 5, 1 + number / 5 % 20);
         match kind {
             0 => finished += usize::from(dropped_after(polls, member.get("/v2/p1/jobs")).await.is_some()),
@@ -417,7 +419,7 @@ async fn drop_two_hundred(app: &TestApp) {
         }
     }
     assert!(finished < 40, "some were dropped");
-    // more at once than there are connections: none is lost or in the middle of something
+    // These are more requests than connections. No connection may be lost or have an open transaction.
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..30 {
         let (member, session, document) = (member.clone(), session.clone(), document.clone());
@@ -430,7 +432,7 @@ async fn drop_two_hundred(app: &TestApp) {
         });
     }
     tasks.join_all().await;
-    // a job is stored with all its actions or not at all
+    // A job must be stored with all its actions or not at all.
     let jobs = member.get("/v2/p1/jobs?limit=1000").await.expect(200).json();
     let jobs = jobs["jobs"].as_array().unwrap();
     assert!(jobs.iter().all(|job| job["job_actions"].as_array().unwrap().len() == 2));

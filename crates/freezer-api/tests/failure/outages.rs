@@ -1,4 +1,4 @@
-//! Outages that end before the deadline: the caller waits, and everything is stored once.
+//! Outages that end before the deadline: the caller waits, and everything is stored exactly once.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::support::mariadbd::Server;
 use super::support::proxy::Proxy;
 use super::support::{Caller, Engine, Options, TestApp, bounded, with_database};
 
-/// Posts backups from several callers, half of them with an `Idempotency-Key`, until told to stop. Each must be
+/// Posts backups from several callers until it is stopped. Half of them have an `Idempotency-Key`. All requests must be
 /// acknowledged.
 struct Load {
     stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
@@ -46,7 +46,7 @@ impl Load {
         Load { stop, writers }
     }
 
-    /// Ends the load and checks that what was acknowledged is there, and nothing else.
+    /// Ends the load. Checks that exactly the acknowledged backups are stored.
     async fn end(self, member: &Caller) {
         tokio::time::sleep(Duration::from_millis(500)).await;
         self.stop.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -88,7 +88,7 @@ async fn run(operator: &mut MySqlConnection, sql: &str) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(operator).await.expect("SQL of the test");
 }
 
-/// A fault must not end the server with its scope: the load goes on.
+/// Prevents that a fault kills the server at the end of its scope, because the load is still running.
 async fn keep(server: Server) {
     tokio::spawn(async move {
         let _server = server;
@@ -97,7 +97,7 @@ async fn keep(server: Server) {
 }
 
 #[test]
-fn a_server_that_is_killed_and_comes_back_is_waited_for() {
+fn requests_wait_for_a_killed_server() {
     under_load("outage-kill", async |mut server, _| {
         server.kill();
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -107,7 +107,7 @@ fn a_server_that_is_killed_and_comes_back_is_waited_for() {
 }
 
 #[test]
-fn a_server_that_is_shut_down_and_comes_back_is_waited_for() {
+fn requests_wait_for_a_restarted_server() {
     under_load("outage-stop", async |mut server, mut operator| {
         run(&mut operator, "SHUTDOWN").await;
         tokio::time::sleep(Duration::from_secs(4)).await;
@@ -118,7 +118,7 @@ fn a_server_that_is_shut_down_and_comes_back_is_waited_for() {
 }
 
 #[test]
-fn a_server_that_is_frozen_for_a_while_is_waited_for() {
+fn requests_wait_for_a_frozen_server() {
     under_load("outage-freeze", async |server, _| {
         server.freeze();
         tokio::time::sleep(Duration::from_secs(8)).await;
@@ -128,7 +128,7 @@ fn a_server_that_is_frozen_for_a_while_is_waited_for() {
 }
 
 #[test]
-fn killed_connections_and_statements_are_not_seen() {
+fn killed_connections_and_statements_cause_no_errors() {
     under_load("outage-killed", async |server, mut operator| {
         for _ in 0..20 {
             let ids: Vec<(i64,)> = sqlx::query_as(
@@ -149,7 +149,7 @@ fn killed_connections_and_statements_are_not_seen() {
 }
 
 #[test]
-fn too_many_connections_and_a_read_lock_are_waited_for() {
+fn requests_wait_during_a_connection_limit_and_a_read_lock() {
     under_load("outage-full", async |server, mut operator| {
         let mut taken = Vec::new();
         let DatabaseUrl::MySql(url) = server.url("freezer") else { panic!("not MySQL") };
@@ -173,12 +173,12 @@ fn too_many_connections_and_a_read_lock_are_waited_for() {
 }
 
 #[test]
-fn the_next_server_of_the_list_is_used_if_one_is_away() {
+fn the_next_server_of_the_list_is_used_during_an_outage() {
     with_database(Engine::MariaDb, "servers", |runtime, database| {
         runtime.block_on(bounded(async {
             let app = TestApp::start(database, Options::default()).await;
             let DatabaseUrl::MySql(url) = database.url() else { panic!("not MySQL") };
-            // two ways to one server stand for two nodes of a cluster
+            // Two proxies for one server represent two nodes of a cluster.
             let (one, other) = (Proxy::start(&url).await, Proxy::start(&url).await);
             let (DatabaseUrl::MySql(first), DatabaseUrl::MySql(second)) = (one.url(&url), other.url(&url))
             else {
@@ -201,7 +201,7 @@ fn the_next_server_of_the_list_is_used_if_one_is_away() {
             }
             load.end(&member).await;
             assert!(one.opened() > 0 && other.opened() > 0);
-            // the start has no deadline, and goes on to the next server as well
+            // The start has no deadline. It tries the next server, too.
             one.set_down(true);
             let both = MySqlUrl { others: vec![(second.host, second.port)], ..url };
             let gone = MySqlUrl { port: 1, ..both };

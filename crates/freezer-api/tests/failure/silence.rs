@@ -1,4 +1,5 @@
-//! One connection is silent: its socket is open, and nothing comes. Only what runs on it waits, and not for long.
+//! A connection becomes silent: its socket is open, but no answer arrives. Only the statements on this connection may
+//! be delayed, and only for a limited time.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use super::support::{Engine, Options, TestApp, bounded, with_database};
 use super::until;
 
 #[test]
-fn a_silent_connection_holds_up_only_what_runs_on_it() {
+fn a_silent_connection_only_delays_its_own_statements() {
     with_database(Engine::MariaDb, "silent", |runtime, database| {
         runtime.block_on(bounded(async {
             let app = TestApp::start(database, Options::default()).await;
@@ -34,7 +35,7 @@ fn a_silent_connection_holds_up_only_what_runs_on_it() {
                 while proxy.lost() == lost {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                // others of the same kind do not wait for it to the end
+                // Other requests of the same kind do not wait until the end.
                 for _ in 0..5 {
                     let others = Instant::now();
                     member.get(&path).await.expect(200);
@@ -75,7 +76,7 @@ fn statements_that_hang_do_not_hold_later_reads_until_their_deadline() {
                     tokio::spawn(async move { member.ask(Method::GET, &path, body).await })
                 };
                 get().await.unwrap().expect(200);
-                // one statement after the other hangs, as many as a queue has workers, and one more
+                // All workers of the queue get a statement that hangs, and so does one more request.
                 let mut hanging = Vec::new();
                 for _ in 0..5 {
                     let lost = proxy.lost();
@@ -100,7 +101,7 @@ fn statements_that_hang_do_not_hold_later_reads_until_their_deadline() {
 }
 
 #[test]
-fn idle_connections_are_asked_before_they_are_used_since_one_broke() {
+fn idle_connections_are_checked_after_one_is_broken() {
     with_database(Engine::MariaDb, "suspect", |runtime, database| {
         runtime.block_on(bounded(async {
             let app = TestApp::start(database, Options::default()).await;
@@ -122,7 +123,8 @@ fn idle_connections_are_asked_before_they_are_used_since_one_broke() {
                 member.get(&format!("/v2/p1/backups/{id}")).await.expect(200);
             }
             assert_eq!(proxy.lost(), 1);
-            // those that still answer are used again; one more looks whether something still runs for the broken one
+            // The working connections are used again. One new connection checks whether a statement is still running on
+            // the broken one.
             assert!(proxy.opened() - opened <= 2, "{} were opened", proxy.opened() - opened);
         }));
     });

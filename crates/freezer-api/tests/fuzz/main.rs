@@ -35,13 +35,13 @@ mod texts;
 
 use std::time::Duration;
 
-/// How long each way of running a target takes.
+/// Returns the duration of each way of running a target.
 fn duration() -> Duration {
     let seconds = std::env::var("FREEZER_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     Duration::from_secs(seconds.unwrap_or(2))
 }
 
-/// Makes a module with both tests of a target. `with` runs a body with the context that the target needs.
+/// Defines a module with both tests of a target. `with` runs a body with the context that the target needs.
 macro_rules! target {
     ($name:ident, $words:expr, $target:path) => {
         target!($name, $words, $target, |body: &mut dyn FnMut(&())| body(&()), |_context: &(), input| {

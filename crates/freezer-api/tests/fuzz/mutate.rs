@@ -1,4 +1,4 @@
-//! Inputs of a corpus, changed: parts deleted, repeated, exchanged with another input's, words of the format put in.
+//! Mutates the inputs of a corpus: it deletes, repeats and exchanges parts, and inserts words of the format.
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-/// Longest input that is tried.
+/// Maximum size of an input.
 const LONGEST: usize = 20_000;
-/// Inputs between two looks at the clock.
+/// Number of inputs between two checks of the clock.
 const BATCH: u32 = 4;
 
-/// Words that break parsers of any format.
+/// Words that often break parsers, in any format.
 const WORDS: [&str; 24] = [
     "\0",
     "\n",
@@ -41,7 +41,7 @@ const WORDS: [&str; 24] = [
     "NaN",
 ];
 
-/// One change.
+/// A single mutation.
 #[derive(Debug, Clone)]
 enum Step {
     Delete(Index, usize),
@@ -62,7 +62,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Files of a target's corpus, by name.
+/// Returns the files in the corpus of a target, by name.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/__fuzz__");
     let folder = std::fs::read_dir(&place)
@@ -111,7 +111,7 @@ fn apply(mut input: Vec<u8>, steps: &[Step], corpus: &[Vec<u8>], words: &[&str])
     input
 }
 
-/// Runs a target on changed inputs for [`crate::duration`]. A failure is shrunk and shown with its text.
+/// Runs a target on mutated inputs for [`crate::duration`]. A failing input is shrunk and printed.
 pub fn run(target: &str, words: &[&str], mut check: impl FnMut(&[u8])) {
     let corpus = corpus(target);
     for input in &corpus {
@@ -125,7 +125,7 @@ pub fn run(target: &str, words: &[&str], mut check: impl FnMut(&[u8])) {
         max_shrink_time: 20_000,
         ..Config::default()
     };
-    // FREEZER_FUZZ_SEED has a run repeated
+    // FREEZER_FUZZ_SEED repeats a run.
     let seed = std::env::var("FREEZER_FUZZ_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(rand_seed);
     let last = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{target}.input"));
@@ -133,7 +133,7 @@ pub fn run(target: &str, words: &[&str], mut check: impl FnMut(&[u8])) {
     let start = Instant::now();
     let mut batches: u64 = 0;
     while start.elapsed() < crate::duration() {
-        // a runner has so many cases in its whole life
+        // This is the maximum number of cases for one runner.
         let mut seed_of_batch = [0; 32];
         seed_of_batch[..8].copy_from_slice(&seed.to_le_bytes());
         seed_of_batch[8..16].copy_from_slice(&batches.to_le_bytes());
@@ -141,7 +141,7 @@ pub fn run(target: &str, words: &[&str], mut check: impl FnMut(&[u8])) {
         let mut runner = TestRunner::new_with_rng(config.clone(), rng);
         let outcome = runner.run(&strategy, |(first, steps)| {
             let input = apply(corpus[first.index(corpus.len())].clone(), &steps, &corpus, words);
-            // if an input ends the process, for example because the stack overflows, it can be read from this file
+            // If an input crashes the process, for example with a stack overflow, this file contains the input.
             std::fs::write(&last, &input).unwrap();
             let checked =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (check.borrow_mut())(&input)));
@@ -164,7 +164,7 @@ pub fn run(target: &str, words: &[&str], mut check: impl FnMut(&[u8])) {
     }
 }
 
-/// A seed of its own for every run.
+/// Returns a different seed for every run.
 fn rand_seed() -> u64 {
     RandomState::new().hash_one(0)
 }

@@ -1,5 +1,5 @@
-//! Requests of clients: bodies, searches, schedules. The service in this process answers each with a status below 500, in the
-//! form that `support/exchange.rs` holds every answer to.
+//! Requests of clients: bodies, searches and schedules. The service runs in this process. Each answer must have a
+//! status below 500 and follow the rules in `support/exchange.rs`.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ target!(
     super::any_body
 );
 
-/// A body to one of the [`PLACES`].
+/// Sends a body to one of the [`PLACES`].
 fn any_body(service: &Service<'_>, input: &[u8]) {
     let (first, body) = input.split_first().unwrap_or((&0, input));
     let (method, path) = &PLACES[usize::from(*first) % PLACES.len()];
@@ -122,7 +122,7 @@ target!(
     super::any_search
 );
 
-/// A search of every list.
+/// Sends a search to every list.
 fn any_search(service: &Service<'_>, input: &[u8]) {
     for list in ["jobs", "backups", "sessions", "actions", "clients"] {
         let path = format!("/v2/p1/{list}?with_count=true&limit=5");
@@ -161,7 +161,7 @@ target!(
     super::any_schedule
 );
 
-/// A schedule of a new job. One that is stored is shown again as it can be sent back, and sent back it changes nothing.
+/// Creates a job with a schedule. If it is stored, the shown document can be sent back without a change.
 fn any_schedule(service: &Service<'_>, input: &[u8]) {
     let Ok(schedule) = serde_json::from_slice::<Value>(input) else { return };
     service.runtime.block_on(bounded(async {

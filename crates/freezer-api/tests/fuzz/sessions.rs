@@ -1,9 +1,9 @@
-//! The session protocol against a plain model: any sequence of starts, ends, jobs that join and leave, changes of the hold-off
-//! and seconds that pass gives the answers, and leaves the session, that the model has.
+//! Compares the session protocol with a simple model. For any sequence of starts, ends, joining and leaving jobs,
+//! changes of the hold-off and passing seconds, the answers and the session must be those of the model.
 //!
-//! The model is written from the protocol as schedulers of 19.0.0 rely on it (the table at the head of
-//! `service/session_actions.rs`), with plain values and no code of the service. It sends one request at a time. Concurrent
-//! requests are tested by `tests/contract/concurrency.rs` and `tests/faults/`.
+//! The model implements the protocol on which schedulers of 19.0.0 rely (see the table at the top of
+//! `service/session_actions.rs`). It uses plain values and no code of the service. It sends one request at a time.
+//! `tests/contract/concurrency.rs` and `tests/faults/` test concurrent requests.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +18,12 @@ use super::support::{Engine, Options, START, TestApp, TestDatabase, bounded};
 
 const JOBS: [&str; 3] = ["a", "b", "c"];
 
-/// One step.
+/// A step of a test.
 #[derive(Debug, Clone)]
 pub enum Step {
-    /// A node asks to start its job with the tag that it knows: this far from the session's.
+    /// A node tries to start its job. The number is the difference between its tag and the tag of the session.
     Start(&'static str, i64),
-    /// A node tells how its job ended.
+    /// A node reports the result of its job.
     End(&'static str, &'static str),
     Join(&'static str),
     Leave(&'static str),
@@ -31,17 +31,17 @@ pub enum Step {
     Pass(i64),
 }
 
-/// The session of the model, and the answer that the last step must get.
+/// The session in the model, and the expected answer to the last step.
 #[derive(Debug, Clone)]
 pub struct Model {
     now: i64,
     tag: i64,
     hold_off: i64,
-    /// When the last run began.
+    /// The beginning of the last run.
     began: i64,
     status: String,
     result: Option<String>,
-    /// Status and result of each job that has joined.
+    /// Status and result of each job in the session.
     jobs: BTreeMap<&'static str, (String, String)>,
     answer: (u16, Option<Value>),
 }
@@ -117,9 +117,9 @@ impl ReferenceStateMachine for Model {
             3 => job().prop_map(Step::Join),
             1 => job().prop_map(Step::Leave),
             1 => (0_i64..120).prop_map(Step::HoldOff),
-            // to both sides of the hold-off's end
+            // These values are on both sides of the end of the hold-off.
             3 => prop_oneof![Just(hold_off), Just(hold_off + 1), 0..200_i64].prop_map(Step::Pass),
-            // a clock that was ahead
+            // These values simulate a clock that was fast.
             1 => prop_oneof![Just(-hold_off), Just(-hold_off - 1), -200..0_i64].prop_map(Step::Pass),
         ]
         .boxed()
@@ -158,7 +158,7 @@ pub struct Service {
     runtime: Runtime,
     database: TestDatabase,
     app: TestApp,
-    /// The session's tag before the step, which a start is relative to.
+    /// The tag of the session before the step. Starts are relative to it.
     tag: i64,
 }
 

@@ -1,4 +1,4 @@
-//! JSON as databases of older releases hold it: an upgrade moves any text and loses nothing.
+//! JSON in databases of older releases: an upgrade must be able to move any text and must not lose data.
 
 use freezer_store::migrations::Synced;
 use freezer_store::{ConnectSettings, PoolSettings, Store};
@@ -33,10 +33,10 @@ target!(
     super::any_rows
 );
 
-/// Rows of one input at most: each line is one.
+/// Maximum number of rows for one input. Each line is a row.
 const MOST: usize = 20;
 
-/// Every line of the input in every JSON column of tables of 18.0.0; then `db sync`.
+/// Inserts every line of the input into all JSON columns of 18.0.0, then runs `db sync`.
 fn any_rows(input: &[u8]) {
     let text = String::from_utf8_lossy(input).replace('\0', "");
     let lines: Vec<&str> = text.split('\n').take(MOST).collect();
@@ -45,7 +45,7 @@ fn any_rows(input: &[u8]) {
     });
 }
 
-/// The tables of 18.0.0, without rows.
+/// Returns the tables of 18.0.0 without rows.
 fn tables() -> String {
     let dump = include_str!("../../../freezer-store/tests/shapes/f-18.0.0.sqlite.sql");
     let keep = |line: &&str| {
@@ -86,7 +86,8 @@ async fn upgraded(database: &TestDatabase, lines: &[&str]) {
     for list in ["jobs", "sessions", "actions", "backups"] {
         let path = format!("/v2/p1/{list}?limit=100");
         let answer = app.as_user("u", "p1", "member").get(&path).await.expect(200);
-        // read as a text, because stored values may be nested deeper than the parser of this test accepts
+        // The answer is searched as text, because stored values may have more levels than the parser of this test
+        // accepts.
         let text = std::str::from_utf8(&answer.body).unwrap();
         let read = serde_json::from_str::<&serde_json::value::RawValue>(text);
         assert!(read.is_ok(), "{list}: {read:?}: {text}");
@@ -97,7 +98,7 @@ async fn upgraded(database: &TestDatabase, lines: &[&str]) {
     }
 }
 
-/// Each entry of a list is a link, or is kept in `freezer_leftovers`.
+/// Checks that each entry of a list is a link or is stored in `freezer_leftovers`.
 async fn nothing_is_lost(database: &TestDatabase, job: &str, text: &str) {
     let Ok(Value::Array(entries)) = serde_json::from_str::<Value>(text) else { return };
     let freezer_store::DatabaseUrl::Sqlite { path } = database.url() else { panic!("a file") };
@@ -113,7 +114,7 @@ async fn nothing_is_lost(database: &TestDatabase, job: &str, text: &str) {
     )))
     .fetch_optional(&mut connection)
     .await
-    // no table: nothing was kept
+    // Without this table, no text was kept.
     .unwrap_or_default()
     .map_or(0, |row| {
         let value: String = row.get_unchecked(0);

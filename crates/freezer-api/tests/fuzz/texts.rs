@@ -1,4 +1,4 @@
-//! Texts that operators write: database URLs, configuration files, policy files.
+//! Texts that operators write: database URLs, configuration files and policy files.
 
 use freezer_api::config;
 use freezer_api::policy;
@@ -38,10 +38,10 @@ target!(
     super::database_url
 );
 
-/// The password of the corpus: wherever a URL has it as its password, neither error nor `Debug` shows it.
+/// The password in the corpus. If it is the password of a URL, neither the error nor `Debug` may contain it.
 const PASSWORD: &str = "hunter22secret";
 
-/// A URL, and below it the option `connection_parameters`.
+/// The input is a URL. The second line is the option `connection_parameters`.
 fn database_url(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let (url, more) = text.split_once('\n').unwrap_or((&text, ""));
@@ -49,7 +49,7 @@ fn database_url(input: &[u8]) {
     let shown = match &parsed {
         Ok(url) => {
             assert!(["mysql", "mariadb", "sqlite"].contains(&url.engine()), "{}", url.engine());
-            // with files that are not there; never a panic
+            // These files do not exist, but the function must not panic.
             let _ = url.check_files();
             format!("{url:?}")
         }
@@ -61,7 +61,7 @@ fn database_url(input: &[u8]) {
     }
 }
 
-/// Whether the text is `scheme://user:PASSWORD@…`.
+/// Returns whether the text is `scheme://user:PASSWORD@…`.
 fn has_password(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else { return false };
     let user_end = rest.find([':', '/', '@', '?', '#']).unwrap_or(rest.len());
@@ -98,7 +98,7 @@ target!(
     super::configuration
 );
 
-/// A configuration file of the service: every option of it can be asked for.
+/// The input is a configuration file of the service. Every option of it can be read.
 fn configuration(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let options = config::declarations();
@@ -146,7 +146,7 @@ target!(
     super::policies
 );
 
-/// A policy file: it can be checked and can decide without a panic.
+/// The input is a policy file. Checking it and evaluating its rules must not panic.
 fn policies(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     for name in ["policy.yaml", "policy.json"] {

@@ -1,4 +1,4 @@
-//! Application credentials with access rules: what they may ask, in every form of a path.
+//! Application credentials with access rules: the permitted requests, in every form of a path.
 
 use http::Method;
 use serde_json::json;
@@ -7,9 +7,9 @@ use crate::keystone::{START, token};
 use crate::support::Caller;
 use crate::{Central, World, on_both_engines};
 
-on_both_engines![rules_hold_for_the_resource_that_is_served];
+on_both_engines![access_rules_apply_to_the_served_resource];
 
-/// A caller whose credential has these rules.
+/// Creates a caller with an application credential that has these rules.
 fn limited(world: &World, app: &crate::support::TestApp, name: &str, rules: &[(&str, &str)]) -> Caller {
     let mut document = token(name, &["member", "reader"], START + 9000);
     let rules: Vec<_> = rules
@@ -22,7 +22,7 @@ fn limited(world: &World, app: &crate::support::TestApp, name: &str, rules: &[(&
     app.with_token(name)
 }
 
-async fn rules_hold_for_the_resource_that_is_served(world: World) {
+async fn access_rules_apply_to_the_served_resource(world: World) {
     let app =
         world.app_with(Central::default(), |settings| settings.service_type = Some("backup".into())).await;
     for (number, rule) in
@@ -36,7 +36,7 @@ async fn rules_hold_for_the_resource_that_is_served(world: World) {
         caller.post("/v2/p1/clients", json!({"client_id": "n"})).await.expect(401);
         caller.get("/v2").await.expect(401);
     }
-    // a rule for one job is no rule for the list, whatever the path looks like
+    // A rule for one job does not permit the list in any form of its path.
     let one = limited(&world, &app, "one", &[("GET", "/v2/*/jobs/*")]);
     for path in ["/v2/p1/jobs/j", "/v2/p1/jobs/j/", "//v2/p1/jobs//j", "/v2/p1/jobs/a%2Fb", "/v2/p1/jobs/%2E"]
     {

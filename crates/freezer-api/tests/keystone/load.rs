@@ -1,4 +1,5 @@
-//! Many callers, and a Keystone that goes away and comes back under them: what it is asked, and what callers read.
+//! Many callers, and an outage of Keystone at the same time: the calls that Keystone gets, and the answers to the
+//! callers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,11 +9,11 @@ use crate::support::TestApp;
 use crate::{Central, World, on_both_engines};
 
 on_both_engines! {
-    a_thousand_first_requests_with_one_token_are_one_question,
+    a_thousand_requests_with_a_new_token_need_one_validation,
     keystone_stops_and_starts_under_load,
 }
 
-async fn a_thousand_first_requests_with_one_token_are_one_question(world: World) {
+async fn a_thousand_requests_with_a_new_token_need_one_validation(world: World) {
     let app = world.app().await;
     world.user("ann");
     world.keystone.hold(true);
@@ -28,11 +29,11 @@ async fn a_thousand_first_requests_with_one_token_are_one_question(world: World)
         assert_eq!(caller.await.unwrap(), 200);
     }
     let state = world.keystone.state();
-    // who the service is, and who ann is
+    // There is one login of the service and one validation of ann's token.
     assert_eq!((state.authentications(), state.validations(), state.seen.len()), (1, 1, 2));
 }
 
-/// Statuses that the callers of one kind have read.
+/// Number of answers with each status that one kind of callers got.
 #[derive(Default)]
 struct Count {
     ok: AtomicUsize,
@@ -49,7 +50,7 @@ impl Count {
     }
 }
 
-/// Polls until told to stop; anything but 200, and 503 with Retry-After, fails the test.
+/// Polls until it is stopped. All answers must be 200, or 503 with Retry-After.
 async fn poll(app: TestApp, tokens: impl Fn(usize) -> String, count: Arc<Count>, stop: Arc<AtomicBool>) {
     for n in 0.. {
         if stop.load(Ordering::SeqCst) {
@@ -69,7 +70,7 @@ async fn poll(app: TestApp, tokens: impl Fn(usize) -> String, count: Arc<Count>,
 }
 
 async fn keystone_stops_and_starts_under_load(mut world: World) {
-    // ten connections that fail are enough for one test; how often a call is tried again is keystone-auth's own test
+    // Ten failing connections are enough for one test. The tests of keystone-auth cover the number of attempts.
     let app = world.app_with(Central::default(), |settings| settings.max_retries = 0).await;
     for n in 0..4 {
         world.user(&format!("known-{n}"));
@@ -84,14 +85,14 @@ async fn keystone_stops_and_starts_under_load(mut world: World) {
     for n in 0..4 {
         let name = format!("known-{n}");
         polls.push(tokio::spawn(poll(app.clone(), move |_| name.clone(), known.clone(), stop.clone())));
-        // every request of these comes with a token that nobody has seen
+        // Each of these requests has a new token.
         let name = move |i: usize| format!("new-{}", n + 4 * i);
         polls.push(tokio::spawn(poll(app.clone(), name, new.clone(), stop.clone())));
     }
     until("both kinds are served", || known.ok() > 20 && new.ok() > 20).await;
     for _ in 0..3 {
         world.keystone.stop().await;
-        // one may have been on its way
+        // One request may have been in progress.
         let (before, served) = (known.ok(), new.unavailable());
         until("kept tokens are served, others wait for Keystone", || {
             known.ok() > before + 40 && new.unavailable() > served + 40
@@ -99,7 +100,7 @@ async fn keystone_stops_and_starts_under_load(mut world: World) {
         .await;
         let while_away = new.ok();
         until("more of the others", || new.unavailable() > served + 80).await;
-        assert_eq!(new.ok(), while_away, "nobody new is let in while Keystone is away");
+        assert_eq!(new.ok(), while_away, "no new caller is accepted during the outage of Keystone");
         world.keystone.start_again().await;
         until("new tokens are served again", || new.ok() > while_away + 20).await;
     }

@@ -1,7 +1,8 @@
-//! The service with a Keystone: the one made for tests, which counts what it is asked and can be made to fail.
+//! The service with the Keystone for tests, which counts its calls and can simulate failures.
 //!
-//! `access_rules` is about restricted application credentials, `trusts` about central schedulers, `races` about several changes at once around one trust, `load` about many
-//! callers and a Keystone that goes away. What a real Keystone and the real clients say is `tests/e2e/`.
+//! `access_rules` tests restricted application credentials, `trusts` central schedulers, `races` simultaneous changes
+//! around one trust, and `load` many callers and outages of Keystone. `tests/e2e/` tests a real Keystone and real
+//! clients.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -27,7 +28,7 @@ use support::{Caller, Engine, Options, TestApp, TestDatabase, bounded, with_data
 
 pub use support::Central;
 
-/// A Keystone, a clock and an empty database; the service is started by the test.
+/// A Keystone, a clock and an empty database. The test starts the service.
 struct World {
     keystone: FakeKeystone,
     time: TestClock,
@@ -35,7 +36,7 @@ struct World {
 }
 
 impl World {
-    /// The service with the settings of most installations.
+    /// Starts the service with usual settings.
     async fn app(&self) -> TestApp {
         self.app_with(Central::default(), |_| {}).await
     }
@@ -44,31 +45,31 @@ impl World {
         let mut settings = keystone::settings(&self.keystone);
         change(&mut settings);
         let client = KeystoneClient::new(&settings, self.time.clock()).unwrap();
-        // hundreds of callers on a slow machine wait for their turn
+        // On a slow machine, hundreds of callers wait for a connection.
         let pool = PoolSettings { timeout: Duration::from_secs(150), ..PoolSettings::default() };
         let options = Options { pool, keystone: Some(client), central, ..Options::default() };
         TestApp::start(&self.database, options).await
     }
 
-    /// A token of this name for project p1, with the roles member and reader.
+    /// Creates a token with this name for project p1, with the roles member and reader.
     fn user(&self, name: &str) {
         self.keystone.add(name, token(name, &["member", "reader"], START + 9000));
     }
 
-    /// Ids of the trusts that Keystone has.
+    /// Returns the ids of the trusts in Keystone.
     fn trusts(&self) -> Vec<String> {
         let state = self.keystone.state();
         state.trusts.iter().map(|trust| trust["id"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Calls about trusts that Keystone got, with any method.
+    /// Returns the number of calls about trusts that Keystone got, with any method.
     fn trust_calls(&self) -> usize {
         let state = self.keystone.state();
         ["GET", "POST", "DELETE"].iter().map(|method| state.trust_calls(method)).sum()
     }
 }
 
-/// Registers the central client `central` as the service's user, and ann's own `node` in p1.
+/// Registers the central client `central` as the user of the service, and ann's client `node` in p1.
 async fn register(world: &World, app: &TestApp) {
     let mut service = token("scheduler", &["admin", "service"], START + 9000);
     service["project"]["id"] = "service".into();
@@ -79,7 +80,7 @@ async fn register(world: &World, app: &TestApp) {
     app.with_token("ann").add_client("p1", "node").await;
 }
 
-/// A job of one backup on a client.
+/// Returns a job with one backup action on a client.
 fn job(client_id: &str) -> Value {
     json!({"client_id": client_id, "job_actions": [{"freezer_action": freezer_action()}]})
 }
@@ -88,7 +89,7 @@ fn job_called(job_id: &str, client_id: &str) -> Value {
     with(job(client_id), json!({"job_id": job_id}))
 }
 
-/// Id of the trust that a job shows.
+/// Returns the id of the trust in a job.
 async fn trust_of(caller: &Caller, job_id: &str) -> Option<String> {
     caller.job(job_id).await["user_credentials"]["trust_id"].as_str().map(str::to_owned)
 }
@@ -104,7 +105,7 @@ fn run<F: Future<Output = ()>>(engine: Engine, path: &str, body: impl FnOnce(Wor
     });
 }
 
-/// Makes of each `async fn name(world: World)` two tests, `name::sqlite` and `name::mariadb`.
+/// Defines two tests for each `async fn name(world: World)`: `name::sqlite` and `name::mariadb`.
 macro_rules! on_both_engines {
     ($($test:ident),* $(,)?) => { $(
         mod $test {

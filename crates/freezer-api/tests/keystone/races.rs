@@ -1,4 +1,4 @@
-//! Several changes at once around one trust: nothing locks it at Keystone, and still every job ends with one that is there.
+//! Simultaneous changes around one trust. Keystone has no locks, but in the end every job must have an existing trust.
 
 use std::collections::BTreeSet;
 
@@ -6,12 +6,12 @@ use crate::keystone::until;
 use crate::{World, job_called, on_both_engines, register, trust_of};
 
 on_both_engines! {
-    a_trust_deleted_before_its_job_is_stored_is_made_anew,
-    a_trust_deleted_after_another_job_took_it_is_made_anew,
-    jobs_that_come_and_go_leave_no_job_without_a_trust,
+    a_trust_that_was_deleted_before_its_job_is_stored_is_created_again,
+    a_trust_that_was_deleted_after_its_reuse_is_created_again,
+    simultaneous_changes_leave_no_job_without_a_trust,
 }
 
-async fn a_trust_deleted_before_its_job_is_stored_is_made_anew(world: World) {
+async fn a_trust_that_was_deleted_before_its_job_is_stored_is_created_again(world: World) {
     let app = world.app().await;
     register(&world, &app).await;
     let ann = app.with_token("ann");
@@ -21,7 +21,7 @@ async fn a_trust_deleted_before_its_job_is_stored_is_made_anew(world: World) {
         tokio::spawn(async move { ann.post("/v2/p1/jobs", job_called("j", "central")).await })
     };
     until("a trust is asked for", || world.keystone.state().trust_calls("POST") == 1).await;
-    // the look after the job was stored
+    // This is the check of the trust after the job was stored.
     world.keystone.hold_trusts(&["GET"]);
     until("the second look", || world.keystone.state().trust_calls("GET") == 2).await;
     assert_eq!(trust_of(&ann, "j").await.as_deref(), Some("trust-1"));
@@ -32,7 +32,7 @@ async fn a_trust_deleted_before_its_job_is_stored_is_made_anew(world: World) {
     assert_eq!(world.trusts(), ["trust-2"]);
 }
 
-async fn a_trust_deleted_after_another_job_took_it_is_made_anew(world: World) {
+async fn a_trust_that_was_deleted_after_its_reuse_is_created_again(world: World) {
     let app = world.app().await;
     register(&world, &app).await;
     let ann = app.with_token("ann");
@@ -51,7 +51,7 @@ async fn a_trust_deleted_after_another_job_took_it_is_made_anew(world: World) {
     assert_eq!(world.trusts(), ["trust-2"]);
 }
 
-async fn jobs_that_come_and_go_leave_no_job_without_a_trust(world: World) {
+async fn simultaneous_changes_leave_no_job_without_a_trust(world: World) {
     let app = world.app().await;
     register(&world, &app).await;
     let ann = app.with_token("ann");

@@ -1,4 +1,4 @@
-//! Trusts of jobs: when one is made, found again, removed; and what the caller reads where it cannot be.
+//! Trusts of jobs: when they are created, reused and deleted, and the errors if Keystone refuses this.
 
 use serde_json::json;
 
@@ -10,16 +10,16 @@ on_both_engines! {
     a_job_of_a_central_client_gets_a_trust,
     a_job_of_an_ordinary_client_gets_none,
     one_trust_serves_all_jobs_of_a_user_in_a_project,
-    a_trust_ends_with_its_last_job,
-    a_job_of_another_user_takes_its_trust_along,
-    a_job_that_is_refused_asks_keystone_for_nothing,
-    a_trust_goes_when_its_job_cannot_be_stored,
-    enforced_trusts_are_for_every_job,
-    switched_off_means_none,
-    without_configured_roles_all_are_delegated,
+    a_trust_is_deleted_with_its_last_job,
+    the_service_deletes_the_trust_of_another_user,
+    a_rejected_job_sends_no_call_to_keystone,
+    a_trust_is_deleted_if_its_job_cannot_be_stored,
+    enforced_trusts_apply_to_every_job,
+    no_trusts_are_created_if_they_are_disabled,
+    all_roles_are_delegated_if_none_are_configured,
     a_role_that_the_owner_lacks_is_422,
-    a_token_that_keystone_no_longer_takes_is_401,
-    keystone_away_is_503_and_nothing_is_stored,
+    a_token_that_keystone_no_longer_accepts_is_401,
+    an_outage_of_keystone_is_503_and_nothing_is_stored,
     a_job_is_deleted_while_keystone_is_away,
     a_job_that_moves_to_a_central_client_gets_a_trust,
     a_replaced_job_keeps_its_trust,
@@ -51,7 +51,7 @@ async fn a_job_of_an_ordinary_client_gets_none(world: World) {
     let ann = app.with_token("ann");
     let id = ann.add_job("p1", job("node")).await;
     assert!(ann.job(&id).await.get("user_credentials").is_none());
-    // what a client says of trusts is not believed
+    // The service must not trust the credentials that a client sends.
     let forged = with(job("node"), json!({"user_credentials": {"trust_id": "x", "trustor_user_id": "bob"}}));
     let id = ann.add_job("p1", forged).await;
     assert!(ann.job(&id).await.get("user_credentials").is_none());
@@ -80,7 +80,7 @@ async fn one_trust_serves_all_jobs_of_a_user_in_a_project(world: World) {
     assert_eq!(world.trusts(), ["trust-1", "trust-2", "trust-3"]);
 }
 
-async fn a_trust_ends_with_its_last_job(world: World) {
+async fn a_trust_is_deleted_with_its_last_job(world: World) {
     let app = world.app().await;
     register(&world, &app).await;
     let ann = app.with_token("ann");
@@ -92,15 +92,15 @@ async fn a_trust_ends_with_its_last_job(world: World) {
     assert_eq!(world.keystone.state().trust_calls("DELETE"), 0);
     ann.delete("/v2/p1/jobs/a2").await.expect(204);
     assert!(world.trusts().is_empty());
-    // a second time there is nothing to be done
+    // The second deletion has no effect.
     ann.delete("/v2/p1/jobs/a2").await.expect(204);
     assert_eq!(world.keystone.state().trust_calls("DELETE"), 1);
-    // the deleted id, and the next trust
+    // The deleted id is used again, with a new trust.
     ann.add_job("p1", job_called("a2", "central")).await;
     assert_eq!(trust_of(&ann, "a2").await.as_deref(), Some("trust-2"));
 }
 
-async fn a_job_of_another_user_takes_its_trust_along(world: World) {
+async fn the_service_deletes_the_trust_of_another_user(world: World) {
     let app = world.app().await;
     register(&world, &app).await;
     world.user("bob");
@@ -110,7 +110,7 @@ async fn a_job_of_another_user_takes_its_trust_along(world: World) {
     assert_eq!(world.keystone.state().trust_calls("DELETE"), 2);
 }
 
-async fn a_job_that_is_refused_asks_keystone_for_nothing(world: World) {
+async fn a_rejected_job_sends_no_call_to_keystone(world: World) {
     let app = world.app_with(Central { enforced: true, ..Central::default() }, |_| {}).await;
     register(&world, &app).await;
     let ann = app.with_token("ann");
@@ -129,12 +129,12 @@ async fn a_job_that_is_refused_asks_keystone_for_nothing(world: World) {
     assert_eq!((world.trust_calls(), world.trusts().len()), (calls, 1));
 }
 
-async fn a_trust_goes_when_its_job_cannot_be_stored(world: World) {
+async fn a_trust_is_deleted_if_its_job_cannot_be_stored(world: World) {
     let app = world.app_with(Central { enforced: true, ..Central::default() }, |_| {}).await;
     register(&world, &app).await;
     let ann = app.with_token("ann");
     for kept in [None, Some("trust-2")] {
-        // the client goes away between the first run of the transaction and the second
+        // The client is deleted between the first and the second run of the transaction.
         ann.add_client("p1", "short-lived").await;
         let held = if kept.is_none() { "POST" } else { "GET" };
         let before = world.keystone.state().trust_calls(held);
@@ -149,7 +149,7 @@ async fn a_trust_goes_when_its_job_cannot_be_stored(world: World) {
         world.keystone.hold_trusts(&[]);
         creating.await.unwrap().expect(422);
         ann.get("/v2/p1/jobs/lost").await.expect(404);
-        // a trust that was made for the job is gone; one that another job uses is not
+        // A trust that was created for the job is deleted. A trust that another job uses is kept.
         assert_eq!(world.trusts().first().map(String::as_str), kept);
         if kept.is_none() {
             ann.add_job("p1", job_called("other", "node")).await;
@@ -158,20 +158,20 @@ async fn a_trust_goes_when_its_job_cannot_be_stored(world: World) {
     assert_eq!(trust_of(&ann, "other").await.as_deref(), Some("trust-2"));
 }
 
-async fn enforced_trusts_are_for_every_job(world: World) {
+async fn enforced_trusts_apply_to_every_job(world: World) {
     let app = world.app_with(Central { enforced: true, ..Central::default() }, |_| {}).await;
     register(&world, &app).await;
     let ann = app.with_token("ann");
     let id = ann.add_job("p1", job("node")).await;
     assert_eq!(trust_of(&ann, &id).await.as_deref(), Some("trust-1"));
-    // what schedulers send all day, with tokens that can make no trust
+    // Schedulers send these requests all day, with tokens that cannot create trusts.
     let calls = world.trust_calls();
     let patch = json!({"job_schedule": {"status": "scheduled", "event": ""}, "session_id": ""});
     ann.patch(&format!("/v2/p1/jobs/{id}"), patch).await.expect(200);
     assert_eq!(world.trust_calls(), calls);
 }
 
-async fn switched_off_means_none(world: World) {
+async fn no_trusts_are_created_if_they_are_disabled(world: World) {
     let off = Central { enabled: false, enforced: true, ..Central::default() };
     let app = world.app_with(off, |_| {}).await;
     register(&world, &app).await;
@@ -179,7 +179,7 @@ async fn switched_off_means_none(world: World) {
     let id = ann.add_job("p1", job("central")).await;
     assert_eq!(trust_of(&ann, &id).await, None);
     assert_eq!(world.trust_calls(), 0);
-    // trusts of earlier days still end with their jobs
+    // Older trusts are still deleted together with their jobs.
     let earlier = world.app().await;
     earlier.with_token("ann").add_job("p1", job_called("early", "central")).await;
     assert_eq!(world.trusts(), ["trust-1"]);
@@ -187,7 +187,7 @@ async fn switched_off_means_none(world: World) {
     assert!(world.trusts().is_empty());
 }
 
-async fn without_configured_roles_all_are_delegated(world: World) {
+async fn all_roles_are_delegated_if_none_are_configured(world: World) {
     let app = world.app_with(Central { roles: Vec::new(), ..Central::default() }, |_| {}).await;
     register(&world, &app).await;
     app.with_token("ann").add_job("p1", job("central")).await;
@@ -203,21 +203,21 @@ async fn a_role_that_the_owner_lacks_is_422(world: World) {
     assert_eq!(answer.text("title"), "Missing required credentials");
     assert!(answer.description().contains("Could not find role"), "{answer}");
     ann.get("/v2/p1/jobs/j").await.expect(404);
-    // nor did its action stay
+    // Its action was not stored, either.
     assert_eq!(ann.get("/v2/p1/actions").await.json()["actions"], json!([]));
 }
 
-async fn a_token_that_keystone_no_longer_takes_is_401(world: World) {
+async fn a_token_that_keystone_no_longer_accepts_is_401(world: World) {
     let app = world.app().await;
     register(&world, &app).await;
     let ann = app.with_token("ann");
     ann.get("/v2/p1/jobs").await.expect(200);
-    // revoked: the service, which asked a moment ago, does not know
+    // The token is revoked, but the service does not know this because it has just validated the token.
     world.keystone.state().tokens.remove("ann");
     let answer = ann.post("/v2/p1/jobs", job_called("j", "central")).await.expect(401);
     assert!(answer.header("www-authenticate").unwrap().starts_with("Keystone uri="), "{answer}");
     ann.get("/v2/p1/jobs/j").await.expect(404);
-    // expired: the service knows
+    // The token has expired, which the service knows.
     world.keystone.add("short", token("ann", &["member"], START + 60));
     let short = app.with_token("short");
     short.get("/v2/p1/jobs").await.expect(200);
@@ -228,7 +228,7 @@ async fn a_token_that_keystone_no_longer_takes_is_401(world: World) {
     assert_eq!(world.trust_calls(), calls);
 }
 
-async fn keystone_away_is_503_and_nothing_is_stored(mut world: World) {
+async fn an_outage_of_keystone_is_503_and_nothing_is_stored(mut world: World) {
     let app = world.app_with(Central::default(), |settings| settings.max_retries = 0).await;
     register(&world, &app).await;
     let ann = app.with_token("ann");
@@ -244,7 +244,7 @@ async fn keystone_away_is_503_and_nothing_is_stored(mut world: World) {
     ann.post("/v2/p1/jobs", job_called("j", "central")).await.expect(503);
     ann.get("/v2/p1/jobs/j").await.expect(404);
     assert_eq!(ann.get("/v2/p1/actions").await.json()["actions"], json!([]));
-    // jobs of ordinary clients need no trust, and her token is known
+    // Jobs of ordinary clients need no trust, and her token is already validated.
     ann.add_job("p1", job_called("own", "node")).await;
     world.keystone.start_again().await;
     ann.add_job("p1", job_called("j", "central")).await;
@@ -260,7 +260,7 @@ async fn a_job_is_deleted_while_keystone_is_away(mut world: World) {
     ann.delete("/v2/p1/jobs/j").await.expect(204);
     ann.get("/v2/p1/jobs/j").await.expect(404);
     world.keystone.start_again().await;
-    // the trust that stayed is used again, and goes with the next job
+    // The remaining trust is reused, and it is deleted together with the next job.
     ann.add_job("p1", job_called("k", "central")).await;
     assert_eq!(world.trusts(), ["trust-1"]);
     ann.delete("/v2/p1/jobs/k").await.expect(204);
@@ -276,11 +276,11 @@ async fn a_job_that_moves_to_a_central_client_gets_a_trust(world: World) {
     assert_eq!(world.trust_calls(), 0);
     ann.patch("/v2/p1/jobs/j", json!({"client_id": "central"})).await.expect(200);
     assert_eq!(trust_of(&ann, "j").await.as_deref(), Some("trust-1"));
-    // there and back: still that one
+    // The job is moved to another client and back. It still has the same trust.
     ann.patch("/v2/p1/jobs/j", json!({"client_id": "node"})).await.expect(200);
     ann.patch("/v2/p1/jobs/j", json!({"client_id": "central"})).await.expect(200);
     assert_eq!((trust_of(&ann, "j").await.as_deref(), world.trusts().len()), (Some("trust-1"), 1));
-    // a whole document under a new id
+    // A whole document is stored under a new id.
     ann.post("/v2/p1/jobs/k", job("central")).await.expect(201);
     assert_eq!(trust_of(&ann, "k").await.as_deref(), Some("trust-1"));
 }

@@ -1,4 +1,4 @@
-//! `db check`: each check finds what is planted, is quiet otherwise, and works on every layout of the field.
+//! `db check`: each check finds the inserted problems, finds nothing otherwise, and works on every released layout.
 
 use std::path::Path;
 
@@ -31,7 +31,7 @@ support::on_both_engines!(
     a_check_counts_all_and_shows_twenty,
 );
 
-fn of<'a>(checks: &'a [CheckResult], name: &str) -> &'a CheckResult {
+fn result_of<'a>(checks: &'a [CheckResult], name: &str) -> &'a CheckResult {
     checks.iter().find(|check| check.name == name).unwrap_or_else(|| panic!("no {name} in {checks:#?}"))
 }
 
@@ -40,7 +40,7 @@ async fn a_used_database_has_nothing_to_complain_about(app: TestApp) {
     for client in ["n1", "n2"] {
         member.post("/v2/p1/clients", json!({"client_id": client})).await.expect(201);
     }
-    // what must not be mistaken for a finding: other projects, deleted rows, blank JSON, central clients
+    // These rows must not cause a finding: other projects, deleted rows, blank JSON, central clients.
     app.as_user("u2", "p2", "member").post("/v2/p2/clients", json!({"client_id": "n1"})).await.expect(201);
     member.delete("/v2/p1/clients/n2").await.expect(204);
     member.post("/v2/p1/clients", json!({"client_id": "n2"})).await.expect(201);
@@ -57,7 +57,7 @@ async fn a_used_database_has_nothing_to_complain_about(app: TestApp) {
     database.run("UPDATE jobs SET schedule = '{oops' WHERE id = 'j2'").await;
     database.run("UPDATE sessions SET schedule = 'null', job = ''").await;
     database.run("UPDATE clients SET supported_modes = NULL, supported_actions = ''").await;
-    // actions that were changed by hand get terms again
+    // The actions were changed by hand, so the sync writes their terms again.
     app.store().sync().await.unwrap();
 
     let checks = app.store().check().await.unwrap();
@@ -98,7 +98,7 @@ async fn each_check_finds_what_is_planted(app: TestApp) {
          value TEXT)".to_owned(),
         "INSERT INTO freezer_leftovers VALUES ('jobs', 'j9', 'job_actions', '{oops')".to_owned(),
         "INSERT INTO jobs (id, project_id, user_id, client_id, deleted) VALUES ('idle', 'p1', 'u', 'n1', 0)".to_owned(),
-        // its action is another project's
+        // The action belongs to another project.
         "INSERT INTO jobs (id, project_id, user_id, client_id, deleted) VALUES ('far', 'p2', 'u', 'n1', 0)".to_owned(),
         "INSERT INTO clients (id, project_id, user_id, client_id, uuid, deleted) \
          VALUES ('far', 'p2', 'u', 'n1', 'far', 0)".to_owned(),
@@ -136,7 +136,7 @@ async fn each_check_finds_what_is_planted(app: TestApp) {
         ),
     ];
     for (name, examples) in expected {
-        let check = of(&checks, name);
+        let check = result_of(&checks, name);
         assert_eq!(check.verdict, Verdict::Warning, "{check:#?}");
         assert_eq!(
             (check.count, check.examples.len()),
@@ -151,14 +151,14 @@ async fn each_check_finds_what_is_planted(app: TestApp) {
             assert!(check.examples.iter().any(|found| found.contains(example)), "no {example} in {check:#?}");
         }
     }
-    assert!(of(&checks, "job_links").examples.iter().any(|link| link.contains(&gone)), "{checks:#?}");
+    assert!(result_of(&checks, "job_links").examples.iter().any(|link| link.contains(&gone)), "{checks:#?}");
     for quiet in ["layout", "charset", "widths"] {
-        assert_eq!(of(&checks, quiet).verdict, Verdict::Success, "{checks:#?}");
+        assert_eq!(result_of(&checks, quiet).verdict, Verdict::Success, "{checks:#?}");
     }
 }
 
 async fn a_check_counts_all_and_shows_twenty(app: TestApp) {
-    // more rows than one batch, the bad ones at both ends
+    // There are more rows than in one batch. The first and the last one have a problem.
     let row = |n: usize| {
         let text = if (10..440).contains(&n) { "{}" } else { "{oops" };
         format!("('j{n:03}', 'p1', 'u', 'nobody', '{text}', 0)")
@@ -167,16 +167,16 @@ async fn a_check_counts_all_and_shows_twenty(app: TestApp) {
     let insert = "INSERT INTO jobs (id, project_id, user_id, client_id, schedule, deleted) VALUES";
     app.database().run(&format!("{insert} {}", all.join(", "))).await;
     let checks = app.store().check().await.unwrap();
-    let json = of(&checks, "json");
+    let json = result_of(&checks, "json");
     assert_eq!((json.count, json.examples.len()), (20, 20), "{json:#?}");
     assert!(json.examples[19].starts_with("jobs.schedule of row j449: "), "{json:#?}");
-    let unknown = of(&checks, "unknown_clients");
+    let unknown = result_of(&checks, "unknown_clients");
     assert_eq!((unknown.count, unknown.examples.len()), (450, 20), "{unknown:#?}");
     assert!(unknown.examples[19].starts_with("job j019 "), "{unknown:#?}");
 }
 
 #[test]
-fn tables_that_are_not_there_or_not_served_are_failures_of_the_layout_alone() {
+fn missing_and_unsupported_tables_only_fail_the_layout_check() {
     on_empty("unserved", |database| async move {
         let layout_of = async || {
             let checks = store(&database).check().await.unwrap();
@@ -196,7 +196,7 @@ fn tables_that_are_not_there_or_not_served_are_failures_of_the_layout_alone() {
 }
 
 #[test]
-fn every_layout_of_the_field_can_be_checked() {
+fn every_released_layout_can_be_checked() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../freezer-store/tests/shapes");
     for engine in BOTH {
         let ending = if engine == Engine::MariaDb { ".mysql.sql" } else { ".sqlite.sql" };
@@ -217,18 +217,22 @@ fn every_layout_of_the_field_can_be_checked() {
                     let served = store.check_schema().await.is_ok();
                     let checks = store.check().await.unwrap_or_else(|error| panic!("{shape:?}: {error}"));
                     assert_eq!(checks.len(), NAMES.len(), "{shape:?}");
-                    let layout = of(&checks, "layout");
+                    let layout = result_of(&checks, "layout");
                     let expected = if served { Verdict::Warning } else { Verdict::Failure };
                     assert_eq!(layout.verdict, expected, "{shape:?}: {layout:#?}");
                     assert!(layout.advice.unwrap().contains("freezer-manage db sync"), "{layout:#?}");
-                    // and what a sync leaves is in order
+                    // After a sync, the check finds nothing.
                     Store::new_or_create(database.url(), ConnectSettings::default(), PoolSettings::default())
                         .sync()
                         .await
                         .unwrap();
                     let checks = store.check().await.unwrap();
                     for name in ["layout", "charset", "widths"] {
-                        assert_eq!(of(&checks, name).verdict, Verdict::Success, "{shape:?}: {checks:#?}");
+                        assert_eq!(
+                            result_of(&checks, name).verdict,
+                            Verdict::Success,
+                            "{shape:?}: {checks:#?}"
+                        );
                     }
                 }));
             });
@@ -237,14 +241,15 @@ fn every_layout_of_the_field_can_be_checked() {
 }
 
 #[test]
-fn a_database_of_the_python_service_lacks_characters_and_widths() {
+fn the_check_reports_narrow_columns_of_the_python_service() {
     support::with_database(Engine::MariaDb, "python_made", |runtime, database| {
         runtime.block_on(support::bounded(async {
             let dump = include_str!("../golden/schema-19.0.0.sql");
             let statements: Vec<&str> = dump.lines().filter(|line| !line.starts_with("--")).collect();
             database.run(&statements.join("\n")).await;
             let checks = store(database).check().await.unwrap();
-            let [layout, charset, widths] = ["layout", "charset", "widths"].map(|name| of(&checks, name));
+            let [layout, charset, widths] =
+                ["layout", "charset", "widths"].map(|name| result_of(&checks, name));
             assert_eq!(layout.verdict, Verdict::Warning, "{layout:#?}");
             assert_eq!((charset.verdict, charset.count), (Verdict::Warning, 8), "{charset:#?}");
             assert!(charset.examples.contains(&"jobs: utf8mb3_general_ci".to_owned()), "{charset:#?}");

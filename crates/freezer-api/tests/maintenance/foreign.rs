@@ -1,5 +1,5 @@
-//! Tables, views and databases of other programs: every command refuses them before it changes anything, and says what is
-//! wrong. Databases of Freezer are accepted, whatever stands beside their tables.
+//! Tables, views and databases of other programs: every command rejects them before it changes anything, and explains
+//! the reason. Databases of Freezer are accepted, even if they contain other tables, too.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const MIGRATE: &str = "CREATE TABLE migrate_version (repository_id VARCHAR(250) 
 const ALEMBIC: &str =
     "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, PRIMARY KEY (version_num));";
 
-/// Asserts that every command refuses the database with these words, and that no table was added.
+/// Asserts that every command rejects the database with these words, and that no table was added.
 async fn is_refused(database: &TestDatabase, words: &[&str]) {
     let names = async || {
         let sql = match database.engine() {
@@ -58,7 +58,7 @@ async fn is_refused(database: &TestDatabase, words: &[&str]) {
 }
 
 #[test]
-fn tables_that_are_not_ours_are_refused_whatever_their_name() {
+fn tables_of_other_programs_are_rejected_under_any_name() {
     let cases: [(&str, &[&str]); 8] = [
         (
             "CREATE TABLE freezer_leftovers (id INTEGER, note VARCHAR(10))",
@@ -84,7 +84,7 @@ fn tables_that_are_not_ours_are_refused_whatever_their_name() {
             &["user_credentials", "missing columns: trust_id, trustor_user_id, job_id"],
         ),
         (
-            // the columns by which tables of ours were known before
+            // Earlier releases recognized the tables of Freezer by these columns.
             "CREATE TABLE jobs (id VARCHAR(36), project_id VARCHAR(36), user_id VARCHAR(36), deleted INTEGER)",
             &["a table jobs that is not Freezer's", "missing columns: schedule, client_id"],
         ),
@@ -111,7 +111,7 @@ fn tables_that_are_not_ours_are_refused_whatever_their_name() {
 }
 
 #[test]
-fn all_tables_that_are_not_ours_are_named_also_beside_tables_of_ours() {
+fn all_tables_of_other_programs_are_named() {
     on_empty("foreign_tables", async |database| {
         make_file(&database);
         store(&database).sync().await.unwrap();
@@ -131,7 +131,7 @@ fn all_tables_that_are_not_ours_are_named_also_beside_tables_of_ours() {
 }
 
 #[test]
-fn a_view_is_no_table() {
+fn a_view_is_not_accepted_as_a_table() {
     for name in ["jobs", "freezer_sync_lock", "alembic_version", "clients"] {
         on_empty("foreign_view", async |database| {
             make_file(&database);
@@ -145,7 +145,7 @@ fn a_view_is_no_table() {
 }
 
 #[test]
-fn databases_of_other_programs_are_refused() {
+fn databases_of_other_programs_are_rejected() {
     let nova = format!("{MIGRATE} INSERT INTO migrate_version VALUES ('nova', 'x', 402);");
     let alembic = format!("{ALEMBIC} INSERT INTO alembic_version VALUES ('16f1fbcab42b');");
     let cases: [(String, &[&str]); 5] = [
@@ -165,9 +165,10 @@ fn databases_of_other_programs_are_refused() {
     }
 }
 
-/// A database that another program uses, too, once the operator says so; also after the tables were removed again.
+/// An operator can permit a database that another program uses, too. The permission still holds after the tables were
+/// removed.
 #[test]
-fn a_database_is_shared_if_the_operator_says_so() {
+fn a_database_can_be_shared_if_the_operator_permits_it() {
     let nova = format!("{MIGRATE} INSERT INTO migrate_version VALUES ('nova', 'x', 402);");
     for sql in [OTHERS.to_owned(), format!("{nova} {OTHERS}"), nova, format!("{OTHERS} {ALEMBIC}")] {
         on_empty("shared", async |database| {
@@ -180,7 +181,7 @@ fn a_database_is_shared_if_the_operator_says_so() {
             for _ in 0..2 {
                 assert!(!store.plan(wishes).await.unwrap().steps.is_empty());
                 assert_eq!(store.sync_with(&options, |_| {}).await.unwrap(), Synced::Created);
-                // from then on, nothing has to be said
+                // After this, the option is no longer necessary.
                 assert!(store.check_schema().await.is_ok());
                 assert_eq!(store.sync().await.unwrap(), Synced::AlreadyCurrent);
                 let removed = store.remove("test:1", Duration::ZERO).await.unwrap();
@@ -205,7 +206,7 @@ fn a_database_is_shared_if_the_operator_says_so() {
 }
 
 #[test]
-fn a_second_row_with_an_unknown_revision_is_seen() {
+fn a_second_row_with_an_unknown_revision_is_detected() {
     on_empty("two_revisions", async |database| {
         Store::new_or_create(database.url(), ConnectSettings::default(), PoolSettings::default())
             .sync()
@@ -218,7 +219,7 @@ fn a_second_row_with_an_unknown_revision_is_seen() {
 }
 
 #[test]
-fn freezers_own_databases_are_accepted_with_tables_beside_them() {
+fn databases_of_freezer_are_accepted_with_other_tables() {
     let freezer =
         format!("{MIGRATE} INSERT INTO migrate_version VALUES ('freezer-api', 'x', 3), ('nova', 'x', 402);");
     let known = format!("{ALEMBIC} INSERT INTO alembic_version VALUES ('23c8ad2655a6');");
@@ -228,7 +229,7 @@ fn freezers_own_databases_are_accepted_with_tables_beside_them() {
             if !sql.is_empty() {
                 database.run(&sql).await;
             }
-            // a table of the operator, beside what shows that the database is Freezer's
+            // The operator has another table in a database that can be recognized as Freezer's.
             let early = !sql.is_empty();
             if early {
                 database.run(OTHERS).await;
@@ -245,7 +246,7 @@ fn freezers_own_databases_are_accepted_with_tables_beside_them() {
 }
 
 #[test]
-fn a_check_that_an_old_layout_does_not_allow_says_so() {
+fn checks_report_that_a_layout_is_too_old() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../freezer-store/tests/shapes");
     for (engine, file) in [
         (Engine::MariaDb, "a-7.0.0.mysql.sql"),

@@ -8,7 +8,7 @@ use crate::BOTH;
 use crate::process::{self, MANAGE, STATUS, Scratch};
 use crate::support::{self, Engine};
 
-/// A configuration for the programs.
+/// Writes a configuration for the programs.
 fn config(scratch: &Scratch, url: &DatabaseUrl) -> std::path::PathBuf {
     let url = match url {
         DatabaseUrl::MySql(url) => {
@@ -21,7 +21,7 @@ fn config(scratch: &Scratch, url: &DatabaseUrl) -> std::path::PathBuf {
 }
 
 #[test]
-fn the_programs_say_by_their_exit_codes_what_they_found() {
+fn exit_codes_show_the_result_of_the_programs() {
     for engine in BOTH {
         support::with_database(engine, "exit_codes", |runtime, database| {
             let scratch = Scratch::new();
@@ -120,14 +120,14 @@ fn show_has_stable_keys() {
 }
 
 #[test]
-fn what_cannot_be_checked_is_neither_success_nor_failure() {
+fn impossible_checks_have_their_own_exit_code() {
     let scratch = Scratch::new();
     let url = format!("mysql+pymysql://freezer:s3cr3t@127.0.0.1:{}/freezer", process::free_port());
     let config = scratch.write("f.conf", &process::config(20_000, &url));
     process::run(MANAGE, &config, &["db", "check"]).refused(255, &["not available"]).without("s3cr3t");
     process::run(MANAGE, &config, &["db", "purge", "--older-than", "1d"]).refused(1, &["not available"]);
     process::run(MANAGE, &config, &["db", "remove", "--yes"]).refused(1, &["not available"]);
-    // the chain of revisions is known without a database, and without a configuration
+    // The chain of revisions is shown without a database and without a configuration.
     for config in [config, scratch.path().join("none.conf")] {
         let history = process::run(MANAGE, &config, &["db", "history"]);
         let text = history.without("s3cr3t").succeeded();
@@ -136,7 +136,7 @@ fn what_cannot_be_checked_is_neither_success_nor_failure() {
 }
 
 #[test]
-fn the_status_looks_at_policy_files_and_options() {
+fn the_status_checks_policy_files_and_options() {
     let scratch = Scratch::new();
     let url = DatabaseUrl::Sqlite { path: scratch.path().join("f.db") };
     let text = process::config(20_000, &url.to_string());
@@ -169,7 +169,7 @@ fn the_status_looks_at_policy_files_and_options() {
         &typo.replace("[database]", "[database]\nslave_connection = sqlite:////x\nconection = y"),
     );
     status(1, &["[storage] backand: unknown option", "[database] conection: unknown option"]);
-    // the driver selects the engine; a backend of another name is only the name of a section
+    // The driver selects the engine. Another backend is only the name of a section.
     scratch.write("f.conf", &text.replace("backend = sqlalchemy", "backend = elasticsearch"));
     status(0, &[]);
     scratch.write("f.conf", &text.replace("driver = sqlalchemy", "driver = elasticsearch"));
@@ -177,7 +177,7 @@ fn the_status_looks_at_policy_files_and_options() {
 }
 
 #[test]
-fn a_url_that_is_refused_is_a_failure_in_the_usual_form() {
+fn a_rejected_url_is_reported_as_a_failure() {
     let scratch = Scratch::new();
     for (url, words) in [
         ("mysql+pymysql://f:s3cr3t@h:port/f", "the port is not a number"),
@@ -208,7 +208,7 @@ fn a_url_that_is_refused_is_a_failure_in_the_usual_form() {
 }
 
 #[test]
-fn a_user_who_may_not_change_rows_fails_the_check_and_nothing_changes() {
+fn a_user_without_write_access_fails_the_check_without_changes() {
     let scratch = Scratch::new();
     let Some(database) = process::Database::create(process::Engine::MySql, &scratch) else { return };
     let name = database.shown().rsplit('/').next().unwrap().to_owned();
@@ -248,7 +248,7 @@ fn a_user_who_may_not_change_rows_fails_the_check_and_nothing_changes() {
 }
 
 #[test]
-fn a_sqlite_file_is_made_for_its_owner_alone() {
+fn only_the_owner_can_read_a_new_sqlite_file() {
     use std::os::unix::fs::PermissionsExt;
     let scratch = Scratch::new();
     let file = scratch.path().join("f.db");
@@ -256,7 +256,7 @@ fn a_sqlite_file_is_made_for_its_owner_alone() {
     process::run(MANAGE, &config, &["db", "sync"]).succeeded();
     let mode = || file.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(), 0o600);
-    // a file that is there keeps its mode
+    // An existing file keeps its mode.
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
     process::run(MANAGE, &config, &["db", "sync"]).succeeded();
     assert_eq!(mode(), 0o640);

@@ -1,4 +1,4 @@
-//! `db purge`: which rows go, in what order, and what happens when it is cut short.
+//! `db purge`: the rows that it deletes, their order, and the state after an interruption.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ support::on_both_engines!(
     a_purge_that_was_interrupted_goes_on_where_it_was,
 );
 
-/// 2026-11-22 10:00:00, less so many seconds, as the tables hold it.
+/// Returns the time 2026-11-22 10:00:00 minus some seconds, in the format of the tables.
 fn ago(app: &TestApp, seconds: i64) -> String {
     format!("{}.000000", Timestamp(app.now() - seconds).to_sql())
 }
@@ -32,7 +32,7 @@ fn purge(app: &TestApp, age: i64) -> Purge {
     }
 }
 
-/// (table, removed, kept), where there was something.
+/// Returns (table, removed, kept) for each table that had rows to remove or keep.
 fn found(purged: &[Purged]) -> Vec<(&'static str, u64, u64)> {
     let something = purged.iter().filter(|done| done.removed + done.kept > 0);
     something.map(|done| (done.table, done.removed, done.kept)).collect()
@@ -70,7 +70,7 @@ async fn purge_goes_by_the_time_of_deletion(app: TestApp) {
     assert_eq!(said, [("backups", 2), ("backups", 3)], "batches of two");
     assert_eq!(rows(app.store(), "backups").await, (2, 4));
     assert_eq!(found(&app.store().purge(&purge, |_| {}).await.unwrap()), []);
-    // a second later the one at the limit is older than that
+    // One second later, the row at the limit is old enough.
     let later = Purge { before: Timestamp(purge.before.0 + 1), ..purge };
     assert_eq!(found(&app.store().purge(&later, |_| {}).await.unwrap()), [("backups", 2, 0)]);
 }
@@ -81,7 +81,8 @@ async fn purge_takes_children_first_and_keeps_what_is_referred_to(app: TestApp) 
     for job in ["j1", "j2", "j3", "j4"] {
         actions.push(add_job(&app, job).await);
     }
-    // j1 to j3 and their actions are deleted long ago; j2 and its action are still linked, j3 has a trust that is not
+    // Jobs j1 to j3 and their actions were deleted long ago. j2 and its action are still linked, and j3 has a trust
+    // that still exists.
     let old = ago(&app, 100);
     let deleted = format!("deleted = 1, deleted_at = '{old}'");
     let of_job = "(SELECT action_id FROM job_actions WHERE job_id <> 'j4')";
@@ -98,7 +99,7 @@ async fn purge_takes_children_first_and_keeps_what_is_referred_to(app: TestApp) 
     }
     let store = app.store();
     let purge = purge(&app, 50);
-    // alone, tables cannot lose what others refer to, deleted or not
+    // If only one table is purged, it must keep the rows that other tables refer to, whether these are deleted or not.
     let alone = |table: &str| Purge { tables: vec![table.to_owned()], ..purge.clone() };
     for dry_run in [true, false] {
         let jobs = store.purge(&Purge { dry_run, ..alone("jobs") }, |_| {}).await.unwrap();
@@ -119,7 +120,7 @@ async fn purge_takes_children_first_and_keeps_what_is_referred_to(app: TestApp) 
     {
         assert_eq!(rows(store, table).await, counts, "{table}");
     }
-    // what is live works as before
+    // Live rows work as before.
     let job = app.member().get("/v2/p1/jobs/j4").await.expect(200).json();
     assert_eq!(job["job_actions"][0]["action_id"], Value::from(actions[3].as_str()));
 }
@@ -129,7 +130,7 @@ async fn a_purge_that_was_interrupted_goes_on_where_it_was(app: TestApp) {
     let all: Vec<String> = (0..7).map(|n| format!("('s{n}', 'u', 1, '{old}')")).collect();
     let insert = "INSERT INTO sessions (id, user_id, deleted, deleted_at) VALUES";
     app.database().run(&format!("{insert} {}", all.join(", "))).await;
-    // the pause after the first batch does not end: that is where it is cut short
+    // The pause after the first batch never ends, so the purge is interrupted there.
     let purge = Purge { pause: Duration::from_secs(86_400), ..purge(&app, 50) };
     let (batch, mut batches) = tokio::sync::mpsc::unbounded_channel();
     tokio::select! {

@@ -1,4 +1,4 @@
-//! `db remove`: what goes, what stays, and who is asked.
+//! `db remove`: the tables that it drops and keeps, and its confirmation.
 
 use std::io::Cursor;
 use std::time::Duration;
@@ -18,7 +18,7 @@ async fn remove_drops_our_tables_and_no_others(app: TestApp) {
     add_job(&app, "j1").await;
     app.database().run("CREATE TABLE migrate_version (version INT)").await;
     app.database().run("CREATE TABLE keystone_users (id INT)").await;
-    // somebody is at work
+    // Another process holds the lock.
     app.database().run("INSERT INTO freezer_sync_lock VALUES (1, 'elsewhere:1', 99999999999)").await;
     let locked = store.remove("here:1", Duration::ZERO).await.unwrap_err().to_string();
     assert!(locked.starts_with("another db sync (elsewhere:1) is at work"), "{locked}");
@@ -29,9 +29,9 @@ async fn remove_drops_our_tables_and_no_others(app: TestApp) {
     assert_eq!((removed.len(), removed[0], removed.last()), (11, "job_actions", Some(&"alembic_version")));
     assert_eq!(store.removable().await.unwrap(), Vec::<&str>::new());
     assert_eq!(store.remove("here:1", Duration::ZERO).await.unwrap(), Vec::<&str>::new());
-    // the others are still there
+    // The other tables still exist.
     app.database().run("INSERT INTO migrate_version VALUES (3); INSERT INTO keystone_users VALUES (1)").await;
-    // beside tables of another program alone, ours are not made again
+    // The database now has only tables of another program, so the sync does not create tables.
     let refused = store.sync().await.unwrap_err().to_string();
     assert!(refused.contains("tables: keystone_users, migrate_version"), "{refused}");
     app.database().run("DROP TABLE migrate_version; DROP TABLE keystone_users").await;

@@ -1,16 +1,16 @@
-//! Answers as they come off a connection.
+//! Parses answers that are read from a connection.
 
 use std::io::Read;
 use std::net::TcpStream;
 
-/// Everything until the other side closes.
+/// Reads until the peer closes the connection.
 pub fn read_all(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).expect("the answer, in time");
     String::from_utf8(bytes).unwrap()
 }
 
-/// Status and body of an answer.
+/// Returns the status and the body of an answer.
 pub fn parse(answer: &str) -> (u16, String) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());

@@ -1,7 +1,7 @@
-//! The programs as processes, for tests from outside: a directory and a database of the test's own, a configuration
-//! file, a command that must end in time, and the service on a free port.
+//! Runs the programs as processes: a scratch directory, a database for one test, a configuration file, a command with a
+//! time limit, and the service on a free port.
 //!
-//! Tests inside one process are built on `support/`.
+//! Tests in the process of the service use `support/`.
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
@@ -22,16 +22,13 @@ pub use answer::{parse, read_all};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-/// `freezer-api`.
 pub const API: &str = env!("CARGO_BIN_EXE_freezer-api");
-/// `freezer-manage`.
 pub const MANAGE: &str = env!("CARGO_BIN_EXE_freezer-manage");
-/// `freezer-manager-status`.
 pub const STATUS: &str = env!("CARGO_BIN_EXE_freezer-manager-status");
 
-/// Longest time for anything: far more than a slow machine needs, since it only ends what hangs.
-const PATIENCE: Duration = Duration::from_secs(90);
-/// Time between two looks at something that will change.
+/// Time limit for every wait. It is much longer than a slow machine needs, because it only ends hanging tests.
+const TIME_LIMIT: Duration = Duration::from_secs(90);
+/// Pause between two checks of a condition.
 const PAUSE: Duration = Duration::from_millis(20);
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
@@ -40,23 +37,23 @@ fn unique(name: &str) -> String {
     format!("{name}_{}_{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Waits until `done` gives something; fails with `what` when that takes too long.
+/// Waits until `done` returns a value. After the time limit, it panics and names the condition.
 pub fn wait_for<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIME_LIMIT;
     loop {
         if let Some(value) = done() {
             return value;
         }
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "{what}: not within {TIME_LIMIT:?}");
         std::thread::sleep(PAUSE);
     }
 }
 
-/// A directory of the test's own; removed at the end.
+/// A directory for one test, which is deleted at the end.
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// An empty directory.
+    /// Creates an empty directory.
     pub fn new() -> Scratch {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(unique("process"));
         let _ = fs::remove_dir_all(&path);
@@ -64,7 +61,6 @@ impl Scratch {
         Scratch(path)
     }
 
-    /// The directory.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -83,23 +79,23 @@ impl Drop for Scratch {
     }
 }
 
-/// Which database a test runs on.
+/// The database engine of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     /// A file in the scratch directory.
     Sqlite,
-    /// A database at the server of `FREEZER_TEST_MYSQL_URL`.
+    /// A database on the server of `FREEZER_TEST_MYSQL_URL`.
     MySql,
 }
 
-/// An empty database of the test's own; dropped at the end.
+/// An empty database for one test, which is dropped at the end.
 pub struct Database {
     url: String,
     on_server: Option<(Server, String)>,
 }
 
 impl Database {
-    /// Nothing where the engine is not at hand; says so.
+    /// Creates a database. Prints a note and returns `None` if the engine is not available.
     pub fn create(engine: Engine, scratch: &Scratch) -> Option<Database> {
         if engine == Engine::Sqlite {
             let url = format!("sqlite:///{}", scratch.path().join("freezer.db").display());
@@ -117,12 +113,12 @@ impl Database {
         })
     }
 
-    /// As `[database] connection` takes it.
+    /// Returns the URL for `[database] connection`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The URL as messages may show it: without driver, password and parameters.
+    /// Returns the URL as it may occur in messages: without driver, password and parameters.
     pub fn shown(&self) -> String {
         match &self.on_server {
             None => self.url.clone(),
@@ -130,31 +126,30 @@ impl Database {
         }
     }
 
-    /// As [`Database::url`], with another password.
+    /// Returns the URL with another password.
     pub fn url_with_password(&self, password: &str) -> String {
         let (Server { user, .. }, _) = self.on_server.as_ref().expect("a database at a server");
         self.url_of(user, password)
     }
 
-    /// As [`Database::url`], of another user.
+    /// Returns the URL with another user.
     pub fn url_of(&self, user: &str, password: &str) -> String {
         let (Server { host, port, .. }, name) = self.on_server.as_ref().expect("a database at a server");
         format!("mysql+pymysql://{user}:{password}@{host}:{port}/{name}")
     }
 
-    /// As [`Database::url`], with another port of this machine.
+    /// Returns the URL with another port on this machine.
     pub fn url_at_port(&self, port: u16) -> String {
         let (Server { user, password, .. }, name) = self.on_server.as_ref().expect("a database at a server");
         format!("mysql+pymysql://{user}:{password}@127.0.0.1:{port}/{name}")
     }
 
-    /// `host:port` of the server.
+    /// Returns `host:port` of the server.
     pub fn server_address(&self) -> String {
         let (Server { host, port, .. }, _) = self.on_server.as_ref().expect("a database at a server");
         format!("{host}:{port}")
     }
 
-    /// Which engine it is.
     pub fn engine(&self) -> Engine {
         if self.on_server.is_some() { Engine::MySql } else { Engine::Sqlite }
     }
@@ -167,7 +162,7 @@ impl Database {
         }
     }
 
-    /// Runs statements at the server, also if it lacks the database.
+    /// Runs statements on the server, even if the database does not exist.
     pub fn run_on_server(&self, sql: &str) {
         let (server, _) = self.on_server.as_ref().expect("a database at a server");
         server.run(sql);
@@ -236,19 +231,17 @@ impl Server {
     }
 }
 
-/// What a command left behind.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Done {
-    /// Exit code; none after a signal.
+    /// The exit code. `None` after a signal.
     pub code: Option<i32>,
-    /// Standard output.
     pub stdout: String,
-    /// Standard error.
     pub stderr: String,
 }
 
 impl Done {
-    /// Fails unless the command ended with this code and its standard error holds all of these.
+    /// Asserts that the command ended with this code and that its standard error contains all of these words.
     #[track_caller]
     pub fn refused(&self, code: i32, words: &[&str]) -> &Done {
         assert_eq!(self.code, Some(code), "{self:#?}");
@@ -258,14 +251,14 @@ impl Done {
         self
     }
 
-    /// Fails unless the command ended with 0; returns its standard output.
+    /// Asserts that the command succeeded. Returns its standard output.
     #[track_caller]
     pub fn succeeded(&self) -> &str {
         assert_eq!(self.code, Some(0), "{self:#?}");
         &self.stdout
     }
 
-    /// Fails where the text is anywhere in the output.
+    /// Asserts that the output does not contain a text.
     #[track_caller]
     pub fn without(&self, secret: &str) -> &Done {
         assert!(!self.stdout.contains(secret) && !self.stderr.contains(secret), "{self:#?}");
@@ -273,7 +266,8 @@ impl Done {
     }
 }
 
-/// A command of ours: no standard input, and nothing of the environment that configures it.
+/// Returns a command for one of our programs, without standard input and without environment variables that configure
+/// it.
 pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null());
@@ -283,17 +277,16 @@ pub fn command(program: &str) -> Command {
     command
 }
 
-/// Runs a command to its end, which must come in time.
+/// Runs a command until it ends, with a time limit.
 pub fn finish(command: Command) -> Done {
     begin(command).done()
 }
 
-/// As [`finish`], for a command with a standard input of its own.
+/// Runs a command that has its own standard input until it ends, with a time limit.
 pub fn finish_with(command: Command) -> Done {
     running(command).done()
 }
 
-/// Starts a command.
 pub fn begin(mut command: Command) -> Running {
     command.stdin(Stdio::null());
     running(command)
@@ -302,13 +295,13 @@ pub fn begin(mut command: Command) -> Running {
 fn running(mut command: Command) -> Running {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = Killed(command.spawn().expect("the program starts"));
-    // read in threads, so that a full pipe does not stop the program
+    // Threads read the output, because the program would stop at a full pipe.
     let stdout = reader(child.0.stdout.take().unwrap());
     let stderr = reader(child.0.stderr.take().unwrap());
     Running { what: format!("the end of {command:?}"), child, stdout, stderr }
 }
 
-/// A command that was started; killed where nobody waits for its end.
+/// A running command. It is killed when it is dropped.
 pub struct Running {
     what: String,
     child: Killed,
@@ -317,17 +310,15 @@ pub struct Running {
 }
 
 impl Running {
-    /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.0.id()
     }
 
-    /// Whether it has not ended.
     pub fn is_running(&mut self) -> bool {
         self.child.0.try_wait().unwrap().is_none()
     }
 
-    /// Waits for its end, which must come in time.
+    /// Waits until the command ends, with a time limit.
     pub fn done(mut self) -> Done {
         let status = wait_for(&self.what, || self.child.0.try_wait().unwrap());
         Done { code: status.code(), stdout: self.stdout.join().unwrap(), stderr: self.stderr.join().unwrap() }
@@ -342,14 +333,14 @@ fn reader(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<Strin
     })
 }
 
-/// Runs one of our commands with a configuration file.
+/// Runs one of our programs with a configuration file.
 pub fn run(program: &str, config: &Path, arguments: &[&str]) -> Done {
     let mut command = command(program);
     command.arg("--config-file").arg(config).args(arguments);
     finish(command)
 }
 
-/// A child that does not outlive the test.
+/// A child process that is killed when it is dropped.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -361,7 +352,7 @@ impl Drop for Killed {
     }
 }
 
-/// A port below 32768 on which nobody listens now.
+/// Returns a port below 32768 that is not in use at this time.
 pub fn free_port() -> u16 {
     let tried = COUNTER.fetch_add(1, Ordering::Relaxed).wrapping_mul(7_919);
     let first = std::process::id().wrapping_mul(104_729).wrapping_add(tried);
@@ -369,18 +360,18 @@ pub fn free_port() -> u16 {
     ports.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).expect("a free port")
 }
 
-/// A configuration as operators write it, without authentication.
+/// Returns a typical configuration without authentication.
 pub fn config(port: u16, database: &str) -> String {
     let mut text = String::from("# a file in the form of oslo.config\n[DEFAULT]\n");
     writeln!(text, "bind_host = 127.0.0.1\nbind_port = {port}\nauth_strategy = noauth\n").unwrap();
     writeln!(text, "[storage]\nbackend = sqlalchemy\ndriver = sqlalchemy\n").unwrap();
     writeln!(text, "[database]\nconnection = {database}\nmax_retries = 0\n").unwrap();
-    // an option of a group that the service does not know, as such files have them
+    // The service does not know all options of this group. Such files contain some of them.
     writeln!(text, "[cors]\nallowed_origin = http://127.0.0.1\n").unwrap();
     text
 }
 
-/// The service as a process; killed at the end of the test unless it has ended.
+/// The service as a process. It is killed at the end of the test if it is still running.
 pub struct Service {
     child: Killed,
     port: u16,
@@ -388,18 +379,18 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts the service on a free port, on a database that has its tables.
+    /// Starts the service on a free port with an existing database.
     pub fn start(scratch: &Scratch, database: &str) -> Service {
         Service::start_with(scratch, |port| config(port, database), |_| ())
     }
 
-    /// Starts the service with the configuration that is made for its port, as a process that is prepared.
+    /// Starts the service with a configuration for its port and a changed command.
     pub fn start_with(
         scratch: &Scratch,
         config: impl Fn(u16) -> String,
         prepare: impl Fn(&mut Command),
     ) -> Service {
-        // a port can be taken between the look and the start
+        // Another process can take the port before the service starts.
         for _ in 0..5 {
             let port = free_port();
             let file = scratch.write("freezer-api.conf", &config(port));
@@ -415,12 +406,12 @@ impl Service {
         panic!("no port was free");
     }
 
-    /// Starts a command that will listen on the port; its log, where it ended instead.
+    /// Starts a command that will listen on the port. Returns its log if it ends instead.
     pub fn spawn(command: Command, port: u16, scratch: &Scratch) -> Result<Service, String> {
         Service::spawn_until(command, port, scratch, |service| service.log().contains("listening on"))
     }
 
-    /// As [`Service::spawn`], for a service that logs elsewhere than to its output.
+    /// Does the same as [`Service::spawn`] for a service whose log does not go to its output.
     pub fn spawn_silent(command: Command, port: u16, scratch: &Scratch) -> Result<Service, String> {
         Service::spawn_until(command, port, scratch, |service| TcpStream::connect(service.address()).is_ok())
     }
@@ -445,42 +436,41 @@ impl Service {
         if listening { Ok(service) } else { Err(service.log()) }
     }
 
-    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// Its address as a URL.
+    /// Returns the address as a URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
     }
 
-    /// Bytes of memory that it has in use.
+    /// Returns the used memory in bytes.
     pub fn memory(&self) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.0.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the memory in use");
         line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1_024
     }
 
-    /// What it has logged so far.
+    /// Returns the log up to now.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned()
     }
 
-    /// A connection on which nothing waits for ever.
+    /// Opens a connection with time-outs.
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect_timeout(&self.address(), PATIENCE).expect("the service accepts");
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        let stream = TcpStream::connect_timeout(&self.address(), TIME_LIMIT).expect("the service accepts");
+        stream.set_read_timeout(Some(TIME_LIMIT)).unwrap();
+        stream.set_write_timeout(Some(TIME_LIMIT)).unwrap();
         stream
     }
 
-    /// Sends a request on a connection of its own; the status and the body of the answer.
+    /// Sends a request on a new connection. Returns the status and the body of the answer.
     pub fn request(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         self.request_with("", method, path, body)
     }
 
-    /// As [`Service::request`], with more header lines, each with its line end.
+    /// Does the same as [`Service::request`] with additional header lines, which must include their line ends.
     pub fn request_with(&self, headers: &str, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = self.connect();
         let length = body.len();
@@ -506,7 +496,7 @@ impl Service {
         assert_eq!(finish(kill).code, Some(0));
     }
 
-    /// The exit code, when it has ended by itself.
+    /// Returns the exit code after the service has ended without a signal of the test.
     pub fn exit_code(mut self) -> Option<i32> {
         wait_for("the end of the service", || self.child.0.try_wait().unwrap()).code()
     }

@@ -1,51 +1,49 @@
-//! The cases of `tls.rs`: a URL, and what becomes of it.
+//! The cases of `tls.rs`: URLs and their expected results.
 
-/// Which server is asked, and by which name.
+/// The server and the name by which it is addressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Host {
     /// Its certificate is for 127.0.0.1.
     Right,
     /// Its certificate is for another name.
     Other,
-    /// Its certificate is of X.509 version 1 with the common name `localhost`, by which it is asked.
+    /// Its certificate has X.509 version 1 and the common name `localhost`. It is addressed by this name.
     Version1,
-    /// The same, asked by its address.
+    /// The same server, addressed by its IP address.
     Version1ByAddress,
-    /// Its certificate signs itself, is marked as an authority, and is for `localhost` and 127.0.0.1.
+    /// Its certificate is self-signed, is marked as an authority, and is for `localhost` and 127.0.0.1.
     Authority,
-    /// Its certificate has a critical extension that nothing knows.
+    /// Its certificate has an unknown critical extension.
     Critical,
-    /// Its key is for RSA-PSS alone.
+    /// Its key is only for RSA-PSS.
     Pss,
-    /// It has no TLS.
+    /// It does not support TLS.
     Plain,
 }
 
-/// What becomes of a connection.
+/// The result of a connection.
 #[derive(Debug, Clone, Copy)]
 pub enum Expected {
-    /// The server says that it came encrypted.
+    /// The server reports that the connection is encrypted.
     Encrypted,
-    /// The server says that it came in plain text, over TCP.
+    /// The server reports a TCP connection in plain text.
     Plain,
-    /// It came over the socket, not encrypted.
+    /// The connection uses the Unix socket, without encryption.
     Socket,
-    /// It did not come about; part of the error message.
+    /// The connection fails. This is part of the error message.
     Refused(&'static str),
 }
 
-/// What PyMySQL does.
+/// The behaviour of PyMySQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Python {
-    /// The same.
     Same,
-    /// Something else: a row of the table in docs/database.md.
+    /// It differs. The table in docs/database.md has a row about this.
     Differs,
-    /// It cannot be asked: another driver.
+    /// It cannot be tested because this is the URL of another driver.
     NotAsked,
 }
 
-/// One URL.
 #[derive(Debug)]
 pub struct Case {
     pub host: Host,
@@ -87,7 +85,7 @@ const DENIED: Expected = Refused("whether the account requires TLS");
 const MYSQLCLIENT: &str = "mysql+mysqldb";
 
 pub const CASES: &[Case] = &[
-    // no parameters: encrypted if the server can
+    // No parameters: the connection is encrypted if the server supports it.
     case(Right, "any", "", Encrypted, Same),
     case(Other, "any", "", Encrypted, Same),
     case(Version1, "any", "", Encrypted, Same),
@@ -95,10 +93,10 @@ pub const CASES: &[Case] = &[
     case(Host::Plain, "any", "", Plain, Same),
     case(Right, "certified", "", DENIED, Same),
     case(Right, "odd", "", Encrypted, Same),
-    // blank values are absent
+    // Blank values are ignored.
     case(Right, "any", "ssl_ca=&ssl_verify_cert=&unix_socket=", Encrypted, Same),
     case(Host::Plain, "any", "ssl_ca=&ssl_key=&ssl_cert=&ssl_disabled&ssl_capath=", Plain, Same),
-    // the system's authorities
+    // The system's authorities.
     case(Right, "any", "ssl_verify_cert=true", ISSUER, Same),
     case(Right, "any", "ssl_verify_cert=1", ISSUER, Same),
     case(Right, "any", "ssl_verify_cert=Yes", ISSUER, Same),
@@ -109,7 +107,7 @@ pub const CASES: &[Case] = &[
     case(Version1, "any", "ssl_verify_cert=true", ISSUER, Same),
     case(Host::Plain, "any", "ssl_verify_cert=true", NO_TLS, Same),
     case(Right, "any", "ssl_verify_cert=maybe", Refused("ssl_verify_cert=maybe cannot be used"), Differs),
-    // TLS is required, and nothing verified
+    // TLS is required, but nothing is verified.
     case(Other, "any", "ssl_verify_cert=false", Encrypted, Same),
     case(Host::Plain, "any", "ssl_verify_cert=false", NO_TLS, Same),
     case(Other, "any", "ssl_verify_cert=false&ssl_ca={dir}/other-ca.pem", Encrypted, Same),
@@ -122,14 +120,14 @@ pub const CASES: &[Case] = &[
     case(Other, "any", "ssl_cipher=HIGH:!aNULL", Encrypted, Same),
     case(Host::Plain, "any", "ssl_cipher=HIGH", NO_TLS, Same),
     case(Right, "any", "ssl_cipher=none-such", Refused("ssl_cipher=none-such cannot be used"), Same),
-    // client certificates
+    // Client certificates.
     case(Right, "certified", "ssl_cert={dir}/client.pem&ssl_key={dir}/client.key", Encrypted, Same),
     case(Right, "certified", "ssl_cert={dir}/client-both.pem", Encrypted, Same),
     case(Other, "certified", "ssl_cert={dir}/client-both.pem", Encrypted, Same),
     case(Right, "certified", "ssl_ca={dir}/ca.pem&ssl_cert={dir}/client-both.pem", Encrypted, Same),
     case(Host::Plain, "any", "ssl_cert={dir}/client-both.pem", NO_TLS, Same),
     case(Right, "certified", "ssl_ca={dir}/ca.pem", DENIED, Same),
-    // an authority: chain and host name
+    // An authority: the chain and the host name are verified.
     case(Right, "any", "ssl_ca={dir}/ca.pem", Encrypted, Same),
     case(Right, "encrypted", "ssl_ca={dir}/ca.pem", Encrypted, Same),
     case(Right, "any", "ssl_ca={dir}/both-ca.pem", Encrypted, Same),
@@ -142,10 +140,10 @@ pub const CASES: &[Case] = &[
     case(Other, "any", "ssl_ca={dir}/ca.pem&ssl_check_hostname=0", Encrypted, Same),
     case(Right, "any", "ssl_ca={dir}/other-ca.pem&ssl_check_hostname=false", ISSUER, Same),
     case(Host::Plain, "any", "ssl_ca={dir}/ca.pem&ssl_check_hostname=false", NO_TLS, Same),
-    // the server's own certificate as authority
+    // The server's own certificate is the authority.
     case(Right, "any", "ssl_ca={dir}/right.pem", Encrypted, NotAsked),
     case(Right, "any", "ssl_ca={dir}/other.pem", ISSUER, Same),
-    // marked as an authority, a critical extension, a key for RSA-PSS
+    // A certificate that is marked as an authority, a critical extension, a key for RSA-PSS.
     case(Authority, "any", "", Encrypted, Same),
     case(Authority, "any", "ssl_verify_cert=false", Encrypted, Same),
     case(Authority, "any", "ssl_ca={dir}/authority-server.pem", Encrypted, Same),
@@ -159,7 +157,7 @@ pub const CASES: &[Case] = &[
     case(Pss, "encrypted", "ssl_verify_cert=false", Encrypted, Same),
     case(Pss, "any", "ssl_ca={dir}/pss-server.pem", Encrypted, Same),
     case(Pss, "any", "ssl_ca={dir}/ca.pem", ISSUER, Same),
-    // an authority from an option file
+    // An authority in an option file.
     case(Right, "any", "read_default_file={dir}/ca.cnf", Encrypted, Same),
     case(Other, "any", "read_default_file={dir}/ca.cnf", NAME, Same),
     case(Other, "any", "read_default_file={dir}/ca.cnf&ssl_check_hostname=false", Encrypted, Same),
@@ -170,7 +168,7 @@ pub const CASES: &[Case] = &[
     case(Host::Plain, "any", "read_default_file={dir}/ca.cnf", NO_TLS, Same),
     case(Host::Plain, "any", "read_default_file={dir}/ca.cnf&ssl_verify_cert=false", NO_TLS, Same),
     case(Right, "any", "read_default_file={dir}/ca.cnf&ssl_disabled=true", Plain, Same),
-    // version 1 and common names
+    // Certificates of version 1, and common names.
     case(Version1, "any", "ssl_ca={dir}/version-1-ca.pem", Encrypted, Same),
     case(Version1ByAddress, "any", "ssl_ca={dir}/version-1-ca.pem", NAME, Same),
     case(Version1ByAddress, "any", "ssl_ca={dir}/version-1-ca.pem&ssl_check_hostname=no", Encrypted, Same),
@@ -180,21 +178,21 @@ pub const CASES: &[Case] = &[
     case(Right, "any", "ssl_capath={dir}/hashed", ISSUER, Same),
     case(Right, "any", "ssl_capath={dir}/empty", Refused("ssl_capath="), Same),
     case(Host::Plain, "any", "ssl_capath={dir}/hashed", NO_TLS, Same),
-    // PyMySQL forgets the authority beside these
+    // With these parameters, PyMySQL ignores the authority.
     case(Right, "any", "ssl_ca={dir}/ca.pem&ssl_verify_cert=true", Encrypted, Differs),
     case(Other, "any", "ssl_ca={dir}/ca.pem&ssl_verify_cert=true", NAME, Same),
     case(Right, "any", "ssl_ca={dir}/other-ca.pem&ssl_verify_cert=true", ISSUER, Same),
     case(Right, "any", "ssl_ca={dir}/ca.pem&ssl_verify_identity=true", Encrypted, Differs),
     case(Other, "any", "ssl_ca={dir}/ca.pem&ssl_verify_identity=true", NAME, Same),
     case(Other, "any", "ssl_ca={dir}/ca.pem&ssl_verify_identity=false", Encrypted, Differs),
-    // never
+    // TLS is disabled.
     case(Right, "any", "ssl_disabled=true", Plain, Same),
     case(Right, "any", "ssl_disabled=1", Plain, Same),
     case(Right, "any", "ssl_disabled=true&ssl_ca={dir}/no-such.pem", Plain, Same),
     case(Right, "encrypted", "ssl_disabled=true", Refused("whether the account requires TLS"), Same),
     case(Right, "any", "ssl_disabled=false", Encrypted, Differs),
     case(Other, "any", "ssl_disabled=false&ssl_ca={dir}/ca.pem", NAME, Differs),
-    // files
+    // Files that cannot be used.
     case(Right, "any", "ssl_ca={dir}/no-such.pem", Refused("no-such.pem: No such file"), Same),
     case(
         Right,
@@ -214,7 +212,7 @@ pub const CASES: &[Case] = &[
     ),
     case(Right, "any", "ssl_cert={dir}/client.pem", Refused("contains no private key"), Same),
     case(Right, "any", "ssl_capath={dir}/no-such", Refused("ssl_capath="), Same),
-    // parameters that are not known, or given twice
+    // Parameters that are unknown or repeated.
     case(Right, "any", "ssl_verify=true", Refused("unknown parameter ssl_verify for PyMySQL"), Same),
     case(Right, "any", "sslmode=require", Refused("unknown parameter sslmode"), Same),
     case(Right, "any", "SSL_CA={dir}/ca.pem", Refused("unknown parameter SSL_CA"), Same),
@@ -222,14 +220,14 @@ pub const CASES: &[Case] = &[
     case(Right, "any", "tls_version=1.3", Refused("unknown parameter tls_version"), Same),
     case(Right, "any", "ssl_mode=REQUIRED", Refused("unknown parameter ssl_mode for PyMySQL"), Same),
     case(Right, "any", "ssl_ca={dir}/ca.pem&ssl_ca={dir}/ca.pem", Refused("more than once"), Same),
-    // Unix sockets
+    // Unix sockets.
     case(Right, "any", "unix_socket={socket}&ssl_disabled=true", Socket, Same),
     case(Host::Plain, "any", "unix_socket={socket}", Socket, Same),
     case(Host::Plain, "any", "unix_socket={socket}&ssl_ca={dir}/ca.pem", NO_TLS, Same),
     case(Right, "encrypted", "unix_socket={socket}", Encrypted, Same),
     case(Right, "any", "unix_socket={socket}&ssl_ca={dir}/ca.pem", Encrypted, Same),
     case(Other, "any", "unix_socket={socket}&ssl_ca={dir}/ca.pem", NAME, Same),
-    // mysqlclient
+    // mysqlclient.
     client(MYSQLCLIENT, Right, "any", "", Encrypted),
     client(MYSQLCLIENT, Right, "any", "ssl_mode=DISABLED", Plain),
     client(MYSQLCLIENT, Host::Plain, "any", "ssl_mode=PREFERRED", Plain),

@@ -1,19 +1,19 @@
-//! Certificates of the test's own: an authority, another one, servers and a client.
+//! Certificates for these tests: two authorities, servers and a client.
 
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-/// An authority and a server's certificate of X.509 version 1, as MariaDB's manual makes them; the server's common name is
-/// `localhost`.
+/// An authority and a server certificate of X.509 version 1, created as in MariaDB's manual. The common name of the
+/// server is `localhost`.
 const VERSION_1: [(&str, &str); 3] = [
     ("version-1-ca.pem", include_str!("../../../freezer-store/tests/certificates/version-1-ca.pem")),
     ("version-1-server.pem", include_str!("../../../freezer-store/tests/certificates/version-1-server.pem")),
     ("version-1-server.key", include_str!("../../../freezer-store/tests/certificates/version-1-server.key")),
 ];
 
-/// Servers whose certificates sign themselves, made by openssl: one is marked as an authority, one has a critical
-/// extension that nothing knows, and one has a key for RSA-PSS alone.
+/// Servers with self-signed certificates that openssl created: one is marked as an authority, one has an unknown
+/// critical extension, and one has a key that is only for RSA-PSS.
 const OWN: [(&str, &str); 6] = [
     ("authority-server.pem", include_str!("../../../freezer-store/tests/certificates/authority-server.pem")),
     ("authority-server.key", include_str!("../../../freezer-store/tests/certificates/authority-server.key")),
@@ -23,14 +23,13 @@ const OWN: [(&str, &str); 6] = [
     ("pss-server.key", include_str!("../../../freezer-store/tests/certificates/pss-server.key")),
 ];
 
-/// Name of that authority in a directory of `openssl rehash`.
+/// File name of that authority in a directory of `openssl rehash`.
 const VERSION_1_HASH: &str = "acad28f3.0";
 
-/// A directory of certificates and keys, removed when it is dropped.
+/// A directory of certificates and keys, which is removed when it is dropped.
 pub struct Certificates(PathBuf);
 
 impl Certificates {
-    /// Makes them.
     pub fn make() -> Certificates {
         let directory = std::env::temp_dir().join(format!("fz-{}-certificates", std::process::id()));
         for hashed in ["hashed", "empty"] {
@@ -72,7 +71,6 @@ impl Certificates {
         std::fs::write(self.0.join(name), text).unwrap();
     }
 
-    /// Where they are.
     pub fn path(&self) -> &Path {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! MariaDB servers with certificates of the test's own, which tell how each connection came.
+//! MariaDB servers with certificates for these tests. They report how each connection was made.
 
 use std::path::PathBuf;
 
@@ -11,12 +11,11 @@ use crate::support::mariadbd::Server;
 /// A server that listens on a port of 127.0.0.1.
 pub struct Listening {
     server: Server,
-    /// Its port.
     pub port: u16,
     log: PathBuf,
 }
 
-/// Accounts of every server; all have the password `secret`.
+/// Accounts of every server. All have the password `secret`.
 const ACCOUNTS: &str = "\
     CREATE DATABASE freezer; \
     CREATE USER any IDENTIFIED BY 'secret'; \
@@ -26,7 +25,8 @@ const ACCOUNTS: &str = "\
     GRANT ALL PRIVILEGES ON freezer.* TO any, encrypted, certified, odd";
 
 impl Listening {
-    /// Starts one; without `certificate`, it has no TLS. None if MariaDB is not wanted or not installed.
+    /// Starts a server. Without `certificate`, it does not support TLS. Returns `None` if MariaDB is not wanted or not
+    /// installed.
     pub async fn start(
         name: &str,
         certificates: &Certificates,
@@ -59,12 +59,13 @@ impl Listening {
         Some(Listening { server, port, log })
     }
 
-    /// The socket that it listens on, too.
+    /// Returns the path of its Unix socket.
     pub fn socket(&self) -> PathBuf {
         self.server.socket()
     }
 
-    /// How the connections since the last call came: `SSL/TLS`, `TCP/IP` or `Socket`, in the words of the server's log.
+    /// Returns the types of the connections since the last call, with the words of the server's log: `SSL/TLS`,
+    /// `TCP/IP` or `Socket`.
     pub fn connections(&self, seen: &mut usize) -> Vec<String> {
         let log = std::fs::read(&self.log).unwrap();
         let new = String::from_utf8_lossy(&log[*seen..]).into_owned();

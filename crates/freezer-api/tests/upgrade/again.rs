@@ -1,19 +1,19 @@
-//! A database that was upgraded, and over which its old dump was loaded again, ends as after a single upgrade. The dump drops
-//! only the tables that it contains, so those of the first upgrade are still there with their rows.
+//! If an old dump is loaded into an upgraded database, a second upgrade must have the same result as a single one. The
+//! dump only drops the tables that it contains, so the other tables still have the rows of the first upgrade.
 
 use crate::collations::{answers, is_done};
 use crate::dump::{Dump, dropping};
 use crate::support::{self, Engine, TestDatabase};
 use crate::{folder, loadable, store};
 
-/// All rows, without the lock of a sync.
+/// Returns all rows, without the lock of a sync.
 pub async fn rows(database: &TestDatabase) -> Dump {
-    let mut dump = Dump::of(database).await;
+    let mut dump = Dump::read(database).await;
     dump.0.remove("freezer_sync_lock");
     dump
 }
 
-/// What happens between two upgrades.
+/// Changes between the two upgrades.
 const BETWEEN: [(&str, &[&str]); 5] = [
     ("nothing", &[]),
     (
@@ -52,10 +52,11 @@ const BETWEEN: [(&str, &[&str]); 5] = [
     ),
 ];
 
-/// On a server, rows are changed in between for these: one of each age, and one that an upgrade left half-way.
+/// On a server, rows of these dumps are changed between the upgrades: one of each age, and one that an incomplete
+/// upgrade left.
 const CHANGED: [&str; 4] = ["a-7.0.0", "c-15.0.0", "e1-7.0.0-sync-19.0.0", "f-16.0.0"];
 
-/// Upgrades a dump, changes rows, loads it again over that and upgrades it again.
+/// Upgrades a dump, changes rows, loads it again and repeats the upgrade.
 fn ends_as_after_one_upgrade(engine: Engine, shape: &str) {
     let ending = if engine == Engine::Sqlite { "sqlite" } else { "mysql" };
     let sql = std::fs::read_to_string(folder().join(format!("{shape}.{ending}.sql"))).unwrap();
@@ -68,7 +69,7 @@ fn ends_as_after_one_upgrade(engine: Engine, shape: &str) {
             store(database).sync().await.unwrap();
             let once = rows(database).await;
             let makes_leftovers = once.0.contains_key("freezer_leftovers");
-            // a dump without the old column says nothing about what was kept of it
+            // A dump without the old column does not contain its values.
             let has_names =
                 sql.lines().any(|line| line.trim_start().trim_start_matches('`').starts_with("user_name"));
             let fits = |sql: &&&str| {
@@ -117,7 +118,7 @@ fn every_layout_loaded_over_an_upgrade_ends_as_after_one_in_a_file() {
 
 /// Only some tables of the dump are loaded.
 #[test]
-fn jobs_loaded_by_themselves_do_again_what_they_did() {
+fn reloaded_jobs_have_the_same_actions() {
     for engine in [Engine::MariaDb, Engine::Sqlite] {
         let ending = if engine == Engine::Sqlite { "sqlite" } else { "mysql" };
         let sql = std::fs::read_to_string(folder().join(format!("f-18.0.0.{ending}.sql"))).unwrap();
@@ -135,17 +136,17 @@ fn jobs_loaded_by_themselves_do_again_what_they_did() {
                 database.run(&sql).await;
                 store(database).sync().await.unwrap();
                 let once = rows(database).await;
-                // unchanged, all is found again
+                // The upgrade finds all unchanged actions again.
                 database.run(&jobs).await;
                 store(database).sync().await.unwrap();
                 assert_eq!(rows(database).await.difference(&once), None);
-                // changed since: the jobs' text decides, and no change of an action is lost
+                // The actions were changed. The text of the jobs decides, and no change of an action is lost.
                 database.run("UPDATE actions SET container = 'changed since'").await;
                 let changed = rows(database).await.table("actions");
                 database.run(&jobs).await;
                 store(database).sync().await.unwrap();
                 let after = rows(database).await;
-                // the terms of the changed actions are made again
+                // The terms of the changed actions are created again.
                 let stored = |mut action: crate::dump::Values| {
                     action.retain(|column, _| !column.starts_with("fz_"));
                     action
@@ -170,7 +171,7 @@ fn jobs_loaded_by_themselves_do_again_what_they_did() {
                     all.sort();
                     all
                 };
-                // but for links to what has no definition of its own
+                // Links to actions without a definition are excluded.
                 let said =
                     containers(&after).iter().filter(|it| it.as_deref() == Some("changed since")).count();
                 assert!(said <= 2, "{:?}", containers(&after));
@@ -179,7 +180,7 @@ fn jobs_loaded_by_themselves_do_again_what_they_did() {
     }
 }
 
-/// Some tables of an old dump, loaded over upgraded ones in a file. (On a server: `collations.rs`.)
+/// Some tables of an old dump are loaded over upgraded ones in a file. (`collations.rs` tests this on servers.)
 #[test]
 fn a_part_of_an_old_dump_is_upgraded_again_in_a_file() {
     let sql = std::fs::read_to_string(folder().join("f-18.0.0.sqlite.sql")).unwrap();
@@ -211,7 +212,7 @@ fn a_part_of_an_old_dump_is_upgraded_again_in_a_file() {
                 store(database).sync().await.unwrap();
                 assert!(is_done(&store(database).sync().await.unwrap()), "{part:?}");
                 if part == ["actions"] {
-                    // those that the first upgrade made of jobs are in no dump
+                    // No dump contains the tables that the first upgrade created from jobs.
                     answers(database, &rows(database).await).await;
                     let count = store(database).broken_links().await.unwrap();
                     assert!(count > 0, "links to them remain");

@@ -1,4 +1,5 @@
-//! Values with characters that the columns of older releases cannot hold: an upgrade goes through with them, and loses none.
+//! Values with characters that the columns of older releases cannot store. The upgrade must succeed and must not lose
+//! them.
 
 use freezer_store::migrations::{Synced, Wishes};
 use freezer_store::{ConnectSettings, PoolSettings, Store};
@@ -8,7 +9,7 @@ use crate::dump::{Dump, Values};
 use crate::support::{self, Engine, TestDatabase};
 use crate::{folder, loadable, store};
 
-/// A dump, a key of a definition with its column, and a text as JSON and as it is.
+/// A dump, a key of a definition with its column, and a text as JSON and without JSON escapes.
 type Case = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 const CASES: [Case; 8] = [
@@ -29,7 +30,7 @@ async fn load(database: &TestDatabase, engine: Engine, shape: &str, more: &str) 
     database.run(&more.replace('\\', "\\\\")).await;
 }
 
-/// A job whose list has one definition with this text.
+/// Returns a job whose list has one definition with this text.
 fn job(key: &str, text: &str) -> String {
     format!(
         "INSERT INTO jobs (id, project_id, user_id, client_id, session_id, job_actions, deleted) \
@@ -37,7 +38,7 @@ fn job(key: &str, text: &str) -> String {
     )
 }
 
-/// The action that the job is linked to.
+/// Returns the action of the job.
 fn action_of(after: &Dump) -> Values {
     let links = after.table("job_actions");
     let link = links.values().find(|link| link["job_id"].as_deref() == Some("odd")).expect("a link");
@@ -53,7 +54,7 @@ fn on_servers(name: &str, body: impl AsyncFn(&TestDatabase, Engine)) {
 }
 
 #[test]
-fn a_character_that_an_old_column_cannot_hold_is_moved() {
+fn a_character_that_an_old_column_cannot_store_is_moved() {
     for (shape, key, column, text, expected) in CASES {
         on_servers("characters", async |database, engine| {
             load(database, engine, shape, &job(key, text)).await;
@@ -68,9 +69,9 @@ fn a_character_that_an_old_column_cannot_hold_is_moved() {
     }
 }
 
-/// A stored action whose path only its document has.
+/// Only the document of the stored action has the path.
 #[test]
-fn a_path_that_an_old_column_cannot_hold_is_filled_in() {
+fn a_path_that_an_old_column_cannot_store_is_added() {
     let action = r#"INSERT INTO actions (id, action, project_id, user_id, backup_metadata, deleted)
         VALUES ('odd', 'backup', 'p', 'u', '{"action": "backup", "path_to_backup": "/\ud83d\ude00"}', 0);"#;
     for shape in ["a-7.0.0", "b-7.2.0", "d-7.2.0-sync-19.0.0", "e-7.2.0-latin1-sync-19.0.0"] {
@@ -85,7 +86,7 @@ fn a_path_that_an_old_column_cannot_hold_is_filled_in() {
     }
 }
 
-/// Rows of deleted actions, more than an upgrade converts without being asked.
+/// Returns deleted actions. They are more than an upgrade converts by default.
 fn many_actions() -> String {
     let digit = "(SELECT 0 AS d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 \
                  UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)";
@@ -97,16 +98,17 @@ fn many_actions() -> String {
     )
 }
 
-/// A large table is not converted without `--charset`: its document has what the column cannot hold, and nothing stops.
+/// A large table is only converted with `--charset`. The document keeps the characters that the column cannot store,
+/// and the upgrade succeeds.
 #[test]
-fn a_large_table_keeps_in_the_document_what_its_column_cannot_hold() {
+fn a_large_table_keeps_unsupported_characters_in_the_document() {
     on_servers("characters_large", async |database, engine| {
         load(database, engine, "c-15.0.0", &job("path_to_backup", r"/\ud83d\ude00")).await;
         database.run(&many_actions()).await;
         database.run("DELETE FROM clients").await;
         let plan = store(database).plan(Wishes::default()).await.unwrap();
         assert!(plan.steps.iter().all(|step| step.what != "convert actions to utf8mb4"), "it is large");
-        // statements of this size take longer than those of requests
+        // These statements are larger and take longer than those of requests.
         let pool = PoolSettings {
             statement_timeout: std::time::Duration::from_secs(600),
             ..PoolSettings::default()

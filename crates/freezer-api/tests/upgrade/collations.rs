@@ -1,5 +1,6 @@
-//! Tables with different character sets and collations: those of old databases, and those that a restored dump brings over
-//! upgraded ones. An upgrade ends with one collation for all columns that statements compare, and keeps every row.
+//! Tables with different character sets and collations, because a database is old or because a dump was restored over
+//! upgraded tables. After an upgrade, all columns that statements compare must have the same collation, and every row
+//! must be kept.
 
 use freezer_store::StoreError;
 use freezer_store::maintenance::Verdict;
@@ -11,15 +12,15 @@ use crate::dump::{Dump, dropping};
 use crate::support::{self, Engine, TestApp, TestDatabase};
 use crate::{folder, python, store};
 
-/// A dump of a server, in which each table has the collation that `of` gives for it; none: its own.
-fn dump(shape: &str, of: impl Fn(&str) -> Option<&'static str>) -> String {
+/// Returns the dump of a server. `collation` returns the collation of each table. `None`: the collation in the dump.
+fn dump(shape: &str, collation: impl Fn(&str) -> Option<&'static str>) -> String {
     let sql = std::fs::read_to_string(folder().join(format!("{shape}.mysql.sql"))).unwrap();
     let mut table = String::new();
     let lines = sql.lines().map(|line| {
         if let Some(rest) = line.strip_prefix("CREATE TABLE `") {
             table = rest.split('`').next().unwrap_or_default().to_owned();
         }
-        match (line.split_once(" DEFAULT CHARSET="), of(&table)) {
+        match (line.split_once(" DEFAULT CHARSET="), collation(&table)) {
             (Some((options, _)), Some(collation)) => {
                 let charset = collation.split('_').next().unwrap();
                 format!("{options} DEFAULT CHARSET={charset} COLLATE={collation};")
@@ -30,7 +31,7 @@ fn dump(shape: &str, of: impl Fn(&str) -> Option<&'static str>) -> String {
     lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
-/// The statements of a dump that make and fill these tables, each dropped before.
+/// Returns the statements of a dump that create and fill these tables. Each is dropped before.
 fn only(dump: &str, tables: &[&str]) -> String {
     let wanted = |statement: &&str| {
         ["CREATE TABLE", "INSERT INTO"].iter().any(|words| {
@@ -41,7 +42,7 @@ fn only(dump: &str, tables: &[&str]) -> String {
     dropping(Engine::MariaDb, &(statements.join(";\n") + ";\n"))
 }
 
-/// Whether a sync has found nothing to do, except for clients that are registered twice.
+/// Returns whether a sync has found nothing to do, except for clients that are registered twice.
 pub fn is_done(done: &Synced) -> bool {
     match done {
         Synced::AlreadyCurrent => true,
@@ -50,7 +51,7 @@ pub fn is_done(done: &Synced) -> bool {
     }
 }
 
-/// Brings the tables to head, after which their collations agree and nothing is left to do.
+/// Upgrades the tables to head. After this, their collations must be the same, and nothing may be left to do.
 async fn sync(database: &TestDatabase, case: &str) {
     let store = store(database);
     store.sync().await.unwrap_or_else(|error| panic!("{case}: {error}"));
@@ -65,7 +66,7 @@ async fn sync(database: &TestDatabase, case: &str) {
     }
 }
 
-/// What the API answers: every document and list, and searches for jobs by keys of their actions.
+/// Returns the answers of the API: every document and list, and searches for jobs by keys of their actions.
 pub async fn answers(database: &TestDatabase, after: &Dump) -> Vec<String> {
     let app = TestApp::on(database, store(database));
     let mut all = vec![format!("{:?}", python::ours(&app, after).await)];
@@ -127,7 +128,7 @@ fn an_old_database_with_several_collations_is_upgraded() {
     }
 }
 
-/// Columns of a table may differ from its default, and the database's default from all tables.
+/// The columns of a table may differ from its default, and the default of the database may differ from all tables.
 #[test]
 fn columns_and_defaults_of_other_collations_are_converted() {
     for change in [
@@ -153,7 +154,7 @@ fn columns_and_defaults_of_other_collations_are_converted() {
     }
 }
 
-/// Tables of an old dump, loaded over upgraded tables.
+/// Some tables of an old dump are loaded over upgraded tables.
 #[test]
 fn a_part_of_an_old_dump_is_upgraded_again() {
     const OLD: [&str; 5] = ["clients", "sessions", "jobs", "actions", "backups"];
@@ -180,7 +181,7 @@ fn a_part_of_an_old_dump_is_upgraded_again() {
                     assert!(checks.iter().all(|check| !check.details.contains("1267")), "{case}: {checks:?}");
                     sync(database, &case).await;
                     if part == ["actions"] {
-                        // those that the first upgrade made of jobs are in no dump
+                        // No dump contains the tables that the first upgrade created from jobs.
                         answers(database, &rows(database).await).await;
                         continue;
                     }
@@ -192,7 +193,7 @@ fn a_part_of_an_old_dump_is_upgraded_again() {
     }
 }
 
-/// Replaces tables by copies of another collation, as a dump of upgraded tables does.
+/// Replaces tables by copies with another collation, like a dump of upgraded tables.
 async fn replace(database: &TestDatabase, tables: &[&str], collation: &str, with_additions: bool) {
     let charset = collation.split('_').next().unwrap();
     for table in tables {
@@ -247,7 +248,7 @@ fn tables_of_a_dump_of_this_layout_are_upgraded_again() {
         let once = rows(database).await;
         let expected = answers(database, &once).await;
         for collation in ["utf8mb4_unicode_ci", "utf8mb3_general_ci", "utf8mb4_bin", "utf8mb4_general_ci"] {
-            // rows of the other tables have characters that utf8mb3 cannot hold
+            // Rows of the other tables have characters that utf8mb3 cannot store.
             let of_ids = ["job_actions", "user_credentials", "fz_action_terms"];
             let fits = |tables: &[&str]| collation != "utf8mb3_general_ci" || of_ids.contains(&tables[0]);
             for (tables, with_additions) in parts.into_iter().filter(|(tables, _)| fits(tables)) {
@@ -262,7 +263,7 @@ fn tables_of_a_dump_of_this_layout_are_upgraded_again() {
     });
 }
 
-/// What `db check`, the dry run, the start and a running service say about collations that differ.
+/// Checks that `db check`, the dry run, the start and a running service report different collations.
 async fn is_noticed(database: &TestDatabase, case: &str) {
     let store = store(database);
     let mixed = store.plan(Wishes::default()).await.unwrap().mixed;
@@ -300,7 +301,8 @@ async fn is_noticed(database: &TestDatabase, case: &str) {
     }
 }
 
-/// A large table that keeps its character set: a value that its columns cannot hold is the caller's mistake.
+/// A large table keeps its character set. If a request contains a value that its columns cannot store, this is an error
+/// of the caller.
 #[test]
 fn a_value_that_a_column_cannot_be_compared_with_is_a_bad_request() {
     on_a_server("collations_value", async |database| {

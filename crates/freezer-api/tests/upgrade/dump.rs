@@ -1,4 +1,4 @@
-//! Reads and compares whole databases: every table, row and value, as text.
+//! Reads and compares whole databases: every table, row and value as text.
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Row};
 use crate::support::Engine;
 use crate::support::database::{self, TestDatabase};
 
-/// Values of a row by column; none: NULL. Bytes that are no text are in hexadecimal.
+/// Values of a row by column. `None`: NULL. Binary values are in hexadecimal.
 pub type Values = BTreeMap<String, Option<String>>;
 
 /// Rows by their primary key.
@@ -23,15 +23,15 @@ pub type Rows = BTreeMap<String, Values>;
 pub struct Dump(pub BTreeMap<String, Rows>);
 
 impl Dump {
-    /// Everything that a database holds.
-    pub async fn of(database: &TestDatabase) -> Dump {
+    /// Reads everything in a database.
+    pub async fn read(database: &TestDatabase) -> Dump {
         match database.url() {
             DatabaseUrl::MySql(url) => mysql(&mut database::connect(&url).await).await,
             DatabaseUrl::Sqlite { path } => sqlite(&path).await,
         }
     }
 
-    /// The first value that differs from another dump, in words.
+    /// Describes the first value that differs from another dump.
     pub fn difference(&self, other: &Dump) -> Option<String> {
         let names: BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
         for name in names {
@@ -49,13 +49,13 @@ impl Dump {
         None
     }
 
-    /// A table; empty where there is none.
+    /// Returns the rows of a table. A missing table has none.
     pub fn table(&self, name: &str) -> Rows {
         self.0.get(name).cloned().unwrap_or_default()
     }
 }
 
-/// The dump as `mysqldump` writes it: each table is dropped before it is made.
+/// Returns a dump in the style of `mysqldump`: it drops each table before it creates it.
 pub fn dropping(engine: Engine, dump: &str) -> String {
     let tables = dump.lines().filter_map(|line| line.strip_prefix("CREATE TABLE "));
     let mut sql = match engine {
@@ -108,7 +108,7 @@ async fn sqlite(path: &Path) -> Dump {
             .iter()
             .map(|name| match name.as_str() {
                 "log" | "fz_search_terms" | "fz_terms" => format!("hex(\"{name}\")"),
-                // the Python service stores JSON as BLOBs in TEXT columns here
+                // The Python service stores JSON as BLOBs in TEXT columns here.
                 _ => format!("CAST(\"{name}\" AS TEXT)"),
             })
             .collect();

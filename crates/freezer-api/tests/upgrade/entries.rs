@@ -1,4 +1,5 @@
-//! What becomes of each entry in `jobs.job_actions`: a link, an action of its own, or a leftover. And what is said of those.
+//! The upgrade of each entry in `jobs.job_actions`: it becomes a link, a new action or a leftover. Leftovers are
+//! reported.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use crate::dump::{Dump, Values, dropping};
 use crate::support::{self, Engine, TestApp, TestDatabase};
 use crate::{folder, loadable, store};
 
-/// Actions that are there: `a`, `b` and `m` of project p; one that is deleted, one of another project.
+/// Existing actions: `a`, `b` and `m` of project p, a deleted one, and one of another project.
 const ACTIONS: &str = r#"
 INSERT INTO actions (id, action, project_id, user_id, actionmode, path_to_backup, max_retries, max_retries_interval, mandatory, backup_metadata, deleted) VALUES
 ('a', 'backup', 'p', 'u', 'fs', '/a', 5, 6, 0, '{"action": "backup", "mode": "fs", "path_to_backup": "/a", "storage": "s3"}', 0),
@@ -25,26 +26,26 @@ INSERT INTO actions (id, action, project_id, user_id, actionmode, path_to_backup
 const A: &str =
     r#""freezer_action": {"action": "backup", "mode": "fs", "path_to_backup": "/a", "storage": "s3"}"#;
 
-/// An entry that means exactly `a`.
+/// Returns an entry with the meaning of `a`.
 fn is_a() -> String {
     format!(r#"{{"action_id": "a", "max_retries": 5, "max_retries_interval": 6, {A}}}"#)
 }
 
-/// What an entry becomes.
+/// The result for an entry.
 #[derive(Debug, Clone, PartialEq)]
 enum To {
     /// A link to this action.
     Link(&'static str),
-    /// A link to another one: tries, interval, mandatory, and a part of its document.
+    /// A link to another action: retries, interval, mandatory, and a part of its document.
     Own(i64, i64, bool, &'static str),
-    /// Nothing.
+    /// No link.
     Nothing,
 }
 
 struct Case {
     text: String,
     to: Vec<To>,
-    /// What is kept of the text, and how many values that is.
+    /// The text that is kept, and the number of its values.
     kept: Option<(String, u64)>,
 }
 
@@ -57,7 +58,7 @@ fn cases() -> Vec<Case> {
     let a = is_a();
     let whole = |text: &str, to: &[To], values: u64| case(text, to, Some((text, values)));
     vec![
-        // references without a definition
+        // These are references without a definition.
         case(r#"[{"action_id": "a"}]"#, &[Link("a")], None),
         case(
             r#"[{"action_id": "b", "freezer_action": {}}, {"action_id": "a", "freezer_action": null}]"#,
@@ -74,22 +75,22 @@ fn cases() -> Vec<Case> {
             &[Link("b")],
             None,
         ),
-        // with tries of their own they keep these
+        // If they have their own retries, these are kept.
         case(
             r#"[{"action_id": "b", "max_retries": 9}, {"action_id": "a", "mandatory": true}]"#,
             &[Own(9, 30, true, r#""command":"b""#), Own(5, 6, true, r#""storage":"s3""#)],
             None,
         ),
-        // to nothing that the job may use
+        // The job may not use these actions.
         whole(
             r#"[{"action_id": "gone"}, {"action_id": "far"}, {"action_id": "none"}]"#,
             &[Nothing, Nothing, Nothing],
             3,
         ),
-        // a definition that does not say what to do: linked, as 19.0.0 does, and kept
+        // This definition has no operation: it is linked, as in 19.0.0, and kept.
         whole(r#"[{"action_id": "a", "freezer_action": {"mode": "nova"}}]"#, &[Link("a")], 1),
         whole(r#"[{"freezer_action": {"mode": "nova"}}]"#, &[Nothing], 1),
-        // one bad element does not cost the list
+        // An invalid element does not affect the rest of the list.
         case(
             format!(r#"[{a}, "text", null, {{"action_id": "b", "freezer_action": {{}}}}]"#),
             &[Link("a"), Nothing, Nothing, Link("b")],
@@ -100,7 +101,7 @@ fn cases() -> Vec<Case> {
             &[Nothing, Link("a"), Nothing, Nothing, Nothing],
             Some((&format!("[5, [{a}], {{}}, true]"), 4)),
         ),
-        // tries and `mandatory` of the entry, as schedulers read them
+        // These are the retries and `mandatory` of the entry, as schedulers read them.
         case(format!("[{a}]"), &[Link("a")], None),
         case(format!(r#"[{{"action_id": "a", {A}}}]"#), &[Own(0, 60, false, r#""storage":"s3""#)], None),
         case(format!(r#"[{{"action_id": "a", "max_retries": 3, {A}}}]"#), &[Own(3, 60, false, "s3")], None),
@@ -129,7 +130,7 @@ fn cases() -> Vec<Case> {
             &[Own(2_147_483_647, 60, false, "d")],
             1,
         ),
-        // the definition decides; of a deleted action, or another project's, too
+        // The definition has precedence, also for a deleted action or for one of another project.
         case(
             r#"[{"action_id": "gone", "freezer_action": {"action": "exec", "command": "gone"}}]"#,
             &[Own(0, 60, false, "gone")],
@@ -140,7 +141,7 @@ fn cases() -> Vec<Case> {
             &[Own(0, 60, false, "far")],
             None,
         ),
-        // `mandatory` in a definition, as releases stored it
+        // Releases stored `mandatory` in a definition.
         case(
             r#"[{"action_id": "m", "max_retries": 2, "max_retries_interval": 30, "freezer_action": {"action": "exec", "command": "m", "mandatory": true}}]"#,
             &[Link("m")],
@@ -156,7 +157,7 @@ fn cases() -> Vec<Case> {
             &[Own(0, 60, true, r#""max_retries":9"#)],
             None,
         ),
-        // what is not JSON costs its value, and the entry is kept
+        // If a value is not JSON, only this value is lost, and the entry is kept.
         case(
             r#"[{"max_retries": 1, "freezer_action": {"action": "exec", "x": NaN, "y": [1, -Infinity], "command": "e"}}, {"action_id": "b"}]"#,
             &[Own(1, 60, false, r#""x":null,"y":[1,null],"command":"e""#), Link("b")],
@@ -181,22 +182,22 @@ fn cases() -> Vec<Case> {
             &[Nothing, Link("b")],
             Some((r#"[{"action_id": "a", "x": 1 "y": 2}]"#, 1)),
         ),
-        // with something behind the list, nothing tells where it was to end
+        // If text follows the list, its intended end is unknown.
         whole(r#"[{"action_id": "a"}] {"action_id": "b"}"#, &[Link("a")], 1),
-        // cut short: what is not whole is not run
+        // The list is truncated. Incomplete entries must not run.
         whole(
             r#"[{"action_id": "b"}, {"freezer_action": {"action": "restore", "restore_abs_path": "/va"#,
             &[Link("b"), Nothing],
             1,
         ),
         whole(r#"[{"action_id": "b"}, {"action_id": "a"}"#, &[Link("b"), Link("a")], 1),
-        // huge numbers are kept digit by digit, of a key twice the last counts, as for Python
+        // All digits of large numbers are kept. If a key is repeated, the last one counts, as in Python.
         case(
             r#"[{"freezer_action": {"action": "exec", "n": 123456789012345678901234567890, "command": "g", "command": "h"}}]"#,
             &[Own(0, 60, false, r#""n":123456789012345678901234567890,"command":"h""#)],
             None,
         ),
-        // an id twice, once as a reference; definitions come first or later
+        // An id occurs twice, once as a reference. The definition precedes or follows it.
         case(
             r#"[{"action_id": "new", "freezer_action": {"action": "exec", "command": "i"}}, {"action_id": "new"}, {"action_id": "later"}]"#,
             &[
@@ -211,7 +212,7 @@ fn cases() -> Vec<Case> {
             &[Own(0, 60, false, r#""command":"j""#)],
             None,
         ),
-        // no lists
+        // These are not lists.
         whole(r#"{"action_id": "a"}"#, &[], 1),
         whole(r#""[{\"action_id\": \"a\"}]""#, &[], 1),
         whole("7", &[], 1),
@@ -236,7 +237,7 @@ fn seed() -> String {
     sql
 }
 
-/// Text in a statement: MySQL reads backslashes.
+/// Quotes text for a statement. MySQL interprets backslashes.
 fn quoted(engine: Engine, sql: &str) -> String {
     if engine == Engine::Sqlite { sql.to_owned() } else { sql.replace('\\', "\\\\") }
 }
@@ -290,7 +291,7 @@ fn assert_entries(after: &Dump) {
             kept.len() < 2 && kept.iter().all(|row| row["column_name"].as_deref() == Some("job_actions"))
         );
     }
-    // stored actions are as they were
+    // The stored actions are unchanged.
     for (id, tries) in [("a", "5"), ("b", "2"), ("gone", "5"), ("far", "5")] {
         assert_eq!(actions[id]["max_retries"].as_deref(), Some(tries), "{id}");
     }
@@ -305,13 +306,13 @@ fn on_both(name: &str, body: impl AsyncFn(&TestDatabase)) {
 }
 
 #[test]
-fn each_entry_becomes_what_it_meant() {
+fn each_entry_keeps_its_meaning() {
     on_both("entries", async |database| {
         let sql = loaded(database).await;
         store(database).sync().await.unwrap();
         let once = rows(database).await;
         assert_entries(&once);
-        // and again, over what the first upgrade left
+        // The upgrade runs again on the result of the first one.
         database.run("UPDATE job_actions SET action_id = 'b'").await;
         database.run("UPDATE freezer_leftovers SET value = 'stale'").await;
         database.run(&sql).await;
@@ -324,7 +325,7 @@ pub fn options() -> SyncOptions {
     SyncOptions { wishes: Wishes::default(), wait: std::time::Duration::ZERO, holder: holder() }
 }
 
-/// The numbers in a line: values and rows.
+/// Returns the numbers of values and of rows in a line.
 fn numbers(line: &str) -> (u64, u64) {
     let (_, rest) = line.rsplit_once(": ").filter(|_| !line.contains("db leftovers")).unwrap_or_else(|| {
         let (counts, _) = line.split_once("; see").unwrap();
@@ -335,7 +336,7 @@ fn numbers(line: &str) -> (u64, u64) {
 }
 
 #[test]
-fn what_cannot_be_moved_is_counted_before_and_said_afterwards() {
+fn unmovable_values_are_counted_and_reported() {
     on_both("said", async |database| {
         loaded(database).await;
         let store = store(database);
@@ -390,13 +391,13 @@ fn what_cannot_be_moved_is_counted_before_and_said_afterwards() {
 }
 
 #[test]
-fn a_column_is_kept_while_a_value_of_it_is_nowhere_else() {
+fn a_column_is_kept_if_its_values_have_no_other_place() {
     on_both("guarded", async |database| {
         loaded(database).await;
         let store = store(database);
         let plan = store.plan(Wishes::default()).await.unwrap();
         let drop = plan.steps.iter().find(|step| step.what == "drop jobs.job_actions").unwrap();
-        // another service writes while the jobs are moved, behind the last look at them
+        // Another service writes while the jobs are moved, after they were last read.
         let mut wrote = false;
         let options = options();
         let sync = store.sync_with(&options, |at| {
@@ -428,7 +429,8 @@ fn a_column_is_kept_while_a_value_of_it_is_nowhere_else() {
     });
 }
 
-/// A column under both of its names: the new one counts, and what the old one says otherwise is kept.
+/// A column exists under its old and its new name. The value of the new one has precedence, and differing values of the
+/// old one are kept.
 #[test]
 fn values_of_a_column_under_its_old_name_are_kept() {
     on_both("renamed", async |database| {
@@ -461,9 +463,9 @@ fn values_of_a_column_under_its_old_name_are_kept() {
     });
 }
 
-/// A value that is not JSON in a stored action costs that value in what the service shows, too.
+/// If a value in a stored action is not JSON, the service omits only this value.
 #[test]
-fn the_service_shows_what_is_json_of_an_action() {
+fn the_service_shows_the_valid_values_of_an_action() {
     on_both("shown", async |database| {
         loaded(database).await;
         database
@@ -482,7 +484,7 @@ fn the_service_shows_what_is_json_of_an_action() {
     });
 }
 
-/// As freezer-api 19.0.0 does, an action that is made of an entry belongs to the user that the entry names.
+/// An action that is created from an entry belongs to the user in the entry, as in freezer-api 19.0.0.
 #[test]
 fn an_action_belongs_to_the_user_of_its_entry() {
     on_both("users", async |database| {

@@ -1,4 +1,4 @@
-//! What an upgrade must keep: every row, every value, under its new name or in its new place.
+//! Data that an upgrade must keep: every row and every value, under its new name or at its new place.
 
 use serde_json::{Map, Value};
 
@@ -8,10 +8,10 @@ use crate::dump::{Dump, Rows, Values};
 const RENAMED: [(&str, &str, &str); 2] =
     [("actions", "mode", "actionmode"), ("actions", "src_file", "path_to_backup")];
 
-/// Tables that are not Freezer's, and ours that say nothing of its data.
+/// Tables of other programs, and tables of Freezer without user data.
 const NOT_DATA: [&str; 3] = ["alembic_version", "migrate_version", "freezer_sync_lock"];
 
-/// Panics where something of `before` is not in `after`.
+/// Panics if `after` does not contain all data of `before`.
 pub fn assert_kept(shape: &str, before: &Dump, after: &Dump) {
     for (table, rows) in &before.0 {
         if NOT_DATA.contains(&table.as_str()) {
@@ -27,7 +27,7 @@ pub fn assert_kept(shape: &str, before: &Dump, after: &Dump) {
         let new: Vec<&String> = now.keys().filter(|id| !rows.contains_key(*id)).collect();
         match table.as_str() {
             "actions" | "job_actions" => {}
-            // each of the new actions has one
+            // Each new action has a report.
             "action_reports" => {
                 let is_new = |id: &String| !before.table("actions").contains_key(id);
                 let actions: Vec<String> = after.table("actions").into_keys().filter(is_new).collect();
@@ -61,7 +61,7 @@ fn assert_value(
             );
         }
         ("backups", "backup_metadata", Some(text)) => {
-            // may have gained the user's name, and lost nothing
+            // The metadata may get the user's name, but it must not lose data.
             let now = row["backup_metadata"].as_deref().unwrap();
             match (object(Some(&Some(text.clone()))), object(Some(&Some(now.to_owned())))) {
                 (Some(old), Some(new)) => {
@@ -72,7 +72,7 @@ fn assert_value(
                 _ => assert_eq!(text, now, "{at}"),
             }
         }
-        // an agent of 7.x put it into the document alone
+        // An agent of 7.x stored it only in the document.
         ("actions", "src_file" | "path_to_backup", None) => {
             let definition = object(row.get("backup_metadata")).unwrap_or_default();
             let key = ["path_to_backup", "src_file"].into_iter().find(|key| definition.contains_key(*key));
@@ -80,7 +80,7 @@ fn assert_value(
             let path = path.filter(|path| path.chars().count() <= 255);
             assert_eq!(row["path_to_backup"].as_deref(), path, "{at}");
         }
-        // not said, which is read as false, in tables that were made without migrations
+        // Tables that were created without migrations contain NULL, which means false.
         ("clients", "is_central", None) => {
             assert!(matches!(row["is_central"].as_deref(), None | Some("0")), "{at}");
         }
@@ -93,7 +93,8 @@ fn assert_value(
     }
 }
 
-/// Every entry of the old list is a link to a live action that says the same, in its order, or the text is kept.
+/// Checks that every entry of the old list is a link to a live action with the same meaning, in this order. Otherwise,
+/// its text must be kept.
 fn assert_actions_kept(at: &str, job_id: &str, text: Option<&str>, job: &Values, after: &Dump) {
     let text = text.unwrap_or_default();
     if matches!(text.trim(), "" | "null" | "\"\"" | "[]" | "{}") {
@@ -122,7 +123,7 @@ fn assert_actions_kept(at: &str, job_id: &str, text: Option<&str>, job: &Values,
         assert_says(&format!("{at}: entry {position}"), entry, action);
         assert_tries(&format!("{at}: entry {position}"), entry, action);
     }
-    // and nothing is there twice
+    // No entry occurs twice.
     for (position, entry) in entries.iter().enumerate().filter(|(_, entry)| left.contains(entry)) {
         let is_linked = links.iter().any(|link| link["position"] == Some(position.to_string()));
         let is_partial =
@@ -131,7 +132,8 @@ fn assert_actions_kept(at: &str, job_id: &str, text: Option<&str>, job: &Values,
     }
 }
 
-/// What schedulers up to 18.0.0 read in the entry is what the action has. An entry without a definition has none of its own.
+/// Checks that the action has the retries that schedulers up to 18.0.0 read from the entry. An entry without a
+/// definition has no retries.
 fn assert_tries(at: &str, entry: &Value, action: &Values) {
     if entry.pointer("/freezer_action/action").and_then(Value::as_str).is_none() {
         return;

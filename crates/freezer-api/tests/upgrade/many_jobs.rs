@@ -1,19 +1,19 @@
-//! Jobs of 18.0.0 that take more than one batch to move, and name each other's new actions.
+//! Jobs of 18.0.0 that do not fit into one batch. They refer to each other's new actions.
 
 use std::fmt::Write;
 
 use crate::dump::Dump;
 
-/// How many jobs: three batches.
+/// Number of jobs, which is three batches.
 pub const JOBS: usize = 1_100;
 
-/// How many of the actions that more than one job names.
+/// Number of actions that several jobs use.
 const SHARED: usize = 300;
 
-/// What a job's entries are, in order: the id that each gives, and its path.
+/// Returns the entries of a job in order: the id and the path of each one.
 fn entries(job: usize) -> [(Option<String>, String); 4] {
     let shared = format!("shared-{}", job % SHARED);
-    // of two neighbours one writes the id in capitals; fifty do, because each costs a server many statements
+    // Of two neighbours, one writes the id in capitals. Only fifty do, because each of them needs many statements.
     let pair = match (job % 22, job / 2) {
         (1, pair) => format!("PAIR-{pair}"),
         (_, pair) if job.is_multiple_of(2) => format!("pair-{pair}"),
@@ -23,7 +23,7 @@ fn entries(job: usize) -> [(Option<String>, String); 4] {
         (Some(shared.clone()), format!("/shared/{}", job % SHARED)),
         (Some(pair), format!("/pair/{job}")),
         (None, format!("/own/{job}")),
-        // the id is the first entry's: the definition decides
+        // The first entry has this id, so its definition has precedence.
         (Some(shared), format!("/again/{job}")),
     ]
 }
@@ -32,7 +32,7 @@ fn created_at(job: usize) -> String {
     format!("2024-01-01 {:02}:{:02}:00", job / 60, job % 60)
 }
 
-/// The statement that adds them.
+/// Returns the statement that inserts the jobs.
 pub fn seed() -> String {
     let mut sql = "INSERT INTO jobs (id, project_id, user_id, schedule, client_id, session_id, session_tag, description, \
                    job_actions, deleted, created_at) VALUES "
@@ -49,7 +49,7 @@ pub fn seed() -> String {
     sql + ";\n"
 }
 
-/// Panics where a job does not do what its entries said.
+/// Panics if a job differs from its entries.
 pub fn assert_moved(after: &Dump, ids_differ_by_case: bool) {
     let (links, actions, reports) =
         (after.table("job_actions"), after.table("actions"), after.table("action_reports"));
@@ -72,7 +72,7 @@ pub fn assert_moved(after: &Dump, ids_differ_by_case: bool) {
         };
         assert_eq!(Some(text("action_id")) == *given, keeps_its_id, "{at}: {}", text("action_id"));
         assert!(reports.contains_key(&text("action_id")), "{at}: it has a report");
-        // as old as the first job that named it
+        // The action is as old as the first job that uses it.
         let first = if position == 0 { job % SHARED } else { job };
         for row in [action, &reports[&text("action_id")]] {
             assert_eq!(

@@ -1,4 +1,5 @@
-//! What both services read of an upgraded database: ours over its API, freezer-api 19.0.0 over its database layer.
+//! Reads an upgraded database with both services: this one with its API, and freezer-api 19.0.0 with its database
+//! layer.
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
@@ -17,7 +18,7 @@ pub type Documents = BTreeMap<String, BTreeMap<String, Value>>;
 
 const COLLECTIONS: [&str; 5] = ["clients", "jobs", "actions", "sessions", "backups"];
 
-/// What our service answers for every live row, each asked for by its project.
+/// Returns the documents of this service for all live rows. Each is requested with its project.
 pub async fn ours(app: &TestApp, after: &Dump) -> Documents {
     let mut documents = Documents::new();
     for collection in COLLECTIONS {
@@ -40,14 +41,14 @@ fn is_live(row: &Values) -> bool {
     row["deleted"].as_deref() == Some("0")
 }
 
-/// Compares with what freezer-api 19.0.0 reads, after its own upgrade has found nothing to do.
+/// Compares these documents with those of freezer-api 19.0.0, after its own upgrade has found nothing to do.
 pub async fn compare(shape: &str, database: &TestDatabase, ours: &Documents, after: &Dump) {
     let Ok(python) = std::env::var("FREEZER_TEST_PYTHON") else {
         crate::support::skipped(shape, "FREEZER_TEST_PYTHON is not set, so freezer-api 19.0.0 was not asked");
         return;
     };
     let theirs = read_by_python(&python, database).await;
-    let changed = Dump::of(database).await.difference(after);
+    let changed = Dump::read(database).await.difference(after);
     assert_eq!(changed, None, "{shape}: upstream's own upgrade changes nothing");
     for (collection, documents) in ours {
         let theirs = &theirs[collection];
@@ -67,7 +68,7 @@ pub async fn compare(shape: &str, database: &TestDatabase, ours: &Documents, aft
     }
 }
 
-/// A client comes in a list; of one name that was registered twice, either may.
+/// freezer-api 19.0.0 returns a client as a list. If a name is registered twice, it may return either of them.
 fn readable(theirs: &Value) -> Option<&Value> {
     match theirs {
         Value::Array(list) => (list.len() == 1).then(|| &list[0]),
@@ -76,7 +77,7 @@ fn readable(theirs: &Value) -> Option<&Value> {
     }
 }
 
-/// The first place where two documents differ, in words.
+/// Describes the first difference of two documents.
 pub fn difference(path: &str, ours: &Value, theirs: &Value) -> Option<String> {
     match (ours, theirs) {
         (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
@@ -89,15 +90,15 @@ pub fn difference(path: &str, ours: &Value, theirs: &Value) -> Option<String> {
     }
 }
 
-/// A document without the decided differences (docs/compatibility.md): `event` and `mandatory` are always there, and
-/// a trust that was deleted is not shown. Keys in one order.
+/// Returns a document without the intended differences (docs/compatibility.md): `event` and `mandatory` always exist,
+/// and a deleted trust is not shown. The keys are sorted.
 pub fn normal(document: &Value) -> Value {
     match document {
         Value::Object(map) => {
             let keep = |key: &str, value: &Value| match key {
                 "event" => value.as_str() != Some(""),
                 "mandatory" | "user_credentials" => false,
-                // NULL in tables that were made without migrations
+                // Tables that were created without migrations contain NULL.
                 "is_central" => value.as_bool() == Some(true),
                 _ => !value.is_null(),
             };
@@ -114,7 +115,7 @@ pub fn normal(document: &Value) -> Value {
     }
 }
 
-/// Writes the Python service's configuration for a database; gives the file.
+/// Writes a configuration of the Python service for a database. Returns the path of the file.
 pub fn configuration(database: &TestDatabase) -> PathBuf {
     let connection = match database.url() {
         DatabaseUrl::MySql(url) => format!(

@@ -1,4 +1,4 @@
-//! The commands under "Backup and restore" in `docs/upgrading.md` do what they say, as they stand there.
+//! The commands under "Backup and restore" in `docs/upgrading.md` must work without changes.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use crate::dump::dropping;
 use crate::support::{self, Engine, TestDatabase};
 use crate::{folder, python, store};
 
-/// The lines of the indented block under the heading.
+/// Returns the lines of the indented block under the heading.
 fn commands() -> Vec<String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/upgrading.md");
     let page = std::fs::read_to_string(page).unwrap();
@@ -21,7 +21,7 @@ fn commands() -> Vec<String> {
     block.map(|line| line.trim().to_owned()).collect()
 }
 
-/// The commands from one comment to the next, for a database and a configuration of the test.
+/// Returns the commands from one comment to the next, for the database and the configuration of the test.
 fn part(name: &str, database: &str, config: &Path) -> String {
     let lines = commands();
     let mut script = format!("set -eu\ndatabase={database}\nconfig='{}'\n", config.display());
@@ -40,9 +40,9 @@ struct Shell {
 }
 
 impl Shell {
-    /// A directory with the client's options, the database's configuration, and a stand-in for `mysqldump`, which not every
-    /// machine of tests has.
-    fn of(database: &TestDatabase, dump: &str) -> Shell {
+    /// Creates a directory with the options of the client, the configuration of the database, and a replacement for
+    /// `mysqldump`, which is not installed on every test machine.
+    fn new(database: &TestDatabase, dump: &str) -> Shell {
         let DatabaseUrl::MySql(url) = database.url() else { panic!("a server") };
         let scratch = database.scratch().with_extension("restore");
         std::fs::create_dir_all(scratch.join("bin")).unwrap();
@@ -96,13 +96,13 @@ fn the_documented_restore_works() {
     for shape in ["a-7.0.0", "c-15.0.0", "f-16.0.0", "f-18.0.0-latin1"] {
         let sql = std::fs::read_to_string(folder().join(format!("{shape}.mysql.sql"))).unwrap();
         support::with_database(Engine::MariaDb, "restore", |runtime, database| {
-            let shell = Shell::of(database, &dropping(Engine::MariaDb, &sql));
+            let shell = Shell::new(database, &dropping(Engine::MariaDb, &sql));
             runtime.block_on(support::bounded(database.run(&sql)));
             shell.run("backup");
             let once = runtime.block_on(support::bounded(async {
                 store(database).sync().await.unwrap();
                 let once = rows(database).await;
-                // what came after the backup, in tables that it does not have, too
+                // These changes are later than the backup. Some are in tables that the backup does not contain.
                 database.run("UPDATE job_actions SET deleted = 1").await;
                 database
                     .run(

@@ -1,4 +1,5 @@
-//! Servers: those that are too old are refused in words, and those that store rows in another format by default are served.
+//! Database servers: old versions are rejected with an explanation, and servers with another default row format are
+//! supported.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,12 +14,12 @@ use sqlx::{AssertSqlSafe, Row};
 use crate::support::{self, Engine, TestApp, TestDatabase, database};
 use crate::{folder, has_the_tables_of_a_fresh_one, store};
 
-/// A server of an old release that says its version, and else knows nothing: enough of the protocol of MySQL for that.
+/// Starts a server that reports an old version. It implements only this part of MySQL's protocol.
 fn old_server(version: &'static str) -> u16 {
     server(version, &Statements::default())
 }
 
-/// What a server was asked.
+/// The statements that a server got.
 type Statements = Arc<Mutex<Vec<String>>>;
 
 fn server(version: &'static str, statements: &Statements) -> u16 {
@@ -39,7 +40,7 @@ fn serve(mut stream: TcpStream, version: &str, statements: &Statements) -> Optio
     hello.extend(version.as_bytes());
     hello.extend([0, 1, 0, 0, 0]);
     hello.extend(*b"abcdefgh\0");
-    // protocol 4.1, transactions, secure connection, authentication by plugin
+    // Protocol 4.1, transactions, secure connection, authentication by plugin.
     hello.extend([0x00, 0xa2, 45, 2, 0, 0x08, 0x00, 21]);
     hello.extend([0; 10]);
     hello.extend(*b"ijklmnopqrst\0mysql_native_password\0");
@@ -62,7 +63,7 @@ fn serve(mut stream: TcpStream, version: &str, statements: &Statements) -> Optio
             send(&mut stream, number + 4, &row)?;
             send(&mut stream, number + 5, &[0xfe, 0, 0, 2, 0])?;
         } else if command[0] == 3 && sql.trim_start().to_uppercase().starts_with("SELECT") {
-            // what a server says of a column that it does not have
+            // This is the error of a server for a missing column.
             let mut error = vec![0xff, 0x1e, 0x04];
             error.extend(*b"#42S22Unknown column 'generation_expression' in 'field list'");
             send(&mut stream, number + 1, &error)?;
@@ -74,7 +75,7 @@ fn serve(mut stream: TcpStream, version: &str, statements: &Statements) -> Optio
 
 const OK: &[u8] = &[0, 0, 0, 2, 0, 0, 0];
 
-/// The description of a text column.
+/// Returns the description of a text column.
 fn column() -> Vec<u8> {
     let mut column = Vec::new();
     for part in ["def", "", "", "", "v", ""] {
@@ -101,7 +102,7 @@ fn receive(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
 }
 
 #[test]
-fn a_server_that_is_too_old_is_refused_with_what_is_needed() {
+fn an_old_server_is_rejected_with_the_required_version() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for (version, needed) in [
         ("5.6.51-log", "it says 5.6.51-log, and MySQL 5.7.8 or later is needed"),
@@ -126,7 +127,7 @@ fn a_server_that_is_too_old_is_refused_with_what_is_needed() {
     }
 }
 
-/// What the catalogue says in a column about each table.
+/// Returns a column of the catalogue for each table.
 async fn stored_as(database: &TestDatabase, column: &str) -> Vec<(String, String)> {
     let DatabaseUrl::MySql(url) = database.url() else { panic!("a server") };
     let mut connection = database::connect(&url).await;
@@ -138,7 +139,7 @@ async fn stored_as(database: &TestDatabase, column: &str) -> Vec<(String, String
     rows.iter().map(|row| (row.get_unchecked(0), row.get_unchecked(1))).collect()
 }
 
-/// Tables as a server makes them whose default row format is COMPACT: indexes of wide texts do not fit there.
+/// The tables are those of a server with the default row format COMPACT. Indexes of wide texts do not fit into it.
 #[test]
 fn tables_in_compact_format_are_upgraded() {
     for format in ["COMPACT", "REDUNDANT"] {
@@ -162,7 +163,7 @@ fn tables_in_compact_format_are_upgraded() {
     }
 }
 
-/// Tables of an engine without transactions and foreign keys, as servers of old releases made them.
+/// Servers of old releases created tables of an engine without transactions and foreign keys.
 #[test]
 fn tables_of_another_engine_are_upgraded() {
     for shape in ["c-15.0.0", "f-18.0.0", "g-18.0.0-sync-19.0.0", "g-19.0.0"] {
@@ -192,7 +193,7 @@ fn tables_of_another_engine_are_upgraded() {
     }
 }
 
-/// A server may have variables for interactive clients: they would refuse changes of many rows, and cut lists off.
+/// Variables of a server for interactive clients would reject changes of many rows and truncate lists.
 #[test]
 fn variables_for_interactive_clients_do_not_matter() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -213,7 +214,7 @@ fn variables_for_interactive_clients_do_not_matter() {
 }
 
 #[test]
-fn new_tables_name_their_row_format() {
+fn new_tables_set_their_row_format() {
     support::with_database(Engine::MariaDb, "format", |runtime, database| {
         runtime.block_on(support::bounded(async {
             store(database).sync().await.unwrap();

@@ -1,4 +1,4 @@
-//! Reads and compares the layouts of whole databases: every table, column, key and option, as the server says them.
+//! Reads and compares the layouts of whole databases: every table, column, key and option, as the server shows them.
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
@@ -12,23 +12,24 @@ use sqlx::{AssertSqlSafe, Row};
 use crate::support::Engine;
 use crate::support::database::{self, TestDatabase};
 
-/// Tables of one side only that say nothing of a layout: upstream's of the releases before 16.0.0, which nobody drops, and
-/// one that a sync makes where values have no other place.
+/// Tables on one side that are not part of the layout: one of the releases before 16.0.0, which freezer-api never
+/// drops, and one that a sync creates if values have no other place.
 const BESIDE: [&str; 2] = ["migrate_version", "freezer_leftovers"];
 
-/// What a table is made of, a line for each part.
+/// The parts of each table, one line for each part.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tables(pub BTreeMap<String, Vec<String>>);
 
 impl Tables {
-    /// Everything that a database has.
-    pub async fn of(database: &TestDatabase) -> Tables {
+    /// Reads all tables of a database.
+    pub async fn read(database: &TestDatabase) -> Tables {
         let mut tables = match database.url() {
             DatabaseUrl::MySql(url) => mysql(&mut database::connect(&url).await).await,
             DatabaseUrl::Sqlite { path } => sqlite(&path).await,
         };
         tables.retain(|name, _| !BESIDE.contains(&name.as_str()));
-        // alembic's table: one ASCII word, in the character set of the database on the day it was made. Upstream owns it.
+        // alembic's table: one ASCII word, in the character set that the database had when it was created. freezer-api
+        // owns this table.
         for line in tables.get_mut("alembic_version").into_iter().flatten() {
             let table = line.split(" DEFAULT CHARSET").next().unwrap_or_default();
             *line = table.replace(" COLLATE utf8mb4_general_ci", "");
@@ -36,7 +37,7 @@ impl Tables {
         Tables(tables)
     }
 
-    /// Without the lines that have a text.
+    /// Returns the tables without the lines that contain one of the texts.
     pub fn without(mut self, texts: &[&str]) -> Tables {
         for lines in self.0.values_mut() {
             lines.retain(|line| !texts.iter().any(|text| line.contains(text)));
@@ -44,8 +45,9 @@ impl Tables {
         self
     }
 
-    /// As far as SQLite's tables can be brought: it has no statement that widens a column, gives it a default or makes it
-    /// NOT NULL, holds nobody to a declared width, and every statement of both services gives values to such columns.
+    /// Returns the tables without differences that an upgrade of SQLite cannot remove. SQLite cannot widen a column,
+    /// add a default or add NOT NULL. It does not enforce widths, and all statements of both services set the values of
+    /// such columns.
     pub fn into_what_can_be(mut self, database: &TestDatabase) -> Tables {
         if database.engine() == Engine::Sqlite {
             for line in self.0.values_mut().flatten() {
@@ -58,7 +60,7 @@ impl Tables {
                     *line = line.replace(" NOT NULL", "");
                 }
             }
-            // the keys that the models' create_all makes, which nobody enforces
+            // create_all of the models creates these keys, but SQLite does not enforce them.
             for (table, columns) in
                 [("jobs", ["client_id", "session_id"]), ("user_credentials", ["job_id"; 2])]
             {
@@ -69,7 +71,8 @@ impl Tables {
         self
     }
 
-    /// Without what we add (docs/database.md): indexes, wider texts and hostnames, the character set, search terms.
+    /// Returns the tables without the additions of this service (docs/database.md): indexes, wider texts and hostnames,
+    /// the character set, search terms.
     pub fn into_upstream(self) -> Tables {
         let mut tables = self.without(&["fz_"]).0;
         tables.retain(|name, _| !name.starts_with("freezer_") && !name.starts_with("fz_"));
@@ -90,7 +93,7 @@ impl Tables {
         Tables(tables)
     }
 
-    /// Where the tables differ from another's, in words.
+    /// Describes the first difference from other tables.
     pub fn difference(&self, other: &Tables) -> Option<String> {
         let names = |tables: &Tables| tables.0.keys().cloned().collect::<Vec<_>>();
         if names(self) != names(other) {
@@ -112,8 +115,8 @@ impl Tables {
     }
 }
 
-/// The lines of SHOW CREATE TABLE. In an order of their own: columns and keys stand in the order in which revisions added
-/// them, and every statement of both services names its columns.
+/// Returns the sorted lines of SHOW CREATE TABLE. The order of columns and keys depends on the order of the revisions,
+/// and all statements of both services name their columns.
 async fn mysql(connection: &mut MySqlConnection) -> BTreeMap<String, Vec<String>> {
     let mut tables = BTreeMap::new();
     for table in sqlx::raw_sql("SHOW TABLES").fetch_all(&mut *connection).await.unwrap() {
@@ -123,9 +126,9 @@ async fn mysql(connection: &mut MySqlConnection) -> BTreeMap<String, Vec<String>
         let mut lines: Vec<String> =
             shown.lines().skip(1).map(|line| line.trim().trim_end_matches(',').to_owned()).collect();
         for line in &mut lines {
-            // MySQL says it where a statement said it; the collation says the same
+            // MySQL shows the character set if a statement set it. The collation has the same information.
             *line = line.replace(" CHARACTER SET utf8mb4 COLLATE", " COLLATE");
-            // shown only where a statement said it; tables of others have the server's default
+            // The row format is only shown if a statement set it. Tables of other programs have the server's default.
             *line = line.replace(" ROW_FORMAT=DYNAMIC", "");
         }
         lines.sort();
@@ -134,7 +137,7 @@ async fn mysql(connection: &mut MySqlConnection) -> BTreeMap<String, Vec<String>
     tables
 }
 
-/// What the catalogue says, because the text of CREATE TABLE stays as somebody wrote it.
+/// Reads the catalogue, because the text of CREATE TABLE is never normalized.
 async fn sqlite(path: &Path) -> BTreeMap<String, Vec<String>> {
     let mut connection = database::open(path).await;
     let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
