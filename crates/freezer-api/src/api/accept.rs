@@ -1,4 +1,4 @@
-//! The `Accept` header (RFC 9110, section 12.5.1): which media types a client takes.
+//! The `Accept` header (RFC 9110, section 12.5.1): the media types that a client accepts.
 
 use http::HeaderMap;
 use http::header::ACCEPT;
@@ -24,7 +24,7 @@ impl MediaType {
     }
 }
 
-/// Whether the client takes JSON.
+/// Returns whether the client accepts JSON.
 pub fn accepts_json(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(ACCEPT).iter();
     match (values.next(), values.next()) {
@@ -34,7 +34,8 @@ pub fn accepts_json(headers: &HeaderMap) -> bool {
     }
 }
 
-/// The offer that the client prefers; of several equal ones the first. None if it takes none of them.
+/// Returns the offer that the client prefers. If it prefers several, the first one is used. Returns `None` if it
+/// accepts none of them.
 pub fn preferred(headers: &HeaderMap, offers: &[MediaType]) -> Option<MediaType> {
     let mut best: Option<(MediaType, f32)> = None;
     for offer in offers {
@@ -46,11 +47,12 @@ pub fn preferred(headers: &HeaderMap, offers: &[MediaType]) -> Option<MediaType>
     best.map(|(offer, _)| offer)
 }
 
-/// The weight of a media type: that of the most specific range that names it. Without a header, everything has 1.
+/// Returns the weight of a media type, which is that of the most specific matching range. Without a header, every type
+/// has weight 1.
 fn weight(headers: &HeaderMap, media_type: MediaType) -> f32 {
     let (main, sub) = media_type.parts();
     let mut any = false;
-    // how specific the range is, and its weight
+    // The specificity of the best range, and its weight.
     let mut best = (0, 0.0);
     for value in headers.get_all(ACCEPT) {
         for range in value.to_str().unwrap_or("*/*").split(',').filter(|range| !range.trim().is_empty()) {

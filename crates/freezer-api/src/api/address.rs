@@ -1,14 +1,14 @@
-//! The public address of the service, as the client named it: what links begin with; and the form of hosts.
+//! The public address of the service, which links begin with, and the syntax of hosts.
 
 use http::HeaderMap;
 use http::header::{FORWARDED, HOST};
 
-/// Returns scheme, host and prefix of the address that the client asked, without a slash at the end.
+/// Returns scheme, host and prefix of the address that the client used, without a slash at the end.
 ///
 /// If `behind_proxy`, the headers of proxies count as in oslo.middleware's `HTTPProxyToWSGI`: the first element of
 /// `Forwarded` (RFC 7239), or `X-Forwarded-Proto` and `X-Forwarded-Host` if there is none, and `X-Forwarded-Prefix` in
-/// any case. If several proxies added to a header, the first one counts, which is the one that the client reached. A value
-/// that is no scheme of HTTP, no host or no path counts as absent.
+/// any case. If several proxies added to a header, the first one counts, which is the one that the client reached. A
+/// value that is no scheme of HTTP, no host or no path counts as absent.
 pub fn public_address(headers: &HeaderMap, behind_proxy: bool) -> String {
     let host = header(headers, HOST.as_str()).unwrap_or("localhost");
     if !behind_proxy {
@@ -38,19 +38,19 @@ fn first_element(list: &str) -> &str {
     list.split(',').next().unwrap_or_default().trim()
 }
 
-/// A parameter of an element of `Forwarded`.
+/// Returns a parameter of an element of `Forwarded`.
 fn field<'a>(element: &'a str, name: &str) -> Option<&'a str> {
     let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name))?;
     Some(value.trim().trim_matches('"')).filter(|value| !value.is_empty())
 }
 
-/// The scheme, if it is one of HTTP.
+/// Returns the scheme, if it is one of HTTP.
 fn scheme(text: &str) -> Option<&'static str> {
     ["http", "https"].into_iter().find(|scheme| text.eq_ignore_ascii_case(scheme))
 }
 
-/// Whether a text consists of the characters of a path (RFC 3986, section 3.3).
+/// Returns whether a text consists of the characters of a path (RFC 3986, section 3.3).
 fn is_path(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:@/".contains(&byte))
 }
@@ -78,7 +78,7 @@ pub fn is_host(value: &[u8]) -> bool {
         }
         _ => false,
     };
-    // RFC 3986, section 3.2.2, without the comma, with which proxies join two headers
+    // RFC 3986, section 3.2.2, but without the comma, because proxies use it to join two headers.
     port && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte))
 }
 

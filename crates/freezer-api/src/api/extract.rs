@@ -1,5 +1,5 @@
-//! What handlers take out of a request: the call with its permission, ids, body. Each fails the way the Python service
-//! does, in JSON, not the way the framework would. The query of a list is `paging.rs`.
+//! Parts of a request that handlers use: the permitted call, ids and the body. If one of them is invalid, the error is
+//! the JSON of the Python service and not the text of the framework. `paging.rs` parses the query of a list.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -23,39 +23,39 @@ use crate::service::Change;
 use crate::service::admission::Place;
 use crate::service::trusts::Delegation;
 
-/// The rule that guards a route; every v2 route carries one (see `v2/mod.rs`).
+/// The rule that protects a route. Every v2 route has one (see `v2/mod.rs`).
 #[derive(Clone, Copy)]
 pub struct Guard(pub &'static RuleDefault);
 
-/// A permitted call: who is calling, for which project, and the app to serve it with.
+/// A permitted call: the caller, the project, and the app.
 ///
-/// Extracting it asks the route's policy rule, so a handler that runs was permitted; and only
-/// through it does a handler reach the store.
+/// Its extractor evaluates the policy rule of the route, so a running handler was permitted. Handlers can only reach
+/// the store through a call.
 pub struct Call {
     /// The app.
     pub app: SharedApp,
-    /// Who is calling.
+    /// The caller.
     pub context: RequestContext,
-    /// Project of the path.
+    /// The project in the path.
     pub project_id: String,
-    /// Source of ids.
+    /// The source of ids.
     ids: Ids,
-    /// Bytes of the body, once it was read.
+    /// Size of the body, after it was read.
     body_bytes: BodyBytes,
     work: OnceLock<Work>,
 }
 
-/// What a request has while it is at work with the database.
+/// The state of a request while it uses the database.
 struct Work {
     store: Store,
     _place: Place,
 }
 
-/// How many bytes the body of a request has.
+/// Size of the body of a request, in bytes.
 #[derive(Clone, Default)]
 struct BodyBytes(Arc<AtomicUsize>);
 
-/// Widths of the columns that hold who owns a row: a longer id cannot own any.
+/// Width of the columns with the owner of a row. A project with a longer id cannot own any row.
 const PROJECT_ID_WIDTH: usize = 36;
 const USER_ID_WIDTH: usize = 64;
 
@@ -92,15 +92,15 @@ impl FromRequestParts<SharedApp> for Call {
 }
 
 impl Call {
-    /// The path's project, as the scope of a query.
+    /// Returns the project of the path as the scope of a query.
     pub fn scope(&self) -> Scope {
         Scope::project(&self.project_id)
     }
 
-    /// The database, until the deadline of the call, which counts from the first use of the database.
+    /// Returns the store with the deadline of the call, which begins at the first use of the database.
     ///
     /// # Errors
-    /// [`Error::Busy`]
+    /// [`Error::Busy`] if too many requests are waiting.
     pub fn store(&self) -> Result<&Store, Error> {
         if let Some(work) = self.work.get() {
             return Ok(&work.store);
@@ -112,10 +112,10 @@ impl Call {
         Ok(&self.work.get_or_init(|| Work { store, _place: place }).store)
     }
 
-    /// The change that the call makes: whose, by whom, when.
+    /// Returns the context of a change: its project, caller and time.
     ///
     /// # Errors
-    /// [`Error::Busy`]
+    /// [`Error::Busy`] if too many requests are waiting.
     pub fn change(&self) -> Result<Change<'_>, Error> {
         Ok(Change {
             store: self.store()?,
@@ -136,10 +136,10 @@ impl Call {
         })
     }
 
-    /// Whether a further rule, one that does not depend on the path, permits the call.
+    /// Returns whether another rule, which does not depend on the path, permits the call.
     ///
     /// # Errors
-    /// [`Error::Internal`] where policy cannot decide.
+    /// [`Error::Internal`] if the rule cannot be evaluated.
     pub async fn may(&self, rule: &RuleDefault) -> Result<bool, Error> {
         match policy::authorize_anywhere(&self.app.enforcer, &self.context, rule).await {
             Ok(()) => Ok(true),
@@ -149,8 +149,8 @@ impl Call {
     }
 }
 
-/// Logs a change, in the name of the module that made it: the call, what happened, which id. Project, user and request id
-/// are in the span.
+/// Logs a change with the logger of the calling module: the kind of change and the id. The span contains the project,
+/// user and request id.
 macro_rules! log_change {
     ($call:expr, $what:literal, $id:expr) => {
         tracing::info!(id = $id, in_project = %$call.project_id, $what)
@@ -158,7 +158,7 @@ macro_rules! log_change {
 }
 pub(crate) use log_change;
 
-/// The ids of a path behind its project, in their order.
+/// The ids in a path after its project, in order.
 pub struct PathIds<const N: usize>(pub [String; N]);
 
 impl<const N: usize> FromRequestParts<SharedApp> for PathIds<N> {
@@ -177,14 +177,14 @@ async fn path_params(parts: &mut Parts, app: &SharedApp) -> Result<RawPathParams
         .map_err(|rejection| Error::BadDocument(format!("the path: {}", rejection.body_text())))
 }
 
-/// The value of a parameter; of one that is given twice the last, as falcon takes it.
+/// Returns the value of a parameter. If it is repeated, the last value is used, as in falcon.
 pub(super) fn last(query: &str, name: &str) -> Option<String> {
     let pair = query.split('&').rfind(|pair| pair.split('=').next() == Some(name))?;
     let value = pair.split_once('=').map_or("", |(_, value)| value).replace('+', " ");
     Some(percent_encoding::percent_decode_str(&value).decode_utf8_lossy().into_owned())
 }
 
-/// A whole number of a query; absent or empty is 0.
+/// Parses an integer of a query. A missing or empty value is 0.
 pub(super) fn number(name: &'static str, value: Option<String>) -> Result<u64, Error> {
     let value = value.unwrap_or_default();
     let digits = value.trim();
@@ -198,7 +198,7 @@ pub(super) fn number(name: &'static str, value: Option<String>) -> Result<u64, E
         .map_err(|_| Error::BadParameter { name, reason: "The value must not be negative.".to_owned() })
 }
 
-/// The words that falcon takes for a truth value; the name alone means true.
+/// Parses a truth value with the words of falcon. A name without a value means true.
 pub(super) fn flag(name: &'static str, value: Option<String>) -> Result<bool, Error> {
     match value.as_deref() {
         None | Some("false" | "False" | "f" | "no" | "n" | "0" | "off") => Ok(false),
@@ -210,7 +210,7 @@ pub(super) fn flag(name: &'static str, value: Option<String>) -> Result<bool, Er
     }
 }
 
-/// A JSON body of any type; no body is `{}`, as in the Python service.
+/// A JSON body of any type. A missing body is `{}`, as in the Python service.
 pub struct Body(pub Value);
 
 impl FromRequest<SharedApp> for Body {
@@ -229,14 +229,14 @@ impl FromRequest<SharedApp> for Body {
     }
 }
 
-/// Reads a body of at most `limit` bytes. A body whose length is declared to be larger is refused before any of it is
-/// read, so a client that waits for `100 Continue` does not have to send it.
+/// Reads a body of at most `limit` bytes. If the declared length is larger, the body is rejected before it is read, so
+/// a client that waits for `100 Continue` does not have to send it.
 pub(super) async fn whole_body(mut body: axum::body::Body, limit: usize) -> Result<Bytes, Error> {
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if declared > limit {
         return Err(Error::TooLarge { limit });
     }
-    // a body that comes in one piece, as most do, is not copied
+    // A body that arrives in one piece is not copied. This is the usual case.
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {

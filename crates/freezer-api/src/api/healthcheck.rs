@@ -1,4 +1,4 @@
-//! `GET /healthcheck`: for a balancer, in the forms of oslo.middleware's health check. What is checked is `health.rs`.
+//! `GET /healthcheck` for balancers, in the formats of oslo.middleware. `health.rs` has the checks.
 
 use std::net::SocketAddr;
 
@@ -15,11 +15,12 @@ use crate::error::Error;
 use crate::health::HealthResult;
 use crate::readiness::Wait;
 
-/// The class that oslo.middleware names in its details.
+/// The class in the details of oslo.middleware.
 const CLASS: &str = "HealthcheckResult";
-/// In the order of preference; the first one is the answer to a client that takes none of them, as from oslo.middleware.
+/// The formats in the order of preference. If a client accepts none of them, it gets the first one, as in
+/// oslo.middleware.
 const OFFERS: [MediaType; 3] = [MediaType::Text, MediaType::Html, MediaType::Json];
-/// Headers that tell that a request came through a proxy.
+/// Headers of requests that came through a proxy.
 const PROXY_HEADERS: [HeaderName; 5] = [
     HeaderName::from_static("x-forwarded"),
     HeaderName::from_static("x-forwarded-for"),
@@ -31,7 +32,7 @@ const PROXY_HEADERS: [HeaderName; 5] = [
 /// Answers 200, or 503 if one of the checks of `[healthcheck] backends` fails.
 ///
 /// # Errors
-/// [`Error::NoRoute`] for a caller that `[healthcheck]` leaves out.
+/// [`Error::NoRoute`] for a caller that `[healthcheck]` excludes.
 pub async fn show(
     State(app): State<SharedApp>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
@@ -40,7 +41,7 @@ pub async fn show(
     answer(&app, peer, &headers, None)
 }
 
-/// Answers as [`show`] does, and 503 while the service waits for its database or is about to stop.
+/// Answers like [`show`], but with 503 while the service waits for its database or is going to stop.
 ///
 /// # Errors
 /// As [`show`].
@@ -85,7 +86,7 @@ fn answer(
     Ok(response::health(healthy, content_type, body))
 }
 
-/// What detailed answers tell about the service.
+/// The information about the service in detailed answers.
 struct About {
     now: String,
     platform: String,

@@ -1,7 +1,7 @@
-//! `Idempotency-Key`: a POST that is sent again with its key is carried out once, and answered as it was.
+//! `Idempotency-Key`: a POST that is repeated with its key runs once, and the repetition gets the same answer.
 //!
-//! The key is claimed in the database before the request is carried out, so that it holds across processes. Which requests
-//! are repetitions by themselves (`service/backups.rs`) is not decided here. The statements are `freezer_store::query`'s.
+//! The key is claimed in the database before the request runs, so it is valid for all processes. `service/backups.rs`
+//! recognizes repetitions without a key. The statements are in `freezer_store::query`.
 
 use std::time::Duration;
 
@@ -24,20 +24,22 @@ use crate::context::RequestContext;
 use crate::error::Error;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Marks an answer that was given before.
+/// This header marks a stored answer.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// Longest key, in characters.
+/// Maximum length of a key in characters.
 const LONGEST: usize = 255;
-/// Pauses between two looks at a request that another connection is carrying out. After the last one the answer is 409.
+/// Pauses in milliseconds between checks of a request that is in progress on another connection. After the last check,
+/// the answer is 409.
 const LOOKS: [u64; 7] = [20, 50, 100, 200, 400, 800, 1_600];
-/// Time after which a request without an answer counts as given up because its process was killed: twice the
-/// `request_timeout`, for the request and for its answer, and this much more.
+/// A request without an answer counts as abandoned, because its process was killed, after twice the `request_timeout`
+/// (for the request and for storing its answer) and this time.
 const MARGIN: Duration = Duration::from_secs(60);
-/// Seconds between further tries to give a key back.
+/// Seconds between attempts to release a key.
 const RELEASES: [u64; 4] = [1, 4, 15, 60];
 
-/// Routes a request of an identified caller. A POST with a key is carried out at most once. `guards`: the same routes, which
-/// only ask the policy. It is asked before an answer is looked up, which a caller may have lost the right to see.
+/// Routes a request of an identified caller. A POST with a key runs at most once. `guards` are the same routes, but
+/// they only evaluate the policy. This happens before a stored answer is read, because the caller may have lost the
+/// right to see it.
 pub async fn route(app: &SharedApp, router: Router, guards: Router, request: Request) -> Response {
     if request.method() != Method::POST || !request.headers().contains_key(KEY) {
         let Ok(answer) = router.oneshot(request).await;
@@ -60,7 +62,7 @@ async fn keyed(app: &SharedApp, router: Router, request: Request) -> Result<Resp
     let body = whole_body(body, app.http.max_body).await?;
     let caller = parts.extensions.get::<RequestContext>();
     let caller = caller.map(|caller| [caller.user_id.as_str(), caller.own_project()]).unwrap_or_default();
-    // an empty query is none
+    // An empty query counts as none.
     let path = match parts.uri.query() {
         None | Some("") => parts.uri.path(),
         Some(_) => parts.uri.path_and_query().map_or("", |path| path.as_str()),
@@ -99,7 +101,7 @@ async fn keyed(app: &SharedApp, router: Router, request: Request) -> Result<Resp
             return Ok(answer);
         }
     }
-    // in a task of its own: a caller that goes away must find the answer when it asks again
+    // This runs in its own task: if a caller disconnects and repeats the request, it must find the answer.
     let store = app.store.clone();
     let work = async move {
         let Ok(answer) = router.oneshot(request).await;
@@ -110,7 +112,8 @@ async fn keyed(app: &SharedApp, router: Router, request: Request) -> Result<Resp
     })?
 }
 
-/// Claims the key, and waits for a moment if another request with it is being carried out. None: there is no table for keys.
+/// Claims the key. If another request with this key is in progress, waits for a short time. Returns `None` if there is
+/// no table for keys.
 async fn claimed(store: &Store, keyed: &Keyed) -> Result<Option<Claim>, StoreError> {
     let mut looks = LOOKS.into_iter();
     loop {
@@ -122,8 +125,8 @@ async fn claimed(store: &Store, keyed: &Keyed) -> Result<Option<Claim>, StoreErr
     }
 }
 
-/// Keeps the answer of a request that was carried out. The key of one that was refused, or that failed, is given back, so
-/// that the caller can correct the request or try again.
+/// Stores the answer of a request. If the request was rejected or failed, its key is released, so that the caller can
+/// correct the request or try again.
 async fn keep(store: &Store, timeout: Duration, keyed: Keyed, answer: Response) -> Result<Response, Error> {
     let (parts, body) = answer.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
@@ -141,13 +144,13 @@ async fn keep(store: &Store, timeout: Duration, keyed: Keyed, answer: Response) 
     let kept: Result<(), StoreError> =
         single!(store, "idempotency.answer", |db| idempotency::answer(db, &keyed, status, text).await);
     if let Err(error) = kept {
-        // the caller has its answer all the same; sent again before the key is given up, the request is a 409
+        // The caller still gets its answer. If it repeats the request before the key expires, the answer is 409.
         tracing::error!("the answer to a request with an Idempotency-Key could not be kept: {error}");
     }
     Ok(again)
 }
 
-/// Gives a key back. If the database is away, the caller does not wait for it.
+/// Releases a key. If the database is not available, the caller does not wait for this.
 async fn release(store: &Store, keyed: Keyed) {
     let released: Result<(), StoreError> =
         single!(store, "idempotency.release", |db| idempotency::release(db, &keyed).await);
@@ -168,11 +171,11 @@ async fn release(store: &Store, keyed: Keyed) {
     tokio::spawn(work.in_current_span());
 }
 
-/// The id that the first document gets which a request creates.
+/// The id of the first document that the request creates.
 #[derive(Clone)]
 pub struct PlannedId(pub String);
 
-/// The answer to a request that creates a document with this id, if the path is one of those that do.
+/// Returns the answer to a request that creates a document with this id, if the path creates documents.
 fn expected(path: &str, id: &str) -> Option<Expected> {
     let mut segments = path.strip_prefix("/v2/")?.split('/').skip(1);
     let (kind, name) = match (segments.next()?, segments.next()) {
@@ -186,7 +189,7 @@ fn expected(path: &str, id: &str) -> Option<Expected> {
     Some(Expected { kind, document_id: id.to_owned(), status: response::CREATED, answer })
 }
 
-/// The key of a request.
+/// Returns the key of a request.
 fn key(request: &Request) -> Result<String, Error> {
     let refused = |reason: &str| Err(Error::BadDocument(format!("Idempotency-Key: {reason}")));
     let mut values = request.headers().get_all(KEY).iter();
@@ -199,7 +202,8 @@ fn key(request: &Request) -> Result<String, Error> {
     }
 }
 
-/// SHA-256 of parts, in hexadecimal digits. The length of each part is hashed as well, so no two lists of parts look alike.
+/// Returns the SHA-256 of several parts, in hexadecimal digits. The length of each part is included, so different lists
+/// have different hashes.
 fn hash(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     for part in parts {

@@ -1,4 +1,5 @@
-//! Has callers identified: puts a [`RequestContext`](crate::context::RequestContext) into the request, or refuses it. How callers are known is `auth/`; what they may do is asked by `extract.rs`.
+//! Identifies the caller: adds a [`RequestContext`](crate::context::RequestContext) to the request, or rejects it.
+//! `auth/` authenticates callers, and `extract.rs` checks their permissions.
 
 use axum::extract::Request;
 use axum::response::Response;
@@ -8,12 +9,12 @@ use super::response;
 use crate::app::App;
 use crate::error::Error;
 
-/// The ids of a request, made by `middleware.rs` before anybody is known.
+/// The ids of a request, which `middleware.rs` creates before the caller is identified.
 #[derive(Debug, Clone)]
 pub struct RequestIds {
-    /// Of this request.
+    /// Id of this request.
     pub request_id: String,
-    /// Of the whole operation, where an earlier service sent one.
+    /// Id of the whole operation, if an earlier service sent one.
     pub global_request_id: Option<String>,
 }
 
@@ -41,8 +42,8 @@ pub async fn identify(app: &App, request: &mut Request) -> Result<(), Error> {
     Ok(())
 }
 
-/// A 401 says where tokens are to be had; it comes from here, or from Keystone's refusal to make a trust with a token
-/// that was revoked meanwhile.
+/// Adds the address of Keystone to a 401. This error is created here, or when Keystone refuses to create a trust
+/// because the token was revoked in the meantime.
 pub fn with_challenge(app: &App, mut answer: Response) -> Response {
     if response::is_unauthenticated(&answer)
         && let Some(challenge) = app.authenticator.challenge()

@@ -1,13 +1,14 @@
-//! Reads JSON of a request: a body, or a text that stands for one. The parser limits how deep it is nested.
+//! Parses the JSON of a request: a body, or a text that contains JSON. The parser limits its depth.
 
 use serde_json::Value;
 
 use crate::error::Error;
 
-/// Keys by which the parser hands over numbers of any length: an object that has one would be read as the number in it.
+/// The parser uses these keys internally for numbers of any length. An object with such a key would be read as a
+/// number.
 const RESERVED: &str = "$serde_json::private::";
 
-/// Reads a value.
+/// Parses a value.
 ///
 /// # Errors
 /// [`Error::MalformedJson`]; [`Error::BadDocument`] for JSON with a reserved key.
@@ -16,7 +17,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
     serde_json::from_slice(bytes).map_err(|error| Error::MalformedJson(error.to_string()))
 }
 
-/// Looks at the keys of JSON. Of other text it may say anything.
+/// Checks the keys of JSON. For text that is not JSON, the result has no meaning.
 fn check(bytes: &[u8]) -> Result<(), Error> {
     let mut at = 0;
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr(b'"', rest)) {
@@ -29,7 +30,7 @@ fn check(bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Where the string ends whose text begins here.
+/// Returns the end of the string whose text begins here.
 fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
         at += found;
@@ -45,7 +46,7 @@ fn is_key(rest: &[u8]) -> bool {
     rest.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
 }
 
-/// Whether a string in quotation marks begins with the reserved text, in whatever way it is written.
+/// Returns whether a string in quotation marks begins with the reserved text, in any spelling.
 fn is_reserved(quoted: &[u8]) -> bool {
     match memchr::memchr(b'\\', quoted) {
         None => quoted[1..].starts_with(RESERVED.as_bytes()),

@@ -1,8 +1,8 @@
-//! What surrounds every request: ids, the form of its path, the access log, caught panics, the caller's identity; and the
-//! rules that a client must accept JSON and may expect nothing but `100-continue`.
+//! The processing around every request: ids, normalization of the path, the access log, caught panics and the identity
+//! of the caller. Clients must accept JSON, and `100-continue` is the only allowed expectation.
 //!
-//! One function and not layers of the framework: each layer there moves request and answer once more through memory,
-//! which made a tenth of the instructions of showing one job.
+//! This is one function and not several layers of the framework. Each layer would copy the request and the answer once
+//! more, which took a tenth of the instructions for showing a job.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -26,7 +26,7 @@ use crate::error::Error;
 /// The header with the id of a request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
-/// The outermost service: every request passes it first and every answer last.
+/// The outermost service, which handles all requests and answers.
 #[derive(Clone)]
 pub struct Front {
     router: Router,
@@ -36,7 +36,7 @@ pub struct Front {
 }
 
 impl Front {
-    /// Surrounds a router. `ids`: of requests.
+    /// Wraps a router. `ids` are for requests.
     pub fn new(router: Router, app: SharedApp, ids: Ids) -> Front {
         Front { guards: super::guards(app.clone()), router, app, ids }
     }
@@ -118,25 +118,25 @@ impl Front {
     }
 }
 
-/// The id of the whole operation: only `req-` and a UUID count, anything else could forge log lines.
-/// Source: oslo.context's `_format_request_id` check.
+/// Returns the id of the whole operation. It must be `req-` and a UUID, because another text could forge log lines.
+/// Source: the check in oslo.context's `_format_request_id`.
 fn global_id(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(REQUEST_ID)?.to_str().ok()?;
     let id = text.strip_prefix("req-")?;
     (id.len() == 36 && uuid::Uuid::try_parse(id).is_ok()).then(|| text.to_owned())
 }
 
-/// An expectation that the service cannot meet (RFC 9110, section 10.1.1).
+/// Returns an expectation that the service cannot meet (RFC 9110, section 10.1.1).
 fn unknown_expectation(headers: &HeaderMap) -> Option<String> {
     let unknown = |value: &&HeaderValue| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"100-continue");
     let value = headers.get_all(EXPECT).iter().find(unknown)?;
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-/// Brings a path into the form that is routed: `//` counts as `/`, `.` and `..` are resolved, and a slash at the end is
-/// dropped. 19.0.0 gets its paths in this form from its server; real clients end the path of every collection with a
-/// slash, and those up to 6.3.0 double a slash if the endpoint ends in one. Encoded letters are decoded, because routes
-/// are compared as text. An encoded slash or dot stays encoded: it is a character of an id.
+/// Normalizes a path before it is routed: `//` becomes `/`, `.` and `..` are resolved, and a trailing slash is removed.
+/// The server of 19.0.0 does the same. Clients end the paths of collections with a slash, and those up to 6.3.0 write a
+/// double slash if the endpoint ends with one. Encoded letters are decoded, because routes are compared as text. An
+/// encoded slash or dot stays encoded, because it is a character of an id.
 fn normalize(uri: &mut Uri) {
     let path = uri.path();
     let odd = path.as_bytes().windows(2).any(|pair| matches!(pair, b"//" | b"/."));
@@ -167,8 +167,8 @@ fn normalize(uri: &mut Uri) {
     }
 }
 
-/// Adds a segment of a path, with the characters decoded that the fixed parts of paths consist of (RFC 3986,
-/// section 6.2.2.2). A `%` that begins no escape is encoded, so that it cannot become part of one.
+/// Adds a segment of a path. It decodes the characters that the fixed parts of paths consist of (RFC 3986, section
+/// 6.2.2.2). A `%` that does not begin an escape is encoded, so that it cannot become part of one.
 fn push_decoded(path: &mut String, segment: &str) {
     let mut parts = segment.split('%');
     path.push_str(parts.next().unwrap_or_default());

@@ -1,8 +1,8 @@
-//! The HTTP side: the whole router, and what surrounds every request.
+//! The HTTP API: the router and the processing around every request.
 //!
-//! Data flows one way: route → policy → validate → store → answer. `v2/mod.rs` lists the routes with their
-//! rules; `extract.rs` takes a request apart; `response.rs` is the only place with status codes; `middleware.rs` surrounds
-//! all of it, and has `identity.rs` identify the caller and `idempotency.rs` recognize requests that are sent again.
+//! Data flows in one direction: route → policy → validate → store → answer. `v2/mod.rs` lists the routes with their
+//! rules, `extract.rs` parses a request, and `response.rs` is the only file with status codes. `middleware.rs` wraps
+//! all of this. It uses `identity.rs` to identify the caller and `idempotency.rs` to recognize repeated requests.
 
 mod accept;
 pub mod address;
@@ -26,7 +26,7 @@ use http::Method;
 use crate::app::SharedApp;
 use crate::error::Error;
 
-/// Paths that anybody may ask.
+/// Paths that are open to all callers.
 const OPEN: [&str; 3] = ["/", "/healthcheck", "/healthcheck/ready"];
 
 /// Returns whether this path is open to every caller, in any form of it.
@@ -35,7 +35,8 @@ pub fn is_open(path: &str) -> bool {
     OPEN.iter().any(|open| open[1..] == *path)
 }
 
-/// Everything that is served. Who may ask at all, request ids and the access log are [`middleware::Front`]'s.
+/// Returns the router for everything that is served. [`middleware::Front`] adds identification, request ids and the
+/// access log.
 pub fn router(app: SharedApp) -> Router {
     let [versions, healthcheck, ready] = OPEN;
     let router = v2::router()
@@ -45,7 +46,7 @@ pub fn router(app: SharedApp) -> Router {
     with_fallbacks(router, app)
 }
 
-/// The same routes, without the open ones, which only ask whether the caller may do what a request asks for.
+/// Returns the same routes, without the open ones. They only check whether the caller may send a request.
 fn guards(app: SharedApp) -> Router {
     with_fallbacks(v2::guards(), app)
 }

@@ -1,10 +1,11 @@
-//! Pages of a list: what a query asks for, and the answer with its links.
+//! Pages of a list: the query, and the answer with its links.
 //!
-//! `limit` and `offset` are as the Python service has them, and an answer to them holds the list alone. Beside them there
-//! is what other OpenStack APIs have: `marker` (begin behind this document), `sort` and `with_count`. An answer to one of
-//! these has a link to the next page if there is one. So does a page that `[api] max_limit` made smaller than the
-//! request asked for, and one that ends early because of `[api] max_page_bytes`. A list is only sorted along its index, so that a page costs the same in a large project as in a
-//! small one. Which rows a page has is `freezer_store::query`.
+//! `limit` and `offset` work as in the Python service, and an answer to them only contains the list. In addition, there
+//! are parameters of other OpenStack APIs: `marker` (begin after this document), `sort` and `with_count`. An answer to
+//! one of these has a link to the next page if there is one. The same holds for a page that is smaller than requested
+//! because of `[api] max_limit`, or that ends early because of `[api] max_page_bytes`. A list can only be sorted along
+//! its index, so a page of a large project costs the same as one of a small project. `freezer_store::query` reads the
+//! rows of a page.
 
 use axum::extract::FromRequestParts;
 use axum::response::Response;
@@ -18,20 +19,20 @@ use super::{address, response};
 use crate::app::SharedApp;
 use crate::error::Error;
 
-/// Documents on a page where the client names no number.
+/// Number of documents on a page if the client does not set it.
 const DEFAULT_LIMIT: u64 = 10;
-/// What may be sorted by: the time of creation and, where two are of the same second, the id.
+/// The sort keys: the time of creation, then the id for documents of the same second.
 const SORT_KEYS: [&str; 2] = ["created_at", "id"];
 
 /// The query of a list.
 pub struct ListQuery {
-    /// Which part of the list.
+    /// The requested part of the list.
     pub page: Page,
     /// `all_projects`.
     pub all_projects: bool,
-    /// This page's address without `marker` and `offset`.
+    /// The address of this page without `marker` and `offset`.
     address: String,
-    /// Whether the answer links to the next page if there is one. It does in any case if the page ends early.
+    /// Whether the answer links to the next page if there is one. If the page ends early, there is always a link.
     links: bool,
 }
 
@@ -63,11 +64,11 @@ impl FromRequestParts<SharedApp> for ListQuery {
 }
 
 impl ListQuery {
-    /// The answer: the list under its name and, where the query asks for them, the link to the next page and the
-    /// number of documents. `id` is what a marker names.
+    /// Returns the answer: the list under its name and, if requested, the link to the next page and the number of
+    /// documents. `id` is the key for markers.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the documents cannot be written.
+    /// [`Error::Internal`] if the documents cannot be written.
     pub fn answer<T: Serialize>(
         &self,
         name: &'static str,
@@ -82,7 +83,7 @@ impl ListQuery {
     }
 }
 
-/// Whether a `sort` of the form `key[:direction][,…]` wants the newest first.
+/// Returns whether a `sort` of the form `key[:direction][,…]` requests the newest documents first.
 fn newest_first(sort: &str) -> Result<bool, Error> {
     let bad = |reason: String| Err(Error::BadParameter { name: "sort", reason });
     let mut wanted = None;
@@ -103,7 +104,7 @@ fn newest_first(sort: &str) -> Result<bool, Error> {
     Ok(wanted.unwrap_or(false))
 }
 
-/// Links lead back to the public address, as those of the versions document do.
+/// Returns the address for links, which begins with the public address, as in the versions document.
 fn address(parts: &Parts, query: &str, behind_proxy: bool) -> String {
     let mut address = address::public_address(&parts.headers, behind_proxy);
     address.push_str(parts.uri.path());

@@ -1,8 +1,8 @@
-//! Answers: the only place that picks a status code, and the shape of error bodies.
+//! Answers: the status codes, which no other file chooses, and the form of error bodies.
 //!
-//! Errors are `{"title", "description"}`, as falcon writes them and clients print them. What a client
-//! did wrong is told in its words; an outage or a defect is logged once, here, with its chain of causes, and the
-//! client reads a fixed text.
+//! Errors are `{"title", "description"}`, as falcon writes them and clients print them. Errors of the client are
+//! explained to it. An outage or a defect is logged here, once, with its chain of causes, and the client gets a fixed
+//! text.
 
 use std::error::Error as _;
 
@@ -17,18 +17,18 @@ use serde_json::json;
 use crate::error::{Busy, Error};
 use crate::readiness::Wait;
 
-/// Seconds after which a client may try again when the database or Keystone was away.
+/// Seconds after which a client should try again if the database or Keystone is not available.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
-/// Bytes kept ready for a document before it is written; a job with an action has about 1,200.
+/// Initial size of the buffer for a document. A job with one action has about 1,200 bytes.
 const DOCUMENT_ROOM: usize = 2_048;
-/// The same of a list at most.
+/// Maximum initial size of the buffer for a list.
 const LIST_ROOM: usize = 65_536;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// What the Python service names when a session is asked to do what it cannot: a 405 must name something
-/// (RFC 9110, section 15.5.6).
+/// The methods in the Python service's answer to an unknown action of a session. A 405 must contain methods (RFC 9110,
+/// section 15.5.6).
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, HEAD, PATCH");
 
-/// Whether an answer says that nobody knows the caller.
+/// Returns whether an answer says that the caller is not authenticated.
 pub fn is_unauthenticated(answer: &Response) -> bool {
     answer.status() == StatusCode::UNAUTHORIZED
 }
@@ -38,7 +38,7 @@ pub fn ok(document: &impl Serialize) -> Result<Response, Error> {
     document_with(StatusCode::OK, document, DOCUMENT_ROOM)
 }
 
-/// 200 with a list under its name and, where they are given, a link to its next page and the number of all.
+/// 200 with a list under its name and, if given, a link to the next page and the total number.
 pub fn list<T: Serialize>(
     name: &'static str,
     documents: &[T],
@@ -56,7 +56,7 @@ struct Listing<'a, T> {
     count: Option<u64>,
 }
 
-// written by hand, not through a Value: stored JSON then goes out as it is, without being parsed
+// This is implemented without a `Value`, so that stored JSON is copied without being parsed.
 impl<T: Serialize> Serialize for Listing<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut body = serializer.serialize_map(None)?;
@@ -74,17 +74,17 @@ impl<T: Serialize> Serialize for Listing<'_, T> {
 /// The status of [`created`].
 pub const CREATED: u16 = StatusCode::CREATED.as_u16();
 
-/// 201 with a document, most often just the new id.
+/// 201 with a document, usually only the new id.
 pub fn created(document: &impl Serialize) -> Result<Response, Error> {
     document_with(StatusCode::CREATED, document, DOCUMENT_ROOM)
 }
 
-/// 202 with what came of a request that others will carry out.
+/// 202 with the result of a request that a scheduler will execute later.
 pub fn accepted(document: &impl Serialize) -> Result<Response, Error> {
     document_with(StatusCode::ACCEPTED, document, DOCUMENT_ROOM)
 }
 
-/// An answer that was given before.
+/// A stored answer.
 pub fn stored(status: u16, body: String) -> Result<Response, Error> {
     let status = StatusCode::from_u16(status)
         .map_err(|error| Error::Internal(format!("a stored answer cannot be given: {error}")))?;
@@ -110,22 +110,22 @@ pub fn health(healthy: bool, content_type: &'static str, body: String) -> Respon
     (status, [(CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
 }
 
-/// 200 with text of another type than JSON.
+/// 200 with a text that is not JSON.
 pub fn text(content_type: &'static str, body: impl Into<Body>) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static(content_type))], body.into()).into_response()
 }
 
-/// The answer to OPTIONS: falcon names the methods (in `Allow`) and says no more.
+/// The answer to OPTIONS: like falcon, it only lists the methods in `Allow`.
 pub fn options() -> Response {
     (StatusCode::OK, [(http::header::CONTENT_LENGTH, HeaderValue::from_static("0"))]).into_response()
 }
 
-/// 500 after a panic in a handler, which is caught so that the other requests go on.
+/// 500 after a panic in a handler. The panic is caught so that other requests are not affected.
 pub fn panicked() -> Response {
     Error::Internal("a handler panicked".to_owned()).into_response()
 }
 
-/// The reason phrase and the body for a request whose head the HTTP library has refused with this status.
+/// Returns the reason phrase and the body for a request whose head the HTTP library has rejected with this status.
 pub fn unreadable_head(status: u16) -> (&'static str, String) {
     let (reason, title, description) = match status {
         431 => (
@@ -149,7 +149,7 @@ pub fn unreadable_head(status: u16) -> (&'static str, String) {
     (reason, json!({"title": title, "description": description}).to_string())
 }
 
-/// `room`: bytes that the document is expected to take at most; a larger one takes longer to write.
+/// `room` is the expected maximum size of the document. Writing a larger one takes longer.
 fn document_with(status: StatusCode, document: &impl Serialize, room: usize) -> Result<Response, Error> {
     let mut body = Vec::with_capacity(room);
     serde_json::to_writer(&mut body, document)
@@ -175,7 +175,7 @@ impl IntoResponse for Error {
         let body = body.map(|body| Body::from(body.to_string())).unwrap_or_default();
         let mut response = (status, [(CONTENT_TYPE, JSON)], body).into_response();
         if is_described {
-            // as falcon says of errors, whose form follows what the client accepts
+            // falcon adds this header to errors, because their format depends on the `Accept` header.
             response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
         }
         if matches!(self, Error::NoSuchAction(_)) {
@@ -193,8 +193,8 @@ impl IntoResponse for Error {
     }
 }
 
-/// Whether another part logs the cause, once for many requests: `manage/schema_watch.rs` what the service waits for,
-/// `server/slots.rs` that it is busy, and the store and `keystone-auth` when an outage begins and when it ends.
+/// Returns whether another module logs the cause once for many requests: `manage/schema_watch.rs` logs the state that
+/// the service waits for, `server/slots.rs` logs that it is busy, and the store and `keystone-auth` log outages.
 fn is_logged_once(error: &Error) -> bool {
     match error {
         Error::NotReady(_) | Error::Busy(_) | Error::KeystoneUnavailable(_) => true,
@@ -252,7 +252,8 @@ fn status_of_store(error: &StoreError) -> (StatusCode, &'static str) {
     }
 }
 
-/// What the client reads. Nothing of an outage or a defect: that is in the log, under the request id.
+/// Returns the text for the client. It contains nothing about an outage or a defect, because the log has this under the
+/// request id.
 fn description(error: &Error) -> String {
     match error {
         Error::KeystoneUnavailable(_) => "The Keystone service is temporarily unavailable.".to_owned(),

@@ -1,8 +1,8 @@
-//! Reads a search out of the body of a GET.
+//! Parses the search in the body of a GET.
 //!
-//! `{"match": [{k: v}, …], "match_not": […], "time_before": t, "time_after": t}`; what it means is
-//! `freezer_store::Search`. Whatever cannot be read is an error that says what is wrong: an unreadable
-//! search must never become "everything", because a scheduler runs whatever it is given.
+//! `{"match": [{k: v}, …], "match_not": […], "time_before": t, "time_after": t}`; `freezer_store::Search` defines its
+//! meaning. An invalid search is an error with an explanation. It must never match everything, because a scheduler runs
+//! all jobs that it gets.
 
 use freezer_store::query::Page;
 use freezer_store::query::jobs::Poll;
@@ -13,7 +13,7 @@ use super::json;
 use crate::error::Error;
 use crate::service::job_reads::JobQuery;
 
-/// Which lists know times: `time_before` and `time_after` bound a backup's `time_stamp`.
+/// Whether a list supports `time_before` and `time_after`, which limit the `time_stamp` of a backup.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Times {
     /// The list of backups.
@@ -22,10 +22,10 @@ pub enum Times {
     Unknown,
 }
 
-/// Reads a search of at most so many pairs and texts. `{}` is no search.
+/// Parses a search with at most this number of pairs and texts. `{}` is no search.
 ///
 /// # Errors
-/// [`Error::BadDocument`], naming the part that cannot be read.
+/// [`Error::BadDocument`] with the name of the invalid part.
 pub fn parse(body: &Value, times: Times, most: usize) -> Result<Search, Error> {
     let Value::Object(body) = body else {
         return Err(bad("the search must be an object with \"match\" or \"match_not\""));
@@ -89,7 +89,7 @@ fn pairs(
         )));
     };
     for (position, item) in items.iter().enumerate() {
-        // an empty object would match everything, which no search may do that names something
+        // An empty object would match everything, so it is not allowed in a condition.
         let Some(pairs) = item.as_object().filter(|pairs| !pairs.is_empty()) else {
             return Err(bad(&format!(
                 "{part}[{position}]: must be an object with a key, such as {{\"status\": \"completed\"}}"
@@ -106,7 +106,8 @@ fn pairs(
     Ok(())
 }
 
-/// `_all` is text to look for anywhere; the `freezer` command documents a JSON list of pairs in it.
+/// Parses `_all`, which is a text that may occur anywhere. The `freezer` command documents that it may be a JSON list
+/// of pairs.
 fn free_text(
     part: &str,
     position: usize,
@@ -130,7 +131,7 @@ fn free_text(
     Ok(())
 }
 
-/// The objects of a JSON list of objects; none if the text is anything else.
+/// Returns the objects of a JSON list of objects. Returns `None` for any other text.
 fn list_of_objects(text: &str) -> Result<Option<Vec<Map<String, Value>>>, Error> {
     let items = match json::parse(text.as_bytes()) {
         Ok(Value::Array(items)) => items,

@@ -1,4 +1,4 @@
-//! `GET /`: which versions of the API are served. Open to all, so that a client finds out before it logs in.
+//! `GET /`: the supported versions of the API. It needs no token, so that a client can find out before it logs in.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -9,10 +9,10 @@ use super::{accept, address, response};
 use crate::app::SharedApp;
 use crate::error::Error;
 
-/// Answers 300 with the document of versions; links lead back to the host that the client named.
+/// Answers 300 with the document of versions. Its links use the host of the request.
 ///
 /// # Errors
-/// [`Error::NotAcceptable`] for a client that takes no JSON.
+/// [`Error::NotAcceptable`] for a client that does not accept JSON.
 pub async fn show(State(app): State<SharedApp>, headers: HeaderMap) -> Result<Response, Error> {
     if !accept::accepts_json(&headers) {
         return Err(Error::NotAcceptable);

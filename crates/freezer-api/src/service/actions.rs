@@ -1,4 +1,4 @@
-//! Actions: what a document defines, and how a patch changes it.
+//! Actions: creating, patching, replacing and deleting them.
 
 use freezer_store::model::{ActionColumns, ActionDefinition};
 use freezer_store::query::{actions, jobs};
@@ -12,7 +12,7 @@ use crate::validate::limits::to_bool;
 /// Creates an action and returns its id.
 ///
 /// # Errors
-/// The store's, `Duplicate` where the caller's id is taken.
+/// `Duplicate` if the id of the document exists.
 pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result<String, Error> {
     let action_id = given_or_new(document, "action_id", change.ids);
     let new = definition(document, object(document, "freezer_action").unwrap_or_default());
@@ -24,10 +24,10 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
     Ok(action_id)
 }
 
-/// Changes what a patch names of an action, and keeps the rest.
+/// Changes the keys of an action that the patch contains, and keeps the others.
 ///
 /// # Errors
-/// [`Error::NotFound`] where the project has no such action; [`Error::DocumentTooLarge`] if the action, or a job that uses
+/// [`Error::NotFound`] if the project has no such action; [`Error::DocumentTooLarge`] if the action, or a job that uses
 /// it, would be too large.
 pub async fn update(change: Change<'_>, action_id: &str, patch: &Map<String, Value>) -> Result<(), Error> {
     transaction!(change.store, "actions.update", |db| {
@@ -52,7 +52,7 @@ pub async fn update(change: Change<'_>, action_id: &str, patch: &Map<String, Val
     })
 }
 
-/// Refuses an action that has become larger if a job that uses it is now too large.
+/// Rejects an action that has become larger if a job that uses it is now too large.
 async fn jobs_fit(
     db: &mut Db,
     change: &Change<'_>,
@@ -73,10 +73,10 @@ async fn jobs_fit(
     }
 }
 
-/// Creates an action under an id, or writes a whole definition over the one that is there; its creator stays.
+/// Creates an action under an id, or replaces the definition of an existing action. Its creator stays the same.
 ///
 /// # Errors
-/// The store's, `Duplicate` where the id is another project's.
+/// `Duplicate` if the id belongs to another project.
 pub async fn replace(
     change: Change<'_>,
     action_id: &str,
@@ -99,17 +99,14 @@ pub async fn replace(
     })
 }
 
-/// Deletes an action and takes it out of the jobs that use it; false where the project has none.
-///
-/// # Errors
-/// The store's.
+/// Deletes an action and removes it from the jobs that use it. Returns false if the project has no such action.
 pub async fn delete(change: Change<'_>, action_id: &str) -> Result<bool, Error> {
     transaction!(change.store, "actions.delete", |db| {
         Ok::<_, Error>(actions::delete(db, &change.scope(), action_id, change.now).await?)
     })
 }
 
-/// A whole action: its keys, and around them what `document` says of retries and being mandatory.
+/// Returns a whole action: its definition, and the retries and `mandatory` of the document around it.
 pub(super) fn definition(
     document: &Map<String, Value>,
     freezer_action: Map<String, Value>,
@@ -119,7 +116,7 @@ pub(super) fn definition(
         max_retries: int(document, "max_retries").unwrap_or(ActionDefinition::MAX_RETRIES),
         max_retries_interval: int(document, "max_retries_interval")
             .unwrap_or(ActionDefinition::MAX_RETRIES_INTERVAL),
-        // agents say it inside the definition, the job's document beside it
+        // Agents write this key into the definition. In the document of a job, it is next to the definition.
         mandatory: mandatory(document).or_else(|| mandatory(&freezer_action)).unwrap_or(false),
         columns: ActionColumns {
             action: column("action").unwrap_or_default(),

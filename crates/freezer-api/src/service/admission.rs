@@ -1,19 +1,20 @@
-//! [`Admission`]: how many requests may be at work with the database at a time, and how large they are together.
+//! [`Admission`]: limits the number of requests that use the database at the same time, and the total size of their
+//! bodies.
 //!
-//! While the database is away, requests wait for it until their deadlines. What they hold meanwhile is bounded here: beyond it a
-//! request is told at once to come again.
+//! During an outage of the database, requests wait until their deadlines. This limit bounds their memory: further
+//! requests are rejected at once, and their clients should try again later.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::Busy;
 
-/// How much may wait, from `[api]`.
+/// The limits of waiting requests, from `[api]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// `max_waiting_requests`
     pub requests: usize,
-    /// `max_waiting_bytes`: bytes of their bodies.
+    /// `max_waiting_bytes`: the total size of their bodies.
     pub bytes: usize,
 }
 
@@ -23,14 +24,14 @@ impl Default for Limits {
     }
 }
 
-/// Counts the requests that are at work with the database.
+/// Counts the requests that use the database.
 #[derive(Debug, Default)]
 pub struct Admission {
     requests: AtomicUsize,
     bytes: AtomicUsize,
 }
 
-/// The place of one request, given back when it is dropped.
+/// The place of one request. It is released when it is dropped.
 #[derive(Debug)]
 pub struct Place {
     admission: Arc<Admission>,
@@ -38,16 +39,16 @@ pub struct Place {
 }
 
 impl Admission {
-    /// Takes a place for a request whose body has so many bytes.
+    /// Takes a place for a request whose body has this number of bytes.
     ///
     /// # Errors
-    /// [`Busy::Database`]
+    /// [`Busy::Database`] if this would exceed a limit.
     pub fn enter(self: &Arc<Self>, bytes: usize, limits: Limits) -> Result<Place, Busy> {
         let requests = self.requests.fetch_add(1, Ordering::Relaxed);
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        // dropped if it does not fit
+        // If the request does not fit, this is dropped, which releases the place.
         let place = Place { admission: self.clone(), bytes };
-        // one request is always served, however large it is
+        // A single request is always served, however large it is.
         let fits =
             requests == 0 || (requests < limits.requests && before.saturating_add(bytes) <= limits.bytes);
         if fits { Ok(place) } else { Err(Busy::Database) }

@@ -1,4 +1,4 @@
-//! Backups: what is recorded of one, and how a patch changes it.
+//! Backups: creating, patching and deleting them.
 
 use freezer_store::model::{Backup, NewBackup};
 use freezer_store::query::backups::{self, Identity, Record};
@@ -10,7 +10,7 @@ use super::batcher::{BatchLimits, Batcher, all_or_each};
 use super::{Change, object};
 use crate::error::Error;
 
-/// State of a backup whose document names none.
+/// Status of a backup whose document has none.
 const AVAILABLE: &str = "available";
 
 /// Stores new backups, several in one statement, and returns their ids.
@@ -37,12 +37,12 @@ pub fn writer(store: &Store, max_body: usize) -> BackupWriter {
     )
 }
 
-/// A backup that was recorded.
+/// A stored backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// Its id, which is always the server's.
+    /// Its id, which the server always chooses.
     pub backup_id: String,
-    /// Whether it was recorded just now, and not by an earlier report of the same backup.
+    /// Whether this request stored the backup, and not an earlier report of the same backup.
     pub is_new: bool,
 }
 
@@ -113,11 +113,12 @@ fn differing<'a>(
     fields
 }
 
-/// The keys of a report that make a backup the same one, beside its project and user.
+/// The keys of a report that identify a backup, in addition to its project and user.
 const IDENTITY: [&str; 6] =
     ["hostname", "backup_name", "container", "time_stamp", "curr_backup_level", "job_id"];
 
-/// What makes a backup the same one. None without a time stamp, which alone tells the backups of a series apart.
+/// Returns the identity of a backup. `None` without a time stamp, because nothing else distinguishes the backups of a
+/// series.
 fn identity(change: &Change<'_>, document: &Map<String, Value>) -> Option<Identity> {
     let window = change.repeat_window?;
     document.get("time_stamp").filter(|stamp| !stamp.is_null())?;
@@ -127,11 +128,11 @@ fn identity(change: &Change<'_>, document: &Map<String, Value>) -> Option<Identi
     Some(Identity { hash, window: i64::try_from(window.as_secs()).unwrap_or(i64::MAX) })
 }
 
-/// Changes status and metadata of a backup: keys inside `backup_metadata` and flat ones alike, since the
-/// agents of 19.0.0 send them flat. Returns the whole document.
+/// Changes the status and the metadata of a backup. The agents of 19.0.0 send flat keys, so these have the same effect
+/// as keys in `backup_metadata`. Returns the whole document.
 ///
 /// # Errors
-/// [`Error::NotFound`] where the project has no such backup.
+/// [`Error::NotFound`] if the project has no such backup.
 pub async fn update(
     change: Change<'_>,
     backup_id: &str,
@@ -164,10 +165,10 @@ pub async fn update(
     })
 }
 
-/// Deletes a backup from the catalogue.
+/// Deletes a backup.
 ///
 /// # Errors
-/// [`Error::NotFound`] where the project has no such backup.
+/// [`Error::NotFound`] if the project has no such backup.
 pub async fn delete(change: Change<'_>, backup_id: &str) -> Result<(), Error> {
     let deleted = single!(change.store, "backups.delete", |db| {
         Ok::<_, Error>(backups::delete(db, &change.scope(), backup_id, change.now).await?)

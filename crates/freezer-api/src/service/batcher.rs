@@ -259,7 +259,7 @@ impl<K: Key, I: Send + 'static, O: Send + 'static> Worker<K, I, O> {
                 work.await
             }
         };
-        // a panic is logged where it happens; the callers get an error when their senders are dropped
+        // The panic itself is already logged. The callers get an error when their senders are dropped.
         let Ok(answers) = answers else { return };
         if answers.len() != callers.len() {
             let (answers, items) = (answers.len(), callers.len());
@@ -271,7 +271,7 @@ impl<K: Key, I: Send + 'static, O: Send + 'static> Worker<K, I, O> {
             return;
         }
         for (caller, answer) in callers.into_iter().zip(answers) {
-            // the caller may have disconnected
+            // The caller may have disconnected.
             let _ = caller.send(answer);
         }
     }

@@ -1,4 +1,4 @@
-//! Clients: what a registration means, and whether a client can do what a job asks.
+//! Clients: registering and deleting them, and checking their capabilities.
 
 use freezer_store::model::{Capabilities, Client, Registration};
 use freezer_store::query::clients::{self, Registered, RegistrationCheck};
@@ -10,23 +10,23 @@ use crate::clock::client_id_of;
 use crate::error::Error;
 use crate::validate::whole;
 
-/// What every agent of a release without capabilities can do; a registration that names none gets these.
-/// Source: the lists that freezer-api 19.0.0 gives to such clients.
+/// The capabilities of every agent of a release that does not report them. A registration without capabilities gets
+/// these. Source: the lists that freezer-api 19.0.0 gives to such clients.
 const ACTIONS: &[&str] = &["backup", "restore", "info", "admin", "exec"];
 const MODES: &[&str] = &["fs", "mongo", "mysql", "sqlserver", "cinder", "glance", "cindernative", "nova"];
 const STORAGES: &[&str] = &["local", "swift", "ssh", "s3", "ftp", "ftps"];
 const ENGINES: &[&str] = &["tar", "rsync", "rsyncv2", "nova", "osbrick", "glance"];
 
-/// Whether a registration asks to serve every project.
+/// Returns whether a registered client should serve every project.
 pub fn is_central(document: &Map<String, Value>) -> bool {
     document.get("is_central").and_then(Value::as_bool).unwrap_or(false)
 }
 
-/// Registers a node, or brings it up to date: description and capabilities only. Returns what happened
-/// and the client's name.
+/// Registers a client, or updates the description and the capabilities of an existing one. Returns which of these
+/// happened, and the client's name.
 ///
 /// # Errors
-/// [`Error::Conflict`] where the name or the uuid belongs to somebody else's client.
+/// [`Error::Conflict`] if the name or the uuid belongs to a client of another project.
 pub async fn register(
     change: Change<'_>,
     document: &Map<String, Value>,
@@ -50,7 +50,7 @@ pub async fn register(
         }
         RegistrationCheck::New | RegistrationCheck::Differs => match register_locked(change, &id, &new).await
         {
-            // Anyone can compute the id that belongs to a name, and register another client under it.
+            // Any caller can compute the id that belongs to a name, and register another client under this id.
             Err(StoreError::Duplicate { .. }) if new.uuid.is_none() => {
                 register_locked(change, &change.ids.document(), &new).await?
             }
@@ -66,9 +66,9 @@ pub async fn register(
     }
 }
 
-/// Stores a new client whose id follows from its name; false where somebody has that id. No lock, unlike
-/// [`register_locked`]: where a thousand nodes register in the same second, those locks, which span names that do not
-/// exist, cross each other until the database gives up.
+/// Stores a new client with the id that follows from its name. Returns false if the id exists. Unlike
+/// [`register_locked`], this takes no lock. If a thousand nodes register in the same second, the locks of names that do
+/// not exist yet would overlap and cause deadlocks.
 async fn create(change: Change<'_>, id: &str, new: &Registration) -> Result<bool, StoreError> {
     let Change { store, project_id, user_id, now, .. } = change;
     single!(store, "clients.create", |db| clients::create(db, project_id, user_id, id, new, now).await)
@@ -81,10 +81,10 @@ async fn register_locked(change: Change<'_>, id: &str, new: &Registration) -> Re
     })
 }
 
-/// Deletes the project's own client of that name; false where there is none.
+/// Deletes the client of this name in the project. Returns false if there is none.
 ///
 /// # Errors
-/// [`Error::Forbidden`] for a central client of another project, which the caller sees but does not own.
+/// [`Error::Forbidden`] for a central client of another project, which the caller can see but does not own.
 pub async fn delete(change: Change<'_>, client_id: &str) -> Result<bool, Error> {
     transaction!(change.store, "clients.delete", |db| {
         if clients::delete(db, change.project_id, client_id, change.now).await? {
@@ -97,24 +97,24 @@ pub async fn delete(change: Change<'_>, client_id: &str) -> Result<bool, Error> 
     })
 }
 
-/// What of an action a client must be able to do, by freezer-api 19.0.0.
+/// The parts of an action that a client must support, as in freezer-api 19.0.0.
 const CHECKED: &[&str] = &["action", "mode", "storage", "engine"];
 
-/// Whether a client can do what an action asks: its action, mode, storage and engine.
+/// Checks that a client supports the action, mode, storage and engine of an action.
 ///
 /// # Errors
-/// [`Error::Unprocessable`], naming what it does not support.
+/// [`Error::Unprocessable`] with the unsupported value.
 pub fn check_capabilities(client: &Client, freezer_action: &Map<String, Value>) -> Result<(), Error> {
     check(client, freezer_action, CHECKED)?;
-    // what agents call the engine in their own configuration
+    // Agents use this name for the engine in their own configuration.
     check(client, freezer_action, &["engine_name"])
 }
 
-/// Whether a client can still do an action of a job that is there. `engine_name` is left out: jobs that
-/// freezer-api 19.0.0 took with any must start here, too.
+/// Checks that a client still supports an action of an existing job. `engine_name` is not checked, because freezer-api
+/// 19.0.0 accepted jobs with any value, and they must be able to start.
 ///
 /// # Errors
-/// [`Error::Unprocessable`], naming what it does not support.
+/// [`Error::Unprocessable`] with the unsupported value.
 pub fn check_start(client: &Client, freezer_action: &Map<String, Value>) -> Result<(), Error> {
     check(client, freezer_action, CHECKED)
 }
@@ -138,7 +138,7 @@ fn check(client: &Client, freezer_action: &Map<String, Value>, keys: &[&str]) ->
     Ok(())
 }
 
-/// What Python takes for false asks for nothing.
+/// Returns whether Python treats the value as false, so that it requires no capability.
 fn is_blank(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,

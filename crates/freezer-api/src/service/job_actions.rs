@@ -1,4 +1,4 @@
-//! The actions of a job: inline definitions that become actions, and references to actions that are there.
+//! The actions of a job: inline definitions, which become actions, and references to existing actions.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use super::{Change, object, text};
 use crate::clock::Ids;
 use crate::error::Error;
 
-/// One entry of `job_actions`, with the ids that it will need.
+/// An entry of `job_actions`, with the ids that it will need.
 #[derive(Debug, Clone)]
 pub struct Entry {
     link_id: String,
@@ -22,21 +22,21 @@ pub struct Entry {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    /// Names an action that must be there; a definition beside it must be the one that is stored.
+    /// Refers to an existing action. If the entry contains a definition, it must be equal to the stored one.
     Reference { action_id: String, definition: Option<Map<String, Value>> },
     /// Defines a new action.
     Inline { action_id: String, new: Box<ActionDefinition> },
 }
 
-/// Bytes that `action_defaults` may become, copied into every action of a job: a small body could
-/// otherwise fill the memory.
+/// Maximum size of `action_defaults` in bytes after they are copied into every action of a job. Otherwise, a small body
+/// could fill the memory.
 const MAX_DEFAULTS: usize = 1 << 20;
 
-/// Reads `job_actions` (None: the document does not name it), filling what each action lacks from
-/// `action_defaults`.
+/// Reads `job_actions`, and sets the missing keys of each action from `action_defaults`. Returns `None` if the document
+/// has no `job_actions`.
 ///
 /// # Errors
-/// [`Error::BadDocument`] where the defaults would grow too large.
+/// [`Error::BadDocument`] if the defaults would become too large.
 pub fn entries(document: &Map<String, Value>, ids: &Ids) -> Result<Option<Vec<Entry>>, Error> {
     let Some(entries) = document.get("job_actions") else { return Ok(None) };
     let entries = entries.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -72,21 +72,21 @@ fn read(entry: &Map<String, Value>, defaults: &Map<String, Value>, ids: &Ids) ->
     Entry { link_id: ids.document(), kind }
 }
 
-/// The actions whose client must be there and able to do them.
+/// The actions that the client must exist for and support.
 #[derive(Clone, Copy)]
 pub enum Checked<'a> {
-    /// All of a job: it is new, or moves to another client.
+    /// All actions of a job that is new, or that moves to another client.
     All,
-    /// All but these, which the job has already.
+    /// All actions except for these, which the job already has.
     AllBut(&'a [String]),
 }
 
-/// Checks that the client is there and can do the actions, then makes the inline ones. Returns the links of
-/// the job, in order.
+/// Checks that the client exists and supports the actions, then creates the inline ones. Returns the links of the job,
+/// in order.
 ///
 /// # Errors
-/// [`Error::Unprocessable`] for an unknown client or action, one that is defined otherwise, or one that the
-/// client does not support; [`Error::DocumentTooLarge`] and [`Error::TooManyActions`].
+/// [`Error::Unprocessable`] for an unknown client or action, a changed definition, or an action that the client does
+/// not support; [`Error::DocumentTooLarge`] and [`Error::TooManyActions`].
 pub async fn settle(
     db: &mut Db,
     change: &Change<'_>,
@@ -95,13 +95,13 @@ pub async fn settle(
     checked: Checked<'_>,
 ) -> Result<Vec<Link>, Error> {
     let scope = change.scope();
-    // a job that gets no further action is not larger than before
+    // A job that gets no further action does not become larger.
     let grows = checked.grows(entries);
     if grows && entries.len() > change.max_job_actions {
         return Err(Error::TooManyActions { number: entries.len(), limit: change.max_job_actions });
     }
     let references = entries.iter().filter_map(Entry::reference).map(str::to_owned).collect();
-    // locked, so that the actions of a job that gets more of them do not grow at the same time
+    // If a job gets more actions, they are locked, so that they cannot grow at the same time.
     let stored = actions::get_many(db, &scope, references, grows).await?;
     let stored: HashMap<&str, &ActionFields> =
         stored.iter().map(|action| (action.action_id.as_str(), action)).collect();
@@ -147,7 +147,7 @@ pub async fn settle(
 }
 
 impl Entry {
-    /// The action that it names.
+    /// Returns the id of the action that the entry refers to.
     fn reference(&self) -> Option<&str> {
         match &self.kind {
             Kind::Reference { action_id, .. } => Some(action_id),
@@ -164,7 +164,7 @@ impl Checked<'_> {
         }
     }
 
-    /// Whether the job gets an action that it does not have, or one of its actions once more.
+    /// Returns whether the job gets a new action, or one of its actions once more.
     fn grows(self, entries: &[Entry]) -> bool {
         let Checked::AllBut(had) = self else { return true };
         let mut left: HashMap<&str, usize> = HashMap::with_capacity(had.len());
@@ -178,7 +178,7 @@ impl Checked<'_> {
     }
 }
 
-/// What an entry will run.
+/// Returns the definition that an entry will run.
 fn definition<'a>(
     entry: &'a Entry,
     stored: &HashMap<&str, &'a ActionFields>,

@@ -1,4 +1,4 @@
-//! Events of a job: a user asks for a start, stop or abort; the job's scheduler reads it at its next poll.
+//! Events of a job: a user requests a start, stop or abort, and the scheduler of the job reads it with its next poll.
 
 use freezer_store::Db;
 use freezer_store::query::{actions, clients, jobs};
@@ -9,22 +9,22 @@ use super::Change;
 use super::clients::check_start;
 use crate::error::Error;
 
-/// What can be asked of a job.
+/// An event that a user can request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// Run now.
     Start,
-    /// Do not run any more.
+    /// Do not run again.
     Stop,
-    /// End the run that is under way.
+    /// End the current run.
     Abort,
 }
 
 impl Event {
-    /// The event that a body names: its first key.
+    /// Returns the event in a body, which is its first key.
     ///
     /// # Errors
-    /// [`Error::BadDocument`] where it names none, or one that jobs do not know.
+    /// [`Error::BadDocument`] for a body without an event, or with an unknown one.
     pub fn named(body: &Value) -> Result<Event, Error> {
         let name = body.as_object().and_then(|body| body.keys().next());
         match name.map(String::as_str) {
@@ -45,11 +45,12 @@ impl Event {
     }
 }
 
-/// Asks an event of a job. Returns `success`, or that it was asked before and nothing changed.
+/// Requests an event of a job. Returns `success`, or a text that the event is already requested and nothing has
+/// changed.
 ///
 /// # Errors
-/// [`Error::NotFound`] where the project has no such job; [`Error::Unprocessable`] for a start of a job whose client is
-/// gone or can no longer do it.
+/// [`Error::NotFound`] if the project has no such job; [`Error::Unprocessable`] for a start of a job whose client does
+/// not exist or no longer supports its actions.
 pub async fn request(change: Change<'_>, job_id: &str, event: Event) -> Result<String, Error> {
     transaction!(change.store, "jobs.event", |db| {
         let scope = change.scope();
@@ -57,7 +58,7 @@ pub async fn request(change: Change<'_>, job_id: &str, event: Event) -> Result<S
             return Err(Error::not_found("job", job_id));
         };
         if !apply(&mut fields.schedule, event) {
-            // an earlier run of this body may have requested it
+            // An earlier run of this transaction may have requested it.
             return Ok(if db.is_repeat() {
                 "success".to_owned()
             } else {
@@ -72,8 +73,9 @@ pub async fn request(change: Change<'_>, job_id: &str, event: Event) -> Result<S
     })
 }
 
-/// Whether the job's client is there and can do all of it. A start would otherwise wait for a poll that never comes;
-/// stop and abort are not asked: a job must be stopped whatever became of its client.
+/// Checks that the job's client exists and supports all actions of the job. Otherwise, a start would wait for a poll
+/// that never comes. Stop and abort do not need this check, because a job must be stopped even if its client was
+/// deleted.
 async fn check_client(db: &mut Db, change: &Change<'_>, client_id: &str, job_id: &str) -> Result<(), Error> {
     let Some(client) = clients::get(db, &change.scope(), client_id).await? else {
         return Err(Error::Unprocessable(format!("Client not found with ID {client_id}")));
@@ -84,7 +86,7 @@ async fn check_client(db: &mut Db, change: &Change<'_>, client_id: &str, job_id:
     Ok(())
 }
 
-/// False where the event was requested before. A start forgets how the last run went.
+/// Stores the event, and returns false if it was already requested. A start removes the result of the last run.
 fn apply(schedule: &mut Map<String, Value>, event: Event) -> bool {
     if schedule.get("event").and_then(Value::as_str) == Some(event.word()) {
         return false;

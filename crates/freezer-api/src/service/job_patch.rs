@@ -1,6 +1,6 @@
-//! Patches of jobs: what a patch changes, and how it is merged.
+//! Patches of jobs: which keys a patch changes, and how it is merged.
 //!
-//! Not here: reports of runs (`job_reports`), how a schedule is merged (`schedule`), which actions an entry names
+//! Other modules have reports of runs (`job_reports`), merging a schedule (`schedule`), the actions of entries
 //! (`job_actions`), and the transaction (`jobs`).
 
 use freezer_store::model::JobFields;
@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 use super::schedule::{self, says_when};
 use super::{int, object, text};
 
-/// The part of a patch that changes the job as it is shown. Keys of `schedule_*` belong together: they stay if any of
-/// them changes. The rest does not have to be a valid document: older releases stored values that are refused today, and
-/// a scheduler sends them back.
+/// Returns the part of a patch that changes the shown job. Keys of `schedule_*` belong together: all of them are kept
+/// if any of them changes. The rest need not be valid: older releases stored values that are rejected today, and a
+/// scheduler sends them back.
 pub fn changed_part(patch: &Map<String, Value>, shown: &Map<String, Value>) -> Map<String, Value> {
     let empty = Map::new();
     let shown_schedule = shown.get("job_schedule").and_then(Value::as_object).unwrap_or(&empty);
@@ -31,7 +31,7 @@ pub fn changed_part(patch: &Map<String, Value>, shown: &Map<String, Value>) -> M
     changed
 }
 
-/// Returns a patch without the entries of `job_actions` that the job shows. These entries do not have to be valid either.
+/// Returns a patch without the entries of `job_actions` that the job shows. These entries need not be valid, either.
 pub fn without_shown_actions(patch: &Map<String, Value>, shown: &Map<String, Value>) -> Map<String, Value> {
     let mut patch = patch.clone();
     let shown = shown.get("job_actions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -41,7 +41,7 @@ pub fn without_shown_actions(patch: &Map<String, Value>, shown: &Map<String, Val
     patch
 }
 
-/// Merges a patch into the columns of a job. Its actions are rows of their own.
+/// Merges a patch into the columns of a job. Its actions are separate rows.
 pub fn apply(fields: &mut JobFields, patch: &Map<String, Value>) {
     if let Some(client_id) = text(patch, "client_id") {
         fields.client_id = client_id;

@@ -43,7 +43,7 @@ const SHOWN: BatchLimits =
 const POLLED: BatchLimits =
     BatchLimits { batch: jobs::POLLS_AT_ONCE, workers: 4, backlog: jobs::POLLS_AT_ONCE + 1 };
 
-/// The rows of a request. None if it must be read by itself.
+/// The rows of a request. `None`: it must be read separately.
 type BatchedRows = Result<Option<JobRows>, StoreError>;
 
 /// Reads jobs in batches.
@@ -104,7 +104,8 @@ pub async fn show(
     }
 }
 
-/// Returns a page of jobs. `caller` is the project of a caller who must not see process ids of other projects' nodes.
+/// Returns a page of jobs. `caller` is the project of a caller that must not see process ids of nodes in other
+/// projects.
 pub async fn list(
     store: &Store,
     queues: &Queues,
@@ -131,7 +132,7 @@ async fn read_poll(
     if let Some(listed) = rows.map_or(Ok(None), |rows| rows.page(poll))? {
         return Ok(listed);
     }
-    // no slot: a scheduler does not wait for the searches of its project
+    // Polls need no slot, so a scheduler does not wait for the searches of its project.
     let (scope, search, page) = (Scope::project(project_id), poll.search(), poll.page());
     Ok(read!(store, "jobs.list", |db| jobs::list(db, &scope, &search, &page).await)?)
 }

@@ -1,9 +1,9 @@
 //! Reports of runs: which patches of a job are reports, and which parts of a report are ignored.
 //!
-//! Schedulers before 19.0.0 report a run by sending the whole job document back, as they read it when they learnt of the
-//! job. Since then its client may have been deleted or changed, its actions edited or deleted, and the job may have
-//! joined a session. Values that such a scheduler can have read earlier are stale: they are ignored. Values that no
-//! scheduler can have read are edits by a user, handled as in every other patch.
+//! Schedulers before 19.0.0 report a run by sending back the whole job document that they read earlier. Since then, its
+//! client may have been deleted or changed, its actions may have been edited or deleted, and the job may have joined a
+//! session. Values that such a scheduler can have read earlier are stale, and they are ignored. Values that no
+//! scheduler can have read are edits by a user. They are handled as in every other patch.
 
 use std::collections::BTreeSet;
 
@@ -22,9 +22,9 @@ const OF_A_RUN: [&str; 5] = ["status", "result", "time_started", "time_ended", "
 /// A patch that reports a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Report {
-    /// Another state of the run than the stored one.
+    /// Its state of the run differs from the stored one.
     New,
-    /// The stored state once more.
+    /// It repeats the stored state.
     Repeated,
 }
 
@@ -43,9 +43,9 @@ impl Report {
     }
 }
 
-/// Whether a patch is a whole job document.
+/// Returns whether a patch is a whole job document.
 fn is_whole(job_id: &str, document: &Map<String, Value>) -> bool {
-    // no job document has defaults
+    // Job documents never contain defaults.
     !document.contains_key("action_defaults")
         && match document.get("job_id") {
             Some(id) => id.as_str() == Some(job_id),
@@ -53,17 +53,14 @@ fn is_whole(job_id: &str, document: &Map<String, Value>) -> bool {
         }
 }
 
-/// Whether a patch has the keys of a report of freezer-scheduler 19.0.0.
+/// Returns whether a patch has the keys of a report of freezer-scheduler 19.0.0.
 fn is_of_19(document: &Map<String, Value>) -> bool {
     let keys = ["job_schedule", "session_id", "session_tag"];
     document.len() == keys.len() && keys.iter().all(|key| document.contains_key(*key))
 }
 
-/// Removes the stale values of a report from the patch, and logs them. `document` is the body that was sent, and `patch`
-/// the part of it to store.
-///
-/// # Errors
-/// Those of the store.
+/// Removes the stale values of a report from the patch, and logs them. `document` is the whole body, and `patch` is the
+/// part of it to store.
 pub async fn drop_stale(
     db: &mut Db,
     change: &Change<'_>,
@@ -74,7 +71,7 @@ pub async fn drop_stale(
 ) -> Result<(), Error> {
     let Some(mut report) = Report::read(job_id, document, &fields.schedule) else { return Ok(()) };
     if report == Report::Repeated && jobs::was_updated(db, &change.scope(), job_id, change.now).await? {
-        // an earlier run of this body has stored the state
+        // An earlier run of this transaction has stored the state.
         report = Report::New;
     }
     let mut ignored = Vec::new();
@@ -112,13 +109,13 @@ pub async fn drop_stale(
     Ok(())
 }
 
-/// How `job_actions` of a report is handled.
+/// How the `job_actions` of a report are handled.
 enum List {
-    /// As in every other patch.
+    /// They are stored, as in every other patch.
     Sent,
-    /// Ignored, because the job has these actions already.
+    /// They are ignored, because the job already has these actions.
     Same,
-    /// Ignored, because a scheduler can have read it earlier.
+    /// They are ignored, because a scheduler can have read them earlier.
     Stale,
 }
 
@@ -158,18 +155,18 @@ async fn list(
     }
     let (sent, had): (BTreeSet<_>, BTreeSet<_>) = (ids.iter().collect(), links.iter().collect());
     let is_edit = sent != had && (sent.is_subset(&had) || sent.is_superset(&had));
-    // before its list was ever replaced, a scheduler can have read no other
+    // If the list was never replaced, a scheduler cannot have read another one.
     if is_edit && jobs::has_first_actions(db, job_id).await? { Ok(List::Sent) } else { Ok(List::Stale) }
 }
 
-/// The id and the definition of an entry, which every entry of a job document has.
+/// Returns the id and the definition of an entry. Every entry of a job document has both.
 fn named(entry: &Value) -> Option<(&str, &Map<String, Value>)> {
     let id = entry.get("action_id").and_then(Value::as_str).filter(|id| !id.is_empty())?;
     Some((id, entry.get("freezer_action").and_then(Value::as_object)?))
 }
 
-/// A list with an entry that lacks an id or a definition. If all lack an id, and define what the job runs, it is the
-/// job's own list.
+/// Handles a list with an entry that lacks an id or a definition. If all entries lack an id and define the actions of
+/// the job, it is the job's own list.
 async fn unnamed(
     db: &mut Db,
     change: &Change<'_>,

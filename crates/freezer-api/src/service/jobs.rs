@@ -1,5 +1,5 @@
-//! Jobs: creating, patching, replacing and deleting one, each in one transaction. A job that comes to a client whose jobs
-//! need a trust gets one (`trusts`).
+//! Jobs: creating, patching, replacing and deleting them, each in one transaction. If a job gets a client whose jobs
+//! need a trust, it gets a trust (`trusts`).
 
 use freezer_store::model::JobFields;
 use freezer_store::query::{actions, clients, jobs, user_credentials};
@@ -16,8 +16,8 @@ use crate::error::Error;
 /// Creates a job with its actions and returns its id.
 ///
 /// # Errors
-/// [`Error::Unprocessable`] for an unknown client or action; the store's `Duplicate` for an id that is taken; where the
-/// job needs a trust, [`Error::TrustRefused`], [`Error::KeystoneUnavailable`] and [`Error::Unauthenticated`].
+/// [`Error::Unprocessable`] for an unknown client or action; `Duplicate` if the id exists; if the job needs a trust,
+/// [`Error::TrustRefused`], [`Error::KeystoneUnavailable`] and [`Error::Unauthenticated`].
 pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result<String, Error> {
     let job_id = given_or_new(document, "job_id", change.ids);
     let entries = entries(document, change.ids)?.unwrap_or_default();
@@ -38,13 +38,13 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
     Ok(job_id)
 }
 
-/// Changes what a patch names of a job, and keeps the rest. Only what the patch changes is checked: the job's client and
-/// the actions that it has already may be gone, or no longer fit each other. `document` is the body that was sent, and
-/// `patch` the part of it to store.
+/// Changes the keys of a job that the patch contains, and keeps the others. Only changed values are checked: the client
+/// and the actions of the job may be deleted, or may no longer be compatible. `document` is the whole body, and `patch`
+/// is the part of it to store.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Unprocessable`] for an unknown client or action; those of [`create`] about trusts if
-/// the job moves to another client.
+/// [`Error::NotFound`]; [`Error::Unprocessable`] for an unknown client or action; the errors of [`create`] about trusts
+/// if the job moves to another client.
 pub async fn update(
     change: Change<'_>,
     job_id: &str,
@@ -80,7 +80,7 @@ pub async fn update(
                     _ => {}
                 }
                 jobs::update(db, &scope, job_id, &fields, change.now).await?;
-                // a scheduler's patches move nothing, and its own token, made from a trust, could make none
+                // Patches of schedulers never move a job. Their tokens come from a trust, so they could not create one.
                 if moves { trust.attach(db, job_id, &fields.client_id).await } else { Ok(()) }
             })
         })
@@ -88,8 +88,7 @@ pub async fn update(
     .await
 }
 
-/// Creates a job under an id, or writes a whole document over the one that is there; its creator and
-/// trust stay.
+/// Creates a job under an id, or replaces the document of an existing one. Its creator and its trust are kept.
 ///
 /// # Errors
 /// As [`create`].
@@ -130,11 +129,8 @@ pub async fn replace(
     .await
 }
 
-/// Deletes a job with its links and its trust's row, and the trust itself where it was its last job; false where the
-/// project has none.
-///
-/// # Errors
-/// The store's.
+/// Deletes a job with its links and the row of its trust. If it is the last job of the trust, the trust is deleted,
+/// too. Returns false if the project has no such job.
 pub async fn delete(change: Change<'_>, job_id: &str) -> Result<bool, Error> {
     let (deleted, credentials) = transaction!(change.store, "jobs.delete", |db| {
         let credentials = user_credentials::get_to_delete(db, job_id, change.now).await?;
@@ -150,7 +146,7 @@ pub async fn delete(change: Change<'_>, job_id: &str) -> Result<bool, Error> {
     Ok(deleted)
 }
 
-/// Whether the client that a job moves to is there and can do what the job does already.
+/// Checks that the new client of a job exists and supports the job's actions.
 async fn move_to_client(
     db: &mut freezer_store::Db,
     change: &Change<'_>,
@@ -171,7 +167,7 @@ fn whole_fields(document: &Map<String, Value>) -> JobFields {
         client_id: text(document, "client_id").unwrap_or_default(),
         session_id: text(document, "session_id").unwrap_or_default(),
         session_tag: int(document, "session_tag").or(Some(0)),
-        // absent is "", null is null: as the Python service stores them
+        // A missing text is stored as "", and null as null, as in the Python service.
         description: match document.get("description") {
             None => Some(String::new()),
             Some(_) => text(document, "description"),
@@ -180,7 +176,7 @@ fn whole_fields(document: &Map<String, Value>) -> JobFields {
     }
 }
 
-/// A new job was made now, and has neither started nor ended, whatever the document says.
+/// Returns the fields of a new job. It has neither started nor ended, even if the document contains such times.
 fn new_fields(document: &Map<String, Value>, now: i64) -> JobFields {
     let mut fields = whole_fields(document);
     for (key, time) in [("time_created", now), ("time_started", -1), ("time_ended", -1)] {

@@ -1,9 +1,9 @@
-//! Rules of Freezer that need more than one row, or more than copying a document into columns.
+//! Rules of Freezer that involve several rows, or more than copying a document into columns.
 //!
-//! Each function is one change: it takes what the request said (validated), and runs one named transaction; but for
-//! `job_reads`, which reads.
-//! What must come from outside a transaction (ids, time) is made before it, because its body may run again.
-//! No HTTP here, and no SQL: queries are `freezer_store::query`. Only `trusts` asks anybody but the database.
+//! Each function is one change: it gets the validated content of a request and runs one named transaction. `job_reads`
+//! is an exception, because it only reads. Ids and times are created before the transaction, because its body may run
+//! again. There is no HTTP and no SQL here: queries are in `freezer_store::query`. Only `trusts` calls another service
+//! than the database.
 
 pub mod actions;
 pub mod admission;
@@ -54,7 +54,7 @@ impl Queues {
         }
     }
 
-    /// Waits for a slot for a read, if the read may be long. The slot is to be kept until the read has ended.
+    /// Waits for a slot for a read, if the read may be long. The slot must be kept until the read has ended.
     ///
     /// # Errors
     /// As [`scans::Scans::slot`].
@@ -67,13 +67,13 @@ impl Queues {
         self.scans.slot(scope, search, page).await
     }
 
-    /// The requests that are at work with the database.
+    /// Returns the counter of requests that use the database.
     pub fn admission(&self) -> &Arc<admission::Admission> {
         &self.admission
     }
 }
 
-/// Who changes what is whose, and when.
+/// The context of a change: its caller, project and time.
 #[derive(Clone, Copy)]
 pub struct Change<'a> {
     /// The database.
@@ -82,34 +82,34 @@ pub struct Change<'a> {
     pub queues: &'a Queues,
     /// Source of ids.
     pub ids: &'a Ids,
-    /// The project that owns what is changed.
+    /// The project that owns the changed rows.
     pub project_id: &'a str,
     /// The caller.
     pub user_id: &'a str,
-    /// How long a backup that is reported again is the one that was stored; none: never.
+    /// The time in which a repeated report of a backup is recognized. `None`: reports are never compared.
     pub repeat_window: Option<Duration>,
-    /// Time of the change.
+    /// The time of the change.
     pub now: Timestamp,
     /// `[api] max_document_bytes`.
     pub max_document: usize,
     /// `[api] max_job_actions`.
     pub max_job_actions: usize,
-    /// How the caller entrusts jobs to central schedulers; none without Keystone.
+    /// The token and roles with which trusts are created. `None` without Keystone.
     pub delegation: Option<trusts::Delegation<'a>>,
 }
 
 impl Change<'_> {
-    /// The project's rows.
+    /// Returns the scope of the project's rows.
     pub fn scope(&self) -> Scope {
         Scope::project(self.project_id)
     }
 
-    /// Refuses a document that is too large to be stored, or nested too deeply.
+    /// Rejects a document that is too large or has too many levels.
     fn fits(&self, field: &str, new: &Map<String, Value>) -> Result<(), Error> {
         self.fits_over(field, new, &Map::new())
     }
 
-    /// As [`Change::fits`], but a document may take the place of one that is as large and as deep.
+    /// Does the same as [`Change::fits`], but accepts a document that replaces one of the same size and depth.
     fn fits_over(
         &self,
         field: &str,
@@ -130,11 +130,11 @@ impl Change<'_> {
     }
 }
 
-/// Objects and lists within each other in a document at most. The parser takes some more, because documents are shown inside
-/// of others, which clients send back: an action in a job.
+/// Maximum depth of objects and lists in a document. The parser accepts more levels, because clients send back
+/// documents that are parts of others, such as an action in a job.
 const DEPTH: usize = 100;
 
-/// How many objects and lists are within each other, the one with these values included.
+/// Returns the depth of objects and lists, including the one that contains these values.
 fn depth<'v>(values: impl Iterator<Item = &'v Value>) -> usize {
     let below = values.map(|value| match value {
         Value::Object(members) => depth(members.values()),
@@ -144,31 +144,31 @@ fn depth<'v>(values: impl Iterator<Item = &'v Value>) -> usize {
     1 + below.max().unwrap_or(0)
 }
 
-/// What a replacement did.
+/// The result of a replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replaced {
-    /// There was none of that id.
+    /// The id did not exist.
     Created,
-    /// There was one.
+    /// The id existed.
     Replaced,
 }
 
-/// A text of a document; null and absent are the same.
+/// Returns a text of a document. Null counts as missing.
 fn text(document: &Map<String, Value>, key: &str) -> Option<String> {
     document.get(key).and_then(crate::validate::limits::to_text)
 }
 
-/// A number of a document; null and absent are the same.
+/// Returns a number of a document. Null counts as missing.
 fn int(document: &Map<String, Value>, key: &str) -> Option<i64> {
     document.get(key).and_then(crate::validate::limits::to_int).map(i64::from)
 }
 
-/// An object of a document; null, absent and the empty list are the same.
+/// Returns an object of a document. Null and the empty list count as missing.
 fn object(document: &Map<String, Value>, key: &str) -> Option<Map<String, Value>> {
     document.get(key).and_then(Value::as_object).cloned()
 }
 
-/// The id that a caller gives to a new document, or a new one: "" and null ask for one.
+/// Returns the id that a caller gives to a new document. If it is missing, "" or null, returns a new id.
 fn given_or_new(document: &Map<String, Value>, key: &str, ids: &Ids) -> String {
     text(document, key).filter(|id| !id.is_empty()).unwrap_or_else(|| ids.document())
 }

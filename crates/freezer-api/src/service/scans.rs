@@ -1,9 +1,9 @@
-//! [`Scans`]: how many reads that can pass over a whole project run at a time.
+//! [`Scans`]: limits the number of simultaneous reads that may examine a whole project.
 //!
-//! A search or a count may read every row of a project and takes a connection of the pool, a thread of the database and
-//! time of the matcher meanwhile. Such reads need a slot: there are a few for each project and a few in all, so that
-//! point reads, polls, reports and the scans of other projects always find a free connection. Requests without a slot wait
-//! in a bounded queue.
+//! A search or a count may read every row of a project. In this time, it uses a connection of the pool, a thread of the
+//! database and CPU time for the matcher. Such reads need a slot. There are a few slots for each project and a few in
+//! total, so that reads by id, polls, reports and the scans of other projects always find a free connection. Requests
+//! without a slot wait in a queue with a maximum length.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,17 +16,17 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::Busy;
 
-/// Documents up to which a page without a search needs no slot: it is read along an index.
+/// Largest page without a search that needs no slot, because it is read along an index.
 const SMALL_PAGE: u64 = 1_000;
 
-/// Numbers of slots, and how long a request may wait for one.
+/// The numbers of slots, and the time that a request may wait for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScanLimits {
     /// `[api] max_searches_per_project`
     pub per_project: usize,
     /// `[api] max_searches`
     pub in_all: usize,
-    /// `[api] max_waiting_searches`: requests of a project that may wait.
+    /// `[api] max_waiting_searches`: the number of waiting requests of a project.
     pub waiting: usize,
     /// `[api] search_wait_timeout`
     pub wait: Duration,
@@ -51,7 +51,7 @@ struct Project {
     requests: usize,
 }
 
-/// A slot; given back when it is dropped.
+/// A slot, which is released when it is dropped.
 pub struct Slot<'a> {
     _permits: [OwnedSemaphorePermit; 2],
     _place: Place<'a>,
@@ -63,13 +63,13 @@ struct Place<'a> {
     scope: Scope,
 }
 
-/// Whether a read may pass over a whole project.
+/// Returns whether a read may examine a whole project.
 fn is_scan(search: &Search, page: &Page) -> bool {
     !search.is_empty() || page.count || page.limit.saturating_add(page.offset) > SMALL_PAGE
 }
 
 impl Scans {
-    /// All slots are free.
+    /// Creates free slots.
     pub fn new(limits: ScanLimits) -> Scans {
         Scans {
             all: Arc::new(Semaphore::new(limits.in_all.clamp(1, Semaphore::MAX_PERMITS))),
@@ -78,11 +78,11 @@ impl Scans {
         }
     }
 
-    /// Waits for a slot; none if the read needs none.
+    /// Waits for a slot. Returns `None` if the read needs none.
     ///
     /// # Errors
-    /// [`Busy::Project`] if too many searches of the project run and wait, or do not end in time; [`Busy::Searches`] if
-    /// those of other projects do not.
+    /// [`Busy::Project`] if too many searches of the project are running and waiting, or do not end in time;
+    /// [`Busy::Searches`] if those of other projects do not end in time.
     pub async fn slot(&self, scope: &Scope, search: &Search, page: &Page) -> Result<Option<Slot<'_>>, Busy> {
         if !is_scan(search, page) {
             return Ok(None);

@@ -1,15 +1,15 @@
-//! How the schedule of a job changes: what a patch keeps, and what replaces what.
+//! Changes of the schedule of a job: which keys a patch keeps and which it replaces.
 
 use serde_json::{Map, Value};
 
-/// Keys that say *when* a job runs. They belong together: "every day at 10" replaced by "every 5 minutes"
-/// must not leave the hour behind.
+/// Returns whether a key tells when a job runs. These keys belong together: if "every 5 minutes" replaces "every day at
+/// 10", the hour must be removed.
 pub(super) fn says_when(key: &str) -> bool {
     key.starts_with("schedule_")
 }
 
-/// Merges a patch into a schedule. Keys that are not named stay; where any `schedule_*` key is named, the
-/// patch says the whole of when.
+/// Merges a patch into a schedule. Missing keys are kept. If the patch contains any `schedule_*` key, it replaces all
+/// of them.
 pub fn merge(schedule: &mut Map<String, Value>, patch: Map<String, Value>) {
     if patch.keys().any(|key| says_when(key)) {
         schedule.retain(|key, _| !says_when(key));
@@ -17,9 +17,9 @@ pub fn merge(schedule: &mut Map<String, Value>, patch: Map<String, Value>) {
     schedule.extend(patch);
 }
 
-/// Gives a job the schedule of a session that it joins: the session alone says when, also when it
-/// says nothing. An event that is still pending is forgotten: most often it is the `stop` of the session that
-/// the job has just left, which would stop it in this one.
+/// Gives a job the schedule of a session that it joins. The session alone determines the times, even if it has none. A
+/// pending event is removed: usually it is the `stop` from leaving another session, and it would stop the job in this
+/// one.
 pub fn adopt(schedule: &mut Map<String, Value>, of_session: &Map<String, Value>) {
     schedule.retain(|key, _| !says_when(key) && key != "event");
     schedule.extend(of_session.iter().map(|(key, value)| (key.clone(), value.clone())));

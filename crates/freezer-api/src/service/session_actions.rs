@@ -1,7 +1,7 @@
 //! The protocol of a session: its jobs, on different nodes, start together and end one by one.
 //!
-//! Each node's scheduler asks to start its job with the tag that it knows (T′) against the session's tag (T),
-//! and H is the session's hold-off in seconds since its last start:
+//! The scheduler of each node asks to start its job and sends the tag that it knows (T′). The result depends on the
+//! session's tag (T) and on its hold-off (H), in seconds since the last start:
 //!
 //! | | within H | after H |
 //! |---|---|---|
@@ -9,11 +9,12 @@
 //! | T′ = T | `hold-off`: this run has begun, wait | `success`: a new run, T + 1 |
 //! | T′ < T | `success`: joins the run that has begun | `out-of-sync`: came too late |
 //!
-//! If the clock was ahead when the run began, its start lies in the future. A start that is further away than H counts as one
-//! after H. A nearer one is set to now, so the run is never held off for longer than H.
+//! If the clock was ahead when the run began, its start lies in the future. A start that is further away than H counts
+//! as one after H. A nearer one is set to now, so the run is never held off for longer than H.
 //!
-//! Many nodes ask at the same moment, so starts and ends read and write the session under one row lock and
-//! none is lost; those that wait for it share the transaction. Source of the protocol: freezer-scheduler 19.0.0 and the answers of freezer-api 19.0.0.
+//! Many nodes send actions at the same time. Starts and ends read and write the session under one row lock, so none of
+//! them is lost. Actions that wait for this lock share a transaction. Source of the protocol: freezer-scheduler 19.0.0
+//! and the answers of freezer-api 19.0.0.
 
 use freezer_store::model::SessionFields;
 use freezer_store::query::sessions;
@@ -24,14 +25,14 @@ use super::Change;
 use super::batcher::{BatchLimits, Batcher};
 use crate::error::Error;
 
-/// What a scheduler tells a session.
+/// An action that a scheduler sends to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// A job is about to run.
+    /// A job is going to run.
     Start {
         /// The job.
         job_id: String,
-        /// The session's tag as the job knows it.
+        /// The tag of the session that the job knows.
         current_tag: i64,
     },
     /// A job has run.
@@ -44,10 +45,10 @@ pub enum Action {
 }
 
 impl Action {
-    /// The action that a body names: its first key, with its parameters.
+    /// Returns the action in a body: its first key, with its parameters.
     ///
     /// # Errors
-    /// [`Error::BadDocument`] naming what is missing; [`Error::NoSuchAction`].
+    /// [`Error::BadDocument`] with the name of the missing parameter; [`Error::NoSuchAction`].
     pub fn named(body: &Value) -> Result<Action, Error> {
         let Some((name, parameters)) = body.as_object().and_then(|body| body.iter().next()) else {
             return Err(Error::BadDocument("Bad action request format".to_owned()));
@@ -77,12 +78,12 @@ impl Action {
     }
 }
 
-/// What a session answers.
+/// The answer of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// `success`, `hold-off` or `out-of-sync`.
     pub result: &'static str,
-    /// The session's tag afterwards.
+    /// The tag of the session after the action.
     pub session_tag: i64,
 }
 
@@ -105,12 +106,12 @@ pub fn executor(store: &Store) -> ActionExecutor {
     )
 }
 
-/// Executes an action on a session. Actions that arrive at the same time share a transaction, in the order of their arrival.
-/// Each has its own answer.
+/// Executes an action on a session. Actions that arrive at the same time share a transaction, in the order of their
+/// arrival. Each has its own answer.
 ///
 /// # Errors
-/// [`Error::NotFound`] where the project has no such session; [`Error::BadDocument`] for a job that is not in
-/// it, or a tag that it has not reached.
+/// [`Error::NotFound`] if the project has no such session; [`Error::BadDocument`] for a job that is not in the session,
+/// or a tag that the session has not reached.
 pub async fn execute(change: Change<'_>, session_id: &str, action: Action) -> Result<Outcome, Error> {
     let key = (change.project_id.to_owned(), session_id.to_owned());
     let deadline = change.store.deadline();
@@ -153,7 +154,7 @@ async fn execute_all(
     }
 }
 
-/// A tag is compared and not stored, so it is not rounded as a column would: 1.5 is neither run 1 nor run 2.
+/// Parses a tag. It is only compared, so it is not rounded like a value of a column: 1.5 is neither run 1 nor run 2.
 fn whole(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64(),
@@ -162,8 +163,9 @@ fn whole(value: &Value) -> Option<i64> {
     }
 }
 
-/// Whether a session is as if an action had been applied to it: what a body that runs again after a lost answer may find. An end
-/// also counts as applied if the job has started again since, because it belongs to the run before.
+/// Returns whether a session looks as if an action was already applied to it. This is possible if a transaction runs
+/// again after a lost answer. An end also counts as applied if the job has started again since, because it belongs to
+/// the previous run.
 fn was_applied(session: &SessionFields, action: &Action, now: i64) -> bool {
     let job = |job_id: &str| session.jobs.as_ref().and_then(|jobs| jobs.get(job_id));
     let time = |job: &Value, key: &str| job.get(key).and_then(Value::as_i64);
@@ -181,7 +183,7 @@ fn was_applied(session: &SessionFields, action: &Action, now: i64) -> bool {
     }
 }
 
-/// The answer, and whether the session changed.
+/// Applies an action. Returns the answer, and whether the session changed.
 fn apply(session: &mut SessionFields, action: &Action, now: i64) -> Result<(&'static str, bool), Error> {
     match action {
         Action::Start { job_id, current_tag } => start(session, job_id, *current_tag, now),
@@ -206,7 +208,7 @@ fn start(
     }
     let since = now.saturating_sub(session.time_start);
     let held_off = since <= session.hold_off && since >= session.hold_off.saturating_neg();
-    // later than now if the clock was ahead when the run began
+    // This is later than now if the clock was fast when the run began.
     let time_start = session.time_start.min(now);
     match (held_off, job_tag == session.session_tag) {
         (true, true) => {
@@ -258,7 +260,7 @@ fn job_started(session: &mut SessionFields, job_id: &str, now: i64) -> Result<()
 
 fn job_of<'a>(session: &'a mut SessionFields, job_id: &str) -> Result<&'a mut Map<String, Value>, Error> {
     let job = session.jobs.as_mut().and_then(|jobs| jobs.get_mut(job_id)).map(|job| {
-        // an entry that could not be read is null
+        // An entry that could not be read is null.
         if !job.is_object() {
             *job = Value::Object(Map::new());
         }
@@ -315,11 +317,11 @@ mod tests {
     fn a_run_that_began_while_the_clock_was_ahead_is_held_off_no_longer_than_others() {
         let last = 100_000;
         for (now, tag, expected, began) in [
-            // further ahead than the hold-off: as after it
+            // The start is further ahead than the hold-off, so it counts as after the hold-off.
             (last - 31, 5, ("success", true), last - 31),
             (last - 86_400, 5, ("success", true), last - 86_400),
             (last - 31, 4, ("out-of-sync", false), last),
-            // nearer: from now on
+            // The start is nearer, so the hold-off begins now.
             (last - 30, 5, ("hold-off", true), last - 30),
             (last - 1, 5, ("hold-off", true), last - 1),
             (last - 30, 4, ("success", true), last - 30),
@@ -345,7 +347,7 @@ mod tests {
 
     #[test]
     fn an_action_that_was_stored_is_recognized_when_its_answer_was_lost() {
-        // without a hold-off, a start that was stored would be out of sync with itself
+        // Without a hold-off, a repeated start would be out of sync with itself.
         let mut run = SessionFields { hold_off: 0, ..session(5, 1_000, two_jobs()) };
         let start = Action::Start { job_id: "a".to_owned(), current_tag: 5 };
         assert!(!was_applied(&run, &start, 2_000));
@@ -358,7 +360,7 @@ mod tests {
         assert!(!was_applied(&run, &end, 2_010));
         apply(&mut run, &end, 2_010).unwrap();
         assert!(was_applied(&run, &end, 2_010));
-        // the next run has begun since: its job is not ended by the end of the run before
+        // The next run has begun. The end of the previous run must not end its job.
         apply(&mut run, &Action::Start { job_id: "a".to_owned(), current_tag: 6 }, 2_020).unwrap();
         assert!(was_applied(&run, &end, 2_010));
         assert!(!was_applied(&run, &end, 2_030));

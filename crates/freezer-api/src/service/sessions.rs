@@ -1,7 +1,6 @@
-//! Sessions: creating, patching and replacing one, and which jobs belong to it. Starts and ends are
-//! `session_actions.rs`.
+//! Sessions: creating, patching, replacing and deleting them, and their jobs. `session_actions.rs` has starts and ends.
 //!
-//! Where a session and a job change together, the session's row is locked first, then the job's.
+//! If a change affects a session and a job, the row of the session must be locked first, then that of the job.
 
 use freezer_store::model::SessionFields;
 use freezer_store::query::{jobs, sessions};
@@ -12,15 +11,12 @@ use serde_json::{Map, Value, json};
 use super::{Change, Replaced, int, object, schedule, text};
 use crate::error::Error;
 
-/// Creates a session and returns its id, which is always the server's.
-///
-/// # Errors
-/// The store's.
+/// Creates a session and returns its id, which the server always chooses.
 pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result<String, Error> {
     let session_id = change.ids.document();
     let mut fields = SessionFields::default();
     apply(&mut fields, document);
-    // whatever the document says, a new session is active and has no jobs
+    // A new session is active and has no jobs, even if the document contains other values.
     fields.status = Some("active".to_owned());
     fields.jobs = None;
     change.fits("schedule", &fields.schedule)?;
@@ -31,10 +27,10 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
     Ok(session_id)
 }
 
-/// Changes what a patch names of a session, and keeps the rest; jobs are merged by their ids.
+/// Changes the fields of a session that the patch contains, and keeps the others. Jobs are merged by their ids.
 ///
 /// # Errors
-/// [`Error::NotFound`] where the project has no such session.
+/// [`Error::NotFound`] if the project has no such session.
 pub async fn update(change: Change<'_>, session_id: &str, patch: &Map<String, Value>) -> Result<(), Error> {
     transaction!(change.store, "sessions.update", |db| {
         let scope = change.scope();
@@ -52,11 +48,11 @@ pub async fn update(change: Change<'_>, session_id: &str, patch: &Map<String, Va
     })
 }
 
-/// Creates a session under an id, or writes a document over the one that is there: its jobs are those of the
-/// document, any other field that the document does not name stays (as in 19.0.0), and so does its creator.
+/// Creates a session under an id, or replaces an existing one. Its jobs are those of the document. Other fields that
+/// the document does not contain are kept, as in 19.0.0, and so is the creator.
 ///
 /// # Errors
-/// The store's, `Duplicate` where the id is another project's.
+/// `Duplicate` if the id belongs to another project.
 pub async fn replace(
     change: Change<'_>,
     session_id: &str,
@@ -82,21 +78,18 @@ pub async fn replace(
     })
 }
 
-/// Deletes a session; false where the project has none.
-///
-/// # Errors
-/// The store's.
+/// Deletes a session. Returns false if the project has no such session.
 pub async fn delete(change: Change<'_>, session_id: &str) -> Result<bool, Error> {
     transaction!(change.store, "sessions.delete", |db| {
         Ok::<_, Error>(sessions::delete(db, &change.scope(), session_id, change.now).await?)
     })
 }
 
-/// Adds a job to a session: the session remembers the job's state, the job takes the session's id, tag and
-/// schedule.
+/// Adds a job to a session: the session stores the state of the job, and the job gets the id, tag and schedule of the
+/// session.
 ///
 /// # Errors
-/// [`Error::NotFound`] for either.
+/// [`Error::NotFound`] if the session or the job does not exist.
 pub async fn add_job(change: Change<'_>, session_id: &str, job_id: &str) -> Result<(), Error> {
     transaction!(change.store, "sessions.add_job", |db| {
         let scope = change.scope();
@@ -126,11 +119,11 @@ pub async fn add_job(change: Change<'_>, session_id: &str, job_id: &str) -> Resu
     })
 }
 
-/// Takes a job out of a session and asks it to stop. A job that is gone, or has joined another session
-/// since, is left alone: clients repeat the request until it succeeds.
+/// Removes a job from a session and requests it to stop. A job that was deleted, or that has joined another session, is
+/// not changed, because clients repeat the request until it succeeds.
 ///
 /// # Errors
-/// [`Error::NotFound`] where the project has no such session.
+/// [`Error::NotFound`] if the project has no such session.
 pub async fn remove_job(change: Change<'_>, session_id: &str, job_id: &str) -> Result<(), Error> {
     transaction!(change.store, "sessions.remove_job", |db| {
         let scope = change.scope();
@@ -152,14 +145,14 @@ pub async fn remove_job(change: Change<'_>, session_id: &str, job_id: &str) -> R
     })
 }
 
-/// Refuses a session that is too large.
+/// Rejects a session that is too large.
 fn fits(change: &Change<'_>, new: &SessionFields, old: &SessionFields) -> Result<(), Error> {
     change.fits_over("schedule", &new.schedule, &old.schedule)?;
     let none = Map::new();
     change.fits_over("jobs", new.jobs.as_ref().unwrap_or(&none), old.jobs.as_ref().unwrap_or(&none))
 }
 
-/// Writes the fields that a document names; null and absent are the same but for texts.
+/// Writes the fields that a document contains. Null counts as missing, except for texts.
 fn apply(fields: &mut SessionFields, document: &Map<String, Value>) {
     for (key, field) in [
         ("description", &mut fields.description),

@@ -1,4 +1,4 @@
-//! Actions: definitions that jobs share.
+//! Actions, which are definitions that jobs can share.
 
 use axum::response::Response;
 use freezer_store::model::ActionInList;
@@ -16,9 +16,6 @@ use crate::service::Replaced;
 use crate::validate::Document;
 
 /// `GET /v2/{project_id}/actions`
-///
-/// # Errors
-/// [`Error`]
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
     let search = search::parse(&body, Times::Unknown, call.app.http.max_conditions)?;
     let scope = call.scope();
@@ -30,9 +27,6 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 }
 
 /// `POST /v2/{project_id}/actions`
-///
-/// # Errors
-/// [`Error`]
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Action, &body)?;
     let action_id = service::actions::create(call.change()?, document).await?;
@@ -41,9 +35,6 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 }
 
 /// `GET /v2/{project_id}/actions/{action_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn show(call: Call, PathIds([action_id]): PathIds<1>) -> Result<Response, Error> {
     let scope = call.scope();
     let found = read!(call.store()?, "actions.show", |db| actions::get(db, &scope, &action_id).await)?;
@@ -51,9 +42,6 @@ pub async fn show(call: Call, PathIds([action_id]): PathIds<1>) -> Result<Respon
 }
 
 /// `PATCH /v2/{project_id}/actions/{action_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn update(
     call: Call,
     PathIds([action_id]): PathIds<1>,
@@ -62,14 +50,11 @@ pub async fn update(
     let patch = document(&call, Document::ActionPatch, &body)?;
     service::actions::update(call.change()?, &action_id, patch).await?;
     log_change!(call, "action updated", action_id);
-    // the "version" of an action is its id: what 19.0.0 answers, and the command prints
+    // The "version" of an action is its id. 19.0.0 answers this, and the command prints it.
     response::ok(&json!({"action_id": action_id, "version": action_id}))
 }
 
 /// `POST /v2/{project_id}/actions/{action_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn replace(
     call: Call,
     PathIds([action_id]): PathIds<1>,
@@ -84,9 +69,6 @@ pub async fn replace(
 }
 
 /// `DELETE /v2/{project_id}/actions/{action_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn delete(call: Call, PathIds([action_id]): PathIds<1>) -> Result<Response, Error> {
     if service::actions::delete(call.change()?, &action_id).await? {
         log_change!(call, "action deleted", action_id);

@@ -1,4 +1,4 @@
-//! Backups: the catalogue.
+//! Backups.
 
 use axum::response::Response;
 use freezer_store::query::backups;
@@ -14,9 +14,6 @@ use crate::service::{self, backups::Recorded};
 use crate::validate::Document;
 
 /// `GET /v2/{project_id}/backups`
-///
-/// # Errors
-/// [`Error`]
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
     let search = search::parse(&body, Times::Known, call.app.http.max_conditions)?;
     let scope = call.scope();
@@ -27,9 +24,6 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 }
 
 /// `POST /v2/{project_id}/backups`
-///
-/// # Errors
-/// [`Error`]
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = whole_document(&call, Document::Backup, body)?;
     let Recorded { backup_id, is_new } = service::backups::create(call.change()?, document).await?;
@@ -41,9 +35,6 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 }
 
 /// `GET /v2/{project_id}/backups/{backup_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn show(call: Call, PathIds([backup_id]): PathIds<1>) -> Result<Response, Error> {
     let scope = call.scope();
     let found = read!(call.store()?, "backups.show", |db| backups::get(db, &scope, &backup_id).await)?;
@@ -51,9 +42,6 @@ pub async fn show(call: Call, PathIds([backup_id]): PathIds<1>) -> Result<Respon
 }
 
 /// `PATCH /v2/{project_id}/backups/{backup_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn update(
     call: Call,
     PathIds([backup_id]): PathIds<1>,
@@ -66,9 +54,6 @@ pub async fn update(
 }
 
 /// `DELETE /v2/{project_id}/backups/{backup_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn delete(call: Call, PathIds([backup_id]): PathIds<1>) -> Result<Response, Error> {
     service::backups::delete(call.change()?, &backup_id).await?;
     log_change!(call, "backup deleted", backup_id);

@@ -1,4 +1,4 @@
-//! Clients: nodes that registered.
+//! Clients, which are registered nodes.
 
 use axum::response::Response;
 use freezer_store::query::clients::{self, Registered};
@@ -15,9 +15,6 @@ use crate::service;
 use crate::validate::Document;
 
 /// `GET /v2/{project_id}/clients`
-///
-/// # Errors
-/// [`Error`]
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
     let search = search::parse(&body, Times::Unknown, call.app.http.max_conditions)?;
     let scope = call.scope();
@@ -28,9 +25,6 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 }
 
 /// `POST /v2/{project_id}/clients`
-///
-/// # Errors
-/// [`Error`]
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Client, &body)?;
     if service::clients::is_central(document) && !call.may(&policy::clients::CREATE_CENTRAL).await? {
@@ -46,9 +40,6 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 }
 
 /// `GET /v2/{project_id}/clients/{client_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn show(call: Call, PathIds([client_id]): PathIds<1>) -> Result<Response, Error> {
     let scope = call.scope();
     let found = read!(call.store()?, "clients.show", |db| clients::get(db, &scope, &client_id).await)?;
@@ -56,9 +47,6 @@ pub async fn show(call: Call, PathIds([client_id]): PathIds<1>) -> Result<Respon
 }
 
 /// `DELETE /v2/{project_id}/clients/{client_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn delete(call: Call, PathIds([client_id]): PathIds<1>) -> Result<Response, Error> {
     if service::clients::delete(call.change()?, &client_id).await? {
         log_change!(call, "client deleted", client_id);

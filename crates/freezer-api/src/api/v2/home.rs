@@ -1,4 +1,4 @@
-//! `GET /v2`: the home document (draft-nottingham-json-home-03), as 19.0.0 shows it.
+//! `GET /v2`: the home document (draft-nottingham-json-home-03), as in 19.0.0.
 
 use axum::response::Response;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Jobs: which actions run on which client, and when.
+//! Jobs: the actions to run on a client, and their schedule.
 
 use std::borrow::Cow;
 
@@ -19,10 +19,7 @@ use crate::service::job_events::{self, Event};
 use crate::service::{job_patch, job_reads};
 use crate::validate::Document;
 
-/// `GET /v2/{project_id}/jobs`: what every scheduler asks once a minute.
-///
-/// # Errors
-/// [`Error`]
+/// `GET /v2/{project_id}/jobs`. Every scheduler sends this once a minute.
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
     let search = search::parse(&body, Times::Unknown, call.app.http.max_conditions)?;
     let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
@@ -35,7 +32,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     query.answer("jobs", &found, |job| &job.job_id)
 }
 
-/// Jobs as the caller may see them: without what runs on other projects' nodes.
+/// Returns the jobs without the process ids that the caller may not see.
 async fn visible(call: &Call, sees_all: bool, jobs: Vec<Job>) -> Result<Vec<Job>, Error> {
     match sees_all {
         true => Ok(jobs),
@@ -44,9 +41,6 @@ async fn visible(call: &Call, sees_all: bool, jobs: Vec<Job>) -> Result<Vec<Job>
 }
 
 /// `POST /v2/{project_id}/jobs`
-///
-/// # Errors
-/// [`Error`]
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Job, &body)?;
     let job_id = service::jobs::create(call.change()?, document).await?;
@@ -55,12 +49,9 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 }
 
 /// `GET /v2/{project_id}/jobs/{job_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response, Error> {
     let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
-    // a central scheduler reads a job without knowing whose it is
+    // A central scheduler reads a job without knowing its project.
     let scope = if sees_all { Scope::AllProjects } else { call.scope() };
     let job = job_reads::show(call.store()?, &call.app.queues, &scope, job_id).await?;
     let jobs = visible(&call, sees_all, vec![job.ok_or(Error::Absent)?]).await?;
@@ -68,9 +59,6 @@ pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response,
 }
 
 /// `PATCH /v2/{project_id}/jobs/{job_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn update(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body) -> Result<Response, Error> {
     let patch = valid_patch(&call, &job_id, &body).await?;
     service::jobs::update(call.change()?, &job_id, body.as_object().unwrap_or(&patch), &patch).await?;
@@ -78,8 +66,8 @@ pub async fn update(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body)
     response::ok(&json!({"job_id": job_id, "version": 0}))
 }
 
-/// Validates a patch. If it is refused, only the part that changes the job counts: whatever the service shows, a client
-/// may send back.
+/// Validates a patch. If it is not valid, only the part that changes the job is validated, because a client may send
+/// back everything that the service shows.
 async fn valid_patch<'a>(
     call: &Call,
     job_id: &str,
@@ -104,9 +92,6 @@ async fn valid_patch<'a>(
 }
 
 /// `POST /v2/{project_id}/jobs/{job_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn replace(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::JobReplace, &body)?;
     match service::jobs::replace(call.change()?, &job_id, document).await? {
@@ -117,9 +102,6 @@ pub async fn replace(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body
 }
 
 /// `DELETE /v2/{project_id}/jobs/{job_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn delete(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response, Error> {
     if service::jobs::delete(call.change()?, &job_id).await? {
         log_change!(call, "job deleted", job_id);
@@ -128,9 +110,6 @@ pub async fn delete(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Respons
 }
 
 /// `POST /v2/{project_id}/jobs/{job_id}/event`
-///
-/// # Errors
-/// [`Error`]
 pub async fn create_event(
     call: Call,
     PathIds([job_id]): PathIds<1>,

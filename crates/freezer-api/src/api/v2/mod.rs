@@ -1,8 +1,7 @@
-//! Every v2 route on one screen, each with the policy rule that guards it.
+//! All v2 routes, each with the policy rule that protects it.
 //!
-//! A route without a rule does not compile, and [`Call`] asks the rule before a
-//! handler runs. `tests/authz.rs` holds that every rule has a route and every route a rule of its own
-//! method and path.
+//! A route without a rule does not compile, and [`Call`] evaluates the rule before a handler runs. `tests/authz.rs`
+//! checks that every rule has a route, and that every route has the rule for its method and path.
 
 pub mod actions;
 pub mod backups;
@@ -27,7 +26,7 @@ use crate::policy::{
 };
 use crate::validate::Document;
 
-/// A method on a path, the rule that guards it, and what serves it.
+/// A method on a path, its rule, and its handler.
 pub struct Route {
     /// HTTP method.
     pub method: Method,
@@ -38,7 +37,7 @@ pub struct Route {
     handler: MethodRouter<SharedApp>,
 }
 
-/// Every v2 route but the home document, which anybody with a token may read.
+/// Returns all v2 routes except for the home document, which needs a token but no rule.
 pub fn routes() -> Vec<Route> {
     const CLIENTS: &str = "/v2/{project_id}/clients";
     const CLIENT: &str = "/v2/{project_id}/clients/{client_id}";
@@ -88,18 +87,18 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// Rules that a handler asks in addition to its route's, with the route that does.
+/// Rules that a handler evaluates in addition to the rule of its route: (rule, rule of the route).
 pub const ASKED_IN_ADDITION: [(&RuleDefault, &RuleDefault); 2] = [
     (&client_rules::CREATE_CENTRAL, &client_rules::CREATE),
     (&job_rules::GET_ALL_PROJECTS, &job_rules::GET_ALL),
 ];
 
-/// The routes as a router.
+/// Returns the routes as a router.
 pub fn router() -> axum::Router<SharedApp> {
     assembled(|route| route.handler)
 }
 
-/// The same routes, which only ask whether the caller may do what a request asks for, and answer nothing more.
+/// Returns the same routes with handlers that only check whether the caller may send a request.
 pub fn guards() -> axum::Router<SharedApp> {
     assembled(|route| on(filter(&route.method), permitted))
 }
@@ -134,7 +133,7 @@ fn filter(method: &Method) -> MethodFilter {
     }
 }
 
-/// A validated body that is taken over whole.
+/// Returns a validated body, which is stored as a whole.
 fn whole_document(call: &Call, kind: Document, body: Value) -> Result<Map<String, Value>, Error> {
     document(call, kind, &body)?;
     match body {
@@ -143,7 +142,7 @@ fn whole_document(call: &Call, kind: Document, body: Value) -> Result<Map<String
     }
 }
 
-/// A validated body. Every document of the API is an object.
+/// Returns a validated body. Every document of the API is an object.
 fn document<'a>(call: &Call, kind: Document, body: &'a Value) -> Result<&'a Map<String, Value>, Error> {
     call.app.validators.check(kind, body)?;
     body.as_object().ok_or_else(|| Error::BadDocument("the request body must be an object".to_owned()))

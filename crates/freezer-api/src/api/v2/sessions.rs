@@ -16,9 +16,6 @@ use crate::service::session_actions::{self, Action};
 use crate::validate::Document;
 
 /// `GET /v2/{project_id}/sessions`
-///
-/// # Errors
-/// [`Error`]
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
     let search = search::parse(&body, Times::Unknown, call.app.http.max_conditions)?;
     let scope = call.scope();
@@ -29,9 +26,6 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 }
 
 /// `POST /v2/{project_id}/sessions`
-///
-/// # Errors
-/// [`Error`]
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Session, &body)?;
     let session_id = service::sessions::create(call.change()?, document).await?;
@@ -40,9 +34,6 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 }
 
 /// `GET /v2/{project_id}/sessions/{session_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn show(call: Call, PathIds([session_id]): PathIds<1>) -> Result<Response, Error> {
     let scope = call.scope();
     let found = read!(call.store()?, "sessions.show", |db| sessions::get(db, &scope, &session_id).await)?;
@@ -50,9 +41,6 @@ pub async fn show(call: Call, PathIds([session_id]): PathIds<1>) -> Result<Respo
 }
 
 /// `PATCH /v2/{project_id}/sessions/{session_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn update(
     call: Call,
     PathIds([session_id]): PathIds<1>,
@@ -65,9 +53,6 @@ pub async fn update(
 }
 
 /// `POST /v2/{project_id}/sessions/{session_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn replace(
     call: Call,
     PathIds([session_id]): PathIds<1>,
@@ -82,9 +67,6 @@ pub async fn replace(
 }
 
 /// `DELETE /v2/{project_id}/sessions/{session_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn delete(call: Call, PathIds([session_id]): PathIds<1>) -> Result<Response, Error> {
     if service::sessions::delete(call.change()?, &session_id).await? {
         log_change!(call, "session deleted", session_id);
@@ -93,9 +75,6 @@ pub async fn delete(call: Call, PathIds([session_id]): PathIds<1>) -> Result<Res
 }
 
 /// `POST /v2/{project_id}/sessions/{session_id}/action`
-///
-/// # Errors
-/// [`Error`]
 pub async fn create_action(
     call: Call,
     PathIds([session_id]): PathIds<1>,
@@ -108,9 +87,6 @@ pub async fn create_action(
 }
 
 /// `PUT /v2/{project_id}/sessions/{session_id}/jobs/{job_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn add_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> Result<Response, Error> {
     service::sessions::add_job(call.change()?, &session_id, &job_id).await?;
     log_change!(call, "job added to session", session_id);
@@ -118,9 +94,6 @@ pub async fn add_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> R
 }
 
 /// `DELETE /v2/{project_id}/sessions/{session_id}/jobs/{job_id}`
-///
-/// # Errors
-/// [`Error`]
 pub async fn remove_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> Result<Response, Error> {
     service::sessions::remove_job(call.change()?, &session_id, &job_id).await?;
     log_change!(call, "job removed from session", session_id);
