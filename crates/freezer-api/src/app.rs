@@ -60,7 +60,7 @@ pub struct HttpSettings {
     /// `[api] request_timeout`: the time that the database may take for a request, including all waiting and retries.
     pub request_timeout: Duration,
     /// `[api] max_waiting_requests`, `max_waiting_bytes`
-    pub waiting: admission::Limits,
+    pub waiting: admission::AdmissionLimits,
     /// `[api] max_limit`: the maximum number of documents on a page. `None`: no maximum.
     pub max_limit: Option<u64>,
     /// `[api] repeated_backup_window`: the time in which a repeated report of a backup is recognized. `None`: reports
@@ -88,7 +88,7 @@ impl Default for HttpSettings {
             health: HealthSettings::default(),
             proxy_headers: false,
             request_timeout: Duration::from_secs(30),
-            waiting: admission::Limits::default(),
+            waiting: admission::AdmissionLimits::default(),
             max_limit: Some(10_000),
             repeat_window: Some(Duration::from_secs(600)),
             max_page: Some(32 << 20),

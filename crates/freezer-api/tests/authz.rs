@@ -8,7 +8,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use freezer_api::api::v2::{ASKED_IN_ADDITION, Route, routes};
+use freezer_api::api::v2::{ADDITIONAL_RULES, Route, routes};
 use freezer_api::context::RequestContext;
 use freezer_api::error::Error;
 use freezer_api::policy;
@@ -79,11 +79,11 @@ fn the_rules_have_the_names_and_defaults_of_upstream() {
 #[test]
 fn every_rule_protects_a_route() {
     let guards: BTreeSet<&str> = routes().iter().map(|route| route.rule.name).collect();
-    let asked: BTreeSet<&str> = ASKED_IN_ADDITION.iter().map(|(rule, _)| rule.name).collect();
+    let asked: BTreeSet<&str> = ADDITIONAL_RULES.iter().map(|(rule, _)| rule.name).collect();
     assert_eq!(guards.intersection(&asked).count(), 0);
     let used: BTreeSet<&str> = guards.union(&asked).copied().collect();
     assert_eq!(used, policy::operations().map(|rule| rule.name).collect());
-    for (rule, guard) in ASKED_IN_ADDITION {
+    for (rule, guard) in ADDITIONAL_RULES {
         assert!(guards.contains(guard.name), "{} is asked on the route of {}", rule.name, guard.name);
         assert_eq!(rule.operations, guard.operations, "{}", rule.name);
     }
@@ -135,7 +135,7 @@ fn allows(enforcer: &Enforcer, rule: &RuleDefault, project: &str, roles: &str) -
         roles: roles.split(',').filter(|role| !role.is_empty()).map(str::to_owned).collect(),
         ..RequestContext::default()
     };
-    let anywhere = ASKED_IN_ADDITION.iter().any(|(asked, _)| asked.name == rule.name);
+    let anywhere = ADDITIONAL_RULES.iter().any(|(asked, _)| asked.name == rule.name);
     let answer = match anywhere {
         true => decided(policy::authorize_anywhere(enforcer, &context, rule)),
         false => decided(policy::authorize(enforcer, &context, rule, "p1")),

@@ -1,9 +1,9 @@
-//! The `Accept` header (RFC 9110, section 12.5.1): the media types that a client accepts.
+//! The `Accept` header (RFC 9110, section 12.5.1), which lists the media types that a client accepts.
 
 use http::HeaderMap;
 use http::header::ACCEPT;
 
-/// A media type that can be offered.
+/// A media type of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MediaType {
     /// `text/plain`
@@ -34,8 +34,7 @@ pub fn accepts_json(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Returns the offer that the client prefers. If it prefers several, the first one is used. Returns `None` if it
-/// accepts none of them.
+/// Returns the offer that the client prefers, and the first of several equal ones. Returns none if it accepts none of them.
 pub fn preferred(headers: &HeaderMap, offers: &[MediaType]) -> Option<MediaType> {
     let mut best: Option<(MediaType, f32)> = None;
     for offer in offers {
@@ -47,12 +46,12 @@ pub fn preferred(headers: &HeaderMap, offers: &[MediaType]) -> Option<MediaType>
     best.map(|(offer, _)| offer)
 }
 
-/// Returns the weight of a media type, which is that of the most specific matching range. Without a header, every type
-/// has weight 1.
+/// Returns the weight of a media type. This is the weight of the most specific range that includes it. If the header is
+/// absent, each type has the weight 1.
 fn weight(headers: &HeaderMap, media_type: MediaType) -> f32 {
     let (main, sub) = media_type.parts();
     let mut any = false;
-    // The specificity of the best range, and its weight.
+    // how specific the range is, and its weight
     let mut best = (0, 0.0);
     for value in headers.get_all(ACCEPT) {
         for range in value.to_str().unwrap_or("*/*").split(',').filter(|range| !range.trim().is_empty()) {
@@ -61,8 +60,8 @@ fn weight(headers: &HeaderMap, media_type: MediaType) -> f32 {
             let name = parts.next().unwrap_or_default();
             let specific = match name.split_once('/').unwrap_or((name, "*")) {
                 ("*", "*") => 1,
-                (of, "*") if of.eq_ignore_ascii_case(main) => 2,
-                (of, name) if of.eq_ignore_ascii_case(main) && name.eq_ignore_ascii_case(sub) => 3,
+                (kind, "*") if kind.eq_ignore_ascii_case(main) => 2,
+                (kind, name) if kind.eq_ignore_ascii_case(main) && name.eq_ignore_ascii_case(sub) => 3,
                 _ => continue,
             };
             let given = parts
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_accepted_unless_something_else_is_asked_for() {
+    fn json_is_accepted_unless_the_header_excludes_it() {
         for yes in [
             None,
             Some(""),
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_preferred_offer_is_that_of_the_greatest_weight() {
+    fn the_preferred_offer_has_the_greatest_weight() {
         use MediaType::{Html, Json, Text};
         for (accept, expected) in [
             (None, Some(Text)),

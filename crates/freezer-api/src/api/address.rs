@@ -1,14 +1,14 @@
-//! The public address of the service, which links begin with, and the syntax of hosts.
+//! The public address of the service, with which links begin, and the syntax of hosts.
 
 use http::HeaderMap;
 use http::header::{FORWARDED, HOST};
 
 /// Returns scheme, host and prefix of the address that the client used, without a slash at the end.
 ///
-/// If `behind_proxy`, the headers of proxies count as in oslo.middleware's `HTTPProxyToWSGI`: the first element of
-/// `Forwarded` (RFC 7239), or `X-Forwarded-Proto` and `X-Forwarded-Host` if there is none, and `X-Forwarded-Prefix` in
-/// any case. If several proxies added to a header, the first one counts, which is the one that the client reached. A
-/// value that is no scheme of HTTP, no host or no path counts as absent.
+/// If `behind_proxy` is true, headers of proxies are used as in oslo.middleware's `HTTPProxyToWSGI`: the first element of
+/// `Forwarded` (RFC 7239), or `X-Forwarded-Proto` and `X-Forwarded-Host` if this header is absent, and `X-Forwarded-Prefix`
+/// in both cases. If several proxies added a value to a header, the first value is used, because it comes from the proxy
+/// that the client reached. A value that is not a valid scheme, host or path is ignored.
 pub fn public_address(headers: &HeaderMap, behind_proxy: bool) -> String {
     let host = header(headers, HOST.as_str()).unwrap_or("localhost");
     if !behind_proxy {
@@ -45,12 +45,12 @@ fn field<'a>(element: &'a str, name: &str) -> Option<&'a str> {
     Some(value.trim().trim_matches('"')).filter(|value| !value.is_empty())
 }
 
-/// Returns the scheme, if it is one of HTTP.
+/// Returns the scheme if it is `http` or `https`.
 fn scheme(text: &str) -> Option<&'static str> {
     ["http", "https"].into_iter().find(|scheme| text.eq_ignore_ascii_case(scheme))
 }
 
-/// Returns whether a text consists of the characters of a path (RFC 3986, section 3.3).
+/// Returns whether a text has only characters that a path may have (RFC 3986, section 3.3).
 fn is_path(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:@/".contains(&byte))
 }
@@ -78,7 +78,7 @@ pub fn is_host(value: &[u8]) -> bool {
         }
         _ => false,
     };
-    // RFC 3986, section 3.2.2, but without the comma, because proxies use it to join two headers.
+    // RFC 3986, section 3.2.2, without the comma, because proxies use it to join two headers
     port && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte))
 }
 
@@ -89,13 +89,13 @@ mod tests {
     use http::{HeaderMap, HeaderName};
 
     #[test]
-    fn proxies_are_believed_if_that_is_configured() {
-        let address = |pairs: &[(&str, &str)], believed: bool| {
+    fn headers_of_proxies_are_used_if_this_is_configured() {
+        let address = |pairs: &[(&str, &str)], behind_proxy: bool| {
             let mut headers = HeaderMap::new();
             for (name, value) in pairs.iter().chain([&("host", "inside:9090")]) {
                 headers.insert(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
             }
-            public_address(&headers, believed)
+            public_address(&headers, behind_proxy)
         };
         let old = [
             ("x-forwarded-proto", "https"),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_proxies_say_is_checked() {
+    fn headers_of_proxies_are_checked() {
         let address = |pairs: &[(&str, &str)]| {
             let mut headers = HeaderMap::new();
             for (name, value) in pairs.iter().chain([&("host", "inside:9090")]) {

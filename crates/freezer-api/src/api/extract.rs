@@ -1,5 +1,5 @@
-//! Parts of a request that handlers use: the permitted call, ids and the body. If one of them is invalid, the error is
-//! the JSON of the Python service and not the text of the framework. `paging.rs` parses the query of a list.
+//! Extractors of handlers: the permitted call, the ids of the path, and the body. Their errors are JSON answers like those of
+//! the Python service, and not those of the framework. The query of a list is in `paging.rs`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -20,17 +20,17 @@ use crate::context::RequestContext;
 use crate::error::{BodyTimeout, Error};
 use crate::policy;
 use crate::service::Change;
-use crate::service::admission::Place;
+use crate::service::admission::AdmittedRequest;
 use crate::service::trusts::Delegation;
 
-/// The rule that protects a route. Every v2 route has one (see `v2/mod.rs`).
+/// The policy rule of a route. Every v2 route has one (see `v2/mod.rs`).
 #[derive(Clone, Copy)]
 pub struct Guard(pub &'static RuleDefault);
 
 /// A permitted call: the caller, the project, and the app.
 ///
-/// Its extractor evaluates the policy rule of the route, so a running handler was permitted. Handlers can only reach
-/// the store through a call.
+/// The extractor checks the policy rule of the route, so a handler only runs if the policy permits the request. Handlers can
+/// only get the store from a call.
 pub struct Call {
     /// The app.
     pub app: SharedApp,
@@ -38,24 +38,24 @@ pub struct Call {
     pub context: RequestContext,
     /// The project in the path.
     pub project_id: String,
-    /// The source of ids.
+    /// Source of ids.
     ids: Ids,
-    /// Size of the body, after it was read.
+    /// Size of the body. 0 until the body was read.
     body_bytes: BodyBytes,
-    work: OnceLock<Work>,
+    access: OnceLock<DatabaseAccess>,
 }
 
-/// The state of a request while it uses the database.
-struct Work {
+/// Access of an admitted request to the database.
+struct DatabaseAccess {
     store: Store,
-    _place: Place,
+    _admitted: AdmittedRequest,
 }
 
-/// Size of the body of a request, in bytes.
+/// Size of the body of a request in bytes.
 #[derive(Clone, Default)]
 struct BodyBytes(Arc<AtomicUsize>);
 
-/// Width of the columns with the owner of a row. A project with a longer id cannot own any row.
+/// Widths of the columns for the owner of a row. A longer id cannot own rows.
 const PROJECT_ID_WIDTH: usize = 36;
 const USER_ID_WIDTH: usize = 64;
 
@@ -71,7 +71,7 @@ impl FromRequestParts<SharedApp> for Call {
             return Err(Error::Internal("the route has no policy rule".to_owned()));
         };
         let Some(context) = parts.extensions.remove::<RequestContext>() else {
-            return Err(Error::Internal("nobody authenticated the request".to_owned()));
+            return Err(Error::Internal("the request was not authenticated before its handler".to_owned()));
         };
         policy::authorize(&app.enforcer, &context, rule, &project_id).await?;
         for (name, id, width) in
@@ -87,7 +87,7 @@ impl FromRequestParts<SharedApp> for Call {
         };
         let body_bytes = BodyBytes::default();
         parts.extensions.insert(body_bytes.clone());
-        Ok(Call { app: app.clone(), context, project_id, ids, body_bytes, work: OnceLock::new() })
+        Ok(Call { app: app.clone(), context, project_id, ids, body_bytes, access: OnceLock::new() })
     }
 }
 
@@ -97,25 +97,26 @@ impl Call {
         Scope::project(&self.project_id)
     }
 
-    /// Returns the store with the deadline of the call, which begins at the first use of the database.
+    /// Returns the database with the deadline of the call. The time until the deadline begins when this function is called for
+    /// the first time.
     ///
     /// # Errors
-    /// [`Error::Busy`] if too many requests are waiting.
+    /// [`Error::Busy`] if too many requests use the database.
     pub fn store(&self) -> Result<&Store, Error> {
-        if let Some(work) = self.work.get() {
-            return Ok(&work.store);
+        if let Some(access) = self.access.get() {
+            return Ok(&access.store);
         }
         let App { http, queues, store, .. } = &*self.app;
         let bytes = self.body_bytes.0.load(Ordering::Relaxed);
-        let place = queues.admission().enter(bytes, http.waiting)?;
+        let admitted = queues.admission().admit(bytes, http.waiting)?;
         let store = store.until(Deadline::after(http.request_timeout));
-        Ok(&self.work.get_or_init(|| Work { store, _place: place }).store)
+        Ok(&self.access.get_or_init(|| DatabaseAccess { store, _admitted: admitted }).store)
     }
 
-    /// Returns the context of a change: its project, caller and time.
+    /// Returns the context of a change by this call.
     ///
     /// # Errors
-    /// [`Error::Busy`] if too many requests are waiting.
+    /// As [`Call::store`].
     pub fn change(&self) -> Result<Change<'_>, Error> {
         Ok(Change {
             store: self.store()?,
@@ -136,7 +137,7 @@ impl Call {
         })
     }
 
-    /// Returns whether another rule, which does not depend on the path, permits the call.
+    /// Returns whether an additional rule permits the call. The rule must not depend on the path.
     ///
     /// # Errors
     /// [`Error::Internal`] if the rule cannot be evaluated.
@@ -149,16 +150,16 @@ impl Call {
     }
 }
 
-/// Logs a change with the logger of the calling module: the kind of change and the id. The span contains the project,
-/// user and request id.
+/// Logs a change with the id of the changed document. The line has the name of the module that uses this macro. Project, user
+/// and request id of the caller are in the span.
 macro_rules! log_change {
-    ($call:expr, $what:literal, $id:expr) => {
-        tracing::info!(id = $id, in_project = %$call.project_id, $what)
+    ($call:expr, $message:literal, $id:expr) => {
+        tracing::info!(id = $id, in_project = %$call.project_id, $message)
     };
 }
 pub(crate) use log_change;
 
-/// The ids in a path after its project, in order.
+/// The ids in a path after the project, in their order.
 pub struct PathIds<const N: usize>(pub [String; N]);
 
 impl<const N: usize> FromRequestParts<SharedApp> for PathIds<N> {
@@ -167,7 +168,7 @@ impl<const N: usize> FromRequestParts<SharedApp> for PathIds<N> {
     async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Error> {
         let params = path_params(parts, app).await?;
         let ids: Vec<String> = params.iter().skip(1).map(|(_, value)| value.to_owned()).collect();
-        ids.try_into().map(PathIds).map_err(|_| Error::Internal(format!("the route has not {N} ids")))
+        ids.try_into().map(PathIds).map_err(|_| Error::Internal(format!("the route does not have {N} ids")))
     }
 }
 
@@ -177,15 +178,15 @@ async fn path_params(parts: &mut Parts, app: &SharedApp) -> Result<RawPathParams
         .map_err(|rejection| Error::BadDocument(format!("the path: {}", rejection.body_text())))
 }
 
-/// Returns the value of a parameter. If it is repeated, the last value is used, as in falcon.
-pub(super) fn last(query: &str, name: &str) -> Option<String> {
+/// Returns the value of a parameter of a query. As in falcon, the last value is used if there are several.
+pub(super) fn query_value(query: &str, name: &str) -> Option<String> {
     let pair = query.split('&').rfind(|pair| pair.split('=').next() == Some(name))?;
     let value = pair.split_once('=').map_or("", |(_, value)| value).replace('+', " ");
     Some(percent_encoding::percent_decode_str(&value).decode_utf8_lossy().into_owned())
 }
 
-/// Parses an integer of a query. A missing or empty value is 0.
-pub(super) fn number(name: &'static str, value: Option<String>) -> Result<u64, Error> {
+/// Returns a whole number of a query. Absent and empty values are 0.
+pub(super) fn parse_number(name: &'static str, value: Option<String>) -> Result<u64, Error> {
     let value = value.unwrap_or_default();
     let digits = value.trim();
     if digits.is_empty() {
@@ -198,8 +199,8 @@ pub(super) fn number(name: &'static str, value: Option<String>) -> Result<u64, E
         .map_err(|_| Error::BadParameter { name, reason: "The value must not be negative.".to_owned() })
 }
 
-/// Parses a truth value with the words of falcon. A name without a value means true.
-pub(super) fn flag(name: &'static str, value: Option<String>) -> Result<bool, Error> {
+/// Returns a truth value of a query, in the spellings that falcon accepts. A name without a value is true.
+pub(super) fn parse_flag(name: &'static str, value: Option<String>) -> Result<bool, Error> {
     match value.as_deref() {
         None | Some("false" | "False" | "f" | "no" | "n" | "0" | "off") => Ok(false),
         Some("true" | "True" | "t" | "yes" | "y" | "1" | "on" | "") => Ok(true),
@@ -210,7 +211,7 @@ pub(super) fn flag(name: &'static str, value: Option<String>) -> Result<bool, Er
     }
 }
 
-/// A JSON body of any type. A missing body is `{}`, as in the Python service.
+/// A JSON body of any type. As in the Python service, a missing body is read as `{}`.
 pub struct Body(pub Value);
 
 impl FromRequest<SharedApp> for Body {
@@ -229,14 +230,14 @@ impl FromRequest<SharedApp> for Body {
     }
 }
 
-/// Reads a body of at most `limit` bytes. If the declared length is larger, the body is rejected before it is read, so
-/// a client that waits for `100 Continue` does not have to send it.
+/// Reads a body of at most `limit` bytes. If `Content-Length` is larger, the body is refused before it is read, so a client
+/// that waits for `100 Continue` does not have to send it.
 pub(super) async fn whole_body(mut body: axum::body::Body, limit: usize) -> Result<Bytes, Error> {
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if declared > limit {
         return Err(Error::TooLarge { limit });
     }
-    // A body that arrives in one piece is not copied. This is the usual case.
+    // most bodies arrive in one piece, which is not copied
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -272,7 +273,8 @@ mod tests {
 
     #[test]
     fn numbers_of_a_query_are_whole_and_not_negative() {
-        let limit = |query| number("limit", last(query, "limit")).map_err(|error| error.to_string());
+        let limit =
+            |query| parse_number("limit", query_value(query, "limit")).map_err(|error| error.to_string());
         assert_eq!(limit(""), Ok(0));
         assert_eq!(limit("limit="), Ok(0));
         assert_eq!(limit("limit=7&x=1"), Ok(7));
@@ -285,8 +287,8 @@ mod tests {
     }
 
     #[test]
-    fn truth_values_are_falcons() {
-        let all = |query| flag("all_projects", last(query, "all_projects"));
+    fn truth_values_have_the_spellings_of_falcon() {
+        let all = |query| parse_flag("all_projects", query_value(query, "all_projects"));
         assert!(all("all_projects=True").unwrap());
         assert!(all("all_projects").unwrap());
         assert!(!all("all_projects=False").unwrap());

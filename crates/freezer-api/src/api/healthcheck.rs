@@ -1,4 +1,4 @@
-//! `GET /healthcheck` for balancers, in the formats of oslo.middleware. `health.rs` has the checks.
+//! `GET /healthcheck` for load balancers, in the formats of oslo.middleware's health check. The checks are in `health.rs`.
 
 use std::net::SocketAddr;
 
@@ -15,12 +15,11 @@ use crate::error::Error;
 use crate::health::HealthResult;
 use crate::readiness::Wait;
 
-/// The class in the details of oslo.middleware.
+/// The class name in the detailed answers of oslo.middleware.
 const CLASS: &str = "HealthcheckResult";
-/// The formats in the order of preference. If a client accepts none of them, it gets the first one, as in
-/// oslo.middleware.
+/// The formats in the order of preference. As in oslo.middleware, a client that accepts none of them gets the first one.
 const OFFERS: [MediaType; 3] = [MediaType::Text, MediaType::Html, MediaType::Json];
-/// Headers of requests that came through a proxy.
+/// Headers that show that a request came through a proxy.
 const PROXY_HEADERS: [HeaderName; 5] = [
     HeaderName::from_static("x-forwarded"),
     HeaderName::from_static("x-forwarded-for"),
@@ -32,7 +31,7 @@ const PROXY_HEADERS: [HeaderName; 5] = [
 /// Answers 200, or 503 if one of the checks of `[healthcheck] backends` fails.
 ///
 /// # Errors
-/// [`Error::NoRoute`] for a caller that `[healthcheck]` excludes.
+/// [`Error::NoRoute`] for a caller that `[healthcheck]` does not allow.
 pub async fn show(
     State(app): State<SharedApp>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
@@ -41,7 +40,7 @@ pub async fn show(
     answer(&app, peer, &headers, None)
 }
 
-/// Answers like [`show`], but with 503 while the service waits for its database or is going to stop.
+/// Answers as [`show`] does, and 503 while the service waits for its database or is about to stop.
 ///
 /// # Errors
 /// As [`show`].
@@ -77,7 +76,7 @@ fn answer(
         Some(reason) => vec![HealthResult { healthy: false, reason, details: String::new() }],
     };
     let healthy = outcomes.iter().all(|outcome| outcome.healthy);
-    let about = settings.detailed.then(|| About::of(app.clock.now().to_sql()));
+    let about = settings.detailed.then(|| About::read(app.clock.now().to_sql()));
     let (content_type, body) = match preferred(headers, &OFFERS).unwrap_or(MediaType::Text) {
         MediaType::Text => ("text/plain; charset=UTF-8", text(&outcomes)),
         MediaType::Html => ("text/html; charset=UTF-8", html(&outcomes, about.as_ref())),
@@ -86,7 +85,7 @@ fn answer(
     Ok(response::health(healthy, content_type, body))
 }
 
-/// The information about the service in detailed answers.
+/// Information about the service for detailed answers.
 struct About {
     now: String,
     platform: String,
@@ -94,7 +93,7 @@ struct About {
 }
 
 impl About {
-    fn of(now: String) -> About {
+    fn read(now: String) -> About {
         let system = |name: &str| {
             let text = std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
             text.trim().to_owned()

@@ -1,7 +1,7 @@
-//! `Idempotency-Key`: a POST that is repeated with its key runs once, and the repetition gets the same answer.
+//! `Idempotency-Key`: a POST that is sent several times with the same key is carried out once, and gets the same answer.
 //!
-//! The key is claimed in the database before the request runs, so it is valid for all processes. `service/backups.rs`
-//! recognizes repetitions without a key. The statements are in `freezer_store::query`.
+//! The key is claimed in the database before the request is carried out, so it is effective across processes. Repeated
+//! reports of backups are recognized without a key, in `service/backups.rs`. The statements are in `freezer_store::query`.
 
 use std::time::Duration;
 
@@ -24,22 +24,22 @@ use crate::context::RequestContext;
 use crate::error::Error;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// This header marks a stored answer.
+/// Marks an answer that was sent before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Maximum length of a key in characters.
-const LONGEST: usize = 255;
-/// Pauses in milliseconds between checks of a request that is in progress on another connection. After the last check,
-/// the answer is 409.
-const LOOKS: [u64; 7] = [20, 50, 100, 200, 400, 800, 1_600];
-/// A request without an answer counts as abandoned, because its process was killed, after twice the `request_timeout`
-/// (for the request and for storing its answer) and this time.
+const MAX_KEY_LENGTH: usize = 255;
+/// Milliseconds between the attempts to claim a key while the first request with this key is carried out. After the last attempt
+/// the answer is a 409.
+const CLAIM_PAUSES: [u64; 7] = [20, 50, 100, 200, 400, 800, 1_600];
+/// Additional time after which a request without an answer counts as abandoned, for example because its process was killed. It
+/// is added to twice the `request_timeout`, which is the limit for the request and for storing its answer.
 const MARGIN: Duration = Duration::from_secs(60);
-/// Seconds between attempts to release a key.
-const RELEASES: [u64; 4] = [1, 4, 15, 60];
+/// Seconds between further attempts to release a key.
+const RELEASE_PAUSES: [u64; 4] = [1, 4, 15, 60];
 
-/// Routes a request of an identified caller. A POST with a key runs at most once. `guards` are the same routes, but
-/// they only evaluate the policy. This happens before a stored answer is read, because the caller may have lost the
-/// right to see it.
+/// Routes a request of an identified caller. A POST with a key is carried out at most once. `guards` has the same routes as
+/// `router`, but only checks the policy. It is used before a stored answer is read, because the caller may have lost the
+/// permission to see this answer.
 pub async fn route(app: &SharedApp, router: Router, guards: Router, request: Request) -> Response {
     if request.method() != Method::POST || !request.headers().contains_key(KEY) {
         let Ok(answer) = router.oneshot(request).await;
@@ -50,19 +50,20 @@ pub async fn route(app: &SharedApp, router: Router, guards: Router, request: Req
     if !permitted.status().is_success() {
         return permitted;
     }
-    match keyed(app, router, Request::from_parts(parts, body)).await {
+    match route_once(app, router, Request::from_parts(parts, body)).await {
         Ok(answer) => answer,
         Err(error) => error.into_response(),
     }
 }
 
-async fn keyed(app: &SharedApp, router: Router, request: Request) -> Result<Response, Error> {
+/// Claims the key of a request and carries out the request, or returns the stored answer.
+async fn route_once(app: &SharedApp, router: Router, request: Request) -> Result<Response, Error> {
     let key = key(&request)?;
     let (parts, body) = request.into_parts();
     let body = whole_body(body, app.http.max_body).await?;
     let caller = parts.extensions.get::<RequestContext>();
     let caller = caller.map(|caller| [caller.user_id.as_str(), caller.own_project()]).unwrap_or_default();
-    // An empty query counts as none.
+    // an empty query counts as no query
     let path = match parts.uri.query() {
         None | Some("") => parts.uri.path(),
         Some(_) => parts.uri.path_and_query().map_or("", |path| path.as_str()),
@@ -79,7 +80,7 @@ async fn keyed(app: &SharedApp, router: Router, request: Request) -> Result<Resp
     let mut request = Request::from_parts(parts, Body::from(body));
     request.extensions_mut().insert(PlannedId(planned));
     let timeout = app.http.request_timeout;
-    match claimed(&app.store.until(Deadline::after(timeout)), &keyed).await? {
+    match claim(&app.store.until(Deadline::after(timeout)), &keyed).await? {
         Some(Claim::Ours) => {}
         Some(Claim::Answered { status, answer }) => {
             let mut answer = response::stored(status, answer)?;
@@ -101,33 +102,38 @@ async fn keyed(app: &SharedApp, router: Router, request: Request) -> Result<Resp
             return Ok(answer);
         }
     }
-    // This runs in its own task: if a caller disconnects and repeats the request, it must find the answer.
+    // in its own task: if the caller disconnects, it must get the answer when it sends the request again
     let store = app.store.clone();
     let work = async move {
         let Ok(answer) = router.oneshot(request).await;
-        keep(&store, timeout, keyed, answer).await
+        store_answer(&store, timeout, keyed, answer).await
     };
     tokio::spawn(work.in_current_span()).await.map_err(|_| {
         Error::Internal("a request with an Idempotency-Key ended without an answer".to_owned())
     })?
 }
 
-/// Claims the key. If another request with this key is in progress, waits for a short time. Returns `None` if there is
-/// no table for keys.
-async fn claimed(store: &Store, keyed: &Keyed) -> Result<Option<Claim>, StoreError> {
-    let mut looks = LOOKS.into_iter();
+/// Claims the key. If another request with this key is being carried out, it waits up to a few seconds. Returns none if the
+/// database has no table for keys.
+async fn claim(store: &Store, keyed: &Keyed) -> Result<Option<Claim>, StoreError> {
+    let mut pauses = CLAIM_PAUSES.into_iter();
     loop {
         let claim = single!(store, "idempotency.claim", |db| idempotency::claim(db, keyed).await)?;
-        match (claim, looks.next()) {
+        match (claim, pauses.next()) {
             (Some(Claim::UnderWay), Some(pause)) => tokio::time::sleep(Duration::from_millis(pause)).await,
             (claim, _) => return Ok(claim),
         }
     }
 }
 
-/// Stores the answer of a request. If the request was rejected or failed, its key is released, so that the caller can
-/// correct the request or try again.
-async fn keep(store: &Store, timeout: Duration, keyed: Keyed, answer: Response) -> Result<Response, Error> {
+/// Stores the answer of a successful request. If the request was refused or failed, its key is released, so the caller can
+/// correct the request or retry.
+async fn store_answer(
+    store: &Store,
+    timeout: Duration,
+    keyed: Keyed,
+    answer: Response,
+) -> Result<Response, Error> {
     let (parts, body) = answer.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let again = Response::from_parts(parts, Body::from(body.clone()));
@@ -141,16 +147,16 @@ async fn keep(store: &Store, timeout: Duration, keyed: Keyed, answer: Response) 
         return Ok(again);
     }
     let store = store.until(Deadline::after(timeout));
-    let kept: Result<(), StoreError> =
+    let stored: Result<(), StoreError> =
         single!(store, "idempotency.answer", |db| idempotency::answer(db, &keyed, status, text).await);
-    if let Err(error) = kept {
-        // The caller still gets its answer. If it repeats the request before the key expires, the answer is 409.
-        tracing::error!("the answer to a request with an Idempotency-Key could not be kept: {error}");
+    if let Err(error) = stored {
+        // the caller still gets its answer; a repeated request gets a 409 until the key expires
+        tracing::error!("the answer to a request with an Idempotency-Key could not be stored: {error}");
     }
     Ok(again)
 }
 
-/// Releases a key. If the database is not available, the caller does not wait for this.
+/// Releases a key. If the database is not available, a task retries it, so the caller does not have to wait.
 async fn release(store: &Store, keyed: Keyed) {
     let released: Result<(), StoreError> =
         single!(store, "idempotency.release", |db| idempotency::release(db, &keyed).await);
@@ -159,7 +165,7 @@ async fn release(store: &Store, keyed: Keyed) {
     }
     let store = store.clone();
     let work = async move {
-        for pause in RELEASES {
+        for pause in RELEASE_PAUSES {
             tokio::time::sleep(Duration::from_secs(pause)).await;
             let released: Result<(), StoreError> =
                 single!(store, "idempotency.release", |db| idempotency::release(db, &keyed).await);
@@ -171,11 +177,11 @@ async fn release(store: &Store, keyed: Keyed) {
     tokio::spawn(work.in_current_span());
 }
 
-/// The id of the first document that the request creates.
+/// The id for the first document that a request creates.
 #[derive(Clone)]
 pub struct PlannedId(pub String);
 
-/// Returns the answer to a request that creates a document with this id, if the path creates documents.
+/// Returns the answer to a request that creates a document with this id. None if requests to this path do not create documents.
 fn expected(path: &str, id: &str) -> Option<Expected> {
     let mut segments = path.strip_prefix("/v2/")?.split('/').skip(1);
     let (kind, name) = match (segments.next()?, segments.next()) {
@@ -196,14 +202,14 @@ fn key(request: &Request) -> Result<String, Error> {
     let (Some(value), None) = (values.next(), values.next()) else { return refused("given more than once") };
     match value.to_str().map(str::trim) {
         Ok("") => refused("must not be empty"),
-        Ok(text) if text.len() > LONGEST => refused("longer than 255 characters"),
+        Ok(text) if text.len() > MAX_KEY_LENGTH => refused("longer than 255 characters"),
         Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text.to_owned()),
-        _ => refused("must be visible ASCII characters, without blanks"),
+        _ => refused("must consist of visible ASCII characters without spaces"),
     }
 }
 
-/// Returns the SHA-256 of several parts, in hexadecimal digits. The length of each part is included, so different lists
-/// have different hashes.
+/// Returns the SHA-256 of several parts in hexadecimal digits. The length of each part is hashed as well, so different lists of
+/// parts have different hashes.
 fn hash(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     for part in parts {

@@ -1,5 +1,6 @@
-//! Identifies the caller: adds a [`RequestContext`](crate::context::RequestContext) to the request, or rejects it.
-//! `auth/` authenticates callers, and `extract.rs` checks their permissions.
+//! Identifies the caller and adds its [`RequestContext`](crate::context::RequestContext) to the request.
+//!
+//! The methods of authentication are in `auth/`. Permissions are checked in `extract.rs`.
 
 use axum::extract::Request;
 use axum::response::Response;
@@ -9,7 +10,7 @@ use super::response;
 use crate::app::App;
 use crate::error::Error;
 
-/// The ids of a request, which `middleware.rs` creates before the caller is identified.
+/// The ids of a request. `middleware.rs` creates them before the caller is identified.
 #[derive(Debug, Clone)]
 pub struct RequestIds {
     /// Id of this request.
@@ -18,7 +19,7 @@ pub struct RequestIds {
     pub global_request_id: Option<String>,
 }
 
-/// Puts the context of its caller into a request.
+/// Adds the context of the caller to a request.
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] and [`Error::KeystoneUnavailable`].
@@ -42,8 +43,8 @@ pub async fn identify(app: &App, request: &mut Request) -> Result<(), Error> {
     Ok(())
 }
 
-/// Adds the address of Keystone to a 401. This error is created here, or when Keystone refuses to create a trust
-/// because the token was revoked in the meantime.
+/// Adds the header `WWW-Authenticate` to a 401. The 401 comes from [`identify`], or from a handler if Keystone refused to
+/// create a trust because the token was revoked during the request.
 pub fn with_challenge(app: &App, mut answer: Response) -> Response {
     if response::is_unauthenticated(&answer)
         && let Some(challenge) = app.authenticator.challenge()

@@ -1,10 +1,10 @@
-//! Parses the JSON of a request: a body, or a text that contains JSON. The parser limits its depth.
+//! Parses the JSON of a request: a body, or a string that contains JSON. The parser limits the depth of nested values.
 
 use serde_json::Value;
 
 use crate::error::Error;
 
-/// The parser uses these keys internally for numbers of any length. An object with such a key would be read as a
+/// Prefix of the keys with which the parser represents numbers of any length. An object with such a key would be read as a
 /// number.
 const RESERVED: &str = "$serde_json::private::";
 
@@ -13,12 +13,12 @@ const RESERVED: &str = "$serde_json::private::";
 /// # Errors
 /// [`Error::MalformedJson`]; [`Error::BadDocument`] for JSON with a reserved key.
 pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
-    check(bytes)?;
+    check_keys(bytes)?;
     serde_json::from_slice(bytes).map_err(|error| Error::MalformedJson(error.to_string()))
 }
 
-/// Checks the keys of JSON. For text that is not JSON, the result has no meaning.
-fn check(bytes: &[u8]) -> Result<(), Error> {
+/// Refuses reserved keys. The result for text that is not JSON does not matter, because the parser refuses this text.
+fn check_keys(bytes: &[u8]) -> Result<(), Error> {
     let mut at = 0;
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr(b'"', rest)) {
         let begin = at + found;
@@ -30,7 +30,7 @@ fn check(bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the end of the string whose text begins here.
+/// Returns the end of a string. `at` is the position behind its opening quotation mark.
 fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
         at += found;
@@ -46,7 +46,7 @@ fn is_key(rest: &[u8]) -> bool {
     rest.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
 }
 
-/// Returns whether a string in quotation marks begins with the reserved text, in any spelling.
+/// Returns whether a string in quotation marks begins with the reserved prefix, which may contain escapes.
 fn is_reserved(quoted: &[u8]) -> bool {
     match memchr::memchr(b'\\', quoted) {
         None => quoted[1..].starts_with(RESERVED.as_bytes()),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_left_to_the_parser() {
+    fn the_parser_refuses_text_that_is_not_json() {
         for broken in ["\"abc", "\"a\\", "{\"a\"", "]]]", "", "\""] {
             assert!(matches!(parse(broken.as_bytes()), Err(Error::MalformedJson(_))), "{broken}");
         }

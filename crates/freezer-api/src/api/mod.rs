@@ -1,8 +1,8 @@
-//! The HTTP API: the router and the processing around every request.
+//! The HTTP side: the router, and the processing that all requests have in common.
 //!
-//! Data flows in one direction: route → policy → validate → store → answer. `v2/mod.rs` lists the routes with their
-//! rules, `extract.rs` parses a request, and `response.rs` is the only file with status codes. `middleware.rs` wraps
-//! all of this. It uses `identity.rs` to identify the caller and `idempotency.rs` to recognize repeated requests.
+//! Data flows one way: route → policy → validate → store → answer. `v2/mod.rs` lists the routes with their rules.
+//! `extract.rs` reads the parts of a request. `response.rs` is the only place with status codes. `middleware.rs` is the
+//! outermost service: it calls `identity.rs` to identify the caller, and `idempotency.rs` to recognize repeated requests.
 
 mod accept;
 pub mod address;
@@ -26,17 +26,16 @@ use http::Method;
 use crate::app::SharedApp;
 use crate::error::Error;
 
-/// Paths that are open to all callers.
+/// Paths that do not require authentication.
 const OPEN: [&str; 3] = ["/", "/healthcheck", "/healthcheck/ready"];
 
-/// Returns whether this path is open to every caller, in any form of it.
+/// Returns whether this path does not require authentication. Slashes at its beginning and end have no effect.
 pub fn is_open(path: &str) -> bool {
     let path = path.trim_start_matches('/').trim_end_matches('/');
     OPEN.iter().any(|open| open[1..] == *path)
 }
 
-/// Returns the router for everything that is served. [`middleware::Front`] adds identification, request ids and the
-/// access log.
+/// Returns the router with all routes. Authentication, request ids and the access log are in [`middleware::Front`].
 pub fn router(app: SharedApp) -> Router {
     let [versions, healthcheck, ready] = OPEN;
     let router = v2::router()
@@ -46,7 +45,8 @@ pub fn router(app: SharedApp) -> Router {
     with_fallbacks(router, app)
 }
 
-/// Returns the same routes, without the open ones. They only check whether the caller may send a request.
+/// Returns a router with the same routes, except for the open ones. Its handlers only check whether the policy permits the
+/// request.
 fn guards(app: SharedApp) -> Router {
     with_fallbacks(v2::guards(), app)
 }

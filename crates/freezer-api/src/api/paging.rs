@@ -1,11 +1,12 @@
-//! Pages of a list: the query, and the answer with its links.
+//! Pages of a list: reads the query, and builds the answer with its links.
 //!
-//! `limit` and `offset` work as in the Python service, and an answer to them only contains the list. In addition, there
-//! are parameters of other OpenStack APIs: `marker` (begin after this document), `sort` and `with_count`. An answer to
-//! one of these has a link to the next page if there is one. The same holds for a page that is smaller than requested
-//! because of `[api] max_limit`, or that ends early because of `[api] max_page_bytes`. A list can only be sorted along
-//! its index, so a page of a large project costs the same as one of a small project. `freezer_store::query` reads the
-//! rows of a page.
+//! `limit` and `offset` are those of the Python service. If a query has only these parameters, the answer contains only the
+//! list. The service also supports parameters of other OpenStack APIs: `marker` (the page begins after this document), `sort`
+//! and `with_count`. If a query has one of them, the answer has a link to the next page if there is one. A page also has this
+//! link if `[api] max_limit` made it smaller than requested, or if it ends early because of `[api] max_page_bytes`.
+//!
+//! A list can only be sorted along its index, so the cost of a page does not depend on the size of the project. The rows of a
+//! page are read by `freezer_store::query`.
 
 use axum::extract::FromRequestParts;
 use axum::response::Response;
@@ -14,25 +15,25 @@ use http::request::Parts;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::extract::{flag, last, number};
+use super::extract::{parse_flag, parse_number, query_value};
 use super::{address, response};
 use crate::app::SharedApp;
 use crate::error::Error;
 
-/// Number of documents on a page if the client does not set it.
+/// Number of documents on a page if the query has no `limit`.
 const DEFAULT_LIMIT: u64 = 10;
-/// The sort keys: the time of creation, then the id for documents of the same second.
+/// The keys by which a list can be sorted: the time of creation, and the id for documents of the same second.
 const SORT_KEYS: [&str; 2] = ["created_at", "id"];
 
 /// The query of a list.
 pub struct ListQuery {
     /// The requested part of the list.
     pub page: Page,
-    /// `all_projects`.
+    /// `all_projects`: whether the list has the jobs of all projects.
     pub all_projects: bool,
     /// The address of this page without `marker` and `offset`.
     address: String,
-    /// Whether the answer links to the next page if there is one. If the page ends early, there is always a link.
+    /// Whether the answer has a link to the next page if there is one. If the page ends early, it always has a link.
     links: bool,
 }
 
@@ -41,22 +42,23 @@ impl FromRequestParts<SharedApp> for ListQuery {
 
     async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Error> {
         let query = parts.uri.query().unwrap_or_default();
-        let limit = match number("limit", last(query, "limit"))? {
+        let limit = match parse_number("limit", query_value(query, "limit"))? {
             0 => DEFAULT_LIMIT,
             limit => limit,
         };
         let largest = app.http.max_limit.unwrap_or(u64::MAX);
         let capped = limit > largest;
-        let mut page = Page::at(limit.min(largest), number("offset", last(query, "offset"))?);
-        let all_projects = flag("all_projects", last(query, "all_projects"))?;
-        let (marker, sort, count) = (last(query, "marker"), last(query, "sort"), last(query, "with_count"));
+        let offset = parse_number("offset", query_value(query, "offset"))?;
+        let mut page = Page::at(limit.min(largest), offset);
+        let all_projects = parse_flag("all_projects", query_value(query, "all_projects"))?;
+        let [marker, sort, count] = ["marker", "sort", "with_count"].map(|name| query_value(query, name));
         page.max_bytes = app.http.max_page.unwrap_or(u64::MAX);
         let address = address(parts, query, app.http.proxy_headers);
         if !capped && marker.is_none() && sort.is_none() && count.is_none() {
             return Ok(ListQuery { page, all_projects, address, links: false });
         }
         page.newest_first = sort.as_deref().map_or(Ok(false), newest_first)?;
-        page.count = flag("with_count", count)?;
+        page.count = parse_flag("with_count", count)?;
         page.marker = marker.filter(|marker| !marker.is_empty());
         page.look_ahead = true;
         Ok(ListQuery { page, all_projects, address, links: true })
@@ -64,11 +66,11 @@ impl FromRequestParts<SharedApp> for ListQuery {
 }
 
 impl ListQuery {
-    /// Returns the answer: the list under its name and, if requested, the link to the next page and the number of
-    /// documents. `id` is the key for markers.
+    /// Returns the answer with the list under its name. If the query requests them, it also has the link to the next page and
+    /// the number of documents. `id` returns the id of a document, which is used as the marker.
     ///
     /// # Errors
-    /// [`Error::Internal`] if the documents cannot be written.
+    /// [`Error::Internal`] if the documents cannot be written as JSON.
     pub fn answer<T: Serialize>(
         &self,
         name: &'static str,
@@ -86,7 +88,7 @@ impl ListQuery {
 /// Returns whether a `sort` of the form `key[:direction][,…]` requests the newest documents first.
 fn newest_first(sort: &str) -> Result<bool, Error> {
     let bad = |reason: String| Err(Error::BadParameter { name: "sort", reason });
-    let mut wanted = None;
+    let mut requested = None;
     for (position, part) in sort.split(',').filter(|part| !part.trim().is_empty()).enumerate() {
         let (key, direction) = part.trim().split_once(':').unwrap_or((part.trim(), "asc"));
         if SORT_KEYS.get(position) != Some(&key) {
@@ -95,16 +97,16 @@ fn newest_first(sort: &str) -> Result<bool, Error> {
         let newest_first = match direction {
             "asc" => false,
             "desc" => true,
-            other => return bad(format!("\"{other}\" is no direction; use asc or desc.")),
+            other => return bad(format!("\"{other}\" is not a direction; use asc or desc.")),
         };
-        if *wanted.get_or_insert(newest_first) != newest_first {
+        if *requested.get_or_insert(newest_first) != newest_first {
             return bad("All keys must have the same direction.".to_owned());
         }
     }
-    Ok(wanted.unwrap_or(false))
+    Ok(requested.unwrap_or(false))
 }
 
-/// Returns the address for links, which begins with the public address, as in the versions document.
+/// Returns the address for links. It begins with the public address, like the links of the document of versions.
 fn address(parts: &Parts, query: &str, behind_proxy: bool) -> String {
     let mut address = address::public_address(&parts.headers, behind_proxy);
     address.push_str(parts.uri.path());
@@ -124,7 +126,7 @@ mod tests {
     use super::newest_first;
 
     #[test]
-    fn a_list_is_sorted_along_its_index_only() {
+    fn a_list_can_only_be_sorted_along_its_index() {
         for (sort, expected) in [
             ("", false),
             ("created_at", false),

@@ -1,8 +1,8 @@
-//! Answers: the status codes, which no other file chooses, and the form of error bodies.
+//! Builds answers. Only this file chooses status codes and the form of error bodies.
 //!
-//! Errors are `{"title", "description"}`, as falcon writes them and clients print them. Errors of the client are
-//! explained to it. An outage or a defect is logged here, once, with its chain of causes, and the client gets a fixed
-//! text.
+//! Errors have the form `{"title", "description"}`, like those of falcon, and clients print them. If the client made a mistake,
+//! the description explains it. If the service has a defect, the cause is logged here with its chain of causes, and the
+//! client gets a fixed text. An outage results in a fixed text as well.
 
 use std::error::Error as _;
 
@@ -17,47 +17,48 @@ use serde_json::json;
 use crate::error::{Busy, Error};
 use crate::readiness::Wait;
 
-/// Seconds after which a client should try again if the database or Keystone is not available.
+/// Seconds after which a client may retry if the database or Keystone was not available.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
-/// Initial size of the buffer for a document. A job with one action has about 1,200 bytes.
-const DOCUMENT_ROOM: usize = 2_048;
-/// Maximum initial size of the buffer for a list.
-const LIST_ROOM: usize = 65_536;
+/// Initial capacity of the buffer for a document, in bytes. A job with one action has about 1,200 bytes.
+const DOCUMENT_CAPACITY: usize = 2_048;
+/// Maximum initial capacity of the buffer for a list, in bytes.
+const LIST_CAPACITY: usize = 65_536;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// The methods in the Python service's answer to an unknown action of a session. A 405 must contain methods (RFC 9110,
-/// section 15.5.6).
+/// The methods in the 405 for an unknown action of a session, as in the Python service. A 405 must name the allowed methods
+/// (RFC 9110, section 15.5.6).
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, HEAD, PATCH");
 
-/// Returns whether an answer says that the caller is not authenticated.
+/// Returns whether the status is 401.
 pub fn is_unauthenticated(answer: &Response) -> bool {
     answer.status() == StatusCode::UNAUTHORIZED
 }
 
-/// 200 with a document.
+/// Returns a 200 with a document.
 pub fn ok(document: &impl Serialize) -> Result<Response, Error> {
-    document_with(StatusCode::OK, document, DOCUMENT_ROOM)
+    json_answer(StatusCode::OK, document, DOCUMENT_CAPACITY)
 }
 
-/// 200 with a list under its name and, if given, a link to the next page and the total number.
+/// Returns a 200 with a list under its name. If they are given, it also has a link to the next page and the total number of
+/// documents.
 pub fn list<T: Serialize>(
     name: &'static str,
     documents: &[T],
     next: Option<&str>,
     count: Option<u64>,
 ) -> Result<Response, Error> {
-    let room = documents.len().saturating_add(1).saturating_mul(DOCUMENT_ROOM).min(LIST_ROOM);
-    document_with(StatusCode::OK, &Listing { name, documents, next, count }, room)
+    let capacity = documents.len().saturating_add(1).saturating_mul(DOCUMENT_CAPACITY).min(LIST_CAPACITY);
+    json_answer(StatusCode::OK, &ListAnswer { name, documents, next, count }, capacity)
 }
 
-struct Listing<'a, T> {
+struct ListAnswer<'a, T> {
     name: &'static str,
     documents: &'a [T],
     next: Option<&'a str>,
     count: Option<u64>,
 }
 
-// This is implemented without a `Value`, so that stored JSON is copied without being parsed.
-impl<T: Serialize> Serialize for Listing<'_, T> {
+// not built as a `Value`, so stored JSON is written as it is, without being parsed
+impl<T: Serialize> Serialize for ListAnswer<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut body = serializer.serialize_map(None)?;
         body.serialize_entry(self.name, self.documents)?;
@@ -74,58 +75,58 @@ impl<T: Serialize> Serialize for Listing<'_, T> {
 /// The status of [`created`].
 pub const CREATED: u16 = StatusCode::CREATED.as_u16();
 
-/// 201 with a document, usually only the new id.
+/// Returns a 201 with a document, which usually has only the new id.
 pub fn created(document: &impl Serialize) -> Result<Response, Error> {
-    document_with(StatusCode::CREATED, document, DOCUMENT_ROOM)
+    json_answer(StatusCode::CREATED, document, DOCUMENT_CAPACITY)
 }
 
-/// 202 with the result of a request that a scheduler will execute later.
+/// Returns a 202 with the result of a request that a scheduler will carry out.
 pub fn accepted(document: &impl Serialize) -> Result<Response, Error> {
-    document_with(StatusCode::ACCEPTED, document, DOCUMENT_ROOM)
+    json_answer(StatusCode::ACCEPTED, document, DOCUMENT_CAPACITY)
 }
 
-/// A stored answer.
+/// Returns an answer that was stored when it was sent the first time.
 pub fn stored(status: u16, body: String) -> Result<Response, Error> {
     let status = StatusCode::from_u16(status)
-        .map_err(|error| Error::Internal(format!("a stored answer cannot be given: {error}")))?;
+        .map_err(|error| Error::Internal(format!("a stored answer has an invalid status: {error}")))?;
     if body.is_empty() {
         return Ok(status.into_response());
     }
     Ok((status, [(CONTENT_TYPE, JSON)], body).into_response())
 }
 
-/// 204.
+/// Returns a 204.
 pub fn no_content() -> Response {
     StatusCode::NO_CONTENT.into_response()
 }
 
-/// 300 with the document of versions.
+/// Returns a 300 with the document of versions.
 pub fn choices(document: &impl Serialize) -> Result<Response, Error> {
-    document_with(StatusCode::MULTIPLE_CHOICES, document, DOCUMENT_ROOM)
+    json_answer(StatusCode::MULTIPLE_CHOICES, document, DOCUMENT_CAPACITY)
 }
 
-/// The result of the health check: 200, or 503 if a check fails.
+/// Returns the result of the health check, with a 200, or a 503 if a check fails.
 pub fn health(healthy: bool, content_type: &'static str, body: String) -> Response {
     let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
 }
 
-/// 200 with a text that is not JSON.
+/// Returns a 200 with a text that is not JSON.
 pub fn text(content_type: &'static str, body: impl Into<Body>) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static(content_type))], body.into()).into_response()
 }
 
-/// The answer to OPTIONS: like falcon, it only lists the methods in `Allow`.
+/// Returns the answer to OPTIONS. As in falcon, it has no body; the router adds `Allow`.
 pub fn options() -> Response {
     (StatusCode::OK, [(http::header::CONTENT_LENGTH, HeaderValue::from_static("0"))]).into_response()
 }
 
-/// 500 after a panic in a handler. The panic is caught so that other requests are not affected.
+/// Returns the 500 for a panic in a handler.
 pub fn panicked() -> Response {
     Error::Internal("a handler panicked".to_owned()).into_response()
 }
 
-/// Returns the reason phrase and the body for a request whose head the HTTP library has rejected with this status.
+/// Returns the reason phrase and the body for a request if the HTTP library refuses its head with this status.
 pub fn unreadable_head(status: u16) -> (&'static str, String) {
     let (reason, title, description) = match status {
         431 => (
@@ -149,9 +150,10 @@ pub fn unreadable_head(status: u16) -> (&'static str, String) {
     (reason, json!({"title": title, "description": description}).to_string())
 }
 
-/// `room` is the expected maximum size of the document. Writing a larger one takes longer.
-fn document_with(status: StatusCode, document: &impl Serialize, room: usize) -> Result<Response, Error> {
-    let mut body = Vec::with_capacity(room);
+/// Returns an answer with a JSON document. `capacity` is the initial size of the buffer in bytes; for a larger document, the
+/// buffer must grow.
+fn json_answer(status: StatusCode, document: &impl Serialize, capacity: usize) -> Result<Response, Error> {
+    let mut body = Vec::with_capacity(capacity);
     serde_json::to_writer(&mut body, document)
         .map_err(|error| Error::Internal(format!("the answer cannot be written as JSON: {error}")))?;
     Ok((status, [(CONTENT_TYPE, JSON)], body).into_response())
@@ -175,7 +177,7 @@ impl IntoResponse for Error {
         let body = body.map(|body| Body::from(body.to_string())).unwrap_or_default();
         let mut response = (status, [(CONTENT_TYPE, JSON)], body).into_response();
         if is_described {
-            // falcon adds this header to errors, because their format depends on the `Accept` header.
+            // falcon sends this header with errors, because their format depends on `Accept`
             response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
         }
         if matches!(self, Error::NoSuchAction(_)) {
@@ -193,8 +195,9 @@ impl IntoResponse for Error {
     }
 }
 
-/// Returns whether another module logs the cause once for many requests: `manage/schema_watch.rs` logs the state that
-/// the service waits for, `server/slots.rs` logs that it is busy, and the store and `keystone-auth` log outages.
+/// Returns whether another module logs the cause once for many requests. `manage/schema_watch.rs` logs the reason why the
+/// service waits, `server/slots.rs` logs that it is busy, and `freezer-store` and `keystone-auth` log the beginning and the
+/// end of an outage.
 fn is_logged_once(error: &Error) -> bool {
     match error {
         Error::NotReady(_) | Error::Busy(_) | Error::KeystoneUnavailable(_) => true,
@@ -252,8 +255,7 @@ fn status_of_store(error: &StoreError) -> (StatusCode, &'static str) {
     }
 }
 
-/// Returns the text for the client. It contains nothing about an outage or a defect, because the log has this under the
-/// request id.
+/// Returns the description for the client. The details of an outage or a defect are only in the log, with the request id.
 fn description(error: &Error) -> String {
     match error {
         Error::KeystoneUnavailable(_) => "The Keystone service is temporarily unavailable.".to_owned(),
@@ -274,8 +276,7 @@ fn description(error: &Error) -> String {
                 "The database is temporarily unavailable.".to_owned()
             }
             StoreError::OutcomeUnknown { .. } => {
-                "The answer of the database to this change was lost; look whether the change is stored before you try \
-                 again."
+                "The database's answer to this change was lost. Check whether the change was stored before you try again."
                     .to_owned()
             }
             StoreError::Corrupt { .. } | StoreError::Schema(_) | StoreError::Backend { .. } => {

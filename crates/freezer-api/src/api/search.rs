@@ -1,8 +1,8 @@
-//! Parses the search in the body of a GET.
+//! Reads a search from the body of a GET.
 //!
-//! `{"match": [{k: v}, …], "match_not": […], "time_before": t, "time_after": t}`; `freezer_store::Search` defines its
-//! meaning. An invalid search is an error with an explanation. It must never match everything, because a scheduler runs
-//! all jobs that it gets.
+//! The body has the form `{"match": [{k: v}, …], "match_not": […], "time_before": t, "time_after": t}`. Its meaning is
+//! documented at `freezer_store::Search`. An invalid search is an error that names the invalid part. It must never match all
+//! documents, because a scheduler runs every job that it receives.
 
 use freezer_store::query::Page;
 use freezer_store::query::jobs::Poll;
@@ -13,20 +13,20 @@ use super::json;
 use crate::error::Error;
 use crate::service::job_reads::JobQuery;
 
-/// Whether a list supports `time_before` and `time_after`, which limit the `time_stamp` of a backup.
+/// Whether a list supports `time_before` and `time_after`, which limit the `time_stamp` of backups.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Times {
-    /// The list of backups.
-    Known,
-    /// Any other list.
-    Unknown,
+pub enum TimeConditions {
+    /// The list of backups supports them.
+    Supported,
+    /// Other lists do not.
+    Unsupported,
 }
 
-/// Parses a search with at most this number of pairs and texts. `{}` is no search.
+/// Reads a search with at most `max_conditions` pairs and texts. `{}` is a search without conditions.
 ///
 /// # Errors
 /// [`Error::BadDocument`] with the name of the invalid part.
-pub fn parse(body: &Value, times: Times, most: usize) -> Result<Search, Error> {
+pub fn parse(body: &Value, times: TimeConditions, max_conditions: usize) -> Result<Search, Error> {
     let Value::Object(body) = body else {
         return Err(bad("the search must be an object with \"match\" or \"match_not\""));
     };
@@ -35,24 +35,28 @@ pub fn parse(body: &Value, times: Times, most: usize) -> Result<Search, Error> {
         match key.as_str() {
             "match" => pairs("match", value, &mut search.matches, &mut search.texts)?,
             "match_not" => pairs("match_not", value, &mut search.match_not, &mut search.texts_not)?,
-            "time_after" if times == Times::Known => search.time_after = Some(time("time_after", value)?),
-            "time_before" if times == Times::Known => search.time_before = Some(time("time_before", value)?),
+            "time_after" if times == TimeConditions::Supported => {
+                search.time_after = Some(time("time_after", value)?)
+            }
+            "time_before" if times == TimeConditions::Supported => {
+                search.time_before = Some(time("time_before", value)?)
+            }
             "time_after" | "time_before" => {
                 return Err(bad(&format!("{key}: only backups are searched by time")));
             }
-            _ => return Err(bad(&format!("{key}: not a part of a search; use match, match_not"))),
+            _ => return Err(bad(&format!("{key}: unknown key; use match or match_not"))),
         }
     }
     let Search { matches, match_not, texts, texts_not, .. } = &search;
     let conditions = matches.len() + match_not.len() + texts.len() + texts_not.len();
-    if conditions > most {
-        return Err(bad(&format!("it has {conditions} conditions, and at most {most} are taken")));
+    if conditions > max_conditions {
+        return Err(bad(&format!("{conditions} conditions; the maximum is {max_conditions}")));
     }
     Ok(search)
 }
 
-/// Returns the query of a list of jobs. Only this function recognizes polls: the first page of the jobs of a client that are
-/// not completed.
+/// Returns the query for a list of jobs. Only this function recognizes polls. A poll reads the first page of the jobs of a
+/// client that are not completed.
 pub fn job_query(scope: Scope, search: Search, page: Page) -> JobQuery {
     let is_first = page.offset == 0 && page.marker.is_none() && !page.newest_first && !page.count;
     match (scope, polling_client(&search)) {
@@ -89,7 +93,7 @@ fn pairs(
         )));
     };
     for (position, item) in items.iter().enumerate() {
-        // An empty object would match everything, so it is not allowed in a condition.
+        // an empty object would match every document
         let Some(pairs) = item.as_object().filter(|pairs| !pairs.is_empty()) else {
             return Err(bad(&format!(
                 "{part}[{position}]: must be an object with a key, such as {{\"status\": \"completed\"}}"
@@ -106,8 +110,7 @@ fn pairs(
     Ok(())
 }
 
-/// Parses `_all`, which is a text that may occur anywhere. The `freezer` command documents that it may be a JSON list
-/// of pairs.
+/// Reads `_all`: a text that is searched in the whole document, or a JSON list of pairs, as the `freezer` command documents it.
 fn free_text(
     part: &str,
     position: usize,
@@ -116,7 +119,7 @@ fn free_text(
     texts: &mut Vec<String>,
 ) -> Result<(), Error> {
     let Value::String(text) = value else {
-        return Err(bad(&format!("{part}[{position}]._all: must be a text")));
+        return Err(bad(&format!("{part}[{position}]._all: must be a string")));
     };
     if let Some(pairs) =
         list_of_objects(text).map_err(|error| bad(&format!("{part}[{position}]._all: {error}")))?
@@ -131,7 +134,7 @@ fn free_text(
     Ok(())
 }
 
-/// Returns the objects of a JSON list of objects. Returns `None` for any other text.
+/// Returns the objects of a JSON list of objects. Returns none if the text is not such a list.
 fn list_of_objects(text: &str) -> Result<Option<Vec<Map<String, Value>>>, Error> {
     let items = match json::parse(text.as_bytes()) {
         Ok(Value::Array(items)) => items,
@@ -164,22 +167,22 @@ mod tests {
     use serde_json::json;
 
     fn error(body: Value) -> String {
-        parse(&body, Times::Unknown, 50).unwrap_err().to_string()
+        parse(&body, TimeConditions::Unsupported, 50).unwrap_err().to_string()
     }
 
     #[test]
     fn the_poll_of_a_scheduler() {
         let body = json!({"match_not": [{"status": "completed"}], "match": [{"client_id": "node"}]});
-        let search = parse(&body, Times::Unknown, 50).unwrap();
+        let search = parse(&body, TimeConditions::Unsupported, 50).unwrap();
         assert_eq!(search.matches, [("client_id".to_owned(), json!("node"))]);
         assert_eq!(search.match_not, [("status".to_owned(), json!("completed"))]);
     }
 
     fn query(scope: Scope, body: Value, page: Page) -> JobQuery {
-        job_query(scope, parse(&body, Times::Unknown, 50).unwrap(), page)
+        job_query(scope, parse(&body, TimeConditions::Unsupported, 50).unwrap(), page)
     }
 
-    /// The body of a poll.
+    /// Returns the body of a poll.
     fn poll() -> Value {
         json!({"match_not": [{"status": "completed"}], "match": [{"client_id": "node"}]})
     }
@@ -199,7 +202,7 @@ mod tests {
             };
             assert_eq!((project_id.as_str(), &poll), ("p1", &expected));
             assert_eq!(poll.page(), bounded);
-            assert_eq!(poll.search(), parse(&super::tests::poll(), Times::Unknown, 50).unwrap());
+            assert_eq!(poll.search(), parse(&super::tests::poll(), TimeConditions::Unsupported, 50).unwrap());
         }
     }
 
@@ -227,7 +230,7 @@ mod tests {
             with(json!({"match_not": [{"status": "completed"}, {"event": "stop"}]})),
             with(json!({"match_not": [{"status": "completed"}, {"_all": "text"}]})),
         ] {
-            let search = parse(&body, Times::Unknown, 50).unwrap();
+            let search = parse(&body, TimeConditions::Unsupported, 50).unwrap();
             let (scope, page) = (Scope::project("p1"), Page::at(10, 0));
             let expected =
                 JobQuery::Search { scope: scope.clone(), search: search.clone(), page: page.clone() };
@@ -243,13 +246,14 @@ mod tests {
             assert!(matches!(found, JobQuery::Search { .. }), "{page:?}");
         }
         assert!(matches!(query(Scope::AllProjects, poll(), Page::at(10, 0)), JobQuery::Search { .. }));
-        let timed = Search { time_after: Some(1.0), ..parse(&poll(), Times::Unknown, 50).unwrap() };
+        let timed =
+            Search { time_after: Some(1.0), ..parse(&poll(), TimeConditions::Unsupported, 50).unwrap() };
         let found = job_query(Scope::project("p1"), timed, Page::at(10, 0));
         assert!(matches!(found, JobQuery::Search { .. }));
     }
 
     #[test]
-    fn conditions_are_counted_wherever_they_stand() {
+    fn conditions_are_counted_in_all_parts_of_a_search() {
         let many = |count: usize| -> Vec<Value> { (0..count).map(|n| json!({format!("k{n}"): n})).collect() };
         let nested = |count: usize| Value::from(many(count)).to_string();
         let one: Value = (0..51).map(|n| (format!("k{n}"), json!(n))).collect::<Map<_, _>>().into();
@@ -261,28 +265,32 @@ mod tests {
             json!({"match": [{"_all": nested(51)}]}),
             json!({"match": many(49), "match_not": [{"_all": "text"}, {"_all": "other"}]}),
         ] {
-            assert!(error(too_many).contains("51 conditions, and at most 50"));
+            assert!(error(too_many).contains("51 conditions; the maximum is 50"));
         }
-        assert!(parse(&json!({"match": many(25), "match_not": many(25)}), Times::Unknown, 50).is_ok());
+        assert!(
+            parse(&json!({"match": many(25), "match_not": many(25)}), TimeConditions::Unsupported, 50)
+                .is_ok()
+        );
     }
 
     #[test]
     fn all_is_a_list_of_pairs_or_a_text() {
-        let all = |text: &str| parse(&json!({"match": [{"_all": text}]}), Times::Unknown, 50).unwrap();
+        let all =
+            |text: &str| parse(&json!({"match": [{"_all": text}]}), TimeConditions::Unsupported, 50).unwrap();
         let pairs = all(r#"[{"client_id": "n"}, {"status": 1, "x": null}]"#);
         assert_eq!(pairs.matches.len(), 3);
         assert_eq!(all("nightly").texts, ["nightly"]);
         assert_eq!(all("[1]").texts, ["[1]"]);
         assert!(all("").is_empty());
         for all in [json!({}), json!({"match": []}), json!({"match": [], "match_not": []})] {
-            assert!(parse(&all, Times::Unknown, 50).unwrap().is_empty(), "{all}");
+            assert!(parse(&all, TimeConditions::Unsupported, 50).unwrap().is_empty(), "{all}");
         }
-        let both = parse(&json!({"match": [{"a": 1, "b": 2}]}), Times::Unknown, 50).unwrap();
+        let both = parse(&json!({"match": [{"a": 1, "b": 2}]}), TimeConditions::Unsupported, 50).unwrap();
         assert_eq!(both.matches.len(), 2, "every pair of an element counts");
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused_and_named() {
+    fn invalid_parts_are_refused_and_named() {
         for (body, named) in [
             (json!([1]), "must be an object"),
             (json!(null), "must be an object"),
@@ -301,7 +309,10 @@ mod tests {
         ] {
             assert!(error(body.clone()).contains(named), "{body}: {}", error(body.clone()));
         }
-        assert!(parse(&json!({"time_after": "x"}), Times::Known, 50).is_err());
-        assert_eq!(parse(&json!({"time_after": "5"}), Times::Known, 50).unwrap().time_after, Some(5.0));
+        assert!(parse(&json!({"time_after": "x"}), TimeConditions::Supported, 50).is_err());
+        assert_eq!(
+            parse(&json!({"time_after": "5"}), TimeConditions::Supported, 50).unwrap().time_after,
+            Some(5.0)
+        );
     }
 }

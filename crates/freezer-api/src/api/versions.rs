@@ -1,4 +1,4 @@
-//! `GET /`: the supported versions of the API. It needs no token, so that a client can find out before it logs in.
+//! `GET /`: lists the supported versions of the API. Clients can read this list before they authenticate.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -9,10 +9,10 @@ use super::{accept, address, response};
 use crate::app::SharedApp;
 use crate::error::Error;
 
-/// Answers 300 with the document of versions. Its links use the host of the request.
+/// Answers with a 300 and the document of versions. Its links begin with the address that the client used.
 ///
 /// # Errors
-/// [`Error::NotAcceptable`] for a client that does not accept JSON.
+/// [`Error::NotAcceptable`] if the client does not accept JSON.
 pub async fn show(State(app): State<SharedApp>, headers: HeaderMap) -> Result<Response, Error> {
     if !accept::accepts_json(&headers) {
         return Err(Error::NotAcceptable);

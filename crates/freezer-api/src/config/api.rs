@@ -276,8 +276,8 @@ pub(super) fn request_timeout(config: &Config) -> Result<Duration, ConfigError> 
 }
 
 /// Returns the limits of requests that wait for the database.
-pub(super) fn waiting(config: &Config) -> Result<admission::Limits, ConfigError> {
-    Ok(admission::Limits {
+pub(super) fn waiting(config: &Config) -> Result<admission::AdmissionLimits, ConfigError> {
+    Ok(admission::AdmissionLimits {
         requests: number(config, &MAX_WAITING_REQUESTS)?,
         bytes: number(config, &MAX_WAITING_BYTES)?,
     })

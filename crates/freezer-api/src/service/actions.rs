@@ -1,22 +1,22 @@
-//! Actions: creating, patching, replacing and deleting them.
+//! Actions: creates, updates, replaces and deletes them.
 
 use freezer_store::model::{ActionColumns, ActionDefinition};
 use freezer_store::query::{actions, jobs};
 use freezer_store::{Db, stored_size, transaction};
 use serde_json::{Map, Value};
 
-use super::{Change, Replaced, given_or_new, int, object, text};
+use super::{Change, Replaced, id_or_new, int, object, text};
 use crate::error::Error;
 use crate::validate::limits::to_bool;
 
 /// Creates an action and returns its id.
 ///
 /// # Errors
-/// `Duplicate` if the id of the document exists.
+/// `StoreError::Duplicate` if the id that the caller chose is already in use.
 pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result<String, Error> {
-    let action_id = given_or_new(document, "action_id", change.ids);
+    let action_id = id_or_new(document, "action_id", change.ids);
     let new = definition(document, object(document, "freezer_action").unwrap_or_default());
-    change.fits("freezer_action", &new.freezer_action)?;
+    change.check_size("freezer_action", &new.freezer_action)?;
     transaction!(change.store, "actions.create", |db| {
         let Change { project_id, user_id, now, .. } = change;
         Ok::<_, Error>(actions::create(db, project_id, user_id, &action_id, &new, now).await?)
@@ -24,7 +24,7 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
     Ok(action_id)
 }
 
-/// Changes the keys of an action that the patch contains, and keeps the others.
+/// Applies a patch to an action. Fields that the patch does not name stay.
 ///
 /// # Errors
 /// [`Error::NotFound`] if the project has no such action; [`Error::DocumentTooLarge`] if the action, or a job that uses
@@ -37,7 +37,7 @@ pub async fn update(change: Change<'_>, action_id: &str, patch: &Map<String, Val
         };
         let mut freezer_action = stored.freezer_action.clone();
         freezer_action.extend(object(patch, "freezer_action").unwrap_or_default());
-        change.fits_over("freezer_action", &freezer_action, &stored.freezer_action)?;
+        change.check_growth("freezer_action", &freezer_action, &stored.freezer_action)?;
         let named = definition(patch, freezer_action);
         let new = ActionDefinition {
             max_retries: int(patch, "max_retries").or(stored.max_retries).unwrap_or(named.max_retries),
@@ -48,12 +48,12 @@ pub async fn update(change: Change<'_>, action_id: &str, patch: &Map<String, Val
             ..named
         };
         actions::update(db, &scope, action_id, &new, change.now).await?;
-        jobs_fit(db, &change, action_id, &new.freezer_action, &stored.freezer_action).await
+        check_jobs(db, &change, action_id, &new.freezer_action, &stored.freezer_action).await
     })
 }
 
-/// Rejects an action that has become larger if a job that uses it is now too large.
-async fn jobs_fit(
+/// Refuses an action that has become larger if a job that uses it is now too large.
+async fn check_jobs(
     db: &mut Db,
     change: &Change<'_>,
     action_id: &str,
@@ -73,17 +73,17 @@ async fn jobs_fit(
     }
 }
 
-/// Creates an action under an id, or replaces the definition of an existing action. Its creator stays the same.
+/// Creates an action with this id, or replaces the existing one, which keeps its creator.
 ///
 /// # Errors
-/// `Duplicate` if the id belongs to another project.
+/// `StoreError::Duplicate` if the id belongs to another project.
 pub async fn replace(
     change: Change<'_>,
     action_id: &str,
     document: &Map<String, Value>,
 ) -> Result<Replaced, Error> {
     let new = definition(document, object(document, "freezer_action").unwrap_or_default());
-    change.fits("freezer_action", &new.freezer_action)?;
+    change.check_size("freezer_action", &new.freezer_action)?;
     transaction!(change.store, "actions.replace", |db| {
         let Change { project_id, user_id, now, .. } = change;
         if actions::was_created(db, &change.scope(), action_id, now).await? {
@@ -91,7 +91,7 @@ pub async fn replace(
         }
         if let Some(stored) = actions::get_for_update(db, &change.scope(), action_id).await? {
             actions::update(db, &change.scope(), action_id, &new, now).await?;
-            jobs_fit(db, &change, action_id, &new.freezer_action, &stored.freezer_action).await?;
+            check_jobs(db, &change, action_id, &new.freezer_action, &stored.freezer_action).await?;
             return Ok(Replaced::Replaced);
         }
         actions::create(db, project_id, user_id, action_id, &new, now).await?;
@@ -106,7 +106,8 @@ pub async fn delete(change: Change<'_>, action_id: &str) -> Result<bool, Error> 
     })
 }
 
-/// Returns a whole action: its definition, and the retries and `mandatory` of the document around it.
+/// Returns a complete action with the keys of `freezer_action`. Its retries, and whether it is mandatory, come from
+/// `document`.
 pub(super) fn definition(
     document: &Map<String, Value>,
     freezer_action: Map<String, Value>,
@@ -116,7 +117,7 @@ pub(super) fn definition(
         max_retries: int(document, "max_retries").unwrap_or(ActionDefinition::MAX_RETRIES),
         max_retries_interval: int(document, "max_retries_interval")
             .unwrap_or(ActionDefinition::MAX_RETRIES_INTERVAL),
-        // Agents write this key into the definition. In the document of a job, it is next to the definition.
+        // agents send this key inside the definition, other clients send it beside the definition
         mandatory: mandatory(document).or_else(|| mandatory(&freezer_action)).unwrap_or(false),
         columns: ActionColumns {
             action: column("action").unwrap_or_default(),

@@ -1,26 +1,25 @@
-//! [`Admission`]: limits the number of requests that use the database at the same time, and the total size of their
-//! bodies.
+//! [`Admission`]: limits the number and the total size of the requests that use the database at the same time.
 //!
-//! During an outage of the database, requests wait until their deadlines. This limit bounds their memory: further
-//! requests are rejected at once, and their clients should try again later.
+//! While the database is not available, requests wait for it until their deadlines, and their bodies use memory. A request
+//! beyond these limits is refused immediately, with an answer that asks the client to retry.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::Busy;
 
-/// The limits of waiting requests, from `[api]`.
+/// The limits of `[api]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// `max_waiting_requests`
+pub struct AdmissionLimits {
+    /// `max_waiting_requests`: maximum number of requests.
     pub requests: usize,
-    /// `max_waiting_bytes`: the total size of their bodies.
+    /// `max_waiting_bytes`: maximum number of bytes of their bodies.
     pub bytes: usize,
 }
 
-impl Default for Limits {
+impl Default for AdmissionLimits {
     fn default() -> Self {
-        Limits { requests: 10_000, bytes: 64 << 20 }
+        AdmissionLimits { requests: 10_000, bytes: 64 << 20 }
     }
 }
 
@@ -31,31 +30,31 @@ pub struct Admission {
     bytes: AtomicUsize,
 }
 
-/// The place of one request. It is released when it is dropped.
+/// An admitted request. It counts until this value is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct AdmittedRequest {
     admission: Arc<Admission>,
     bytes: usize,
 }
 
 impl Admission {
-    /// Takes a place for a request whose body has this number of bytes.
+    /// Admits a request whose body has this number of bytes.
     ///
     /// # Errors
-    /// [`Busy::Database`] if this would exceed a limit.
-    pub fn enter(self: &Arc<Self>, bytes: usize, limits: Limits) -> Result<Place, Busy> {
+    /// [`Busy::Database`] if a limit is exceeded.
+    pub fn admit(self: &Arc<Self>, bytes: usize, limits: AdmissionLimits) -> Result<AdmittedRequest, Busy> {
         let requests = self.requests.fetch_add(1, Ordering::Relaxed);
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        // If the request does not fit, this is dropped, which releases the place.
-        let place = Place { admission: self.clone(), bytes };
-        // A single request is always served, however large it is.
-        let fits =
+        // dropped again if the request is refused
+        let admitted = AdmittedRequest { admission: self.clone(), bytes };
+        // a lone request is always admitted, even if it is larger than the limit
+        let is_within =
             requests == 0 || (requests < limits.requests && before.saturating_add(bytes) <= limits.bytes);
-        if fits { Ok(place) } else { Err(Busy::Database) }
+        if is_within { Ok(admitted) } else { Err(Busy::Database) }
     }
 }
 
-impl Drop for Place {
+impl Drop for AdmittedRequest {
     fn drop(&mut self) {
         self.admission.requests.fetch_sub(1, Ordering::Relaxed);
         self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -68,17 +67,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_and_their_bytes_are_bounded_and_places_come_back() {
+    fn requests_and_bytes_are_limited_and_do_not_count_after_they_end() {
         let admission = Arc::new(Admission::default());
-        let limits = Limits { requests: 3, bytes: 100 };
-        let large = admission.enter(1_000, limits).unwrap();
-        assert!(matches!(admission.enter(1, limits), Err(Busy::Database)));
+        let limits = AdmissionLimits { requests: 3, bytes: 100 };
+        let large = admission.admit(1_000, limits).unwrap();
+        assert!(matches!(admission.admit(1, limits), Err(Busy::Database)));
         drop(large);
-        let places: Vec<Place> = (0..3).map(|_| admission.enter(30, limits).unwrap()).collect();
-        assert!(matches!(admission.enter(0, limits), Err(Busy::Database)));
-        drop(places);
-        let _first = admission.enter(60, limits).unwrap();
-        assert!(matches!(admission.enter(60, limits), Err(Busy::Database)));
-        assert!(admission.enter(40, limits).is_ok());
+        let admitted: Vec<AdmittedRequest> = (0..3).map(|_| admission.admit(30, limits).unwrap()).collect();
+        assert!(matches!(admission.admit(0, limits), Err(Busy::Database)));
+        drop(admitted);
+        let _first = admission.admit(60, limits).unwrap();
+        assert!(matches!(admission.admit(60, limits), Err(Busy::Database)));
+        assert!(admission.admit(40, limits).is_ok());
     }
 }

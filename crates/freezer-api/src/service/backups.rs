@@ -1,4 +1,4 @@
-//! Backups: creating, patching and deleting them.
+//! Backups: records reports of backups, and updates and deletes them in the catalogue.
 
 use freezer_store::model::{Backup, NewBackup};
 use freezer_store::query::backups::{self, Identity, Record};
@@ -10,7 +10,7 @@ use super::batcher::{BatchLimits, Batcher, all_or_each};
 use super::{Change, object};
 use crate::error::Error;
 
-/// Status of a backup whose document has none.
+/// Status of a backup if its document has none.
 const AVAILABLE: &str = "available";
 
 /// Stores new backups, several in one statement, and returns their ids.
@@ -37,23 +37,23 @@ pub fn writer(store: &Store, max_body: usize) -> BackupWriter {
     )
 }
 
-/// A stored backup.
+/// The result of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
-    /// Its id, which the server always chooses.
+pub struct RecordedBackup {
+    /// The id of the backup, which the server always chooses.
     pub backup_id: String,
-    /// Whether this request stored the backup, and not an earlier report of the same backup.
+    /// Whether this report was stored. False if an earlier report of the same backup was stored already.
     pub is_new: bool,
 }
 
 /// Records a backup. Backups that arrive at the same time share a statement, but a rejected one does not fail the others,
 /// because agents do not retry. A backup that was recorded a short time ago is not recorded again.
-pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Result<Recorded, Error> {
+pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Result<RecordedBackup, Error> {
     let backup_id = change.ids.document();
     let status = take_status(&mut document).unwrap_or_else(|| AVAILABLE.to_owned());
-    change.fits("backup_metadata", &document)?;
+    change.check_size("backup_metadata", &document)?;
     let identity = identity(&change, &document);
-    let said = identity.is_some().then(|| (document.clone(), status.clone()));
+    let reported = identity.is_some().then(|| (document.clone(), status.clone()));
     let record = Record {
         backup_id: backup_id.clone(),
         identity,
@@ -63,12 +63,12 @@ pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Res
         now: change.now,
     };
     let stored = change.queues.backups.submit((), record, change.store.deadline()).await;
-    let stored = stored.map_err(|no_answer| no_answer.of_write("backups.create"))??;
+    let stored = stored.map_err(|no_answer| no_answer.into_write_error("backups.create"))??;
     let is_new = stored == backup_id;
-    if let (false, Some((document, status))) = (is_new, said) {
+    if let (false, Some((document, status))) = (is_new, reported) {
         warn_of_differences(&change, &stored, &document, &status).await;
     }
-    Ok(Recorded { is_new, backup_id: stored })
+    Ok(RecordedBackup { is_new, backup_id: stored })
 }
 
 /// Logs the fields in which a repeated report differs from the stored backup. An agent that retries sends the same report. If
@@ -87,8 +87,8 @@ async fn warn_of_differences(
     if !fields.is_empty() {
         tracing::warn!(
             backup_id,
-            "a backup was reported again with other values of {}; what is stored is kept. Agents that report different \
-             backups must not use the same {}",
+            "a backup was reported again with different values of {}; the stored backup is unchanged. Agents that report \
+             different backups must not use the same {}",
             fields.join(", "),
             IDENTITY.join(", ")
         );
@@ -96,20 +96,20 @@ async fn warn_of_differences(
 }
 
 /// Maximum number of fields in a warning.
-const NAMED: usize = 20;
+const MAX_FIELDS: usize = 20;
 
 /// Returns the names of the fields whose values differ, or that only one of the documents has.
 fn differing<'a>(
-    known: &'a Map<String, Value>,
-    said: &'a Map<String, Value>,
+    stored: &'a Map<String, Value>,
+    reported: &'a Map<String, Value>,
     further: Option<&'a str>,
 ) -> Vec<&'a str> {
-    let other =
-        said.iter().filter(|(key, value)| known.get(*key) != Some(value)).map(|(key, _)| key.as_str());
-    let gone = known.keys().filter(|key| !said.contains_key(*key)).map(String::as_str);
-    let mut fields: Vec<&str> = further.into_iter().chain(other).chain(gone).collect();
+    let changed =
+        reported.iter().filter(|(key, value)| stored.get(*key) != Some(value)).map(|(key, _)| key.as_str());
+    let missing = stored.keys().filter(|key| !reported.contains_key(*key)).map(String::as_str);
+    let mut fields: Vec<&str> = further.into_iter().chain(changed).chain(missing).collect();
     fields.sort_unstable();
-    fields.truncate(NAMED);
+    fields.truncate(MAX_FIELDS);
     fields
 }
 
@@ -117,7 +117,7 @@ fn differing<'a>(
 const IDENTITY: [&str; 6] =
     ["hostname", "backup_name", "container", "time_stamp", "curr_backup_level", "job_id"];
 
-/// Returns the identity of a backup. `None` without a time stamp, because nothing else distinguishes the backups of a
+/// Returns the identity of a backup. None if it has no time stamp, because only the time stamp distinguishes the backups of a
 /// series.
 fn identity(change: &Change<'_>, document: &Map<String, Value>) -> Option<Identity> {
     let window = change.repeat_window?;
@@ -128,8 +128,8 @@ fn identity(change: &Change<'_>, document: &Map<String, Value>) -> Option<Identi
     Some(Identity { hash, window: i64::try_from(window.as_secs()).unwrap_or(i64::MAX) })
 }
 
-/// Changes the status and the metadata of a backup. The agents of 19.0.0 send flat keys, so these have the same effect
-/// as keys in `backup_metadata`. Returns the whole document.
+/// Updates the status and the metadata of a backup. The keys of the metadata may be in `backup_metadata` or at the top level,
+/// because agents of 19.0.0 send them at the top level. Returns the updated document.
 ///
 /// # Errors
 /// [`Error::NotFound`] if the project has no such backup.
@@ -138,8 +138,8 @@ pub async fn update(
     backup_id: &str,
     mut patch: Map<String, Value>,
 ) -> Result<Backup, Error> {
-    for not_applied in ["user_id", "backup_id", "project_id"] {
-        patch.remove(not_applied);
+    for read_only in ["user_id", "backup_id", "project_id"] {
+        patch.remove(read_only);
     }
     let status = take_status(&mut patch);
     let nested = object(&patch, "backup_metadata").unwrap_or_default();
@@ -152,7 +152,7 @@ pub async fn update(
         let old = stored.metadata.clone();
         stored.metadata.extend(patch.clone());
         stored.metadata.extend(nested.clone());
-        change.fits_over("backup_metadata", &stored.metadata, &old)?;
+        change.check_growth("backup_metadata", &stored.metadata, &old)?;
         if let Some(status) = &status {
             stored.status.clone_from(status);
         }
@@ -165,7 +165,7 @@ pub async fn update(
     })
 }
 
-/// Deletes a backup.
+/// Deletes a backup from the catalogue.
 ///
 /// # Errors
 /// [`Error::NotFound`] if the project has no such backup.
@@ -193,9 +193,9 @@ mod tests {
         let map = |value: Value| value.as_object().cloned().unwrap_or_default();
         let known = map(json!({"hostname": "h", "size": 1, "tags": ["a"], "old": null}));
         assert!(differing(&known, &known, None).is_empty());
-        let said = map(json!({"hostname": "h", "size": 2, "tags": ["a", "b"], "new": 1}));
-        assert_eq!(differing(&known, &said, Some("status")), ["new", "old", "size", "status", "tags"]);
+        let reported = map(json!({"hostname": "h", "size": 2, "tags": ["a", "b"], "new": 1}));
+        assert_eq!(differing(&known, &reported, Some("status")), ["new", "old", "size", "status", "tags"]);
         let many = (0..100).map(|n| (format!("k{n}"), json!(n))).collect();
-        assert_eq!(differing(&known, &many, None).len(), NAMED);
+        assert_eq!(differing(&known, &many, None).len(), MAX_FIELDS);
     }
 }

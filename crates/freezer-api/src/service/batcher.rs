@@ -52,9 +52,9 @@ const SLOW: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_millis(500);
 
 /// The key of a queue.
-pub trait Key: Clone + Eq + Hash + Send + Sync + 'static {}
+pub trait BatchKey: Clone + Eq + Hash + Send + Sync + 'static {}
 
-impl<K: Clone + Eq + Hash + Send + Sync + 'static> Key for K {}
+impl<K: Clone + Eq + Hash + Send + Sync + 'static> BatchKey for K {}
 
 /// Runs items of type `I` in queues with keys of type `K`. Each item gets an answer of type `O`.
 pub struct Batcher<K, I, O>(Arc<Shared<K, I, O>>);
@@ -90,13 +90,13 @@ pub enum NoAnswer {
 
 impl NoAnswer {
     /// Returns the error of a request that reads.
-    pub fn of_read(self, doing: &'static str) -> Error {
+    pub fn into_read_error(self, doing: &'static str) -> Error {
         let reason = "the deadline passed before its batch had ended".to_owned();
         self.error(StoreError::Unavailable { doing, outage: Outage::Slow, reason })
     }
 
     /// Returns the error of a request that writes.
-    pub fn of_write(self, doing: &'static str) -> Error {
+    pub fn into_write_error(self, doing: &'static str) -> Error {
         let reason = "the deadline passed before its batch had ended".to_owned();
         self.error(StoreError::OutcomeUnknown { doing, reason })
     }
@@ -111,7 +111,7 @@ impl NoAnswer {
     }
 }
 
-impl<K: Key, I: Send + 'static, O: Send + 'static> Batcher<K, I, O> {
+impl<K: BatchKey, I: Send + 'static, O: Send + 'static> Batcher<K, I, O> {
     /// Creates a batcher without queues. `work` runs a batch of one queue and returns an answer for each item, in the same
     /// order. It gets the latest deadline of the items.
     pub fn new<F>(
@@ -130,7 +130,7 @@ impl<K: Key, I: Send + 'static, O: Send + 'static> Batcher<K, I, O> {
     /// Adds an item to the queue of a key, and returns its answer.
     ///
     /// # Errors
-    /// [`NoAnswer`]
+    /// [`NoAnswer`] if the batch failed or the deadline passed.
     pub async fn submit(&self, key: K, item: I, deadline: Deadline) -> Result<O, NoAnswer> {
         let (answer, answered) = oneshot::channel();
         self.0.enqueue(&key, Queued { item, deadline, answer });
@@ -153,14 +153,14 @@ impl<I, O> Queue<I, O> {
     }
 
     /// Takes at most this number of items, and skips items whose callers have disconnected.
-    fn take(&mut self, limit: usize) -> Vec<Queued<I, O>> {
+    fn take_batch(&mut self, limit: usize) -> Vec<Queued<I, O>> {
         self.items.retain(|queued| !queued.answer.is_closed());
         let count = self.items.len().min(limit);
         self.items.drain(..count).collect()
     }
 }
 
-impl<K: Key, I: Send + 'static, O: Send + 'static> Shared<K, I, O> {
+impl<K: BatchKey, I: Send + 'static, O: Send + 'static> Shared<K, I, O> {
     fn enqueue(&self, key: &K, queued: Queued<I, O>) {
         let mut queues = self.queues();
         match queues.get_mut(key) {
@@ -191,14 +191,14 @@ impl<K, I, O> Shared<K, I, O> {
 }
 
 /// A task that runs batches of one queue.
-struct Worker<K: Key, I, O> {
+struct Worker<K: BatchKey, I, O> {
     shared: Arc<Shared<K, I, O>>,
     key: K,
     /// Whether the queue counts this worker.
     is_counted: bool,
 }
 
-impl<K: Key, I: Send + 'static, O: Send + 'static> Worker<K, I, O> {
+impl<K: BatchKey, I: Send + 'static, O: Send + 'static> Worker<K, I, O> {
     async fn run(mut self) {
         while let Some(mut batch) = self.next_batch() {
             self.add_arrivals(&mut batch).await;
@@ -217,7 +217,7 @@ impl<K: Key, I: Send + 'static, O: Send + 'static> Worker<K, I, O> {
         let mut queues = self.shared.queues();
         let queue = queues.get_mut(&self.key)?;
         if queue.needs_worker(queue.workers - 1, self.shared.limits) {
-            let batch = queue.take(self.shared.limits.batch);
+            let batch = queue.take_batch(self.shared.limits.batch);
             if !batch.is_empty() {
                 return Some(batch);
             }
@@ -238,7 +238,7 @@ impl<K: Key, I: Send + 'static, O: Send + 'static> Worker<K, I, O> {
             tokio::task::yield_now().await;
         }
         if let Some(queue) = self.shared.queues().get_mut(&self.key) {
-            batch.extend(queue.take(room));
+            batch.extend(queue.take_batch(room));
         }
         batch.retain(|queued| !queued.answer.is_closed());
     }
@@ -259,19 +259,19 @@ impl<K: Key, I: Send + 'static, O: Send + 'static> Worker<K, I, O> {
                 work.await
             }
         };
-        // The panic itself is already logged. The callers get an error when their senders are dropped.
+        // a panic is logged where it happens; the callers get an error when their senders are dropped
         let Ok(answers) = answers else { return };
         if answers.len() != callers.len() {
             let (answers, items) = (answers.len(), callers.len());
             tracing::error!(
                 answers,
                 items,
-                "a batch has not one answer for each of its requests, which is a defect; its requests fail"
+                "a batch did not return one answer for each of its requests; its requests fail. This is a defect"
             );
             return;
         }
         for (caller, answer) in callers.into_iter().zip(answers) {
-            // The caller may have disconnected.
+            // the caller may have disconnected
             let _ = caller.send(answer);
         }
     }
@@ -284,7 +284,7 @@ impl<K: Key, I: Send + 'static, O: Send + 'static> Worker<K, I, O> {
     }
 }
 
-impl<K: Key, I, O> Drop for Worker<K, I, O> {
+impl<K: BatchKey, I, O> Drop for Worker<K, I, O> {
     /// The runtime may drop a worker in the middle of its work when it shuts down.
     fn drop(&mut self) {
         if self.is_counted {
@@ -294,7 +294,7 @@ impl<K: Key, I, O> Drop for Worker<K, I, O> {
 }
 
 /// Counts one worker less, and removes the queue if it has no workers and no items.
-fn remove_worker<K: Key, I, O>(queues: &mut HashMap<K, Queue<I, O>>, key: &K) {
+fn remove_worker<K: BatchKey, I, O>(queues: &mut HashMap<K, Queue<I, O>>, key: &K) {
     if let Some(queue) = queues.get_mut(key) {
         queue.workers -= 1;
         if queue.workers == 0 && queue.items.is_empty() {
@@ -342,15 +342,15 @@ mod tests {
 
     /// An item whose batch panics.
     const PANICS: u32 = 13;
-    /// An item whose batch returns an answer too few.
+    /// An item whose batch returns one answer less than it has items.
     const TOO_FEW: u32 = 14;
 
     impl Recorder {
         fn new(workers: usize, batch: usize) -> Recorder {
-            Recorder::with(BatchLimits { batch, workers, backlog: 1 })
+            Recorder::with_limits(BatchLimits { batch, workers, backlog: 1 })
         }
 
-        fn with(limits: BatchLimits) -> Recorder {
+        fn with_limits(limits: BatchLimits) -> Recorder {
             let (batches, permits) = (Arc::<Mutex<Vec<_>>>::default(), Arc::new(Semaphore::new(0)));
             let batcher = {
                 let (batches, permits) = (batches.clone(), permits.clone());
@@ -540,7 +540,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_worker_runs_while_there_is_a_backlog() {
-        let recorder = Recorder::with(BatchLimits { batch: 1, workers: 2, backlog: 2 });
+        let recorder = Recorder::with_limits(BatchLimits { batch: 1, workers: 2, backlog: 2 });
         let mut submitted = vec![recorder.submit("a", 1).await, recorder.submit("a", 2).await];
         assert_eq!(recorder.batches(), [vec![1]], "one waiting item is no backlog");
         submitted.push(recorder.submit("a", 3).await);

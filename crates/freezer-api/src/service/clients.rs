@@ -1,4 +1,4 @@
-//! Clients: registering and deleting them, and checking their capabilities.
+//! Clients: registers and deletes them, and checks whether a client supports an action.
 
 use freezer_store::model::{Capabilities, Client, Registration};
 use freezer_store::query::clients::{self, Registered, RegistrationCheck};
@@ -10,20 +10,20 @@ use crate::clock::client_id_of;
 use crate::error::Error;
 use crate::validate::whole;
 
-/// The capabilities of every agent of a release that does not report them. A registration without capabilities gets
-/// these. Source: the lists that freezer-api 19.0.0 gives to such clients.
+/// Capabilities of agents of old releases. A registration that does not name any capabilities gets these.
+/// Source: the lists that freezer-api 19.0.0 gives to such clients.
 const ACTIONS: &[&str] = &["backup", "restore", "info", "admin", "exec"];
 const MODES: &[&str] = &["fs", "mongo", "mysql", "sqlserver", "cinder", "glance", "cindernative", "nova"];
 const STORAGES: &[&str] = &["local", "swift", "ssh", "s3", "ftp", "ftps"];
 const ENGINES: &[&str] = &["tar", "rsync", "rsyncv2", "nova", "osbrick", "glance"];
 
-/// Returns whether a registered client should serve every project.
+/// Returns whether a registration is for a central client, which runs the jobs of all projects.
 pub fn is_central(document: &Map<String, Value>) -> bool {
     document.get("is_central").and_then(Value::as_bool).unwrap_or(false)
 }
 
-/// Registers a client, or updates the description and the capabilities of an existing one. Returns which of these
-/// happened, and the client's name.
+/// Registers a client, or updates the description and the capabilities of an existing one. Returns the result and the
+/// client's name.
 ///
 /// # Errors
 /// [`Error::Conflict`] if the name or the uuid belongs to a client of another project.
@@ -50,7 +50,7 @@ pub async fn register(
         }
         RegistrationCheck::New | RegistrationCheck::Differs => match register_locked(change, &id, &new).await
         {
-            // Any caller can compute the id that belongs to a name, and register another client under this id.
+            // Every caller can compute the id that belongs to a name, and may have registered another client with it.
             Err(StoreError::Duplicate { .. }) if new.uuid.is_none() => {
                 register_locked(change, &change.ids.document(), &new).await?
             }
@@ -66,9 +66,10 @@ pub async fn register(
     }
 }
 
-/// Stores a new client with the id that follows from its name. Returns false if the id exists. Unlike
-/// [`register_locked`], this takes no lock. If a thousand nodes register in the same second, the locks of names that do
-/// not exist yet would overlap and cause deadlocks.
+/// Inserts a new client whose id is computed from its name. Returns false if a client with this id exists.
+///
+/// This function does not lock rows, unlike [`register_locked`]. If 1,000 nodes register in the same second, locks on names
+/// that do not exist yet (gap locks) lead to deadlocks.
 async fn create(change: Change<'_>, id: &str, new: &Registration) -> Result<bool, StoreError> {
     let Change { store, project_id, user_id, now, .. } = change;
     single!(store, "clients.create", |db| clients::create(db, project_id, user_id, id, new, now).await)
@@ -81,10 +82,10 @@ async fn register_locked(change: Change<'_>, id: &str, new: &Registration) -> Re
     })
 }
 
-/// Deletes the client of this name in the project. Returns false if there is none.
+/// Deletes a client of the project by its name. Returns false if there is no such client.
 ///
 /// # Errors
-/// [`Error::Forbidden`] for a central client of another project, which the caller can see but does not own.
+/// [`Error::Forbidden`] for a central client of another project, which the caller can see but not delete.
 pub async fn delete(change: Change<'_>, client_id: &str) -> Result<bool, Error> {
     transaction!(change.store, "clients.delete", |db| {
         if clients::delete(db, change.project_id, client_id, change.now).await? {
@@ -97,24 +98,24 @@ pub async fn delete(change: Change<'_>, client_id: &str) -> Result<bool, Error> 
     })
 }
 
-/// The parts of an action that a client must support, as in freezer-api 19.0.0.
+/// Keys of an action whose values a client must support. Source: freezer-api 19.0.0.
 const CHECKED: &[&str] = &["action", "mode", "storage", "engine"];
 
 /// Checks that a client supports the action, mode, storage and engine of an action.
 ///
 /// # Errors
-/// [`Error::Unprocessable`] with the unsupported value.
+/// [`Error::Unprocessable`] with the name of the value that the client does not support.
 pub fn check_capabilities(client: &Client, freezer_action: &Map<String, Value>) -> Result<(), Error> {
     check(client, freezer_action, CHECKED)?;
-    // Agents use this name for the engine in their own configuration.
+    // agents use this name for the engine in their configuration files
     check(client, freezer_action, &["engine_name"])
 }
 
-/// Checks that a client still supports an action of an existing job. `engine_name` is not checked, because freezer-api
-/// 19.0.0 accepted jobs with any value, and they must be able to start.
+/// Checks that a client still supports an action of a stored job. `engine_name` is not checked, because freezer-api 19.0.0
+/// accepted jobs with any value of it, and these jobs must start here as well.
 ///
 /// # Errors
-/// [`Error::Unprocessable`] with the unsupported value.
+/// [`Error::Unprocessable`] with the name of the value that the client does not support.
 pub fn check_start(client: &Client, freezer_action: &Map<String, Value>) -> Result<(), Error> {
     check(client, freezer_action, CHECKED)
 }
@@ -138,7 +139,7 @@ fn check(client: &Client, freezer_action: &Map<String, Value>, keys: &[&str]) ->
     Ok(())
 }
 
-/// Returns whether Python treats the value as false, so that it requires no capability.
+/// Returns whether Python treats a value as false. Such a value requires nothing of the client.
 fn is_blank(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,

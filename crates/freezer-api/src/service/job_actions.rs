@@ -13,31 +13,31 @@ use super::{Change, object, text};
 use crate::clock::Ids;
 use crate::error::Error;
 
-/// An entry of `job_actions`, with the ids that it will need.
+/// An entry of `job_actions`, with the ids for the rows that may be stored for it.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct JobActionEntry {
     link_id: String,
-    kind: Kind,
+    action: EntryAction,
 }
 
 #[derive(Debug, Clone)]
-enum Kind {
-    /// Refers to an existing action. If the entry contains a definition, it must be equal to the stored one.
+enum EntryAction {
+    /// Refers to an action that must exist. If the entry has a definition, it must be equal to the stored one.
     Reference { action_id: String, definition: Option<Map<String, Value>> },
     /// Defines a new action.
     Inline { action_id: String, new: Box<ActionDefinition> },
 }
 
-/// Maximum size of `action_defaults` in bytes after they are copied into every action of a job. Otherwise, a small body
-/// could fill the memory.
+/// Maximum number of bytes of `action_defaults` when they are copied into every action of a job. Without this limit, a small
+/// body could fill the memory.
 const MAX_DEFAULTS: usize = 1 << 20;
 
-/// Reads `job_actions`, and sets the missing keys of each action from `action_defaults`. Returns `None` if the document
-/// has no `job_actions`.
+/// Reads `job_actions`. Keys that an action does not have are taken from `action_defaults`. Returns none if the document has
+/// no `job_actions`.
 ///
 /// # Errors
-/// [`Error::BadDocument`] if the defaults would become too large.
-pub fn entries(document: &Map<String, Value>, ids: &Ids) -> Result<Option<Vec<Entry>>, Error> {
+/// [`Error::BadDocument`] if the copied defaults would be too large.
+pub fn entries(document: &Map<String, Value>, ids: &Ids) -> Result<Option<Vec<JobActionEntry>>, Error> {
     let Some(entries) = document.get("job_actions") else { return Ok(None) };
     let entries = entries.as_array().map(Vec::as_slice).unwrap_or_default();
     let defaults = object(document, "action_defaults").unwrap_or_default();
@@ -45,7 +45,7 @@ pub fn entries(document: &Map<String, Value>, ids: &Ids) -> Result<Option<Vec<En
         let size = serde_json::to_string(&defaults).map_or(usize::MAX, |text| text.len());
         if size.saturating_mul(entries.len()) > MAX_DEFAULTS {
             return Err(Error::BadDocument(format!(
-                "action_defaults: too large for {} actions ({MAX_DEFAULTS} bytes in all)",
+                "action_defaults: too large for {} actions (at most {MAX_DEFAULTS} bytes in total)",
                 entries.len()
             )));
         }
@@ -53,7 +53,7 @@ pub fn entries(document: &Map<String, Value>, ids: &Ids) -> Result<Option<Vec<En
     Ok(Some(entries.iter().filter_map(Value::as_object).map(|entry| read(entry, &defaults, ids)).collect()))
 }
 
-fn read(entry: &Map<String, Value>, defaults: &Map<String, Value>, ids: &Ids) -> Entry {
+fn read(entry: &Map<String, Value>, defaults: &Map<String, Value>, ids: &Ids) -> JobActionEntry {
     let mut definition = object(entry, "freezer_action");
     if let Some(definition) = &mut definition {
         for (key, value) in defaults {
@@ -62,46 +62,46 @@ fn read(entry: &Map<String, Value>, defaults: &Map<String, Value>, ids: &Ids) ->
             }
         }
     }
-    let kind = match text(entry, "action_id").filter(|id| !id.is_empty()) {
-        Some(action_id) => Kind::Reference { action_id, definition },
-        None => Kind::Inline {
+    let action = match text(entry, "action_id").filter(|id| !id.is_empty()) {
+        Some(action_id) => EntryAction::Reference { action_id, definition },
+        None => EntryAction::Inline {
             action_id: ids.document(),
             new: Box::new(super::actions::definition(entry, definition.unwrap_or_default())),
         },
     };
-    Entry { link_id: ids.document(), kind }
+    JobActionEntry { link_id: ids.document(), action }
 }
 
-/// The actions that the client must exist for and support.
+/// The actions that the client must support. If there are any, the client must exist.
 #[derive(Clone, Copy)]
 pub enum Checked<'a> {
-    /// All actions of a job that is new, or that moves to another client.
+    /// All actions, because the job is new or moves to another client.
     All,
-    /// All actions except for these, which the job already has.
+    /// All actions except for these, which the job has already.
     AllBut(&'a [String]),
 }
 
-/// Checks that the client exists and supports the actions, then creates the inline ones. Returns the links of the job,
-/// in order.
+/// Checks that the client exists and supports the actions, and stores the inline actions. Returns the links of the job in
+/// their order.
 ///
 /// # Errors
-/// [`Error::Unprocessable`] for an unknown client or action, a changed definition, or an action that the client does
-/// not support; [`Error::DocumentTooLarge`] and [`Error::TooManyActions`].
-pub async fn settle(
+/// [`Error::Unprocessable`] for an unknown client, and for an action that is unknown, has a different definition, or is not
+/// supported by the client; [`Error::DocumentTooLarge`] and [`Error::TooManyActions`].
+pub async fn store(
     db: &mut Db,
     change: &Change<'_>,
     client_id: &str,
-    entries: &[Entry],
+    entries: &[JobActionEntry],
     checked: Checked<'_>,
 ) -> Result<Vec<Link>, Error> {
     let scope = change.scope();
-    // A job that gets no further action does not become larger.
+    // a job that gets no additional action is not larger than before
     let grows = checked.grows(entries);
     if grows && entries.len() > change.max_job_actions {
         return Err(Error::TooManyActions { number: entries.len(), limit: change.max_job_actions });
     }
-    let references = entries.iter().filter_map(Entry::reference).map(str::to_owned).collect();
-    // If a job gets more actions, they are locked, so that they cannot grow at the same time.
+    let references = entries.iter().filter_map(JobActionEntry::reference).map(str::to_owned).collect();
+    // if the job gets additional actions, they are locked, so another transaction cannot enlarge them at the same time
     let stored = actions::get_many(db, &scope, references, grows).await?;
     let stored: HashMap<&str, &ActionFields> =
         stored.iter().map(|action| (action.action_id.as_str(), action)).collect();
@@ -109,8 +109,8 @@ pub async fn settle(
     let mut bytes = 0_usize;
     for (at, entry) in entries.iter().enumerate() {
         let definition = definition(entry, &stored)?;
-        if let Kind::Inline { .. } = entry.kind {
-            change.fits(&format!("job_actions[{at}].freezer_action"), definition)?;
+        if let EntryAction::Inline { .. } = entry.action {
+            change.check_size(&format!("job_actions[{at}].freezer_action"), definition)?;
         }
         if grows {
             bytes = bytes.saturating_add(stored_size(definition));
@@ -132,10 +132,10 @@ pub async fn settle(
         }
     }
     let mut links = Vec::with_capacity(entries.len());
-    for Entry { link_id, kind } in entries {
-        let action_id = match kind {
-            Kind::Reference { action_id, .. } => action_id,
-            Kind::Inline { action_id, new } => {
+    for JobActionEntry { link_id, action } in entries {
+        let action_id = match action {
+            EntryAction::Reference { action_id, .. } => action_id,
+            EntryAction::Inline { action_id, new } => {
                 let Change { project_id, user_id, now, .. } = *change;
                 actions::create(db, project_id, user_id, action_id, new, now).await?;
                 action_id
@@ -146,26 +146,26 @@ pub async fn settle(
     Ok(links)
 }
 
-impl Entry {
-    /// Returns the id of the action that the entry refers to.
+impl JobActionEntry {
+    /// Returns the id of the existing action that the entry refers to.
     fn reference(&self) -> Option<&str> {
-        match &self.kind {
-            Kind::Reference { action_id, .. } => Some(action_id),
-            Kind::Inline { .. } => None,
+        match &self.action {
+            EntryAction::Reference { action_id, .. } => Some(action_id),
+            EntryAction::Inline { .. } => None,
         }
     }
 }
 
 impl Checked<'_> {
-    fn includes(self, entry: &Entry) -> bool {
+    fn includes(self, entry: &JobActionEntry) -> bool {
         match (self, entry.reference()) {
             (Checked::AllBut(had), Some(action_id)) => !had.iter().any(|id| id == action_id),
             _ => true,
         }
     }
 
-    /// Returns whether the job gets a new action, or one of its actions once more.
-    fn grows(self, entries: &[Entry]) -> bool {
+    /// Returns whether the job gets an action that it does not have, or one of its actions once more.
+    fn grows(self, entries: &[JobActionEntry]) -> bool {
         let Checked::AllBut(had) = self else { return true };
         let mut left: HashMap<&str, usize> = HashMap::with_capacity(had.len());
         for id in had {
@@ -178,21 +178,21 @@ impl Checked<'_> {
     }
 }
 
-/// Returns the definition that an entry will run.
+/// Returns the definition of the action that an entry runs.
 fn definition<'a>(
-    entry: &'a Entry,
+    entry: &'a JobActionEntry,
     stored: &HashMap<&str, &'a ActionFields>,
 ) -> Result<&'a Map<String, Value>, Error> {
-    match &entry.kind {
-        Kind::Inline { new, .. } => Ok(&new.freezer_action),
-        Kind::Reference { action_id, definition } => {
+    match &entry.action {
+        EntryAction::Inline { new, .. } => Ok(&new.freezer_action),
+        EntryAction::Reference { action_id, definition } => {
             let Some(action) = stored.get(action_id.as_str()) else {
                 return Err(Error::Unprocessable(format!("Action id: {action_id} not found.")));
             };
             match definition {
                 Some(given) if !action.is_defined_as(given) => Err(Error::Unprocessable(format!(
-                    "Action id: {action_id} is defined otherwise. Update that action, or leave action_id out to \
-                     create another."
+                    "Action id: {action_id} has a different definition. Update that action, or omit action_id to \
+                     create a new one."
                 ))),
                 _ => Ok(&action.freezer_action),
             }
@@ -204,16 +204,16 @@ fn definition<'a>(
 mod tests {
     use super::*;
 
-    fn entries(ids: &[&str]) -> Vec<Entry> {
-        let entry = |id: &&str| Entry {
+    fn entries(ids: &[&str]) -> Vec<JobActionEntry> {
+        let entry = |id: &&str| JobActionEntry {
             link_id: "l".to_owned(),
-            kind: Kind::Reference { action_id: (*id).to_owned(), definition: None },
+            action: EntryAction::Reference { action_id: (*id).to_owned(), definition: None },
         };
         ids.iter().map(entry).collect()
     }
 
     #[test]
-    fn a_job_grows_with_each_further_place_of_an_action() {
+    fn a_job_grows_with_each_additional_entry_of_an_action() {
         let had = ["a", "b", "a"].map(str::to_owned);
         for (ids, grows) in [
             (&[][..], false),

@@ -1,4 +1,4 @@
-//! Events of a job: a user requests a start, stop or abort, and the scheduler of the job reads it with its next poll.
+//! Events of a job. A user requests a start, stop or abort, and the job's scheduler reads this event with its next poll.
 
 use freezer_store::Db;
 use freezer_store::query::{actions, clients, jobs};
@@ -21,11 +21,11 @@ pub enum Event {
 }
 
 impl Event {
-    /// Returns the event in a body, which is its first key.
+    /// Reads the event from the first key of a body.
     ///
     /// # Errors
-    /// [`Error::BadDocument`] for a body without an event, or with an unknown one.
-    pub fn named(body: &Value) -> Result<Event, Error> {
+    /// [`Error::BadDocument`] if the body has no key, or if its first key is not an event.
+    pub fn from_body(body: &Value) -> Result<Event, Error> {
         let name = body.as_object().and_then(|body| body.keys().next());
         match name.map(String::as_str) {
             Some("start") => Ok(Event::Start),
@@ -36,7 +36,7 @@ impl Event {
         }
     }
 
-    fn word(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Event::Start => "start",
             Event::Stop => "stop",
@@ -45,12 +45,11 @@ impl Event {
     }
 }
 
-/// Requests an event of a job. Returns `success`, or a text that the event is already requested and nothing has
-/// changed.
+/// Requests an event of a job. Returns `success`, or a text that says that this event is already pending.
 ///
 /// # Errors
-/// [`Error::NotFound`] if the project has no such job; [`Error::Unprocessable`] for a start of a job whose client does
-/// not exist or no longer supports its actions.
+/// [`Error::NotFound`] if the project has no such job; [`Error::Unprocessable`] if a start is requested, and the job's
+/// client was deleted or does not support the job's actions any more.
 pub async fn request(change: Change<'_>, job_id: &str, event: Event) -> Result<String, Error> {
     transaction!(change.store, "jobs.event", |db| {
         let scope = change.scope();
@@ -58,11 +57,11 @@ pub async fn request(change: Change<'_>, job_id: &str, event: Event) -> Result<S
             return Err(Error::not_found("job", job_id));
         };
         if !apply(&mut fields.schedule, event) {
-            // An earlier run of this transaction may have requested it.
+            // an earlier run of this body may have requested it
             return Ok(if db.is_repeat() {
                 "success".to_owned()
             } else {
-                format!("{} already requested", event.word())
+                format!("{} already requested", event.name())
             });
         }
         if event == Event::Start {
@@ -73,9 +72,8 @@ pub async fn request(change: Change<'_>, job_id: &str, event: Event) -> Result<S
     })
 }
 
-/// Checks that the job's client exists and supports all actions of the job. Otherwise, a start would wait for a poll
-/// that never comes. Stop and abort do not need this check, because a job must be stopped even if its client was
-/// deleted.
+/// Checks that the job's client exists and supports all actions of the job. Otherwise a start would wait for a poll that
+/// never comes. Stops and aborts are not checked, because it must be possible to stop a job even if its client was deleted.
 async fn check_client(db: &mut Db, change: &Change<'_>, client_id: &str, job_id: &str) -> Result<(), Error> {
     let Some(client) = clients::get(db, &change.scope(), client_id).await? else {
         return Err(Error::Unprocessable(format!("Client not found with ID {client_id}")));
@@ -86,12 +84,12 @@ async fn check_client(db: &mut Db, change: &Change<'_>, client_id: &str, job_id:
     Ok(())
 }
 
-/// Stores the event, and returns false if it was already requested. A start removes the result of the last run.
+/// Sets the event. Returns false if it is already pending. A start also clears the status and the result of the last run.
 fn apply(schedule: &mut Map<String, Value>, event: Event) -> bool {
-    if schedule.get("event").and_then(Value::as_str) == Some(event.word()) {
+    if schedule.get("event").and_then(Value::as_str) == Some(event.name()) {
         return false;
     }
-    schedule.insert("event".to_owned(), event.word().into());
+    schedule.insert("event".to_owned(), event.name().into());
     if event == Event::Start {
         schedule.insert("status".to_owned(), "".into());
         schedule.insert("result".to_owned(), "".into());

@@ -1,29 +1,29 @@
-//! Patches of jobs: which keys a patch changes, and how it is merged.
+//! Patches of jobs: finds the changes in a patch, and merges them.
 //!
-//! Other modules have reports of runs (`job_reports`), merging a schedule (`schedule`), the actions of entries
-//! (`job_actions`), and the transaction (`jobs`).
+//! Not here: reports of runs (`job_reports`), schedules (`schedule`), the actions of a job (`job_actions`), and the
+//! transaction (`jobs`).
 
 use freezer_store::model::JobFields;
 use serde_json::{Map, Value};
 
-use super::schedule::{self, says_when};
+use super::schedule::{self, is_time_key};
 use super::{int, object, text};
 
-/// Returns the part of a patch that changes the shown job. Keys of `schedule_*` belong together: all of them are kept
-/// if any of them changes. The rest need not be valid: older releases stored values that are rejected today, and a
-/// scheduler sends them back.
+/// Returns the part of a patch that differs from the job as it is shown. Keys of `schedule_*` belong together: all of them
+/// are returned if one of them differs. The unchanged part does not have to be valid, because older releases stored values
+/// that are refused today, and schedulers send these values back.
 pub fn changed_part(patch: &Map<String, Value>, shown: &Map<String, Value>) -> Map<String, Value> {
     let empty = Map::new();
     let shown_schedule = shown.get("job_schedule").and_then(Value::as_object).unwrap_or(&empty);
     let mut changed = patch.clone();
     changed.retain(|key, value| shown.get(key) != Some(value));
     if let Some(Value::Object(schedule)) = changed.get_mut("job_schedule") {
-        let when = |schedule: &Map<String, Value>| -> Map<String, Value> {
-            let keys = schedule.iter().filter(|(key, _)| says_when(key));
+        let times = |schedule: &Map<String, Value>| -> Map<String, Value> {
+            let keys = schedule.iter().filter(|(key, _)| is_time_key(key));
             keys.map(|(key, value)| (key.clone(), value.clone())).collect()
         };
-        let same_times = when(schedule) == when(shown_schedule);
-        schedule.retain(|key, value| match says_when(key) {
+        let same_times = times(schedule) == times(shown_schedule);
+        schedule.retain(|key, value| match is_time_key(key) {
             true => !same_times,
             false => shown_schedule.get(key) != Some(value),
         });
@@ -31,7 +31,7 @@ pub fn changed_part(patch: &Map<String, Value>, shown: &Map<String, Value>) -> M
     changed
 }
 
-/// Returns a patch without the entries of `job_actions` that the job shows. These entries need not be valid, either.
+/// Returns a patch without the entries of `job_actions` that the job shows. These entries do not have to be valid either.
 pub fn without_shown_actions(patch: &Map<String, Value>, shown: &Map<String, Value>) -> Map<String, Value> {
     let mut patch = patch.clone();
     let shown = shown.get("job_actions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -41,7 +41,7 @@ pub fn without_shown_actions(patch: &Map<String, Value>, shown: &Map<String, Val
     patch
 }
 
-/// Merges a patch into the columns of a job. Its actions are separate rows.
+/// Merges a patch into the columns of a job. Actions are not columns, so they are not merged here.
 pub fn apply(fields: &mut JobFields, patch: &Map<String, Value>) {
     if let Some(client_id) = text(patch, "client_id") {
         fields.client_id = client_id;
@@ -80,7 +80,7 @@ mod tests {
         })
     }
 
-    fn with(pointer: &str, value: Value) -> Map<String, Value> {
+    fn document_with(pointer: &str, value: Value) -> Map<String, Value> {
         let mut document = document();
         let (parent, key) = pointer.rsplit_once('/').unwrap_or_default();
         document
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_patch_sends_back_is_no_change() {
+    fn unchanged_values_of_a_patch_are_no_change() {
         let shown = map(document());
         assert_eq!(changed_part(&shown, &shown), Map::new());
         for (pointer, value, expected) in [
@@ -105,7 +105,7 @@ mod tests {
             ("/job_actions", json!([]), json!({"job_actions": []})),
             ("/unknown", json!(1), json!({"unknown": 1})),
         ] {
-            assert_eq!(Value::Object(changed_part(&with(pointer, value), &shown)), expected);
+            assert_eq!(Value::Object(changed_part(&document_with(pointer, value), &shown)), expected);
         }
         let entry = json!({"action_id": "a1", "freezer_action": {"action": "x"}});
         let mut patch = map(json!({"job_actions": [shown["job_actions"][0], entry]}));

@@ -43,7 +43,7 @@ const SHOWN: BatchLimits =
 const POLLED: BatchLimits =
     BatchLimits { batch: jobs::POLLS_AT_ONCE, workers: 4, backlog: jobs::POLLS_AT_ONCE + 1 };
 
-/// The rows of a request. `None`: it must be read separately.
+/// The rows of a request. None if it must be read by itself.
 type BatchedRows = Result<Option<JobRows>, StoreError>;
 
 /// Reads jobs in batches.
@@ -98,14 +98,13 @@ pub async fn show(
     job_id: String,
 ) -> Result<Option<Job>, Error> {
     let rows = queues.job_reader.shown.submit(scope.clone(), job_id.clone(), store.deadline()).await;
-    match rows.map_err(|no_answer| no_answer.of_read("jobs.show"))?? {
+    match rows.map_err(|no_answer| no_answer.into_read_error("jobs.show"))?? {
         Some(rows) => Ok(rows.job()?),
         None => Ok(read!(store, "jobs.show", |db| jobs::get(db, scope, &job_id).await)?),
     }
 }
 
-/// Returns a page of jobs. `caller` is the project of a caller that must not see process ids of nodes in other
-/// projects.
+/// Returns a page of jobs. `caller` is the project of a caller who must not see process ids of other projects' nodes.
 pub async fn list(
     store: &Store,
     queues: &Queues,
@@ -128,11 +127,11 @@ async fn read_poll(
     poll: &Poll,
 ) -> Result<Listed<Job>, Error> {
     let rows = queues.job_reader.polled.submit(project_id.to_owned(), poll.clone(), store.deadline()).await;
-    let rows = rows.map_err(|no_answer| no_answer.of_read("jobs.list"))??;
+    let rows = rows.map_err(|no_answer| no_answer.into_read_error("jobs.list"))??;
     if let Some(listed) = rows.map_or(Ok(None), |rows| rows.page(poll))? {
         return Ok(listed);
     }
-    // Polls need no slot, so a scheduler does not wait for the searches of its project.
+    // no slot: a scheduler does not wait for the searches of its project
     let (scope, search, page) = (Scope::project(project_id), poll.search(), poll.page());
     Ok(read!(store, "jobs.list", |db| jobs::list(db, &scope, &search, &page).await)?)
 }

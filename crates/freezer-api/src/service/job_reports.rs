@@ -1,9 +1,9 @@
 //! Reports of runs: which patches of a job are reports, and which parts of a report are ignored.
 //!
-//! Schedulers before 19.0.0 report a run by sending back the whole job document that they read earlier. Since then, its
-//! client may have been deleted or changed, its actions may have been edited or deleted, and the job may have joined a
-//! session. Values that such a scheduler can have read earlier are stale, and they are ignored. Values that no
-//! scheduler can have read are edits by a user. They are handled as in every other patch.
+//! Schedulers before 19.0.0 report a run by sending the whole job document back, as they read it when they learnt of the
+//! job. Since then its client may have been deleted or changed, its actions edited or deleted, and the job may have
+//! joined a session. Values that such a scheduler can have read earlier are stale: they are ignored. Values that no
+//! scheduler can have read are edits by a user, handled as in every other patch.
 
 use std::collections::BTreeSet;
 
@@ -17,25 +17,25 @@ use crate::error::Error;
 
 /// Keys of a schedule that a scheduler sets. `event` is not among them: users set it.
 /// Source: `RUNTIME_SCHEDULE_KEYS` of freezer-scheduler 19.0.0.
-const OF_A_RUN: [&str; 5] = ["status", "result", "time_started", "time_ended", "current_pid"];
+const RUN_KEYS: [&str; 5] = ["status", "result", "time_started", "time_ended", "current_pid"];
 
 /// A patch that reports a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Report {
-    /// Its state of the run differs from the stored one.
+    /// A state of the run that differs from the stored one.
     New,
-    /// It repeats the stored state.
+    /// The stored state again.
     Repeated,
 }
 
 impl Report {
     fn read(job_id: &str, document: &Map<String, Value>, stored: &Map<String, Value>) -> Option<Report> {
-        if !is_whole(job_id, document) && !is_of_19(document) {
+        if !is_whole(job_id, document) && !has_keys_of_19(document) {
             return None;
         }
         let sent = document.get("job_schedule").and_then(Value::as_object)?;
         let differs = |key: &&str| sent.get(*key).is_some_and(|sent| stored.get(*key) != Some(sent));
-        if OF_A_RUN.iter().any(differs) {
+        if RUN_KEYS.iter().any(differs) {
             return Some(Report::New);
         }
         let status = sent.get("status").and_then(Value::as_str);
@@ -45,7 +45,7 @@ impl Report {
 
 /// Returns whether a patch is a whole job document.
 fn is_whole(job_id: &str, document: &Map<String, Value>) -> bool {
-    // Job documents never contain defaults.
+    // `action_defaults` are not part of a job document
     !document.contains_key("action_defaults")
         && match document.get("job_id") {
             Some(id) => id.as_str() == Some(job_id),
@@ -53,14 +53,14 @@ fn is_whole(job_id: &str, document: &Map<String, Value>) -> bool {
         }
 }
 
-/// Returns whether a patch has the keys of a report of freezer-scheduler 19.0.0.
-fn is_of_19(document: &Map<String, Value>) -> bool {
+/// Returns whether a patch has exactly the keys of a report of freezer-scheduler 19.0.0.
+fn has_keys_of_19(document: &Map<String, Value>) -> bool {
     let keys = ["job_schedule", "session_id", "session_tag"];
     document.len() == keys.len() && keys.iter().all(|key| document.contains_key(*key))
 }
 
-/// Removes the stale values of a report from the patch, and logs them. `document` is the whole body, and `patch` is the
-/// part of it to store.
+/// Removes the stale values of a report from the patch, and logs them. `document` is the body of the request, and `patch` is
+/// the part of it that may be stored.
 pub async fn drop_stale(
     db: &mut Db,
     change: &Change<'_>,
@@ -71,7 +71,7 @@ pub async fn drop_stale(
 ) -> Result<(), Error> {
     let Some(mut report) = Report::read(job_id, document, &fields.schedule) else { return Ok(()) };
     if report == Report::Repeated && jobs::was_updated(db, &change.scope(), job_id, change.now).await? {
-        // An earlier run of this transaction has stored the state.
+        // an earlier run of this body has stored the state
         report = Report::New;
     }
     let mut ignored = Vec::new();
@@ -89,10 +89,10 @@ pub async fn drop_stale(
         ignored.push("client_id");
     }
     if let Some(Value::Array(entries)) = patch.get("job_actions") {
-        match list(db, change, job_id, report, entries).await? {
-            List::Sent => {}
-            List::Same => drop(patch.remove("job_actions")),
-            List::Stale => {
+        match check_actions(db, change, job_id, report, entries).await? {
+            ReportedActions::Current => {}
+            ReportedActions::Unchanged => drop(patch.remove("job_actions")),
+            ReportedActions::Stale => {
                 patch.remove("job_actions");
                 ignored.push("job_actions");
             }
@@ -103,32 +103,32 @@ pub async fn drop_stale(
         tracing::warn!(
             job_id,
             ignored,
-            "a report of a run names other values than the job has; the job keeps its own"
+            "a report of a run contains values that differ from the job; they are ignored"
         );
     }
     Ok(())
 }
 
-/// How the `job_actions` of a report are handled.
-enum List {
-    /// They are stored, as in every other patch.
-    Sent,
-    /// They are ignored, because the job already has these actions.
-    Same,
-    /// They are ignored, because a scheduler can have read them earlier.
+/// The way in which `job_actions` of a report are handled.
+enum ReportedActions {
+    /// As in every other patch.
+    Current,
+    /// Ignored, because the job has these actions already.
+    Unchanged,
+    /// Ignored, because the scheduler may have read these actions before they changed.
     Stale,
 }
 
-async fn list(
+async fn check_actions(
     db: &mut Db,
     change: &Change<'_>,
     job_id: &str,
     report: Report,
     entries: &[Value],
-) -> Result<List, Error> {
+) -> Result<ReportedActions, Error> {
     let links = jobs::action_ids(db, job_id).await?;
-    let Some(sent) = entries.iter().map(named).collect::<Option<Vec<_>>>() else {
-        return unnamed(db, change, &links, entries).await;
+    let Some(sent) = entries.iter().map(id_and_definition).collect::<Option<Vec<_>>>() else {
+        return check_actions_without_ids(db, change, &links, entries).await;
     };
     let scope = change.scope();
     let ids: Vec<String> = sent.iter().map(|(id, _)| (*id).to_owned()).collect();
@@ -142,43 +142,44 @@ async fn list(
                 continue;
             }
             if !histories.iter().any(|history| history.action_id == id && history.has_changed) {
-                return Ok(List::Sent);
+                return Ok(ReportedActions::Current);
             }
             is_stale = true;
         }
         if is_stale {
-            return Ok(List::Stale);
+            return Ok(ReportedActions::Stale);
         }
     }
     if report == Report::Repeated || ids == links {
-        return Ok(List::Sent);
+        return Ok(ReportedActions::Current);
     }
     let (sent, had): (BTreeSet<_>, BTreeSet<_>) = (ids.iter().collect(), links.iter().collect());
     let is_edit = sent != had && (sent.is_subset(&had) || sent.is_superset(&had));
-    // If the list was never replaced, a scheduler cannot have read another one.
-    if is_edit && jobs::has_first_actions(db, job_id).await? { Ok(List::Sent) } else { Ok(List::Stale) }
+    // if the list of actions was never replaced, a scheduler cannot have read another one
+    let is_current = is_edit && jobs::has_first_actions(db, job_id).await?;
+    Ok(if is_current { ReportedActions::Current } else { ReportedActions::Stale })
 }
 
 /// Returns the id and the definition of an entry. Every entry of a job document has both.
-fn named(entry: &Value) -> Option<(&str, &Map<String, Value>)> {
+fn id_and_definition(entry: &Value) -> Option<(&str, &Map<String, Value>)> {
     let id = entry.get("action_id").and_then(Value::as_str).filter(|id| !id.is_empty())?;
     Some((id, entry.get("freezer_action").and_then(Value::as_object)?))
 }
 
-/// Handles a list with an entry that lacks an id or a definition. If all entries lack an id and define the actions of
-/// the job, it is the job's own list.
-async fn unnamed(
+/// Checks a list in which an entry has no id or no definition. If all entries have no id, and their definitions are those of
+/// the job's actions, the list is unchanged.
+async fn check_actions_without_ids(
     db: &mut Db,
     change: &Change<'_>,
     links: &[String],
     entries: &[Value],
-) -> Result<List, Error> {
+) -> Result<ReportedActions, Error> {
     let lacks_id = |entry: &Value| {
         let id = entry.get("action_id").unwrap_or(&Value::Null);
         id.is_null() || id.as_str() == Some("")
     };
     if entries.len() != links.len() || !entries.iter().all(lacks_id) {
-        return Ok(List::Sent);
+        return Ok(ReportedActions::Current);
     }
     let stored = actions::get_many(db, &change.scope(), links.to_vec(), false).await?;
     let is_same = links.iter().zip(entries).all(|(id, entry)| {
@@ -186,7 +187,7 @@ async fn unnamed(
         let definition = entry.get("freezer_action").and_then(Value::as_object);
         action.zip(definition).is_some_and(|(action, definition)| action.is_defined_as(definition))
     });
-    Ok(if is_same { List::Same } else { List::Sent })
+    Ok(if is_same { ReportedActions::Unchanged } else { ReportedActions::Current })
 }
 
 #[cfg(test)]
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_names_the_state_of_a_run() {
+    fn reports_of_runs_are_recognized() {
         let stored = map(
             json!({"status": "scheduled", "time_started": -1, "event": "", "schedule_interval": "1 days"}),
         );

@@ -1,5 +1,5 @@
-//! Jobs: creating, patching, replacing and deleting them, each in one transaction. If a job gets a client whose jobs
-//! need a trust, it gets a trust (`trusts`).
+//! Jobs: creates, updates, replaces and deletes them, each in one transaction. If the jobs of a client need trusts, a job
+//! gets one when it is created for this client or moves to it (`trusts`).
 
 use freezer_store::model::JobFields;
 use freezer_store::query::{actions, clients, jobs, user_credentials};
@@ -10,25 +10,25 @@ use super::job_actions::{self, Checked, entries};
 use super::job_patch::apply;
 use super::job_reports;
 use super::trusts::{self, JobWriteError, with_trust};
-use super::{Change, Replaced, given_or_new, int, object, text};
+use super::{Change, Replaced, id_or_new, int, object, text};
 use crate::error::Error;
 
 /// Creates a job with its actions and returns its id.
 ///
 /// # Errors
-/// [`Error::Unprocessable`] for an unknown client or action; `Duplicate` if the id exists; if the job needs a trust,
-/// [`Error::TrustRefused`], [`Error::KeystoneUnavailable`] and [`Error::Unauthenticated`].
+/// [`Error::Unprocessable`] for an unknown client or action; `StoreError::Duplicate` if the id is already in use; if the
+/// job needs a trust, [`Error::TrustRefused`], [`Error::KeystoneUnavailable`] and [`Error::Unauthenticated`].
 pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result<String, Error> {
-    let job_id = given_or_new(document, "job_id", change.ids);
+    let job_id = id_or_new(document, "job_id", change.ids);
     let entries = entries(document, change.ids)?.unwrap_or_default();
     let fields = new_fields(document, change.now.0);
-    change.fits("job_schedule", &fields.schedule)?;
+    change.check_size("job_schedule", &fields.schedule)?;
     with_trust(change, |trust| {
         Box::pin(async {
             transaction!(change.store, "jobs.create", |db| {
                 let Change { project_id, user_id, now, .. } = change;
                 let links =
-                    job_actions::settle(db, &change, &fields.client_id, &entries, Checked::All).await?;
+                    job_actions::store(db, &change, &fields.client_id, &entries, Checked::All).await?;
                 jobs::create(db, project_id, user_id, &job_id, &fields, &links, now).await?;
                 trust.attach(db, &job_id, &fields.client_id).await
             })
@@ -38,13 +38,13 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
     Ok(job_id)
 }
 
-/// Changes the keys of a job that the patch contains, and keeps the others. Only changed values are checked: the client
-/// and the actions of the job may be deleted, or may no longer be compatible. `document` is the whole body, and `patch`
-/// is the part of it to store.
+/// Applies a patch to a job. Fields that the patch does not name stay. Only the changes are checked: the job's client may
+/// have been deleted, and its existing actions may no longer be supported by the client. `document` is the body of the
+/// request, and `patch` is the part of it that may be stored.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Unprocessable`] for an unknown client or action; the errors of [`create`] about trusts
-/// if the job moves to another client.
+/// [`Error::NotFound`]; [`Error::Unprocessable`] for an unknown client or action; if the job moves to another client, the
+/// errors of [`create`] about trusts.
 pub async fn update(
     change: Change<'_>,
     job_id: &str,
@@ -64,14 +64,14 @@ pub async fn update(
                 job_reports::drop_stale(db, &change, job_id, &fields, document, &mut patch).await?;
                 let old = fields.schedule.clone();
                 apply(&mut fields, &patch);
-                change.fits_over("job_schedule", &fields.schedule, &old)?;
+                change.check_growth("job_schedule", &fields.schedule, &old)?;
                 let moves = fields.client_id != old_client;
                 match entries.as_ref().filter(|_| patch.contains_key("job_actions")) {
                     Some(entries) => {
                         let had = jobs::action_ids(db, job_id).await?;
                         let checked = if moves { Checked::All } else { Checked::AllBut(&had) };
                         let links =
-                            job_actions::settle(db, &change, &fields.client_id, entries, checked).await?;
+                            job_actions::store(db, &change, &fields.client_id, entries, checked).await?;
                         if !links.iter().map(|link| &link.action_id).eq(&had) {
                             jobs::replace_actions(db, job_id, &links, change.now).await?;
                         }
@@ -80,7 +80,7 @@ pub async fn update(
                     _ => {}
                 }
                 jobs::update(db, &scope, job_id, &fields, change.now).await?;
-                // Patches of schedulers never move a job. Their tokens come from a trust, so they could not create one.
+                // only for a moved job: schedulers do not move jobs, and their tokens (from a trust) cannot create trusts
                 if moves { trust.attach(db, job_id, &fields.client_id).await } else { Ok(()) }
             })
         })
@@ -88,7 +88,7 @@ pub async fn update(
     .await
 }
 
-/// Creates a job under an id, or replaces the document of an existing one. Its creator and its trust are kept.
+/// Creates a job with this id, or replaces the existing one. A replaced job keeps its creator and its trust.
 ///
 /// # Errors
 /// As [`create`].
@@ -108,9 +108,9 @@ pub async fn replace(
                 }
                 let old = jobs::get_for_update(db, &scope, job_id).await?;
                 let fields = if old.is_some() { whole_fields(document) } else { new_fields(document, now.0) };
-                change.fits("job_schedule", &fields.schedule)?;
+                change.check_size("job_schedule", &fields.schedule)?;
                 let links =
-                    job_actions::settle(db, &change, &fields.client_id, &entries, Checked::All).await?;
+                    job_actions::store(db, &change, &fields.client_id, &entries, Checked::All).await?;
                 let done = if old.is_some() {
                     jobs::update(db, &scope, job_id, &fields, now).await?;
                     jobs::replace_actions(db, job_id, &links, now).await?;
@@ -129,8 +129,8 @@ pub async fn replace(
     .await
 }
 
-/// Deletes a job with its links and the row of its trust. If it is the last job of the trust, the trust is deleted,
-/// too. Returns false if the project has no such job.
+/// Deletes a job with its links and the row of its trust, and deletes the trust if no other job uses it. Returns false if
+/// the project has no such job.
 pub async fn delete(change: Change<'_>, job_id: &str) -> Result<bool, Error> {
     let (deleted, credentials) = transaction!(change.store, "jobs.delete", |db| {
         let credentials = user_credentials::get_to_delete(db, job_id, change.now).await?;
@@ -146,7 +146,7 @@ pub async fn delete(change: Change<'_>, job_id: &str) -> Result<bool, Error> {
     Ok(deleted)
 }
 
-/// Checks that the new client of a job exists and supports the job's actions.
+/// Checks that the new client of a moved job exists and supports the job's actions.
 async fn move_to_client(
     db: &mut freezer_store::Db,
     change: &Change<'_>,
@@ -167,7 +167,7 @@ fn whole_fields(document: &Map<String, Value>) -> JobFields {
         client_id: text(document, "client_id").unwrap_or_default(),
         session_id: text(document, "session_id").unwrap_or_default(),
         session_tag: int(document, "session_tag").or(Some(0)),
-        // A missing text is stored as "", and null as null, as in the Python service.
+        // an absent description is stored as "", and null as null, as in the Python service
         description: match document.get("description") {
             None => Some(String::new()),
             Some(_) => text(document, "description"),
@@ -176,7 +176,8 @@ fn whole_fields(document: &Map<String, Value>) -> JobFields {
     }
 }
 
-/// Returns the fields of a new job. It has neither started nor ended, even if the document contains such times.
+/// Returns the fields of a new job. Its times are those of a job that was created now and never ran, even if the document
+/// has other values.
 fn new_fields(document: &Map<String, Value>, now: i64) -> JobFields {
     let mut fields = whole_fields(document);
     for (key, time) in [("time_created", now), ("time_started", -1), ("time_ended", -1)] {

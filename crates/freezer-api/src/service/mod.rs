@@ -1,9 +1,10 @@
-//! Rules of Freezer that involve several rows, or more than copying a document into columns.
+//! Rules of Freezer that need more than one row, or more than copying a document into columns.
 //!
-//! Each function is one change: it gets the validated content of a request and runs one named transaction. `job_reads`
-//! is an exception, because it only reads. Ids and times are created before the transaction, because its body may run
-//! again. There is no HTTP and no SQL here: queries are in `freezer_store::query`. Only `trusts` calls another service
-//! than the database.
+//! Each function makes one change: it gets the validated request and runs one named transaction. The exception is
+//! `job_reads`, which reads. Ids and times are chosen before the transaction, because its body may run again.
+//!
+//! This module contains neither HTTP nor SQL. Queries are in `freezer_store::query`. Only `trusts` uses another service
+//! (Keystone) in addition to the database.
 
 pub mod actions;
 pub mod admission;
@@ -54,7 +55,7 @@ impl Queues {
         }
     }
 
-    /// Waits for a slot for a read, if the read may be long. The slot must be kept until the read has ended.
+    /// Waits for a slot if this read may be long. The caller must keep the slot until the read has ended.
     ///
     /// # Errors
     /// As [`scans::Scans::slot`].
@@ -73,7 +74,7 @@ impl Queues {
     }
 }
 
-/// The context of a change: its caller, project and time.
+/// The context of a change: the caller, the owner of the changed rows, the time and the limits.
 #[derive(Clone, Copy)]
 pub struct Change<'a> {
     /// The database.
@@ -86,31 +87,32 @@ pub struct Change<'a> {
     pub project_id: &'a str,
     /// The caller.
     pub user_id: &'a str,
-    /// The time in which a repeated report of a backup is recognized. `None`: reports are never compared.
+    /// Time during which a repeated report of a backup is recognized. None if repeated reports are stored again.
     pub repeat_window: Option<Duration>,
-    /// The time of the change.
+    /// Time of the change.
     pub now: Timestamp,
     /// `[api] max_document_bytes`.
     pub max_document: usize,
     /// `[api] max_job_actions`.
     pub max_job_actions: usize,
-    /// The token and roles with which trusts are created. `None` without Keystone.
+    /// The caller's token for creating trusts. None without Keystone.
     pub delegation: Option<trusts::Delegation<'a>>,
 }
 
 impl Change<'_> {
-    /// Returns the scope of the project's rows.
+    /// Returns the scope with the project's rows.
     pub fn scope(&self) -> Scope {
         Scope::project(self.project_id)
     }
 
-    /// Rejects a document that is too large or has too many levels.
-    fn fits(&self, field: &str, new: &Map<String, Value>) -> Result<(), Error> {
-        self.fits_over(field, new, &Map::new())
+    /// Refuses a new document that is too large or nested too deeply.
+    fn check_size(&self, field: &str, new: &Map<String, Value>) -> Result<(), Error> {
+        self.check_growth(field, new, &Map::new())
     }
 
-    /// Does the same as [`Change::fits`], but accepts a document that replaces one of the same size and depth.
-    fn fits_over(
+    /// Refuses a document that is too large or nested too deeply, unless the document that it replaces is at least as large
+    /// and as deep.
+    fn check_growth(
         &self,
         field: &str,
         new: &Map<String, Value>,
@@ -130,11 +132,11 @@ impl Change<'_> {
     }
 }
 
-/// Maximum depth of objects and lists in a document. The parser accepts more levels, because clients send back
-/// documents that are parts of others, such as an action in a job.
+/// Maximum depth of nested objects and lists in a document. The parser accepts some more levels, because clients send back
+/// documents that contain others: a job contains its actions.
 const DEPTH: usize = 100;
 
-/// Returns the depth of objects and lists, including the one that contains these values.
+/// Returns the depth of nested objects and lists, including the one that has these values.
 fn depth<'v>(values: impl Iterator<Item = &'v Value>) -> usize {
     let below = values.map(|value| match value {
         Value::Object(members) => depth(members.values()),
@@ -147,28 +149,28 @@ fn depth<'v>(values: impl Iterator<Item = &'v Value>) -> usize {
 /// The result of a replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replaced {
-    /// The id did not exist.
+    /// The id was new, so a document was created.
     Created,
-    /// The id existed.
+    /// An existing document was replaced.
     Replaced,
 }
 
-/// Returns a text of a document. Null counts as missing.
+/// Returns a text of a document. None if it is null or absent.
 fn text(document: &Map<String, Value>, key: &str) -> Option<String> {
     document.get(key).and_then(crate::validate::limits::to_text)
 }
 
-/// Returns a number of a document. Null counts as missing.
+/// Returns a number of a document. None if it is null or absent.
 fn int(document: &Map<String, Value>, key: &str) -> Option<i64> {
     document.get(key).and_then(crate::validate::limits::to_int).map(i64::from)
 }
 
-/// Returns an object of a document. Null and the empty list count as missing.
+/// Returns an object of a document. None if it is null, absent or an empty list.
 fn object(document: &Map<String, Value>, key: &str) -> Option<Map<String, Value>> {
     document.get(key).and_then(Value::as_object).cloned()
 }
 
-/// Returns the id that a caller gives to a new document. If it is missing, "" or null, returns a new id.
-fn given_or_new(document: &Map<String, Value>, key: &str, ids: &Ids) -> String {
+/// Returns the id that the caller chose for a document, or a new id if the document has none, null or "".
+fn id_or_new(document: &Map<String, Value>, key: &str, ids: &Ids) -> String {
     text(document, key).filter(|id| !id.is_empty()).unwrap_or_else(|| ids.document())
 }

@@ -1,9 +1,9 @@
-//! [`Scans`]: limits the number of simultaneous reads that may examine a whole project.
+//! [`Scans`]: limits the number of concurrent reads that may read every row of a project.
 //!
-//! A search or a count may read every row of a project. In this time, it uses a connection of the pool, a thread of the
-//! database and CPU time for the matcher. Such reads need a slot. There are a few slots for each project and a few in
-//! total, so that reads by id, polls, reports and the scans of other projects always find a free connection. Requests
-//! without a slot wait in a queue with a maximum length.
+//! A search or a count may read every row of a project. During this time it occupies a connection of the pool, a thread of
+//! the database and the matcher. Each of these reads needs a slot. The number of slots is limited for each project and in
+//! total, so point reads, polls, reports and the scans of other projects can always get a connection. Requests that do not
+//! get a slot wait in a bounded queue.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,17 +16,17 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::Busy;
 
-/// Largest page without a search that needs no slot, because it is read along an index.
+/// Maximum number of documents that a page without a search may read without a slot. Such a page is read along an index.
 const SMALL_PAGE: u64 = 1_000;
 
-/// The numbers of slots, and the time that a request may wait for one.
+/// Numbers of slots, and how long a request may wait for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScanLimits {
     /// `[api] max_searches_per_project`
     pub per_project: usize,
     /// `[api] max_searches`
     pub in_all: usize,
-    /// `[api] max_waiting_searches`: the number of waiting requests of a project.
+    /// `[api] max_waiting_searches`: maximum number of waiting requests of a project.
     pub waiting: usize,
     /// `[api] search_wait_timeout`
     pub wait: Duration,
@@ -51,25 +51,25 @@ struct Project {
     requests: usize,
 }
 
-/// A slot, which is released when it is dropped.
+/// A slot for one read. It is released when this value is dropped.
 pub struct Slot<'a> {
     _permits: [OwnedSemaphorePermit; 2],
-    _place: Place<'a>,
+    _request: ProjectRequest<'a>,
 }
 
-/// A request among those of its project.
-struct Place<'a> {
+/// Counts one request of a project while it has a slot or waits for one.
+struct ProjectRequest<'a> {
     scans: &'a Scans,
     scope: Scope,
 }
 
-/// Returns whether a read may examine a whole project.
+/// Returns whether a read may read every row of a project.
 fn is_scan(search: &Search, page: &Page) -> bool {
     !search.is_empty() || page.count || page.limit.saturating_add(page.offset) > SMALL_PAGE
 }
 
 impl Scans {
-    /// Creates free slots.
+    /// Creates the slots, all of which are free.
     pub fn new(limits: ScanLimits) -> Scans {
         Scans {
             all: Arc::new(Semaphore::new(limits.in_all.clamp(1, Semaphore::MAX_PERMITS))),
@@ -78,16 +78,16 @@ impl Scans {
         }
     }
 
-    /// Waits for a slot. Returns `None` if the read needs none.
+    /// Waits for a slot. Returns none if this read does not need a slot.
     ///
     /// # Errors
-    /// [`Busy::Project`] if too many searches of the project are running and waiting, or do not end in time;
-    /// [`Busy::Searches`] if those of other projects do not end in time.
+    /// [`Busy::Project`] if too many searches of the project are waiting, or if none of its slots became free in time;
+    /// [`Busy::Searches`] if the searches of other projects occupied all slots until then.
     pub async fn slot(&self, scope: &Scope, search: &Search, page: &Page) -> Result<Option<Slot<'_>>, Busy> {
         if !is_scan(search, page) {
             return Ok(None);
         }
-        let (place, slots) = self.place(scope)?;
+        let (request, slots) = self.count_request(scope)?;
         let deadline = Instant::now() + self.limits.wait;
         let Ok(Ok(own)) = timeout_at(deadline, slots.acquire_owned()).await else {
             return Err(Busy::Project);
@@ -95,10 +95,10 @@ impl Scans {
         let Ok(Ok(common)) = timeout_at(deadline, self.all.clone().acquire_owned()).await else {
             return Err(Busy::Searches);
         };
-        Ok(Some(Slot { _permits: [own, common], _place: place }))
+        Ok(Some(Slot { _permits: [own, common], _request: request }))
     }
 
-    fn place(&self, scope: &Scope) -> Result<(Place<'_>, Arc<Semaphore>), Busy> {
+    fn count_request(&self, scope: &Scope) -> Result<(ProjectRequest<'_>, Arc<Semaphore>), Busy> {
         let per_project = self.limits.per_project.clamp(1, Semaphore::MAX_PERMITS);
         let mut projects = self.projects();
         let project = projects
@@ -108,7 +108,7 @@ impl Scans {
             return Err(Busy::Project);
         }
         project.requests += 1;
-        Ok((Place { scans: self, scope: scope.clone() }, project.slots.clone()))
+        Ok((ProjectRequest { scans: self, scope: scope.clone() }, project.slots.clone()))
     }
 
     fn projects(&self) -> MutexGuard<'_, HashMap<Scope, Project>> {
@@ -116,7 +116,7 @@ impl Scans {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for ProjectRequest<'_> {
     fn drop(&mut self) {
         let mut projects = self.scans.projects();
         if let Some(project) = projects.get_mut(&self.scope) {

@@ -1,28 +1,28 @@
-//! Changes of the schedule of a job: which keys a patch keeps and which it replaces.
+//! Changes of a job's schedule by patches and by sessions.
 
 use serde_json::{Map, Value};
 
-/// Returns whether a key tells when a job runs. These keys belong together: if "every 5 minutes" replaces "every day at
-/// 10", the hour must be removed.
-pub(super) fn says_when(key: &str) -> bool {
+/// Returns whether a key determines the times at which a job runs. These keys belong together: if "every 5 minutes" replaces
+/// "every day at 10", the hour must not stay.
+pub(super) fn is_time_key(key: &str) -> bool {
     key.starts_with("schedule_")
 }
 
-/// Merges a patch into a schedule. Missing keys are kept. If the patch contains any `schedule_*` key, it replaces all
-/// of them.
+/// Merges a patch into a schedule. Keys that the patch does not name stay. If the patch names a `schedule_*` key, it replaces
+/// all keys of this kind.
 pub fn merge(schedule: &mut Map<String, Value>, patch: Map<String, Value>) {
-    if patch.keys().any(|key| says_when(key)) {
-        schedule.retain(|key, _| !says_when(key));
+    if patch.keys().any(|key| is_time_key(key)) {
+        schedule.retain(|key, _| !is_time_key(key));
     }
     schedule.extend(patch);
 }
 
-/// Gives a job the schedule of a session that it joins. The session alone determines the times, even if it has none. A
-/// pending event is removed: usually it is the `stop` from leaving another session, and it would stop the job in this
-/// one.
-pub fn adopt(schedule: &mut Map<String, Value>, of_session: &Map<String, Value>) {
-    schedule.retain(|key, _| !says_when(key) && key != "event");
-    schedule.extend(of_session.iter().map(|(key, value)| (key.clone(), value.clone())));
+/// Gives a job the schedule of a session that it joins. The session alone determines the times, even if it has none. A pending
+/// event is removed, because it is usually the `stop` from the session that the job has just left. It would stop the job in
+/// the new session.
+pub fn replace_with_session(schedule: &mut Map<String, Value>, session: &Map<String, Value>) {
+    schedule.retain(|key, _| !is_time_key(key) && key != "event");
+    schedule.extend(session.iter().map(|(key, value)| (key.clone(), value.clone())));
 }
 
 #[cfg(test)]
@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_keeps_keys_that_it_does_not_contain() {
+    fn a_patch_keeps_keys_that_it_does_not_name() {
         let mut schedule =
             map(json!({"schedule_hour": "10", "schedule_day": "*", "status": "running", "time_created": 5}));
         merge(&mut schedule, map(json!({"status": "completed", "result": "success"})));
@@ -47,16 +47,16 @@ mod tests {
     }
 
     #[test]
-    fn one_key_of_when_replaces_all_of_when() {
+    fn one_time_key_replaces_all_time_keys() {
         let mut schedule = map(json!({"schedule_hour": "10", "schedule_day": "*", "event": "start"}));
         merge(&mut schedule, map(json!({"schedule_interval": "5 minutes"})));
         assert_eq!(Value::Object(schedule), json!({"event": "start", "schedule_interval": "5 minutes"}));
     }
 
     #[test]
-    fn a_job_that_joins_a_session_runs_when_the_session_says() {
+    fn a_job_that_joins_a_session_gets_its_times() {
         let mut schedule = map(json!({"schedule_hour": "10", "status": "scheduled", "event": "stop"}));
-        adopt(&mut schedule, &map(json!({})));
+        replace_with_session(&mut schedule, &map(json!({})));
         assert_eq!(Value::Object(schedule), json!({"status": "scheduled"}));
     }
 }

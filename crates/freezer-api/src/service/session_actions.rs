@@ -1,19 +1,20 @@
-//! The protocol of a session: its jobs, on different nodes, start together and end one by one.
+//! The protocol of a session: its jobs run on different nodes, start together and end one by one.
 //!
-//! The scheduler of each node asks to start its job and sends the tag that it knows (T′). The result depends on the
-//! session's tag (T) and on its hold-off (H), in seconds since the last start:
+//! The scheduler of each node requests the start of its job with the tag that it knows (T′). The service compares this tag
+//! with the session's tag (T). H is the session's hold-off in seconds, which begins with the last start:
 //!
 //! | | within H | after H |
 //! |---|---|---|
 //! | T′ > T | an error | an error |
-//! | T′ = T | `hold-off`: this run has begun, wait | `success`: a new run, T + 1 |
-//! | T′ < T | `success`: joins the run that has begun | `out-of-sync`: came too late |
+//! | T′ = T | `hold-off`: this run has begun already | `success`: a new run begins, with T + 1 |
+//! | T′ < T | `success`: the job joins the current run | `out-of-sync`: the job is too late |
 //!
-//! If the clock was ahead when the run began, its start lies in the future. A start that is further away than H counts
-//! as one after H. A nearer one is set to now, so the run is never held off for longer than H.
+//! If the clock was ahead when the run began, the stored start is in the future. If it is more than H seconds in the future,
+//! the hold-off counts as over. Otherwise the stored start is set to the current time, so the hold-off never lasts longer
+//! than H.
 //!
-//! Many nodes send actions at the same time. Starts and ends read and write the session under one row lock, so none of
-//! them is lost. Actions that wait for this lock share a transaction. Source of the protocol: freezer-scheduler 19.0.0
+//! Many nodes send their requests at the same moment. Starts and ends read and write the session while its row is locked, so
+//! no change is lost. Requests that wait for this lock share a transaction. Source of the protocol: freezer-scheduler 19.0.0
 //! and the answers of freezer-api 19.0.0.
 
 use freezer_store::model::SessionFields;
@@ -25,17 +26,17 @@ use super::Change;
 use super::batcher::{BatchLimits, Batcher};
 use crate::error::Error;
 
-/// An action that a scheduler sends to a session.
+/// A message of a scheduler to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// A job is going to run.
+pub enum SessionAction {
+    /// A job is ready to run.
     Start {
         /// The job.
         job_id: String,
-        /// The tag of the session that the job knows.
+        /// The session's tag that the job knows.
         current_tag: i64,
     },
-    /// A job has run.
+    /// A run of a job has ended.
     End {
         /// The job.
         job_id: String,
@@ -44,34 +45,35 @@ pub enum Action {
     },
 }
 
-impl Action {
-    /// Returns the action in a body: its first key, with its parameters.
+impl SessionAction {
+    /// Reads the action from the first key of a body, and its parameters from the value.
     ///
     /// # Errors
-    /// [`Error::BadDocument`] with the name of the missing parameter; [`Error::NoSuchAction`].
-    pub fn named(body: &Value) -> Result<Action, Error> {
+    /// [`Error::BadDocument`] with the name of a missing or invalid parameter; [`Error::NoSuchAction`].
+    pub fn from_body(body: &Value) -> Result<SessionAction, Error> {
         let Some((name, parameters)) = body.as_object().and_then(|body| body.iter().next()) else {
             return Err(Error::BadDocument("Bad action request format".to_owned()));
         };
         let parameter = |key: &str| parameters.get(key).filter(|value| !value.is_null());
-        let missing = |key: &str, what: &str| Error::BadDocument(format!("{name}.{key}: must be {what}"));
+        let invalid =
+            |key: &str, expected: &str| Error::BadDocument(format!("{name}.{key}: must be {expected}"));
         let text = |key: &str| match parameter(key) {
             Some(Value::String(text)) => Ok(text.clone()),
-            _ => Err(missing(key, "a text")),
+            _ => Err(invalid(key, "a string")),
         };
         match name.as_str() {
-            "start" => Ok(Action::Start {
+            "start" => Ok(SessionAction::Start {
                 job_id: text("job_id")?,
                 current_tag: parameter("current_tag")
                     .and_then(whole)
-                    .ok_or_else(|| missing("current_tag", "a whole number"))?,
+                    .ok_or_else(|| invalid("current_tag", "a whole number"))?,
             }),
             "end" => {
                 let result = text("result")?;
                 if result.chars().count() > 255 {
-                    return Err(missing("result", "at most 255 characters long"));
+                    return Err(invalid("result", "at most 255 characters long"));
                 }
-                Ok(Action::End { job_id: text("job_id")?, result })
+                Ok(SessionAction::End { job_id: text("job_id")?, result })
             }
             _ => Err(Error::NoSuchAction("Bad Action Method".to_owned())),
         }
@@ -83,12 +85,12 @@ impl Action {
 pub struct Outcome {
     /// `success`, `hold-off` or `out-of-sync`.
     pub result: &'static str,
-    /// The tag of the session after the action.
+    /// The session's tag after the action.
     pub session_tag: i64,
 }
 
 /// Executes the actions of sessions, several of one session in one transaction. A key is a project and a session.
-pub type ActionExecutor = Batcher<(String, String), (Action, Timestamp), Result<Outcome, Error>>;
+pub type ActionExecutor = Batcher<(String, String), (SessionAction, Timestamp), Result<Outcome, Error>>;
 
 /// Maximum number of actions in one transaction. The session's row is locked during the transaction, and the number of
 /// actions hardly affects its duration.
@@ -99,31 +101,33 @@ pub fn executor(store: &Store) -> ActionExecutor {
     let store = store.clone();
     Batcher::new(
         BatchLimits { batch: BATCH, workers: 1, backlog: 1 },
-        move |(project_id, session_id): (String, String), actions: Vec<(Action, Timestamp)>, deadline| {
+        move |(project_id, session_id): (String, String),
+              actions: Vec<(SessionAction, Timestamp)>,
+              deadline| {
             let store = store.until(deadline);
             async move { execute_all(&store, &project_id, &session_id, &actions).await }
         },
     )
 }
 
-/// Executes an action on a session. Actions that arrive at the same time share a transaction, in the order of their
-/// arrival. Each has its own answer.
+/// Executes an action on a session. Actions that arrive at the same time share a transaction, in the order of their arrival.
+/// Each has its own answer.
 ///
 /// # Errors
-/// [`Error::NotFound`] if the project has no such session; [`Error::BadDocument`] for a job that is not in the session,
-/// or a tag that the session has not reached.
-pub async fn execute(change: Change<'_>, session_id: &str, action: Action) -> Result<Outcome, Error> {
+/// [`Error::NotFound`] if the project has no such session; [`Error::BadDocument`] if the job does not belong to the session,
+/// or if the job's tag is greater than the session's.
+pub async fn execute(change: Change<'_>, session_id: &str, action: SessionAction) -> Result<Outcome, Error> {
     let key = (change.project_id.to_owned(), session_id.to_owned());
     let deadline = change.store.deadline();
     let executed = change.queues.session_actions.submit(key, (action, change.now), deadline).await;
-    executed.map_err(|no_answer| no_answer.of_write("sessions.action"))?
+    executed.map_err(|no_answer| no_answer.into_write_error("sessions.action"))?
 }
 
 async fn execute_all(
     store: &Store,
     project_id: &str,
     session_id: &str,
-    actions: &[(Action, Timestamp)],
+    actions: &[(SessionAction, Timestamp)],
 ) -> Vec<Result<Outcome, Error>> {
     let done = transaction!(store, "sessions.action", |db| {
         let scope = Scope::project(project_id);
@@ -154,7 +158,8 @@ async fn execute_all(
     }
 }
 
-/// Parses a tag. It is only compared, so it is not rounded like a value of a column: 1.5 is neither run 1 nor run 2.
+/// Returns a whole number. Tags are only compared and never stored, so a fraction is not rounded as it would be for a column:
+/// 1.5 is invalid.
 fn whole(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64(),
@@ -163,19 +168,19 @@ fn whole(value: &Value) -> Option<i64> {
     }
 }
 
-/// Returns whether a session looks as if an action was already applied to it. This is possible if a transaction runs
-/// again after a lost answer. An end also counts as applied if the job has started again since, because it belongs to
-/// the previous run.
-fn was_applied(session: &SessionFields, action: &Action, now: i64) -> bool {
+/// Returns whether the action was applied to this session already. This can be the case if the transaction runs again after its
+/// answer was lost. An end also counts as applied if the job has started again since then, because the end belongs to the
+/// previous run.
+fn was_applied(session: &SessionFields, action: &SessionAction, now: i64) -> bool {
     let job = |job_id: &str| session.jobs.as_ref().and_then(|jobs| jobs.get(job_id));
     let time = |job: &Value, key: &str| job.get(key).and_then(Value::as_i64);
     match action {
-        Action::Start { job_id, current_tag } => {
+        SessionAction::Start { job_id, current_tag } => {
             session.session_tag == current_tag.saturating_add(1)
                 && session.time_start == now
                 && job(job_id).is_some_and(|job| time(job, "time_started") == Some(now))
         }
-        Action::End { job_id, result } => job(job_id).is_some_and(|job| {
+        SessionAction::End { job_id, result } => job(job_id).is_some_and(|job| {
             let ended = time(job, "time_ended") == Some(now)
                 && job.get("result").and_then(Value::as_str) == Some(result.as_str());
             ended || time(job, "time_started").is_some_and(|started| started > now)
@@ -184,10 +189,14 @@ fn was_applied(session: &SessionFields, action: &Action, now: i64) -> bool {
 }
 
 /// Applies an action. Returns the answer, and whether the session changed.
-fn apply(session: &mut SessionFields, action: &Action, now: i64) -> Result<(&'static str, bool), Error> {
+fn apply(
+    session: &mut SessionFields,
+    action: &SessionAction,
+    now: i64,
+) -> Result<(&'static str, bool), Error> {
     match action {
-        Action::Start { job_id, current_tag } => start(session, job_id, *current_tag, now),
-        Action::End { job_id, result } => {
+        SessionAction::Start { job_id, current_tag } => start(session, job_id, *current_tag, now),
+        SessionAction::End { job_id, result } => {
             end(session, job_id, result, now)?;
             Ok(("success", true))
         }
@@ -208,7 +217,7 @@ fn start(
     }
     let since = now.saturating_sub(session.time_start);
     let held_off = since <= session.hold_off && since >= session.hold_off.saturating_neg();
-    // This is later than now if the clock was fast when the run began.
+    // later than now if the clock was ahead when the run began
     let time_start = session.time_start.min(now);
     match (held_off, job_tag == session.session_tag) {
         (true, true) => {
@@ -217,12 +226,12 @@ fn start(
             Ok(("hold-off", is_ahead))
         }
         (true, false) => {
-            job_started(session, job_id, now)?;
+            mark_started(session, job_id, now)?;
             session.time_start = time_start;
             Ok(("success", true))
         }
         (false, true) => {
-            job_started(session, job_id, now)?;
+            mark_started(session, job_id, now)?;
             session.session_tag += 1;
             session.time_start = now;
             session.status = Some("running".to_owned());
@@ -234,15 +243,15 @@ fn start(
 }
 
 fn end(session: &mut SessionFields, job_id: &str, result: &str, now: i64) -> Result<(), Error> {
-    let job = job_of(session, job_id)?;
+    let job = session_job(session, job_id)?;
     job.insert("status".to_owned(), "completed".into());
     job.insert("result".to_owned(), result.into());
     job.insert("time_ended".to_owned(), now.into());
-    let is = |job: &Value, key: &str, word: &str| job.get(key).and_then(Value::as_str) == Some(word);
+    let has = |job: &Value, key: &str, word: &str| job.get(key).and_then(Value::as_str) == Some(word);
     let jobs = session.jobs.iter().flat_map(Map::values);
-    let all_completed = jobs.clone().all(|job| is(job, "status", "completed"));
+    let all_completed = jobs.clone().all(|job| has(job, "status", "completed"));
     if all_completed && session.status.as_deref() != Some("completed") {
-        let all_succeeded = jobs.clone().all(|job| is(job, "result", "success"));
+        let all_succeeded = jobs.clone().all(|job| has(job, "result", "success"));
         session.result = Some(if all_succeeded { "success" } else { "fail" }.to_owned());
         session.status = Some("completed".to_owned());
         session.time_end = now;
@@ -250,17 +259,20 @@ fn end(session: &mut SessionFields, job_id: &str, result: &str, now: i64) -> Res
     Ok(())
 }
 
-fn job_started(session: &mut SessionFields, job_id: &str, now: i64) -> Result<(), Error> {
-    let job = job_of(session, job_id)?;
+fn mark_started(session: &mut SessionFields, job_id: &str, now: i64) -> Result<(), Error> {
+    let job = session_job(session, job_id)?;
     job.insert("status".to_owned(), "running".into());
     job.insert("result".to_owned(), "".into());
     job.insert("time_started".to_owned(), now.into());
     Ok(())
 }
 
-fn job_of<'a>(session: &'a mut SessionFields, job_id: &str) -> Result<&'a mut Map<String, Value>, Error> {
+fn session_job<'a>(
+    session: &'a mut SessionFields,
+    job_id: &str,
+) -> Result<&'a mut Map<String, Value>, Error> {
     let job = session.jobs.as_mut().and_then(|jobs| jobs.get_mut(job_id)).map(|job| {
-        // An entry that could not be read is null.
+        // an entry that is not readable is shown as null
         if !job.is_object() {
             *job = Value::Object(Map::new());
         }
@@ -290,13 +302,13 @@ mod tests {
         json!({"a": {"status": "", "result": ""}, "b": {"status": "", "result": ""}})
     }
 
-    fn start_of(session: &mut SessionFields, tag: i64, now: i64) -> Result<(&'static str, bool), String> {
-        let action = Action::Start { job_id: "a".to_owned(), current_tag: tag };
+    fn start_job_a(session: &mut SessionFields, tag: i64, now: i64) -> Result<(&'static str, bool), String> {
+        let action = SessionAction::Start { job_id: "a".to_owned(), current_tag: tag };
         apply(session, &action, now).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn the_table_of_starts() {
+    fn starts_follow_the_table_of_the_protocol() {
         let last = 1_000;
         for (tag, now, expected, tag_after) in [
             (5, last + 30, Ok(("hold-off", false)), 5),
@@ -306,40 +318,40 @@ mod tests {
             (4, last + 31, Ok(("out-of-sync", false)), 5),
         ] {
             let mut session = session(5, last, two_jobs());
-            assert_eq!(start_of(&mut session, tag, now), expected, "tag {tag} at {now}");
+            assert_eq!(start_job_a(&mut session, tag, now), expected, "tag {tag} at {now}");
             assert_eq!(session.session_tag, tag_after, "tag {tag} at {now}");
         }
         let mut session = session(5, last, two_jobs());
-        assert!(start_of(&mut session, 6, last).unwrap_err().contains("too high"));
+        assert!(start_job_a(&mut session, 6, last).unwrap_err().contains("too high"));
     }
 
     #[test]
-    fn a_run_that_began_while_the_clock_was_ahead_is_held_off_no_longer_than_others() {
+    fn a_clock_that_was_ahead_does_not_extend_the_hold_off() {
         let last = 100_000;
         for (now, tag, expected, began) in [
-            // The start is further ahead than the hold-off, so it counts as after the hold-off.
+            // more than the hold-off ahead: the hold-off is over
             (last - 31, 5, ("success", true), last - 31),
             (last - 86_400, 5, ("success", true), last - 86_400),
             (last - 31, 4, ("out-of-sync", false), last),
-            // The start is nearer, so the hold-off begins now.
+            // less: the hold-off begins now
             (last - 30, 5, ("hold-off", true), last - 30),
             (last - 1, 5, ("hold-off", true), last - 1),
             (last - 30, 4, ("success", true), last - 30),
             (last, 5, ("hold-off", false), last),
         ] {
             let mut session = session(5, last, two_jobs());
-            assert_eq!(start_of(&mut session, tag, now), Ok(expected), "tag {tag} at {now}");
+            assert_eq!(start_job_a(&mut session, tag, now), Ok(expected), "tag {tag} at {now}");
             assert_eq!(session.time_start, began, "tag {tag} at {now}");
             let later = now.max(session.time_start) + 31;
             let tag = session.session_tag;
-            assert_eq!(start_of(&mut session, tag, later), Ok(("success", true)), "at {later}");
+            assert_eq!(start_job_a(&mut session, tag, later), Ok(("success", true)), "at {later}");
         }
     }
 
     #[test]
-    fn the_first_start_ever_begins_a_run() {
+    fn the_first_start_begins_a_run() {
         let mut session = session(0, -1, two_jobs());
-        assert_eq!(start_of(&mut session, 0, 1_795_000_000), Ok(("success", true)));
+        assert_eq!(start_job_a(&mut session, 0, 1_795_000_000), Ok(("success", true)));
         assert_eq!((session.session_tag, session.time_start), (1, 1_795_000_000));
         assert_eq!(session.status.as_deref(), Some("running"));
         assert_eq!(session.jobs.unwrap()["a"]["status"], "running");
@@ -347,21 +359,21 @@ mod tests {
 
     #[test]
     fn an_action_that_was_stored_is_recognized_when_its_answer_was_lost() {
-        // Without a hold-off, a repeated start would be out of sync with itself.
+        // without a hold-off, the repeated start would be answered with out-of-sync
         let mut run = SessionFields { hold_off: 0, ..session(5, 1_000, two_jobs()) };
-        let start = Action::Start { job_id: "a".to_owned(), current_tag: 5 };
+        let start = SessionAction::Start { job_id: "a".to_owned(), current_tag: 5 };
         assert!(!was_applied(&run, &start, 2_000));
         apply(&mut run, &start, 2_000).unwrap();
         assert_eq!(apply(&mut run.clone(), &start, 2_001).unwrap().0, "out-of-sync");
         assert!(was_applied(&run, &start, 2_000));
-        let other = Action::Start { job_id: "b".to_owned(), current_tag: 5 };
+        let other = SessionAction::Start { job_id: "b".to_owned(), current_tag: 5 };
         assert!(!was_applied(&run, &other, 2_000), "another job joins");
-        let end = Action::End { job_id: "a".to_owned(), result: "fail".to_owned() };
+        let end = SessionAction::End { job_id: "a".to_owned(), result: "fail".to_owned() };
         assert!(!was_applied(&run, &end, 2_010));
         apply(&mut run, &end, 2_010).unwrap();
         assert!(was_applied(&run, &end, 2_010));
-        // The next run has begun. The end of the previous run must not end its job.
-        apply(&mut run, &Action::Start { job_id: "a".to_owned(), current_tag: 6 }, 2_020).unwrap();
+        // the next run has begun: the end of the previous run must not end its job
+        apply(&mut run, &SessionAction::Start { job_id: "a".to_owned(), current_tag: 6 }, 2_020).unwrap();
         assert!(was_applied(&run, &end, 2_010));
         assert!(!was_applied(&run, &end, 2_030));
     }
@@ -369,14 +381,17 @@ mod tests {
     #[test]
     fn a_job_outside_the_session_starts_nothing() {
         let mut empty = session(0, -1, Value::Null);
-        assert_eq!(start_of(&mut empty, 0, 100), Err("job_id not found in session".to_owned()));
+        assert_eq!(start_job_a(&mut empty, 0, 100), Err("job_id not found in session".to_owned()));
         assert_eq!((empty.session_tag, empty.time_start), (0, -1));
     }
 
     #[test]
     fn a_session_completes_when_its_last_job_does_and_fails_when_any_failed() {
         let mut session = session(1, 1_000, two_jobs());
-        let end = |job: &str, result: &str| Action::End { job_id: job.to_owned(), result: result.to_owned() };
+        let end = |job: &str, result: &str| SessionAction::End {
+            job_id: job.to_owned(),
+            result: result.to_owned(),
+        };
         apply(&mut session, &end("a", "fail"), 1_010).unwrap();
         assert_eq!(session.status.as_deref(), Some("active"));
         apply(&mut session, &end("b", "success"), 1_020).unwrap();
@@ -396,11 +411,11 @@ mod tests {
             (json!({}), "Bad action request format"),
             (json!([1]), "Bad action request format"),
         ] {
-            let error = Action::named(&body).unwrap_err().to_string();
+            let error = SessionAction::from_body(&body).unwrap_err().to_string();
             assert!(error.contains(named), "{body}: {error}");
         }
         let with_text = json!({"start": {"job_id": "a", "current_tag": "0"}});
-        let expected = Action::Start { job_id: "a".to_owned(), current_tag: 0 };
-        assert_eq!(Action::named(&with_text).unwrap(), expected);
+        let expected = SessionAction::Start { job_id: "a".to_owned(), current_tag: 0 };
+        assert_eq!(SessionAction::from_body(&with_text).unwrap(), expected);
     }
 }

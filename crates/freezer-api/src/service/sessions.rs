@@ -1,6 +1,7 @@
-//! Sessions: creating, patching, replacing and deleting them, and their jobs. `session_actions.rs` has starts and ends.
+//! Sessions: creates, updates, replaces and deletes them, and adds and removes their jobs. Starts and ends of runs are
+//! in `session_actions.rs`.
 //!
-//! If a change affects a session and a job, the row of the session must be locked first, then that of the job.
+//! If a transaction changes a session and a job, it locks the session's row first, then the job's.
 
 use freezer_store::model::SessionFields;
 use freezer_store::query::{jobs, sessions};
@@ -16,10 +17,10 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
     let session_id = change.ids.document();
     let mut fields = SessionFields::default();
     apply(&mut fields, document);
-    // A new session is active and has no jobs, even if the document contains other values.
+    // a new session is always active and has no jobs, even if the document says otherwise
     fields.status = Some("active".to_owned());
     fields.jobs = None;
-    change.fits("schedule", &fields.schedule)?;
+    change.check_size("schedule", &fields.schedule)?;
     single!(change.store, "sessions.create", |db| {
         let Change { project_id, user_id, now, .. } = change;
         Ok::<_, Error>(sessions::create(db, project_id, user_id, &session_id, &fields, now, true).await?)
@@ -27,7 +28,7 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
     Ok(session_id)
 }
 
-/// Changes the fields of a session that the patch contains, and keeps the others. Jobs are merged by their ids.
+/// Applies a patch to a session. Fields that the patch does not name stay. Jobs are merged by their ids.
 ///
 /// # Errors
 /// [`Error::NotFound`] if the project has no such session.
@@ -42,17 +43,17 @@ pub async fn update(change: Change<'_>, session_id: &str, patch: &Map<String, Va
         if let Some(patched) = object(patch, "jobs") {
             fields.jobs.get_or_insert_default().extend(patched);
         }
-        fits(&change, &fields, &old)?;
+        check_size(&change, &fields, &old)?;
         sessions::update(db, &scope, session_id, &fields, change.now).await?;
         Ok(())
     })
 }
 
-/// Creates a session under an id, or replaces an existing one. Its jobs are those of the document. Other fields that
-/// the document does not contain are kept, as in 19.0.0, and so is the creator.
+/// Creates a session with this id, or replaces the existing one. A replaced session gets the jobs of the document. Its
+/// other fields stay if the document does not name them (as in 19.0.0), and its creator always stays.
 ///
 /// # Errors
-/// `Duplicate` if the id belongs to another project.
+/// `StoreError::Duplicate` if the id belongs to another project.
 pub async fn replace(
     change: Change<'_>,
     session_id: &str,
@@ -62,13 +63,13 @@ pub async fn replace(
         let Change { project_id, user_id, now, .. } = change;
         let scope = change.scope();
         let stored = sessions::get_for_update(db, &scope, session_id).await?;
-        let there = stored.is_some();
+        let exists = stored.is_some();
         let old = stored.clone().unwrap_or_default();
         let mut fields = stored.unwrap_or_else(|| SessionFields { status: None, ..SessionFields::default() });
         apply(&mut fields, document);
         fields.jobs = object(document, "jobs");
-        fits(&change, &fields, &old)?;
-        if there {
+        check_size(&change, &fields, &old)?;
+        if exists {
             let created = sessions::was_created(db, &scope, session_id, now).await?;
             sessions::update(db, &scope, session_id, &fields, now).await?;
             return Ok(if created { Replaced::Created } else { Replaced::Replaced });
@@ -85,11 +86,10 @@ pub async fn delete(change: Change<'_>, session_id: &str) -> Result<bool, Error>
     })
 }
 
-/// Adds a job to a session: the session stores the state of the job, and the job gets the id, tag and schedule of the
-/// session.
+/// Adds a job to a session. The session stores the job's state, and the job gets the session's id, tag and schedule.
 ///
 /// # Errors
-/// [`Error::NotFound`] if the session or the job does not exist.
+/// [`Error::NotFound`] if the project has no such session or job.
 pub async fn add_job(change: Change<'_>, session_id: &str, job_id: &str) -> Result<(), Error> {
     transaction!(change.store, "sessions.add_job", |db| {
         let scope = change.scope();
@@ -109,18 +109,18 @@ pub async fn add_job(change: Change<'_>, session_id: &str, job_id: &str) -> Resu
             "time_ended": state("time_ended"),
         });
         session.jobs.get_or_insert_default().insert(job_id.to_owned(), entry);
-        fits(&change, &session, &old)?;
+        check_size(&change, &session, &old)?;
         job.session_id = session_id.to_owned();
         job.session_tag = Some(session.session_tag);
-        schedule::adopt(&mut job.schedule, &session.schedule);
+        schedule::replace_with_session(&mut job.schedule, &session.schedule);
         sessions::update(db, &scope, session_id, &session, change.now).await?;
         jobs::update(db, &scope, job_id, &job, change.now).await?;
         Ok(())
     })
 }
 
-/// Removes a job from a session and requests it to stop. A job that was deleted, or that has joined another session, is
-/// not changed, because clients repeat the request until it succeeds.
+/// Removes a job from a session and requests a stop of the job. A job that was deleted, or that has joined another session
+/// since then, does not change and is no error, because clients repeat this request until it succeeds.
 ///
 /// # Errors
 /// [`Error::NotFound`] if the project has no such session.
@@ -145,14 +145,14 @@ pub async fn remove_job(change: Change<'_>, session_id: &str, job_id: &str) -> R
     })
 }
 
-/// Rejects a session that is too large.
-fn fits(change: &Change<'_>, new: &SessionFields, old: &SessionFields) -> Result<(), Error> {
-    change.fits_over("schedule", &new.schedule, &old.schedule)?;
+/// Refuses a session that is too large.
+fn check_size(change: &Change<'_>, new: &SessionFields, old: &SessionFields) -> Result<(), Error> {
+    change.check_growth("schedule", &new.schedule, &old.schedule)?;
     let none = Map::new();
-    change.fits_over("jobs", new.jobs.as_ref().unwrap_or(&none), old.jobs.as_ref().unwrap_or(&none))
+    change.check_growth("jobs", new.jobs.as_ref().unwrap_or(&none), old.jobs.as_ref().unwrap_or(&none))
 }
 
-/// Writes the fields that a document contains. Null counts as missing, except for texts.
+/// Sets the fields that a document names. Null clears a text, and has no effect on other fields.
 fn apply(fields: &mut SessionFields, document: &Map<String, Value>) {
     for (key, field) in [
         ("description", &mut fields.description),

@@ -165,7 +165,7 @@ async fn renew_if_deleted(change: &Change<'_>, delegation: Delegation<'_>, grant
 pub async fn release(change: &Change<'_>, credentials: &StoredTrust) {
     let Some(delegation) = change.delegation else { return };
     delete_unused(change, delegation, credentials).await;
-    // Only the trustor can create another trust.
+    // only the trustor can create another trust
     if credentials.trustor_user_id == change.user_id && in_use(change, &credentials.trust_id).await {
         renew(change, delegation, &credentials.trust_id).await;
     }
@@ -179,8 +179,7 @@ impl Delegation<'_> {
     ) -> Result<keystone_auth::FoundTrust, AuthError> {
         let configured = &self.trusts.roles;
         let roles = if configured.is_empty() { self.roles } else { configured };
-        // The trust has no impersonation: the scheduler keeps the identity of the service's user, and acts in the
-        // owner's project.
+        // without impersonation: the scheduler keeps the identity of the service's user, and acts in the owner's project
         let token = self.token.expose();
         self.trusts.keystone.find_or_create_trust(token, user_id, project_id, roles, false).await
     }
@@ -195,7 +194,7 @@ async fn delete_unused(change: &Change<'_>, delegation: Delegation<'_>, credenti
     let keystone = &delegation.trusts.keystone;
     let mut done = keystone.delete_trust(delegation.token.expose(), trust_id).await;
     if done.as_ref().is_err_and(AuthError::is_forbidden) {
-        // The job belonged to another user of the project.
+        // the job belonged to another user of the project
         done = keystone.delete_trust_as_service(trust_id).await;
     }
     if let Err(error) = done {
@@ -205,7 +204,7 @@ async fn delete_unused(change: &Change<'_>, delegation: Delegation<'_>, credenti
 
 /// Returns whether a live job uses a trust. True if the database does not answer.
 async fn in_use(change: &Change<'_>, trust_id: &str) -> bool {
-    // This uses a transaction, because another node of a cluster may not have the latest job yet.
+    // a transaction, because another node of a cluster may not have the latest job yet
     let used: Result<bool, StoreError> =
         transaction!(change.store, "trusts.in_use", |db| user_credentials::trust_in_use(db, trust_id).await);
     used.unwrap_or_else(|error| {

@@ -48,7 +48,7 @@ async fn conditions_are_counted(app: TestApp) {
                 }
                 let answer = member.search(&path, search).await.expect(400);
                 let text = answer.description();
-                assert!(text.contains(&format!("{count} conditions, and at most 50")), "{text}");
+                assert!(text.contains(&format!("{count} conditions; the maximum is 50")), "{text}");
             }
         }
         member.search(&path, json!({"match": pairs(25), "match_not": pairs(25)})).await.expect(200);

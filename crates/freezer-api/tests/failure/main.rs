@@ -77,7 +77,7 @@ fn expect_come_again(answer: Answer) {
     // This is the second text for a change whose answer was lost.
     let is_known = description == "The database is temporarily unavailable."
         || description == NOTHING_CHANGED
-        || description.starts_with("The answer of the database to this change was lost");
+        || description.starts_with("The database's answer to this change was lost");
     assert!(is_known, "{description}");
 }
 

@@ -1,4 +1,4 @@
-//! Actions, which are definitions that jobs can share.
+//! Actions: definitions that several jobs can use.
 
 use axum::response::Response;
 use freezer_store::model::ActionInList;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
-use crate::api::search::{self, Times};
+use crate::api::search::{self, TimeConditions};
 use crate::api::{response, v2::document};
 use crate::error::Error;
 use crate::service;
@@ -17,7 +17,7 @@ use crate::validate::Document;
 
 /// `GET /v2/{project_id}/actions`
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
-    let search = search::parse(&body, Times::Unknown, call.app.http.max_conditions)?;
+    let search = search::parse(&body, TimeConditions::Unsupported, call.app.http.max_conditions)?;
     let scope = call.scope();
     let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
     let found =
@@ -50,7 +50,7 @@ pub async fn update(
     let patch = document(&call, Document::ActionPatch, &body)?;
     service::actions::update(call.change()?, &action_id, patch).await?;
     log_change!(call, "action updated", action_id);
-    // The "version" of an action is its id. 19.0.0 answers this, and the command prints it.
+    // as in 19.0.0, the "version" of an action is its id, which the command-line client prints
     response::ok(&json!({"action_id": action_id, "version": action_id}))
 }
 

@@ -1,4 +1,4 @@
-//! Backups.
+//! Backups: the catalogue of all reported backups.
 
 use axum::response::Response;
 use freezer_store::query::backups;
@@ -7,15 +7,15 @@ use serde_json::json;
 
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
-use crate::api::search::{self, Times};
-use crate::api::{response, v2::whole_document};
+use crate::api::search::{self, TimeConditions};
+use crate::api::{response, v2::into_document};
 use crate::error::Error;
-use crate::service::{self, backups::Recorded};
+use crate::service::{self, backups::RecordedBackup};
 use crate::validate::Document;
 
 /// `GET /v2/{project_id}/backups`
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
-    let search = search::parse(&body, Times::Known, call.app.http.max_conditions)?;
+    let search = search::parse(&body, TimeConditions::Supported, call.app.http.max_conditions)?;
     let scope = call.scope();
     let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
     let found =
@@ -25,8 +25,8 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 
 /// `POST /v2/{project_id}/backups`
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
-    let document = whole_document(&call, Document::Backup, body)?;
-    let Recorded { backup_id, is_new } = service::backups::create(call.change()?, document).await?;
+    let document = into_document(&call, Document::Backup, body)?;
+    let RecordedBackup { backup_id, is_new } = service::backups::create(call.change()?, document).await?;
     match is_new {
         true => log_change!(call, "backup created", backup_id),
         false => log_change!(call, "backup reported again, and not stored again", backup_id),
@@ -47,7 +47,7 @@ pub async fn update(
     PathIds([backup_id]): PathIds<1>,
     Body(body): Body,
 ) -> Result<Response, Error> {
-    let patch = whole_document(&call, Document::BackupPatch, body)?;
+    let patch = into_document(&call, Document::BackupPatch, body)?;
     let backup = service::backups::update(call.change()?, &backup_id, patch).await?;
     log_change!(call, "backup updated", backup_id);
     response::ok(&backup)

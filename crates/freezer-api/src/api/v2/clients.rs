@@ -1,4 +1,4 @@
-//! Clients, which are registered nodes.
+//! Clients: nodes that are registered with the service.
 
 use axum::response::Response;
 use freezer_store::query::clients::{self, Registered};
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
-use crate::api::search::{self, Times};
+use crate::api::search::{self, TimeConditions};
 use crate::api::{response, v2::document};
 use crate::error::Error;
 use crate::policy;
@@ -16,7 +16,7 @@ use crate::validate::Document;
 
 /// `GET /v2/{project_id}/clients`
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
-    let search = search::parse(&body, Times::Unknown, call.app.http.max_conditions)?;
+    let search = search::parse(&body, TimeConditions::Unsupported, call.app.http.max_conditions)?;
     let scope = call.scope();
     let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
     let found =

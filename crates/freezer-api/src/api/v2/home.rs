@@ -1,4 +1,4 @@
-//! `GET /v2`: the home document (draft-nottingham-json-home-03), as in 19.0.0.
+//! `GET /v2`: the home document (draft-nottingham-json-home-03) of 19.0.0.
 
 use axum::response::Response;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Jobs: the actions to run on a client, and their schedule.
+//! Jobs: the actions that run on a client, with their schedule.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
-use crate::api::search::{self, Times};
+use crate::api::search::{self, TimeConditions};
 use crate::api::{response, v2::document};
 use crate::error::Error;
 use crate::policy;
@@ -19,21 +19,21 @@ use crate::service::job_events::{self, Event};
 use crate::service::{job_patch, job_reads};
 use crate::validate::Document;
 
-/// `GET /v2/{project_id}/jobs`. Every scheduler sends this once a minute.
+/// `GET /v2/{project_id}/jobs`. Every scheduler sends this request once a minute.
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
-    let search = search::parse(&body, Times::Unknown, call.app.http.max_conditions)?;
+    let search = search::parse(&body, TimeConditions::Unsupported, call.app.http.max_conditions)?;
     let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
     let scope = if query.all_projects && sees_all { Scope::AllProjects } else { call.scope() };
     let caller = (!sees_all).then(|| call.context.own_project());
     let (store, queues) = (call.store()?, &call.app.queues);
     let jobs = search::job_query(scope, search, query.page.clone());
     let mut found = job_reads::list(store, queues, &jobs, caller).await?;
-    found.documents = visible(&call, sees_all, found.documents).await?;
+    found.documents = hide_pids(&call, sees_all, found.documents).await?;
     query.answer("jobs", &found, |job| &job.job_id)
 }
 
-/// Returns the jobs without the process ids that the caller may not see.
-async fn visible(call: &Call, sees_all: bool, jobs: Vec<Job>) -> Result<Vec<Job>, Error> {
+/// Removes the process ids on nodes of other projects, unless the caller may see the jobs of all projects.
+async fn hide_pids(call: &Call, sees_all: bool, jobs: Vec<Job>) -> Result<Vec<Job>, Error> {
     match sees_all {
         true => Ok(jobs),
         false => job_reads::hide_foreign_pids(call.store()?, call.context.own_project(), jobs).await,
@@ -51,10 +51,10 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 /// `GET /v2/{project_id}/jobs/{job_id}`
 pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response, Error> {
     let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
-    // A central scheduler reads a job without knowing its project.
+    // a central scheduler does not know the project of the job that it reads
     let scope = if sees_all { Scope::AllProjects } else { call.scope() };
     let job = job_reads::show(call.store()?, &call.app.queues, &scope, job_id).await?;
-    let jobs = visible(&call, sees_all, vec![job.ok_or(Error::Absent)?]).await?;
+    let jobs = hide_pids(&call, sees_all, vec![job.ok_or(Error::Absent)?]).await?;
     response::ok(&jobs.first())
 }
 
@@ -66,8 +66,8 @@ pub async fn update(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body)
     response::ok(&json!({"job_id": job_id, "version": 0}))
 }
 
-/// Validates a patch. If it is not valid, only the part that changes the job is validated, because a client may send
-/// back everything that the service shows.
+/// Validates a patch. If the whole patch is invalid, only the part that changes the job must be valid, because clients may send
+/// back all values that the service shows.
 async fn valid_patch<'a>(
     call: &Call,
     job_id: &str,
@@ -115,7 +115,7 @@ pub async fn create_event(
     PathIds([job_id]): PathIds<1>,
     Body(body): Body,
 ) -> Result<Response, Error> {
-    let event = Event::named(&body)?;
+    let event = Event::from_body(&body)?;
     let result = job_events::request(call.change()?, &job_id, event).await?;
     log_change!(call, "job event requested", job_id);
     response::accepted(&json!({"result": result}))

@@ -1,7 +1,7 @@
-//! All v2 routes, each with the policy rule that protects it.
+//! Lists all v2 routes, each with its policy rule.
 //!
-//! A route without a rule does not compile, and [`Call`] evaluates the rule before a handler runs. `tests/authz.rs`
-//! checks that every rule has a route, and that every route has the rule for its method and path.
+//! A route without a rule does not compile, and [`Call`] checks this rule before the handler runs. `tests/authz.rs` checks that
+//! every rule has a route, and that the rule of every route has the same method and path.
 
 pub mod actions;
 pub mod backups;
@@ -26,18 +26,18 @@ use crate::policy::{
 };
 use crate::validate::Document;
 
-/// A method on a path, its rule, and its handler.
+/// A method of a path with its policy rule and its handler.
 pub struct Route {
     /// HTTP method.
     pub method: Method,
     /// Path with `{names}`.
     pub path: &'static str,
-    /// The rule that must allow it.
+    /// The rule that must permit the request.
     pub rule: &'static RuleDefault,
     handler: MethodRouter<SharedApp>,
 }
 
-/// Returns all v2 routes except for the home document, which needs a token but no rule.
+/// Returns all v2 routes except for the home document, for which every valid token is sufficient.
 pub fn routes() -> Vec<Route> {
     const CLIENTS: &str = "/v2/{project_id}/clients";
     const CLIENT: &str = "/v2/{project_id}/clients/{client_id}";
@@ -87,26 +87,26 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// Rules that a handler evaluates in addition to the rule of its route: (rule, rule of the route).
-pub const ASKED_IN_ADDITION: [(&RuleDefault, &RuleDefault); 2] = [
+/// Rules that a handler checks in addition to the rule of its route, each with the rule of this route.
+pub const ADDITIONAL_RULES: [(&RuleDefault, &RuleDefault); 2] = [
     (&client_rules::CREATE_CENTRAL, &client_rules::CREATE),
     (&job_rules::GET_ALL_PROJECTS, &job_rules::GET_ALL),
 ];
 
-/// Returns the routes as a router.
+/// Returns a router with all routes.
 pub fn router() -> axum::Router<SharedApp> {
-    assembled(|route| route.handler)
+    build_router(|route| route.handler)
 }
 
-/// Returns the same routes with handlers that only check whether the caller may send a request.
+/// Returns a router with the same routes. Its handlers only check whether the policy permits the request.
 pub fn guards() -> axum::Router<SharedApp> {
-    assembled(|route| on(filter(&route.method), permitted))
+    build_router(|route| on(filter(&route.method), permitted))
 }
 
-/// A [`Call`] is permitted.
+/// Does nothing, because the extractor of [`Call`] checks the policy.
 async fn permitted(_: Call) {}
 
-fn assembled(handler: impl Fn(Route) -> MethodRouter<SharedApp>) -> axum::Router<SharedApp> {
+fn build_router(handler: impl Fn(Route) -> MethodRouter<SharedApp>) -> axum::Router<SharedApp> {
     let mut router = axum::Router::new().route("/v2", get(home::show));
     for route in routes() {
         let (path, guard) = (route.path, Guard(route.rule));
@@ -133,8 +133,8 @@ fn filter(method: &Method) -> MethodFilter {
     }
 }
 
-/// Returns a validated body, which is stored as a whole.
-fn whole_document(call: &Call, kind: Document, body: Value) -> Result<Map<String, Value>, Error> {
+/// Validates a body and returns it as an object.
+fn into_document(call: &Call, kind: Document, body: Value) -> Result<Map<String, Value>, Error> {
     document(call, kind, &body)?;
     match body {
         Value::Object(document) => Ok(document),
@@ -142,7 +142,7 @@ fn whole_document(call: &Call, kind: Document, body: Value) -> Result<Map<String
     }
 }
 
-/// Returns a validated body. Every document of the API is an object.
+/// Validates a body and returns a reference to it. Every document of the API is an object.
 fn document<'a>(call: &Call, kind: Document, body: &'a Value) -> Result<&'a Map<String, Value>, Error> {
     call.app.validators.check(kind, body)?;
     body.as_object().ok_or_else(|| Error::BadDocument("the request body must be an object".to_owned()))

@@ -1,4 +1,4 @@
-//! Sessions: jobs on several nodes that run together.
+//! Sessions: groups of jobs on several nodes that run together.
 
 use axum::response::Response;
 use freezer_store::query::sessions;
@@ -7,17 +7,17 @@ use serde_json::json;
 
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
-use crate::api::search::{self, Times};
+use crate::api::search::{self, TimeConditions};
 use crate::api::{response, v2::document};
 use crate::error::Error;
 use crate::service;
 use crate::service::Replaced;
-use crate::service::session_actions::{self, Action};
+use crate::service::session_actions::{self, SessionAction};
 use crate::validate::Document;
 
 /// `GET /v2/{project_id}/sessions`
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
-    let search = search::parse(&body, Times::Unknown, call.app.http.max_conditions)?;
+    let search = search::parse(&body, TimeConditions::Unsupported, call.app.http.max_conditions)?;
     let scope = call.scope();
     let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
     let found =
@@ -80,7 +80,7 @@ pub async fn create_action(
     PathIds([session_id]): PathIds<1>,
     Body(body): Body,
 ) -> Result<Response, Error> {
-    let action = Action::named(&body)?;
+    let action = SessionAction::from_body(&body)?;
     let outcome = session_actions::execute(call.change()?, &session_id, action).await?;
     log_change!(call, "session action", session_id);
     response::accepted(&json!({"result": outcome.result, "session_tag": outcome.session_tag}))
