@@ -11,7 +11,7 @@ mod support;
 use std::time::Duration;
 
 use freezer_store::maintenance::{Purge, Verdict};
-use freezer_store::migrations::{Action, SchemaError, Synced, Wishes};
+use freezer_store::migrations::{RowMove, SchemaError, StepAction, Synced, Wishes};
 use freezer_store::query::{Page, jobs};
 use freezer_store::{ConnectSettings, PoolSettings, Scope, Search, Store, StoreError, Timestamp, read};
 use proptest::prelude::*;
@@ -52,7 +52,9 @@ async fn found(app: &TestApp, search: Value) -> Vec<String> {
 /// Returns whether a sync would create terms.
 async fn is_pending(store: &Store) -> bool {
     let steps = store.plan(Wishes::default()).await.unwrap().steps;
-    let makes = |action: &Action| matches!(action, Action::FillActionTerms | Action::RepairActionTerms(_));
+    let makes = |action: &StepAction| {
+        matches!(action, StepAction::MoveRows(RowMove::ActionTerms | RowMove::RepairActionTerms(_)))
+    };
     steps.iter().any(|step| makes(&step.action))
 }
 

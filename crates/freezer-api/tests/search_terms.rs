@@ -9,7 +9,7 @@ mod support;
 
 use std::time::Duration;
 
-use freezer_store::migrations::{Action, Synced, Wishes};
+use freezer_store::migrations::{RowMove, StepAction, Synced, Wishes};
 use freezer_store::{ConnectSettings, PoolSettings, Store};
 use serde_json::{Value, json};
 use support::documents::{backup, with};
@@ -36,9 +36,13 @@ async fn found(app: &TestApp, search: Value) -> Vec<String> {
 }
 
 /// Returns the pending actions of a sync for terms.
-async fn pending(store: &Store) -> Vec<Action> {
+async fn pending(store: &Store) -> Vec<StepAction> {
     let steps = store.plan(Wishes::default()).await.unwrap().steps;
-    steps.into_iter().map(|step| step.action).filter(|action| *action == Action::FillTerms).collect()
+    steps
+        .into_iter()
+        .map(|step| step.action)
+        .filter(|action| *action == StepAction::MoveRows(RowMove::BackupTerms))
+        .collect()
 }
 
 /// Starts another service on the database.
@@ -83,7 +87,7 @@ async fn a_change_behind_the_back_is_found_by_its_new_value(app: TestApp) {
     app.database().run(&changed).await;
     assert_eq!(found(&app, json!({"color": "blue"})).await, ["a"]);
     assert_eq!(found(&app, json!({"color": "red"})).await.len(), 0);
-    assert_eq!(pending(app.store()).await, [Action::FillTerms]);
+    assert_eq!(pending(app.store()).await, [StepAction::MoveRows(RowMove::BackupTerms)]);
     assert_eq!(app.store().sync().await.unwrap(), Synced::Upgraded { left_out: Vec::new() });
     assert_eq!(found(&app, json!({"color": "blue"})).await, ["a"]);
     assert_eq!(found(&app, json!({"color": "red"})).await.len(), 0);
@@ -113,7 +117,7 @@ async fn a_sync_makes_what_is_missing(app: TestApp) {
         [found(&app, json!({"n": 1})).await.len(), found(&app, json!({"status": "available"})).await.len()]
     };
     let before = counts().await;
-    assert_eq!(pending(app.store()).await, [Action::FillTerms]);
+    assert_eq!(pending(app.store()).await, [StepAction::MoveRows(RowMove::BackupTerms)]);
     assert_eq!(app.store().sync().await.unwrap(), Synced::Upgraded { left_out: Vec::new() });
     assert_eq!(app.store().sync().await.unwrap(), Synced::AlreadyCurrent);
     assert_eq!(counts().await, before);
@@ -148,7 +152,7 @@ async fn a_time_changed_behind_the_back_is_found(app: TestApp) {
         let found = (if known { vec!["a".to_owned()] } else { Vec::new() }, json!(u8::from(known)));
         assert_eq!(of_time(&app, 300.0, 300.0).await, found, "{stamp}");
         assert_eq!(of_time(&app, 0.0, 200.0).await, (vec!["b".to_owned()], json!(1)), "{stamp}");
-        assert_eq!(pending(app.store()).await, [Action::FillTerms], "{stamp}");
+        assert_eq!(pending(app.store()).await, [StepAction::MoveRows(RowMove::BackupTerms)], "{stamp}");
         app.store().sync().await.unwrap();
         assert_eq!(of_time(&app, 300.0, 300.0).await, found, "{stamp}, filled");
         assert_eq!(of_time(&app, 0.0, 200.0).await, (vec!["b".to_owned()], json!(1)), "{stamp}, filled");
@@ -225,7 +229,7 @@ async fn tables_without_terms_are_served(app: TestApp) {
     member.patch(&path, json!({"backup_metadata": {"color": "blue"}})).await.expect(200);
     assert_eq!(found(&without, json!({"color": "blue"})).await, ["a"]);
 
-    assert_eq!(pending(without.store()).await, [Action::FillTerms]);
+    assert_eq!(pending(without.store()).await, [StepAction::MoveRows(RowMove::BackupTerms)]);
     assert_eq!(without.store().sync().await.unwrap(), Synced::Upgraded { left_out: Vec::new() });
     // A service that was started earlier does not use the terms for some seconds, while a new one uses them.
     let with_terms = restarted(database);

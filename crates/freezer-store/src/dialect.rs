@@ -8,7 +8,7 @@ use sea_query::{Expr, IntoColumnRef, MysqlQueryBuilder, SelectStatement, SimpleE
 use sea_query_sqlx::{SqlxBinder, SqlxValues};
 
 use crate::clock::Timestamp;
-use crate::migrations::Kind;
+use crate::migrations::ColumnKind;
 use crate::search::action_terms::SCHEDULE_KEYS;
 use crate::tables::Backups;
 
@@ -330,18 +330,18 @@ impl Dialect {
     }
 
     /// Returns the declaration of a column type. SQLite gets the type names of SQLAlchemy.
-    pub(crate) fn column_type(self, kind: Kind) -> String {
+    pub(crate) fn column_type(self, kind: ColumnKind) -> String {
         match (self, kind) {
-            (_, Kind::Text(width)) => format!("VARCHAR({width})"),
-            (Dialect::MySql, Kind::Document) => "MEDIUMTEXT".to_owned(),
-            (Dialect::Sqlite, Kind::Document) => "TEXT".to_owned(),
-            (Dialect::MySql, Kind::Int) => "INT".to_owned(),
-            (Dialect::Sqlite, Kind::Int) => "INTEGER".to_owned(),
-            (Dialect::MySql, Kind::Bool) => "TINYINT(1)".to_owned(),
-            (Dialect::Sqlite, Kind::Bool) => "BOOLEAN".to_owned(),
-            (_, Kind::DateTime) => "DATETIME".to_owned(),
-            (_, Kind::Timestamp) => "TIMESTAMP".to_owned(),
-            (_, Kind::Blob) => "BLOB".to_owned(),
+            (_, ColumnKind::Text(width)) => format!("VARCHAR({width})"),
+            (Dialect::MySql, ColumnKind::Document) => "MEDIUMTEXT".to_owned(),
+            (Dialect::Sqlite, ColumnKind::Document) => "TEXT".to_owned(),
+            (Dialect::MySql, ColumnKind::Int) => "INT".to_owned(),
+            (Dialect::Sqlite, ColumnKind::Int) => "INTEGER".to_owned(),
+            (Dialect::MySql, ColumnKind::Bool) => "TINYINT(1)".to_owned(),
+            (Dialect::Sqlite, ColumnKind::Bool) => "BOOLEAN".to_owned(),
+            (_, ColumnKind::DateTime) => "DATETIME".to_owned(),
+            (_, ColumnKind::Timestamp) => "TIMESTAMP".to_owned(),
+            (_, ColumnKind::Blob) => "BLOB".to_owned(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use freezer_store::maintenance::Overview;
 use freezer_store::migrations::{
-    Action, HEAD, Kept, REVISIONS, State, SyncOptions, Synced, Unmovable, Wishes,
+    HEAD, Kept, REVISIONS, State, StepAction, SyncOptions, Synced, Unmovable, Wishes,
 };
 use freezer_store::{DatabaseUrl, Store, StoreError};
 
@@ -117,18 +117,12 @@ pub async fn dry_run(store: &Store, wishes: Wishes, out: &mut impl Write) -> Res
         let whose = step.revision.unwrap_or("addition");
         writeln!(out, "-- {whose}: {} (about {} rows)", step.what, step.rows)?;
         match &step.action {
-            Action::Sql(sql) => writeln!(out, "{sql};")?,
-            Action::DropColumn { table, column } => {
+            StepAction::Sql(sql) => writeln!(out, "{sql};")?,
+            StepAction::DropColumn { table, column } => {
                 writeln!(out, "-- only if every value is found in its new place")?;
                 writeln!(out, "ALTER TABLE {table} DROP COLUMN {column};")?;
             }
-            Action::MoveJobActions
-            | Action::MoveUserNames
-            | Action::FillPaths(_)
-            | Action::FillTerms
-            | Action::FillActionTerms
-            | Action::RepairActionTerms(_)
-            | Action::KeepReplaced(_) => writeln!(out, "-- in batches, each a transaction")?,
+            StepAction::MoveRows(_) => writeln!(out, "-- in batches, each a transaction")?,
         }
     }
     if plan.stamps {

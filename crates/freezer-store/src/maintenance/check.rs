@@ -10,7 +10,9 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::migrations::layout::Layout;
-use crate::migrations::{Action, HEAD, Kind, Mixed, Plan, SchemaError, State, TABLES, Unmovable, Wishes};
+use crate::migrations::{
+    ColumnKind, HEAD, Mixed, RowMove, SchemaError, State, StepAction, SyncPlan, TABLES, Unmovable, Wishes,
+};
 use crate::{Store, read};
 
 impl Store {
@@ -41,10 +43,12 @@ impl Store {
                 let Some(found) = table.column(column.name) else { continue };
                 let place = format!("{}.{}", wanted.name, column.name);
                 match (column.kind, found.width) {
-                    (Kind::Text(width), Some(is)) if is < u32::from(width) => {
+                    (ColumnKind::Text(width), Some(is)) if is < u32::from(width) => {
                         widths.add(format!("{place}: {is} characters, not {width}"));
                     }
-                    (Kind::Document, _) if !matches!(found.data_type.as_str(), "mediumtext" | "longtext") => {
+                    (ColumnKind::Document, _)
+                        if !matches!(found.data_type.as_str(), "mediumtext" | "longtext") =>
+                    {
                         widths.add(format!("{place}: {}, not mediumtext", found.data_type));
                     }
                     _ => {}
@@ -134,7 +138,7 @@ fn empty() -> CheckResult {
     layout_check(Verdict::Failure, "there are no tables yet".to_owned(), Some(advice))
 }
 
-fn layout(plan: &Plan) -> CheckResult {
+fn layout(plan: &SyncPlan) -> CheckResult {
     let upgrade = plan.steps.iter().filter(|step| step.revision.is_some()).count();
     let additions = plan.steps.len() - upgrade;
     let at = match &plan.state {
@@ -178,7 +182,7 @@ const CHARSET: Question = Question {
 };
 
 /// Columns that statements compare and that have different collations: the server refuses that, or cannot use an index.
-fn collations(plan: &Plan) -> CheckResult {
+fn collations(plan: &SyncPlan) -> CheckResult {
     let mut found = Findings::default();
     plan.mixed.iter().for_each(|mixed| found.add(mixed.to_string()));
     let check = found.into_check(&COLLATIONS);
@@ -196,10 +200,10 @@ const COLLATIONS: Question = Question {
 };
 
 /// Rows of `fz_action_terms` that are missing, or that no action lists.
-fn action_terms(plan: &Plan) -> CheckResult {
+fn action_terms(plan: &SyncPlan) -> CheckResult {
     let mut found = Findings::default();
     for step in &plan.steps {
-        if let Action::RepairActionTerms(parts) = &step.action {
+        if let StepAction::MoveRows(RowMove::RepairActionTerms(parts)) = &step.action {
             found.add_all(parts.len().into(), step.what.clone());
         }
     }

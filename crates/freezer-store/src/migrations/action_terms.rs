@@ -13,10 +13,11 @@
 
 use std::borrow::Cow;
 
-use super::derived::Derived;
+use super::derived::DerivedColumn;
 use super::head::Index;
 use super::layout::{Layout, Table};
-use super::planner::{Action, Planner};
+use super::moves::RowMove;
+use super::planner::{Planner, StepAction};
 use super::term_sums::{self, PARTS, Parts};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
@@ -161,7 +162,7 @@ fn create(dialect: Dialect, collation: &str) -> String {
 
 impl Planner {
     /// Actions have terms.
-    pub(super) fn actions_have_terms(&mut self, rows: ActionTerms) {
+    pub(super) fn ensure_action_terms(&mut self, rows: ActionTerms) {
         let Some(collation) = self.layout.table("actions").map(|table| table.collation.clone()) else {
             return;
         };
@@ -172,7 +173,7 @@ impl Planner {
                 let columns = [
                     stored("fz_terms", "VARBINARY(640)"),
                     stored("fz_terms_crc", "INT UNSIGNED"),
-                    Derived {
+                    DerivedColumn {
                         name: "fz_terms_stale",
                         declared: "TINYINT(1)",
                         generated: Cow::Owned(stale),
@@ -180,44 +181,48 @@ impl Planner {
                     },
                 ];
                 let what = "give actions columns and an index for their terms";
-                self.has_derived(what, "actions", &columns, &[STALE]);
+                self.ensure_derived_columns(what, "actions", &columns, &[STALE]);
             }
-            Dialect::Sqlite => self.action_terms_on_sqlite(),
+            Dialect::Sqlite => self.ensure_action_terms_on_sqlite(),
         }
         if rows.lost {
             // before the table is there: from then on, searches believe what actions say
             let clear =
                 "UPDATE actions SET fz_terms = NULL, fz_terms_crc = NULL WHERE fz_terms_crc IS NOT NULL";
-            self.sql(
+            self.push_sql(
                 format!("forget the terms of actions, of which {TABLE} lacks some"),
                 "actions",
                 clear.to_owned(),
             );
         }
         if self.layout.table(TABLE).is_none() {
-            self.sql(format!("create table {TABLE}"), "actions", create(self.dialect, &collation));
+            self.push_sql(format!("create table {TABLE}"), "actions", create(self.dialect, &collation));
         }
         if !rows.wrong.is_empty() {
             let what = format!(
                 "repair the terms of actions: {} of {PARTS} parts of the table {TABLE} have other rows than actions list",
                 rows.wrong.len()
             );
-            self.step(what, "actions", Action::RepairActionTerms(rows.wrong));
+            self.push_step(what, "actions", StepAction::MoveRows(RowMove::RepairActionTerms(rows.wrong)));
         }
         if !rows.marked {
             let mark = format!("REPLACE INTO {TABLE} (term, project_id, action_id) VALUES ({MARK}, '', '')");
-            self.sql(format!("mark the table {TABLE} as complete"), TABLE, mark);
+            self.push_sql(format!("mark the table {TABLE} as complete"), TABLE, mark);
         }
         // a checksum is of bytes, which differ between character sets
         if rows.missing || self.converted.iter().any(|table| table == "actions") {
-            self.step("make the terms of actions", "actions", Action::FillActionTerms);
+            self.push_step(
+                "make the terms of actions",
+                "actions",
+                StepAction::MoveRows(RowMove::ActionTerms),
+            );
         }
     }
 
-    fn action_terms_on_sqlite(&mut self) {
+    fn ensure_action_terms_on_sqlite(&mut self) {
         for (name, declared) in [("fz_terms", "BLOB"), ("fz_terms_crc", "INTEGER")] {
             if !self.layout.has_column("actions", name) {
-                self.alter(
+                self.push_alter(
                     format!("add actions.{name}"),
                     "actions",
                     &format!("ADD COLUMN {name} {declared}"),
@@ -233,11 +238,11 @@ impl Planner {
             SOURCES.join(", ")
         );
         let what = "add a trigger that notices terms of actions out of date";
-        self.has_trigger("actions", "fz_actions_terms", &trigger, what);
-        self.partial_index_exists("actions", &STALE_ON_SQLITE, self.dialect.has_stale_terms());
+        self.ensure_trigger("actions", "fz_actions_terms", &trigger, what);
+        self.ensure_partial_index("actions", &STALE_ON_SQLITE, self.dialect.has_stale_terms());
     }
 }
 
-const fn stored(name: &'static str, declared: &'static str) -> Derived {
-    Derived { name, declared, generated: Cow::Borrowed(""), rewritten: false }
+const fn stored(name: &'static str, declared: &'static str) -> DerivedColumn {
+    DerivedColumn { name, declared, generated: Cow::Borrowed(""), rewritten: false }
 }

@@ -5,9 +5,10 @@
 
 use super::action_terms::ActionTerms;
 use super::collations;
-use super::head::{Kind, TABLES, table};
+use super::head::{ColumnKind, TABLES, table};
+use super::moves::RowMove;
 use super::moves::leftovers;
-use super::planner::{Action, Planner};
+use super::planner::{Planner, StepAction};
 use super::repeats;
 
 /// The index that keeps the live clients of a project apart.
@@ -28,7 +29,7 @@ pub struct Wishes {
 
 /// What the rows say, which no layout tells.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Rows {
+pub(super) struct RowFacts {
     /// Live clients of one name are in the way of [`UNIQUE_LIVE_CLIENTS`].
     pub(super) duplicate_clients: bool,
     /// Actions lack the path that their documents have: upstream's upgrade from 7.x leaves them so.
@@ -40,35 +41,35 @@ pub(super) struct Rows {
 }
 
 /// Plans every addition that is not there yet.
-pub(super) fn plan(planner: &mut Planner, wishes: Wishes, rows: Rows) {
+pub(super) fn plan(planner: &mut Planner, wishes: Wishes, rows: RowFacts) {
     if rows.paths_are_missing {
         let what = "fill actions.path_to_backup from the documents";
-        planner.step(what, "actions", Action::FillPaths("path_to_backup"));
+        planner.push_step(what, "actions", StepAction::MoveRows(RowMove::Paths("path_to_backup")));
     }
     tables(planner, wishes);
-    planner.foreign_keys_exist(table("job_actions"));
+    planner.ensure_foreign_keys(table("job_actions"));
     for table in TABLES {
-        for column in table.columns.iter().filter(|column| column.kind == Kind::Document) {
-            planner.column_takes(table.name, column);
+        for column in table.columns.iter().filter(|column| column.kind == ColumnKind::Document) {
+            planner.ensure_column_width(table.name, column);
         }
         for column in table.columns {
-            planner.default_exists(table.name, column);
+            planner.ensure_default(table.name, column);
         }
         for index in table.indexes {
-            planner.index_exists(table.name, index);
+            planner.ensure_index(table.name, index);
         }
     }
-    planner.backups_have_terms(rows.terms_are_missing);
-    planner.jobs_have_polls();
-    planner.backups_have_identities();
-    planner.keys_have_a_table();
-    planner.actions_have_terms(rows.action_terms);
-    planner.column_takes("clients", table("clients").column("hostname"));
+    planner.ensure_backup_terms(rows.terms_are_missing);
+    planner.ensure_job_indexes();
+    planner.ensure_backup_identity();
+    planner.ensure_key_table();
+    planner.ensure_action_terms(rows.action_terms);
+    planner.ensure_column_width("clients", table("clients").column("hostname"));
     for table in TABLES {
-        planner.no_indexes_of_foreign_keys(table);
+        planner.ensure_no_foreign_key_indexes(table);
     }
     if !rows.duplicate_clients {
-        planner.live_clients_are_apart();
+        planner.ensure_unique_live_clients();
     }
 }
 
@@ -78,13 +79,13 @@ pub(super) fn tables(planner: &mut Planner, wishes: Wishes) {
     for name in
         TABLES.iter().map(|table| table.name).chain([leftovers::TABLE, repeats::TABLE, "alembic_version"])
     {
-        planner.storage(name);
+        planner.ensure_storage(name);
     }
-    planner.linked_tables_agree(wishes);
+    planner.ensure_linked_collations(wishes);
     for table in TABLES.iter().map(|table| table.name) {
         let is_small = planner.layout.table(table).is_none_or(|found| found.rows <= LARGE_TABLE);
         if collations::is_by_itself(table) && (wishes.convert_large_tables || is_small) {
-            planner.utf8mb4(table);
+            planner.ensure_utf8mb4(table);
         }
     }
 }

@@ -13,10 +13,10 @@ use super::planner::Planner;
 use crate::dialect::Dialect;
 
 /// A table and a column.
-type Place = (&'static str, &'static str);
+type ColumnPlace = (&'static str, &'static str);
 
 /// Columns that statements of the service, of `db sync` and of `db check` compare.
-const COMPARED: [(Place, Place); 7] = [
+const COMPARED: [(ColumnPlace, ColumnPlace); 7] = [
     (("job_actions", "job_id"), ("jobs", "id")),
     (("job_actions", "action_id"), ("actions", "id")),
     (("actions", "project_id"), ("jobs", "project_id")),
@@ -62,7 +62,7 @@ fn charset(collation: &str) -> &str {
 
 /// Finds the columns of [`COMPARED`] whose collations differ.
 pub(super) fn mixed(layout: &Layout) -> Vec<Mixed> {
-    let place = |(table, column): Place| {
+    let place = |(table, column): ColumnPlace| {
         let collation = layout.table(table)?.column(column)?.collation.clone();
         // a column of bytes can be compared with any other
         (!collation.is_empty()).then_some((table, column, collation))
@@ -72,18 +72,18 @@ pub(super) fn mixed(layout: &Layout) -> Vec<Mixed> {
 }
 
 /// Describes pairs of columns.
-pub(super) fn in_words(mixed: &[Mixed]) -> String {
+pub(super) fn describe(mixed: &[Mixed]) -> String {
     mixed.iter().map(Mixed::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// The collation that the tables of [`LINKED`] are to have.
-struct Target {
+struct TargetCollation {
     collation: String,
     /// They have it, and a large table is not rewritten only for the sake of utf8mb4.
     keeps_large: bool,
 }
 
-fn target(layout: &Layout, wishes: Wishes) -> Target {
+fn target(layout: &Layout, wishes: Wishes) -> TargetCollation {
     let there = || LINKED.into_iter().filter_map(|name| Some((name, layout.table(name)?)));
     let is_large = |name: &str, table: &Table| name != "fz_action_terms" && table.rows > LARGE_TABLE;
     let first = there().next().map(|(_, table)| table.collation.as_str());
@@ -92,13 +92,13 @@ fn target(layout: &Layout, wishes: Wishes) -> Target {
         && there().all(|(name, table)| has(name, table, collation))
         && there().any(|(name, table)| is_large(name, table))
     {
-        return Target { collation: collation.to_owned(), keeps_large: true };
+        return TargetCollation { collation: collation.to_owned(), keeps_large: true };
     }
     let utf8mb4 = || there().filter(|(_, table)| table.charset() == "utf8mb4");
     // the others are rewritten sooner
     let chosen = utf8mb4().find(|(name, table)| is_large(name, table)).or_else(|| utf8mb4().next());
     let collation = chosen.map_or(Dialect::MySql.new_collation(), |(_, table)| &table.collation).to_owned();
-    Target { collation, keeps_large: false }
+    TargetCollation { collation, keeps_large: false }
 }
 
 /// Whether new columns of the table get the collation, and the compared ones have it.
@@ -116,7 +116,7 @@ pub(super) fn is_by_itself(table: &str) -> bool {
 
 /// Whether jobs, actions and their links are utf8mb4 after an upgrade.
 pub(super) fn converts_linked(layout: &Layout, wishes: Wishes) -> bool {
-    let Target { collation, keeps_large } = target(layout, wishes);
+    let TargetCollation { collation, keeps_large } = target(layout, wishes);
     charset(&collation) == "utf8mb4" && !keeps_large
 }
 
@@ -130,11 +130,11 @@ impl Planner {
     }
 
     /// Tables whose columns are compared have one collation, and are utf8mb4 unless they are large.
-    pub(super) fn linked_tables_agree(&mut self, wishes: Wishes) {
+    pub(super) fn ensure_linked_collations(&mut self, wishes: Wishes) {
         if self.dialect == Dialect::Sqlite {
             return;
         }
-        let Target { collation, keeps_large } = target(&self.layout, wishes);
+        let TargetCollation { collation, keeps_large } = target(&self.layout, wishes);
         let is_to_change = |name: &str, table: &Table| {
             let stays = keeps_large && table.rows > LARGE_TABLE;
             !has(name, table, &collation) || charset(&collation) == "utf8mb4" && !table.is_utf8mb4() && !stays
@@ -146,7 +146,7 @@ impl Planner {
             .collect();
         if changed.iter().any(|name| IN_KEYS.contains(name)) {
             // a column of a foreign key cannot be converted, whether the server checks keys or not
-            self.no_foreign_keys("job_actions");
+            self.drop_foreign_keys("job_actions");
         }
         for name in changed {
             self.convert(name, &collation);
@@ -154,7 +154,7 @@ impl Planner {
     }
 
     /// Every text of the table is utf8mb4.
-    pub(super) fn utf8mb4(&mut self, table: &str) {
+    pub(super) fn ensure_utf8mb4(&mut self, table: &str) {
         let is_old = self.layout.table(table).is_some_and(|table| !table.is_utf8mb4());
         if self.dialect == Dialect::MySql && is_old {
             self.convert(table, Dialect::MySql.new_collation());
@@ -172,7 +172,7 @@ impl Planner {
             column.collation = collation.to_owned();
         }
         let change = format!("CONVERT TO CHARACTER SET {} COLLATE {collation}", charset(collation));
-        self.alter(what, table, &change);
+        self.push_alter(what, table, &change);
         self.converted.push(table.to_owned());
     }
 }

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use super::derived::Derived;
+use super::derived::DerivedColumn;
 use super::head::Index;
 use super::planner::Planner;
 use crate::dialect::Dialect;
@@ -27,22 +27,26 @@ const UNUSUAL_ON_SQLITE: Index = Index { name: "fz_jobs_unusual", columns: &["pr
 
 impl Planner {
     /// Jobs have the indexes of polls and of unusual schedules.
-    pub(super) fn jobs_have_polls(&mut self) {
+    pub(super) fn ensure_job_indexes(&mut self) {
         match self.dialect {
             Dialect::MySql => {
-                let flag =
-                    |name, generated| Derived { name, declared: "TINYINT(1)", generated, rewritten: true };
+                let flag = |name, generated| DerivedColumn {
+                    name,
+                    declared: "TINYINT(1)",
+                    generated,
+                    rewritten: true,
+                };
                 let unusual = format!("CASE WHEN {} THEN 0 ELSE 1 END", self.dialect.has_usual_schedule());
                 let columns = [
                     flag("fz_completed", Cow::Borrowed(self.dialect.certainly_completed())),
                     flag("fz_unusual", Cow::Owned(unusual)),
                 ];
                 let what = "give jobs columns and indexes for polls and searches";
-                self.has_derived(what, "jobs", &columns, &[INDEX, UNUSUAL]);
+                self.ensure_derived_columns(what, "jobs", &columns, &[INDEX, UNUSUAL]);
             }
             Dialect::Sqlite => {
-                self.partial_index_exists("jobs", &INDEX_ON_SQLITE, &self.dialect.not_completed());
-                self.partial_index_exists("jobs", &UNUSUAL_ON_SQLITE, &self.dialect.is_unusual());
+                self.ensure_partial_index("jobs", &INDEX_ON_SQLITE, &self.dialect.not_completed());
+                self.ensure_partial_index("jobs", &UNUSUAL_ON_SQLITE, &self.dialect.is_unusual());
             }
         }
     }

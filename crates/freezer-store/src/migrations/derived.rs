@@ -10,7 +10,7 @@ use super::layout::ColumnInfo;
 use super::planner::Planner;
 
 /// A column of MySQL or MariaDB.
-pub(super) struct Derived {
+pub(super) struct DerivedColumn {
     pub(super) name: &'static str,
     /// Its type as it is declared.
     pub(super) declared: &'static str,
@@ -21,7 +21,7 @@ pub(super) struct Derived {
     pub(super) rewritten: bool,
 }
 
-impl Derived {
+impl DerivedColumn {
     fn is(&self, found: &ColumnInfo) -> bool {
         match self.rewritten {
             true => !found.generated.is_empty(),
@@ -30,7 +30,7 @@ impl Derived {
     }
 
     fn definition(&self) -> String {
-        let Derived { name, declared, generated, .. } = self;
+        let DerivedColumn { name, declared, generated, .. } = self;
         match generated.is_empty() {
             true => format!("{name} {declared}"),
             // STORED: MariaDB evaluates no condition on a virtual column while it reads an index
@@ -38,7 +38,7 @@ impl Derived {
         }
     }
 
-    fn as_made(&self) -> ColumnInfo {
+    fn to_info(&self) -> ColumnInfo {
         let data_type = self.declared.split(['(', ' ']).next().unwrap_or_default().to_lowercase();
         ColumnInfo {
             name: self.name.to_owned(),
@@ -55,11 +55,11 @@ impl Derived {
 impl Planner {
     /// The table has the columns, and the indexes as they are defined. All changes are one statement, because a stored
     /// column rewrites the table.
-    pub(super) fn has_derived(
+    pub(super) fn ensure_derived_columns(
         &mut self,
         what: &str,
         table: &'static str,
-        columns: &[Derived],
+        columns: &[DerivedColumn],
         indexes: &[Index],
     ) {
         let Some(of) = self.layout.tables.get_mut(table) else { return };
@@ -72,24 +72,24 @@ impl Planner {
             }
             of.columns.retain(|found| found.name != column.name);
             changes.push(format!("ADD COLUMN {}", column.definition()));
-            of.columns.push(column.as_made());
+            of.columns.push(column.to_info());
         }
         if changes.is_empty() {
-            return indexes.iter().for_each(|index| self.index_exists(table, index));
+            return indexes.iter().for_each(|index| self.ensure_index(table, index));
         }
         for index in indexes {
             if of.index(index.name).is_some() {
                 changes.push(format!("DROP INDEX {}", index.name));
             }
             of.indexes.retain(|found| found.name != index.name);
-            of.indexes.push(index.as_made());
+            of.indexes.push(index.to_info());
             changes.push(format!("ADD INDEX {} ({})", index.name, index.columns.join(", ")));
         }
-        self.alter(what, table, &changes.join(", "));
+        self.push_alter(what, table, &changes.join(", "));
     }
 
     /// The table has the trigger with this definition (SQLite).
-    pub(super) fn has_trigger(&mut self, table: &'static str, name: &str, definition: &str, what: &str) {
+    pub(super) fn ensure_trigger(&mut self, table: &'static str, name: &str, definition: &str, what: &str) {
         let Some(of) = self.layout.table(table) else { return };
         let found = of.triggers.iter().find(|(found, _)| found == name).map(|(_, sql)| sql.clone());
         if found.as_deref() == Some(definition) {
@@ -97,8 +97,8 @@ impl Planner {
         }
         if found.is_some() {
             let what = format!("drop the trigger {name} of {table}, which has another definition");
-            self.sql(what, table, format!("DROP TRIGGER {name}"));
+            self.push_sql(what, table, format!("DROP TRIGGER {name}"));
         }
-        self.sql(what, table, definition.to_owned());
+        self.push_sql(what, table, definition.to_owned());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::head::{Kind, TABLES, TableLayout};
+use super::head::{ColumnKind, TABLES, TableLayout};
 use super::layout::{ColumnInfo, Layout, Table};
 use super::moves::leftovers;
 use super::{REVISIONS, SchemaError, inspect, lock, repeats};
@@ -131,8 +131,10 @@ fn flaws_of(wanted: &TableLayout, table: &Table) -> Vec<String> {
         let is = |name: &str| column.name.eq_ignore_ascii_case(name);
         wanted.columns.iter().any(|wanted| is(wanted.name)) || former.iter().any(|name| is(name))
     };
-    let numbers =
-        wanted.columns.iter().filter(|column| matches!(column.kind, Kind::Text(_) | Kind::Document));
+    let numbers = wanted
+        .columns
+        .iter()
+        .filter(|column| matches!(column.kind, ColumnKind::Text(_) | ColumnKind::Document));
     let numbers = numbers.filter_map(|column| table.column(column.name).filter(|found| is_number(found)));
     let numbers: Vec<&str> = numbers.map(|found| found.name.as_str()).collect();
     let numbers = (!numbers.is_empty()).then(|| format!("numbers instead of texts: {}", numbers.join(", ")));

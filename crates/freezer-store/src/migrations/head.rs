@@ -2,7 +2,7 @@
 //!
 //! Names, types, widths and order follow what freezer-api 19.0.0 creates (a golden dump in the tests holds
 //! us to it), so that both services work on the same tables. Ours goes further only where SQLAlchemy does
-//! not look: wider texts ([`Kind::Document`] is MEDIUMTEXT where upstream has TEXT), `hostname` at 255
+//! not look: wider texts ([`ColumnKind::Document`] is MEDIUMTEXT where upstream has TEXT), `hostname` at 255
 //! (releases before 16.0.0 stored such names), utf8mb4, and the indexes named `fz_*`.
 
 use super::layout::ForeignKey;
@@ -10,7 +10,7 @@ use crate::dialect::Dialect;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnKind {
     /// VARCHAR of so many characters.
     Text(u16),
     /// JSON text of any size up to 16 MiB.
@@ -29,11 +29,11 @@ pub enum Kind {
 
 /// One column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Column {
+pub struct ColumnLayout {
     /// Name.
     pub name: &'static str,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: ColumnKind,
     /// NOT NULL.
     pub required: bool,
     /// DEFAULT, as SQL text.
@@ -55,7 +55,7 @@ pub struct TableLayout {
     /// Name.
     pub name: &'static str,
     /// Columns in upstream's order.
-    pub columns: &'static [Column],
+    pub columns: &'static [ColumnLayout],
     /// The primary key's column.
     pub key: &'static str,
     /// (column, table it refers to by `id`).
@@ -64,24 +64,24 @@ pub struct TableLayout {
     pub indexes: &'static [Index],
 }
 
-const fn opt(name: &'static str, kind: Kind) -> Column {
-    Column { name, kind, required: false, default: None }
+const fn opt(name: &'static str, kind: ColumnKind) -> ColumnLayout {
+    ColumnLayout { name, kind, required: false, default: None }
 }
 
-const fn req(name: &'static str, kind: Kind) -> Column {
-    Column { name, kind, required: true, default: None }
+const fn req(name: &'static str, kind: ColumnKind) -> ColumnLayout {
+    ColumnLayout { name, kind, required: true, default: None }
 }
 
-const fn def(name: &'static str, kind: Kind, default: &'static str) -> Column {
-    Column { name, kind, required: true, default: Some(default) }
+const fn def(name: &'static str, kind: ColumnKind, default: &'static str) -> ColumnLayout {
+    ColumnLayout { name, kind, required: true, default: Some(default) }
 }
 
-const DELETED_AT: Column = opt("deleted_at", Kind::DateTime);
-const DELETED: Column = opt("deleted", Kind::Bool);
-const CREATED_AT: Column = opt("created_at", Kind::DateTime);
-const UPDATED_AT: Column = opt("updated_at", Kind::DateTime);
-const PROJECT: Column = opt("project_id", Kind::Text(36));
-const USER: Column = req("user_id", Kind::Text(64));
+const DELETED_AT: ColumnLayout = opt("deleted_at", ColumnKind::DateTime);
+const DELETED: ColumnLayout = opt("deleted", ColumnKind::Bool);
+const CREATED_AT: ColumnLayout = opt("created_at", ColumnKind::DateTime);
+const UPDATED_AT: ColumnLayout = opt("updated_at", ColumnKind::DateTime);
+const PROJECT: ColumnLayout = opt("project_id", ColumnKind::Text(36));
+const USER: ColumnLayout = req("user_id", ColumnKind::Text(64));
 
 /// How a list of a project is read: its live rows, in order.
 const BY_PROJECT: &[&str] = &["project_id", "deleted", "created_at", "id"];
@@ -91,22 +91,22 @@ pub const TABLES: &[TableLayout] = &[
     TableLayout {
         name: "clients",
         columns: &[
-            req("id", Kind::Text(255)),
+            req("id", ColumnKind::Text(255)),
             PROJECT,
             USER,
-            req("client_id", Kind::Text(255)),
-            opt("hostname", Kind::Text(255)),
-            opt("description", Kind::Text(255)),
-            req("uuid", Kind::Text(36)),
+            req("client_id", ColumnKind::Text(255)),
+            opt("hostname", ColumnKind::Text(255)),
+            opt("description", ColumnKind::Text(255)),
+            req("uuid", ColumnKind::Text(36)),
             DELETED_AT,
             DELETED,
             CREATED_AT,
             UPDATED_AT,
-            opt("supported_actions", Kind::Text(255)),
-            opt("supported_modes", Kind::Text(255)),
-            opt("supported_storages", Kind::Text(255)),
-            opt("supported_engines", Kind::Text(255)),
-            def("is_central", Kind::Bool, "0"),
+            opt("supported_actions", ColumnKind::Text(255)),
+            opt("supported_modes", ColumnKind::Text(255)),
+            opt("supported_storages", ColumnKind::Text(255)),
+            opt("supported_engines", ColumnKind::Text(255)),
+            def("is_central", ColumnKind::Bool, "0"),
         ],
         key: "id",
         refers: &[],
@@ -119,20 +119,20 @@ pub const TABLES: &[TableLayout] = &[
     TableLayout {
         name: "sessions",
         columns: &[
-            req("id", Kind::Text(36)),
-            opt("session_tag", Kind::Int),
-            opt("description", Kind::Text(255)),
-            opt("hold_off", Kind::Int),
-            opt("schedule", Kind::Document),
-            opt("job", Kind::Document),
+            req("id", ColumnKind::Text(36)),
+            opt("session_tag", ColumnKind::Int),
+            opt("description", ColumnKind::Text(255)),
+            opt("hold_off", ColumnKind::Int),
+            opt("schedule", ColumnKind::Document),
+            opt("job", ColumnKind::Document),
             PROJECT,
             USER,
-            opt("time_start", Kind::Int),
-            opt("time_end", Kind::Int),
-            opt("time_started", Kind::Int),
-            opt("time_ended", Kind::Int),
-            opt("status", Kind::Text(255)),
-            opt("result", Kind::Text(255)),
+            opt("time_start", ColumnKind::Int),
+            opt("time_end", ColumnKind::Int),
+            opt("time_started", ColumnKind::Int),
+            opt("time_ended", ColumnKind::Int),
+            opt("status", ColumnKind::Text(255)),
+            opt("result", ColumnKind::Text(255)),
             DELETED_AT,
             DELETED,
             CREATED_AT,
@@ -145,14 +145,14 @@ pub const TABLES: &[TableLayout] = &[
     TableLayout {
         name: "jobs",
         columns: &[
-            req("id", Kind::Text(36)),
+            req("id", ColumnKind::Text(36)),
             PROJECT,
             USER,
-            opt("schedule", Kind::Document),
-            req("client_id", Kind::Text(255)),
-            opt("session_id", Kind::Text(36)),
-            opt("session_tag", Kind::Int),
-            opt("description", Kind::Text(255)),
+            opt("schedule", ColumnKind::Document),
+            req("client_id", ColumnKind::Text(255)),
+            opt("session_id", ColumnKind::Text(36)),
+            opt("session_tag", ColumnKind::Int),
+            opt("description", ColumnKind::Text(255)),
             DELETED_AT,
             DELETED,
             CREATED_AT,
@@ -172,21 +172,21 @@ pub const TABLES: &[TableLayout] = &[
     TableLayout {
         name: "actions",
         columns: &[
-            req("id", Kind::Text(36)),
-            req("action", Kind::Text(255)),
+            req("id", ColumnKind::Text(36)),
+            req("action", ColumnKind::Text(255)),
             PROJECT,
             USER,
-            opt("actionmode", Kind::Text(255)),
-            opt("path_to_backup", Kind::Text(255)),
-            opt("backup_name", Kind::Text(255)),
-            opt("container", Kind::Text(255)),
-            opt("timeout", Kind::Int),
-            opt("priority", Kind::Int),
-            opt("max_retries_interval", Kind::Int),
-            opt("max_retries", Kind::Int),
-            opt("mandatory", Kind::Bool),
-            opt("log_file", Kind::Text(255)),
-            opt("backup_metadata", Kind::Document),
+            opt("actionmode", ColumnKind::Text(255)),
+            opt("path_to_backup", ColumnKind::Text(255)),
+            opt("backup_name", ColumnKind::Text(255)),
+            opt("container", ColumnKind::Text(255)),
+            opt("timeout", ColumnKind::Int),
+            opt("priority", ColumnKind::Int),
+            opt("max_retries_interval", ColumnKind::Int),
+            opt("max_retries", ColumnKind::Int),
+            opt("mandatory", ColumnKind::Bool),
+            opt("log_file", ColumnKind::Text(255)),
+            opt("backup_metadata", ColumnKind::Document),
             DELETED_AT,
             DELETED,
             CREATED_AT,
@@ -199,13 +199,13 @@ pub const TABLES: &[TableLayout] = &[
     TableLayout {
         name: "action_reports",
         columns: &[
-            req("id", Kind::Text(36)),
+            req("id", ColumnKind::Text(36)),
             PROJECT,
             USER,
-            opt("result", Kind::Text(255)),
-            opt("time_elapsed", Kind::Text(255)),
-            opt("report_date", Kind::Timestamp),
-            opt("log", Kind::Blob),
+            opt("result", ColumnKind::Text(255)),
+            opt("time_elapsed", ColumnKind::Text(255)),
+            opt("report_date", ColumnKind::Timestamp),
+            opt("log", ColumnKind::Blob),
             DELETED_AT,
             DELETED,
             CREATED_AT,
@@ -218,16 +218,16 @@ pub const TABLES: &[TableLayout] = &[
     TableLayout {
         name: "backups",
         columns: &[
-            req("id", Kind::Text(36)),
-            opt("job_id", Kind::Text(36)),
+            req("id", ColumnKind::Text(36)),
+            opt("job_id", ColumnKind::Text(36)),
             PROJECT,
             USER,
-            opt("backup_metadata", Kind::Document),
+            opt("backup_metadata", ColumnKind::Document),
             DELETED_AT,
             DELETED,
             CREATED_AT,
             UPDATED_AT,
-            def("status", Kind::Text(64), "'available'"),
+            def("status", ColumnKind::Text(64), "'available'"),
         ],
         key: "id",
         refers: &[],
@@ -237,10 +237,10 @@ pub const TABLES: &[TableLayout] = &[
     TableLayout {
         name: "user_credentials",
         columns: &[
-            req("id", Kind::Text(36)),
-            req("trust_id", Kind::Text(255)),
-            req("trustor_user_id", Kind::Text(64)),
-            req("job_id", Kind::Text(36)),
+            req("id", ColumnKind::Text(36)),
+            req("trust_id", ColumnKind::Text(255)),
+            req("trustor_user_id", ColumnKind::Text(64)),
+            req("job_id", ColumnKind::Text(36)),
             CREATED_AT,
             UPDATED_AT,
             DELETED_AT,
@@ -256,10 +256,10 @@ pub const TABLES: &[TableLayout] = &[
     TableLayout {
         name: "job_actions",
         columns: &[
-            req("id", Kind::Text(36)),
-            req("job_id", Kind::Text(36)),
-            req("action_id", Kind::Text(36)),
-            opt("position", Kind::Int),
+            req("id", ColumnKind::Text(36)),
+            req("job_id", ColumnKind::Text(36)),
+            req("action_id", ColumnKind::Text(36)),
+            opt("position", ColumnKind::Int),
             DELETED_AT,
             DELETED,
             CREATED_AT,
@@ -286,7 +286,7 @@ pub(super) fn table(name: &str) -> &'static TableLayout {
 
 impl TableLayout {
     /// A column by name.
-    pub(super) fn column(&self, name: &str) -> &'static Column {
+    pub(super) fn column(&self, name: &str) -> &'static ColumnLayout {
         self.columns.iter().find(|column| column.name == name).unwrap_or(&self.columns[0])
     }
 
@@ -331,12 +331,12 @@ impl TableLayout {
     }
 }
 
-impl Column {
+impl ColumnLayout {
     /// The column, at least so many characters wide: what is there is never narrowed.
-    pub(super) fn at_least(&self, width: Option<u32>) -> Column {
+    pub(super) fn at_least(&self, width: Option<u32>) -> ColumnLayout {
         let found = width.and_then(|width| u16::try_from(width).ok()).unwrap_or(0);
         match self.kind {
-            Kind::Text(wanted) => Column { kind: Kind::Text(wanted.max(found)), ..*self },
+            ColumnKind::Text(wanted) => ColumnLayout { kind: ColumnKind::Text(wanted.max(found)), ..*self },
             _ => *self,
         }
     }
@@ -346,13 +346,13 @@ impl Column {
         self.definition_with(dialect, "")
     }
 
-    /// As [`Column::definition`], with something behind the type.
+    /// As [`ColumnLayout::definition`], with something behind the type.
     pub(super) fn definition_with(&self, dialect: Dialect, charset: &str) -> String {
         let mut text = format!("{} {}{charset}", dialect.quote(self.name), dialect.column_type(self.kind));
         // MySQL gives a TIMESTAMP without NULL a default of its own
         text.push_str(match (self.required, self.kind) {
             (true, _) => " NOT NULL",
-            (false, Kind::Timestamp) => " NULL",
+            (false, ColumnKind::Timestamp) => " NULL",
             (false, _) => "",
         });
         if let Some(default) = self.default {

@@ -10,7 +10,7 @@ use crate::dialect::Dialect;
 
 impl Index {
     /// What the catalogue would say of it.
-    pub(super) fn as_made(&self) -> IndexInfo {
+    pub(super) fn to_info(&self) -> IndexInfo {
         IndexInfo {
             name: self.name.to_owned(),
             columns: self.columns.iter().map(|&column| column.to_owned()).collect(),
@@ -21,9 +21,9 @@ impl Index {
 
 impl Planner {
     /// The index is there, as the layout at head has it.
-    pub(super) fn index_exists(&mut self, table: &'static str, wanted: &Index) {
+    pub(super) fn ensure_index(&mut self, table: &'static str, wanted: &Index) {
         let Some(of) = self.layout.tables.get_mut(table) else { return };
-        let made = wanted.as_made();
+        let made = wanted.to_info();
         let found = of.index(wanted.name);
         if found == Some(&made) {
             return;
@@ -34,26 +34,26 @@ impl Planner {
         let columns = self.dialect.quote_all(wanted.columns);
         if !is_wrong {
             let sql = self.dialect.create_index(wanted.name, table, &columns);
-            return self.sql(format!("add the index {}", wanted.name), table, sql);
+            return self.push_sql(format!("add the index {}", wanted.name), table, sql);
         }
         let name = self.dialect.quote(wanted.name);
         let what = format!("make the index {} anew, which has another definition", wanted.name);
         match self.dialect {
             // one statement, because a foreign key may need it
             Dialect::MySql => {
-                self.alter(what, table, &format!("DROP INDEX {name}, ADD INDEX {name} ({columns})"));
+                self.push_alter(what, table, &format!("DROP INDEX {name}, ADD INDEX {name} ({columns})"));
             }
             Dialect::Sqlite => {
-                self.sql(what.clone(), table, format!("DROP INDEX {name}"));
-                self.sql(what, table, self.dialect.create_index(wanted.name, table, &columns));
+                self.push_sql(what.clone(), table, format!("DROP INDEX {name}"));
+                self.push_sql(what, table, self.dialect.create_index(wanted.name, table, &columns));
             }
         }
     }
 
     /// The index of some rows only is there (SQLite); `condition` says of which.
-    pub(super) fn partial_index_exists(&mut self, table: &'static str, wanted: &Index, condition: &str) {
+    pub(super) fn ensure_partial_index(&mut self, table: &'static str, wanted: &Index, condition: &str) {
         let Some(of) = self.layout.tables.get_mut(table) else { return };
-        let made = IndexInfo { condition: condition.to_owned(), ..wanted.as_made() };
+        let made = IndexInfo { condition: condition.to_owned(), ..wanted.to_info() };
         let found = of.index(wanted.name);
         if found == Some(&made) {
             return;
@@ -63,16 +63,16 @@ impl Planner {
         of.indexes.push(made);
         if is_wrong {
             let what = format!("drop the index {}, which has another definition", wanted.name);
-            self.sql(what, table, format!("DROP INDEX {}", self.dialect.quote(wanted.name)));
+            self.push_sql(what, table, format!("DROP INDEX {}", self.dialect.quote(wanted.name)));
         }
         let columns = self.dialect.quote_all(wanted.columns);
         let sql = self.dialect.create_index(wanted.name, table, &columns);
-        self.sql(format!("add the index {}", wanted.name), table, format!("{sql} WHERE {condition}"));
+        self.push_sql(format!("add the index {}", wanted.name), table, format!("{sql} WHERE {condition}"));
     }
 
     /// The table has no index that a server made for a foreign key and that the layout at head does not have: it is
     /// named like its only column. One that a key still needs is repeated by one of head's by now.
-    pub(super) fn no_indexes_of_foreign_keys(&mut self, wanted: &TableLayout) {
+    pub(super) fn ensure_no_foreign_key_indexes(&mut self, wanted: &TableLayout) {
         let Some(of) = self.layout.tables.get_mut(wanted.name) else { return };
         let is_made_for_a_key = |index: &IndexInfo| {
             index.columns == [index.name.as_str()] && !index.unique && index.condition.is_empty()
@@ -84,14 +84,14 @@ impl Planner {
             let name = self.dialect.quote(&index.name);
             let what = format!("drop the index {} of {}", index.name, wanted.name);
             match self.dialect {
-                Dialect::MySql => self.alter(what, wanted.name, &format!("DROP INDEX {name}")),
-                Dialect::Sqlite => self.sql(what, wanted.name, format!("DROP INDEX {name}")),
+                Dialect::MySql => self.push_alter(what, wanted.name, &format!("DROP INDEX {name}")),
+                Dialect::Sqlite => self.push_sql(what, wanted.name, format!("DROP INDEX {name}")),
             }
         }
     }
 
     /// No two live clients of a project have the same name, which must hold already.
-    pub(super) fn live_clients_are_apart(&mut self) {
+    pub(super) fn ensure_unique_live_clients(&mut self) {
         let Some(clients) = self.layout.table("clients") else { return };
         let found = clients.index(UNIQUE_LIVE_CLIENTS);
         let column = clients.column(LIVE_CLIENT_ID);
@@ -132,14 +132,14 @@ impl Planner {
                     "ADD COLUMN {name} VARCHAR(255) GENERATED ALWAYS AS ({expression}) VIRTUAL"
                 ));
                 changes.push(format!("ADD UNIQUE KEY {index} ({columns})"));
-                self.alter(what, "clients", &changes.join(", "));
+                self.push_alter(what, "clients", &changes.join(", "));
             }
             Dialect::Sqlite => {
                 if found.is_some() {
-                    self.sql(what, "clients", format!("DROP INDEX {index}"));
+                    self.push_sql(what, "clients", format!("DROP INDEX {index}"));
                 }
                 let sql = format!("CREATE UNIQUE INDEX {index} ON \"clients\" ({columns}) WHERE {LIVE}");
-                self.sql(what, "clients", sql);
+                self.push_sql(what, "clients", sql);
             }
         }
     }

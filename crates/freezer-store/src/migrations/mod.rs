@@ -13,7 +13,7 @@
 //! - `unmovable.rs` counts, before an upgrade, the values that it will find no place for.
 //!
 //! The rule of all upgrades: a column that holds values is dropped only after every value was found in its new place, or in
-//! `freezer_leftovers`. The planner has no other way to drop one ([`Action::DropColumn`]); `moves/guard.rs` looks.
+//! `freezer_leftovers`. The planner has no other way to drop one ([`StepAction::DropColumn`]); `moves/guard.rs` looks.
 //!
 //! What a database is at is decided by its tables and columns. Its stamp is read only to refuse what nobody here knows.
 //!
@@ -49,11 +49,13 @@ pub use chain::{HEAD, REVISIONS, Revision};
 pub use collations::Mixed;
 pub use counts::TableCount;
 pub use foreign::Sharing;
-pub use head::{Column, Index, Kind, TABLES, TableLayout};
+pub use head::{ColumnKind, ColumnLayout, Index, TABLES, TableLayout};
+pub use moves::RowMove;
 pub use moves::leftovers::Kept;
-pub use planner::{Action, Renamed, Step};
+pub use moves::renamed::RenamedColumn;
+pub use planner::{SchemaChange, StepAction};
 pub(crate) use repeats::TABLE as KEYS;
-pub use runner::{Plan, Progress, State, SyncOptions, Synced, holder};
+pub use runner::{Progress, State, SyncOptions, SyncPlan, Synced, holder};
 pub use term_sums::Parts;
 pub use unmovable::Unmovable;
 

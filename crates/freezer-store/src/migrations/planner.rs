@@ -1,47 +1,36 @@
 //! [`Planner`]: from the layout that is there to the statements that are needed.
 //!
 //! Revisions (`revisions/`) and additions (`additions.rs`) say what must hold; the planner looks whether it does, and
-//! if not writes down a [`Step`] and changes its own picture of the layout. So one look at the database gives the whole
+//! if not writes down a [`SchemaChange`] and changes its own picture of the layout. So one look at the database gives the whole
 //! plan, which can be shown (`db sync --dry-run`), and after a crash a new look gives what is left.
 
-use super::head::{Column, Index, Kind, TableLayout};
+use super::head::{ColumnKind, ColumnLayout, Index, TableLayout};
 use super::layout::{ColumnInfo, ForeignKey, Layout, Table};
-use super::term_sums::Parts;
+use super::moves::RowMove;
+use super::moves::renamed::RenamedColumn;
 use crate::dialect::Dialect;
 
 /// One step of an upgrade.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct SchemaChange {
     /// Upstream's revision that it belongs to; none: an addition of ours.
     pub revision: Option<&'static str>,
     /// What it does, for the operator.
     pub what: String,
     /// How.
-    pub action: Action,
+    pub action: StepAction,
     /// Rows of the table that it rewrites, about.
     pub rows: u64,
 }
 
 /// How a step is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub enum StepAction {
     /// One statement.
     Sql(String),
-    /// `jobs.job_actions` becomes rows of `job_actions` (and of `actions`), in batches.
-    MoveJobActions,
-    /// `actions` get the paths that only their documents have, in batches; the column under the name that it has by then.
-    FillPaths(&'static str),
-    /// `backups.user_name` goes into the metadata, in batches.
-    MoveUserNames,
-    /// Backups get the search terms that they lack, in batches.
-    FillTerms,
-    /// Actions get the terms that they lack, in batches.
-    FillActionTerms,
-    /// Parts of the table of terms get the rows that actions list, and no others, in batches.
-    RepairActionTerms(Parts),
-    /// Values of a column that the column of its new name does not have go into `freezer_leftovers`, in batches.
-    KeepReplaced(Renamed),
-    /// The column is dropped if every value of it is in its new place.
+    /// Goes through rows in batches.
+    MoveRows(RowMove),
+    /// Drops the column if all its values are in their new place.
     DropColumn {
         /// The table.
         table: &'static str,
@@ -50,30 +39,13 @@ pub enum Action {
     },
 }
 
-/// A column under its two names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Renamed {
-    /// The table.
-    pub table: &'static str,
-    /// The name that goes.
-    pub old: &'static str,
-    /// The name that stays.
-    pub new: &'static str,
-}
-
-/// Columns that have another name at head.
-pub(super) const RENAMED: [Renamed; 2] = [
-    Renamed { table: "actions", old: "mode", new: "actionmode" },
-    Renamed { table: "actions", old: "src_file", new: "path_to_backup" },
-];
-
 /// Plans an upgrade.
 pub(super) struct Planner {
     pub(super) dialect: Dialect,
     pub(super) layout: Layout,
     /// Tables whose texts get another character set or collation.
     pub(super) converted: Vec<String>,
-    steps: Vec<Step>,
+    steps: Vec<SchemaChange>,
     revision: Option<&'static str>,
 }
 
@@ -83,31 +55,31 @@ impl Planner {
     }
 
     /// From here on, steps belong to this revision (none: to our additions).
-    pub(super) fn enter(&mut self, revision: Option<&'static str>) {
+    pub(super) fn set_revision(&mut self, revision: Option<&'static str>) {
         self.revision = revision;
     }
 
-    pub(super) fn into_steps(self) -> Vec<Step> {
+    pub(super) fn into_steps(self) -> Vec<SchemaChange> {
         self.steps
     }
 
     /// Writes down a step; `table` is the one whose rows it goes through.
-    pub(super) fn step(&mut self, what: impl Into<String>, table: &str, action: Action) {
+    pub(super) fn push_step(&mut self, what: impl Into<String>, table: &str, action: StepAction) {
         let rows = self.layout.table(table).map_or(0, |table| table.rows);
-        self.steps.push(Step { revision: self.revision, what: what.into(), action, rows });
+        self.steps.push(SchemaChange { revision: self.revision, what: what.into(), action, rows });
     }
 
-    pub(super) fn sql(&mut self, what: impl Into<String>, table: &str, sql: String) {
-        self.step(what, table, Action::Sql(sql));
+    pub(super) fn push_sql(&mut self, what: impl Into<String>, table: &str, sql: String) {
+        self.push_step(what, table, StepAction::Sql(sql));
     }
 
-    pub(super) fn alter(&mut self, what: impl Into<String>, table: &str, change: &str) {
+    pub(super) fn push_alter(&mut self, what: impl Into<String>, table: &str, change: &str) {
         let sql = format!("ALTER TABLE {} {change}", self.dialect.quote(table));
-        self.sql(what, table, sql);
+        self.push_sql(what, table, sql);
     }
 
     /// The table is there. A new one takes the collation of `like`, where its foreign keys must fit columns of another.
-    pub(super) fn table_exists(&mut self, wanted: &TableLayout, like: Option<&str>) {
+    pub(super) fn ensure_table(&mut self, wanted: &TableLayout, like: Option<&str>) {
         if self.layout.table(wanted.name).is_some() {
             return;
         }
@@ -115,11 +87,11 @@ impl Planner {
             .and_then(|name| self.layout.table(name))
             .map_or_else(|| self.collation_of_new(wanted.name), |table| table.collation.clone());
         for statement in wanted.create(self.dialect, &collation) {
-            self.sql(format!("create table {}", wanted.name), wanted.name, statement);
+            self.push_sql(format!("create table {}", wanted.name), wanted.name, statement);
         }
         let table = Table {
-            columns: wanted.columns.iter().map(|column| self.as_made(column, &collation)).collect(),
-            indexes: wanted.indexes.iter().map(Index::as_made).collect(),
+            columns: wanted.columns.iter().map(|column| self.to_info(column, &collation)).collect(),
+            indexes: wanted.indexes.iter().map(Index::to_info).collect(),
             foreign_keys: wanted.foreign_keys(),
             collation,
             ..Table::default()
@@ -128,20 +100,20 @@ impl Planner {
     }
 
     /// The column is there.
-    pub(super) fn column_exists(&mut self, table: &'static str, column: &Column) {
+    pub(super) fn ensure_column(&mut self, table: &'static str, column: &ColumnLayout) {
         if self.layout.has_column(table, column.name) {
             return;
         }
         let definition = column.definition(self.dialect);
-        self.alter(format!("add {table}.{}", column.name), table, &format!("ADD COLUMN {definition}"));
-        self.column_made(table, column);
+        self.push_alter(format!("add {table}.{}", column.name), table, &format!("ADD COLUMN {definition}"));
+        self.note_column(table, column);
     }
 
     /// The column is there, and the rows that were there before it have a value in it (a SQL literal).
     ///
     /// It is made and filled under another name, and renamed last: after a crash, a column under its own name is
     /// known to be filled.
-    pub(super) fn filled_column_exists(&mut self, table: &'static str, column: &Column, value: &str) {
+    pub(super) fn ensure_filled_column(&mut self, table: &'static str, column: &ColumnLayout, value: &str) {
         if self.layout.has_column(table, column.name) {
             return;
         }
@@ -149,7 +121,7 @@ impl Planner {
         let quoted = self.dialect.quote(&unfilled);
         if !self.layout.has_column(table, &unfilled) {
             let declared = self.dialect.column_type(column.kind);
-            self.alter(
+            self.push_alter(
                 format!("add {table}.{}", column.name),
                 table,
                 &format!("ADD COLUMN {quoted} {declared}"),
@@ -157,32 +129,37 @@ impl Planner {
         }
         let q_table = self.dialect.quote(table);
         let fill = format!("UPDATE {q_table} SET {quoted} = {value} WHERE {quoted} IS NULL");
-        self.sql(format!("fill {table}.{}", column.name), table, fill);
+        self.push_sql(format!("fill {table}.{}", column.name), table, fill);
         self.rename(table, &unfilled, column);
-        self.column_made(table, column);
+        self.note_column(table, column);
     }
 
-    fn column_made(&mut self, table: &str, column: &Column) {
+    fn note_column(&mut self, table: &str, column: &ColumnLayout) {
         let collation = self.layout.table(table).map(|t| t.collation.clone()).unwrap_or_default();
-        let made = self.as_made(column, &collation);
+        let made = self.to_info(column, &collation);
         if let Some(table) = self.layout.tables.get_mut(table) {
             table.columns.push(made);
         }
     }
 
-    fn rename(&mut self, table: &str, old: &str, column: &Column) {
+    fn rename(&mut self, table: &str, old: &str, column: &ColumnLayout) {
         let (q_old, q_new) = (self.dialect.quote(old), self.dialect.quote(column.name));
         let change = match self.dialect {
             // CHANGE: known to every server, MySQL before 8 and MariaDB before 10.5 included
             Dialect::MySql => format!("CHANGE COLUMN {q_old} {}", column.definition(self.dialect)),
             Dialect::Sqlite => format!("RENAME COLUMN {q_old} TO {q_new}"),
         };
-        self.alter(format!("rename {table}.{old} to {}", column.name), table, &change);
+        self.push_alter(format!("rename {table}.{old} to {}", column.name), table, &change);
     }
 
     /// The column has its new name. If both are there, the old one's values fill the gaps of the new one first, and those
     /// that differ are kept in `freezer_leftovers`.
-    pub(super) fn column_renamed(&mut self, table: &'static str, old: &'static str, column: &Column) {
+    pub(super) fn ensure_renamed_column(
+        &mut self,
+        table: &'static str,
+        old: &'static str,
+        column: &ColumnLayout,
+    ) {
         if !self.layout.has_column(table, old) {
             return;
         }
@@ -192,10 +169,14 @@ impl Planner {
             let copy = format!(
                 "UPDATE {q_table} SET {q_new} = {q_old} WHERE {q_new} IS NULL AND {q_old} IS NOT NULL"
             );
-            self.sql(format!("copy {table}.{old} into {}", column.name), table, copy);
+            self.push_sql(format!("copy {table}.{old} into {}", column.name), table, copy);
             let what = format!("keep the values of {table}.{old} that {} does not have", column.name);
-            self.step(what, table, Action::KeepReplaced(Renamed { table, old, new: column.name }));
-            self.column_absent(table, old);
+            self.push_step(
+                what,
+                table,
+                StepAction::MoveRows(RowMove::KeepReplaced(RenamedColumn { table, old, new: column.name })),
+            );
+            self.ensure_no_column(table, old);
             return;
         }
         self.rename(table, old, column);
@@ -205,11 +186,11 @@ impl Planner {
     }
 
     /// The column is not there. It is dropped only if `moves/guard.rs` finds all its values elsewhere.
-    pub(super) fn column_absent(&mut self, table: &'static str, column: &'static str) {
+    pub(super) fn ensure_no_column(&mut self, table: &'static str, column: &'static str) {
         if !self.layout.has_column(table, column) {
             return;
         }
-        self.step(format!("drop {table}.{column}"), table, Action::DropColumn { table, column });
+        self.push_step(format!("drop {table}.{column}"), table, StepAction::DropColumn { table, column });
         if let Some(table) = self.layout.tables.get_mut(table) {
             table.columns.retain(|found| found.name != column);
         }
@@ -217,14 +198,14 @@ impl Planner {
 
     /// The column takes what the wanted one takes: as wide, and NULL where that allows it. Never narrowed. SQLite holds
     /// nobody to a declared width, so there is nothing to do.
-    pub(super) fn column_takes(&mut self, table: &'static str, wanted: &Column) {
+    pub(super) fn ensure_column_width(&mut self, table: &'static str, wanted: &ColumnLayout) {
         if self.dialect == Dialect::Sqlite {
             return;
         }
         let Some(found) = self.layout.table(table).and_then(|t| t.column(wanted.name)) else { return };
         let wide_enough = match wanted.kind {
-            Kind::Text(width) => found.width.is_none_or(|found| found >= u32::from(width)),
-            Kind::Document => matches!(found.data_type.as_str(), "mediumtext" | "longtext"),
+            ColumnKind::Text(width) => found.width.is_none_or(|found| found >= u32::from(width)),
+            ColumnKind::Document => matches!(found.data_type.as_str(), "mediumtext" | "longtext"),
             _ => true,
         };
         if wide_enough && (found.nullable || wanted.required) {
@@ -232,32 +213,38 @@ impl Planner {
         }
         let charset = match (&wanted.kind, self.layout.table(table)) {
             // now, because the conversion of the table would make a LONGTEXT of a MEDIUMTEXT in another character set
-            (Kind::Document, Some(of)) if of.charset() != "utf8mb4" => {
+            (ColumnKind::Document, Some(of)) if of.charset() != "utf8mb4" => {
                 format!(" CHARACTER SET utf8mb4 COLLATE {}", self.dialect.new_collation())
             }
             // a column may have another collation than its table: it keeps it
-            (Kind::Text(_), Some(of)) if found.collation != of.collation && !found.collation.is_empty() => {
+            (ColumnKind::Text(_), Some(of))
+                if found.collation != of.collation && !found.collation.is_empty() =>
+            {
                 format!(" CHARACTER SET {} COLLATE {}", found.charset(), found.collation)
             }
             _ => String::new(),
         };
         let wanted = &wanted.at_least(found.width);
         let definition = wanted.definition_with(self.dialect, &charset);
-        self.alter(format!("widen {table}.{}", wanted.name), table, &format!("MODIFY COLUMN {definition}"));
+        self.push_alter(
+            format!("widen {table}.{}", wanted.name),
+            table,
+            &format!("MODIFY COLUMN {definition}"),
+        );
         let found = self.layout.table(table).and_then(|t| t.column(wanted.name));
         let collation = found.map(|found| found.collation.clone()).unwrap_or_default();
-        let made = self.as_made(wanted, &collation);
+        let made = self.to_info(wanted, &collation);
         if let Some(found) = self.column_mut(table, wanted.name) {
             *found = made;
         }
     }
 
     /// The table has no CHECK constraints, which SQLAlchemy 1.3 added for booleans and later ones do not.
-    pub(super) fn no_checks(&mut self, table: &'static str) {
+    pub(super) fn ensure_no_checks(&mut self, table: &'static str) {
         let checks = self.layout.tables.get_mut(table).map(|table| std::mem::take(&mut table.checks));
         for check in checks.unwrap_or_default() {
             let quoted = self.dialect.quote(&check);
-            self.alter(
+            self.push_alter(
                 format!("drop the check {check} of {table}"),
                 table,
                 &format!("DROP CONSTRAINT {quoted}"),
@@ -267,7 +254,7 @@ impl Planner {
 
     /// The table has no foreign keys but those that the layout at head has: others contradict the data (a job's
     /// `client_id` holds a name, not a `clients.id`). SQLite does not enforce them here, and cannot drop them.
-    pub(super) fn no_foreign_keys_but(&mut self, wanted: &TableLayout) {
+    pub(super) fn ensure_no_other_foreign_keys(&mut self, wanted: &TableLayout) {
         if self.dialect == Dialect::Sqlite {
             return;
         }
@@ -279,22 +266,22 @@ impl Planner {
         for key in drop {
             let quoted = self.dialect.quote(&key.name);
             let what = format!("drop the foreign key of {}.{}", wanted.name, key.column);
-            self.alter(what, wanted.name, &format!("DROP FOREIGN KEY {quoted}"));
+            self.push_alter(what, wanted.name, &format!("DROP FOREIGN KEY {quoted}"));
         }
     }
 
     /// The table has no foreign keys for now: columns that are part of one cannot be converted.
-    pub(super) fn no_foreign_keys(&mut self, table: &'static str) {
+    pub(super) fn drop_foreign_keys(&mut self, table: &'static str) {
         let keys = self.layout.tables.get_mut(table).map(|table| std::mem::take(&mut table.foreign_keys));
         for key in keys.unwrap_or_default() {
             let quoted = self.dialect.quote(&key.name);
             let what = format!("drop the foreign key of {table}.{}", key.column);
-            self.alter(what, table, &format!("DROP FOREIGN KEY {quoted}"));
+            self.push_alter(what, table, &format!("DROP FOREIGN KEY {quoted}"));
         }
     }
 
     /// The table has the foreign keys that it has at head. SQLite cannot add one, nor ever drops one.
-    pub(super) fn foreign_keys_exist(&mut self, wanted: &TableLayout) {
+    pub(super) fn ensure_foreign_keys(&mut self, wanted: &TableLayout) {
         let Some(table) = self.layout.table(wanted.name).filter(|_| self.dialect == Dialect::MySql) else {
             return;
         };
@@ -304,7 +291,7 @@ impl Planner {
                 continue;
             }
             let change = format!("ADD {}", key.definition(self.dialect));
-            self.alter(
+            self.push_alter(
                 format!("add the foreign key of {}.{}", wanted.name, key.column),
                 wanted.name,
                 &change,
@@ -317,22 +304,22 @@ impl Planner {
 
     /// The table is in InnoDB, which has transactions and foreign keys, and its rows are in a format that allows indexes of
     /// more than 767 bytes. NDB has transactions of its own, and its clusters depend on it.
-    pub(super) fn storage(&mut self, table: &str) {
+    pub(super) fn ensure_storage(&mut self, table: &str) {
         let Some(found) = self.layout.tables.get_mut(table) else { return };
         if !matches!(found.engine.to_lowercase().as_str(), "" | "innodb" | "ndbcluster" | "ndb") {
             let what = format!("move {table} from {} to InnoDB", found.engine);
             (found.engine, found.row_format) = ("InnoDB".to_owned(), "Dynamic".to_owned());
-            self.alter(what, table, "ENGINE=InnoDB ROW_FORMAT=DYNAMIC");
+            self.push_alter(what, table, "ENGINE=InnoDB ROW_FORMAT=DYNAMIC");
             return;
         }
         if matches!(found.row_format.to_lowercase().as_str(), "compact" | "redundant") {
             found.row_format = "Dynamic".to_owned();
-            self.alter(format!("store the rows of {table} as DYNAMIC"), table, "ROW_FORMAT=DYNAMIC");
+            self.push_alter(format!("store the rows of {table} as DYNAMIC"), table, "ROW_FORMAT=DYNAMIC");
         }
     }
 
     /// The column is NOT NULL and has its default, as at head; a NULL in it becomes that. SQLite cannot change a column.
-    pub(super) fn default_exists(&mut self, table: &'static str, wanted: &Column) {
+    pub(super) fn ensure_default(&mut self, table: &'static str, wanted: &ColumnLayout) {
         let Some(default) = wanted.default.filter(|_| self.dialect == Dialect::MySql) else { return };
         let Some(found) = self.column_mut(table, wanted.name) else { return };
         if found.has_default && !found.nullable {
@@ -344,11 +331,11 @@ impl Planner {
         let what = format!("give {table}.{} its default", wanted.name);
         if was_nullable {
             let fill = format!("UPDATE {q_table} SET {column} = {default} WHERE {column} IS NULL");
-            self.sql(what.clone(), table, fill);
+            self.push_sql(what.clone(), table, fill);
             let definition = wanted.definition(self.dialect);
-            self.alter(what, table, &format!("MODIFY COLUMN {definition}"));
+            self.push_alter(what, table, &format!("MODIFY COLUMN {definition}"));
         } else {
-            self.alter(what, table, &format!("ALTER COLUMN {column} SET DEFAULT {default}"));
+            self.push_alter(what, table, &format!("ALTER COLUMN {column} SET DEFAULT {default}"));
         }
     }
 
@@ -357,13 +344,13 @@ impl Planner {
     }
 
     /// What the catalogue would say of a column that we make.
-    fn as_made(&self, column: &Column, collation: &str) -> ColumnInfo {
+    fn to_info(&self, column: &ColumnLayout, collation: &str) -> ColumnInfo {
         let declared = self.dialect.column_type(column.kind).to_lowercase();
         let data_type = declared.split('(').next().unwrap_or_default().to_owned();
-        let is_text = matches!(column.kind, Kind::Text(_) | Kind::Document);
+        let is_text = matches!(column.kind, ColumnKind::Text(_) | ColumnKind::Document);
         ColumnInfo {
             name: column.name.to_owned(),
-            width: if let Kind::Text(width) = column.kind { Some(width.into()) } else { None },
+            width: if let ColumnKind::Text(width) = column.kind { Some(width.into()) } else { None },
             data_type,
             nullable: !column.required,
             has_default: column.default.is_some(),

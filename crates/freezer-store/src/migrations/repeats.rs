@@ -4,7 +4,7 @@
 //! stores a backup finds a repetition without another statement, across all processes. Rows of the Python service, and those
 //! stored before the column existed, have none.
 
-use super::Kind;
+use super::ColumnKind;
 use super::layout::{ColumnInfo, IndexInfo};
 use super::planner::Planner;
 use crate::dialect::Dialect;
@@ -20,7 +20,7 @@ const INDEX: &str = "fz_backups_identity";
 
 impl Planner {
     /// Backups have the column of their identity, which is unique.
-    pub(super) fn backups_have_identities(&mut self) {
+    pub(super) fn ensure_backup_identity(&mut self) {
         let Some(backups) = self.layout.tables.get_mut("backups") else { return };
         let has_column = backups.column(IDENTITY).is_some();
         let wanted = IndexInfo {
@@ -54,29 +54,33 @@ impl Planner {
         let what = "give backups an identity that recognizes a repeated report";
         // two statements, because a server that adds a column at once would copy the table for both
         if !has_column {
-            self.alter(what, "backups", &format!("ADD COLUMN {IDENTITY} {declared}"));
+            self.push_alter(what, "backups", &format!("ADD COLUMN {IDENTITY} {declared}"));
         }
         match self.dialect {
             Dialect::MySql => {
                 let drop = if is_wrong { format!("DROP INDEX {INDEX}, ") } else { String::new() };
-                self.alter(what, "backups", &format!("{drop}ADD UNIQUE INDEX {INDEX} ({IDENTITY})"));
+                self.push_alter(what, "backups", &format!("{drop}ADD UNIQUE INDEX {INDEX} ({IDENTITY})"));
             }
             Dialect::Sqlite => {
                 if is_wrong {
-                    self.sql(what, "backups", format!("DROP INDEX {INDEX}"));
+                    self.push_sql(what, "backups", format!("DROP INDEX {INDEX}"));
                 }
-                self.sql(what, "backups", format!("CREATE UNIQUE INDEX {INDEX} ON backups ({IDENTITY})"));
+                self.push_sql(
+                    what,
+                    "backups",
+                    format!("CREATE UNIQUE INDEX {INDEX} ON backups ({IDENTITY})"),
+                );
             }
         }
     }
 
     /// The table of keys is there.
-    pub(super) fn keys_have_a_table(&mut self) {
+    pub(super) fn ensure_key_table(&mut self) {
         if self.layout.table(TABLE).is_some() {
             return;
         }
         let (hash, document) =
-            (self.dialect.column_type(Kind::Text(64)), self.dialect.column_type(Kind::Document));
+            (self.dialect.column_type(ColumnKind::Text(64)), self.dialect.column_type(ColumnKind::Document));
         let options = self.dialect.table_options(self.dialect.new_collation());
         let index = match self.dialect {
             Dialect::MySql => format!(", KEY {INDEX_OF_KEYS} (began)"),
@@ -87,10 +91,10 @@ impl Planner {
              attempt {hash} NOT NULL, status INTEGER, answer {document}, document {hash}, PRIMARY KEY (id){index}){options}"
         );
         let what = "make a table for the keys of repeated requests";
-        self.sql(what, TABLE, create);
+        self.push_sql(what, TABLE, create);
         if self.dialect == Dialect::Sqlite {
             let index = self.dialect.create_index(INDEX_OF_KEYS, TABLE, "began");
-            self.sql(what, TABLE, index);
+            self.push_sql(what, TABLE, index);
         }
         self.layout.tables.insert(TABLE.to_owned(), Default::default());
     }

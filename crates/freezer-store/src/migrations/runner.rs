@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::action_terms::{self, ActionTerms};
-use super::additions::{self, Rows, Wishes};
+use super::additions::{self, RowFacts, Wishes};
 use super::chain::{HEAD, REVISIONS};
 use super::collations::{self, Mixed};
 use super::head::TABLES;
 use super::layout::Layout;
 use super::moves::leftovers::Kept;
-use super::moves::{Pass, guard, leftovers};
-use super::planner::{Action, Planner, Step};
+use super::moves::{Pass, RowMove, guard, leftovers};
+use super::planner::{Planner, SchemaChange, StepAction};
 use super::{SchemaError, foreign, inspect, lock, revisions, server};
 use crate::Store;
 use crate::error::StoreError;
@@ -54,11 +54,11 @@ pub enum Synced {
 
 /// What a sync would do, or does.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct SyncPlan {
     /// What the database holds now.
     pub state: State,
     /// Steps in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<SchemaChange>,
     /// Whether `alembic_version` is to be written.
     pub stamps: bool,
     /// What cannot be done, for the operator: (what, why).
@@ -76,7 +76,7 @@ pub struct Progress<'a> {
     pub steps: usize,
     /// What the step does.
     pub what: &'a str,
-    /// Rows done, where the step goes through rows.
+    /// RowFacts done, where the step goes through rows.
     pub rows: Option<u64>,
     /// What the steps before this one put into `freezer_leftovers`.
     pub kept: Kept,
@@ -96,13 +96,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Schema`] where the database is not one that can be upgraded.
-    pub async fn plan(&self, wishes: Wishes) -> Result<Plan, StoreError> {
+    pub async fn plan(&self, wishes: Wishes) -> Result<SyncPlan, StoreError> {
         // some questions read whole tables
         self.patient().plan_of(wishes, true).await
     }
 
     /// `look_at_rows`: also at what only the rows tell additions, which takes longer the more there are.
-    pub(crate) async fn plan_of(&self, wishes: Wishes, look_at_rows: bool) -> Result<Plan, StoreError> {
+    pub(crate) async fn plan_of(&self, wishes: Wishes, look_at_rows: bool) -> Result<SyncPlan, StoreError> {
         let database = self.database().to_string();
         let looked = crate::read!(self, "schema.plan", |db| {
             let (layout, state) = look(db, &database).await?;
@@ -115,7 +115,7 @@ impl Store {
             let paths_are_missing =
                 look_at_rows && inspect::paths_are_missing(db, &layout, is_utf8mb4).await?;
             let terms_are_missing = look_at_rows && inspect::terms_are_missing(db, &layout).await?;
-            let rows = Rows {
+            let rows = RowFacts {
                 duplicate_clients: duplicates.is_some(),
                 paths_are_missing,
                 terms_are_missing,
@@ -139,13 +139,13 @@ impl Store {
         for (at, (revision, plan)) in revisions::PLANS.into_iter().enumerate() {
             if at == 1 {
                 // the first revision removes constraints that are in the way; the others move values
-                planner.enter(None);
+                planner.set_revision(None);
                 additions::tables(&mut planner, wishes);
             }
-            planner.enter(Some(revision));
+            planner.set_revision(Some(revision));
             plan(&mut planner);
         }
-        planner.enter(None);
+        planner.set_revision(None);
         additions::plan(&mut planner, wishes, rows);
         let left_out = duplicates
             .map(|who| {
@@ -159,7 +159,7 @@ impl Store {
             })
             .into_iter()
             .collect();
-        Ok(Plan { state, steps: planner.into_steps(), stamps, left_out, mixed })
+        Ok(SyncPlan { state, steps: planner.into_steps(), stamps, left_out, mixed })
     }
 
     /// Brings the tables to head without asking or telling: for `--dev` and for tests.
@@ -204,7 +204,7 @@ impl Store {
     }
 }
 
-fn nothing_to_do(plan: &Plan) -> Option<Synced> {
+fn nothing_to_do(plan: &SyncPlan) -> Option<Synced> {
     (plan.steps.is_empty() && !plan.stamps).then(|| match plan.left_out.is_empty() {
         true => Synced::AlreadyCurrent,
         false => Synced::Upgraded { left_out: plan.left_out.clone() },
@@ -226,7 +226,7 @@ pub fn holder() -> String {
 
 async fn carry_out(
     store: &Store,
-    mut plan: Plan,
+    mut plan: SyncPlan,
     progress: &mut impl FnMut(Progress<'_>),
 ) -> Result<Synced, StoreError> {
     let steps = plan.steps.len();
@@ -260,32 +260,42 @@ async fn carry_out(
     })
 }
 
-/// Carries out a step; gives what went to `freezer_leftovers`.
-async fn run(store: &Store, step: &Step, report: &mut impl FnMut(Option<u64>)) -> Result<Kept, StoreError> {
+/// Runs a step. Returns the number of values that went to `freezer_leftovers`.
+async fn run(
+    store: &Store,
+    step: &SchemaChange,
+    report: &mut impl FnMut(Option<u64>),
+) -> Result<Kept, StoreError> {
     match &step.action {
-        Action::Sql(sql) => {
+        StepAction::Sql(sql) => {
             crate::single!(store, "schema.step", |db| db.raw(sql).await)?;
-            report(None);
         }
-        Action::DropColumn { table, column } => {
-            drop_column(store, table, column).await?;
-            report(None);
-        }
-        _ => {}
+        StepAction::DropColumn { table, column } => drop_column(store, table, column).await?,
+        StepAction::MoveRows(rows) => return move_rows(store, *rows, report).await,
     }
-    let passes = Pass::all_of(&step.action);
+    report(None);
+    Ok(Kept::default())
+}
+
+/// Runs all passes of a move.
+async fn move_rows(
+    store: &Store,
+    rows: RowMove,
+    report: &mut impl FnMut(Option<u64>),
+) -> Result<Kept, StoreError> {
+    let passes = rows.passes();
     if passes.iter().any(|pass| pass.needs_leftovers()) {
         let create = leftovers::create(store.dialect());
         crate::single!(store, "schema.step", |db| db.raw(&create).await)?;
     }
     let mut kept = Kept::default();
     for pass in passes {
-        // the step's own rows are told, not those that are looked through besides
+        // Only the rows of the main pass are reported.
         let (mut some, unresolved) =
-            go_through(store, pass, |rows| report(pass.is_main().then_some(rows))).await?;
+            run_pass(store, pass, |rows| report(pass.is_main().then_some(rows))).await?;
         if unresolved {
-            // a later entry may have defined what an earlier one refers to: that is there now
-            (some, _) = go_through(store, pass, |_| report(None)).await?;
+            // The first run may have created the actions that these entries refer to.
+            (some, _) = run_pass(store, pass, |_| report(None)).await?;
         }
         kept += some;
     }
@@ -293,7 +303,7 @@ async fn run(store: &Store, step: &Step, report: &mut impl FnMut(Option<u64>)) -
 }
 
 /// Goes through a table in batches; gives what went to `freezer_leftovers`, and whether to go through it again.
-async fn go_through(
+async fn run_pass(
     store: &Store,
     pass: Pass,
     mut report: impl FnMut(u64),
@@ -313,7 +323,7 @@ async fn go_through(
 
 /// The only place where a column is dropped that is not one of ours: every value of it must be in its new place.
 async fn drop_column(store: &Store, table: &'static str, column: &'static str) -> Result<(), StoreError> {
-    if let Some(rows) = guard::unmoved(store, table, column).await?.in_words() {
+    if let Some(rows) = guard::unmoved(store, table, column).await?.describe() {
         let database = store.database().to_string();
         return Err(SchemaError::NotMoved { database, column: format!("{table}.{column}"), rows }.into());
     }
@@ -328,7 +338,7 @@ async fn stamp(store: &Store) -> Result<(), StoreError> {
     let dialect = store.dialect();
     let create = format!(
         "CREATE TABLE IF NOT EXISTS alembic_version (version_num {} NOT NULL, PRIMARY KEY (version_num)){}",
-        dialect.column_type(super::Kind::Text(32)),
+        dialect.column_type(super::ColumnKind::Text(32)),
         dialect.table_options(dialect.new_collation())
     );
     crate::single!(store, "schema.stamp", |db| db.raw(&create).await)?;

@@ -2,7 +2,7 @@
 //! Bringing the tables to head is `runner.rs`.
 
 use super::additions::Wishes;
-use super::collations::{Mixed, in_words};
+use super::collations::{Mixed, describe};
 use super::runner::State;
 use super::{SchemaError, chain, holder, lock};
 use crate::Store;
@@ -26,11 +26,11 @@ impl Store {
                 }
                 if plan.mixed.iter().any(Mixed::is_refused) {
                     return Err(
-                        SchemaError::MixedCollations { database, columns: in_words(&plan.mixed) }.into()
+                        SchemaError::MixedCollations { database, columns: describe(&plan.mixed) }.into()
                     );
                 }
                 if !plan.mixed.is_empty() {
-                    let columns = in_words(&plan.mixed);
+                    let columns = describe(&plan.mixed);
                     tracing::warn!(
                         "columns of {database} have different character sets, so statements can be slow: {columns}; convert \
                          them with: freezer-manage db sync"

@@ -9,13 +9,14 @@
 
 use std::borrow::Cow;
 
-use super::derived::Derived;
+use super::derived::DerivedColumn;
 use super::head::Index;
-use super::planner::{Action, Planner};
+use super::moves::RowMove;
+use super::planner::{Planner, StepAction};
 use crate::dialect::Dialect;
 
 /// What MySQL gets. `WIDTH` of `search/terms.rs` is in the types.
-const COLUMNS: [Derived; 6] = [
+const COLUMNS: [DerivedColumn; 6] = [
     stored("fz_search_terms", "VARBINARY(640)"),
     stored("fz_search_crc", "INT UNSIGNED"),
     generated(
@@ -28,12 +29,12 @@ const COLUMNS: [Derived; 6] = [
     generated("fz_time_index", "BIGINT", "CASE WHEN CRC32(backup_metadata) <=> fz_time_crc THEN fz_time END"),
 ];
 
-const fn stored(name: &'static str, declared: &'static str) -> Derived {
+const fn stored(name: &'static str, declared: &'static str) -> DerivedColumn {
     generated(name, declared, "")
 }
 
-const fn generated(name: &'static str, declared: &'static str, generated: &'static str) -> Derived {
-    Derived { name, declared, generated: Cow::Borrowed(generated), rewritten: false }
+const fn generated(name: &'static str, declared: &'static str, generated: &'static str) -> DerivedColumn {
+    DerivedColumn { name, declared, generated: Cow::Borrowed(generated), rewritten: false }
 }
 
 /// How a list of a project is read, and what a search by `status`, by a key of the metadata or by time asks of it; and how a
@@ -68,23 +69,27 @@ const TRIGGER_OF_TIMES: &str = "CREATE TRIGGER fz_backups_times AFTER UPDATE OF 
 impl Planner {
     /// Backups have columns for their terms and times, what tells whether these are out of date, and the indexes;
     /// `missing` says that there are rows whose terms or times were never made.
-    pub(super) fn backups_have_terms(&mut self, missing: bool) {
+    pub(super) fn ensure_backup_terms(&mut self, missing: bool) {
         if self.layout.table("backups").is_none() {
             return;
         }
         match self.dialect {
             Dialect::MySql => {
                 let what = "give backups columns and indexes for search terms and times";
-                self.has_derived(what, "backups", &COLUMNS, &INDEXES);
+                self.ensure_derived_columns(what, "backups", &COLUMNS, &INDEXES);
             }
-            Dialect::Sqlite => self.terms_on_sqlite(),
+            Dialect::Sqlite => self.ensure_terms_on_sqlite(),
         }
         if missing {
-            self.step("make the search terms and times of backups", "backups", Action::FillTerms);
+            self.push_step(
+                "make the search terms and times of backups",
+                "backups",
+                StepAction::MoveRows(RowMove::BackupTerms),
+            );
         }
     }
 
-    fn terms_on_sqlite(&mut self) {
+    fn ensure_terms_on_sqlite(&mut self) {
         for (name, declared) in [
             ("fz_search_terms", "BLOB"),
             ("fz_search_crc", "INTEGER"),
@@ -93,15 +98,15 @@ impl Planner {
         ] {
             if !self.layout.has_column("backups", name) {
                 let change = format!("ADD COLUMN {name} {declared}");
-                self.alter(format!("add backups.{name}"), "backups", &change);
+                self.push_alter(format!("add backups.{name}"), "backups", &change);
             }
         }
         let what = "add a trigger that drops terms out of date";
-        self.has_trigger("backups", "fz_backups_search", TRIGGER, what);
+        self.ensure_trigger("backups", "fz_backups_search", TRIGGER, what);
         let what = "add a trigger that drops times out of date";
-        self.has_trigger("backups", "fz_backups_times", TRIGGER_OF_TIMES, what);
+        self.ensure_trigger("backups", "fz_backups_times", TRIGGER_OF_TIMES, what);
         for index in &INDEXES_ON_SQLITE {
-            self.index_exists("backups", index);
+            self.ensure_index("backups", index);
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::moves::job_actions::{self, Unresolved};
+use super::moves::renamed::{RENAMED, RenamedColumn};
 use super::moves::{self, user_names};
-use super::planner::{RENAMED, Renamed};
 use crate::error::StoreError;
 use crate::{Store, read};
 
@@ -100,7 +100,7 @@ impl Store {
     async fn unmovable_rows(
         &self,
         column: &str,
-        renamed: Option<Renamed>,
+        renamed: Option<RenamedColumn>,
         found: &mut Unmovable,
     ) -> Result<(), StoreError> {
         let mut after: Option<String> = None;

@@ -25,7 +25,7 @@ use crate::tables::Actions;
 const AT_ONCE: usize = 50;
 
 /// What an action gets.
-struct Made {
+struct NewActionTerms {
     entry: TermsChange,
     crc: i64,
 }
@@ -109,11 +109,11 @@ fn select(dialect: Dialect) -> SelectStatement {
     select
 }
 
-async fn made(db: &mut Db, select: &SelectStatement) -> Result<Vec<Made>, StoreError> {
+async fn made(db: &mut Db, select: &SelectStatement) -> Result<Vec<NewActionTerms>, StoreError> {
     let (doing, dialect) = (db.doing(), db.dialect());
     let at = |error| StoreError::from_driver(doing, error);
     let behind = 3 + actions::COLUMNS.len();
-    let mut made: Vec<Made> = Vec::new();
+    let mut made: Vec<NewActionTerms> = Vec::new();
     db.select_each(select, |mut row| {
         let text = row.text(7).map_err(at)?;
         let old = row.bytes(2 + actions::COLUMNS.len()).map_err(at)?.unwrap_or_default();
@@ -132,7 +132,7 @@ async fn made(db: &mut Db, select: &SelectStatement) -> Result<Vec<Made>, StoreE
         };
         // all new rows are written: those of the old terms may be of another project, or gone
         let old = terms::from_bytes(&old).difference(&new).copied().collect();
-        made.push(Made {
+        made.push(NewActionTerms {
             entry: TermsChange { project_id: action.project_id, action_id: action.action_id, old, new },
             crc,
         });
@@ -143,10 +143,10 @@ async fn made(db: &mut Db, select: &SelectStatement) -> Result<Vec<Made>, StoreE
 }
 
 /// Says in the rows of the actions which terms they have.
-async fn stamp(db: &mut Db, made: &[Made]) -> Result<(), StoreError> {
+async fn stamp(db: &mut Db, made: &[NewActionTerms]) -> Result<(), StoreError> {
     let id = || Expr::col(Actions::Id);
     let (mut listed, mut crcs) = (CaseStatement::new(), CaseStatement::new());
-    for Made { entry, crc } in made {
+    for NewActionTerms { entry, crc } in made {
         let this = || id().eq(entry.action_id.as_str());
         listed = listed.case(this(), Expr::value(terms::to_bytes(&entry.new)));
         crcs = crcs.case(this(), *crc);

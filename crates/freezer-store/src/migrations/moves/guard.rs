@@ -3,10 +3,10 @@
 
 use sea_query::{Alias, Expr, ExprTrait, Order, Query};
 
+use super::renamed::RENAMED;
 use super::{Unmoved, job_actions, renamed, user_names};
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::migrations::planner::RENAMED;
 use crate::{Store, read};
 
 /// Looks for rows whose value in a column is in no other place.

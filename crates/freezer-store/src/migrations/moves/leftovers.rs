@@ -47,14 +47,14 @@ impl Kept {
 
 /// A column whose values may be here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::migrations) struct Column {
+pub(in crate::migrations) struct LeftoverColumn {
     pub(in crate::migrations) table: &'static str,
     pub(in crate::migrations) column: &'static str,
 }
 
 /// Makes the table where it is missing.
 pub(in crate::migrations) fn create(dialect: Dialect) -> String {
-    let document = dialect.column_type(crate::migrations::Kind::Document);
+    let document = dialect.column_type(crate::migrations::ColumnKind::Document);
     format!(
         "CREATE TABLE IF NOT EXISTS {TABLE} (table_name VARCHAR(32) NOT NULL, row_id VARCHAR(255) NOT NULL, \
          column_name VARCHAR(32) NOT NULL, value {document}, PRIMARY KEY (table_name, row_id, column_name)){}",
@@ -62,7 +62,7 @@ pub(in crate::migrations) fn create(dialect: Dialect) -> String {
     )
 }
 
-impl Column {
+impl LeftoverColumn {
     fn rows(self) -> Condition {
         Condition::all()
             .add(Expr::col(FreezerLeftovers::TableName).eq(self.table))

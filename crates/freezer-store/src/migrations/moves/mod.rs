@@ -5,8 +5,8 @@
 //! earlier upgrade left (before a backup of the database was loaded again) are corrected like any others.
 
 pub(super) mod action_terms;
+pub(super) mod column_charsets;
 pub(super) mod guard;
-pub(super) mod held;
 pub(super) mod job_actions;
 pub(super) mod leftovers;
 pub(super) mod paths;
@@ -15,8 +15,8 @@ pub(super) mod surplus_terms;
 pub(super) mod terms;
 pub(super) mod user_names;
 
-use self::leftovers::{Column, Kept};
-use super::planner::{Action, Renamed};
+use self::leftovers::{Kept, LeftoverColumn};
+use self::renamed::RenamedColumn;
 use super::term_sums::Parts;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -25,7 +25,7 @@ use crate::exec::Db;
 pub(super) const BATCH: u64 = 500;
 
 /// What a batch did.
-pub(super) struct Batch {
+pub(super) struct BatchResult {
     /// Its last row; the next batch begins behind it.
     pub(super) last: String,
     /// How many rows it had.
@@ -36,71 +36,95 @@ pub(super) struct Batch {
     pub(super) unresolved: bool,
 }
 
-impl Batch {
-    fn new(last: String, rows: u64) -> Batch {
-        Batch { last, rows, kept: Kept::default(), unresolved: false }
+impl BatchResult {
+    fn new(last: String, rows: u64) -> BatchResult {
+        BatchResult { last, rows, kept: Kept::default(), unresolved: false }
     }
 }
 
-/// One way through a table.
+/// A change of many rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowMove {
+    /// Moves `jobs.job_actions` into rows of `job_actions` and of `actions`.
+    JobActions,
+    /// Fills this column of `actions` with the paths that only the documents have. The column may have its old or its new name.
+    Paths(&'static str),
+    /// Moves `backups.user_name` into the metadata.
+    UserNames,
+    /// Adds missing search terms to backups.
+    BackupTerms,
+    /// Adds missing terms to actions.
+    ActionTerms,
+    /// Makes the rows of these parts of `fz_action_terms` match the actions.
+    RepairActionTerms(Parts),
+    /// Keeps the values in `freezer_leftovers` that the column with the new name does not have.
+    KeepReplaced(RenamedColumn),
+}
+
+impl RowMove {
+    /// Returns the passes of a move, in order.
+    pub(super) fn passes(self) -> Vec<Pass> {
+        match self {
+            // Links of missing jobs are removed first, because they may have the ids of new links.
+            RowMove::JobActions => {
+                vec![Pass::OrphanLinks, Pass::JobActions, Pass::StaleLeftovers(job_actions::COLUMN)]
+            }
+            RowMove::UserNames => vec![Pass::UserNames, Pass::StaleLeftovers(user_names::COLUMN)],
+            RowMove::KeepReplaced(renamed) => {
+                let column = LeftoverColumn { table: renamed.table, column: renamed.old };
+                vec![Pass::Replaced(renamed), Pass::StaleLeftovers(column)]
+            }
+            RowMove::Paths(column) => vec![Pass::Paths(column)],
+            RowMove::BackupTerms => vec![Pass::BackupTerms],
+            RowMove::ActionTerms => vec![Pass::ActionTerms(None)],
+            // The first pass lists all valid rows, so the second can remove the others.
+            RowMove::RepairActionTerms(parts) => {
+                vec![Pass::ActionTerms(Some(parts)), Pass::SurplusTerms(parts)]
+            }
+        }
+    }
+}
+
+/// One pass through a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pass {
     JobActions,
     OrphanLinks,
     UserNames,
-    Replaced(Renamed),
+    Replaced(RenamedColumn),
     Paths(&'static str),
-    Terms,
-    /// Of actions whose terms are out of date, or of all actions of these parts.
+    BackupTerms,
+    /// Actions with outdated terms, or all actions of these parts.
     ActionTerms(Option<Parts>),
     SurplusTerms(Parts),
-    StaleLeftovers(Column),
+    StaleLeftovers(LeftoverColumn),
 }
 
 impl Pass {
-    /// What a step goes through, in order.
-    pub(super) fn all_of(action: &Action) -> Vec<Pass> {
-        match *action {
-            Action::Sql(_) | Action::DropColumn { .. } => Vec::new(),
-            Action::MoveJobActions => {
-                // first the links of jobs that are gone: they may have the ids of links that are made
-                vec![Pass::OrphanLinks, Pass::JobActions, Pass::StaleLeftovers(job_actions::COLUMN)]
-            }
-            Action::MoveUserNames => vec![Pass::UserNames, Pass::StaleLeftovers(user_names::COLUMN)],
-            Action::KeepReplaced(of) => {
-                let column = Column { table: of.table, column: of.old };
-                vec![Pass::Replaced(of), Pass::StaleLeftovers(column)]
-            }
-            Action::FillPaths(column) => vec![Pass::Paths(column)],
-            Action::FillTerms => vec![Pass::Terms],
-            Action::FillActionTerms => vec![Pass::ActionTerms(None)],
-            // what is there afterwards is listed, so the rest is surplus
-            Action::RepairActionTerms(parts) => {
-                vec![Pass::ActionTerms(Some(parts)), Pass::SurplusTerms(parts)]
-            }
-        }
-    }
-
-    /// Whether it goes through rows for the step's own sake, and not to remove those of an earlier upgrade.
+    /// Whether this pass does the work of the move. The others remove rows of an earlier upgrade.
     pub(super) fn is_main(self) -> bool {
         !matches!(self, Pass::OrphanLinks | Pass::StaleLeftovers(_) | Pass::SurplusTerms(_))
     }
 
     /// Whether it writes to `freezer_leftovers`, or reads there.
     pub(super) fn needs_leftovers(self) -> bool {
-        !matches!(self, Pass::Paths(_) | Pass::Terms | Pass::ActionTerms(_) | Pass::SurplusTerms(_))
+        !matches!(self, Pass::Paths(_) | Pass::BackupTerms | Pass::ActionTerms(_) | Pass::SurplusTerms(_))
     }
 
     /// One batch behind the row `after`; none at the end.
-    pub(super) async fn batch(self, db: &mut Db, after: Option<&str>) -> Result<Option<Batch>, StoreError> {
-        let plain = |done: Option<(String, u64)>| done.map(|(last, rows)| Batch::new(last, rows));
+    pub(super) async fn batch(
+        self,
+        db: &mut Db,
+        after: Option<&str>,
+    ) -> Result<Option<BatchResult>, StoreError> {
+        let plain = |done: Option<(String, u64)>| done.map(|(last, rows)| BatchResult::new(last, rows));
         match self {
             Pass::JobActions => job_actions::batch(db, after).await,
             Pass::UserNames => user_names::batch(db, after).await,
             Pass::Replaced(of) => renamed::batch(db, of, after).await,
             Pass::OrphanLinks => job_actions::remove_orphans(db, after).await.map(plain),
             Pass::Paths(column) => paths::batch(db, column, after).await.map(plain),
-            Pass::Terms => terms::batch(db, after).await.map(plain),
+            Pass::BackupTerms => terms::batch(db, after).await.map(plain),
             Pass::ActionTerms(parts) => action_terms::batch(db, parts, after).await.map(plain),
             Pass::SurplusTerms(parts) => surplus_terms::batch(db, parts, after).await.map(plain),
             Pass::StaleLeftovers(column) => column.remove_stale(db, after).await.map(plain),
@@ -133,7 +157,7 @@ impl Unmoved {
     }
 
     /// How many rows, and some of them; none if there are none.
-    pub(super) fn in_words(&self) -> Option<String> {
+    pub(super) fn describe(&self) -> Option<String> {
         let more = if self.count > self.ids.len() as u64 { ", …" } else { "" };
         let rows = if self.count == 1 { "row" } else { "rows" };
         (self.count > 0).then(|| format!("{} {rows}: {}{more}", self.count, self.ids.join(", ")))

@@ -9,7 +9,7 @@ use sea_query::{Alias, Expr, ExprTrait, Order, Query};
 use serde_json::{Map, Value};
 
 use super::BATCH;
-use super::held::Held;
+use super::column_charsets::ColumnCharsets;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::lenient;
@@ -22,13 +22,13 @@ pub(in crate::migrations) const COLUMNS: [&str; 2] = ["src_file", "path_to_backu
 const WIDTH: usize = 255;
 
 /// An action and its path.
-type Found = (String, String);
+type ActionPath = (String, String);
 
 /// What a batch was: its last row, how many it had, and the paths that are missing in the column.
-struct Batch {
+struct PathBatch {
     last: String,
     rows: u64,
-    missing: Vec<Found>,
+    missing: Vec<ActionPath>,
 }
 
 /// The path that a definition names: the older key counts where the newer one is not there.
@@ -43,7 +43,7 @@ pub(in crate::migrations) async fn are_missing(
     column: &'static str,
     is_utf8mb4: bool,
 ) -> Result<bool, StoreError> {
-    let held = if is_utf8mb4 { Held::default() } else { Held::of(db, "actions").await? };
+    let held = if is_utf8mb4 { ColumnCharsets::default() } else { ColumnCharsets::of(db, "actions").await? };
     let mut after = None;
     while let Some(batch) = read(db, column, &held, after.as_deref()).await? {
         if !batch.missing.is_empty() {
@@ -60,7 +60,7 @@ pub(in crate::migrations) async fn batch(
     column: &'static str,
     after: Option<&str>,
 ) -> Result<Option<(String, u64)>, StoreError> {
-    let held = Held::of(db, "actions").await?;
+    let held = ColumnCharsets::of(db, "actions").await?;
     let Some(batch) = read(db, column, &held, after).await? else { return Ok(None) };
     for (id, path) in batch.missing {
         let mut update = Query::update();
@@ -73,9 +73,9 @@ pub(in crate::migrations) async fn batch(
 async fn read(
     db: &mut Db,
     column: &'static str,
-    held: &Held,
+    held: &ColumnCharsets,
     after: Option<&str>,
-) -> Result<Option<Batch>, StoreError> {
+) -> Result<Option<PathBatch>, StoreError> {
     let mut select = Query::select();
     select
         .columns([Actions::Id, Actions::BackupMetadata])
@@ -95,10 +95,10 @@ async fn read(
         let text = row.text(1).map_err(at)?;
         let read = lenient::value(text.as_deref().unwrap_or_default());
         let path = read.value.as_object().filter(|_| !read.is_broken).and_then(of);
-        if let Some(path) = path.filter(|path| held.holds(column, path)) {
+        if let Some(path) = path.filter(|path| held.can_hold(column, path)) {
             missing.push((id.clone(), path));
         }
         last = Some(id);
     }
-    Ok(last.map(|last| Batch { last, rows: rows.len() as u64, missing }))
+    Ok(last.map(|last| PathBatch { last, rows: rows.len() as u64, missing }))
 }

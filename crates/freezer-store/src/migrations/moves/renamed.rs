@@ -3,11 +3,27 @@
 
 use sea_query::{Alias, Expr, ExprTrait, Order, Query};
 
-use super::leftovers::{Column, Kept};
-use super::{BATCH, Batch, Unmoved};
+use super::leftovers::{Kept, LeftoverColumn};
+use super::{BATCH, BatchResult, Unmoved};
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::migrations::planner::Renamed;
+
+/// A column under its two names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RenamedColumn {
+    /// The table.
+    pub table: &'static str,
+    /// The name that goes.
+    pub old: &'static str,
+    /// The name that stays.
+    pub new: &'static str,
+}
+
+/// Columns that have another name at head.
+pub(in crate::migrations) const RENAMED: [RenamedColumn; 2] = [
+    RenamedColumn { table: "actions", old: "mode", new: "actionmode" },
+    RenamedColumn { table: "actions", old: "src_file", new: "path_to_backup" },
+];
 
 /// A row whose old value the new column does not have: id, old and new value.
 type Differing = (String, String, Option<String>);
@@ -15,12 +31,12 @@ type Differing = (String, String, Option<String>);
 /// Keeps the values of one batch behind the row `after`.
 pub(in crate::migrations) async fn batch(
     db: &mut Db,
-    of: Renamed,
+    of: RenamedColumn,
     after: Option<&str>,
-) -> Result<Option<Batch>, StoreError> {
+) -> Result<Option<BatchResult>, StoreError> {
     let Some((last, rows, differing)) = read(db, of, after).await? else { return Ok(None) };
-    let mut done = Batch::new(last, rows);
-    let column = Column { table: of.table, column: of.old };
+    let mut done = BatchResult::new(last, rows);
+    let column = LeftoverColumn { table: of.table, column: of.old };
     for (id, old, _) in &differing {
         column.set(db, id, Some(old)).await?;
         done.kept += Kept::ONE;
@@ -31,12 +47,12 @@ pub(in crate::migrations) async fn batch(
 /// The rows of one batch whose old value is nowhere else.
 pub(super) async fn unmoved(
     db: &mut Db,
-    of: Renamed,
+    of: RenamedColumn,
     after: Option<&str>,
     unmoved: &mut Unmoved,
 ) -> Result<Option<String>, StoreError> {
     let Some((last, _, differing)) = read(db, of, after).await? else { return Ok(None) };
-    let column = Column { table: of.table, column: of.old };
+    let column = LeftoverColumn { table: of.table, column: of.old };
     let kept = column.of(db, differing.iter().map(|(id, ..)| id.as_str())).await?;
     for (id, old, new) in &differing {
         if new.is_none() || kept.get(id) != Some(old) {
@@ -49,7 +65,7 @@ pub(super) async fn unmoved(
 /// How many old values differ from the new one, and which: what a sync will keep.
 pub(in crate::migrations) async fn differing(
     db: &mut Db,
-    of: Renamed,
+    of: RenamedColumn,
     after: Option<&str>,
 ) -> Result<Option<(String, Vec<String>)>, StoreError> {
     let Some((last, _, differing)) = read(db, of, after).await? else { return Ok(None) };
@@ -60,7 +76,7 @@ pub(in crate::migrations) async fn differing(
 
 async fn read(
     db: &mut Db,
-    of: Renamed,
+    of: RenamedColumn,
     after: Option<&str>,
 ) -> Result<Option<(String, u64, Vec<Differing>)>, StoreError> {
     let (id, old, new) = (|| Alias::new("id"), || Alias::new(of.old), || Alias::new(of.new));

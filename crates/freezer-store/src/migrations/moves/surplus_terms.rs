@@ -15,17 +15,17 @@ const BATCH: u64 = 5_000;
 const SEPARATOR: char = '\u{1f}';
 
 /// The key of a row.
-struct Key {
+struct TermKey {
     term: i64,
     project_id: String,
     action_id: String,
 }
 
-impl Key {
-    fn read(text: &str) -> Option<Key> {
+impl TermKey {
+    fn read(text: &str) -> Option<TermKey> {
         let mut parts = text.splitn(3, SEPARATOR).map(str::to_owned);
         let term = parts.next()?.parse().ok()?;
-        Some(Key { term, project_id: parts.next()?, action_id: parts.next()? })
+        Some(TermKey { term, project_id: parts.next()?, action_id: parts.next()? })
     }
 
     fn text(&self) -> String {
@@ -65,7 +65,7 @@ pub(in crate::migrations) async fn batch(
     after: Option<&str>,
 ) -> Result<Option<(String, u64)>, StoreError> {
     let dialect = db.dialect();
-    let after = after.and_then(Key::read);
+    let after = after.and_then(TermKey::read);
     let mut select = Query::select();
     select.columns([Terms::Term, Terms::ProjectId, Terms::ActionId]).from(Terms::Table);
     for column in [Terms::Term, Terms::ProjectId, Terms::ActionId] {
@@ -78,7 +78,7 @@ pub(in crate::migrations) async fn batch(
     let doing = db.doing();
     let at = |error| StoreError::from_driver(doing, error);
     let Some(last) = rows.last() else { return Ok(None) };
-    let last = Key {
+    let last = TermKey {
         term: last.int(0).map_err(at)?.unwrap_or_default(),
         project_id: last.string(1).map_err(at)?,
         action_id: last.string(2).map_err(at)?,

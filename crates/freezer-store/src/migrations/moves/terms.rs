@@ -19,7 +19,7 @@ use crate::tables::Backups;
 const AT_ONCE: usize = 50;
 
 /// What a backup gets.
-struct Made {
+struct NewBackupTerms {
     id: String,
     terms: Option<Vec<u8>>,
     time: i64,
@@ -46,7 +46,7 @@ pub(in crate::migrations) async fn batch(
         select.and_where(Expr::col(Backups::Id).gt(after));
     }
     let at = |error| StoreError::from_driver("schema.fill_terms", error);
-    let mut made: Vec<Made> = Vec::new();
+    let mut made: Vec<NewBackupTerms> = Vec::new();
     // one after the other: metadata may be large, terms are not
     db.select_each(&select, |row| {
         let id = row.string(0).map_err(at)?;
@@ -56,7 +56,7 @@ pub(in crate::migrations) async fn batch(
         let terms = document.as_ref().and_then(terms::of_document);
         let time = document.as_ref().map_or(times::NONE, times::of_metadata);
         let crc = row.int(2).map_err(at)?.or_else(|| text.map(|text| terms::crc(&text).into()));
-        made.push(Made { id, terms, time, crc });
+        made.push(NewBackupTerms { id, terms, time, crc });
         Ok(ControlFlow::Continue(()))
     })
     .await?;
@@ -68,7 +68,7 @@ pub(in crate::migrations) async fn batch(
     Ok(last.map(|last| (last, rows)))
 }
 
-async fn write(db: &mut Db, made: &[Made]) -> Result<(), StoreError> {
+async fn write(db: &mut Db, made: &[NewBackupTerms]) -> Result<(), StoreError> {
     let id = || Expr::col(Backups::Id);
     let (mut terms, mut times, mut crcs) = (CaseStatement::new(), CaseStatement::new(), CaseStatement::new());
     for of in made {

@@ -3,8 +3,8 @@
 use sea_query::{Expr, ExprTrait, Iden, Order, Query};
 use serde_json::{Map, Value};
 
-use super::leftovers::{Column, Kept};
-use super::{BATCH, Batch, Unmoved};
+use super::leftovers::{Kept, LeftoverColumn};
+use super::{BATCH, BatchResult, Unmoved};
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json;
@@ -12,7 +12,8 @@ use crate::row::Row;
 
 /// The table as it was, with the column that goes.
 #[derive(Iden, Clone, Copy)]
-enum Backups {
+#[iden = "backups"]
+enum BackupsWithUserName {
     Table,
     Id,
     UserName,
@@ -20,17 +21,18 @@ enum Backups {
 }
 
 /// Where names are that the metadata cannot take.
-pub(in crate::migrations) const COLUMN: Column = Column { table: "backups", column: "user_name" };
+pub(in crate::migrations) const COLUMN: LeftoverColumn =
+    LeftoverColumn { table: "backups", column: "user_name" };
 
 /// A backup, its user's name and its metadata.
-struct Found {
+struct NamedBackup {
     id: String,
     name: String,
     metadata: Option<String>,
 }
 
 /// What becomes of a name.
-enum Place {
+enum NameDestination {
     /// The metadata has it.
     There,
     /// It goes into the metadata, which become this.
@@ -43,24 +45,24 @@ enum Place {
 pub(in crate::migrations) async fn batch(
     db: &mut Db,
     after: Option<&str>,
-) -> Result<Option<Batch>, StoreError> {
+) -> Result<Option<BatchResult>, StoreError> {
     let rows = read(db, after).await?;
     let Some(last) = rows.last().map(|row| row.id.clone()) else { return Ok(None) };
     let there = COLUMN.of(db, rows.iter().map(|row| row.id.as_str())).await?;
-    let mut done = Batch::new(last, rows.len() as u64);
+    let mut done = BatchResult::new(last, rows.len() as u64);
     for row in &rows {
-        let wanted = match place(row) {
-            Place::There => None,
-            Place::Metadata(metadata) => {
+        let wanted = match destination(row) {
+            NameDestination::There => None,
+            NameDestination::Metadata(metadata) => {
                 let mut update = Query::update();
                 update
-                    .table(Backups::Table)
-                    .value(Backups::BackupMetadata, json::to_text(&metadata))
-                    .and_where(Expr::col(Backups::Id).eq(row.id.as_str()));
+                    .table(BackupsWithUserName::Table)
+                    .value(BackupsWithUserName::BackupMetadata, json::to_text(&metadata))
+                    .and_where(Expr::col(BackupsWithUserName::Id).eq(row.id.as_str()));
                 db.execute(&update).await?;
                 None
             }
-            Place::Leftovers => {
+            NameDestination::Leftovers => {
                 done.kept += Kept::ONE;
                 Some(row.name.as_str())
             }
@@ -81,7 +83,7 @@ pub(super) async fn unmoved(
     let rows = read(db, after).await?;
     let kept = COLUMN.of(db, rows.iter().map(|row| row.id.as_str())).await?;
     for row in &rows {
-        if !matches!(place(row), Place::There) && kept.get(&row.id) != Some(&row.name) {
+        if !matches!(destination(row), NameDestination::There) && kept.get(&row.id) != Some(&row.name) {
             unmoved.add(&row.id);
         }
     }
@@ -95,26 +97,33 @@ pub(in crate::migrations) async fn unmovable(
 ) -> Result<Option<(String, Vec<String>)>, StoreError> {
     let rows = read(db, after).await?;
     let Some(last) = rows.last().map(|row| row.id.clone()) else { return Ok(None) };
-    let ids = rows.into_iter().filter(|row| matches!(place(row), Place::Leftovers)).map(|row| row.id);
+    let ids = rows
+        .into_iter()
+        .filter(|row| matches!(destination(row), NameDestination::Leftovers))
+        .map(|row| row.id);
     Ok(Some((last, ids.collect())))
 }
 
-async fn read(db: &mut Db, after: Option<&str>) -> Result<Vec<Found>, StoreError> {
+async fn read(db: &mut Db, after: Option<&str>) -> Result<Vec<NamedBackup>, StoreError> {
     let mut select = Query::select();
     select
-        .columns([Backups::Id, Backups::UserName, Backups::BackupMetadata])
-        .from(Backups::Table)
-        .and_where(Expr::col(Backups::UserName).is_not_null())
-        .and_where(Expr::col(Backups::UserName).ne(""))
-        .order_by(Backups::Id, Order::Asc)
+        .columns([
+            BackupsWithUserName::Id,
+            BackupsWithUserName::UserName,
+            BackupsWithUserName::BackupMetadata,
+        ])
+        .from(BackupsWithUserName::Table)
+        .and_where(Expr::col(BackupsWithUserName::UserName).is_not_null())
+        .and_where(Expr::col(BackupsWithUserName::UserName).ne(""))
+        .order_by(BackupsWithUserName::Id, Order::Asc)
         .limit(BATCH);
     if let Some(after) = after {
-        select.and_where(Expr::col(Backups::Id).gt(after));
+        select.and_where(Expr::col(BackupsWithUserName::Id).gt(after));
     }
     let rows = db.select(&select).await?;
     let at = |error| StoreError::from_driver("schema.move_user_names", error);
     let read = |row: &Row| {
-        Ok(Found {
+        Ok(NamedBackup {
             id: row.string(0).map_err(at)?,
             name: row.string(1).map_err(at)?,
             metadata: row.text(2).map_err(at)?,
@@ -123,17 +132,17 @@ async fn read(db: &mut Db, after: Option<&str>) -> Result<Vec<Found>, StoreError
     rows.iter().map(read).collect()
 }
 
-fn place(row: &Found) -> Place {
+fn destination(row: &NamedBackup) -> NameDestination {
     let place = json::StoredField { table: "backups", column: "backup_metadata", id: &row.id };
     let Ok(mut metadata) = json::object_strict(row.metadata.as_deref(), place) else {
-        return Place::Leftovers;
+        return NameDestination::Leftovers;
     };
     match metadata.get("user_name") {
-        Some(Value::String(there)) if *there == row.name => Place::There,
-        Some(there) if !there.is_null() => Place::Leftovers,
+        Some(Value::String(there)) if *there == row.name => NameDestination::There,
+        Some(there) if !there.is_null() => NameDestination::Leftovers,
         _ => {
             metadata.insert("user_name".to_owned(), row.name.as_str().into());
-            Place::Metadata(metadata)
+            NameDestination::Metadata(metadata)
         }
     }
 }

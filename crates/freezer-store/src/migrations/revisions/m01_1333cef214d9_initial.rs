@@ -4,26 +4,27 @@
 //! what differs: `actions.mode` under its old name (7.0.0), narrower user ids, a hostname that may not be NULL, CHECK
 //! constraints of SQLAlchemy 1.3. Here it is made to hold. The hostname stays 255 wide: such names exist.
 
-use crate::migrations::head::{Column, Kind, TABLES, table};
+use crate::migrations::head::{ColumnKind, ColumnLayout, TABLES, table};
 use crate::migrations::planner::Planner;
 
 /// As the revision has it; what is wider stays so.
-const HOSTNAME: Column = Column { name: "hostname", kind: Kind::Text(128), required: false, default: None };
+const HOSTNAME: ColumnLayout =
+    ColumnLayout { name: "hostname", kind: ColumnKind::Text(128), required: false, default: None };
 
 const INITIAL: [&str; 6] = ["clients", "sessions", "jobs", "actions", "action_reports", "backups"];
 
 pub(super) fn plan(planner: &mut Planner) {
     for name in INITIAL {
-        planner.table_exists(table(name), None);
+        planner.ensure_table(table(name), None);
     }
     for name in TABLES.iter().map(|table| table.name) {
-        planner.no_checks(name);
-        planner.no_foreign_keys_but(table(name));
+        planner.ensure_no_checks(name);
+        planner.ensure_no_other_foreign_keys(table(name));
     }
-    planner.column_renamed("actions", "mode", table("actions").column("actionmode"));
+    planner.ensure_renamed_column("actions", "mode", table("actions").column("actionmode"));
     for name in ["clients", "actions", "action_reports"] {
-        planner.column_takes(name, table(name).column("user_id"));
+        planner.ensure_column_width(name, table(name).column("user_id"));
     }
-    planner.column_takes("clients", &HOSTNAME);
-    planner.column_takes("jobs", table("jobs").column("session_id"));
+    planner.ensure_column_width("clients", &HOSTNAME);
+    planner.ensure_column_width("jobs", table("jobs").column("session_id"));
 }

@@ -17,6 +17,6 @@ const FILLED: [(&str, &str); 4] = [
 pub(super) fn plan(planner: &mut Planner) {
     let clients = table("clients");
     for (name, all) in FILLED {
-        planner.filled_column_exists("clients", clients.column(name), &format!("'{all}'"));
+        planner.ensure_filled_column("clients", clients.column(name), &format!("'{all}'"));
     }
 }

@@ -4,5 +4,5 @@ use crate::migrations::head::table;
 use crate::migrations::planner::Planner;
 
 pub(super) fn plan(planner: &mut Planner) {
-    planner.table_exists(table("user_credentials"), Some("jobs"));
+    planner.ensure_table(table("user_credentials"), Some("jobs"));
 }

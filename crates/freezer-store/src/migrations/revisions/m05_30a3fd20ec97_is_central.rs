@@ -4,5 +4,5 @@ use crate::migrations::head::table;
 use crate::migrations::planner::Planner;
 
 pub(super) fn plan(planner: &mut Planner) {
-    planner.column_exists("clients", table("clients").column("is_central"));
+    planner.ensure_column("clients", table("clients").column("is_central"));
 }

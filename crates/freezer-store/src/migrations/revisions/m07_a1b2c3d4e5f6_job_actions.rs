@@ -5,20 +5,25 @@
 //! the server's default one. Here the new table takes the collation of the two, after they were made equal.
 
 use crate::migrations::head::table;
-use crate::migrations::planner::{Action, Planner};
+use crate::migrations::moves::RowMove;
+use crate::migrations::planner::{Planner, StepAction};
 
 pub(super) fn plan(planner: &mut Planner) {
     if planner.layout.table("job_actions").is_none() {
         let collation = |name| planner.layout.table(name).map(|table| table.collation.clone());
         if collation("jobs") != collation("actions") {
-            planner.utf8mb4("jobs");
-            planner.utf8mb4("actions");
+            planner.ensure_utf8mb4("jobs");
+            planner.ensure_utf8mb4("actions");
         }
-        planner.table_exists(table("job_actions"), Some("jobs"));
+        planner.ensure_table(table("job_actions"), Some("jobs"));
     }
     if !planner.layout.has_column("jobs", "job_actions") {
         return;
     }
-    planner.step("move jobs.job_actions into the table job_actions", "jobs", Action::MoveJobActions);
-    planner.column_absent("jobs", "job_actions");
+    planner.push_step(
+        "move jobs.job_actions into the table job_actions",
+        "jobs",
+        StepAction::MoveRows(RowMove::JobActions),
+    );
+    planner.ensure_no_column("jobs", "job_actions");
 }

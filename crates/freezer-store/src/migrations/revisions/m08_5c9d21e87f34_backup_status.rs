@@ -4,5 +4,5 @@ use crate::migrations::head::table;
 use crate::migrations::planner::Planner;
 
 pub(super) fn plan(planner: &mut Planner) {
-    planner.column_exists("backups", table("backups").column("status"));
+    planner.ensure_column("backups", table("backups").column("status"));
 }

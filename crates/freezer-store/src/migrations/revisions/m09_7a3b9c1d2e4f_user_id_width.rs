@@ -5,6 +5,6 @@ use crate::migrations::planner::Planner;
 
 pub(super) fn plan(planner: &mut Planner) {
     for name in ["jobs", "sessions"] {
-        planner.column_takes(name, table(name).column("user_id"));
+        planner.ensure_column_width(name, table(name).column("user_id"));
     }
 }

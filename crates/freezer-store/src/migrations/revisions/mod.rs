@@ -17,10 +17,10 @@ mod m09_7a3b9c1d2e4f_user_id_width;
 use super::planner::Planner;
 
 /// What a revision asks of the planner.
-pub(super) type Plan = fn(&mut Planner);
+pub(super) type RevisionPlan = fn(&mut Planner);
 
 /// The revisions in order; `chain.rs` has their ids and what they changed.
-pub(super) const PLANS: [(&str, Plan); 9] = [
+pub(super) const PLANS: [(&str, RevisionPlan); 9] = [
     ("1333cef214d9", m01_1333cef214d9_initial::plan),
     ("e74c32f034c5", m02_e74c32f034c5_path_to_backup::plan),
     ("23c8ad2655a6", m03_23c8ad2655a6_capabilities::plan),

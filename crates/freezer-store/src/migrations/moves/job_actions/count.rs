@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use sea_query::{Expr, ExprTrait, Query};
 
-use super::list::{Asks, Entry};
+use super::list::{EntryContent, ListEntry};
 use super::plan::can_be_given;
-use super::{Job, read};
+use super::{JobRow, read};
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::tables::Actions;
@@ -16,9 +16,9 @@ use crate::tables::Actions;
 const IDS: usize = 1_000;
 
 /// What a batch will leave over.
-pub(in crate::migrations) struct Unmovable {
+pub(in crate::migrations) struct UnmovableBatch {
     pub(in crate::migrations) last: String,
-    /// Jobs, and how many values of theirs.
+    /// OldJobs, and how many values of theirs.
     pub(in crate::migrations) jobs: Vec<(String, u64)>,
     /// References that find no action, unless a job defines one.
     pub(in crate::migrations) unresolved: Vec<Unresolved>,
@@ -35,20 +35,20 @@ pub(in crate::migrations) struct Unresolved {
 pub(in crate::migrations) async fn unmovable(
     db: &mut Db,
     after: Option<&str>,
-) -> Result<Option<Unmovable>, StoreError> {
+) -> Result<Option<UnmovableBatch>, StoreError> {
     let jobs = read(db, after).await?;
     let Some(last) = jobs.last().map(|job| job.id.clone()) else { return Ok(None) };
-    let stored = stored(db, jobs.iter().flat_map(Job::given_ids).collect()).await?;
-    let mut found = Unmovable { last, jobs: Vec::new(), unresolved: Vec::new() };
+    let stored = stored(db, jobs.iter().flat_map(JobRow::given_ids).collect()).await?;
+    let mut found = UnmovableBatch { last, jobs: Vec::new(), unresolved: Vec::new() };
     for job in &jobs {
         let entries = job.list.entries();
-        let is_used = |at: usize| match entries[at].asks() {
-            Asks::Definition(_) => true,
-            Asks::Reference { id, .. } => match stored.get(id) {
+        let is_used = |at: usize| match entries[at].content() {
+            EntryContent::Definition(_) => true,
+            EntryContent::Reference { id, .. } => match stored.get(id) {
                 Some((project_id, is_live)) => *project_id == job.project_id && (*is_live || !job.is_live()),
                 None => can_be_given(id),
             },
-            Asks::Nothing => false,
+            EntryContent::Nothing => false,
         };
         if let Some((_, values)) = job.list.leftover(job.text.as_deref(), is_used) {
             found.jobs.push((job.id.clone(), values));
@@ -65,9 +65,9 @@ pub(in crate::migrations) async fn unmovable(
     Ok(Some(found))
 }
 
-fn reference(entry: &Entry) -> Option<&str> {
-    match entry.asks() {
-        Asks::Reference { id, .. } => Some(id),
+fn reference(entry: &ListEntry) -> Option<&str> {
+    match entry.content() {
+        EntryContent::Reference { id, .. } => Some(id),
         _ => None,
     }
 }
@@ -84,7 +84,7 @@ pub(in crate::migrations) async fn definers(
     let mut defined = Vec::new();
     for job in &jobs {
         let entries = job.list.entries().iter().filter(|entry| entry.names_an_action());
-        let ids = entries.filter_map(Entry::given_id).filter(|id| action_ids.contains(*id));
+        let ids = entries.filter_map(ListEntry::given_id).filter(|id| action_ids.contains(*id));
         defined.extend(ids.map(|id| (id.to_owned(), job.project_id.clone())));
     }
     Ok(Some((last, defined)))

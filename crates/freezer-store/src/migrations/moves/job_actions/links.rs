@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use sea_query::{Alias, Expr, ExprTrait, Order, Query};
 
-use super::Job;
-use super::list::List;
+use super::JobRow;
+use super::list::ActionList;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::migrations::moves::{BATCH, texts};
@@ -16,7 +16,7 @@ const ROWS: usize = 200;
 
 /// A row of `job_actions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Link {
+pub(super) struct LinkRow {
     pub(super) id: String,
     pub(super) action_id: String,
     pub(super) position: Option<i64>,
@@ -27,7 +27,7 @@ pub(super) struct Link {
 pub(super) async fn of(
     db: &mut Db,
     job_ids: impl IntoIterator<Item = &str>,
-) -> Result<HashMap<String, Vec<Link>>, StoreError> {
+) -> Result<HashMap<String, Vec<LinkRow>>, StoreError> {
     let mut select = Query::select();
     select
         .columns([
@@ -44,9 +44,9 @@ pub(super) async fn of(
     let rows = db.select(&select).await?;
     let doing = db.doing();
     let at = |error| StoreError::from_driver(doing, error);
-    let mut links: HashMap<String, Vec<Link>> = HashMap::new();
+    let mut links: HashMap<String, Vec<LinkRow>> = HashMap::new();
     for row in &rows {
-        let link = Link {
+        let link = LinkRow {
             id: row.string(1).map_err(at)?,
             action_id: row.string(2).map_err(at)?,
             position: row.int(3).map_err(at)?,
@@ -58,7 +58,7 @@ pub(super) async fn of(
 }
 
 /// Gives each of these jobs the links beside it, and no others.
-pub(super) async fn replace(db: &mut Db, jobs: &[(&Job, Vec<Link>)]) -> Result<(), StoreError> {
+pub(super) async fn replace(db: &mut Db, jobs: &[(&JobRow, Vec<LinkRow>)]) -> Result<(), StoreError> {
     if jobs.is_empty() {
         return Ok(());
     }
@@ -70,11 +70,11 @@ pub(super) async fn replace(db: &mut Db, jobs: &[(&Job, Vec<Link>)]) -> Result<(
     let (unsaid, said): (Vec<_>, Vec<_>) = jobs
         .iter()
         .flat_map(|(job, links)| links.iter().map(move |link| (*job, link)))
-        .partition(|(job, _)| matches!(job.list, List::Unsaid));
+        .partition(|(job, _)| matches!(job.list, ActionList::Unsaid));
     // a job that has no list gives up the rows of those that have one
     let owned: HashSet<&str> = said.iter().map(|(_, link)| link.id.as_str()).collect();
     let unsaid = unsaid.into_iter().filter(|(_, link)| !owned.contains(link.id.as_str()));
-    let links: Vec<(&Job, &Link)> = unsaid.chain(said.iter().copied()).collect();
+    let links: Vec<(&JobRow, &LinkRow)> = unsaid.chain(said.iter().copied()).collect();
     for some in links.chunks(ROWS) {
         // rows of an earlier upgrade that were given to other jobs since
         let mut delete = Query::delete();

@@ -15,17 +15,17 @@ const MAX_RETRIES_INTERVAL: i64 = 60;
 const USER_ID_WIDTH: usize = 64;
 
 /// A job's text.
-pub(super) enum List {
+pub(super) enum ActionList {
     /// NULL, which no release writes: nothing is said about actions.
     Unsaid,
     /// No list of entries.
     Unreadable,
     /// Entries in order, and whether they are the whole text.
-    Entries { entries: Vec<Entry>, is_whole: bool },
+    Entries { entries: Vec<ListEntry>, is_whole: bool },
 }
 
 /// One element of the list.
-pub(super) struct Entry {
+pub(super) struct ListEntry {
     /// Its text.
     raw: String,
     /// Its members; none if it is no whole object.
@@ -35,9 +35,9 @@ pub(super) struct Entry {
 
 /// What an entry asks for.
 #[derive(Debug, PartialEq)]
-pub(super) enum Asks<'a> {
+pub(super) enum EntryContent<'a> {
     /// An action as it is stored; with what the entry says beside it.
-    Reference { id: &'a str, says: Says },
+    Reference { id: &'a str, options: EntryOptions },
     /// An action that is defined so.
     Definition(Definition<'a>),
     /// Nothing that can be run.
@@ -46,7 +46,7 @@ pub(super) enum Asks<'a> {
 
 /// What an entry says itself about tries and about failures before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Says {
+pub(super) struct EntryOptions {
     pub(super) max_retries: Option<i64>,
     pub(super) max_retries_interval: Option<i64>,
     pub(super) mandatory: Option<bool>,
@@ -61,15 +61,15 @@ pub(super) struct Definition<'a> {
     pub(super) mandatory: bool,
 }
 
-impl List {
-    pub(super) fn read(text: Option<&str>) -> List {
-        let Some(text) = text else { return List::Unsaid };
+impl ActionList {
+    pub(super) fn read(text: Option<&str>) -> ActionList {
+        let Some(text) = text else { return ActionList::Unsaid };
         // what releases store for "no actions"
         if matches!(text.trim(), "" | "null" | "\"\"" | "[]" | "{}") {
-            return List::Entries { entries: Vec::new(), is_whole: true };
+            return ActionList::Entries { entries: Vec::new(), is_whole: true };
         }
-        let Some(elements) = lenient::elements(text) else { return List::Unreadable };
-        let entry = |(place, read): (std::ops::Range<usize>, lenient::LenientValue)| Entry {
+        let Some(elements) = lenient::elements(text) else { return ActionList::Unreadable };
+        let entry = |(place, read): (std::ops::Range<usize>, lenient::LenientValue)| ListEntry {
             raw: text.get(place).unwrap_or_default().to_owned(),
             members: match read.value {
                 // of one that is broken, only a part may have been read
@@ -79,12 +79,12 @@ impl List {
             is_json: read.is_json,
         };
         let is_whole = elements.is_whole;
-        List::Entries { entries: elements.list.into_iter().map(entry).collect(), is_whole }
+        ActionList::Entries { entries: elements.list.into_iter().map(entry).collect(), is_whole }
     }
 
-    pub(super) fn entries(&self) -> &[Entry] {
+    pub(super) fn entries(&self) -> &[ListEntry] {
         match self {
-            List::Entries { entries, .. } => entries,
+            ActionList::Entries { entries, .. } => entries,
             _ => &[],
         }
     }
@@ -98,8 +98,8 @@ impl List {
         mut is_used: impl FnMut(usize) -> bool,
     ) -> Option<(String, u64)> {
         let text = text.unwrap_or_default();
-        let List::Entries { entries, is_whole } = self else {
-            return matches!(self, List::Unreadable).then(|| (text.to_owned(), 1));
+        let ActionList::Entries { entries, is_whole } = self else {
+            return matches!(self, ActionList::Unreadable).then(|| (text.to_owned(), 1));
         };
         let kept: Vec<&str> = entries
             .iter()
@@ -119,7 +119,7 @@ impl List {
     }
 }
 
-impl Entry {
+impl ListEntry {
     fn member(&self, key: &str) -> Option<&Value> {
         self.members.as_ref()?.get(key)
     }
@@ -144,22 +144,26 @@ impl Entry {
     }
 
     /// What it asks for. An entry that does not say what to do refers to the action of its id, as for freezer-api 19.0.0.
-    pub(super) fn asks(&self) -> Asks<'_> {
-        let says = Says {
+    pub(super) fn content(&self) -> EntryContent<'_> {
+        let options = EntryOptions {
             max_retries: self.member("max_retries").and_then(number),
             max_retries_interval: self.member("max_retries_interval").and_then(number),
             mandatory: self.member("mandatory").filter(|value| !value.is_null()).map(is_true),
         };
         match (self.member("freezer_action"), self.given_id()) {
-            (Some(Value::Object(definition)), _) if self.names_an_action() => Asks::Definition(Definition {
-                freezer_action: Cow::Borrowed(definition),
-                max_retries: says.max_retries.unwrap_or(MAX_RETRIES),
-                max_retries_interval: says.max_retries_interval.unwrap_or(MAX_RETRIES_INTERVAL),
-                // where every release reads it for the column of an action that it stores
-                mandatory: says.mandatory.unwrap_or_else(|| definition.get("mandatory").is_some_and(is_true)),
-            }),
-            (_, Some(id)) => Asks::Reference { id, says },
-            _ => Asks::Nothing,
+            (Some(Value::Object(definition)), _) if self.names_an_action() => {
+                EntryContent::Definition(Definition {
+                    freezer_action: Cow::Borrowed(definition),
+                    max_retries: options.max_retries.unwrap_or(MAX_RETRIES),
+                    max_retries_interval: options.max_retries_interval.unwrap_or(MAX_RETRIES_INTERVAL),
+                    // where every release reads it for the column of an action that it stores
+                    mandatory: options
+                        .mandatory
+                        .unwrap_or_else(|| definition.get("mandatory").is_some_and(is_true)),
+                })
+            }
+            (_, Some(id)) => EntryContent::Reference { id, options },
+            _ => EntryContent::Nothing,
         }
     }
 
@@ -184,11 +188,11 @@ impl Entry {
 
 impl Definition<'_> {
     /// An action with what an entry says beside a reference to it.
-    pub(super) fn with(self, says: Says) -> Self {
+    pub(super) fn with(self, options: EntryOptions) -> Self {
         Definition {
-            max_retries: says.max_retries.unwrap_or(self.max_retries),
-            max_retries_interval: says.max_retries_interval.unwrap_or(self.max_retries_interval),
-            mandatory: says.mandatory.unwrap_or(self.mandatory),
+            max_retries: options.max_retries.unwrap_or(self.max_retries),
+            max_retries_interval: options.max_retries_interval.unwrap_or(self.max_retries_interval),
+            mandatory: options.mandatory.unwrap_or(self.mandatory),
             ..self
         }
     }
@@ -226,15 +230,15 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn entry(value: Value) -> Entry {
+    fn entry(value: Value) -> ListEntry {
         let text = json!([value]).to_string();
-        let List::Entries { mut entries, .. } = List::read(Some(&text)) else { panic!("{text}") };
+        let ActionList::Entries { mut entries, .. } = ActionList::read(Some(&text)) else { panic!("{text}") };
         entries.remove(0)
     }
 
     #[test]
     fn an_entry_asks_for_an_action_or_defines_one() {
-        let nothing = Says::default();
+        let nothing = EntryOptions::default();
         for reference in [
             json!({"action_id": "x"}),
             json!({"action_id": "x", "freezer_action": {}}),
@@ -245,8 +249,8 @@ mod tests {
             json!({"action_id": "x", "freezer_action": "text"}),
         ] {
             assert_eq!(
-                entry(reference.clone()).asks(),
-                Asks::Reference { id: "x", says: nothing },
+                entry(reference.clone()).content(),
+                EntryContent::Reference { id: "x", options: nothing },
                 "{reference}"
             );
         }
@@ -259,11 +263,11 @@ mod tests {
             json!({"freezer_action": {"action": 5}}),
             json!({"freezer_action": {"mode": "fs"}}),
         ] {
-            assert_eq!(entry(none.clone()).asks(), Asks::Nothing, "{none}");
+            assert_eq!(entry(none.clone()).content(), EntryContent::Nothing, "{none}");
         }
         let entry =
             entry(json!({"freezer_action": {"action": "exec"}, "mandatory": true, "max_retries": "3"}));
-        let Asks::Definition(definition) = entry.asks() else { panic!("it defines one") };
+        let EntryContent::Definition(definition) = entry.content() else { panic!("it defines one") };
         assert_eq!(definition.freezer_action.into_owned(), *json!({"action": "exec"}).as_object().unwrap());
         assert!(definition.mandatory);
         assert_eq!((definition.max_retries, definition.max_retries_interval), (3, 60));
@@ -283,15 +287,17 @@ mod tests {
             ("", r#""x": 1"#, false),
         ] {
             let text = format!(r#"[{{{beside}"freezer_action": {{"action": "exec", {inside}}}}}]"#);
-            let list = List::read(Some(&text));
-            let Asks::Definition(definition) = list.entries()[0].asks() else { panic!("{text}") };
+            let list = ActionList::read(Some(&text));
+            let EntryContent::Definition(definition) = list.entries()[0].content() else { panic!("{text}") };
             assert_eq!(definition.mandatory, expected, "{text}");
         }
         // tries are read beside the definition only, by schedulers and by the API
-        let list = List::read(Some(
+        let list = ActionList::read(Some(
             r#"[{"freezer_action": {"action": "exec", "max_retries": 9, "max_retries_interval": 7}}]"#,
         ));
-        let Asks::Definition(definition) = list.entries()[0].asks() else { panic!("it defines one") };
+        let EntryContent::Definition(definition) = list.entries()[0].content() else {
+            panic!("it defines one")
+        };
         assert_eq!((definition.max_retries, definition.max_retries_interval), (0, 60));
     }
 
@@ -333,8 +339,9 @@ mod tests {
 
     #[test]
     fn only_what_is_of_no_use_is_left_over() {
-        let left =
-            |text: &str, used: &[usize]| List::read(Some(text)).leftover(Some(text), |at| used.contains(&at));
+        let left = |text: &str, used: &[usize]| {
+            ActionList::read(Some(text)).leftover(Some(text), |at| used.contains(&at))
+        };
         let some = |value: &str, values: u64| Some((value.to_owned(), values));
         assert_eq!(left(r#"[{"action_id": "a"}, "text", null]"#, &[0]), some(r#"["text", null]"#, 2));
         assert_eq!(left(r#"["text", {}]"#, &[]), some(r#"["text", {}]"#, 2));
@@ -366,13 +373,13 @@ mod tests {
         let text =
             r#"[{"action_id": "a"}, {"action_id": "b", "freezer_action": {"action": "exec", "path": "/va"#;
         assert_eq!(left(text, &[0]), some(text, 1));
-        assert_eq!(List::read(Some(text)).entries()[1].asks(), Asks::Nothing);
+        assert_eq!(ActionList::read(Some(text)).entries()[1].content(), EntryContent::Nothing);
         for text in [r#"{"action_id": "a"}"#, r#""[]""#, "5", "nonsense"] {
             assert_eq!(left(text, &[]), some(text, 1), "{text}");
         }
         for text in ["", "null", "\"\"", "[]", "{}", " "] {
             assert_eq!(left(text, &[]), None, "{text:?}");
         }
-        assert_eq!(List::read(None).leftover(None, |_| false), None);
+        assert_eq!(ActionList::read(None).leftover(None, |_| false), None);
     }
 }

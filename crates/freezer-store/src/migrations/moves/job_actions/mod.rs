@@ -29,11 +29,11 @@ use std::ops::ControlFlow;
 use sea_query::{Expr, ExprTrait, Iden, Order, Query};
 use uuid::Uuid;
 
-use self::links::Link;
-use self::list::List;
-use self::plan::{Known, Wanted};
-use super::leftovers::{Column, Kept};
-use super::{BATCH, Batch, Unmoved};
+use self::links::LinkRow;
+use self::list::ActionList;
+use self::plan::{KnownActions, WantedRows};
+use super::leftovers::{Kept, LeftoverColumn};
+use super::{BATCH, BatchResult, Unmoved};
 use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
 use crate::row::Row;
@@ -48,11 +48,13 @@ const MOVED: Uuid = Uuid::from_u128(0x3d0c_58a1_9a0f_4b7a_8f0e_6a3f_54d1_c9e2);
 const BATCH_BYTES: usize = 4 << 20;
 
 /// Where the parts of a list are that have no place elsewhere.
-pub(in crate::migrations) const COLUMN: Column = Column { table: "jobs", column: "job_actions" };
+pub(in crate::migrations) const COLUMN: LeftoverColumn =
+    LeftoverColumn { table: "jobs", column: "job_actions" };
 
 /// The table as it was, with the column that goes.
 #[derive(Iden, Clone, Copy)]
-enum Jobs {
+#[iden = "jobs"]
+enum OldJobs {
     Table,
     Id,
     ProjectId,
@@ -65,18 +67,18 @@ enum Jobs {
 }
 
 /// A job and what its list says.
-struct Job {
+struct JobRow {
     id: String,
     project_id: String,
     user_id: String,
     text: Option<String>,
-    list: List,
+    list: ActionList,
     deleted: Option<i64>,
     /// created_at, updated_at, deleted_at, as the engine writes them.
     times: [Option<String>; 3],
 }
 
-impl Job {
+impl JobRow {
     fn is_live(&self) -> bool {
         self.deleted == Some(0)
     }
@@ -92,23 +94,23 @@ impl Job {
 
     /// The ids of actions that its entries give.
     fn given_ids(&self) -> impl Iterator<Item = &str> {
-        self.list.entries().iter().filter_map(list::Entry::given_id)
+        self.list.entries().iter().filter_map(list::ListEntry::given_id)
     }
 }
 
 /// What a batch of jobs has in the tables.
-struct Found {
-    links: HashMap<String, Vec<Link>>,
+struct ExistingRows {
+    links: HashMap<String, Vec<LinkRow>>,
     leftovers: HashMap<String, String>,
 }
 
-impl Found {
-    async fn of(db: &mut Db, jobs: &[Job]) -> Result<Found, StoreError> {
+impl ExistingRows {
+    async fn of(db: &mut Db, jobs: &[JobRow]) -> Result<ExistingRows, StoreError> {
         let ids = || jobs.iter().map(|job| job.id.as_str());
-        Ok(Found { links: links::of(db, ids()).await?, leftovers: COLUMN.of(db, ids()).await? })
+        Ok(ExistingRows { links: links::of(db, ids()).await?, leftovers: COLUMN.of(db, ids()).await? })
     }
 
-    fn links(&self, job: &Job) -> &[Link] {
+    fn links(&self, job: &JobRow) -> &[LinkRow] {
         self.links.get(&job.id).map(Vec::as_slice).unwrap_or_default()
     }
 }
@@ -117,12 +119,12 @@ impl Found {
 pub(in crate::migrations) async fn batch(
     db: &mut Db,
     after: Option<&str>,
-) -> Result<Option<Batch>, StoreError> {
+) -> Result<Option<BatchResult>, StoreError> {
     let jobs = read(db, after).await?;
     let Some(last) = jobs.last().map(|job| job.id.clone()) else { return Ok(None) };
-    let found = Found::of(db, &jobs).await?;
-    let mut done = Batch::new(last, jobs.len() as u64);
-    let mut waiting: Vec<&Job> = jobs.iter().collect();
+    let found = ExistingRows::of(db, &jobs).await?;
+    let mut done = BatchResult::new(last, jobs.len() as u64);
+    let mut waiting: Vec<&JobRow> = jobs.iter().collect();
     while !waiting.is_empty() {
         waiting = wave(db, waiting, &found, &mut done).await?;
     }
@@ -133,11 +135,11 @@ pub(in crate::migrations) async fn batch(
 /// here. Mostly there are two waves, since an id is new only once.
 async fn wave<'a>(
     db: &mut Db,
-    waiting: Vec<&'a Job>,
-    found: &Found,
-    done: &mut Batch,
-) -> Result<Vec<&'a Job>, StoreError> {
-    let known = Known::of(db, &waiting, found).await?;
+    waiting: Vec<&'a JobRow>,
+    found: &ExistingRows,
+    done: &mut BatchResult,
+) -> Result<Vec<&'a JobRow>, StoreError> {
+    let known = KnownActions::of(db, &waiting, found).await?;
     let mut named: HashSet<String> = HashSet::new();
     let (mut now, mut later) = (Vec::new(), Vec::new());
     for job in waiting {
@@ -150,7 +152,7 @@ async fn wave<'a>(
     let mut actions = Vec::new();
     let mut changed = Vec::new();
     for job in now {
-        let Wanted { links, leftover, unresolved } =
+        let WantedRows { links, leftover, unresolved } =
             plan::of(db, job, &known, found.links(job), &mut actions).await?;
         done.unresolved |= unresolved;
         let value = leftover.as_ref().map(|(value, _)| value.as_str());
@@ -176,8 +178,8 @@ pub(super) async fn unmoved(
     unmoved: &mut Unmoved,
 ) -> Result<Option<String>, StoreError> {
     let jobs = read(db, after).await?;
-    let found = Found::of(db, &jobs).await?;
-    let known = Known::of(db, &jobs.iter().collect::<Vec<_>>(), &found).await?;
+    let found = ExistingRows::of(db, &jobs).await?;
+    let known = KnownActions::of(db, &jobs.iter().collect::<Vec<_>>(), &found).await?;
     for job in &jobs {
         let mut actions = Vec::new();
         let wanted = plan::of(db, job, &known, found.links(job), &mut actions).await?;
@@ -192,16 +194,16 @@ pub(super) async fn unmoved(
     Ok(jobs.into_iter().next_back().map(|job| job.id))
 }
 
-async fn read(db: &mut Db, after: Option<&str>) -> Result<Vec<Job>, StoreError> {
+async fn read(db: &mut Db, after: Option<&str>) -> Result<Vec<JobRow>, StoreError> {
     let mut select = Query::select();
     select
-        .columns([Jobs::Id, Jobs::ProjectId, Jobs::UserId, Jobs::JobActions, Jobs::Deleted])
-        .columns([Jobs::CreatedAt, Jobs::UpdatedAt, Jobs::DeletedAt])
-        .from(Jobs::Table)
-        .order_by(Jobs::Id, Order::Asc)
+        .columns([OldJobs::Id, OldJobs::ProjectId, OldJobs::UserId, OldJobs::JobActions, OldJobs::Deleted])
+        .columns([OldJobs::CreatedAt, OldJobs::UpdatedAt, OldJobs::DeletedAt])
+        .from(OldJobs::Table)
+        .order_by(OldJobs::Id, Order::Asc)
         .limit(BATCH);
     if let Some(after) = after {
-        select.and_where(Expr::col(Jobs::Id).gt(after));
+        select.and_where(Expr::col(OldJobs::Id).gt(after));
     }
     let (mut jobs, mut bytes) = (Vec::new(), 0);
     db.select_each(&select, |row| {
@@ -215,13 +217,13 @@ async fn read(db: &mut Db, after: Option<&str>) -> Result<Vec<Job>, StoreError> 
     Ok(jobs)
 }
 
-fn read_job(row: &Row) -> Result<Job, DriverError> {
+fn read_job(row: &Row) -> Result<JobRow, DriverError> {
     let text = row.text_of_bytes(3)?;
-    Ok(Job {
+    Ok(JobRow {
         id: row.string(0)?,
         project_id: row.string(1)?,
         user_id: row.string(2)?,
-        list: List::read(text.as_deref()),
+        list: ActionList::read(text.as_deref()),
         text,
         deleted: row.int(4)?,
         times: [row.text(5)?, row.text(6)?, row.text(7)?],

@@ -3,14 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::links::Link;
-use super::list::{Asks, Definition, List, Says};
+use super::links::LinkRow;
+use super::list::{ActionList, Definition, EntryContent, EntryOptions};
 use super::rows::NewAction;
-use super::{Found, Job};
+use super::{ExistingRows, JobRow};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::migrations::moves::held::Held;
+use crate::migrations::moves::column_charsets::ColumnCharsets;
 use crate::query::stored_actions::{StoredAction, get_many_stored};
 
 /// Ids that one query asks for: SQLite takes 32,766 values.
@@ -20,8 +20,8 @@ const IDS: usize = 1_000;
 const ID_WIDTH: usize = 36;
 
 /// What a job should have.
-pub(super) struct Wanted {
-    pub(super) links: Vec<Link>,
+pub(super) struct WantedRows {
+    pub(super) links: Vec<LinkRow>,
     /// The text that goes to `freezer_leftovers`, and its number of values.
     pub(super) leftover: Option<(String, u64)>,
     /// An entry refers to an action that is not there. A later job may define it.
@@ -29,31 +29,36 @@ pub(super) struct Wanted {
 }
 
 /// What jobs find in `actions`.
-pub(super) struct Known {
+pub(super) struct KnownActions {
     dialect: Dialect,
     /// Actions by id, live or not.
     stored: HashMap<String, StoredAction>,
-    /// Ids that a new action cannot have, [`folded`](Known::folded).
+    /// Ids that a new action cannot have, [`folded`](KnownActions::folded).
     taken: HashSet<String>,
     /// Characters that the columns of `actions` can hold.
-    held: Held,
+    held: ColumnCharsets,
 }
 
-impl Known {
-    /// Asks for all actions that the jobs' entries or links name, and for those that were made of them before.
-    pub(super) async fn of(db: &mut Db, jobs: &[&Job], found: &Found) -> Result<Known, StoreError> {
+impl KnownActions {
+    /// EntryContent for all actions that the jobs' entries or links name, and for those that were made of them before.
+    pub(super) async fn of(
+        db: &mut Db,
+        jobs: &[&JobRow],
+        found: &ExistingRows,
+    ) -> Result<KnownActions, StoreError> {
         let mut ids: Vec<String> = Vec::new();
         for job in jobs {
             ids.extend(job.given_ids().map(str::to_owned));
             ids.extend((0..job.list.entries().len()).map(|position| job.derived("action", position, 0)));
-            if matches!(job.list, List::Unsaid) {
+            if matches!(job.list, ActionList::Unsaid) {
                 ids.extend(found.links(job).iter().map(|link| link.action_id.clone()));
             }
         }
         ids.sort_unstable();
         ids.dedup();
-        let held = Held::of(db, "actions").await?;
-        let mut known = Known { dialect: db.dialect(), stored: HashMap::new(), taken: HashSet::new(), held };
+        let held = ColumnCharsets::of(db, "actions").await?;
+        let mut known =
+            KnownActions { dialect: db.dialect(), stored: HashMap::new(), taken: HashSet::new(), held };
         for ids in ids.chunks(IDS) {
             for action in get_many_stored(db, ids.to_vec()).await? {
                 known.taken.insert(known.folded(&action.fields.action_id));
@@ -76,13 +81,13 @@ impl Known {
     }
 
     /// The action of an id, if a job may be linked to it.
-    fn usable(&self, job: &Job, id: &str) -> Option<&StoredAction> {
+    fn usable(&self, job: &JobRow, id: &str) -> Option<&StoredAction> {
         self.stored.get(id).filter(|action| is_usable(job, action))
     }
 }
 
 /// A live job needs a live action of its project. A deleted one may have a deleted action, as when that was made for it.
-fn is_usable(job: &Job, action: &StoredAction) -> bool {
+fn is_usable(job: &JobRow, action: &StoredAction) -> bool {
     action.project_id == job.project_id && (action.is_live || !job.is_live())
 }
 
@@ -94,36 +99,36 @@ pub(super) fn can_be_given(id: &str) -> bool {
 /// Plans the rows of a job. New actions go to the end of `actions`.
 pub(super) async fn of<'a>(
     db: &mut Db,
-    job: &'a Job,
-    known: &Known,
-    there: &[Link],
+    job: &'a JobRow,
+    known: &KnownActions,
+    there: &[LinkRow],
     actions: &mut Vec<NewAction<'a>>,
-) -> Result<Wanted, StoreError> {
-    if matches!(job.list, List::Unsaid) {
+) -> Result<WantedRows, StoreError> {
+    if matches!(job.list, ActionList::Unsaid) {
         // made by a later release while the old column was still there; without its action a link is of no use
-        let reachable = |link: &&Link| known.taken.contains(&known.folded(&link.action_id));
+        let reachable = |link: &&LinkRow| known.taken.contains(&known.folded(&link.action_id));
         let links = there.iter().filter(reachable).cloned().collect();
-        return Ok(Wanted { links, leftover: None, unresolved: false });
+        return Ok(WantedRows { links, leftover: None, unresolved: false });
     }
-    let mut planner = Planner { job, known, first: actions.len(), actions };
+    let mut planner = JobPlanner { job, known, first: actions.len(), actions };
     let (mut links, mut unresolved) = (Vec::new(), false);
     for (position, entry) in job.list.entries().iter().enumerate() {
         let user_id = entry.user_id().unwrap_or(&job.user_id);
-        let at = Place { position, user_id };
-        let action_id = match entry.asks() {
-            Asks::Definition(definition) => {
+        let at = EntryContext { position, user_id };
+        let action_id = match entry.content() {
+            EntryContent::Definition(definition) => {
                 Some(planner.definition(db, at, entry.given_id(), definition).await?)
             }
-            Asks::Reference { id, says } => {
-                let found = planner.reference(db, at, id, says).await?;
+            EntryContent::Reference { id, options } => {
+                let found = planner.reference(db, at, id, options).await?;
                 unresolved |= found.is_none();
                 found
             }
-            Asks::Nothing => None,
+            EntryContent::Nothing => None,
         };
         if let Some(action_id) = action_id {
             let id = job.derived("link", position, 0);
-            links.push(Link {
+            links.push(LinkRow {
                 id,
                 action_id,
                 position: Some(position as i64),
@@ -133,30 +138,30 @@ pub(super) async fn of<'a>(
     }
     let is_used = |at| links.iter().any(|link| link.position == Some(at as i64));
     let leftover = job.list.leftover(job.text.as_deref(), is_used);
-    Ok(Wanted { links, leftover, unresolved })
+    Ok(WantedRows { links, leftover, unresolved })
 }
 
 /// Where an entry is, and whose an action is that it becomes.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct EntryContext<'a> {
     position: usize,
     user_id: &'a str,
 }
 
-struct Planner<'a, 'b> {
-    job: &'a Job,
-    known: &'b Known,
+struct JobPlanner<'a, 'b> {
+    job: &'a JobRow,
+    known: &'b KnownActions,
     /// Where the new actions of this job begin.
     first: usize,
     actions: &'b mut Vec<NewAction<'a>>,
 }
 
-impl<'a> Planner<'a, '_> {
+impl<'a> JobPlanner<'a, '_> {
     /// The action that a definition becomes: one that is there and means the same, or a new one.
     async fn definition(
         &mut self,
         db: &mut Db,
-        at: Place<'a>,
+        at: EntryContext<'a>,
         given: Option<&str>,
         definition: Definition<'a>,
     ) -> Result<String, StoreError> {
@@ -177,8 +182,8 @@ impl<'a> Planner<'a, '_> {
         let id = match free.filter(|id| !self.is_own(id)) {
             Some(id) => id.to_owned(),
             None => match self.derived(db, at.position, &definition).await? {
-                Derived::Stored(id) => return Ok(id),
-                Derived::Free(id) => id,
+                DerivedId::Stored(id) => return Ok(id),
+                DerivedId::Free(id) => id,
             },
         };
         self.actions.push(NewAction::new(self.job, definition, id.clone(), at.user_id, &self.known.held));
@@ -189,14 +194,14 @@ impl<'a> Planner<'a, '_> {
     async fn reference(
         &mut self,
         db: &mut Db,
-        at: Place<'a>,
+        at: EntryContext<'a>,
         id: &str,
-        says: Says,
+        options: EntryOptions,
     ) -> Result<Option<String>, StoreError> {
         let new = self.own(id).map(NewAction::as_stored);
         let Some(stored) = new.as_ref().or_else(|| self.known.usable(self.job, id)) else { return Ok(None) };
         let as_stored = Definition::of(stored);
-        let wanted = as_stored.clone().with(says);
+        let wanted = as_stored.clone().with(options);
         if wanted == as_stored {
             return Ok(Some(id.to_owned()));
         }
@@ -219,7 +224,7 @@ impl<'a> Planner<'a, '_> {
         db: &mut Db,
         position: usize,
         definition: &Definition<'_>,
-    ) -> Result<Derived, StoreError> {
+    ) -> Result<DerivedId, StoreError> {
         let mut attempt = 0;
         loop {
             let id = self.job.derived("action", position, attempt);
@@ -229,16 +234,16 @@ impl<'a> Planner<'a, '_> {
             };
             match fresh.as_ref().or_else(|| self.known.stored.get(&id)) {
                 Some(action) if is_usable(self.job, action) && definition.is(action, &self.known.held) => {
-                    return Ok(Derived::Stored(id));
+                    return Ok(DerivedId::Stored(id));
                 }
                 Some(_) => attempt += 1,
-                None => return Ok(Derived::Free(id)),
+                None => return Ok(DerivedId::Free(id)),
             }
         }
     }
 }
 
-enum Derived {
+enum DerivedId {
     Stored(String),
     Free(String),
 }

@@ -10,12 +10,12 @@ use std::borrow::Cow;
 use sea_query::{Expr, InsertStatement, OnConflict, Query};
 use serde_json::{Map, Value};
 
-use super::Job;
+use super::JobRow;
 use super::list::Definition;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json;
-use crate::migrations::moves::held::Held;
+use crate::migrations::moves::column_charsets::ColumnCharsets;
 use crate::migrations::moves::paths;
 use crate::model::{ActionColumns, ActionFields};
 use crate::query::stored_actions::StoredAction;
@@ -34,7 +34,7 @@ const TEXT_WIDTH: usize = 255;
 
 /// An action that an entry of a job becomes.
 pub(super) struct NewAction<'a> {
-    job: &'a Job,
+    job: &'a JobRow,
     pub(super) id: String,
     user_id: &'a str,
     definition: Definition<'a>,
@@ -44,11 +44,11 @@ pub(super) struct NewAction<'a> {
 
 impl<'a> NewAction<'a> {
     pub(super) fn new(
-        job: &'a Job,
+        job: &'a JobRow,
         definition: Definition<'a>,
         id: String,
         user_id: &'a str,
-        held: &Held,
+        held: &ColumnCharsets,
     ) -> NewAction<'a> {
         let columns = columns(&definition.freezer_action, held);
         let document = json::to_text(&definition.freezer_action);
@@ -91,7 +91,7 @@ impl Definition<'_> {
     }
 
     /// Whether an action means the same. What a column cannot hold is in its document alone.
-    pub(super) fn is(&self, action: &StoredAction, held: &Held) -> bool {
+    pub(super) fn is(&self, action: &StoredAction, held: &ColumnCharsets) -> bool {
         let fields = &action.fields;
         let same_tries = fields.max_retries == Some(self.max_retries)
             // between tries of which there is one
@@ -131,7 +131,7 @@ fn fitting(actions: &[NewAction<'_>]) -> usize {
 }
 
 /// The values of a definition that have columns, as these take them.
-fn columns(definition: &Map<String, Value>, held: &Held) -> ActionColumns {
+fn columns(definition: &Map<String, Value>, held: &ColumnCharsets) -> ActionColumns {
     let text_of = |key: &str, column: &str| {
         let text = match definition.get(key)? {
             Value::String(text) => text.clone(),
@@ -139,7 +139,7 @@ fn columns(definition: &Map<String, Value>, held: &Held) -> ActionColumns {
             Value::Bool(flag) => i32::from(*flag).to_string(),
             _ => return None,
         };
-        (text.chars().count() <= TEXT_WIDTH && held.holds(column, &text)).then_some(text)
+        (text.chars().count() <= TEXT_WIDTH && held.can_hold(column, &text)).then_some(text)
     };
     let text = |key: &str| text_of(key, key);
     let int = |key: &str| -> Option<i64> {
@@ -153,7 +153,7 @@ fn columns(definition: &Map<String, Value>, held: &Held) -> ActionColumns {
     ActionColumns {
         action: text("action").unwrap_or_default(),
         mode: text_of("mode", "actionmode"),
-        path_to_backup: paths::of(definition).filter(|path| held.holds("path_to_backup", path)),
+        path_to_backup: paths::of(definition).filter(|path| held.can_hold("path_to_backup", path)),
         backup_name: text("backup_name"),
         container: text("container"),
         log_file: text("log_file"),

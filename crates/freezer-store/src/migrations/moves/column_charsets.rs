@@ -1,4 +1,4 @@
-//! [`Held`]: which characters the columns of a table can hold. Small tables are utf8mb4 before anything is moved into them
+//! [`ColumnCharsets`]: which characters the columns of a table can hold. Small tables are utf8mb4 before anything is moved into them
 //! (`additions.rs`); a large one may keep the character set that an older release gave it.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use crate::exec::Db;
 
 /// The character sets of a table's columns, of those that do not hold every character.
 #[derive(Debug, Default)]
-pub(in crate::migrations) struct Held(HashMap<String, Charset>);
+pub(in crate::migrations) struct ColumnCharsets(HashMap<String, Charset>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Charset {
@@ -35,7 +35,7 @@ impl Charset {
         }
     }
 
-    fn holds(self, character: char) -> bool {
+    fn can_hold(self, character: char) -> bool {
         character.is_ascii()
             || match self {
                 Charset::Utf8Mb3 => character <= '\u{ffff}',
@@ -45,11 +45,14 @@ impl Charset {
     }
 }
 
-impl Held {
+impl ColumnCharsets {
     /// Asks the catalogue. SQLite holds every text.
-    pub(in crate::migrations) async fn of(db: &mut Db, table: &'static str) -> Result<Held, StoreError> {
+    pub(in crate::migrations) async fn of(
+        db: &mut Db,
+        table: &'static str,
+    ) -> Result<ColumnCharsets, StoreError> {
         if db.dialect() == Dialect::Sqlite {
-            return Ok(Held::default());
+            return Ok(ColumnCharsets::default());
         }
         let rows = db
             .raw_select(&format!(
@@ -66,12 +69,12 @@ impl Held {
                 held.insert(row.string(0).map_err(at)?, charset);
             }
         }
-        Ok(Held(held))
+        Ok(ColumnCharsets(held))
     }
 
     /// Whether a column can hold a text.
-    pub(in crate::migrations) fn holds(&self, column: &str, text: &str) -> bool {
-        self.0.get(column).is_none_or(|charset| text.chars().all(|character| charset.holds(character)))
+    pub(in crate::migrations) fn can_hold(&self, column: &str, text: &str) -> bool {
+        self.0.get(column).is_none_or(|charset| text.chars().all(|character| charset.can_hold(character)))
     }
 }
 
@@ -89,11 +92,12 @@ mod tests {
             ("ascii", "a~", "é☃😀"),
             ("koi8r", "a", "é😀"),
         ] {
-            let held_by = Held(Charset::of(name).map(|of| ("c".to_owned(), of)).into_iter().collect());
-            assert!(held_by.holds("c", held), "{name}");
-            assert!(held_by.holds("another", not_held), "{name}");
+            let held_by =
+                ColumnCharsets(Charset::of(name).map(|of| ("c".to_owned(), of)).into_iter().collect());
+            assert!(held_by.can_hold("c", held), "{name}");
+            assert!(held_by.can_hold("another", not_held), "{name}");
             for character in not_held.chars() {
-                assert!(!held_by.holds("c", &format!("a{character}")), "{name}: {character}");
+                assert!(!held_by.can_hold("c", &format!("a{character}")), "{name}: {character}");
             }
         }
     }
