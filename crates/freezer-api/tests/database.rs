@@ -163,7 +163,7 @@ fn an_index_with_another_definition_is_replaced() {
                 assert_ne!(Tables::read(database).await, right);
                 app.store().check_schema().await.expect("it is served as it is");
                 let plan = app.store().plan(Wishes::default()).await.unwrap();
-                let told = plan.steps.iter().any(|step| step.what.contains("anew, it has another definition"));
+                let told = plan.steps.iter().any(|step| step.what.contains("recreate unique index on live client names"));
                 assert!(told, "{:?}", plan.steps);
                 assert_eq!(app.store().sync().await.unwrap(), Synced::Upgraded { left_out: Vec::new() });
                 assert_eq!(Tables::read(database).await.difference(&right), None, "{engine:?}");

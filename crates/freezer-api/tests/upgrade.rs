@@ -106,7 +106,7 @@ async fn upgraded(database: &TestDatabase, shape: &str, sql: &str) -> (Synced, D
     let again = store.sync().await.unwrap();
     // Only steps that existing rows prevent may be left out.
     for (what, why) in left_out(&done) {
-        assert_eq!(what, "keep the live clients of a project apart", "{shape}: {why}");
+        assert_eq!(what, "add unique index on live client names", "{shape}: {why}");
     }
     assert_eq!(again == Synced::AlreadyCurrent, left_out(&done).is_empty(), "{shape}: {again:?}");
     assert_eq!(Dump::read(database).await.difference(&after), None, "{shape}: a second sync changes nothing");

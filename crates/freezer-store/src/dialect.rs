@@ -8,7 +8,7 @@ use sea_query::{Expr, IntoColumnRef, MysqlQueryBuilder, SelectStatement, SimpleE
 use sea_query_sqlx::{SqlxBinder, SqlxValues};
 
 use crate::clock::Timestamp;
-use crate::migrations::ColumnKind;
+use crate::schema::ColumnKind;
 use crate::search::action_terms::SCHEDULE_KEYS;
 use crate::tables::Backups;
 

@@ -15,8 +15,8 @@ use tokio_rustls::TlsConnector;
 use crate::deadline::Deadline;
 use crate::dialect::Dialect;
 use crate::error::{Class, DriverError, Outage, StoreError, classify, is_absent, reason, refusal};
-use crate::migrations::SchemaError;
 use crate::mysql::{MySql, Thread};
+use crate::schema::SchemaError;
 use crate::tls::{Tls, TlsOptions};
 use crate::url::{DatabaseUrl, MySqlUrl};
 

@@ -82,7 +82,7 @@ pub enum StoreError {
     },
     /// The tables are in a state that this release does not serve or cannot upgrade.
     #[error("{0}")]
-    Schema(#[from] crate::migrations::SchemaError),
+    Schema(#[from] crate::schema::SchemaError),
     /// The `[database] connection` URL is not valid.
     #[error("[database] connection: {0}")]
     Url(#[from] crate::url::UrlError),

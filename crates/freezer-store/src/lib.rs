@@ -7,8 +7,8 @@
 //!   [`Db`] (`exec.rs`), and run them again if the database requires it.
 //! - [`query`] has the statements, one file for each table family. Every query takes a [`Scope`].
 //! - [`model`] has the documents, `search` the meaning of a search.
-//! - [`migrations`] creates and changes the tables. [`maintenance`] checks, measures, purges and removes
-//!   them.
+//! - `schema` has the revisions, the types of columns, and the errors about them. [`migrations`] creates and changes the
+//!   tables. [`maintenance`] checks, measures, purges and removes them.
 //! - `url` parses addresses, `tls` encrypts, `engine.rs` opens connections, `pool.rs` keeps them, and
 //!   `dialect.rs` has all differences between engines.
 //! - `codes.rs` is the table of error codes, and `error.rs` creates a [`StoreError`] from them.
@@ -38,6 +38,7 @@ mod pool;
 pub mod query;
 mod reconnect;
 mod row;
+mod schema;
 mod scope;
 mod search;
 mod statement;

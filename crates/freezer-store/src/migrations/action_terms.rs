@@ -1,78 +1,56 @@
-//! Terms of actions: the table that a search for jobs reads, and the columns that tell whether its rows are those of an
-//! action.
+//! Terms of actions: the table that a search for jobs reads, and the columns that detect outdated terms.
 //!
-//! `search/action_terms.rs` defines the terms, and `moves/action_terms.rs` fills the table. The Python service changes actions
-//! and leaves the terms. `fz_terms_crc` is the checksum of the row that the terms are of. MySQL compares it with the row in
-//! `fz_terms_stale`; on SQLite, which has no checksums, a trigger empties it. An index has the actions whose terms are out
-//! of date or were never made, and a search looks at each of these. `fz_terms` are the terms that the table has of an
-//! action, so that they can be found and removed by the table's key.
+//! `search/action_terms.rs` defines the terms, and `moves/action_terms.rs` fills the table. The Python service
+//! changes actions but not their terms. `fz_terms_crc` is the checksum of the row from which the terms were
+//! computed. MySQL compares it with the row in `fz_terms_stale`. SQLite has no checksums, so a trigger clears it
+//! instead. An index lists the actions with missing or outdated terms, and a search reads each of these.
+//! `fz_terms` lists the terms of an action in the table, so that they can be found and removed by the key of the
+//! table.
 //!
-//! Everything here is derived. Each `db sync` compares the table with what actions list (`term_sums.rs`), and repairs what differs.
-//! A row without project and action says that the table is complete. If the table was emptied or made again, this row is gone,
-//! and searches read the list in its order.
+//! All of this data is derived. Each `db sync` compares the table with the terms that actions list
+//! (`term_sums.rs`), and repairs differences. A row without project and action marks the table as complete. If
+//! the table was emptied or recreated, this row is missing, and searches read the list in its order instead.
 
 use std::borrow::Cow;
 
-use super::derived::DerivedColumn;
 use super::head::Index;
 use super::layout::{Layout, Table};
 use super::moves::RowMove;
+use super::planner::derived::DerivedColumn;
 use super::planner::{Planner, StepAction};
-use super::term_sums::{self, PARTS, Parts};
+pub(super) use super::term_sums::TABLE;
+use super::term_sums::{self, PARTS, Parts, SOURCES};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::search::action_terms::MARK;
 
-/// The table of the terms.
-pub(crate) const TABLE: &str = "fz_action_terms";
-
 const STALE: Index =
     Index { name: "fz_actions_stale", columns: &["fz_terms_stale", "project_id", "deleted", "id"] };
 const STALE_ON_SQLITE: Index = Index { name: "fz_actions_stale", columns: &["project_id", "deleted", "id"] };
 
-/// Columns of `actions` that terms are made of, or that name the action in the table of the terms.
-pub(super) const SOURCES: [&str; 14] = [
-    "id",
-    "project_id",
-    "action",
-    "actionmode",
-    "path_to_backup",
-    "backup_name",
-    "container",
-    "log_file",
-    "timeout",
-    "priority",
-    "max_retries",
-    "max_retries_interval",
-    "mandatory",
-    "backup_metadata",
-];
-
-/// What the terms of actions lack, as the rows tell.
+/// Missing and wrong terms of actions, according to the rows.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ActionTerms {
-    /// There are actions without terms, or with those of an earlier state.
+    /// Some actions have no terms, or outdated ones.
     missing: bool,
-    /// There is no table, and actions say that it has rows.
+    /// The table does not exist, although actions list rows of it.
     lost: bool,
-    /// Parts of the table that do not have the rows that actions list.
+    /// Parts of the table that differ from the rows that actions list.
     wrong: Parts,
-    /// The table says that it is complete.
+    /// The table is marked as complete.
     marked: bool,
 }
 
 impl ActionTerms {
-    /// Looks at the tables. Without `look_at_rows`, nothing is missing.
-    pub(super) async fn look(
-        db: &mut Db,
-        layout: &Layout,
-        look_at_rows: bool,
-    ) -> Result<ActionTerms, StoreError> {
-        if !look_at_rows {
-            return Ok(ActionTerms { marked: true, ..ActionTerms::default() });
-        }
-        // actions may come from the jobs of an older release
+    /// Returns the state of a database whose rows are not read: no terms count as missing.
+    pub(super) fn unread() -> ActionTerms {
+        ActionTerms { marked: true, ..ActionTerms::default() }
+    }
+
+    /// Reads the rows.
+    pub(super) async fn read(db: &mut Db, layout: &Layout) -> Result<ActionTerms, StoreError> {
+        // Actions may be created from the jobs of an older release.
         let are_moved = layout.has_column("jobs", "job_actions");
         let table = layout.table(TABLE).filter(|table| wrong_columns(table).is_none());
         let marked = match table {
@@ -99,7 +77,7 @@ impl ActionTerms {
                 lost = any(db, "SELECT 1 FROM actions WHERE fz_terms_crc IS NOT NULL LIMIT 1").await?;
             }
             Some(_) if is_listed && has(&SOURCES) => wrong = term_sums::wrong_parts(db).await?,
-            // of actions that were replaced
+            // The listed rows belong to actions that were replaced.
             Some(_) if any(db, &format!("SELECT 1 FROM {TABLE} WHERE action_id <> '' LIMIT 1")).await? => {
                 wrong = Parts::ALL;
             }
@@ -109,14 +87,15 @@ impl ActionTerms {
     }
 }
 
-/// The row that says that the table is complete.
+/// The condition of the row that marks the table as complete.
 const IS_MARK: &str = "term = -1 AND project_id = '' AND action_id = ''";
 
 async fn any(db: &mut Db, sql: &str) -> Result<bool, StoreError> {
     Ok(!db.raw_select(sql).await?.is_empty())
 }
 
-/// What is wrong with the table of the terms, if it is there and is not the one that [`create`] makes.
+/// Returns how the table of terms differs from the one that [`create`] creates. `None` if it is missing or
+/// correct.
 pub(super) async fn wrong(db: &mut Db, layout: &Layout) -> Result<Option<String>, StoreError> {
     let Some(table) = layout.table(TABLE) else { return Ok(None) };
     if let Some(reason) = wrong_columns(table) {
@@ -138,7 +117,7 @@ pub(super) async fn wrong(db: &mut Db, layout: &Layout) -> Result<Option<String>
         .then(|| format!("its primary key is ({}), not ({})", found.join(", "), wanted.join(", "))))
 }
 
-/// The columns, in the order of the key, and their types.
+/// The columns in the order of the key, with their types.
 const COLUMNS: [(&str, &str); 3] = [("term", "bigint"), ("project_id", "varchar"), ("action_id", "varchar")];
 
 fn wrong_columns(table: &Table) -> Option<String> {
@@ -148,7 +127,7 @@ fn wrong_columns(table: &Table) -> Option<String> {
     (found != wanted).then(|| format!("its columns are ({}), not ({})", found.join(", "), wanted.join(", ")))
 }
 
-/// The statement that makes the table, with the collation of the ids that it is joined with.
+/// Returns the statement that creates the table, with the collation of the ids that are joined with it.
 fn create(dialect: Dialect, collation: &str) -> String {
     let options = match dialect {
         Dialect::MySql => dialect.table_options(collation),
@@ -161,7 +140,7 @@ fn create(dialect: Dialect, collation: &str) -> String {
 }
 
 impl Planner {
-    /// Actions have terms.
+    /// Ensures that actions have terms.
     pub(super) fn ensure_action_terms(&mut self, rows: ActionTerms) {
         let Some(collation) = self.layout.table("actions").map(|table| table.collation.clone()) else {
             return;
@@ -180,17 +159,18 @@ impl Planner {
                         rewritten: true,
                     },
                 ];
-                let what = "give actions columns and an index for their terms";
+                let what = "add columns and an index for terms to actions";
                 self.ensure_derived_columns(what, "actions", &columns, &[STALE]);
             }
             Dialect::Sqlite => self.ensure_action_terms_on_sqlite(),
         }
         if rows.lost {
-            // before the table is there: from then on, searches believe what actions say
+            // This must happen before the table exists, because searches trust the list of an action as soon as
+            // it does.
             let clear =
                 "UPDATE actions SET fz_terms = NULL, fz_terms_crc = NULL WHERE fz_terms_crc IS NOT NULL";
             self.push_sql(
-                format!("forget the terms of actions, of which {TABLE} lacks some"),
+                format!("clear the terms of actions, because {TABLE} lacks some of them"),
                 "actions",
                 clear.to_owned(),
             );
@@ -209,10 +189,10 @@ impl Planner {
             let mark = format!("REPLACE INTO {TABLE} (term, project_id, action_id) VALUES ({MARK}, '', '')");
             self.push_sql(format!("mark the table {TABLE} as complete"), TABLE, mark);
         }
-        // a checksum is of bytes, which differ between character sets
+        // A checksum is computed from bytes, which differ between character sets.
         if rows.missing || self.converted.iter().any(|table| table == "actions") {
             self.push_step(
-                "make the terms of actions",
+                "fill the terms of actions",
                 "actions",
                 StepAction::MoveRows(RowMove::ActionTerms),
             );
@@ -229,7 +209,7 @@ impl Planner {
                 );
             }
         }
-        // a change of ours writes the checksum with the row
+        // If this service changes a row, it also writes the checksum.
         let differs = SOURCES.map(|name| format!("NEW.{name} IS NOT OLD.{name}")).join(" OR ");
         let trigger = format!(
             "CREATE TRIGGER fz_actions_terms AFTER UPDATE OF {} ON actions \
@@ -237,7 +217,7 @@ impl Planner {
              BEGIN UPDATE actions SET fz_terms_crc = NULL WHERE id = NEW.id; END",
             SOURCES.join(", ")
         );
-        let what = "add a trigger that notices terms of actions out of date";
+        let what = "add a trigger that detects outdated terms of actions";
         self.ensure_trigger("actions", "fz_actions_terms", &trigger, what);
         self.ensure_partial_index("actions", &STALE_ON_SQLITE, self.dialect.has_stale_terms());
     }

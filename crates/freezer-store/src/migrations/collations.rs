@@ -1,16 +1,19 @@
-//! Character sets and collations: one for all tables whose columns statements compare with each other.
+//! Character sets and collations: all tables whose columns are compared with each other must have the same one.
 //!
-//! A server refuses to compare columns of one character set that have different collations (error 1267), and to make a foreign
-//! key between them (1005). Columns of different character sets are compared without the index of one of them. Tables get such
-//! differences from dumps: a dump replaces only the tables that it contains, and a database may have another default
-//! collation than the tables that were made before.
+//! A server refuses to compare columns of one character set if their collations differ (error 1267), and it
+//! refuses a foreign key between them (1005). If their character sets differ, it compares them without the index
+//! of one of them. Dumps cause such differences: a dump replaces only the tables that it contains, and the
+//! default collation of a database may differ from that of its older tables.
 
 use std::fmt;
 
-use super::additions::{LARGE_TABLE, Wishes};
 use super::layout::{Layout, Table};
-use super::planner::Planner;
+use super::options::Wishes;
 use crate::dialect::Dialect;
+
+/// A table with more rows than this is only converted to utf8mb4 if `--charset` is given, because the conversion
+/// rewrites and locks the table.
+pub(super) const LARGE_TABLE: u64 = 100_000;
 
 /// A table and a column.
 type ColumnPlace = (&'static str, &'static str);
@@ -26,12 +29,12 @@ const COMPARED: [(ColumnPlace, ColumnPlace); 7] = [
     (("clients", "client_id"), ("jobs", "client_id")),
 ];
 
-/// The tables of [`COMPARED`]. The first that is utf8mb4 decides which collation all of them get.
-const LINKED: [&str; 6] =
+/// The tables of [`COMPARED`]. The first one that is utf8mb4 decides the collation of all.
+pub(super) const LINKED: [&str; 6] =
     ["jobs", "actions", "clients", "job_actions", "user_credentials", "fz_action_terms"];
 
-/// Tables of [`LINKED`] whose columns are part of foreign keys.
-const IN_KEYS: [&str; 3] = ["jobs", "actions", "job_actions"];
+/// Tables of [`LINKED`] that have columns in foreign keys.
+pub(super) const IN_KEYS: [&str; 3] = ["jobs", "actions", "job_actions"];
 
 /// Two columns that statements compare, and that have different collations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +44,8 @@ pub struct Mixed {
 }
 
 impl Mixed {
-    /// Whether a server refuses to compare the columns. It converts one of them if their character sets differ and one is
-    /// Unicode.
+    /// Returns whether a server refuses to compare the columns. If their character sets differ and one is
+    /// Unicode, it converts one of them.
     pub fn is_refused(&self) -> bool {
         let [one, other] = self.columns.each_ref().map(|(.., collation)| charset(collation));
         one == other || ![one, other].iter().any(|charset| charset.starts_with("ut") || *charset == "ucs2")
@@ -56,7 +59,7 @@ impl fmt::Display for Mixed {
     }
 }
 
-fn charset(collation: &str) -> &str {
+pub(super) fn charset(collation: &str) -> &str {
     collation.split('_').next().unwrap_or_default()
 }
 
@@ -64,7 +67,7 @@ fn charset(collation: &str) -> &str {
 pub(super) fn mixed(layout: &Layout) -> Vec<Mixed> {
     let place = |(table, column): ColumnPlace| {
         let collation = layout.table(table)?.column(column)?.collation.clone();
-        // a column of bytes can be compared with any other
+        // A column of bytes can be compared with any other.
         (!collation.is_empty()).then_some((table, column, collation))
     };
     let pairs = COMPARED.into_iter().filter_map(|(one, other)| Some([place(one)?, place(other)?]));
@@ -76,105 +79,48 @@ pub(super) fn describe(mixed: &[Mixed]) -> String {
     mixed.iter().map(Mixed::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// The collation that the tables of [`LINKED`] are to have.
-struct TargetCollation {
-    collation: String,
-    /// They have it, and a large table is not rewritten only for the sake of utf8mb4.
-    keeps_large: bool,
+/// The collation for the tables of [`LINKED`].
+pub(super) struct TargetCollation {
+    pub(super) collation: String,
+    /// Whether they already have it. Then a large table is not rewritten only because of utf8mb4.
+    pub(super) keeps_large: bool,
 }
 
-fn target(layout: &Layout, wishes: Wishes) -> TargetCollation {
+pub(super) fn target(layout: &Layout, wishes: Wishes) -> TargetCollation {
     let there = || LINKED.into_iter().filter_map(|name| Some((name, layout.table(name)?)));
     let is_large = |name: &str, table: &Table| name != "fz_action_terms" && table.rows > LARGE_TABLE;
     let first = there().next().map(|(_, table)| table.collation.as_str());
     if let Some(collation) = first
         && !wishes.convert_large_tables
-        && there().all(|(name, table)| has(name, table, collation))
+        && there().all(|(name, table)| has_collation(name, table, collation))
         && there().any(|(name, table)| is_large(name, table))
     {
         return TargetCollation { collation: collation.to_owned(), keeps_large: true };
     }
     let utf8mb4 = || there().filter(|(_, table)| table.charset() == "utf8mb4");
-    // the others are rewritten sooner
+    // Rewriting the smaller tables is faster.
     let chosen = utf8mb4().find(|(name, table)| is_large(name, table)).or_else(|| utf8mb4().next());
     let collation = chosen.map_or(Dialect::MySql.new_collation(), |(_, table)| &table.collation).to_owned();
     TargetCollation { collation, keeps_large: false }
 }
 
-/// Whether new columns of the table get the collation, and the compared ones have it.
-fn has(name: &str, table: &Table, collation: &str) -> bool {
+/// Returns whether the table and its compared columns have this collation.
+pub(super) fn has_collation(name: &str, table: &Table, collation: &str) -> bool {
     let compared = COMPARED.into_iter().flat_map(|(one, other)| [one, other]).filter(|(of, _)| *of == name);
     let found = compared.filter_map(|(_, column)| table.column(column));
     table.collation == collation
         && found.into_iter().all(|column| column.collation.is_empty() || column.collation == collation)
 }
 
-/// Whether no statement compares columns of the table with those of others.
+/// Returns whether no statement compares columns of this table with those of other tables.
 pub(super) fn is_by_itself(table: &str) -> bool {
     !LINKED.contains(&table)
 }
 
-/// Whether jobs, actions and their links are utf8mb4 after an upgrade.
+/// Returns whether jobs, actions and their links will be utf8mb4 after an upgrade.
 pub(super) fn converts_linked(layout: &Layout, wishes: Wishes) -> bool {
     let TargetCollation { collation, keeps_large } = target(layout, wishes);
     charset(&collation) == "utf8mb4" && !keeps_large
-}
-
-impl Planner {
-    /// The collation of a new table, if it is not made like another.
-    pub(super) fn collation_of_new(&self, name: &str) -> String {
-        match self.dialect {
-            Dialect::MySql if LINKED.contains(&name) => target(&self.layout, Wishes::default()).collation,
-            dialect => dialect.new_collation().to_owned(),
-        }
-    }
-
-    /// Tables whose columns are compared have one collation, and are utf8mb4 unless they are large.
-    pub(super) fn ensure_linked_collations(&mut self, wishes: Wishes) {
-        if self.dialect == Dialect::Sqlite {
-            return;
-        }
-        let TargetCollation { collation, keeps_large } = target(&self.layout, wishes);
-        let is_to_change = |name: &str, table: &Table| {
-            let stays = keeps_large && table.rows > LARGE_TABLE;
-            !has(name, table, &collation) || charset(&collation) == "utf8mb4" && !table.is_utf8mb4() && !stays
-        };
-        let layout = &self.layout;
-        let changed: Vec<&str> = LINKED
-            .into_iter()
-            .filter(|name| layout.table(name).is_some_and(|table| is_to_change(name, table)))
-            .collect();
-        if changed.iter().any(|name| IN_KEYS.contains(name)) {
-            // a column of a foreign key cannot be converted, whether the server checks keys or not
-            self.drop_foreign_keys("job_actions");
-        }
-        for name in changed {
-            self.convert(name, &collation);
-        }
-    }
-
-    /// Every text of the table is utf8mb4.
-    pub(super) fn ensure_utf8mb4(&mut self, table: &str) {
-        let is_old = self.layout.table(table).is_some_and(|table| !table.is_utf8mb4());
-        if self.dialect == Dialect::MySql && is_old {
-            self.convert(table, Dialect::MySql.new_collation());
-        }
-    }
-
-    fn convert(&mut self, table: &str, collation: &str) {
-        let Some(of) = self.layout.tables.get_mut(table) else { return };
-        let what = match of.is_utf8mb4() {
-            false => format!("convert {table} to {}", charset(collation)),
-            true => format!("convert {table} to {collation}, because other tables are compared with it"),
-        };
-        of.collation = collation.to_owned();
-        for column in of.columns.iter_mut().filter(|column| !column.collation.is_empty()) {
-            column.collation = collation.to_owned();
-        }
-        let change = format!("CONVERT TO CHARACTER SET {} COLLATE {collation}", charset(collation));
-        self.push_alter(what, table, &change);
-        self.converted.push(table.to_owned());
-    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
-//! What the server computes from the schedule of a job, and the indexes that hold it: whether the job is certainly completed,
-//! so that a poll passes over it, and whether its schedule may have keys beside the usual ones, so that a search by another
-//! key looks at it (`query/action_terms.rs`).
+//! Generated columns and indexes of jobs. They tell whether a job is certainly completed, so that polls can skip
+//! it. They also tell whether a schedule may have unusual keys, so that searches by such a key must read it
+//! (`query/action_terms.rs`).
 //!
-//! The server computes both from the text, whichever service wrote it, so nothing has to be filled and nothing can be out of
-//! date. If it cannot tell, the job counts as not completed (`Dialect::certainly_completed`) and its schedule as unusual
-//! (`Dialect::has_usual_schedule`). SQLite has partial indexes instead of the columns.
+//! The database computes both from the text, for rows of both services. So these values are never missing or
+//! outdated. If it cannot decide, the job counts as not completed (`Dialect::certainly_completed`) and its
+//! schedule as unusual (`Dialect::has_usual_schedule`). On SQLite, partial indexes replace these columns.
 
 use std::borrow::Cow;
 
-use super::derived::DerivedColumn;
 use super::head::Index;
 use super::planner::Planner;
+use super::planner::derived::DerivedColumn;
 use crate::dialect::Dialect;
 
 const INDEX: Index = Index {
@@ -26,7 +26,7 @@ const UNUSUAL: Index = Index { name: "fz_jobs_unusual", columns: &["fz_unusual",
 const UNUSUAL_ON_SQLITE: Index = Index { name: "fz_jobs_unusual", columns: &["project_id", "deleted"] };
 
 impl Planner {
-    /// Jobs have the indexes of polls and of unusual schedules.
+    /// Ensures that jobs have the indexes of polls and of unusual schedules.
     pub(super) fn ensure_job_indexes(&mut self) {
         match self.dialect {
             Dialect::MySql => {
@@ -41,7 +41,7 @@ impl Planner {
                     flag("fz_completed", Cow::Borrowed(self.dialect.certainly_completed())),
                     flag("fz_unusual", Cow::Owned(unusual)),
                 ];
-                let what = "give jobs columns and indexes for polls and searches";
+                let what = "add columns and indexes for polls and searches to jobs";
                 self.ensure_derived_columns(what, "jobs", &columns, &[INDEX, UNUSUAL]);
             }
             Dialect::Sqlite => {

@@ -1,31 +1,31 @@
-//! How many rows each table has.
+//! Counts the rows of each table.
 
 use super::head::TABLES;
-use super::runner::look;
+use super::state;
 use crate::Store;
 use crate::error::StoreError;
 use crate::exec::Db;
 
-/// How many rows a table has.
+/// Number of rows of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableCount {
     /// Name of the table.
     pub name: &'static str,
-    /// Rows that are shown to clients.
+    /// Rows that clients can see.
     pub live: u64,
     /// Rows that are marked as deleted.
     pub deleted: u64,
 }
 
 impl Store {
-    /// Rows of each table that is there.
+    /// Counts the rows of each existing table of ours.
     ///
     /// # Errors
     /// As every query: [`StoreError`].
     pub async fn table_counts(&self) -> Result<Vec<TableCount>, StoreError> {
         let database = self.database().to_string();
         crate::read!(self, "schema.counts", |db| {
-            let (layout, _) = look(db, &database).await?;
+            let (layout, _) = state::read(db, &database).await?;
             let mut counts = Vec::new();
             for table in TABLES.iter().filter(|table| layout.table(table.name).is_some()) {
                 let quoted = db.dialect().quote(table.name);
@@ -39,7 +39,7 @@ impl Store {
     }
 }
 
-/// The one number that a query gives, as text: engines give COUNT in different types.
+/// Returns the number that a query selects as text, because engines return COUNT in different types.
 async fn number(db: &mut Db, sql: &str) -> Result<u64, StoreError> {
     let rows = db.raw_select(sql).await?;
     let at = |error| StoreError::from_driver("schema.counts", error);

@@ -1,16 +1,15 @@
-//! Recognizes tables, views and databases of other programs. `db sync` refuses them before it changes anything.
+//! Detects tables, views and databases of other programs. `db sync` refuses them before it changes anything.
 
-use std::fmt;
-
-use super::head::{ColumnKind, TABLES, TableLayout};
+use super::head::{TABLES, TableLayout};
 use super::layout::{ColumnInfo, Layout, Table};
 use super::moves::leftovers;
-use super::{REVISIONS, SchemaError, inspect, lock, repeats};
+use super::{inspect, lock, repeats};
 use crate::Store;
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::schema::{ColumnKind, REVISIONS, SchemaError, Sharing};
 
-/// Columns that a revision adds or renames, so that older layouts do not have them.
+/// Columns that a revision adds or renames. Older layouts do not have them.
 const ADDED: [(&str, &[&str]); 3] = [
     (
         "clients",
@@ -24,7 +23,7 @@ const ADDED: [(&str, &[&str]); 3] = [
 const FORMER: [(&str, &[&str]); 3] =
     [("jobs", &["job_actions"]), ("actions", &["mode", "src_file"]), ("backups", &["user_name"])];
 
-/// Tables beside those of the layout that statements of ours name, with the columns that these statements need.
+/// Tables outside the layout that our statements use, with the columns that these statements need.
 const HELPERS: [(&str, &[&str]); 4] = [
     (leftovers::TABLE, &["table_name", "row_id", "column_name", "value"]),
     (lock::TABLE, &["id", "holder", "beat"]),
@@ -32,11 +31,12 @@ const HELPERS: [(&str, &[&str]); 4] = [
     ("alembic_version", &["version_num"]),
 ];
 
-/// How many tables of another program an error names.
+/// Number of foreign tables that an error lists.
 const SHOWN: usize = 5;
 
-/// Refuses a database that has tables or views of another program under names of ours, or only tables of another program.
-/// `shared` allows the latter, unless `alembic_version` has revisions of the other program: Freezer needs this table, too.
+/// Refuses a database if it contains foreign tables or views with our names, or only tables of another program.
+/// `shared` allows the latter, unless `alembic_version` contains revisions of the other program, because Freezer
+/// needs this table too.
 ///
 /// # Errors
 /// [`SchemaError::NotOurs`] and [`SchemaError::OtherProgram`].
@@ -58,30 +58,8 @@ pub(super) async fn refuse(
     Err(SchemaError::OtherProgram { database: database.to_owned(), signs, sharing }.into())
 }
 
-/// Whether Freezer can have its tables beside those of another program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sharing {
-    /// If the operator wants it.
-    Possible,
-    /// Both programs need the table `alembic_version`.
-    Impossible,
-}
-
-impl fmt::Display for Sharing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Sharing::Possible => {
-                "; if Freezer is to share this database, run: freezer-manage db sync --shared-database"
-            }
-            Sharing::Impossible => {
-                ". Freezer cannot share this database, because both programs need the table alembic_version"
-            }
-        })
-    }
-}
-
 impl Store {
-    /// Refuses a database in which statements of ours would meet tables of another program.
+    /// Refuses a database in which our statements would use tables of another program.
     ///
     /// # Errors
     /// [`SchemaError::NotOurs`] and [`SchemaError::OtherProgram`].
@@ -94,7 +72,7 @@ impl Store {
     }
 }
 
-/// What bears a name of ours and is not ours.
+/// Describes foreign tables and views that have our names.
 fn problems(layout: &Layout) -> Vec<String> {
     let names = TABLES.iter().map(|table| table.name).chain(HELPERS.map(|(name, _)| name));
     let views = names.filter(|name| layout.views.contains(*name));
@@ -150,7 +128,8 @@ fn missing(needed: &[&str], table: &Table) -> Option<String> {
     (!missing.is_empty()).then(|| format!("missing columns: {}", missing.join(", ")))
 }
 
-/// Columns that are not ours and that every new row must have: no statement of ours could insert one.
+/// Describes foreign columns that every new row must set. Our statements could not insert rows into such a
+/// table.
 fn demanded(table: &Table, known: impl Fn(&ColumnInfo) -> bool) -> Option<String> {
     let is_demanded = |column: &&ColumnInfo| {
         !column.nullable && !column.has_default && column.generated.is_empty() && !known(column)
@@ -160,14 +139,14 @@ fn demanded(table: &Table, known: impl Fn(&ColumnInfo) -> bool) -> Option<String
     (!names.is_empty()).then(|| format!("unknown columns without a default: {}", names.join(", ")))
 }
 
-/// What shows that a database without tables of ours belongs to another program.
+/// Describes the signs that a database without tables of ours belongs to another program.
 async fn signs_of_another(db: &mut Db, layout: &Layout) -> Result<Option<(String, Sharing)>, StoreError> {
     if TABLES.iter().any(|table| layout.table(table.name).is_some()) {
         return Ok(None);
     }
     let revisions = inspect::revisions(db, layout).await?;
     let repositories = inspect::repositories(db, layout).await?;
-    // of a database whose other tables were dropped, or are about to be loaded
+    // The other tables of this database were dropped, or will be loaded.
     if repositories.iter().any(|name| name == OUR_REPOSITORY)
         || revisions.iter().any(|found| REVISIONS.iter().any(|known| known.id == found))
     {
@@ -199,5 +178,5 @@ async fn signs_of_another(db: &mut Db, layout: &Layout) -> Result<Option<(String
     Ok(Some((signs.join("; "), sharing)))
 }
 
-/// `migrate_version.repository_id` of Freezer.
+/// The value of `migrate_version.repository_id` for Freezer.
 const OUR_REPOSITORY: &str = "freezer-api";

@@ -1,38 +1,20 @@
-//! The layout at head: every table, column, key and index, once.
+//! The layout at head: all tables, columns, keys and indexes.
 //!
-//! Names, types, widths and order follow what freezer-api 19.0.0 creates (a golden dump in the tests holds
-//! us to it), so that both services work on the same tables. Ours goes further only where SQLAlchemy does
-//! not look: wider texts ([`ColumnKind::Document`] is MEDIUMTEXT where upstream has TEXT), `hostname` at 255
+//! Names, types, widths and order are those of freezer-api 19.0.0, which a golden dump in the tests verifies. So
+//! both services can use the same tables. Differences are limited to properties that SQLAlchemy does not check:
+//! wider texts ([`ColumnKind::Document`] is MEDIUMTEXT, upstream has TEXT), 255 characters for `hostname`
 //! (releases before 16.0.0 stored such names), utf8mb4, and the indexes named `fz_*`.
 
-use super::layout::ForeignKey;
+use super::layout::{ForeignKey, IndexInfo};
 use crate::dialect::Dialect;
+use crate::schema::ColumnKind;
 
-/// What a column holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ColumnKind {
-    /// VARCHAR of so many characters.
-    Text(u16),
-    /// JSON text of any size up to 16 MiB.
-    Document,
-    /// INT, 32 bits, signed.
-    Int,
-    /// BOOLEAN: 0 or 1.
-    Bool,
-    /// DATETIME, UTC, whole seconds.
-    DateTime,
-    /// TIMESTAMP.
-    Timestamp,
-    /// BLOB.
-    Blob,
-}
-
-/// One column.
+/// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColumnLayout {
     /// Name.
     pub name: &'static str,
-    /// What it holds.
+    /// Its type.
     pub kind: ColumnKind,
     /// NOT NULL.
     pub required: bool,
@@ -40,25 +22,25 @@ pub struct ColumnLayout {
     pub default: Option<&'static str>,
 }
 
-/// One secondary index.
+/// A secondary index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Index {
-    /// Name: upstream's begin with `ix_`, ours with `fz_`.
+    /// Name. Those of upstream begin with `ix_`, ours with `fz_`.
     pub name: &'static str,
-    /// Columns, in order.
+    /// Columns in order.
     pub columns: &'static [&'static str],
 }
 
-/// One table.
+/// A table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableLayout {
     /// Name.
     pub name: &'static str,
     /// Columns in upstream's order.
     pub columns: &'static [ColumnLayout],
-    /// The primary key's column.
+    /// The column of the primary key.
     pub key: &'static str,
-    /// (column, table it refers to by `id`).
+    /// (column, table whose `id` it refers to).
     pub refers: &'static [(&'static str, &'static str)],
     /// Secondary indexes.
     pub indexes: &'static [Index],
@@ -83,10 +65,10 @@ const UPDATED_AT: ColumnLayout = opt("updated_at", ColumnKind::DateTime);
 const PROJECT: ColumnLayout = opt("project_id", ColumnKind::Text(36));
 const USER: ColumnLayout = req("user_id", ColumnKind::Text(64));
 
-/// How a list of a project is read: its live rows, in order.
+/// Reads the list of a project: its live rows in order.
 const BY_PROJECT: &[&str] = &["project_id", "deleted", "created_at", "id"];
 
-/// Every table, in the order in which they are created (what is referred to comes first).
+/// All tables in the order of their creation. A table is created after the tables that it refers to.
 pub const TABLES: &[TableLayout] = &[
     TableLayout {
         name: "clients",
@@ -231,7 +213,7 @@ pub const TABLES: &[TableLayout] = &[
         ],
         key: "id",
         refers: &[],
-        // the index of its list is made with the columns of search terms: `terms.rs`
+        // The index of its list is created together with the columns of search terms: `terms.rs`.
         indexes: &[],
     },
     TableLayout {
@@ -270,7 +252,7 @@ pub const TABLES: &[TableLayout] = &[
         indexes: &[
             Index { name: "ix_job_actions_job_id", columns: &["job_id"] },
             Index { name: "ix_job_actions_action_id", columns: &["action_id"] },
-            // all that a list of jobs needs of a link, so that it need not read the row as well
+            // These are all columns of a link that a list of jobs needs, so the row itself is not read.
             Index {
                 name: "fz_job_actions_job",
                 columns: &["job_id", "deleted", "position", "action_id", "id"],
@@ -279,18 +261,18 @@ pub const TABLES: &[TableLayout] = &[
     },
 ];
 
-/// A table by name; every name used in this crate is in [`TABLES`].
+/// Returns a table by its name. All names in this crate are in [`TABLES`].
 pub(super) fn table(name: &str) -> &'static TableLayout {
     TABLES.iter().find(|table| table.name == name).unwrap_or(&TABLES[0])
 }
 
 impl TableLayout {
-    /// A column by name.
+    /// Returns a column by its name.
     pub(super) fn column(&self, name: &str) -> &'static ColumnLayout {
         self.columns.iter().find(|column| column.name == name).unwrap_or(&self.columns[0])
     }
 
-    /// The foreign keys that [`TableLayout::create`] makes, under the names that InnoDB gives by itself.
+    /// Returns the foreign keys that [`TableLayout::create`] creates, with the names that InnoDB generates.
     pub(super) fn foreign_keys(&self) -> Vec<ForeignKey> {
         let key = |(at, (column, refers)): (usize, &(&str, &str))| ForeignKey {
             name: format!("{}_ibfk_{}", self.name, at + 1),
@@ -300,13 +282,13 @@ impl TableLayout {
         self.refers.iter().enumerate().map(key).collect()
     }
 
-    /// The statements that make the table and its indexes where they are missing; each may be run again.
+    /// Returns the statements that create the table and its indexes if they are missing. Each can run again.
     pub(super) fn create(&self, dialect: Dialect, collation: &str) -> Vec<String> {
         let quoted = |name: &str| dialect.quote(name);
         let mut parts: Vec<String> = self.columns.iter().map(|column| column.definition(dialect)).collect();
         parts.push(format!("PRIMARY KEY ({})", quoted(self.key)));
         if dialect == Dialect::MySql {
-            // one statement makes table and indexes, so a crash leaves neither half
+            // One statement creates the table with its indexes, so a crash cannot leave only some of them.
             parts.extend(
                 self.indexes.iter().map(|index| {
                     format!("KEY {} ({})", quoted(index.name), dialect.quote_all(index.columns))
@@ -331,8 +313,19 @@ impl TableLayout {
     }
 }
 
+impl Index {
+    /// Returns the index as the catalogue will describe it.
+    pub(super) fn to_info(self) -> IndexInfo {
+        IndexInfo {
+            name: self.name.to_owned(),
+            columns: self.columns.iter().map(|&column| column.to_owned()).collect(),
+            ..IndexInfo::default()
+        }
+    }
+}
+
 impl ColumnLayout {
-    /// The column, at least so many characters wide: what is there is never narrowed.
+    /// Returns the column with at least this width, because existing columns are never narrowed.
     pub(super) fn at_least(&self, width: Option<u32>) -> ColumnLayout {
         let found = width.and_then(|width| u16::try_from(width).ok()).unwrap_or(0);
         match self.kind {
@@ -341,15 +334,15 @@ impl ColumnLayout {
         }
     }
 
-    /// The column as CREATE and ALTER TABLE take it.
+    /// Returns the definition for CREATE TABLE and ALTER TABLE.
     pub(super) fn definition(&self, dialect: Dialect) -> String {
         self.definition_with(dialect, "")
     }
 
-    /// As [`ColumnLayout::definition`], with something behind the type.
+    /// Like [`ColumnLayout::definition`], with a suffix after the type.
     pub(super) fn definition_with(&self, dialect: Dialect, charset: &str) -> String {
         let mut text = format!("{} {}{charset}", dialect.quote(self.name), dialect.column_type(self.kind));
-        // MySQL gives a TIMESTAMP without NULL a default of its own
+        // Without NULL, MySQL would give a TIMESTAMP its own default.
         text.push_str(match (self.required, self.kind) {
             (true, _) => " NOT NULL",
             (false, ColumnKind::Timestamp) => " NULL",
@@ -364,7 +357,7 @@ impl ColumnLayout {
 }
 
 impl ForeignKey {
-    /// The key as CREATE and ALTER TABLE take it.
+    /// Returns the definition for CREATE TABLE and ALTER TABLE.
     pub(super) fn definition(&self, dialect: Dialect) -> String {
         let name = match dialect {
             Dialect::MySql => format!("CONSTRAINT {} ", dialect.quote(&self.name)),

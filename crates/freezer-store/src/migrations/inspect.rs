@@ -1,17 +1,15 @@
-//! Reads the [`Layout`] of a database from its catalogue. Which layout that *is* nobody asks: each revision looks
-//! for what it is about (`revisions/`), because version stamps in the field do not tell the truth.
+//! Reads the [`Layout`] of a database from its catalogue. The version of the layout is never consulted, because
+//! stamps in existing databases can be wrong. Each revision checks the tables and columns that it changes
+//! (`revisions/`).
 
-use sea_query::Iden;
-
-use super::chain::REVISIONS;
 use super::layout::{ColumnInfo, ForeignKey, IndexInfo, Layout, Table};
-use super::moves::paths;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::row::Row;
+use crate::schema::REVISIONS;
 
-/// Reads what tables there are.
+/// Reads the existing tables.
 pub(super) async fn layout(db: &mut Db) -> Result<Layout, StoreError> {
     match db.dialect() {
         Dialect::MySql => mysql(db).await,
@@ -19,31 +17,31 @@ pub(super) async fn layout(db: &mut Db) -> Result<Layout, StoreError> {
     }
 }
 
-/// The revision of `alembic_version` (none if the table is missing or empty). Of several rows, the first unknown one counts,
-/// else the oldest.
+/// Returns the revision in `alembic_version`, or `None` if the table is missing or empty. If there are several
+/// rows, the first unknown revision is returned, or else the oldest one.
 pub(super) async fn revision(db: &mut Db, layout: &Layout) -> Result<Option<String>, StoreError> {
     let rows = revisions(db, layout).await?;
     let age = |found: &String| REVISIONS.iter().position(|known| known.id == found);
-    // an unknown revision has no position, and None comes first
+    // An unknown revision has no position, and `None` sorts first.
     Ok(rows.into_iter().min_by_key(age))
 }
 
-/// The rows of `alembic_version`.
+/// Returns the rows of `alembic_version`.
 pub(super) async fn revisions(db: &mut Db, layout: &Layout) -> Result<Vec<String>, StoreError> {
     texts(db, layout, "alembic_version", "version_num").await
 }
 
-/// The programs whose revisions `migrate_version` holds.
+/// Returns the programs whose revisions are in `migrate_version`.
 pub(super) async fn repositories(db: &mut Db, layout: &Layout) -> Result<Vec<String>, StoreError> {
     texts(db, layout, "migrate_version", "repository_id").await
 }
 
-/// The values of a column; none if there is no such column.
+/// Returns the values of a column. Empty if this column does not exist.
 async fn texts(db: &mut Db, layout: &Layout, table: &str, column: &str) -> Result<Vec<String>, StoreError> {
     if !layout.has_column(table, column) {
         return Ok(Vec::new());
     }
-    // another program's column may have any type
+    // A column of another program may have any type.
     let rows = db.raw_select(&format!("SELECT CAST({column} AS CHAR) FROM {table} ORDER BY 1")).await?;
     rows.iter().map(|row| text(row, 0)).collect()
 }
@@ -53,13 +51,13 @@ fn text(row: &Row, at: usize) -> Result<String, StoreError> {
 }
 
 fn number(row: &Row, at: usize) -> Result<Option<u32>, StoreError> {
-    // as text: the catalogue's numbers are unsigned, of several widths
+    // Read as text, because the catalogue has unsigned numbers of several widths.
     Ok(text(row, at)?.parse().ok())
 }
 
 async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
     let mut layout = Layout::default();
-    // CAST: the catalogue answers in binary types on MySQL 8 and later
+    // CAST, because the catalogue of MySQL 8 and later returns binary types.
     let tables = db
         .raw_select(
             "SELECT CAST(table_name AS CHAR), CAST(table_collation AS CHAR), \
@@ -70,9 +68,9 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
         .await?;
     for row in &tables {
         match text(row, 5)?.as_str() {
-            // with and without system versioning
+            // With and without system versioning.
             "BASE TABLE" | "SYSTEM VERSIONED" => {}
-            // a view or a sequence: no CREATE TABLE can use its name
+            // This is a view or a sequence. CREATE TABLE cannot use its name.
             _ => {
                 layout.views.insert(text(row, 0)?);
                 continue;
@@ -106,7 +104,7 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
             nullable: text(row, 4)? == "YES",
             collation: text(row, 5)?,
             generated: text(row, 6)?,
-            // MariaDB says NULL in a word
+            // MariaDB returns the word NULL.
             has_default: !matches!(text(row, 7)?.as_str(), "" | "NULL"),
         });
     }
@@ -164,7 +162,7 @@ async fn mysql_constraints(db: &mut Db, layout: &mut Layout) -> Result<(), Store
 
 async fn sqlite(db: &mut Db) -> Result<Layout, StoreError> {
     let mut layout = Layout::default();
-    // tables whose names begin with sqlite_ are the engine's own
+    // The tables with names that begin with sqlite_ belong to the engine.
     let names = "SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' \
                  ESCAPE '\\'";
     for row in &db.raw_select(names).await? {
@@ -207,7 +205,7 @@ async fn sqlite(db: &mut Db) -> Result<Layout, StoreError> {
         let count = db.raw_select(&format!("SELECT CAST(COUNT(*) AS TEXT) FROM {quoted}")).await?;
         table.rows =
             count.first().map(|row| text(row, 0)).transpose()?.unwrap_or_default().parse().unwrap_or(0);
-        // SQLite finds a table by its name in any case
+        // SQLite matches table names case-insensitively.
         layout.tables.insert(name.to_lowercase(), table);
     }
     Ok(layout)
@@ -233,7 +231,7 @@ async fn sqlite_indexes(db: &mut Db, table: &str) -> Result<Vec<IndexInfo>, Stor
     Ok(indexes)
 }
 
-/// `varchar(36)` is a `varchar` of 36.
+/// Splits a type: `varchar(36)` is a `varchar` with the width 36.
 fn split_type(declared: &str) -> (String, Option<u32>) {
     match declared.split_once('(') {
         Some((name, rest)) => (name.trim().to_owned(), rest.trim_end_matches(')').parse().ok()),
@@ -241,57 +239,9 @@ fn split_type(declared: &str) -> (String, Option<u32>) {
     }
 }
 
-/// Whether actions of a database that came from 7.x still have paths in their documents alone; `is_utf8mb4` as of
-/// [`paths::are_missing`].
-pub(super) async fn paths_are_missing(
-    db: &mut Db,
-    layout: &Layout,
-    is_utf8mb4: bool,
-) -> Result<bool, StoreError> {
-    let [old, new] = paths::COLUMNS.map(|column| layout.has_column("actions", column));
-    // the table of the releases before 16.0.0; no other database has such rows, and need be looked through
-    if old || !new || layout.table("migrate_version").is_none() {
-        return Ok(false);
+impl Db {
+    /// Returns the existing tables, for [`maintenance`](crate::maintenance).
+    pub(crate) async fn tables(&mut self) -> Result<Layout, StoreError> {
+        layout(self).await
     }
-    paths::are_missing(db, "path_to_backup", is_utf8mb4).await
-}
-
-/// Whether any live backup lacks its search terms or its time. Where they have no columns yet, every one does.
-pub(super) async fn terms_are_missing(db: &mut Db, layout: &Layout) -> Result<bool, StoreError> {
-    let has = |columns: &[&str]| columns.iter().all(|column| layout.has_column("backups", column));
-    if !has(&["id", "deleted", "backup_metadata"]) {
-        return Ok(false);
-    }
-    let (searched, time) =
-        (db.dialect().searched_terms().to_string(), db.dialect().searched_time().to_string());
-    let sql = match has(&["fz_search_terms", "fz_search_crc", &searched, "fz_time", "fz_time_crc", &time]) {
-        // the index is read, and metadata only of rows that have no terms there
-        true => format!(
-            "SELECT 1 FROM (SELECT id FROM backups WHERE deleted = 0 AND ({searched} IS NULL OR {time} IS NULL)) AS bare \
-             JOIN backups ON backups.id = bare.id WHERE {} LIMIT 1",
-            db.dialect().lacks_terms()
-        ),
-        false => "SELECT 1 FROM backups WHERE deleted = 0 AND backup_metadata IS NOT NULL LIMIT 1".to_owned(),
-    };
-    Ok(!db.raw_select(&sql).await?.is_empty())
-}
-
-/// Names of live clients that occur more than once in a project; central ones may.
-pub(super) async fn duplicate_clients(db: &mut Db, layout: &Layout) -> Result<Option<String>, StoreError> {
-    if !layout.has_column("clients", "client_id") {
-        return Ok(None);
-    }
-    let ordinary = if layout.has_column("clients", "is_central") { "AND is_central = 0" } else { "" };
-    let rows = db
-        .raw_select(&format!(
-            "SELECT client_id, project_id FROM clients WHERE deleted = 0 AND project_id IS NOT NULL {ordinary} \
-             GROUP BY project_id, client_id HAVING COUNT(*) > 1 ORDER BY project_id, client_id LIMIT 20"
-        ))
-        .await?;
-    let at = |error| StoreError::from_driver("schema.plan", error);
-    let names = rows
-        .iter()
-        .map(|row| Ok(format!("{} in project {}", row.string(0).map_err(at)?, row.string(1).map_err(at)?)))
-        .collect::<Result<Vec<_>, StoreError>>()?;
-    Ok(if names.is_empty() { None } else { Some(names.join(", ")) })
 }

@@ -1,8 +1,9 @@
-//! [`Layout`]: what tables a database really has, as `inspect.rs` finds them and `planner.rs` changes them in thought.
+//! [`Layout`] describes the existing tables of a database. `inspect.rs` reads it, and the planner updates it
+//! with each planned change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Tables of a database, by name. Other programs' tables are in it too, and are never touched.
+/// The tables of a database by name. This includes tables of other programs, which are never changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
     /// The tables.
@@ -11,30 +12,30 @@ pub struct Layout {
     pub views: BTreeSet<String>,
 }
 
-/// One table as it is.
+/// An existing table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
     /// Columns in their order.
     pub columns: Vec<ColumnInfo>,
-    /// Its indexes, the primary key's left out.
+    /// Indexes, without the primary key.
     pub indexes: Vec<IndexInfo>,
     /// Foreign keys.
     pub foreign_keys: Vec<ForeignKey>,
     /// Names of its CHECK constraints.
     pub checks: Vec<String>,
-    /// Its triggers, name and statement (SQLite), none elsewhere.
+    /// Triggers with name and statement (SQLite). Empty on other engines.
     pub triggers: Vec<(String, String)>,
     /// Default collation (MySQL), "" elsewhere.
     pub collation: String,
-    /// Its storage engine, as `InnoDB` (MySQL), "" elsewhere.
+    /// Storage engine, such as `InnoDB` (MySQL). "" on other engines.
     pub engine: String,
-    /// How its rows are stored, as `Dynamic` or `Compact` (MySQL), "" elsewhere.
+    /// Row format, such as `Dynamic` or `Compact` (MySQL). "" on other engines.
     pub row_format: String,
-    /// About how many rows (the server's estimate; exact on SQLite).
+    /// Approximate number of rows (an estimate of the server, but exact on SQLite).
     pub rows: u64,
 }
 
-/// One column as it is.
+/// An existing column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnInfo {
     /// Name.
@@ -43,30 +44,30 @@ pub struct ColumnInfo {
     pub data_type: String,
     /// Width of a VARCHAR, in characters.
     pub width: Option<u32>,
-    /// NULL is allowed.
+    /// Whether NULL is allowed.
     pub nullable: bool,
-    /// It has a DEFAULT other than NULL.
+    /// Whether it has a DEFAULT other than NULL.
     pub has_default: bool,
-    /// Collation (MySQL), "" elsewhere and for what is not text.
+    /// Collation (MySQL). "" on other engines and for columns that are not text.
     pub collation: String,
     /// Expression of a generated column (MySQL), "" elsewhere.
     pub generated: String,
 }
 
-/// One index as it is.
+/// An existing index.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IndexInfo {
     /// Name.
     pub name: String,
     /// Columns in order.
     pub columns: Vec<String>,
-    /// No two rows may have the same values.
+    /// Whether it is unique.
     pub unique: bool,
-    /// The condition of an index of some rows only (SQLite), "" elsewhere.
+    /// Condition of a partial index (SQLite). "" if there is none.
     pub condition: String,
 }
 
-/// One foreign key as it is.
+/// An existing foreign key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignKey {
     /// Name of the constraint.
@@ -78,43 +79,48 @@ pub struct ForeignKey {
 }
 
 impl Layout {
-    /// A table, if it is there.
+    /// Returns a table if it exists.
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.get(name)
     }
 
-    /// Whether a table is there and has a column.
+    /// Returns whether a table exists and has this column.
     pub fn has_column(&self, table: &str, column: &str) -> bool {
         self.table(table).is_some_and(|table| table.column(column).is_some())
     }
 }
 
 impl ColumnInfo {
-    /// Its character set, such as `utf8mb4`: what the collation begins with.
+    /// Returns the character set, such as `utf8mb4`. It is the prefix of the collation.
     pub fn charset(&self) -> &str {
         self.collation.split('_').next().unwrap_or_default()
     }
 }
 
 impl Table {
-    /// A column, if it is there.
+    /// Returns a column if it exists.
     pub fn column(&self, name: &str) -> Option<&ColumnInfo> {
         self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
     }
 
-    /// An index, if it is there.
+    /// Returns an index if it exists.
     pub fn index(&self, name: &str) -> Option<&IndexInfo> {
         self.indexes.iter().find(|index| index.name == name)
     }
 
-    /// The character set that a new column gets, such as `utf8mb4`: what the collation begins with.
+    /// Returns the character set of new columns, such as `utf8mb4`. It is the prefix of the collation.
     pub fn charset(&self) -> &str {
         self.collation.split('_').next().unwrap_or_default()
     }
 
-    /// Whether every text in it is utf8mb4.
+    /// Returns whether all text columns are utf8mb4.
     pub fn is_utf8mb4(&self) -> bool {
         self.charset() == "utf8mb4"
             && self.columns.iter().all(|column| matches!(column.charset(), "" | "utf8mb4"))
     }
+}
+
+/// Normalizes an expression: removes quotes and parentheses, which servers add, and converts it to lower case.
+pub(super) fn normalized(expression: &str) -> String {
+    expression.chars().filter(|c| !"`\"() ".contains(*c)).collect::<String>().to_lowercase()
 }

@@ -1,8 +1,9 @@
-//! Only one sync at a time: a row in `freezer_sync_lock`, held while somebody says that he lives.
+//! Ensures that only one sync runs at a time: a row in `freezer_sync_lock`, which its holder must renew.
 //!
-//! Not GET_LOCK: Galera does not replicate it. A row is certified like any other write, so of two nodes one fails. The
-//! holder renews the row every few seconds; one that has been silent for [`STALE_AFTER`] seconds is dead, and so is one
-//! of this host (and its namespace of processes) whose process is gone.
+//! This does not use GET_LOCK, because Galera does not replicate it. A row is certified like any other write, so
+//! one of two nodes fails. The holder renews the row every few seconds. If it has been silent for
+//! [`STALE_AFTER`] seconds, it counts as dead. It also counts as dead if it is a process of this host (and of
+//! this process namespace) that no longer exists.
 
 use std::time::Duration;
 
@@ -10,25 +11,25 @@ use crate::Store;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::migrations::SchemaError;
+use crate::schema::SchemaError;
 
-/// Name of the table.
+/// Name of the lock table.
 pub(super) const TABLE: &str = "freezer_sync_lock";
 /// Seconds of silence after which the holder counts as dead.
 const STALE_AFTER: u64 = 60;
 /// How often the holder renews the row.
 const BEAT: Duration = Duration::from_secs(5);
-/// How often somebody who waits looks again.
+/// Interval at which a waiting sync checks the lock again.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// The lock, held. Dropped without [`SyncLock::release`], it goes stale by itself.
+/// The acquired lock. If it is dropped without [`SyncLock::release`], it becomes stale.
 pub(super) struct SyncLock {
     store: Store,
     holder: String,
     heart: tokio::task::JoinHandle<()>,
 }
 
-/// Takes the lock, waiting for at most `wait`. `holder` is [`holder`](super::holder)'s text.
+/// Acquires the lock, and waits for at most `wait`. `holder` is the text of [`holder`].
 pub(super) async fn acquire(store: &Store, holder: &str, wait: Duration) -> Result<SyncLock, StoreError> {
     let deadline = tokio::time::Instant::now() + wait;
     crate::single!(store, "schema.lock", |db| create(db).await)?;
@@ -47,10 +48,10 @@ pub(super) async fn acquire(store: &Store, holder: &str, wait: Duration) -> Resu
     Ok(SyncLock { store: store.clone(), holder: holder.to_owned(), heart })
 }
 
-/// The `<host>:<process id>` of another sync that is at work.
+/// Returns the `<host>:<process id>` of another running sync.
 pub(super) async fn held_by(store: &Store, me: &str) -> Result<Option<String>, StoreError> {
     crate::read!(store, "schema.lock", |db| {
-        // a table of another program under this name is refused later
+        // If this is a table of another program, it is refused later.
         let there = match db.dialect() {
             Dialect::MySql => {
                 "SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE() \
@@ -71,13 +72,27 @@ pub(super) async fn held_by(store: &Store, me: &str) -> Result<Option<String>, S
     })
 }
 
-/// A holder as messages show it, without its namespace of processes.
+/// Returns `<host>:<process id>` of this process, for [`SyncOptions::holder`](super::SyncOptions::holder). If the system
+/// has process namespaces, `@<namespace>` follows, because containers of one host may share its name, and each counts its
+/// processes from 1.
+pub fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    // The text becomes part of a statement.
+    let host: String =
+        host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || ".-".contains(*c)).collect();
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let namespace: String = namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+    let at = if namespace.is_empty() { "" } else { "@" };
+    format!("{host}:{}{at}{namespace}", std::process::id())
+}
+
+/// Returns the holder for messages, without its process namespace.
 fn shown(holder: &str) -> String {
     holder.split('@').next().unwrap_or_default().to_owned()
 }
 
 impl SyncLock {
-    /// Gives the lock back.
+    /// Releases the lock.
     pub(super) async fn release(self) -> Result<(), StoreError> {
         self.heart.abort();
         let sql = format!("DELETE FROM freezer_sync_lock WHERE holder = '{}'", self.holder);
@@ -95,7 +110,7 @@ async fn create(db: &mut Db) -> Result<(), StoreError> {
     db.raw(&sql).await.map(|_| ())
 }
 
-/// Takes the row, or says who has it.
+/// Takes the row, or returns the other holder.
 async fn take(db: &mut Db, holder: &str) -> Result<Option<String>, StoreError> {
     let now = db.dialect().now_seconds();
     db.raw(&format!("DELETE FROM freezer_sync_lock WHERE beat < {now} - {STALE_AFTER}")).await?;
@@ -115,7 +130,7 @@ async fn take(db: &mut Db, holder: &str) -> Result<Option<String>, StoreError> {
     }
 }
 
-/// Whether a holder is a process of this host that is gone.
+/// Returns whether a holder is a process of this host that no longer exists.
 fn is_dead_here(other: &str, me: &str) -> bool {
     fn parts(holder: &str) -> Option<(&str, &str, &str)> {
         let (host, process) = holder.rsplit_once(':')?;
@@ -130,8 +145,8 @@ fn is_dead_here(other: &str, me: &str) -> bool {
     (host, namespace) == (my_host, my_namespace) && proc.join("self").exists() && is_gone()
 }
 
-/// Whether a process has ended and waits for its parent to read its status. The state follows the name of the program, which
-/// is in parentheses and may contain some.
+/// Returns whether a process has ended and its parent must still read its status. The state follows the name of
+/// the program, which is in parentheses and may contain some.
 fn is_zombie(proc: &std::path::Path, pid: &str) -> bool {
     let stat = std::fs::read_to_string(proc.join(pid).join("stat")).unwrap_or_default();
     let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
@@ -154,9 +169,8 @@ async fn beat(store: Store, holder: String) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::migrations::holder;
 
-    /// The holder's text of another process of this host.
+    /// Returns the holder text of another process of this host.
     fn of(pid: u32) -> String {
         let me = holder();
         let (host, process) = me.rsplit_once(':').unwrap();
@@ -173,7 +187,7 @@ mod tests {
         let other = of(child.id());
         assert!(!is_dead_here(&other, &me), "it runs");
         child.kill().unwrap();
-        // not waited for yet, so it is a zombie
+        // The parent has not waited for it yet, so it is a zombie.
         let ended = (0..500).any(|_| {
             std::thread::sleep(Duration::from_millis(10));
             is_dead_here(&other, &me)

@@ -1,13 +1,13 @@
-//! What recognizes repeated requests: the identity of backups, and the table of `Idempotency-Key`s.
+//! Detects repeated requests: the identity of backups, and the table of `Idempotency-Key`s.
 //!
-//! `backups.fz_identity` is a hash of what makes a backup the same one (`query/backups`). It is unique, so the statement that
-//! stores a backup finds a repetition without another statement, across all processes. Rows of the Python service, and those
-//! stored before the column existed, have none.
+//! `backups.fz_identity` is a hash of the values that identify a backup (`query/backups`). It is unique, so the
+//! statement that stores a backup detects a repetition without another statement, across all processes. Rows of
+//! the Python service and rows that are older than this column have none.
 
-use super::ColumnKind;
 use super::layout::{ColumnInfo, IndexInfo};
 use super::planner::Planner;
 use crate::dialect::Dialect;
+use crate::schema::ColumnKind;
 
 /// Name of the table of keys.
 pub(crate) const TABLE: &str = "freezer_idempotency";
@@ -19,7 +19,7 @@ const IDENTITY: &str = "fz_identity";
 const INDEX: &str = "fz_backups_identity";
 
 impl Planner {
-    /// Backups have the column of their identity, which is unique.
+    /// Ensures that backups have a unique identity column.
     pub(super) fn ensure_backup_identity(&mut self) {
         let Some(backups) = self.layout.tables.get_mut("backups") else { return };
         let has_column = backups.column(IDENTITY).is_some();
@@ -51,8 +51,8 @@ impl Planner {
         }
         backups.indexes.retain(|index| index.name != INDEX);
         backups.indexes.push(wanted);
-        let what = "give backups an identity that recognizes a repeated report";
-        // two statements, because a server that adds a column at once would copy the table for both
+        let what = "add an identity to backups that detects repeated reports";
+        // These are two statements, because a server that adds a column instantly would copy the table for both.
         if !has_column {
             self.push_alter(what, "backups", &format!("ADD COLUMN {IDENTITY} {declared}"));
         }
@@ -74,7 +74,7 @@ impl Planner {
         }
     }
 
-    /// The table of keys is there.
+    /// Ensures that the table of keys exists.
     pub(super) fn ensure_key_table(&mut self) {
         if self.layout.table(TABLE).is_some() {
             return;
@@ -90,7 +90,7 @@ impl Planner {
             "CREATE TABLE IF NOT EXISTS {TABLE} (id {hash} NOT NULL, request {hash} NOT NULL, began BIGINT NOT NULL, \
              attempt {hash} NOT NULL, status INTEGER, answer {document}, document {hash}, PRIMARY KEY (id){index}){options}"
         );
-        let what = "make a table for the keys of repeated requests";
+        let what = "create a table for the keys of repeated requests";
         self.push_sql(what, TABLE, create);
         if self.dialect == Dialect::Sqlite {
             let index = self.dialect.create_index(INDEX_OF_KEYS, TABLE, "began");

@@ -1,13 +1,13 @@
-//! Whether the tables can be served as they are, and what a service that is started before `db sync` has to know.
-//! Bringing the tables to head is `runner.rs`.
+//! Checks whether this release can serve the tables as they are, for a service that starts before `db sync`.
 
-use super::additions::Wishes;
 use super::collations::{Mixed, describe};
-use super::runner::State;
-use super::{SchemaError, chain, holder, lock};
+use super::lock;
+use super::options::Wishes;
+use super::state::State;
 use crate::Store;
 use crate::error::StoreError;
 use crate::pool::PoolSettings;
+use crate::schema::{self, SchemaError};
 
 impl Store {
     /// Refuses a database whose tables this release cannot serve.
@@ -19,8 +19,8 @@ impl Store {
         // Additions are optional, so checks that would need to read rows are skipped.
         let plan = self.plan_of(Wishes::default(), false).await?;
         Err(StoreError::Schema(match plan.state {
-            State::At(revision) if chain::serves(&revision) => {
-                // a stamp can lie: look for what every query needs
+            State::At(revision) if schema::serves(&revision) => {
+                // A stamp can be wrong, so this checks the tables and columns that queries need.
                 if plan.steps.iter().any(|step| step.revision.is_some()) {
                     return Err(SchemaError::Incomplete { database, found: revision }.into());
                 }
@@ -44,32 +44,18 @@ impl Store {
         }))
     }
 
-    /// Who carries out a `db sync` now, as `<host>:<process id>`.
+    /// Returns the `<host>:<process id>` of a running `db sync`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and other errors of a query.
     pub async fn sync_under_way(&self) -> Result<Option<String>, StoreError> {
-        lock::held_by(self, &holder()).await
+        lock::held_by(self, &lock::holder()).await
     }
 
-    /// The same database with one connection of its own, which ends with the store. What was found out about the tables
-    /// through it is forgotten as well.
+    /// Returns a store for the same database with one connection of its own, which is closed with that store. It
+    /// also has its own information about the tables.
     pub fn apart(&self) -> Store {
         let pool = PoolSettings { max_idle: 1, max_open: 1, ..self.pool.clone() };
         Store::build(self.database.clone(), self.connect.clone(), pool, false)
-    }
-}
-
-impl SchemaError {
-    /// Whether `db sync` mends it: the tables are missing, old or incomplete. A newer or foreign layout stays as it is.
-    pub fn needs_sync(&self) -> bool {
-        matches!(
-            self,
-            SchemaError::Empty { .. }
-                | SchemaError::Old { .. }
-                | SchemaError::Unversioned { .. }
-                | SchemaError::Incomplete { .. }
-                | SchemaError::MixedCollations { .. }
-        )
     }
 }

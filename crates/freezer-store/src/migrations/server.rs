@@ -1,19 +1,20 @@
-//! Which database servers the tables need: the first releases with generated columns, their catalogue and `JSON_VALID`.
+//! Checks the version of the database server. The tables need generated columns, their catalogue and
+//! `JSON_VALID`.
 
-use super::SchemaError;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::schema::SchemaError;
 
-/// The oldest MySQL: `JSON_VALID` and generated columns.
+/// The oldest supported MySQL, because of `JSON_VALID` and generated columns.
 const MYSQL: Version = Version(5, 7, 8);
-/// The oldest MariaDB: `information_schema.columns.generation_expression`.
+/// The oldest supported MariaDB, because of `information_schema.columns.generation_expression`.
 const MARIADB: Version = Version(10, 2, 5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Version(u32, u32, u32);
 
-/// Refuses a server that is too old, before a statement fails that it does not know.
+/// Refuses a server that is too old, before an unsupported statement fails.
 pub(super) async fn check(db: &mut Db, database: &str) -> Result<(), StoreError> {
     if db.dialect() == Dialect::Sqlite {
         return Ok(());
@@ -30,9 +31,9 @@ pub(super) async fn check(db: &mut Db, database: &str) -> Result<(), StoreError>
     }
 }
 
-/// The release that is needed; none if this one is new enough, or does not say.
+/// Returns the required release if this one is older. `None` if it is new enough or unknown.
 fn too_old(text: &str) -> Option<String> {
-    // some servers prefix this for old replication clients
+    // Some servers add this prefix for old replication clients.
     let version = text.strip_prefix("5.5.5-").filter(|rest| rest.contains("MariaDB")).unwrap_or(text);
     let is_mariadb = version.to_lowercase().contains("mariadb");
     let (name, needed) = if is_mariadb { ("MariaDB", MARIADB) } else { ("MySQL", MYSQL) };
@@ -41,7 +42,8 @@ fn too_old(text: &str) -> Option<String> {
     (found < needed).then(|| format!("{name} {major}.{minor}.{patch}"))
 }
 
-/// Reads `8.0.36-0ubuntu1`. A third part that is no number (`5.7.mysql_aurora.2.11.2`) counts as new enough.
+/// Parses a version such as `8.0.36-0ubuntu1`. If the third part is not a number (`5.7.mysql_aurora.2.11.2`), it
+/// counts as new enough.
 fn parse(text: &str, needed: Version) -> Option<Version> {
     let number = |part: &str| {
         let digits: String = part.chars().take_while(char::is_ascii_digit).collect();

@@ -1,30 +1,50 @@
-//! Compares the table of the terms with the actions, by sums: a table of 15 million rows is read once, and no row is looked up.
+//! Compares the table of terms with the actions by sums, so a table of 15 million rows is read only once.
 //!
-//! Rows are divided into [`PARTS`] by a checksum of project and action. For each part there is a number of rows and a sum of
-//! products of that checksum and the term, of the table and of what actions list in `fz_terms`. If both agree, the part has
-//! exactly the rows that it should have, unless 62 bits agree by chance. Parts that differ are repaired
-//! (`moves/action_terms.rs`, `moves/surplus_terms.rs`).
+//! Rows are divided into [`PARTS`] by a checksum of project and action. Each part has a number of rows, and a
+//! sum of the products of that checksum and the term. Both are computed for the table and for the terms that
+//! actions list in `fz_terms`. If they agree, the part has exactly the expected rows, unless 62 bits agree by
+//! chance. Parts that differ are repaired (`moves/action_terms.rs`, `moves/surplus_terms.rs`).
 
 use std::ops::ControlFlow;
 
 use sea_query::{Alias, Expr, ExprTrait, Query};
 
-use super::action_terms::{SOURCES, TABLE};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::search::action_terms::{self as terms, ActionTerm, MASK, number, weight};
 use crate::tables::{Actions, FzActionTerms};
 
-/// How many parts there are.
+/// The table of terms.
+pub(crate) const TABLE: &str = "fz_action_terms";
+
+/// Columns of `actions` from which terms are computed, or that identify the action in the table of terms.
+pub(super) const SOURCES: [&str; 14] = [
+    "id",
+    "project_id",
+    "action",
+    "actionmode",
+    "path_to_backup",
+    "backup_name",
+    "container",
+    "log_file",
+    "timeout",
+    "priority",
+    "max_retries",
+    "max_retries_interval",
+    "mandatory",
+    "backup_metadata",
+];
+
+/// The number of parts.
 pub(crate) const PARTS: usize = 256;
 
-/// Some of the parts.
+/// A set of parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Parts([u64; PARTS / 64]);
 
 impl Parts {
-    /// Every part.
+    /// All parts.
     pub(super) const ALL: Parts = Parts([u64::MAX; PARTS / 64]);
 
     fn add(&mut self, part: usize) {
@@ -35,12 +55,13 @@ impl Parts {
         self.0[part / 64] >> (part % 64) & 1 == 1
     }
 
-    /// Whether the rows of an action are in one of the parts.
+    /// Returns whether the rows of an action belong to one of these parts.
     pub(super) fn has(&self, project_id: &str, action_id: &str) -> bool {
         self.contains(part(number(project_id, action_id)))
     }
 
-    /// The condition that a row is in one of the parts; none if the engine cannot tell, or if every row is.
+    /// Returns the condition that a row belongs to one of these parts. `None` if the engine cannot decide this,
+    /// or if the set contains all parts.
     pub(super) fn condition(&self, dialect: Dialect, project: &str, action: &str) -> Option<String> {
         let number = dialect.crc_of_ids(project, action).filter(|_| *self != Parts::ALL)?;
         let parts: Vec<String> =
@@ -48,12 +69,12 @@ impl Parts {
         Some(format!("{number} & {} IN ({})", PARTS - 1, parts.join(", ")))
     }
 
-    /// How many there are.
+    /// Returns the number of parts in this set.
     pub fn len(&self) -> u32 {
         self.0.iter().map(|word| word.count_ones()).sum()
     }
 
-    /// Whether there is none.
+    /// Returns whether this set is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -80,8 +101,9 @@ fn add(sums: &mut Sums, project_id: &str, action_id: &str, rows: impl Iterator<I
     }
 }
 
-/// Returns the parts of the table whose rows are not those that actions list, and on SQLite those of actions whose checksum is
-/// wrong as well. Both sides are read in one snapshot, so changes of a running service do not matter.
+/// Returns the parts of the table that differ from the rows that actions list. On SQLite this includes the parts
+/// of actions with a wrong checksum. Both sides are read in one snapshot, so changes by a running service do not
+/// matter.
 pub(super) async fn wrong_parts(db: &mut Db) -> Result<Parts, StoreError> {
     db.raw(db.dialect().begin_snapshot()).await?;
     match compare(db).await {
@@ -110,7 +132,7 @@ async fn compare(db: &mut Db) -> Result<Parts, StoreError> {
     Ok(wrong)
 }
 
-/// The sums of what actions list. Adds the parts of actions with a wrong checksum to `wrong`.
+/// Returns the sums of the terms that actions list. Adds the parts of actions with a wrong checksum to `wrong`.
 async fn listed(db: &mut Db, wrong: &mut Parts) -> Result<Sums, StoreError> {
     let dialect = db.dialect();
     let mut select = Query::select();
@@ -143,7 +165,7 @@ async fn listed(db: &mut Db, wrong: &mut Parts) -> Result<Sums, StoreError> {
     Ok(sums)
 }
 
-/// The sums of the table.
+/// Returns the sums of the table.
 async fn found(db: &mut Db) -> Result<Sums, StoreError> {
     let mut sums = vec![Sum::default(); PARTS];
     let at = |error| StoreError::from_driver("schema.terms", error);

@@ -1,21 +1,21 @@
-//! Search terms and times of backups: the columns that hold them, and the indexes that searches read.
+//! Search terms and times of backups: the columns, and the indexes that searches read.
 //!
-//! What terms are is `search/terms.rs`, what a time is `search/times.rs`, filling them in `moves/terms.rs`. The Python service
-//! writes metadata and leaves terms and time as they were, so a checksum beside each tells whether it is still that of the
-//! metadata. The server compares it: on MySQL with generated columns, which are NULL where it is not right. SQLite has no
-//! checksums; there, triggers empty what is out of date.
+//! `search/terms.rs` defines the terms, `search/times.rs` the times, and `moves/terms.rs` fills the columns. The
+//! Python service writes metadata but not terms and times. So each of them has a checksum, which tells whether
+//! it still belongs to the metadata. On MySQL the server compares it in generated columns, which are NULL if it
+//! differs. SQLite has no checksums, so triggers clear outdated values.
 //!
-//! The time has a checksum of its own, because a release that knows terms alone writes theirs.
+//! The time has its own checksum, because an older release may only write the checksum of the terms.
 
 use std::borrow::Cow;
 
-use super::derived::DerivedColumn;
 use super::head::Index;
 use super::moves::RowMove;
+use super::planner::derived::DerivedColumn;
 use super::planner::{Planner, StepAction};
 use crate::dialect::Dialect;
 
-/// What MySQL gets. `WIDTH` of `search/terms.rs` is in the types.
+/// The columns on MySQL. Their types contain `WIDTH` of `search/terms.rs`.
 const COLUMNS: [DerivedColumn; 6] = [
     stored("fz_search_terms", "VARBINARY(640)"),
     stored("fz_search_crc", "INT UNSIGNED"),
@@ -37,8 +37,8 @@ const fn generated(name: &'static str, declared: &'static str, generated: &'stat
     DerivedColumn { name, declared, generated: Cow::Borrowed(generated), rewritten: false }
 }
 
-/// How a list of a project is read, and what a search by `status`, by a key of the metadata or by time asks of it; and how a
-/// search is read whose times few backups have.
+/// The first index serves lists of a project, and searches by `status`, by a key of the metadata or by time. The
+/// second serves searches for times that few backups have.
 const INDEXES: [Index; 2] = [
     Index {
         name: "fz_backups_project",
@@ -57,8 +57,8 @@ const INDEXES_ON_SQLITE: [Index; 2] = [
     Index { name: "fz_backups_time", columns: &["project_id", "deleted", "fz_time", "created_at", "id"] },
 ];
 
-/// The triggers of SQLite. A change of ours writes a checksum with the metadata; it is the old one only where the metadata is,
-/// or by a chance that costs no more than the terms.
+/// The triggers of SQLite. If this service changes metadata, it also writes the checksum. The checksum only
+/// stays the same if the metadata does, or by a rare chance, which only costs the terms.
 const TRIGGER: &str = "CREATE TRIGGER fz_backups_search AFTER UPDATE OF backup_metadata ON backups \
      WHEN NEW.fz_search_crc IS OLD.fz_search_crc AND NEW.backup_metadata IS NOT OLD.backup_metadata \
      BEGIN UPDATE backups SET fz_search_terms = NULL, fz_search_crc = NULL WHERE id = NEW.id; END";
@@ -67,22 +67,22 @@ const TRIGGER_OF_TIMES: &str = "CREATE TRIGGER fz_backups_times AFTER UPDATE OF 
      BEGIN UPDATE backups SET fz_time = NULL, fz_time_crc = NULL WHERE id = NEW.id; END";
 
 impl Planner {
-    /// Backups have columns for their terms and times, what tells whether these are out of date, and the indexes;
-    /// `missing` says that there are rows whose terms or times were never made.
+    /// Ensures that backups have the columns of their terms and times, their checksums, and the indexes.
+    /// `missing` tells whether some rows have no terms or times yet.
     pub(super) fn ensure_backup_terms(&mut self, missing: bool) {
         if self.layout.table("backups").is_none() {
             return;
         }
         match self.dialect {
             Dialect::MySql => {
-                let what = "give backups columns and indexes for search terms and times";
+                let what = "add columns and indexes for search terms and times to backups";
                 self.ensure_derived_columns(what, "backups", &COLUMNS, &INDEXES);
             }
             Dialect::Sqlite => self.ensure_terms_on_sqlite(),
         }
         if missing {
             self.push_step(
-                "make the search terms and times of backups",
+                "fill the search terms and times of backups",
                 "backups",
                 StepAction::MoveRows(RowMove::BackupTerms),
             );
@@ -101,9 +101,9 @@ impl Planner {
                 self.push_alter(format!("add backups.{name}"), "backups", &change);
             }
         }
-        let what = "add a trigger that drops terms out of date";
+        let what = "add a trigger that clears outdated terms";
         self.ensure_trigger("backups", "fz_backups_search", TRIGGER, what);
-        let what = "add a trigger that drops times out of date";
+        let what = "add a trigger that clears outdated times";
         self.ensure_trigger("backups", "fz_backups_times", TRIGGER_OF_TIMES, what);
         for index in &INDEXES_ON_SQLITE {
             self.ensure_index("backups", index);

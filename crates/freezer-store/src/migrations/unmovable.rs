@@ -1,4 +1,4 @@
-//! Counts, before an upgrade, the values that it will find no place for: they will be kept in `freezer_leftovers`.
+//! Counts the values that an upgrade cannot move. It will keep them in `freezer_leftovers`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,17 +8,17 @@ use super::moves::{self, user_names};
 use crate::error::StoreError;
 use crate::{Store, read};
 
-/// How many rows are named.
+/// Number of rows in the list of examples.
 const EXAMPLES: usize = 20;
 
-/// What an upgrade will find no place for.
+/// Values that an upgrade cannot move.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unmovable {
-    /// How many values: entries of a job's list count one by one.
+    /// Number of values. Each entry of a job's list counts.
     pub values: u64,
-    /// How many rows have such values.
+    /// Number of rows with such values.
     pub rows: u64,
-    /// The first of them.
+    /// The first of these rows.
     pub examples: Vec<String>,
 }
 
@@ -34,7 +34,8 @@ impl Unmovable {
 }
 
 impl Store {
-    /// Counts what an upgrade of these tables will keep in `freezer_leftovers`. Nothing if there is nothing to move.
+    /// Counts the values that an upgrade of these tables will keep in `freezer_leftovers`. Zero if no values
+    /// must be moved.
     ///
     /// # Errors
     /// As every query: [`StoreError`].
@@ -79,7 +80,7 @@ impl Store {
         Ok(())
     }
 
-    /// Those references whose action no job of the project defines.
+    /// Returns the references whose action is not defined by any job of the project.
     async fn without_definer(&self, unresolved: Vec<Unresolved>) -> Result<Vec<Unresolved>, StoreError> {
         let ids: HashSet<String> = unresolved.iter().map(|of| of.action_id.clone()).collect();
         let mut projects: HashMap<String, String> = HashMap::new();
@@ -96,7 +97,7 @@ impl Store {
         let is_defined = |of: &Unresolved| projects.get(&of.action_id) == Some(&of.project_id);
         Ok(unresolved.into_iter().filter(|of| !is_defined(of)).collect())
     }
-    /// Names of users, or values of a column that is there under two names.
+    /// Counts user names, or the values of a column that exists under two names.
     async fn unmovable_rows(
         &self,
         column: &str,

@@ -23,7 +23,7 @@
 //! | `trusts.renew` | the new trust | finds no row with the old trust |
 //! | `trusts.in_use` | writes nothing | reads again |
 //!
-//! `db sync` and `purge` have steps that are safe to repeat (`migrations/runner.rs`, `maintenance/purge.rs`).
+//! `db sync` and `purge` have steps that are safe to repeat (`migrations/run.rs`, `maintenance/purge.rs`).
 
 use sea_query::{Expr, ExprTrait, IntoIden, IntoTableRef, Query};
 

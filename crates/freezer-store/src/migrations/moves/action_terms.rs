@@ -1,8 +1,9 @@
-//! Actions get the terms that they lack: those that were made before there were terms, those that the Python service wrote,
-//! and those whose rows are missing in the table. It can be done at any time, beside running services, and again.
+//! Adds missing terms to actions: to those that are older than terms, those that the Python service wrote, and
+//! those whose rows are missing in the table. This can run at any time beside running services, and again.
 //!
-//! `search/action_terms.rs` defines the terms. Rows are locked while theirs are made, so that a change by a service comes
-//! before or after, and not between the terms and the checksum. A definition that cannot be read has unknown terms.
+//! `search/action_terms.rs` defines the terms. Rows are locked while their terms are computed, so a service
+//! cannot change them between the terms and the checksum. If a definition cannot be parsed, its terms are
+//! unknown.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -14,24 +15,23 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::{self, StoredField};
-use crate::migrations::action_terms::SOURCES;
-use crate::migrations::term_sums::Parts;
+use crate::migrations::term_sums::{Parts, SOURCES};
 use crate::query::action_terms::{self, TermsChange};
 use crate::query::actions;
 use crate::search::action_terms::{self as terms, ActionTerm};
 use crate::tables::Actions;
 
-/// Rows of one statement.
+/// Number of rows in one statement.
 const AT_ONCE: usize = 50;
 
-/// What an action gets.
+/// The new terms of an action, and the checksum of its row.
 struct NewActionTerms {
     entry: TermsChange,
     crc: i64,
 }
 
-/// Fills one batch behind the row `after`, of actions whose terms are out of date, or of all actions of these parts. Gives the
-/// last row of the batch, and how many it had.
+/// Fills one batch after the row `after`: actions with outdated terms, or all actions of these parts. Returns
+/// the last row of the batch and the number of rows.
 pub(in crate::migrations) async fn batch(
     db: &mut Db,
     parts: Option<Parts>,
@@ -50,7 +50,7 @@ pub(in crate::migrations) async fn batch(
             }
         }
         Some(parts) => {
-            // a query that locks would lock all rows that it reads
+            // A locking query would lock all rows that it reads.
             let ids = of_parts(db, parts, after).await?;
             let Some(id) = ids.last().cloned() else { return Ok(None) };
             last = Some(id);
@@ -69,7 +69,7 @@ pub(in crate::migrations) async fn batch(
     Ok(last.map(|last| (last, rows)))
 }
 
-/// Ids of the next actions that have terms, or are to have some. SQLite does not tell parts apart.
+/// Returns the ids of the next actions that have terms or should have some. SQLite cannot filter by parts.
 async fn of_parts(db: &mut Db, parts: Parts, after: Option<&str>) -> Result<Vec<String>, StoreError> {
     let mut ids = Query::select();
     ids.column(Actions::Id)
@@ -86,7 +86,7 @@ async fn of_parts(db: &mut Db, parts: Parts, after: Option<&str>) -> Result<Vec<
     super::texts(db, &ids).await
 }
 
-/// Selects actions with what their terms and their checksum are made of, and locks them.
+/// Selects and locks actions, with the columns from which terms and checksums are computed.
 fn select(dialect: Dialect) -> SelectStatement {
     let mut select = Query::select();
     select
@@ -130,7 +130,7 @@ async fn made(db: &mut Db, select: &SelectStatement) -> Result<Vec<NewActionTerm
             Ok(_) => terms::of_action(&action),
             Err(_) => terms::unknown(),
         };
-        // all new rows are written: those of the old terms may be of another project, or gone
+        // All new rows are written, because those of the old terms may be missing or belong to another project.
         let old = terms::from_bytes(&old).difference(&new).copied().collect();
         made.push(NewActionTerms {
             entry: TermsChange { project_id: action.project_id, action_id: action.action_id, old, new },
@@ -142,7 +142,7 @@ async fn made(db: &mut Db, select: &SelectStatement) -> Result<Vec<NewActionTerm
     Ok(made)
 }
 
-/// Says in the rows of the actions which terms they have.
+/// Stores the lists of terms and the checksums in the rows of the actions.
 async fn stamp(db: &mut Db, made: &[NewActionTerms]) -> Result<(), StoreError> {
     let id = || Expr::col(Actions::Id);
     let (mut listed, mut crcs) = (CaseStatement::new(), CaseStatement::new());

@@ -1,5 +1,6 @@
-//! [`ColumnCharsets`]: which characters the columns of a table can hold. Small tables are utf8mb4 before anything is moved into them
-//! (`additions.rs`); a large one may keep the character set that an older release gave it.
+//! [`ColumnCharsets`] knows which characters the columns of a table can store. Small tables are converted to
+//! utf8mb4 before values are moved into them (`additions.rs`). A large table may keep the character set of an
+//! older release.
 
 use std::collections::HashMap;
 
@@ -7,25 +8,25 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 
-/// The character sets of a table's columns, of those that do not hold every character.
+/// The character sets of the columns of a table that cannot store all characters.
 #[derive(Debug, Default)]
 pub(in crate::migrations) struct ColumnCharsets(HashMap<String, Charset>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Charset {
-    /// Up to three bytes for a character.
+    /// Up to three bytes per character.
     Utf8Mb3,
-    /// Code page 1252, by its name in MySQL.
+    /// Code page 1252, which MySQL calls latin1.
     Latin1,
-    /// Any other: certainly ASCII.
+    /// Any other. It can store ASCII.
     Other,
 }
 
-/// The characters of code page 1252 that Latin-1 does not have.
+/// The characters of code page 1252 that are not in Latin-1.
 const CP1252: &str = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ";
 
 impl Charset {
-    /// None: every character.
+    /// Returns `None` for a character set that can store all characters.
     fn of(name: &str) -> Option<Charset> {
         match name {
             "" | "utf8mb4" | "utf16" | "utf16le" | "utf32" => None,
@@ -46,7 +47,7 @@ impl Charset {
 }
 
 impl ColumnCharsets {
-    /// Asks the catalogue. SQLite holds every text.
+    /// Reads the catalogue. SQLite can store all texts.
     pub(in crate::migrations) async fn of(
         db: &mut Db,
         table: &'static str,
@@ -72,7 +73,7 @@ impl ColumnCharsets {
         Ok(ColumnCharsets(held))
     }
 
-    /// Whether a column can hold a text.
+    /// Returns whether a column can store a text.
     pub(in crate::migrations) fn can_hold(&self, column: &str, text: &str) -> bool {
         self.0.get(column).is_none_or(|charset| text.chars().all(|character| charset.can_hold(character)))
     }

@@ -1,5 +1,5 @@
-//! Before a column is dropped: the rows whose value in it is nowhere else. Every column that an upgrade drops goes through
-//! here; one that this file does not know may hold no value at all.
+//! Finds the rows whose value in a column is nowhere else, before this column is dropped. Every column that an
+//! upgrade drops must pass this check. If this file does not know a column, it must not contain any values.
 
 use sea_query::{Alias, Expr, ExprTrait, Order, Query};
 
@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::exec::Db;
 use crate::{Store, read};
 
-/// Looks for rows whose value in a column is in no other place.
+/// Finds rows whose value in a column is in no other place.
 pub(in crate::migrations) async fn unmoved(
     store: &Store,
     table: &'static str,
@@ -49,7 +49,7 @@ async fn batch(
     }
 }
 
-/// The rows that have a value in the column.
+/// Finds the rows that have a value in the column.
 async fn values(
     db: &mut Db,
     table: &str,

@@ -1,8 +1,9 @@
-//! `freezer_leftovers`: values of the old layout that have no place in the new one, such as a text that is not
-//! the JSON it should be. Nothing reads the table; it is there so that no value is lost. Made only when needed.
+//! `freezer_leftovers` keeps values of the old layout that the new one cannot store, such as text that is not
+//! valid JSON. No query of the service reads this table. It only ensures that no value is lost, and it is
+//! created when it is needed.
 //!
-//! As long as the old column exists, its rows here are made anew by every run: those of an earlier upgrade, before a backup
-//! of the database was loaded again, are replaced.
+//! While the old column exists, each run replaces its rows here. If a backup of the database was restored after
+//! an earlier upgrade, outdated rows are removed.
 
 use std::collections::HashMap;
 
@@ -12,8 +13,9 @@ use super::BATCH;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::schema::ColumnKind;
 
-/// Name of the table.
+/// Name of the leftovers table.
 pub(crate) const TABLE: &str = "freezer_leftovers";
 
 #[derive(Iden, Clone, Copy)]
@@ -25,10 +27,10 @@ enum FreezerLeftovers {
     Value,
 }
 
-/// What a batch kept: how many values, in how many rows.
+/// Number of values and rows that a batch kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Kept {
-    /// Values: entries of a list count one by one.
+    /// Values. Each entry of a list counts.
     pub values: u64,
     /// Rows of `freezer_leftovers`.
     pub rows: u64,
@@ -45,16 +47,16 @@ impl Kept {
     pub(in crate::migrations) const ONE: Kept = Kept { values: 1, rows: 1 };
 }
 
-/// A column whose values may be here.
+/// A column whose values may be in this table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::migrations) struct LeftoverColumn {
     pub(in crate::migrations) table: &'static str,
     pub(in crate::migrations) column: &'static str,
 }
 
-/// Makes the table where it is missing.
+/// Returns the statement that creates the table if it is missing.
 pub(in crate::migrations) fn create(dialect: Dialect) -> String {
-    let document = dialect.column_type(crate::migrations::ColumnKind::Document);
+    let document = dialect.column_type(ColumnKind::Document);
     format!(
         "CREATE TABLE IF NOT EXISTS {TABLE} (table_name VARCHAR(32) NOT NULL, row_id VARCHAR(255) NOT NULL, \
          column_name VARCHAR(32) NOT NULL, value {document}, PRIMARY KEY (table_name, row_id, column_name)){}",
@@ -69,7 +71,7 @@ impl LeftoverColumn {
             .add(Expr::col(FreezerLeftovers::ColumnName).eq(self.column))
     }
 
-    /// The values that are here, by the id of their row.
+    /// Returns the kept values by the id of their row.
     pub(in crate::migrations) async fn of(
         self,
         db: &mut Db,
@@ -87,7 +89,7 @@ impl LeftoverColumn {
         rows.iter().map(|row| Ok((row.string(0).map_err(at)?, row.string(1).map_err(at)?))).collect()
     }
 
-    /// Makes this the value of a row that is here; none: it has none.
+    /// Sets the kept value of a row, or removes it if `value` is `None`.
     pub(in crate::migrations) async fn set(
         self,
         db: &mut Db,
@@ -118,8 +120,8 @@ impl LeftoverColumn {
         db.execute(&delete).await.map(|_| ())
     }
 
-    /// Removes one batch, behind the row `after`, of values whose row no longer has one in the old column: an earlier
-    /// upgrade left them. Gives the last row of the batch, and how many it had.
+    /// Removes one batch of outdated values, after the row `after`. Their rows no longer have a value in the old
+    /// column, so an earlier upgrade created them. Returns the last row of the batch and the number of rows.
     pub(in crate::migrations) async fn remove_stale(
         self,
         db: &mut Db,

@@ -1,8 +1,9 @@
-//! Data that moves during an upgrade, in batches: each batch is one transaction, memory does not grow with the tables, and
-//! a move that was cut short goes on where it stopped.
+//! Moves data during an upgrade in batches. Each batch is one transaction, memory does not grow with the tables,
+//! and an interrupted move continues at its last batch.
 //!
-//! A move may be run again at any time, and makes the same rows: it compares what should be with what is. So rows that an
-//! earlier upgrade left (before a backup of the database was loaded again) are corrected like any others.
+//! A move can run again at any time and then creates the same rows, because it compares the expected rows with
+//! the existing ones. If an earlier upgrade left rows (before a backup of the database was restored), they are
+//! corrected like any others.
 
 pub(super) mod action_terms;
 pub(super) mod column_charsets;
@@ -21,18 +22,18 @@ use super::term_sums::Parts;
 use crate::error::StoreError;
 use crate::exec::Db;
 
-/// Rows of one batch.
+/// Number of rows in one batch.
 pub(super) const BATCH: u64 = 500;
 
-/// What a batch did.
+/// The result of a batch.
 pub(super) struct BatchResult {
-    /// Its last row; the next batch begins behind it.
+    /// Its last row. The next batch begins after it.
     pub(super) last: String,
-    /// How many rows it had.
+    /// Number of rows that it read.
     pub(super) rows: u64,
-    /// What went to `freezer_leftovers`.
+    /// Number of values that went to `freezer_leftovers`.
     pub(super) kept: Kept,
-    /// A later row may have what an entry refers to.
+    /// Whether an entry refers to an action that a later row may define.
     pub(super) unresolved: bool,
 }
 
@@ -106,12 +107,12 @@ impl Pass {
         !matches!(self, Pass::OrphanLinks | Pass::StaleLeftovers(_) | Pass::SurplusTerms(_))
     }
 
-    /// Whether it writes to `freezer_leftovers`, or reads there.
+    /// Whether this pass uses `freezer_leftovers`.
     pub(super) fn needs_leftovers(self) -> bool {
         !matches!(self, Pass::Paths(_) | Pass::BackupTerms | Pass::ActionTerms(_) | Pass::SurplusTerms(_))
     }
 
-    /// One batch behind the row `after`; none at the end.
+    /// Runs one batch after the row `after`. Returns `None` at the end.
     pub(super) async fn batch(
         self,
         db: &mut Db,
@@ -132,7 +133,7 @@ impl Pass {
     }
 }
 
-/// How many rows an error names.
+/// Number of rows that an error lists.
 const NAMED: usize = 10;
 
 /// Rows whose value is not in its new place.
@@ -156,7 +157,7 @@ impl Unmoved {
         self.ids.truncate(NAMED);
     }
 
-    /// How many rows, and some of them; none if there are none.
+    /// Describes the number of rows and some of them. `None` if there are none.
     pub(super) fn describe(&self) -> Option<String> {
         let more = if self.count > self.ids.len() as u64 { ", …" } else { "" };
         let rows = if self.count == 1 { "row" } else { "rows" };
@@ -164,7 +165,7 @@ impl Unmoved {
     }
 }
 
-/// The first column of all rows, as text.
+/// Returns the first column of all rows as text.
 async fn texts(db: &mut Db, select: &sea_query::SelectStatement) -> Result<Vec<String>, StoreError> {
     let rows = db.select(select).await?;
     let doing = db.doing();

@@ -1,9 +1,9 @@
-//! `actions.path_to_backup` gets the path that only the document has.
+//! Fills `actions.path_to_backup` with the path that only the document has.
 //!
-//! Agents of the 7.x releases sent `path_to_backup` already, while the column was called `src_file` and took that key alone:
-//! the path stayed in the document, which those releases answered with. Later ones answer with the column, so the action
-//! would lose its path, in the Python service as in this one. A path that is too long for the column, or has characters that it cannot
-//! hold, stays in the document.
+//! Agents of the 7.x releases already sent `path_to_backup`, but the column was called `src_file` and only took
+//! that key. So the path stayed in the document, which those releases returned. Later releases return the
+//! column, so the action would lose its path, in the Python service as well as in this one. If a path is too
+//! long for the column, or has characters that it cannot store, it stays in the document.
 
 use sea_query::{Alias, Expr, ExprTrait, Order, Query};
 use serde_json::{Map, Value};
@@ -15,29 +15,30 @@ use crate::exec::Db;
 use crate::json::lenient;
 use crate::tables::Actions;
 
-/// The column under its two names.
+/// The two names of the column.
 pub(in crate::migrations) const COLUMNS: [&str; 2] = ["src_file", "path_to_backup"];
 
-/// Width of the column.
+/// Width of the column in characters.
 const WIDTH: usize = 255;
 
-/// An action and its path.
+/// The id of an action, and its path.
 type ActionPath = (String, String);
 
-/// What a batch was: its last row, how many it had, and the paths that are missing in the column.
+/// A batch: its last row, its number of rows, and the paths that are missing in the column.
 struct PathBatch {
     last: String,
     rows: u64,
     missing: Vec<ActionPath>,
 }
 
-/// The path that a definition names: the older key counts where the newer one is not there.
+/// Returns the path of a definition. The older key is used if the newer one is missing.
 pub(super) fn of(definition: &Map<String, Value>) -> Option<String> {
     let path = definition.get("path_to_backup").or_else(|| definition.get("src_file"))?.as_str()?;
     (!path.is_empty() && path.chars().count() <= WIDTH).then(|| path.to_owned())
 }
 
-/// Whether any action's path is in its document alone, of those that the column can hold: of all if the table will be utf8mb4.
+/// Returns whether the path of an action is only in its document, although the column can store it. If
+/// `is_utf8mb4`, the table will be converted, so the column can store any path.
 pub(in crate::migrations) async fn are_missing(
     db: &mut Db,
     column: &'static str,
@@ -54,7 +55,7 @@ pub(in crate::migrations) async fn are_missing(
     Ok(false)
 }
 
-/// Fills one batch behind the row `after`; gives the last row of it, and how many it had.
+/// Fills one batch after the row `after`. Returns the last row of the batch and the number of rows.
 pub(in crate::migrations) async fn batch(
     db: &mut Db,
     column: &'static str,

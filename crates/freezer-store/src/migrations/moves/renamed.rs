@@ -1,5 +1,5 @@
-//! A column that is there under two names: what the new one has counts, because later releases read it. A value of the old
-//! one that differs is kept in `freezer_leftovers`.
+//! Handles columns that exist under two names. The value of the new column is used, because later releases read
+//! it. If the value of the old column differs, it is kept in `freezer_leftovers`.
 
 use sea_query::{Alias, Expr, ExprTrait, Order, Query};
 
@@ -8,27 +8,27 @@ use super::{BATCH, BatchResult, Unmoved};
 use crate::error::StoreError;
 use crate::exec::Db;
 
-/// A column under its two names.
+/// A column with its two names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RenamedColumn {
     /// The table.
     pub table: &'static str,
-    /// The name that goes.
+    /// The old name.
     pub old: &'static str,
-    /// The name that stays.
+    /// The name at head.
     pub new: &'static str,
 }
 
-/// Columns that have another name at head.
+/// Columns whose name changed.
 pub(in crate::migrations) const RENAMED: [RenamedColumn; 2] = [
     RenamedColumn { table: "actions", old: "mode", new: "actionmode" },
     RenamedColumn { table: "actions", old: "src_file", new: "path_to_backup" },
 ];
 
-/// A row whose old value the new column does not have: id, old and new value.
+/// A row whose old value differs from the new one: id, old and new value.
 type Differing = (String, String, Option<String>);
 
-/// Keeps the values of one batch behind the row `after`.
+/// Keeps the differing values of one batch after the row `after`.
 pub(in crate::migrations) async fn batch(
     db: &mut Db,
     of: RenamedColumn,
@@ -44,7 +44,7 @@ pub(in crate::migrations) async fn batch(
     Ok(Some(done))
 }
 
-/// The rows of one batch whose old value is nowhere else.
+/// Finds the rows of one batch whose old value is nowhere else.
 pub(super) async fn unmoved(
     db: &mut Db,
     of: RenamedColumn,
@@ -62,14 +62,14 @@ pub(super) async fn unmoved(
     Ok(Some(last))
 }
 
-/// How many old values differ from the new one, and which: what a sync will keep.
+/// Returns the rows of one batch whose old value a sync will keep.
 pub(in crate::migrations) async fn differing(
     db: &mut Db,
     of: RenamedColumn,
     after: Option<&str>,
 ) -> Result<Option<(String, Vec<String>)>, StoreError> {
     let Some((last, _, differing)) = read(db, of, after).await? else { return Ok(None) };
-    // where the new column is empty, the old value goes there
+    // If the new column is empty, the old value is moved there.
     let ids = differing.into_iter().filter(|(.., new)| new.is_some()).map(|(id, ..)| id).collect();
     Ok(Some((last, ids)))
 }

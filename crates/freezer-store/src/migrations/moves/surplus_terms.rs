@@ -1,5 +1,5 @@
-//! Removes rows of the table of the terms that no action lists: after a restore of `actions` alone, or of an action that was
-//! removed by hand. Searches check each job that they find, so such rows only cost time.
+//! Removes rows of the table of terms that no action lists. They exist after a restore of `actions` alone, or if
+//! an action was removed by hand. Searches check each job that they find, so such rows only cost time.
 
 use sea_query::{Condition, Expr, ExprTrait, Order, Query};
 
@@ -8,13 +8,13 @@ use crate::exec::Db;
 use crate::migrations::term_sums::Parts;
 use crate::tables::FzActionTerms as Terms;
 
-/// Rows of one batch.
+/// Number of rows in one batch.
 const BATCH: u64 = 5_000;
 
-/// Between the parts of a key in the text that says where a batch ended.
+/// Separates the parts of a key in the text that identifies the end of a batch.
 const SEPARATOR: char = '\u{1f}';
 
-/// The key of a row.
+/// The primary key of a row.
 struct TermKey {
     term: i64,
     project_id: String,
@@ -32,7 +32,7 @@ impl TermKey {
         format!("{}{SEPARATOR}{}{SEPARATOR}{}", self.term, self.project_id, self.action_id)
     }
 
-    /// The rows behind this one. The first condition is the one that the server finds along the key.
+    /// Returns the condition for rows after this one. The first part lets the server use the primary key.
     fn behind(&self) -> Condition {
         let same_term = || Expr::col(Terms::Term).eq(self.term);
         let same_project = || Expr::col(Terms::ProjectId).eq(self.project_id.as_str());
@@ -52,13 +52,14 @@ impl TermKey {
         Condition::all().add(Expr::col(Terms::Term).gte(self.term)).add(later)
     }
 
-    /// The rows up to this one.
+    /// Returns the condition for rows up to this one.
     fn up_to(&self) -> Condition {
         Condition::all().add(Expr::col(Terms::Term).lte(self.term)).add(self.behind().not())
     }
 }
 
-/// Removes those of one batch of rows behind the key `after`; gives the last key of it, and how many rows it had.
+/// Removes surplus rows from one batch after the key `after`. Returns the last key of the batch and the number
+/// of rows.
 pub(in crate::migrations) async fn batch(
     db: &mut Db,
     parts: Parts,

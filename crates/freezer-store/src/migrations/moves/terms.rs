@@ -1,8 +1,9 @@
-//! Backups get the search terms and times that they lack: those that were made before there were terms, and those that the Python
-//! service wrote. It can be done at any time, beside running services, and again.
+//! Adds missing search terms and times to backups: to those that are older than terms, and those that the Python
+//! service wrote. This can run at any time beside running services, and again.
 //!
-//! A row whose metadata cannot be read gets a checksum and no terms: a search judges it by its text. It is shown with empty
-//! metadata, so it has no time. What terms are is `search/terms.rs`, what times are `search/times.rs`.
+//! If the metadata of a row cannot be parsed, the row gets a checksum but no terms, and a search reads its text.
+//! It is shown with empty metadata, so it has no time. `search/terms.rs` defines terms, and `search/times.rs`
+//! defines times.
 
 use std::ops::ControlFlow;
 
@@ -15,19 +16,19 @@ use crate::json::{self, StoredField};
 use crate::search::{terms, times};
 use crate::tables::Backups;
 
-/// Rows of one statement.
+/// Number of rows in one statement.
 const AT_ONCE: usize = 50;
 
-/// What a backup gets.
+/// The new terms and time of a backup.
 struct NewBackupTerms {
     id: String,
     terms: Option<Vec<u8>>,
     time: i64,
-    /// Checksum of the metadata; none if there is none.
+    /// Checksum of the metadata. `None` if there are no metadata.
     crc: Option<i64>,
 }
 
-/// Fills one batch behind the row `after`; gives the last row of it, and how many it had.
+/// Fills one batch after the row `after`. Returns the last row of the batch and the number of rows.
 pub(in crate::migrations) async fn batch(
     db: &mut Db,
     after: Option<&str>,
@@ -47,7 +48,7 @@ pub(in crate::migrations) async fn batch(
     }
     let at = |error| StoreError::from_driver("schema.fill_terms", error);
     let mut made: Vec<NewBackupTerms> = Vec::new();
-    // one after the other: metadata may be large, terms are not
+    // Rows are read one by one, because metadata may be large.
     db.select_each(&select, |row| {
         let id = row.string(0).map_err(at)?;
         let text = row.text(1).map_err(at)?;
@@ -85,7 +86,8 @@ async fn write(db: &mut Db, made: &[NewBackupTerms]) -> Result<(), StoreError> {
         .value(Backups::FzTime, times)
         .value(Backups::FzTimeCrc, crcs)
         .and_where(id().is_in(made.iter().map(|made| made.id.as_str())))
-        // a row whose metadata changed meanwhile got its terms with them, or is found by the next sync
+        // If metadata changed in the meantime, the row got its terms with this change, or the next sync finds
+        // it.
         .and_where(Expr::cust(db.dialect().lacks_terms()));
     db.execute(&update).await.map(|_| ())
 }

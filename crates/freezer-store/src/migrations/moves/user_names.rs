@@ -1,4 +1,4 @@
-//! `backups.user_name` goes into the backup's metadata, under the same name.
+//! Moves `backups.user_name` into the metadata of the backup, under the same name.
 
 use sea_query::{Expr, ExprTrait, Iden, Order, Query};
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use crate::exec::Db;
 use crate::json;
 use crate::row::Row;
 
-/// The table as it was, with the column that goes.
+/// The table of older releases, with the column that is dropped.
 #[derive(Iden, Clone, Copy)]
 #[iden = "backups"]
 enum BackupsWithUserName {
@@ -20,28 +20,28 @@ enum BackupsWithUserName {
     BackupMetadata,
 }
 
-/// Where names are that the metadata cannot take.
+/// The leftovers of names that the metadata cannot take.
 pub(in crate::migrations) const COLUMN: LeftoverColumn =
     LeftoverColumn { table: "backups", column: "user_name" };
 
-/// A backup, its user's name and its metadata.
+/// A backup with its user name and metadata.
 struct NamedBackup {
     id: String,
     name: String,
     metadata: Option<String>,
 }
 
-/// What becomes of a name.
+/// The destination of a name.
 enum NameDestination {
-    /// The metadata has it.
+    /// The metadata already contain it.
     There,
-    /// It goes into the metadata, which become this.
+    /// It is added to the metadata, with this result.
     Metadata(Map<String, Value>),
     /// The metadata cannot take it.
     Leftovers,
 }
 
-/// Moves one batch behind the row `after`.
+/// Moves one batch after the row `after`.
 pub(in crate::migrations) async fn batch(
     db: &mut Db,
     after: Option<&str>,
@@ -74,7 +74,7 @@ pub(in crate::migrations) async fn batch(
     Ok(Some(done))
 }
 
-/// The rows of one batch whose name is nowhere else.
+/// Finds the rows of one batch whose name is nowhere else.
 pub(super) async fn unmoved(
     db: &mut Db,
     after: Option<&str>,
@@ -90,7 +90,7 @@ pub(super) async fn unmoved(
     Ok(rows.last().map(|row| row.id.clone()))
 }
 
-/// The rows of one batch whose name the metadata cannot take.
+/// Returns the rows of one batch whose name the metadata cannot take.
 pub(in crate::migrations) async fn unmovable(
     db: &mut Db,
     after: Option<&str>,

@@ -1,13 +1,15 @@
-//! The initial revision under alembic: six tables.
+//! The initial revision under Alembic: six tables.
 //!
-//! Where sqlalchemy-migrate had made them (releases 7.0.0 to 15.0.0), upstream only stamps this revision and leaves
-//! what differs: `actions.mode` under its old name (7.0.0), narrower user ids, a hostname that may not be NULL, CHECK
-//! constraints of SQLAlchemy 1.3. Here it is made to hold. The hostname stays 255 wide: such names exist.
+//! If sqlalchemy-migrate created the tables (releases 7.0.0 to 15.0.0), upstream only stamps this revision and
+//! keeps all differences: `actions.mode` with its old name (7.0.0), narrower user ids, a hostname that must not
+//! be NULL, and CHECK constraints of SQLAlchemy 1.3. Here these differences are removed. The hostname keeps its
+//! width of 255, because such names exist.
 
-use crate::migrations::head::{ColumnKind, ColumnLayout, TABLES, table};
+use crate::migrations::head::{ColumnLayout, TABLES, table};
 use crate::migrations::planner::Planner;
+use crate::schema::ColumnKind;
 
-/// As the revision has it; what is wider stays so.
+/// The column in this revision. A wider one stays as it is.
 const HOSTNAME: ColumnLayout =
     ColumnLayout { name: "hostname", kind: ColumnKind::Text(128), required: false, default: None };
 

@@ -1,5 +1,6 @@
-//! `actions.src_file` becomes `path_to_backup`. Releases 8.0.0 to 15.0.0 had done that already, which is where
-//! upstream's own step fails. The paths that agents of 7.x sent under the new name already are put into the column.
+//! Renames `actions.src_file` to `path_to_backup`. Releases 8.0.0 to 15.0.0 had already done this, so upstream's
+//! own step fails on their tables. This also fills the column with the paths that agents of 7.x already sent
+//! under the new name.
 
 use crate::migrations::head::table;
 use crate::migrations::moves::RowMove;
@@ -7,7 +8,8 @@ use crate::migrations::planner::{Planner, StepAction};
 
 pub(super) fn plan(planner: &mut Planner) {
     if planner.layout.has_column("actions", "src_file") {
-        // before the rename, after which nothing tells that it was not done; and before jobs' actions are compared
+        // This must happen before the rename, because afterwards this state cannot be detected, and before the
+        // actions of jobs are compared.
         planner.push_step(
             "fill actions.src_file from the documents",
             "actions",

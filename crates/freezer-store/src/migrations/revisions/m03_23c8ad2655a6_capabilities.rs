@@ -1,5 +1,5 @@
-//! `clients.supported_*`: what a client's agent can do. Clients that registered before are taken to support all that
-//! there was, as upstream's step does.
+//! Adds `clients.supported_*`, the capabilities of a client's agent. Clients that registered earlier are assumed
+//! to support all values that existed then, as in upstream's step.
 
 use crate::migrations::head::table;
 use crate::migrations::planner::Planner;

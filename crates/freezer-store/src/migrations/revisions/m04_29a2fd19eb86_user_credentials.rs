@@ -1,4 +1,4 @@
-//! `user_credentials`: the Keystone trust of a job.
+//! Adds `user_credentials`, the Keystone trust of a job.
 
 use crate::migrations::head::table;
 use crate::migrations::planner::Planner;

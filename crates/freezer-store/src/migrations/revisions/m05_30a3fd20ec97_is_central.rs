@@ -1,4 +1,4 @@
-//! `clients.is_central`: a client that serves every project. None did before.
+//! Adds `clients.is_central`. A central client serves all projects. Earlier clients are not central.
 
 use crate::migrations::head::table;
 use crate::migrations::planner::Planner;

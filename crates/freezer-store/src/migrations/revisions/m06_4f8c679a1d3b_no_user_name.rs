@@ -1,4 +1,5 @@
-//! `backups.user_name` is dropped. Upstream loses the names; here each goes into the backup's metadata first.
+//! Drops `backups.user_name`. Upstream loses the names. Here, each name is moved into the metadata of its backup
+//! first.
 
 use crate::migrations::head::table;
 use crate::migrations::moves::RowMove;
@@ -8,7 +9,7 @@ pub(super) fn plan(planner: &mut Planner) {
     if !planner.layout.has_column("backups", "user_name") {
         return;
     }
-    // room for what is added to a text that may be full
+    // The metadata may be full, so this column is widened before names are added.
     planner.ensure_column_width("backups", table("backups").column("backup_metadata"));
     planner.push_step(
         "move backups.user_name into the metadata",

@@ -1,8 +1,9 @@
-//! `job_actions` becomes a table: the JSON list in `jobs.job_actions` becomes rows of it, and of `actions` where an entry
-//! has no action of its own yet. How entries become rows is `moves/job_actions/mod.rs`.
+//! Creates the table `job_actions`, and moves the JSON list in `jobs.job_actions` into it. An entry without an
+//! action of its own also becomes a row of `actions`. `moves/job_actions/mod.rs` describes this.
 //!
-//! Its foreign keys need `jobs.id` and `actions.id` in one character set, and upstream's step stops where they are not in
-//! the server's default one. Here the new table takes the collation of the two, after they were made equal.
+//! Its foreign keys need the same character set for `jobs.id` and `actions.id`, and upstream's step fails if
+//! this is not the default of the server. Here, the new table takes the collation of these two tables, after it
+//! was made equal.
 
 use crate::migrations::head::table;
 use crate::migrations::moves::RowMove;

@@ -1,4 +1,4 @@
-//! `backups.status`. What was in the catalogue before was available.
+//! Adds `backups.status`. Earlier backups are available.
 
 use crate::migrations::head::table;
 use crate::migrations::planner::Planner;

@@ -1,4 +1,4 @@
-//! `user_id` of jobs and sessions takes 64 characters, as it does elsewhere.
+//! Widens `user_id` of jobs and sessions to 64 characters, as in other tables.
 
 use crate::migrations::head::table;
 use crate::migrations::planner::Planner;

@@ -1,8 +1,8 @@
-//! Upstream's revisions as conditions that must hold, a file for each. Published files never change.
+//! Upstream's revisions as conditions that must hold, one file for each. The published steps never change.
 //!
-//! A revision does not ask which one came before: it looks for what it is about. So a database whose stamp lies, or whose
-//! last upgrade stopped half-way, is brought on like any other. Later revisions may find their work done, because
-//! missing tables are made as they are at head.
+//! A revision does not depend on the previous one. It checks the tables and columns that it changes. So it also
+//! works on a database with a wrong stamp, or if the last upgrade was interrupted. Later revisions may have
+//! nothing to do, because missing tables are created as they are at head.
 
 mod m01_1333cef214d9_initial;
 mod m02_e74c32f034c5_path_to_backup;
@@ -16,10 +16,10 @@ mod m09_7a3b9c1d2e4f_user_id_width;
 
 use super::planner::Planner;
 
-/// What a revision asks of the planner.
+/// The function that plans a revision.
 pub(super) type RevisionPlan = fn(&mut Planner);
 
-/// The revisions in order; `chain.rs` has their ids and what they changed.
+/// The revisions in order. `schema/chain.rs` describes them.
 pub(super) const PLANS: [(&str, RevisionPlan); 9] = [
     ("1333cef214d9", m01_1333cef214d9_initial::plan),
     ("e74c32f034c5", m02_e74c32f034c5_path_to_backup::plan),

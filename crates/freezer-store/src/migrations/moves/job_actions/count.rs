@@ -1,5 +1,5 @@
-//! Counts the entries of the jobs' lists that an upgrade cannot move. Works on the tables of every release: of `actions` it reads
-//! only columns that all have.
+//! Counts the entries of job lists that an upgrade cannot move. This works on the tables of all releases,
+//! because it only reads columns of `actions` that all of them have.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,26 +12,26 @@ use crate::error::StoreError;
 use crate::exec::Db;
 use crate::tables::Actions;
 
-/// Ids that one query asks for.
+/// Number of ids in one query.
 const IDS: usize = 1_000;
 
-/// What a batch will leave over.
+/// Entries of a batch that cannot be moved.
 pub(in crate::migrations) struct UnmovableBatch {
     pub(in crate::migrations) last: String,
-    /// OldJobs, and how many values of theirs.
+    /// Jobs with their number of such values.
     pub(in crate::migrations) jobs: Vec<(String, u64)>,
-    /// References that find no action, unless a job defines one.
+    /// References to missing actions, unless a job defines them.
     pub(in crate::migrations) unresolved: Vec<Unresolved>,
 }
 
-/// An entry that refers to an action which no row has.
+/// An entry that refers to a missing action.
 pub(in crate::migrations) struct Unresolved {
     pub(in crate::migrations) job_id: String,
     pub(in crate::migrations) project_id: String,
     pub(in crate::migrations) action_id: String,
 }
 
-/// What one batch behind the job `after` will leave over.
+/// Returns the entries that cannot be moved in one batch after the job `after`.
 pub(in crate::migrations) async fn unmovable(
     db: &mut Db,
     after: Option<&str>,
@@ -72,8 +72,8 @@ fn reference(entry: &ListEntry) -> Option<&str> {
     }
 }
 
-/// In one batch behind the job `after`: which of these actions jobs define, and in which project. The first that does
-/// so gets the id.
+/// Returns which of these actions are defined by jobs of one batch after the job `after`, and in which project.
+/// The first definition gets the id.
 pub(in crate::migrations) async fn definers(
     db: &mut Db,
     action_ids: &HashSet<String>,
@@ -90,7 +90,7 @@ pub(in crate::migrations) async fn definers(
     Ok(Some((last, defined)))
 }
 
-/// Project of actions, and whether they are live, by id.
+/// Returns the project of each action and whether it is live, by id.
 async fn stored(db: &mut Db, mut ids: Vec<&str>) -> Result<HashMap<String, (String, bool)>, StoreError> {
     ids.sort_unstable();
     ids.dedup();

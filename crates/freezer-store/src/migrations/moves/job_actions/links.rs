@@ -1,4 +1,4 @@
-//! Rows of `job_actions`: those that a job has, and how it gets those that it should have.
+//! Reads and replaces rows of `job_actions`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use crate::exec::Db;
 use crate::migrations::moves::{BATCH, texts};
 use crate::tables::JobActions;
 
-/// Rows of one INSERT.
+/// Number of rows in one INSERT.
 const ROWS: usize = 200;
 
 /// A row of `job_actions`.
@@ -23,7 +23,7 @@ pub(super) struct LinkRow {
     pub(super) deleted: Option<i64>,
 }
 
-/// The links of jobs, in order.
+/// Returns the links of jobs in order.
 pub(super) async fn of(
     db: &mut Db,
     job_ids: impl IntoIterator<Item = &str>,
@@ -57,7 +57,7 @@ pub(super) async fn of(
     Ok(links)
 }
 
-/// Gives each of these jobs the links beside it, and no others.
+/// Replaces the links of each job.
 pub(super) async fn replace(db: &mut Db, jobs: &[(&JobRow, Vec<LinkRow>)]) -> Result<(), StoreError> {
     if jobs.is_empty() {
         return Ok(());
@@ -71,12 +71,12 @@ pub(super) async fn replace(db: &mut Db, jobs: &[(&JobRow, Vec<LinkRow>)]) -> Re
         .iter()
         .flat_map(|(job, links)| links.iter().map(move |link| (*job, link)))
         .partition(|(job, _)| matches!(job.list, ActionList::Unsaid));
-    // a job that has no list gives up the rows of those that have one
+    // If a job without a list and a job with a list have the same row, the latter gets it.
     let owned: HashSet<&str> = said.iter().map(|(_, link)| link.id.as_str()).collect();
     let unsaid = unsaid.into_iter().filter(|(_, link)| !owned.contains(link.id.as_str()));
     let links: Vec<(&JobRow, &LinkRow)> = unsaid.chain(said.iter().copied()).collect();
     for some in links.chunks(ROWS) {
-        // rows of an earlier upgrade that were given to other jobs since
+        // An earlier upgrade created these rows, and they now belong to other jobs.
         let mut delete = Query::delete();
         delete
             .from_table(JobActions::Table)
@@ -104,8 +104,8 @@ pub(super) async fn replace(db: &mut Db, jobs: &[(&JobRow, Vec<LinkRow>)]) -> Re
     Ok(())
 }
 
-/// Removes one batch of links, behind the job `after`, of jobs that are not there: an earlier upgrade made them, before a
-/// backup of the database was loaded again. Gives the last job of the batch, and how many it had.
+/// Removes links of jobs that do not exist, in one batch after the job `after`. An earlier upgrade created them,
+/// before a backup of the database was restored. Returns the last job of the batch and the number of jobs.
 pub(in crate::migrations) async fn remove_orphans(
     db: &mut Db,
     after: Option<&str>,
@@ -129,7 +129,7 @@ pub(in crate::migrations) async fn remove_orphans(
         .from(Alias::new("jobs"))
         .and_where(Expr::col(Alias::new("id")).is_in(ids()));
     let there = texts(db, &there).await?;
-    // a server may take ids for the same that differ in the case of letters
+    // A server may compare ids case-insensitively.
     let is_there = |id: &str| there.iter().any(|other| other.eq_ignore_ascii_case(id));
     let gone: Vec<&str> = ids().filter(|id| !is_there(id)).collect();
     if !gone.is_empty() {

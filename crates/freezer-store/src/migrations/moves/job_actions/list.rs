@@ -1,4 +1,5 @@
-//! What a job's text in `jobs.job_actions` says: its entries, and what each asks for. Nothing here asks the database.
+//! Parses the text in `jobs.job_actions` into entries, and determines the action of each entry. This file does
+//! not use the database.
 
 use std::borrow::Cow;
 
@@ -6,45 +7,45 @@ use serde_json::{Map, Value};
 
 use crate::json::lenient;
 
-/// Tries again of an entry that names none: schedulers up to 18.0.0 read the entry, not the action.
+/// Default number of retries. Schedulers up to 18.0.0 read it from the entry, not from the action.
 const MAX_RETRIES: i64 = 0;
-/// Seconds between tries of an entry that names none, for the same reason.
+/// Default seconds between retries, for the same reason.
 const MAX_RETRIES_INTERVAL: i64 = 60;
 
 /// Width of `actions.user_id`.
 const USER_ID_WIDTH: usize = 64;
 
-/// A job's text.
+/// The parsed text of a job.
 pub(super) enum ActionList {
-    /// NULL, which no release writes: nothing is said about actions.
+    /// NULL, which no release writes. It contains no information about actions.
     Unsaid,
-    /// No list of entries.
+    /// Text that is not a list.
     Unreadable,
-    /// Entries in order, and whether they are the whole text.
+    /// Entries in order. `is_whole` tells whether they are the whole text.
     Entries { entries: Vec<ListEntry>, is_whole: bool },
 }
 
-/// One element of the list.
+/// An element of the list.
 pub(super) struct ListEntry {
-    /// Its text.
+    /// Its original text.
     raw: String,
-    /// Its members; none if it is no whole object.
+    /// Its members. `None` if it is not a complete object.
     members: Option<Map<String, Value>>,
     is_json: bool,
 }
 
-/// What an entry asks for.
+/// The content of an entry.
 #[derive(Debug, PartialEq)]
 pub(super) enum EntryContent<'a> {
-    /// An action as it is stored; with what the entry says beside it.
+    /// A reference to a stored action, with the options of the entry.
     Reference { id: &'a str, options: EntryOptions },
-    /// An action that is defined so.
+    /// The definition of an action.
     Definition(Definition<'a>),
-    /// Nothing that can be run.
+    /// No action that can run.
     Nothing,
 }
 
-/// What an entry says itself about tries and about failures before it.
+/// Options of an entry that override those of the action: retries, and the handling of earlier failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct EntryOptions {
     pub(super) max_retries: Option<i64>,
@@ -52,7 +53,7 @@ pub(super) struct EntryOptions {
     pub(super) mandatory: Option<bool>,
 }
 
-/// A whole action.
+/// The complete definition of an action.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Definition<'a> {
     pub(super) freezer_action: Cow<'a, Map<String, Value>>,
@@ -64,7 +65,7 @@ pub(super) struct Definition<'a> {
 impl ActionList {
     pub(super) fn read(text: Option<&str>) -> ActionList {
         let Some(text) = text else { return ActionList::Unsaid };
-        // what releases store for "no actions"
+        // Releases store these texts for "no actions".
         if matches!(text.trim(), "" | "null" | "\"\"" | "[]" | "{}") {
             return ActionList::Entries { entries: Vec::new(), is_whole: true };
         }
@@ -72,7 +73,7 @@ impl ActionList {
         let entry = |(place, read): (std::ops::Range<usize>, lenient::LenientValue)| ListEntry {
             raw: text.get(place).unwrap_or_default().to_owned(),
             members: match read.value {
-                // of one that is broken, only a part may have been read
+                // Only a part of a broken object may have been parsed.
                 Value::Object(members) if !read.is_broken => Some(members),
                 _ => None,
             },
@@ -89,9 +90,10 @@ impl ActionList {
         }
     }
 
-    /// Returns the part of the text that goes to `freezer_leftovers` and its number of values; `is_used` tells whether an entry
-    /// becomes a link. The whole text if it cannot be split into entries, or if nothing of it is of use; else a list of the
-    /// entries that are not, or that a link does not say in full.
+    /// Returns the part of the text that goes to `freezer_leftovers`, and its number of values. `is_used` tells
+    /// whether an entry becomes a link. If the text cannot be split into entries, or if no entry is used, this
+    /// is the whole text. Otherwise it is a list of the entries that are not used, or not completely represented
+    /// by a link.
     pub(super) fn leftover(
         &self,
         text: Option<&str>,
@@ -105,7 +107,7 @@ impl ActionList {
             .iter()
             .enumerate()
             .filter(|(at, entry)| !is_used(*at) || entry.loses_something())
-            // between two commas there is no value
+            // An empty text between two commas is not a value.
             .filter(|(_, entry)| !entry.raw.is_empty())
             .map(|(_, entry)| entry.raw.as_str())
             .collect();
@@ -124,12 +126,12 @@ impl ListEntry {
         self.members.as_ref()?.get(key)
     }
 
-    /// The id of an action that it gives.
+    /// Returns the action id of this entry.
     pub(super) fn given_id(&self) -> Option<&str> {
         self.member("action_id").and_then(Value::as_str).filter(|id| !id.is_empty())
     }
 
-    /// The user whose action it becomes, if it gives one that the column takes.
+    /// Returns the owner of the new action, if this entry has one and the column can store it.
     pub(super) fn user_id(&self) -> Option<&str> {
         let user_id = self.member("user_id").and_then(Value::as_str);
         user_id.filter(|id| {
@@ -137,13 +139,14 @@ impl ListEntry {
         })
     }
 
-    /// Whether it says what to do: an action without that cannot be stored, nor run.
+    /// Returns whether this entry names an action to run. Otherwise it can neither be stored nor run.
     pub(super) fn names_an_action(&self) -> bool {
         let action = self.member("freezer_action").and_then(|definition| definition.get("action"));
         action.and_then(Value::as_str).is_some_and(|action| !action.is_empty())
     }
 
-    /// What it asks for. An entry that does not say what to do refers to the action of its id, as for freezer-api 19.0.0.
+    /// Returns the content of this entry. If it does not name an action to run, it refers to the action with its
+    /// id, as in freezer-api 19.0.0.
     pub(super) fn content(&self) -> EntryContent<'_> {
         let options = EntryOptions {
             max_retries: self.member("max_retries").and_then(number),
@@ -156,7 +159,7 @@ impl ListEntry {
                     freezer_action: Cow::Borrowed(definition),
                     max_retries: options.max_retries.unwrap_or(MAX_RETRIES),
                     max_retries_interval: options.max_retries_interval.unwrap_or(MAX_RETRIES_INTERVAL),
-                    // where every release reads it for the column of an action that it stores
+                    // All releases read it here when they store an action.
                     mandatory: options
                         .mandatory
                         .unwrap_or_else(|| definition.get("mandatory").is_some_and(is_true)),
@@ -167,8 +170,8 @@ impl ListEntry {
         }
     }
 
-    /// Whether it says something that a link to an action does not: text that is not JSON, numbers or users that are none, or
-    /// parts of a definition that does not say what to do.
+    /// Returns whether a link to an action cannot represent this entry completely: if it is not valid JSON, has
+    /// invalid numbers or users, or an incomplete definition.
     pub(super) fn loses_something(&self) -> bool {
         let odd = |key| {
             let value = self.member(key).filter(|value| !value.is_null());
@@ -187,7 +190,7 @@ impl ListEntry {
 }
 
 impl Definition<'_> {
-    /// An action with what an entry says beside a reference to it.
+    /// Applies the options of an entry.
     pub(super) fn with(self, options: EntryOptions) -> Self {
         Definition {
             max_retries: options.max_retries.unwrap_or(self.max_retries),
@@ -198,7 +201,7 @@ impl Definition<'_> {
     }
 }
 
-/// A whole number as the columns take it: the nearest that fits.
+/// Returns the nearest integer that the column can store.
 fn number(value: &Value) -> Option<i64> {
     let number = match value {
         Value::Number(number) => number.as_i64().or_else(|| {
@@ -212,7 +215,7 @@ fn number(value: &Value) -> Option<i64> {
     Some(number.clamp(i32::MIN.into(), i32::MAX.into()))
 }
 
-/// Whether Python takes a value for true, as schedulers do.
+/// Returns whether a value is true in Python, as in schedulers.
 fn is_true(value: &Value) -> bool {
     match value {
         Value::Null => false,

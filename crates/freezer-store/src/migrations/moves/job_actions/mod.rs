@@ -1,21 +1,23 @@
-//! The JSON list in `jobs.job_actions` becomes rows of `job_actions`, and of `actions` where needed.
+//! Moves the JSON list in `jobs.job_actions` into rows of `job_actions`, and of `actions` if needed.
 //!
-//! In the releases before 19.0.0 the list was what a job ran: each entry holds the whole definition, with or without the
-//! id of an action that is said to be the same, and schedulers read tries and `mandatory` from the entry. So the entry
-//! decides:
+//! In releases before 19.0.0, a job ran the actions of this list. Each entry contains the whole definition, and
+//! possibly the id of an action that should be the same. Schedulers read retries and `mandatory` from the entry.
+//! So the entry decides:
 //!
-//! - an entry whose action is there, alive, in the job's project, and means the same, becomes a link to it;
-//! - any other entry with a definition becomes an action of its own and a link to that one. (Upstream links to the
-//!   action of that id whatever it says by now, also to a deleted one.)
-//! - an entry without a definition becomes a link to the live action of its id, as upstream does;
-//! - what remains of the list is kept in `freezer_leftovers`.
+//! - If the action of an entry is live, in the job's project, and has the same meaning, the entry becomes a link
+//!   to it.
+//! - Any other entry with a definition becomes a new action and a link to it. (Upstream links to the action with
+//!   that id, even if it changed or was deleted.)
+//! - An entry without a definition becomes a link to the live action with its id, as in upstream.
+//! - The rest of the list is kept in `freezer_leftovers`.
 //!
-//! As long as the column exists, it alone decides: links that say something else are of an earlier upgrade, before a backup
-//! was loaded again, and are replaced. Ids are derived from job and position, so that a move that is run again makes the
-//! same rows, and changes nothing if they are there.
+//! While the column exists, only the column decides. If links differ from it, an earlier upgrade created them
+//! before a backup was restored, and they are replaced. Ids are derived from job and position, so a repeated
+//! move creates the same rows, and changes nothing if they exist.
 //!
-//! Here: which jobs a batch has, and how its rows get what they should be. What an entry says is in `list.rs`, which rows
-//! a job should have in `plan.rs`, links in `links.rs`, new actions in `rows.rs`; `count.rs` counts before an upgrade.
+//! This file reads the jobs of a batch and writes the differences. `list.rs` parses entries, `plan.rs` computes
+//! the rows of a job, `links.rs` writes links, `rows.rs` writes new actions, and `count.rs` counts before an
+//! upgrade.
 
 mod count;
 mod links;
@@ -41,17 +43,17 @@ use crate::row::Row;
 pub(in crate::migrations) use self::count::{Unresolved, definers, unmovable};
 pub(in crate::migrations) use self::links::remove_orphans;
 
-/// Namespace of the ids that a move makes; drawn once, never to change.
+/// Namespace of the ids that a move creates. It must never change.
 const MOVED: Uuid = Uuid::from_u128(0x3d0c_58a1_9a0f_4b7a_8f0e_6a3f_54d1_c9e2);
 
-/// Bytes of JSON that a batch ends at: parsed, they take a few times that in memory.
+/// Bytes of JSON after which a batch ends. Parsed, they take several times as much memory.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// Where the parts of a list are that have no place elsewhere.
+/// The leftovers of lists.
 pub(in crate::migrations) const COLUMN: LeftoverColumn =
     LeftoverColumn { table: "jobs", column: "job_actions" };
 
-/// The table as it was, with the column that goes.
+/// The table of older releases, with the column that is dropped.
 #[derive(Iden, Clone, Copy)]
 #[iden = "jobs"]
 enum OldJobs {
@@ -66,7 +68,7 @@ enum OldJobs {
     DeletedAt,
 }
 
-/// A job and what its list says.
+/// A job with its parsed list.
 struct JobRow {
     id: String,
     project_id: String,
@@ -74,7 +76,7 @@ struct JobRow {
     text: Option<String>,
     list: ActionList,
     deleted: Option<i64>,
-    /// created_at, updated_at, deleted_at, as the engine writes them.
+    /// created_at, updated_at and deleted_at, as text of the engine.
     times: [Option<String>; 3],
 }
 
@@ -83,7 +85,7 @@ impl JobRow {
         self.deleted == Some(0)
     }
 
-    /// An id that is always the same for an entry; `attempt` tells several apart.
+    /// Returns an id that is always the same for an entry. `attempt` distinguishes several ids.
     fn derived(&self, what: &str, position: usize, attempt: usize) -> String {
         let mut name = format!("{what}\0{}\0{position}", self.id);
         if attempt > 0 {
@@ -92,13 +94,13 @@ impl JobRow {
         Uuid::new_v5(&MOVED, name.as_bytes()).simple().to_string()
     }
 
-    /// The ids of actions that its entries give.
+    /// Returns the action ids of the entries.
     fn given_ids(&self) -> impl Iterator<Item = &str> {
         self.list.entries().iter().filter_map(list::ListEntry::given_id)
     }
 }
 
-/// What a batch of jobs has in the tables.
+/// The existing rows of a batch of jobs.
 struct ExistingRows {
     links: HashMap<String, Vec<LinkRow>>,
     leftovers: HashMap<String, String>,
@@ -115,7 +117,7 @@ impl ExistingRows {
     }
 }
 
-/// Moves one batch behind the job `after`.
+/// Moves one batch after the job `after`.
 pub(in crate::migrations) async fn batch(
     db: &mut Db,
     after: Option<&str>,
@@ -131,8 +133,8 @@ pub(in crate::migrations) async fn batch(
     Ok(Some(done))
 }
 
-/// Moves the jobs that name no new id which an earlier one of them names too, and gives the others: they see what was made
-/// here. Mostly there are two waves, since an id is new only once.
+/// Moves the jobs whose new ids are not also in an earlier job, and returns the others, which then see the new
+/// actions. Usually there are at most two waves, because an id is only new once.
 async fn wave<'a>(
     db: &mut Db,
     waiting: Vec<&'a JobRow>,
@@ -145,7 +147,7 @@ async fn wave<'a>(
     for job in waiting {
         let ids = || job.given_ids().map(|id| known.folded(id));
         let waits = ids().any(|id| named.contains(&id));
-        // also those of a job that waits: an earlier job goes first
+        // This includes the ids of a waiting job, because an earlier job comes first.
         named.extend(ids().filter(|id| !known.is_taken(id)));
         if waits { later.push(job) } else { now.push(job) }
     }
@@ -171,7 +173,7 @@ async fn wave<'a>(
     Ok(later)
 }
 
-/// The jobs of one batch whose rows are not what their list says.
+/// Finds the jobs of one batch whose rows differ from their list.
 pub(super) async fn unmoved(
     db: &mut Db,
     after: Option<&str>,

@@ -1,5 +1,5 @@
-//! Which rows a job should have: a link for each entry of its list, to an action that means the same, and actions that are
-//! still to be made for that.
+//! Computes the rows of a job: a link for each entry of its list to an action with the same meaning, and the
+//! actions that must be created for this.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,34 +13,35 @@ use crate::exec::Db;
 use crate::migrations::moves::column_charsets::ColumnCharsets;
 use crate::query::stored_actions::{StoredAction, get_many_stored};
 
-/// Ids that one query asks for: SQLite takes 32,766 values.
+/// Number of ids in one query. SQLite allows 32,766 values.
 const IDS: usize = 1_000;
 
 /// Width of `actions.id`.
 const ID_WIDTH: usize = 36;
 
-/// What a job should have.
+/// The expected rows of a job.
 pub(super) struct WantedRows {
     pub(super) links: Vec<LinkRow>,
     /// The text that goes to `freezer_leftovers`, and its number of values.
     pub(super) leftover: Option<(String, u64)>,
-    /// An entry refers to an action that is not there. A later job may define it.
+    /// Whether an entry refers to a missing action, which a later job may define.
     pub(super) unresolved: bool,
 }
 
-/// What jobs find in `actions`.
+/// The existing actions that jobs refer to.
 pub(super) struct KnownActions {
     dialect: Dialect,
-    /// Actions by id, live or not.
+    /// Actions by id, live or deleted.
     stored: HashMap<String, StoredAction>,
-    /// Ids that a new action cannot have, [`folded`](KnownActions::folded).
+    /// Existing ids, [`folded`](KnownActions::folded). A new action must not use them.
     taken: HashSet<String>,
-    /// Characters that the columns of `actions` can hold.
+    /// The characters that the columns of `actions` can store.
     held: ColumnCharsets,
 }
 
 impl KnownActions {
-    /// EntryContent for all actions that the jobs' entries or links name, and for those that were made of them before.
+    /// Reads all actions that the entries or links of these jobs name, and those that an earlier run created for
+    /// them.
     pub(super) async fn of(
         db: &mut Db,
         jobs: &[&JobRow],
@@ -68,7 +69,7 @@ impl KnownActions {
         Ok(known)
     }
 
-    /// An id in the one form of all that the database takes for it.
+    /// Returns the canonical form of all ids that the database considers equal.
     pub(super) fn folded(&self, id: &str) -> String {
         match self.dialect {
             Dialect::MySql => id.to_ascii_lowercase(),
@@ -80,23 +81,24 @@ impl KnownActions {
         self.taken.contains(folded)
     }
 
-    /// The action of an id, if a job may be linked to it.
+    /// Returns the action with this id, if the job may be linked to it.
     fn usable(&self, job: &JobRow, id: &str) -> Option<&StoredAction> {
         self.stored.get(id).filter(|action| is_usable(job, action))
     }
 }
 
-/// A live job needs a live action of its project. A deleted one may have a deleted action, as when that was made for it.
+/// A live job needs a live action of its project. A deleted job may have a deleted action, for example one that
+/// was created for it.
 fn is_usable(job: &JobRow, action: &StoredAction) -> bool {
     action.project_id == job.project_id && (action.is_live || !job.is_live())
 }
 
-/// Whether a new action may have an id: every collation tells such apart, but for the case of letters.
+/// Returns whether a new action may have this id: all collations must distinguish such ids, except for case.
 pub(super) fn can_be_given(id: &str) -> bool {
     id.len() <= ID_WIDTH && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Plans the rows of a job. New actions go to the end of `actions`.
+/// Plans the rows of a job. Appends new actions to `actions`.
 pub(super) async fn of<'a>(
     db: &mut Db,
     job: &'a JobRow,
@@ -105,7 +107,8 @@ pub(super) async fn of<'a>(
     actions: &mut Vec<NewAction<'a>>,
 ) -> Result<WantedRows, StoreError> {
     if matches!(job.list, ActionList::Unsaid) {
-        // made by a later release while the old column was still there; without its action a link is of no use
+        // A later release created these links while the old column still existed. A link without its action is
+        // useless.
         let reachable = |link: &&LinkRow| known.taken.contains(&known.folded(&link.action_id));
         let links = there.iter().filter(reachable).cloned().collect();
         return Ok(WantedRows { links, leftover: None, unresolved: false });
@@ -141,7 +144,7 @@ pub(super) async fn of<'a>(
     Ok(WantedRows { links, leftover, unresolved })
 }
 
-/// Where an entry is, and whose an action is that it becomes.
+/// The position of an entry, and the owner of its new action.
 #[derive(Clone, Copy)]
 struct EntryContext<'a> {
     position: usize,
@@ -151,13 +154,13 @@ struct EntryContext<'a> {
 struct JobPlanner<'a, 'b> {
     job: &'a JobRow,
     known: &'b KnownActions,
-    /// Where the new actions of this job begin.
+    /// Index of the first new action of this job.
     first: usize,
     actions: &'b mut Vec<NewAction<'a>>,
 }
 
 impl<'a> JobPlanner<'a, '_> {
-    /// The action that a definition becomes: one that is there and means the same, or a new one.
+    /// Returns the action for a definition: an existing one with the same meaning, or a new one.
     async fn definition(
         &mut self,
         db: &mut Db,
@@ -190,7 +193,7 @@ impl<'a> JobPlanner<'a, '_> {
         Ok(id)
     }
 
-    /// The action that a reference means; an action of its own if the entry says something else of tries.
+    /// Returns the action for a reference. If the entry has other options, this is a new action.
     async fn reference(
         &mut self,
         db: &mut Db,
@@ -208,7 +211,7 @@ impl<'a> JobPlanner<'a, '_> {
         self.definition(db, at, None, wanted).await.map(Some)
     }
 
-    /// A new action of this job.
+    /// Returns a new action of this job.
     fn own(&self, id: &str) -> Option<&NewAction<'a>> {
         self.actions[self.first..].iter().find(|action| action.id == id)
     }
@@ -218,7 +221,7 @@ impl<'a> JobPlanner<'a, '_> {
         self.actions[self.first..].iter().any(|action| self.known.folded(&action.id) == id)
     }
 
-    /// The action of an earlier run, or an id that is free.
+    /// Returns the action of an earlier run, or a free id.
     async fn derived(
         &self,
         db: &mut Db,

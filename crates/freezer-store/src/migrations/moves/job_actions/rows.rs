@@ -1,9 +1,9 @@
-//! New actions, and the statements that insert them: many rows each, because a database answers one statement of a hundred
-//! rows sooner than three of one row. Which actions are needed is decided in `plan.rs`.
+//! Inserts new actions. Each statement has many rows, because this is faster than many statements. `plan.rs`
+//! decides which actions are needed.
 //!
-//! No id is one that the database has already: a Galera node whose statement of many rows fails in the middle of a
-//! transaction that goes on sends the other nodes also the rows that it has undone itself, and is then thrown out of the
-//! cluster (seen with MariaDB 10.11.19).
+//! No id may exist in the database already. If a statement with many rows fails within a transaction that
+//! continues, a Galera node also sends the rows that it has rolled back to the other nodes, and is then evicted
+//! from the cluster (seen with MariaDB 10.11.19).
 
 use std::borrow::Cow;
 
@@ -21,18 +21,19 @@ use crate::model::{ActionColumns, ActionFields};
 use crate::query::stored_actions::StoredAction;
 use crate::tables::{ActionReports, Actions};
 
-/// Rows of one INSERT: 200 with 19 values each are far from the 32,766 values that SQLite takes.
+/// Number of rows in one INSERT. 200 rows with 19 values each are far below the 32,766 values that SQLite
+/// allows.
 const ROWS: usize = 200;
 
-/// Bytes of JSON that an INSERT ends at. The smallest `max_allowed_packet` that servers come with is 4 MiB; a document
-/// that is larger by itself was let in by this server before.
+/// Bytes of JSON after which an INSERT ends. The smallest default of `max_allowed_packet` is 4 MiB. If a
+/// document is larger than that, this server has accepted it before.
 const BYTES: usize = 512 << 10;
 
-/// Width of the columns that a definition's texts go to. A longer one stays in the JSON alone, as does a text with characters
-/// that its column cannot hold.
+/// Width of the text columns of a definition. If a text is longer, or has characters that its column cannot
+/// store, it stays only in the JSON.
 const TEXT_WIDTH: usize = 255;
 
-/// An action that an entry of a job becomes.
+/// A new action for an entry of a job.
 pub(super) struct NewAction<'a> {
     job: &'a JobRow,
     pub(super) id: String,
@@ -55,7 +56,7 @@ impl<'a> NewAction<'a> {
         NewAction { job, id, user_id, definition, columns, document }
     }
 
-    /// What is read of it once it is stored.
+    /// Returns the action as it is read after it was stored.
     pub(super) fn as_stored(&self) -> StoredAction {
         let mut freezer_action = self.definition.freezer_action.clone().into_owned();
         for (key, value) in shown(&self.columns) {
@@ -77,7 +78,7 @@ impl<'a> NewAction<'a> {
 }
 
 impl Definition<'_> {
-    /// The definition of an action, with the values of its columns.
+    /// Returns the definition of an action, with the values of its columns.
     pub(super) fn of(action: &StoredAction) -> Definition<'static> {
         let ActionFields { max_retries, max_retries_interval, mandatory, freezer_action, .. } =
             &action.fields;
@@ -90,11 +91,12 @@ impl Definition<'_> {
         }
     }
 
-    /// Whether an action means the same. What a column cannot hold is in its document alone.
+    /// Returns whether an action has the same meaning. Values that a column cannot store are only in its
+    /// document.
     pub(super) fn is(&self, action: &StoredAction, held: &ColumnCharsets) -> bool {
         let fields = &action.fields;
         let same_tries = fields.max_retries == Some(self.max_retries)
-            // between tries of which there is one
+            // Without retries, the interval has no meaning.
             && (self.max_retries <= 0 || fields.max_retries_interval == Some(self.max_retries_interval));
         let is_made_of = || {
             let columns = shown(&columns(&self.freezer_action, held));
@@ -109,7 +111,8 @@ impl Definition<'_> {
     }
 }
 
-/// Inserts all rows, with a report for each action, as the service makes it with a new one (upstream's step makes none).
+/// Inserts all rows, with a report for each action. The service does the same for a new action, but upstream's
+/// step does not.
 pub(super) async fn insert(db: &mut Db, actions: &[NewAction<'_>]) -> Result<(), StoreError> {
     let mut rest = actions;
     while !rest.is_empty() {
@@ -121,7 +124,7 @@ pub(super) async fn insert(db: &mut Db, actions: &[NewAction<'_>]) -> Result<(),
     Ok(())
 }
 
-/// How many go into one statement; at least one.
+/// Returns the number of rows that fit into one statement. At least one.
 fn fitting(actions: &[NewAction<'_>]) -> usize {
     let sizes = actions.iter().scan(0, |bytes, action| {
         *bytes += action.document.len();
@@ -130,7 +133,7 @@ fn fitting(actions: &[NewAction<'_>]) -> usize {
     sizes.take(ROWS).take_while(|bytes| *bytes <= BYTES).count().max(1)
 }
 
-/// The values of a definition that have columns, as these take them.
+/// Returns the values of a definition that have columns, as these can store them.
 fn columns(definition: &Map<String, Value>, held: &ColumnCharsets) -> ActionColumns {
     let text_of = |key: &str, column: &str| {
         let text = match definition.get(key)? {
@@ -162,7 +165,7 @@ fn columns(definition: &Map<String, Value>, held: &ColumnCharsets) -> ActionColu
     }
 }
 
-/// The keys of a definition that are shown with the values of columns.
+/// Returns the keys of a definition that are shown with the values of columns.
 fn shown(columns: &ActionColumns) -> [(&'static str, Value); 8] {
     let ActionColumns { action, mode, path_to_backup, backup_name, container, log_file, timeout, priority } =
         columns;
@@ -229,14 +232,14 @@ fn action_row(action: &NewAction<'_>) -> [Expr; 19] {
         Expr::value(columns.log_file.clone()),
         document.as_str().into(),
         Expr::value(job.deleted),
-        // what is made is as old as its job
+        // New rows get the times of their job.
         created_at,
         updated_at,
         deleted_at,
     ]
 }
 
-/// Reports of the actions; one that is there stays.
+/// Inserts reports of the actions. Existing reports stay.
 fn reports(actions: &[NewAction<'_>]) -> InsertStatement {
     let mut insert = Query::insert();
     insert

@@ -1,31 +1,30 @@
-//! Columns that say in few bytes what a row's text says, and the indexes that hold them: how a plan adds them.
+//! Adds columns with values that are derived from the texts of a row, and the indexes on them.
 //!
-//! Which columns these are is `terms.rs` (backups), `completed.rs` (jobs) and `action_terms.rs` (actions).
+//! `terms.rs` (backups), `completed.rs` (jobs) and `action_terms.rs` (actions) define these columns.
 
 use std::borrow::Cow;
 
-use super::head::Index;
-use super::indexes::plain;
-use super::layout::ColumnInfo;
-use super::planner::Planner;
+use super::Planner;
+use crate::migrations::head::Index;
+use crate::migrations::layout::{ColumnInfo, normalized};
 
 /// A column of MySQL or MariaDB.
-pub(super) struct DerivedColumn {
-    pub(super) name: &'static str,
-    /// Its type as it is declared.
-    pub(super) declared: &'static str,
-    /// The expression of a generated column, else "".
-    pub(super) generated: Cow<'static, str>,
-    /// The servers rewrite the expression too much to compare it. The name stands for it: another expression is another
-    /// column.
-    pub(super) rewritten: bool,
+pub(in crate::migrations) struct DerivedColumn {
+    pub(in crate::migrations) name: &'static str,
+    /// The declared type.
+    pub(in crate::migrations) declared: &'static str,
+    /// The expression of a generated column, or "" for a stored one.
+    pub(in crate::migrations) generated: Cow<'static, str>,
+    /// Whether servers rewrite the expression so much that it cannot be compared. Such a column is identified by
+    /// its name, so a changed expression needs a new name.
+    pub(in crate::migrations) rewritten: bool,
 }
 
 impl DerivedColumn {
     fn is(&self, found: &ColumnInfo) -> bool {
         match self.rewritten {
             true => !found.generated.is_empty(),
-            false => plain(&found.generated) == plain(&self.generated),
+            false => normalized(&found.generated) == normalized(&self.generated),
         }
     }
 
@@ -33,7 +32,7 @@ impl DerivedColumn {
         let DerivedColumn { name, declared, generated, .. } = self;
         match generated.is_empty() {
             true => format!("{name} {declared}"),
-            // STORED: MariaDB evaluates no condition on a virtual column while it reads an index
+            // STORED, because MariaDB does not evaluate conditions on virtual columns while it reads an index.
             false => format!("{name} {declared} GENERATED ALWAYS AS ({generated}) STORED"),
         }
     }
@@ -53,9 +52,9 @@ impl DerivedColumn {
 }
 
 impl Planner {
-    /// The table has the columns, and the indexes as they are defined. All changes are one statement, because a stored
-    /// column rewrites the table.
-    pub(super) fn ensure_derived_columns(
+    /// Ensures that the columns and the indexes exist with these definitions. All changes are one statement,
+    /// because adding a stored column rewrites the table.
+    pub(in crate::migrations) fn ensure_derived_columns(
         &mut self,
         what: &str,
         table: &'static str,
@@ -88,15 +87,21 @@ impl Planner {
         self.push_alter(what, table, &changes.join(", "));
     }
 
-    /// The table has the trigger with this definition (SQLite).
-    pub(super) fn ensure_trigger(&mut self, table: &'static str, name: &str, definition: &str, what: &str) {
+    /// Ensures that the table has this trigger (SQLite).
+    pub(in crate::migrations) fn ensure_trigger(
+        &mut self,
+        table: &'static str,
+        name: &str,
+        definition: &str,
+        what: &str,
+    ) {
         let Some(of) = self.layout.table(table) else { return };
         let found = of.triggers.iter().find(|(found, _)| found == name).map(|(_, sql)| sql.clone());
         if found.as_deref() == Some(definition) {
             return;
         }
         if found.is_some() {
-            let what = format!("drop the trigger {name} of {table}, which has another definition");
+            let what = format!("drop the trigger {name} of {table}, because its definition differs");
             self.push_sql(what, table, format!("DROP TRIGGER {name}"));
         }
         self.push_sql(what, table, definition.to_owned());

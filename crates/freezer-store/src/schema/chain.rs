@@ -1,16 +1,16 @@
-//! Upstream's revisions, in order. Alembic's ids do not sort, so the order lives here and nowhere else.
+//! Upstream's revisions in order. The ids of Alembic do not sort, so this list defines the order.
 //!
-//! Published entries never change. The next revision goes at the end of [`REVISIONS`]; it becomes
-//! [`HEAD`] and is added to [`serves`] when the queries read its layout.
+//! Published entries never change. A new revision is added at the end of [`REVISIONS`], becomes [`HEAD`], and is
+//! added to [`serves`] when the queries can read its layout.
 
-/// One step of upstream's alembic chain.
+/// A step of upstream's Alembic chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revision {
-    /// Alembic's id, as `alembic_version.version_num` holds it.
+    /// The id of Alembic, as stored in `alembic_version.version_num`.
     pub id: &'static str,
-    /// First release of freezer-api with it.
+    /// The first release of freezer-api that contains it.
     pub since: &'static str,
-    /// What it changed.
+    /// Description of the change.
     pub change: &'static str,
 }
 
@@ -34,8 +34,8 @@ pub const REVISIONS: [Revision; 9] = [
 /// The revision that this release creates, and upgrades to.
 pub const HEAD: &str = "7a3b9c1d2e4f";
 
-/// Whether the queries of this release can run on a revision.
-pub(super) fn serves(revision: &str) -> bool {
+/// Returns whether the queries of this release can run on a revision.
+pub(crate) fn serves(revision: &str) -> bool {
     matches!(revision, HEAD)
 }
 

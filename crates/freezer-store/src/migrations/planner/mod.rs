@@ -1,0 +1,125 @@
+//! [`Planner`] derives the necessary statements from the existing layout.
+//!
+//! Revisions (`revisions/`) and additions (`additions.rs`) state the conditions that must hold. If a condition
+//! does not hold, the planner adds a [`SchemaChange`] and updates its copy of the layout. So the whole plan
+//! follows from one inspection of the database, and it can be shown (`db sync --dry-run`). After a crash, a new
+//! inspection yields the remaining steps.
+
+mod charsets;
+mod columns;
+mod constraints;
+pub(super) mod derived;
+mod indexes;
+
+use super::head::TableLayout;
+use super::layout::{Layout, Table};
+use super::moves::RowMove;
+use crate::dialect::Dialect;
+
+/// A step of an upgrade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaChange {
+    /// Upstream's revision that this step belongs to. `None` if it is one of our additions.
+    pub revision: Option<&'static str>,
+    /// Description for the operator.
+    pub what: String,
+    /// How it is done.
+    pub action: StepAction,
+    /// Approximate number of rows that it rewrites.
+    pub rows: u64,
+}
+
+/// The action of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepAction {
+    /// Runs one statement.
+    Sql(String),
+    /// Goes through rows in batches.
+    MoveRows(RowMove),
+    /// Drops the column if all its values are in their new place.
+    DropColumn {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+}
+
+/// Plans an upgrade.
+pub(super) struct Planner {
+    pub(super) dialect: Dialect,
+    pub(super) layout: Layout,
+    /// Tables whose character set or collation changes.
+    pub(super) converted: Vec<String>,
+    steps: Vec<SchemaChange>,
+    revision: Option<&'static str>,
+}
+
+impl Planner {
+    pub(super) fn new(dialect: Dialect, layout: Layout) -> Planner {
+        Planner { dialect, layout, converted: Vec::new(), steps: Vec::new(), revision: None }
+    }
+
+    /// Sets the revision of the following steps. `None` if they are our additions.
+    pub(super) fn set_revision(&mut self, revision: Option<&'static str>) {
+        self.revision = revision;
+    }
+
+    pub(super) fn into_steps(self) -> Vec<SchemaChange> {
+        self.steps
+    }
+
+    /// Adds a step. `table` is the table whose rows it reads.
+    pub(super) fn push_step(&mut self, what: impl Into<String>, table: &str, action: StepAction) {
+        let rows = self.layout.table(table).map_or(0, |table| table.rows);
+        self.steps.push(SchemaChange { revision: self.revision, what: what.into(), action, rows });
+    }
+
+    pub(super) fn push_sql(&mut self, what: impl Into<String>, table: &str, sql: String) {
+        self.push_step(what, table, StepAction::Sql(sql));
+    }
+
+    pub(super) fn push_alter(&mut self, what: impl Into<String>, table: &str, change: &str) {
+        let sql = format!("ALTER TABLE {} {change}", self.dialect.quote(table));
+        self.push_sql(what, table, sql);
+    }
+
+    /// Ensures that the table exists. If its foreign keys must match columns of `like`, a new table gets the
+    /// collation of that table.
+    pub(super) fn ensure_table(&mut self, wanted: &TableLayout, like: Option<&str>) {
+        if self.layout.table(wanted.name).is_some() {
+            return;
+        }
+        let collation = like
+            .and_then(|name| self.layout.table(name))
+            .map_or_else(|| self.collation_of_new(wanted.name), |table| table.collation.clone());
+        for statement in wanted.create(self.dialect, &collation) {
+            self.push_sql(format!("create table {}", wanted.name), wanted.name, statement);
+        }
+        let table = Table {
+            columns: wanted.columns.iter().map(|column| self.to_info(column, &collation)).collect(),
+            indexes: wanted.indexes.iter().map(|index| index.to_info()).collect(),
+            foreign_keys: wanted.foreign_keys(),
+            collation,
+            ..Table::default()
+        };
+        self.layout.tables.insert(wanted.name.to_owned(), table);
+    }
+
+    /// Ensures that the table uses InnoDB, which has transactions and foreign keys, and a row format that allows
+    /// indexes of more than 767 bytes. NDB tables stay, because NDB has its own transactions and its clusters
+    /// depend on it.
+    pub(super) fn ensure_storage(&mut self, table: &str) {
+        let Some(found) = self.layout.tables.get_mut(table) else { return };
+        if !matches!(found.engine.to_lowercase().as_str(), "" | "innodb" | "ndbcluster" | "ndb") {
+            let what = format!("move {table} from {} to InnoDB", found.engine);
+            (found.engine, found.row_format) = ("InnoDB".to_owned(), "Dynamic".to_owned());
+            self.push_alter(what, table, "ENGINE=InnoDB ROW_FORMAT=DYNAMIC");
+            return;
+        }
+        if matches!(found.row_format.to_lowercase().as_str(), "compact" | "redundant") {
+            found.row_format = "Dynamic".to_owned();
+            self.push_alter(format!("store the rows of {table} as DYNAMIC"), table, "ROW_FORMAT=DYNAMIC");
+        }
+    }
+}

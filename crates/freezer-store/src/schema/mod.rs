@@ -1,0 +1,11 @@
+//! The versions of the layout, the types of its columns, and the errors about it. This module depends on no other
+//! module, so the dialects, [`StoreError`](crate::StoreError) and [`migrations`](crate::migrations) can use it.
+
+mod chain;
+mod column_kind;
+mod error;
+
+pub(crate) use chain::serves;
+pub use chain::{HEAD, REVISIONS, Revision};
+pub use column_kind::ColumnKind;
+pub use error::{SchemaError, Sharing};
