@@ -4,15 +4,11 @@
 //! additions are looked up again every few seconds, so a running service starts to use them after a `db
 //! sync`. Until then it writes rows without them, like the Python service. If a statement fails because a
 //! table or column is missing, a dump may have replaced the tables, and [`Additions::forget`] resets this
-//! information. `migrations` creates the additions.
+//! information. `find_additions.rs` looks them up, and `migrations` creates them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-use crate::dialect::Dialect;
-use crate::error::StoreError;
-use crate::exec::Db;
 
 /// How long an addition counts as missing before it is looked up again.
 const MISSING_FOR: Duration = Duration::from_secs(5);
@@ -20,8 +16,10 @@ const MISSING_FOR: Duration = Duration::from_secs(5);
 /// The known additions.
 #[derive(Debug, Default)]
 pub(crate) struct Additions {
-    terms: Presence,
-    action_terms: Presence,
+    /// The epoch of the database to which this information belongs.
+    epoch: AtomicU64,
+    pub(crate) terms: Presence,
+    pub(crate) action_terms: Presence,
     job_indexes: Presence,
     list_indexes: Presence,
     poll_index: Presence,
@@ -31,14 +29,14 @@ pub(crate) struct Additions {
 
 /// Whether one addition exists. An addition that was found counts as present until [`Additions::forget`].
 #[derive(Debug, Default)]
-struct Presence {
+pub(crate) struct Presence {
     found: AtomicBool,
     missed: Mutex<Option<Instant>>,
 }
 
 impl Presence {
     /// Returns whether the addition exists. `None` means that it must be looked up.
-    fn get(&self) -> Option<bool> {
+    pub(crate) fn get(&self) -> Option<bool> {
         if self.found.load(Ordering::Relaxed) {
             return Some(true);
         }
@@ -58,7 +56,7 @@ impl Presence {
         self.found.swap(false, Ordering::Relaxed)
     }
 
-    fn set(&self, found: bool) {
+    pub(crate) fn set(&self, found: bool) {
         self.found.store(found, Ordering::Relaxed);
         *self.missed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
@@ -73,7 +71,14 @@ impl Additions {
         all.fold(false, |found, known| known.forget() | found)
     }
 
-    fn indexes(&self, indexes: Indexes) -> &Presence {
+    /// Resets all information if it belongs to an earlier epoch of the database.
+    pub(crate) fn notice_epoch(&self, epoch: u64) {
+        if self.epoch.fetch_max(epoch, Ordering::Relaxed) < epoch {
+            self.forget();
+        }
+    }
+
+    pub(crate) fn indexes(&self, indexes: Indexes) -> &Presence {
         match indexes {
             Indexes::Jobs => &self.job_indexes,
             Indexes::Lists => &self.list_indexes,
@@ -101,7 +106,7 @@ pub(crate) enum Indexes {
 }
 
 impl Indexes {
-    fn names(self) -> &'static [&'static str] {
+    pub(crate) fn names(self) -> &'static [&'static str] {
         match self {
             Indexes::Jobs => {
                 &["fz_jobs_project", "fz_jobs_client", "fz_job_actions_job", "fz_user_credentials_job"]
@@ -117,96 +122,5 @@ impl Indexes {
                 "fz_backups_project",
             ],
         }
-    }
-}
-
-impl Db {
-    /// Returns whether backups have search terms and times: their columns, the triggers or generated columns
-    /// that detect outdated terms, and on MySQL the indexes, which statements name.
-    pub(crate) async fn has_terms(&mut self) -> Result<bool, StoreError> {
-        let count = |dialect| match dialect {
-            Dialect::MySql => {
-                // Columns of the indexes, and the columns that they depend on.
-                "SELECT CAST(COUNT(*) AS CHAR) FROM (SELECT column_name FROM information_schema.columns \
-                 WHERE table_schema = DATABASE() AND table_name = 'backups' \
-                 AND column_name IN ('fz_search_terms', 'fz_search_crc', 'fz_time', 'fz_time_crc') \
-                 UNION ALL SELECT column_name FROM information_schema.statistics \
-                 WHERE table_schema = DATABASE() AND table_name = 'backups' \
-                 AND (index_name = 'fz_backups_project' AND column_name IN ('fz_search_index', 'fz_time_index') \
-                 OR index_name = 'fz_backups_time' AND column_name = 'fz_time_index')) AS found"
-            }
-            Dialect::Sqlite => {
-                "SELECT CAST(COUNT(*) AS TEXT) FROM (SELECT name FROM pragma_table_info('backups') \
-                 WHERE name IN ('fz_search_terms', 'fz_search_crc', 'fz_time', 'fz_time_crc') \
-                 UNION ALL SELECT name || tbl_name || type FROM sqlite_master WHERE tbl_name = 'backups' AND \
-                 (type = 'trigger' AND name IN ('fz_backups_search', 'fz_backups_times') OR type = 'index' \
-                 AND name = 'fz_backups_time'))"
-            }
-        };
-        self.are_there(|known| &known.terms, |dialect| count(dialect).to_owned(), 7).await
-    }
-
-    /// Returns whether actions have terms: the columns, the index of outdated terms, the table of terms with
-    /// its key, and the index of jobs with unusual schedules.
-    pub(crate) async fn has_action_terms(&mut self) -> Result<bool, StoreError> {
-        let (count, number) = match self.dialect() {
-            Dialect::MySql => (
-                "SELECT CAST(COUNT(*) AS CHAR) FROM (SELECT column_name FROM information_schema.columns \
-                 WHERE table_schema = DATABASE() AND table_name = 'actions' \
-                 AND column_name IN ('fz_terms', 'fz_terms_crc', 'fz_terms_stale') \
-                 UNION ALL SELECT column_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND \
-                 (table_name = 'fz_action_terms' AND index_name = 'PRIMARY' \
-                 OR index_name = 'fz_actions_stale' AND column_name = 'fz_terms_stale' \
-                 OR index_name = 'fz_jobs_unusual' AND column_name = 'fz_unusual')) AS found",
-                8,
-            ),
-            Dialect::Sqlite => (
-                "SELECT CAST(COUNT(*) AS TEXT) FROM (SELECT name FROM pragma_table_info('actions') \
-                 WHERE name IN ('fz_terms', 'fz_terms_crc') \
-                 UNION ALL SELECT name FROM pragma_table_info('fz_action_terms') \
-                 WHERE name IN ('term', 'project_id', 'action_id') AND pk > 0 \
-                 UNION ALL SELECT name || type FROM sqlite_master WHERE name IN \
-                 ('fz_actions_stale', 'fz_actions_terms', 'fz_jobs_unusual'))",
-                8,
-            ),
-        };
-        self.are_there(|known| &known.action_terms, |_| count.to_owned(), number).await
-    }
-
-    /// Returns whether all of these indexes exist.
-    pub(crate) async fn has_indexes(&mut self, indexes: Indexes) -> Result<bool, StoreError> {
-        let names = indexes.names();
-        let count = |dialect| {
-            let names = names.join("', '");
-            match dialect {
-                Dialect::MySql => format!(
-                    "SELECT CAST(COUNT(DISTINCT index_name) AS CHAR) FROM information_schema.statistics \
-                     WHERE table_schema = DATABASE() AND index_name IN ('{names}')"
-                ),
-                Dialect::Sqlite => format!(
-                    "SELECT CAST(COUNT(*) AS TEXT) FROM sqlite_master WHERE type = 'index' AND name IN ('{names}')"
-                ),
-            }
-        };
-        self.are_there(|known| known.indexes(indexes), count, names.len()).await
-    }
-
-    /// Returns whether a count in the catalogue has this result.
-    async fn are_there(
-        &mut self,
-        known: impl Fn(&Additions) -> &Presence,
-        count: impl FnOnce(Dialect) -> String,
-        number: usize,
-    ) -> Result<bool, StoreError> {
-        if let Some(known) = known(self.lease().additions()).get() {
-            return Ok(known);
-        }
-        let doing = self.doing();
-        let rows = self.raw_select(&count(self.dialect())).await?;
-        let text = rows.first().map(|row| row.string(0)).transpose();
-        let text = text.map_err(|error| StoreError::from_driver(doing, error))?;
-        let found = text.is_some_and(|text| text == number.to_string());
-        known(self.lease().additions()).set(found);
-        Ok(found)
     }
 }

@@ -5,12 +5,14 @@
 //! be reused by accident, so `tx.rs` checks [`Db::is_settled`] before it returns the connection.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, SqlStr, Sqlite};
 
+use crate::additions::Additions;
 use crate::deadline::Deadline;
 use crate::dialect::Dialect;
 use crate::engine::DbConnection;
@@ -54,6 +56,7 @@ fn query<'q>(sql: SqlStr, arguments: SqliteArguments) -> sqlx::query::Query<'q, 
 /// A connection during one named read or write.
 pub struct Db {
     lease: Lease,
+    additions: Arc<Additions>,
     doing: &'static str,
     deadline: Deadline,
     is_repeat: bool,
@@ -61,8 +64,14 @@ pub struct Db {
 }
 
 impl Db {
-    pub(crate) fn new(lease: Lease, doing: &'static str, deadline: Deadline, is_repeat: bool) -> Db {
-        Db { lease, doing, deadline, is_repeat, has_changed: false }
+    pub(crate) fn new(
+        lease: Lease,
+        additions: Arc<Additions>,
+        doing: &'static str,
+        deadline: Deadline,
+        is_repeat: bool,
+    ) -> Db {
+        Db { lease, additions, doing, deadline, is_repeat, has_changed: false }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -90,8 +99,9 @@ impl Db {
         self.lease.is_settled()
     }
 
-    pub(crate) fn lease(&self) -> &Lease {
-        &self.lease
+    /// Returns the known additions to the tables.
+    pub(crate) fn additions(&self) -> &Additions {
+        &self.additions
     }
 
     /// Returns the connection, and whether all statements have been answered completely.

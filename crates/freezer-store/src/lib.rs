@@ -27,6 +27,7 @@ mod engine;
 mod error;
 mod exec;
 mod explain;
+mod find_additions;
 mod json;
 pub mod maintenance;
 pub mod migrations;
@@ -66,6 +67,7 @@ pub use url::{DatabaseUrl, Effect, MySqlUrl, Parameter, UrlError};
 use std::ops::Deref;
 use std::sync::Arc;
 
+use additions::Additions;
 use engine::{NO_STATEMENT_LIMIT, Opener};
 use mismatch::SchemaMismatch;
 use outage::OutageLog;
@@ -88,6 +90,9 @@ pub struct StoreInner {
     /// On SQLite a pool with one connection, because a file has one writer at a time, and waiting in the pool
     /// is fair and needs no retries. On MySQL the same pool as `readers`.
     writers: Pool,
+    /// The known additions to the tables, as seen through each pool.
+    reader_additions: Arc<Additions>,
+    writer_additions: Arc<Additions>,
     mismatch: SchemaMismatch,
     /// `None` for additional stores of a process: only one store logs an outage.
     outage: Option<Arc<OutageLog>>,
@@ -126,9 +131,10 @@ impl Store {
         let opener = Opener::new(database.clone(), connect.clone(), pool.statement_timeout, create);
         let one = PoolSettings { max_idle: 1, max_open: 1, ..pool.clone() };
         let readers = Pool::new(opener.clone(), pool.clone(), outage.clone());
-        let writers = match opener.dialect() {
-            Dialect::MySql => readers.clone(),
-            Dialect::Sqlite => Pool::new(opener, one, outage.clone()),
+        let reader_additions = Arc::<Additions>::default();
+        let (writers, writer_additions) = match opener.dialect() {
+            Dialect::MySql => (readers.clone(), reader_additions.clone()),
+            Dialect::Sqlite => (Pool::new(opener, one, outage.clone()), Arc::default()),
         };
         let shared = StoreInner {
             database,
@@ -136,6 +142,8 @@ impl Store {
             pool,
             readers,
             writers,
+            reader_additions,
+            writer_additions,
             mismatch: SchemaMismatch::default(),
             outage,
         };

@@ -45,7 +45,9 @@ impl Store {
     /// Returns whether additions were known to exist.
     fn forget(&self) -> bool {
         // One pool or two, depending on the engine.
-        self.readers.forget() | self.writers.forget()
+        self.readers.forget();
+        self.writers.forget();
+        self.reader_additions.forget() | self.writer_additions.forget()
     }
 
     /// Handles a statement that failed because the database was replaced.

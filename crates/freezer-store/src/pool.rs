@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::additions::Additions;
 use crate::control::Control;
 use crate::deadline::Deadline;
 use crate::dialect::Dialect;
@@ -99,7 +98,6 @@ struct PoolInner {
     statements: AtomicU64,
     plans: Plans,
     outage: Option<Arc<OutageLog>>,
-    additions: Additions,
 }
 
 /// Longest time to kill a statement. The server usually ends it earlier.
@@ -134,7 +132,6 @@ impl Pool {
             statements: AtomicU64::new(0),
             plans: Plans::default(),
             outage,
-            additions: Additions::default(),
             settings,
         }))
     }
@@ -153,11 +150,9 @@ impl Pool {
         &self.0.plans
     }
 
-    /// Discards all idle connections and all information about the tables. Returns whether additions were
-    /// known to exist.
-    pub(crate) fn forget(&self) -> bool {
+    /// Discards all idle connections, because the database was replaced.
+    pub(crate) fn forget(&self) {
         self.0.age().epoch += 1;
-        self.0.additions.forget()
     }
 
     /// Returns the control connections of the server.
@@ -292,9 +287,9 @@ impl Lease {
         self.pool.plans()
     }
 
-    /// Returns the known additions to the tables (`additions.rs`).
-    pub(crate) fn additions(&self) -> &Additions {
-        &self.pool.0.additions
+    /// Returns the epoch of the database. It is higher if the database was replaced.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.age.epoch
     }
 
     /// Returns the connection to run a statement, and counts it.

@@ -10,9 +10,11 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Store;
+use crate::additions::Additions;
 use crate::error::{Class, Outage, StoreError};
 use crate::exec::Db;
 use crate::outage::Answered;
@@ -168,7 +170,9 @@ impl Run<'_> {
             Some(lease) => lease,
             None => self.lease().await?,
         };
-        let mut db = Db::new(lease, self.name, self.store.deadline, self.is_repeat);
+        let additions = self.additions();
+        additions.notice_epoch(lease.epoch());
+        let mut db = Db::new(lease, additions.clone(), self.name, self.store.deadline, self.is_repeat);
         if self.mode == Mode::Transaction
             && let Err(error) = db.raw(db.dialect().begin()).await
         {
@@ -177,6 +181,10 @@ impl Run<'_> {
             return Err(error);
         }
         Ok(db)
+    }
+
+    fn additions(&self) -> &Arc<Additions> {
+        if self.mode == Mode::Read { &self.store.reader_additions } else { &self.store.writer_additions }
     }
 
     async fn lease(&self) -> Result<Lease, StoreError> {

@@ -46,7 +46,7 @@ fn only(dump: &str, tables: &[&str]) -> String {
 pub fn is_done(done: &Synced) -> bool {
     match done {
         Synced::AlreadyCurrent => true,
-        Synced::Upgraded { left_out } => left_out.iter().all(|(what, _)| what.contains("live clients")),
+        Synced::Upgraded { left_out } => left_out.iter().all(|(what, _)| what.contains("live client names")),
         Synced::Created => false,
     }
 }
