@@ -237,6 +237,38 @@ def unread_answers(target: Target, check: Check, short: bool) -> None:
     check('their answers had begun', answered == len(held), '%d of %d' % (answered, len(held)))
 
 
+def many_unread_answers(target: Target, check: Check, short: bool) -> None:
+    """Many clients of one project that read nothing take at most their part of the memory for large answers."""
+    target.start()
+    for number in range(300):
+        target.ask('POST', 'backups', backup('big%d' % number, text='x' * 100_000))
+    before = target.service_memory()
+    held, peak = [], 0.0
+    for _ in range(20 if short else 100):
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(('127.0.0.1', target.port))
+        connection.sendall(head('/v2/p/backups?limit=1000', 'GET'))
+        held.append(connection)
+    end = time.monotonic() + (10 if short else 25)
+    slowest = 0.0
+    while time.monotonic() < end:
+        begun = time.monotonic()
+        status = target.ask('GET', 'jobs', timeout=30, project='quiet')[0]
+        slowest = max(slowest, time.monotonic() - begun)
+        check('another project is served', status == 200, status)
+        peak = max(peak, (target.service_memory() - before) / MIB)
+        time.sleep(0.25)
+    # half of max_answer_bytes, and the rows of the pages that are being read
+    check('%d unread answers of 30 MB hold less than 256 MiB' % len(held), target.alive() and peak < 256,
+          '%.0f MiB' % peak)
+    check('another project does not wait for them', slowest < 5, '%.2f s' % slowest)
+    for connection in held:
+        connection.close()
+    status = target.ask('GET', 'backups?limit=100', timeout=60)[0]
+    check('the project is served again', status == 200, status)
+
+
 def unknown_tokens(target: Target, check: Check, short: bool) -> None:
     """A storm of unknown tokens leaves room for the validation of others, and impossible ones cost no call."""
     keystone = Keystone(delay=0.3)
@@ -354,6 +386,7 @@ ATTACKS = [
     Attack('slow bodies', slow_bodies, short=True),
     Attack('bodies end', bodies_end, short=True),
     Attack('unread answers', unread_answers),
+    Attack('many unread answers', many_unread_answers, short=True),
     Attack('unknown tokens', unknown_tokens, short=True),
     Attack('full scans', full_scans, short=True),
     Attack('reserved keys', reserved_keys, short=True),

@@ -68,6 +68,8 @@ pub struct HttpSettings {
     pub repeat_window: Option<Duration>,
     /// `[api] max_page_bytes`: the maximum size of the documents on a page. `None`: no maximum.
     pub max_page: Option<u64>,
+    /// `[api] max_answer_bytes`: the maximum size of all large answers that are being made or sent.
+    pub max_answers: usize,
     /// `[api] max_document_bytes`: the maximum size of a stored document.
     pub max_document: usize,
     /// `[api] max_job_actions`: the maximum number of actions of a job.
@@ -92,6 +94,7 @@ impl Default for HttpSettings {
             max_limit: Some(10_000),
             repeat_window: Some(Duration::from_secs(600)),
             max_page: Some(32 << 20),
+            max_answers: 256 << 20,
             max_document: 1 << 20,
             max_job_actions: 1_000,
             max_conditions: 50,

@@ -28,6 +28,16 @@ pub enum Busy {
     /// The maximum number of searches is running.
     #[error("Too many searches are running.")]
     Searches,
+    /// The project has as many bytes of large answers as it may have.
+    #[error(
+        "Large answers of the project are still being made or sent; read them, or ask for smaller pages (limit)."
+    )]
+    ProjectAnswers,
+    /// The service has as many bytes of large answers as it may have.
+    #[error(
+        "Too many large answers are being made or sent; try again later, or ask for smaller pages (limit)."
+    )]
+    Answers,
     /// The maximum number of requests is waiting for the database.
     #[error("Too many requests are waiting for the database; try again later.")]
     Database,

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
+#[path = "bounds/answers.rs"]
+mod answers;
 #[path = "bounds/documents.rs"]
 mod documents;
 #[path = "bounds/jobs.rs"]
@@ -16,3 +18,5 @@ mod rows;
 #[path = "bounds/searches.rs"]
 mod searches;
 mod support;
+#[path = "bounds/writers.rs"]
+mod writers;

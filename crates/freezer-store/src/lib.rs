@@ -42,6 +42,7 @@ mod row;
 mod schema;
 mod scope;
 mod search;
+pub mod slots;
 mod statement;
 mod tables;
 mod tls;
@@ -72,12 +73,22 @@ use engine::{NO_STATEMENT_LIMIT, Opener};
 use mismatch::SchemaMismatch;
 use outage::OutageLog;
 use pool::Pool;
+use slots::ProjectSlots;
+
+/// Returns the slots for writing on a pool with this number of connections. Writers can wait for a locked row,
+/// or take long, so a part of the connections is left for reading, and a project cannot keep others from
+/// writing.
+fn write_slots(connections: usize) -> ProjectSlots {
+    ProjectSlots::new(connections * 3 / 4, connections.div_ceil(4), usize::MAX)
+}
 
 /// An open database. Clones are cheap and share the connections.
 #[derive(Clone)]
 pub struct Store {
     shared: Arc<StoreInner>,
     deadline: Deadline,
+    /// The project on whose behalf rows are changed.
+    project: Option<Arc<Scope>>,
 }
 
 /// The shared part of a store's clones.
@@ -93,6 +104,8 @@ pub struct StoreInner {
     /// The known additions to the tables, as seen through each pool.
     reader_additions: Arc<Additions>,
     writer_additions: Arc<Additions>,
+    /// Connections that write at a time.
+    write_slots: ProjectSlots,
     mismatch: SchemaMismatch,
     /// `None` for additional stores of a process: only one store logs an outage.
     outage: Option<Arc<OutageLog>>,
@@ -141,19 +154,25 @@ impl Store {
             connect,
             pool,
             readers,
+            write_slots: write_slots(writers.max_open()),
             writers,
             reader_additions,
             writer_additions,
             mismatch: SchemaMismatch::default(),
             outage,
         };
-        Store { shared: Arc::new(shared), deadline: Deadline::NONE }
+        Store { shared: Arc::new(shared), deadline: Deadline::NONE, project: None }
     }
 
     /// Returns a store for the same database with a deadline. Until the deadline, failed work is retried;
     /// later, it is given up.
     pub fn until(&self, deadline: Deadline) -> Store {
-        Store { shared: self.shared.clone(), deadline }
+        Store { deadline, ..self.clone() }
+    }
+
+    /// Returns a store for the same database whose changes count as those of a project.
+    pub fn of(&self, project_id: &str) -> Store {
+        Store { project: Some(Arc::new(Scope::project(project_id))), ..self.clone() }
     }
 
     /// Returns the deadline of the work.

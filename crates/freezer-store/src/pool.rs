@@ -27,6 +27,8 @@ use crate::explain::Plans;
 use crate::mysql::Thread;
 use crate::outage::OutageLog;
 use crate::reconnect::{Reconnected, Reconnector};
+use crate::scope::Scope;
+use crate::slots::{ProjectSlots, Slot};
 
 /// Size and time limits of a pool, from `[database]`.
 #[derive(Debug, Clone)]
@@ -107,6 +109,9 @@ const LONGEST_KILL: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(crate) struct Pool(Arc<PoolInner>);
 
+/// The right to a connection, with a slot for writing if it writes.
+type Permit = (OwnedSemaphorePermit, Option<Slot>);
+
 /// A lent connection. If it is dropped without [`Lease::give_back`], the connection is closed.
 pub(crate) struct Lease {
     connection: Option<DbConnection>,
@@ -115,7 +120,7 @@ pub(crate) struct Lease {
     /// Whether a statement is running. Stays true if its future is dropped before the answer.
     in_flight: bool,
     pool: Pool,
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Permit>,
 }
 
 impl Pool {
@@ -160,15 +165,39 @@ impl Pool {
         &self.0.control
     }
 
+    /// Returns the maximum number of connections in use.
+    pub(crate) fn max_open(&self) -> usize {
+        self.0.settings.max_open.max(1)
+    }
+
     /// Waits for a permit, then takes an idle connection or opens one.
     pub(crate) async fn lease(&self, doing: &'static str, deadline: Deadline) -> Result<Lease, StoreError> {
+        self.lease_with(doing, deadline, None).await
+    }
+
+    /// Like [`Pool::lease`], but first waits for a slot of the project for writing. Requests that wait for a
+    /// slot have no connection.
+    pub(crate) async fn lease_to_write(
+        &self,
+        doing: &'static str,
+        deadline: Deadline,
+        (slots, project): (&ProjectSlots, &Scope),
+    ) -> Result<Lease, StoreError> {
+        let patience = deadline.within(self.0.settings.timeout);
+        let slot = slots.take(project, 1, patience).await.map_err(|_| busy(doing, patience))?;
+        self.lease_with(doing, deadline, Some(slot)).await
+    }
+
+    async fn lease_with(
+        &self,
+        doing: &'static str,
+        deadline: Deadline,
+        slot: Option<Slot>,
+    ) -> Result<Lease, StoreError> {
         let patience = deadline.within(self.0.settings.timeout);
         let permit = match tokio::time::timeout(patience, self.0.permits.clone().acquire_owned()).await {
-            Ok(Ok(permit)) => permit,
-            _ => {
-                let reason = format!("waited for {patience:?} (pool_timeout, request_timeout)");
-                return Err(StoreError::Unavailable { doing, outage: Outage::Busy, reason });
-            }
+            Ok(Ok(permit)) => (permit, slot),
+            _ => return Err(busy(doing, patience)),
         };
         self.notice_another_file();
         let (connection, opened, age) = self.connection(deadline).await?;
@@ -236,6 +265,12 @@ impl Pool {
         }
         None
     }
+}
+
+/// Returns the error of a request that waited too long for a connection.
+fn busy(doing: &'static str, patience: Duration) -> StoreError {
+    let reason = format!("waited for {patience:?} (pool_timeout, request_timeout)");
+    StoreError::Unavailable { doing, outage: Outage::Busy, reason }
 }
 
 impl PoolInner {

@@ -19,6 +19,7 @@ use crate::error::{Class, Outage, StoreError};
 use crate::exec::Db;
 use crate::outage::Answered;
 use crate::pool::Lease;
+use crate::scope::Scope;
 
 /// Maximum number of runs of a body without a deadline if other writers interfere.
 const MAX_ATTEMPTS: u32 = 5;
@@ -188,8 +189,16 @@ impl Run<'_> {
     }
 
     async fn lease(&self) -> Result<Lease, StoreError> {
-        let pool = if self.mode == Mode::Read { &self.store.readers } else { &self.store.writers };
-        pool.lease(self.name, self.store.deadline).await.inspect_err(|error| {
+        let Store { deadline, project, .. } = self.store;
+        let lease = match self.mode {
+            Mode::Read => self.store.readers.lease(self.name, *deadline).await,
+            Mode::Single | Mode::Transaction => {
+                let project = project.as_deref().unwrap_or(&Scope::AllProjects);
+                let slots = (&self.store.write_slots, project);
+                self.store.writers.lease_to_write(self.name, *deadline, slots).await
+            }
+        };
+        lease.inspect_err(|error| {
             if error.is_replaced() {
                 self.store.replaced(error);
                 self.store.mismatch.report();

@@ -109,7 +109,7 @@ impl Call {
         let App { http, queues, store, .. } = &*self.app;
         let bytes = self.body_bytes.0.load(Ordering::Relaxed);
         let admitted = queues.admission().admit(bytes, http.waiting)?;
-        let store = store.until(Deadline::after(http.request_timeout));
+        let store = store.of(&self.project_id).until(Deadline::after(http.request_timeout));
         Ok(&self.access.get_or_init(|| DatabaseAccess { store, _admitted: admitted }).store)
     }
 

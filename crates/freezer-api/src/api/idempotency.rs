@@ -63,6 +63,7 @@ async fn route_once(app: &SharedApp, router: Router, request: Request) -> Result
     let body = whole_body(body, app.http.max_body).await?;
     let caller = parts.extensions.get::<RequestContext>();
     let caller = caller.map(|caller| [caller.user_id.as_str(), caller.own_project()]).unwrap_or_default();
+    let store = app.store.of(caller[1]);
     // an empty query counts as no query
     let path = match parts.uri.query() {
         None | Some("") => parts.uri.path(),
@@ -80,7 +81,7 @@ async fn route_once(app: &SharedApp, router: Router, request: Request) -> Result
     let mut request = Request::from_parts(parts, Body::from(body));
     request.extensions_mut().insert(PlannedId(planned));
     let timeout = app.http.request_timeout;
-    match claim(&app.store.until(Deadline::after(timeout)), &keyed).await? {
+    match claim(&store.until(Deadline::after(timeout)), &keyed).await? {
         Some(Claim::Ours) => {}
         Some(Claim::Answered { status, answer }) => {
             let mut answer = response::stored(status, answer)?;
@@ -103,7 +104,6 @@ async fn route_once(app: &SharedApp, router: Router, request: Request) -> Result
         }
     }
     // in its own task: if the caller disconnects, it must get the answer when it sends the request again
-    let store = app.store.clone();
     let work = async move {
         let Ok(answer) = router.oneshot(request).await;
         store_answer(&store, timeout, keyed, answer).await

@@ -6,6 +6,7 @@
 
 mod accept;
 pub mod address;
+mod budget;
 pub mod extract;
 mod healthcheck;
 mod idempotency;

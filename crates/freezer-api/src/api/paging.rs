@@ -9,12 +9,12 @@
 //! page are read by `freezer_store::query`.
 
 use axum::extract::FromRequestParts;
-use axum::response::Response;
 use freezer_store::query::{Listed, Page};
 use http::request::Parts;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
+use super::budget::Draft;
 use super::extract::{parse_flag, parse_number, query_value};
 use super::{address, response};
 use crate::app::SharedApp;
@@ -66,22 +66,24 @@ impl FromRequestParts<SharedApp> for ListQuery {
 }
 
 impl ListQuery {
+    /// Returns the requested page with another maximum size.
+    pub fn page_up_to(&self, max_bytes: u64) -> Page {
+        Page { max_bytes, ..self.page.clone() }
+    }
+
     /// Returns the answer with the list under its name. If the query requests them, it also has the link to the next page and
     /// the number of documents. `id` returns the id of a document, which is used as the marker.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] if the documents cannot be written as JSON.
-    pub fn answer<T: Serialize>(
+    pub fn draft<T: Serialize>(
         &self,
         name: &'static str,
         found: &Listed<T>,
         id: impl Fn(&T) -> &str,
-    ) -> Result<Response, Error> {
+    ) -> Result<Draft, Error> {
         let address = &self.address;
         let link = |last| format!("{address}marker={}", utf8_percent_encode(id(last), NON_ALPHANUMERIC));
         let more = found.cut || self.links && found.more;
         let next = found.documents.last().filter(|_| more).map(link);
-        response::list(name, &found.documents, next.as_deref(), found.count)
+        Ok((response::list(name, &found.documents, next.as_deref(), found.count)?, found.cut))
     }
 }
 

@@ -229,7 +229,9 @@ fn status_and_title(error: &Error) -> (StatusCode, &'static str) {
         Error::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "Not Acceptable"),
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "Unauthorized"),
         Error::Forbidden | Error::ForeignPage(_) => (StatusCode::FORBIDDEN, "Access Forbidden"),
-        Error::Busy(Busy::Peer | Busy::Project) => (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"),
+        Error::Busy(Busy::Peer | Busy::Project | Busy::ProjectAnswers) => {
+            (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests")
+        }
         Error::NotReady(_) | Error::KeystoneUnavailable(_) | Error::Busy(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
         }

@@ -23,6 +23,17 @@ const MAX_PAGE_BYTES: OptDecl = OptDecl::integer("api", "max_page_bytes").unset_
      because they take a page of fewer than 10 jobs for the last one.",
 );
 
+const MAX_ANSWER_BYTES: OptDecl = OptDecl::integer("api", "max_answer_bytes")
+    .unset_if_empty()
+    .default("268435456")
+    .min(1_048_576)
+    .help(
+        "Maximum size of all large answers (over 32 KiB) in memory, in bytes: while they are made and until their clients \
+         have read them. One project can have half of it. A request for a large answer waits for at most \
+         search_wait_timeout, and is then answered with 429 if answers of its own project hold it up, else with 503. \
+         While a page is made, it needs up to twice max_page_bytes, but never more than this half.",
+    );
+
 /// Largest JSON text that a column can store.
 const LARGEST_DOCUMENT: i64 = (1 << 24) - 1;
 
@@ -130,6 +141,7 @@ const NOAUTH_HOSTS: OptDecl = OptDecl::list("api", "noauth_hosts").default("").h
 pub(super) const OPTIONS: &[&OptDecl] = &[
     &MAX_LIMIT,
     &MAX_PAGE_BYTES,
+    &MAX_ANSWER_BYTES,
     &MAX_DOCUMENT_BYTES,
     &MAX_JOB_ACTIONS,
     &MAX_SEARCH_CONDITIONS,
@@ -196,6 +208,11 @@ pub(super) fn repeat_window(config: &Config) -> Result<Option<Duration>, ConfigE
 pub(super) fn max_page(config: &Config) -> Result<Option<u64>, ConfigError> {
     let bytes = MAX_PAGE_BYTES.need(config.int(&MAX_PAGE_BYTES)?)?;
     Ok(u64::try_from(bytes).ok().filter(|bytes| *bytes > 0))
+}
+
+/// Returns the maximum size of all large answers in bytes.
+pub(super) fn max_answers(config: &Config) -> Result<usize, ConfigError> {
+    number(config, &MAX_ANSWER_BYTES)
 }
 
 /// Returns the maximum size of a stored document in bytes.

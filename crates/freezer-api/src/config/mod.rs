@@ -329,6 +329,7 @@ impl Settings {
                 max_limit: api::max_limit(config)?,
                 repeat_window: api::repeat_window(config)?,
                 max_page: api::max_page(config)?,
+                max_answers: api::max_answers(config)?,
                 max_document: api::max_document(config)?,
                 max_job_actions: api::max_job_actions(config)?,
                 max_conditions: api::max_conditions(config)?,

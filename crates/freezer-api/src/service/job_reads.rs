@@ -137,13 +137,14 @@ async fn read_poll(
 }
 
 /// Removes the process id from jobs whose client the caller's project does not own.
-pub async fn hide_foreign_pids(store: &Store, own_project: &str, jobs: Vec<Job>) -> Result<Vec<Job>, Error> {
+pub async fn hide_foreign_pids(store: &Store, own_project: &str, jobs: &mut [Job]) -> Result<(), Error> {
     if !jobs.iter().any(Job::shows_pid) {
-        return Ok(jobs);
+        return Ok(());
     }
-    Ok(read!(store, "jobs.hide_pids", |db| {
-        let mut jobs = jobs.clone();
-        jobs::hide_foreign_pids(db, own_project, &mut jobs).await?;
-        Ok::<_, StoreError>(jobs)
-    })?)
+    let seen: &[Job] = jobs;
+    let owned: Result<_, StoreError> =
+        read!(store, "jobs.hide_pids", |db| jobs::with_own_client(db, own_project, seen).await);
+    let owned = owned?;
+    jobs.iter_mut().filter(|job| !owned.contains(&job.job_id)).for_each(Job::hide_pid);
+    Ok(())
 }

@@ -8,6 +8,7 @@
 
 pub mod actions;
 pub mod admission;
+pub mod answers;
 pub mod backups;
 pub mod batcher;
 pub mod clients;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freezer_store::query::Page;
+use freezer_store::slots::Slot;
 use freezer_store::{Scope, Search, Store, Timestamp, stored_size};
 use serde_json::{Map, Value};
 
@@ -40,6 +42,7 @@ pub struct Queues {
     backups: backups::BackupWriter,
     job_reader: job_reads::JobReader,
     scans: scans::Scans,
+    answers: answers::Answers,
     admission: Arc<admission::Admission>,
 }
 
@@ -51,6 +54,7 @@ impl Queues {
             backups: backups::writer(store, http.max_body),
             job_reader: job_reads::JobReader::new(store),
             scans: scans::Scans::new(http.scans),
+            answers: answers::Answers::new(http.max_answers, http.scans),
             admission: Arc::default(),
         }
     }
@@ -59,13 +63,13 @@ impl Queues {
     ///
     /// # Errors
     /// As [`scans::Scans::slot`].
-    pub async fn scan_slot(
-        &self,
-        scope: &Scope,
-        search: &Search,
-        page: &Page,
-    ) -> Result<Option<scans::Slot<'_>>, Busy> {
+    pub async fn scan_slot(&self, scope: &Scope, search: &Search, page: &Page) -> Result<Option<Slot>, Busy> {
         self.scans.slot(scope, search, page).await
+    }
+
+    /// Returns the budget of large answers.
+    pub fn answers(&self) -> &answers::Answers {
+        &self.answers
     }
 
     /// Returns the counter of requests that use the database.

@@ -5,14 +5,11 @@
 //! total, so point reads, polls, reports and the scans of other projects can always get a connection. Requests that do not
 //! get a slot wait in a bounded queue.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use freezer_store::query::Page;
+use freezer_store::slots::{NoSlot, ProjectSlots, Slot};
 use freezer_store::{Scope, Search};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
 
 use crate::error::Busy;
 
@@ -40,27 +37,8 @@ impl Default for ScanLimits {
 
 /// The slots of the service.
 pub struct Scans {
-    limits: ScanLimits,
-    all: Arc<Semaphore>,
-    projects: Mutex<HashMap<Scope, Project>>,
-}
-
-struct Project {
-    slots: Arc<Semaphore>,
-    /// Requests that have a slot or wait for one.
-    requests: usize,
-}
-
-/// A slot for one read. It is released when this value is dropped.
-pub struct Slot<'a> {
-    _permits: [OwnedSemaphorePermit; 2],
-    _request: ProjectRequest<'a>,
-}
-
-/// Counts one request of a project while it has a slot or waits for one.
-struct ProjectRequest<'a> {
-    scans: &'a Scans,
-    scope: Scope,
+    slots: ProjectSlots,
+    wait: Duration,
 }
 
 /// Returns whether a read may read every row of a project.
@@ -71,11 +49,8 @@ fn is_scan(search: &Search, page: &Page) -> bool {
 impl Scans {
     /// Creates the slots, all of which are free.
     pub fn new(limits: ScanLimits) -> Scans {
-        Scans {
-            all: Arc::new(Semaphore::new(limits.in_all.clamp(1, Semaphore::MAX_PERMITS))),
-            limits,
-            projects: Mutex::default(),
-        }
+        let ScanLimits { per_project, in_all, waiting, wait } = limits;
+        Scans { slots: ProjectSlots::new(in_all, per_project, waiting), wait }
     }
 
     /// Waits for a slot. Returns none if this read does not need a slot.
@@ -83,48 +58,15 @@ impl Scans {
     /// # Errors
     /// [`Busy::Project`] if too many searches of the project are waiting, or if none of its slots became free in time;
     /// [`Busy::Searches`] if the searches of other projects occupied all slots until then.
-    pub async fn slot(&self, scope: &Scope, search: &Search, page: &Page) -> Result<Option<Slot<'_>>, Busy> {
+    pub async fn slot(&self, scope: &Scope, search: &Search, page: &Page) -> Result<Option<Slot>, Busy> {
         if !is_scan(search, page) {
             return Ok(None);
         }
-        let (request, slots) = self.count_request(scope)?;
-        let deadline = Instant::now() + self.limits.wait;
-        let Ok(Ok(own)) = timeout_at(deadline, slots.acquire_owned()).await else {
-            return Err(Busy::Project);
-        };
-        let Ok(Ok(common)) = timeout_at(deadline, self.all.clone().acquire_owned()).await else {
-            return Err(Busy::Searches);
-        };
-        Ok(Some(Slot { _permits: [own, common], _request: request }))
-    }
-
-    fn count_request(&self, scope: &Scope) -> Result<(ProjectRequest<'_>, Arc<Semaphore>), Busy> {
-        let per_project = self.limits.per_project.clamp(1, Semaphore::MAX_PERMITS);
-        let mut projects = self.projects();
-        let project = projects
-            .entry(scope.clone())
-            .or_insert_with(|| Project { slots: Arc::new(Semaphore::new(per_project)), requests: 0 });
-        if project.requests >= per_project.saturating_add(self.limits.waiting) {
-            return Err(Busy::Project);
-        }
-        project.requests += 1;
-        Ok((ProjectRequest { scans: self, scope: scope.clone() }, project.slots.clone()))
-    }
-
-    fn projects(&self) -> MutexGuard<'_, HashMap<Scope, Project>> {
-        self.projects.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for ProjectRequest<'_> {
-    fn drop(&mut self) {
-        let mut projects = self.scans.projects();
-        if let Some(project) = projects.get_mut(&self.scope) {
-            project.requests -= 1;
-            if project.requests == 0 {
-                projects.remove(&self.scope);
-            }
-        }
+        let slot = self.slots.take(scope, 1, self.wait).await;
+        slot.map(Some).map_err(|none| match none {
+            NoSlot::Project => Busy::Project,
+            NoSlot::All => Busy::Searches,
+        })
     }
 }
 
@@ -141,7 +83,7 @@ mod tests {
         Page { count: true, ..Page::at(10, 0) }
     }
 
-    async fn take<'a>(scans: &'a Scans, project: &str) -> Result<Slot<'a>, Busy> {
+    async fn take(scans: &Scans, project: &str) -> Result<Slot, Busy> {
         let slot = scans.slot(&Scope::project(project), &Search::default(), &counting()).await;
         slot.map(Option::unwrap)
     }
@@ -171,17 +113,5 @@ mod tests {
         drop(held);
         let more = take(&scans, "p2").await.unwrap();
         drop((other, more));
-        assert!(scans.projects().is_empty(), "nothing is kept of a project without requests");
-    }
-
-    #[tokio::test]
-    async fn the_queue_is_bounded_and_served_in_order() {
-        let scans = scans(1, 1, 1);
-        let first = take(&scans, "p1").await.unwrap();
-        let mut second = std::pin::pin!(take(&scans, "p1"));
-        assert!(futures_util::poll!(second.as_mut()).is_pending());
-        assert_eq!(take(&scans, "p1").await.err(), Some(Busy::Project), "the queue is full");
-        drop(first);
-        assert!(second.await.is_ok());
     }
 }

@@ -5,20 +5,10 @@ use std::time::{Duration, Instant};
 use freezer_store::{DatabaseUrl, MySqlUrl, PoolSettings};
 use serde_json::json;
 
-use super::support::database::connect;
+use super::support::database::{connect, running};
 use super::support::documents::{backup, job};
 use super::support::{Engine, Options, TestApp, TestDatabase, bounded, with_database};
 use super::{expect_come_again, until};
-
-/// Returns the number of running statements in the database, apart from this one.
-async fn running(url: &MySqlUrl) -> usize {
-    let mut connection = connect(url).await;
-    let rows = sqlx::query(
-        "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND COMMAND <> 'Sleep' \
-         AND ID <> CONNECTION_ID()",
-    );
-    rows.fetch_all(&mut connection).await.expect("the server tells").len()
-}
 
 async fn none_runs(url: &MySqlUrl) {
     let begun = Instant::now();

@@ -198,6 +198,16 @@ impl Lock {
     }
 }
 
+/// Returns the number of running statements in the database, apart from this one.
+pub async fn running(url: &MySqlUrl) -> usize {
+    let mut connection = connect(url).await;
+    let rows = sqlx::query(
+        "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND COMMAND <> 'Sleep' \
+         AND ID <> CONNECTION_ID()",
+    );
+    rows.fetch_all(&mut connection).await.expect("the server tells").len()
+}
+
 /// Returns whether a server answers.
 pub async fn answers(url: &DatabaseUrl) -> bool {
     match url {

@@ -42,7 +42,7 @@ impl Job {
     }
 
     /// Removes the process id from the schedule.
-    pub(crate) fn hide_pid(&mut self) {
+    pub fn hide_pid(&mut self) {
         json::remove_key(&mut self.job_schedule, "current_pid");
     }
 }

@@ -5,6 +5,7 @@ use freezer_store::query::backups;
 use freezer_store::read;
 use serde_json::json;
 
+use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
 use crate::api::search::{self, TimeConditions};
@@ -17,10 +18,14 @@ use crate::validate::Document;
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
     let search = search::parse(&body, TimeConditions::Supported, call.app.http.max_conditions)?;
     let scope = call.scope();
-    let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
-    let found =
-        read!(call.store()?, "backups.list", |db| backups::list(db, &scope, &search, &query.page).await)?;
-    query.answer("backups", &found, |backup| &backup.backup_id)
+    let (call, query, scope, search) = (&call, &query, &scope, &search);
+    budget::answer(call, query.page.max_bytes, |max_bytes| async move {
+        let page = query.page_up_to(max_bytes);
+        let _slot = call.app.queues.scan_slot(scope, search, &page).await?;
+        let found = read!(call.store()?, "backups.list", |db| backups::list(db, scope, search, &page).await)?;
+        query.draft("backups", &found, |backup| &backup.backup_id)
+    })
+    .await
 }
 
 /// `POST /v2/{project_id}/backups`
@@ -36,9 +41,17 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 
 /// `GET /v2/{project_id}/backups/{backup_id}`
 pub async fn show(call: Call, PathIds([backup_id]): PathIds<1>) -> Result<Response, Error> {
-    let scope = call.scope();
-    let found = read!(call.store()?, "backups.show", |db| backups::get(db, &scope, &backup_id).await)?;
-    response::ok(&found.ok_or(Error::Absent)?)
+    shown(&call, &backup_id).await
+}
+
+/// Returns the answer with a backup.
+async fn shown(call: &Call, backup_id: &str) -> Result<Response, Error> {
+    let scope = &call.scope();
+    budget::answer(call, u64::MAX, |_| async move {
+        let found = read!(call.store()?, "backups.show", |db| backups::get(db, scope, backup_id).await)?;
+        Ok((response::ok(&found.ok_or(Error::Absent)?)?, false))
+    })
+    .await
 }
 
 /// `PATCH /v2/{project_id}/backups/{backup_id}`
@@ -50,7 +63,12 @@ pub async fn update(
     let patch = into_document(&call, Document::BackupPatch, body)?;
     let backup = service::backups::update(call.change()?, &backup_id, patch).await?;
     log_change!(call, "backup updated", backup_id);
-    response::ok(&backup)
+    let answer = response::ok(&backup)?;
+    drop(backup);
+    match budget::within(&call, answer).await? {
+        Some(answer) => Ok(answer),
+        None => shown(&call, &backup_id).await,
+    }
 }
 
 /// `DELETE /v2/{project_id}/backups/{backup_id}`

@@ -5,6 +5,7 @@ use freezer_store::query::clients::{self, Registered};
 use freezer_store::read;
 use serde_json::json;
 
+use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
 use crate::api::search::{self, TimeConditions};
@@ -18,10 +19,14 @@ use crate::validate::Document;
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
     let search = search::parse(&body, TimeConditions::Unsupported, call.app.http.max_conditions)?;
     let scope = call.scope();
-    let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
-    let found =
-        read!(call.store()?, "clients.list", |db| clients::list(db, &scope, &search, &query.page).await)?;
-    query.answer("clients", &found, |client| &client.uuid)
+    let (call, query, scope, search) = (&call, &query, &scope, &search);
+    budget::answer(call, query.page.max_bytes, |max_bytes| async move {
+        let page = query.page_up_to(max_bytes);
+        let _slot = call.app.queues.scan_slot(scope, search, &page).await?;
+        let found = read!(call.store()?, "clients.list", |db| clients::list(db, scope, search, &page).await)?;
+        query.draft("clients", &found, |client| &client.uuid)
+    })
+    .await
 }
 
 /// `POST /v2/{project_id}/clients`
@@ -42,8 +47,12 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 /// `GET /v2/{project_id}/clients/{client_id}`
 pub async fn show(call: Call, PathIds([client_id]): PathIds<1>) -> Result<Response, Error> {
     let scope = call.scope();
-    let found = read!(call.store()?, "clients.show", |db| clients::get(db, &scope, &client_id).await)?;
-    response::ok(&found.ok_or(Error::Absent)?)
+    let (call, scope, client_id) = (&call, &scope, &client_id);
+    budget::answer(call, u64::MAX, |_| async move {
+        let found = read!(call.store()?, "clients.show", |db| clients::get(db, scope, client_id).await)?;
+        Ok((response::ok(&found.ok_or(Error::Absent)?)?, false))
+    })
+    .await
 }
 
 /// `DELETE /v2/{project_id}/clients/{client_id}`

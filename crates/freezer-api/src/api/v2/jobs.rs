@@ -7,6 +7,7 @@ use freezer_store::Scope;
 use freezer_store::model::Job;
 use serde_json::{Map, Value, json};
 
+use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
 use crate::api::search::{self, TimeConditions};
@@ -25,17 +26,20 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
     let scope = if query.all_projects && sees_all { Scope::AllProjects } else { call.scope() };
     let caller = (!sees_all).then(|| call.context.own_project());
-    let (store, queues) = (call.store()?, &call.app.queues);
-    let jobs = search::job_query(scope, search, query.page.clone());
-    let mut found = job_reads::list(store, queues, &jobs, caller).await?;
-    found.documents = hide_pids(&call, sees_all, found.documents).await?;
-    query.answer("jobs", &found, |job| &job.job_id)
+    let (call, query, scope, search) = (&call, &query, &scope, &search);
+    budget::answer(call, query.page.max_bytes, |max_bytes| async move {
+        let jobs = search::job_query(scope.clone(), search.clone(), query.page_up_to(max_bytes));
+        let mut found = job_reads::list(call.store()?, &call.app.queues, &jobs, caller).await?;
+        hide_pids(call, sees_all, &mut found.documents).await?;
+        query.draft("jobs", &found, |job| &job.job_id)
+    })
+    .await
 }
 
 /// Removes the process ids on nodes of other projects, unless the caller may see the jobs of all projects.
-async fn hide_pids(call: &Call, sees_all: bool, jobs: Vec<Job>) -> Result<Vec<Job>, Error> {
+async fn hide_pids(call: &Call, sees_all: bool, jobs: &mut [Job]) -> Result<(), Error> {
     match sees_all {
-        true => Ok(jobs),
+        true => Ok(()),
         false => job_reads::hide_foreign_pids(call.store()?, call.context.own_project(), jobs).await,
     }
 }
@@ -53,9 +57,14 @@ pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response,
     let sees_all = call.may(&policy::jobs::GET_ALL_PROJECTS).await?;
     // a central scheduler does not know the project of the job that it reads
     let scope = if sees_all { Scope::AllProjects } else { call.scope() };
-    let job = job_reads::show(call.store()?, &call.app.queues, &scope, job_id).await?;
-    let jobs = hide_pids(&call, sees_all, vec![job.ok_or(Error::Absent)?]).await?;
-    response::ok(&jobs.first())
+    let (call, scope, job_id) = (&call, &scope, &job_id);
+    budget::answer(call, u64::MAX, |_| async move {
+        let job = job_reads::show(call.store()?, &call.app.queues, scope, job_id.clone()).await?;
+        let mut job = job.ok_or(Error::Absent)?;
+        hide_pids(call, sees_all, std::slice::from_mut(&mut job)).await?;
+        Ok((response::ok(&job)?, false))
+    })
+    .await
 }
 
 /// `PATCH /v2/{project_id}/jobs/{job_id}`

@@ -5,6 +5,7 @@ use freezer_store::query::sessions;
 use freezer_store::read;
 use serde_json::json;
 
+use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
 use crate::api::search::{self, TimeConditions};
@@ -19,10 +20,15 @@ use crate::validate::Document;
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
     let search = search::parse(&body, TimeConditions::Unsupported, call.app.http.max_conditions)?;
     let scope = call.scope();
-    let _slot = call.app.queues.scan_slot(&scope, &search, &query.page).await?;
-    let found =
-        read!(call.store()?, "sessions.list", |db| sessions::list(db, &scope, &search, &query.page).await)?;
-    query.answer("sessions", &found, |session| &session.session_id)
+    let (call, query, scope, search) = (&call, &query, &scope, &search);
+    budget::answer(call, query.page.max_bytes, |max_bytes| async move {
+        let page = query.page_up_to(max_bytes);
+        let _slot = call.app.queues.scan_slot(scope, search, &page).await?;
+        let found =
+            read!(call.store()?, "sessions.list", |db| sessions::list(db, scope, search, &page).await)?;
+        query.draft("sessions", &found, |session| &session.session_id)
+    })
+    .await
 }
 
 /// `POST /v2/{project_id}/sessions`
@@ -36,8 +42,12 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 /// `GET /v2/{project_id}/sessions/{session_id}`
 pub async fn show(call: Call, PathIds([session_id]): PathIds<1>) -> Result<Response, Error> {
     let scope = call.scope();
-    let found = read!(call.store()?, "sessions.show", |db| sessions::get(db, &scope, &session_id).await)?;
-    response::ok(&found.ok_or(Error::Absent)?)
+    let (call, scope, session_id) = (&call, &scope, &session_id);
+    budget::answer(call, u64::MAX, |_| async move {
+        let found = read!(call.store()?, "sessions.show", |db| sessions::get(db, scope, session_id).await)?;
+        Ok((response::ok(&found.ok_or(Error::Absent)?)?, false))
+    })
+    .await
 }
 
 /// `PATCH /v2/{project_id}/sessions/{session_id}`

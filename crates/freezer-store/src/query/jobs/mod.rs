@@ -81,13 +81,13 @@ const SHAPE: Shape<(Jobs, Jobs)> = Shape {
     whole: false,
 };
 
-/// Removes the process id from jobs whose client the caller's project does not own, because other projects
-/// must not see the processes of a node. This is one statement, if any job has a process id.
-pub async fn hide_foreign_pids(db: &mut Db, caller: &str, jobs: &mut [Job]) -> Result<(), StoreError> {
+/// Returns the ids of those jobs that show a process id and whose client the caller's project owns. Other
+/// projects must not see the processes of a node.
+pub async fn with_own_client(db: &mut Db, caller: &str, jobs: &[Job]) -> Result<HashSet<String>, StoreError> {
     let with_pid: Vec<&str> =
         jobs.iter().filter(|job| job.shows_pid()).map(|job| job.job_id.as_str()).collect();
     if with_pid.is_empty() {
-        return Ok(());
+        return Ok(HashSet::new());
     }
     let owned = Expr::col((Clients::Table, Clients::ClientId))
         .equals((Jobs::Table, Jobs::ClientId))
@@ -101,9 +101,7 @@ pub async fn hide_foreign_pids(db: &mut Db, caller: &str, jobs: &mut [Job]) -> R
         .and_where(Expr::col((Jobs::Table, Jobs::Id)).is_in(listing::padded(with_pid)));
     let at = unreadable(db.doing());
     let rows = db.select(&select).await?;
-    let owned = rows.iter().map(|row| row.string(0).map_err(&at)).collect::<Result<HashSet<_>, _>>()?;
-    jobs.iter_mut().filter(|job| !owned.contains(&job.job_id)).for_each(Job::hide_pid);
-    Ok(())
+    rows.iter().map(|row| row.string(0).map_err(&at)).collect()
 }
 
 /// Returns a scope whose project is an argument.
@@ -122,8 +120,8 @@ pub async fn list(
     list_for(db, scope, search, page, None).await
 }
 
-/// Returns jobs as [`list`] does. For a caller of a project, a search does not see the process ids that
-/// [`hide_foreign_pids`] hides from this project; the documents still have them.
+/// Returns jobs as [`list`] does. For a caller of a project, a search does not see the process ids of
+/// jobs on clients of other projects; the documents still have them ([`with_own_client`]).
 pub async fn list_for(
     db: &mut Db,
     scope: &Scope,

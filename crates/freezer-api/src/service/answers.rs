@@ -1,0 +1,107 @@
+//! [`Answers`]: how many bytes large answers may take in memory together, while they are made and sent.
+//!
+//! A page can have 32 MiB, and its documents are in memory a second time while it is written. A client that reads
+//! its answer slowly, or not at all, keeps it in memory. Large answers therefore take their bytes from a budget, of
+//! which each project can have half. Small answers need none: their number is bounded by the number of connections.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use freezer_store::slots::{NoSlot, ProjectSlots, Slot};
+use freezer_store::{Deadline, Scope};
+
+use super::scans::ScanLimits;
+use crate::error::Busy;
+
+/// Size of the largest answer that needs no part of the budget.
+pub const FREE: usize = 32 << 10;
+
+/// Bytes that one slot stands for.
+const UNIT: usize = 1 << 10;
+
+/// The budget of the service.
+pub struct Answers {
+    slots: ProjectSlots,
+    wait: Duration,
+}
+
+/// A part of the budget, given back when it is dropped.
+pub struct Held(Slot);
+
+impl Answers {
+    /// Creates a free budget of `bytes` (`[api] max_answer_bytes`). Requests wait for it as searches wait for a slot.
+    pub fn new(bytes: usize, scans: ScanLimits) -> Answers {
+        let slots = bytes / UNIT;
+        Answers { slots: ProjectSlots::new(slots, slots / 2, scans.waiting), wait: scans.wait }
+    }
+
+    /// Takes bytes if they are free and no request waits for them.
+    pub fn try_hold(&self, scope: &Scope, bytes: usize) -> Option<Held> {
+        self.slots.try_take(scope, bytes.div_ceil(UNIT)).map(Held)
+    }
+
+    /// Waits for bytes. A request for more than half of the budget gets half of it.
+    ///
+    /// # Errors
+    /// [`Busy::ProjectAnswers`] if answers of the project hold its half; [`Busy::Answers`] if those of other projects hold
+    /// the rest.
+    pub async fn hold(&self, scope: &Scope, bytes: usize, deadline: Deadline) -> Result<Held, Busy> {
+        let taken = self.slots.take(scope, bytes.div_ceil(UNIT), deadline.within(self.wait)).await;
+        taken.map(Held).map_err(|none| match none {
+            NoSlot::Project => Busy::ProjectAnswers,
+            NoSlot::All => Busy::Answers,
+        })
+    }
+}
+
+impl Held {
+    /// Returns the bytes of an answer, which hold as much of the budget until the last reference to them is dropped.
+    pub fn with(mut self, bytes: Bytes) -> Bytes {
+        if bytes.len() <= FREE {
+            return bytes;
+        }
+        self.0.shrink(bytes.len().div_ceil(UNIT));
+        Bytes::from_owner(HeldBytes { bytes, _held: self })
+    }
+}
+
+struct HeldBytes {
+    bytes: Bytes,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for HeldBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_holds_its_bytes_until_it_is_dropped() {
+        let scans = ScanLimits { wait: Duration::from_millis(20), ..ScanLimits::default() };
+        let answers = Answers::new(1 << 20, scans);
+        let [p1, p2] = ["p1", "p2"].map(Scope::project);
+        let estimate = answers.hold(&p1, 64 << 20, Deadline::NONE).await.unwrap();
+        assert!(answers.try_hold(&p1, 1).is_none(), "half of the budget");
+        let answer = estimate.with(vec![b'x'; 200 << 10].into());
+        let part = answer.slice(10..20);
+        drop(answer);
+        assert_eq!(answers.hold(&p1, 400 << 10, Deadline::NONE).await.err(), Some(Busy::ProjectAnswers));
+        let more = answers.hold(&p1, 300 << 10, Deadline::NONE).await.unwrap();
+        let other = answers.try_hold(&p2, 500 << 10).unwrap();
+        assert_eq!(
+            answers.hold(&Scope::project("p3"), 50 << 10, Deadline::NONE).await.err(),
+            Some(Busy::Answers)
+        );
+        assert_eq!(&part[..], [b'x'; 10]);
+        drop((part, other));
+        assert!(answers.try_hold(&p1, 200 << 10).is_some());
+        assert_eq!(more.with(vec![b'y'; 10].into()).len(), 10, "a small answer holds nothing");
+        assert!(answers.try_hold(&p1, 512 << 10).is_some());
+    }
+}

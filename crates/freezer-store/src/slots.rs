@@ -1,0 +1,191 @@
+//! [`ProjectSlots`]: slots that all projects share, and of which each project can hold only a part.
+//!
+//! Requests without a slot wait in the order of their arrival: first for the part of their project, then for the
+//! slots of all. A project therefore has at most its part in the common queue, however many of its requests
+//! wait. What a slot stands for is decided by the users: a connection that writes, a search, some bytes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use crate::scope::Scope;
+
+/// Why a request got no slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoSlot {
+    /// The project holds its part, or too many of its requests wait.
+    Project,
+    /// Other projects hold the rest.
+    All,
+}
+
+/// The slots. Clones share them.
+#[derive(Clone)]
+pub struct ProjectSlots(Arc<Shared>);
+
+struct Shared {
+    in_all: Arc<Semaphore>,
+    per_project: usize,
+    /// Requests of a project that may wait.
+    waiting: usize,
+    projects: Mutex<HashMap<Scope, Project>>,
+}
+
+struct Project {
+    slots: Arc<Semaphore>,
+    /// Requests that hold slots or wait for them.
+    requests: usize,
+}
+
+/// Slots of one request, given back when they are dropped.
+pub struct Slot {
+    // dropped before the place, so that a project without requests has all of its slots
+    own: OwnedSemaphorePermit,
+    common: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+/// A request among those of its project.
+struct Place {
+    shared: Arc<Shared>,
+    scope: Scope,
+}
+
+impl ProjectSlots {
+    /// Creates free slots: at least one in all and for each project.
+    pub fn new(in_all: usize, per_project: usize, waiting: usize) -> ProjectSlots {
+        let in_all = in_all.clamp(1, Semaphore::MAX_PERMITS);
+        ProjectSlots(Arc::new(Shared {
+            in_all: Arc::new(Semaphore::new(in_all)),
+            per_project: per_project.clamp(1, in_all),
+            waiting,
+            projects: Mutex::default(),
+        }))
+    }
+
+    /// Takes slots if they are free and no request waits for them. Takes the whole part of the project instead
+    /// of more than that.
+    pub fn try_take(&self, scope: &Scope, slots: usize) -> Option<Slot> {
+        let slots = self.at_most(slots);
+        let (place, project) = self.enter(scope)?;
+        let own = project.try_acquire_many_owned(slots).ok()?;
+        let common = self.0.in_all.clone().try_acquire_many_owned(slots).ok()?;
+        Some(Slot { own, common, _place: place })
+    }
+
+    /// Waits for slots. Takes the whole part of the project instead of more than that.
+    pub async fn take(&self, scope: &Scope, slots: usize, wait: Duration) -> Result<Slot, NoSlot> {
+        let slots = self.at_most(slots);
+        let (place, project) = self.enter(scope).ok_or(NoSlot::Project)?;
+        let until = Instant::now() + wait;
+        let Ok(Ok(own)) = timeout_at(until, project.acquire_many_owned(slots)).await else {
+            return Err(NoSlot::Project);
+        };
+        let Ok(Ok(common)) = timeout_at(until, self.0.in_all.clone().acquire_many_owned(slots)).await else {
+            return Err(NoSlot::All);
+        };
+        Ok(Slot { own, common, _place: place })
+    }
+
+    fn at_most(&self, slots: usize) -> u32 {
+        u32::try_from(slots.min(self.0.per_project)).unwrap_or(u32::MAX)
+    }
+
+    /// Returns `None` if too many requests of the project wait.
+    fn enter(&self, scope: &Scope) -> Option<(Place, Arc<Semaphore>)> {
+        let shared = &self.0;
+        let mut projects = shared.projects();
+        let project = projects
+            .entry(scope.clone())
+            .or_insert_with(|| Project { slots: Arc::new(Semaphore::new(shared.per_project)), requests: 0 });
+        if project.requests >= shared.per_project.saturating_add(shared.waiting) {
+            return None;
+        }
+        project.requests += 1;
+        Some((Place { shared: shared.clone(), scope: scope.clone() }, project.slots.clone()))
+    }
+}
+
+impl Shared {
+    fn projects(&self) -> MutexGuard<'_, HashMap<Scope, Project>> {
+        self.projects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// Gives back all slots but this number.
+    pub fn shrink(&mut self, slots: usize) {
+        for permit in [&mut self.own, &mut self.common] {
+            let more = permit.num_permits().saturating_sub(slots);
+            drop(permit.split(more));
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut projects = self.shared.projects();
+        if let Some(project) = projects.get_mut(&self.scope) {
+            project.requests -= 1;
+            if project.requests == 0 {
+                projects.remove(&self.scope);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn a_project_takes_its_own_part_and_no_more() {
+        let slots = ProjectSlots::new(3, 2, 1);
+        let [p1, p2] = ["p1", "p2"].map(Scope::project);
+        let held = [slots.take(&p1, 1, SHORT).await.unwrap(), slots.take(&p1, 1, SHORT).await.unwrap()];
+        assert_eq!(slots.take(&p1, 1, SHORT).await.err(), Some(NoSlot::Project), "not in time");
+        assert!(slots.try_take(&p1, 1).is_none());
+        let other = slots.take(&p2, 1, SHORT).await.unwrap();
+        assert_eq!(slots.take(&p2, 1, SHORT).await.err(), Some(NoSlot::All), "none is left in all");
+        drop(held);
+        drop((other, slots.take(&p2, 2, SHORT).await.unwrap()));
+        assert!(slots.0.projects().is_empty(), "nothing is kept of a project without requests");
+    }
+
+    #[tokio::test]
+    async fn the_queue_is_bounded_and_served_in_order() {
+        let slots = ProjectSlots::new(1, 1, 1);
+        let p1 = Scope::project("p1");
+        let first = slots.try_take(&p1, 1).unwrap();
+        let wait = Duration::from_secs(60);
+        let mut second = std::pin::pin!(slots.take(&p1, 1, wait));
+        assert!(futures_util::poll!(second.as_mut()).is_pending());
+        assert_eq!(slots.take(&p1, 1, wait).await.err(), Some(NoSlot::Project), "the queue is full");
+        drop(first);
+        assert!(slots.try_take(&p1, 1).is_none(), "the second is before this one");
+        assert!(second.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn many_slots_are_taken_and_given_back_in_part() {
+        let slots = ProjectSlots::new(10, 6, 10);
+        let [p1, p2] = ["p1", "p2"].map(Scope::project);
+        let mut all = slots.take(&p1, 1_000, SHORT).await.unwrap();
+        assert!(slots.try_take(&p1, 1).is_none());
+        assert!(slots.try_take(&p2, 5).is_none());
+        all.shrink(2);
+        all.shrink(4);
+        let more = slots.try_take(&p1, 4).unwrap();
+        let other = slots.try_take(&p2, 4).unwrap();
+        assert!(slots.try_take(&p2, 1).is_none());
+        drop((all, more, other));
+        assert!(slots.0.projects().is_empty());
+        assert_eq!(slots.0.in_all.available_permits(), 10);
+    }
+}
