@@ -131,6 +131,9 @@ enum DbCommand {
         /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
+        /// Remove them although tables or views of other programs refer to them.
+        #[arg(long)]
+        ignore_references: bool,
     },
 }
 
@@ -151,6 +154,9 @@ struct Sync {
     /// Create the tables in a database that another program uses, too. Needed only once.
     #[arg(long)]
     shared_database: bool,
+    /// Create missing tables empty, although other tables have rows. What the missing tables contained is lost.
+    #[arg(long)]
+    create_missing_tables: bool,
     /// Maximum time to wait for another sync, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     wait: u64,
@@ -269,8 +275,8 @@ async fn run(sources: &Sources, command: DbCommand) -> Result<u8, Box<dyn std::e
     let database = settings?;
     let store = database.store(false);
     match command {
-        DbCommand::Sync(Sync { dry_run, charset, shared_database, wait, .. }) => {
-            let wishes = Wishes { convert_large_tables: charset, shared_database };
+        DbCommand::Sync(Sync { dry_run, charset, shared_database, create_missing_tables, wait, .. }) => {
+            let wishes = Wishes { convert_large_tables: charset, shared_database, create_missing_tables };
             if dry_run {
                 db::dry_run(&store, wishes, &mut out).await?;
             } else {
@@ -290,14 +296,14 @@ async fn run(sources: &Sources, command: DbCommand) -> Result<u8, Box<dyn std::e
             let rows = Purge { before, now, tables: table, batch, pause, dry_run };
             purge::purge(&store, &rows, &mut out).await?;
         }
-        DbCommand::Remove { yes } => {
+        DbCommand::Remove { yes, ignore_references } => {
             let mut input = std::io::stdin().lock();
             let confirmation = match (yes, std::io::stdin().is_terminal()) {
                 (true, _) => Confirmation::Given,
                 (false, true) => Confirmation::Ask(&mut input),
                 (false, false) => Confirmation::Impossible,
             };
-            db::remove(&store, confirmation, &holder(), &mut out).await?;
+            db::remove(&store, confirmation, ignore_references, &holder(), &mut out).await?;
         }
     }
     Ok(0)

@@ -4,7 +4,7 @@
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
-use freezer_store::maintenance::Overview;
+use freezer_store::maintenance::{BrokenJobs, Overview};
 use freezer_store::migrations::{
     HEAD, Kept, REVISIONS, State, StepAction, SyncOptions, Synced, Unmovable, Wishes,
 };
@@ -33,6 +33,17 @@ pub enum DbError {
         "there is no terminal to ask whether the tables of {0} should be removed; nothing was removed; to remove them without a confirmation: freezer-manage db remove --yes"
     )]
     NoTerminal(String),
+    /// Other programs refer to the tables.
+    #[error(
+        "other tables or views refer to the tables of {database}: {references}. Nothing was removed. Drop them first, or run: \
+         freezer-manage db remove --ignore-references"
+    )]
+    Referenced {
+        /// The database, without its password.
+        database: String,
+        /// Tables and views.
+        references: String,
+    },
     /// The operator did not confirm the removal.
     #[error("that is not the name of the database, {0:?}; nothing was removed")]
     NotConfirmed(String),
@@ -67,7 +78,7 @@ pub async fn sync(store: &Store, options: &SyncOptions, out: &mut impl Write) ->
     match done {
         Synced::Created => writeln!(out, "{database}: created all tables at revision {HEAD}")?,
         Synced::AlreadyCurrent => {
-            writeln!(out, "{database}: at revision {HEAD}, nothing to do{}", broken_links(store).await?)?;
+            writeln!(out, "{database}: at revision {HEAD}, nothing to do{}", defects(store).await?)?;
         }
         Synced::Upgraded { left_out } => {
             writeln!(out, "{database}: at revision {HEAD}")?;
@@ -79,23 +90,24 @@ pub async fn sync(store: &Store, options: &SyncOptions, out: &mut impl Write) ->
                 out,
                 "kept in freezer_leftovers, because they could not be moved: {values} values of {rows} rows; \
                  see them with: freezer-manage db leftovers{}",
-                broken_links(store).await?
+                defects(store).await?
             )?;
         }
     }
     Ok(())
 }
 
-/// Describes links of jobs to actions that are not there, as after a restore of `actions` alone; nothing if there are none.
-async fn broken_links(store: &Store) -> Result<String, DbError> {
-    Ok(match store.broken_links().await? {
-        0 => String::new(),
-        count => {
-            format!(
-                "; links without a live job or a live action: {count}; see them with: freezer-manage db check"
-            )
-        }
-    })
+/// Describes links of jobs to missing actions, as after a restore of `actions` alone, and jobs without actions. Empty if
+/// there are none.
+async fn defects(store: &Store) -> Result<String, DbError> {
+    let BrokenJobs { links, without_actions } = store.broken_jobs().await?;
+    let counts = [
+        ("links without a live job or a live action", links),
+        ("live jobs without actions", without_actions),
+    ];
+    let found = counts.into_iter().filter(|(_, count)| *count > 0);
+    let found: String = found.map(|(what, count)| format!("; {what}: {count}")).collect();
+    Ok(if found.is_empty() { found } else { format!("{found}; see them with: freezer-manage db check") })
 }
 
 /// Prints the steps of [`sync`] as SQL, with the number of rows that each statement reads. Changes nothing.
@@ -231,10 +243,12 @@ pub enum Confirmation<'a> {
     Impossible,
 }
 
-/// Drops the tables with all rows. Without a confirmation, drops nothing.
+/// Drops the tables with all rows. Drops nothing without a confirmation, or if other tables or views refer to the tables,
+/// unless `ignore_references` is true.
 pub async fn remove(
     store: &Store,
     confirmation: Confirmation<'_>,
+    ignore_references: bool,
     holder: &str,
     out: &mut impl Write,
 ) -> Result<(), DbError> {
@@ -243,6 +257,10 @@ pub async fn remove(
     if tables.is_empty() {
         writeln!(out, "{database}: there are no tables, nothing to do")?;
         return Ok(());
+    }
+    let references = if ignore_references { Vec::new() } else { store.references().await? };
+    if !references.is_empty() {
+        return Err(DbError::Referenced { database, references: references.join("; ") });
     }
     match confirmation {
         Confirmation::Given => {}

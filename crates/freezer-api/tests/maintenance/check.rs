@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::{self, Engine, TestApp};
 use crate::{BOTH, add_job, make_file, on_empty, store};
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "layout",
     "charset",
     "widths",
@@ -23,12 +23,14 @@ const NAMES: [&str; 13] = [
     "jobs_without_actions",
     "collations",
     "action_terms",
+    "links_without_job",
 ];
 
 support::on_both_engines!(
     a_used_database_has_nothing_to_complain_about,
     each_check_finds_what_is_planted,
     a_check_counts_all_and_shows_twenty,
+    completed_jobs_need_no_client,
 );
 
 fn result_of<'a>(checks: &'a [CheckResult], name: &str) -> &'a CheckResult {
@@ -109,17 +111,11 @@ async fn each_check_finds_what_is_planted(app: TestApp) {
     }
     app.store().sync().await.unwrap();
     let checks = app.store().check().await.unwrap();
-    let expected: [(&str, &[&str]); 7] = [
+    let expected: [(&str, &[&str]); 8] = [
         ("jobs_without_actions", &["job far of project p2", "job idle of project p1"]),
         ("duplicate_clients", &["n1 in project p1: 2 times"]),
-        (
-            "job_links",
-            &[
-                "(job gone, action ",
-                "l1 (job kept, action none): no live action",
-                "l2 (job none, action none): no live job and action",
-            ],
-        ),
+        ("links_without_job", &["(job gone, action ", "l2 (job none, action none): no live job and action"]),
+        ("job_links", &["l1 (job kept, action none): no live action"]),
         ("unknown_clients", &["job strange of project p1: client stranger"]),
         ("deleted_null", &[&format!("backups: {backup}")]),
         ("leftovers", &["jobs.job_actions of row j9"]),
@@ -151,10 +147,48 @@ async fn each_check_finds_what_is_planted(app: TestApp) {
             assert!(check.examples.iter().any(|found| found.contains(example)), "no {example} in {check:#?}");
         }
     }
-    assert!(result_of(&checks, "job_links").examples.iter().any(|link| link.contains(&gone)), "{checks:#?}");
+    assert!(
+        result_of(&checks, "links_without_job").examples.iter().any(|link| link.contains(&gone)),
+        "{checks:#?}"
+    );
     for quiet in ["layout", "charset", "widths"] {
         assert_eq!(result_of(&checks, quiet).verdict, Verdict::Success, "{checks:#?}");
     }
+}
+
+/// A finished restore of a node that is gone needs nothing. A job that would run again does.
+async fn completed_jobs_need_no_client(app: TestApp) {
+    let jobs = [
+        ("done", r#"{"status": "completed", "result": "success"}"#, false),
+        ("nested", r#"{"x": {"status": "running"}, "y": [1], "status" : "completed"}"#, false),
+        ("other", r#"{"x": {"status": "completed"}, "status": "scheduled"}"#, true),
+        ("stopped", r#"{"status": "stop"}"#, true),
+        ("word", r#"{"description": "\"status\": \"completed\""}"#, true),
+        ("empty", "{}", true),
+        ("broken", r#"{"status": "completed""#, true),
+    ];
+    for (id, schedule, _) in jobs {
+        app.database()
+            .run(&format!(
+                "INSERT INTO jobs (id, project_id, user_id, client_id, schedule, deleted) \
+                 VALUES ('{id}', 'p1', 'u', 'gone', '{}', 0)",
+                if app.engine() == Engine::MariaDb {
+                    schedule.replace('\\', "\\\\")
+                } else {
+                    schedule.to_owned()
+                }
+            ))
+            .await;
+    }
+    let insert = "INSERT INTO jobs (id, project_id, user_id, client_id, schedule, deleted)";
+    app.database().run(&format!("{insert} VALUES ('none', 'p1', 'u', 'gone', NULL, 0)")).await;
+    let checks = app.store().check().await.unwrap();
+    let unknown = result_of(&checks, "unknown_clients");
+    for (id, _, is_found) in jobs.into_iter().chain([("none", "", true)]) {
+        let example = format!("job {id} of project p1: client gone");
+        assert_eq!(unknown.examples.contains(&example), is_found, "{id}: {unknown:#?}");
+    }
+    assert_eq!(unknown.count, 6, "{unknown:#?}");
 }
 
 async fn a_check_counts_all_and_shows_twenty(app: TestApp) {

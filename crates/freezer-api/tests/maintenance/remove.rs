@@ -10,7 +10,11 @@ use serde_json::json;
 use crate::support::{self, TestApp};
 use crate::{add_job, rows};
 
-support::on_both_engines!(remove_drops_our_tables_and_no_others, remove_wants_the_name_of_the_database,);
+support::on_both_engines!(
+    remove_drops_our_tables_and_no_others,
+    remove_refuses_tables_that_others_refer_to,
+    remove_wants_the_name_of_the_database,
+);
 
 async fn remove_drops_our_tables_and_no_others(app: TestApp) {
     let store = app.store();
@@ -43,6 +47,52 @@ async fn remove_drops_our_tables_and_no_others(app: TestApp) {
     assert!(newer.to_string().contains("does not know"), "{newer}");
 }
 
+async fn remove_refuses_tables_that_others_refer_to(app: TestApp) {
+    app.member().post("/v2/p1/clients", json!({"client_id": "n1"})).await.expect(201);
+    add_job(&app, "j1").await;
+    let database = app.database();
+    let remove = async |ignore_references: bool| {
+        db::remove(app.store(), Confirmation::Given, ignore_references, "here:1", &mut Vec::new()).await
+    };
+    let id = match database.url() {
+        // A foreign key needs the character set and collation of the other column.
+        DatabaseUrl::MySql(_) => {
+            let sql = "SELECT CAST(CONCAT('VARCHAR(36) CHARACTER SET ', character_set_name, ' COLLATE ', collation_name) AS CHAR) \
+                       FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'jobs' \
+                       AND column_name = 'id'";
+            database.texts(sql).await.remove(0)
+        }
+        DatabaseUrl::Sqlite { .. } => "VARCHAR(36)".to_owned(),
+    };
+    let key = format!("CREATE TABLE billing_jobs (job {id}, FOREIGN KEY (job) REFERENCES jobs (id))");
+    for (make, words, unmake) in [
+        (key.as_str(), "the table billing_jobs has a foreign key to jobs", "DROP TABLE billing_jobs"),
+        (
+            "CREATE VIEW report AS SELECT j.id FROM jobs j JOIN job_actions l ON l.job_id = j.id",
+            "the view report reads job_actions, jobs",
+            "DROP VIEW report",
+        ),
+        (
+            "CREATE VIEW sizes AS SELECT COUNT(*) AS many FROM backups",
+            "the view sizes reads backups",
+            "DROP VIEW sizes",
+        ),
+    ] {
+        database.run(make).await;
+        let refused = remove(false).await.unwrap_err().to_string();
+        assert!(refused.contains(words) && refused.contains("--ignore-references"), "{make}: {refused}");
+        assert_eq!(rows(app.store(), "jobs").await, (1, 0), "{make}");
+        database.run(unmake).await;
+    }
+    // names of ours alone are no references
+    database.run("CREATE TABLE notes (jobs INT, backups INT)").await;
+    database.run("CREATE VIEW titles AS SELECT COUNT(*) AS many FROM notes").await;
+    assert_eq!(app.store().references().await.unwrap(), Vec::<String>::new());
+    database.run("CREATE VIEW sizes AS SELECT COUNT(*) AS many FROM backups").await;
+    remove(true).await.unwrap();
+    assert_eq!(app.store().removable().await.unwrap(), Vec::<&str>::new());
+}
+
 async fn remove_wants_the_name_of_the_database(app: TestApp) {
     let name = match app.database().url() {
         DatabaseUrl::MySql(url) => url.database,
@@ -50,7 +100,7 @@ async fn remove_wants_the_name_of_the_database(app: TestApp) {
     };
     let say = async |confirmation: Confirmation<'_>| {
         let mut out = Vec::new();
-        let done = db::remove(app.store(), confirmation, "here:1", &mut out).await;
+        let done = db::remove(app.store(), confirmation, false, "here:1", &mut out).await;
         (done, String::from_utf8(out).unwrap())
     };
     for answer in ["", "\n", "yes\n", "freezer\n"] {

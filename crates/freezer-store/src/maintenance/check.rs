@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::findings::{CheckResult, EXAMPLES, Findings, Present, Question};
+use super::links::{self, JOB_LINKS, JOBS_WITHOUT_ACTIONS, LINKS_WITHOUT_JOB};
 use super::{Verdict, documents};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
@@ -60,7 +61,7 @@ impl Store {
         checks.push(widths.into_check(&WIDTHS));
         let rows: Result<Vec<CheckResult>, StoreError> = read!(store, "check.rows", |db| Ok(vec![
             duplicate_clients(db, &present).await?.into_check(&DUPLICATE_CLIENTS),
-            job_links(db, &present).await?.into_check(&JOB_LINKS),
+            links::job_links(db, &present).await?.into_check(&JOB_LINKS),
             unknown_clients(db, &present).await?.into_check(&UNKNOWN_CLIENTS),
             undecided(db, &present).await?.into_check(&UNDECIDED),
             leftovers(db, &present).await?.into_check(&LEFTOVERS),
@@ -69,29 +70,20 @@ impl Store {
         checks.push(documents::unreadable(&store, &present).await?.into_check(&documents::UNREADABLE));
         checks.push(unmovable(&store).await?);
         let idle: Result<CheckResult, StoreError> = read!(store, "check.rows", |db| {
-            Ok(jobs_without_actions(db, &present).await?.into_check(&JOBS_WITHOUT_ACTIONS))
+            Ok(links::jobs_without_actions(db, &present).await?.into_check(&JOBS_WITHOUT_ACTIONS))
         });
         checks.push(idle?);
         checks.push(collations(&plan));
         checks.push(action_terms(&plan));
+        let unused: Result<CheckResult, StoreError> = read!(store, "check.rows", |db| {
+            Ok(links::links_without_job(db, &present).await?.into_check(&LINKS_WITHOUT_JOB))
+        });
+        checks.push(unused?);
         Ok(checks)
     }
 }
 
-impl Store {
-    /// Counts the links of jobs that have no live job or no live action, as the check `job_links` does.
-    ///
-    /// # Errors
-    /// As every query: [`StoreError`].
-    pub async fn broken_links(&self) -> Result<u64, StoreError> {
-        let store = self.patient();
-        let there = read!(store, "check.columns", |db| db.tables().await)?;
-        let present = present(&there, &[]);
-        read!(store, "check.rows", |db| Ok(job_links(db, &present).await?.count()))
-    }
-}
-
-fn present(there: &Layout, mixed: &[Mixed]) -> Present {
+pub(super) fn present(there: &Layout, mixed: &[Mixed]) -> Present {
     let mut columns = BTreeSet::new();
     for (name, table) in &there.tables {
         columns.extend(table.columns.iter().map(|column| (name.clone(), column.name.clone())));
@@ -270,58 +262,10 @@ async fn unmovable(store: &Store) -> Result<CheckResult, StoreError> {
     })
 }
 
-const JOB_LINKS: Question = Question {
-    name: "job_links",
-    title: "Links from jobs to actions",
-    found: "rows of job_actions without a live job or a live action",
-    advice: "such a job runs without the action: give the job the actions that it needs with PATCH, or mark the row as \
-             deleted",
-};
-
-async fn job_links(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
-    if let Some(why) = present.lacks_links() {
-        return Ok(Findings::unchecked(why));
-    }
-    let mut findings = Findings::default();
-    let sql = "SELECT l.id AS link, l.job_id AS job, l.action_id AS action, \
-               CASE WHEN j.id IS NULL THEN 'job' ELSE '' END AS no_job, \
-               CASE WHEN a.id IS NULL THEN 'action' ELSE '' END AS no_action FROM job_actions l \
-               LEFT JOIN jobs j ON j.id = l.job_id AND j.deleted = 0 \
-               LEFT JOIN actions a ON a.id = l.action_id AND a.deleted = 0 \
-               WHERE l.deleted = 0 AND (j.id IS NULL OR a.id IS NULL)";
-    let example = |[link, job, action, no_job, no_action]: [String; 5]| {
-        let both = if no_job.is_empty() || no_action.is_empty() { "" } else { " and " };
-        format!("{link} (job {job}, action {action}): no live {no_job}{both}{no_action}")
-    };
-    findings.add_rows(db, sql, example).await?;
-    Ok(findings)
-}
-
-const JOBS_WITHOUT_ACTIONS: Question = Question {
-    name: "jobs_without_actions",
-    title: "Jobs without actions",
-    found: "live jobs that have no live action, so that they do nothing",
-    advice: "give them actions with PATCH, or delete them; values that an upgrade could not move are shown by: \
-             freezer-manage db leftovers",
-};
-
-async fn jobs_without_actions(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
-    if let Some(why) = present.lacks_links() {
-        return Ok(Findings::unchecked(why));
-    }
-    let mut findings = Findings::default();
-    let sql = "SELECT j.id, j.project_id FROM jobs j WHERE j.deleted = 0 AND NOT EXISTS \
-               (SELECT 1 FROM job_actions l JOIN actions a ON a.id = l.action_id \
-               WHERE l.job_id = j.id AND l.deleted = 0 AND a.deleted = 0 AND a.project_id = j.project_id)";
-    let example = |[job, project]: [String; 2]| format!("job {job} of project {project}");
-    findings.add_rows(db, sql, example).await?;
-    Ok(findings)
-}
-
 const UNKNOWN_CLIENTS: Question = Question {
     name: "unknown_clients",
     title: "Jobs of unknown clients",
-    found: "jobs of a client that is neither in their project nor central",
+    found: "jobs that are not completed, of a client that is neither in their project nor central",
     advice: "no scheduler runs them: register the client again, or delete the jobs",
 };
 
@@ -340,8 +284,12 @@ async fn unknown_clients(db: &mut Db, present: &Present) -> Result<Findings, Sto
         _ => column.to_owned(),
     };
     let central = if present.has("clients", &["is_central"]) { " OR c.is_central = 1" } else { "" };
+    let live = match present.has("jobs", &["schedule"]) {
+        true => format!("AND {}", not_completed(db.dialect())),
+        false => String::new(),
+    };
     let sql = format!(
-        "SELECT j.id, j.client_id, j.project_id FROM jobs j WHERE j.deleted = 0 AND NOT EXISTS \
+        "SELECT j.id, j.client_id, j.project_id FROM jobs j WHERE j.deleted = 0 {live} AND NOT EXISTS \
          (SELECT 1 FROM clients c WHERE c.deleted = 0 AND c.client_id = {} \
          AND (c.project_id = {}{central}))",
         as_clients("j.client_id"),
@@ -351,6 +299,21 @@ async fn unknown_clients(db: &mut Db, present: &Present) -> Result<Findings, Sto
         |[job, client, project]: [String; 3]| format!("job {job} of project {project}: client {client}");
     findings.add_rows(db, &sql, example).await?;
     Ok(findings)
+}
+
+/// Returns a condition that is false for completed jobs, such as finished restores: no scheduler runs these again.
+fn not_completed(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::MySql => {
+            "CASE WHEN JSON_VALID(j.schedule) = 1 \
+             THEN COALESCE(JSON_UNQUOTE(JSON_EXTRACT(j.schedule, '$.status')) = 'completed', 0) ELSE 0 END = 0"
+        }
+        // The Python service stores JSON as BLOBs.
+        Dialect::Sqlite => {
+            "CASE WHEN json_valid(CAST(j.schedule AS TEXT)) \
+             THEN COALESCE(json_extract(CAST(j.schedule AS TEXT), '$.status') = 'completed', 0) ELSE 0 END = 0"
+        }
+    }
 }
 
 const UNDECIDED: Question = Question {

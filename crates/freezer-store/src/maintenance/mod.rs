@@ -2,12 +2,13 @@
 //!
 //! - `check.rs` searches for problems of an upgrade or of the service without changing anything
 //!   (`documents.rs`: unreadable JSON). `findings.rs` has the results.
+//! - `links.rs` checks the links from jobs to actions.
 //! - `leftovers.rs` lists values that an upgrade could not move.
 //! - `cluster.rs` detects a node of a Galera cluster.
 //! - `sizes.rs` returns the sizes of the tables, and the server.
 //! - `privileges.rs` checks whether rows may be changed.
 //! - `purge.rs` removes rows that were deleted long ago.
-//! - `remove.rs` drops the tables.
+//! - `remove.rs` drops the tables; `references.rs` finds other programs' tables and views that refer to them.
 //!
 //! [`migrations`](crate::migrations) creates and upgrades tables. `freezer-manage` prints results and asks
 //! questions.
@@ -17,8 +18,10 @@ mod cluster;
 mod documents;
 mod findings;
 mod leftovers;
+mod links;
 mod privileges;
 mod purge;
+mod references;
 mod remove;
 mod sizes;
 
@@ -27,6 +30,7 @@ use serde::Serialize;
 pub use cluster::ClusterNode;
 pub use findings::CheckResult;
 pub use leftovers::Leftover;
+pub use links::BrokenJobs;
 pub use purge::{PURGED_TABLES, Purge, Purged};
 pub use sizes::{Overview, TableSize};
 

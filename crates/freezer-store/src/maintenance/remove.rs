@@ -12,6 +12,16 @@ const OTHER_TABLES: [&str; 4] = ["fz_action_terms", "freezer_leftovers", KEYS, "
 /// This table is dropped last, because it contains the lock for dropping the others.
 const LOCK: &str = "freezer_sync_lock";
 
+/// Returns the names of our tables in the order of their removal: those that refer to others first.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().rev().map(|table| table.name).chain(OTHER_TABLES).chain([LOCK])
+}
+
+/// Returns whether a table has a name of ours.
+pub(super) fn is_ours(table: &str) -> bool {
+    names().any(|name| name.eq_ignore_ascii_case(table))
+}
+
 impl Store {
     /// Returns the tables that [`Store::remove`] drops, in its order: those that refer to others first. Empty
     /// if there are no tables of ours.
@@ -21,7 +31,9 @@ impl Store {
     /// created the tables.
     pub async fn removable(&self) -> Result<Vec<&'static str>, StoreError> {
         let store = self.patient();
-        match store.plan_of(Wishes::default(), false).await {
+        // Tables of an incomplete database can be dropped, too.
+        let wishes = Wishes { create_missing_tables: true, ..Wishes::default() };
+        match store.plan_of(wishes, false).await {
             Ok(_) => {}
             // The SQLite file does not exist, or contains only tables of another program.
             Err(StoreError::Schema(SchemaError::Empty { .. } | SchemaError::OtherProgram { .. })) => {
@@ -30,8 +42,7 @@ impl Store {
             Err(error) => return Err(error),
         }
         let there = read!(store, "remove.tables", |db| db.tables().await)?;
-        let ours = TABLES.iter().rev().map(|table| table.name).chain(OTHER_TABLES).chain([LOCK]);
-        Ok(ours.filter(|name| there.table(name).is_some()).collect())
+        Ok(names().filter(|name| there.table(name).is_some()).collect())
     }
 
     /// Drops all our tables with all rows, and returns their names. If it is interrupted, it can run again.

@@ -11,6 +11,8 @@ pub struct Wishes {
     pub convert_large_tables: bool,
     /// Create the tables beside those of another program.
     pub shared_database: bool,
+    /// Create missing tables empty, although other tables have rows.
+    pub create_missing_tables: bool,
 }
 
 /// Options of a `db sync`.
