@@ -18,8 +18,12 @@ mod dump;
 mod entries;
 #[path = "upgrade/kept.rs"]
 mod kept;
+#[path = "upgrade/leftovers_table.rs"]
+mod leftovers_table;
 #[path = "upgrade/many_jobs.rs"]
 mod many_jobs;
+#[path = "upgrade/obstacles.rs"]
+mod obstacles;
 #[path = "upgrade/python.rs"]
 mod python;
 #[path = "upgrade/restore.rs"]
@@ -29,6 +33,8 @@ mod servers;
 mod support;
 #[path = "upgrade/tables.rs"]
 mod tables;
+#[path = "upgrade/zero_dates.rs"]
+mod zero_dates;
 
 use std::path::{Path, PathBuf};
 

@@ -82,6 +82,10 @@ fn write_slots(connections: usize) -> ProjectSlots {
     ProjectSlots::new(connections * 3 / 4, connections.div_ceil(4), usize::MAX)
 }
 
+/// The `sql_mode` of schema changes. Values that do not fit are rejected. Dates that the server stored in another mode
+/// (`0000-00-00`, `2026-02-31`) stay as they are, because a change that copies the table would fail at them.
+const SCHEMA_SQL_MODE: &str = "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ALLOW_INVALID_DATES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION";
+
 /// An open database. Clones are cheap and share the connections.
 #[derive(Clone)]
 pub struct Store {
@@ -182,7 +186,11 @@ impl Store {
 
     /// Returns a store for schema changes, whose statements have no time limit.
     pub(crate) fn for_schema(&self) -> Store {
-        let connect = ConnectSettings { foreign_key_checks: false, ..self.connect.clone() };
+        let connect = ConnectSettings {
+            foreign_key_checks: false,
+            mysql_sql_mode: Some(SCHEMA_SQL_MODE.to_owned()),
+            ..self.connect.clone()
+        };
         let pool = PoolSettings { statement_timeout: NO_STATEMENT_LIMIT, ..self.pool.clone() };
         Store::build(self.database.clone(), connect, pool, true)
     }

@@ -2,9 +2,11 @@
 //! upgraded tables. After an upgrade, all columns that statements compare must have the same collation, and every row
 //! must be kept.
 
+use std::time::Duration;
+
 use freezer_store::StoreError;
 use freezer_store::maintenance::Verdict;
-use freezer_store::migrations::{SchemaError, Synced, Wishes};
+use freezer_store::migrations::{SchemaError, SyncOptions, Synced, Wishes};
 use serde_json::json;
 
 use crate::again::rows;
@@ -13,7 +15,7 @@ use crate::support::{self, Engine, TestApp, TestDatabase};
 use crate::{folder, python, store};
 
 /// Returns the dump of a server. `collation` returns the collation of each table. `None`: the collation in the dump.
-fn dump(shape: &str, collation: impl Fn(&str) -> Option<&'static str>) -> String {
+pub fn dump(shape: &str, collation: impl Fn(&str) -> Option<&'static str>) -> String {
     let sql = std::fs::read_to_string(folder().join(format!("{shape}.mysql.sql"))).unwrap();
     let mut table = String::new();
     let lines = sql.lines().map(|line| {
@@ -32,7 +34,7 @@ fn dump(shape: &str, collation: impl Fn(&str) -> Option<&'static str>) -> String
 }
 
 /// Returns the statements of a dump that create and fill these tables. Each is dropped before.
-fn only(dump: &str, tables: &[&str]) -> String {
+pub fn only(dump: &str, tables: &[&str]) -> String {
     let wanted = |statement: &&str| {
         ["CREATE TABLE", "INSERT INTO"].iter().any(|words| {
             tables.iter().any(|table| statement.trim_start().starts_with(&format!("{words} `{table}`")))
@@ -149,6 +151,9 @@ fn columns_and_defaults_of_other_collations_are_converted() {
                      DROP TABLE fz_action_terms; DROP TABLE clients",
                 )
                 .await;
+            let wishes = Wishes { create_missing_tables: true, ..Wishes::default() };
+            let options = SyncOptions { wishes, wait: Duration::ZERO, holder: "here:1".to_owned() };
+            store(database).sync_with(&options, |_| {}).await.unwrap();
             sync(database, &format!("{change}, tables dropped")).await;
         });
     }

@@ -8,8 +8,10 @@
 //! - `plan.rs`: computes the steps.
 //! - `additions.rs`, `revisions/`: the conditions that must hold, ours and upstream's (the published ones never change).
 //! - `row_facts.rs`: facts about the rows that decide which additions are needed. `foreign.rs` refuses tables of other
-//!   programs.
+//!   programs, `missing.rs` databases in use that lack tables, and `equal_keys.rs` rows whose keys a conversion would make
+//!   equal.
 //! - `terms.rs`, `completed.rs`, `action_terms.rs`, `repeats.rs`, `live_clients.rs`: one addition each.
+//!   `leftovers_table.rs`: the columns of `freezer_leftovers`.
 //! - `planner/`: records the steps that make a condition true. `state.rs` determines the current revision.
 //! - `collations.rs`: finds columns whose collations differ, and selects the one that they should have.
 //! - `options.rs`, `lock.rs`, `inspect.rs`, `server.rs`: the options and the lock of a sync, and inspection of the catalogue
@@ -34,12 +36,15 @@ mod additions;
 mod collations;
 mod completed;
 mod counts;
+mod equal_keys;
 mod foreign;
 mod head;
 mod inspect;
 pub(crate) mod layout;
+mod leftovers_table;
 mod live_clients;
 mod lock;
+mod missing;
 mod moves;
 mod options;
 mod plan;
@@ -71,4 +76,4 @@ pub use state::State;
 pub use term_sums::Parts;
 pub use unmovable::Unmovable;
 
-pub use crate::schema::{ColumnKind, HEAD, REVISIONS, Revision, SchemaError, Sharing};
+pub use crate::schema::{ColumnKind, HEAD, Obstacle, REVISIONS, Revision, SchemaError, Sharing};

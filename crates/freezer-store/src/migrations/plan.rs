@@ -1,14 +1,15 @@
 //! [`SyncPlan`]: the steps of a `db sync`, and the reasons why a database is refused.
 
 use super::collations::Mixed;
+use super::layout::Layout;
 use super::options::Wishes;
 use super::planner::{Planner, SchemaChange};
 use super::row_facts::RowFacts;
 use super::state::State;
-use super::{action_terms, additions, collations, foreign, revisions, state};
+use super::{action_terms, additions, collations, equal_keys, foreign, missing, revisions, state};
 use crate::Store;
 use crate::error::StoreError;
-use crate::schema::{HEAD, REVISIONS, SchemaError};
+use crate::schema::{HEAD, Obstacle, REVISIONS, SchemaError};
 
 /// The plan of a sync.
 #[derive(Debug, Clone)]
@@ -41,6 +42,9 @@ impl Store {
         let inspected = crate::read!(self, "schema.plan", |db| {
             let (layout, state) = state::read(db, &database).await?;
             foreign::refuse(db, &layout, &database, wishes.shared_database).await?;
+            if !wishes.create_missing_tables {
+                missing::refuse(db, &layout, &state, &database).await?;
+            }
             let facts = match reads_rows {
                 true => RowFacts::read(db, &layout, wishes).await?,
                 false => RowFacts::unread(),
@@ -59,26 +63,45 @@ impl Store {
         }
         let stamps = state != State::At(HEAD.to_owned());
         let mixed = collations::mixed(&layout);
-        let steps = steps(Planner::new(self.dialect(), layout), wishes, &facts);
+        let mut planner = Planner::new(self.dialect(), layout.clone());
+        plan_all(&mut planner, wishes, &facts);
+        if reads_rows {
+            self.refuse_equal_keys(&layout, &planner).await?;
+        }
         let left_out = facts.duplicate_clients.into_iter().map(refused_unique_clients).collect();
-        Ok(SyncPlan { state, steps, stamps, left_out, mixed })
+        Ok(SyncPlan { state, steps: planner.into_steps(), stamps, left_out, mixed })
+    }
+
+    /// Refuses a plan that converts tables to a collation in which keys of different rows are equal.
+    async fn refuse_equal_keys(&self, before: &Layout, planner: &Planner) -> Result<(), StoreError> {
+        if planner.converted.is_empty() {
+            return Ok(());
+        }
+        let (planned, converted) = (&planner.layout, &planner.converted);
+        let found =
+            crate::read!(self, "schema.plan", |db| equal_keys::find(db, before, planned, converted).await)?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        let (database, found) = (self.database().to_string(), found.join("; "));
+        Err(SchemaError::Obstacle(Obstacle::EqualKeys { database, found }).into())
     }
 }
 
 /// Plans all revisions and additions.
-fn steps(mut planner: Planner, wishes: Wishes, facts: &RowFacts) -> Vec<SchemaChange> {
+fn plan_all(planner: &mut Planner, wishes: Wishes, facts: &RowFacts) {
+    planner.ensure_leftovers_columns();
     for (at, (revision, plan)) in revisions::PLANS.into_iter().enumerate() {
         if at == 1 {
             // The first revision removes constraints that prevent these changes. The other revisions move values.
             planner.set_revision(None);
-            additions::plan_storage(&mut planner, wishes);
+            additions::plan_storage(planner, wishes);
         }
         planner.set_revision(Some(revision));
-        plan(&mut planner);
+        plan(planner);
     }
     planner.set_revision(None);
-    additions::plan(&mut planner, wishes, facts);
-    planner.into_steps()
+    additions::plan(planner, wishes, facts);
 }
 
 /// Explains why the names of live clients cannot be unique.

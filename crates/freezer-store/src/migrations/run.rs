@@ -22,7 +22,7 @@ pub(super) async fn run(
     let last_of_upstream = plan.steps.iter().rposition(|step| step.revision.is_some());
     let mut kept = Kept::default();
     for (at, step) in plan.steps.iter().enumerate() {
-        let is_optional = last_of_upstream.is_none_or(|last| at > last);
+        let is_optional = last_of_upstream.is_none_or(|last| at > last) && !step.required;
         if is_optional && !stamped {
             stamp(store).await?;
             stamped = true;

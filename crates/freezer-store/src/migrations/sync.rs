@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::options::{Progress, SyncOptions, Synced, Wishes};
 use super::plan::SyncPlan;
-use super::{lock, run};
+use super::{collations, lock, run};
 use crate::Store;
 use crate::error::StoreError;
+use crate::schema::{Obstacle, SchemaError};
 
 impl Store {
     /// Upgrades the tables to head with default options, for `--dev` and for tests.
@@ -40,10 +41,36 @@ impl Store {
             let plan = store.plan_of(options.wishes, true).await?;
             match nothing_to_do(&plan) {
                 Some(done) => Ok(done),
-                None => run::run(&store, plan, &mut progress).await,
+                None => {
+                    let done = run::run(&store, plan, &mut progress).await?;
+                    store.check_synced(&done).await?;
+                    Ok(done)
+                }
             }
         };
         store.under_sync_lock(&options.holder, options.wait, upgrade).await
+    }
+
+    /// Checks the result of a sync: the service must be able to work with the tables.
+    async fn check_synced(&self, done: &Synced) -> Result<(), StoreError> {
+        let plan = self.plan_of(Wishes { create_missing_tables: true, ..Wishes::default() }, false).await?;
+        let database = self.database().to_string();
+        let left_out: &[(String, String)] = match done {
+            Synced::Upgraded { left_out } => left_out,
+            _ => &[],
+        };
+        let reasons = left_out.iter().map(|(what, why)| format!("; left out: {what}: {why}")).collect();
+        let steps = plan.steps.iter().filter(|step| step.revision.is_some());
+        let steps: Vec<&str> = steps.map(|step| step.what.as_str()).collect();
+        if !steps.is_empty() {
+            let steps = steps.join(", ");
+            return Err(SchemaError::Obstacle(Obstacle::StillIncomplete { database, steps, reasons }).into());
+        }
+        if !plan.mixed.is_empty() {
+            let columns = collations::describe(&plan.mixed);
+            return Err(SchemaError::Obstacle(Obstacle::StillMixed { database, columns, reasons }).into());
+        }
+        Ok(())
     }
 
     /// Runs `body` while no sync can run. The lock is released even if `body` fails.

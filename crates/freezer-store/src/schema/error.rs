@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::chain::HEAD;
+use super::obstacle::Obstacle;
 
 /// The reason why tables cannot be served or upgraded. Each text names the next step.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -133,6 +134,9 @@ pub enum SchemaError {
         /// The number of rows, and some of them.
         rows: String,
     },
+    /// Tables or rows do not allow the upgrade.
+    #[error(transparent)]
+    Obstacle(#[from] Obstacle),
     /// Another sync is running.
     #[error("another db sync ({holder}) is at work on {database}; wait for it with --wait SECONDS")]
     Locked {
@@ -154,7 +158,7 @@ impl SchemaError {
                 | SchemaError::Unversioned { .. }
                 | SchemaError::Incomplete { .. }
                 | SchemaError::MixedCollations { .. }
-        )
+        ) || matches!(self, SchemaError::Obstacle(obstacle) if obstacle.is_temporary())
     }
 }
 

@@ -4,8 +4,10 @@
 mod chain;
 mod column_kind;
 mod error;
+mod obstacle;
 
 pub(crate) use chain::serves;
 pub use chain::{HEAD, REVISIONS, Revision};
 pub use column_kind::ColumnKind;
 pub use error::{SchemaError, Sharing};
+pub use obstacle::Obstacle;

@@ -33,6 +33,8 @@ impl Planner {
             .into_iter()
             .filter(|name| layout.table(name).is_some_and(|table| is_to_change(name, table)))
             .collect();
+        // Tables of which only some are converted could not be compared.
+        self.required = true;
         if changed.iter().any(|name| IN_KEYS.contains(name)) {
             // A column of a foreign key cannot be converted, even if the server does not check foreign keys.
             self.drop_foreign_keys("job_actions");
@@ -40,6 +42,7 @@ impl Planner {
         for name in changed {
             self.convert_table(name, &collation);
         }
+        self.required = false;
     }
 
     /// Ensures that all texts of the table are utf8mb4.

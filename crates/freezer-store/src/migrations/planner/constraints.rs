@@ -45,6 +45,7 @@ impl Planner {
         for key in keys.unwrap_or_default() {
             let quoted = self.dialect.quote(&key.name);
             let what = format!("drop the foreign key of {table}.{}", key.column);
+            self.keys_dropped = true;
             self.push_alter(what, table, &format!("DROP FOREIGN KEY {quoted}"));
         }
     }
@@ -56,6 +57,7 @@ impl Planner {
             return;
         };
         let there = table.foreign_keys.clone();
+        self.required = self.keys_dropped;
         for key in wanted.foreign_keys() {
             if there.iter().any(|found| found.column == key.column && found.refers == key.refers) {
                 continue;
@@ -70,5 +72,6 @@ impl Planner {
                 table.foreign_keys.push(key);
             }
         }
+        self.required = false;
     }
 }

@@ -27,6 +27,8 @@ pub struct SchemaChange {
     pub action: StepAction,
     /// Approximate number of rows that it rewrites.
     pub rows: u64,
+    /// Whether the service needs it, although no revision of upstream contains it.
+    pub required: bool,
 }
 
 /// The action of a step.
@@ -51,13 +53,18 @@ pub(super) struct Planner {
     pub(super) layout: Layout,
     /// Tables whose character set or collation changes.
     pub(super) converted: Vec<String>,
+    /// Whether the following steps are required.
+    required: bool,
+    /// Whether foreign keys were dropped that must be added again.
+    keys_dropped: bool,
     steps: Vec<SchemaChange>,
     revision: Option<&'static str>,
 }
 
 impl Planner {
     pub(super) fn new(dialect: Dialect, layout: Layout) -> Planner {
-        Planner { dialect, layout, converted: Vec::new(), steps: Vec::new(), revision: None }
+        let (converted, steps) = (Vec::new(), Vec::new());
+        Planner { dialect, layout, converted, required: false, keys_dropped: false, steps, revision: None }
     }
 
     /// Sets the revision of the following steps. `None` if they are our additions.
@@ -72,7 +79,8 @@ impl Planner {
     /// Adds a step. `table` is the table whose rows it reads.
     pub(super) fn push_step(&mut self, what: impl Into<String>, table: &str, action: StepAction) {
         let rows = self.layout.table(table).map_or(0, |table| table.rows);
-        self.steps.push(SchemaChange { revision: self.revision, what: what.into(), action, rows });
+        let (revision, required) = (self.revision, self.required);
+        self.steps.push(SchemaChange { revision, what: what.into(), action, rows, required });
     }
 
     pub(super) fn push_sql(&mut self, what: impl Into<String>, table: &str, sql: String) {

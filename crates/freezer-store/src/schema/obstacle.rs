@@ -1,0 +1,60 @@
+//! [`Obstacle`]: tables and rows that do not allow an upgrade. `db sync` looks for them before it changes anything, and
+//! examines its result at the end.
+
+/// A reason why `db sync` refuses a database, or fails. Each text says what to do.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Tables are missing, but the other tables are in use.
+    #[error(
+        "the database {database} is incomplete: {tables} missing, and nothing was changed. A restore was \
+         probably interrupted. Drop and create the database, then load the dump again (docs/upgrading.md). To create what \
+         is missing, empty: freezer-manage db sync --create-missing-tables"
+    )]
+    MissingTables {
+        /// The database, without its password.
+        database: String,
+        /// The missing tables, with an article and a verb.
+        tables: String,
+    },
+    /// Rows have keys that are equal in the collation that the table must get.
+    #[error(
+        "tables of the database {database} must get another collation, in which keys of different rows are equal: {found}. \
+         Nothing was changed. Delete or rename all but one row of each group, then run again: freezer-manage db sync"
+    )]
+    EqualKeys {
+        /// The database, without its password.
+        database: String,
+        /// Tables, collations and groups of ids.
+        found: String,
+    },
+    /// After a sync, columns still have different collations.
+    #[error(
+        "the upgrade of the database {database} is not complete: columns that statements compare still have different \
+         collations: {columns}{reasons}"
+    )]
+    StillMixed {
+        /// The database, without its password.
+        database: String,
+        /// The columns, with their collations.
+        columns: String,
+        /// The failed steps, if any.
+        reasons: String,
+    },
+    /// After a sync, the tables are still not those of head.
+    #[error("the upgrade of the database {database} is not complete: {steps}{reasons}")]
+    StillIncomplete {
+        /// The database, without its password.
+        database: String,
+        /// The steps that are still needed.
+        steps: String,
+        /// The failed steps, if any.
+        reasons: String,
+    },
+}
+
+impl Obstacle {
+    /// Returns whether the service waits for the operator: a restore may still be loading the tables.
+    pub(super) fn is_temporary(&self) -> bool {
+        !matches!(self, Obstacle::StillIncomplete { .. })
+    }
+}
