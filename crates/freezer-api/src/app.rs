@@ -96,7 +96,7 @@ impl Default for HttpSettings {
             max_page: Some(32 << 20),
             max_answers: 256 << 20,
             max_document: 1 << 20,
-            max_job_actions: 1_000,
+            max_job_actions: 200,
             max_conditions: 50,
         }
     }

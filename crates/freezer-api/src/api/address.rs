@@ -1,5 +1,7 @@
 //! The public address of the service, with which links begin, and the syntax of hosts.
 
+use std::collections::HashMap;
+
 use http::HeaderMap;
 use http::header::{FORWARDED, HOST};
 
@@ -8,24 +10,26 @@ use http::header::{FORWARDED, HOST};
 /// If `behind_proxy` is true, headers of proxies are used as in oslo.middleware's `HTTPProxyToWSGI`: the first element of
 /// `Forwarded` (RFC 7239), or `X-Forwarded-Proto` and `X-Forwarded-Host` if this header is absent, and `X-Forwarded-Prefix`
 /// in both cases. If several proxies added a value to a header, the first value is used, because it comes from the proxy
-/// that the client reached. A value that is not a valid scheme, host or path is ignored.
+/// that the client reached. A value that is not a valid scheme, host or path is ignored as a whole.
 pub fn public_address(headers: &HeaderMap, behind_proxy: bool) -> String {
-    let host = header(headers, HOST.as_str()).unwrap_or("localhost");
+    let host = header(headers, HOST.as_str()).filter(|host| is_public_host(host)).unwrap_or("localhost");
     if !behind_proxy {
         return format!("http://{host}");
     }
     let (proto, forwarded_host) = match header(headers, FORWARDED.as_str()) {
         Some(forwarded) => {
-            let first = first_element(forwarded);
-            (field(first, "proto"), field(first, "host"))
+            let mut element = first_of_forwarded(forwarded).unwrap_or_default();
+            (element.remove("proto"), element.remove("host"))
         }
-        None => (header(headers, "x-forwarded-proto"), header(headers, "x-forwarded-host")),
+        None => {
+            let first = |name| header(headers, name).map(first_element).map(str::to_owned);
+            (first("x-forwarded-proto"), first("x-forwarded-host"))
+        }
     };
-    let proto = proto.map(first_element).and_then(scheme).unwrap_or("http");
-    let forwarded_host = forwarded_host.map(first_element).filter(|host| !host.is_empty());
-    let host = forwarded_host.filter(|host| is_host(host.as_bytes())).unwrap_or(host);
-    let prefix = header(headers, "x-forwarded-prefix").map(first_element).filter(|prefix| is_path(prefix));
-    let prefix = prefix.unwrap_or_default().trim_matches('/');
+    let proto = proto.as_deref().and_then(scheme).unwrap_or("http");
+    let host = forwarded_host.as_deref().filter(|host| is_public_host(host)).unwrap_or(host);
+    let prefix = header(headers, "x-forwarded-prefix").map(first_element).unwrap_or_default();
+    let prefix = Some(prefix.trim_matches('/')).filter(|prefix| is_path(prefix)).unwrap_or_default();
     let slash = if prefix.is_empty() { "" } else { "/" };
     format!("{proto}://{host}{slash}{prefix}")
 }
@@ -38,11 +42,55 @@ fn first_element(list: &str) -> &str {
     list.split(',').next().unwrap_or_default().trim()
 }
 
-/// Returns a parameter of an element of `Forwarded`.
-fn field<'a>(element: &'a str, name: &str) -> Option<&'a str> {
-    let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
-    let (_, value) = pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name))?;
-    Some(value.trim().trim_matches('"')).filter(|value| !value.is_empty())
+/// Returns the parameters of the first element of `Forwarded`, with names in lower case. Returns `None` if the element has
+/// not the form of RFC 7239, section 4, or names a parameter twice. The value may be a host with a port that is not quoted,
+/// because many proxies send it so.
+fn first_of_forwarded(header: &str) -> Option<HashMap<String, String>> {
+    let mut parameters = HashMap::new();
+    let mut rest = header.trim_start_matches([',', ' ', '\t']);
+    loop {
+        rest = rest.trim_start_matches([';', ' ', '\t']);
+        if rest.is_empty() || rest.starts_with(',') {
+            return Some(parameters);
+        }
+        let (name, behind) = rest.split_once('=')?;
+        let name = name.trim_end();
+        if name.is_empty() || !name.bytes().all(is_of_token) {
+            return None;
+        }
+        let (value, behind) = forwarded_value(behind.trim_start())?;
+        if parameters.insert(name.to_ascii_lowercase(), value).is_some() {
+            return None;
+        }
+        rest = behind.trim_start();
+        if !(rest.is_empty() || rest.starts_with([',', ';'])) {
+            return None;
+        }
+    }
+}
+
+/// Returns the value that a text begins with, without its quotes, and the remaining text.
+fn forwarded_value(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let (value, rest) = text.split_at(text.find([',', ';']).unwrap_or(text.len()));
+        let value = value.trim_end();
+        let is_plain = value.bytes().all(|byte| is_of_token(byte) || b":[]/@".contains(&byte));
+        return is_plain.then(|| (value.to_owned(), rest));
+    };
+    let mut value = String::new();
+    let mut characters = quoted.chars();
+    loop {
+        match characters.next()? {
+            '"' => return Some((value, characters.as_str())),
+            '\\' => value.push(characters.next()?),
+            other => value.push(other),
+        }
+    }
+}
+
+/// Whether a byte may be part of a token (RFC 9110, section 5.6.2).
+fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Returns the scheme if it is `http` or `https`.
@@ -50,9 +98,41 @@ fn scheme(text: &str) -> Option<&'static str> {
     ["http", "https"].into_iter().find(|scheme| text.eq_ignore_ascii_case(scheme))
 }
 
-/// Returns whether a text has only characters that a path may have (RFC 3986, section 3.3).
+/// Whether a text without slashes at its ends is a path of segments (RFC 3986, section 3.3) that means the same wherever it
+/// is read: without empty segments, `.` and `..`, and without escapes of slashes and control characters.
 fn is_path(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:@/".contains(&byte))
+    text.is_empty() || text.split('/').all(is_segment)
+}
+
+fn is_segment(segment: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:@".contains(&byte);
+    let escapes = segment
+        .split('%')
+        .skip(1)
+        .all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|digit| digit.is_ascii_hexdigit()));
+    let decoded: Vec<u8> = percent_encoding::percent_decode_str(segment).collect();
+    segment.bytes().all(is_allowed)
+        && escapes
+        && !matches!(decoded[..], [] | [b'.'] | [b'.', b'.'])
+        && !decoded.iter().any(|byte| byte.is_ascii_control() || b"/\\".contains(byte))
+}
+
+/// Maximum length of the name of a host.
+const LONGEST_HOST: usize = 253;
+
+/// Whether a link may lead to a host: an address or the name of a host, not any name of RFC 3986, with an optional port.
+fn is_public_host(host: &str) -> bool {
+    if !is_host(host.as_bytes()) {
+        return false;
+    }
+    if host.starts_with('[') {
+        return true;
+    }
+    let name = host.split(':').next().unwrap_or_default();
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_of_label = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    name.len() <= LONGEST_HOST
+        && name.split('.').all(|label| !label.is_empty() && label.bytes().all(is_of_label))
 }
 
 /// Returns whether a value has the form `uri-host [":" port]`. An empty value is valid, but a list is not.
@@ -142,7 +222,6 @@ mod tests {
         for host in [
             "evil/path",
             "user@evil",
-            "evil\"><b>",
             "a b",
             "evil?x",
             "evil#",
@@ -150,19 +229,118 @@ mod tests {
             "evil:99999",
             "[::1",
             "http://evil",
-            "\\evil",
             "",
+            ":80",
+            ":",
+            ".",
+            "..",
+            "a..b",
+            ".a",
+            ".:80",
+            "%00",
+            "%41",
+            "a%2fb",
+            "a%",
+            "a;b",
+            "a'b",
+            "a*b",
+            "(a)",
+            "$a",
+            "a=b",
+            "~",
+            "[::1]x",
+            "::1",
+            &"a".repeat(254),
         ] {
             assert_eq!(address(&[("x-forwarded-host", host)]), "http://inside:9090", "{host}");
             let forwarded = format!("host=\"{host}\";proto=https");
             assert_eq!(address(&[("forwarded", &forwarded)]), "https://inside:9090", "{host}");
+            let mut headers = HeaderMap::new();
+            headers.insert("host", host.parse().unwrap());
+            assert_eq!(public_address(&headers, false), "http://localhost", "{host}");
         }
         for host in ["cloud", "cloud:443", "[::1]:8443", "192.0.2.1"] {
             assert_eq!(address(&[("x-forwarded-host", host)]), format!("http://{host}"));
             assert_eq!(address(&[("forwarded", &format!("host=\"{host}\""))]), format!("http://{host}"));
         }
-        for prefix in ["a b", "\"><b>", "x?y", "x#y", "a\\b"] {
+        for prefix in [
+            "a b",
+            "\"><b>",
+            "x?y",
+            "x#y",
+            "a\\b",
+            "/a/../b",
+            "/..",
+            "../a",
+            "/./a",
+            "/a/.",
+            "/a//b",
+            "/%2e%2E/a",
+            "/a/.%2e",
+            "/%2e",
+            "/a%2fb",
+            "/a%5Cb",
+            "/a%00",
+            "/%7f",
+            "/a%",
+            "/a%2",
+            "/%zz",
+            "/%%41",
+        ] {
             assert_eq!(address(&[("x-forwarded-prefix", prefix)]), "http://inside:9090", "{prefix}");
+        }
+        for (prefix, taken) in [
+            ("/a/b", "/a/b"),
+            ("/a.b/..c/", "/a.b/..c"),
+            ("a%20b", "/a%20b"),
+            ("//a//", "/a"),
+            ("/", ""),
+            ("/~a/@b:c", "/~a/@b:c"),
+        ] {
+            let expected = format!("http://inside:9090{taken}");
+            assert_eq!(address(&[("x-forwarded-prefix", prefix)]), expected, "{prefix}");
+        }
+    }
+
+    #[test]
+    fn forwarded_is_read_as_rfc_7239_has_it() {
+        for (forwarded, expected) in [
+            ("host=a", "http://a"),
+            ("Host = a ; PROTO = \"https\"", "https://a"),
+            ("host=a:80;proto=https", "https://a:80"),
+            ("for=\"[2001:db8::1]:80\";host=\"[::1]:8443\"", "http://[::1]:8443"),
+            ("for=\"a,b;host=evil\";host=good", "http://good"),
+            ("for=\"a\\\"b;host=evil\";host=good", "http://good"),
+            ("host=\"\\a\\b\"", "http://ab"),
+            (";;host=a;;", "http://a"),
+            (", host=a, host=b", "http://a"),
+            ("host=a,\"", "http://a"),
+            ("host=\"a\" , host=b", "http://a"),
+            // no host
+            ("host=\"a,b\"", "http://inside:9090"),
+            ("host=\"a;b\"", "http://inside:9090"),
+            ("host=\"a,b\";proto=https", "https://inside:9090"),
+            ("host=\"a\\\"b\"", "http://inside:9090"),
+            ("host=", "http://inside:9090"),
+            ("for=x, host=b", "http://inside:9090"),
+            // not of this form
+            ("host=\"a", "http://inside:9090"),
+            ("host=\"a\\", "http://inside:9090"),
+            ("host=\"a\"b;proto=https", "http://inside:9090"),
+            ("host=a\"b\";proto=https", "http://inside:9090"),
+            ("host=a b;proto=https", "http://inside:9090"),
+            ("proto=https;host", "http://inside:9090"),
+            ("proto=https;=a", "http://inside:9090"),
+            ("proto=https;a b=c", "http://inside:9090"),
+            ("proto=https;host=a;host=b", "http://inside:9090"),
+            ("proto=https;Host=a;host=a", "http://inside:9090"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("host", "inside:9090".parse().unwrap());
+            headers.insert("forwarded", forwarded.parse().unwrap());
+            // beside `Forwarded`, this header does not count
+            headers.insert("x-forwarded-host", "other".parse().unwrap());
+            assert_eq!(public_address(&headers, true), expected, "{forwarded}");
         }
     }
 

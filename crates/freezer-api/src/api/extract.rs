@@ -178,11 +178,21 @@ async fn path_params(parts: &mut Parts, app: &SharedApp) -> Result<RawPathParams
         .map_err(|rejection| Error::BadDocument(format!("the path: {}", rejection.body_text())))
 }
 
+/// The pairs of a query: each as it was sent, and its decoded name and value. falcon decodes names as it does values.
+pub(super) fn pairs(query: &str) -> impl DoubleEndedIterator<Item = (&str, String, String)> {
+    let decoded = |text: &str| {
+        let text = text.replace('+', " ");
+        percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned()
+    };
+    query.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (pair, decoded(name), decoded(value))
+    })
+}
+
 /// Returns the value of a parameter of a query. As in falcon, the last value is used if there are several.
 pub(super) fn query_value(query: &str, name: &str) -> Option<String> {
-    let pair = query.split('&').rfind(|pair| pair.split('=').next() == Some(name))?;
-    let value = pair.split_once('=').map_or("", |(_, value)| value).replace('+', " ");
-    Some(percent_encoding::percent_decode_str(&value).decode_utf8_lossy().into_owned())
+    pairs(query).rfind(|(_, other, _)| other == name).map(|(_, _, value)| value)
 }
 
 /// Returns a whole number of a query. Absent and empty values are 0.
@@ -284,6 +294,27 @@ mod tests {
         assert!(limit("limit=abc").unwrap_err().contains("must be an integer"));
         assert!(limit("limit=99999999999999999999").is_err());
         assert_eq!(limit("nolimit=3"), Ok(0));
+    }
+
+    #[test]
+    fn names_of_a_query_are_decoded_as_values_are() {
+        for (query, value) in [
+            ("offset=3", Some("3")),
+            ("off%73et=3", Some("3")),
+            ("%6Ff%66set=%33", Some("3")),
+            ("offset=1&off%73et=3", Some("3")),
+            ("off%73et=1&offset=3", Some("3")),
+            ("off%73et", Some("")),
+            ("offset%3D3=4", None),
+            ("off%2573et=3", None),
+            ("off+set=3", None),
+            ("Off%73et=3", None),
+            ("off%7", None),
+            ("x=1%26offset=3", None),
+        ] {
+            assert_eq!(query_value(query, "offset").as_deref(), value, "{query}");
+        }
+        assert_eq!(query_value("a+b%20c=1+2", "a b c").as_deref(), Some("1 2"));
     }
 
     #[test]

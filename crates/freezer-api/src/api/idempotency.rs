@@ -3,7 +3,7 @@
 //! The key is claimed in the database before the request is carried out, so it is effective across processes. Repeated
 //! reports of backups are recognized without a key, in `service/backups.rs`. The statements are in `freezer_store::query`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -29,7 +29,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Maximum length of a key in characters.
 const MAX_KEY_LENGTH: usize = 255;
 /// Milliseconds between the attempts to claim a key while the first request with this key is carried out. After the last attempt
-/// the answer is a 409.
+/// the answer is a 409. They start again when another request has claimed the key, because the one before was refused.
 const CLAIM_PAUSES: [u64; 7] = [20, 50, 100, 200, 400, 800, 1_600];
 /// Additional time after which a request without an answer counts as abandoned, for example because its process was killed. It
 /// is added to twice the `request_timeout`, which is the limit for the request and for storing its answer.
@@ -81,7 +81,7 @@ async fn route_once(app: &SharedApp, router: Router, request: Request) -> Result
     let mut request = Request::from_parts(parts, Body::from(body));
     request.extensions_mut().insert(PlannedId(planned));
     let timeout = app.http.request_timeout;
-    match claim(&store.until(Deadline::after(timeout)), &keyed).await? {
+    match claim(&store, &keyed, timeout).await? {
         Some(Claim::Ours) => {}
         Some(Claim::Answered { status, answer }) => {
             let mut answer = response::stored(status, answer)?;
@@ -94,7 +94,7 @@ async fn route_once(app: &SharedApp, router: Router, request: Request) -> Result
                     .to_owned(),
             ));
         }
-        Some(Claim::UnderWay) => return Err(Error::UnderWay),
+        Some(Claim::UnderWay { .. }) => return Err(Error::UnderWay),
         None => {
             tracing::warn!(
                 "Idempotency-Key has no effect, because the table for keys is missing: run freezer-manage db sync"
@@ -113,16 +113,24 @@ async fn route_once(app: &SharedApp, router: Router, request: Request) -> Result
     })?
 }
 
-/// Claims the key. If another request with this key is being carried out, it waits up to a few seconds. Returns none if the
-/// database has no table for keys.
-async fn claim(store: &Store, keyed: &Keyed) -> Result<Option<Claim>, StoreError> {
+/// Claims the key. If another request with it is being carried out, waits for a moment, and longer, up to `timeout`, as
+/// long as one request after the other is refused. None: there is no table for keys.
+async fn claim(store: &Store, keyed: &Keyed, timeout: Duration) -> Result<Option<Claim>, StoreError> {
+    let (store, began) = (store.until(Deadline::after(timeout)), Instant::now());
     let mut pauses = CLAIM_PAUSES.into_iter();
+    let mut holder = None;
     loop {
         let claim = single!(store, "idempotency.claim", |db| idempotency::claim(db, keyed).await)?;
-        match (claim, pauses.next()) {
-            (Some(Claim::UnderWay), Some(pause)) => tokio::time::sleep(Duration::from_millis(pause)).await,
-            (claim, _) => return Ok(claim),
+        let Some(Claim::UnderWay { attempt }) = &claim else { return Ok(claim) };
+        if attempt.is_none() || *attempt != holder {
+            pauses = CLAIM_PAUSES.into_iter();
+            holder.clone_from(attempt);
         }
+        let Some(pause) = pauses.next().map(Duration::from_millis) else { return Ok(claim) };
+        if began.elapsed() + pause >= timeout {
+            return Ok(claim);
+        }
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -15,7 +15,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::budget::Draft;
-use super::extract::{parse_flag, parse_number, query_value};
+use super::extract::{pairs, parse_flag, parse_number, query_value};
 use super::{address, response};
 use crate::app::SharedApp;
 use crate::error::Error;
@@ -113,8 +113,8 @@ fn address(parts: &Parts, query: &str, behind_proxy: bool) -> String {
     let mut address = address::public_address(&parts.headers, behind_proxy);
     address.push_str(parts.uri.path());
     address.push('?');
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        if !matches!(pair.split('=').next(), Some("marker" | "offset")) {
+    for (pair, name, _) in pairs(query) {
+        if !matches!(name.as_str(), "marker" | "offset") {
             address.push_str(pair);
             address.push('&');
         }

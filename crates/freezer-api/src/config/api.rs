@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ::oslo_config::{Config, OptDecl};
 
-use super::ConfigError;
+use super::{ConfigError, oslo_middleware};
 use crate::app::{BodyLimits, ConnectionLimits};
 use crate::auth::noauth;
 use crate::service::admission;
@@ -49,12 +49,13 @@ const MAX_DOCUMENT_BYTES: OptDecl = OptDecl::integer("api", "max_document_bytes"
 
 const MAX_JOB_ACTIONS: OptDecl = OptDecl::integer("api", "max_job_actions")
     .unset_if_empty()
-    .default("1000")
+    .default("200")
     .min(1)
     .max(10_000)
     .help(
         "Maximum number of actions of a job. An action that a job contains several times counts each time. A request \
-         that would give a job more of them is answered with 413. Existing jobs with more actions keep them.",
+         that would give a job more of them is answered with 413. Existing jobs with more actions keep them. Clients send \
+         whole jobs back, so [oslo_middleware] max_request_body_size should be at least 512 bytes for each action, and 8192 more.",
     );
 
 const MAX_SEARCH_CONDITIONS: OptDecl =
@@ -166,8 +167,10 @@ const POLL: u64 = 10;
 
 /// Approximate size of a job apart from its schedule and its actions, in bytes, for [`remarks`].
 const BESIDE: u64 = 8 << 10;
+/// Bytes of a typical action in a job that is shown, for [`remarks`].
+const TYPICAL_ACTION: u64 = 512;
 
-/// Returns warnings about limits that hide jobs from schedulers.
+/// Returns warnings about limits that hide jobs from schedulers, or that do not fit together.
 pub(super) fn remarks(config: &Config) -> Vec<String> {
     let mut remarks = Vec::new();
     if let Ok(Some(limit)) = max_limit(config)
@@ -186,6 +189,18 @@ pub(super) fn remarks(config: &Config) -> Vec<String> {
                 "[api] max_page_bytes = {page}: a page may contain fewer than {POLL} jobs of max_document_bytes = \
                  {document}, and schedulers never see the jobs after such a page; set max_page_bytes to {} or more",
                 job.saturating_mul(POLL)
+            ));
+        }
+    }
+    if let (Ok(actions), Ok(body)) = (max_job_actions(config), oslo_middleware::max_body(config)) {
+        let (actions, body) = (actions as u64, body as u64);
+        let whole = actions.saturating_mul(TYPICAL_ACTION).saturating_add(BESIDE);
+        if body < whole {
+            let fitting = (body.saturating_sub(BESIDE) / TYPICAL_ACTION).max(1);
+            remarks.push(format!(
+                "[api] max_job_actions = {actions}: clients that send a whole job back, as dashboards do, cannot do so with so \
+                 many actions of {TYPICAL_ACTION} bytes; set [oslo_middleware] max_request_body_size = {body} to {whole} or \
+                 more, or max_job_actions to {fitting} or less"
             ));
         }
     }
@@ -309,6 +324,40 @@ fn seconds(config: &Config, option: &OptDecl) -> Result<Duration, ConfigError> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn jobs_should_fit_into_request_bodies() {
+        let remarks = |actions: &str, body: &str| {
+            let text = format!(
+                "[api]\nmax_job_actions = {actions}\n[oslo_middleware]\nmax_request_body_size = {body}\n"
+            );
+            let options: Vec<&OptDecl> = [OPTIONS, oslo_middleware::OPTIONS].concat();
+            super::remarks(&Config::from_text("f", &text).unwrap().declare(&options))
+        };
+        for (actions, body) in
+            [("", ""), ("200", ""), ("1", "8704"), ("1000", "1000000"), ("10000", "5128192")]
+        {
+            assert_eq!(remarks(actions, body), Vec::<String>::new(), "{actions} {body}");
+        }
+        for (actions, body, named) in [
+            (
+                "1000",
+                "",
+                ["max_job_actions = 1000", "114688 to 520192 or more", "max_job_actions to 208 or less"],
+            ),
+            ("", "65536", ["max_job_actions = 200", "65536 to 110592 or more", "to 112 or less"]),
+            (
+                "10000",
+                "5128191",
+                ["max_job_actions = 10000", "5128191 to 5128192 or more", "to 9999 or less"],
+            ),
+            ("1", "0", ["max_job_actions = 1:", "0 to 8704 or more", "to 1 or less"]),
+        ] {
+            let remarks = remarks(actions, body);
+            assert_eq!(remarks.len(), 1, "{remarks:?}");
+            assert!(named.iter().all(|part| remarks[0].contains(part)), "{remarks:?}");
+        }
+    }
 
     #[test]
     fn configured_host_names_are_read_without_authentication() {

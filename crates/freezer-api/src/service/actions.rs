@@ -47,12 +47,13 @@ pub async fn update(change: Change<'_>, action_id: &str, patch: &Map<String, Val
             mandatory: mandatory(patch).unwrap_or(stored.mandatory),
             ..named
         };
+        check_jobs(db, &change, action_id, &new.freezer_action, &stored.freezer_action).await?;
         actions::update(db, &scope, action_id, &new, change.now).await?;
-        check_jobs(db, &change, action_id, &new.freezer_action, &stored.freezer_action).await
+        Ok(())
     })
 }
 
-/// Refuses an action that has become larger if a job that uses it is now too large.
+/// Refuses an action that becomes larger if a job that uses it would be too large.
 async fn check_jobs(
     db: &mut Db,
     change: &Change<'_>,
@@ -60,11 +61,12 @@ async fn check_jobs(
     new: &Map<String, Value>,
     old: &Map<String, Value>,
 ) -> Result<(), Error> {
-    if stored_size(new) <= stored_size(old) {
+    let size = stored_size(new);
+    if size <= stored_size(old) {
         return Ok(());
     }
     let limit = change.max_document;
-    match jobs::larger_than(db, action_id, limit).await? {
+    match jobs::larger_with(db, action_id, size, limit).await? {
         Some(job_id) => {
             let field = format!("freezer_action: the job_actions of job {job_id}, which uses this action");
             Err(Error::DocumentTooLarge { field, limit })
@@ -90,8 +92,8 @@ pub async fn replace(
             return Ok(Replaced::Created);
         }
         if let Some(stored) = actions::get_for_update(db, &change.scope(), action_id).await? {
-            actions::update(db, &change.scope(), action_id, &new, now).await?;
             check_jobs(db, &change, action_id, &new.freezer_action, &stored.freezer_action).await?;
+            actions::update(db, &change.scope(), action_id, &new, now).await?;
             return Ok(Replaced::Replaced);
         }
         actions::create(db, project_id, user_id, action_id, &new, now).await?;

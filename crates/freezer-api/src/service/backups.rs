@@ -3,7 +3,7 @@
 use freezer_store::model::{Backup, NewBackup};
 use freezer_store::query::backups::{self, Identity, Record};
 use freezer_store::{Store, StoreError, read, single, transaction};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 
 use super::batcher::{BatchLimits, Batcher, all_or_each};
@@ -104,8 +104,11 @@ fn differing<'a>(
     reported: &'a Map<String, Value>,
     further: Option<&'a str>,
 ) -> Vec<&'a str> {
-    let changed =
-        reported.iter().filter(|(key, value)| stored.get(*key) != Some(value)).map(|(key, _)| key.as_str());
+    let is_changed = |(key, value): &(&String, &Value)| match stored.get(*key) {
+        Some(stored) if IDENTITY.contains(&key.as_str()) => plain(key, stored) != plain(key, value),
+        stored => stored != Some(value),
+    };
+    let changed = reported.iter().filter(is_changed).map(|(key, _)| key.as_str());
     let missing = stored.keys().filter(|key| !reported.contains_key(*key)).map(String::as_str);
     let mut fields: Vec<&str> = further.into_iter().chain(changed).chain(missing).collect();
     fields.sort_unstable();
@@ -116,16 +119,54 @@ fn differing<'a>(
 /// The keys of a report that identify a backup, in addition to its project and user.
 const IDENTITY: [&str; 6] =
     ["hostname", "backup_name", "container", "time_stamp", "curr_backup_level", "job_id"];
+/// Those of them that are numbers. The others are texts.
+const NUMBERS: [&str; 2] = ["time_stamp", "curr_backup_level"];
 
 /// Returns the identity of a backup. None if it has no time stamp, because only the time stamp distinguishes the backups of a
 /// series.
 fn identity(change: &Change<'_>, document: &Map<String, Value>) -> Option<Identity> {
     let window = change.repeat_window?;
     document.get("time_stamp").filter(|stamp| !stamp.is_null())?;
-    let values = IDENTITY.map(|key| document.get(key));
-    let text = serde_json::to_vec(&(change.project_id, change.user_id, values)).ok()?;
+    let text = serde_json::to_vec(&(change.project_id, change.user_id, identifying(document))).ok()?;
     let hash = Sha256::digest(text).iter().copied().take(16).collect();
     Some(Identity { hash, window: i64::try_from(window.as_secs()).unwrap_or(i64::MAX) })
+}
+
+/// Returns the values of [`IDENTITY`].
+fn identifying(document: &Map<String, Value>) -> [Value; 6] {
+    IDENTITY.map(|key| document.get(key).map_or(Value::Null, |value| plain(key, value)))
+}
+
+/// Returns the plain form of a value of [`IDENTITY`], in which a number and its text are the same, and 77.0 is 77. A text is
+/// only read as a number if the key is one of [`NUMBERS`], so the names `1.1` and `1.10` stay different.
+fn plain(key: &str, value: &Value) -> Value {
+    let is_number = NUMBERS.contains(&key);
+    match value {
+        Value::Number(number) if is_number => whole(number),
+        Value::Number(number) => whole(number).to_string().into(),
+        Value::String(text) if is_number => parsed(text.trim()).as_ref().map_or_else(|| value.clone(), whole),
+        other => other.clone(),
+    }
+}
+
+fn parsed(text: &str) -> Option<Number> {
+    let whole = text.parse::<i64>().map(Number::from).or_else(|_| text.parse::<u64>().map(Number::from));
+    whole.ok().or_else(|| text.parse::<f64>().ok().and_then(Number::from_f64))
+}
+
+/// Returns a number in its shortest form, as a whole one if it is.
+fn whole(number: &Number) -> Value {
+    /// From here on, neighbouring whole numbers are the same float.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if let Some(whole) = number.as_i64().map(Value::from).or_else(|| number.as_u64().map(Value::from)) {
+        return whole;
+    }
+    match number.as_f64().filter(|_| number.is_f64()) {
+        #[allow(clippy::cast_possible_truncation, reason = "whole and in range")]
+        Some(float) if float.fract() == 0.0 && float.abs() < EXACT => Value::from(float as i64),
+        Some(float) => Value::from(float),
+        None => Value::Number(number.clone()),
+    }
 }
 
 /// Updates the status and the metadata of a backup. The keys of the metadata may be in `backup_metadata` or at the top level,
@@ -157,7 +198,7 @@ pub async fn update(
             stored.status.clone_from(status);
         }
         backups::update(db, &scope, backup_id, &stored, change.now).await?;
-        if IDENTITY.iter().any(|key| old.get(*key) != stored.metadata.get(*key)) {
+        if identifying(&old) != identifying(&stored.metadata) {
             backups::forget_identity(db, &scope, backup_id).await?;
         }
         let updated = backups::get(db, &scope, backup_id).await?;
@@ -185,6 +226,7 @@ fn take_status(document: &mut Map<String, Value>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use serde_json::json;
 
@@ -195,7 +237,53 @@ mod tests {
         assert!(differing(&known, &known, None).is_empty());
         let reported = map(json!({"hostname": "h", "size": 2, "tags": ["a", "b"], "new": 1}));
         assert_eq!(differing(&known, &reported, Some("status")), ["new", "old", "size", "status", "tags"]);
+        let numbers = map(json!({"time_stamp": 77, "size": 1}));
+        let said = map(json!({"time_stamp": "77.0", "size": "1"}));
+        assert_eq!(differing(&numbers, &said, None), ["size"]);
         let many = (0..100).map(|n| (format!("k{n}"), json!(n))).collect();
         assert_eq!(differing(&known, &many, None).len(), MAX_FIELDS);
+    }
+
+    #[test]
+    fn numbers_and_their_texts_identify_the_same_backup() {
+        let same: &[(&str, &[Value])] = &[
+            (
+                "time_stamp",
+                &[json!(77), json!(77.0), json!("77"), json!("77.0"), json!(" 77"), json!("7.7e1")],
+            ),
+            ("curr_backup_level", &[json!(0), json!(0.0), json!(-0.0), json!("0"), json!("-0")]),
+            ("time_stamp", &[json!(77.5), json!("77.5"), json!("77.50")]),
+            ("time_stamp", &[json!(u64::MAX), json!(u64::MAX.to_string())]),
+            ("time_stamp", &[json!(i64::MIN), json!(i64::MIN.to_string())]),
+            ("job_id", &[json!(7), json!(7.0), json!("7")]),
+            ("hostname", &[json!(1.5), json!("1.5")]),
+        ];
+        for (key, values) in same {
+            for value in *values {
+                assert_eq!(plain(key, value), plain(key, &values[0]), "{key}: {value}");
+            }
+        }
+        let different: &[(&str, &[Value])] = &[
+            (
+                "time_stamp",
+                &[json!(77), json!(78), json!("77a"), json!(77.5), json!(""), json!(true), json!([77])],
+            ),
+            ("time_stamp", &[json!("9007199254740993"), json!("9007199254740992")]),
+            ("time_stamp", &[json!("inf"), json!("nan"), json!("1e999"), json!("-inf")]),
+            ("curr_backup_level", &[json!(0), json!(1), json!(false), Value::Null]),
+            ("backup_name", &[json!("1.1"), json!("1.10"), json!("1.100")]),
+            ("hostname", &[json!("7"), json!("07"), json!("7.0"), json!(" 7")]),
+        ];
+        for (key, values) in different {
+            for (at, value) in values.iter().enumerate() {
+                for other in &values[..at] {
+                    assert_ne!(plain(key, value), plain(key, other), "{key}");
+                }
+            }
+        }
+        // what agents send is its own plain form
+        let sent = json!({"hostname": "h", "backup_name": "b", "container": "c", "time_stamp": 77,
+                          "curr_backup_level": 0, "job_id": "j"});
+        assert_eq!(identifying(sent.as_object().unwrap()).to_vec(), IDENTITY.map(|key| sent[key].clone()));
     }
 }

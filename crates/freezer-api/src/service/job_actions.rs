@@ -131,19 +131,13 @@ pub async fn store(
             check_capabilities(&client, definition)?;
         }
     }
-    let mut links = Vec::with_capacity(entries.len());
-    for JobActionEntry { link_id, action } in entries {
-        let action_id = match action {
-            EntryAction::Reference { action_id, .. } => action_id,
-            EntryAction::Inline { action_id, new } => {
-                let Change { project_id, user_id, now, .. } = *change;
-                actions::create(db, project_id, user_id, action_id, new, now).await?;
-                action_id
-            }
-        };
-        links.push(Link { id: link_id.clone(), action_id: action_id.clone() });
-    }
-    Ok(links)
+    let new: Vec<_> = entries.iter().filter_map(JobActionEntry::inline).collect();
+    actions::create_all(db, change.project_id, change.user_id, &new, change.now).await?;
+    let link = |JobActionEntry { link_id, action }: &JobActionEntry| {
+        let (EntryAction::Reference { action_id, .. } | EntryAction::Inline { action_id, .. }) = action;
+        Link { id: link_id.clone(), action_id: action_id.clone() }
+    };
+    Ok(entries.iter().map(link).collect())
 }
 
 impl JobActionEntry {
@@ -152,6 +146,14 @@ impl JobActionEntry {
         match &self.action {
             EntryAction::Reference { action_id, .. } => Some(action_id),
             EntryAction::Inline { .. } => None,
+        }
+    }
+
+    /// The new action that it defines, and its id.
+    fn inline(&self) -> Option<(&str, &ActionDefinition)> {
+        match &self.action {
+            EntryAction::Reference { .. } => None,
+            EntryAction::Inline { action_id, new } => Some((action_id, new)),
         }
     }
 }

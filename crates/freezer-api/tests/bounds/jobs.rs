@@ -11,6 +11,8 @@ on_both_engines![
     a_job_does_not_grow_through_its_actions,
     an_action_may_grow_as_long_as_every_job_fits,
     large_jobs_of_former_settings_can_be_read,
+    an_action_of_many_places_is_refused_at_once,
+    an_action_of_many_jobs_is_measured_in_batches,
 ];
 
 const LIMIT: usize = 20_000;
@@ -125,6 +127,51 @@ async fn an_action_may_grow_as_long_as_every_job_fits(app: TestApp) {
     // This job uses the action twice.
     let twice = with(job("c1"), json!({"job_actions": uses(&id, 2)}));
     member.post("/v2/p1/jobs", twice).await.expect(413);
+}
+
+async fn an_action_of_many_places_is_refused_at_once(app: TestApp) {
+    let app = app.with_http(|http| http.max_job_actions = 1_000);
+    let member = app.member();
+    member.add_client("p1", "c1").await;
+    let id = member.add_action("p1", freezer_action()).await;
+    member.add_job("p1", with(job("c1"), json!({"job_actions": uses(&id, 3)}))).await;
+    for _ in 0..6 {
+        member.add_job("p1", with(job("c1"), json!({"job_actions": uses(&id, 1_000)}))).await;
+    }
+    let larger = json!({"freezer_action": {"y": "y".repeat(8_000)}});
+    let before = app.store().statements();
+    let refused = member.patch(&format!("/v2/p1/actions/{id}"), larger).await.expect(413);
+    assert!(refused.description().contains("which uses this action"), "{refused}");
+    let statements = app.store().statements() - before;
+    assert_eq!(statements, 4, "BEGIN, the action, the job with the most places, ROLLBACK");
+}
+
+async fn an_action_of_many_jobs_is_measured_in_batches(app: TestApp) {
+    const JOBS: usize = 150;
+    let member = limited(&app).await;
+    let id = member.add_action("p1", freezer_action()).await;
+    let beside = member.add_action("p1", action_of(1_000)).await;
+    let mut actions = uses(&beside, 2).as_array().unwrap().clone();
+    actions.push(json!({"action_id": id}));
+    for _ in 0..JOBS {
+        member.add_job("p1", with(job("c1"), json!({"job_actions": actions}))).await;
+    }
+    let path = format!("/v2/p1/actions/{id}");
+    let before = app.store().statements();
+    member.patch(&path, json!({"freezer_action": {"y": "y".repeat(10_000)}})).await.expect(200);
+    let statements = app.store().statements() - before;
+    assert!(statements <= 20, "{statements}");
+    // of all these jobs, the others of one are a little larger
+    let last = with(
+        job("c1"),
+        json!({"job_actions": [{"action_id": id}, {"action_id": beside},
+                                                      {"freezer_action": action_of(5_000)}]}),
+    );
+    let last = member.add_job("p1", last).await;
+    let refused = member.patch(&path, json!({"freezer_action": {"z": "z".repeat(3_000)}})).await.expect(413);
+    assert!(refused.description().contains(&last), "{refused}");
+    member.delete(&format!("/v2/p1/jobs/{last}")).await.expect(204);
+    member.patch(&path, json!({"freezer_action": {"z": "z".repeat(3_000)}})).await.expect(200);
 }
 
 /// An earlier release let these jobs grow: each contains its action fifty times, and the schedule is large, too.

@@ -1,5 +1,8 @@
 //! Actions, which are definitions that jobs can share.
 
+use freezer_store::model::{ActionColumns, ActionDefinition};
+use freezer_store::query::actions;
+use freezer_store::{StoreError, Timestamp, transaction};
 use serde_json::{Value, json};
 
 use crate::support::documents::{freezer_action, job, with};
@@ -16,7 +19,59 @@ on_both_engines![
     a_deleted_action_is_removed_from_jobs,
     a_deleted_id_can_be_used_again,
     numbers_as_text_and_text_as_numbers,
+    of_many_actions_each_id_is_used_once,
 ];
+
+/// Statements of the store write many actions at once. Each is created by the rules for one.
+async fn of_many_actions_each_id_is_used_once(app: TestApp) {
+    let member = app.member();
+    let body = |id: &str| json!({"action_id": id, "freezer_action": freezer_action()});
+    for id in ["live", "gone"] {
+        member.post("/v2/p1/actions", body(id)).await.expect(201);
+    }
+    member.delete("/v2/p1/actions/gone").await.expect(204);
+    let definition = |name: &str| ActionDefinition {
+        max_retries: 1,
+        max_retries_interval: 1,
+        mandatory: false,
+        freezer_action: json!({"action": "backup", "name": name}).as_object().unwrap().clone(),
+        columns: ActionColumns { action: "backup".to_owned(), ..ActionColumns::default() },
+    };
+    let create = async |project: &str, ids: &[&str]| {
+        let definitions: Vec<_> = ids.iter().map(|id| definition(id)).collect();
+        let new: Vec<_> = ids.iter().copied().zip(&definitions).collect();
+        let now = Timestamp(app.now());
+        transaction!(app.store(), "t", |db| actions::create_all(db, project, "u1", &new, now).await)
+    };
+    create("p1", &[]).await.unwrap();
+    // a deleted one is restored, beside new ones
+    create("p1", &["a", "gone", "b"]).await.unwrap();
+    for id in ["a", "gone", "b"] {
+        let shown = member.get(&format!("/v2/p1/actions/{id}")).await.expect(200).json();
+        assert_eq!(shown["freezer_action"]["name"], json!(id));
+    }
+    // of those whose id is in use, the first is named, and none is created
+    let many: Vec<String> = (0..250).map(|at| format!("n{at}")).collect();
+    let mut ids: Vec<&str> = many.iter().map(String::as_str).collect();
+    ids.insert(180, "live");
+    ids.push("a");
+    for (project, ids, named) in [
+        ("p1", &ids[..], "live"),
+        ("p1", &["c", "c"], "c"),
+        ("p2", &["d", "gone"], "gone"),
+        ("p1", &["b"], "b"),
+    ] {
+        match create(project, ids).await.unwrap_err() {
+            StoreError::Duplicate { table: "actions", id } => assert_eq!(id, named),
+            other => panic!("{other}"),
+        }
+    }
+    let left = member.get("/v2/p1/actions?limit=500").await.expect(200).each("actions", "/action_id");
+    assert_eq!(
+        left.into_iter().collect::<std::collections::BTreeSet<_>>(),
+        ["a", "b", "gone", "live"].map(str::to_owned).into()
+    );
+}
 
 async fn create_and_show(app: TestApp) {
     let member = app.member();

@@ -15,6 +15,7 @@ on_both_engines![
     every_post_runs_once_per_key,
     a_key_belongs_to_one_request_of_one_caller,
     a_rejected_request_releases_its_key,
+    concurrent_refused_requests_get_their_own_answers,
     keys_are_checked,
     the_policy_is_asked_before_an_answer_is_given_again,
     an_empty_query_does_not_make_another_request,
@@ -25,6 +26,7 @@ on_both_engines![
     a_key_needs_one_more_statement_if_a_document_is_created,
     an_existing_document_is_answered_if_its_answer_was_lost,
     a_backup_that_is_reported_again_is_not_stored_again,
+    numbers_and_their_texts_are_the_same_backup,
     different_backups_are_stored,
     a_repetition_is_recognized_for_minutes_and_not_after_a_deletion,
     concurrent_reports_of_one_backup_store_one,
@@ -141,6 +143,26 @@ async fn a_rejected_request_releases_its_key(app: TestApp) {
     assert!(!is_replayed(&made));
     let again = keyed(&member, "/v2/p1/jobs", "k", &job("node-1")).await.expect(201);
     assert_eq!(again.text("job_id"), made.text("job_id"));
+}
+
+async fn concurrent_refused_requests_get_their_own_answers(app: TestApp) {
+    let other = another(&app);
+    app.member().add_client("p1", "node-1").await;
+    for (body, status) in [(json!({"job_actions": 7}), 400), (job("unknown"), 422)] {
+        let ask = |app: TestApp| {
+            let body = body.clone();
+            tokio::spawn(async move { keyed(&app.member(), "/v2/p1/jobs", "k", &body).await })
+        };
+        let began = std::time::Instant::now();
+        let asked: Vec<_> =
+            (0..40).map(|at| ask(if at % 2 == 0 { app.clone() } else { other.clone() })).collect();
+        for answer in asked {
+            let answer = answer.await.unwrap().expect(status);
+            assert!(!is_replayed(&answer));
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(15), "{:?}", began.elapsed());
+    }
+    keyed(&app.member(), "/v2/p1/jobs", "k", &job("node-1")).await.expect(201);
 }
 
 async fn keys_are_checked(app: TestApp) {
@@ -352,6 +374,24 @@ async fn a_backup_that_is_reported_again_is_not_stored_again(app: TestApp) {
     let changed = json!({"backup_metadata": {"time_stamp": 1_795_000_777}});
     member.patch(&path, changed).await.expect(200);
     assert_ne!(member.post("/v2/p1/backups", backup()).await.expect(201).body, first.body);
+}
+
+async fn numbers_and_their_texts_are_the_same_backup(app: TestApp) {
+    let app = recognizing(&app);
+    let member = app.member();
+    let first = member.post("/v2/p1/backups", backup()).await.expect(201);
+    let stamps = ["1795000000", "1795000000.0", "\"1795000000\"", "1.795e9", "\"1795000000.0\""];
+    for (stamp, level) in stamps.iter().zip(["\"0\"", "0.0", "0", "-0", "\"0\""]) {
+        let mut again = backup();
+        again["time_stamp"] = serde_json::from_str(stamp).unwrap();
+        again["curr_backup_level"] = serde_json::from_str(level).unwrap();
+        let answer = member.post("/v2/p1/backups", again).await.expect(201);
+        assert_eq!(answer.body, first.body, "{stamp} {level}");
+    }
+    // a PATCH with the other form does not make it another one
+    let path = format!("/v2/p1/backups/{}", first.text("backup_id"));
+    member.patch(&path, json!({"curr_backup_level": "0"})).await.expect(200);
+    assert_eq!(member.post("/v2/p1/backups", backup()).await.expect(201).body, first.body);
 }
 
 async fn different_backups_are_stored(app: TestApp) {

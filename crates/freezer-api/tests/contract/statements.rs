@@ -17,6 +17,7 @@ on_both_engines![
     a_registration_does_not_lock_other_rows,
     a_new_backup_needs_one_statement,
     a_read_has_no_transaction,
+    inline_actions_share_their_statements,
 ];
 
 /// Returns the number of statements for one request, when the tables and connections already exist.
@@ -258,6 +259,40 @@ async fn a_registration_does_not_lock_other_rows(app: TestApp) {
 async fn a_new_backup_needs_one_statement(app: TestApp) {
     let member = app.member();
     assert_eq!(cost(&app, async || member.add_backup("p1", backup("etc")).await).await, 1);
+}
+
+async fn inline_actions_share_their_statements(app: TestApp) {
+    let member = app.member();
+    member.add_client("p1", "node-1").await;
+    let with_actions = |count: usize| {
+        let action =
+            |place: usize| with(freezer_action(), json!({"priority": place, "name": format!("n{place}")}));
+        let actions: Vec<Value> = (0..count).map(|place| json!({"freezer_action": action(place)})).collect();
+        with(job("node-1"), json!({"job_actions": actions}))
+    };
+    let posted = async |count| cost(&app, async || member.add_job("p1", with_actions(count)).await).await;
+    let single = posted(1).await;
+    assert!(single <= 8, "{single}");
+    let many = posted(200).await;
+    assert!(many <= single + 20, "{many}");
+    let action = async || member.add_action("p1", freezer_action()).await;
+    assert_eq!(cost(&app, action).await, 5, "BEGIN, the action, its terms, its report, COMMIT");
+
+    let job_id = member.add_job("p1", with_actions(200)).await;
+    let shown = member.job(&job_id).await;
+    let actions = shown["job_actions"].as_array().unwrap();
+    let places: Vec<_> = actions.iter().map(|action| action["freezer_action"]["priority"].as_u64()).collect();
+    assert_eq!(places, (0..200).map(Some).collect::<Vec<_>>());
+    // their terms are stored, so that searches find them
+    let found =
+        member.search("/v2/p1/jobs?limit=500", json!({"match": [{"name": "n199"}]})).await.expect(200);
+    assert!(found.each("jobs", "/job_id").contains(&job_id));
+    // references to all of them are read, and locked, in one statement
+    let references: Vec<Value> =
+        actions.iter().map(|action| json!({"action_id": action["action_id"]})).collect();
+    let document = with(job("node-1"), json!({"job_actions": references}));
+    let referenced = cost(&app, async || member.add_job("p1", document.clone()).await).await;
+    assert!(referenced <= single, "{referenced}");
 }
 
 async fn a_read_has_no_transaction(app: TestApp) {

@@ -139,6 +139,7 @@ fn each_kind_of_finding_has_a_place_and_an_exit_code() {
         ),
         ("[api]\nmax_limit = 5", 1, "warning  {}:7: [api] max_limit = 5: "),
         ("[api]\nmax_page_bytes = 10000000", 1, "warning  {}:7: [api] max_page_bytes = 10000000: "),
+        ("[api]\nmax_job_actions = 1000", 1, "warning  {}:7: [api] max_job_actions = 1000: "),
         ("[oslo_policy]\npolicy_file = policy.yaml\npolicy_dirs = policy.d", 0, "nothing is wrong"),
         ("[DEFAULT]\nbind_port =", 0, "nothing is wrong"),
         ("[databse]\nx = 1", 1, "warning  {}:7: [databse] x: unknown group; did you mean [database]?"),

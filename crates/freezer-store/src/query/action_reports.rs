@@ -13,23 +13,34 @@ use crate::tables::ActionReports;
 
 const TABLE: TableColumns<ActionReports> = table!("action_reports", ActionReports);
 
-/// Creates the report of an action. An existing report stays unchanged.
+/// Creates the reports of actions. An existing report stays unchanged.
 pub(super) async fn create(
     db: &mut Db,
     project_id: &str,
     user_id: &str,
-    action_id: &str,
+    action_ids: &[&str],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let values = vec![
-        (ActionReports::UserId, user_id.into()),
-        (ActionReports::Result, Expr::value(Option::<String>::None)),
-        (ActionReports::TimeElapsed, Expr::value(Option::<String>::None)),
-    ];
-    match TABLE.insert(db, action_id, project_id, values, now, false).await {
-        Err(StoreError::Duplicate { .. }) => Ok(()),
-        other => other,
+    let values = || {
+        vec![
+            (ActionReports::UserId, user_id.into()),
+            (ActionReports::Result, Expr::value(Option::<String>::None)),
+            (ActionReports::TimeElapsed, Expr::value(Option::<String>::None)),
+        ]
+    };
+    if action_ids.len() > 1 {
+        let rows: Vec<_> = action_ids.iter().map(|id| (*id, values())).collect();
+        if TABLE.insert_together(db, project_id, &rows, now).await? {
+            return Ok(());
+        }
     }
+    for action_id in action_ids {
+        match TABLE.insert(db, action_id, project_id, values(), now, false).await {
+            Ok(()) | Err(StoreError::Duplicate { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Marks the report of an action as deleted.

@@ -103,7 +103,10 @@ pub enum Claim {
     /// The key belongs to this request now.
     Ours,
     /// A request with this key is in progress.
-    UnderWay,
+    UnderWay {
+        /// The attempt that has the key, or none if it changed hands just now.
+        attempt: Option<String>,
+    },
     /// The key was used for another request.
     Other,
     /// The request was answered.
@@ -163,7 +166,7 @@ async fn claim_in_table(db: &mut Db, keyed: &Keyed) -> Result<Claim, StoreError>
         .from(Column::Table)
         .and_where(Expr::col(Column::Id).eq(keyed.id.as_str()));
     // The key was released meanwhile, so the caller must try again.
-    let Some(row) = db.select_one(&select).await? else { return Ok(Claim::UnderWay) };
+    let Some(row) = db.select_one(&select).await? else { return Ok(Claim::UnderWay { attempt: None }) };
     let at = unreadable(db.doing());
     let (request, attempt) = (row.string(0).map_err(&at)?, row.string(2).map_err(&at)?);
     let age = keyed.now.0.saturating_sub(row.int(1).map_err(&at)?.unwrap_or(0));
@@ -194,7 +197,7 @@ async fn claim_in_table(db: &mut Db, keyed: &Keyed) -> Result<Claim, StoreError>
     }
     Ok(match status.and_then(|status| u16::try_from(status).ok()) {
         Some(status) => Claim::Answered { status, answer },
-        None => Claim::UnderWay,
+        None => Claim::UnderWay { attempt: Some(attempt) },
     })
 }
 
@@ -212,7 +215,7 @@ async fn take_over(db: &mut Db, keyed: &Keyed, from: &str) -> Result<Claim, Stor
         .and_where(Expr::col(Column::Id).eq(keyed.id.as_str()))
         .and_where(Expr::col(Column::Attempt).eq(from));
     Ok(match db.execute(&update).await? {
-        0 => Claim::UnderWay,
+        0 => Claim::UnderWay { attempt: None },
         _ => Claim::Ours,
     })
 }

@@ -107,10 +107,34 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> TableColumns<C> {
         values: &Values<C>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let row = self.row(db, id, project_id, values.clone(), now);
+        self.insert_rows(db, vec![self.row(db, id, project_id, values.clone(), now)]).await
+    }
+
+    /// Inserts several rows with new ids and the same columns in one statement. Returns false without
+    /// inserting any if one of the ids is in use. Then [`insert`](Self::insert) must decide about each row.
+    async fn insert_together(
+        &self,
+        db: &mut Db,
+        project_id: &str,
+        rows: &[(&str, Values<C>)],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let row = |(id, values): &(&str, Values<C>)| self.row(db, id, project_id, values.clone(), now);
+        let rows = rows.iter().map(row).collect();
+        match self.insert_rows(db, rows).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_duplicate() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn insert_rows(&self, db: &mut Db, rows: Vec<Values<C>>) -> Result<(), StoreError> {
         let mut insert = Query::insert();
-        insert.into_table(self.table).columns(row.iter().map(|(column, _)| *column));
-        insert.values_panic(row.into_iter().map(|(_, value)| value));
+        insert.into_table(self.table);
+        insert.columns(rows.iter().take(1).flatten().map(|(column, _)| *column));
+        for row in rows {
+            insert.values_panic(row.into_iter().map(|(_, value)| value));
+        }
         db.execute(&insert).await.map(|_| ())
     }
 

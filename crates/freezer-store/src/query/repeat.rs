@@ -25,9 +25,11 @@
 //!
 //! `db sync` and `purge` have steps that are safe to repeat (`migrations/run.rs`, `maintenance/purge.rs`).
 
+use std::collections::HashSet;
+
 use sea_query::{Expr, ExprTrait, IntoIden, IntoTableRef, Query};
 
-use super::TableColumns;
+use super::{TableColumns, listing, unreadable};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -43,6 +45,17 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> TableColumns<C> {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.is_of(db, scope, id, (false, self.created_at), now).await
+    }
+
+    /// Returns those of the given ids whose live rows an earlier run of this body created.
+    pub(super) async fn created_among(
+        &self,
+        db: &mut Db,
+        scope: &Scope,
+        ids: &[&str],
+        now: Timestamp,
+    ) -> Result<HashSet<String>, StoreError> {
+        self.those_of(db, scope, ids, (false, self.created_at), now).await
     }
 
     /// Returns whether an earlier run of this body, or another request in the same second, changed the live
@@ -73,20 +86,32 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> TableColumns<C> {
         db: &mut Db,
         scope: &Scope,
         id: &str,
-        (deleted, column): (bool, C),
+        state: (bool, C),
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        Ok(!self.those_of(db, scope, &[id], state, now).await?.is_empty())
+    }
+
+    async fn those_of(
+        &self,
+        db: &mut Db,
+        scope: &Scope,
+        ids: &[&str],
+        (deleted, column): (bool, C),
+        now: Timestamp,
+    ) -> Result<HashSet<String>, StoreError> {
         if !db.is_repeat() {
-            return Ok(false);
+            return Ok(HashSet::new());
         }
         let mut select = Query::select();
         select
             .column(self.id)
             .from(self.table)
-            .and_where(Expr::col(self.id).eq(id))
+            .and_where(Expr::col(self.id).is_in(listing::padded(ids.to_vec())))
             .and_where(Expr::col(self.deleted).eq(deleted))
             .and_where(Expr::col(column).eq(db.dialect().datetime(now)))
             .cond_where(scope.holds(self.project_id.into_iden()));
-        Ok(db.select_one(&select).await?.is_some())
+        let at = unreadable(db.doing());
+        db.select(&select).await?.iter().map(|row| row.string(0).map_err(&at)).collect()
     }
 }

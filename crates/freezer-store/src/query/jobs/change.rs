@@ -168,31 +168,35 @@ pub(in crate::query) async fn unlink(
     db.execute(&update).await.map(|_| ())
 }
 
+/// Maximum number of links in one statement. Databases limit the number of placeholders.
+const LINKED_AT_ONCE: usize = 1_000;
+
 async fn insert_links(db: &mut Db, job_id: &str, links: &[Link], now: Timestamp) -> Result<(), StoreError> {
-    if links.is_empty() {
-        return Ok(());
-    }
     let stamp = db.dialect().datetime(now);
-    let mut insert = Query::insert();
-    insert.into_table(JobActions::Table).columns([
-        JobActions::Id,
-        JobActions::JobId,
-        JobActions::ActionId,
-        JobActions::Position,
-        JobActions::Deleted,
-        JobActions::CreatedAt,
-    ]);
-    for (position, link) in links.iter().enumerate() {
-        insert.values_panic([
-            link.id.as_str().into(),
-            job_id.into(),
-            link.action_id.as_str().into(),
-            (position as i64).into(),
-            false.into(),
-            stamp.as_str().into(),
+    let links: Vec<(usize, &Link)> = links.iter().enumerate().collect();
+    for some in links.chunks(LINKED_AT_ONCE) {
+        let mut insert = Query::insert();
+        insert.into_table(JobActions::Table).columns([
+            JobActions::Id,
+            JobActions::JobId,
+            JobActions::ActionId,
+            JobActions::Position,
+            JobActions::Deleted,
+            JobActions::CreatedAt,
         ]);
+        for (position, link) in some {
+            insert.values_panic([
+                link.id.as_str().into(),
+                job_id.into(),
+                link.action_id.as_str().into(),
+                (*position as i64).into(),
+                false.into(),
+                stamp.as_str().into(),
+            ]);
+        }
+        db.execute(&insert).await?;
     }
-    db.execute(&insert).await.map(|_| ())
+    Ok(())
 }
 
 fn described(new: &JobFields) -> Values<Jobs> {

@@ -18,7 +18,7 @@ pub use change::{
 };
 
 pub use joined::{IDS_AT_ONCE, JobRows, POLLS_AT_ONCE, Poll, get, rows_of_ids, rows_of_polls};
-pub use sizes::larger_than;
+pub use sizes::larger_with;
 
 use std::collections::HashSet;
 

@@ -2,35 +2,118 @@
 
 use std::collections::HashMap;
 
-use sea_query::{Expr, ExprTrait, Func, JoinType, Query};
+use sea_query::{Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement};
 
 use super::links::{live_action, live_link};
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::query::{listing, unreadable};
+use crate::row::Row;
 use crate::tables::{Actions, JobActions as Links, Jobs};
 
-/// Returns a job that uses an action and whose actions exceed `limit` bytes together, if there is one.
-pub async fn larger_than(db: &mut Db, action_id: &str, limit: usize) -> Result<Option<String>, StoreError> {
-    let using = Query::select()
+/// Returns a job that uses an action and whose actions exceed `limit` bytes together if the definition of this
+/// action has `size` bytes, if there is such a job. The number of its places is compared first, then the jobs
+/// are measured in batches, so the first job that is too large ends the search.
+pub async fn larger_with(
+    db: &mut Db,
+    action_id: &str,
+    size: usize,
+    limit: usize,
+) -> Result<Option<String>, StoreError> {
+    let each = size.saturating_add(listing::KEYS) as u64;
+    let of_places = |(_, places): &(String, u64)| places.saturating_mul(each);
+    let limit = limit as u64;
+    let most = places(db, action_id, None).await?;
+    if let Some(job) = most.into_iter().find(|job| of_places(job) > limit) {
+        return Ok(Some(job.0));
+    }
+    let mut after = String::new();
+    loop {
+        let using = places(db, action_id, Some(&after)).await?;
+        for some in using.chunks(MEASURED_AT_ONCE) {
+            let others = of_others(db, action_id, some).await?;
+            let is_larger = |job: &&(String, u64)| {
+                of_places(job).saturating_add(others.get(&job.0).copied().unwrap_or(0)) > limit
+            };
+            if let Some((job_id, _)) = some.iter().find(is_larger) {
+                return Ok(Some(job_id.clone()));
+            }
+        }
+        match using.into_iter().last() {
+            Some((last, _)) => after = last,
+            None => return Ok(None),
+        }
+    }
+}
+
+/// Maximum number of jobs that a statement counts the places of, and of jobs that a statement measures.
+const COUNTED_AT_ONCE: u64 = 4_096;
+const MEASURED_AT_ONCE: usize = 64;
+
+/// Returns jobs that use an action, with the number of its places in each: those after an id, or the job with
+/// the most places.
+async fn places(db: &mut Db, action_id: &str, after: Option<&str>) -> Result<Vec<(String, u64)>, StoreError> {
+    let mut select = Query::select();
+    select
         .column(Links::JobId)
+        .expr_as(Func::count(Expr::val(1)), PLACES)
         .from(Links::Table)
         .and_where(Expr::col(Links::ActionId).eq(action_id))
         .and_where(Expr::col(Links::Deleted).eq(false))
-        .to_owned();
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        .group_by_col(Links::JobId);
+    match after {
+        Some(after) => {
+            let rest = Expr::col(Links::JobId).gt(after);
+            select.and_where(rest).order_by(Links::JobId, Order::Asc).limit(COUNTED_AT_ONCE);
+        }
+        None => drop(select.order_by(PLACES, Order::Desc).limit(1)),
+    }
+    read_numbers(db, &select).await
+}
+
+/// Returns the size of the actions of each job, except the given action. An action that a job has many times
+/// is measured once.
+async fn of_others(
+    db: &mut Db,
+    action_id: &str,
+    jobs: &[(String, u64)],
+) -> Result<HashMap<String, u64>, StoreError> {
+    const OTHERS: &str = "others";
+    let jobs = jobs.iter().map(|(job_id, _)| job_id.as_str()).collect();
+    let mut others = Query::select();
+    others
+        .columns([Links::JobId, Links::ActionId])
+        .expr_as(Func::count(Expr::val(1)), PLACES)
+        .from(Links::Table)
+        .and_where(Expr::col(Links::JobId).is_in(listing::padded(jobs)))
+        .and_where(Expr::col(Links::ActionId).ne(action_id))
+        .and_where(Expr::col(Links::Deleted).eq(false))
+        .group_by_columns([Links::JobId, Links::ActionId]);
+    let live = Expr::col((Actions::Table, Actions::Id))
+        .equals((OTHERS, Links::ActionId))
+        .and(Expr::col((Actions::Table, Actions::Deleted)).eq(false));
+    let size = length().add(listing::KEYS as i64).mul(Expr::col((OTHERS, PLACES)));
     let mut select = Query::select();
     select
-        .column((Links::Table, Links::JobId))
-        .from(Links::Table)
-        .join(JoinType::InnerJoin, Actions::Table, live_action())
-        .and_where(Expr::col((Links::Table, Links::JobId)).in_subquery(using))
-        .and_where(Expr::col((Links::Table, Links::Deleted)).eq(false))
-        .group_by_col((Links::Table, Links::JobId))
-        .and_having(bytes().gt(limit))
-        .limit(1);
+        .column((OTHERS, Links::JobId))
+        .expr(Func::sum(size))
+        .from_subquery(others, OTHERS)
+        .join(JoinType::InnerJoin, Actions::Table, live)
+        .group_by_col((OTHERS, Links::JobId));
+    Ok(read_numbers(db, &select).await?.into_iter().collect())
+}
+
+/// Name of the column with the number of an action's places in a job.
+const PLACES: &str = "places";
+
+/// Reads rows of an id and a number that is not negative.
+async fn read_numbers(db: &mut Db, select: &SelectStatement) -> Result<Vec<(String, u64)>, StoreError> {
     let at = unreadable(db.doing());
-    db.select_one(&select).await?.map(|row| row.string(0).map_err(&at)).transpose()
+    let read = |row: &Row| {
+        let number = row.int(1).map_err(&at)?.and_then(|number| u64::try_from(number).ok());
+        Ok((row.string(0).map_err(&at)?, number.unwrap_or(0)))
+    };
+    db.select(select).await?.iter().map(read).collect()
 }
 
 /// Returns the size of the actions of each job.
@@ -44,18 +127,17 @@ pub(super) async fn of_actions(db: &mut Db, jobs: &[&str]) -> Result<HashMap<Str
         .join(JoinType::InnerJoin, Actions::Table, live_action())
         .and_where(Expr::col((Jobs::Table, Jobs::Id)).is_in(listing::padded(jobs.to_vec())))
         .group_by_col((Jobs::Table, Jobs::Id));
-    let at = unreadable(db.doing());
-    let rows = db.select(&select).await?;
-    let size = |row: &crate::row::Row| {
-        let bytes = row.int(1).map_err(&at)?.and_then(|bytes| u64::try_from(bytes).ok());
-        Ok((row.string(0).map_err(&at)?, bytes.unwrap_or(0)))
-    };
-    rows.iter().map(size).collect()
+    Ok(read_numbers(db, &select).await?.into_iter().collect())
 }
 
 /// The total size of the joined actions, with the keys beside each definition.
 fn bytes() -> Expr {
-    let length = Func::cust("LENGTH").arg(Expr::col((Actions::Table, Actions::BackupMetadata)));
-    let sum = Func::coalesce([Func::sum(Expr::from(length)).into(), Expr::val(0)]);
+    let sum = Func::coalesce([Func::sum(length()).into(), Expr::val(0)]);
     Expr::from(sum).add(Expr::from(Func::count(Expr::val(1))).mul(listing::KEYS as i64))
+}
+
+/// The size of the joined action's definition.
+fn length() -> Expr {
+    let length = Func::cust("LENGTH").arg(Expr::col((Actions::Table, Actions::BackupMetadata)));
+    Func::coalesce([length.into(), Expr::val(0)]).into()
 }
