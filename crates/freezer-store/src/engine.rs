@@ -19,6 +19,7 @@ use crate::mysql::{MySql, Thread};
 use crate::schema::SchemaError;
 use crate::tls::{Tls, TlsOptions};
 use crate::url::{DatabaseUrl, MySqlUrl};
+use crate::watch::Watched;
 
 /// An open connection to one of the engines.
 pub(crate) enum DbConnection {
@@ -43,6 +44,16 @@ impl DbConnection {
     pub(crate) fn thread(&self) -> Option<Thread> {
         match self {
             DbConnection::MySql(connection) => Some(connection.thread()),
+            DbConnection::Sqlite(_) => None,
+        }
+    }
+
+    /// Returns the values for `watch.rs`. `None` for a file.
+    pub(crate) fn watched(&self) -> Option<Watched> {
+        match self {
+            DbConnection::MySql(connection) => {
+                Some(Watched { thread: connection.thread(), progress: connection.progress() })
+            }
             DbConnection::Sqlite(_) => None,
         }
     }

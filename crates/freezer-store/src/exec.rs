@@ -269,15 +269,16 @@ impl Db {
         if self.deadline.is_over() {
             return Err(unavailable(Outage::Slow, "the deadline of the request has passed".to_owned()));
         }
-        let (pool, thread) = (self.lease.pool().clone(), self.lease.thread());
+        let pool = self.lease.pool().clone();
         let limit = self.lease.statement_timeout();
         let Some(connection) = self.lease.connection() else {
             return Err(unavailable(Outage::Away, "the connection is closed".to_owned()));
         };
+        let watched = connection.watched();
         let result = tokio::select! {
             biased;
             result = statement(connection) => result,
-            (outage, reason) = given_up(&pool, thread.as_ref(), limit, self.deadline) => {
+            (outage, reason) = given_up(&pool, watched.as_ref(), limit, self.deadline) => {
                 return Err(unavailable(outage, reason));
             }
         };

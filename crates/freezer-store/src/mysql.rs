@@ -18,6 +18,7 @@ use crate::error::DriverError;
 use crate::exec::TimeSlice;
 use crate::statement::is_kept;
 use crate::url::MySqlUrl;
+use crate::watch::Progress;
 
 /// A parameter of a statement.
 pub(crate) use mysql_async::Value as MySqlValue;
@@ -72,6 +73,7 @@ pub(crate) struct MySql {
     made: HashMap<String, Statement>,
     /// Total size of the dynamic statements.
     made_bytes: usize,
+    progress: Arc<Progress>,
 }
 
 /// A prepared statement.
@@ -103,6 +105,7 @@ impl MySql {
             fixed: HashMap::new(),
             made: HashMap::new(),
             made_bytes: 0,
+            progress: Arc::default(),
         })
     }
 
@@ -124,6 +127,11 @@ impl MySql {
     /// Returns the thread of this connection at the server.
     pub(crate) fn thread(&self) -> Thread {
         Thread { server: self.server.clone(), id: self.connection.id(), place: self.place }
+    }
+
+    /// Returns the progress of the statements on this connection.
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        self.progress.clone()
     }
 
     /// Checks whether the server answers on this connection.
@@ -179,6 +187,7 @@ impl MySql {
                 }
                 Err(error) => return Err(error.into()),
             };
+            self.progress.row();
             if flow.is_continue() {
                 flow = each(row);
             } else {
@@ -186,7 +195,7 @@ impl MySql {
                 if discarded > DISCARDED_BYTES
                     && let Some(stop) = stop.take()
                 {
-                    stop.await;
+                    self.progress.paused(stop).await;
                 }
             }
             slice.yield_if_over().await;

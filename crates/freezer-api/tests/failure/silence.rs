@@ -7,7 +7,7 @@ use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Store};
 use http::Method;
 use serde_json::json;
 
-use super::support::documents::{backup, job};
+use super::support::documents::{backup, job, with};
 use super::support::proxy::{Command, Loss, Proxy};
 use super::support::{Engine, Options, TestApp, bounded, with_database};
 use super::until;
@@ -126,6 +126,45 @@ fn idle_connections_are_checked_after_one_is_broken() {
             // The working connections are used again. One new connection checks whether a statement is still running on
             // the broken one.
             assert!(proxy.opened() - opened <= 2, "{} were opened", proxy.opened() - opened);
+        }));
+    });
+}
+
+#[test]
+fn a_statement_whose_rows_the_service_reads_slowly_is_not_silent() {
+    with_database(Engine::MariaDb, "busy", |_, database| {
+        // One thread, which the test can keep busy.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(bounded(async {
+            let app = TestApp::start(database, Options::default()).await;
+            let member = app.member();
+            let long = "x".repeat(500);
+            for number in 0..600 {
+                let document = with(backup(&format!("b-{number}")), json!({"description": long}));
+                member.add_backup("p1", document).await;
+            }
+            let list = async || {
+                let (begun, before) = (Instant::now(), app.store().statements());
+                let listed =
+                    member.get("/v2/p1/backups?limit=600").await.expect(200).each("backups", "/backup_id");
+                assert_eq!(listed.len(), 600);
+                (begun.elapsed(), app.store().statements() - before)
+            };
+            list().await;
+            let (calm, statements) = list().await;
+            // The reader has the thread for two milliseconds at a time.
+            let turns = u32::try_from(calm.as_millis() / 2).unwrap().max(1);
+            let pause = (Duration::from_secs(40) / turns).min(Duration::from_secs(1));
+            let busy = tokio::spawn(async move {
+                loop {
+                    std::thread::sleep(pause);
+                    tokio::task::yield_now().await;
+                }
+            });
+            let (elapsed, statements_of_busy) = list().await;
+            busy.abort();
+            assert!(elapsed > Duration::from_secs(5), "{elapsed:?} is too short, {calm:?} without load");
+            assert_eq!(statements_of_busy, statements, "the statement was repeated; {elapsed:?}");
         }));
     });
 }
