@@ -93,6 +93,8 @@ pub struct Store {
     deadline: Deadline,
     /// The project on whose behalf rows are changed.
     project: Option<Arc<Scope>>,
+    /// Number of requests that the work serves, for the log of outages.
+    requests: u64,
 }
 
 /// The shared part of a store's clones.
@@ -165,7 +167,7 @@ impl Store {
             mismatch: SchemaMismatch::default(),
             outage,
         };
-        Store { shared: Arc::new(shared), deadline: Deadline::NONE, project: None }
+        Store { shared: Arc::new(shared), deadline: Deadline::NONE, project: None, requests: 1 }
     }
 
     /// Returns a store for the same database with a deadline. Until the deadline, failed work is retried;
@@ -177,6 +179,11 @@ impl Store {
     /// Returns a store for the same database whose changes count as those of a project.
     pub fn of(&self, project_id: &str) -> Store {
         Store { project: Some(Arc::new(Scope::project(project_id))), ..self.clone() }
+    }
+
+    /// Returns a store for a batch that serves several requests.
+    pub fn for_requests(&self, requests: usize) -> Store {
+        Store { requests: requests as u64, ..self.clone() }
     }
 
     /// Returns the deadline of the work.

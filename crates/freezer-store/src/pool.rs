@@ -121,6 +121,8 @@ pub(crate) struct Lease {
     in_flight: bool,
     pool: Pool,
     permit: Option<Permit>,
+    /// Whether the request had to wait for the connection.
+    has_waited: bool,
 }
 
 impl Pool {
@@ -195,12 +197,13 @@ impl Pool {
         slot: Option<Slot>,
     ) -> Result<Lease, StoreError> {
         let patience = deadline.within(self.0.settings.timeout);
+        let has_waited = AtomicBool::new(self.0.permits.available_permits() == 0);
         let permit = match tokio::time::timeout(patience, self.0.permits.clone().acquire_owned()).await {
             Ok(Ok(permit)) => (permit, slot),
             _ => return Err(busy(doing, patience)),
         };
         self.notice_another_file();
-        let (connection, opened, age) = self.connection(deadline).await?;
+        let (connection, opened, age) = self.connection(deadline, &has_waited).await?;
         Ok(Lease {
             connection: Some(connection),
             opened,
@@ -208,11 +211,16 @@ impl Pool {
             in_flight: false,
             pool: self.clone(),
             permit: Some(permit),
+            has_waited: has_waited.into_inner(),
         })
     }
 
-    async fn connection(&self, deadline: Deadline) -> Result<(DbConnection, Instant, Age), StoreError> {
-        let noted = AtomicBool::new(false);
+    /// Takes an idle connection or opens one. Sets `has_waited` if the server refuses connections meanwhile.
+    async fn connection(
+        &self,
+        deadline: Deadline,
+        has_waited: &AtomicBool,
+    ) -> Result<(DbConnection, Instant, Age), StoreError> {
         loop {
             let age = *self.0.age();
             while let Some(mut idle) = self.take_idle(age.epoch) {
@@ -223,20 +231,23 @@ impl Pool {
                 // take long.
                 self.0.idle().connections.retain(|parked| parked.age == age);
             }
-            match self.0.reconnector.open(deadline, || self.open(deadline, &noted)).await? {
+            has_waited.fetch_or(self.0.reconnector.is_failing(), Ordering::Relaxed);
+            match self.0.reconnector.open(deadline, || self.open(deadline, has_waited)).await? {
                 Reconnected::Opened(connection) => return Ok((connection, Instant::now(), age)),
                 Reconnected::CheckPool => {}
             }
         }
     }
 
-    /// Opens a connection. `noted` says whether the log of outages already counts the waiting request.
-    async fn open(&self, deadline: Deadline, noted: &AtomicBool) -> Result<DbConnection, StoreError> {
-        let opened = self.0.opener.open(deadline).await;
-        if let (Err(error), Some(outage)) = (&opened, &self.0.outage) {
-            outage.failed(self.0.opener.url(), error, !noted.swap(true, Ordering::Relaxed), false);
-        }
-        opened
+    /// Opens a connection. Sets `has_failed` if this fails.
+    async fn open(&self, deadline: Deadline, has_failed: &AtomicBool) -> Result<DbConnection, StoreError> {
+        self.0.opener.open(deadline).await.inspect_err(|error| {
+            has_failed.store(true, Ordering::Relaxed);
+            if let Some(outage) = &self.0.outage {
+                // `tx.rs` counts the requests.
+                outage.failed(self.0.opener.url(), error, 0, false);
+            }
+        })
     }
 
     /// Discards all connections if the SQLite file was replaced. Otherwise they would continue with the old
@@ -342,6 +353,11 @@ impl Lease {
     /// Returns whether all statements were answered completely.
     pub(crate) fn is_settled(&self) -> bool {
         !self.in_flight
+    }
+
+    /// Returns whether the request had to wait for the connection.
+    pub(crate) fn has_waited(&self) -> bool {
+        self.has_waited
     }
 
     /// Returns the pool of the connection.

@@ -36,9 +36,14 @@ pub(crate) enum Reconnected<T> {
 impl Reconnector {
     /// Records that a connection was returned to the pool.
     pub(crate) fn returned(&self) {
-        if self.failures.load(Ordering::Relaxed) > 0 {
+        if self.is_failing() {
             self.returned.notify_one();
         }
+    }
+
+    /// Returns whether the last attempt to open a connection failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failures.load(Ordering::Relaxed) > 0
     }
 
     /// Opens a connection. While the server refuses connections, waits for its turn and retries until the
@@ -51,7 +56,7 @@ impl Reconnector {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        if self.failures.load(Ordering::Relaxed) == 0 || !deadline.is_set() {
+        if !self.is_failing() || !deadline.is_set() {
             match self.try_once(&open).await {
                 Err(error) if deadline.is_set() && may_recover(&error) => {}
                 result => return result.map(Reconnected::Opened),

@@ -11,7 +11,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Store;
 use crate::additions::Additions;
@@ -188,20 +188,28 @@ impl Run<'_> {
         if self.mode == Mode::Read { &self.store.reader_additions } else { &self.store.writer_additions }
     }
 
-    async fn lease(&self) -> Result<Lease, StoreError> {
-        let Store { deadline, project, .. } = self.store;
-        let lease = match self.mode {
-            Mode::Read => self.store.readers.lease(self.name, *deadline).await,
+    async fn lease(&mut self) -> Result<Lease, StoreError> {
+        let store = self.store;
+        let since = Instant::now();
+        let leased = match self.mode {
+            Mode::Read => store.readers.lease(self.name, store.deadline).await,
             Mode::Single | Mode::Transaction => {
-                let project = project.as_deref().unwrap_or(&Scope::AllProjects);
-                let slots = (&self.store.write_slots, project);
-                self.store.writers.lease_to_write(self.name, *deadline, slots).await
+                let project = store.project.as_deref().unwrap_or(&Scope::AllProjects);
+                let slots = (&store.write_slots, project);
+                store.writers.lease_to_write(self.name, store.deadline, slots).await
             }
         };
-        lease.inspect_err(|error| {
+        let has_waited = match &leased {
+            Ok(lease) => lease.has_waited(),
+            Err(error) => error.class() == Class::Outage(Outage::Busy),
+        };
+        if let Some(outage) = store.outage.as_ref().filter(|_| has_waited && !self.affected) {
+            self.affected = outage.delayed(store.requests, since);
+        }
+        leased.inspect_err(|error| {
             if error.is_replaced() {
-                self.store.replaced(error);
-                self.store.mismatch.report();
+                store.replaced(error);
+                store.mismatch.report();
             }
         })
     }
@@ -239,8 +247,9 @@ impl Run<'_> {
             Class::Outage(Outage::Away | Outage::Refusing | Outage::Full | Outage::Storage | Outage::Locked)
         );
         if let Some(outage) = self.store.outage.as_ref().filter(|_| is_one) {
-            let affects = !std::mem::replace(&mut self.affected, true);
-            outage.failed(&self.store.database, error, affects, self.mode != Mode::Read);
+            let was_affected = std::mem::replace(&mut self.affected, true);
+            let affected = if was_affected { 0 } else { self.store.requests };
+            outage.failed(&self.store.database, error, affected, self.mode != Mode::Read);
         }
     }
 

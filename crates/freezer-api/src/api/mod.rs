@@ -14,6 +14,7 @@ mod identity;
 mod json;
 pub mod middleware;
 pub mod paging;
+mod refusals;
 pub mod response;
 pub mod search;
 pub mod v2;

@@ -14,6 +14,7 @@ use http::{HeaderValue, StatusCode};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 
+use super::refusals;
 use crate::error::{Busy, Error};
 use crate::readiness::Wait;
 
@@ -23,6 +24,8 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 const DOCUMENT_CAPACITY: usize = 2_048;
 /// Maximum initial capacity of the buffer for a list, in bytes.
 const LIST_CAPACITY: usize = 65_536;
+/// The text for the client in an outage.
+const DATABASE_UNAVAILABLE: &str = "The database is temporarily unavailable.";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The methods in the 405 for an unknown action of a session, as in the Python service. A 405 must name the allowed methods
 /// (RFC 9110, section 15.5.6).
@@ -167,6 +170,7 @@ impl IntoResponse for Error {
             log_server_error(&self, status);
         } else {
             tracing::debug!(status = status.as_u16(), error = %self, "refused");
+            refusals::log(&self);
         }
         let body = match (&self, title) {
             (Error::Absent | Error::NotAcceptable, _) => None,
@@ -196,8 +200,8 @@ impl IntoResponse for Error {
 }
 
 /// Returns whether another module logs the cause once for many requests. `manage/schema_watch.rs` logs the reason why the
-/// service waits, `server/slots.rs` logs that it is busy, and `freezer-store` and `keystone-auth` log the beginning and the
-/// end of an outage.
+/// service waits, `server/slots.rs` and `refusals.rs` log that it is busy, and `freezer-store` and `keystone-auth` log the
+/// beginning and the end of an outage.
 fn is_logged_once(error: &Error) -> bool {
     match error {
         Error::NotReady(_) | Error::Busy(_) | Error::KeystoneUnavailable(_) => true,
@@ -271,12 +275,8 @@ fn description(error: &Error) -> String {
             }
             StoreError::Unstorable { column, reason, .. } if column == "?" => reason.to_string(),
             StoreError::Unstorable { column, reason, .. } => format!("{column}: {reason}"),
-            StoreError::Unavailable { outage: Outage::Full, .. } => {
-                "The database cannot store anything at the moment; this request has changed nothing.".to_owned()
-            }
-            StoreError::Unavailable { .. } | StoreError::Refused { .. } | StoreError::Url(_) => {
-                "The database is temporarily unavailable.".to_owned()
-            }
+            StoreError::Unavailable { outage, .. } => unavailable(*outage).to_owned(),
+            StoreError::Refused { .. } | StoreError::Url(_) => DATABASE_UNAVAILABLE.to_owned(),
             StoreError::OutcomeUnknown { .. } => {
                 "The database's answer to this change was lost. Check whether the change was stored before you try again."
                     .to_owned()
@@ -286,6 +286,23 @@ fn description(error: &Error) -> String {
             }
         },
         other => other.to_string(),
+    }
+}
+
+/// Returns the text for the client if the database did not do its work.
+fn unavailable(outage: Outage) -> &'static str {
+    match outage {
+        Outage::Full => "The database cannot store anything at the moment; this request has changed nothing.",
+        Outage::Busy => {
+            "All database connections of the service were in use until the time limit of this request; try again later."
+        }
+        Outage::Slow => "The database did not finish this request within its time limit; try again later.",
+        Outage::Contended => {
+            "Other changes to the same documents did not end within the time limit of this request; try again later."
+        }
+        Outage::Away | Outage::Refusing | Outage::Locked | Outage::Storage | Outage::Denied => {
+            DATABASE_UNAVAILABLE
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub fn writer(store: &Store, max_body: usize) -> BackupWriter {
     Batcher::new(
         BatchLimits { batch, workers: WORKERS, backlog: 1 },
         move |(), records: Vec<Record>, deadline| {
-            let store = store.until(deadline);
+            let store = store.until(deadline).for_requests(records.len());
             let insert = async move |records: &[Record]| {
                 single!(store, "backups.create", |db| backups::create(db, records).await)
             };

@@ -60,14 +60,14 @@ impl JobReader {
         let (for_shown, for_polled) = (store.clone(), store.clone());
         JobReader {
             shown: Batcher::new(SHOWN, move |scope: Scope, ids: Vec<String>, deadline| {
-                let store = for_shown.until(deadline);
+                let store = for_shown.until(deadline).for_requests(ids.len());
                 async move {
                     let rows = read!(store, "jobs.show", |db| jobs::rows_of_ids(db, &scope, &ids).await);
                     each(rows, ids.len())
                 }
             }),
             polled: Batcher::new(POLLED, move |project_id: String, polls: Vec<Poll>, deadline| {
-                let store = for_polled.until(deadline);
+                let store = for_polled.until(deadline).for_requests(polls.len());
                 async move {
                     let rows =
                         read!(store, "jobs.list", |db| jobs::rows_of_polls(db, &project_id, &polls).await);

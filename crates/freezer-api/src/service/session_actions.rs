@@ -104,7 +104,7 @@ pub fn executor(store: &Store) -> ActionExecutor {
         move |(project_id, session_id): (String, String),
               actions: Vec<(SessionAction, Timestamp)>,
               deadline| {
-            let store = store.of(&project_id).until(deadline);
+            let store = store.of(&project_id).until(deadline).for_requests(actions.len());
             async move { execute_all(&store, &project_id, &session_id, &actions).await }
         },
     )

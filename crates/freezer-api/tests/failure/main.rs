@@ -67,6 +67,11 @@ fn on_own_server<F: Future<Output = ()>>(name: &str, body: impl FnOnce(Server, T
 const NOTHING_CHANGED: &str =
     "The database cannot store anything at the moment; this request has changed nothing.";
 
+const NOT_FINISHED: &str = "The database did not finish this request within its time limit; try again later.";
+const NO_CONNECTION: &str = "All database connections of the service were in use until the time limit of this request; try again later.";
+const CONTENDED: &str =
+    "Other changes to the same documents did not end within the time limit of this request; try again later.";
+
 #[track_caller]
 fn expect_come_again(answer: Answer) {
     let answer = answer.expect(503);
@@ -74,9 +79,10 @@ fn expect_come_again(answer: Answer) {
     let document = answer.json();
     assert_eq!(document["title"], "Service Unavailable");
     let description = document["description"].as_str().unwrap();
-    // This is the second text for a change whose answer was lost.
-    let is_known = description == "The database is temporarily unavailable."
-        || description == NOTHING_CHANGED
+    let known =
+        ["The database is temporarily unavailable.", NOTHING_CHANGED, NOT_FINISHED, NO_CONNECTION, CONTENDED];
+    let is_known = known.contains(&description)
+        // This is the second text for a change whose answer was lost.
         || description.starts_with("The database's answer to this change was lost");
     assert!(is_known, "{description}");
 }
