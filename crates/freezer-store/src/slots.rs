@@ -154,7 +154,7 @@ mod tests {
         let other = slots.take(&p2, 1, SHORT).await.unwrap();
         assert_eq!(slots.take(&p2, 1, SHORT).await.err(), Some(NoSlot::All), "none is left in all");
         drop(held);
-        drop((other, slots.take(&p2, 2, SHORT).await.unwrap()));
+        drop((other, slots.take(&p2, 1, SHORT).await.unwrap()));
         assert!(slots.0.projects().is_empty(), "nothing is kept of a project without requests");
     }
 
