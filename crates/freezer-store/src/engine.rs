@@ -1,5 +1,5 @@
 //! Opens connections: from a [`DatabaseUrl`] to a [`DbConnection`] with the session variables that the store
-//! relies on. `pool.rs` keeps connections, `exec.rs` runs statements.
+//! relies on. `pool` keeps connections, `exec.rs` runs statements.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};

@@ -9,7 +9,7 @@
 //! - [`model`] has the documents, `search` the meaning of a search.
 //! - `schema` has the revisions, the types of columns, and the errors about them. [`migrations`] creates and changes the
 //!   tables. [`maintenance`] checks, measures, purges and removes them.
-//! - `url` parses addresses, `tls` encrypts, `engine.rs` opens connections, `pool.rs` keeps them, and
+//! - `url` parses addresses, `tls` encrypts, `engine.rs` opens connections, `pool` keeps them, and
 //!   `dialect.rs` has all differences between engines.
 //! - `codes.rs` is the table of error codes, and `error.rs` creates a [`StoreError`] from them.
 //! - `watch.rs` and `control.rs` end abandoned statements, `query/repeat.rs` makes writes safe to run again,

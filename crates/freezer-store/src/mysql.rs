@@ -18,7 +18,7 @@ use crate::error::DriverError;
 use crate::exec::TimeSlice;
 use crate::statement::is_kept;
 use crate::url::MySqlUrl;
-use crate::watch::Progress;
+use crate::watch::ReadProgress;
 
 /// A parameter of a statement.
 pub(crate) use mysql_async::Value as MySqlValue;
@@ -73,7 +73,7 @@ pub(crate) struct MySql {
     made: HashMap<String, Statement>,
     /// Total size of the dynamic statements.
     made_bytes: usize,
-    progress: Arc<Progress>,
+    progress: Arc<ReadProgress>,
 }
 
 /// A prepared statement.
@@ -130,7 +130,7 @@ impl MySql {
     }
 
     /// Returns the progress of the statements on this connection.
-    pub(crate) fn progress(&self) -> Arc<Progress> {
+    pub(crate) fn progress(&self) -> Arc<ReadProgress> {
         self.progress.clone()
     }
 

@@ -24,9 +24,9 @@ pub enum NoSlot {
 
 /// The slots. Clones share them.
 #[derive(Clone)]
-pub struct ProjectSlots(Arc<Shared>);
+pub struct ProjectSlots(Arc<SlotCounts>);
 
-struct Shared {
+struct SlotCounts {
     in_all: Arc<Semaphore>,
     per_project: usize,
     /// Requests of a project that may wait.
@@ -50,7 +50,7 @@ pub struct Slot {
 
 /// A request among those of its project.
 struct Place {
-    shared: Arc<Shared>,
+    shared: Arc<SlotCounts>,
     scope: Scope,
 }
 
@@ -58,7 +58,7 @@ impl ProjectSlots {
     /// Creates free slots: at least one in all and for each project.
     pub fn new(in_all: usize, per_project: usize, waiting: usize) -> ProjectSlots {
         let in_all = in_all.clamp(1, Semaphore::MAX_PERMITS);
-        ProjectSlots(Arc::new(Shared {
+        ProjectSlots(Arc::new(SlotCounts {
             in_all: Arc::new(Semaphore::new(in_all)),
             per_project: per_project.clamp(1, in_all),
             waiting,
@@ -109,7 +109,7 @@ impl ProjectSlots {
     }
 }
 
-impl Shared {
+impl SlotCounts {
     fn projects(&self) -> MutexGuard<'_, HashMap<Scope, Project>> {
         self.projects.lock().unwrap_or_else(PoisonError::into_inner)
     }

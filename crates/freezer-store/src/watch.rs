@@ -32,14 +32,14 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// The progress of the statements of a connection.
 #[derive(Debug, Default)]
-pub(crate) struct Progress {
+pub(crate) struct ReadProgress {
     /// Number of rows that were read.
     rows: AtomicU64,
     /// Whether the reader waits for something other than the connection.
     is_paused: AtomicBool,
 }
 
-impl Progress {
+impl ReadProgress {
     /// Records that a row was read.
     pub(crate) fn row(&self) {
         self.rows.fetch_add(1, Ordering::Relaxed);
@@ -89,7 +89,7 @@ pub(crate) struct Watched {
     /// The thread at the server.
     pub thread: Thread,
     /// The progress of its connection.
-    pub progress: Arc<Progress>,
+    pub progress: Arc<ReadProgress>,
 }
 
 /// Waits until a statement that starts now must be given up, and returns the reason. The caller must poll the
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     /// Returns whether an answer is missing that a reader waits for while `meanwhile` runs.
-    async fn is_missing(progress: &Progress, meanwhile: impl Future<Output = ()>) -> bool {
+    async fn is_missing(progress: &ReadProgress, meanwhile: impl Future<Output = ()>) -> bool {
         let rows = progress.rows();
         let (is_missing, ()) = tokio::join!(progress.is_missing_since(rows), meanwhile);
         is_missing
@@ -143,7 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_missing_only_if_no_row_is_read() {
-        let progress = Progress::default();
+        let progress = ReadProgress::default();
         assert!(is_missing(&progress, async {}).await);
         assert!(!is_missing(&progress, async { progress.row() }).await);
         assert!(is_missing(&progress, async {}).await, "rows of earlier statements do not count");
@@ -154,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_late_service_waits_longer() {
-        let progress = Progress::default();
+        let progress = ReadProgress::default();
         // The thread has no time for anything, and the row comes as soon as it has.
         let busy = async {
             tokio::task::yield_now().await;

@@ -16,7 +16,7 @@ use crate::error::{Busy, Error};
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The refusals of this process.
-static REFUSALS: Refusals = Refusals(Mutex::new(BTreeMap::new()));
+static REFUSALS: RefusalLog = RefusalLog(Mutex::new(BTreeMap::new()));
 
 /// The reason for a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +38,7 @@ enum Kind {
 }
 
 /// The refusals of each kind since its last line. A kind without an entry has had no refusal for a minute.
-struct Refusals(Mutex<BTreeMap<Kind, Count>>);
+struct RefusalLog(Mutex<BTreeMap<Kind, Count>>);
 
 #[derive(Default)]
 struct Count {
@@ -65,7 +65,7 @@ impl Kind {
     }
 }
 
-impl Refusals {
+impl RefusalLog {
     fn counts(&self) -> MutexGuard<'_, BTreeMap<Kind, Count>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_first_refusal_of_a_kind_is_logged_and_further_ones_are_counted() {
-        let refusals = Refusals(Mutex::default());
+        let refusals = RefusalLog(Mutex::default());
         let unknown: Error =
             StoreError::OutcomeUnknown { doing: "backups.create", reason: "test".to_owned() }.into();
         let errors = [
