@@ -193,8 +193,8 @@ fn definition<'a>(
             };
             match definition {
                 Some(given) if !action.is_defined_as(given) => Err(Error::Unprocessable(format!(
-                    "Action id: {action_id} has a different definition. Update that action, or omit action_id to \
-                     create a new one."
+                    "Action id: {action_id} already exists with a different definition. Update the action directly, \
+                     or omit action_id to create a new one."
                 ))),
                 _ => Ok(&action.freezer_action),
             }

@@ -269,7 +269,7 @@ async fn a_report_keeps_edits_of_users(app: TestApp) {
         (json!({"client_id": "unknown"}), "Client not found with ID unknown"),
         (json!({"job_actions": of_unknown}), "Action id: unknown not found."),
         (json!({"job_actions": [{"action_id": "unknown"}]}), "Action id: unknown not found."),
-        (json!({"job_actions": defined_otherwise}), "has a different definition"),
+        (json!({"job_actions": defined_otherwise}), "already exists with a different definition"),
     ] {
         let answer = member.patch(&path, report(&read, changes)).await.expect(422).json();
         let description = answer["description"].as_str().unwrap().to_owned();
@@ -410,7 +410,7 @@ async fn changed_values_of_a_patch_are_validated(app: TestApp) {
             with(read.clone(), json!({"client_id": "limited"})),
             "Client limited does not support action: backup",
         ),
-        (defined_otherwise, "has a different definition"),
+        (defined_otherwise, "already exists with a different definition"),
         (of_unknown, "Action id: unknown not found."),
         (with_new, "Client not found with ID node-1"),
         (
