@@ -123,7 +123,7 @@ const NO_LIMITS: &str = "sql_safe_updates = 0, sql_select_limit = 18446744073709
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Statements that wait on a Galera node until it has applied earlier writes of other nodes: reads (1), and
-/// changes of existing rows (2). Inserts (4) need not wait.
+/// changes of existing rows (2). Inserts (4) do not wait.
 pub(crate) const SAFE_SYNC_WAIT: u32 = 3;
 
 /// Time limit for the answer of a connection that may be broken.

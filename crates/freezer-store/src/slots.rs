@@ -1,8 +1,8 @@
-//! [`ProjectSlots`]: slots that all projects share, and of which each project can hold only a part.
+//! [`ProjectSlots`]: slots that all projects share. Each project can hold only a part of them.
 //!
 //! Requests without a slot wait in the order of their arrival: first for the part of their project, then for the
 //! slots of all. A project therefore has at most its part in the common queue, however many of its requests
-//! wait. What a slot stands for is decided by the users: a connection that writes, a search, some bytes.
+//! wait. A slot can be a connection that writes, a search, or a number of bytes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::scope::Scope;
 
-/// Why a request got no slot.
+/// The reason why a request got no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoSlot {
     /// The project holds its part, or too many of its requests wait.

@@ -88,7 +88,7 @@ pub(crate) struct KeystoneCall {
 }
 
 pub(crate) struct Transport {
-    /// For `http://`. It has no authorities and no certificate, because their files need not exist without
+    /// For `http://`. It has no authorities and no certificate, because their files are not needed without
     /// TLS.
     plain: Client,
     /// For `https://`, created when an endpoint needs it.

@@ -1,8 +1,8 @@
 //! [`Answers`]: how many bytes large answers may take in memory together, while they are made and sent.
 //!
 //! A page can have 32 MiB, and its documents are in memory a second time while it is written. A client that reads
-//! its answer slowly, or not at all, keeps it in memory. Large answers therefore take their bytes from a budget, of
-//! which each project can have half. Small answers need none: their number is bounded by the number of connections.
+//! its answer slowly, or not at all, keeps it in memory. Therefore, large answers take their bytes from a budget. Each
+//! project can have half of it. Small answers take nothing, because the number of connections limits them.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::error::Busy;
 /// Size of the largest answer that needs no part of the budget.
 pub const FREE: usize = 32 << 10;
 
-/// Bytes that one slot stands for.
+/// Number of bytes in a slot.
 const UNIT: usize = 1 << 10;
 
 /// The budget of the service.

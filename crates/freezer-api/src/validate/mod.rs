@@ -60,7 +60,7 @@ pub enum Document {
     SessionPatch,
     /// POST to the path of a session.
     SessionReplace,
-    /// POST of a new backup. The result of a PATCH need not satisfy these rules.
+    /// POST of a new backup. The result of a PATCH can break these rules.
     Backup,
     /// PATCH of a backup.
     BackupPatch,

@@ -131,7 +131,7 @@ pub enum RegistrationCheck {
     Answered(Registered),
 }
 
-/// Returns whether a registration must write anything. Most need not, because every scheduler registers at
+/// Returns whether a registration must write anything. Most do not, because every scheduler registers at
 /// each start.
 pub async fn check_registration(
     db: &mut Db,
@@ -284,7 +284,7 @@ async fn update_registration(
     Ok(Registered::Updated)
 }
 
-/// Returns the result of a registration that need not write anything. Returns `None` if the client must be
+/// Returns the result of a registration that writes nothing. Returns `None` if the client must be
 /// updated.
 fn compare(client: &Client, project_id: &str, new: &Registration) -> Option<Registered> {
     if client.project_id != project_id {

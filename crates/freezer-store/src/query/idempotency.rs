@@ -42,7 +42,7 @@ pub struct Keyed {
     pub expected: Option<Expected>,
 }
 
-/// An answer that is valid as soon as a document exists, so it need not be stored afterwards.
+/// An answer that is valid as soon as a document exists, so it is not stored afterwards.
 #[derive(Debug, Clone)]
 pub struct Expected {
     /// The type of the document.

@@ -1,4 +1,4 @@
-//! Explains why a server is not trusted, with advice for the operator, who need not know the error names of
+//! Explains why a server is not trusted, with advice for the operator, who does not have to know the error names of
 //! rustls and webpki.
 
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Finds the jobs that a search by a key of their actions may accept. It uses the terms of actions
-//! (`search/action_terms.rs`), so that such a search need not read all jobs of a large project.
+//! (`search/action_terms.rs`), so that such a search does not read all jobs of a large project.
 //!
 //! A job may match if one of its actions has the term, if the terms of an action are outdated or unknown, or
 //! if the schedule of the job may contain the key. All of these are found along indexes. If they are many,

@@ -98,7 +98,7 @@ impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
     }
 
     /// Returns the position of the page's marker, or `None` if the page has no marker. The marker's document
-    /// need not match the search, and may be deleted, because a client can change and delete the documents of
+    /// does not have to match the search, and may be deleted, because a client can change and delete the documents of
     /// a page before it requests the next one.
     pub(super) async fn find_marker(&self, db: &mut Db) -> Result<Option<Last>, StoreError> {
         let (Some(marker), Some(select)) = (&self.page.marker, &self.marked) else { return Ok(None) };

@@ -64,7 +64,7 @@ where
             builder.after = Some(order::last(doing, &row)?);
             let document = read(&mut row)?;
             let verdict = match_row(&mut matcher, &document);
-            // Documents to skip need not be kept if all earlier ones are decided.
+            // Documents to skip are not kept if all earlier ones are decided.
             let passed_over =
                 verdict == MatchResult::Yes && candidates.is_empty() && builder.skip > 0 && !builder.takes();
             if verdict != MatchResult::No && !passed_over {
