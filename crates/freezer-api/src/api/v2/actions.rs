@@ -4,12 +4,12 @@ use axum::response::Response;
 use freezer_store::model::ActionInList;
 use freezer_store::query::actions;
 use freezer_store::read;
-use serde_json::json;
 
 use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
 use crate::api::search::{self, TimeConditions};
+use crate::api::v2::answers::{ActionChanged, ActionCreated};
 use crate::api::{response, v2::document};
 use crate::error::Error;
 use crate::service;
@@ -36,7 +36,7 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Action, &body)?;
     let action_id = service::actions::create(call.change()?, document).await?;
     log_change!(call, "action created", action_id);
-    response::created(&json!({"action_id": action_id}))
+    response::created(&ActionCreated { action_id: &action_id })
 }
 
 /// `GET /v2/{project_id}/actions/{action_id}`
@@ -59,8 +59,7 @@ pub async fn update(
     let patch = document(&call, Document::ActionPatch, &body)?;
     service::actions::update(call.change()?, &action_id, patch).await?;
     log_change!(call, "action updated", action_id);
-    // as in 19.0.0, the "version" of an action is its id, which the command-line client prints
-    response::ok(&json!({"action_id": action_id, "version": action_id}))
+    response::ok(&ActionChanged { action_id: &action_id, version: &action_id })
 }
 
 /// `POST /v2/{project_id}/actions/{action_id}`
@@ -74,7 +73,7 @@ pub async fn replace(
         Replaced::Created => log_change!(call, "action created", action_id),
         Replaced::Replaced => log_change!(call, "action replaced", action_id),
     }
-    response::created(&json!({"action_id": action_id, "version": action_id}))
+    response::created(&ActionChanged { action_id: &action_id, version: &action_id })
 }
 
 /// `DELETE /v2/{project_id}/actions/{action_id}`

@@ -3,12 +3,12 @@
 use axum::response::Response;
 use freezer_store::query::backups;
 use freezer_store::read;
-use serde_json::json;
 
 use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
 use crate::api::search::{self, TimeConditions};
+use crate::api::v2::answers::BackupCreated;
 use crate::api::{response, v2::into_document};
 use crate::error::Error;
 use crate::service::{self, backups::RecordedBackup};
@@ -36,7 +36,7 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
         true => log_change!(call, "backup created", backup_id),
         false => log_change!(call, "backup reported again, and not stored again", backup_id),
     }
-    response::created(&json!({"backup_id": backup_id}))
+    response::created(&BackupCreated { backup_id: &backup_id })
 }
 
 /// `GET /v2/{project_id}/backups/{backup_id}`

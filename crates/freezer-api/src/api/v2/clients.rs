@@ -3,12 +3,12 @@
 use axum::response::Response;
 use freezer_store::query::clients::{self, Registered};
 use freezer_store::read;
-use serde_json::json;
 
 use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
 use crate::api::search::{self, TimeConditions};
+use crate::api::v2::answers::ClientCreated;
 use crate::api::{response, v2::document};
 use crate::error::Error;
 use crate::policy;
@@ -41,7 +41,7 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
         Registered::Updated => log_change!(call, "client updated", client_id),
         Registered::Unchanged | Registered::Foreign => {}
     }
-    response::created(&json!({"client_id": client_id}))
+    response::created(&ClientCreated { client_id: &client_id })
 }
 
 /// `GET /v2/{project_id}/clients/{client_id}`

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use axum::response::Response;
 use freezer_store::Scope;
 use freezer_store::model::Job;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
 use crate::api::search::{self, TimeConditions};
+use crate::api::v2::answers::{JobCreated, JobEventRequested, JobReplaced, JobUpdated};
 use crate::api::{response, v2::document};
 use crate::error::Error;
 use crate::policy;
@@ -49,7 +50,7 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Job, &body)?;
     let job_id = service::jobs::create(call.change()?, document).await?;
     log_change!(call, "job created", job_id);
-    response::created(&json!({"job_id": job_id}))
+    response::created(&JobCreated { job_id: &job_id })
 }
 
 /// `GET /v2/{project_id}/jobs/{job_id}`
@@ -72,7 +73,7 @@ pub async fn update(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body)
     let patch = valid_patch(&call, &job_id, &body).await?;
     service::jobs::update(call.change()?, &job_id, body.as_object().unwrap_or(&patch), &patch).await?;
     log_change!(call, "job updated", job_id);
-    response::ok(&json!({"job_id": job_id, "version": 0}))
+    response::ok(&JobUpdated { job_id: &job_id, version: 0 })
 }
 
 /// Validates a patch. If the whole patch is invalid, only the part that changes the job must be valid, because clients may send
@@ -107,7 +108,7 @@ pub async fn replace(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body
         Replaced::Created => log_change!(call, "job created", job_id),
         Replaced::Replaced => log_change!(call, "job replaced", job_id),
     }
-    response::created(&json!({"job_id": job_id, "version": job_id}))
+    response::created(&JobReplaced { job_id: &job_id, version: &job_id })
 }
 
 /// `DELETE /v2/{project_id}/jobs/{job_id}`
@@ -127,5 +128,5 @@ pub async fn create_event(
     let event = Event::from_body(&body)?;
     let result = job_events::request(call.change()?, &job_id, event).await?;
     log_change!(call, "job event requested", job_id);
-    response::accepted(&json!({"result": result}))
+    response::accepted(&JobEventRequested { result: &result })
 }

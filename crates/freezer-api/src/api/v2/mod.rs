@@ -4,6 +4,7 @@
 //! every rule has a route, and that the rule of every route has the same method and path.
 
 pub mod actions;
+pub mod answers;
 pub mod backups;
 pub mod clients;
 pub mod home;

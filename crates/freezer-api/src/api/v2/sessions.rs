@@ -3,17 +3,17 @@
 use axum::response::Response;
 use freezer_store::query::sessions;
 use freezer_store::read;
-use serde_json::json;
 
 use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
 use crate::api::search::{self, TimeConditions};
+use crate::api::v2::answers::{SessionActionDone, SessionCreated, SessionReplaced, SessionUpdated};
 use crate::api::{response, v2::document};
 use crate::error::Error;
 use crate::service;
 use crate::service::Replaced;
-use crate::service::session_actions::{self, SessionAction};
+use crate::service::session_actions::{self, Outcome, SessionAction};
 use crate::validate::Document;
 
 /// `GET /v2/{project_id}/sessions`
@@ -36,7 +36,7 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = document(&call, Document::Session, &body)?;
     let session_id = service::sessions::create(call.change()?, document).await?;
     log_change!(call, "session created", session_id);
-    response::created(&json!({"session_id": session_id}))
+    response::created(&SessionCreated { session_id: &session_id })
 }
 
 /// `GET /v2/{project_id}/sessions/{session_id}`
@@ -59,7 +59,7 @@ pub async fn update(
     let patch = document(&call, Document::SessionPatch, &body)?;
     service::sessions::update(call.change()?, &session_id, patch).await?;
     log_change!(call, "session updated", session_id);
-    response::ok(&json!({"session_id": session_id, "version": 0}))
+    response::ok(&SessionUpdated { session_id: &session_id, version: 0 })
 }
 
 /// `POST /v2/{project_id}/sessions/{session_id}`
@@ -73,7 +73,7 @@ pub async fn replace(
         Replaced::Created => log_change!(call, "session created", session_id),
         Replaced::Replaced => log_change!(call, "session replaced", session_id),
     }
-    response::created(&json!({"session_id": session_id, "version": session_id}))
+    response::created(&SessionReplaced { session_id: &session_id, version: &session_id })
 }
 
 /// `DELETE /v2/{project_id}/sessions/{session_id}`
@@ -91,9 +91,10 @@ pub async fn create_action(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let action = SessionAction::from_body(&body)?;
-    let outcome = session_actions::execute(call.change()?, &session_id, action).await?;
+    let Outcome { result, session_tag } =
+        session_actions::execute(call.change()?, &session_id, action).await?;
     log_change!(call, "session action", session_id);
-    response::accepted(&json!({"result": outcome.result, "session_tag": outcome.session_tag}))
+    response::accepted(&SessionActionDone { result, session_tag })
 }
 
 /// `PUT /v2/{project_id}/sessions/{session_id}/jobs/{job_id}`
