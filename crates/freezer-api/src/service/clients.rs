@@ -10,13 +10,6 @@ use crate::clock::client_id_of;
 use crate::error::Error;
 use crate::validate::whole;
 
-/// Capabilities of agents of old releases. A registration that does not name any capabilities gets these.
-/// Source: the lists that freezer-api 19.0.0 gives to such clients.
-const ACTIONS: &[&str] = &["backup", "restore", "info", "admin", "exec"];
-const MODES: &[&str] = &["fs", "mongo", "mysql", "sqlserver", "cinder", "glance", "cindernative", "nova"];
-const STORAGES: &[&str] = &["local", "swift", "ssh", "s3", "ftp", "ftps"];
-const ENGINES: &[&str] = &["tar", "rsync", "rsyncv2", "nova", "osbrick", "glance"];
-
 /// Returns whether a registration is for a central client, which runs the jobs of all projects.
 pub fn is_central(document: &Map<String, Value>) -> bool {
     document.get("is_central").and_then(Value::as_bool).unwrap_or(false)
@@ -151,6 +144,8 @@ fn is_blank(value: &Value) -> bool {
     }
 }
 
+/// Returns the stored part of a registration. The lists that it does not name contain every capability, as in freezer-api
+/// 19.0.0, because agents of old releases name none.
 fn registration(document: &Map<String, Value>) -> Registration {
     let list = |key: &str, default: &[&str]| match document.get(key).and_then(Value::as_array) {
         Some(names) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -163,10 +158,10 @@ fn registration(document: &Map<String, Value>) -> Registration {
         description: text(document, "description"),
         is_central: is_central(document),
         capabilities: Capabilities {
-            actions: list("supported_actions", ACTIONS),
-            modes: list("supported_modes", MODES),
-            storages: list("supported_storages", STORAGES),
-            engines: list("supported_engines", ENGINES),
+            actions: list("supported_actions", &Capabilities::ACTIONS),
+            modes: list("supported_modes", &Capabilities::MODES),
+            storages: list("supported_storages", &Capabilities::STORAGES),
+            engines: list("supported_engines", &Capabilities::ENGINES),
         },
     }
 }

@@ -1,9 +1,8 @@
 //! The limits of the database's columns, and the conversion of values that do not have the type of their
 //! column.
 //!
-//! The widths are those of the tables of freezer-api 19.0.0, except `clients.hostname`, which is wider in
-//! older releases and must not shrink. This is the only list of widths: the schemas contain the name of a
-//! column, and [`column()`] finds it here.
+//! The types and widths are those of the store's declarations of tables. The schemas contain the name of a column, and
+//! [`column()`] looks it up there.
 //!
 //! Real clients send numbers as text (`"5"`) and texts as numbers, and the Python service leaves the
 //! conversion to MariaDB. [`to_int`], [`to_text`] and [`to_bool`] convert in the same way, so a store with
@@ -16,92 +15,18 @@
 
 use std::ops::RangeInclusive;
 
+use freezer_store::migrations::{ColumnKind, TABLES};
 use serde_json::{Number, Value};
-
-/// The type of a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ColumnType {
-    /// VARCHAR of this many characters (not bytes).
-    Text(usize),
-    /// INT: see [`INT`].
-    Int,
-    /// BOOLEAN.
-    Bool,
-    /// A list that is stored as JSON text in a VARCHAR of this many characters.
-    List(usize),
-}
-
-/// A column that can store values of requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ColumnLimit {
-    /// `table.column`, as in the database.
-    pub name: &'static str,
-    /// The type.
-    pub kind: ColumnType,
-}
-
-const fn text(name: &'static str, max: usize) -> ColumnLimit {
-    ColumnLimit { name, kind: ColumnType::Text(max) }
-}
-
-const fn int(name: &'static str) -> ColumnLimit {
-    ColumnLimit { name, kind: ColumnType::Int }
-}
-
-const fn list(name: &'static str) -> ColumnLimit {
-    ColumnLimit { name, kind: ColumnType::List(255) }
-}
 
 /// The range of an INT column.
 pub const INT: RangeInclusive<i64> = -2_147_483_648..=2_147_483_647;
 
-/// All columns that can store a value of a request. TEXT columns (schedules, metadata) are not included,
-/// because only the limit of the whole body applies to them. The two columns of `user_credentials` are for
-/// values of Keystone, which are not part of requests.
-pub const COLUMNS: &[ColumnLimit] = &[
-    text("clients.client_id", 255),
-    text("clients.hostname", 255),
-    text("clients.description", 255),
-    text("clients.uuid", 36),
-    list("clients.supported_actions"),
-    list("clients.supported_modes"),
-    list("clients.supported_storages"),
-    list("clients.supported_engines"),
-    text("actions.id", 36),
-    text("actions.action", 255),
-    text("actions.actionmode", 255),
-    text("actions.path_to_backup", 255),
-    text("actions.backup_name", 255),
-    text("actions.container", 255),
-    text("actions.log_file", 255),
-    int("actions.timeout"),
-    int("actions.priority"),
-    int("actions.max_retries"),
-    int("actions.max_retries_interval"),
-    ColumnLimit { name: "actions.mandatory", kind: ColumnType::Bool },
-    text("jobs.id", 36),
-    text("jobs.client_id", 255),
-    text("jobs.session_id", 36),
-    text("jobs.description", 255),
-    int("jobs.session_tag"),
-    text("sessions.description", 255),
-    text("sessions.status", 255),
-    text("sessions.result", 255),
-    int("sessions.session_tag"),
-    int("sessions.hold_off"),
-    int("sessions.time_start"),
-    int("sessions.time_end"),
-    int("sessions.time_started"),
-    int("sessions.time_ended"),
-    text("backups.job_id", 36),
-    text("user_credentials.trust_id", 255),
-    text("user_credentials.trustor_user_id", 64),
-];
-
-/// Returns a column by its name `table.column`.
+/// Returns the type of a column by its name `table.column`.
 #[must_use]
-pub fn column(name: &str) -> Option<&'static ColumnLimit> {
-    COLUMNS.iter().find(|column| column.name == name)
+pub fn column(name: &str) -> Option<ColumnKind> {
+    let (table, column) = name.split_once('.')?;
+    let table = TABLES.iter().find(|layout| layout.name == table)?;
+    table.columns.iter().find(|layout| layout.name == column).map(|layout| layout.kind)
 }
 
 /// Returns the number that an INT column stores for this value. Returns `None` for null and for values that

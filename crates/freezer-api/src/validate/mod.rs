@@ -158,6 +158,7 @@ fn compile(kind: Document, patterns: &PatternCache) -> Result<Compiled, BuildErr
         .with_pattern_cache(patterns.clone())
         .with_keyword("column", keywords::column)
         .with_keyword("text_column", keywords::text_column)
+        .with_keyword("list_column", keywords::list_column)
         .with_keyword("container", keywords::container)
         .build(&schema);
     match built {

@@ -11,14 +11,11 @@
 //!
 //! Rules about several values are in `rules`.
 
+use freezer_store::model::Capabilities;
 use serde_json::{Map, Value, json};
 
 use super::Document;
 
-const ACTIONS: [&str; 5] = ["backup", "restore", "info", "admin", "exec"];
-const MODES: [&str; 8] = ["fs", "mongo", "mysql", "sqlserver", "cinder", "glance", "cindernative", "nova"];
-const STORAGES: [&str; 6] = ["local", "swift", "ssh", "s3", "ftp", "ftps"];
-const ENGINES: [&str; 6] = ["tar", "rsync", "rsyncv2", "nova", "osbrick", "glance"];
 /// The statuses in the code of 19.0.0, and `restoring`, which only its release notes contain.
 const BACKUP_STATUSES: [&str; 6] = ["creating", "available", "restoring", "error", "deleting", "deleted"];
 
@@ -130,7 +127,7 @@ fn object(pairs: impl IntoIterator<Item = (&'static str, Value)>) -> Map<String,
 
 fn client() -> Value {
     let capability =
-        |column: &str, names: &[&str]| json!({"type": "array", "items": words(names), "column": column});
+        |column: &str, names: &[&str]| json!({"type": "array", "items": words(names), "list_column": column});
     let id = format!("^{CLIENT_PREFIX}{HOST}$");
     // Without anchors the labels require one letter or digit anywhere, and this pattern is cheaper.
     let mut hostname = matching(r"[a-zA-Z\d]", Some("clients.hostname"));
@@ -142,10 +139,10 @@ fn client() -> Value {
             "hostname": hostname,
             "description": text("clients.description"),
             "uuid": text("clients.uuid"),
-            "supported_actions": capability("clients.supported_actions", &ACTIONS),
-            "supported_modes": capability("clients.supported_modes", &MODES),
-            "supported_storages": capability("clients.supported_storages", &STORAGES),
-            "supported_engines": capability("clients.supported_engines", &ENGINES),
+            "supported_actions": capability("clients.supported_actions", &Capabilities::ACTIONS),
+            "supported_modes": capability("clients.supported_modes", &Capabilities::MODES),
+            "supported_storages": capability("clients.supported_storages", &Capabilities::STORAGES),
+            "supported_engines": capability("clients.supported_engines", &Capabilities::ENGINES),
             "is_central": {"type": "boolean"},
         },
         "required": ["client_id"],
@@ -229,10 +226,10 @@ fn job_freezer_action() -> Value {
         "type": "object",
         "properties": {
             "action": {
-                "type": ["string", "null"], "enum": with_null(&ACTIONS), "shown": ACTIONS,
+                "type": ["string", "null"], "enum": with_null(&Capabilities::ACTIONS), "shown": Capabilities::ACTIONS,
                 "column": "actions.action",
             },
-            "mode": {"type": ["string", "null"], "enum": with_null(&MODES), "column": "actions.actionmode"},
+            "mode": {"type": ["string", "null"], "enum": with_null(&Capabilities::MODES), "column": "actions.actionmode"},
             "path_to_backup": or_null(text("actions.path_to_backup")),
             "backup_name": or_null(text("actions.backup_name")),
             "container": or_null(text("actions.container")),

@@ -16,6 +16,18 @@ pub struct Capabilities {
     pub engines: Vec<String>,
 }
 
+impl Capabilities {
+    /// The actions that agents know. Source of these lists: freezer-api 19.0.0.
+    pub const ACTIONS: [&'static str; 5] = ["backup", "restore", "info", "admin", "exec"];
+    /// The modes that agents know.
+    pub const MODES: [&'static str; 8] =
+        ["fs", "mongo", "mysql", "sqlserver", "cinder", "glance", "cindernative", "nova"];
+    /// The storages that agents know.
+    pub const STORAGES: [&'static str; 6] = ["local", "swift", "ssh", "s3", "ftp", "ftps"];
+    /// The engines that agents know.
+    pub const ENGINES: [&'static str; 6] = ["tar", "rsync", "rsyncv2", "nova", "osbrick", "glance"];
+}
+
 /// A node's description of itself in a registration. The service fills in absent capabilities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
