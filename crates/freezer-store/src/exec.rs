@@ -19,7 +19,7 @@ use crate::engine::DbConnection;
 use crate::error::{DriverError, Outage, StoreError};
 use crate::explain;
 use crate::pool::Lease;
-use crate::row::Row;
+use crate::row::{FromRow, Row};
 use crate::statement::{Statement, is_kept};
 use crate::watch::given_up;
 
@@ -137,6 +137,25 @@ impl Db {
         statement: &(impl Statement + Sync),
     ) -> Result<Option<Row>, StoreError> {
         Ok(self.select(statement).await?.into_iter().next())
+    }
+
+    /// Returns the values of all rows of a query.
+    pub(crate) async fn read<T: FromRow>(
+        &mut self,
+        statement: &(impl Statement + Sync),
+    ) -> Result<Vec<T>, StoreError> {
+        let rows = self.select(statement).await?;
+        let values = rows.into_iter().map(|mut row| row.read());
+        values.collect::<Result<_, _>>().map_err(|error| StoreError::from_driver(self.doing, error))
+    }
+
+    /// Returns the values of the first row of a query, if any.
+    pub(crate) async fn read_one<T: FromRow>(
+        &mut self,
+        statement: &(impl Statement + Sync),
+    ) -> Result<Option<T>, StoreError> {
+        let row = self.select_one(statement).await?;
+        row.map(|mut row| row.read()).transpose().map_err(|error| StoreError::from_driver(self.doing, error))
     }
 
     /// Passes each row of a query to `each` as it arrives, so that the rows are not all in memory at once.

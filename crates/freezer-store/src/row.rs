@@ -1,8 +1,9 @@
-//! [`Row`]: a result row of either engine, read by position.
+//! [`Row`]: a result row of either engine, and [`FromRow`]: the values that are read from it.
 //!
-//! Every query has its columns in a constant list beside the code that reads them. Decoding does not check
-//! the declared type: SQLite declares BOOLEAN and DATETIME for integers and texts, and a database of the
-//! Python service has its own widths.
+//! Columns are read by position, because a look-up by name would cost a comparison of texts for each value. Positions are not
+//! written by hand: a tuple or a struct of `tables/` reads its columns in their order. Decoding does not check the declared
+//! type: SQLite declares BOOLEAN and DATETIME for integers and texts, and a database of the Python service has its own
+//! widths.
 
 use sqlx::{Row as _, ValueRef, sqlite::SqliteRow};
 
@@ -16,6 +17,11 @@ pub(crate) enum Row {
 }
 
 impl Row {
+    /// Reads the first columns.
+    pub(crate) fn read<T: FromRow>(&mut self) -> Result<T, DriverError> {
+        T::from_row(self, 0)
+    }
+
     /// Returns a text, or `None` for NULL. A time has the form of
     /// [`Dialect::datetime`](crate::dialect::Dialect::datetime), so it can be compared with its column again.
     pub(crate) fn text(&self, at: usize) -> Result<Option<String>, DriverError> {
@@ -135,6 +141,59 @@ impl Row {
         Ok(self.int(at)?.unwrap_or(0) != 0)
     }
 }
+
+/// A value, or several values whose columns follow each other in a row.
+///
+/// Texts are moved out of the row without a copy, so each column can be read once.
+pub(crate) trait FromRow: Sized {
+    /// The number of columns.
+    const COUNT: usize;
+
+    /// Reads the columns that begin at position `from`.
+    fn from_row(row: &mut Row, from: usize) -> Result<Self, DriverError>;
+}
+
+/// Implements [`FromRow`] for the type of one column with a method of [`Row`].
+macro_rules! value {
+    ($($type:ty: $read:ident),* $(,)?) => {$(
+        impl FromRow for $type {
+            const COUNT: usize = 1;
+
+            fn from_row(row: &mut Row, from: usize) -> Result<Self, DriverError> {
+                row.$read(from)
+            }
+        }
+    )*};
+}
+value! {
+    String: take_string,
+    Option<String>: take_text,
+    Option<i64>: int,
+    Option<Vec<u8>>: bytes,
+    bool: flag,
+}
+
+/// Implements [`FromRow`] for a tuple.
+macro_rules! tuple {
+    ($($value:ident),*) => {
+        impl<$($value: FromRow),*> FromRow for ($($value,)*) {
+            const COUNT: usize = 0 $(+ $value::COUNT)*;
+
+            fn from_row(row: &mut Row, from: usize) -> Result<Self, DriverError> {
+                let mut next = from;
+                Ok(($({
+                    next += $value::COUNT;
+                    $value::from_row(row, next - $value::COUNT)?
+                },)*))
+            }
+        }
+    };
+}
+tuple!(A, B);
+tuple!(A, B, C);
+tuple!(A, B, C, D);
+tuple!(A, B, C, D, E);
+tuple!(A, B, C, D, E, F);
 
 /// Formats a DATETIME like the server, with a fraction only if there is one. It does not use `format!`, which
 /// would take as long as reading the row's JSON.

@@ -1,7 +1,7 @@
 //! Actions: creates, updates, replaces and deletes them.
 
 use freezer_store::model::{ActionColumns, ActionDefinition};
-use freezer_store::query::{actions, jobs};
+use freezer_store::query::{actions, job_actions};
 use freezer_store::{Db, stored_size, transaction};
 use serde_json::{Map, Value};
 
@@ -66,7 +66,7 @@ async fn check_jobs(
         return Ok(());
     }
     let limit = change.max_document;
-    match jobs::larger_with(db, action_id, size, limit).await? {
+    match job_actions::larger_with(db, action_id, size, limit).await? {
         Some(job_id) => {
             let field = format!("freezer_action: the job_actions of job {job_id}, which uses this action");
             Err(Error::DocumentTooLarge { field, limit })

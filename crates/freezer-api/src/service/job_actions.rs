@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use freezer_store::model::{ActionDefinition, ActionFields};
-use freezer_store::query::jobs::Link;
+use freezer_store::query::job_actions::Link;
 use freezer_store::query::{actions, clients};
 use freezer_store::{Db, stored_size};
 use serde_json::{Map, Value};

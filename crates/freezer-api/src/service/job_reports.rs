@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use freezer_store::Db;
 use freezer_store::model::JobFields;
-use freezer_store::query::{actions, clients, jobs};
+use freezer_store::query::{actions, clients, job_actions, jobs};
 use serde_json::{Map, Value};
 
 use super::{Change, text};
@@ -126,7 +126,7 @@ async fn check_actions(
     report: Report,
     entries: &[Value],
 ) -> Result<ReportedActions, Error> {
-    let links = jobs::action_ids(db, job_id).await?;
+    let links = job_actions::action_ids(db, job_id).await?;
     let Some(sent) = entries.iter().map(id_and_definition).collect::<Option<Vec<_>>>() else {
         return check_actions_without_ids(db, change, &links, entries).await;
     };
@@ -156,7 +156,7 @@ async fn check_actions(
     let (sent, had): (BTreeSet<_>, BTreeSet<_>) = (ids.iter().collect(), links.iter().collect());
     let is_edit = sent != had && (sent.is_subset(&had) || sent.is_superset(&had));
     // if the list of actions was never replaced, a scheduler cannot have read another one
-    let is_current = is_edit && jobs::has_first_actions(db, job_id).await?;
+    let is_current = is_edit && job_actions::are_first(db, job_id).await?;
     Ok(if is_current { ReportedActions::Current } else { ReportedActions::Stale })
 }
 

@@ -2,7 +2,7 @@
 //! gets one when it is created for this client or moves to it (`trusts`).
 
 use freezer_store::model::JobFields;
-use freezer_store::query::{actions, clients, jobs, user_credentials};
+use freezer_store::query::{actions, clients, job_actions as job_links, jobs, user_credentials};
 use freezer_store::transaction;
 use serde_json::{Map, Value};
 
@@ -68,12 +68,12 @@ pub async fn update(
                 let moves = fields.client_id != old_client;
                 match entries.as_ref().filter(|_| patch.contains_key("job_actions")) {
                     Some(entries) => {
-                        let had = jobs::action_ids(db, job_id).await?;
+                        let had = job_links::action_ids(db, job_id).await?;
                         let checked = if moves { Checked::All } else { Checked::AllBut(&had) };
                         let links =
                             job_actions::store(db, &change, &fields.client_id, entries, checked).await?;
                         if !links.iter().map(|link| &link.action_id).eq(&had) {
-                            jobs::replace_actions(db, job_id, &links, change.now).await?;
+                            job_links::replace(db, job_id, &links, change.now).await?;
                         }
                     }
                     None if moves => move_to_client(db, &change, &fields.client_id, job_id).await?,
@@ -113,7 +113,7 @@ pub async fn replace(
                     job_actions::store(db, &change, &fields.client_id, &entries, Checked::All).await?;
                 let done = if old.is_some() {
                     jobs::update(db, &scope, job_id, &fields, now).await?;
-                    jobs::replace_actions(db, job_id, &links, now).await?;
+                    job_links::replace(db, job_id, &links, now).await?;
                     Replaced::Replaced
                 } else {
                     jobs::create(db, project_id, user_id, job_id, &fields, &links, now).await?;

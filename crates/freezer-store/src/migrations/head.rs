@@ -1,4 +1,4 @@
-//! The layout at head: all tables, columns, keys and indexes.
+//! The layout at head: all tables, keys and indexes. `tables/` declares the columns.
 //!
 //! Names, types, widths and order are those of freezer-api 19.0.0, which a golden dump in the tests verifies. So
 //! both services can use the same tables. Differences are limited to properties that SQLAlchemy does not check:
@@ -7,20 +7,10 @@
 
 use super::layout::{ForeignKey, IndexInfo};
 use crate::dialect::Dialect;
-use crate::schema::ColumnKind;
-
-/// A column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ColumnLayout {
-    /// Name.
-    pub name: &'static str,
-    /// Its type.
-    pub kind: ColumnKind,
-    /// NOT NULL.
-    pub required: bool,
-    /// DEFAULT, as SQL text.
-    pub default: Option<&'static str>,
-}
+use crate::schema::{ColumnKind, ColumnLayout};
+use crate::tables::{
+    ActionReports, Actions, Backups, Clients, Column, JobActions, Jobs, Sessions, UserCredentials,
+};
 
 /// A secondary index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,50 +36,14 @@ pub struct TableLayout {
     pub indexes: &'static [Index],
 }
 
-const fn opt(name: &'static str, kind: ColumnKind) -> ColumnLayout {
-    ColumnLayout { name, kind, required: false, default: None }
-}
-
-const fn req(name: &'static str, kind: ColumnKind) -> ColumnLayout {
-    ColumnLayout { name, kind, required: true, default: None }
-}
-
-const fn def(name: &'static str, kind: ColumnKind, default: &'static str) -> ColumnLayout {
-    ColumnLayout { name, kind, required: true, default: Some(default) }
-}
-
-const DELETED_AT: ColumnLayout = opt("deleted_at", ColumnKind::DateTime);
-const DELETED: ColumnLayout = opt("deleted", ColumnKind::Bool);
-const CREATED_AT: ColumnLayout = opt("created_at", ColumnKind::DateTime);
-const UPDATED_AT: ColumnLayout = opt("updated_at", ColumnKind::DateTime);
-const PROJECT: ColumnLayout = opt("project_id", ColumnKind::Text(36));
-const USER: ColumnLayout = req("user_id", ColumnKind::Text(64));
-
 /// Reads the list of a project: its live rows in order.
 const BY_PROJECT: &[&str] = &["project_id", "deleted", "created_at", "id"];
 
 /// All tables in the order of their creation. A table is created after the tables that it refers to.
 pub const TABLES: &[TableLayout] = &[
     TableLayout {
-        name: "clients",
-        columns: &[
-            req("id", ColumnKind::Text(255)),
-            PROJECT,
-            USER,
-            req("client_id", ColumnKind::Text(255)),
-            opt("hostname", ColumnKind::Text(255)),
-            opt("description", ColumnKind::Text(255)),
-            req("uuid", ColumnKind::Text(36)),
-            DELETED_AT,
-            DELETED,
-            CREATED_AT,
-            UPDATED_AT,
-            opt("supported_actions", ColumnKind::Text(255)),
-            opt("supported_modes", ColumnKind::Text(255)),
-            opt("supported_storages", ColumnKind::Text(255)),
-            opt("supported_engines", ColumnKind::Text(255)),
-            def("is_central", ColumnKind::Bool, "0"),
-        ],
+        name: Clients::TABLE,
+        columns: Clients::LAYOUT,
         key: "id",
         refers: &[],
         indexes: &[
@@ -99,47 +53,15 @@ pub const TABLES: &[TableLayout] = &[
         ],
     },
     TableLayout {
-        name: "sessions",
-        columns: &[
-            req("id", ColumnKind::Text(36)),
-            opt("session_tag", ColumnKind::Int),
-            opt("description", ColumnKind::Text(255)),
-            opt("hold_off", ColumnKind::Int),
-            opt("schedule", ColumnKind::Document),
-            opt("job", ColumnKind::Document),
-            PROJECT,
-            USER,
-            opt("time_start", ColumnKind::Int),
-            opt("time_end", ColumnKind::Int),
-            opt("time_started", ColumnKind::Int),
-            opt("time_ended", ColumnKind::Int),
-            opt("status", ColumnKind::Text(255)),
-            opt("result", ColumnKind::Text(255)),
-            DELETED_AT,
-            DELETED,
-            CREATED_AT,
-            UPDATED_AT,
-        ],
+        name: Sessions::TABLE,
+        columns: Sessions::LAYOUT,
         key: "id",
         refers: &[],
         indexes: &[Index { name: "fz_sessions_project", columns: BY_PROJECT }],
     },
     TableLayout {
-        name: "jobs",
-        columns: &[
-            req("id", ColumnKind::Text(36)),
-            PROJECT,
-            USER,
-            opt("schedule", ColumnKind::Document),
-            req("client_id", ColumnKind::Text(255)),
-            opt("session_id", ColumnKind::Text(36)),
-            opt("session_tag", ColumnKind::Int),
-            opt("description", ColumnKind::Text(255)),
-            DELETED_AT,
-            DELETED,
-            CREATED_AT,
-            UPDATED_AT,
-        ],
+        name: Jobs::TABLE,
+        columns: Jobs::LAYOUT,
         key: "id",
         refers: &[],
         indexes: &[
@@ -152,82 +74,30 @@ pub const TABLES: &[TableLayout] = &[
         ],
     },
     TableLayout {
-        name: "actions",
-        columns: &[
-            req("id", ColumnKind::Text(36)),
-            req("action", ColumnKind::Text(255)),
-            PROJECT,
-            USER,
-            opt("actionmode", ColumnKind::Text(255)),
-            opt("path_to_backup", ColumnKind::Text(255)),
-            opt("backup_name", ColumnKind::Text(255)),
-            opt("container", ColumnKind::Text(255)),
-            opt("timeout", ColumnKind::Int),
-            opt("priority", ColumnKind::Int),
-            opt("max_retries_interval", ColumnKind::Int),
-            opt("max_retries", ColumnKind::Int),
-            opt("mandatory", ColumnKind::Bool),
-            opt("log_file", ColumnKind::Text(255)),
-            opt("backup_metadata", ColumnKind::Document),
-            DELETED_AT,
-            DELETED,
-            CREATED_AT,
-            UPDATED_AT,
-        ],
+        name: Actions::TABLE,
+        columns: Actions::LAYOUT,
         key: "id",
         refers: &[],
         indexes: &[Index { name: "fz_actions_project", columns: BY_PROJECT }],
     },
     TableLayout {
-        name: "action_reports",
-        columns: &[
-            req("id", ColumnKind::Text(36)),
-            PROJECT,
-            USER,
-            opt("result", ColumnKind::Text(255)),
-            opt("time_elapsed", ColumnKind::Text(255)),
-            opt("report_date", ColumnKind::Timestamp),
-            opt("log", ColumnKind::Blob),
-            DELETED_AT,
-            DELETED,
-            CREATED_AT,
-            UPDATED_AT,
-        ],
+        name: ActionReports::TABLE,
+        columns: ActionReports::LAYOUT,
         key: "id",
         refers: &[],
         indexes: &[],
     },
     TableLayout {
-        name: "backups",
-        columns: &[
-            req("id", ColumnKind::Text(36)),
-            opt("job_id", ColumnKind::Text(36)),
-            PROJECT,
-            USER,
-            opt("backup_metadata", ColumnKind::Document),
-            DELETED_AT,
-            DELETED,
-            CREATED_AT,
-            UPDATED_AT,
-            def("status", ColumnKind::Text(64), "'available'"),
-        ],
+        name: Backups::TABLE,
+        columns: Backups::LAYOUT,
         key: "id",
         refers: &[],
         // The index of its list is created together with the columns of search terms: `terms.rs`.
         indexes: &[],
     },
     TableLayout {
-        name: "user_credentials",
-        columns: &[
-            req("id", ColumnKind::Text(36)),
-            req("trust_id", ColumnKind::Text(255)),
-            req("trustor_user_id", ColumnKind::Text(64)),
-            req("job_id", ColumnKind::Text(36)),
-            CREATED_AT,
-            UPDATED_AT,
-            DELETED_AT,
-            DELETED,
-        ],
+        name: UserCredentials::TABLE,
+        columns: UserCredentials::LAYOUT,
         key: "id",
         refers: &[],
         indexes: &[
@@ -236,17 +106,8 @@ pub const TABLES: &[TableLayout] = &[
         ],
     },
     TableLayout {
-        name: "job_actions",
-        columns: &[
-            req("id", ColumnKind::Text(36)),
-            req("job_id", ColumnKind::Text(36)),
-            req("action_id", ColumnKind::Text(36)),
-            opt("position", ColumnKind::Int),
-            DELETED_AT,
-            DELETED,
-            CREATED_AT,
-            UPDATED_AT,
-        ],
+        name: JobActions::TABLE,
+        columns: JobActions::LAYOUT,
         key: "id",
         refers: &[("job_id", "jobs"), ("action_id", "actions")],
         indexes: &[

@@ -1,20 +1,15 @@
 //! The columns of `freezer_leftovers`. A table that was converted or narrowed by hand must take every value again
 //! before an upgrade moves values into it.
 
-use super::head::ColumnLayout;
 use super::moves::leftovers::TABLE;
 use super::planner::Planner;
-use crate::schema::ColumnKind;
-
-const fn column(name: &'static str, kind: ColumnKind, required: bool) -> ColumnLayout {
-    ColumnLayout { name, kind, required, default: None }
-}
+use crate::schema::{ColumnKind, ColumnLayout};
 
 const COLUMNS: [ColumnLayout; 4] = [
-    column("table_name", ColumnKind::Text(32), true),
-    column("row_id", ColumnKind::Text(255), true),
-    column("column_name", ColumnKind::Text(32), true),
-    column("value", ColumnKind::Document, false),
+    ColumnLayout::required("table_name", ColumnKind::Text(32)),
+    ColumnLayout::required("row_id", ColumnKind::Text(255)),
+    ColumnLayout::required("column_name", ColumnKind::Text(32)),
+    ColumnLayout::optional("value", ColumnKind::Document),
 ];
 
 impl Planner {

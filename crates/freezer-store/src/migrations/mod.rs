@@ -18,7 +18,7 @@
 //!   and of the server.
 //! - `moves/`: moves rows in batches.
 //! - `term_sums.rs`: compares the table of terms with the actions.
-//! - `head.rs`: the layout at head. `CREATE TABLE` and all comparisons use it.
+//! - `head.rs`: the layout at head, with the columns of `tables/`. `CREATE TABLE` and all comparisons use it.
 //! - `layout.rs`: the layout of an existing database.
 //!
 //! The rule of all upgrades: a column that contains values is only dropped if every value was found in its new place, or in
@@ -63,7 +63,7 @@ mod unmovable;
 
 pub use collations::Mixed;
 pub use counts::TableCount;
-pub use head::{ColumnLayout, Index, TABLES, TableLayout};
+pub use head::{Index, TABLES, TableLayout};
 pub use lock::holder;
 pub use moves::RowMove;
 pub use moves::leftovers::Kept;
@@ -76,4 +76,6 @@ pub use state::State;
 pub use term_sums::Parts;
 pub use unmovable::Unmovable;
 
-pub use crate::schema::{ColumnKind, HEAD, Obstacle, REVISIONS, Revision, SchemaError, Sharing};
+pub use crate::schema::{
+    ColumnKind, ColumnLayout, HEAD, Obstacle, REVISIONS, Revision, SchemaError, Sharing,
+};

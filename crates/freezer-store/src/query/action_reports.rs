@@ -4,14 +4,14 @@
 
 use sea_query::Expr;
 
-use super::{TableColumns, table};
+use super::{TableColumns, table_columns};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::scope::Scope;
 use crate::tables::ActionReports;
 
-const TABLE: TableColumns<ActionReports> = table!("action_reports", ActionReports);
+const TABLE: TableColumns<ActionReports> = table_columns!(ActionReports);
 
 /// Creates the reports of actions. An existing report stays unchanged.
 pub(super) async fn create(

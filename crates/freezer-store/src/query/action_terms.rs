@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use sea_query::{Condition, Expr, ExprTrait, LockType, Query};
 use serde_json::Value;
 
-use super::{Values, listing, unreadable};
+use super::{Values, listing};
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, StoredField};
+use crate::json;
 use crate::model::{Action, ActionColumns, ActionDefinition};
 use crate::scope::Scope;
 use crate::search::action_terms::{self as terms, ActionTerm};
-use crate::tables::{Actions, FzActionTerms};
+use crate::tables::{Actions, Column, FzActionTerms};
 
 /// Maximum number of rows of an INSERT, and of a DELETE.
 const INSERTED_AT_ONCE: usize = 250;
@@ -70,7 +70,7 @@ pub(crate) async fn write(db: &mut Db, entries: &[&TermsChange]) -> Result<(), S
 
 /// Returns the terms of a definition. `text` is its stored JSON.
 pub(super) fn of_definition(action_id: &str, new: &ActionDefinition, text: &str) -> BTreeSet<ActionTerm> {
-    let place = StoredField { table: "actions", column: "backup_metadata", id: action_id };
+    let place = Actions::BackupMetadata.of_row(action_id);
     let columns = &new.columns;
     let shown = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
     let number = |number: Option<i64>| number.map_or(Value::Null, Value::from);
@@ -124,10 +124,8 @@ pub(super) async fn get_for_update(
         .and_where(Expr::col(Actions::Deleted).eq(false))
         .cond_where(scope.holds(Actions::ProjectId))
         .lock(LockType::Update);
-    let Some(row) = db.select_one(&select).await? else { return Ok(None) };
-    let at = unreadable(db.doing());
-    let project_id = row.string(0).map_err(&at)?;
-    Ok(Some((project_id, terms::from_bytes(&row.bytes(1).map_err(&at)?.unwrap_or_default()))))
+    let found = db.read_one::<(String, Option<Vec<u8>>)>(&select).await?;
+    Ok(found.map(|(project_id, bytes)| (project_id, terms::from_bytes(&bytes.unwrap_or_default()))))
 }
 
 /// Removes the rows of actions before these are purged.
@@ -140,15 +138,15 @@ pub(crate) async fn remove(db: &mut Db, action_ids: &[&str]) -> Result<(), Store
         // Not for an action that was restored meanwhile.
         .and_where(Expr::col(Actions::Deleted).eq(true))
         .lock(LockType::Update);
-    let at = unreadable(db.doing());
-    let mut entries = Vec::with_capacity(action_ids.len());
-    for row in db.select(&select).await? {
-        entries.push(TermsChange {
-            action_id: row.string(0).map_err(&at)?,
-            project_id: row.string(1).map_err(&at)?,
-            old: terms::from_bytes(&row.bytes(2).map_err(&at)?.unwrap_or_default()),
+    let rows = db.read::<(String, String, Option<Vec<u8>>)>(&select).await?;
+    let entries: Vec<TermsChange> = rows
+        .into_iter()
+        .map(|(action_id, project_id, bytes)| TermsChange {
+            action_id,
+            project_id,
+            old: terms::from_bytes(&bytes.unwrap_or_default()),
             new: BTreeSet::new(),
-        });
-    }
+        })
+        .collect();
     write(db, &entries.iter().collect::<Vec<_>>()).await
 }

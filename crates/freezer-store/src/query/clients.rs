@@ -1,36 +1,20 @@
 //! Queries on `clients`: nodes, by name, within a project or central.
 
-use sea_query::{Condition, Expr, ExprTrait, LockType, Order, Query, SelectStatement};
+use sea_query::{Condition, Expr, ExprTrait, LockType, Order, Query};
 
-use super::listing::{self, DocumentQuery, DocumentReader, Listed, Page};
-use super::narrow::{self, Shape, Source};
-use super::{TableColumns, Values, table, unreadable};
+use super::listing::{self, Listed, Page, TableList};
+use super::narrow::{Shape, Source};
+use super::{TableColumns, Values, table_columns};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, StoredField};
+use crate::json;
 use crate::model::{Capabilities, Client, Registration};
-use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
-use crate::tables::Clients;
+use crate::tables::{Clients, Column, StoredClient};
 
-const TABLE: TableColumns<Clients> = table!("clients", Clients);
-
-/// Columns after (created_at, id), in the order of [`read`].
-const COLUMNS: [Clients; 11] = [
-    Clients::ProjectId,
-    Clients::UserId,
-    Clients::Uuid,
-    Clients::ClientId,
-    Clients::Hostname,
-    Clients::Description,
-    Clients::IsCentral,
-    Clients::SupportedActions,
-    Clients::SupportedModes,
-    Clients::SupportedStorages,
-    Clients::SupportedEngines,
-];
+const TABLE: TableColumns<Clients> = table_columns!(Clients);
 
 /// The sources of a client's keys.
 const SHAPE: Shape<Clients> = Shape {
@@ -56,6 +40,13 @@ const SHAPE: Shape<Clients> = Shape {
     whole: false,
 };
 
+const LIST: TableList<Clients, Clients> = TableList {
+    columns: TABLE,
+    shape: SHAPE,
+    order: [Clients::CreatedAt, Clients::Id],
+    index: "fz_clients_project",
+};
+
 /// The result of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registered {
@@ -71,11 +62,11 @@ pub enum Registered {
 
 /// Returns the client with this name in the scope: its own, otherwise a central one.
 pub async fn get(db: &mut Db, scope: &Scope, client_id: &str) -> Result<Option<Client>, StoreError> {
-    let mut select = live(visible(scope));
+    let mut select = TABLE.live::<StoredClient>(visible(scope));
     select.and_where(Expr::col(Clients::ClientId).eq(client_id));
     // A project's own client has priority over a central one with the same name.
     select.order_by(Clients::IsCentral, Order::Asc).limit(1);
-    read_all(db, &select).await.map(|found| found.into_iter().next())
+    Ok(db.read_one::<StoredClient>(&select).await?.map(Client::from))
 }
 
 /// Returns whether the scope has or had a client with this name, possibly deleted.
@@ -97,27 +88,8 @@ pub async fn list(
     search: &Search,
     page: &Page,
 ) -> Result<Listed<Client>, StoreError> {
-    let narrowed = parts_of(scope).into_iter().map(|whose| {
-        let mut part = live(whose);
-        narrow::narrow::<_, Clients>(db.dialect(), &mut part, search, &SHAPE, None);
-        part
-    });
-    let listing = DocumentQuery {
-        narrowed: narrowed.collect(),
-        select: live(visible(scope)),
-        along: scope.of_project("fz_clients_project"),
-        marked: TABLE.marked(visible(scope), page),
-        created_at: Clients::CreatedAt,
-        id: Clients::Id,
-        search,
-        shape: &SHAPE,
-        page,
-        among: None,
-        counted: None,
-    };
-    let doing = db.doing();
-    let parts = DocumentReader { read: |row: &mut Row| read(doing, row), complete: listing::nothing_missing };
-    listing::list(db, listing, None, parts).await
+    let visible = (visible(scope), parts_of(scope));
+    LIST.list_visible::<StoredClient, _>(db, scope, search, page, visible).await
 }
 
 /// The result of comparing a registration with the stored client without locks.
@@ -259,7 +231,7 @@ async fn find(
         }),
         false => visible(&Scope::project(project_id)),
     };
-    let mut select = live(whose);
+    let mut select = TABLE.live::<StoredClient>(whose);
     select
         .and_where(Expr::col(Clients::ClientId).eq(new.client_id.as_str()))
         .order_by(Clients::IsCentral, Order::Asc)
@@ -267,7 +239,7 @@ async fn find(
     if lock == Lock::Update {
         select.lock(LockType::Update);
     }
-    read_all(db, &select).await.map(|found| found.into_iter().next())
+    Ok(db.read_one::<StoredClient>(&select).await?.map(Client::from))
 }
 
 async fn update_registration(
@@ -342,43 +314,24 @@ impl listing::ListedDocument for Client {
     }
 }
 
-fn live(whose: Condition) -> SelectStatement {
-    let mut select = Query::select();
-    select
-        .column(Clients::CreatedAt)
-        .column(Clients::Id)
-        .columns(COLUMNS)
-        .from(Clients::Table)
-        .and_where(Expr::col(Clients::Deleted).eq(false))
-        .cond_where(whose);
-    select
-}
-
-async fn read_all(db: &mut Db, select: &SelectStatement) -> Result<Vec<Client>, StoreError> {
-    let rows = db.select(select).await?;
-    rows.iter().map(|row| read(db.doing(), row)).collect()
-}
-
-fn read(doing: &'static str, row: &Row) -> Result<Client, StoreError> {
-    let at = unreadable(doing);
-    let uuid = row.string(listing::ID).map_err(&at)?;
-    let texts = |position, column| -> Result<Vec<String>, StoreError> {
-        let text = row.text(position).map_err(&at)?;
-        Ok(json::texts(text.as_deref(), StoredField { table: "clients", column, id: &uuid }))
-    };
-    Ok(Client {
-        project_id: row.string(2).map_err(&at)?,
-        user_id: row.string(3).map_err(&at)?,
-        client_id: row.string(5).map_err(&at)?,
-        hostname: row.text(6).map_err(&at)?,
-        description: row.text(7).map_err(&at)?,
-        is_central: row.flag(8).map_err(&at)?,
-        capabilities: Capabilities {
-            actions: texts(9, "supported_actions")?,
-            modes: texts(10, "supported_modes")?,
-            storages: texts(11, "supported_storages")?,
-            engines: texts(12, "supported_engines")?,
-        },
-        uuid,
-    })
+impl From<StoredClient> for Client {
+    fn from(row: StoredClient) -> Client {
+        let names =
+            |text: Option<String>, column: Clients| json::texts(text.as_deref(), column.of_row(&row.uuid));
+        Client {
+            capabilities: Capabilities {
+                actions: names(row.supported_actions, Clients::SupportedActions),
+                modes: names(row.supported_modes, Clients::SupportedModes),
+                storages: names(row.supported_storages, Clients::SupportedStorages),
+                engines: names(row.supported_engines, Clients::SupportedEngines),
+            },
+            project_id: row.project_id,
+            user_id: row.user_id,
+            client_id: row.client_id,
+            hostname: row.hostname,
+            description: row.description,
+            is_central: row.is_central,
+            uuid: row.uuid,
+        }
+    }
 }

@@ -2,7 +2,6 @@
 
 use sea_query::{Condition, Expr, ExprTrait, Iden, Order, Query, SelectStatement};
 
-use super::unreadable;
 use crate::additions::Indexes;
 use crate::clock::Timestamp;
 use crate::error::StoreError;
@@ -126,6 +125,9 @@ pub async fn claim(db: &mut Db, keyed: &Keyed) -> Result<Option<Claim>, StoreErr
     claim_in_table(db, keyed).await.map(Some)
 }
 
+/// Request, time, attempt, status, answer and document of a key.
+type StoredKey = (String, Option<i64>, String, Option<i64>, String, String);
+
 async fn claim_in_table(db: &mut Db, keyed: &Keyed) -> Result<Claim, StoreError> {
     let mut insert = Query::insert();
     insert
@@ -166,16 +168,15 @@ async fn claim_in_table(db: &mut Db, keyed: &Keyed) -> Result<Claim, StoreError>
         .from(Column::Table)
         .and_where(Expr::col(Column::Id).eq(keyed.id.as_str()));
     // The key was released meanwhile, so the caller must try again.
-    let Some(row) = db.select_one(&select).await? else { return Ok(Claim::UnderWay { attempt: None }) };
-    let at = unreadable(db.doing());
-    let (request, attempt) = (row.string(0).map_err(&at)?, row.string(2).map_err(&at)?);
-    let age = keyed.now.0.saturating_sub(row.int(1).map_err(&at)?.unwrap_or(0));
+    let Some(stored) = db.read_one::<StoredKey>(&select).await? else {
+        return Ok(Claim::UnderWay { attempt: None });
+    };
+    let (request, began, attempt, mut status, answer, document) = stored;
+    let age = keyed.now.0.saturating_sub(began.unwrap_or(0));
     if attempt == keyed.attempt {
         // The first run of this statement stored it, and its answer was lost.
         return Ok(Claim::Ours);
     }
-    let (mut status, answer) = (row.int(3).map_err(&at)?, row.string(4).map_err(&at)?);
-    let document = row.string(5).map_err(&at)?;
     if let Some((kind, id)) = document.split_once(' ') {
         // The answer is valid if the document exists.
         let is_there = match Created::named(kind) {
@@ -284,9 +285,7 @@ pub(crate) async fn expired(
     if let Some(after) = after {
         select.and_where(Expr::col(Column::Id).gt(after));
     }
-    let rows = db.select(&select).await?;
-    let at = unreadable(db.doing());
-    rows.iter().map(|row| row.string(0).map_err(&at)).collect()
+    db.read(&select).await
 }
 
 /// Removes those of `ids` that are still expired.

@@ -1,8 +1,8 @@
 //! SQL by noun: each file has the queries and changes of one table family, on a [`Db`].
 //!
-//! To add a query, list its columns in a constant, build the statement with sea-query, take a [`Scope`] (one
-//! project, or all if a policy allows it), and read the rows by position directly below. Rules about
-//! permissions or about the meaning of an operation belong to the service, in the body of a named
+//! `tables/` declares the columns and the structs of stored rows. To add a query, build the statement with sea-query, take a
+//! [`Scope`] (one project, or all if a policy allows it), and read the rows as such a struct, or as a tuple of the selected
+//! columns. Rules about permissions or about the meaning of an operation belong to the service, in the body of a named
 //! [`transaction!`](crate::transaction).
 
 pub mod action_reports;
@@ -11,6 +11,7 @@ pub mod actions;
 pub mod backups;
 pub mod clients;
 pub mod idempotency;
+pub mod job_actions;
 pub mod jobs;
 mod listing;
 mod narrow;
@@ -27,6 +28,7 @@ use crate::clock::Timestamp;
 use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
 use crate::scope::Scope;
+use crate::tables::TableRow;
 
 /// Columns with their new values.
 type Values<C> = Vec<(C, Expr)>;
@@ -43,11 +45,11 @@ struct TableColumns<C> {
     updated_at: C,
 }
 
-/// Fills in a [`TableColumns`] from a column enum of `tables.rs`.
-macro_rules! table {
-    ($name:literal, $columns:ident) => {
+/// Fills in a [`TableColumns`] from a column enum of `tables/`.
+macro_rules! table_columns {
+    ($columns:ident) => {
         crate::query::TableColumns {
-            name: $name,
+            name: <$columns as crate::tables::Column>::TABLE,
             table: $columns::Table,
             id: $columns::Id,
             project_id: $columns::ProjectId,
@@ -58,9 +60,27 @@ macro_rules! table {
         }
     };
 }
-use table;
+use table_columns;
 
 impl<C: IntoIden + IntoTableRef + Copy + 'static> TableColumns<C> {
+    /// Returns the condition for rows in scope.
+    fn in_scope(&self, scope: &Scope) -> Condition {
+        scope.holds((self.table, self.project_id))
+    }
+
+    /// Selects the columns of live rows that fulfil a condition, and then their time of creation, in the order of a
+    /// [`ListedRow`].
+    fn live<R: TableRow<Column = C>>(&self, whose: Condition) -> SelectStatement {
+        let mut select = Query::select();
+        select
+            .columns(R::COLUMNS.iter().map(|column| (self.table, *column)))
+            .column((self.table, self.created_at))
+            .from(self.table)
+            .and_where(Expr::col((self.table, self.deleted)).eq(false))
+            .cond_where(whose);
+        select
+    }
+
     /// Inserts a row with an id. If a deleted row of the same project has this id, that row is restored with
     /// the new values.
     ///

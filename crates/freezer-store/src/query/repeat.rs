@@ -29,7 +29,7 @@ use std::collections::HashSet;
 
 use sea_query::{Expr, ExprTrait, IntoIden, IntoTableRef, Query};
 
-use super::{TableColumns, listing, unreadable};
+use super::{TableColumns, listing};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -111,7 +111,6 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> TableColumns<C> {
             .and_where(Expr::col(self.deleted).eq(deleted))
             .and_where(Expr::col(column).eq(db.dialect().datetime(now)))
             .cond_where(scope.holds(self.project_id.into_iden()));
-        let at = unreadable(db.doing());
-        db.select(&select).await?.iter().map(|row| row.string(0).map_err(&at)).collect()
+        Ok(db.read::<String>(&select).await?.into_iter().collect())
     }
 }

@@ -1,39 +1,21 @@
 //! Queries on `sessions`. The service's `service/session_actions.rs` implements starts and ends between
 //! [`get_for_update`] and [`update`] in one transaction.
 
-use sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
+use sea_query::{Expr, ExprTrait, LockType};
 
-use super::listing::{self, DocumentQuery, DocumentReader, Listed, Page};
-use super::narrow::{self, Shape, Source};
-use super::{TableColumns, Values, table, unreadable};
+use super::listing::{self, Listed, Page, TableList};
+use super::narrow::{Shape, Source};
+use super::{TableColumns, Values, table_columns};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, StoredField};
+use crate::json;
 use crate::model::{Session, SessionFields};
-use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
-use crate::tables::Sessions;
+use crate::tables::{Column, Sessions, StoredSession};
 
-const TABLE: TableColumns<Sessions> = table!("sessions", Sessions);
-
-/// Columns after (created_at, id), in the order of [`read`].
-const COLUMNS: [Sessions; 13] = [
-    Sessions::ProjectId,
-    Sessions::UserId,
-    Sessions::Description,
-    Sessions::SessionTag,
-    Sessions::Result,
-    Sessions::HoldOff,
-    Sessions::Status,
-    Sessions::TimeEnded,
-    Sessions::TimeStarted,
-    Sessions::TimeEnd,
-    Sessions::TimeStart,
-    Sessions::Schedule,
-    Sessions::Job,
-];
+const TABLE: TableColumns<Sessions> = table_columns!(Sessions);
 
 /// The sources of a session's keys.
 const SHAPE: Shape<Sessions> = Shape {
@@ -59,12 +41,18 @@ const SHAPE: Shape<Sessions> = Shape {
     whole: false,
 };
 
+const LIST: TableList<Sessions, Sessions> = TableList {
+    columns: TABLE,
+    shape: SHAPE,
+    order: [Sessions::CreatedAt, Sessions::Id],
+    index: "fz_sessions_project",
+};
+
 /// Returns a session of the scope.
 pub async fn get(db: &mut Db, scope: &Scope, session_id: &str) -> Result<Option<Session>, StoreError> {
-    let mut select = live(scope);
+    let mut select = TABLE.live::<StoredSession>(TABLE.in_scope(scope));
     select.and_where(Expr::col(Sessions::Id).eq(session_id));
-    let row = db.select_one(&select).await?;
-    row.map(|row| read(db.doing(), &row)).transpose()
+    Ok(db.read_one::<StoredSession>(&select).await?.map(Session::from))
 }
 
 /// Returns a session of the scope and locks it until the transaction ends. Starts and ends of its jobs wait
@@ -74,10 +62,9 @@ pub async fn get_for_update(
     scope: &Scope,
     session_id: &str,
 ) -> Result<Option<SessionFields>, StoreError> {
-    let mut select = live(scope);
+    let mut select = TABLE.live::<StoredSession>(TABLE.in_scope(scope));
     select.and_where(Expr::col(Sessions::Id).eq(session_id)).lock(LockType::Update);
-    let row = db.select_one(&select).await?;
-    row.map(|row| read_fields(db.doing(), &row, session_id)).transpose()
+    Ok(db.read_one::<StoredSession>(&select).await?.map(fields_to_change))
 }
 
 /// Returns the sessions of the scope.
@@ -87,25 +74,7 @@ pub async fn list(
     search: &Search,
     page: &Page,
 ) -> Result<Listed<Session>, StoreError> {
-    let select = live(scope);
-    let mut narrowed = select.clone();
-    narrow::narrow::<_, Sessions>(db.dialect(), &mut narrowed, search, &SHAPE, None);
-    let listing = DocumentQuery {
-        select,
-        narrowed: vec![narrowed],
-        along: scope.of_project("fz_sessions_project"),
-        marked: TABLE.marked(scope.holds(Sessions::ProjectId), page),
-        created_at: Sessions::CreatedAt,
-        id: Sessions::Id,
-        search,
-        shape: &SHAPE,
-        page,
-        among: None,
-        counted: None,
-    };
-    let doing = db.doing();
-    let parts = DocumentReader { read: |row: &mut Row| read(doing, row), complete: listing::nothing_missing };
-    listing::list(db, listing, None, parts).await
+    LIST.list::<StoredSession, _>(db, scope, search, page).await
 }
 
 /// Stores a new session. `fresh` means that the id was created for this request.
@@ -177,63 +146,47 @@ impl listing::ListedDocument for Session {
     }
 }
 
-fn live(scope: &Scope) -> SelectStatement {
-    let mut select = Query::select();
-    select
-        .column(Sessions::CreatedAt)
-        .column(Sessions::Id)
-        .columns(COLUMNS)
-        .from(Sessions::Table)
-        .and_where(Expr::col(Sessions::Deleted).eq(false))
-        .cond_where(scope.holds(Sessions::ProjectId));
-    select
+/// Returns the text of the jobs, unless there are none. The Python service stores JSON null if a replaced session had no
+/// jobs.
+fn some_jobs(text: Option<String>) -> Option<String> {
+    text.filter(|text| text.trim() != "null")
 }
 
-fn place<'a>(column: &'static str, id: &'a str) -> StoredField<'a> {
-    StoredField { table: "sessions", column, id }
+impl From<StoredSession> for Session {
+    fn from(row: StoredSession) -> Session {
+        let id = &row.session_id;
+        Session {
+            schedule: json::raw_object(row.schedule, Sessions::Schedule.of_row(id)),
+            jobs: some_jobs(row.jobs).map(|text| json::raw_object(Some(text), Sessions::Job.of_row(id))),
+            project_id: row.project_id,
+            user_id: row.user_id,
+            description: row.description,
+            session_tag: row.session_tag,
+            result: row.result,
+            hold_off: row.hold_off,
+            status: row.status,
+            time_ended: row.time_ended,
+            time_started: row.time_started,
+            time_end: row.time_end,
+            time_start: row.time_start,
+            session_id: row.session_id,
+        }
+    }
 }
 
-fn read(doing: &'static str, row: &Row) -> Result<Session, StoreError> {
-    let at = unreadable(doing);
-    let session_id = row.string(listing::ID).map_err(&at)?;
-    let jobs = row.text(14).map_err(&at)?;
-    Ok(Session {
-        project_id: row.string(2).map_err(&at)?,
-        user_id: row.string(3).map_err(&at)?,
-        description: row.text(4).map_err(&at)?,
-        session_tag: row.int(5).map_err(&at)?,
-        result: row.text(6).map_err(&at)?,
-        hold_off: row.int(7).map_err(&at)?,
-        status: row.text(8).map_err(&at)?,
-        time_ended: row.int(9).map_err(&at)?,
-        time_started: row.int(10).map_err(&at)?,
-        time_end: row.int(11).map_err(&at)?,
-        time_start: row.int(12).map_err(&at)?,
-        schedule: json::raw_object(row.text(13).map_err(&at)?, place("schedule", &session_id)),
-        // The Python service stores JSON null if a replaced session had no jobs.
-        jobs: jobs
-            .filter(|text| text.trim() != "null")
-            .map(|text| json::raw_object(Some(text), place("job", &session_id))),
-        session_id,
-    })
-}
-
-fn read_fields(doing: &'static str, row: &Row, session_id: &str) -> Result<SessionFields, StoreError> {
-    let at = unreadable(doing);
-    let schedule = row.text(13).map_err(&at)?;
-    let jobs = row.text(14).map_err(&at)?.filter(|text| text.trim() != "null");
-    let time = |position| -> Result<i64, StoreError> { Ok(row.int(position).map_err(&at)?.unwrap_or(-1)) };
-    Ok(SessionFields {
-        description: row.text(4).map_err(&at)?,
-        session_tag: row.int(5).map_err(&at)?.unwrap_or(0),
-        result: row.text(6).map_err(&at)?,
-        hold_off: row.int(7).map_err(&at)?.unwrap_or(SessionFields::HOLD_OFF),
-        status: row.text(8).map_err(&at)?,
-        time_ended: time(9)?,
-        time_started: time(10)?,
-        time_end: time(11)?,
-        time_start: time(12)?,
-        schedule: json::object_to_change(schedule.as_deref(), place("schedule", session_id)),
-        jobs: jobs.map(|text| json::object_to_change(Some(&text), place("job", session_id))),
-    })
+fn fields_to_change(row: StoredSession) -> SessionFields {
+    let id = &row.session_id;
+    SessionFields {
+        schedule: json::object_to_change(row.schedule.as_deref(), Sessions::Schedule.of_row(id)),
+        jobs: some_jobs(row.jobs).map(|text| json::object_to_change(Some(&text), Sessions::Job.of_row(id))),
+        description: row.description,
+        session_tag: row.session_tag.unwrap_or(0),
+        result: row.result,
+        hold_off: row.hold_off.unwrap_or(SessionFields::HOLD_OFF),
+        status: row.status,
+        time_ended: row.time_ended.unwrap_or(-1),
+        time_started: row.time_started.unwrap_or(-1),
+        time_end: row.time_end.unwrap_or(-1),
+        time_start: row.time_start.unwrap_or(-1),
+    }
 }

@@ -2,17 +2,16 @@
 
 use sea_query::{Expr, ExprTrait, Query};
 
-use super::actions::{COLUMNS, read_fields};
-use super::{listing, unreadable};
+use super::actions::fields;
+use super::listing;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json;
 use crate::model::ActionFields;
-use crate::row::Row;
-use crate::tables::Actions;
+use crate::tables::{Actions, StoredAction, TableRow};
 
 /// An action with the data for comparisons of an upgrade.
-pub(crate) struct StoredAction {
+pub(crate) struct ComparedAction {
     pub(crate) project_id: String,
     pub(crate) is_live: bool,
     /// Its stored document without the columns.
@@ -21,25 +20,22 @@ pub(crate) struct StoredAction {
 }
 
 /// Returns the given actions of all projects that exist, deleted or not, with their documents.
-pub(crate) async fn get_many_stored(db: &mut Db, ids: Vec<String>) -> Result<Vec<StoredAction>, StoreError> {
+pub(crate) async fn get_many_stored(
+    db: &mut Db,
+    ids: Vec<String>,
+) -> Result<Vec<ComparedAction>, StoreError> {
     let mut select = Query::select();
     select
-        .column(Actions::CreatedAt)
-        .column(Actions::Id)
-        .columns(COLUMNS)
+        .columns(StoredAction::COLUMNS.iter().copied())
         .column(Actions::Deleted)
         .from(Actions::Table)
         .and_where(Expr::col(Actions::Id).is_in(listing::padded(ids)));
-    let rows = db.select(&select).await?;
-    let doing = db.doing();
-    let at = unreadable(doing);
-    let read = |mut row: Row| {
-        Ok(StoredAction {
-            project_id: row.string(2).map_err(&at)?,
-            is_live: row.int(2 + COLUMNS.len()).map_err(&at)? == Some(0),
-            document: row.text(7).map_err(&at)?,
-            fields: read_fields(doing, &mut row, json::object)?,
-        })
+    let rows = db.read::<(StoredAction, Option<i64>)>(&select).await?;
+    let compared = |(row, deleted): (StoredAction, Option<i64>)| ComparedAction {
+        project_id: row.project_id.clone(),
+        is_live: deleted == Some(0),
+        document: row.definition.clone(),
+        fields: fields(row, json::object),
     };
-    rows.into_iter().map(read).collect()
+    Ok(rows.into_iter().map(compared).collect())
 }

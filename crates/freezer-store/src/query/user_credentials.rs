@@ -2,7 +2,6 @@
 
 use sea_query::{Expr, ExprTrait, Order, Query};
 
-use super::unreadable;
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -69,12 +68,8 @@ async fn one(db: &mut Db, job_id: &str, which: Expr) -> Result<Option<StoredTrus
         .and_where(which)
         .order_by(Columns::Id, Order::Asc)
         .limit(1);
-    let Some(row) = db.select_one(&select).await? else { return Ok(None) };
-    let at = unreadable(db.doing());
-    Ok(Some(StoredTrust {
-        trust_id: row.string(0).map_err(&at)?,
-        trustor_user_id: row.string(1).map_err(&at)?,
-    }))
+    let found = db.read_one::<(String, String)>(&select).await?;
+    Ok(found.map(|(trust_id, trustor_user_id)| StoredTrust { trust_id, trustor_user_id }))
 }
 
 /// Replaces the trust `old` in all live jobs.

@@ -2,12 +2,12 @@
 //! module, so the dialects, [`StoreError`](crate::StoreError) and [`migrations`](crate::migrations) can use it.
 
 mod chain;
-mod column_kind;
+mod column;
 mod error;
 mod obstacle;
 
 pub(crate) use chain::serves;
 pub use chain::{HEAD, REVISIONS, Revision};
-pub use column_kind::ColumnKind;
+pub use column::{ColumnKind, ColumnLayout};
 pub use error::{SchemaError, Sharing};
 pub use obstacle::Obstacle;

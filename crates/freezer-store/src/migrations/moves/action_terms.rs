@@ -14,12 +14,13 @@ use super::BATCH;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, StoredField};
+use crate::json;
 use crate::migrations::term_sums::{Parts, SOURCES};
+use crate::model::Action;
 use crate::query::action_terms::{self, TermsChange};
-use crate::query::actions;
+use crate::row::FromRow;
 use crate::search::action_terms::{self as terms, ActionTerm};
-use crate::tables::Actions;
+use crate::tables::{Actions, Column, StoredAction, TableRow};
 
 /// Number of rows in one statement.
 const AT_ONCE: usize = 50;
@@ -86,12 +87,14 @@ async fn of_parts(db: &mut Db, parts: Parts, after: Option<&str>) -> Result<Vec<
     super::texts(db, &ids).await
 }
 
+/// Position of the first column of a checksum, after those of the row and its terms.
+const SUMMED: usize = <(StoredAction, Option<Vec<u8>>)>::COUNT;
+
 /// Selects and locks actions, with the columns from which terms and checksums are computed.
 fn select(dialect: Dialect) -> SelectStatement {
     let mut select = Query::select();
     select
-        .columns([Actions::CreatedAt, Actions::Id])
-        .columns(actions::COLUMNS)
+        .columns(StoredAction::COLUMNS.iter().copied())
         .column(Actions::FzTerms)
         .from(Actions::Table)
         .order_by(Actions::Id, Order::Asc)
@@ -112,20 +115,19 @@ fn select(dialect: Dialect) -> SelectStatement {
 async fn made(db: &mut Db, select: &SelectStatement) -> Result<Vec<NewActionTerms>, StoreError> {
     let (doing, dialect) = (db.doing(), db.dialect());
     let at = |error| StoreError::from_driver(doing, error);
-    let behind = 3 + actions::COLUMNS.len();
     let mut made: Vec<NewActionTerms> = Vec::new();
     db.select_each(select, |mut row| {
-        let text = row.text(7).map_err(at)?;
-        let old = row.bytes(2 + actions::COLUMNS.len()).map_err(at)?.unwrap_or_default();
+        let (stored, old): (StoredAction, Option<Vec<u8>>) = row.read().map_err(at)?;
         let crc = match dialect {
-            Dialect::MySql => row.int(behind).map_err(at)?.unwrap_or_default(),
+            Dialect::MySql => row.int(SUMMED).map_err(at)?.unwrap_or_default(),
             Dialect::Sqlite => {
-                let columns = (behind..behind + SOURCES.len()).map(|position| row.text(position));
+                let columns = (SUMMED..SUMMED + SOURCES.len()).map(|position| row.text(position));
                 terms::crc_of_columns(columns.collect::<Result<_, _>>().map_err(at)?).into()
             }
         };
-        let action = actions::read(doing, &mut row, 0)?;
-        let place = StoredField { table: "actions", column: "backup_metadata", id: &action.action_id };
+        let (text, old) = (stored.definition.clone(), old.unwrap_or_default());
+        let action = Action::from(stored);
+        let place = Actions::BackupMetadata.of_row(&action.action_id);
         let new: BTreeSet<ActionTerm> = match json::object_strict(text.as_deref(), place) {
             Ok(_) => terms::of_action(&action),
             Err(_) => terms::unknown(),

@@ -2,11 +2,10 @@
 
 use super::{Planner, StepAction};
 use crate::dialect::Dialect;
-use crate::migrations::head::ColumnLayout;
 use crate::migrations::layout::ColumnInfo;
 use crate::migrations::moves::RowMove;
 use crate::migrations::moves::renamed::RenamedColumn;
-use crate::schema::ColumnKind;
+use crate::schema::{ColumnKind, ColumnLayout};
 
 impl Planner {
     /// Ensures that the column exists.

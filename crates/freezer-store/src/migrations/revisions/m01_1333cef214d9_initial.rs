@@ -5,13 +5,12 @@
 //! be NULL, and CHECK constraints of SQLAlchemy 1.3. Here these differences are removed. The hostname keeps its
 //! width of 255, because such names exist.
 
-use crate::migrations::head::{ColumnLayout, TABLES, table};
+use crate::migrations::head::{TABLES, table};
 use crate::migrations::planner::Planner;
-use crate::schema::ColumnKind;
+use crate::schema::{ColumnKind, ColumnLayout};
 
 /// The column in this revision. A wider one stays as it is.
-const HOSTNAME: ColumnLayout =
-    ColumnLayout { name: "hostname", kind: ColumnKind::Text(128), required: false, default: None };
+const HOSTNAME: ColumnLayout = ColumnLayout::optional("hostname", ColumnKind::Text(128));
 
 const INITIAL: [&str; 6] = ["clients", "sessions", "jobs", "actions", "action_reports", "backups"];
 

@@ -4,44 +4,25 @@ mod insert;
 
 use std::collections::BTreeSet;
 
-use sea_query::{Expr, ExprTrait, Func, LockType, Order, Query, SelectStatement};
+use sea_query::{Expr, ExprTrait, LockType, Order, Query, SelectStatement};
 use serde_json::{Map, Value};
 
 use super::action_terms::{self, TermsChange};
-use super::listing::{self, DocumentQuery, DocumentReader, Listed, Page};
-use super::narrow::{self, Shape, Source};
-use super::{TableColumns, Values, action_reports, jobs, table, unreadable};
+use super::listing::{self, Listed, Page, TableList};
+use super::narrow::{Shape, Source};
+use super::{TableColumns, Values, action_reports, job_actions, table_columns};
 use crate::clock::Timestamp;
-use crate::error::{DriverError, StoreError};
+use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::{self, StoredField};
 use crate::model::{Action, ActionColumns, ActionDefinition, ActionFields};
-use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
-use crate::tables::{Actions, JobActions};
+use crate::tables::{Actions, Column, StoredAction};
 
 pub use insert::{create, create_all};
 
-const TABLE: TableColumns<Actions> = table!("actions", Actions);
-
-/// Columns after (created_at, id), in the order of [`read`].
-pub(crate) const COLUMNS: [Actions; 14] = [
-    Actions::ProjectId,
-    Actions::UserId,
-    Actions::MaxRetries,
-    Actions::MaxRetriesInterval,
-    Actions::Mandatory,
-    Actions::BackupMetadata,
-    Actions::BackupName,
-    Actions::Action,
-    Actions::Actionmode,
-    Actions::Container,
-    Actions::Timeout,
-    Actions::Priority,
-    Actions::PathToBackup,
-    Actions::LogFile,
-];
+const TABLE: TableColumns<Actions> = table_columns!(Actions);
 
 /// The sources of an action's keys.
 pub(super) const SHAPE: Shape<(Actions, Actions)> = Shape {
@@ -68,12 +49,18 @@ pub(super) const SHAPE: Shape<(Actions, Actions)> = Shape {
     whole: true,
 };
 
+const LIST: TableList<Actions, (Actions, Actions)> = TableList {
+    columns: TABLE,
+    shape: SHAPE,
+    order: [(Actions::Table, Actions::CreatedAt), (Actions::Table, Actions::Id)],
+    index: "fz_actions_project",
+};
+
 /// Returns an action of the scope.
 pub async fn get(db: &mut Db, scope: &Scope, action_id: &str) -> Result<Option<Action>, StoreError> {
     let mut select = live(scope);
     select.and_where(Expr::col(Actions::Id).eq(action_id));
-    let row = db.select_one(&select).await?;
-    row.map(|mut row| read(db.doing(), &mut row, 0)).transpose()
+    Ok(db.read_one::<StoredAction>(&select).await?.map(Action::from))
 }
 
 /// Returns an action of the scope and locks it until the transaction ends.
@@ -84,8 +71,8 @@ pub async fn get_for_update(
 ) -> Result<Option<ActionFields>, StoreError> {
     let mut select = live(scope);
     select.and_where(Expr::col(Actions::Id).eq(action_id)).lock(LockType::Update);
-    let Some(mut row) = db.select_one(&select).await? else { return Ok(None) };
-    read_fields(db.doing(), &mut row, json::object_to_change).map(Some)
+    let stored = db.read_one::<StoredAction>(&select).await?;
+    Ok(stored.map(|row| fields(row, json::object_to_change)))
 }
 
 /// Returns the given actions that the scope has. If `locked`, their rows are locked until the transaction ends.
@@ -104,9 +91,8 @@ pub async fn get_many(
         if locked {
             select.lock(LockType::Update);
         }
-        for mut row in db.select(&select).await? {
-            found.push(read_fields(db.doing(), &mut row, json::object)?);
-        }
+        let rows = db.read::<StoredAction>(&select).await?;
+        found.extend(rows.into_iter().map(|row| fields(row, json::object)));
     }
     Ok(found)
 }
@@ -132,35 +118,18 @@ pub async fn histories(db: &mut Db, scope: &Scope, ids: Vec<String>) -> Result<V
         .from(Actions::Table)
         .and_where(Expr::col(Actions::Id).is_in(listing::padded(ids)))
         .cond_where(scope.holds(Actions::ProjectId));
-    let rows = db.select(&select).await?;
-    let at = unreadable(db.doing());
-    let read = |row: &Row| {
-        Ok(History {
-            action_id: row.string(0).map_err(&at)?,
-            has_changed: row.int(1).map_err(&at)? == Some(1),
-        })
-    };
-    rows.iter().map(read).collect()
+    let rows = db.read::<(String, bool)>(&select).await?;
+    Ok(rows.into_iter().map(|(action_id, has_changed)| History { action_id, has_changed }).collect())
 }
 
 /// Returns the actions of a job of the scope, in the order of execution.
 pub async fn get_of_job(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Vec<ActionFields>, StoreError> {
-    let mut linked = Query::select();
-    linked
-        .from(JobActions::Table)
-        .and_where(Expr::col(JobActions::JobId).eq(job_id))
-        .and_where(Expr::col(JobActions::Deleted).eq(false));
-    let place = linked
-        .clone()
-        .expr(Func::min(Expr::col(JobActions::Position)))
-        .and_where(Expr::col(JobActions::ActionId).equals((Actions::Table, Actions::Id)))
-        .to_owned();
     let mut select = live(scope);
     select
-        .and_where(Expr::col(Actions::Id).in_subquery(linked.column(JobActions::ActionId).to_owned()))
-        .order_by_expr(place.into(), Order::Asc);
-    let rows = db.select(&select).await?;
-    rows.into_iter().map(|mut row| read_fields(db.doing(), &mut row, json::object)).collect()
+        .and_where(Expr::col(Actions::Id).in_subquery(job_actions::actions_of_job(job_id)))
+        .order_by_expr(job_actions::place_in_job(job_id).into(), Order::Asc);
+    let rows = db.read::<StoredAction>(&select).await?;
+    Ok(rows.into_iter().map(|row| fields(row, json::object)).collect())
 }
 
 /// Returns the actions of the scope.
@@ -170,26 +139,7 @@ pub async fn list(
     search: &Search,
     page: &Page,
 ) -> Result<Listed<Action>, StoreError> {
-    let select = live(scope);
-    let mut narrowed = select.clone();
-    narrow::narrow::<_, Actions>(db.dialect(), &mut narrowed, search, &SHAPE, None);
-    let listing = DocumentQuery {
-        select,
-        narrowed: vec![narrowed],
-        along: scope.of_project("fz_actions_project"),
-        marked: TABLE.marked(scope.holds(Actions::ProjectId), page),
-        created_at: (Actions::Table, Actions::CreatedAt),
-        id: (Actions::Table, Actions::Id),
-        search,
-        shape: &SHAPE,
-        page,
-        among: None,
-        counted: None,
-    };
-    let doing = db.doing();
-    let parts =
-        DocumentReader { read: |row: &mut Row| read(doing, row, 0), complete: listing::nothing_missing };
-    listing::list(db, listing, None, parts).await
+    LIST.list::<StoredAction, _>(db, scope, search, page).await
 }
 
 /// Returns whether an earlier run of this body created the action (`repeat.rs`).
@@ -226,7 +176,7 @@ pub async fn delete(db: &mut Db, scope: &Scope, action_id: &str, now: Timestamp)
     if !TABLE.delete(db, scope, action_id, now).await? {
         return Ok(false);
     }
-    jobs::unlink(db, JobActions::ActionId, action_id, now).await?;
+    job_actions::delete_of_action(db, action_id, now).await?;
     action_reports::delete(db, scope, action_id, now).await?;
     Ok(true)
 }
@@ -256,78 +206,62 @@ impl listing::ListedDocument for Action {
 }
 
 fn live(scope: &Scope) -> SelectStatement {
-    let mut select = Query::select();
-    select
-        .column(Actions::CreatedAt)
-        .column(Actions::Id)
-        .columns(COLUMNS)
-        .from(Actions::Table)
-        .and_where(Expr::col(Actions::Deleted).eq(false))
-        .cond_where(scope.holds(Actions::ProjectId));
-    select
+    TABLE.live::<StoredAction>(TABLE.in_scope(scope))
 }
 
-/// Reads an action whose (created_at, id, [`COLUMNS`]) begin at position `from`. The time is not read.
-pub(crate) fn read(doing: &'static str, row: &mut Row, from: usize) -> Result<Action, StoreError> {
-    let at = unreadable(doing);
-    let action_id = row.take_string(from + 1).map_err(&at)?;
-    let metadata = row.take_text(from + 7).map_err(&at)?;
-    let place = StoredField { table: "actions", column: "backup_metadata", id: &action_id };
-    let columns = columns(&at, row, from)?;
-    Ok(Action {
-        project_id: row.take_string(from + 2).map_err(&at)?,
-        user_id: row.take_string(from + 3).map_err(&at)?,
-        max_retries: row.int(from + 4).map_err(&at)?,
-        max_retries_interval: row.int(from + 5).map_err(&at)?,
-        mandatory: row.flag(from + 6).map_err(&at)?,
-        timeout: row.int(from + 12).map_err(&at)?,
-        freezer_action: json::raw_object_with(metadata, &columns, place),
-        action_id,
-    })
+impl From<StoredAction> for Action {
+    fn from(mut row: StoredAction) -> Action {
+        let (columns, definition) = (shown_columns(&mut row), row.definition);
+        let place = Actions::BackupMetadata.of_row(&row.action_id);
+        Action {
+            freezer_action: json::raw_object_with(definition, &columns, place),
+            project_id: row.project_id,
+            user_id: row.user_id,
+            max_retries: row.max_retries,
+            max_retries_interval: row.max_retries_interval,
+            mandatory: row.mandatory,
+            timeout: row.timeout,
+            action_id: row.action_id,
+        }
+    }
 }
 
-/// Reads the fields that a change starts from. The parameter reads the stored definition.
-pub(super) fn read_fields(
-    doing: &'static str,
-    row: &mut Row,
+/// Returns the fields that a change starts from. The parameter reads the stored definition.
+pub(super) fn fields(
+    mut row: StoredAction,
     definition: fn(Option<&str>, StoredField<'_>) -> Map<String, Value>,
-) -> Result<ActionFields, StoreError> {
-    let at = unreadable(doing);
-    let action_id = row.take_string(1).map_err(&at)?;
-    let metadata = row.take_text(7).map_err(&at)?;
-    let place = StoredField { table: "actions", column: "backup_metadata", id: &action_id };
-    let mut freezer_action = definition(metadata.as_deref(), place);
-    for (key, value) in columns(&at, row, 0)? {
+) -> ActionFields {
+    let place = Actions::BackupMetadata.of_row(&row.action_id);
+    let mut freezer_action = definition(row.definition.as_deref(), place);
+    for (key, value) in shown_columns(&mut row) {
         if !value.is_null() || freezer_action.contains_key(key) {
             freezer_action.insert(key.to_owned(), value);
         }
     }
-    Ok(ActionFields {
-        max_retries: row.int(4).map_err(&at)?,
-        max_retries_interval: row.int(5).map_err(&at)?,
-        mandatory: row.flag(6).map_err(&at)?,
+    ActionFields {
+        max_retries: row.max_retries,
+        max_retries_interval: row.max_retries_interval,
+        mandatory: row.mandatory,
         freezer_action,
-        action_id,
-    })
+        action_id: row.action_id,
+    }
 }
 
 /// Returns the keys of a definition that have columns, in the order of their display if the JSON lacks them.
 /// Null is an empty column. It is only shown if the JSON contains the key, because agents of 7.2.0 fail on a
 /// key without a value.
-fn columns(
-    at: &impl Fn(DriverError) -> StoreError,
-    row: &mut Row,
-    from: usize,
-) -> Result<[(&'static str, Value); 8], StoreError> {
-    let int = |row: &Row, position: usize| -> Result<Value, StoreError> {
-        Ok(row.int(from + position).map_err(at)?.map_or(Value::Null, Value::from))
-    };
-    let (timeout, priority) = (int(row, 12)?, int(row, 13)?);
-    let mut text = |position: usize| -> Result<Value, StoreError> {
-        Ok(row.take_text(from + position).map_err(at)?.map_or(Value::Null, Value::String))
-    };
-    Ok(ActionColumns::named(
-        [text(8)?, text(9)?, text(10)?, text(11)?, text(14)?, text(15)?],
-        [timeout, priority],
-    ))
+fn shown_columns(row: &mut StoredAction) -> [(&'static str, Value); 8] {
+    let text = |text: &mut Option<String>| text.take().map_or(Value::Null, Value::String);
+    let number = |number: Option<i64>| number.map_or(Value::Null, Value::from);
+    ActionColumns::named(
+        [
+            text(&mut row.backup_name),
+            text(&mut row.action),
+            text(&mut row.mode),
+            text(&mut row.container),
+            text(&mut row.path_to_backup),
+            text(&mut row.log_file),
+        ],
+        [number(row.timeout), number(row.priority)],
+    )
 }

@@ -7,18 +7,17 @@
 
 use sea_query::{Expr, ExprTrait, Func, Iden, JoinType, Query, SelectStatement};
 
-use super::{COLUMNS, TABLE, live, read};
+use super::TABLE;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::model::Backup;
 use crate::query::listing::{self, Counted, DocumentQuery, DocumentReader, Listed, Page};
 use crate::query::narrow::{self, Shape, Source};
-use crate::query::unreadable;
 use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::{Search, times};
-use crate::tables::Backups;
+use crate::tables::{Backups, StoredBackup, TableRow};
 
 /// Maximum number of backups in the time range for sorting them. For more, the search reads in the order of
 /// the list.
@@ -111,9 +110,10 @@ pub async fn list(
         among: None,
         counted: has_terms.then(|| counted(db.dialect(), scope, search)).flatten(),
     };
-    let doing = db.doing();
-    let parts = DocumentReader { read: |row: &mut Row| read(doing, row), complete: listing::nothing_missing };
-    listing::list(db, listing, None, parts).await
+    let read = |row: &mut Row| {
+        listing::read_listed::<StoredBackup>(row).map(|(stored, place)| (Backup::from(stored), place))
+    };
+    listing::list(db, listing, None, DocumentReader { read, complete: listing::nothing_missing }).await
 }
 
 /// Selects the rows that a search may accept.
@@ -152,8 +152,7 @@ async fn are_few(db: &mut Db, scope: &Scope, search: &Search) -> Result<bool, St
         .limit(few + 1);
     let mut count = Query::select();
     count.expr(Func::count(Expr::val(1))).from_subquery(some, "fz_some");
-    let row = db.select_one(&count).await?;
-    let found = row.map(|row| row.int(0)).transpose().map_err(unreadable(db.doing()))?.flatten();
+    let found: Option<i64> = db.read_one(&count).await?.flatten();
     Ok(found.and_then(|found| u64::try_from(found).ok()).is_some_and(|found| found <= few))
 }
 
@@ -193,13 +192,21 @@ fn entries(dialect: Dialect, scope: &Scope, index: &'static str) -> SelectStatem
     select
 }
 
+/// Selects live backups of the scope.
+fn live(scope: &Scope) -> SelectStatement {
+    TABLE.live::<StoredBackup>(TABLE.in_scope(scope))
+}
+
 /// Like [`live`], for the rows of index entries.
 fn joined(dialect: Dialect, scope: &Scope, index: &'static str) -> SelectStatement {
     let mut select = entries(dialect, scope, index);
     let its_row = Expr::col((At::Row, Backups::Id)).equals((At::Index, Backups::Id));
     select
-        .columns([(At::Index, Backups::CreatedAt), (At::Index, Backups::Id)])
-        .columns(COLUMNS.map(|column| (At::Row, column)))
+        .columns(StoredBackup::COLUMNS.iter().map(|column| match column {
+            Backups::Id => (At::Index, Backups::Id),
+            column => (At::Row, *column),
+        }))
+        .column((At::Index, Backups::CreatedAt))
         .join_as(JoinType::StraightJoin, Backups::Table, At::Row, its_row);
     select
 }

@@ -4,28 +4,24 @@ mod list;
 
 pub use list::list;
 
-use sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement};
+use sea_query::{Expr, ExprTrait, LockType, Query};
 use sea_query_sqlx::SqlxValues;
 
 use super::listing;
-use super::{TableColumns, Values, table, unreadable};
+use super::{TableColumns, Values, table_columns};
 use crate::additions::Indexes;
 use crate::clock::Timestamp;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, StoredField};
+use crate::json;
 use crate::model::{Backup, NewBackup};
-use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::terms;
 use crate::statement::{Argument, Fixed, argument};
-use crate::tables::Backups;
+use crate::tables::{Backups, Column, StoredBackup};
 
-const TABLE: TableColumns<Backups> = table!("backups", Backups);
-
-/// Columns after (created_at, id), in the order of [`read`].
-const COLUMNS: [Backups; 4] = [Backups::ProjectId, Backups::UserId, Backups::Status, Backups::BackupMetadata];
+const TABLE: TableColumns<Backups> = table_columns!(Backups);
 
 /// The columns that are computed from the metadata, if the table has them. Every statement that writes the
 /// metadata must write them.
@@ -39,10 +35,9 @@ const TERMS_AND_IDENTITY: [Backups; 5] = {
 
 /// Returns a backup of the scope.
 pub async fn get(db: &mut Db, scope: &Scope, backup_id: &str) -> Result<Option<Backup>, StoreError> {
-    let mut select = live(scope);
+    let mut select = TABLE.live::<StoredBackup>(TABLE.in_scope(scope));
     select.and_where(Expr::col(Backups::Id).eq(backup_id));
-    let row = db.select_one(&select).await?;
-    row.map(|mut row| read(db.doing(), &mut row)).transpose()
+    Ok(db.read_one::<StoredBackup>(&select).await?.map(Backup::from))
 }
 
 /// Returns state and metadata of a backup of the scope with the id of the user that recorded it. The row is
@@ -52,15 +47,15 @@ pub async fn get_for_update(
     scope: &Scope,
     backup_id: &str,
 ) -> Result<Option<NewBackup>, StoreError> {
-    let mut select = live(scope);
+    let mut select = TABLE.live::<StoredBackup>(TABLE.in_scope(scope));
     select.and_where(Expr::col(Backups::Id).eq(backup_id)).lock(LockType::Update);
-    let Some(row) = db.select_one(&select).await? else { return Ok(None) };
-    let at = unreadable(db.doing());
-    let text = row.text(5).map_err(&at)?;
-    let place = StoredField { table: "backups", column: "backup_metadata", id: backup_id };
-    Ok(Some(NewBackup {
-        status: row.string(4).map_err(&at)?,
-        metadata: json::object_to_change(text.as_deref(), place),
+    let stored = db.read_one::<StoredBackup>(&select).await?;
+    Ok(stored.map(|row| NewBackup {
+        status: row.status,
+        metadata: json::object_to_change(
+            row.metadata.as_deref(),
+            Backups::BackupMetadata.of_row(&row.backup_id),
+        ),
     }))
 }
 
@@ -144,9 +139,7 @@ async fn repeated(db: &mut Db, record: &Record, identity: &Identity) -> Result<O
         .expr(Expr::col(Backups::Deleted).eq(false).and(Expr::col(Backups::CreatedAt).gte(since)))
         .from(Backups::Table)
         .and_where(is_same());
-    let Some(row) = db.select_one(&select).await? else { return Ok(None) };
-    let at = unreadable(db.doing());
-    let (stored, counts) = (row.string(0).map_err(&at)?, row.flag(1).map_err(&at)?);
+    let Some((stored, counts)) = db.read_one::<(String, bool)>(&select).await? else { return Ok(None) };
     if counts || stored == record.backup_id {
         return Ok(Some(stored));
     }
@@ -301,28 +294,15 @@ impl listing::ListedDocument for Backup {
     }
 }
 
-fn live(scope: &Scope) -> SelectStatement {
-    let mut select = Query::select();
-    select
-        .column(Backups::CreatedAt)
-        .column(Backups::Id)
-        .columns(COLUMNS)
-        .from(Backups::Table)
-        .and_where(Expr::col(Backups::Deleted).eq(false))
-        .cond_where(scope.holds(Backups::ProjectId));
-    select
-}
-
-fn read(doing: &'static str, row: &mut Row) -> Result<Backup, StoreError> {
-    let at = unreadable(doing);
-    let backup_id = row.take_string(listing::ID).map_err(&at)?;
-    let metadata = row.take_text(5).map_err(&at)?;
-    let place = StoredField { table: "backups", column: "backup_metadata", id: &backup_id };
-    Ok(Backup {
-        project_id: row.take_string(2).map_err(&at)?,
-        user_id: row.take_string(3).map_err(&at)?,
-        status: row.take_string(4).map_err(&at)?,
-        backup_metadata: json::raw_object(metadata, place),
-        backup_id,
-    })
+impl From<StoredBackup> for Backup {
+    fn from(row: StoredBackup) -> Backup {
+        let place = Backups::BackupMetadata.of_row(&row.backup_id);
+        Backup {
+            backup_metadata: json::raw_object(row.metadata, place),
+            project_id: row.project_id,
+            user_id: row.user_id,
+            status: row.status,
+            backup_id: row.backup_id,
+        }
+    }
 }

@@ -12,7 +12,8 @@ use super::SHAPE;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::query::listing::{Last, Page, last};
+use crate::query::job_actions::link_of_action;
+use crate::query::listing::{Last, Page};
 use crate::query::narrow::Source;
 use crate::query::unreadable;
 use crate::scope::Scope;
@@ -58,13 +59,11 @@ pub(super) async fn find(
         with_stale_action(db.dialect(), scope),
         unusual(db.dialect(), scope),
     ] {
-        let rows = db.select(&of).await?;
-        if rows.len() as u64 > FEW {
+        let found = db.read::<Last>(&of).await?;
+        if found.len() as u64 > FEW {
             return Ok(None);
         }
-        for row in &rows {
-            places.push(last(db.doing(), row)?);
-        }
+        places.extend(found);
     }
     // The database may sort other ids differently.
     if !places.iter().all(|(_, id)| is_plain(id)) {
@@ -179,15 +178,12 @@ where
         Dialect::MySql => JoinType::StraightJoin,
         Dialect::Sqlite => JoinType::InnerJoin,
     };
-    let link = Condition::all()
-        .add(Expr::col((Links::Table, Links::ActionId)).eq(Expr::col(action_id)))
-        .add(Expr::col((Links::Table, Links::Deleted)).eq(false));
     let job = Condition::all()
         .add(Expr::col((Jobs::Table, Jobs::Id)).equals((Links::Table, Links::JobId)))
         .add(live(scope));
     select
         .columns([(Jobs::Table, Jobs::CreatedAt), (Jobs::Table, Jobs::Id)])
-        .join(join, Links::Table, link)
+        .join(join, Links::Table, link_of_action(action_id))
         .join(join, Jobs::Table, job)
         .limit(FEW + 1);
 }

@@ -13,20 +13,20 @@ use std::ops::ControlFlow;
 use sea_query::{Expr, ExprTrait, Order, SelectStatement};
 use sea_query_sqlx::SqlxValues;
 
-use super::links::{self, Extras};
-use super::{CLIENT, EXTRAS, SCHEDULE, SHAPE, argument_scope, live, read};
+use super::extras::{self, Extras};
+use super::{SHAPE, argument_scope, live};
 use crate::additions::Indexes;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::model::Job;
-use crate::query::listing::{self, Last, Listed, Page, PageBuilder, last};
+use crate::query::listing::{Last, Listed, Page, PageBuilder, read_listed};
 use crate::query::unreadable;
-use crate::row::Row;
+use crate::row::{FromRow, Row};
 use crate::scope::Scope;
 use crate::search::{Matcher, Search};
 use crate::statement::{Argument, Fixed, Statement, argument, number_argument};
-use crate::tables::Jobs;
+use crate::tables::{Jobs, StoredJob};
 
 /// Maximum number of ids in a statement.
 pub const IDS_AT_ONCE: usize = 16;
@@ -41,6 +41,12 @@ const MAX_ROWS: u64 = 250;
 /// Maximum size of the texts in the rows of a statement. A job's own texts count for each of its rows. If the texts are larger,
 /// each request is read by itself.
 const MAX_BYTES: u64 = 4 << 20;
+
+/// Positions of columns of [`live`], and of the first column of [`extras::join_extras`] after them.
+const ID: usize = StoredJob::position(Jobs::Id);
+const SCHEDULE: usize = StoredJob::position(Jobs::Schedule);
+const CLIENT: usize = StoredJob::position(Jobs::ClientId);
+const EXTRAS: usize = <(StoredJob, Option<String>)>::COUNT;
 
 /// A scheduler's poll: the first jobs of its client that are not completed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,18 +112,20 @@ impl JobRows {
             add(job, place);
         };
         let mut open: Option<(Job, Extras, Last)> = None;
+        let at = unreadable(doing);
         for mut row in rows {
-            let place = last(doing, &row)?;
+            let job_id = row.string(ID).map_err(&at)?;
             // the rows of a job follow each other
-            let same_job = open.take_if(|(_, _, (_, id))| *id == place.1);
+            let same_job = open.take_if(|(_, _, (_, id))| *id == job_id);
             let (job, mut extras, place) = match same_job {
                 Some(same) => same,
                 None => {
                     open.take().map(&mut add);
-                    (read(doing, &mut row)?, Extras::default(), place)
+                    let (stored, place) = read_listed::<StoredJob>(&mut row).map_err(&at)?;
+                    (stored.into(), Extras::default(), place)
                 }
             };
-            extras.add(doing, &mut row, EXTRAS)?;
+            extras.add(&mut row, EXTRAS).map_err(&at)?;
             open = Some((job, extras, place));
         }
         open.filter(|_| is_complete).map(add);
@@ -129,9 +137,9 @@ impl JobRows {
 pub async fn get(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Option<Job>, StoreError> {
     let mut select = live(scope);
     select.and_where(Expr::col((Jobs::Table, Jobs::Id)).eq(job_id));
-    let Some(mut row) = db.select_one(&select).await? else { return Ok(None) };
-    let mut job = read(db.doing(), &mut row)?;
-    links::complete(db, std::slice::from_mut(&mut job), u64::MAX).await?;
+    let Some(stored) = db.read_one::<StoredJob>(&select).await? else { return Ok(None) };
+    let mut job = Job::from(stored);
+    extras::complete(db, std::slice::from_mut(&mut job), u64::MAX).await?;
     Ok(Some(job))
 }
 
@@ -164,7 +172,7 @@ pub async fn rows_of_ids(
     if ids.len() == 1 {
         return Ok(vec![Some(rows)]);
     }
-    let rows = rows.divide(listing::ID, &texts)?;
+    let rows = rows.divide(ID, &texts)?;
     Ok(rows.into_iter().map(|rows| rows.filter(|rows| !rows.rows.is_empty())).collect())
 }
 
@@ -203,7 +211,7 @@ pub(super) async fn first_of_project(
     static OF_PROJECT: Fixed = Fixed::new(|dialect| {
         let mut select = live(&argument_scope(0));
         dialect.read_along(&mut select, "fz_jobs_project");
-        links::join_extras(&mut select);
+        extras::join_extras(&mut select);
         dialect.build(&in_order(select, 1))
     });
     let Scope::Project(project_id) = scope else { return Ok(None) };
@@ -237,7 +245,7 @@ async fn select(
 ) -> Result<JobRows, StoreError> {
     let (mut rows, mut bytes) = (Vec::new(), 0);
     db.select_each(statement, |row| {
-        bytes += (row.length(SCHEDULE) + row.length(EXTRAS + links::DEFINITION)) as u64;
+        bytes += (row.length(SCHEDULE) + row.length(EXTRAS + extras::DEFINITION)) as u64;
         rows.push(row);
         Ok(if bytes > max_bytes { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })
@@ -305,7 +313,7 @@ fn along_primary_key(dialect: Dialect, mut select: SelectStatement) -> (String, 
 
 fn jobs_of_ids(scope: &Scope, ids: impl IntoIterator<Item = Expr>) -> SelectStatement {
     let mut select = live(scope);
-    links::join_extras(&mut select);
+    extras::join_extras(&mut select);
     select.and_where(Expr::col((Jobs::Table, Jobs::Id)).is_in(ids));
     select
 }
@@ -314,7 +322,7 @@ fn jobs_of_ids(scope: &Scope, ids: impl IntoIterator<Item = Expr>) -> SelectStat
 fn of_clients<const N: usize>(dialect: Dialect) -> (String, SqlxValues) {
     let mut select = live(&argument_scope(N));
     dialect.read_along(&mut select, "fz_jobs_poll");
-    links::join_extras(&mut select);
+    extras::join_extras(&mut select);
     select
         .and_where(Expr::col((Jobs::Table, Jobs::ClientId)).is_in((0..N).map(argument)))
         .and_where(Expr::cust(dialect.not_completed()))

@@ -1,24 +1,17 @@
 //! Queries on `jobs`: lists of jobs, and the parts that all queries share.
 //!
 //! `joined.rs` reads jobs with their actions in one statement: single jobs, polls, and the first page of a project.
-//! `candidates.rs` finds jobs by their actions, and `matched.rs` shows a job to the matcher of searches. `links.rs` has the rows
-//! of jobs in other tables, and `sizes.rs` calculates how large jobs are. `change.rs` has the changes, and locks the row of a job for them.
+//! `candidates.rs` finds jobs by their actions, and `matched.rs` shows a job to the matcher of searches. `extras.rs` has the
+//! rows of jobs in other tables. `change.rs` has the changes, and locks the row of a job for them.
 
 mod candidates;
 mod change;
+mod extras;
 mod joined;
-mod links;
 mod matched;
-mod sizes;
 
-pub(super) use change::unlink;
-pub use change::{
-    Link, action_ids, create, delete, get_for_update, has_first_actions, replace_actions, update,
-    was_created, was_updated,
-};
-
+pub use change::{create, delete, get_for_update, update, was_created, was_updated};
 pub use joined::{IDS_AT_ONCE, JobRows, POLLS_AT_ONCE, Poll, get, rows_of_ids, rows_of_polls};
-pub use sizes::larger_with;
 
 use std::collections::HashSet;
 
@@ -27,31 +20,20 @@ use serde_json::Value;
 
 use super::listing::{self, DocumentQuery, DocumentReader, Listed, Page};
 use super::narrow::{self, Inner, Shape, Source};
-use super::{TableColumns, actions, table, unreadable};
+use super::{TableColumns, actions, job_actions, table_columns};
 use crate::additions::Indexes;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, StoredField};
+use crate::json;
 use crate::model::Job;
 use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
 use crate::search::action_terms::JOB_KEYS;
 use crate::statement::argument_text;
-use crate::tables::{Clients, Jobs};
+use crate::tables::{Clients, Column, Jobs, StoredJob};
 
-const TABLE: TableColumns<Jobs> = table!("jobs", Jobs);
-
-/// Columns after (created_at, id), in the order of [`read`].
-const COLUMNS: [Jobs; 7] = [
-    Jobs::ProjectId,
-    Jobs::UserId,
-    Jobs::Schedule,
-    Jobs::ClientId,
-    Jobs::SessionId,
-    Jobs::SessionTag,
-    Jobs::Description,
-];
+const TABLE: TableColumns<Jobs> = table_columns!(Jobs);
 
 /// The sources of a job's keys, except its actions.
 const SHAPE: Shape<(Jobs, Jobs)> = Shape {
@@ -99,9 +81,7 @@ pub async fn with_own_client(db: &mut Db, caller: &str, jobs: &[Job]) -> Result<
         .from(Jobs::Table)
         .join(JoinType::InnerJoin, Clients::Table, owned)
         .and_where(Expr::col((Jobs::Table, Jobs::Id)).is_in(listing::padded(with_pid)));
-    let at = unreadable(db.doing());
-    let rows = db.select(&select).await?;
-    rows.iter().map(|row| row.string(0).map_err(&at)).collect()
+    Ok(db.read::<String>(&select).await?.into_iter().collect())
 }
 
 /// Returns a scope whose project is an argument.
@@ -145,7 +125,7 @@ pub async fn list_for(
     };
     let select = live(scope);
     let mut narrowed = select.clone();
-    let inner = Inner { sources: actions::SHAPE.sources, rows: &links::its_actions() };
+    let inner = Inner { sources: actions::SHAPE.sources, rows: &job_actions::action_of_this_job() };
     // A row that a search excludes by its process id may have a hidden one.
     let mut in_database = search.clone();
     in_database.match_not.retain(|pair| owned.is_none() || !names_pid(pair));
@@ -168,17 +148,11 @@ pub async fn list_for(
         among: among.as_deref(),
         counted: None,
     };
-    let doing = db.doing();
-    listing::list(
-        db,
-        listing,
-        begun,
-        DocumentReader {
-            read: |row: &mut Row| read_for(doing, row, owned.as_ref()),
-            complete: links::complete,
-        },
-    )
-    .await
+    let read = |row: &mut Row| {
+        let (stored, place) = listing::read_listed::<StoredJob>(row)?;
+        Ok((visible_to(stored.into(), owned.as_ref()), place))
+    };
+    listing::list(db, listing, begun, DocumentReader { read, complete: extras::complete }).await
 }
 
 /// Returns the names of a project's own live clients.
@@ -189,18 +163,15 @@ async fn owned_clients(db: &mut Db, project_id: &str) -> Result<HashSet<String>,
         .from(Clients::Table)
         .and_where(Expr::col(Clients::ProjectId).eq(project_id))
         .and_where(Expr::col(Clients::Deleted).eq(false));
-    let rows = db.select(&select).await?;
-    let at = unreadable(db.doing());
-    rows.iter().map(|row| row.string(0).map_err(&at)).collect()
+    Ok(db.read::<String>(&select).await?.into_iter().collect())
 }
 
-/// Reads a job. Removes its process id unless its client is one of `owned`.
-fn read_for(doing: &'static str, row: &mut Row, owned: Option<&HashSet<String>>) -> Result<Job, StoreError> {
-    let mut job = read(doing, row)?;
+/// Removes the process id of a job unless its client is one of `owned`.
+fn visible_to(mut job: Job, owned: Option<&HashSet<String>>) -> Job {
     if owned.is_some_and(|owned| !owned.contains(&job.client_id)) {
         job.hide_pid();
     }
-    Ok(job)
+    job
 }
 
 /// Excludes completed jobs in the index, if the search excludes them.
@@ -222,43 +193,24 @@ async fn pass_over_completed(
 }
 
 fn live(scope: &Scope) -> SelectStatement {
-    let mut select = Query::select();
-    select
-        .column((Jobs::Table, Jobs::CreatedAt))
-        .column((Jobs::Table, Jobs::Id))
-        .columns(COLUMNS.map(|column| (Jobs::Table, column)))
-        .from(Jobs::Table)
-        .and_where(Expr::col((Jobs::Table, Jobs::Deleted)).eq(false))
-        .cond_where(scope.holds((Jobs::Table, Jobs::ProjectId)));
-    select
+    TABLE.live::<StoredJob>(TABLE.in_scope(scope))
 }
 
-/// Position of the schedule in the columns of [`live`].
-const SCHEDULE: usize = 4;
-
-/// Position of the client in the columns of [`live`].
-const CLIENT: usize = 5;
-
-/// Position of the first column of [`links::join_extras`], after the columns of [`live`].
-const EXTRAS: usize = 2 + COLUMNS.len();
-
-/// Reads the part of a job that is in its own row.
-fn read(doing: &'static str, row: &mut Row) -> Result<Job, StoreError> {
-    let at = unreadable(doing);
-    let job_id = row.take_string(listing::ID).map_err(&at)?;
-    let schedule = row.take_text(SCHEDULE).map_err(&at)?;
-    let place = StoredField { table: "jobs", column: "schedule", id: &job_id };
-    let job_schedule = json::raw_object_with_default(schedule, "event", "".into(), place);
-    Ok(Job {
-        project_id: row.take_string(2).map_err(&at)?,
-        user_id: row.take_string(3).map_err(&at)?,
-        job_schedule,
-        client_id: row.take_string(CLIENT).map_err(&at)?,
-        session_id: row.take_text(6).map_err(&at)?,
-        session_tag: row.int(7).map_err(&at)?,
-        description: row.take_text(8).map_err(&at)?,
-        job_actions: Vec::new(),
-        user_credentials: None,
-        job_id,
-    })
+/// Returns the part of a job that is in its own row.
+impl From<StoredJob> for Job {
+    fn from(row: StoredJob) -> Job {
+        let place = Jobs::Schedule.of_row(&row.job_id);
+        Job {
+            job_schedule: json::raw_object_with_default(row.schedule, "event", "".into(), place),
+            project_id: row.project_id,
+            user_id: row.user_id,
+            client_id: row.client_id,
+            session_id: row.session_id,
+            session_tag: row.session_tag,
+            description: row.description,
+            job_actions: Vec::new(),
+            user_credentials: None,
+            job_id: row.job_id,
+        }
+    }
 }

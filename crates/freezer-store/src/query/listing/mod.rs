@@ -8,21 +8,24 @@
 mod order;
 mod page_builder;
 mod searched;
+mod table_list;
 
 use std::ops::ControlFlow;
 
 use sea_query::{Expr, Func, IntoColumnRef, SelectStatement};
 use serde::Serialize;
 
-pub(super) use self::order::{Last, last};
+pub(super) use self::order::Last;
 pub(super) use self::page_builder::PageBuilder;
 use self::searched::{Candidate, searched, settle};
+pub(super) use self::table_list::TableList;
 use super::narrow::Shape;
 use crate::additions::Indexes;
-use crate::error::StoreError;
+use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
 use crate::row::Row;
 use crate::search::{MatchResult, Matcher, Search};
+use crate::tables::TableRow;
 
 /// The requested part of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,13 +93,9 @@ const READ_AT_ONCE: u64 = 8 << 20;
 /// Rows of one statement for a page.
 const ROWS_AT_ONCE: u64 = 1_000;
 
-/// Position of the time that paging needs, in every listed query.
-pub(super) const CREATED_AT: usize = 0;
-pub(super) const ID: usize = 1;
-
 /// A query for documents, with the request for them.
 pub(super) struct DocumentQuery<'a, C: 'static> {
-    /// Selects (created_at, id, …) of all rows in scope, without order and limit.
+    /// Selects all rows in scope as [`TableColumns::live`](super::TableColumns::live) does, without order and limit.
     pub(super) select: SelectStatement,
     /// The same, for the rows that the search may accept. Several queries, if one query could not read along
     /// an index. No row is in two of them.
@@ -106,9 +105,9 @@ pub(super) struct DocumentQuery<'a, C: 'static> {
     pub(super) along: Option<&'static str>,
     /// Finds the row of the page's marker, deleted or not. `None` if the page has no marker.
     pub(super) marked: Option<SelectStatement>,
-    /// The column of position [`CREATED_AT`].
+    /// The time of creation, the first column of the order.
     pub(super) created_at: C,
-    /// The column of position [`ID`].
+    /// The id, the second column of the order.
     pub(super) id: C,
     /// The conditions on the documents.
     pub(super) search: &'a Search,
@@ -150,12 +149,19 @@ pub(super) trait ListedDocument: Serialize + Send + Sized {
     fn show_rest(&self, _judge: &mut Matcher<'_>) {}
 }
 
-/// Functions that turn rows into documents: `read` uses a row's own columns, and `complete` adds data from
-/// other tables. It completes the first of the given documents, as many as fit into a number of bytes and at
+/// Functions that turn rows into documents: `read` uses a row's own columns ([`read_listed`]), and `complete` adds data
+/// from other tables. It completes the first of the given documents, as many as fit into a number of bytes and at
 /// least one, and returns their number.
 pub(super) struct DocumentReader<R, F> {
     pub(super) read: R,
     pub(super) complete: F,
+}
+
+/// Reads a row of a listed query, and its position in the list.
+pub(super) fn read_listed<R: TableRow>(row: &mut Row) -> Result<(R, Last), DriverError> {
+    let (stored, created_at): (R, Option<String>) = row.read()?;
+    let place = (created_at, stored.id().to_owned());
+    Ok((stored, place))
 }
 
 /// Completes documents that are in one table.
@@ -177,7 +183,7 @@ pub(super) async fn list<C, T, R, F>(
 where
     C: IntoColumnRef + Copy,
     T: ListedDocument,
-    R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
+    R: Fn(&mut Row) -> Result<(T, Last), DriverError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
 {
     let page = listing.page;
@@ -212,7 +218,7 @@ async fn whole_page<C, T, R, F>(
 where
     C: IntoColumnRef + Copy,
     T: ListedDocument,
-    R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
+    R: Fn(&mut Row) -> Result<(T, Last), DriverError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
 {
     let mut offset = std::mem::take(&mut builder.skip);
@@ -223,8 +229,8 @@ where
         let (mut documents, mut bytes) = (Vec::new(), 0);
         let select = Box::new(listing.batch(builder.after.as_ref(), None, limit, offset));
         let each = |mut row: Row| {
-            builder.after = Some(last(doing, &row)?);
-            let document = read(&mut row)?;
+            let (document, place) = read(&mut row).map_err(super::unreadable(doing))?;
+            builder.after = Some(place);
             bytes += document.size() as u64;
             documents.push(Candidate { document, verdict: MatchResult::Yes });
             let full = bytes > listing.page.max_bytes && documents.len() > 1;
@@ -246,7 +252,7 @@ impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
     async fn count<T, R, F>(&self, db: &mut Db, reader: &DocumentReader<R, F>) -> Result<u64, StoreError>
     where
         T: ListedDocument,
-        R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
+        R: Fn(&mut Row) -> Result<(T, Last), DriverError> + Send + Sync,
         F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
     {
         let (certain, doubtful) = match &self.counted {
@@ -271,8 +277,7 @@ impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
 
 /// Returns the number of a query.
 async fn number(db: &mut Db, select: &SelectStatement) -> Result<u64, StoreError> {
-    let row = db.select_one(select).await?;
-    let number = row.map(|row| row.int(0)).transpose().map_err(super::unreadable(db.doing()))?;
+    let number: Option<Option<i64>> = db.read_one(select).await?;
     Ok(number.flatten().and_then(|number| u64::try_from(number).ok()).unwrap_or(0))
 }
 

@@ -8,20 +8,12 @@ use sea_query::{
     Asterisk, Condition, Expr, ExprTrait, IntoColumnRef, Order, Query, SelectStatement, UnionType,
 };
 
-use super::{CREATED_AT, DocumentQuery, ID, padded};
+use super::{DocumentQuery, padded};
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::query::unreadable;
-use crate::row::Row;
 
 /// A position in a list: the time and the id of a row.
 pub(in crate::query) type Last = (Option<String>, String);
-
-/// Returns the position of a row.
-pub(in crate::query) fn last(doing: &'static str, row: &Row) -> Result<Last, StoreError> {
-    let at = unreadable(doing);
-    Ok((row.text(CREATED_AT).map_err(&at)?, row.string(ID).map_err(&at)?))
-}
 
 /// Returns the positions after the last one. The database must compare ids by their bytes.
 pub(super) fn behind<'p>(places: &'p [Last], after: Option<&Last>, newest_first: bool) -> &'p [Last] {
@@ -58,8 +50,7 @@ impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
         if let [select] = &self.narrowed[..] {
             return ordered(select).limit(limit).offset(offset).to_owned();
         }
-        // The first rows of each query in order, and the first of all these. Columns are given by position,
-        // because every query has the time and the id at the same positions.
+        // The first rows of each query in order, and the first of all these. Every table has these names of columns.
         let first = self.narrowed.iter().enumerate().map(|(number, select)| {
             let mut first = ordered(select);
             first.limit(min(limit + offset, largest));
@@ -71,8 +62,8 @@ impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
         if let Some(parts) = parts {
             select.from_subquery(parts, "parts");
         }
-        for position in [CREATED_AT, ID] {
-            select.order_by_expr(Expr::cust((position + 1).to_string()), order.clone());
+        for column in ["created_at", "id"] {
+            select.order_by(column, order.clone());
         }
         select.limit(limit).offset(offset).to_owned()
     }
@@ -102,10 +93,9 @@ impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
     /// a page before it requests the next one.
     pub(super) async fn find_marker(&self, db: &mut Db) -> Result<Option<Last>, StoreError> {
         let (Some(marker), Some(select)) = (&self.page.marker, &self.marked) else { return Ok(None) };
-        let doing = db.doing();
-        match db.select_one(select).await? {
+        match db.read_one::<Last>(select).await? {
             // Compared as bytes, because the database may match another id.
-            Some(row) if last(doing, &row)?.1 == *marker => last(doing, &row).map(Some),
+            Some(place) if place.1 == *marker => Ok(Some(place)),
             _ => Err(StoreError::UnknownMarker { id: marker.clone() }),
         }
     }

@@ -9,10 +9,12 @@ use std::ops::ControlFlow;
 
 use super::order;
 use super::{
-    COMPLETED_AT_ONCE, COMPLETED_FIRST, DocumentQuery, DocumentReader, ListedDocument, PageBuilder, SMALL,
+    COMPLETED_AT_ONCE, COMPLETED_FIRST, DocumentQuery, DocumentReader, Last, ListedDocument, PageBuilder,
+    SMALL,
 };
-use crate::error::StoreError;
+use crate::error::{DriverError, StoreError};
 use crate::exec::{Db, TimeSlice};
+use crate::query::unreadable;
 use crate::row::Row;
 use crate::search::{MatchResult, Matcher};
 use sea_query::IntoColumnRef;
@@ -38,7 +40,7 @@ pub(super) async fn searched<C, T, R, F>(
 where
     C: IntoColumnRef + Copy,
     T: ListedDocument,
-    R: Fn(&mut Row) -> Result<T, StoreError> + Send + Sync,
+    R: Fn(&mut Row) -> Result<(T, Last), DriverError> + Send + Sync,
     F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
 {
     let mut matcher = Matcher::new(listing.search, listing.shape.identity);
@@ -61,8 +63,8 @@ where
         let select = Box::new(listing.batch(builder.after.as_ref(), some, batch, 0));
         let each = |mut row: Row| {
             seen += 1;
-            builder.after = Some(order::last(doing, &row)?);
-            let document = read(&mut row)?;
+            let (document, place) = read(&mut row).map_err(unreadable(doing))?;
+            builder.after = Some(place);
             let verdict = match_row(&mut matcher, &document);
             // Documents to skip are not kept if all earlier ones are decided.
             let passed_over =

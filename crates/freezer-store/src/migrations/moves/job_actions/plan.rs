@@ -11,7 +11,7 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::migrations::moves::column_charsets::ColumnCharsets;
-use crate::query::stored_actions::{StoredAction, get_many_stored};
+use crate::query::stored_actions::{ComparedAction, get_many_stored};
 
 /// Number of ids in one query. SQLite allows 32,766 values.
 const IDS: usize = 1_000;
@@ -32,7 +32,7 @@ pub(super) struct WantedRows {
 pub(super) struct KnownActions {
     dialect: Dialect,
     /// Actions by id, live or deleted.
-    stored: HashMap<String, StoredAction>,
+    stored: HashMap<String, ComparedAction>,
     /// Existing ids, [`folded`](KnownActions::folded). A new action must not use them.
     taken: HashSet<String>,
     /// The characters that the columns of `actions` can store.
@@ -82,14 +82,14 @@ impl KnownActions {
     }
 
     /// Returns the action with this id, if the job may be linked to it.
-    fn usable(&self, job: &JobRow, id: &str) -> Option<&StoredAction> {
+    fn usable(&self, job: &JobRow, id: &str) -> Option<&ComparedAction> {
         self.stored.get(id).filter(|action| is_usable(job, action))
     }
 }
 
 /// A live job needs a live action of its project. A deleted job may have a deleted action, for example one that
 /// was created for it.
-fn is_usable(job: &JobRow, action: &StoredAction) -> bool {
+fn is_usable(job: &JobRow, action: &ComparedAction) -> bool {
     action.project_id == job.project_id && (action.is_live || !job.is_live())
 }
 

@@ -18,7 +18,7 @@ use crate::json;
 use crate::migrations::moves::column_charsets::ColumnCharsets;
 use crate::migrations::moves::paths;
 use crate::model::{ActionColumns, ActionFields};
-use crate::query::stored_actions::StoredAction;
+use crate::query::stored_actions::ComparedAction;
 use crate::tables::{ActionReports, Actions};
 
 /// Number of rows in one INSERT. 200 rows with 19 values each are far below the 32,766 values that SQLite
@@ -57,12 +57,12 @@ impl<'a> NewAction<'a> {
     }
 
     /// Returns the action as it is read after it was stored.
-    pub(super) fn as_stored(&self) -> StoredAction {
+    pub(super) fn as_stored(&self) -> ComparedAction {
         let mut freezer_action = self.definition.freezer_action.clone().into_owned();
         for (key, value) in shown(&self.columns) {
             freezer_action.insert(key.to_owned(), value);
         }
-        StoredAction {
+        ComparedAction {
             project_id: self.job.project_id.clone(),
             is_live: self.job.is_live(),
             document: Some(self.document.clone()),
@@ -79,7 +79,7 @@ impl<'a> NewAction<'a> {
 
 impl Definition<'_> {
     /// Returns the definition of an action, with the values of its columns.
-    pub(super) fn of(action: &StoredAction) -> Definition<'static> {
+    pub(super) fn of(action: &ComparedAction) -> Definition<'static> {
         let ActionFields { max_retries, max_retries_interval, mandatory, freezer_action, .. } =
             &action.fields;
         let values = freezer_action.iter().filter(|(_, value)| !value.is_null());
@@ -93,7 +93,7 @@ impl Definition<'_> {
 
     /// Returns whether an action has the same meaning. Values that a column cannot store are only in its
     /// document.
-    pub(super) fn is(&self, action: &StoredAction, held: &ColumnCharsets) -> bool {
+    pub(super) fn is(&self, action: &ComparedAction, held: &ColumnCharsets) -> bool {
         let fields = &action.fields;
         let same_tries = fields.max_retries == Some(self.max_retries)
             // Without retries, the interval has no meaning.

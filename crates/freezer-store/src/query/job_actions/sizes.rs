@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use sea_query::{Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement};
 
-use super::links::{live_action, live_link};
+use super::joins::{action_of_link, link_of_job};
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::query::{listing, unreadable};
-use crate::row::Row;
+use crate::query::listing;
 use crate::tables::{Actions, JobActions as Links, Jobs};
 
 /// Returns a job that uses an action and whose actions exceed `limit` bytes together if the definition of this
@@ -108,23 +107,23 @@ const PLACES: &str = "places";
 
 /// Reads rows of an id and a number that is not negative.
 async fn read_numbers(db: &mut Db, select: &SelectStatement) -> Result<Vec<(String, u64)>, StoreError> {
-    let at = unreadable(db.doing());
-    let read = |row: &Row| {
-        let number = row.int(1).map_err(&at)?.and_then(|number| u64::try_from(number).ok());
-        Ok((row.string(0).map_err(&at)?, number.unwrap_or(0)))
-    };
-    db.select(select).await?.iter().map(read).collect()
+    let rows = db.read::<(String, Option<i64>)>(select).await?;
+    let number = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
+    Ok(rows.into_iter().map(|(id, found)| (id, number(found))).collect())
 }
 
 /// Returns the size of the actions of each job.
-pub(super) async fn of_actions(db: &mut Db, jobs: &[&str]) -> Result<HashMap<String, u64>, StoreError> {
+pub(in crate::query) async fn of_actions(
+    db: &mut Db,
+    jobs: &[&str],
+) -> Result<HashMap<String, u64>, StoreError> {
     let mut select = Query::select();
     select
         .column((Jobs::Table, Jobs::Id))
         .expr(bytes())
         .from(Jobs::Table)
-        .join(JoinType::InnerJoin, Links::Table, live_link())
-        .join(JoinType::InnerJoin, Actions::Table, live_action())
+        .join(JoinType::InnerJoin, Links::Table, link_of_job())
+        .join(JoinType::InnerJoin, Actions::Table, action_of_link())
         .and_where(Expr::col((Jobs::Table, Jobs::Id)).is_in(listing::padded(jobs.to_vec())))
         .group_by_col((Jobs::Table, Jobs::Id));
     Ok(read_numbers(db, &select).await?.into_iter().collect())

@@ -4,46 +4,29 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement, SimpleExpr};
+use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
 use sea_query_sqlx::SqlxValues;
 
-use super::sizes;
 use crate::dialect::Dialect;
-use crate::error::StoreError;
+use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
 use crate::model::{Action, Job, StoredTrust};
-use crate::query::{actions, listing, unreadable};
-use crate::row::Row;
+use crate::query::{job_actions, listing, unreadable};
+use crate::row::{FromRow, Row};
 use crate::statement::{Fixed, argument};
-use crate::tables::{Actions, JobActions as Links, Jobs, UserCredentials as Credentials};
+use crate::tables::{
+    Actions, JobActions as Links, Jobs, StoredAction, StoredCredentials, StoredLink, TableRow,
+    UserCredentials as Credentials,
+};
 
-/// Selects the actions of the current job, for a condition on them.
-pub(super) fn its_actions() -> SelectStatement {
-    let mut select = Query::select();
-    select
-        .expr(Expr::val(1))
-        .from(Links::Table)
-        .join(JoinType::InnerJoin, Actions::Table, live_action())
-        .and_where(Expr::col((Links::Table, Links::JobId)).equals((Jobs::Table, Jobs::Id)))
-        .and_where(Expr::col((Links::Table, Links::Deleted)).eq(false));
-    select
-}
+/// The columns of [`join_extras`].
+type ExtraColumns = (Option<StoredCredentials>, Option<StoredLink>, Option<StoredAction>);
 
-/// Returns the condition for a job's link that is not deleted.
-pub(super) fn live_link() -> SimpleExpr {
-    Expr::col((Links::Table, Links::JobId))
-        .equals((Jobs::Table, Jobs::Id))
-        .and(Expr::col((Links::Table, Links::Deleted)).eq(false))
-}
+/// Position of the action's definition in these columns.
+pub(super) const DEFINITION: usize = <(Option<StoredCredentials>, Option<StoredLink>)>::COUNT
+    + StoredAction::position(Actions::BackupMetadata);
 
-/// Returns the condition for a link's action that is not deleted.
-pub(super) fn live_action() -> SimpleExpr {
-    Expr::col((Actions::Table, Actions::Id))
-        .equals((Links::Table, Links::ActionId))
-        .and(Expr::col((Actions::Table, Actions::Deleted)).eq(false))
-}
-
-/// Adds the data of other tables to a query of jobs, in the order of [`Extras::add`]: one row for each link,
+/// Adds the data of other tables to a query of jobs, as [`ExtraColumns`]: one row for each link,
 /// or one row with NULLs. There is no order, because MariaDB would sort the long texts in a file, which
 /// doubles the time.
 pub(super) fn join_extras(select: &mut SelectStatement) {
@@ -51,24 +34,16 @@ pub(super) fn join_extras(select: &mut SelectStatement) {
         .equals((Jobs::Table, Jobs::Id))
         .and(Expr::col((Credentials::Table, Credentials::Deleted)).eq(false));
     // A link must never show another project's action, whichever rows the tables contain.
-    let own_action = live_action()
+    let own_action = job_actions::action_of_link()
         .and(Expr::col((Actions::Table, Actions::ProjectId)).equals((Jobs::Table, Jobs::ProjectId)));
     select
-        .columns([
-            (Credentials::Table, Credentials::Id),
-            (Credentials::Table, Credentials::TrustId),
-            (Credentials::Table, Credentials::TrustorUserId),
-        ])
-        .columns([(Links::Table, Links::Id), (Links::Table, Links::Position)])
-        .column((Actions::Table, Actions::Id))
-        .columns(actions::COLUMNS.map(|column| (Actions::Table, column)))
+        .columns(StoredCredentials::COLUMNS.iter().map(|column| (Credentials::Table, *column)))
+        .columns(StoredLink::COLUMNS.iter().map(|column| (Links::Table, *column)))
+        .columns(StoredAction::COLUMNS.iter().map(|column| (Actions::Table, *column)))
         .join(JoinType::LeftJoin, Credentials::Table, live_trust)
-        .join(JoinType::LeftJoin, Links::Table, live_link())
+        .join(JoinType::LeftJoin, Links::Table, job_actions::link_of_job())
         .join(JoinType::LeftJoin, Actions::Table, own_action);
 }
-
-/// Position of the action's definition in the columns of [`join_extras`].
-pub(super) const DEFINITION: usize = 11;
 
 /// The data of one job in other tables, collected from rows in any order.
 #[derive(Default)]
@@ -81,23 +56,17 @@ pub(super) struct Extras {
 
 impl Extras {
     /// Reads the columns of [`join_extras`], which begin at position `from`.
-    pub(super) fn add(&mut self, doing: &'static str, row: &mut Row, from: usize) -> Result<(), StoreError> {
-        let at = unreadable(doing);
-        if let Some(id) = row.take_text(from).map_err(&at)?
+    pub(super) fn add(&mut self, row: &mut Row, from: usize) -> Result<(), DriverError> {
+        let (trust, link, action) = ExtraColumns::from_row(row, from)?;
+        if let Some(StoredCredentials { id, trust_id, trustor_user_id }) = trust
             && self.trust.as_ref().is_none_or(|(other, _)| id < *other)
         {
-            let trust_id = row.take_string(from + 1).map_err(&at)?;
-            let trustor_user_id = row.take_string(from + 2).map_err(&at)?;
             self.trust = Some((id, StoredTrust { trust_id, trustor_user_id }));
         }
-        let (Some(link), true) = (row.take_text(from + 3).map_err(&at)?, row.is_some(from + 5).map_err(&at)?)
-        else {
-            return Ok(());
-        };
+        let (Some(link), Some(action)) = (link, action) else { return Ok(()) };
         // If a job has two trusts, each of its links occurs twice.
-        if self.actions.iter().all(|((_, other), _)| *other != link) {
-            let position = row.int(from + 4).map_err(&at)?;
-            self.actions.push(((position, link), actions::read(doing, row, from + 4)?));
+        if self.actions.iter().all(|((_, other), _)| *other != link.id) {
+            self.actions.push(((link.position, link.id), action.into()));
         }
         Ok(())
     }
@@ -118,7 +87,7 @@ pub(super) async fn complete(db: &mut Db, jobs: &mut [Job], room: u64) -> Result
         Some(extras) => (jobs.len(), extras),
         // This is rare: the actions are larger than `room`.
         None => {
-            let sizes = sizes::of_actions(db, &ids).await?;
+            let sizes = job_actions::of_actions(db, &ids).await?;
             let mut bytes = 0_u64;
             let fitting = ids.iter().take_while(|id| {
                 bytes = bytes.saturating_add(sizes.get(**id).copied().unwrap_or(0));
@@ -156,13 +125,13 @@ async fn extras_within(
     let mut by_job: HashMap<String, Extras> = HashMap::with_capacity(jobs.len());
     let (mut bytes, mut fits) = (0_u64, true);
     let each = |mut row: Row| {
-        bytes = bytes.saturating_add(row.length(1 + DEFINITION) as u64);
+        bytes = bytes.saturating_add(row.length(String::COUNT + DEFINITION) as u64);
         fits = bytes <= room;
         if !fits {
             return Ok(ControlFlow::Break(()));
         }
-        let job_id = row.take_string(0).map_err(unreadable(doing))?;
-        by_job.entry(job_id).or_default().add(doing, &mut row, 1)?;
+        let job_id: String = row.read().map_err(unreadable(doing))?;
+        by_job.entry(job_id).or_default().add(&mut row, String::COUNT).map_err(unreadable(doing))?;
         Ok(ControlFlow::Continue(()))
     };
     match OF.iter().find(|(length, _)| *length == ids.len()) {

@@ -1,0 +1,86 @@
+//! [`TableList`]: lists of documents that are rows of one table.
+
+use sea_query::{Condition, IntoColumnRef, IntoIden, IntoTableRef};
+
+use super::{
+    DocumentQuery, DocumentReader, Listed, ListedDocument, Page, list, nothing_missing, read_listed,
+};
+use crate::error::StoreError;
+use crate::exec::Db;
+use crate::query::TableColumns;
+use crate::query::narrow::{self, Shape};
+use crate::row::Row;
+use crate::scope::Scope;
+use crate::search::Search;
+use crate::tables::TableRow;
+
+/// The list of a table.
+pub(in crate::query) struct TableList<C: 'static, Q: 'static> {
+    /// The table.
+    pub(in crate::query) columns: TableColumns<C>,
+    /// The sources of the documents' keys.
+    pub(in crate::query) shape: Shape<Q>,
+    /// The time of creation and the id.
+    pub(in crate::query) order: [Q; 2],
+    /// The index of a project's rows in this order.
+    pub(in crate::query) index: &'static str,
+}
+
+impl<C, Q> TableList<C, Q>
+where
+    C: IntoIden + IntoTableRef + Copy + 'static,
+    Q: IntoColumnRef + Copy,
+{
+    /// Returns documents of a scope. `R` is the stored row.
+    pub(in crate::query) async fn list<R, T>(
+        &self,
+        db: &mut Db,
+        scope: &Scope,
+        search: &Search,
+        page: &Page,
+    ) -> Result<Listed<T>, StoreError>
+    where
+        R: TableRow<Column = C>,
+        T: ListedDocument + From<R>,
+    {
+        let own = || self.columns.in_scope(scope);
+        self.list_visible::<R, T>(db, scope, search, page, (own(), vec![own()])).await
+    }
+
+    /// Like [`list`](Self::list), with another condition for the rows that the scope can see. It is given as one condition, and
+    /// as disjoint parts, the first of which are the rows of the project.
+    pub(in crate::query) async fn list_visible<R, T>(
+        &self,
+        db: &mut Db,
+        scope: &Scope,
+        search: &Search,
+        page: &Page,
+        (visible, parts): (Condition, Vec<Condition>),
+    ) -> Result<Listed<T>, StoreError>
+    where
+        R: TableRow<Column = C>,
+        T: ListedDocument + From<R>,
+    {
+        let narrowed = parts.into_iter().map(|part| {
+            let mut select = self.columns.live::<R>(part);
+            narrow::narrow::<_, Q>(db.dialect(), &mut select, search, &self.shape, None);
+            select
+        });
+        let [created_at, id] = self.order;
+        let listing = DocumentQuery {
+            narrowed: narrowed.collect(),
+            select: self.columns.live::<R>(visible.clone()),
+            along: scope.of_project(self.index),
+            marked: self.columns.marked(visible, page),
+            created_at,
+            id,
+            search,
+            shape: &self.shape,
+            page,
+            among: None,
+            counted: None,
+        };
+        let read = |row: &mut Row| read_listed::<R>(row).map(|(stored, place)| (T::from(stored), place));
+        list(db, listing, None, DocumentReader { read, complete: nothing_missing }).await
+    }
+}
