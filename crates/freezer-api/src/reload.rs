@@ -4,6 +4,7 @@
 //! for each file and reading each directory, independent of the load, and no request waits for a file system.
 //! All rules are replaced at once, so each request uses one set of rules.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use oslo_config::Sources;
@@ -32,6 +33,7 @@ impl Reload {
 
     /// Reloads changes as long as it is polled.
     pub async fn watch(self, mut hangups: Signal, started_with: Settings, enforcer: Enforcer) {
+        let reload = Arc::new((self, started_with));
         let mut looks = tokio::time::interval(CHECK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -42,7 +44,9 @@ impl Reload {
                         return;
                     }
                     tracing::info!("SIGHUP: reading configuration, policy and log files again");
-                    self.hang_up(&started_with);
+                    let reload = reload.clone();
+                    // Files can be slow, and a pipe is awaited for some seconds.
+                    let _ = tokio::task::spawn_blocking(move || reload.0.hang_up(&reload.1)).await;
                 }
             }
             let enforcer = enforcer.clone();

@@ -18,6 +18,8 @@ mod open_files;
 #[path = "cli/outage.rs"]
 mod outage;
 mod process;
+#[path = "cli/rejected_settings.rs"]
+mod rejected_settings;
 #[path = "cli/restore.rs"]
 mod restore;
 #[path = "cli/start.rs"]

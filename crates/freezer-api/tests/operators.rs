@@ -13,6 +13,8 @@ mod docs;
 mod logs;
 #[path = "operators/noauth.rs"]
 mod noauth;
+#[path = "operators/pipes.rs"]
+mod pipes;
 #[path = "operators/policy.rs"]
 mod policy;
 mod process;
@@ -22,3 +24,5 @@ mod reload;
 mod remote;
 #[path = "operators/samples.rs"]
 mod samples;
+#[path = "operators/special_files.rs"]
+mod special_files;

@@ -1,5 +1,5 @@
-//! Opens connections: from a [`DatabaseUrl`] to a [`DbConnection`] with the session variables that the store
-//! relies on. `pool` keeps connections, `exec.rs` runs statements.
+//! Opens connections: from a [`DatabaseUrl`] to a [`DbConnection`] with the variables of `connect_settings.rs`.
+//! `pool` keeps connections, `exec.rs` runs statements.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -12,13 +12,16 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection as _};
 use tokio_rustls::TlsConnector;
 
+use crate::connect_settings::ConnectSettings;
 use crate::deadline::Deadline;
 use crate::dialect::Dialect;
-use crate::error::{Class, DriverError, Outage, StoreError, classify, is_absent, reason, refusal};
+use crate::error::{
+    Class, DriverError, Outage, StoreError, classify, is_absent, is_final_answer, reason, refusal,
+};
 use crate::mysql::{MySql, Thread};
 use crate::schema::SchemaError;
 use crate::tls::{Tls, TlsOptions};
-use crate::url::{DatabaseUrl, MySqlUrl};
+use crate::url::{DatabaseUrl, MySqlUrl, check_sqlite_file};
 use crate::watch::Watched;
 
 /// An open connection to one of the engines.
@@ -82,55 +85,12 @@ impl DbConnection {
     }
 }
 
-/// Settings of each connection, from `[database]`.
-#[derive(Debug, Clone)]
-pub struct ConnectSettings {
-    /// `mysql_sql_mode`: TRADITIONAL rejects values that do not fit, instead of truncating them.
-    pub mysql_sql_mode: Option<String>,
-    /// `mysql_wsrep_sync_wait`: the statements that wait until the Galera node has applied earlier writes.
-    /// `None`: 3 if the server is a node of a cluster.
-    pub mysql_wsrep_sync_wait: Option<u32>,
-    /// Time limit for opening a connection.
-    pub connect_timeout: Duration,
-    /// Whether MySQL checks foreign keys. Off while tables with foreign keys are converted.
-    pub foreign_key_checks: bool,
-}
-
-impl Default for ConnectSettings {
-    fn default() -> Self {
-        ConnectSettings {
-            mysql_sql_mode: Some("TRADITIONAL".to_owned()),
-            mysql_wsrep_sync_wait: None,
-            connect_timeout: Duration::from_secs(5),
-            foreign_key_checks: true,
-        }
-    }
-}
-
-/// If a joined table is small, the servers collect rows of the preceding tables in a buffer, which loses
-/// their order. Then a list with a limit is read completely and sorted. Both servers have such a setting
-/// under different names, and ignore the comment for the other server.
-const NO_JOIN_BUFFERS: &str =
-    "/*M!100000 , join_cache_level = 0 */ /*!50700 , optimizer_switch = 'block_nested_loop=off' */";
-
-/// Resets variables that a server may set for interactive clients, and that reject changes of many rows or
-/// truncate the result of a query. The number is the server's built-in default; `DEFAULT` would mean the
-/// global value.
-const NO_LIMITS: &str = "sql_safe_updates = 0, sql_select_limit = 18446744073709551615";
-
 /// How long a statement waits while another process locks the SQLite file. Then `tx.rs` runs it again until
 /// its deadline, because a waiting statement cannot be interrupted.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Statements that wait on a Galera node until it has applied earlier writes of other nodes: reads (1), and
-/// changes of existing rows (2). Inserts (4) do not wait.
-pub(crate) const SAFE_SYNC_WAIT: u32 = 3;
-
 /// Time limit for the answer of a connection that may be broken.
 const PROBE: Duration = Duration::from_secs(2);
-
-/// The value for no statement limit at the server. It is longer than any schema change.
-pub(crate) const NO_STATEMENT_LIMIT: Duration = Duration::from_secs(86_400);
 
 /// The parsed settings for opening connections.
 #[derive(Clone)]
@@ -190,12 +150,12 @@ impl Opener {
 
     /// Opens a connection within the connect timeout and before the deadline.
     pub(crate) async fn open(&self, deadline: Deadline) -> Result<DbConnection, StoreError> {
-        if let DatabaseUrl::Sqlite { path } = &self.url
-            && !self.create_sqlite
-            && path.try_exists().is_ok_and(|there| !there)
-        {
-            // Waiting does not help: a missing file means an empty database, not an outage.
-            return Err(SchemaError::Empty { database: self.url.to_string() }.into());
+        if let DatabaseUrl::Sqlite { path } = &self.url {
+            check_sqlite_file(path)?;
+            if !self.create_sqlite && path.try_exists().is_ok_and(|there| !there) {
+                // Waiting does not help: a missing file means an empty database, not an outage.
+                return Err(SchemaError::Empty { database: self.url.to_string() }.into());
+            }
         }
         let mut tries = self.servers();
         loop {
@@ -247,7 +207,7 @@ impl Opener {
     }
 
     async fn connector(&self) -> Result<Option<(TlsConnector, bool)>, Opening> {
-        self.tls.connector().await.map_err(|error| Opening::Tls(error.into()))
+        self.tls.connector().await.map_err(|error| Opening::Configuration(error.into()))
     }
 
     async fn within<T>(
@@ -258,7 +218,7 @@ impl Opener {
         let unavailable = |outage, reason| StoreError::Unavailable { doing: "connect", outage, reason };
         match tokio::time::timeout(limit, opening).await {
             Ok(Ok(opened)) => Ok(opened),
-            Ok(Err(Opening::Tls(error))) => Err(error),
+            Ok(Err(Opening::Configuration(error))) => Err(error),
             Ok(Err(Opening::Driver(error))) => {
                 self.tls.forget();
                 let reason = reason(&error);
@@ -285,24 +245,17 @@ impl Opener {
         url: &MySqlUrl,
         place: usize,
         tls: Option<(TlsConnector, bool)>,
-    ) -> Result<MySql, DriverError> {
+    ) -> Result<MySql, Opening> {
         let mut connection = MySql::open(url, place, tls).await?;
         let is_cluster = connection.identify().await?;
-        let mut settings = vec![format!("time_zone = '+00:00', {NO_LIMITS}")];
-        if let Some(mode) = &self.settings.mysql_sql_mode {
-            settings.push(format!("sql_mode = '{}'", mode.replace('\'', "")));
+        let sql = self.settings.statement(is_cluster, self.statement_timeout);
+        match connection.raw(&sql).await {
+            Ok(_) => Ok(connection),
+            Err(error) if is_final_answer(&error) => {
+                Err(Opening::Configuration(self.settings.rejected(&self.url, &error)))
+            }
+            Err(error) => Err(error.into()),
         }
-        let sync_wait = self.settings.mysql_wsrep_sync_wait.or(is_cluster.then_some(SAFE_SYNC_WAIT));
-        if let Some(wait) = sync_wait {
-            settings.push(format!("wsrep_sync_wait = {wait}"));
-        }
-        if !self.settings.foreign_key_checks {
-            settings.push("foreign_key_checks = 0".to_owned());
-        }
-        let limit = statement_limit(self.statement_timeout);
-        let sql = format!("SET {}, NAMES utf8mb4{NO_JOIN_BUFFERS}{limit}", settings.join(", "));
-        connection.raw(&sql).await?;
-        Ok(connection)
     }
 
     async fn open_sqlite(&self, path: &Path) -> Result<DbConnection, Opening> {
@@ -337,8 +290,8 @@ impl Opener {
 
 /// The reason why a connection was not opened.
 enum Opening {
-    /// The files for TLS are unusable.
-    Tls(StoreError),
+    /// The configuration is unusable: a file, or a setting that the server rejects.
+    Configuration(StoreError),
     /// An error of the driver.
     Driver(DriverError),
 }
@@ -347,25 +300,4 @@ impl From<DriverError> for Opening {
     fn from(error: DriverError) -> Self {
         Opening::Driver(error)
     }
-}
-
-/// Seconds that a statement waits for a row lock. Then its transaction runs again. This also resolves a
-/// deadlock that the server does not detect: FLUSH TABLES WITH READ LOCK waits for a statement, which waits
-/// for a row lock of a transaction, which waits for the flush.
-const LONGEST_LOCK_WAIT: u64 = 10;
-
-/// Returns the settings that limit statements, row locks and idle transactions at the server. MariaDB and
-/// MySQL ignore the comments for each other. MySQL limits only SELECT, and no idle transactions.
-fn statement_limit(limit: Duration) -> String {
-    if limit >= NO_STATEMENT_LIMIT {
-        return "/*M!100101 , max_statement_time = 0 */ /*!50708 , max_execution_time = 0 */".to_owned();
-    }
-    let idle = limit.as_secs().max(1);
-    let lock = (limit.as_secs() / 3).clamp(1, LONGEST_LOCK_WAIT);
-    format!(
-        ", innodb_lock_wait_timeout = {lock}/*M!100101 , max_statement_time = {} */ /*M!100300 , idle_transaction_timeout = {idle} */ \
-         /*!50708 , max_execution_time = {} */",
-        limit.as_secs_f64(),
-        limit.as_millis().max(1)
-    )
 }

@@ -59,6 +59,18 @@ pub enum StoreError {
         /// Whether the database does not exist.
         is_absent: bool,
     },
+    /// The server does not accept a setting of every connection. Only the operator can help.
+    #[error("{setting}: the database {database} rejects it: {reason}; {advice}")]
+    Setting {
+        /// The option and its value, or a description.
+        setting: String,
+        /// User, server and database, without the password.
+        database: String,
+        /// The message of the server.
+        reason: String,
+        /// Advice for the operator.
+        advice: &'static str,
+    },
     /// The answer to a change was lost, and the database was not available again before the deadline. The
     /// change may have been stored.
     #[error("{doing}: the answer of the database was lost; the outcome is unknown: {reason}")]
@@ -250,6 +262,12 @@ pub(crate) fn is_absent(error: &DriverError) -> bool {
     matches!(error, DriverError::Server(answer) if matches!(answer.code, 1044 | 1049))
 }
 
+/// Returns whether the database answered, and would give the same answer next time.
+pub(crate) fn is_final_answer(error: &DriverError) -> bool {
+    let may_change = matches!(classify(error), Class::Outage(outage) if outage != Outage::Denied);
+    error.is_answer() && !may_change
+}
+
 /// Returns advice for the operator if the server or this service refused the connection. Returns `None` if
 /// waiting may help.
 pub(crate) fn refusal(error: &DriverError) -> Option<&'static str> {
@@ -263,6 +281,8 @@ pub(crate) fn refusal(error: &DriverError) -> Option<&'static str> {
             ),
             // Access denied to the database, which may not exist.
             1044 => Some("grant the user of [database] connection all privileges on it, or check its name"),
+            // The server and the account disagree about the authentication method, or the server lacks it.
+            1251 | 1275 | 1524 => Some(AUTHENTICATION),
             1130 => Some("allow the user of [database] connection to come from this host"),
             1049 => Some("there is no such database: create it, or check its name in [database] connection"),
             // `require_secure_transport` of MySQL. MariaDB answers 1045.
@@ -276,10 +296,18 @@ pub(crate) fn refusal(error: &DriverError) -> Option<&'static str> {
         )) => Some(
             "parameters of [database] connection require TLS: enable it in the server, or remove the ssl_* parameters",
         ),
+        DriverError::MySql(mysql_async::Error::Driver(
+            mysql_async::DriverError::UnknownAuthPlugin { .. }
+            | mysql_async::DriverError::MysqlOldPasswordDisabled
+            | mysql_async::DriverError::CleartextPluginDisabled,
+        )) => Some(AUTHENTICATION),
         DriverError::MySql(mysql_async::Error::Io(error)) => tls_failure(error).map(|(_, advice)| advice),
         _ => None,
     }
 }
+
+const AUTHENTICATION: &str = "change the authentication method of the user of [database] connection at the server, for example to \
+                              caching_sha2_password (MySQL), ed25519 or mysql_native_password (MariaDB)";
 
 /// Returns the reason of a failed TLS handshake, and advice.
 fn tls_failure(error: &mysql_async::IoError) -> Option<(String, &'static str)> {

@@ -20,6 +20,7 @@
 mod additions;
 mod clock;
 mod codes;
+mod connect_settings;
 mod control;
 mod deadline;
 mod dialect;
@@ -51,9 +52,9 @@ mod url;
 mod watch;
 
 pub use clock::Timestamp;
+pub use connect_settings::ConnectSettings;
 pub use deadline::Deadline;
 pub use dialect::Dialect;
-pub use engine::ConnectSettings;
 pub use error::{DriverError, Outage, StoreError, Unstorable};
 pub use exec::Db;
 pub use explain::{PlanStep, QueryPlan};
@@ -69,7 +70,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use additions::Additions;
-use engine::{NO_STATEMENT_LIMIT, Opener};
+use connect_settings::NO_STATEMENT_LIMIT;
+use engine::Opener;
 use mismatch::SchemaMismatch;
 use outage::OutageLog;
 use pool::Pool;

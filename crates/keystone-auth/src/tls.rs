@@ -44,6 +44,9 @@ fn configure(mut builder: ClientBuilder, settings: &Settings) -> Result<ClientBu
         builder = builder.tls_danger_accept_invalid_certs(true);
     } else if let Some(path) = &settings.cafile {
         builder = builder.tls_certs_only(authorities(settings.cafile_from, path)?);
+    } else {
+        bounded_files::check_cert_file()
+            .map_err(|(path, error)| file("environment variable SSL_CERT_FILE", &path, &error.to_string()))?;
     }
     if let Some(path) = &settings.certfile {
         let mut pem = read("certfile", path)?;
@@ -70,7 +73,7 @@ fn authorities(option: &'static str, path: &Path) -> Result<Vec<Certificate>, Se
     if path.is_dir() {
         let failed = |error: std::io::Error| file(option, path, &error.to_string());
         for entry in std::fs::read_dir(path).map_err(failed)? {
-            let pem = std::fs::read(entry.map_err(failed)?.path()).unwrap_or_default();
+            let pem = bounded_files::read(&entry.map_err(failed)?.path()).unwrap_or_default();
             found.extend(CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok));
         }
     } else {
@@ -96,7 +99,7 @@ fn authorities(option: &'static str, path: &Path) -> Result<Vec<Certificate>, Se
 }
 
 fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, SettingsError> {
-    std::fs::read(path).map_err(|error| file(option, path, &error.to_string()))
+    bounded_files::read(path).map_err(|error| file(option, path, &error.to_string()))
 }
 
 fn file(option: &'static str, path: &Path, reason: &str) -> SettingsError {

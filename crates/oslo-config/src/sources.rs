@@ -98,7 +98,9 @@ impl Sources {
 }
 
 fn read_file(path: &Path) -> Result<IniFile, Error> {
-    let bytes = fs::read(path).map_err(|source| Error::ReadFile { path: path.to_owned(), source })?;
+    // A file of the command line can be the output of another program: `--config-file <(command)`.
+    let bytes = bounded_files::read_stream(path)
+        .map_err(|source| Error::ReadFile { path: path.to_owned(), source })?;
     parse_bytes(&path.display().to_string(), &bytes)
 }
 

@@ -13,8 +13,16 @@ pub enum Error {
         /// The error of the operating system.
         source: std::io::Error,
     },
+    /// `policy_file` names something that is not a file.
+    #[error("[oslo_policy] policy_file: {}: {source}", path.display())]
+    PolicyFile {
+        /// The value of the option.
+        path: PathBuf,
+        /// What it is.
+        source: std::io::Error,
+    },
     /// An entry of `policy_dirs` is not a directory.
-    #[error("policy: {} is listed in policy_dirs, but it is not a directory", path.display())]
+    #[error("[oslo_policy] policy_dirs: {}: it is not a directory; name a directory", path.display())]
     NotADirectory {
         /// The entry.
         path: PathBuf,

@@ -151,6 +151,8 @@ fn encrypted(settings: &HttpCheckSettings) -> Result<Client, HttpCheckError> {
             return Err(file_error(option, path, "it contains no PEM certificate".to_owned()));
         }
         builder = builder.tls_certs_only(certificates);
+    } else if let Err((path, error)) = bounded_files::check_cert_file() {
+        return Err(file_error("environment variable SSL_CERT_FILE", &path, error.to_string()));
     }
     if let Some(path) = &settings.client_certificate {
         let option = "remote_ssl_client_crt_file";
@@ -208,7 +210,7 @@ async fn ask(post: reqwest::RequestBuilder) -> Result<bool, reqwest::Error> {
 }
 
 fn read(option: &'static str, path: &Path) -> Result<Vec<u8>, HttpCheckError> {
-    std::fs::read(path).map_err(|error| file_error(option, path, error.to_string()))
+    bounded_files::read(path).map_err(|error| file_error(option, path, error.to_string()))
 }
 
 fn file_error(option: &'static str, path: &Path, reason: String) -> HttpCheckError {

@@ -105,10 +105,15 @@ pub fn check(defaults: &[RuleDefault], options: &Options) -> Vec<Problem> {
 
 fn unloadable(error: &Error) -> Problem {
     let (file, line, rule, message) = match error {
-        Error::Read { path, source } => (Some(path), None, None, format!("cannot be read: {source}")),
-        Error::NotADirectory { path } => {
-            (Some(path), None, None, "is listed in policy_dirs, but it is not a directory".to_owned())
+        Error::Read { path, source } | Error::PolicyFile { path, source } => {
+            (Some(path), None, None, format!("cannot be read: {source}"))
         }
+        Error::NotADirectory { path } => (
+            Some(path),
+            None,
+            None,
+            "is listed in policy_dirs, but it is not a directory; name a directory".to_owned(),
+        ),
         Error::Syntax { path, line, message } => (Some(path), Some(*line), None, message.clone()),
         Error::Value { path, line, rule, message } => {
             (Some(path), Some(*line), Some(rule.clone()), message.clone())

@@ -2,7 +2,7 @@
 //! Parsing a file belongs in `file`, and building the set of rules in `rules`.
 
 use std::fs::{self, Metadata};
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -142,7 +142,10 @@ impl Loader {
 }
 
 fn read_all(files: &[FoundFile]) -> Result<Vec<Vec<u8>>, Error> {
-    files.iter().map(|file| read(&file.path).map_err(|source| read_error(&file.path, source))).collect()
+    files
+        .iter()
+        .map(|file| bounded_files::read(&file.path).map_err(|source| read_error(&file.path, source)))
+        .collect()
 }
 
 /// Returns the policy file and then the files of the directories: later files override earlier ones. Skips files and
@@ -155,8 +158,8 @@ fn find(
     if let Some(path) = policy_file
         && let Some(metadata) = metadata(path)?
     {
-        if !is_readable(&metadata) {
-            return Err(read_error(path, not_a_file()));
+        if let Some(source) = bounded_files::refusal(&metadata) {
+            return Err(Error::PolicyFile { path: path.to_owned(), source });
         }
         found.push(FoundFile { path: path.to_owned(), stamp: Stamp::new(&metadata) });
     }
@@ -175,50 +178,14 @@ fn find(
             let path = dir.join(name);
             // The file was removed after the directory was listed, or it is a dangling link.
             let Some(metadata) = metadata(&path)? else { continue };
-            if is_readable(&metadata) {
+            if bounded_files::refusal(&metadata).is_none() {
                 found.push(FoundFile { path, stamp: Stamp::new(&metadata) });
             } else if !metadata.is_dir() {
-                // the reader of a FIFO waits for a writer, perhaps for ever
                 others.push(path);
             }
         }
     }
     Ok((found, others))
-}
-
-/// Whether reading ends by itself. /dev/null, to which operators link files that are not wanted, is an empty file.
-#[cfg(unix)]
-fn is_readable(metadata: &Metadata) -> bool {
-    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-    let is_null = || fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == metadata.rdev());
-    metadata.is_file() || (metadata.file_type().is_char_device() && is_null())
-}
-
-#[cfg(not(unix))]
-fn is_readable(metadata: &Metadata) -> bool {
-    metadata.is_file()
-}
-
-fn not_a_file() -> std::io::Error {
-    std::io::Error::new(ErrorKind::InvalidInput, "it is neither a file nor a link to one")
-}
-
-/// Reads a file. It may have become a FIFO since it was looked at, so opening it must not wait.
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut options = fs::OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-    }
-    let mut file = options.open(path)?;
-    if !is_readable(&file.metadata()?) {
-        return Err(not_a_file());
-    }
-    let mut content = Vec::new();
-    file.read_to_end(&mut content)?;
-    Ok(content)
 }
 
 fn metadata(path: &Path) -> Result<Option<Metadata>, Error> {

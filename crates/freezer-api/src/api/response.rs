@@ -253,6 +253,7 @@ fn status_of_store(error: &StoreError) -> (StatusCode, &'static str) {
         StoreError::UnknownMarker { .. } => (StatusCode::BAD_REQUEST, "Invalid parameter"),
         StoreError::Unavailable { .. }
         | StoreError::Refused { .. }
+        | StoreError::Setting { .. }
         | StoreError::Url(_)
         | StoreError::OutcomeUnknown { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
         StoreError::Corrupt { .. } | StoreError::Schema(_) | StoreError::Backend { .. } => {
@@ -276,7 +277,9 @@ fn description(error: &Error) -> String {
             StoreError::Unstorable { column, reason, .. } if column == "?" => reason.to_string(),
             StoreError::Unstorable { column, reason, .. } => format!("{column}: {reason}"),
             StoreError::Unavailable { outage, .. } => unavailable(*outage).to_owned(),
-            StoreError::Refused { .. } | StoreError::Url(_) => DATABASE_UNAVAILABLE.to_owned(),
+            StoreError::Refused { .. } | StoreError::Setting { .. } | StoreError::Url(_) => {
+                DATABASE_UNAVAILABLE.to_owned()
+            }
             StoreError::OutcomeUnknown { .. } => {
                 "The database's answer to this change was lost. Check whether the change was stored before you try again."
                     .to_owned()

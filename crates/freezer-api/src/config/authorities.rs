@@ -31,7 +31,7 @@ fn finding((variable, path, reason): (&str, &str, String)) -> Finding {
 
 /// Returns the reason why a file of authorities cannot be used.
 fn file(path: &str) -> Option<String> {
-    match std::fs::read(path) {
+    match bounded_files::read(Path::new(path)) {
         Ok(pem) if memmem::find(&pem, b"-----BEGIN CERTIFICATE-----").is_some() => None,
         Ok(_) => Some("it holds no PEM certificate".to_owned()),
         Err(error) => Some(error.to_string()),
@@ -76,7 +76,7 @@ mod tests {
         }
         for (variable, path, reason) in [
             (FILE, at("missing"), "No such file or directory"),
-            (FILE, at("full"), "Is a directory"),
+            (FILE, at("full"), "it is a directory; name a file"),
             (FILE, at("text"), "it holds no PEM certificate"),
             (FILE, String::new(), "No such file or directory"),
             (DIRECTORIES, at("missing"), "No such file or directory"),

@@ -26,7 +26,7 @@ pub(super) struct LogFile {
 /// Reads a file. `formats` are the options of `ContextFormatter`.
 pub(super) fn read(path: &Path, formats: &Formats) -> Result<LogFile, ConfigError> {
     let shown = path.display().to_string();
-    let parsed = std::fs::read_to_string(path)
+    let parsed = bounded_files::read_stream_to_string(path)
         .map_err(|error| error.to_string())
         .and_then(|text| Reader::new(&shown, &text)?.read(formats));
     parsed.map_err(|reason| ConfigError::Unusable {

@@ -187,8 +187,15 @@ impl Settings {
     /// # Errors
     /// A [`ConfigError`] that names each invalid value with file and line.
     pub fn load(sources: &Sources) -> Result<Settings, ConfigError> {
-        let config = Config::load(sources)?.declare(&declarations());
-        Settings::read(&config, sources).map_err(|error| error.located(&config))
+        Settings::read(&Config::load(sources)?.declare(&declarations()), sources)
+    }
+
+    /// Checks every option of a configuration that was read from `sources`. Its [`declarations`] must be declared.
+    ///
+    /// # Errors
+    /// Those of [`Settings::load`].
+    pub fn read(config: &Config, sources: &Sources) -> Result<Settings, ConfigError> {
+        Settings::from_config(config, sources).map_err(|error| error.located(config))
     }
 
     /// Returns the settings of `--dev`: no authentication, a SQLite file in `directory` and a loopback address. Options
@@ -201,8 +208,7 @@ impl Settings {
         let text =
             "[DEFAULT]\nbind_host = 127.0.0.1\nauth_strategy = noauth\n[database]\nconnection = sqlite:////";
         let config = Config::from_text("--dev", text)?.with_arguments(arguments).declare(&declarations());
-        let settings =
-            Settings::read(&config, &Sources::default()).map_err(|error| error.located(&config))?;
+        let settings = Settings::read(&config, &Sources::default())?;
         Ok(Settings {
             database: DatabaseSettings::new(url),
             // A first run should not depend on files of the system.
@@ -214,15 +220,19 @@ impl Settings {
 
     /// Reads only the settings of the database, for commands of `freezer-manage` that do not need Keystone.
     pub fn load_database(sources: &Sources) -> Result<DatabaseSettings, ConfigError> {
-        let config = Config::load(sources)?.declare(&declarations());
+        Settings::read_database(&Config::load(sources)?.declare(&declarations()))
+    }
+
+    /// Does the same as [`Settings::load_database`] with a configuration that was read.
+    pub fn read_database(config: &Config) -> Result<DatabaseSettings, ConfigError> {
         check(
-            &config,
+            config,
             &[default::OPTIONS, logging::OPTIONS, log_form::OPTIONS, storage::OPTIONS, database::OPTIONS]
                 .concat(),
         )?;
-        storage::check(&config)
-            .and_then(|()| DatabaseSettings::read(&config))
-            .map_err(|error| error.located(&config))
+        storage::check(config)
+            .and_then(|()| DatabaseSettings::read(config))
+            .map_err(|error| error.located(config))
     }
 
     /// Reads only the settings of the policy, for the commands that inspect it.
@@ -278,7 +288,7 @@ impl Settings {
         .collect()
     }
 
-    fn read(config: &Config, sources: &Sources) -> Result<Settings, ConfigError> {
+    fn from_config(config: &Config, sources: &Sources) -> Result<Settings, ConfigError> {
         check(config, &declarations())?;
         storage::check(config)?;
         let auth_strategy = AuthStrategy::read(config)?;

@@ -1,9 +1,9 @@
 //! Destinations of lines: files, standard output and error, syslog, and the journal. `record.rs` has the
 //! content of lines, and `loggers.rs` selects the handlers.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -263,6 +263,8 @@ impl RotatingFile {
         file_options: LogFileOptions,
     ) -> io::Result<RotatingFile> {
         let (file, length, identity) = open(path, file_options)?;
+        // As in Python, only a file is rotated, not a pipe or a terminal such as /dev/stdout.
+        let rotation = rotation.filter(|_| file.metadata().is_ok_and(|found| found.is_file()));
         let looked = Instant::now();
         Ok(RotatingFile { path: path.to_owned(), rotation, file_options, file, length, identity, looked })
     }
@@ -308,19 +310,15 @@ impl RotatingFile {
 }
 
 fn open(path: &Path, file_options: LogFileOptions) -> io::Result<(File, u64, (u64, u64))> {
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(FILE_MODE)
-        .open(path)
-        .map_err(|error| blamed(path, file_options, &error))?;
+    let file =
+        bounded_files::append(path, Some(FILE_MODE)).map_err(|error| blamed(path, file_options, &error))?;
     let metadata = file.metadata()?;
     Ok((file, metadata.len(), (metadata.dev(), metadata.ino())))
 }
 
 /// Checks whether [`open`] could open the file, without creating it.
 pub(super) fn check_file(path: &Path, file_options: LogFileOptions) -> io::Result<()> {
-    let checked = match OpenOptions::new().append(true).open(path) {
+    let checked = match bounded_files::append(path, None) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Err(_) => access(directory(path), Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from),
@@ -387,7 +385,7 @@ mod tests {
             ("missing/below/a.log", "log_dir", "/missing/below does not exist; create it"),
             ("file/a.log", "log_dir", "/file is a file, not a directory"),
             ("file/below/a.log", "log_dir", "/file is a file, not a directory"),
-            ("directory", "log_file", "Is a directory"),
+            ("directory", "log_file", "it is a directory; name a file"),
         ] {
             let path = directory.join(path);
             for error in [check_file(&path, BOTH).unwrap_err(), open(&path, BOTH).unwrap_err()] {

@@ -63,19 +63,21 @@ fn as_value(Finding { verdict, kind, place, message }: &Finding) -> Value {
 /// Returns all findings: failures, then warnings of the start, then notes. With `connect`, also checks the
 /// database and Keystone, unless there is a failure.
 pub async fn findings(sources: &Sources, connect: bool) -> Vec<Finding> {
-    let settings = match Settings::load(sources) {
+    // Once, because a pipe can only be read once.
+    let config = match Config::load(sources) {
+        Ok(config) => config.declare(&declarations()),
+        Err(error) => return vec![option_finding(&error)],
+    };
+    let settings = match Settings::read(&config, sources) {
         Ok(settings) => settings,
         Err(error) => {
-            let config = Config::load(sources).map(|config| config.declare(&declarations()));
-            let origins = config.as_ref().map(OptionOrigins::read).unwrap_or_default();
+            let origins = OptionOrigins::read(&config);
             let mut found = match error.unlocated() {
                 ConfigError::Options(errors) => errors.iter().map(option_finding).collect(),
                 error => vec![failure(error.to_string())],
             };
             found = found.into_iter().map(|finding| origins.locate(finding)).collect();
-            if let Ok(config) = config {
-                found.extend(config::option_findings(&config));
-            }
+            found.extend(config::option_findings(&config));
             return found;
         }
     };
@@ -83,7 +85,8 @@ pub async fn findings(sources: &Sources, connect: bool) -> Vec<Finding> {
     let refusals = refusals.iter().map(|refusal| settings.origins.locate(failure(refusal.to_string())));
     let mut found: Vec<Finding> = refusals.collect();
     if connect && found.is_empty() {
-        found.extend(connect::findings(&settings).await);
+        let connected = connect::findings(&settings).await.into_iter();
+        found.extend(connected.map(|finding| settings.origins.locate(finding)));
     }
     found.extend(prepare::warnings(&settings));
     found.extend(settings.remarks);

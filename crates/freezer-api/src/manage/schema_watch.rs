@@ -153,7 +153,9 @@ impl<'s> SchemaWatch<'s> {
         let (wait, most) = match &error {
             StoreError::Unavailable { .. } => (Wait::Database, tries),
             // The database is dropped and created again, to restore a backup.
-            StoreError::Refused { .. } if self.answered => (Wait::Database, tries),
+            StoreError::Refused { .. } | StoreError::Setting { .. } if self.answered => {
+                (Wait::Database, tries)
+            }
             StoreError::Backend { .. } if self.answered || sync_under_way(store).await.is_some() => {
                 (Wait::Tables, Some(UNEXPECTED_ERRORS))
             }

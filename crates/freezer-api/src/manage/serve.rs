@@ -20,8 +20,8 @@ use crate::systemd::Notify;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The database cannot be reached, or its tables cannot be served.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    #[error("{0}")]
+    Store(String),
     /// An error in the configuration.
     #[error(transparent)]
     Configuration(#[from] Refusals),
@@ -95,10 +95,11 @@ pub async fn run(
     if let Some(reload) = reload {
         tokio::spawn(reload.watch(hangups, settings.clone(), app.enforcer.clone()));
     }
-    let database = settings.database.clone();
+    let (database, origins) = (settings.database.clone(), settings.origins.clone());
     let mut watch = SchemaWatch::new(&database, &app.store, app.readiness.clone(), notify.clone());
     // If the tables can be served, the first request is served.
-    watch.check_first(FIRST_CHECK).await?;
+    let located = |error: StoreError| StartError::Store(origins.prefixed(error.to_string()));
+    watch.check_first(FIRST_CHECK).await.map_err(located)?;
     if let Ok(address) = listener.local_addr() {
         settings.listen.port = address.port();
     }
@@ -117,7 +118,7 @@ pub async fn run(
         served = &mut serving => served.map_err(StartError::Panicked),
         Err(error) = watch.watch() => {
             serving.abort();
-            Err(error.into())
+            Err(located(error))
         }
     }
 }

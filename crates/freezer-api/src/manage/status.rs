@@ -38,7 +38,7 @@ const EXAMPLES: usize = 3;
 /// [`StatusError`], without any output.
 pub async fn check(sources: &Sources, as_json: bool, out: &mut impl Write) -> Result<Verdict, StatusError> {
     let config = Config::load(sources)?.declare(&declarations());
-    let mut rows = match Settings::load_database(sources) {
+    let mut rows = match Settings::read_database(&config) {
         Ok(database) => database_rows(&database.store(false)).await,
         Err(error) => match error.unlocated() {
             // If the storage is not SQL or options are invalid, the check of the options reports it.
@@ -46,7 +46,7 @@ pub async fn check(sources: &Sources, as_json: bool, out: &mut impl Write) -> Re
             _ => vec![unchecked(&error)],
         },
     };
-    let settings = Settings::load(sources);
+    let settings = Settings::read(&config, sources);
     rows.push(match &settings {
         Ok(settings) => {
             let refusals = prepare::refusals(settings).await.into_iter();
@@ -156,6 +156,6 @@ fn policy_row(settings: &Settings, directories: &[PathBuf]) -> ResultRow {
 }
 
 fn is_json(path: &Path) -> bool {
-    let text = std::fs::read(path).unwrap_or_default();
+    let text = bounded_files::read(path).unwrap_or_default();
     serde_json::from_slice::<serde_json::Value>(&text).is_ok_and(|value| value.is_object())
 }

@@ -163,7 +163,7 @@ const STARTED: &[Case] = &[
 ];
 
 /// A self-signed certificate whose key was deleted.
-const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
+pub const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
 MIIBkTCCATegAwIBAgIUFFEWzUxXBtNnm1ZxmW0GvTiLUzkwCgYIKoZIzj0EAwIw\n\
 HjEcMBoGA1UEAwwTYXV0aG9yaXR5LWZvci10ZXN0czAeFw0yNjExMjkxNzEzMDda\n\
 Fw00NjExMjQxNzEzMDdaMB4xHDAaBgNVBAMME2F1dGhvcml0eS1mb3ItdGVzdHMw\n\

@@ -35,7 +35,7 @@ pub use purge::{PURGED_TABLES, Purge, Purged};
 pub use sizes::{Overview, TableSize};
 
 use crate::Store;
-use crate::engine::NO_STATEMENT_LIMIT;
+use crate::connect_settings::NO_STATEMENT_LIMIT;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::pool::PoolSettings;

@@ -313,7 +313,7 @@ async fn close_spare(pool: Weak<PoolInner>, keep_spare: Duration) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::engine::ConnectSettings;
+    use crate::connect_settings::ConnectSettings;
     use crate::url::DatabaseUrl;
 
     fn opener(url: DatabaseUrl) -> Opener {

@@ -1,6 +1,7 @@
 //! Reads certificates and keys. Every error names the parameter and the file.
 
 use std::fs;
+use std::io::ErrorKind;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
@@ -12,7 +13,7 @@ use crate::url::UrlError;
 
 /// Returns the certificates of a PEM file, which must have at least one.
 pub(super) fn certificates(file: &TlsFile) -> Result<Vec<CertificateDer<'static>>, UrlError> {
-    let text = fs::read(&file.path).map_err(|error| file.error(error))?;
+    let text = bounded_files::read(&file.path).map_err(|error| file.error(error))?;
     let found: Result<Vec<_>, PemError> = CertificateDer::pem_slice_iter(&text).collect();
     match found {
         Ok(found) if found.is_empty() => Err(file.error("contains no certificate in PEM form")),
@@ -24,7 +25,10 @@ pub(super) fn certificates(file: &TlsFile) -> Result<Vec<CertificateDer<'static>
 /// Returns the certificates of a directory that `openssl rehash` has named by their hash (`5ed36f99.0`), as
 /// OpenSSL finds them.
 pub(super) fn directory(directory: &TlsFile) -> Result<Vec<CertificateDer<'static>>, UrlError> {
-    let entries = fs::read_dir(&directory.path).map_err(|error| directory.error(error))?;
+    let entries = fs::read_dir(&directory.path).map_err(|error| match error.kind() {
+        ErrorKind::NotADirectory => directory.error("it is not a directory; name a directory"),
+        _ => directory.error(error),
+    })?;
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| directory.error(error))?;
@@ -49,6 +53,10 @@ fn is_hash(name: &str) -> bool {
 
 /// Returns the authorities of the system, or those of SSL_CERT_FILE and SSL_CERT_DIR, as OpenSSL finds them.
 pub(super) fn system() -> Result<Vec<CertificateDer<'static>>, UrlError> {
+    bounded_files::check_cert_file().map_err(|(path, error)| {
+        let variable = "environment variable SSL_CERT_FILE";
+        UrlError::SystemAuthorities(format!("{variable} = {path:?} is not usable: {error}"))
+    })?;
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
         let errors: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
@@ -66,7 +74,7 @@ pub(super) fn identity(
 ) -> Result<CertifiedKey, UrlError> {
     let chain = certificates(cert)?;
     let key_file = key.unwrap_or(cert);
-    let text = fs::read(&key_file.path).map_err(|error| key_file.error(error))?;
+    let text = bounded_files::read(&key_file.path).map_err(|error| key_file.error(error))?;
     let is_encrypted = String::from_utf8_lossy(&text).contains("ENCRYPTED");
     let key = match PrivateKeyDer::from_pem_slice(&text) {
         _ if is_encrypted => Err(key_file.error("the key is encrypted; store it without a password")),

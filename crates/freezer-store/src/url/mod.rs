@@ -2,17 +2,19 @@
 //!
 //! The grammar is the regular expression of SQLAlchemy's `make_url` (`sqlalchemy/engine/url.py`), so a URL of
 //! the Python service has the same meaning here. Parameters of MySQL URLs are in `parameters.rs`, option
-//! files in `option_file.rs`. `engine.rs` opens connections.
+//! files in `option_file.rs`, and checks of paths in `paths.rs`. `engine.rs` opens connections.
 
 mod option_file;
 mod parameters;
+mod paths;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
 pub use self::parameters::{Effect, Parameter};
+pub(crate) use self::paths::check_sqlite_file;
 use crate::tls::TlsOptions;
 
 /// A valid database address. `Debug` and `Display` hide the password.
@@ -212,8 +214,10 @@ impl DatabaseUrl {
     /// [`UrlError`] names the parameter and the file.
     pub fn check_files(&self) -> Result<(), UrlError> {
         match self {
-            DatabaseUrl::MySql(url) => crate::tls::check(&url.tls),
-            DatabaseUrl::Sqlite { path } => check_sqlite(path),
+            DatabaseUrl::MySql(url) => {
+                paths::check_socket(url.socket.as_deref()).and_then(|()| crate::tls::check(&url.tls))
+            }
+            DatabaseUrl::Sqlite { path } => paths::check_sqlite(path),
         }
     }
 }
@@ -238,23 +242,6 @@ impl std::fmt::Display for DatabaseUrl {
 impl std::fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{self}")
-    }
-}
-
-/// Rejects a path that can never be a SQLite file, because waiting for it would never end.
-fn check_sqlite(path: &Path) -> Result<(), UrlError> {
-    let unusable = |reason: String| UrlError::SqlitePath { path: path.to_owned(), reason };
-    if path.is_dir() {
-        return Err(unusable("it is a directory; name a file".to_owned()));
-    }
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let shown = directory.display();
-    match directory.metadata() {
-        Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(unusable(format!("{shown} is not a directory"))),
-        Err(error) => Err(unusable(format!(
-            "the directory {shown} cannot be used: {error}; create it, or correct the path"
-        ))),
     }
 }
 

@@ -22,7 +22,7 @@ impl OptionFile {
             (Some(file), _) => expand_user(file),
             (None, Some(_)) => PathBuf::from("/etc/my.cnf"),
         };
-        let text = match std::fs::read_to_string(&path) {
+        let text = match bounded_files::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => {
