@@ -19,6 +19,7 @@ use tower::ServiceExt;
 use tracing::Instrument;
 
 use super::identity::{self, RequestIds};
+use super::refusals::{RefusalLog, RefusedRequest};
 use super::{OPEN, accept, idempotency, response};
 use crate::app::SharedApp;
 use crate::clock::Ids;
@@ -34,12 +35,13 @@ pub struct Front {
     guards: Router,
     app: SharedApp,
     ids: Ids,
+    refusals: RefusalLog,
 }
 
 impl Front {
     /// Creates the service around a router. `ids` is the source of request ids.
     pub fn new(router: Router, app: SharedApp, ids: Ids) -> Front {
-        Front { guards: super::guards(app.clone()), router, app, ids }
+        Front { guards: super::guards(app.clone()), router, app, ids, refusals: RefusalLog::default() }
     }
 
     /// Answers one request. A failure is also an answer.
@@ -67,6 +69,7 @@ impl Front {
             user_domain = tracing::field::Empty,
             project_domain = tracing::field::Empty,
         );
+        let refusals = self.refusals.clone();
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         request.extensions_mut().insert(RequestIds { request_id: request_id.clone(), global_request_id });
@@ -76,6 +79,9 @@ impl Front {
             let mut response = answer.unwrap_or_else(|_| response::panicked());
             if let Ok(id) = HeaderValue::from_str(&request_id) {
                 response.headers_mut().insert(REQUEST_ID, id);
+            }
+            if let Some(refusal) = response.extensions_mut().remove::<RefusedRequest>() {
+                refusals.add(&refusal);
             }
             let status = response.status().as_u16();
             let microseconds = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);

@@ -14,7 +14,7 @@ use http::{HeaderValue, StatusCode};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 
-use super::refusals;
+use super::refusals::RefusedRequest;
 use crate::error::{Busy, Error};
 use crate::readiness::Wait;
 
@@ -166,12 +166,13 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, title) = status_and_title(&self);
         let is_failure = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
-        if is_failure && !is_logged_once(&self) {
+        let refusal = if is_failure && !is_logged_once(&self) {
             log_server_error(&self, status);
+            None
         } else {
             tracing::debug!(status = status.as_u16(), error = %self, "refused");
-            refusals::log(&self);
-        }
+            RefusedRequest::new(&self)
+        };
         let body = match (&self, title) {
             (Error::Absent | Error::NotAcceptable, _) => None,
             (Error::NoRoute | Error::NoMethod, title) => Some(json!({"title": title})),
@@ -194,6 +195,9 @@ impl IntoResponse for Error {
         let retry = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
         if retry || matches!(self, Error::UnderWay) {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if let Some(refusal) = refusal {
+            response.extensions_mut().insert(refusal);
         }
         response
     }
