@@ -10,10 +10,9 @@ use crate::auth::Authenticator;
 use crate::clock::{Clock, Ids};
 use crate::health::HealthSettings;
 use crate::readiness::Readiness;
-use crate::service::Queues;
-use crate::service::admission;
 use crate::service::scans::ScanLimits;
 use crate::service::trusts::Trusts;
+use crate::service::{QueueLimits, Queues, admission};
 use crate::validate::Validators;
 
 /// The parts of the running service. There is no global state, so tests can build several apps.
@@ -76,6 +75,13 @@ pub struct HttpSettings {
     pub max_job_actions: usize,
     /// `[api] max_search_conditions`: the maximum number of pairs and texts in a search.
     pub max_conditions: usize,
+}
+
+impl HttpSettings {
+    /// Returns the limits of the queues.
+    pub fn queue_limits(&self) -> QueueLimits {
+        QueueLimits { max_body: self.max_body, max_answers: self.max_answers, scans: self.scans }
+    }
 }
 
 impl Default for HttpSettings {

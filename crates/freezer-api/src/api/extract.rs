@@ -13,7 +13,6 @@ use http_body_util::BodyExt;
 use oslo_policy::RuleDefault;
 use serde_json::{Map, Value};
 
-use super::idempotency::PlannedId;
 use crate::app::{App, SharedApp};
 use crate::clock::Ids;
 use crate::context::RequestContext;
@@ -22,6 +21,10 @@ use crate::policy;
 use crate::service::Change;
 use crate::service::admission::AdmittedRequest;
 use crate::service::trusts::Delegation;
+
+/// The id for the first document that a request creates.
+#[derive(Clone)]
+pub struct PlannedId(pub String);
 
 /// The policy rule of a route. Every v2 route has one (see `v2/mod.rs`).
 #[derive(Clone, Copy)]

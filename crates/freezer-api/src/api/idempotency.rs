@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use tower::ServiceExt;
 use tracing::Instrument;
 
-use super::extract::whole_body;
+use super::extract::{PlannedId, whole_body};
 use super::response;
 use crate::app::SharedApp;
 use crate::context::RequestContext;
@@ -184,10 +184,6 @@ async fn release(store: &Store, keyed: Keyed) {
     };
     tokio::spawn(work.in_current_span());
 }
-
-/// The id for the first document that a request creates.
-#[derive(Clone)]
-pub struct PlannedId(pub String);
 
 /// Returns the answer to a request that creates a document with this id. None if requests to this path do not create documents.
 fn expected(path: &str, id: &str) -> Option<Expected> {

@@ -6,7 +6,8 @@ use ::oslo_config::{Config, OptDecl};
 use freezer_store::maintenance::Verdict;
 use freezer_store::{ConnectSettings, DatabaseUrl, MySqlUrl, Parameter, PoolSettings, Store};
 
-use super::{ConfigError, Finding};
+use super::ConfigError;
+use super::finding::Finding;
 
 const CONNECTION: OptDecl = OptDecl::string("database", "connection").secret().required().help(
     "URL of the database, as for SQLAlchemy: mysql+pymysql://user:password@host/freezer?charset=utf8mb4, or \

@@ -12,7 +12,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::ConfigError;
 use super::log_arguments::{merge_keywords, quoted, split};
 use super::log_form::{Form, Formats, PLAIN_DATE, unknown};
-use super::logging::{Facility, Handler, LogTarget, Logger, Rotation, level};
+use super::log_settings::{Facility, Handler, LogTarget, Logger, Rotation, level};
 use crate::logging::{Format, Loggers};
 
 /// The loggers and handlers of a file.

@@ -8,6 +8,55 @@ use std::borrow::Cow;
 
 use time::OffsetDateTime;
 
+/// Names in format strings. Others are replaced by `-`.
+pub(crate) const NAMES: &[&str] = &[
+    "asctime",
+    "color",
+    "created",
+    "domain",
+    "domain_id",
+    "domain_name",
+    "error_summary",
+    "filename",
+    "funcName",
+    "global_request_id",
+    "hostname",
+    "instance",
+    "isotime",
+    "levelname",
+    "levelno",
+    "lineno",
+    "message",
+    "module",
+    "msecs",
+    "name",
+    "pathname",
+    "process",
+    "processName",
+    "project",
+    "project_domain",
+    "project_domain_id",
+    "project_domain_name",
+    "project_id",
+    "project_name",
+    "relativeCreated",
+    "request_id",
+    "resource",
+    "resource_uuid",
+    "system_scope",
+    "tenant",
+    "thread",
+    "threadName",
+    "user",
+    "user_domain",
+    "user_domain_id",
+    "user_domain_name",
+    "user_id",
+    "user_identity",
+    "user_name",
+    "version",
+];
+
 /// A parsed format string.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Format(Vec<FormatPart>);

@@ -3,52 +3,16 @@
 //!
 //! `record.rs` has the content of a line, `output.rs` its destinations.
 
-use std::fmt;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
-use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record as Values};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::output::Output;
-use super::record::{LogRecord, Process};
-
-/// The caller of a request. Empty means absent.
-#[derive(Default)]
-pub(super) struct Caller {
-    pub(super) request_id: String,
-    pub(super) global_request_id: String,
-    pub(super) user: String,
-    pub(super) project: String,
-    pub(super) domain: String,
-    pub(super) system_scope: String,
-    pub(super) user_domain: String,
-    pub(super) project_domain: String,
-}
-
-impl Visit for Caller {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        let place = match field.name() {
-            "request_id" => &mut self.request_id,
-            "global_request_id" => &mut self.global_request_id,
-            "user" => &mut self.user,
-            "project" => &mut self.project,
-            "domain" => &mut self.domain,
-            "system_scope" => &mut self.system_scope,
-            "user_domain" => &mut self.user_domain,
-            "project_domain" => &mut self.project_domain,
-            _ => return,
-        };
-        value.clone_into(place);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.record_str(field, &format!("{value:?}"));
-    }
-}
+use super::record::{Caller, LogRecord, Process};
 
 /// Writes a line for each event, and stores the caller with the request's span.
 pub(super) struct Lines {

@@ -26,8 +26,8 @@ use self::output::Output;
 use crate::config::{LogSettings, LogTarget};
 
 pub use self::format::Format;
+pub(crate) use self::format::NAMES;
 pub(crate) use self::loggers::Loggers;
-pub(crate) use self::record::NAMES;
 
 /// The logging of the process, which can be changed while it runs.
 #[derive(Clone)]

@@ -13,7 +13,6 @@ use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 
 use super::format::{self, Field as Filled};
-use super::line::Caller;
 use crate::config::{Form, Formats};
 
 /// The values that are the same in all lines of a process.
@@ -39,54 +38,39 @@ pub(super) struct LogRecord<'a> {
     caller: Option<&'a Caller>,
 }
 
-/// Names in format strings. Others are replaced by `-`.
-pub(crate) const NAMES: &[&str] = &[
-    "asctime",
-    "color",
-    "created",
-    "domain",
-    "domain_id",
-    "domain_name",
-    "error_summary",
-    "filename",
-    "funcName",
-    "global_request_id",
-    "hostname",
-    "instance",
-    "isotime",
-    "levelname",
-    "levelno",
-    "lineno",
-    "message",
-    "module",
-    "msecs",
-    "name",
-    "pathname",
-    "process",
-    "processName",
-    "project",
-    "project_domain",
-    "project_domain_id",
-    "project_domain_name",
-    "project_id",
-    "project_name",
-    "relativeCreated",
-    "request_id",
-    "resource",
-    "resource_uuid",
-    "system_scope",
-    "tenant",
-    "thread",
-    "threadName",
-    "user",
-    "user_domain",
-    "user_domain_id",
-    "user_domain_name",
-    "user_id",
-    "user_identity",
-    "user_name",
-    "version",
-];
+/// The caller of a request. Empty means absent.
+#[derive(Default)]
+pub(super) struct Caller {
+    pub(super) request_id: String,
+    pub(super) global_request_id: String,
+    pub(super) user: String,
+    pub(super) project: String,
+    pub(super) domain: String,
+    pub(super) system_scope: String,
+    pub(super) user_domain: String,
+    pub(super) project_domain: String,
+}
+
+impl Visit for Caller {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let place = match field.name() {
+            "request_id" => &mut self.request_id,
+            "global_request_id" => &mut self.global_request_id,
+            "user" => &mut self.user,
+            "project" => &mut self.project,
+            "domain" => &mut self.domain,
+            "system_scope" => &mut self.system_scope,
+            "user_domain" => &mut self.user_domain,
+            "project_domain" => &mut self.project_domain,
+            _ => return,
+        };
+        value.clone_into(place);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
 
 impl<'a> LogRecord<'a> {
     pub(super) fn new(

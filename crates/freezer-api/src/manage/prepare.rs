@@ -82,7 +82,7 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
         return Err(Refusals(refusals, settings.origins.clone()));
     };
     Ok(App {
-        queues: Queues::new(&store, &settings.http),
+        queues: Queues::new(&store, settings.http.queue_limits()),
         store,
         readiness: Readiness::waiting(Wait::Database),
         enforcer,

@@ -32,7 +32,6 @@ use freezer_store::slots::Slot;
 use freezer_store::{Scope, Search, Store, Timestamp, stored_size};
 use serde_json::{Map, Value};
 
-use crate::app::HttpSettings;
 use crate::clock::Ids;
 use crate::error::{Busy, Error};
 
@@ -46,15 +45,26 @@ pub struct Queues {
     admission: Arc<admission::Admission>,
 }
 
+/// The limits of [`Queues`].
+#[derive(Debug, Clone, Copy)]
+pub struct QueueLimits {
+    /// `[oslo_middleware] max_request_body_size`, bytes.
+    pub max_body: usize,
+    /// `[api] max_answer_bytes`.
+    pub max_answers: usize,
+    /// Limits of simultaneous searches.
+    pub scans: scans::ScanLimits,
+}
+
 impl Queues {
     /// Creates empty queues. Batches use this store.
-    pub fn new(store: &Store, http: &HttpSettings) -> Queues {
+    pub fn new(store: &Store, limits: QueueLimits) -> Queues {
         Queues {
             session_actions: session_actions::executor(store),
-            backups: backups::writer(store, http.max_body),
+            backups: backups::writer(store, limits.max_body),
             job_reader: job_reads::JobReader::new(store),
-            scans: scans::Scans::new(http.scans),
-            answers: answers::Answers::new(http.max_answers, http.scans),
+            scans: scans::Scans::new(limits.scans),
+            answers: answers::Answers::new(limits.max_answers, limits.scans),
             admission: Arc::default(),
         }
     }

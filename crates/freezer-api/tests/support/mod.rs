@@ -129,7 +129,7 @@ impl TestApp {
             Clock::new(move || Timestamp(now.load(Ordering::SeqCst)))
         };
         let app = Arc::new(App {
-            queues: Queues::new(&store, &http),
+            queues: Queues::new(&store, http.queue_limits()),
             store,
             readiness: Readiness::default(),
             enforcer: Enforcer::new(policy::all(), oslo_policy::Options::default()).expect("default rules"),
