@@ -6,23 +6,7 @@
 //! why there is one table. Sources: the error code references of MariaDB and MySQL, and
 //! <https://www.sqlite.org/rescode.html>.
 
-use crate::error::{Outage, Unstorable};
-
-/// The class of an error, which decides about another run of the body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// The database does not work at present.
-    Outage(Outage),
-    /// A unique key was violated.
-    Duplicate,
-    /// A value does not fit its column.
-    Unstorable(Unstorable),
-    /// The database lacks a table, column or index, has columns that can no longer be compared, or does not
-    /// exist any more. It was replaced or is being restored.
-    Replaced,
-    /// All other errors.
-    Other,
-}
+use crate::class::{Class, Outage, Unstorable};
 
 const CONTENDED: Class = Class::Outage(Outage::Contended);
 const LOCKED: Class = Class::Outage(Outage::Locked);

@@ -9,8 +9,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::class::Outage;
 use crate::engine::Opener;
-use crate::error::{DriverError, Outage, StoreError};
+use crate::error::{DriverError, StoreError};
 use crate::mysql::{MySql, Thread};
 
 /// Control connections of a pool at the same time: for checks, and for kills.

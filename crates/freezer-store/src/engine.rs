@@ -12,17 +12,16 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection as _};
 use tokio_rustls::TlsConnector;
 
+use crate::class::{Class, Outage};
 use crate::connect_settings::ConnectSettings;
 use crate::deadline::Deadline;
 use crate::dialect::Dialect;
-use crate::error::{
-    Class, DriverError, Outage, StoreError, classify, is_absent, is_final_answer, reason, refusal,
-};
+use crate::error::{DriverError, StoreError, classify, is_absent, is_final_answer, reason, refusal};
 use crate::mysql::{MySql, Thread};
+use crate::progress::ReadProgress;
 use crate::schema::SchemaError;
 use crate::tls::{Tls, TlsOptions};
 use crate::url::{DatabaseUrl, MySqlUrl, check_sqlite_file};
-use crate::watch::Watched;
 
 /// An open connection to one of the engines.
 pub(crate) enum DbConnection {
@@ -41,6 +40,14 @@ pub(crate) struct SqliteFile {
 
 /// Instructions of SQLite's virtual machine between two checks for an interruption: some milliseconds.
 const SQLITE_LOOK_AFTER: i32 = 100_000;
+
+/// A statement that runs.
+pub(crate) struct Watched {
+    /// The thread at the server.
+    pub thread: Thread,
+    /// The progress of its connection.
+    pub progress: Arc<ReadProgress>,
+}
 
 impl DbConnection {
     /// Returns the thread of the connection at the server. `None` for a file.

@@ -6,46 +6,28 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, SqlStr, Sqlite};
 
 use crate::additions::Additions;
+use crate::class::Outage;
 use crate::deadline::Deadline;
 use crate::dialect::Dialect;
 use crate::engine::DbConnection;
-use crate::error::{DriverError, Outage, StoreError};
+use crate::error::{DriverError, StoreError};
 use crate::explain;
 use crate::pool::Lease;
+use crate::prepared::is_kept;
 use crate::row::{FromRow, Row};
-use crate::statement::{Statement, is_kept};
+use crate::statement::Statement;
+use crate::time_slice::TimeSlice;
 use crate::watch::given_up;
 
 /// Time limit for a rollback.
 const ROLLBACK: Duration = Duration::from_secs(2);
-
-/// How long a task may process rows before other tasks of its thread can run.
-const TIME_SLICE: Duration = Duration::from_millis(2);
-
-/// Yields to other tasks of the thread after a [`TIME_SLICE`]. The limit is a time, because rows and searches
-/// differ in cost.
-pub(crate) struct TimeSlice(Instant);
-
-impl TimeSlice {
-    pub(crate) fn start() -> TimeSlice {
-        TimeSlice(Instant::now())
-    }
-
-    /// Lets other tasks run if the time slice is over.
-    pub(crate) async fn yield_if_over(&mut self) {
-        if self.0.elapsed() >= TIME_SLICE {
-            tokio::task::yield_now().await;
-            self.0 = Instant::now();
-        }
-    }
-}
 
 /// Creates a query for SQLite. Its statement stays prepared if it is small enough.
 fn query<'q>(sql: SqlStr, arguments: SqliteArguments) -> sqlx::query::Query<'q, Sqlite, SqliteArguments> {
@@ -145,8 +127,7 @@ impl Db {
         statement: &(impl Statement + Sync),
     ) -> Result<Vec<T>, StoreError> {
         let rows = self.select(statement).await?;
-        let values = rows.into_iter().map(|mut row| row.read());
-        values.collect::<Result<_, _>>().map_err(|error| StoreError::from_driver(self.doing, error))
+        self.values(rows)
     }
 
     /// Returns the values of the first row of a query, if any.
@@ -277,6 +258,17 @@ impl Db {
             })
         })
         .await
+    }
+
+    /// Returns the values of all rows of a query given as text.
+    pub(crate) async fn raw_read<T: FromRow>(&mut self, sql: &str) -> Result<Vec<T>, StoreError> {
+        let rows = self.raw_select(sql).await?;
+        self.values(rows)
+    }
+
+    fn values<T: FromRow>(&self, rows: Vec<Row>) -> Result<Vec<T>, StoreError> {
+        let values = rows.into_iter().map(|mut row| row.read());
+        values.collect::<Result<_, _>>().map_err(|error| StoreError::from_driver(self.doing, error))
     }
 
     async fn run<T>(

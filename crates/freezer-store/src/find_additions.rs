@@ -86,10 +86,7 @@ impl Db {
         if let Some(known) = known(self.additions()).get() {
             return Ok(known);
         }
-        let doing = self.doing();
-        let rows = self.raw_select(&count(self.dialect())).await?;
-        let text = rows.first().map(|row| row.string(0)).transpose();
-        let text = text.map_err(|error| StoreError::from_driver(doing, error))?;
+        let text = self.raw_read::<String>(&count(self.dialect())).await?.into_iter().next();
         let found = text.is_some_and(|text| text == number.to_string());
         known(self.additions()).set(found);
         Ok(found)

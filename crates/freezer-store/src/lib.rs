@@ -5,19 +5,23 @@
 //!
 //! - [`Store`] opens a database. [`read!`], [`single!`] and [`transaction!`] (`tx.rs`) run named bodies on a
 //!   [`Db`] (`exec.rs`), and run them again if the database requires it.
-//! - [`query`] has the statements, one file for each table family. Every query takes a [`Scope`].
+//! - `tables` declares the tables, their columns and stored rows. [`query`] has the statements, one file for each table family.
+//!   Every query takes a [`Scope`].
 //! - [`model`] has the documents, `search` the meaning of a search.
 //! - `schema` has the revisions, the types of columns, and the errors about them. [`migrations`] creates and changes the
 //!   tables. [`maintenance`] checks, measures, purges and removes them.
 //! - `url` parses addresses, `tls` encrypts, `engine.rs` opens connections, `pool` keeps them, and
 //!   `dialect.rs` has all differences between engines.
-//! - `codes.rs` is the table of error codes, and `error.rs` creates a [`StoreError`] from them.
+//! - `codes.rs` is the table of error codes with their classes (`class.rs`), and `error.rs` creates a [`StoreError`] from
+//!   them.
 //! - `watch.rs` and `control.rs` end abandoned statements, `query/repeat.rs` makes writes safe to run again,
 //!   `mismatch.rs` reports that the tables no longer match, and `outage.rs` logs outages.
 //!
 //! To add a query, see [`query`]. To add a column or a table, see [`migrations`].
 
 mod additions;
+mod backoff;
+mod class;
 mod clock;
 mod codes;
 mod connect_settings;
@@ -37,6 +41,8 @@ pub mod model;
 mod mysql;
 mod outage;
 mod pool;
+mod prepared;
+mod progress;
 pub mod query;
 mod reconnect;
 mod row;
@@ -46,16 +52,19 @@ mod search;
 pub mod slots;
 mod statement;
 mod tables;
+mod time_slice;
 mod tls;
 mod tx;
 mod url;
+mod url_error;
 mod watch;
 
+pub use class::{Outage, Unstorable};
 pub use clock::Timestamp;
 pub use connect_settings::ConnectSettings;
 pub use deadline::Deadline;
 pub use dialect::Dialect;
-pub use error::{DriverError, Outage, StoreError, Unstorable};
+pub use error::{DriverError, StoreError};
 pub use exec::Db;
 pub use explain::{PlanStep, QueryPlan};
 pub use json::stored_size;
@@ -64,7 +73,8 @@ pub use scope::Scope;
 pub use search::Search;
 pub use tls::{NameParameter, Roots, TlsFile, TlsMode, TlsOptions, TrustAnchor};
 pub use tx::{Mode, Run, TxError};
-pub use url::{DatabaseUrl, Effect, MySqlUrl, Parameter, UrlError};
+pub use url::{DatabaseUrl, Effect, MySqlUrl, Parameter};
+pub use url_error::UrlError;
 
 use std::ops::Deref;
 use std::sync::Arc;

@@ -15,10 +15,10 @@ use mysql_async::{Conn, OptsBuilder, Statement};
 use tokio_rustls::TlsConnector;
 
 use crate::error::DriverError;
-use crate::exec::TimeSlice;
-use crate::statement::is_kept;
+use crate::prepared::is_kept;
+use crate::progress::ReadProgress;
+use crate::time_slice::TimeSlice;
 use crate::url::MySqlUrl;
-use crate::watch::ReadProgress;
 
 /// A parameter of a statement.
 pub(crate) use mysql_async::Value as MySqlValue;

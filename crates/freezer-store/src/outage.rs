@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::error::{Class, Outage, StoreError};
+use crate::class::{Class, Outage};
+use crate::error::StoreError;
 use crate::url::DatabaseUrl;
 
 /// Whether the database answers, according to the last statements.

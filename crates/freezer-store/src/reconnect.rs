@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
 
+use crate::backoff::pause;
+use crate::class::{Class, Outage};
 use crate::deadline::Deadline;
-use crate::error::{Class, Outage, StoreError};
-use crate::tx::pause;
+use crate::error::StoreError;
 
 /// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);

@@ -42,7 +42,7 @@ impl Row {
     }
 
     /// Like [`text`](Self::text), but bytes that are not UTF-8 become U+FFFD.
-    pub(crate) fn text_of_bytes(&self, at: usize) -> Result<Option<String>, DriverError> {
+    fn text_of_bytes(&self, at: usize) -> Result<Option<String>, DriverError> {
         let bytes = match self {
             Row::MySql(row) => match value(row, at)? {
                 MySqlValue::Bytes(bytes) => bytes.clone(),
@@ -171,6 +171,27 @@ value! {
     Option<i64>: int,
     Option<Vec<u8>>: bytes,
     bool: flag,
+}
+
+/// A text whose bytes that are not UTF-8 became U+FFFD.
+pub(crate) struct LossyText(pub(crate) Option<String>);
+
+impl FromRow for LossyText {
+    const COUNT: usize = 1;
+
+    fn from_row(row: &mut Row, from: usize) -> Result<Self, DriverError> {
+        row.text_of_bytes(from).map(LossyText)
+    }
+}
+
+impl<T: FromRow, const N: usize> FromRow for [T; N] {
+    const COUNT: usize = N * T::COUNT;
+
+    fn from_row(row: &mut Row, from: usize) -> Result<Self, DriverError> {
+        let values = (0..N).map(|number| T::from_row(row, from + number * T::COUNT));
+        let values = values.collect::<Result<Vec<T>, _>>()?;
+        values.try_into().map_err(|_| DriverError::Column { at: from, reason: "not all columns were read" })
+    }
 }
 
 /// Implements [`FromRow`] for a tuple.

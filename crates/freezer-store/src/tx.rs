@@ -8,14 +8,15 @@
 //! parameters (ids, time) must be the same in every run. The retries follow oslo.db (`db_max_retries`,
 //! doubling interval), with five attempts, because a request waits for the result.
 
-use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::Store;
 use crate::additions::Additions;
-use crate::error::{Class, Outage, StoreError};
+use crate::backoff::pause;
+use crate::class::{Class, Outage};
+use crate::error::StoreError;
 use crate::exec::Db;
 use crate::outage::Answered;
 use crate::pool::Lease;
@@ -32,11 +33,6 @@ const MAX_REOPENS: u32 = 1;
 /// Maximum number of repetitions if the database was replaced. The second run names no additions, so it can
 /// only fail for another reason.
 const MAX_REPLACED: u32 = 1;
-/// First pause between two runs. It doubles each time, with jitter.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-/// Longest pause between two runs.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
 /// Errors that a transaction's body may return: [`StoreError`] or a type that wraps it.
 pub trait TxError: From<StoreError> + Send {
     /// Returns the wrapped store error, if any. It decides whether the body runs again.
@@ -355,12 +351,4 @@ async fn end<T, E: TxError>(db: &mut Db, result: Result<T, E>) -> (Result<T, E>,
         db.rollback().await;
     }
     (Err(error), is_of_commit)
-}
-
-/// Returns the pause after this number of attempts.
-pub(crate) fn pause(attempt: u32) -> Duration {
-    let base = (FIRST_PAUSE * 2_u32.saturating_pow(attempt.clamp(1, 8) - 1)).min(LONGEST_PAUSE / 2);
-    // Jitter of up to one more base, so that conflicting writers do not conflict again.
-    let jitter = RandomState::new().hash_one(attempt) % 1_000;
-    base + base.mul_f64(jitter as f64 / 1_000.0)
 }

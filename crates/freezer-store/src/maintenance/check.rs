@@ -2,15 +2,12 @@
 //! nothing and also work on old layouts: if a layout does not allow a check, the result says so.
 //! `documents.rs` checks JSON.
 
-use std::collections::BTreeSet;
-
 use super::findings::{CheckResult, EXAMPLES, Findings, Present, Question};
 use super::links::{self, JOB_LINKS, JOBS_WITHOUT_ACTIONS, LINKS_WITHOUT_JOB};
 use super::{Verdict, documents};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::migrations::layout::Layout;
 use crate::migrations::{
     ColumnKind, HEAD, Mixed, RowMove, SchemaError, State, StepAction, SyncPlan, TABLES, Unmovable, Wishes,
 };
@@ -56,7 +53,7 @@ impl Store {
                 }
             }
         }
-        let present = present(&there, &plan.mixed);
+        let present = Present::new(&there, &plan.mixed);
         checks.push(charset.into_check(&CHARSET));
         checks.push(widths.into_check(&WIDTHS));
         let rows: Result<Vec<CheckResult>, StoreError> = read!(store, "check.rows", |db| Ok(vec![
@@ -81,17 +78,6 @@ impl Store {
         checks.push(unused?);
         Ok(checks)
     }
-}
-
-pub(super) fn present(there: &Layout, mixed: &[Mixed]) -> Present {
-    let mut columns = BTreeSet::new();
-    for (name, table) in &there.tables {
-        columns.extend(table.columns.iter().map(|column| (name.clone(), column.name.clone())));
-    }
-    let clients = there.table("clients").map(|table| table.collation.clone()).unwrap_or_default();
-    let refused = mixed.iter().any(Mixed::is_refused);
-    let mixed = refused.then(|| "the server cannot compare columns of these tables".to_owned());
-    Present { columns, clients, mixed }
 }
 
 fn layout_check(verdict: Verdict, details: String, advice: Option<&'static str>) -> CheckResult {

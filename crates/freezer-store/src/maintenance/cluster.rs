@@ -33,11 +33,7 @@ impl Store {
         let variables = read!(self, "overview.cluster", |db| {
             let sql =
                 "SHOW VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_node_name', 'wsrep_sync_wait')";
-            let at = |error| StoreError::from_driver("overview.cluster", error);
-            let rows = db.raw_select(sql).await?;
-            rows.iter()
-                .map(|row| Ok((row.string(0).map_err(at)?, row.string(1).map_err(at)?)))
-                .collect::<Result<Vec<_>, StoreError>>()
+            db.raw_read::<(String, String)>(sql).await
         })?;
         let value = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value);
         if value("wsrep_on").is_none_or(|on| on != "ON") {

@@ -7,6 +7,8 @@ use serde::Serialize;
 use super::{Verdict, number};
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::migrations::Mixed;
+use crate::migrations::layout::Layout;
 
 /// Maximum number of examples of a check.
 pub(super) const EXAMPLES: usize = 20;
@@ -94,15 +96,8 @@ impl Findings {
         if count == 0 || room == 0 {
             return Ok(());
         }
-        let rows = db.raw_select(&format!("{sql} ORDER BY 1 LIMIT {room}")).await?;
-        let doing = db.doing();
-        for row in &rows {
-            let mut texts = [const { String::new() }; N];
-            for (at, text) in texts.iter_mut().enumerate() {
-                *text = row.string(at).map_err(|error| StoreError::from_driver(doing, error))?;
-            }
-            self.examples.push(example(texts));
-        }
+        let rows = db.raw_read::<[String; N]>(&format!("{sql} ORDER BY 1 LIMIT {room}")).await?;
+        self.examples.extend(rows.into_iter().map(example));
         Ok(())
     }
 
@@ -135,6 +130,18 @@ pub(super) struct Present {
 }
 
 impl Present {
+    /// Collects the names of a layout.
+    pub(super) fn new(there: &Layout, mixed: &[Mixed]) -> Present {
+        let mut columns = BTreeSet::new();
+        for (name, table) in &there.tables {
+            columns.extend(table.columns.iter().map(|column| (name.clone(), column.name.clone())));
+        }
+        let clients = there.table("clients").map(|table| table.collation.clone()).unwrap_or_default();
+        let refused = mixed.iter().any(Mixed::is_refused);
+        let mixed = refused.then(|| "the server cannot compare columns of these tables".to_owned());
+        Present { columns, clients, mixed }
+    }
+
     /// Returns the reason why links do not contain the actions of jobs, if so: as long as the old column
     /// exists, it contains them.
     pub(super) fn lacks_links(&self) -> Option<String> {

@@ -74,17 +74,7 @@ async fn batch(db: &mut Db, after: Option<&Leftover>) -> Result<Vec<Leftover>, S
         }
         select.cond_where(behind);
     }
-    let rows = db.select(&select).await?;
-    let doing = db.doing();
-    let at = |error| StoreError::from_driver(doing, error);
-    rows.iter()
-        .map(|row| {
-            Ok(Leftover {
-                table: row.string(0).map_err(at)?,
-                row: row.string(1).map_err(at)?,
-                column: row.string(2).map_err(at)?,
-                value: row.string(3).map_err(at)?,
-            })
-        })
-        .collect()
+    let rows = db.read::<(String, String, String, String)>(&select).await?;
+    let leftover = |(table, row, column, value)| Leftover { table, row, column, value };
+    Ok(rows.into_iter().map(leftover).collect())
 }

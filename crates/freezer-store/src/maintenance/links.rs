@@ -1,6 +1,5 @@
 //! The checks of the links from jobs to actions. `db sync` prints their counts, too.
 
-use super::check::present;
 use super::findings::{Findings, Present, Question};
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -46,7 +45,7 @@ impl Store {
     pub async fn broken_jobs(&self) -> Result<BrokenJobs, StoreError> {
         let store = self.patient();
         let there = read!(store, "check.columns", |db| db.tables().await)?;
-        let present = present(&there, &[]);
+        let present = Present::new(&there, &[]);
         read!(store, "check.rows", |db| {
             let links =
                 job_links(db, &present).await?.count() + links_without_job(db, &present).await?.count();

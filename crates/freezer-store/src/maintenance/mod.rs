@@ -63,9 +63,6 @@ impl Store {
 
 /// Returns the number that a query returns as text, because the types of COUNT differ between engines.
 async fn number(db: &mut Db, sql: &str) -> Result<u64, StoreError> {
-    let rows = db.raw_select(sql).await?;
-    let doing = db.doing();
-    let text = rows.first().map(|row| row.string(0)).transpose();
-    let text = text.map_err(|error| StoreError::from_driver(doing, error))?;
+    let text = db.raw_read::<String>(sql).await?.into_iter().next();
     Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
 }

@@ -4,8 +4,9 @@
 //! which the server would resolve. Instead, each type of statement is tried with a condition that no row
 //! satisfies. The server checks privileges before it looks for rows, so nothing changes.
 
+use crate::class::Outage;
 use crate::dialect::Dialect;
-use crate::error::{Outage, StoreError};
+use crate::error::StoreError;
 use crate::migrations::{TABLES, TableLayout};
 use crate::{Store, single};
 

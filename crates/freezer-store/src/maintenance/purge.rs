@@ -16,7 +16,6 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::query::{action_terms, idempotency};
-use crate::row::Row;
 use crate::{Store, read, single, transaction};
 
 /// The tables, those that refer to others first.
@@ -95,7 +94,7 @@ impl Store {
             loop {
                 // Outside the transaction, because this may read many live rows.
                 let select = purge.candidates(store.dialect(), table, after.as_deref());
-                let ids = read!(store, "purge.candidates", |db| texts(db, &select).await)?;
+                let ids = read!(store, "purge.candidates", |db| db.read::<String>(&select).await)?;
                 let Some(last) = ids.last().cloned() else { break };
                 let removed = if purge.dry_run {
                     read!(store, "purge.count", |db| purge.count(db, table, &ids).await)?
@@ -196,7 +195,8 @@ impl Purge {
     async fn batch(&self, db: &mut Db, table: &'static str, ids: &[String]) -> Result<u64, StoreError> {
         let mut referred = HashSet::new();
         for (from, column) in referrers(table) {
-            referred.extend(texts(db, &references(from, column, ids)).await?.iter().map(|id| folded(id)));
+            referred
+                .extend(db.read::<String>(&references(from, column, ids)).await?.iter().map(|id| folded(id)));
         }
         let free: Vec<&str> =
             ids.iter().filter(|id| !referred.contains(&folded(id))).map(String::as_str).collect();
@@ -225,7 +225,7 @@ impl Purge {
                 goes.clear_selects().column(Alias::new("id")).cond_where(self.is_old(db.dialect()));
                 stays.and_where(Expr::col(Alias::new("id")).not_in_subquery(goes));
             }
-            referred.extend(texts(db, &stays).await?.iter().map(|id| folded(id)));
+            referred.extend(db.read::<String>(&stays).await?.iter().map(|id| folded(id)));
         }
         Ok(ids.iter().filter(|id| !referred.contains(&folded(id))).count() as u64)
     }
@@ -246,11 +246,4 @@ fn references(table: &str, column: &str, ids: &[String]) -> sea_query::SelectSta
 /// Returns an id in lower case, because MySQL's collations compare ids case-insensitively.
 fn folded(id: &str) -> String {
     id.to_lowercase()
-}
-
-async fn texts(db: &mut Db, select: &sea_query::SelectStatement) -> Result<Vec<String>, StoreError> {
-    let rows = db.select(select).await?;
-    let doing = db.doing();
-    let text = |row: &Row| row.string(0).map_err(|error| StoreError::from_driver(doing, error));
-    rows.iter().map(text).collect()
 }

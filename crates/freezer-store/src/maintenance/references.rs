@@ -35,7 +35,7 @@ async fn foreign_keys(db: &mut Db) -> Result<Vec<String>, StoreError> {
         }
     };
     let mut found = Vec::new();
-    for [schema, table, refers] in texts(db, sql).await? {
+    for [schema, table, refers] in db.raw_read::<[String; 3]>(sql).await? {
         if is_ours(&refers) && !(schema.is_empty() && is_ours(&table)) {
             found.push(format!("the table {} has a foreign key to {refers}", qualified(&schema, &table)));
         }
@@ -55,7 +55,7 @@ async fn views(db: &mut Db) -> Result<Vec<String>, StoreError> {
         }
     };
     let mut found = Vec::new();
-    for [schema, view, text] in texts(db, sql).await? {
+    for [schema, view, text] in db.raw_read::<[String; 3]>(sql).await? {
         let (database, definition) = text.split_once('\n').unwrap_or_default();
         let words = words(definition);
         let read: Vec<&str> = super::remove::names()
@@ -112,14 +112,6 @@ fn reads(words: &[&str], (is_same_database, database): (bool, &str), name: &str)
         Some(before) => is_same_database && (is(before, "from") || is(before, "join")),
         None => false,
     })
-}
-
-async fn texts(db: &mut Db, sql: &str) -> Result<Vec<[String; 3]>, StoreError> {
-    let rows = db.raw_select(sql).await?;
-    let doing = db.doing();
-    let text =
-        |row: &crate::row::Row, at| row.string(at).map_err(|error| StoreError::from_driver(doing, error));
-    rows.iter().map(|row| Ok([text(row, 0)?, text(row, 1)?, text(row, 2)?])).collect()
 }
 
 #[cfg(test)]

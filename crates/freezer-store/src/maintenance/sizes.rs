@@ -99,9 +99,7 @@ async fn server_version(db: &mut Db) -> Result<String, StoreError> {
         Dialect::MySql => "SELECT CAST(VERSION() AS CHAR)",
         Dialect::Sqlite => "SELECT sqlite_version()",
     };
-    let rows = db.raw_select(sql).await?;
-    let at = |error| StoreError::from_driver("overview.server", error);
-    Ok(rows.first().map(|row| row.string(0)).transpose().map_err(at)?.unwrap_or_default())
+    Ok(db.raw_read::<String>(sql).await?.into_iter().next().unwrap_or_default())
 }
 
 /// Returns (table, bytes, character set) of every table.
@@ -111,21 +109,18 @@ async fn sizes(db: &mut Db) -> Result<Vec<(String, u64, String)>, StoreError> {
     }
     // CAST, because the catalogue of MySQL 8 returns binary types.
     let rows = db
-        .raw_select(
+        .raw_read::<(String, String, String)>(
             "SELECT CAST(table_name AS CHAR), \
              CAST(COALESCE(data_length, 0) + COALESCE(index_length, 0) AS CHAR), \
              CAST(table_collation AS CHAR) FROM information_schema.tables \
              WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'",
         )
         .await?;
-    let at = |error| StoreError::from_driver("overview.sizes", error);
-    rows.iter()
-        .map(|row| {
-            let collation = row.string(2).map_err(at)?;
-            let charset = collation.split('_').next().unwrap_or_default().to_owned();
-            Ok((row.string(0).map_err(at)?, row.string(1).map_err(at)?.parse().unwrap_or(0), charset))
-        })
-        .collect()
+    let size = |(table, bytes, collation): (String, String, String)| {
+        let charset = collation.split('_').next().unwrap_or_default().to_owned();
+        (table, bytes.parse().unwrap_or(0), charset)
+    };
+    Ok(rows.into_iter().map(size).collect())
 }
 
 /// Returns the size of the file with its write-ahead log.

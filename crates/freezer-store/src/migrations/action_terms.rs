@@ -109,9 +109,7 @@ pub(super) async fn wrong(db: &mut Db, layout: &Layout) -> Result<Option<String>
         ),
         Dialect::Sqlite => format!("SELECT name FROM pragma_table_info('{TABLE}') WHERE pk > 0 ORDER BY pk"),
     };
-    let at = |error| StoreError::from_driver("schema.inspect", error);
-    let rows = db.raw_select(&key).await?;
-    let found = rows.iter().map(|row| row.string(0).map_err(at)).collect::<Result<Vec<_>, _>>()?;
+    let found = db.raw_read::<String>(&key).await?;
     let wanted = COLUMNS.map(|(name, _)| name);
     Ok((found != wanted)
         .then(|| format!("its primary key is ({}), not ({})", found.join(", "), wanted.join(", "))))

@@ -41,8 +41,6 @@ impl Store {
 
 /// Returns the number that a query selects as text, because engines return COUNT in different types.
 async fn number(db: &mut Db, sql: &str) -> Result<u64, StoreError> {
-    let rows = db.raw_select(sql).await?;
-    let at = |error| StoreError::from_driver("schema.counts", error);
-    let text = rows.first().map(|row| row.string(0)).transpose().map_err(at)?;
+    let text = db.raw_read::<String>(sql).await?.into_iter().next();
     Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
 }

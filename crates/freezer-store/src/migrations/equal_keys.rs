@@ -24,13 +24,10 @@ pub(super) async fn find(
         };
         for key in keys(wanted.key, table) {
             let Some(sql) = query(wanted.name, table, &target.collation, &key) else { continue };
-            let rows = db.raw_select(&sql).await?;
-            let doing = db.doing();
-            let groups = rows.iter().take(SHOWN).map(|row| row.string(0));
-            let groups: Vec<String> =
-                groups.collect::<Result<_, _>>().map_err(|error| StoreError::from_driver(doing, error))?;
+            let mut groups: Vec<String> = db.raw_read(&sql).await?;
             if !groups.is_empty() {
-                let more = if rows.len() > SHOWN { "; …" } else { "" };
+                let more = if groups.len() > SHOWN { "; …" } else { "" };
+                groups.truncate(SHOWN);
                 let (columns, groups) = (key.join(", "), groups.join("; "));
                 let (name, collation) = (wanted.name, &target.collation);
                 found.push(format!("{name} ({columns} in {collation}): the rows {groups}{more}"));

@@ -66,8 +66,7 @@ pub(super) async fn held_by(store: &Store, me: &str) -> Result<Option<String>, S
         }
         let now = db.dialect().now_seconds();
         let alive = format!("SELECT holder FROM freezer_sync_lock WHERE beat >= {now} - {STALE_AFTER}");
-        let at = |error| StoreError::from_driver("schema.lock", error);
-        let holder = db.raw_select(&alive).await?.first().map(|row| row.string(0)).transpose().map_err(at)?;
+        let holder = db.raw_read::<String>(&alive).await?.into_iter().next();
         Ok(holder.filter(|other| !is_dead_here(other, me)).map(|other| shown(&other)))
     })
 }
@@ -114,10 +113,8 @@ async fn create(db: &mut Db) -> Result<(), StoreError> {
 async fn take(db: &mut Db, holder: &str) -> Result<Option<String>, StoreError> {
     let now = db.dialect().now_seconds();
     db.raw(&format!("DELETE FROM freezer_sync_lock WHERE beat < {now} - {STALE_AFTER}")).await?;
-    let at = |error| StoreError::from_driver("schema.lock", error);
-    let rows = db.raw_select("SELECT holder FROM freezer_sync_lock WHERE id = 1").await?;
-    if let Some(row) = rows.first() {
-        let other = row.string(0).map_err(at)?;
+    let holders = db.raw_read::<String>("SELECT holder FROM freezer_sync_lock WHERE id = 1").await?;
+    if let Some(other) = holders.into_iter().next() {
         if !is_dead_here(&other, holder) {
             return Ok(Some(other));
         }

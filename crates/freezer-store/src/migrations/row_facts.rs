@@ -81,15 +81,12 @@ async fn duplicate_clients(db: &mut Db, layout: &Layout) -> Result<Option<String
     }
     let ordinary = if layout.has_column("clients", "is_central") { "AND is_central = 0" } else { "" };
     let rows = db
-        .raw_select(&format!(
+        .raw_read::<(String, String)>(&format!(
             "SELECT client_id, project_id FROM clients WHERE deleted = 0 AND project_id IS NOT NULL {ordinary} \
              GROUP BY project_id, client_id HAVING COUNT(*) > 1 ORDER BY project_id, client_id LIMIT 20"
         ))
         .await?;
-    let at = |error| StoreError::from_driver("schema.plan", error);
-    let names = rows
-        .iter()
-        .map(|row| Ok(format!("{} in project {}", row.string(0).map_err(at)?, row.string(1).map_err(at)?)))
-        .collect::<Result<Vec<_>, StoreError>>()?;
+    let names: Vec<String> =
+        rows.iter().map(|(client, project)| format!("{client} in project {project}")).collect();
     Ok(if names.is_empty() { None } else { Some(names.join(", ")) })
 }

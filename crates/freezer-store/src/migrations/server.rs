@@ -19,10 +19,8 @@ pub(super) async fn check(db: &mut Db, database: &str) -> Result<(), StoreError>
     if db.dialect() == Dialect::Sqlite {
         return Ok(());
     }
-    let rows = db.raw_select("SELECT CAST(VERSION() AS CHAR)").await?;
-    let doing = db.doing();
-    let text = rows.first().map(|row| row.string(0)).transpose();
-    let text = text.map_err(|error| StoreError::from_driver(doing, error))?.unwrap_or_default();
+    let rows = db.raw_read::<String>("SELECT CAST(VERSION() AS CHAR)").await?;
+    let text = rows.into_iter().next().unwrap_or_default();
     match too_old(&text) {
         Some(needed) => {
             Err(SchemaError::OldServer { database: database.to_owned(), found: text, needed }.into())

@@ -12,6 +12,7 @@ use sea_query::{Alias, Expr, ExprTrait, Query};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::row::FromRow;
 use crate::search::action_terms::{self as terms, ActionTerm, MASK, number, weight};
 use crate::tables::{Actions, FzActionTerms};
 
@@ -35,6 +36,9 @@ pub(super) const SOURCES: [&str; 14] = [
     "mandatory",
     "backup_metadata",
 ];
+
+/// The values of these columns.
+pub(super) type SourceValues = [Option<String>; SOURCES.len()];
 
 /// The number of parts.
 pub(crate) const PARTS: usize = 256;
@@ -132,6 +136,9 @@ async fn compare(db: &mut Db) -> Result<Parts, StoreError> {
     Ok(wrong)
 }
 
+/// The id and the project of an action, its terms and its checksum.
+type ListedTerms = (String, String, Option<Vec<u8>>, Option<i64>);
+
 /// Returns the sums of the terms that actions list. Adds the parts of actions with a wrong checksum to `wrong`.
 async fn listed(db: &mut Db, wrong: &mut Parts) -> Result<Sums, StoreError> {
     let dialect = db.dialect();
@@ -148,14 +155,12 @@ async fn listed(db: &mut Db, wrong: &mut Parts) -> Result<Sums, StoreError> {
     }
     let at = |error| StoreError::from_driver("schema.terms", error);
     let mut sums = vec![Sum::default(); PARTS];
-    db.select_each(&select, |row| {
-        let (action, project) = (row.string(0).map_err(at)?, row.string(1).map_err(at)?);
-        let bytes = row.bytes(2).map_err(at)?.unwrap_or_default();
-        add(&mut sums, &project, &action, terms::from_bytes(&bytes).into_iter());
-        if is_checked && let Some(crc) = row.int(3).map_err(at)? {
-            let columns = (4..4 + SOURCES.len()).map(|position| row.text(position));
-            let columns = columns.collect::<Result<Vec<_>, _>>().map_err(at)?;
-            if i64::from(terms::crc_of_columns(columns)) != crc {
+    db.select_each(&select, |mut row| {
+        let (action, project, bytes, crc): ListedTerms = row.read().map_err(at)?;
+        add(&mut sums, &project, &action, terms::from_bytes(&bytes.unwrap_or_default()).into_iter());
+        if is_checked && let Some(crc) = crc {
+            let sources = SourceValues::from_row(&mut row, ListedTerms::COUNT).map_err(at)?;
+            if i64::from(terms::crc_of_columns(sources.into())) != crc {
                 wrong.add(part(number(&project, &action)));
             }
         }
@@ -175,11 +180,9 @@ async fn found(db: &mut Db) -> Result<Sums, StoreError> {
              FROM (SELECT term, {number} AS number FROM {TABLE} WHERE action_id <> '') AS terms GROUP BY 1",
             PARTS - 1
         );
-        for row in &db.raw_select(&sql).await? {
-            let part: usize = row.string(0).map_err(at)?.parse().unwrap_or(0);
-            let rows = row.string(1).map_err(at)?.parse().unwrap_or(0);
-            let sum = row.string(2).map_err(at)?.parse().unwrap_or(0);
-            sums[part % PARTS] = Sum { rows, sum };
+        for (part, rows, sum) in db.raw_read::<(String, String, String)>(&sql).await? {
+            let part: usize = part.parse().unwrap_or(0);
+            sums[part % PARTS] = Sum { rows: rows.parse().unwrap_or(0), sum: sum.parse().unwrap_or(0) };
         }
         return Ok(sums);
     }
@@ -188,10 +191,9 @@ async fn found(db: &mut Db) -> Result<Sums, StoreError> {
         .columns([FzActionTerms::Term, FzActionTerms::ProjectId, FzActionTerms::ActionId])
         .from(FzActionTerms::Table)
         .and_where(Expr::col(FzActionTerms::ActionId).ne(""));
-    db.select_each(&select, |row| {
-        let term = row.int(0).map_err(at)?.unwrap_or_default();
-        let (project, action) = (row.string(1).map_err(at)?, row.string(2).map_err(at)?);
-        add(&mut sums, &project, &action, std::iter::once(term));
+    db.select_each(&select, |mut row| {
+        let (term, project, action): (Option<i64>, String, String) = row.read().map_err(at)?;
+        add(&mut sums, &project, &action, std::iter::once(term.unwrap_or_default()));
         Ok(ControlFlow::Continue(()))
     })
     .await?;

@@ -20,11 +20,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::class::Outage;
 use crate::control::Control;
 use crate::deadline::Deadline;
 use crate::dialect::Dialect;
 use crate::engine::{DbConnection, Opener};
-use crate::error::{Outage, StoreError};
+use crate::error::StoreError;
 use crate::explain::Plans;
 use crate::outage::OutageLog;
 use crate::reconnect::{Reconnected, Reconnector};

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::TlsFile;
-use crate::url::UrlError;
+use crate::url_error::UrlError;
 
 /// Returns the certificates of a PEM file, which must have at least one.
 pub(super) fn certificates(file: &TlsFile) -> Result<Vec<CertificateDer<'static>>, UrlError> {

@@ -14,10 +14,10 @@ use rustls::{
 };
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::X509Version;
 
+use super::certificate::parse;
 use super::untrusted::flaw;
 
 /// Signatures with SHA-1, which OpenSSL 3 rejects, too: RSA and ECDSA.
@@ -128,33 +128,6 @@ fn purpose(certificate: &X509Certificate<'_>) -> Result<(), Error> {
     if for_keys && for_servers { Ok(()) } else { Err(CertificateError::InvalidPurpose.into()) }
 }
 
-/// Returns the names in a certificate, for messages.
-pub(super) fn names(certificate: &CertificateDer<'_>) -> String {
-    let Ok(certificate) = parse(certificate) else { return "unreadable ones".to_owned() };
-    let alternative = certificate.subject_alternative_name().ok().flatten();
-    let mut names: Vec<String> = alternative
-        .iter()
-        .flat_map(|names| &names.value.general_names)
-        .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some((*name).to_owned()),
-            GeneralName::IPAddress(bytes) => match bytes.len() {
-                4 => <[u8; 4]>::try_from(*bytes)
-                    .ok()
-                    .map(|octets| std::net::Ipv4Addr::from(octets).to_string()),
-                _ => <[u8; 16]>::try_from(*bytes)
-                    .ok()
-                    .map(|octets| std::net::Ipv6Addr::from(octets).to_string()),
-            },
-            _ => None,
-        })
-        .collect();
-    if names.is_empty() {
-        let common = certificate.subject().iter_common_name();
-        names.extend(common.filter_map(|name| name.as_str().ok()).map(str::to_owned));
-    }
-    if names.is_empty() { "it has none".to_owned() } else { names.join(", ") }
-}
-
 /// Verifies the host against the common name. It counts only if the certificate contains no DNS names.
 pub(super) fn verify_name(
     certificate: &CertificateDer<'_>,
@@ -243,11 +216,6 @@ fn contents<'d>(der: impl Into<Option<&'d [u8]>>) -> Option<&'d [u8]> {
         }
     };
     rest.get(..length)
-}
-
-fn parse<'c>(certificate: &'c CertificateDer<'_>) -> Result<X509Certificate<'c>, Error> {
-    let parsed = X509Certificate::from_der(certificate.as_ref());
-    parsed.map(|(_, certificate)| certificate).map_err(|_| CertificateError::BadEncoding.into())
 }
 
 fn dates(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Error> {

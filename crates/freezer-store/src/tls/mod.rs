@@ -4,6 +4,7 @@
 //! that OpenSSL accepts but webpki rejects, and `untrusted.rs` explains rejections. `url/parameters.rs`
 //! interprets the URL parameters; docs/database.md has the table.
 
+mod certificate;
 mod files;
 mod legacy;
 mod untrusted;
@@ -20,7 +21,7 @@ use tokio_rustls::TlsConnector;
 
 pub(crate) use self::untrusted::of_handshake;
 use self::verifier::ServerVerifier;
-use crate::url::UrlError;
+use crate::url_error::UrlError;
 
 /// Whether connections are encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{AlertDescription, CertificateError, Error, OtherError};
 
-use super::{NameParameter, Roots, TlsOptions, legacy};
+use super::{NameParameter, Roots, TlsOptions, certificate};
 
 /// A server that is not trusted. `Display` prints the reason.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -72,7 +72,7 @@ impl Words {
         let (reason, advice) = match error {
             C::UnknownIssuer => (format!("is not signed by an authority of {}", self.authorities), ISSUER),
             C::NotValidForName | C::NotValidForNameContext { .. } => {
-                (format!("is for other names: {}", legacy::names(certificate)), self.of_name)
+                (format!("is for other names: {}", certificate::names(certificate)), self.of_name)
             }
             C::Expired | C::ExpiredContext { .. } => ("has expired".to_owned(), DATES),
             C::NotValidYet | C::NotValidYetContext { .. } => ("is not valid yet".to_owned(), DATES),

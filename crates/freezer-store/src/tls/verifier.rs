@@ -12,7 +12,7 @@ use rustls::{DigitallySignedStruct, Error, ProtocolVersion, RootCertStore, Signa
 
 use super::untrusted::{self, Words};
 use super::{Roots, TlsOptions, files, legacy};
-use crate::url::UrlError;
+use crate::url_error::UrlError;
 
 /// Accepts a certificate that satisfies one of the anchors. Without anchors, accepts every certificate.
 #[derive(Debug)]

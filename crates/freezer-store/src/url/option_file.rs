@@ -6,7 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{MySqlUrl, UrlError, port};
+use super::{MySqlUrl, port};
+use crate::url_error::UrlError;
 
 /// The options of one group.
 pub(super) struct OptionFile {

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
+use super::MySqlUrl;
 use super::option_file::OptionFile;
-use super::{MySqlUrl, UrlError};
 use crate::tls::{NameParameter, Roots, TlsFile, TlsMode, TlsOptions, TrustAnchor};
+use crate::url_error::UrlError;
 
 /// A parameter that the service does not use.
 #[derive(Debug, Clone, PartialEq, Eq)]

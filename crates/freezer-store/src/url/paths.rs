@@ -3,7 +3,7 @@
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use super::UrlError;
+use crate::url_error::UrlError;
 
 /// Rejects a socket that is something else. It may be missing until the server starts.
 pub(super) fn check_socket(path: Option<&Path>) -> Result<(), UrlError> {

@@ -15,10 +15,9 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json;
-use crate::migrations::term_sums::{Parts, SOURCES};
+use crate::migrations::term_sums::{Parts, SOURCES, SourceValues};
 use crate::model::Action;
 use crate::query::action_terms::{self, TermsChange};
-use crate::row::FromRow;
 use crate::search::action_terms::{self as terms, ActionTerm};
 use crate::tables::{Actions, Column, StoredAction, TableRow};
 
@@ -84,11 +83,8 @@ async fn of_parts(db: &mut Db, parts: Parts, after: Option<&str>) -> Result<Vec<
     if let Some(after) = after {
         ids.and_where(Expr::col(Actions::Id).gt(after));
     }
-    super::texts(db, &ids).await
+    db.read::<String>(&ids).await
 }
-
-/// Position of the first column of a checksum, after those of the row and its terms.
-const SUMMED: usize = <(StoredAction, Option<Vec<u8>>)>::COUNT;
 
 /// Selects and locks actions, with the columns from which terms and checksums are computed.
 fn select(dialect: Dialect) -> SelectStatement {
@@ -117,12 +113,14 @@ async fn made(db: &mut Db, select: &SelectStatement) -> Result<Vec<NewActionTerm
     let at = |error| StoreError::from_driver(doing, error);
     let mut made: Vec<NewActionTerms> = Vec::new();
     db.select_each(select, |mut row| {
-        let (stored, old): (StoredAction, Option<Vec<u8>>) = row.read().map_err(at)?;
-        let crc = match dialect {
-            Dialect::MySql => row.int(SUMMED).map_err(at)?.unwrap_or_default(),
+        let (stored, old, crc): (StoredAction, Option<Vec<u8>>, i64) = match dialect {
+            Dialect::MySql => {
+                let (stored, old, crc): (_, _, Option<i64>) = row.read().map_err(at)?;
+                (stored, old, crc.unwrap_or_default())
+            }
             Dialect::Sqlite => {
-                let columns = (SUMMED..SUMMED + SOURCES.len()).map(|position| row.text(position));
-                terms::crc_of_columns(columns.collect::<Result<_, _>>().map_err(at)?).into()
+                let (stored, old, sources): (_, _, SourceValues) = row.read().map_err(at)?;
+                (stored, old, terms::crc_of_columns(sources.into()).into())
             }
         };
         let (text, old) = (stored.definition.clone(), old.unwrap_or_default());

@@ -56,21 +56,14 @@ impl ColumnCharsets {
             return Ok(ColumnCharsets::default());
         }
         let rows = db
-            .raw_select(&format!(
+            .raw_read::<(String, String)>(&format!(
                 "SELECT CAST(column_name AS CHAR), CAST(character_set_name AS CHAR) \
                  FROM information_schema.columns \
                  WHERE table_schema = DATABASE() AND table_name = '{table}' AND character_set_name IS NOT NULL"
             ))
             .await?;
-        let doing = db.doing();
-        let at = |error| StoreError::from_driver(doing, error);
-        let mut held = HashMap::new();
-        for row in &rows {
-            if let Some(charset) = Charset::of(&row.string(1).map_err(at)?) {
-                held.insert(row.string(0).map_err(at)?, charset);
-            }
-        }
-        Ok(ColumnCharsets(held))
+        let known = |(column, charset): (String, String)| Some((column, Charset::of(&charset)?));
+        Ok(ColumnCharsets(rows.into_iter().filter_map(known).collect()))
     }
 
     /// Returns whether a column can store a text.

@@ -68,7 +68,7 @@ async fn values(
     if let Some(after) = after {
         select.and_where(Expr::col(id()).gt(after));
     }
-    let ids = super::texts(db, &select).await?;
+    let ids = db.read::<String>(&select).await?;
     for id in &ids {
         found.add(id);
     }

@@ -83,10 +83,7 @@ impl LeftoverColumn {
             .from(FreezerLeftovers::Table)
             .cond_where(self.rows())
             .and_where(Expr::col(FreezerLeftovers::RowId).is_in(ids));
-        let rows = db.select(&select).await?;
-        let doing = db.doing();
-        let at = |error| StoreError::from_driver(doing, error);
-        rows.iter().map(|row| Ok((row.string(0).map_err(at)?, row.string(1).map_err(at)?))).collect()
+        Ok(db.read::<(String, String)>(&select).await?.into_iter().collect())
     }
 
     /// Sets the kept value of a row, or removes it if `value` is `None`.
@@ -137,7 +134,7 @@ impl LeftoverColumn {
         if let Some(after) = after {
             select.and_where(Expr::col(FreezerLeftovers::RowId).gt(after));
         }
-        let ids = super::texts(db, &select).await?;
+        let ids = db.read::<String>(&select).await?;
         let Some(last) = ids.last().cloned() else { return Ok(None) };
         let mut there = Query::select();
         there
@@ -146,7 +143,7 @@ impl LeftoverColumn {
             .and_where(Expr::col(Alias::new("id")).is_in(ids.iter().map(String::as_str)))
             .and_where(Expr::col(Alias::new(self.column)).is_not_null())
             .and_where(Expr::col(Alias::new(self.column)).ne(""));
-        let there = super::texts(db, &there).await?;
+        let there = db.read::<String>(&there).await?;
         let stale: Vec<&str> = ids.iter().filter(|id| !there.contains(id)).map(String::as_str).collect();
         if !stale.is_empty() {
             self.remove(db, stale).await?;

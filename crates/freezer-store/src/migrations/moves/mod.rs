@@ -164,10 +164,3 @@ impl Unmoved {
         (self.count > 0).then(|| format!("{} {rows}: {}{more}", self.count, self.ids.join(", ")))
     }
 }
-
-/// Returns the first column of all rows as text.
-async fn texts(db: &mut Db, select: &sea_query::SelectStatement) -> Result<Vec<String>, StoreError> {
-    let rows = db.select(select).await?;
-    let doing = db.doing();
-    rows.iter().map(|row| row.string(0).map_err(|error| StoreError::from_driver(doing, error))).collect()
-}

@@ -87,13 +87,11 @@ async fn read(
     if let Some(after) = after {
         select.and_where(Expr::col(Actions::Id).gt(after));
     }
-    let rows = db.select(&select).await?;
-    let at = |error| StoreError::from_driver("schema.fill_paths", error);
+    let rows = db.read::<(String, Option<String>)>(&select).await?;
     let mut missing = Vec::new();
     let mut last = None;
-    for row in &rows {
-        let id = row.string(0).map_err(at)?;
-        let text = row.text(1).map_err(at)?;
+    let count = rows.len() as u64;
+    for (id, text) in rows {
         let read = lenient::value(text.as_deref().unwrap_or_default());
         let path = read.value.as_object().filter(|_| !read.is_broken).and_then(of);
         if let Some(path) = path.filter(|path| held.can_hold(column, path)) {
@@ -101,5 +99,5 @@ async fn read(
         }
         last = Some(id);
     }
-    Ok(last.map(|last| PathBatch { last, rows: rows.len() as u64, missing }))
+    Ok(last.map(|last| PathBatch { last, rows: count, missing }))
 }

@@ -91,17 +91,14 @@ async fn read(
     if let Some(after) = after {
         select.and_where(Expr::col(id()).gt(after));
     }
-    let rows = db.select(&select).await?;
-    let doing = db.doing();
-    let at = |error| StoreError::from_driver(doing, error);
+    let rows = db.read::<(String, String, Option<String>)>(&select).await?;
     let (mut last, mut differing) = (None, Vec::new());
-    for row in &rows {
-        let (id, old, new) =
-            (row.string(0).map_err(at)?, row.string(1).map_err(at)?, row.text(2).map_err(at)?);
+    let count = rows.len() as u64;
+    for (id, old, new) in rows {
         last = Some(id.clone());
         if new.as_deref() != Some(&old) {
             differing.push((id, old, new));
         }
     }
-    Ok(last.map(|last| (last, rows.len() as u64, differing)))
+    Ok(last.map(|last| (last, count, differing)))
 }

@@ -75,15 +75,10 @@ pub(in crate::migrations) async fn batch(
     if let Some(after) = &after {
         select.cond_where(after.behind());
     }
-    let rows = db.select(select.limit(BATCH)).await?;
-    let doing = db.doing();
-    let at = |error| StoreError::from_driver(doing, error);
-    let Some(last) = rows.last() else { return Ok(None) };
-    let last = TermKey {
-        term: last.int(0).map_err(at)?.unwrap_or_default(),
-        project_id: last.string(1).map_err(at)?,
-        action_id: last.string(2).map_err(at)?,
-    };
+    let rows = db.read::<(Option<i64>, String, String)>(select.limit(BATCH)).await?;
+    let count = rows.len() as u64;
+    let Some((term, project_id, action_id)) = rows.into_iter().next_back() else { return Ok(None) };
+    let last = TermKey { term: term.unwrap_or_default(), project_id, action_id };
     let mut delete = Query::delete();
     delete
         .from_table(Terms::Table)
@@ -97,5 +92,5 @@ pub(in crate::migrations) async fn batch(
         delete.and_where(Expr::cust(condition));
     }
     db.execute(&delete).await?;
-    Ok(Some((last.text(), rows.len() as u64)))
+    Ok(Some((last.text(), count)))
 }

@@ -12,9 +12,9 @@ use sea_query::{CaseStatement, Expr, ExprTrait, Order, Query};
 use super::BATCH;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, StoredField};
+use crate::json;
 use crate::search::{terms, times};
-use crate::tables::Backups;
+use crate::tables::{Backups, Column};
 
 /// Number of rows in one statement.
 const AT_ONCE: usize = 50;
@@ -49,14 +49,13 @@ pub(in crate::migrations) async fn batch(
     let at = |error| StoreError::from_driver("schema.fill_terms", error);
     let mut made: Vec<NewBackupTerms> = Vec::new();
     // Rows are read one by one, because metadata may be large.
-    db.select_each(&select, |row| {
-        let id = row.string(0).map_err(at)?;
-        let text = row.text(1).map_err(at)?;
-        let place = StoredField { table: "backups", column: "backup_metadata", id: &id };
+    db.select_each(&select, |mut row| {
+        let (id, text, crc): (String, Option<String>, Option<i64>) = row.read().map_err(at)?;
+        let place = Backups::BackupMetadata.of_row(&id);
         let document = json::object_strict(text.as_deref(), place).ok();
         let terms = document.as_ref().and_then(terms::of_document);
         let time = document.as_ref().map_or(times::NONE, times::of_metadata);
-        let crc = row.int(2).map_err(at)?.or_else(|| text.map(|text| terms::crc(&text).into()));
+        let crc = crc.or_else(|| text.map(|text| terms::crc(&text).into()));
         made.push(NewBackupTerms { id, terms, time, crc });
         Ok(ControlFlow::Continue(()))
     })

@@ -8,7 +8,6 @@ use super::{BATCH, BatchResult, Unmoved};
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json;
-use crate::row::Row;
 
 /// The table of older releases, with the column that is dropped.
 #[derive(Iden, Clone, Copy)]
@@ -120,16 +119,8 @@ async fn read(db: &mut Db, after: Option<&str>) -> Result<Vec<NamedBackup>, Stor
     if let Some(after) = after {
         select.and_where(Expr::col(BackupsWithUserName::Id).gt(after));
     }
-    let rows = db.select(&select).await?;
-    let at = |error| StoreError::from_driver("schema.move_user_names", error);
-    let read = |row: &Row| {
-        Ok(NamedBackup {
-            id: row.string(0).map_err(at)?,
-            name: row.string(1).map_err(at)?,
-            metadata: row.text(2).map_err(at)?,
-        })
-    };
-    rows.iter().map(read).collect()
+    let rows = db.read::<(String, String, Option<String>)>(&select).await?;
+    Ok(rows.into_iter().map(|(id, name, metadata)| NamedBackup { id, name, metadata }).collect())
 }
 
 fn destination(row: &NamedBackup) -> NameDestination {

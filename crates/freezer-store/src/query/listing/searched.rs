@@ -13,10 +13,11 @@ use super::{
     SMALL,
 };
 use crate::error::{DriverError, StoreError};
-use crate::exec::{Db, TimeSlice};
+use crate::exec::Db;
 use crate::query::unreadable;
 use crate::row::Row;
 use crate::search::{MatchResult, Matcher};
+use crate::time_slice::TimeSlice;
 use sea_query::IntoColumnRef;
 
 /// Minimum and maximum number of rows of a search's first query. A poll needs the few jobs of one client, and

@@ -94,8 +94,6 @@ pub(in crate::migrations) async fn definers(
 async fn stored(db: &mut Db, mut ids: Vec<&str>) -> Result<HashMap<String, (String, bool)>, StoreError> {
     ids.sort_unstable();
     ids.dedup();
-    let doing = db.doing();
-    let at = |error| StoreError::from_driver(doing, error);
     let mut stored = HashMap::new();
     for ids in ids.chunks(IDS) {
         let mut select = Query::select();
@@ -103,9 +101,8 @@ async fn stored(db: &mut Db, mut ids: Vec<&str>) -> Result<HashMap<String, (Stri
             .columns([Actions::Id, Actions::ProjectId, Actions::Deleted])
             .from(Actions::Table)
             .and_where(Expr::col(Actions::Id).is_in(ids.iter().copied()));
-        for row in db.select(&select).await? {
-            let (id, project_id) = (row.string(0).map_err(at)?, row.string(1).map_err(at)?);
-            stored.insert(id, (project_id, row.int(2).map_err(at)? == Some(0)));
+        for (id, project_id, deleted) in db.read::<(String, String, Option<i64>)>(&select).await? {
+            stored.insert(id, (project_id, deleted == Some(0)));
         }
     }
     Ok(stored)

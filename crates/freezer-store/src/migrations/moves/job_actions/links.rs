@@ -8,7 +8,7 @@ use super::JobRow;
 use super::list::ActionList;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::migrations::moves::{BATCH, texts};
+use crate::migrations::moves::BATCH;
 use crate::tables::JobActions;
 
 /// Number of rows in one INSERT.
@@ -41,18 +41,10 @@ pub(super) async fn of(
         .and_where(Expr::col(JobActions::JobId).is_in(job_ids))
         .order_by(JobActions::Position, Order::Asc)
         .order_by(JobActions::Id, Order::Asc);
-    let rows = db.select(&select).await?;
-    let doing = db.doing();
-    let at = |error| StoreError::from_driver(doing, error);
+    let rows = db.read::<(String, String, String, Option<i64>, Option<i64>)>(&select).await?;
     let mut links: HashMap<String, Vec<LinkRow>> = HashMap::new();
-    for row in &rows {
-        let link = LinkRow {
-            id: row.string(1).map_err(at)?,
-            action_id: row.string(2).map_err(at)?,
-            position: row.int(3).map_err(at)?,
-            deleted: row.int(4).map_err(at)?,
-        };
-        links.entry(row.string(0).map_err(at)?).or_default().push(link);
+    for (job_id, id, action_id, position, deleted) in rows {
+        links.entry(job_id).or_default().push(LinkRow { id, action_id, position, deleted });
     }
     Ok(links)
 }
@@ -120,7 +112,7 @@ pub(in crate::migrations) async fn remove_orphans(
     if let Some(after) = after {
         select.and_where(Expr::col(JobActions::JobId).gt(after));
     }
-    let jobs = texts(db, &select).await?;
+    let jobs = db.read::<String>(&select).await?;
     let Some(last) = jobs.last().cloned() else { return Ok(None) };
     let ids = || jobs.iter().map(String::as_str);
     let mut there = Query::select();
@@ -128,7 +120,7 @@ pub(in crate::migrations) async fn remove_orphans(
         .column(Alias::new("id"))
         .from(Alias::new("jobs"))
         .and_where(Expr::col(Alias::new("id")).is_in(ids()));
-    let there = texts(db, &there).await?;
+    let there = db.read::<String>(&there).await?;
     // A server may compare ids case-insensitively.
     let is_there = |id: &str| there.iter().any(|other| other.eq_ignore_ascii_case(id));
     let gone: Vec<&str> = ids().filter(|id| !is_there(id)).collect();

@@ -38,7 +38,7 @@ use super::leftovers::{Kept, LeftoverColumn};
 use super::{BATCH, BatchResult, Unmoved};
 use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
-use crate::row::Row;
+use crate::row::{LossyText, Row};
 
 pub(in crate::migrations) use self::count::{Unresolved, definers, unmovable};
 pub(in crate::migrations) use self::links::remove_orphans;
@@ -208,9 +208,9 @@ async fn read(db: &mut Db, after: Option<&str>) -> Result<Vec<JobRow>, StoreErro
         select.and_where(Expr::col(OldJobs::Id).gt(after));
     }
     let (mut jobs, mut bytes) = (Vec::new(), 0);
-    db.select_each(&select, |row| {
+    db.select_each(&select, |mut row| {
         let job =
-            read_job(&row).map_err(|error| StoreError::from_driver("schema.move_job_actions", error))?;
+            read_job(&mut row).map_err(|error| StoreError::from_driver("schema.move_job_actions", error))?;
         bytes += job.text.as_ref().map_or(0, String::len);
         jobs.push(job);
         Ok(if bytes < BATCH_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
@@ -219,15 +219,8 @@ async fn read(db: &mut Db, after: Option<&str>) -> Result<Vec<JobRow>, StoreErro
     Ok(jobs)
 }
 
-fn read_job(row: &Row) -> Result<JobRow, DriverError> {
-    let text = row.text_of_bytes(3)?;
-    Ok(JobRow {
-        id: row.string(0)?,
-        project_id: row.string(1)?,
-        user_id: row.string(2)?,
-        list: ActionList::read(text.as_deref()),
-        text,
-        deleted: row.int(4)?,
-        times: [row.text(5)?, row.text(6)?, row.text(7)?],
-    })
+fn read_job(row: &mut Row) -> Result<JobRow, DriverError> {
+    let (id, project_id, user_id, LossyText(text), deleted, times) = row.read()?;
+    let list = ActionList::read(text.as_deref());
+    Ok(JobRow { id, project_id, user_id, list, text, deleted, times })
 }
