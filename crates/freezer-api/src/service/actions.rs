@@ -1,21 +1,22 @@
 //! Actions: creates, updates, replaces and deletes them.
 
-use freezer_store::model::{ActionColumns, ActionDefinition};
+use freezer_store::model::ActionDefinition;
 use freezer_store::query::{actions, job_actions};
 use freezer_store::{Db, stored_size, transaction};
 use serde_json::{Map, Value};
 
-use super::{Change, Replaced, id_or_new, int, object, text};
+use super::{Change, Replaced};
 use crate::error::Error;
-use crate::validate::limits::to_bool;
+use crate::validate::documents::ActionDocument;
+use crate::validate::documents::action::{columns, mandatory};
 
 /// Creates an action and returns its id.
 ///
 /// # Errors
 /// `StoreError::Duplicate` if the id that the caller chose is already in use.
-pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result<String, Error> {
-    let action_id = id_or_new(document, "action_id", change.ids);
-    let new = definition(document, object(document, "freezer_action").unwrap_or_default());
+pub async fn create(change: Change<'_>, mut document: ActionDocument) -> Result<String, Error> {
+    let action_id = document.action_id.take().unwrap_or_else(|| change.ids.document());
+    let new = definition(document);
     change.check_size("freezer_action", &new.freezer_action)?;
     transaction!(change.store, "actions.create", |db| {
         let Change { project_id, user_id, now, .. } = change;
@@ -29,24 +30,22 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
 /// # Errors
 /// [`Error::NotFound`] if the project has no such action; [`Error::DocumentTooLarge`] if the action, or a job that uses
 /// it, would be too large.
-pub async fn update(change: Change<'_>, action_id: &str, patch: &Map<String, Value>) -> Result<(), Error> {
+pub async fn update(change: Change<'_>, action_id: &str, patch: ActionDocument) -> Result<(), Error> {
     transaction!(change.store, "actions.update", |db| {
         let scope = change.scope();
         let Some(stored) = actions::get_for_update(db, &scope, action_id).await? else {
             return Err(Error::not_found("action", action_id));
         };
         let mut freezer_action = stored.freezer_action.clone();
-        freezer_action.extend(object(patch, "freezer_action").unwrap_or_default());
+        freezer_action.extend(patch.freezer_action.clone().unwrap_or_default());
         change.check_growth("freezer_action", &freezer_action, &stored.freezer_action)?;
-        let named = definition(patch, freezer_action);
-        let new = ActionDefinition {
-            max_retries: int(patch, "max_retries").or(stored.max_retries).unwrap_or(named.max_retries),
-            max_retries_interval: int(patch, "max_retries_interval")
-                .or(stored.max_retries_interval)
-                .unwrap_or(named.max_retries_interval),
-            mandatory: mandatory(patch).unwrap_or(stored.mandatory),
-            ..named
-        };
+        let new = definition(ActionDocument {
+            action_id: None,
+            max_retries: patch.max_retries.or(stored.max_retries),
+            max_retries_interval: patch.max_retries_interval.or(stored.max_retries_interval),
+            mandatory: patch.mandatory.or(Some(stored.mandatory)),
+            freezer_action: Some(freezer_action),
+        });
         check_jobs(db, &change, action_id, &new.freezer_action, &stored.freezer_action).await?;
         actions::update(db, &scope, action_id, &new, change.now).await?;
         Ok(())
@@ -82,9 +81,9 @@ async fn check_jobs(
 pub async fn replace(
     change: Change<'_>,
     action_id: &str,
-    document: &Map<String, Value>,
+    document: ActionDocument,
 ) -> Result<Replaced, Error> {
-    let new = definition(document, object(document, "freezer_action").unwrap_or_default());
+    let new = definition(document);
     change.check_size("freezer_action", &new.freezer_action)?;
     transaction!(change.store, "actions.replace", |db| {
         let Change { project_id, user_id, now, .. } = change;
@@ -108,33 +107,14 @@ pub async fn delete(change: Change<'_>, action_id: &str) -> Result<bool, Error> 
     })
 }
 
-/// Returns a complete action with the keys of `freezer_action`. Its retries, and whether it is mandatory, come from
-/// `document`.
-pub(super) fn definition(
-    document: &Map<String, Value>,
-    freezer_action: Map<String, Value>,
-) -> ActionDefinition {
-    let column = |key| text(&freezer_action, key);
+/// Returns the complete action that a document defines, with defaults for absent keys.
+pub(super) fn definition(document: ActionDocument) -> ActionDefinition {
+    let freezer_action = document.freezer_action.unwrap_or_default();
     ActionDefinition {
-        max_retries: int(document, "max_retries").unwrap_or(ActionDefinition::MAX_RETRIES),
-        max_retries_interval: int(document, "max_retries_interval")
-            .unwrap_or(ActionDefinition::MAX_RETRIES_INTERVAL),
-        // agents send this key inside the definition, other clients send it beside the definition
-        mandatory: mandatory(document).or_else(|| mandatory(&freezer_action)).unwrap_or(false),
-        columns: ActionColumns {
-            action: column("action").unwrap_or_default(),
-            mode: column("mode"),
-            path_to_backup: column("path_to_backup"),
-            backup_name: column("backup_name"),
-            container: column("container"),
-            log_file: column("log_file"),
-            timeout: int(&freezer_action, "timeout"),
-            priority: int(&freezer_action, "priority"),
-        },
+        max_retries: document.max_retries.unwrap_or(ActionDefinition::MAX_RETRIES),
+        max_retries_interval: document.max_retries_interval.unwrap_or(ActionDefinition::MAX_RETRIES_INTERVAL),
+        mandatory: document.mandatory.or_else(|| mandatory(&freezer_action)).unwrap_or(false),
+        columns: columns(&freezer_action),
         freezer_action,
     }
-}
-
-fn mandatory(document: &Map<String, Value>) -> Option<bool> {
-    document.get("mandatory").and_then(to_bool)
 }

@@ -6,9 +6,10 @@ use freezer_store::{Store, StoreError, read, single, transaction};
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 
+use super::Change;
 use super::batcher::{BatchLimits, Batcher, all_or_each};
-use super::{Change, object};
 use crate::error::Error;
+use crate::validate::documents::BackupDocument;
 
 /// Status of a backup if its document has none.
 const AVAILABLE: &str = "available";
@@ -48,25 +49,26 @@ pub struct RecordedBackup {
 
 /// Records a backup. Backups that arrive at the same time share a statement, but a rejected one does not fail the others,
 /// because agents do not retry. A backup that was recorded a short time ago is not recorded again.
-pub async fn create(change: Change<'_>, mut document: Map<String, Value>) -> Result<RecordedBackup, Error> {
+pub async fn create(change: Change<'_>, document: BackupDocument) -> Result<RecordedBackup, Error> {
+    let BackupDocument { status, metadata } = document;
     let backup_id = change.ids.document();
-    let status = take_status(&mut document).unwrap_or_else(|| AVAILABLE.to_owned());
-    change.check_size("backup_metadata", &document)?;
-    let identity = identity(&change, &document);
-    let reported = identity.is_some().then(|| (document.clone(), status.clone()));
+    let status = status.unwrap_or_else(|| AVAILABLE.to_owned());
+    change.check_size("backup_metadata", &metadata)?;
+    let identity = identity(&change, &metadata);
+    let reported = identity.is_some().then(|| (metadata.clone(), status.clone()));
     let record = Record {
         backup_id: backup_id.clone(),
         identity,
         project_id: change.project_id.to_owned(),
         user_id: change.user_id.to_owned(),
-        new: NewBackup { status, metadata: document },
+        new: NewBackup { status, metadata },
         now: change.now,
     };
     let stored = change.queues.backups.submit((), record, change.store.deadline()).await;
     let stored = stored.map_err(|no_answer| no_answer.into_write_error("backups.create"))??;
     let is_new = stored == backup_id;
-    if let (false, Some((document, status))) = (is_new, reported) {
-        warn_of_differences(&change, &stored, &document, &status).await;
+    if let (false, Some((metadata, status))) = (is_new, reported) {
+        warn_of_differences(&change, &stored, &metadata, &status).await;
     }
     Ok(RecordedBackup { is_new, backup_id: stored })
 }
@@ -169,32 +171,20 @@ fn whole(number: &Number) -> Value {
     }
 }
 
-/// Updates the status and the metadata of a backup. The keys of the metadata may be in `backup_metadata` or at the top level,
-/// because agents of 19.0.0 send them at the top level. Returns the updated document.
+/// Updates the status and the metadata of a backup. Returns the updated document.
 ///
 /// # Errors
 /// [`Error::NotFound`] if the project has no such backup.
-pub async fn update(
-    change: Change<'_>,
-    backup_id: &str,
-    mut patch: Map<String, Value>,
-) -> Result<Backup, Error> {
-    for read_only in ["user_id", "backup_id", "project_id"] {
-        patch.remove(read_only);
-    }
-    let status = take_status(&mut patch);
-    let nested = object(&patch, "backup_metadata").unwrap_or_default();
-    patch.remove("backup_metadata");
+pub async fn update(change: Change<'_>, backup_id: &str, patch: BackupDocument) -> Result<Backup, Error> {
     transaction!(change.store, "backups.update", |db| {
         let scope = change.scope();
         let Some(mut stored) = backups::get_for_update(db, &scope, backup_id).await? else {
             return Err(Error::not_found("backup", backup_id));
         };
         let old = stored.metadata.clone();
-        stored.metadata.extend(patch.clone());
-        stored.metadata.extend(nested.clone());
+        stored.metadata.extend(patch.metadata.clone());
         change.check_growth("backup_metadata", &stored.metadata, &old)?;
-        if let Some(status) = &status {
+        if let Some(status) = &patch.status {
             stored.status.clone_from(status);
         }
         backups::update(db, &scope, backup_id, &stored, change.now).await?;
@@ -215,13 +205,6 @@ pub async fn delete(change: Change<'_>, backup_id: &str) -> Result<(), Error> {
         Ok::<_, Error>(backups::delete(db, &change.scope(), backup_id, change.now).await?)
     })?;
     if deleted { Ok(()) } else { Err(Error::not_found("backup", backup_id)) }
-}
-
-fn take_status(document: &mut Map<String, Value>) -> Option<String> {
-    match document.shift_remove("status") {
-        Some(Value::String(status)) => Some(status),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

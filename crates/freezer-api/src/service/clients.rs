@@ -5,25 +5,18 @@ use freezer_store::query::clients::{self, Registered, RegistrationCheck};
 use freezer_store::{StoreError, read, single, stored_size, transaction};
 use serde_json::{Map, Value};
 
-use super::{Change, text};
+use super::Change;
 use crate::clock::client_id_of;
 use crate::error::Error;
+use crate::validate::documents::ClientDocument;
 use crate::validate::whole;
-
-/// Returns whether a registration is for a central client, which runs the jobs of all projects.
-pub fn is_central(document: &Map<String, Value>) -> bool {
-    document.get("is_central").and_then(Value::as_bool).unwrap_or(false)
-}
 
 /// Registers a client, or updates the description and the capabilities of an existing one. Returns the result and the
 /// client's name.
 ///
 /// # Errors
 /// [`Error::Conflict`] if the name or the uuid belongs to a client of another project.
-pub async fn register(
-    change: Change<'_>,
-    document: &Map<String, Value>,
-) -> Result<(Registered, String), Error> {
+pub async fn register(change: Change<'_>, document: ClientDocument) -> Result<(Registered, String), Error> {
     let new = registration(document);
     let Capabilities { actions, modes, storages, engines } = &new.capabilities;
     let stored = (&new.client_id, &new.hostname, &new.description, actions, modes, storages, engines);
@@ -146,22 +139,21 @@ fn is_blank(value: &Value) -> bool {
 
 /// Returns the stored part of a registration. The lists that it does not name contain every capability, as in freezer-api
 /// 19.0.0, because agents of old releases name none.
-fn registration(document: &Map<String, Value>) -> Registration {
-    let list = |key: &str, default: &[&str]| match document.get(key).and_then(Value::as_array) {
-        Some(names) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        None => default.iter().map(|name| (*name).to_owned()).collect(),
+fn registration(document: ClientDocument) -> Registration {
+    let or_all = |names: Option<Vec<String>>, all: &[&str]| {
+        names.unwrap_or_else(|| all.iter().map(|name| (*name).to_owned()).collect())
     };
     Registration {
-        client_id: text(document, "client_id").unwrap_or_default(),
-        uuid: text(document, "uuid").filter(|uuid| !uuid.is_empty()),
-        hostname: text(document, "hostname"),
-        description: text(document, "description"),
-        is_central: is_central(document),
+        client_id: document.client_id,
+        uuid: document.uuid,
+        hostname: document.hostname,
+        description: document.description,
+        is_central: document.is_central,
         capabilities: Capabilities {
-            actions: list("supported_actions", &Capabilities::ACTIONS),
-            modes: list("supported_modes", &Capabilities::MODES),
-            storages: list("supported_storages", &Capabilities::STORAGES),
-            engines: list("supported_engines", &Capabilities::ENGINES),
+            actions: or_all(document.supported_actions, &Capabilities::ACTIONS),
+            modes: or_all(document.supported_modes, &Capabilities::MODES),
+            storages: or_all(document.supported_storages, &Capabilities::STORAGES),
+            engines: or_all(document.supported_engines, &Capabilities::ENGINES),
         },
     }
 }

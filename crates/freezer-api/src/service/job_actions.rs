@@ -8,10 +8,11 @@ use freezer_store::query::{actions, clients};
 use freezer_store::{Db, stored_size};
 use serde_json::{Map, Value};
 
+use super::Change;
 use super::clients::check_capabilities;
-use super::{Change, object, text};
 use crate::clock::Ids;
 use crate::error::Error;
+use crate::validate::documents::{ActionDocument, JobDocument};
 
 /// An entry of `job_actions`, with the ids for the rows that may be stored for it.
 #[derive(Debug, Clone)]
@@ -32,41 +33,40 @@ enum EntryAction {
 /// body could fill the memory.
 const MAX_DEFAULTS: usize = 1 << 20;
 
-/// Reads `job_actions`. Keys that an action does not have are taken from `action_defaults`. Returns none if the document has
-/// no `job_actions`.
+/// Returns the entries of `job_actions`. Keys that a definition does not have are taken from `action_defaults`. Returns none if
+/// the document has no `job_actions`.
 ///
 /// # Errors
 /// [`Error::BadDocument`] if the copied defaults would be too large.
-pub fn entries(document: &Map<String, Value>, ids: &Ids) -> Result<Option<Vec<JobActionEntry>>, Error> {
-    let Some(entries) = document.get("job_actions") else { return Ok(None) };
-    let entries = entries.as_array().map(Vec::as_slice).unwrap_or_default();
-    let defaults = object(document, "action_defaults").unwrap_or_default();
+pub fn entries(document: &JobDocument, ids: &Ids) -> Result<Option<Vec<JobActionEntry>>, Error> {
+    let JobDocument { actions: Some(actions), action_defaults: defaults, .. } = document else {
+        return Ok(None);
+    };
     if !defaults.is_empty() {
-        let size = serde_json::to_string(&defaults).map_or(usize::MAX, |text| text.len());
-        if size.saturating_mul(entries.len()) > MAX_DEFAULTS {
+        let size = serde_json::to_string(defaults).map_or(usize::MAX, |text| text.len());
+        if size.saturating_mul(actions.len()) > MAX_DEFAULTS {
             return Err(Error::BadDocument(format!(
                 "action_defaults: too large for {} actions (at most {MAX_DEFAULTS} bytes in total)",
-                entries.len()
+                actions.len()
             )));
         }
     }
-    Ok(Some(entries.iter().filter_map(Value::as_object).map(|entry| read(entry, &defaults, ids)).collect()))
+    Ok(Some(actions.iter().map(|action| entry(action.clone(), defaults, ids)).collect()))
 }
 
-fn read(entry: &Map<String, Value>, defaults: &Map<String, Value>, ids: &Ids) -> JobActionEntry {
-    let mut definition = object(entry, "freezer_action");
-    if let Some(definition) = &mut definition {
+fn entry(mut document: ActionDocument, defaults: &Map<String, Value>, ids: &Ids) -> JobActionEntry {
+    if let Some(definition) = &mut document.freezer_action {
         for (key, value) in defaults {
             if definition.get(key).is_none_or(Value::is_null) {
                 definition.insert(key.clone(), value.clone());
             }
         }
     }
-    let action = match text(entry, "action_id").filter(|id| !id.is_empty()) {
-        Some(action_id) => EntryAction::Reference { action_id, definition },
+    let action = match document.action_id.take() {
+        Some(action_id) => EntryAction::Reference { action_id, definition: document.freezer_action },
         None => EntryAction::Inline {
             action_id: ids.document(),
-            new: Box::new(super::actions::definition(entry, definition.unwrap_or_default())),
+            new: Box::new(super::actions::definition(document)),
         },
     };
     JobActionEntry { link_id: ids.document(), action }

@@ -12,8 +12,9 @@ use freezer_store::model::JobFields;
 use freezer_store::query::{actions, clients, job_actions, jobs};
 use serde_json::{Map, Value};
 
-use super::{Change, text};
+use super::Change;
 use crate::error::Error;
+use crate::validate::documents::{ActionDocument, JobDocument, JobPatch};
 
 /// Keys of a schedule that a scheduler sets. `event` is not among them: users set it.
 /// Source: `RUNTIME_SCHEDULE_KEYS` of freezer-scheduler 19.0.0.
@@ -59,41 +60,41 @@ fn has_keys_of_19(document: &Map<String, Value>) -> bool {
     document.len() == keys.len() && keys.iter().all(|key| document.contains_key(*key))
 }
 
-/// Removes the stale values of a report from the patch, and logs them. `document` is the body of the request, and `patch` is
-/// the part of it that may be stored.
-pub async fn drop_stale(
+/// Returns the changes of a patch. If the patch is a report, its stale values are removed and logged.
+pub async fn current_changes(
     db: &mut Db,
     change: &Change<'_>,
     job_id: &str,
     fields: &JobFields,
-    document: &Map<String, Value>,
-    patch: &mut Map<String, Value>,
-) -> Result<(), Error> {
-    let Some(mut report) = Report::read(job_id, document, &fields.schedule) else { return Ok(()) };
+    patch: &JobPatch<'_>,
+) -> Result<JobDocument, Error> {
+    let mut changes = patch.changes.clone();
+    let Some(mut report) = Report::read(job_id, patch.sent, &fields.schedule) else { return Ok(changes) };
     if report == Report::Repeated && jobs::was_updated(db, &change.scope(), job_id, change.now).await? {
         // an earlier run of this body has stored the state
         report = Report::New;
     }
     let mut ignored = Vec::new();
-    if patch.contains_key("session_id") && text(patch, "session_id").unwrap_or_default() != fields.session_id
-    {
-        patch.remove("session_id");
-        patch.remove("session_tag");
+    if changes.session_id.as_ref().is_some_and(|sent| *sent != fields.session_id) {
+        changes.session_id = None;
+        changes.session_tag = None;
         ignored.push("session_id");
     }
     if report == Report::New
-        && let Some(client_id) = text(patch, "client_id").filter(|sent| *sent != fields.client_id)
-        && clients::ever_had(db, &change.scope(), &client_id).await?
+        && let Some(client_id) = changes.client_id.as_ref().filter(|sent| **sent != fields.client_id)
+        && clients::ever_had(db, &change.scope(), client_id).await?
     {
-        patch.remove("client_id");
+        changes.client_id = None;
         ignored.push("client_id");
     }
-    if let Some(Value::Array(entries)) = patch.get("job_actions") {
+    // a scheduler cannot have read `{}`, because the service shows a list
+    let is_list = patch.sent.get("job_actions").is_some_and(Value::is_array);
+    if let Some(entries) = changes.actions.as_ref().filter(|_| is_list) {
         match check_actions(db, change, job_id, report, entries).await? {
             ReportedActions::Current => {}
-            ReportedActions::Unchanged => drop(patch.remove("job_actions")),
+            ReportedActions::Unchanged => changes.actions = None,
             ReportedActions::Stale => {
-                patch.remove("job_actions");
+                changes.actions = None;
                 ignored.push("job_actions");
             }
         }
@@ -106,7 +107,7 @@ pub async fn drop_stale(
             "a report of a run contains values that differ from the job; they are ignored"
         );
     }
-    Ok(())
+    Ok(changes)
 }
 
 /// The way in which `job_actions` of a report are handled.
@@ -124,7 +125,7 @@ async fn check_actions(
     change: &Change<'_>,
     job_id: &str,
     report: Report,
-    entries: &[Value],
+    entries: &[ActionDocument],
 ) -> Result<ReportedActions, Error> {
     let links = job_actions::action_ids(db, job_id).await?;
     let Some(sent) = entries.iter().map(id_and_definition).collect::<Option<Vec<_>>>() else {
@@ -161,9 +162,8 @@ async fn check_actions(
 }
 
 /// Returns the id and the definition of an entry. Every entry of a job document has both.
-fn id_and_definition(entry: &Value) -> Option<(&str, &Map<String, Value>)> {
-    let id = entry.get("action_id").and_then(Value::as_str).filter(|id| !id.is_empty())?;
-    Some((id, entry.get("freezer_action").and_then(Value::as_object)?))
+fn id_and_definition(entry: &ActionDocument) -> Option<(&str, &Map<String, Value>)> {
+    Some((entry.action_id.as_deref()?, entry.freezer_action.as_ref()?))
 }
 
 /// Checks a list in which an entry has no id or no definition. If all entries have no id, and their definitions are those of
@@ -172,20 +172,17 @@ async fn check_actions_without_ids(
     db: &mut Db,
     change: &Change<'_>,
     links: &[String],
-    entries: &[Value],
+    entries: &[ActionDocument],
 ) -> Result<ReportedActions, Error> {
-    let lacks_id = |entry: &Value| {
-        let id = entry.get("action_id").unwrap_or(&Value::Null);
-        id.is_null() || id.as_str() == Some("")
-    };
-    if entries.len() != links.len() || !entries.iter().all(lacks_id) {
+    if entries.len() != links.len() || entries.iter().any(|entry| entry.action_id.is_some()) {
         return Ok(ReportedActions::Current);
     }
     let stored = actions::get_many(db, &change.scope(), links.to_vec(), false).await?;
     let is_same = links.iter().zip(entries).all(|(id, entry)| {
         let action = stored.iter().find(|action| action.action_id == *id);
-        let definition = entry.get("freezer_action").and_then(Value::as_object);
-        action.zip(definition).is_some_and(|(action, definition)| action.is_defined_as(definition))
+        action
+            .zip(entry.freezer_action.as_ref())
+            .is_some_and(|(action, definition)| action.is_defined_as(definition))
     });
     Ok(if is_same { ReportedActions::Unchanged } else { ReportedActions::Current })
 }

@@ -4,24 +4,24 @@
 use freezer_store::model::JobFields;
 use freezer_store::query::{actions, clients, job_actions as job_links, jobs, user_credentials};
 use freezer_store::transaction;
-use serde_json::{Map, Value};
 
 use super::job_actions::{self, Checked, entries};
-use super::job_patch::apply;
 use super::job_reports;
+use super::schedule;
 use super::trusts::{self, JobWriteError, with_trust};
-use super::{Change, Replaced, id_or_new, int, object, text};
+use super::{Change, Replaced};
 use crate::error::Error;
+use crate::validate::documents::{JobDocument, JobPatch};
 
 /// Creates a job with its actions and returns its id.
 ///
 /// # Errors
 /// [`Error::Unprocessable`] for an unknown client or action; `StoreError::Duplicate` if the id is already in use; if the
 /// job needs a trust, [`Error::TrustRefused`], [`Error::KeystoneUnavailable`] and [`Error::Unauthenticated`].
-pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result<String, Error> {
-    let job_id = id_or_new(document, "job_id", change.ids);
-    let entries = entries(document, change.ids)?.unwrap_or_default();
-    let fields = new_fields(document, change.now.0);
+pub async fn create(change: Change<'_>, mut document: JobDocument) -> Result<String, Error> {
+    let job_id = document.job_id.take().unwrap_or_else(|| change.ids.document());
+    let entries = entries(&document, change.ids)?.unwrap_or_default();
+    let fields = new_fields(&document, change.now.0);
     change.check_size("job_schedule", &fields.schedule)?;
     with_trust(change, |trust| {
         Box::pin(async {
@@ -39,19 +39,13 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
 }
 
 /// Applies a patch to a job. Fields that the patch does not name stay. Only the changes are checked: the job's client may
-/// have been deleted, and its existing actions may no longer be supported by the client. `document` is the body of the
-/// request, and `patch` is the part of it that may be stored.
+/// have been deleted, and its existing actions may no longer be supported by the client.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Unprocessable`] for an unknown client or action; if the job moves to another client, the
 /// errors of [`create`] about trusts.
-pub async fn update(
-    change: Change<'_>,
-    job_id: &str,
-    document: &Map<String, Value>,
-    patch: &Map<String, Value>,
-) -> Result<(), Error> {
-    let entries = entries(patch, change.ids)?;
+pub async fn update(change: Change<'_>, job_id: &str, patch: JobPatch<'_>) -> Result<(), Error> {
+    let entries = entries(&patch.changes, change.ids)?;
     with_trust(change, |trust| {
         Box::pin(async {
             transaction!(change.store, "jobs.update", |db| {
@@ -60,13 +54,13 @@ pub async fn update(
                     return Err(JobWriteError::from(Error::not_found("job", job_id)));
                 };
                 let old_client = fields.client_id.clone();
-                let mut patch = patch.clone();
-                job_reports::drop_stale(db, &change, job_id, &fields, document, &mut patch).await?;
+                let changes = job_reports::current_changes(db, &change, job_id, &fields, &patch).await?;
+                let entries = entries.as_ref().filter(|_| changes.actions.is_some());
                 let old = fields.schedule.clone();
-                apply(&mut fields, &patch);
+                apply(&mut fields, changes);
                 change.check_growth("job_schedule", &fields.schedule, &old)?;
                 let moves = fields.client_id != old_client;
-                match entries.as_ref().filter(|_| patch.contains_key("job_actions")) {
+                match entries {
                     Some(entries) => {
                         let had = job_links::action_ids(db, job_id).await?;
                         let checked = if moves { Checked::All } else { Checked::AllBut(&had) };
@@ -92,12 +86,8 @@ pub async fn update(
 ///
 /// # Errors
 /// As [`create`].
-pub async fn replace(
-    change: Change<'_>,
-    job_id: &str,
-    document: &Map<String, Value>,
-) -> Result<Replaced, Error> {
-    let entries = entries(document, change.ids)?.unwrap_or_default();
+pub async fn replace(change: Change<'_>, job_id: &str, document: JobDocument) -> Result<Replaced, Error> {
+    let entries = entries(&document, change.ids)?.unwrap_or_default();
     with_trust(change, |trust| {
         Box::pin(async {
             transaction!(change.store, "jobs.replace", |db| {
@@ -107,7 +97,8 @@ pub async fn replace(
                     return Ok(Replaced::Created);
                 }
                 let old = jobs::get_for_update(db, &scope, job_id).await?;
-                let fields = if old.is_some() { whole_fields(document) } else { new_fields(document, now.0) };
+                let fields =
+                    if old.is_some() { whole_fields(&document) } else { new_fields(&document, now.0) };
                 change.check_size("job_schedule", &fields.schedule)?;
                 let links =
                     job_actions::store(db, &change, &fields.client_id, &entries, Checked::All).await?;
@@ -162,26 +153,43 @@ async fn move_to_client(
     Ok(())
 }
 
-fn whole_fields(document: &Map<String, Value>) -> JobFields {
+fn whole_fields(document: &JobDocument) -> JobFields {
     JobFields {
-        client_id: text(document, "client_id").unwrap_or_default(),
-        session_id: text(document, "session_id").unwrap_or_default(),
-        session_tag: int(document, "session_tag").or(Some(0)),
+        client_id: document.client_id.clone().unwrap_or_default(),
+        session_id: document.session_id.clone().unwrap_or_default(),
+        session_tag: document.session_tag.or(Some(0)),
         // an absent description is stored as "", and null as null, as in the Python service
-        description: match document.get("description") {
-            None => Some(String::new()),
-            Some(_) => text(document, "description"),
-        },
-        schedule: object(document, "job_schedule").unwrap_or_default(),
+        description: document.description.clone().unwrap_or_else(|| Some(String::new())),
+        schedule: document.schedule.clone().unwrap_or_default(),
     }
 }
 
 /// Returns the fields of a new job. Its times are those of a job that was created now and never ran, even if the document
 /// has other values.
-fn new_fields(document: &Map<String, Value>, now: i64) -> JobFields {
+fn new_fields(document: &JobDocument, now: i64) -> JobFields {
     let mut fields = whole_fields(document);
     for (key, time) in [("time_created", now), ("time_started", -1), ("time_ended", -1)] {
         fields.schedule.insert(key.to_owned(), time.into());
     }
     fields
+}
+
+/// Merges the changes of a patch into the columns of a job. Actions are not columns, so they are not merged here.
+fn apply(fields: &mut JobFields, changes: JobDocument) {
+    let JobDocument { client_id, session_id, session_tag, description, schedule, .. } = changes;
+    if let Some(client_id) = client_id {
+        fields.client_id = client_id;
+    }
+    if let Some(session_id) = session_id {
+        fields.session_id = session_id;
+    }
+    if session_tag.is_some() {
+        fields.session_tag = session_tag;
+    }
+    if let Some(description) = description {
+        fields.description = description;
+    }
+    if let Some(patch) = schedule {
+        schedule::merge(&mut fields.schedule, patch);
+    }
 }

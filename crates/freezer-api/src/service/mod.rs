@@ -14,7 +14,6 @@ pub mod batcher;
 pub mod clients;
 mod job_actions;
 pub mod job_events;
-pub mod job_patch;
 pub mod job_reads;
 mod job_reports;
 pub mod jobs;
@@ -167,24 +166,4 @@ pub enum Replaced {
     Created,
     /// An existing document was replaced.
     Replaced,
-}
-
-/// Returns a text of a document. None if it is null or absent.
-fn text(document: &Map<String, Value>, key: &str) -> Option<String> {
-    document.get(key).and_then(crate::validate::limits::to_text)
-}
-
-/// Returns a number of a document. None if it is null or absent.
-fn int(document: &Map<String, Value>, key: &str) -> Option<i64> {
-    document.get(key).and_then(crate::validate::limits::to_int).map(i64::from)
-}
-
-/// Returns an object of a document. None if it is null, absent or an empty list.
-fn object(document: &Map<String, Value>, key: &str) -> Option<Map<String, Value>> {
-    document.get(key).and_then(Value::as_object).cloned()
-}
-
-/// Returns the id that the caller chose for a document, or a new id if the document has none, null or "".
-fn id_or_new(document: &Map<String, Value>, key: &str, ids: &Ids) -> String {
-    text(document, key).filter(|id| !id.is_empty()).unwrap_or_else(|| ids.document())
 }

@@ -2,11 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// Returns whether a key determines the times at which a job runs. These keys belong together: if "every 5 minutes" replaces
-/// "every day at 10", the hour must not stay.
-pub(super) fn is_time_key(key: &str) -> bool {
-    key.starts_with("schedule_")
-}
+use crate::validate::documents::is_time_key;
 
 /// Merges a patch into a schedule. Keys that the patch does not name stay. If the patch names a `schedule_*` key, it replaces
 /// all keys of this kind.

@@ -7,16 +7,17 @@ use freezer_store::model::SessionFields;
 use freezer_store::query::{jobs, sessions};
 use freezer_store::single;
 use freezer_store::transaction;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
-use super::{Change, Replaced, int, object, schedule, text};
+use super::{Change, Replaced, schedule};
 use crate::error::Error;
+use crate::validate::documents::SessionDocument;
 
 /// Creates a session and returns its id, which the server always chooses.
-pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result<String, Error> {
+pub async fn create(change: Change<'_>, document: SessionDocument) -> Result<String, Error> {
     let session_id = change.ids.document();
     let mut fields = SessionFields::default();
-    apply(&mut fields, document);
+    apply(&mut fields, &document);
     // a new session is always active and has no jobs, even if the document says otherwise
     fields.status = Some("active".to_owned());
     fields.jobs = None;
@@ -32,16 +33,16 @@ pub async fn create(change: Change<'_>, document: &Map<String, Value>) -> Result
 ///
 /// # Errors
 /// [`Error::NotFound`] if the project has no such session.
-pub async fn update(change: Change<'_>, session_id: &str, patch: &Map<String, Value>) -> Result<(), Error> {
+pub async fn update(change: Change<'_>, session_id: &str, patch: SessionDocument) -> Result<(), Error> {
     transaction!(change.store, "sessions.update", |db| {
         let scope = change.scope();
         let Some(mut fields) = sessions::get_for_update(db, &scope, session_id).await? else {
             return Err(Error::not_found("session", session_id));
         };
         let old = fields.clone();
-        apply(&mut fields, patch);
-        if let Some(patched) = object(patch, "jobs") {
-            fields.jobs.get_or_insert_default().extend(patched);
+        apply(&mut fields, &patch);
+        if let Some(patched) = &patch.jobs {
+            fields.jobs.get_or_insert_default().extend(patched.clone());
         }
         check_size(&change, &fields, &old)?;
         sessions::update(db, &scope, session_id, &fields, change.now).await?;
@@ -57,7 +58,7 @@ pub async fn update(change: Change<'_>, session_id: &str, patch: &Map<String, Va
 pub async fn replace(
     change: Change<'_>,
     session_id: &str,
-    document: &Map<String, Value>,
+    document: SessionDocument,
 ) -> Result<Replaced, Error> {
     transaction!(change.store, "sessions.replace", |db| {
         let Change { project_id, user_id, now, .. } = change;
@@ -66,8 +67,8 @@ pub async fn replace(
         let exists = stored.is_some();
         let old = stored.clone().unwrap_or_default();
         let mut fields = stored.unwrap_or_else(|| SessionFields { status: None, ..SessionFields::default() });
-        apply(&mut fields, document);
-        fields.jobs = object(document, "jobs");
+        apply(&mut fields, &document);
+        fields.jobs.clone_from(&document.jobs);
         check_size(&change, &fields, &old)?;
         if exists {
             let created = sessions::was_created(db, &scope, session_id, now).await?;
@@ -152,30 +153,30 @@ fn check_size(change: &Change<'_>, new: &SessionFields, old: &SessionFields) -> 
     change.check_growth("jobs", new.jobs.as_ref().unwrap_or(&none), old.jobs.as_ref().unwrap_or(&none))
 }
 
-/// Sets the fields that a document names. Null clears a text, and has no effect on other fields.
-fn apply(fields: &mut SessionFields, document: &Map<String, Value>) {
-    for (key, field) in [
-        ("description", &mut fields.description),
-        ("status", &mut fields.status),
-        ("result", &mut fields.result),
+/// Sets the fields that a document names, except for its jobs. Null clears a text, and has no effect on other fields.
+fn apply(fields: &mut SessionFields, document: &SessionDocument) {
+    for (field, text) in [
+        (&mut fields.description, &document.description),
+        (&mut fields.status, &document.status),
+        (&mut fields.result, &document.result),
     ] {
-        if document.contains_key(key) {
-            *field = text(document, key);
+        if let Some(text) = text {
+            field.clone_from(text);
         }
     }
-    for (key, field) in [
-        ("session_tag", &mut fields.session_tag),
-        ("hold_off", &mut fields.hold_off),
-        ("time_start", &mut fields.time_start),
-        ("time_end", &mut fields.time_end),
-        ("time_started", &mut fields.time_started),
-        ("time_ended", &mut fields.time_ended),
+    for (field, number) in [
+        (&mut fields.session_tag, document.session_tag),
+        (&mut fields.hold_off, document.hold_off),
+        (&mut fields.time_start, document.time_start),
+        (&mut fields.time_end, document.time_end),
+        (&mut fields.time_started, document.time_started),
+        (&mut fields.time_ended, document.time_ended),
     ] {
-        if let Some(number) = int(document, key) {
+        if let Some(number) = number {
             *field = number;
         }
     }
-    if let Some(schedule) = object(document, "schedule") {
-        fields.schedule = schedule;
+    if let Some(schedule) = &document.schedule {
+        fields.schedule.clone_from(schedule);
     }
 }

@@ -1,13 +1,13 @@
 //! The request bodies of the v2 API: documents of clients, jobs, actions, sessions and backups in the form
 //! that clients send, before the service adds ids, the user and times.
 //!
-//! [`Validators`] is built once at start. [`Validators::check`] is a pure function of the body. It accepts
-//! the documents that freezer-api 19.0.0 accepts and can store. It rejects all others with a text that names
-//! the field, also those that cause an internal error in 19.0.0 (null instead of an object, or a value that
-//! does not fit its column). `tests/validate_oracle.rs` compares both services and lists all intended
-//! differences.
+//! [`Validators`] is built once at start. It has a function for each kind of document, which checks a body and
+//! returns it as a type of [`documents`]. The result depends only on the body. The functions accept the
+//! documents that freezer-api 19.0.0 accepts and can store. They reject all others with a text that names the
+//! field, also those that cause an internal error in 19.0.0 (null instead of an object, or a value that does
+//! not fit its column). `tests/validate_oracle.rs` compares both services and lists all intended differences.
 //!
-//! A caller must know the following:
+//! The documents have these properties:
 //!
 //! * A key that the service does not read (`user_id`, `project_id`, `user_credentials`, `_version`,
 //!   `session_name`, and ids that are in the path) may have any value.
@@ -16,15 +16,16 @@
 //! * `job_actions` may be `{}` instead of `[]`. The `jobs` of a session may be `[]` or null instead of `{}`.
 //!   In a new session, which starts without jobs, they may have any value.
 //! * Null means absent for `action_defaults`, and in a job's action for the retries and `mandatory`.
-//! * Values without a type in 19.0.0 may differ from the type of their column: convert them with
-//!   [`limits::to_int`], [`limits::to_text`] and [`limits::to_bool`].
+//! * Values without a type in 19.0.0 may differ from the type of their column. `documents` converts them.
 //! * NUL characters are ordinary text for MariaDB, MySQL and SQLite, and are accepted.
 //!
 //! Other code checks whether something exists or is permitted, parses bodies (with limits of depth and size),
 //! and validates searches, events and session actions.
 
+pub mod documents;
+mod job_changes;
 mod keywords;
-pub mod limits;
+mod limits;
 mod message;
 mod rules;
 mod schema;
@@ -32,9 +33,12 @@ mod schema;
 mod tests;
 
 use jsonschema::{Draft, PatternCache, PatternOptions, Validator};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use documents::{ActionDocument, BackupDocument, ClientDocument, JobDocument, JobPatch, SessionDocument};
+use job_changes::{changed_part, without_shown_actions};
 pub(crate) use message::whole;
+use message::{at, not_of_type};
 
 /// The request documents of the API in the form that clients send, before the service adds ids, the user and
 /// times.
@@ -146,6 +150,93 @@ impl Validators {
         }
         rules::check(kind, body)
     }
+
+    /// Reads the body of a POST of a client.
+    pub fn client(&self, body: Value) -> Result<ClientDocument, Invalid> {
+        self.read(Document::Client, body, ClientDocument::read)
+    }
+
+    /// Reads the body of a POST of a new job.
+    pub fn job(&self, body: Value) -> Result<JobDocument, Invalid> {
+        self.read(Document::Job, body, JobDocument::read)
+    }
+
+    /// Reads the body of a PATCH of a job.
+    pub fn job_patch<'b>(&self, body: &'b Value) -> Result<JobPatch<'b>, Invalid> {
+        self.check(Document::JobPatch, body)?;
+        let sent = body.as_object().ok_or_else(|| no_object(body))?;
+        Ok(JobPatch { changes: JobDocument::read(sent.clone()), sent })
+    }
+
+    /// Reads the body of a PATCH of a job of which only the changes are valid. Clients may send back all values that the
+    /// service shows, so the others are not checked. `shown` is the job as clients read it.
+    pub fn job_changes<'b>(
+        &self,
+        sent: &'b Map<String, Value>,
+        shown: &Map<String, Value>,
+    ) -> Result<JobPatch<'b>, Invalid> {
+        let changed = changed_part(sent, shown);
+        self.check(Document::JobPatch, &Value::Object(without_shown_actions(&changed, shown)))?;
+        Ok(JobPatch { changes: JobDocument::read(changed), sent })
+    }
+
+    /// Reads the body of a POST to the path of a job.
+    pub fn job_replace(&self, body: Value) -> Result<JobDocument, Invalid> {
+        self.read(Document::JobReplace, body, JobDocument::read)
+    }
+
+    /// Reads the body of a POST of a new action.
+    pub fn action(&self, body: Value) -> Result<ActionDocument, Invalid> {
+        self.read(Document::Action, body, ActionDocument::read)
+    }
+
+    /// Reads the body of a PATCH of an action.
+    pub fn action_patch(&self, body: Value) -> Result<ActionDocument, Invalid> {
+        self.read(Document::ActionPatch, body, ActionDocument::read)
+    }
+
+    /// Reads the body of a POST to the path of an action.
+    pub fn action_replace(&self, body: Value) -> Result<ActionDocument, Invalid> {
+        self.read(Document::ActionReplace, body, ActionDocument::read)
+    }
+
+    /// Reads the body of a POST of a new session.
+    pub fn session(&self, body: Value) -> Result<SessionDocument, Invalid> {
+        self.read(Document::Session, body, SessionDocument::read)
+    }
+
+    /// Reads the body of a PATCH of a session.
+    pub fn session_patch(&self, body: Value) -> Result<SessionDocument, Invalid> {
+        self.read(Document::SessionPatch, body, SessionDocument::read)
+    }
+
+    /// Reads the body of a POST to the path of a session.
+    pub fn session_replace(&self, body: Value) -> Result<SessionDocument, Invalid> {
+        self.read(Document::SessionReplace, body, SessionDocument::read)
+    }
+
+    /// Reads the body of a POST of a new backup.
+    pub fn backup(&self, body: Value) -> Result<BackupDocument, Invalid> {
+        self.read(Document::Backup, body, BackupDocument::read)
+    }
+
+    /// Reads the body of a PATCH of a backup.
+    pub fn backup_patch(&self, body: Value) -> Result<BackupDocument, Invalid> {
+        self.read(Document::BackupPatch, body, BackupDocument::read_patch)
+    }
+
+    fn read<T>(&self, kind: Document, body: Value, read: fn(Map<String, Value>) -> T) -> Result<T, Invalid> {
+        self.check(kind, &body)?;
+        match body {
+            Value::Object(body) => Ok(read(body)),
+            body => Err(no_object(&body)),
+        }
+    }
+}
+
+/// Returns the error for a body that is not an object. Every schema already refuses such a body, with the same text.
+fn no_object(body: &Value) -> Invalid {
+    at("", &not_of_type(body, &["object"]))
 }
 
 fn compile(kind: Document, patterns: &PatternCache) -> Result<Compiled, BuildError> {

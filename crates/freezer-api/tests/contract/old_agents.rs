@@ -16,6 +16,7 @@ on_both_engines![
     a_report_in_a_session,
     a_report_changes_no_membership,
     a_report_keeps_edits_of_users,
+    a_report_with_an_empty_object_of_actions,
     a_report_of_other_definitions,
     a_report_is_validated,
     a_report_without_ids,
@@ -276,6 +277,21 @@ async fn a_report_keeps_edits_of_users(app: TestApp) {
         assert!(description.contains(text), "{description}");
     }
     assert_eq!(member.get(&path).await.json()["job_actions"], read["job_actions"]);
+}
+
+/// The service shows the actions of a job as a list. So no scheduler has read `{}`, but an empty list can be stale.
+async fn a_report_with_an_empty_object_of_actions(app: TestApp) {
+    let member = app.member();
+    let read = a_job(&member).await;
+    let path = format!("/v2/p1/jobs/{}", read["job_id"].as_str().unwrap());
+    app.advance(1);
+    let reversed: Vec<Value> = action_ids(&read).iter().rev().map(|id| json!({"action_id": id})).collect();
+    for (actions, left) in [(json!([]), 2), (json!({}), 0)] {
+        member.patch(&path, json!({"job_actions": reversed})).await.expect(200);
+        member.patch(&path, json!({"job_schedule": {"status": "scheduled"}})).await.expect(200);
+        member.patch(&path, report(&read, json!({"job_actions": actions}))).await.expect(200);
+        assert_eq!(action_ids(&member.get(&path).await.json()).len(), left, "{actions}");
+    }
 }
 
 async fn a_report_of_other_definitions(app: TestApp) {

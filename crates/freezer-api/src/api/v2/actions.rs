@@ -8,13 +8,12 @@ use freezer_store::read;
 use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
+use crate::api::response;
 use crate::api::search::{self, TimeConditions};
 use crate::api::v2::answers::{ActionChanged, ActionCreated};
-use crate::api::{response, v2::document};
 use crate::error::Error;
 use crate::service;
 use crate::service::Replaced;
-use crate::validate::Document;
 
 /// `GET /v2/{project_id}/actions`
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
@@ -33,7 +32,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 
 /// `POST /v2/{project_id}/actions`
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
-    let document = document(&call, Document::Action, &body)?;
+    let document = call.app.validators.action(body)?;
     let action_id = service::actions::create(call.change()?, document).await?;
     log_change!(call, "action created", action_id);
     response::created(&ActionCreated { action_id: &action_id })
@@ -56,7 +55,7 @@ pub async fn update(
     PathIds([action_id]): PathIds<1>,
     Body(body): Body,
 ) -> Result<Response, Error> {
-    let patch = document(&call, Document::ActionPatch, &body)?;
+    let patch = call.app.validators.action_patch(body)?;
     service::actions::update(call.change()?, &action_id, patch).await?;
     log_change!(call, "action updated", action_id);
     response::ok(&ActionChanged { action_id: &action_id, version: &action_id })
@@ -68,7 +67,7 @@ pub async fn replace(
     PathIds([action_id]): PathIds<1>,
     Body(body): Body,
 ) -> Result<Response, Error> {
-    let document = document(&call, Document::ActionReplace, &body)?;
+    let document = call.app.validators.action_replace(body)?;
     match service::actions::replace(call.change()?, &action_id, document).await? {
         Replaced::Created => log_change!(call, "action created", action_id),
         Replaced::Replaced => log_change!(call, "action replaced", action_id),

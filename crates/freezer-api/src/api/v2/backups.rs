@@ -7,12 +7,11 @@ use freezer_store::read;
 use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
+use crate::api::response;
 use crate::api::search::{self, TimeConditions};
 use crate::api::v2::answers::BackupCreated;
-use crate::api::{response, v2::into_document};
 use crate::error::Error;
 use crate::service::{self, backups::RecordedBackup};
-use crate::validate::Document;
 
 /// `GET /v2/{project_id}/backups`
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
@@ -30,7 +29,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 
 /// `POST /v2/{project_id}/backups`
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
-    let document = into_document(&call, Document::Backup, body)?;
+    let document = call.app.validators.backup(body)?;
     let RecordedBackup { backup_id, is_new } = service::backups::create(call.change()?, document).await?;
     match is_new {
         true => log_change!(call, "backup created", backup_id),
@@ -60,7 +59,7 @@ pub async fn update(
     PathIds([backup_id]): PathIds<1>,
     Body(body): Body,
 ) -> Result<Response, Error> {
-    let patch = into_document(&call, Document::BackupPatch, body)?;
+    let patch = call.app.validators.backup_patch(body)?;
     let backup = service::backups::update(call.change()?, &backup_id, patch).await?;
     log_change!(call, "backup updated", backup_id);
     let answer = response::ok(&backup)?;

@@ -7,13 +7,12 @@ use freezer_store::read;
 use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
+use crate::api::response;
 use crate::api::search::{self, TimeConditions};
 use crate::api::v2::answers::ClientCreated;
-use crate::api::{response, v2::document};
 use crate::error::Error;
 use crate::policy;
 use crate::service;
-use crate::validate::Document;
 
 /// `GET /v2/{project_id}/clients`
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
@@ -31,8 +30,8 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 
 /// `POST /v2/{project_id}/clients`
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
-    let document = document(&call, Document::Client, &body)?;
-    if service::clients::is_central(document) && !call.may(&policy::clients::CREATE_CENTRAL).await? {
+    let document = call.app.validators.client(body)?;
+    if document.is_central && !call.may(&policy::clients::CREATE_CENTRAL).await? {
         return Err(Error::Forbidden);
     }
     let (registered, client_id) = service::clients::register(call.change()?, document).await?;

@@ -1,25 +1,23 @@
 //! Jobs: the actions that run on a client, with their schedule.
 
-use std::borrow::Cow;
-
 use axum::response::Response;
 use freezer_store::Scope;
 use freezer_store::model::Job;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
+use crate::api::response;
 use crate::api::search::{self, TimeConditions};
 use crate::api::v2::answers::{JobCreated, JobEventRequested, JobReplaced, JobUpdated};
-use crate::api::{response, v2::document};
 use crate::error::Error;
 use crate::policy;
 use crate::service;
 use crate::service::Replaced;
 use crate::service::job_events::{self, Event};
-use crate::service::{job_patch, job_reads};
-use crate::validate::Document;
+use crate::service::job_reads;
+use crate::validate::documents::JobPatch;
 
 /// `GET /v2/{project_id}/jobs`. Every scheduler sends this request once a minute.
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
@@ -47,7 +45,7 @@ async fn hide_pids(call: &Call, sees_all: bool, jobs: &mut [Job]) -> Result<(), 
 
 /// `POST /v2/{project_id}/jobs`
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
-    let document = document(&call, Document::Job, &body)?;
+    let document = call.app.validators.job(body)?;
     let job_id = service::jobs::create(call.change()?, document).await?;
     log_change!(call, "job created", job_id);
     response::created(&JobCreated { job_id: &job_id })
@@ -71,39 +69,29 @@ pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response,
 /// `PATCH /v2/{project_id}/jobs/{job_id}`
 pub async fn update(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body) -> Result<Response, Error> {
     let patch = valid_patch(&call, &job_id, &body).await?;
-    service::jobs::update(call.change()?, &job_id, body.as_object().unwrap_or(&patch), &patch).await?;
+    service::jobs::update(call.change()?, &job_id, patch).await?;
     log_change!(call, "job updated", job_id);
     response::ok(&JobUpdated { job_id: &job_id, version: 0 })
 }
 
-/// Validates a patch. If the whole patch is invalid, only the part that changes the job must be valid, because clients may send
-/// back all values that the service shows.
-async fn valid_patch<'a>(
-    call: &Call,
-    job_id: &str,
-    body: &'a Value,
-) -> Result<Cow<'a, Map<String, Value>>, Error> {
-    let refused = match document(call, Document::JobPatch, body) {
-        Ok(patch) => return Ok(Cow::Borrowed(patch)),
-        Err(refused) => refused,
+/// Validates a patch. If the whole patch is invalid, only the part that changes the job must be valid.
+async fn valid_patch<'b>(call: &Call, job_id: &str, body: &'b Value) -> Result<JobPatch<'b>, Error> {
+    let validators = &call.app.validators;
+    let refused = match validators.job_patch(body) {
+        Ok(patch) => return Ok(patch),
+        Err(refused) => refused.into(),
     };
-    let Some(patch) = body.as_object() else { return Err(refused) };
+    let Some(sent) = body.as_object() else { return Err(refused) };
     let shown = job_reads::show(call.store()?, &call.app.queues, &call.scope(), job_id.to_owned()).await?;
-    let Some(Value::Object(shown)) = shown.and_then(|job| serde_json::to_value(job).ok()) else {
-        return Err(refused);
-    };
-    let changed = job_patch::changed_part(patch, &shown);
-    let checked = job_patch::without_shown_actions(&changed, &shown);
-    if checked == *patch {
-        return Err(refused);
+    match shown.and_then(|job| serde_json::to_value(job).ok()) {
+        Some(Value::Object(shown)) => Ok(validators.job_changes(sent, &shown)?),
+        _ => Err(refused),
     }
-    document(call, Document::JobPatch, &Value::Object(checked))?;
-    Ok(Cow::Owned(changed))
 }
 
 /// `POST /v2/{project_id}/jobs/{job_id}`
 pub async fn replace(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body) -> Result<Response, Error> {
-    let document = document(&call, Document::JobReplace, &body)?;
+    let document = call.app.validators.job_replace(body)?;
     match service::jobs::replace(call.change()?, &job_id, document).await? {
         Replaced::Created => log_change!(call, "job created", job_id),
         Replaced::Replaced => log_change!(call, "job replaced", job_id),

@@ -16,16 +16,13 @@ use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, get, on};
 use http::Method;
 use oslo_policy::RuleDefault;
-use serde_json::{Map, Value};
 
 use super::extract::{Call, Guard};
 use crate::app::SharedApp;
-use crate::error::Error;
 use crate::policy::{
     actions as action_rules, backups as backup_rules, clients as client_rules, jobs as job_rules,
     sessions as session_rules,
 };
-use crate::validate::Document;
 
 /// A method of a path with its policy rule and its handler.
 pub struct Route {
@@ -132,19 +129,4 @@ fn filter(method: &Method) -> MethodFilter {
         Method::DELETE => MethodFilter::DELETE,
         _ => MethodFilter::GET,
     }
-}
-
-/// Validates a body and returns it as an object.
-fn into_document(call: &Call, kind: Document, body: Value) -> Result<Map<String, Value>, Error> {
-    document(call, kind, &body)?;
-    match body {
-        Value::Object(document) => Ok(document),
-        _ => Ok(Map::new()),
-    }
-}
-
-/// Validates a body and returns a reference to it. Every document of the API is an object.
-fn document<'a>(call: &Call, kind: Document, body: &'a Value) -> Result<&'a Map<String, Value>, Error> {
-    call.app.validators.check(kind, body)?;
-    body.as_object().ok_or_else(|| Error::BadDocument("the request body must be an object".to_owned()))
 }

@@ -7,14 +7,13 @@ use freezer_store::read;
 use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
 use crate::api::paging::ListQuery;
+use crate::api::response;
 use crate::api::search::{self, TimeConditions};
 use crate::api::v2::answers::{SessionActionDone, SessionCreated, SessionReplaced, SessionUpdated};
-use crate::api::{response, v2::document};
 use crate::error::Error;
 use crate::service;
 use crate::service::Replaced;
 use crate::service::session_actions::{self, Outcome, SessionAction};
-use crate::validate::Document;
 
 /// `GET /v2/{project_id}/sessions`
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
@@ -33,7 +32,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 
 /// `POST /v2/{project_id}/sessions`
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
-    let document = document(&call, Document::Session, &body)?;
+    let document = call.app.validators.session(body)?;
     let session_id = service::sessions::create(call.change()?, document).await?;
     log_change!(call, "session created", session_id);
     response::created(&SessionCreated { session_id: &session_id })
@@ -56,7 +55,7 @@ pub async fn update(
     PathIds([session_id]): PathIds<1>,
     Body(body): Body,
 ) -> Result<Response, Error> {
-    let patch = document(&call, Document::SessionPatch, &body)?;
+    let patch = call.app.validators.session_patch(body)?;
     service::sessions::update(call.change()?, &session_id, patch).await?;
     log_change!(call, "session updated", session_id);
     response::ok(&SessionUpdated { session_id: &session_id, version: 0 })
@@ -68,7 +67,7 @@ pub async fn replace(
     PathIds([session_id]): PathIds<1>,
     Body(body): Body,
 ) -> Result<Response, Error> {
-    let document = document(&call, Document::SessionReplace, &body)?;
+    let document = call.app.validators.session_replace(body)?;
     match service::sessions::replace(call.change()?, &session_id, document).await? {
         Replaced::Created => log_change!(call, "session created", session_id),
         Replaced::Replaced => log_change!(call, "session replaced", session_id),

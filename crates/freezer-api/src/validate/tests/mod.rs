@@ -5,6 +5,7 @@
 mod actions;
 mod backups;
 mod clients;
+mod documents;
 mod jobs;
 mod sessions;
 

@@ -1,18 +1,13 @@
-//! Patches of jobs: finds the changes in a patch, and merges them.
-//!
-//! Not here: reports of runs (`job_reports`), schedules (`schedule`), the actions of a job (`job_actions`), and the
-//! transaction (`jobs`).
+//! Finds the part of a patch of a job that must be valid: its changes. Older releases stored values that are refused today,
+//! and schedulers send these values back.
 
-use freezer_store::model::JobFields;
 use serde_json::{Map, Value};
 
-use super::schedule::{self, is_time_key};
-use super::{int, object, text};
+use super::documents::is_time_key;
 
 /// Returns the part of a patch that differs from the job as it is shown. Keys of `schedule_*` belong together: all of them
-/// are returned if one of them differs. The unchanged part does not have to be valid, because older releases stored values
-/// that are refused today, and schedulers send these values back.
-pub fn changed_part(patch: &Map<String, Value>, shown: &Map<String, Value>) -> Map<String, Value> {
+/// are returned if one of them differs.
+pub(super) fn changed_part(patch: &Map<String, Value>, shown: &Map<String, Value>) -> Map<String, Value> {
     let empty = Map::new();
     let shown_schedule = shown.get("job_schedule").and_then(Value::as_object).unwrap_or(&empty);
     let mut changed = patch.clone();
@@ -32,32 +27,16 @@ pub fn changed_part(patch: &Map<String, Value>, shown: &Map<String, Value>) -> M
 }
 
 /// Returns a patch without the entries of `job_actions` that the job shows. These entries do not have to be valid either.
-pub fn without_shown_actions(patch: &Map<String, Value>, shown: &Map<String, Value>) -> Map<String, Value> {
+pub(super) fn without_shown_actions(
+    patch: &Map<String, Value>,
+    shown: &Map<String, Value>,
+) -> Map<String, Value> {
     let mut patch = patch.clone();
     let shown = shown.get("job_actions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if let Some(Value::Array(entries)) = patch.get_mut("job_actions") {
         entries.retain(|entry| !shown.contains(entry));
     }
     patch
-}
-
-/// Merges a patch into the columns of a job. Actions are not columns, so they are not merged here.
-pub fn apply(fields: &mut JobFields, patch: &Map<String, Value>) {
-    if let Some(client_id) = text(patch, "client_id") {
-        fields.client_id = client_id;
-    }
-    if patch.contains_key("session_id") {
-        fields.session_id = text(patch, "session_id").unwrap_or_default();
-    }
-    if let Some(tag) = int(patch, "session_tag") {
-        fields.session_tag = Some(tag);
-    }
-    if patch.contains_key("description") {
-        fields.description = text(patch, "description");
-    }
-    if let Some(patch) = object(patch, "job_schedule") {
-        schedule::merge(&mut fields.schedule, patch);
-    }
 }
 
 #[cfg(test)]
