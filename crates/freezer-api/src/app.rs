@@ -134,11 +134,19 @@ pub struct ConnectionLimits {
     pub per_peer: Option<usize>,
     /// `[api] answer_timeout`: the longest time for which a client may stop reading its answer.
     pub answer_timeout: Duration,
+    /// `[api] min_answer_rate`: bytes per second that a client must read after this time. 0: no minimum.
+    pub min_answer_rate: u64,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        ConnectionLimits { max: 8_192, reserve: 64, per_peer: None, answer_timeout: Duration::from_secs(30) }
+        ConnectionLimits {
+            max: 8_192,
+            reserve: 64,
+            per_peer: None,
+            answer_timeout: Duration::from_secs(30),
+            min_answer_rate: 32_768,
+        }
     }
 }
 

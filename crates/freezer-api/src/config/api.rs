@@ -87,6 +87,14 @@ const ANSWER_TIMEOUT: OptDecl = OptDecl::integer("api", "answer_timeout")
     .min(1)
     .max(LONGEST)
     .help("Seconds after which the connection is closed if the client does not read its answer.");
+const MIN_ANSWER_RATE: OptDecl = OptDecl::integer("api", "min_answer_rate")
+    .unset_if_empty()
+    .default("32768")
+    .min(0)
+    .help(
+        "Bytes per second that a client must read of its answer. After answer_timeout, the connection is closed if the client \
+         has read less. 0: no minimum.",
+    );
 const MAX_CONNECTIONS: OptDecl =
     OptDecl::integer("api", "max_connections").unset_if_empty().default("8192").min(1).max(1_000_000).help(
         "Maximum number of open connections. It is reduced if the limit of open files requires this. If all are in \
@@ -149,6 +157,7 @@ pub(super) const OPTIONS: &[&OptDecl] = &[
     &BODY_IDLE_TIMEOUT,
     &BODY_TIMEOUT,
     &ANSWER_TIMEOUT,
+    &MIN_ANSWER_RATE,
     &MAX_CONNECTIONS,
     &MAX_CONNECTIONS_PER_PEER,
     &MAX_SEARCHES_PER_PROJECT,
@@ -269,6 +278,7 @@ pub(super) fn connection_limits(config: &Config) -> Result<ConnectionLimits, Con
         max: number(config, &MAX_CONNECTIONS)?,
         per_peer: (per_peer > 0).then_some(per_peer),
         answer_timeout: seconds(config, &ANSWER_TIMEOUT)?,
+        min_answer_rate: number(config, &MIN_ANSWER_RATE)? as u64,
         ..ConnectionLimits::default()
     })
 }

@@ -42,6 +42,8 @@ pub(super) struct ConnectionSettings {
     pub(super) limits: BodyLimits,
     /// Longest time without progress while an answer is written.
     pub(super) answer_timeout: Duration,
+    /// Bytes per second that a client must read after this time. 0: no minimum.
+    pub(super) min_answer_rate: u64,
     /// Start time of the server.
     pub(super) began: Instant,
     /// Whether requests contain the address of their peer.
@@ -138,6 +140,14 @@ impl HttpConnection {
 
     pub(super) fn answer_timeout(&self) -> Duration {
         self.shared.answer_timeout
+    }
+
+    /// Returns the time that a client may take to read this number of bytes.
+    pub(super) fn time_to_read(&self, bytes: u64) -> Duration {
+        match bytes.checked_div(self.shared.min_answer_rate) {
+            Some(seconds) => self.shared.answer_timeout.saturating_add(Duration::from_secs(seconds)),
+            None => Duration::MAX,
+        }
     }
 
     /// Returns the number of requests received from the HTTP library.

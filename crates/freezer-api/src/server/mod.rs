@@ -106,6 +106,7 @@ impl Server {
                 stopping: Arc::new(AtomicBool::new(false)),
                 limits: app.http.body,
                 answer_timeout: app.http.connections.answer_timeout,
+                min_answer_rate: app.http.connections.min_answer_rate,
                 began: Instant::now(),
                 tells_peer: app.http.health.asks_for_peer(),
                 ids: app.ids.clone(),

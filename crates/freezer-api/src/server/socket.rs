@@ -49,10 +49,19 @@ pub(super) struct Socket {
     head_timeout: Option<Pin<Box<Sleep>>>,
     /// Time limit of a client that does not read its answer.
     write_timeout: Option<Pin<Box<Sleep>>>,
+    /// How a client reads the present answer. `None` until it must be waited for.
+    reading: Option<Reading>,
     /// Time limit of a request whose client has closed its sending side.
     half_closed_timeout: Option<Pin<Box<Sleep>>>,
     /// The unsent part of the answer to an unreadable head: the last bytes of the connection.
     refusal: Vec<u8>,
+}
+
+/// The progress of a client that reads an answer slowly.
+struct Reading {
+    began: Instant,
+    /// Number of bytes that it has taken since then.
+    bytes: u64,
 }
 
 struct Linger {
@@ -74,6 +83,7 @@ impl Socket {
             linger: None,
             head_timeout: None,
             write_timeout: None,
+            reading: None,
             half_closed_timeout: None,
             refusal: Vec::new(),
         }
@@ -112,24 +122,33 @@ impl Socket {
         Poll::Ready(())
     }
 
-    /// Waits for a client that reads its answer slowly, as long as it makes progress. The bytes of its
-    /// request must not fill the connection meanwhile, because then the client would wait for the service.
+    /// Waits for a client that reads its answer slowly, as long as it makes progress and is not slower than the minimum
+    /// rate. The bytes of its request must not fill the connection meanwhile, because then the client would wait for the
+    /// service.
     fn wait_for_reader(
         &mut self,
         cx: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
+        if let Poll::Ready(written) = written {
             self.write_timeout = None;
-            return written;
+            if let (Some(reading), Ok(bytes)) = (&mut self.reading, &written) {
+                reading.bytes = reading.bytes.saturating_add(*bytes as u64);
+            }
+            return Poll::Ready(written);
         }
         if self.connection.discards() {
             let _ = self.poll_discard(cx);
         }
-        let limit = self.connection.answer_timeout();
+        let reading = self.reading.get_or_insert_with(|| Reading { began: Instant::now(), bytes: 0 });
+        let (bytes, elapsed) = (reading.bytes, reading.began.elapsed());
+        let rest = self.connection.time_to_read(bytes).saturating_sub(elapsed);
+        let limit = self.connection.answer_timeout().min(rest);
         let timeout = self.write_timeout.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         ready!(timeout.as_mut().poll(cx));
-        tracing::debug!("an answer was abandoned, because the client did not read it for {limit:?}");
+        tracing::debug!(
+            "an answer was abandoned, because the client read {bytes} bytes of it in {elapsed:?}"
+        );
         // With a reset, so that the kernel does not keep the rest of the answer.
         let _ = self.stream.set_zero_linger();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -260,6 +279,8 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The HTTP library flushes when the kernel has taken the whole answer.
+        self.reading = None;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

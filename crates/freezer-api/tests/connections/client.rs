@@ -146,6 +146,21 @@ impl Client {
         read
     }
 
+    /// Reads this number of bytes at a time, with a pause after each, until the connection ends, the service sends nothing more,
+    /// or the time is over. Returns the number of received bytes.
+    pub fn read_steadily(&mut self, at_once: usize, pause: Duration, time: Duration) -> usize {
+        let (mut bytes, mut read, began) = (vec![0; at_once], 0, std::time::Instant::now());
+        self.stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        while began.elapsed() < time {
+            match self.stream.read(&mut bytes) {
+                Ok(more @ 1..) => read += more,
+                _ => break,
+            }
+            std::thread::sleep(pause);
+        }
+        read
+    }
+
     /// Waits until the connection ends in any way.
     pub fn ended(&mut self) {
         loop {

@@ -195,6 +195,45 @@ fn an_answer_that_is_not_read_is_abandoned() {
     });
 }
 
+/// Reads a large answer with about 200 kB per second.
+fn read_steadily(name: &str, bytes: usize, min_rate: u64) -> (usize, Duration) {
+    let (mut read, mut time) = (0, Duration::ZERO);
+    let change = |http: &mut HttpSettings| {
+        hasty(http);
+        http.connections.min_answer_rate = min_rate;
+    };
+    served(name, change, |served| {
+        let request = large_backup(&served, bytes);
+        let mut client = Client::with_small_buffer(served.runtime, served.address);
+        client.send(&request);
+        let began = Instant::now();
+        read = client.read_steadily(10_000, Duration::from_millis(50), Duration::from_secs(30));
+        time = began.elapsed();
+    });
+    (read, time)
+}
+
+#[test]
+fn a_client_that_reads_its_answer_too_slowly_is_given_up() {
+    let bytes = 12_000_000;
+    let (read, time) = read_steadily("too_slow", bytes, 10_000_000);
+    assert!(read < bytes, "{read}");
+    assert!(time < Duration::from_secs(25), "{time:?}");
+}
+
+#[test]
+fn a_client_that_reads_fast_enough_gets_its_whole_answer() {
+    let bytes = 3_000_000;
+    for (name, min_rate) in [("fast_enough", 32_768), ("no_rate", 0)] {
+        let (read, time) = read_steadily(name, bytes, min_rate);
+        assert!(read > bytes, "{read}");
+        assert!(
+            time > Duration::from_secs(3),
+            "longer than the time limit of a client that reads nothing: {time:?}"
+        );
+    }
+}
+
 #[test]
 fn an_answer_that_is_read_slowly_arrives() {
     served("slow_reader", hasty, |served| {
