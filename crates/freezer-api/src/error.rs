@@ -86,6 +86,21 @@ pub enum Error {
         /// `[api] max_document_bytes`.
         limit: usize,
     },
+    /// A stored document is larger than the service may read at once.
+    #[error(
+        "{what} {id}: takes about {bytes} bytes, and the service reads at most {limit} at once ([api] max_answer_bytes); make it \
+         smaller, for example with a PATCH of job_actions, or delete it"
+    )]
+    AnswerTooLarge {
+        /// `job`, `backup`, …
+        what: &'static str,
+        /// Id of the document.
+        id: String,
+        /// Its approximate size.
+        bytes: u64,
+        /// The largest size.
+        limit: u64,
+    },
     /// The job would have more actions than a job may have.
     #[error("job_actions: a job may have at most {limit} actions, and this one would have {number}")]
     TooManyActions {

@@ -26,6 +26,18 @@ pub enum StoreError {
         /// The requested id.
         id: String,
     },
+    /// A document is larger than the query may read ([`Store::reading_up_to`](crate::Store::reading_up_to)).
+    #[error("{doing}: {what} {id} has about {bytes} bytes, more than this query may read")]
+    TooLarge {
+        /// Name of the transaction or query.
+        doing: &'static str,
+        /// `job`, `backup`, …
+        what: &'static str,
+        /// Id of the document.
+        id: String,
+        /// Its approximate size.
+        bytes: u64,
+    },
     /// A value does not fit its column in *this* database, whose layout is narrower or older than ours.
     #[error("{doing}: column {column}: {reason}")]
     Unstorable {

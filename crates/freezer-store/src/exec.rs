@@ -12,6 +12,7 @@ use futures_util::TryStreamExt;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, SqlStr, Sqlite};
 
+use crate::Store;
 use crate::additions::Additions;
 use crate::class::Outage;
 use crate::deadline::Deadline;
@@ -41,6 +42,7 @@ pub struct Db {
     additions: Arc<Additions>,
     doing: &'static str,
     deadline: Deadline,
+    read_limit: u64,
     is_repeat: bool,
     has_changed: bool,
 }
@@ -50,10 +52,11 @@ impl Db {
         lease: Lease,
         additions: Arc<Additions>,
         doing: &'static str,
-        deadline: Deadline,
+        store: &Store,
         is_repeat: bool,
     ) -> Db {
-        Db { lease, additions, doing, deadline, is_repeat, has_changed: false }
+        let (deadline, read_limit) = (store.deadline, store.read_limit);
+        Db { lease, additions, doing, deadline, read_limit, is_repeat, has_changed: false }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -69,6 +72,11 @@ impl Db {
     /// `repeat.rs`).
     pub fn is_repeat(&self) -> bool {
         self.is_repeat
+    }
+
+    /// Returns the maximum number of bytes of a document that a query may read ([`Store::reading_up_to`]).
+    pub(crate) fn read_limit(&self) -> u64 {
+        self.read_limit
     }
 
     /// Returns whether a statement has changed rows.

@@ -94,6 +94,9 @@ fn write_slots(connections: usize) -> ProjectSlots {
     ProjectSlots::new(connections * 3 / 4, connections.div_ceil(4), usize::MAX)
 }
 
+/// A row that a change locks: its project, its table and its id.
+type RowKey = (Scope, &'static str, String);
+
 /// The `sql_mode` of schema changes. Values that do not fit are rejected. Dates that the server stored in another mode
 /// (`0000-00-00`, `2026-02-31`) stay as they are, because a change that copies the table would fail at them.
 const SCHEMA_SQL_MODE: &str = "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ALLOW_INVALID_DATES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION";
@@ -107,6 +110,10 @@ pub struct Store {
     project: Option<Arc<Scope>>,
     /// Number of requests that the work serves, for the log of outages.
     requests: u64,
+    /// Maximum number of bytes of a document that a query may read.
+    read_limit: u64,
+    /// The rows that the change locks, in the order in which it waits for them.
+    rows: Arc<[RowKey]>,
 }
 
 /// The shared part of a store's clones.
@@ -124,6 +131,8 @@ pub struct StoreInner {
     writer_additions: Arc<Additions>,
     /// Connections that write at a time.
     write_slots: ProjectSlots,
+    /// The turns to change rows. Changes of a locked row wait for their turn without a connection.
+    row_turns: ProjectSlots<RowKey>,
     mismatch: SchemaMismatch,
     /// `None` for additional stores of a process: only one store logs an outage.
     outage: Option<Arc<OutageLog>>,
@@ -173,13 +182,21 @@ impl Store {
             pool,
             readers,
             write_slots: write_slots(writers.max_open()),
+            row_turns: ProjectSlots::new(usize::MAX, 1, usize::MAX),
             writers,
             reader_additions,
             writer_additions,
             mismatch: SchemaMismatch::default(),
             outage,
         };
-        Store { shared: Arc::new(shared), deadline: Deadline::NONE, project: None, requests: 1 }
+        Store {
+            shared: Arc::new(shared),
+            deadline: Deadline::NONE,
+            project: None,
+            requests: 1,
+            read_limit: u64::MAX,
+            rows: Arc::default(),
+        }
     }
 
     /// Returns a store for the same database with a deadline. Until the deadline, failed work is retried;
@@ -196,6 +213,26 @@ impl Store {
     /// Returns a store for a batch that serves several requests.
     pub fn for_requests(&self, requests: usize) -> Store {
         Store { requests: requests as u64, ..self.clone() }
+    }
+
+    /// Returns a store for the same database whose queries read documents of at most this many bytes.
+    /// For a larger one they return [`StoreError::TooLarge`], without reading it.
+    pub fn reading_up_to(&self, bytes: u64) -> Store {
+        Store { read_limit: bytes, ..self.clone() }
+    }
+
+    /// Returns a store for the same database for a change that locks these rows (table and id). Changes of the same
+    /// row take turns. While they wait, they have no connection, so a locked row does not delay the project's changes of
+    /// other rows.
+    pub fn changing<'i>(&self, rows: impl IntoIterator<Item = (&'static str, &'i str)>) -> Store {
+        let project = self.project.as_deref().unwrap_or(&Scope::AllProjects);
+        let mut rows: Vec<RowKey> =
+            rows.into_iter().map(|(table, id)| (project.clone(), table, id.to_owned())).collect();
+        // Every change waits in the same order, so that two changes never wait for each other. A job comes before the
+        // actions that it uses.
+        rows.sort_unstable_by(|(_, table, id), (_, other, other_id)| (other, other_id).cmp(&(table, id)));
+        rows.dedup();
+        Store { rows: rows.into(), ..self.clone() }
     }
 
     /// Returns the deadline of the work.

@@ -59,19 +59,6 @@ impl Row {
         ))
     }
 
-    /// Returns the number of bytes of a text, and 0 for NULL and other types.
-    pub(crate) fn length(&self, at: usize) -> usize {
-        match self {
-            Row::MySql(row) => match row.as_ref(at) {
-                Some(MySqlValue::Bytes(bytes)) => bytes.len(),
-                _ => 0,
-            },
-            Row::Sqlite(row) => {
-                row.try_get_unchecked::<Option<&str>, _>(at).ok().flatten().map_or(0, str::len)
-            }
-        }
-    }
-
     /// Returns bytes, or `None` for NULL.
     pub(crate) fn bytes(&self, at: usize) -> Result<Option<Vec<u8>>, DriverError> {
         match self {

@@ -3,8 +3,11 @@
 //! Requests without a slot wait in the order of their arrival: first for the part of their project, then for the
 //! slots of all. A project therefore has at most its part in the common queue, however many of its requests
 //! wait. A slot can be a connection that writes, a search, or a number of bytes.
+//!
+//! The key can also be a row instead of a project: then a slot is the turn to change this row.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,16 +25,21 @@ pub enum NoSlot {
     All,
 }
 
+/// The key of those that share a part of the slots.
+pub trait SlotKey: Clone + Eq + Hash {}
+
+impl<K: Clone + Eq + Hash> SlotKey for K {}
+
 /// The slots. Clones share them.
 #[derive(Clone)]
-pub struct ProjectSlots(Arc<SlotCounts>);
+pub struct ProjectSlots<K: SlotKey = Scope>(Arc<SlotCounts<K>>);
 
-struct SlotCounts {
+struct SlotCounts<K> {
     in_all: Arc<Semaphore>,
     per_project: usize,
     /// Requests of a project that may wait.
     waiting: usize,
-    projects: Mutex<HashMap<Scope, Project>>,
+    projects: Mutex<HashMap<K, Project>>,
 }
 
 struct Project {
@@ -41,22 +49,22 @@ struct Project {
 }
 
 /// Slots of one request, given back when they are dropped.
-pub struct Slot {
+pub struct Slot<K: SlotKey = Scope> {
     // dropped before the place, so that a project without requests has all of its slots
     own: OwnedSemaphorePermit,
     common: OwnedSemaphorePermit,
-    _place: Place,
+    _place: Place<K>,
 }
 
 /// A request among those of its project.
-struct Place {
-    shared: Arc<SlotCounts>,
-    scope: Scope,
+struct Place<K: SlotKey> {
+    shared: Arc<SlotCounts<K>>,
+    key: K,
 }
 
-impl ProjectSlots {
+impl<K: SlotKey> ProjectSlots<K> {
     /// Creates free slots: at least one in all and for each project.
-    pub fn new(in_all: usize, per_project: usize, waiting: usize) -> ProjectSlots {
+    pub fn new(in_all: usize, per_project: usize, waiting: usize) -> ProjectSlots<K> {
         let in_all = in_all.clamp(1, Semaphore::MAX_PERMITS);
         ProjectSlots(Arc::new(SlotCounts {
             in_all: Arc::new(Semaphore::new(in_all)),
@@ -68,18 +76,18 @@ impl ProjectSlots {
 
     /// Takes slots if they are free and no request waits for them. Takes the whole part of the project instead
     /// of more than that.
-    pub fn try_take(&self, scope: &Scope, slots: usize) -> Option<Slot> {
+    pub fn try_take(&self, key: &K, slots: usize) -> Option<Slot<K>> {
         let slots = self.at_most(slots);
-        let (place, project) = self.enter(scope)?;
+        let (place, project) = self.enter(key)?;
         let own = project.try_acquire_many_owned(slots).ok()?;
         let common = self.0.in_all.clone().try_acquire_many_owned(slots).ok()?;
         Some(Slot { own, common, _place: place })
     }
 
     /// Waits for slots. Takes the whole part of the project instead of more than that.
-    pub async fn take(&self, scope: &Scope, slots: usize, wait: Duration) -> Result<Slot, NoSlot> {
+    pub async fn take(&self, key: &K, slots: usize, wait: Duration) -> Result<Slot<K>, NoSlot> {
         let slots = self.at_most(slots);
-        let (place, project) = self.enter(scope).ok_or(NoSlot::Project)?;
+        let (place, project) = self.enter(key).ok_or(NoSlot::Project)?;
         let until = Instant::now() + wait;
         let Ok(Ok(own)) = timeout_at(until, project.acquire_many_owned(slots)).await else {
             return Err(NoSlot::Project);
@@ -95,27 +103,27 @@ impl ProjectSlots {
     }
 
     /// Returns `None` if too many requests of the project wait.
-    fn enter(&self, scope: &Scope) -> Option<(Place, Arc<Semaphore>)> {
+    fn enter(&self, key: &K) -> Option<(Place<K>, Arc<Semaphore>)> {
         let shared = &self.0;
         let mut projects = shared.projects();
         let project = projects
-            .entry(scope.clone())
+            .entry(key.clone())
             .or_insert_with(|| Project { slots: Arc::new(Semaphore::new(shared.per_project)), requests: 0 });
         if project.requests >= shared.per_project.saturating_add(shared.waiting) {
             return None;
         }
         project.requests += 1;
-        Some((Place { shared: shared.clone(), scope: scope.clone() }, project.slots.clone()))
+        Some((Place { shared: shared.clone(), key: key.clone() }, project.slots.clone()))
     }
 }
 
-impl SlotCounts {
-    fn projects(&self) -> MutexGuard<'_, HashMap<Scope, Project>> {
+impl<K: SlotKey> SlotCounts<K> {
+    fn projects(&self) -> MutexGuard<'_, HashMap<K, Project>> {
         self.projects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Slot {
+impl<K: SlotKey> Slot<K> {
     /// Gives back all slots but this number.
     pub fn shrink(&mut self, slots: usize) {
         for permit in [&mut self.own, &mut self.common] {
@@ -125,13 +133,13 @@ impl Slot {
     }
 }
 
-impl Drop for Place {
+impl<K: SlotKey> Drop for Place<K> {
     fn drop(&mut self) {
         let mut projects = self.shared.projects();
-        if let Some(project) = projects.get_mut(&self.scope) {
+        if let Some(project) = projects.get_mut(&self.key) {
             project.requests -= 1;
             if project.requests == 0 {
-                projects.remove(&self.scope);
+                projects.remove(&self.key);
             }
         }
     }

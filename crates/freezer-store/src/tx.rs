@@ -12,7 +12,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::Store;
 use crate::additions::Additions;
 use crate::backoff::pause;
 use crate::class::{Class, Outage};
@@ -21,6 +20,8 @@ use crate::exec::Db;
 use crate::outage::Answered;
 use crate::pool::Lease;
 use crate::scope::Scope;
+use crate::slots::Slot;
+use crate::{RowKey, Store};
 
 /// Maximum number of runs of a body without a deadline if other writers interfere.
 const MAX_ATTEMPTS: u32 = 5;
@@ -126,6 +127,8 @@ pub struct Run<'s> {
     /// The connection of the last run. It is kept to hold its position in the queue for the SQLite file.
     kept: Option<Lease>,
     db: Option<Db>,
+    /// The turns to change the rows of a change. They are kept in all runs.
+    turns: Vec<Slot<RowKey>>,
 }
 
 impl Store {
@@ -144,6 +147,7 @@ impl Store {
             is_repeat: false,
             kept: None,
             db: None,
+            turns: Vec::new(),
         }
     }
 }
@@ -169,7 +173,7 @@ impl Run<'_> {
         };
         let additions = self.additions();
         additions.notice_epoch(lease.epoch());
-        let mut db = Db::new(lease, additions.clone(), self.name, self.store.deadline, self.is_repeat);
+        let mut db = Db::new(lease, additions.clone(), self.name, self.store, self.is_repeat);
         if self.mode == Mode::Transaction
             && let Err(error) = db.raw(db.dialect().begin()).await
         {
@@ -184,7 +188,27 @@ impl Run<'_> {
         if self.mode == Mode::Read { &self.store.reader_additions } else { &self.store.writer_additions }
     }
 
+    /// Waits until no other change of the rows runs.
+    async fn take_turns(&mut self) -> Result<(), StoreError> {
+        let store = self.store;
+        if self.mode == Mode::Read {
+            return Ok(());
+        }
+        for row in store.rows.iter().skip(self.turns.len()) {
+            let patience = store.deadline.within(store.pool.timeout);
+            let Ok(turn) = store.row_turns.take(row, 1, patience).await else {
+                let (_, table, id) = row;
+                let reason = format!("other changes of {id} in {table} took {patience:?}");
+                let outage = Outage::Contended;
+                return Err(StoreError::Unavailable { doing: self.name, outage, reason });
+            };
+            self.turns.push(turn);
+        }
+        Ok(())
+    }
+
     async fn lease(&mut self) -> Result<Lease, StoreError> {
+        self.take_turns().await?;
         let store = self.store;
         let since = Instant::now();
         let leased = match self.mode {

@@ -1,25 +1,43 @@
-//! Answers with documents, within the budget of `service/answers.rs`.
+//! Answers with documents, and changes of documents, within the budget of `service/answers.rs`.
 //!
-//! The size of a page is known only after it was read. Therefore a page is first read up to a size that needs no part
-//! of the budget. If it is larger, the request waits for a part of the budget and reads the page again, up to the size
+//! The size of a page or a document is known only after it was read. Therefore it is first read up to a size that needs no
+//! part of the budget. If it is larger, the request waits for a part of the budget and reads it again, up to the size
 //! for which that part is enough. While it waits, it holds no connection and no documents.
+//!
+//! A document that is larger than the query may read is not read at all ([`StoreError::TooLarge`]). A change waits for its part
+//! before anything is stored, so a change that was stored is never answered with an error.
 
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::response::Response;
+use freezer_store::StoreError;
 
 use super::extract::Call;
 use crate::error::Error;
 use crate::service::answers::{FREE, Held};
 
-/// Bytes of documents up to which a page is read without a part of the budget. The connections to the database bound the
+/// Bytes of documents up to which they are read without a part of the budget. The connections to the database bound the
 /// number of such reads.
-const FIRST_BYTES: u64 = 256 << 10;
+pub const FIRST_BYTES: u64 = 256 << 10;
+
+/// Bytes of a document up to which it is answered by its change without a part of the budget.
+pub const FIRST_ANSWER: u64 = FREE as u64;
 
 /// How many times more bytes are read if a page is larger. A large page costs little more than if it were read once.
 const STEP: u64 = 16;
 
 /// Memory for making an answer, in relation to its documents. They are in memory twice while the answer is written.
-const WHILE_MADE: usize = 2;
+const WHILE_MADE: u64 = 2;
+
+/// Memory for changing a document, in relation to its size. It is parsed, copied and compared, and a document with
+/// many small values takes several times more memory than its text.
+const WHILE_CHANGED: u64 = 16;
+
+/// Number of documents of `[api] max_document_bytes` that an answer can always have: those of a job are its schedule and its
+/// actions, which also have other keys.
+const DOCUMENTS: u64 = 4;
+
+/// Bytes that an answer can always have: those that one statement for several jobs reads.
+const LEAST: u64 = 4 << 20;
 
 /// An answer, and whether its page ended early because of its bytes.
 pub type Draft = (Response, bool);
@@ -29,34 +47,102 @@ pub type Draft = (Response, bool);
 /// [`Page::max_bytes`](freezer_store::query::Page::max_bytes).
 ///
 /// # Errors
-/// Those of `make`; [`Error::Busy`] if no part of the budget becomes free in time.
+/// Those of `make`; [`Error::Busy`] if no part of the budget becomes free in time; [`Error::AnswerTooLarge`].
 pub async fn answer<F>(call: &Call, max_bytes: u64, make: impl Fn(u64) -> F) -> Result<Response, Error>
 where
     F: Future<Output = Result<Draft, Error>>,
 {
+    // a page ends early before it takes more than the whole part of its project
+    let max_bytes = max_bytes.min(largest(call));
     let mut up_to = max_bytes.min(FIRST_BYTES);
     let mut held = None;
     loop {
-        let (response, is_cut) = make(up_to).await?;
-        let mut bytes = size(&response);
-        if is_cut && up_to < max_bytes {
-            up_to = up_to.saturating_mul(STEP).min(max_bytes);
-            bytes = usize::try_from(up_to).unwrap_or(usize::MAX);
-            drop(response);
-        } else if let Some(held) = held {
-            return hold(response, held).await;
-        } else if let Some(response) = within(call, response).await? {
-            return Ok(response);
-        }
+        let needed = match make(up_to).await {
+            Ok((_, true)) if up_to < max_bytes => up_to.saturating_mul(STEP).min(max_bytes),
+            Ok((response, _)) => {
+                if let Some(held) = held {
+                    return hold(response, held).await;
+                }
+                let size = size(&response) as u64;
+                match within(call, response).await? {
+                    Some(response) => return Ok(response),
+                    None => up_to.max(size),
+                }
+            }
+            Err(error) => allowed(call, up_to, error)?.max(up_to.saturating_mul(STEP).min(max_bytes)),
+        };
         // given back before more is taken, so that requests do not wait for each other's parts
         drop(held.take());
-        let (answers, deadline) = (call.app.queues.answers(), call.store()?.deadline());
-        held = Some(answers.hold(&call.scope(), bytes.saturating_mul(WHILE_MADE), deadline).await?);
+        held = Some(wait(call, needed.saturating_mul(WHILE_MADE)).await?);
+        up_to = needed;
     }
 }
 
+/// Returns the answer to a request for one document. `make` reads it if it is not larger than the number of bytes that it is
+/// given.
+///
+/// # Errors
+/// As [`answer`].
+pub async fn document<F>(call: &Call, make: impl Fn(u64) -> F) -> Result<Response, Error>
+where
+    F: Future<Output = Result<Response, Error>>,
+{
+    answer(call, FIRST_BYTES, |up_to| {
+        let made = make(up_to);
+        async move { Ok((made.await?, false)) }
+    })
+    .await
+}
+
+/// Carries out a change. `make` changes documents and returns the answer. If a document is larger than the number of bytes that
+/// it is given, it returns [`StoreError::TooLarge`] before it has stored anything. `first`: this number in the first run.
+///
+/// # Errors
+/// Those of `make`; [`Error::Busy`] if no part of the budget becomes free in time; [`Error::AnswerTooLarge`]. Then nothing was
+/// stored.
+pub async fn change<F>(call: &Call, first: u64, make: impl Fn(u64) -> F) -> Result<Response, Error>
+where
+    F: Future<Output = Result<Response, Error>>,
+{
+    let mut up_to = first;
+    let mut held = None;
+    loop {
+        match make(up_to).await {
+            Ok(response) => match held {
+                Some(held) => return hold(response, held).await,
+                None => return Ok(response),
+            },
+            Err(error) => up_to = allowed(call, up_to, error)?,
+        }
+        drop(held.take());
+        held = Some(wait(call, up_to.saturating_mul(WHILE_CHANGED)).await?);
+    }
+}
+
+/// Returns the size of a document that was not read because of its size, if an answer may have it.
+fn allowed(call: &Call, up_to: u64, error: Error) -> Result<u64, Error> {
+    let Error::Store(StoreError::TooLarge { what, id, bytes, .. }) = error else { return Err(error) };
+    let limit = largest(call);
+    if bytes > limit || bytes <= up_to {
+        return Err(Error::AnswerTooLarge { what, id, bytes, limit });
+    }
+    Ok(bytes)
+}
+
+/// Returns the size of the largest document that is read.
+fn largest(call: &Call) -> u64 {
+    let part = call.app.queues.answers().per_project() as u64 / WHILE_MADE;
+    part.max((call.app.http.max_document as u64).saturating_mul(DOCUMENTS)).max(LEAST)
+}
+
+async fn wait(call: &Call, bytes: u64) -> Result<Held, Error> {
+    let (answers, deadline) = (call.app.queues.answers(), call.store()?.deadline());
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    Ok(answers.hold(&call.scope(), bytes, deadline).await?)
+}
+
 /// Returns the answer if it is small, or if its part of the budget is free. Otherwise drops it.
-pub async fn within(call: &Call, response: Response) -> Result<Option<Response>, Error> {
+async fn within(call: &Call, response: Response) -> Result<Option<Response>, Error> {
     let size = size(&response);
     if size <= FREE {
         return Ok(Some(response));

@@ -224,7 +224,7 @@ fn status_and_title(error: &Error) -> (StatusCode, &'static str) {
         Error::UnknownExpectation(_) => (StatusCode::EXPECTATION_FAILED, "Expectation Failed"),
         Error::BadParameter { .. } => (StatusCode::BAD_REQUEST, "Invalid parameter"),
         Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "Request body too large"),
-        Error::DocumentTooLarge { .. } | Error::TooManyActions { .. } => {
+        Error::DocumentTooLarge { .. } | Error::TooManyActions { .. } | Error::AnswerTooLarge { .. } => {
             (StatusCode::PAYLOAD_TOO_LARGE, "Document too large")
         }
         Error::Unprocessable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Unprocessable Entity"),
@@ -260,6 +260,7 @@ fn status_of_store(error: &StoreError) -> (StatusCode, &'static str) {
         | StoreError::Setting { .. }
         | StoreError::Url(_)
         | StoreError::OutcomeUnknown { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        StoreError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "Document too large"),
         StoreError::Corrupt { .. } | StoreError::Schema(_) | StoreError::Backend { .. } => {
             (StatusCode::INTERNAL_SERVER_ERROR, "Internal Storage Error")
         }
@@ -274,6 +275,9 @@ fn description(error: &Error) -> String {
         Error::Store(error) => match error {
             _ if error.is_replaced() => Error::NotReady(Wait::Tables).to_string(),
             StoreError::Duplicate { id, .. } => format!("The ID {id} is already in use; choose another one."),
+            StoreError::TooLarge { what, id, bytes, .. } => {
+                format!("{what} {id}: takes about {bytes} bytes, which is more than the service reads at once")
+            }
             StoreError::UnknownMarker { .. } => {
                 "The \"marker\" parameter is invalid. It must be the id of a document of this list."
                     .to_owned()

@@ -31,7 +31,8 @@ pub async fn create(change: Change<'_>, mut document: ActionDocument) -> Result<
 /// [`Error::NotFound`] if the project has no such action; [`Error::DocumentTooLarge`] if the action, or a job that uses
 /// it, would be too large.
 pub async fn update(change: Change<'_>, action_id: &str, patch: ActionDocument) -> Result<(), Error> {
-    transaction!(change.store, "actions.update", |db| {
+    let store = &change.store.changing([("actions", action_id)]);
+    transaction!(store, "actions.update", |db| {
         let scope = change.scope();
         let Some(stored) = actions::get_for_update(db, &scope, action_id).await? else {
             return Err(Error::not_found("action", action_id));
@@ -85,7 +86,8 @@ pub async fn replace(
 ) -> Result<Replaced, Error> {
     let new = definition(document);
     change.check_size("freezer_action", &new.freezer_action)?;
-    transaction!(change.store, "actions.replace", |db| {
+    let store = &change.store.changing([("actions", action_id)]);
+    transaction!(store, "actions.replace", |db| {
         let Change { project_id, user_id, now, .. } = change;
         if actions::was_created(db, &change.scope(), action_id, now).await? {
             return Ok(Replaced::Created);
@@ -102,7 +104,8 @@ pub async fn replace(
 
 /// Deletes an action and removes it from the jobs that use it. Returns false if the project has no such action.
 pub async fn delete(change: Change<'_>, action_id: &str) -> Result<bool, Error> {
-    transaction!(change.store, "actions.delete", |db| {
+    let store = &change.store.changing([("actions", action_id)]);
+    transaction!(store, "actions.delete", |db| {
         Ok::<_, Error>(actions::delete(db, &change.scope(), action_id, change.now).await?)
     })
 }

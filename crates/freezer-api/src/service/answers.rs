@@ -22,6 +22,8 @@ const UNIT: usize = 1 << 10;
 /// The budget of the service.
 pub struct Answers {
     slots: ProjectSlots,
+    /// Bytes that one project may take.
+    per_project: usize,
     wait: Duration,
 }
 
@@ -32,7 +34,17 @@ impl Answers {
     /// Creates a free budget of `bytes` (`[api] max_answer_bytes`). Requests wait for it as searches wait for a slot.
     pub fn new(bytes: usize, scans: ScanLimits) -> Answers {
         let slots = bytes / UNIT;
-        Answers { slots: ProjectSlots::new(slots, slots / 2, scans.waiting), wait: scans.wait }
+        let per_project = slots / 2;
+        Answers {
+            slots: ProjectSlots::new(slots, per_project, scans.waiting),
+            per_project: per_project * UNIT,
+            wait: scans.wait,
+        }
+    }
+
+    /// Returns the number of bytes that one project may take.
+    pub fn per_project(&self) -> usize {
+        self.per_project
     }
 
     /// Takes bytes if they are free and no request waits for them.

@@ -2,7 +2,7 @@
 
 use freezer_store::model::{Backup, NewBackup};
 use freezer_store::query::backups::{self, Identity, Record};
-use freezer_store::{Store, StoreError, read, single, transaction};
+use freezer_store::{Store, StoreError, read, single, stored_size, transaction};
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 
@@ -10,6 +10,9 @@ use super::Change;
 use super::batcher::{BatchLimits, Batcher, all_or_each};
 use crate::error::Error;
 use crate::validate::documents::BackupDocument;
+
+/// Maximum size of the keys of a backup beside its metadata.
+const BESIDE: u64 = 4 << 10;
 
 /// Status of a backup if its document has none.
 const AVAILABLE: &str = "available";
@@ -174,9 +177,16 @@ fn whole(number: &Number) -> Value {
 /// Updates the status and the metadata of a backup. Returns the updated document.
 ///
 /// # Errors
-/// [`Error::NotFound`] if the project has no such backup.
-pub async fn update(change: Change<'_>, backup_id: &str, patch: BackupDocument) -> Result<Backup, Error> {
-    transaction!(change.store, "backups.update", |db| {
+/// [`Error::NotFound`] if the project has no such backup; [`StoreError::TooLarge`] if the updated document would be larger than
+/// `max_bytes`.
+pub async fn update(
+    change: Change<'_>,
+    backup_id: &str,
+    patch: BackupDocument,
+    max_bytes: u64,
+) -> Result<Backup, Error> {
+    let store = &change.store.changing([("backups", backup_id)]);
+    transaction!(store, "backups.update", |db| {
         let scope = change.scope();
         let Some(mut stored) = backups::get_for_update(db, &scope, backup_id).await? else {
             return Err(Error::not_found("backup", backup_id));
@@ -186,6 +196,11 @@ pub async fn update(change: Change<'_>, backup_id: &str, patch: BackupDocument) 
         change.check_growth("backup_metadata", &stored.metadata, &old)?;
         if let Some(status) = &patch.status {
             stored.status.clone_from(status);
+        }
+        let bytes = stored_size(&stored.metadata) as u64 + BESIDE;
+        if bytes > max_bytes {
+            let (doing, what, id) = ("backups.update", "backup", backup_id.to_owned());
+            return Err(StoreError::TooLarge { doing, what, id, bytes }.into());
         }
         backups::update(db, &scope, backup_id, &stored, change.now).await?;
         if identifying(&old) != identifying(&stored.metadata) {
@@ -201,7 +216,8 @@ pub async fn update(change: Change<'_>, backup_id: &str, patch: BackupDocument) 
 /// # Errors
 /// [`Error::NotFound`] if the project has no such backup.
 pub async fn delete(change: Change<'_>, backup_id: &str) -> Result<(), Error> {
-    let deleted = single!(change.store, "backups.delete", |db| {
+    let store = &change.store.changing([("backups", backup_id)]);
+    let deleted = single!(store, "backups.delete", |db| {
         Ok::<_, Error>(backups::delete(db, &change.scope(), backup_id, change.now).await?)
     })?;
     if deleted { Ok(()) } else { Err(Error::not_found("backup", backup_id)) }

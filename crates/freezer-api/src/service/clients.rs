@@ -1,8 +1,11 @@
 //! Clients: registers and deletes them, and checks whether a client supports an action.
 
+use std::ops::ControlFlow;
+
 use freezer_store::model::{Capabilities, Client, Registration};
+use freezer_store::query::actions;
 use freezer_store::query::clients::{self, Registered, RegistrationCheck};
-use freezer_store::{StoreError, read, single, stored_size, transaction};
+use freezer_store::{Db, Scope, StoreError, read, single, stored_size, transaction};
 use serde_json::{Map, Value};
 
 use super::Change;
@@ -57,12 +60,14 @@ pub async fn register(change: Change<'_>, document: ClientDocument) -> Result<(R
 /// This function does not lock rows, unlike [`register_locked`]. If 1,000 nodes register in the same second, locks on names
 /// that do not exist yet (gap locks) lead to deadlocks.
 async fn create(change: Change<'_>, id: &str, new: &Registration) -> Result<bool, StoreError> {
-    let Change { store, project_id, user_id, now, .. } = change;
+    let Change { project_id, user_id, now, .. } = change;
+    let store = &change.store.changing([("clients", new.client_id.as_str())]);
     single!(store, "clients.create", |db| clients::create(db, project_id, user_id, id, new, now).await)
 }
 
 async fn register_locked(change: Change<'_>, id: &str, new: &Registration) -> Result<Registered, StoreError> {
-    let Change { store, project_id, user_id, now, .. } = change;
+    let Change { project_id, user_id, now, .. } = change;
+    let store = &change.store.changing([("clients", new.client_id.as_str())]);
     transaction!(store, "clients.register", |db| {
         clients::register(db, project_id, user_id, id, new, now).await
     })
@@ -73,7 +78,8 @@ async fn register_locked(change: Change<'_>, id: &str, new: &Registration) -> Re
 /// # Errors
 /// [`Error::Forbidden`] for a central client of another project, which the caller can see but not delete.
 pub async fn delete(change: Change<'_>, client_id: &str) -> Result<bool, Error> {
-    transaction!(change.store, "clients.delete", |db| {
+    let store = &change.store.changing([("clients", client_id)]);
+    transaction!(store, "clients.delete", |db| {
         if clients::delete(db, change.project_id, client_id, change.now).await? {
             return Ok(true);
         }
@@ -95,6 +101,26 @@ pub fn check_capabilities(client: &Client, freezer_action: &Map<String, Value>) 
     check(client, freezer_action, CHECKED)?;
     // agents use this name for the engine in their configuration files
     check(client, freezer_action, &["engine_name"])
+}
+
+/// Checks that a client supports every action of a stored job. The actions are read one at a time.
+///
+/// # Errors
+/// That of `check` for the first action that the client does not support.
+pub async fn check_actions_of_job(
+    db: &mut Db,
+    scope: &Scope,
+    job_id: &str,
+    client: &Client,
+    check: fn(&Client, &Map<String, Value>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut checked = Ok(());
+    actions::for_each_of_job(db, scope, job_id, |action| {
+        checked = check(client, &action.freezer_action);
+        if checked.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })
+    .await?;
+    checked
 }
 
 /// Checks that a client still supports an action of a stored job. `engine_name` is not checked, because freezer-api 19.0.0

@@ -1,8 +1,9 @@
 //! The actions of a job: inline definitions, which become actions, and references to existing actions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 
-use freezer_store::model::{ActionDefinition, ActionFields};
+use freezer_store::model::{ActionDefinition, ActionFields, Client};
 use freezer_store::query::job_actions::Link;
 use freezer_store::query::{actions, clients};
 use freezer_store::{Db, stored_size};
@@ -100,35 +101,46 @@ pub async fn store(
     if grows && entries.len() > change.max_job_actions {
         return Err(Error::TooManyActions { number: entries.len(), limit: change.max_job_actions });
     }
-    let references = entries.iter().filter_map(JobActionEntry::reference).map(str::to_owned).collect();
+    let is_checked = matches!(checked, Checked::All) || entries.iter().any(|entry| checked.includes(entry));
+    let client = match is_checked {
+        true => clients::get(db, &scope, client_id).await?,
+        false => None,
+    };
+    let mut used = UsedActions::new(entries, client.as_ref());
+    let references: Vec<String> = used.entries.keys().map(|id| (*id).to_owned()).collect();
+    let largest = if grows { change.max_document } else { usize::MAX };
     // if the job gets additional actions, they are locked, so another transaction cannot enlarge them at the same time
-    let stored = actions::get_many(db, &scope, references, grows).await?;
-    let stored: HashMap<&str, &ActionFields> =
-        stored.iter().map(|action| (action.action_id.as_str(), action)).collect();
-    let mut to_check = Vec::with_capacity(entries.len());
-    let mut bytes = 0_usize;
-    for (at, entry) in entries.iter().enumerate() {
-        let definition = definition(entry, &stored)?;
-        if let EntryAction::Inline { .. } = entry.action {
-            change.check_size(&format!("job_actions[{at}].freezer_action"), definition)?;
-        }
-        if grows {
-            bytes = bytes.saturating_add(stored_size(definition));
-        }
-        if checked.includes(entry) {
-            to_check.push(definition);
+    actions::for_each(db, &scope, references, grows, |action| {
+        used.add(&action);
+        if used.bytes > largest { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .await?;
+    let mut bytes = used.bytes;
+    if bytes <= largest {
+        for (at, entry) in entries.iter().enumerate() {
+            match &entry.action {
+                EntryAction::Reference { action_id, .. } => used.check(at, action_id)?,
+                EntryAction::Inline { new, .. } => {
+                    let field = format!("job_actions[{at}].freezer_action");
+                    change.check_size(&field, &new.freezer_action)?;
+                    bytes = bytes.saturating_add(stored_size(&new.freezer_action));
+                }
+            }
         }
     }
-    if bytes > change.max_document {
+    if bytes > largest {
         let (field, limit) = ("job_actions".to_owned(), change.max_document);
         return Err(Error::DocumentTooLarge { field, limit });
     }
-    if matches!(checked, Checked::All) || !to_check.is_empty() {
-        let Some(client) = clients::get(db, &scope, client_id).await? else {
+    if is_checked {
+        let Some(client) = &client else {
             return Err(Error::Unprocessable(format!("Client not found with ID {client_id}")));
         };
-        for definition in to_check {
-            check_capabilities(&client, definition)?;
+        for entry in entries.iter().filter(|entry| checked.includes(entry)) {
+            match &entry.action {
+                EntryAction::Reference { action_id, .. } => used.check_client(action_id)?,
+                EntryAction::Inline { new, .. } => check_capabilities(client, &new.freezer_action)?,
+            }
         }
     }
     let new: Vec<_> = entries.iter().filter_map(JobActionEntry::inline).collect();
@@ -140,9 +152,68 @@ pub async fn store(
     Ok(entries.iter().map(link).collect())
 }
 
+/// The position of an entry, and the definition that it has.
+type UsedAt<'a> = (usize, Option<&'a Map<String, Value>>);
+
+/// What a job needs to know about the existing actions that it uses. Their definitions are read one at a time, because together
+/// they may be larger than a job may be.
+struct UsedActions<'a> {
+    /// The positions of their entries, and the definitions that these have.
+    entries: HashMap<&'a str, Vec<UsedAt<'a>>>,
+    client: Option<&'a Client>,
+    /// The actions that exist, and the reason why the client does not support an action.
+    found: HashMap<&'a str, Option<Error>>,
+    /// The positions of entries whose definition is not that of the action.
+    different: HashSet<usize>,
+    /// Size of the definitions. An action counts for each of its entries.
+    bytes: usize,
+}
+
+impl<'a> UsedActions<'a> {
+    fn new(entries: &'a [JobActionEntry], client: Option<&'a Client>) -> UsedActions<'a> {
+        let mut of_action: HashMap<_, Vec<_>> = HashMap::new();
+        for (at, entry) in entries.iter().enumerate() {
+            if let EntryAction::Reference { action_id, definition } = &entry.action {
+                of_action.entry(action_id.as_str()).or_default().push((at, definition.as_ref()));
+            }
+        }
+        let (found, different) = (HashMap::new(), HashSet::new());
+        UsedActions { entries: of_action, client, found, different, bytes: 0 }
+    }
+
+    fn add(&mut self, action: &ActionFields) {
+        let Some((id, entries)) = self.entries.get_key_value(action.action_id.as_str()) else { return };
+        let differs = |(_, given): &&UsedAt<'a>| given.is_some_and(|given| !action.is_defined_as(given));
+        self.different.extend(entries.iter().filter(differs).map(|(at, _)| at));
+        let size = stored_size(&action.freezer_action).saturating_mul(entries.len());
+        self.bytes = self.bytes.saturating_add(size);
+        let client = self.client.map(|client| check_capabilities(client, &action.freezer_action));
+        self.found.insert(id, client.and_then(Result::err));
+    }
+
+    /// Checks that the action of an entry exists and has the definition that is given in this entry.
+    fn check(&self, at: usize, action_id: &str) -> Result<(), Error> {
+        if !self.found.contains_key(action_id) {
+            return Err(Error::Unprocessable(format!("Action id: {action_id} not found.")));
+        }
+        if self.different.contains(&at) {
+            return Err(Error::Unprocessable(format!(
+                "Action id: {action_id} already exists with a different definition. Update the action directly, \
+                 or omit action_id to create a new one."
+            )));
+        }
+        Ok(())
+    }
+
+    /// Checks that the client supports an action.
+    fn check_client(&mut self, action_id: &str) -> Result<(), Error> {
+        self.found.get_mut(action_id).and_then(Option::take).map_or(Ok(()), Err)
+    }
+}
+
 impl JobActionEntry {
     /// Returns the id of the existing action that the entry refers to.
-    fn reference(&self) -> Option<&str> {
+    pub fn reference(&self) -> Option<&str> {
         match &self.action {
             EntryAction::Reference { action_id, .. } => Some(action_id),
             EntryAction::Inline { .. } => None,
@@ -177,28 +248,6 @@ impl Checked<'_> {
             let left = entry.reference().and_then(|id| left.get_mut(id)).filter(|left| **left > 0);
             left.map(|left| *left -= 1).is_some()
         })
-    }
-}
-
-/// Returns the definition of the action that an entry runs.
-fn definition<'a>(
-    entry: &'a JobActionEntry,
-    stored: &HashMap<&str, &'a ActionFields>,
-) -> Result<&'a Map<String, Value>, Error> {
-    match &entry.action {
-        EntryAction::Inline { new, .. } => Ok(&new.freezer_action),
-        EntryAction::Reference { action_id, definition } => {
-            let Some(action) = stored.get(action_id.as_str()) else {
-                return Err(Error::Unprocessable(format!("Action id: {action_id} not found.")));
-            };
-            match definition {
-                Some(given) if !action.is_defined_as(given) => Err(Error::Unprocessable(format!(
-                    "Action id: {action_id} already exists with a different definition. Update the action directly, \
-                     or omit action_id to create a new one."
-                ))),
-                _ => Ok(&action.freezer_action),
-            }
-        }
     }
 }
 

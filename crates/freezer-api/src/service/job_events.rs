@@ -1,12 +1,12 @@
 //! Events of a job. A user requests a start, stop or abort, and the job's scheduler reads this event with its next poll.
 
 use freezer_store::Db;
-use freezer_store::query::{actions, clients, jobs};
+use freezer_store::query::{clients, jobs};
 use freezer_store::transaction;
 use serde_json::{Map, Value};
 
 use super::Change;
-use super::clients::check_start;
+use super::clients::{check_actions_of_job, check_start};
 use crate::error::Error;
 
 /// An event that a user can request.
@@ -51,7 +51,8 @@ impl Event {
 /// [`Error::NotFound`] if the project has no such job; [`Error::Unprocessable`] if a start is requested, and the job's
 /// client was deleted or does not support the job's actions any more.
 pub async fn request(change: Change<'_>, job_id: &str, event: Event) -> Result<String, Error> {
-    transaction!(change.store, "jobs.event", |db| {
+    let store = &change.store.changing([("jobs", job_id)]);
+    transaction!(store, "jobs.event", |db| {
         let scope = change.scope();
         let Some(mut fields) = jobs::get_for_update(db, &scope, job_id).await? else {
             return Err(Error::not_found("job", job_id));
@@ -78,10 +79,7 @@ async fn check_client(db: &mut Db, change: &Change<'_>, client_id: &str, job_id:
     let Some(client) = clients::get(db, &change.scope(), client_id).await? else {
         return Err(Error::Unprocessable(format!("Client not found with ID {client_id}")));
     };
-    for action in actions::get_of_job(db, &change.scope(), job_id).await? {
-        check_start(&client, &action.freezer_action)?;
-    }
-    Ok(())
+    check_actions_of_job(db, &change.scope(), job_id, &client, check_start).await
 }
 
 /// Sets the event. Returns false if it is already pending. A start also clears the status and the result of the last run.

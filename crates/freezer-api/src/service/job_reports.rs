@@ -5,7 +5,8 @@
 //! joined a session. Values that such a scheduler can have read earlier are stale: they are ignored. Values that no
 //! scheduler can have read are edits by a user, handled as in every other patch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ops::ControlFlow;
 
 use freezer_store::Db;
 use freezer_store::model::JobFields;
@@ -134,12 +135,19 @@ async fn check_actions(
     let scope = change.scope();
     let ids: Vec<String> = sent.iter().map(|(id, _)| (*id).to_owned()).collect();
     if !ids.is_empty() {
-        let stored = actions::get_many(db, &scope, ids.clone(), false).await?;
+        let mut same = HashSet::new();
+        actions::for_each(db, &scope, ids.clone(), false, |action| {
+            let is_same = |(id, given): &(&str, &Map<String, Value>)| {
+                *id == action.action_id && action.is_defined_as(given)
+            };
+            same.extend(sent.iter().enumerate().filter(|(_, entry)| is_same(entry)).map(|(at, _)| at));
+            ControlFlow::Continue(())
+        })
+        .await?;
         let histories = actions::histories(db, &scope, ids.clone()).await?;
         let mut is_stale = false;
-        for (id, definition) in sent {
-            let action = stored.iter().find(|action| action.action_id == id);
-            if action.is_some_and(|action| action.is_defined_as(definition)) {
+        for (at, (id, _)) in sent.into_iter().enumerate() {
+            if same.contains(&at) {
                 continue;
             }
             if !histories.iter().any(|history| history.action_id == id && history.has_changed) {
@@ -177,14 +185,18 @@ async fn check_actions_without_ids(
     if entries.len() != links.len() || entries.iter().any(|entry| entry.action_id.is_some()) {
         return Ok(ReportedActions::Current);
     }
-    let stored = actions::get_many(db, &change.scope(), links.to_vec(), false).await?;
-    let is_same = links.iter().zip(entries).all(|(id, entry)| {
-        let action = stored.iter().find(|action| action.action_id == *id);
-        action
-            .zip(entry.freezer_action.as_ref())
-            .is_some_and(|(action, definition)| action.is_defined_as(definition))
-    });
-    Ok(if is_same { ReportedActions::Unchanged } else { ReportedActions::Current })
+    let mut same = 0;
+    actions::for_each(db, &change.scope(), links.to_vec(), false, |action| {
+        let of_action = links.iter().zip(entries).filter(|(id, _)| **id == action.action_id);
+        let (number, equal) = of_action.fold((0, 0), |(number, equal), (_, entry)| {
+            let given = entry.freezer_action.as_ref();
+            (number + 1, equal + usize::from(given.is_some_and(|given| action.is_defined_as(given))))
+        });
+        same += equal;
+        if equal == number { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })
+    .await?;
+    Ok(if same == links.len() { ReportedActions::Unchanged } else { ReportedActions::Current })
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 //! gets one when it is created for this client or moves to it (`trusts`).
 
 use freezer_store::model::JobFields;
-use freezer_store::query::{actions, clients, job_actions as job_links, jobs, user_credentials};
+use freezer_store::query::{clients, job_actions as job_links, jobs, user_credentials};
 use freezer_store::transaction;
 
-use super::job_actions::{self, Checked, entries};
+use super::clients::{check_actions_of_job, check_capabilities};
+use super::job_actions::{self, Checked, JobActionEntry, entries};
 use super::job_reports;
 use super::schedule;
 use super::trusts::{self, JobWriteError, with_trust};
@@ -23,9 +24,10 @@ pub async fn create(change: Change<'_>, mut document: JobDocument) -> Result<Str
     let entries = entries(&document, change.ids)?.unwrap_or_default();
     let fields = new_fields(&document, change.now.0);
     change.check_size("job_schedule", &fields.schedule)?;
+    let store = &change.store.changing(used_rows(&job_id, &entries));
     with_trust(change, |trust| {
         Box::pin(async {
-            transaction!(change.store, "jobs.create", |db| {
+            transaction!(store, "jobs.create", |db| {
                 let Change { project_id, user_id, now, .. } = change;
                 let links =
                     job_actions::store(db, &change, &fields.client_id, &entries, Checked::All).await?;
@@ -46,9 +48,10 @@ pub async fn create(change: Change<'_>, mut document: JobDocument) -> Result<Str
 /// errors of [`create`] about trusts.
 pub async fn update(change: Change<'_>, job_id: &str, patch: JobPatch<'_>) -> Result<(), Error> {
     let entries = entries(&patch.changes, change.ids)?;
+    let store = &change.store.changing([("jobs", job_id)]);
     with_trust(change, |trust| {
         Box::pin(async {
-            transaction!(change.store, "jobs.update", |db| {
+            transaction!(store, "jobs.update", |db| {
                 let scope = change.scope();
                 let Some(mut fields) = jobs::get_for_update(db, &scope, job_id).await? else {
                     return Err(JobWriteError::from(Error::not_found("job", job_id)));
@@ -88,9 +91,10 @@ pub async fn update(change: Change<'_>, job_id: &str, patch: JobPatch<'_>) -> Re
 /// As [`create`].
 pub async fn replace(change: Change<'_>, job_id: &str, document: JobDocument) -> Result<Replaced, Error> {
     let entries = entries(&document, change.ids)?.unwrap_or_default();
+    let store = &change.store.changing(used_rows(job_id, &entries));
     with_trust(change, |trust| {
         Box::pin(async {
-            transaction!(change.store, "jobs.replace", |db| {
+            transaction!(store, "jobs.replace", |db| {
                 let Change { project_id, user_id, now, .. } = change;
                 let scope = change.scope();
                 if jobs::was_created(db, &scope, job_id, now).await? {
@@ -123,7 +127,8 @@ pub async fn replace(change: Change<'_>, job_id: &str, document: JobDocument) ->
 /// Deletes a job with its links and the row of its trust, and deletes the trust if no other job uses it. Returns false if
 /// the project has no such job.
 pub async fn delete(change: Change<'_>, job_id: &str) -> Result<bool, Error> {
-    let (deleted, credentials) = transaction!(change.store, "jobs.delete", |db| {
+    let store = &change.store.changing([("jobs", job_id)]);
+    let (deleted, credentials) = transaction!(store, "jobs.delete", |db| {
         let credentials = user_credentials::get_to_delete(db, job_id, change.now).await?;
         if !jobs::delete(db, &change.scope(), job_id, change.now).await? {
             return Ok((false, None));
@@ -137,6 +142,16 @@ pub async fn delete(change: Change<'_>, job_id: &str) -> Result<bool, Error> {
     Ok(deleted)
 }
 
+/// Returns the rows that a change of a job locks if it checks all of its actions: its own, and those of the actions that it
+/// refers to.
+fn used_rows<'a>(
+    job_id: &'a str,
+    entries: &'a [JobActionEntry],
+) -> impl Iterator<Item = (&'static str, &'a str)> {
+    let actions = entries.iter().filter_map(JobActionEntry::reference).map(|id| ("actions", id));
+    std::iter::once(("jobs", job_id)).chain(actions)
+}
+
 /// Checks that the new client of a moved job exists and supports the job's actions.
 async fn move_to_client(
     db: &mut freezer_store::Db,
@@ -147,10 +162,7 @@ async fn move_to_client(
     let Some(client) = clients::get(db, &change.scope(), client_id).await? else {
         return Err(Error::Unprocessable(format!("Client not found with ID {client_id}")));
     };
-    for action in actions::get_of_job(db, &change.scope(), job_id).await? {
-        super::clients::check_capabilities(&client, &action.freezer_action)?;
-    }
-    Ok(())
+    check_actions_of_job(db, &change.scope(), job_id, &client, check_capabilities).await
 }
 
 fn whole_fields(document: &JobDocument) -> JobFields {

@@ -105,6 +105,7 @@ pub fn executor(store: &Store) -> ActionExecutor {
               actions: Vec<(SessionAction, Timestamp)>,
               deadline| {
             let store = store.of(&project_id).until(deadline).for_requests(actions.len());
+            let store = store.changing([("sessions", session_id.as_str())]);
             async move { execute_all(&store, &project_id, &session_id, &actions).await }
         },
     )

@@ -34,7 +34,8 @@ pub async fn create(change: Change<'_>, document: SessionDocument) -> Result<Str
 /// # Errors
 /// [`Error::NotFound`] if the project has no such session.
 pub async fn update(change: Change<'_>, session_id: &str, patch: SessionDocument) -> Result<(), Error> {
-    transaction!(change.store, "sessions.update", |db| {
+    let store = &change.store.changing([("sessions", session_id)]);
+    transaction!(store, "sessions.update", |db| {
         let scope = change.scope();
         let Some(mut fields) = sessions::get_for_update(db, &scope, session_id).await? else {
             return Err(Error::not_found("session", session_id));
@@ -60,7 +61,8 @@ pub async fn replace(
     session_id: &str,
     document: SessionDocument,
 ) -> Result<Replaced, Error> {
-    transaction!(change.store, "sessions.replace", |db| {
+    let store = &change.store.changing([("sessions", session_id)]);
+    transaction!(store, "sessions.replace", |db| {
         let Change { project_id, user_id, now, .. } = change;
         let scope = change.scope();
         let stored = sessions::get_for_update(db, &scope, session_id).await?;
@@ -82,7 +84,8 @@ pub async fn replace(
 
 /// Deletes a session. Returns false if the project has no such session.
 pub async fn delete(change: Change<'_>, session_id: &str) -> Result<bool, Error> {
-    transaction!(change.store, "sessions.delete", |db| {
+    let store = &change.store.changing([("sessions", session_id)]);
+    transaction!(store, "sessions.delete", |db| {
         Ok::<_, Error>(sessions::delete(db, &change.scope(), session_id, change.now).await?)
     })
 }
@@ -92,7 +95,8 @@ pub async fn delete(change: Change<'_>, session_id: &str) -> Result<bool, Error>
 /// # Errors
 /// [`Error::NotFound`] if the project has no such session or job.
 pub async fn add_job(change: Change<'_>, session_id: &str, job_id: &str) -> Result<(), Error> {
-    transaction!(change.store, "sessions.add_job", |db| {
+    let store = &change.store.changing([("sessions", session_id), ("jobs", job_id)]);
+    transaction!(store, "sessions.add_job", |db| {
         let scope = change.scope();
         let Some(mut session) = sessions::get_for_update(db, &scope, session_id).await? else {
             return Err(Error::not_found("session", session_id));
@@ -126,7 +130,8 @@ pub async fn add_job(change: Change<'_>, session_id: &str, job_id: &str) -> Resu
 /// # Errors
 /// [`Error::NotFound`] if the project has no such session.
 pub async fn remove_job(change: Change<'_>, session_id: &str, job_id: &str) -> Result<(), Error> {
-    transaction!(change.store, "sessions.remove_job", |db| {
+    let store = &change.store.changing([("sessions", session_id), ("jobs", job_id)]);
+    transaction!(store, "sessions.remove_job", |db| {
         let scope = change.scope();
         let Some(mut session) = sessions::get_for_update(db, &scope, session_id).await? else {
             return Err(Error::not_found("session", session_id));

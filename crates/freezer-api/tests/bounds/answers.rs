@@ -12,7 +12,8 @@ on_both_engines![
     unread_answers_of_a_project_take_half_of_the_budget,
     unread_answers_of_all_projects_take_the_budget,
     a_request_waits_until_answers_are_read,
-    changes_are_stored_whatever_is_unread,
+    a_large_answer_to_a_change_gets_its_part_before_it_is_stored,
+    every_change_is_stored_and_answered_beside_unread_answers,
 ];
 
 const MIB: usize = 1 << 20;
@@ -130,17 +131,87 @@ async fn a_request_waits_until_answers_are_read(app: TestApp) {
     member.get("/v2/p1/backups?limit=10").await.expect(200);
 }
 
-/// The answer to a change of a backup is the whole backup.
-async fn changes_are_stored_whatever_is_unread(app: TestApp) {
+/// The answer to a change of a backup is the whole backup. It waits for its part of the budget before anything is stored.
+async fn a_large_answer_to_a_change_gets_its_part_before_it_is_stored(app: TestApp) {
     let app = bounded(&app, Duration::from_millis(50));
     let member = fill(&app, "p1").await;
-    let small = member.add_backup("p1", backup("small")).await;
     let id = member.add_backup("p1", with(backup("large"), json!({"x": "x".repeat(100_000)}))).await;
-    let (path, small) = (format!("/v2/p1/backups/{id}"), format!("/v2/p1/backups/{small}"));
+    let grows = member.add_backup("p1", backup("grows")).await;
+    let (path, grows) = (format!("/v2/p1/backups/{id}"), format!("/v2/p1/backups/{grows}"));
     let (unread, _) = until_refused(&member, &path, None).await;
-    member.patch(&small, json!({"status": "deleted"})).await.expect(200);
-    member.patch(&path, json!({"status": "deleted"})).await.expect(429);
+    let busy = member.patch(&path, json!({"status": "deleted"})).await.expect(429);
+    assert_eq!(busy.header("retry-after"), Some("5"));
+    member.patch(&grows, json!({"x": "x".repeat(40_000)})).await.expect(429);
+    assert!(member.get(&grows).await.expect(200).body.len() < 2_000, "nothing was stored");
     drop(unread);
-    let answer = member.patch(&path, json!({"note": "n"})).await.expect(200);
-    assert_eq!((answer.text("status"), answer.body.len() > 100_000), ("deleted".to_owned(), true));
+    assert_eq!(member.get(&path).await.text("status"), "available", "nothing was stored");
+    for (path, patch) in [(&path, json!({"note": "n"})), (&grows, json!({"x": "x".repeat(40_000)}))] {
+        let answer = member.patch(path, patch).await.expect(200);
+        assert!(answer.body.len() > 40_000);
+    }
+}
+
+/// Whatever is unread, a change that is answered with an error changed nothing, and one that was stored is answered with
+/// success.
+async fn every_change_is_stored_and_answered_beside_unread_answers(app: TestApp) {
+    let app = bounded(&app, Duration::from_millis(50));
+    let member = fill(&app, "p1").await;
+    let action = member.add_action("p1", freezer_action()).await;
+    let mut ids = Vec::new();
+    for n in 0..2 {
+        let job_id = member.add_job("p1", job("node-p1")).await;
+        let session_id = member.add_session("p1", json!({"description": "s", "schedule": {}})).await;
+        let backup_id = member.add_backup("p1", backup(&format!("small{n}"))).await;
+        ids.push((job_id, session_id, backup_id));
+    }
+    let [(job_id, session_id, backup_id), (other_job, other_session, other_backup)] = &ids[..] else {
+        panic!("two of each")
+    };
+    member.put(&format!("/v2/p1/sessions/{session_id}/jobs/{job_id}")).await.expect(204);
+    let (unread, _) = until_refused(&member, "/v2/p1/backups?limit=10", None).await;
+    let session = json!({"description": "s", "schedule": {}, "session_tag": 0});
+    let start = json!({"start": {"job_id": job_id, "current_tag": 0}});
+    let end = json!({"end": {"job_id": job_id, "result": "success"}});
+    let action_document = || json!({"freezer_action": freezer_action()});
+    let changed = |key: &str| json!({key: "changed"});
+    for (method, path, body, status) in [
+        (Method::POST, "jobs".to_owned(), Some(job("node-p1")), 201),
+        (Method::POST, "jobs/new-job".to_owned(), Some(job("node-p1")), 201),
+        (Method::POST, format!("jobs/{job_id}"), Some(job("node-p1")), 201),
+        (Method::PATCH, format!("jobs/{job_id}"), Some(changed("description")), 200),
+        (Method::POST, format!("jobs/{job_id}/event"), Some(json!({"start": null})), 202),
+        (Method::POST, format!("jobs/{job_id}/event"), Some(json!({"stop": null})), 202),
+        (Method::POST, "actions".to_owned(), Some(action_document()), 201),
+        (Method::POST, "actions/new-action".to_owned(), Some(action_document()), 201),
+        (Method::POST, format!("actions/{action}"), Some(action_document()), 201),
+        (Method::PATCH, format!("actions/{action}"), Some(json!({"max_retries": 7})), 200),
+        (Method::POST, "sessions".to_owned(), Some(session.clone()), 201),
+        (Method::POST, "sessions/new-session".to_owned(), Some(session.clone()), 201),
+        (Method::PATCH, format!("sessions/{session_id}"), Some(changed("description")), 200),
+        (Method::POST, format!("sessions/{session_id}/action"), Some(start), 202),
+        (Method::POST, format!("sessions/{session_id}/action"), Some(end), 202),
+        (Method::PUT, format!("sessions/{other_session}/jobs/{other_job}"), None, 204),
+        (Method::DELETE, format!("sessions/{other_session}/jobs/{other_job}"), None, 204),
+        (Method::POST, "backups".to_owned(), Some(backup("new")), 201),
+        (Method::POST, "backups".to_owned(), Some(with(backup("lg"), json!({"x": "x".repeat(50_000)}))), 201),
+        (Method::PATCH, format!("backups/{backup_id}"), Some(changed("note")), 200),
+        (Method::POST, "clients".to_owned(), Some(json!({"client_id": "new"})), 201),
+        (Method::POST, "clients".to_owned(), Some(json!({"client_id": "new", "description": "d"})), 201),
+        (Method::DELETE, "clients/new".to_owned(), None, 204),
+        (Method::DELETE, format!("backups/{other_backup}"), None, 204),
+        (Method::DELETE, format!("sessions/{other_session}"), None, 204),
+        (Method::DELETE, format!("jobs/{other_job}"), None, 204),
+        (Method::DELETE, format!("actions/{action}"), None, 204),
+    ] {
+        member.ask(method, &format!("/v2/p1/{path}"), body).await.expect(status);
+    }
+    member.get("/v2/p1/backups?limit=10").await.expect(429);
+    drop(unread);
+    let job = member.job(job_id).await;
+    assert_eq!((&job["description"], &job["job_schedule"]["event"]), (&json!("changed"), &json!("stop")));
+    let session = member.session(session_id).await;
+    assert_eq!((&session["description"], &session["session_tag"]), (&json!("changed"), &json!(1)));
+    let page = member.get("/v2/p1/backups?limit=100").await.expect(200);
+    assert_eq!(page.each("backups", "/backup_id").iter().filter(|id| *id == other_backup).count(), 0);
+    assert_eq!(page.json()["backups"].as_array().unwrap().len(), 13);
 }

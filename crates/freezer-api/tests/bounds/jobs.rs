@@ -11,6 +11,8 @@ on_both_engines![
     a_job_does_not_grow_through_its_actions,
     an_action_may_grow_as_long_as_every_job_fits,
     large_jobs_of_former_settings_can_be_read,
+    jobs_that_exceed_the_budget_are_refused_without_reading_them,
+    large_documents_of_former_settings_can_be_changed,
     an_action_of_many_places_is_refused_at_once,
     an_action_of_many_jobs_is_measured_in_batches,
 ];
@@ -241,4 +243,98 @@ async fn large_jobs_of_former_settings_can_be_read(app: TestApp) {
     let path = format!("/v2/p1/actions/{id}");
     member.patch(&path, json!({"freezer_action": {"y": "y".repeat(500)}})).await.expect(413);
     member.patch(&path, json!({"freezer_action": {"x": "x".repeat(300)}})).await.expect(200);
+}
+
+/// Jobs of former settings that are larger than an answer may be. They cannot be shown, but they do not hide what is before
+/// and after them for longer than a page, and they can be changed and deleted.
+async fn jobs_that_exceed_the_budget_are_refused_without_reading_them(app: TestApp) {
+    let before = app.with_http(|http| http.max_job_actions = 1_000).member();
+    before.add_client("p1", "c1").await;
+    let id = before.add_action("p1", freezer_action()).await;
+    let mut distinct = Vec::new();
+    for _ in 0..40 {
+        distinct.push(json!({"action_id": before.add_action("p1", freezer_action()).await}));
+    }
+    let first = before.add_job("p1", job("c1")).await;
+    app.advance(1);
+    let one = before.add_job("p1", with(job("c1"), json!({"job_actions": uses(&id, 400)}))).await;
+    app.advance(1);
+    let many = before.add_job("p1", with(job("c1"), json!({"job_actions": distinct}))).await;
+    app.advance(1);
+    let last = before.add_job("p1", job("c1")).await;
+    let text = with(freezer_action(), json!({"x": "x".repeat(160_000)})).to_string();
+    app.database().run(&format!("UPDATE actions SET backup_metadata = '{text}'")).await;
+
+    let small = app.with_http(|http| (http.max_document, http.max_answers) = (LIMIT, 1 << 20));
+    let member = small.member();
+    let text = |job_id: &str| format!("job {job_id}: takes about ");
+    let poll = json!({"match": [{"client_id": "c1"}], "match_not": [{"status": "completed"}]});
+    for (job_id, after) in [(&one, &first), (&many, &one)] {
+        let path = format!("/v2/p1/jobs/{job_id}");
+        let refused = member.get(&path).await.expect(413);
+        assert!(refused.description().starts_with(&text(job_id)), "{refused}");
+        assert!(refused.description().contains("[api] max_answer_bytes"), "{refused}");
+        for search in [None, Some(poll.clone())] {
+            let page = format!("/v2/p1/jobs?limit=10&marker={after}");
+            let refused = member.ask(http::Method::GET, &page, search).await.expect(413);
+            assert!(refused.description().starts_with(&text(job_id)), "{refused}");
+        }
+        member.patch(&path, json!({"description": "d"})).await.expect(200);
+        member.post(&format!("{path}/event"), json!({"start": null})).await.expect(202);
+        member.patch(&path, json!({"job_schedule": {"status": "running"}})).await.expect(200);
+        // an invalid patch is compared with the job
+        let refused = member.patch(&path, json!({"job_schedule": {"status": 7}, "job_actions": 5})).await;
+        assert!([400, 413].contains(&refused.status.as_u16()), "{refused}");
+    }
+    for search in [None, Some(poll.clone())] {
+        for path in ["/v2/p1/jobs?limit=10".to_owned(), format!("/v2/p1/jobs?limit=10&marker={many}")] {
+            let page = member.ask(http::Method::GET, &path, search.clone()).await.expect(200);
+            let expected = if path.contains("marker") { &last } else { &first };
+            assert_eq!(page.each("jobs", "/job_id"), [expected.as_str()], "{path}");
+        }
+    }
+    member.patch(&format!("/v2/p1/jobs/{one}"), json!({"job_actions": uses(&id, 2)})).await.expect(200);
+    member.delete(&format!("/v2/p1/jobs/{many}")).await.expect(204);
+    let page = member.search("/v2/p1/jobs?limit=10", poll).await.expect(200);
+    assert_eq!(page.each("jobs", "/job_id"), [first, one, last]);
+}
+
+/// Each of these documents is larger than a change reads without a part of the budget.
+async fn large_documents_of_former_settings_can_be_changed(app: TestApp) {
+    let member = app.member();
+    member.add_client("p1", "c1").await;
+    let action_id = member.add_action("p1", freezer_action()).await;
+    let job_id = member.add_job("p1", with(job("c1"), json!({"job_actions": uses(&action_id, 2)}))).await;
+    let session_id = member.add_session("p1", json!({"description": "s", "schedule": {}})).await;
+    let backup_id = member.add_backup("p1", crate::support::documents::backup("b")).await;
+    let text = json!({"action": "backup", "x": "x".repeat(5_000_000)}).to_string();
+    for (table, column) in [
+        ("backups", "backup_metadata"),
+        ("actions", "backup_metadata"),
+        ("jobs", "schedule"),
+        ("sessions", "schedule"),
+    ] {
+        app.database().run(&format!("UPDATE {table} SET {column} = '{text}'")).await;
+    }
+    for (path, patch) in [
+        (format!("backups/{backup_id}"), json!({"note": "n"})),
+        (format!("actions/{action_id}"), json!({"max_retries": 7})),
+        (format!("jobs/{job_id}"), json!({"description": "n"})),
+        (format!("sessions/{session_id}"), json!({"description": "n"})),
+    ] {
+        let path = format!("/v2/p1/{path}");
+        let shown = member.get(&path).await.expect(200);
+        assert!(shown.body.len() > text.len() - 100, "{path}: {}", shown.body.len());
+        let grown = if path.contains("backups") { 413 } else { 200 };
+        member.patch(&path, patch).await.expect(grown);
+        let list = path.rsplit_once('/').unwrap().0;
+        member.get(list).await.expect(200);
+        // those who may use less
+        let small = app.with_http(|http| (http.max_answers, http.max_document) = (1 << 20, 4_096)).member();
+        small.get(&path).await.expect(413);
+        small.get(list).await.expect(413);
+    }
+    member.post(&format!("/v2/p1/jobs/{job_id}/event"), json!({"start": null})).await.expect(202);
+    member.put(&format!("/v2/p1/sessions/{session_id}/jobs/{job_id}")).await.expect(204);
+    member.delete(&format!("/v2/p1/sessions/{session_id}/jobs/{job_id}")).await.expect(204);
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use freezer_store::{DatabaseUrl, PoolSettings};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use serde_json::json;
+use http::Method;
+use serde_json::{Value, json};
 
 use crate::support::database::{connect, running};
 use crate::support::documents::{backup, job};
@@ -15,6 +16,9 @@ use crate::support::{Answer, Engine, Options, TestApp, bounded, with_database};
 const POOL: usize = 8;
 const PER_PROJECT: usize = 2;
 const WRITERS: usize = 6;
+
+/// Rows that another connection locks. Changes of one row take turns, so only several rows occupy several connections.
+const LOCKED: [&str; 3] = ["locked0", "locked1", "locked2"];
 
 fn options() -> Options {
     let pool = PoolSettings { max_idle: POOL, max_open: POOL, ..PoolSettings::default() };
@@ -26,7 +30,7 @@ fn options() -> Options {
 async fn fill(app: &TestApp, project: &str) {
     let member = app.as_user("u", project, "member");
     member.add_client(project, &format!("node-{project}")).await;
-    for name in ["locked", "free"] {
+    for name in LOCKED.into_iter().chain(["free"]) {
         let path = format!("/v2/{project}/jobs/{name}-{project}");
         member.post(&path, job(&format!("node-{project}"))).await.expect(201);
     }
@@ -62,28 +66,26 @@ fn writers_that_wait_for_rows_leave_connections_to_all_others() {
             let DatabaseUrl::MySql(url) = database.url() else { panic!("not MySQL") };
             let mut other = connect(&url).await;
             // one statement for each row, because a statement for several of a small table would lock all rows
-            sqlx::raw_sql(
-                "BEGIN; SELECT id FROM jobs WHERE id = 'locked-p1' FOR UPDATE; \
-                 SELECT id FROM jobs WHERE id = 'locked-p2' FOR UPDATE; \
-                 SELECT id FROM jobs WHERE id = 'locked-p3' FOR UPDATE",
-            )
-            .execute(&mut other)
-            .await
-            .unwrap();
-            let mut waiting: Vec<_> = (0..40).map(|_| patch(&app, "p1", "locked")).collect();
+            let rows = ["p1", "p2", "p3"].map(|project| LOCKED.map(|name| format!("{name}-{project}")));
+            let locks = rows.concat().into_iter();
+            let locks = locks.map(|id| format!("SELECT id FROM jobs WHERE id = '{id}' FOR UPDATE"));
+            let locks: Vec<String> = std::iter::once("BEGIN".to_owned()).chain(locks).collect();
+            sqlx::raw_sql(sqlx::AssertSqlSafe(locks.join("; "))).execute(&mut other).await.unwrap();
+            let patch_locked = |project: &str, number: usize| patch(&app, project, LOCKED[number % 3]);
+            let mut waiting: Vec<_> = (0..40).map(|number| patch_locked("p1", number)).collect();
             wait_for(&url, PER_PROJECT).await;
             // another project writes and reads, and this project reads
             patch(&app, "p4", "free").await.unwrap().expect(200);
             let [own, quiet] = ["p1", "p4"].map(|project| app.as_user("u", project, "member"));
             for (member, project) in [(&own, "p1"), (&quiet, "p4")] {
-                member.get(&format!("/v2/{project}/jobs/locked-{project}")).await.expect(200);
+                member.get(&format!("/v2/{project}/jobs/locked0-{project}")).await.expect(200);
                 let poll = json!({"match": [{"client_id": format!("node-{project}")}], "match_not": [{"status": "completed"}]});
                 let page = member.search(&format!("/v2/{project}/jobs"), poll).await.expect(200);
-                assert_eq!(page.each("jobs", "/job_id").len(), 2);
+                assert_eq!(page.each("jobs", "/job_id").len(), 4);
             }
             // several projects together
-            waiting.extend((0..20).map(|_| patch(&app, "p2", "locked")));
-            waiting.extend((0..20).map(|_| patch(&app, "p3", "locked")));
+            waiting.extend((0..20).map(|number| patch_locked("p2", number)));
+            waiting.extend((0..20).map(|number| patch_locked("p3", number)));
             wait_for(&url, WRITERS).await;
             for _ in 0..4 {
                 quiet.get("/v2/p4/jobs/free-p4").await.expect(200);
@@ -93,6 +95,96 @@ fn writers_that_wait_for_rows_leave_connections_to_all_others() {
             sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
             for patch in waiting {
                 patch.await.unwrap().expect(200);
+            }
+        }));
+    });
+}
+
+/// A change, as a request.
+type Request = (Method, String, Option<Value>);
+
+/// Starts a request.
+fn start(app: &TestApp, (method, path, body): &Request) -> tokio::task::JoinHandle<Answer> {
+    let (member, method, path, body) =
+        (app.as_user("u", "p1", "member"), method.clone(), format!("/v2/p1/{path}"), body.clone());
+    tokio::spawn(async move { member.ask(method, &path, body).await })
+}
+
+/// Changes of a locked row, of each kind, wait without a connection, so the project's other changes are not delayed.
+#[test]
+fn changes_of_a_locked_row_do_not_delay_other_changes_of_the_project() {
+    with_database(Engine::MariaDb, "one_row", |runtime, database| {
+        runtime.block_on(bounded(async {
+            let app = TestApp::start(database, options()).await;
+            fill(&app, "p1").await;
+            let member = app.as_user("u", "p1", "member");
+            let action = |id: &str| {
+                let document = json!({"freezer_action": {"action": "exec", "command": "c"}});
+                (format!("/v2/p1/actions/{id}"), document)
+            };
+            for name in ["locked0", "free"] {
+                let (path, document) = action(name);
+                member.post(&path, document).await.expect(201);
+                let session = json!({"description": "s", "schedule": {}, "session_tag": 0});
+                member.post(&format!("/v2/p1/sessions/{name}"), session).await.expect(201);
+                member.put(&format!("/v2/p1/sessions/{name}/jobs/{name}-p1")).await.expect(204);
+            }
+            let backups =
+                [member.add_backup("p1", backup("locked")).await, member.add_backup("p1", backup("b")).await];
+            member.add_client("p1", "free").await;
+            let client = database.texts("SELECT id FROM clients WHERE client_id = 'node-p1'").await.remove(0);
+            let DatabaseUrl::MySql(url) = database.url() else { panic!("not MySQL") };
+            let change = |name: &str, backup_id: &str, client: &str| -> Vec<(&'static str, String, Request)> {
+                let job_id = format!("{name}-p1");
+                let of_job = || ("jobs", job_id.clone());
+                let of_session = || ("sessions", name.to_owned());
+                let of_action = || ("actions", name.to_owned());
+                let uses = json!({"client_id": "free", "job_actions": [{"action_id": name}]});
+                let start = json!({"start": {"job_id": job_id, "current_tag": 0}});
+                [
+                    (of_job(), (Method::PATCH, format!("jobs/{job_id}"), Some(json!({"description": "x"})))),
+                    (of_job(), (Method::POST, format!("jobs/{job_id}/event"), Some(json!({"stop": null})))),
+                    (of_session(), (Method::PATCH, format!("sessions/{name}"), Some(json!({"description": "x"})))),
+                    (of_session(), (Method::POST, format!("sessions/{name}/action"), Some(start))),
+                    (of_session(), (Method::PUT, format!("sessions/{name}/jobs/{job_id}"), None)),
+                    (of_action(), (Method::PATCH, format!("actions/{name}"), Some(json!({"max_retries": 3})))),
+                    (of_action(), (Method::POST, "jobs".to_owned(), Some(uses))),
+                    (
+                        ("backups", backup_id.to_owned()),
+                        (Method::PATCH, format!("backups/{backup_id}"), Some(json!({"x": 1}))),
+                    ),
+                    (
+                        ("clients", client.to_owned()),
+                        (
+                            Method::POST,
+                            "clients".to_owned(),
+                            Some(json!({"client_id": if name == "free" { "free" } else { "node-p1" }, "description": "x"})),
+                        ),
+                    ),
+                    (of_job(), (Method::DELETE, format!("jobs/{job_id}"), None)),
+                    (of_session(), (Method::DELETE, format!("sessions/{name}"), None)),
+                ]
+                .map(|((table, id), request)| (table, id, request))
+                .into()
+            };
+            let all = change("locked0", &backups[0], &client).into_iter().zip(change("free", &backups[1], ""));
+            for ((table, id, locked), (_, _, free)) in all {
+                let mut other = connect(&url).await;
+                let lock = format!("BEGIN; SELECT id FROM {table} WHERE id = '{id}' FOR UPDATE");
+                sqlx::raw_sql(sqlx::AssertSqlSafe(lock)).execute(&mut other).await.unwrap();
+                let waiting: Vec<_> = (0..20).map(|_| start(&app, &locked)).collect();
+                // longer than a batch of session actions may take
+                tokio::time::sleep(Duration::from_millis(1_500)).await;
+                let began = Instant::now();
+                let answer = start(&app, &free).await.unwrap();
+                assert!(answer.status.is_success(), "{free:?}: {answer}");
+                assert!(began.elapsed() < Duration::from_secs(5), "{free:?}: {:?}", began.elapsed());
+                assert!(waiting.iter().all(|change| !change.is_finished()), "{locked:?}: the row is locked");
+                sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+                for change in waiting {
+                    let answer = change.await.unwrap();
+                    assert!(answer.status.is_success() || answer.status == 404, "{locked:?}: {answer}");
+                }
             }
         }));
     });

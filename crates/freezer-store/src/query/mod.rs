@@ -19,6 +19,7 @@ mod repeat;
 pub mod sessions;
 pub(crate) mod stored_actions;
 pub mod user_credentials;
+mod within;
 
 pub use listing::{Listed, Page};
 
@@ -78,6 +79,31 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> TableColumns<C> {
             .from(self.table)
             .and_where(Expr::col((self.table, self.deleted)).eq(false))
             .cond_where(whose);
+        select
+    }
+
+    /// Selects what [`live`](Self::live) does, and then the size of `texts` together. If it is larger than `limit`, the texts are
+    /// NULL.
+    fn live_within<R: TableRow<Column = C>>(
+        &self,
+        whose: Condition,
+        texts: &[C],
+        limit: u64,
+    ) -> SelectStatement
+    where
+        C: PartialEq,
+    {
+        let size = || within::size(texts.iter().map(|text| (self.table, *text)));
+        let mut select = self.live::<R>(whose);
+        select.clear_selects();
+        for column in R::COLUMNS {
+            let place = (self.table, *column);
+            select.expr(match texts.contains(column) {
+                true => within::text_within(place, size(), limit),
+                false => Expr::col(place),
+            });
+        }
+        select.column((self.table, self.created_at)).expr(size());
         select
     }
 

@@ -5,6 +5,7 @@ use sea_query::{Expr, ExprTrait, LockType};
 
 use super::listing::{self, Listed, Page, TableList};
 use super::narrow::{Shape, Source};
+use super::within::read_within;
 use super::{TableColumns, Values, table_columns};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
@@ -16,6 +17,9 @@ use crate::search::Search;
 use crate::tables::{Column, Sessions, StoredSession};
 
 const TABLE: TableColumns<Sessions> = table_columns!(Sessions);
+
+/// The columns whose size is unlimited.
+const TEXTS: &[Sessions] = &[Sessions::Schedule, Sessions::Job];
 
 /// The sources of a session's keys.
 const SHAPE: Shape<Sessions> = Shape {
@@ -46,13 +50,15 @@ const LIST: TableList<Sessions, Sessions> = TableList {
     shape: SHAPE,
     order: [Sessions::CreatedAt, Sessions::Id],
     index: "fz_sessions_project",
+    texts: ("session", TEXTS),
 };
 
 /// Returns a session of the scope.
 pub async fn get(db: &mut Db, scope: &Scope, session_id: &str) -> Result<Option<Session>, StoreError> {
     let mut select = TABLE.live::<StoredSession>(TABLE.in_scope(scope));
     select.and_where(Expr::col(Sessions::Id).eq(session_id));
-    Ok(db.read_one::<StoredSession>(&select).await?.map(Session::from))
+    let stored = read_within::<StoredSession, _>(db, &select, ("session", session_id), TEXTS).await?;
+    Ok(stored.map(Session::from))
 }
 
 /// Returns a session of the scope and locks it until the transaction ends. Starts and ends of its jobs wait
@@ -64,7 +70,8 @@ pub async fn get_for_update(
 ) -> Result<Option<SessionFields>, StoreError> {
     let mut select = TABLE.live::<StoredSession>(TABLE.in_scope(scope));
     select.and_where(Expr::col(Sessions::Id).eq(session_id)).lock(LockType::Update);
-    Ok(db.read_one::<StoredSession>(&select).await?.map(fields_to_change))
+    let stored = read_within::<StoredSession, _>(db, &select, ("session", session_id), TEXTS).await?;
+    Ok(stored.map(fields_to_change))
 }
 
 /// Returns the sessions of the scope.

@@ -13,7 +13,7 @@ use crate::api::search::{self, TimeConditions};
 use crate::api::v2::answers::{ActionChanged, ActionCreated};
 use crate::error::Error;
 use crate::service;
-use crate::service::Replaced;
+use crate::service::{Change, Replaced};
 
 /// `GET /v2/{project_id}/actions`
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
@@ -21,9 +21,9 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let scope = call.scope();
     let (call, query, scope, search) = (&call, &query, &scope, &search);
     budget::answer(call, query.page.max_bytes, |max_bytes| async move {
-        let page = query.page_up_to(max_bytes);
+        let (page, store) = (query.page_up_to(max_bytes), &call.store()?.reading_up_to(max_bytes));
         let _slot = call.app.queues.scan_slot(scope, search, &page).await?;
-        let found = read!(call.store()?, "actions.list", |db| actions::list(db, scope, search, &page).await)?;
+        let found = read!(store, "actions.list", |db| actions::list(db, scope, search, &page).await)?;
         let found = found.map(ActionInList::from);
         query.draft("actions", &found, |listed| &listed.action.action_id)
     })
@@ -42,9 +42,10 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 pub async fn show(call: Call, PathIds([action_id]): PathIds<1>) -> Result<Response, Error> {
     let scope = call.scope();
     let (call, scope, action_id) = (&call, &scope, &action_id);
-    budget::answer(call, u64::MAX, |_| async move {
-        let found = read!(call.store()?, "actions.show", |db| actions::get(db, scope, action_id).await)?;
-        Ok((response::ok(&found.ok_or(Error::Absent)?)?, false))
+    budget::document(call, |max_bytes| async move {
+        let store = &call.store()?.reading_up_to(max_bytes);
+        let found = read!(store, "actions.show", |db| actions::get(db, scope, action_id).await)?;
+        response::ok(&found.ok_or(Error::Absent)?)
     })
     .await
 }
@@ -55,10 +56,16 @@ pub async fn update(
     PathIds([action_id]): PathIds<1>,
     Body(body): Body,
 ) -> Result<Response, Error> {
-    let patch = call.app.validators.action_patch(body)?;
-    service::actions::update(call.change()?, &action_id, patch).await?;
-    log_change!(call, "action updated", action_id);
-    response::ok(&ActionChanged { action_id: &action_id, version: &action_id })
+    let patch = &call.app.validators.action_patch(body)?;
+    let (call, action_id) = (&call, &action_id);
+    budget::change(call, budget::FIRST_BYTES, |max_bytes| async move {
+        let store = &call.store()?.reading_up_to(max_bytes);
+        let change = Change { store, ..call.change()? };
+        service::actions::update(change, action_id, patch.clone()).await?;
+        log_change!(call, "action updated", action_id);
+        response::ok(&ActionChanged { action_id, version: action_id })
+    })
+    .await
 }
 
 /// `POST /v2/{project_id}/actions/{action_id}`
@@ -67,12 +74,18 @@ pub async fn replace(
     PathIds([action_id]): PathIds<1>,
     Body(body): Body,
 ) -> Result<Response, Error> {
-    let document = call.app.validators.action_replace(body)?;
-    match service::actions::replace(call.change()?, &action_id, document).await? {
-        Replaced::Created => log_change!(call, "action created", action_id),
-        Replaced::Replaced => log_change!(call, "action replaced", action_id),
-    }
-    response::created(&ActionChanged { action_id: &action_id, version: &action_id })
+    let document = &call.app.validators.action_replace(body)?;
+    let (call, action_id) = (&call, &action_id);
+    budget::change(call, budget::FIRST_BYTES, |max_bytes| async move {
+        let store = &call.store()?.reading_up_to(max_bytes);
+        let change = Change { store, ..call.change()? };
+        match service::actions::replace(change, action_id, document.clone()).await? {
+            Replaced::Created => log_change!(call, "action created", action_id),
+            Replaced::Replaced => log_change!(call, "action replaced", action_id),
+        }
+        response::created(&ActionChanged { action_id, version: action_id })
+    })
+    .await
 }
 
 /// `DELETE /v2/{project_id}/actions/{action_id}`

@@ -11,7 +11,7 @@ use crate::api::response;
 use crate::api::search::{self, TimeConditions};
 use crate::api::v2::answers::BackupCreated;
 use crate::error::Error;
-use crate::service::{self, backups::RecordedBackup};
+use crate::service::{self, Change, backups::RecordedBackup};
 
 /// `GET /v2/{project_id}/backups`
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
@@ -19,9 +19,9 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let scope = call.scope();
     let (call, query, scope, search) = (&call, &query, &scope, &search);
     budget::answer(call, query.page.max_bytes, |max_bytes| async move {
-        let page = query.page_up_to(max_bytes);
+        let (page, store) = (query.page_up_to(max_bytes), &call.store()?.reading_up_to(max_bytes));
         let _slot = call.app.queues.scan_slot(scope, search, &page).await?;
-        let found = read!(call.store()?, "backups.list", |db| backups::list(db, scope, search, &page).await)?;
+        let found = read!(store, "backups.list", |db| backups::list(db, scope, search, &page).await)?;
         query.draft("backups", &found, |backup| &backup.backup_id)
     })
     .await
@@ -40,15 +40,12 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 
 /// `GET /v2/{project_id}/backups/{backup_id}`
 pub async fn show(call: Call, PathIds([backup_id]): PathIds<1>) -> Result<Response, Error> {
-    shown(&call, &backup_id).await
-}
-
-/// Returns the answer with a backup.
-async fn shown(call: &Call, backup_id: &str) -> Result<Response, Error> {
-    let scope = &call.scope();
-    budget::answer(call, u64::MAX, |_| async move {
-        let found = read!(call.store()?, "backups.show", |db| backups::get(db, scope, backup_id).await)?;
-        Ok((response::ok(&found.ok_or(Error::Absent)?)?, false))
+    let scope = call.scope();
+    let (call, scope, backup_id) = (&call, &scope, &backup_id);
+    budget::document(call, |max_bytes| async move {
+        let store = &call.store()?.reading_up_to(max_bytes);
+        let found = read!(store, "backups.show", |db| backups::get(db, scope, backup_id).await)?;
+        response::ok(&found.ok_or(Error::Absent)?)
     })
     .await
 }
@@ -59,15 +56,16 @@ pub async fn update(
     PathIds([backup_id]): PathIds<1>,
     Body(body): Body,
 ) -> Result<Response, Error> {
-    let patch = call.app.validators.backup_patch(body)?;
-    let backup = service::backups::update(call.change()?, &backup_id, patch).await?;
-    log_change!(call, "backup updated", backup_id);
-    let answer = response::ok(&backup)?;
-    drop(backup);
-    match budget::within(&call, answer).await? {
-        Some(answer) => Ok(answer),
-        None => shown(&call, &backup_id).await,
-    }
+    let patch = &call.app.validators.backup_patch(body)?;
+    let (call, backup_id) = (&call, &backup_id);
+    budget::change(call, budget::FIRST_ANSWER, |max_bytes| async move {
+        let store = &call.store()?.reading_up_to(max_bytes);
+        let change = Change { store, ..call.change()? };
+        let backup = service::backups::update(change, backup_id, patch.clone(), max_bytes).await?;
+        log_change!(call, "backup updated", backup_id);
+        response::ok(&backup)
+    })
+    .await
 }
 
 /// `DELETE /v2/{project_id}/backups/{backup_id}`

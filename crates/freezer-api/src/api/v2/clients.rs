@@ -20,9 +20,9 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let scope = call.scope();
     let (call, query, scope, search) = (&call, &query, &scope, &search);
     budget::answer(call, query.page.max_bytes, |max_bytes| async move {
-        let page = query.page_up_to(max_bytes);
+        let (page, store) = (query.page_up_to(max_bytes), call.store()?);
         let _slot = call.app.queues.scan_slot(scope, search, &page).await?;
-        let found = read!(call.store()?, "clients.list", |db| clients::list(db, scope, search, &page).await)?;
+        let found = read!(store, "clients.list", |db| clients::list(db, scope, search, &page).await)?;
         query.draft("clients", &found, |client| &client.uuid)
     })
     .await
@@ -47,9 +47,10 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 pub async fn show(call: Call, PathIds([client_id]): PathIds<1>) -> Result<Response, Error> {
     let scope = call.scope();
     let (call, scope, client_id) = (&call, &scope, &client_id);
-    budget::answer(call, u64::MAX, |_| async move {
-        let found = read!(call.store()?, "clients.show", |db| clients::get(db, scope, client_id).await)?;
-        Ok((response::ok(&found.ok_or(Error::Absent)?)?, false))
+    budget::document(call, |_| async move {
+        let store = call.store()?;
+        let found = read!(store, "clients.show", |db| clients::get(db, scope, client_id).await)?;
+        response::ok(&found.ok_or(Error::Absent)?)
     })
     .await
 }

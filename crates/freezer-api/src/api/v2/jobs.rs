@@ -1,8 +1,8 @@
 //! Jobs: the actions that run on a client, with their schedule.
 
 use axum::response::Response;
-use freezer_store::Scope;
 use freezer_store::model::Job;
+use freezer_store::{Scope, Store};
 use serde_json::Value;
 
 use crate::api::budget;
@@ -14,9 +14,9 @@ use crate::api::v2::answers::{JobCreated, JobEventRequested, JobReplaced, JobUpd
 use crate::error::Error;
 use crate::policy;
 use crate::service;
-use crate::service::Replaced;
 use crate::service::job_events::{self, Event};
 use crate::service::job_reads;
+use crate::service::{Change, Replaced};
 use crate::validate::documents::JobPatch;
 
 /// `GET /v2/{project_id}/jobs`. Every scheduler sends this request once a minute.
@@ -27,8 +27,9 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let caller = (!sees_all).then(|| call.context.own_project());
     let (call, query, scope, search) = (&call, &query, &scope, &search);
     budget::answer(call, query.page.max_bytes, |max_bytes| async move {
+        let store = &call.store()?.reading_up_to(max_bytes);
         let jobs = search::job_query(scope.clone(), search.clone(), query.page_up_to(max_bytes));
-        let mut found = job_reads::list(call.store()?, &call.app.queues, &jobs, caller).await?;
+        let mut found = job_reads::list(store, &call.app.queues, &jobs, caller).await?;
         hide_pids(call, sees_all, &mut found.documents).await?;
         query.draft("jobs", &found, |job| &job.job_id)
     })
@@ -57,32 +58,45 @@ pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response,
     // a central scheduler does not know the project of the job that it reads
     let scope = if sees_all { Scope::AllProjects } else { call.scope() };
     let (call, scope, job_id) = (&call, &scope, &job_id);
-    budget::answer(call, u64::MAX, |_| async move {
-        let job = job_reads::show(call.store()?, &call.app.queues, scope, job_id.clone()).await?;
+    budget::document(call, |max_bytes| async move {
+        let store = &call.store()?.reading_up_to(max_bytes);
+        let job = job_reads::show(store, &call.app.queues, scope, job_id.clone()).await?;
         let mut job = job.ok_or(Error::Absent)?;
         hide_pids(call, sees_all, std::slice::from_mut(&mut job)).await?;
-        Ok((response::ok(&job)?, false))
+        response::ok(&job)
     })
     .await
 }
 
 /// `PATCH /v2/{project_id}/jobs/{job_id}`
 pub async fn update(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body) -> Result<Response, Error> {
-    let patch = valid_patch(&call, &job_id, &body).await?;
-    service::jobs::update(call.change()?, &job_id, patch).await?;
-    log_change!(call, "job updated", job_id);
-    response::ok(&JobUpdated { job_id: &job_id, version: 0 })
+    let (call, job_id, body) = (&call, &job_id, &body);
+    budget::change(call, budget::FIRST_BYTES, |max_bytes| async move {
+        let store = &call.store()?.reading_up_to(max_bytes);
+        let patch = valid_patch(call, store, job_id, body).await?;
+        let change = Change { store, ..call.change()? };
+        service::jobs::update(change, job_id, patch).await?;
+        log_change!(call, "job updated", job_id);
+        response::ok(&JobUpdated { job_id, version: 0 })
+    })
+    .await
 }
 
-/// Validates a patch. If the whole patch is invalid, only the part that changes the job must be valid.
-async fn valid_patch<'b>(call: &Call, job_id: &str, body: &'b Value) -> Result<JobPatch<'b>, Error> {
+/// Validates a patch. If the whole patch is invalid, only the part that changes the job must be valid, because clients may send
+/// back all values that the service shows.
+async fn valid_patch<'b>(
+    call: &Call,
+    store: &Store,
+    job_id: &str,
+    body: &'b Value,
+) -> Result<JobPatch<'b>, Error> {
     let validators = &call.app.validators;
     let refused = match validators.job_patch(body) {
         Ok(patch) => return Ok(patch),
         Err(refused) => refused.into(),
     };
     let Some(sent) = body.as_object() else { return Err(refused) };
-    let shown = job_reads::show(call.store()?, &call.app.queues, &call.scope(), job_id.to_owned()).await?;
+    let shown = job_reads::show(store, &call.app.queues, &call.scope(), job_id.to_owned()).await?;
     match shown.and_then(|job| serde_json::to_value(job).ok()) {
         Some(Value::Object(shown)) => Ok(validators.job_changes(sent, &shown)?),
         _ => Err(refused),
@@ -91,12 +105,18 @@ async fn valid_patch<'b>(call: &Call, job_id: &str, body: &'b Value) -> Result<J
 
 /// `POST /v2/{project_id}/jobs/{job_id}`
 pub async fn replace(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body) -> Result<Response, Error> {
-    let document = call.app.validators.job_replace(body)?;
-    match service::jobs::replace(call.change()?, &job_id, document).await? {
-        Replaced::Created => log_change!(call, "job created", job_id),
-        Replaced::Replaced => log_change!(call, "job replaced", job_id),
-    }
-    response::created(&JobReplaced { job_id: &job_id, version: &job_id })
+    let document = &call.app.validators.job_replace(body)?;
+    let (call, job_id) = (&call, &job_id);
+    budget::change(call, budget::FIRST_BYTES, |max_bytes| async move {
+        let store = &call.store()?.reading_up_to(max_bytes);
+        let change = Change { store, ..call.change()? };
+        match service::jobs::replace(change, job_id, document.clone()).await? {
+            Replaced::Created => log_change!(call, "job created", job_id),
+            Replaced::Replaced => log_change!(call, "job replaced", job_id),
+        }
+        response::created(&JobReplaced { job_id, version: job_id })
+    })
+    .await
 }
 
 /// `DELETE /v2/{project_id}/jobs/{job_id}`
@@ -114,7 +134,13 @@ pub async fn create_event(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let event = Event::from_body(&body)?;
-    let result = job_events::request(call.change()?, &job_id, event).await?;
-    log_change!(call, "job event requested", job_id);
-    response::accepted(&JobEventRequested { result: &result })
+    let (call, job_id) = (&call, &job_id);
+    budget::change(call, budget::FIRST_BYTES, |max_bytes| async move {
+        let store = &call.store()?.reading_up_to(max_bytes);
+        let change = Change { store, ..call.change()? };
+        let result = job_events::request(change, job_id, event).await?;
+        log_change!(call, "job event requested", job_id);
+        response::accepted(&JobEventRequested { result: &result })
+    })
+    .await
 }

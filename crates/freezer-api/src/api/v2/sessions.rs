@@ -12,8 +12,8 @@ use crate::api::search::{self, TimeConditions};
 use crate::api::v2::answers::{SessionActionDone, SessionCreated, SessionReplaced, SessionUpdated};
 use crate::error::Error;
 use crate::service;
-use crate::service::Replaced;
 use crate::service::session_actions::{self, Outcome, SessionAction};
+use crate::service::{Change, Replaced};
 
 /// `GET /v2/{project_id}/sessions`
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
@@ -21,10 +21,9 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let scope = call.scope();
     let (call, query, scope, search) = (&call, &query, &scope, &search);
     budget::answer(call, query.page.max_bytes, |max_bytes| async move {
-        let page = query.page_up_to(max_bytes);
+        let (page, store) = (query.page_up_to(max_bytes), &call.store()?.reading_up_to(max_bytes));
         let _slot = call.app.queues.scan_slot(scope, search, &page).await?;
-        let found =
-            read!(call.store()?, "sessions.list", |db| sessions::list(db, scope, search, &page).await)?;
+        let found = read!(store, "sessions.list", |db| sessions::list(db, scope, search, &page).await)?;
         query.draft("sessions", &found, |session| &session.session_id)
     })
     .await
@@ -42,9 +41,10 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
 pub async fn show(call: Call, PathIds([session_id]): PathIds<1>) -> Result<Response, Error> {
     let scope = call.scope();
     let (call, scope, session_id) = (&call, &scope, &session_id);
-    budget::answer(call, u64::MAX, |_| async move {
-        let found = read!(call.store()?, "sessions.show", |db| sessions::get(db, scope, session_id).await)?;
-        Ok((response::ok(&found.ok_or(Error::Absent)?)?, false))
+    budget::document(call, |max_bytes| async move {
+        let store = &call.store()?.reading_up_to(max_bytes);
+        let found = read!(store, "sessions.show", |db| sessions::get(db, scope, session_id).await)?;
+        response::ok(&found.ok_or(Error::Absent)?)
     })
     .await
 }
@@ -55,10 +55,16 @@ pub async fn update(
     PathIds([session_id]): PathIds<1>,
     Body(body): Body,
 ) -> Result<Response, Error> {
-    let patch = call.app.validators.session_patch(body)?;
-    service::sessions::update(call.change()?, &session_id, patch).await?;
-    log_change!(call, "session updated", session_id);
-    response::ok(&SessionUpdated { session_id: &session_id, version: 0 })
+    let patch = &call.app.validators.session_patch(body)?;
+    let (call, session_id) = (&call, &session_id);
+    budget::change(call, budget::FIRST_BYTES, |max_bytes| async move {
+        let store = &call.store()?.reading_up_to(max_bytes);
+        let change = Change { store, ..call.change()? };
+        service::sessions::update(change, session_id, patch.clone()).await?;
+        log_change!(call, "session updated", session_id);
+        response::ok(&SessionUpdated { session_id, version: 0 })
+    })
+    .await
 }
 
 /// `POST /v2/{project_id}/sessions/{session_id}`
@@ -67,12 +73,18 @@ pub async fn replace(
     PathIds([session_id]): PathIds<1>,
     Body(body): Body,
 ) -> Result<Response, Error> {
-    let document = call.app.validators.session_replace(body)?;
-    match service::sessions::replace(call.change()?, &session_id, document).await? {
-        Replaced::Created => log_change!(call, "session created", session_id),
-        Replaced::Replaced => log_change!(call, "session replaced", session_id),
-    }
-    response::created(&SessionReplaced { session_id: &session_id, version: &session_id })
+    let document = &call.app.validators.session_replace(body)?;
+    let (call, session_id) = (&call, &session_id);
+    budget::change(call, budget::FIRST_BYTES, |max_bytes| async move {
+        let store = &call.store()?.reading_up_to(max_bytes);
+        let change = Change { store, ..call.change()? };
+        match service::sessions::replace(change, session_id, document.clone()).await? {
+            Replaced::Created => log_change!(call, "session created", session_id),
+            Replaced::Replaced => log_change!(call, "session replaced", session_id),
+        }
+        response::created(&SessionReplaced { session_id, version: session_id })
+    })
+    .await
 }
 
 /// `DELETE /v2/{project_id}/sessions/{session_id}`
@@ -98,14 +110,24 @@ pub async fn create_action(
 
 /// `PUT /v2/{project_id}/sessions/{session_id}/jobs/{job_id}`
 pub async fn add_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> Result<Response, Error> {
-    service::sessions::add_job(call.change()?, &session_id, &job_id).await?;
-    log_change!(call, "job added to session", session_id);
-    Ok(response::no_content())
+    let (call, session_id, job_id) = (&call, &session_id, &job_id);
+    budget::change(call, budget::FIRST_BYTES, |max_bytes| async move {
+        let store = &call.store()?.reading_up_to(max_bytes);
+        service::sessions::add_job(Change { store, ..call.change()? }, session_id, job_id).await?;
+        log_change!(call, "job added to session", session_id);
+        Ok(response::no_content())
+    })
+    .await
 }
 
 /// `DELETE /v2/{project_id}/sessions/{session_id}/jobs/{job_id}`
 pub async fn remove_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> Result<Response, Error> {
-    service::sessions::remove_job(call.change()?, &session_id, &job_id).await?;
-    log_change!(call, "job removed from session", session_id);
-    Ok(response::no_content())
+    let (call, session_id, job_id) = (&call, &session_id, &job_id);
+    budget::change(call, budget::FIRST_BYTES, |max_bytes| async move {
+        let store = &call.store()?.reading_up_to(max_bytes);
+        service::sessions::remove_job(Change { store, ..call.change()? }, session_id, job_id).await?;
+        log_change!(call, "job removed from session", session_id);
+        Ok(response::no_content())
+    })
+    .await
 }

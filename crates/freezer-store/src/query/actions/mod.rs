@@ -3,6 +3,7 @@
 mod insert;
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use sea_query::{Expr, ExprTrait, LockType, Order, Query, SelectStatement};
 use serde_json::{Map, Value};
@@ -10,12 +11,14 @@ use serde_json::{Map, Value};
 use super::action_terms::{self, TermsChange};
 use super::listing::{self, Listed, Page, TableList};
 use super::narrow::{Shape, Source};
-use super::{TableColumns, Values, action_reports, job_actions, table_columns};
+use super::within::read_within;
+use super::{TableColumns, Values, action_reports, job_actions, table_columns, unreadable};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json::{self, StoredField};
 use crate::model::{Action, ActionColumns, ActionDefinition, ActionFields};
+use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::Search;
 use crate::tables::{Actions, Column, StoredAction};
@@ -23,6 +26,9 @@ use crate::tables::{Actions, Column, StoredAction};
 pub use insert::{create, create_all};
 
 const TABLE: TableColumns<Actions> = table_columns!(Actions);
+
+/// The columns whose size is unlimited.
+const TEXTS: &[Actions] = &[Actions::BackupMetadata];
 
 /// The sources of an action's keys.
 pub(super) const SHAPE: Shape<(Actions, Actions)> = Shape {
@@ -54,13 +60,15 @@ const LIST: TableList<Actions, (Actions, Actions)> = TableList {
     shape: SHAPE,
     order: [(Actions::Table, Actions::CreatedAt), (Actions::Table, Actions::Id)],
     index: "fz_actions_project",
+    texts: ("action", TEXTS),
 };
 
 /// Returns an action of the scope.
 pub async fn get(db: &mut Db, scope: &Scope, action_id: &str) -> Result<Option<Action>, StoreError> {
     let mut select = live(scope);
     select.and_where(Expr::col(Actions::Id).eq(action_id));
-    Ok(db.read_one::<StoredAction>(&select).await?.map(Action::from))
+    let stored = read_within::<StoredAction, _>(db, &select, ("action", action_id), TEXTS).await?;
+    Ok(stored.map(Action::from))
 }
 
 /// Returns an action of the scope and locks it until the transaction ends.
@@ -71,30 +79,41 @@ pub async fn get_for_update(
 ) -> Result<Option<ActionFields>, StoreError> {
     let mut select = live(scope);
     select.and_where(Expr::col(Actions::Id).eq(action_id)).lock(LockType::Update);
-    let stored = db.read_one::<StoredAction>(&select).await?;
+    let stored = read_within::<StoredAction, _>(db, &select, ("action", action_id), TEXTS).await?;
     Ok(stored.map(|row| fields(row, json::object_to_change)))
 }
 
-/// Returns the given actions that the scope has. If `locked`, their rows are locked until the transaction ends.
-pub async fn get_many(
+/// Passes those of the given actions that the scope has to `each`, one at a time, so that they are not all in memory
+/// together. If `locked`, their rows are locked until the transaction ends.
+pub async fn for_each(
     db: &mut Db,
     scope: &Scope,
-    ids: Vec<String>,
+    ids: impl IntoIterator<Item = String>,
     locked: bool,
-) -> Result<Vec<ActionFields>, StoreError> {
+    mut each: impl FnMut(ActionFields) -> ControlFlow<()> + Send,
+) -> Result<(), StoreError> {
     let ids: BTreeSet<String> = ids.into_iter().collect();
     let ids: Vec<String> = ids.into_iter().collect();
-    let mut found = Vec::with_capacity(ids.len());
+    let mut has_ended = false;
     for some in ids.chunks(READ_AT_ONCE) {
         let mut select = live(scope);
         select.and_where(Expr::col(Actions::Id).is_in(listing::padded(some.to_vec())));
         if locked {
             select.lock(LockType::Update);
         }
-        let rows = db.read::<StoredAction>(&select).await?;
-        found.extend(rows.into_iter().map(|row| fields(row, json::object)));
+        let doing = db.doing();
+        let read = |mut row: Row| {
+            let stored: StoredAction = row.read().map_err(unreadable(doing))?;
+            let flow = each(fields(stored, json::object));
+            has_ended = flow.is_break();
+            Ok(flow)
+        };
+        db.select_each(&select, read).await?;
+        if has_ended {
+            break;
+        }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Maximum number of ids in one statement. Databases limit the number of placeholders.
@@ -122,14 +141,24 @@ pub async fn histories(db: &mut Db, scope: &Scope, ids: Vec<String>) -> Result<V
     Ok(rows.into_iter().map(|(action_id, has_changed)| History { action_id, has_changed }).collect())
 }
 
-/// Returns the actions of a job of the scope, in the order of execution.
-pub async fn get_of_job(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Vec<ActionFields>, StoreError> {
+/// Passes the actions of a job of the scope to `each`, one at a time, in the order of execution. An action that the job
+/// contains several times is passed once.
+pub async fn for_each_of_job(
+    db: &mut Db,
+    scope: &Scope,
+    job_id: &str,
+    mut each: impl FnMut(ActionFields) -> ControlFlow<()> + Send,
+) -> Result<(), StoreError> {
     let mut select = live(scope);
     select
         .and_where(Expr::col(Actions::Id).in_subquery(job_actions::actions_of_job(job_id)))
         .order_by_expr(job_actions::place_in_job(job_id).into(), Order::Asc);
-    let rows = db.read::<StoredAction>(&select).await?;
-    Ok(rows.into_iter().map(|row| fields(row, json::object)).collect())
+    let doing = db.doing();
+    let read = |mut row: Row| {
+        let stored: StoredAction = row.read().map_err(unreadable(doing))?;
+        Ok(each(fields(stored, json::object)))
+    };
+    db.select_each(&select, read).await
 }
 
 /// Returns the actions of the scope.

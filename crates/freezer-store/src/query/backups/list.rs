@@ -7,7 +7,7 @@
 
 use sea_query::{Expr, ExprTrait, Func, Iden, JoinType, Query, SelectStatement};
 
-use super::TABLE;
+use super::{TABLE, TEXTS};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -109,6 +109,7 @@ pub async fn list(
         page,
         among: None,
         counted: has_terms.then(|| counted(db.dialect(), scope, search)).flatten(),
+        sized: search.is_empty().then(|| ("backup", listing::size_position::<StoredBackup>())),
     };
     let read = |row: &mut Row| {
         listing::read_listed::<StoredBackup>(row).map(|(stored, place)| (Backup::from(stored), place))
@@ -127,7 +128,10 @@ async fn narrowed(
     let by_id = search.matches.iter().any(|(key, _)| key == "backup_id");
     let joins = has_terms && dialect == Dialect::MySql && matches!(scope, Scope::Project(_)) && !by_id;
     if search.is_empty() || !joins {
-        let mut select = live(scope);
+        let mut select = match search.is_empty() {
+            true => TABLE.live_within::<StoredBackup>(TABLE.in_scope(scope), TEXTS, db.read_limit()),
+            false => live(scope),
+        };
         let shape = if has_terms { &WITH_TERMS } else { &PLAIN };
         narrow::narrow::<_, Backups>(dialect, &mut select, search, shape, None);
         return Ok(select);

@@ -8,6 +8,7 @@ use sea_query::{Expr, ExprTrait, LockType, Query};
 use sea_query_sqlx::SqlxValues;
 
 use super::listing;
+use super::within::read_within;
 use super::{TableColumns, Values, table_columns};
 use crate::additions::Indexes;
 use crate::clock::Timestamp;
@@ -23,6 +24,9 @@ use crate::tables::{Backups, Column, StoredBackup};
 
 const TABLE: TableColumns<Backups> = table_columns!(Backups);
 
+/// The columns whose size is unlimited.
+const TEXTS: &[Backups] = &[Backups::BackupMetadata];
+
 /// The columns that are computed from the metadata, if the table has them. Every statement that writes the
 /// metadata must write them.
 const TERMS: [Backups; 4] =
@@ -37,7 +41,8 @@ const TERMS_AND_IDENTITY: [Backups; 5] = {
 pub async fn get(db: &mut Db, scope: &Scope, backup_id: &str) -> Result<Option<Backup>, StoreError> {
     let mut select = TABLE.live::<StoredBackup>(TABLE.in_scope(scope));
     select.and_where(Expr::col(Backups::Id).eq(backup_id));
-    Ok(db.read_one::<StoredBackup>(&select).await?.map(Backup::from))
+    let stored = read_within::<StoredBackup, _>(db, &select, ("backup", backup_id), TEXTS).await?;
+    Ok(stored.map(Backup::from))
 }
 
 /// Returns state and metadata of a backup of the scope with the id of the user that recorded it. The row is
@@ -49,7 +54,7 @@ pub async fn get_for_update(
 ) -> Result<Option<NewBackup>, StoreError> {
     let mut select = TABLE.live::<StoredBackup>(TABLE.in_scope(scope));
     select.and_where(Expr::col(Backups::Id).eq(backup_id)).lock(LockType::Update);
-    let stored = db.read_one::<StoredBackup>(&select).await?;
+    let stored = read_within::<StoredBackup, _>(db, &select, ("backup", backup_id), TEXTS).await?;
     Ok(stored.map(|row| NewBackup {
         status: row.status,
         metadata: json::object_to_change(

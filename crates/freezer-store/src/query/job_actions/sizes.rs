@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use sea_query::{Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement};
 
-use super::joins::{action_of_link, link_of_job};
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::query::listing;
-use crate::tables::{Actions, JobActions as Links, Jobs};
+use crate::tables::{Actions, JobActions as Links};
 
 /// Returns a job that uses an action and whose actions exceed `limit` bytes together if the definition of this
 /// action has `size` bytes, if there is such a job. The number of its places is compared first, then the jobs
@@ -30,7 +29,8 @@ pub async fn larger_with(
     loop {
         let using = places(db, action_id, Some(&after)).await?;
         for some in using.chunks(MEASURED_AT_ONCE) {
-            let others = of_others(db, action_id, some).await?;
+            let jobs = some.iter().map(|(job_id, _)| job_id.as_str()).collect();
+            let others = of_actions(db, jobs, Some(action_id)).await?;
             let is_larger = |job: &&(String, u64)| {
                 of_places(job).saturating_add(others.get(&job.0).copied().unwrap_or(0)) > limit
             };
@@ -72,33 +72,34 @@ async fn places(db: &mut Db, action_id: &str, after: Option<&str>) -> Result<Vec
 
 /// Returns the size of the actions of each job, except the given action. An action that a job has many times
 /// is measured once.
-async fn of_others(
+pub(in crate::query) async fn of_actions(
     db: &mut Db,
-    action_id: &str,
-    jobs: &[(String, u64)],
+    jobs: Vec<&str>,
+    except: Option<&str>,
 ) -> Result<HashMap<String, u64>, StoreError> {
-    const OTHERS: &str = "others";
-    let jobs = jobs.iter().map(|(job_id, _)| job_id.as_str()).collect();
-    let mut others = Query::select();
-    others
+    const LINKED: &str = "linked";
+    let mut linked = Query::select();
+    linked
         .columns([Links::JobId, Links::ActionId])
         .expr_as(Func::count(Expr::val(1)), PLACES)
         .from(Links::Table)
         .and_where(Expr::col(Links::JobId).is_in(listing::padded(jobs)))
-        .and_where(Expr::col(Links::ActionId).ne(action_id))
         .and_where(Expr::col(Links::Deleted).eq(false))
         .group_by_columns([Links::JobId, Links::ActionId]);
+    if let Some(action_id) = except {
+        linked.and_where(Expr::col(Links::ActionId).ne(action_id));
+    }
     let live = Expr::col((Actions::Table, Actions::Id))
-        .equals((OTHERS, Links::ActionId))
+        .equals((LINKED, Links::ActionId))
         .and(Expr::col((Actions::Table, Actions::Deleted)).eq(false));
-    let size = length().add(listing::KEYS as i64).mul(Expr::col((OTHERS, PLACES)));
+    let size = length().add(listing::KEYS as i64).mul(Expr::col((LINKED, PLACES)));
     let mut select = Query::select();
     select
-        .column((OTHERS, Links::JobId))
+        .column((LINKED, Links::JobId))
         .expr(Func::sum(size))
-        .from_subquery(others, OTHERS)
+        .from_subquery(linked, LINKED)
         .join(JoinType::InnerJoin, Actions::Table, live)
-        .group_by_col((OTHERS, Links::JobId));
+        .group_by_col((LINKED, Links::JobId));
     Ok(read_numbers(db, &select).await?.into_iter().collect())
 }
 
@@ -112,31 +113,8 @@ async fn read_numbers(db: &mut Db, select: &SelectStatement) -> Result<Vec<(Stri
     Ok(rows.into_iter().map(|(id, found)| (id, number(found))).collect())
 }
 
-/// Returns the size of the actions of each job.
-pub(in crate::query) async fn of_actions(
-    db: &mut Db,
-    jobs: &[&str],
-) -> Result<HashMap<String, u64>, StoreError> {
-    let mut select = Query::select();
-    select
-        .column((Jobs::Table, Jobs::Id))
-        .expr(bytes())
-        .from(Jobs::Table)
-        .join(JoinType::InnerJoin, Links::Table, link_of_job())
-        .join(JoinType::InnerJoin, Actions::Table, action_of_link())
-        .and_where(Expr::col((Jobs::Table, Jobs::Id)).is_in(listing::padded(jobs.to_vec())))
-        .group_by_col((Jobs::Table, Jobs::Id));
-    Ok(read_numbers(db, &select).await?.into_iter().collect())
-}
-
-/// The total size of the joined actions, with the keys beside each definition.
-fn bytes() -> Expr {
-    let sum = Func::coalesce([Func::sum(length()).into(), Expr::val(0)]);
-    Expr::from(sum).add(Expr::from(Func::count(Expr::val(1))).mul(listing::KEYS as i64))
-}
-
 /// The size of the joined action's definition.
 fn length() -> Expr {
-    let length = Func::cust("LENGTH").arg(Expr::col((Actions::Table, Actions::BackupMetadata)));
+    let length = Func::cust("OCTET_LENGTH").arg(Expr::col((Actions::Table, Actions::BackupMetadata)));
     Func::coalesce([length.into(), Expr::val(0)]).into()
 }

@@ -2,7 +2,7 @@
 
 use sea_query::{Expr, ExprTrait, LockType};
 
-use super::TABLE;
+use super::{TABLE, TEXTS};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -10,6 +10,7 @@ use crate::json;
 use crate::model::JobFields;
 use crate::query::Values;
 use crate::query::job_actions::{self, Link};
+use crate::query::within::read_within;
 use crate::scope::Scope;
 use crate::tables::{Column, Jobs, StoredJob};
 
@@ -21,7 +22,7 @@ pub async fn get_for_update(
 ) -> Result<Option<JobFields>, StoreError> {
     let mut select = TABLE.live::<StoredJob>(TABLE.in_scope(scope));
     select.and_where(Expr::col(Jobs::Id).eq(job_id)).lock(LockType::Update);
-    let stored = db.read_one::<StoredJob>(&select).await?;
+    let stored = read_within::<StoredJob, _>(db, &select, ("job", job_id), TEXTS).await?;
     Ok(stored.map(|row| JobFields {
         schedule: json::object_to_change(row.schedule.as_deref(), Jobs::Schedule.of_row(&row.job_id)),
         client_id: row.client_id,

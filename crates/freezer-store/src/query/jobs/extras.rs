@@ -11,7 +11,8 @@ use crate::dialect::Dialect;
 use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
 use crate::model::{Action, Job, StoredTrust};
-use crate::query::{job_actions, listing, unreadable};
+use crate::query::listing::{self, ListedDocument};
+use crate::query::{job_actions, unreadable, within};
 use crate::row::{FromRow, Row};
 use crate::statement::{Fixed, argument};
 use crate::tables::{
@@ -22,24 +23,33 @@ use crate::tables::{
 /// The columns of [`join_extras`].
 type ExtraColumns = (Option<StoredCredentials>, Option<StoredLink>, Option<StoredAction>);
 
-/// Position of the action's definition in these columns.
-pub(super) const DEFINITION: usize = <(Option<StoredCredentials>, Option<StoredLink>)>::COUNT
-    + StoredAction::position(Actions::BackupMetadata);
+/// Position of the size of the action's definition after these columns.
+pub(super) const SIZE: usize = ExtraColumns::COUNT;
+
+/// Maximum size of a definition that is read together with others.
+const LARGEST_TOGETHER: u64 = 4 << 20;
 
 /// Adds the data of other tables to a query of jobs, as [`ExtraColumns`]: one row for each link,
 /// or one row with NULLs. There is no order, because MariaDB would sort the long texts in a file, which
 /// doubles the time.
-pub(super) fn join_extras(select: &mut SelectStatement) {
+/// The definition of an action that is larger than `limit` is NULL. Its size is the last column, at [`SIZE`].
+pub(super) fn join_extras(select: &mut SelectStatement, limit: u64) {
     let live_trust = Expr::col((Credentials::Table, Credentials::JobId))
         .equals((Jobs::Table, Jobs::Id))
         .and(Expr::col((Credentials::Table, Credentials::Deleted)).eq(false));
+    let definition = (Actions::Table, Actions::BackupMetadata);
+    let size = || within::size(std::iter::once(definition));
     // A link must never show another project's action, whichever rows the tables contain.
     let own_action = job_actions::action_of_link()
         .and(Expr::col((Actions::Table, Actions::ProjectId)).equals((Jobs::Table, Jobs::ProjectId)));
     select
         .columns(StoredCredentials::COLUMNS.iter().map(|column| (Credentials::Table, *column)))
         .columns(StoredLink::COLUMNS.iter().map(|column| (Links::Table, *column)))
-        .columns(StoredAction::COLUMNS.iter().map(|column| (Actions::Table, *column)))
+        .exprs(StoredAction::COLUMNS.iter().map(|column| match column {
+            Actions::BackupMetadata => within::text_within(definition, size(), limit),
+            column => Expr::col((Actions::Table, *column)),
+        }))
+        .expr(size())
         .join(JoinType::LeftJoin, Credentials::Table, live_trust)
         .join(JoinType::LeftJoin, Links::Table, job_actions::link_of_job())
         .join(JoinType::LeftJoin, Actions::Table, own_action);
@@ -64,16 +74,15 @@ impl Extras {
             self.trust = Some((id, StoredTrust { trust_id, trustor_user_id }));
         }
         let (Some(link), Some(action)) = (link, action) else { return Ok(()) };
-        // If a job has two trusts, each of its links occurs twice.
-        if self.actions.iter().all(|((_, other), _)| *other != link.id) {
-            self.actions.push(((link.position, link.id), action.into()));
-        }
+        self.actions.push(((link.position, link.id), action.into()));
         Ok(())
     }
 
     /// Adds the data to the job.
     pub(super) fn complete(mut self, job: &mut Job) {
         self.actions.sort_by(|(one, _), (other, _)| one.cmp(other));
+        // If a job has two trusts, each of its links occurs twice.
+        self.actions.dedup_by(|(one, _), (other, _)| one.1 == other.1);
         job.job_actions = self.actions.into_iter().map(|(_, action)| action).collect();
         job.user_credentials = self.trust.map(|(_, trust)| trust);
     }
@@ -81,19 +90,29 @@ impl Extras {
 
 /// Adds actions and trusts to the first of these jobs: as many as fit into `room` bytes, and at least one. Returns their
 /// number. Usually this is one statement for all jobs.
+///
+/// # Errors
+/// [`StoreError::TooLarge`] if the first job is larger than the query may read.
 pub(super) async fn complete(db: &mut Db, jobs: &mut [Job], room: u64) -> Result<usize, StoreError> {
     let ids: Vec<&str> = jobs.iter().map(|job| job.job_id.as_str()).collect();
     let (count, mut extras) = match extras_within(db, &ids, room).await? {
         Some(extras) => (jobs.len(), extras),
         // This is rare: the actions are larger than `room`.
         None => {
-            let sizes = job_actions::of_actions(db, &ids).await?;
+            let sizes = job_actions::of_actions(db, ids.clone(), None).await?;
             let mut bytes = 0_u64;
             let fitting = ids.iter().take_while(|id| {
                 bytes = bytes.saturating_add(sizes.get(**id).copied().unwrap_or(0));
                 bytes <= room
             });
             let count = fitting.count().max(1);
+            if let (1, Some(job)) = (count, jobs.first()) {
+                let bytes = sizes.get(&job.job_id).copied().unwrap_or(0).saturating_add(job.size() as u64);
+                if bytes > db.read_limit() {
+                    let (what, id) = ("job", job.job_id.clone());
+                    return Err(StoreError::TooLarge { doing: db.doing(), what, id, bytes });
+                }
+            }
             let extras = extras_within(db, &ids[..count], u64::MAX).await?;
             (count, extras.unwrap_or_default())
         }
@@ -121,12 +140,15 @@ async fn extras_within(
         return Ok(Some(HashMap::new()));
     }
     let ids = listing::padded(jobs.to_vec());
+    let largest = if room == u64::MAX { u64::MAX } else { LARGEST_TOGETHER };
     let doing = db.doing();
     let mut by_job: HashMap<String, Extras> = HashMap::with_capacity(jobs.len());
     let (mut bytes, mut fits) = (0_u64, true);
     let each = |mut row: Row| {
-        bytes = bytes.saturating_add(row.length(String::COUNT + DEFINITION) as u64);
-        fits = bytes <= room;
+        let size = row.int(String::COUNT + SIZE).map_err(unreadable(doing))?;
+        let size = size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+        bytes = bytes.saturating_add(size).saturating_add(listing::KEYS as u64);
+        fits = bytes <= room && size <= largest;
         if !fits {
             return Ok(ControlFlow::Break(()));
         }
@@ -134,23 +156,25 @@ async fn extras_within(
         by_job.entry(job_id).or_default().add(&mut row, String::COUNT).map_err(unreadable(doing))?;
         Ok(ControlFlow::Continue(()))
     };
-    match OF.iter().find(|(length, _)| *length == ids.len()) {
+    match OF.iter().find(|(length, _)| *length == ids.len() && largest == LARGEST_TOGETHER) {
         Some((_, fixed)) => {
             db.select_each(&fixed.with(ids.into_iter().map(Into::into).collect()), each).await?;
         }
-        None => db.select_each(&extras_of(ids.into_iter().map(Into::into).collect()), each).await?,
+        None => {
+            db.select_each(&extras_of(ids.into_iter().map(Into::into).collect(), largest), each).await?;
+        }
     }
     Ok(fits.then_some(by_job))
 }
 
 fn extras_of_jobs<const N: usize>(dialect: Dialect) -> (String, SqlxValues) {
-    dialect.build(&extras_of((0..N).map(argument).collect()))
+    dialect.build(&extras_of((0..N).map(argument).collect(), LARGEST_TOGETHER))
 }
 
-fn extras_of(jobs: Vec<Expr>) -> SelectStatement {
+fn extras_of(jobs: Vec<Expr>, largest: u64) -> SelectStatement {
     let mut select = Query::select();
     select.column((Jobs::Table, Jobs::Id)).from(Jobs::Table);
-    join_extras(&mut select);
+    join_extras(&mut select, largest);
     select.and_where(Expr::col((Jobs::Table, Jobs::Id)).is_in(jobs));
     select
 }

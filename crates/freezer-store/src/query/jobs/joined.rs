@@ -14,15 +14,16 @@ use sea_query::{Expr, ExprTrait, Order, SelectStatement};
 use sea_query_sqlx::SqlxValues;
 
 use super::extras::{self, Extras};
-use super::{SHAPE, argument_scope, live};
+use super::{SHAPE, SIZE, TEXTS, argument_scope, live, live_within};
 use crate::additions::Indexes;
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::model::Job;
-use crate::query::listing::{Last, Listed, Page, PageBuilder, read_listed};
+use crate::query::listing::{KEYS, Last, Listed, Page, PageBuilder, read_listed};
 use crate::query::unreadable;
-use crate::row::{FromRow, Row};
+use crate::query::within::read_within;
+use crate::row::Row;
 use crate::scope::Scope;
 use crate::search::{Matcher, Search};
 use crate::statement::{Argument, Fixed, Statement, argument, number_argument};
@@ -44,9 +45,8 @@ const MAX_BYTES: u64 = 4 << 20;
 
 /// Positions of columns of [`live`], and of the first column of [`extras::join_extras`] after them.
 const ID: usize = StoredJob::position(Jobs::Id);
-const SCHEDULE: usize = StoredJob::position(Jobs::Schedule);
 const CLIENT: usize = StoredJob::position(Jobs::ClientId);
-const EXTRAS: usize = <(StoredJob, Option<String>)>::COUNT;
+const EXTRAS: usize = SIZE + 1;
 
 /// A scheduler's poll: the first jobs of its client that are not completed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,13 +133,17 @@ impl JobRows {
     }
 }
 
-/// Returns one job of the scope, of any size: one statement for the job, and one for its actions and its trust.
+/// Returns one job of the scope: one statement for the job, and one for its actions and its trust, or more if they are large.
+///
+/// # Errors
+/// [`StoreError::TooLarge`] if the job is larger than the query may read.
 pub async fn get(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Option<Job>, StoreError> {
     let mut select = live(scope);
     select.and_where(Expr::col((Jobs::Table, Jobs::Id)).eq(job_id));
-    let Some(stored) = db.read_one::<StoredJob>(&select).await? else { return Ok(None) };
+    let stored = read_within::<StoredJob, _>(db, &select, ("job", job_id), TEXTS).await?;
+    let Some(stored) = stored else { return Ok(None) };
     let mut job = Job::from(stored);
-    extras::complete(db, std::slice::from_mut(&mut job), u64::MAX).await?;
+    extras::complete(db, std::slice::from_mut(&mut job), db.read_limit()).await?;
     Ok(Some(job))
 }
 
@@ -209,9 +213,9 @@ pub(super) async fn first_of_project(
     page: &Page,
 ) -> Result<Option<PageBuilder<Job>>, StoreError> {
     static OF_PROJECT: Fixed = Fixed::new(|dialect| {
-        let mut select = live(&argument_scope(0));
+        let mut select = live_within(&argument_scope(0), MAX_BYTES);
         dialect.read_along(&mut select, "fz_jobs_project");
-        extras::join_extras(&mut select);
+        extras::join_extras(&mut select, MAX_BYTES);
         dialect.build(&in_order(select, 1))
     });
     let Scope::Project(project_id) = scope else { return Ok(None) };
@@ -243,9 +247,13 @@ async fn select(
     max_rows: u64,
     max_bytes: u64,
 ) -> Result<JobRows, StoreError> {
-    let (mut rows, mut bytes) = (Vec::new(), 0);
+    let (doing, mut rows, mut bytes) = (db.doing(), Vec::new(), 0_u64);
     db.select_each(statement, |row| {
-        bytes += (row.length(SCHEDULE) + row.length(EXTRAS + extras::DEFINITION)) as u64;
+        for at in [SIZE, EXTRAS + extras::SIZE] {
+            let size = row.int(at).map_err(unreadable(doing))?.and_then(|size| u64::try_from(size).ok());
+            bytes = bytes.saturating_add(size.unwrap_or(0));
+        }
+        bytes = bytes.saturating_add(KEYS as u64);
         rows.push(row);
         Ok(if bytes > max_bytes { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })
@@ -312,17 +320,17 @@ fn along_primary_key(dialect: Dialect, mut select: SelectStatement) -> (String, 
 }
 
 fn jobs_of_ids(scope: &Scope, ids: impl IntoIterator<Item = Expr>) -> SelectStatement {
-    let mut select = live(scope);
-    extras::join_extras(&mut select);
+    let mut select = live_within(scope, MAX_BYTES);
+    extras::join_extras(&mut select, MAX_BYTES);
     select.and_where(Expr::col((Jobs::Table, Jobs::Id)).is_in(ids));
     select
 }
 
 /// Arguments: the clients, the project, and the maximum number of rows.
 fn of_clients<const N: usize>(dialect: Dialect) -> (String, SqlxValues) {
-    let mut select = live(&argument_scope(N));
+    let mut select = live_within(&argument_scope(N), MAX_BYTES);
     dialect.read_along(&mut select, "fz_jobs_poll");
-    extras::join_extras(&mut select);
+    extras::join_extras(&mut select, MAX_BYTES);
     select
         .and_where(Expr::col((Jobs::Table, Jobs::ClientId)).is_in((0..N).map(argument)))
         .and_where(Expr::cust(dialect.not_completed()))

@@ -35,6 +35,9 @@ use crate::tables::{Clients, Column, Jobs, StoredJob};
 
 const TABLE: TableColumns<Jobs> = table_columns!(Jobs);
 
+/// The columns whose size is unlimited.
+const TEXTS: &[Jobs] = &[Jobs::Schedule];
+
 /// The sources of a job's keys, except its actions.
 const SHAPE: Shape<(Jobs, Jobs)> = Shape {
     sources: &[
@@ -123,7 +126,7 @@ pub async fn list_for(
         Some(begun) if begun.needed() == 0 && !page.count => return Ok(begun.build(page, None)),
         begun => begun,
     };
-    let select = live(scope);
+    let select = live_within(scope, db.read_limit());
     let mut narrowed = select.clone();
     let inner = Inner { sources: actions::SHAPE.sources, rows: &job_actions::action_of_this_job() };
     // A row that a search excludes by its process id may have a hidden one.
@@ -147,6 +150,7 @@ pub async fn list_for(
         page,
         among: among.as_deref(),
         counted: None,
+        sized: Some(("job", SIZE)),
     };
     let read = |row: &mut Row| {
         let (stored, place) = listing::read_listed::<StoredJob>(row)?;
@@ -194,6 +198,14 @@ async fn pass_over_completed(
 
 fn live(scope: &Scope) -> SelectStatement {
     TABLE.live::<StoredJob>(TABLE.in_scope(scope))
+}
+
+/// Position of the size of a row in the columns of [`live_within`].
+const SIZE: usize = listing::size_position::<StoredJob>();
+
+/// Selects jobs and their sizes. If a schedule is larger than `limit`, it is NULL.
+fn live_within(scope: &Scope, limit: u64) -> SelectStatement {
+    TABLE.live_within::<StoredJob>(TABLE.in_scope(scope), TEXTS, limit)
 }
 
 /// Returns the part of a job that is in its own row.

@@ -23,7 +23,7 @@ use super::narrow::Shape;
 use crate::additions::Indexes;
 use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
-use crate::row::Row;
+use crate::row::{FromRow, Row};
 use crate::search::{MatchResult, Matcher, Search};
 use crate::tables::TableRow;
 
@@ -119,6 +119,9 @@ pub(super) struct DocumentQuery<'a, C: 'static> {
     pub(super) among: Option<&'a [Last]>,
     /// How to count the documents. `None`: by reading each row that the search may accept.
     pub(super) counted: Option<Counted>,
+    /// The kind of document (`job`), and the position of the size of a row if the statements have it
+    /// ([`live_within`](super::TableColumns::live_within)).
+    pub(super) sized: Option<(&'static str, usize)>,
 }
 
 /// Queries with which the database counts documents.
@@ -209,6 +212,17 @@ where
     Ok(builder.build(page, count))
 }
 
+/// Ends a page before a document that is too large. This is an error if the page has no documents.
+fn end_before<T: ListedDocument>(
+    oversized: Option<StoreError>,
+    builder: &mut PageBuilder<T>,
+) -> Result<(), StoreError> {
+    match oversized {
+        Some(error) if builder.needed() > 0 && !builder.cut() => Err(error),
+        _ => Ok(()),
+    }
+}
+
 async fn whole_page<C, T, R, F>(
     db: &mut Db,
     listing: &DocumentQuery<'_, C>,
@@ -227,8 +241,13 @@ where
         let limit = builder.needed().min(ROWS_AT_ONCE);
         let (doing, read) = (db.doing(), &reader.read);
         let (mut documents, mut bytes) = (Vec::new(), 0);
+        let (mut oversized, sized, read_limit) = (None, listing.sized, db.read_limit());
         let select = Box::new(listing.batch(builder.after.as_ref(), None, limit, offset));
         let each = |mut row: Row| {
+            oversized = too_large(sized, doing, read_limit, &row)?;
+            if oversized.is_some() {
+                return Ok(ControlFlow::Break(()));
+            }
             let (document, place) = read(&mut row).map_err(super::unreadable(doing))?;
             builder.after = Some(place);
             bytes += document.size() as u64;
@@ -238,13 +257,38 @@ where
         };
         db.select_each(&*select, each).await?;
         offset = 0;
-        let is_last = (documents.len() as u64) < limit && bytes <= listing.page.max_bytes;
+        let is_last =
+            (documents.len() as u64) < limit && bytes <= listing.page.max_bytes && oversized.is_none();
         settle(db, reader, &mut matcher, documents, builder).await?;
+        end_before(oversized, builder)?;
         if is_last {
             break;
         }
     }
     Ok(())
+}
+
+/// The position of the size in the columns of [`live_within`](super::TableColumns::live_within).
+pub(super) const fn size_position<R: TableRow>() -> usize {
+    <(R, Option<String>)>::COUNT
+}
+
+/// Returns the error of a row whose texts are NULL because of their size. `sized`: as [`DocumentQuery::sized`].
+fn too_large(
+    sized: Option<(&'static str, usize)>,
+    doing: &'static str,
+    limit: u64,
+    row: &Row,
+) -> Result<Option<StoreError>, StoreError> {
+    let Some((what, at)) = sized else { return Ok(None) };
+    let bytes = row.int(at).map_err(super::unreadable(doing))?;
+    let bytes = bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
+    if bytes <= limit {
+        return Ok(None);
+    }
+    // the id is the first column
+    let id = row.string(0).map_err(super::unreadable(doing))?;
+    Ok(Some(StoreError::TooLarge { doing, what, id, bytes: bytes.saturating_add(KEYS as u64) }))
 }
 
 impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {

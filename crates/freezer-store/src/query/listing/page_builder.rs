@@ -68,6 +68,12 @@ impl<T: ListedDocument> PageBuilder<T> {
         self.is_at_end = true;
     }
 
+    /// Ends the page early if it has a document. Returns false if it has none.
+    pub(super) fn cut(&mut self) -> bool {
+        self.is_cut = !self.documents.is_empty();
+        self.is_cut
+    }
+
     /// Adds an accepted document if it is needed.
     pub(super) fn add(&mut self, document: T) {
         if self.needed() == 0 || !self.takes() {

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use super::order;
 use super::{
     COMPLETED_AT_ONCE, COMPLETED_FIRST, DocumentQuery, DocumentReader, Last, ListedDocument, PageBuilder,
-    SMALL,
+    SMALL, end_before, too_large,
 };
 use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
@@ -61,9 +61,15 @@ where
         if some.is_some_and(<[_]>::is_empty) {
             return Ok(());
         }
+        let (mut oversized, sized, read_limit) = (None, listing.sized, db.read_limit());
         let select = Box::new(listing.batch(builder.after.as_ref(), some, batch, 0));
         let each = |mut row: Row| {
             seen += 1;
+            oversized = too_large(sized, doing, read_limit, &row)?;
+            if oversized.is_some() {
+                is_whole = false;
+                return Ok(ControlFlow::Break(()));
+            }
             let (document, place) = read(&mut row).map_err(unreadable(doing))?;
             builder.after = Some(place);
             let verdict = match_row(&mut matcher, &document);
@@ -86,6 +92,7 @@ where
             false => among.map(|all| order::behind(all, builder.after.as_ref(), newest_first)),
         };
         settle(db, reader, &mut matcher, candidates, builder).await?;
+        end_before(oversized, builder)?;
         if complete {
             return Ok(());
         }
@@ -114,7 +121,11 @@ where
         let (mut documents, mut verdicts): (Vec<T>, Vec<MatchResult>) =
             some.map(|Candidate { document, verdict }| (document, verdict)).unzip();
         if T::IN_PARTS {
-            let whole = (reader.complete)(db, &mut documents, builder.room()).await?;
+            let whole = match (reader.complete)(db, &mut documents, builder.room()).await {
+                // The next page begins before this document.
+                Err(StoreError::TooLarge { .. }) if builder.cut() => return Ok(()),
+                whole => whole?,
+            };
             let later = documents.drain(whole..).zip(verdicts.drain(whole..)).rev();
             later.for_each(|(document, verdict)| rest.push_front(Candidate { document, verdict }));
         }

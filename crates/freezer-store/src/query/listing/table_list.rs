@@ -4,6 +4,7 @@ use sea_query::{Condition, IntoColumnRef, IntoIden, IntoTableRef};
 
 use super::{
     DocumentQuery, DocumentReader, Listed, ListedDocument, Page, list, nothing_missing, read_listed,
+    size_position,
 };
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -24,11 +25,13 @@ pub(in crate::query) struct TableList<C: 'static, Q: 'static> {
     pub(in crate::query) order: [Q; 2],
     /// The index of a project's rows in this order.
     pub(in crate::query) index: &'static str,
+    /// The kind of document, and the columns whose size is unlimited.
+    pub(in crate::query) texts: (&'static str, &'static [C]),
 }
 
 impl<C, Q> TableList<C, Q>
 where
-    C: IntoIden + IntoTableRef + Copy + 'static,
+    C: IntoIden + IntoTableRef + Copy + PartialEq + 'static,
     Q: IntoColumnRef + Copy,
 {
     /// Returns documents of a scope. `R` is the stored row.
@@ -61,8 +64,14 @@ where
         R: TableRow<Column = C>,
         T: ListedDocument + From<R>,
     {
+        let (what, texts) = self.texts;
+        // A search must read whole documents.
+        let is_sized = search.is_empty() && !texts.is_empty() && db.read_limit() < u64::MAX;
         let narrowed = parts.into_iter().map(|part| {
-            let mut select = self.columns.live::<R>(part);
+            let mut select = match is_sized {
+                true => self.columns.live_within::<R>(part, texts, db.read_limit()),
+                false => self.columns.live::<R>(part),
+            };
             narrow::narrow::<_, Q>(db.dialect(), &mut select, search, &self.shape, None);
             select
         });
@@ -79,6 +88,7 @@ where
             page,
             among: None,
             counted: None,
+            sized: is_sized.then(|| (what, size_position::<R>())),
         };
         let read = |row: &mut Row| read_listed::<R>(row).map(|(stored, place)| (T::from(stored), place));
         list(db, listing, None, DocumentReader { read, complete: nothing_missing }).await
