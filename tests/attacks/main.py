@@ -12,6 +12,7 @@ import traceback
 from pathlib import Path
 
 from attacks import ATTACKS, Skipped
+from loads import LOADS
 from target import Target
 
 
@@ -23,7 +24,7 @@ def main() -> int:
     parser.add_argument('--short', action='store_true', help='those that take seconds, with less of each')
     parser.add_argument('--only', action='append', default=[], metavar='TEXT', help='attacks whose name contains this text')
     options = parser.parse_args()
-    chosen = [attack for attack in ATTACKS if (attack.short or not options.short or options.only)
+    chosen = [attack for attack in ATTACKS + LOADS if (attack.short or not options.short or options.only)
               and (not options.only or any(text in attack.name for text in options.only))]
     shutil.rmtree(options.work, ignore_errors=True)
     options.work.mkdir(parents=True)
