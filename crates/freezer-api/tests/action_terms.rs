@@ -28,6 +28,7 @@ on_both_engines![
     a_sync_makes_what_is_missing_and_what_was_lost,
     a_table_of_another_program_is_refused,
     a_purge_removes_the_terms_of_actions,
+    a_new_action_with_the_id_of_a_deleted_one_has_only_its_own_terms,
     rows_that_do_not_match_the_actions_are_repaired,
     an_emptied_table_is_noticed_by_the_next_search,
     a_restore_of_actions_alone_is_repaired,
@@ -256,6 +257,45 @@ async fn a_table_of_another_program_is_refused(app: TestApp) {
     app.database().run("DROP TABLE fz_action_terms").await;
     app.store().sync().await.unwrap();
     assert!(!is_pending(app.store()).await);
+}
+
+/// A POST can reuse the id of a deleted action of the project.
+async fn a_new_action_with_the_id_of_a_deleted_one_has_only_its_own_terms(app: TestApp) {
+    with_client(&app).await;
+    let member = app.member();
+    let action = |id: &str, more: Value| with(action_with(more), json!({"action_id": id}));
+    let ids = ["one", "two", "three"];
+    for id in ids {
+        let old = json!({"container": "old", "log_file": "only here", "kept": true});
+        member.post("/v2/p1/actions", action(id, old)).await.expect(201);
+        member.delete(&format!("/v2/p1/actions/{id}")).await.expect(204);
+    }
+    let new = [
+        json!({"container": "new", "kept": true}),
+        json!({"container": "new"}),
+        json!({"container": "old", "log_file": "only here", "kept": true, "more": 1}),
+    ];
+    for (id, new) in ids.into_iter().zip(&new) {
+        member.post("/v2/p1/actions", action(id, new.clone())).await.expect(201);
+        assert_eq!(finding(app.store()).await, 0, "{new}: the write leaves the terms exact");
+    }
+    assert!(!is_pending(app.store()).await);
+    assert_eq!(app.store().sync().await.unwrap(), Synced::AlreadyCurrent);
+    for id in ids {
+        let actions = json!([{"action_id": id}]);
+        let job = with(job("c1"), json!({"description": id, "job_actions": actions}));
+        member.add_job("p1", job).await;
+    }
+    for (search, expected) in [
+        (json!({"container": "new"}), vec!["one", "two"]),
+        (json!({"container": "old"}), vec!["three"]),
+        (json!({"log_file": "only here"}), vec!["three"]),
+        (json!({"kept": true}), vec!["one", "three"]),
+        (json!({"more": 1}), vec!["three"]),
+    ] {
+        assert_eq!(found(&app, search.clone()).await, expected, "{search}");
+    }
+    assert_eq!(finding(app.store()).await, 0);
 }
 
 async fn a_purge_removes_the_terms_of_actions(app: TestApp) {

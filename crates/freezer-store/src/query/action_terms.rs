@@ -116,12 +116,32 @@ pub(super) async fn get_for_update(
     scope: &Scope,
     action_id: &str,
 ) -> Result<Option<(String, BTreeSet<ActionTerm>)>, StoreError> {
+    listed(db, scope, action_id, false).await
+}
+
+/// Returns the terms that the table has of a deleted action of the project, and locks its row. They stay until the
+/// action is purged.
+pub(super) async fn of_deleted(
+    db: &mut Db,
+    project_id: &str,
+    action_id: &str,
+) -> Result<BTreeSet<ActionTerm>, StoreError> {
+    let found = listed(db, &Scope::project(project_id), action_id, true).await?;
+    Ok(found.map(|(_, terms)| terms).unwrap_or_default())
+}
+
+async fn listed(
+    db: &mut Db,
+    scope: &Scope,
+    action_id: &str,
+    is_deleted: bool,
+) -> Result<Option<(String, BTreeSet<ActionTerm>)>, StoreError> {
     let mut select = Query::select();
     select
         .columns([Actions::ProjectId, Actions::FzTerms])
         .from(Actions::Table)
         .and_where(Expr::col(Actions::Id).eq(action_id))
-        .and_where(Expr::col(Actions::Deleted).eq(false))
+        .and_where(Expr::col(Actions::Deleted).eq(is_deleted))
         .cond_where(scope.holds(Actions::ProjectId))
         .lock(LockType::Update);
     let found = db.read_one::<(String, Option<Vec<u8>>)>(&select).await?;

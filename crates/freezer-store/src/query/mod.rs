@@ -129,6 +129,18 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> TableColumns<C> {
         if fresh && db.is_repeat() {
             return Ok(());
         }
+        self.revive(db, id, project_id, values, now).await
+    }
+
+    /// Restores a deleted row of the project with new values.
+    async fn revive(
+        &self,
+        db: &mut Db,
+        id: &str,
+        project_id: &str,
+        values: Values<C>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut row = self.row(db, id, project_id, values, now);
         row.push((self.deleted_at, Expr::value(Option::<String>::None)));
         let mut revive = Query::update();

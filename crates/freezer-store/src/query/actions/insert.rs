@@ -90,8 +90,20 @@ async fn create_some(
         rows.push((*action_id, values));
     }
     if rows.len() < 2 || !TABLE.insert_together(db, project_id, &rows, now).await? {
-        for (action_id, values) in rows {
-            TABLE.insert(db, action_id, project_id, values, now, false).await?;
+        for (at, (action_id, values)) in rows.into_iter().enumerate() {
+            match TABLE.insert_new(db, action_id, project_id, &values, now).await {
+                Err(error) if error.is_duplicate() => {}
+                done => {
+                    done?;
+                    continue;
+                }
+            }
+            if let Some(change) = changes.get_mut(at) {
+                // The table still has the terms of the deleted action.
+                change.old = action_terms::of_deleted(db, project_id, action_id).await?;
+                change.old.retain(|term| !change.new.contains(term));
+            }
+            TABLE.revive(db, action_id, project_id, values, now).await?;
         }
     }
     action_terms::write(db, &changes.iter().collect::<Vec<_>>()).await?;
