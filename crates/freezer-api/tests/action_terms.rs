@@ -29,6 +29,7 @@ on_both_engines![
     a_table_of_another_program_is_refused,
     a_purge_removes_the_terms_of_actions,
     a_new_action_with_the_id_of_a_deleted_one_has_only_its_own_terms,
+    a_table_of_terms_without_its_key_is_made_again,
     rows_that_do_not_match_the_actions_are_repaired,
     an_emptied_table_is_noticed_by_the_next_search,
     a_restore_of_actions_alone_is_repaired,
@@ -224,14 +225,8 @@ async fn a_table_of_another_program_is_refused(app: TestApp) {
     for (table, reason) in [
         ("CREATE TABLE fz_action_terms (id INT PRIMARY KEY, note VARCHAR(9))", "its columns are"),
         (
-            "CREATE TABLE fz_action_terms (term BIGINT NOT NULL, project_id VARCHAR(36) NOT NULL, \
-             action_id VARCHAR(36) NOT NULL)",
-            "its primary key is ()",
-        ),
-        (
-            "CREATE TABLE fz_action_terms (term BIGINT NOT NULL, project_id VARCHAR(36) NOT NULL, \
-             action_id VARCHAR(36) NOT NULL, PRIMARY KEY (term))",
-            "its primary key is (term)",
+            "CREATE TABLE fz_action_terms (term BIGINT PRIMARY KEY, action_id VARCHAR(36))",
+            "its columns are (term bigint, action_id varchar)",
         ),
     ] {
         app.database().run(&format!("DROP TABLE fz_action_terms; {table}")).await;
@@ -257,6 +252,38 @@ async fn a_table_of_another_program_is_refused(app: TestApp) {
     app.database().run("DROP TABLE fz_action_terms").await;
     app.store().sync().await.unwrap();
     assert!(!is_pending(app.store()).await);
+}
+
+/// The rows of the table can be stored twice without its key. They are made of the actions again.
+async fn a_table_of_terms_without_its_key_is_made_again(app: TestApp) {
+    with_client(&app).await;
+    add(&app, "a", &[json!({"container": "a"})]).await;
+    let rows = "SELECT COUNT(*) FROM fz_action_terms";
+    let number = app.database().number(rows).await;
+    for key in ["", ", PRIMARY KEY (term, action_id)"] {
+        app.database()
+            .run(&format!(
+                "CREATE TABLE copied (term BIGINT NOT NULL, project_id VARCHAR(36) NOT NULL, \
+                 action_id VARCHAR(36) NOT NULL{key}); INSERT INTO copied SELECT * FROM fz_action_terms; \
+                 DROP TABLE fz_action_terms; ALTER TABLE copied RENAME TO fz_action_terms"
+            ))
+            .await;
+        if key.is_empty() {
+            app.database().run("INSERT INTO fz_action_terms SELECT * FROM fz_action_terms").await;
+        }
+        let Err(StoreError::Schema(error @ SchemaError::WrongKeys { .. })) = app.store().check_schema().await
+        else {
+            panic!("{key}")
+        };
+        assert!(error.to_string().contains("fz_action_terms") && error.needs_sync(), "{error}");
+        let checks = app.store().check().await.unwrap();
+        let check = checks.iter().find(|check| check.name == "keys").unwrap();
+        assert_eq!(check.verdict, Verdict::Failure, "{check:?}");
+        app.store().sync().await.unwrap();
+        assert_eq!(app.store().sync().await.unwrap(), Synced::AlreadyCurrent, "{key}");
+        assert_eq!(app.database().number(rows).await, number, "{key}");
+        assert_eq!(found(&restarted(app.database()), json!({"container": "a"})).await, ["a"], "{key}");
+    }
 }
 
 /// A POST can reuse the id of a deleted action of the project.

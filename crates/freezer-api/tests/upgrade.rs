@@ -18,10 +18,14 @@ mod dump;
 mod entries;
 #[path = "upgrade/kept.rs"]
 mod kept;
+#[path = "upgrade/keys.rs"]
+mod keys;
 #[path = "upgrade/leftovers_table.rs"]
 mod leftovers_table;
 #[path = "upgrade/many_jobs.rs"]
 mod many_jobs;
+#[path = "upgrade/names.rs"]
+mod names;
 #[path = "upgrade/obstacles.rs"]
 mod obstacles;
 #[path = "upgrade/python.rs"]

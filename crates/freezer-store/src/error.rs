@@ -304,6 +304,16 @@ impl StoreError {
         }
     }
 
+    /// Returns whether the server cannot compare columns, because their collations differ.
+    pub(crate) fn is_of_collations(&self) -> bool {
+        match self {
+            StoreError::Backend { source, .. } => {
+                matches!(&**source, DriverError::Server(answer) if matches!(answer.code, 1253 | 1267 | 1270 | 1271))
+            }
+            _ => false,
+        }
+    }
+
     /// Returns whether the database lacks tables or columns of the service, because it is being restored or
     /// was replaced.
     pub fn is_replaced(&self) -> bool {

@@ -55,6 +55,14 @@ impl Store {
         if self.forget() {
             // An older dump may differ in other tables, too.
             self.mismatch.changed.notify_one();
+            if error.is_of_collations() {
+                tracing::warn!(
+                    "the tables of {} have columns with collations that the server cannot compare ({error}), as after a \
+                     restore of some tables. Convert them with: freezer-manage db sync",
+                    self.database
+                );
+                return;
+            }
             tracing::warn!(
                 "the tables of {} have changed ({error}); the service continues without the missing additions. If a \
                  dump was loaded, run freezer-manage db sync",

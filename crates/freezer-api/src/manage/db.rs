@@ -4,7 +4,7 @@
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
-use freezer_store::maintenance::{BrokenJobs, Overview};
+use freezer_store::maintenance::{Defects, Overview};
 use freezer_store::migrations::{
     HEAD, Kept, REVISIONS, State, StepAction, SyncOptions, Synced, Unmovable, Wishes,
 };
@@ -63,10 +63,10 @@ pub fn revision(text: &str) -> Result<String, String> {
 /// Upgrades the tables to head and prints the steps.
 pub async fn sync(store: &Store, options: &SyncOptions, out: &mut impl Write) -> Result<(), DbError> {
     let database = store.database();
-    let (mut said, mut kept) = (0, Kept::default());
+    let (mut said, mut kept) = (0, None);
     let done = store
         .sync_with(options, |at| {
-            kept = at.kept;
+            kept = Some(at.kept);
             // One line for each step, and one for each batch of long steps.
             if at.step != said || at.rows.is_some() {
                 said = at.step;
@@ -78,30 +78,41 @@ pub async fn sync(store: &Store, options: &SyncOptions, out: &mut impl Write) ->
     match done {
         Synced::Created => writeln!(out, "{database}: created all tables at revision {HEAD}")?,
         Synced::AlreadyCurrent => {
-            writeln!(out, "{database}: at revision {HEAD}, nothing to do{}", defects(store).await?)?;
+            let kept = match store.kept().await? {
+                Kept { rows: 0, .. } => String::new(),
+                kept => format!("; {}", describe_kept(kept)),
+            };
+            writeln!(out, "{database}: at revision {HEAD}, nothing to do{kept}{}", defects(store, 0).await?)?;
         }
         Synced::Upgraded { left_out } => {
             writeln!(out, "{database}: at revision {HEAD}")?;
-            for (what, why) in left_out {
+            for (what, why) in &left_out {
                 writeln!(out, "left out: {what}: {why}")?;
             }
-            let Kept { values, rows } = kept;
-            writeln!(
-                out,
-                "kept in freezer_leftovers, because they could not be moved: {values} values of {rows} rows; \
-                 see them with: freezer-manage db leftovers{}",
-                defects(store).await?
-            )?;
+            let kept = match kept {
+                Some(kept) => kept,
+                None => store.kept().await?,
+            };
+            writeln!(out, "{}{}", describe_kept(kept), defects(store, left_out.len()).await?)?;
         }
     }
     Ok(())
 }
 
-/// Describes links of jobs to missing actions, as after a restore of `actions` alone, and jobs without actions. Empty if
-/// there are none.
-async fn defects(store: &Store) -> Result<String, DbError> {
-    let BrokenJobs { links, without_actions } = store.broken_jobs().await?;
+fn describe_kept(Kept { values, rows }: Kept) -> String {
+    format!(
+        "kept in freezer_leftovers, because they could not be moved: {values} values of {rows} rows; see them with: \
+         freezer-manage db leftovers"
+    )
+}
+
+/// Describes additions that were left out, client names that prevent one, links of jobs to missing actions, as after a
+/// restore of `actions` alone, and jobs without actions. Empty if there are none.
+async fn defects(store: &Store, left_out: usize) -> Result<String, DbError> {
+    let Defects { links, without_actions, equal_clients } = store.defects().await?;
     let counts = [
+        ("additions left out", left_out as u64),
+        ("client names that are registered more than once", equal_clients),
         ("links without a live job or a live action", links),
         ("live jobs without actions", without_actions),
     ];
@@ -122,6 +133,12 @@ pub async fn dry_run(store: &Store, wishes: Wishes, out: &mut impl Write) -> Res
     if plan.steps.is_empty() && !plan.stamps {
         writeln!(out, "-- nothing to do")?;
     }
+    for key in &plan.wrong_keys {
+        writeln!(out, "-- {key}")?;
+    }
+    for index in &plan.wrong_unique_indexes {
+        writeln!(out, "-- {index}")?;
+    }
     for mixed in &plan.mixed {
         writeln!(out, "-- columns that statements compare have different collations: {mixed}")?;
     }
@@ -130,6 +147,12 @@ pub async fn dry_run(store: &Store, wishes: Wishes, out: &mut impl Write) -> Res
         writeln!(out, "-- {whose}: {} (about {} rows)", step.what, step.rows)?;
         match &step.action {
             StepAction::Sql(sql) => writeln!(out, "{sql};")?,
+            StepAction::Rebuild(statements) => {
+                writeln!(out, "-- in one transaction")?;
+                for sql in statements {
+                    writeln!(out, "{sql};")?;
+                }
+            }
             StepAction::DropColumn { table, column } => {
                 writeln!(out, "-- only if every value is found in its new place")?;
                 writeln!(out, "ALTER TABLE {table} DROP COLUMN {column};")?;

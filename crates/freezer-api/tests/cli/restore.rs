@@ -154,6 +154,31 @@ fn a_foreign_layout_does_not_end_a_service_that_has_served(scratch: &Scratch, da
     serves_again(&service);
 }
 
+/// The log does not say that the service continues, because it waits until the tables are converted.
+#[test]
+fn columns_that_cannot_be_compared_are_logged_as_such() {
+    let scratch = Scratch::new();
+    let Some(database) = Database::create(Engine::MySql, &scratch) else { return };
+    let service = serving(&scratch, &database);
+    let search = r#"{"match": [{"command": "c"}]}"#;
+    assert_eq!(service.request("GET", "/v2/p1/jobs", search).0, 200);
+    for table in ["fz_action_terms", "user_credentials"] {
+        let convert = "CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci";
+        database.run(&format!("ALTER TABLE {table} {convert}"));
+    }
+    wait_for("the wait", || {
+        service.request("GET", "/v2/p1/jobs", search);
+        ready(&service).1.contains("WAITING FOR DB SYNC").then_some(())
+    });
+    let log = service.log();
+    let line =
+        log.lines().find(|line| line.contains("have columns with collations that the server cannot compare"));
+    assert!(line.is_some_and(|line| line.contains("freezer-manage db sync")), "{log}");
+    assert!(!log.contains("continues without the missing additions"), "{log}");
+    sync(&scratch, &database);
+    serves_again(&service);
+}
+
 #[test]
 fn the_service_waits_while_a_database_is_dropped_and_restored() {
     let scratch = Scratch::new();

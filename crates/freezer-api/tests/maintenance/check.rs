@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::{self, Engine, TestApp};
 use crate::{BOTH, add_job, make_file, on_empty, store};
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "layout",
     "charset",
     "widths",
@@ -24,6 +24,7 @@ const NAMES: [&str; 14] = [
     "collations",
     "action_terms",
     "links_without_job",
+    "keys",
 ];
 
 support::on_both_engines!(

@@ -110,6 +110,60 @@ fn tables_of_other_programs_are_rejected_under_any_name() {
     }
 }
 
+/// The advice must not be a command that refuses the database, too.
+#[test]
+fn the_advice_depends_on_the_rest_of_the_database() {
+    const JOBS: &str = "CREATE TABLE jobs (id INTEGER NOT NULL, title VARCHAR(10), PRIMARY KEY (id));";
+    let alone = "otherwise rename or drop what is named here, and try again";
+    let shared = "freezer-manage db sync --shared-database, after what is named here was renamed or dropped";
+    let cases = [
+        (JOBS.to_owned(), alone, shared),
+        (format!("{JOBS} {OTHERS}"), shared, alone),
+        (
+            format!("{JOBS} {OTHERS} {MIGRATE} INSERT INTO migrate_version VALUES ('nova', 'x', 402);"),
+            shared,
+            alone,
+        ),
+        (
+            format!("{JOBS} {OTHERS} {MIGRATE} INSERT INTO migrate_version VALUES ('freezer-api', 'x', 3);"),
+            alone,
+            shared,
+        ),
+        (
+            format!("{JOBS} {OTHERS} {ALEMBIC} INSERT INTO alembic_version VALUES ('16f1fbcab42b');"),
+            "Freezer cannot share this database",
+            "--shared-database",
+        ),
+    ];
+    for (sql, expected, wrong) in cases {
+        on_empty("advice", async |database| {
+            make_file(&database);
+            database.run(&sql).await;
+            is_refused(
+                &database,
+                &["a table jobs that is not Freezer's", "create one for Freezer alone", expected],
+            )
+            .await;
+            let store = store(&database);
+            let texts = [
+                store.check().await.unwrap()[0].details.clone(),
+                store.removable().await.unwrap_err().to_string(),
+                store.sync().await.unwrap_err().to_string(),
+            ];
+            for text in texts {
+                assert!(text.contains(expected) && !text.contains(wrong), "{sql}: {text}");
+                assert!(!text.contains("run again: freezer-manage db sync"), "{sql}: {text}");
+            }
+            // The advice works.
+            database.run("DROP TABLE jobs").await;
+            let wishes = Wishes { shared_database: expected == shared, ..Wishes::default() };
+            let options = SyncOptions { wishes, wait: Duration::ZERO, holder: "test:1".to_owned() };
+            let done = store.sync_with(&options, |_| {}).await;
+            assert_eq!(done.is_ok(), expected == shared || expected == alone, "{sql}: {done:?}");
+        });
+    }
+}
+
 #[test]
 fn all_tables_of_other_programs_are_named() {
     on_empty("foreign_tables", async |database| {

@@ -215,7 +215,7 @@ fn a_part_of_an_old_dump_is_upgraded_again_in_a_file() {
                 if part == ["actions"] {
                     // No dump contains the tables that the first upgrade created from jobs.
                     answers(database, &rows(database).await).await;
-                    let count = store(database).broken_jobs().await.unwrap().links;
+                    let count = store(database).defects().await.unwrap().links;
                     assert!(count > 0, "links to them remain");
                     let options = crate::entries::options();
                     let mut said = Vec::new();

@@ -242,7 +242,7 @@ fn quoted(engine: Engine, sql: &str) -> String {
     if engine == Engine::Sqlite { sql.to_owned() } else { sql.replace('\\', "\\\\") }
 }
 
-async fn loaded(database: &TestDatabase) -> String {
+pub async fn loaded(database: &TestDatabase) -> String {
     let engine = database.engine();
     let ending = if engine == Engine::Sqlite { "sqlite" } else { "mysql" };
     let sql = std::fs::read_to_string(folder().join(format!("f-18.0.0.{ending}.sql"))).unwrap();
@@ -326,7 +326,7 @@ pub fn options() -> SyncOptions {
 }
 
 /// Returns the numbers of values and of rows in a line.
-fn numbers(line: &str) -> (u64, u64) {
+pub fn numbers(line: &str) -> (u64, u64) {
     let (_, rest) = line.rsplit_once(": ").filter(|_| !line.contains("db leftovers")).unwrap_or_else(|| {
         let (counts, _) = line.split_once("; see").unwrap();
         counts.rsplit_once(": ").unwrap()

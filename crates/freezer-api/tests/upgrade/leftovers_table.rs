@@ -1,7 +1,12 @@
-//! `freezer_leftovers` that was converted or narrowed by hand does not stop an upgrade, and takes every value.
+//! `freezer_leftovers` that was converted or narrowed by hand does not stop an upgrade, and takes every value. The last
+//! line of `db sync` counts all values in it.
+
+use freezer_store::migrations::Wishes;
 
 use crate::collations::is_done;
 use crate::dump::{Dump, dropping};
+use crate::entries::{loaded, numbers};
+use crate::obstacles::{command, on};
 use crate::support::{self, Engine};
 use crate::{folder, store};
 
@@ -40,6 +45,40 @@ fn a_narrow_table_of_leftovers_is_widened() {
                 assert_eq!(Dump::read(database).await.table("freezer_leftovers"), once, "{change}");
                 assert!(is_done(&store(database).sync().await.unwrap()), "{change}");
             }));
+        });
+    }
+}
+
+/// The first run of the upgrade moved the lists of jobs, and was interrupted before it dropped `backups.user_name`.
+#[test]
+fn the_values_of_an_interrupted_run_are_counted() {
+    for engine in [Engine::MariaDb, Engine::MySql, Engine::Sqlite] {
+        on(engine, "leftovers_resumed", async |database| {
+            loaded(database).await;
+            database.run("UPDATE backups SET user_name = 'someone', backup_metadata = '{oops'").await;
+            let expected = store(database).unmovable().await.unwrap();
+            let expected = (expected.values, expected.rows);
+            let said = command(&store(database), Wishes::default()).await.unwrap();
+            assert_eq!(numbers(said.lines().last().unwrap()), expected, "{engine:?}: {said}");
+            let whole = Dump::read(database).await.table("freezer_leftovers");
+            database
+                .run(
+                    "DELETE FROM alembic_version; ALTER TABLE backups ADD COLUMN user_name VARCHAR(64); \
+                     UPDATE backups SET user_name = 'someone'",
+                )
+                .await;
+            let said = command(&store(database), Wishes::default()).await.unwrap();
+            assert!(said.contains("drop backups.user_name"), "{engine:?}: {said}");
+            assert_eq!(numbers(said.lines().last().unwrap()), expected, "{engine:?}: {said}");
+            assert_eq!(Dump::read(database).await.table("freezer_leftovers"), whole, "{engine:?}");
+            // The run was interrupted after the last statement. Nothing is left to do.
+            let said = command(&store(database), Wishes::default()).await.unwrap();
+            let last = said.lines().last().unwrap();
+            let (_, kept) = last.split_once("kept in").unwrap_or_else(|| panic!("{engine:?}: {said}"));
+            assert_eq!(numbers(kept), expected, "{engine:?}: {said}");
+            database.run("DELETE FROM freezer_leftovers").await;
+            let said = command(&store(database), Wishes::default()).await.unwrap();
+            assert!(!said.contains("kept in") || said.contains(": 0 values of 0 rows"), "{engine:?}: {said}");
         });
     }
 }

@@ -17,13 +17,13 @@ use crate::{folder, store};
 const CREATE_MISSING: Wishes =
     Wishes { convert_large_tables: false, shared_database: false, create_missing_tables: true };
 
-fn on(engine: Engine, name: &str, body: impl AsyncFnOnce(&TestDatabase)) {
+pub fn on(engine: Engine, name: &str, body: impl AsyncFnOnce(&TestDatabase)) {
     support::with_database(engine, name, |runtime, database| {
         runtime.block_on(support::bounded(body(database)));
     });
 }
 
-fn shape_of(engine: Engine, shape: &str) -> String {
+pub fn shape_of(engine: Engine, shape: &str) -> String {
     let ending = if engine == Engine::Sqlite { "sqlite" } else { "mysql" };
     std::fs::read_to_string(folder().join(format!("{shape}.{ending}.sql"))).unwrap()
 }
@@ -38,7 +38,7 @@ async fn drop_tables(database: &TestDatabase, tables: &[&str]) {
 }
 
 /// Runs `db sync` as the command does; its output.
-async fn command(store: &Store, wishes: Wishes) -> Result<String, String> {
+pub async fn command(store: &Store, wishes: Wishes) -> Result<String, String> {
     let options = SyncOptions { wishes, wait: Duration::ZERO, holder: "here:1".to_owned() };
     let mut out = Vec::new();
     let done = db::sync(store, &options, &mut out).await;
@@ -47,7 +47,7 @@ async fn command(store: &Store, wishes: Wishes) -> Result<String, String> {
 
 /// The sync, its dry run and the checks refuse the database with these words, and change nothing. The service waits if
 /// `waits`; otherwise the check of the service's start is not asked.
-async fn is_refused(database: &TestDatabase, case: &str, words: &[&str], waits: bool) {
+pub async fn is_refused(database: &TestDatabase, case: &str, words: &[&str], waits: bool) {
     let before = (Dump::read(database).await, Tables::read(database).await);
     let store = store(database);
     let mut texts = vec![command(&store, Wishes::default()).await.unwrap_err()];

@@ -4,7 +4,7 @@
 
 use super::findings::{CheckResult, EXAMPLES, Findings, Present, Question};
 use super::links::{self, JOB_LINKS, JOBS_WITHOUT_ACTIONS, LINKS_WITHOUT_JOB};
-use super::{Verdict, documents};
+use super::{Verdict, documents, keys};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -56,8 +56,8 @@ impl Store {
         let present = Present::new(&there, &plan.mixed);
         checks.push(charset.into_check(&CHARSET));
         checks.push(widths.into_check(&WIDTHS));
+        checks.push(duplicate_clients(&plan, &present).into_check(&DUPLICATE_CLIENTS));
         let rows: Result<Vec<CheckResult>, StoreError> = read!(store, "check.rows", |db| Ok(vec![
-            duplicate_clients(db, &present).await?.into_check(&DUPLICATE_CLIENTS),
             links::job_links(db, &present).await?.into_check(&JOB_LINKS),
             unknown_clients(db, &present).await?.into_check(&UNKNOWN_CLIENTS),
             undecided(db, &present).await?.into_check(&UNDECIDED),
@@ -76,6 +76,7 @@ impl Store {
             Ok(links::links_without_job(db, &present).await?.into_check(&LINKS_WITHOUT_JOB))
         });
         checks.push(unused?);
+        checks.push(keys::wrong_keys(&plan));
         Ok(checks)
     }
 }
@@ -206,26 +207,19 @@ const WIDTHS: Question = Question {
 const DUPLICATE_CLIENTS: Question = Question {
     name: "duplicate_clients",
     title: "Duplicate clients",
-    found: "clients registered more than once in their project",
-    advice: "delete all but one of each, then run: freezer-manage db sync",
+    found: "names that several live clients of a project have, also if they differ only in what the collation ignores (case, \
+            accents, spaces at the end), so that the unique index on names is not possible",
+    advice: "keep one client of each name: rename the others, or mark them as deleted with UPDATE clients SET deleted = 1 WHERE \
+             id = '…'; then run: freezer-manage db sync",
 };
 
-async fn duplicate_clients(db: &mut Db, present: &Present) -> Result<Findings, StoreError> {
+fn duplicate_clients(plan: &SyncPlan, present: &Present) -> Findings {
     if let Some(why) = present.lacks("clients", &["client_id", "project_id", "deleted"]) {
-        return Ok(Findings::unchecked(why));
+        return Findings::unchecked(why);
     }
-    // Central clients are identified by name and host, so one project may have several with the same name.
-    let ordinary = if present.has("clients", &["is_central"]) { "AND is_central = 0" } else { "" };
-    let sql = format!(
-        "SELECT client_id, project_id, CAST(COUNT(*) AS CHAR) AS times FROM clients \
-         WHERE deleted = 0 AND project_id IS NOT NULL {ordinary} \
-         GROUP BY client_id, project_id HAVING COUNT(*) > 1"
-    );
-    let example =
-        |[client, project, times]: [String; 3]| format!("{client} in project {project}: {times} times");
     let mut findings = Findings::default();
-    findings.add_rows(db, &sql, example).await?;
-    Ok(findings)
+    plan.equal_clients.iter().for_each(|equal| findings.add(equal.to_string()));
+    findings
 }
 
 /// Returns the check of values that an upgrade of these tables would move to `freezer_leftovers`.

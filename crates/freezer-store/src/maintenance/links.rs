@@ -1,8 +1,9 @@
-//! The checks of the links from jobs to actions. `db sync` prints their counts, too.
+//! The checks of the links from jobs to actions, and the defects that `db sync` counts in its last line.
 
 use super::findings::{Findings, Present, Question};
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::migrations::live_clients::equal_clients;
 use crate::{Store, read};
 
 pub(super) const JOB_LINKS: Question = Question {
@@ -28,28 +29,32 @@ pub(super) const JOBS_WITHOUT_ACTIONS: Question = Question {
              freezer-manage db leftovers",
 };
 
-/// Counts of defects that a restore of some tables leaves.
+/// Counts of defects that a sync cannot repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BrokenJobs {
+pub struct Defects {
     /// Links of jobs without a live job or a live action.
     pub links: u64,
     /// Live jobs without a live action.
     pub without_actions: u64,
+    /// Names that several live clients of a project have.
+    pub equal_clients: u64,
 }
 
 impl Store {
-    /// Counts what the checks `job_links`, `links_without_job` and `jobs_without_actions` find.
+    /// Counts what the checks `job_links`, `links_without_job`, `jobs_without_actions` and `duplicate_clients` find.
     ///
     /// # Errors
     /// As every query: [`StoreError`].
-    pub async fn broken_jobs(&self) -> Result<BrokenJobs, StoreError> {
+    pub async fn defects(&self) -> Result<Defects, StoreError> {
         let store = self.patient();
         let there = read!(store, "check.columns", |db| db.tables().await)?;
         let present = Present::new(&there, &[]);
         read!(store, "check.rows", |db| {
             let links =
                 job_links(db, &present).await?.count() + links_without_job(db, &present).await?.count();
-            Ok(BrokenJobs { links, without_actions: jobs_without_actions(db, &present).await?.count() })
+            let without_actions = jobs_without_actions(db, &present).await?.count();
+            let equal_clients = equal_clients(db, &there, &there).await?.len() as u64;
+            Ok(Defects { links, without_actions, equal_clients })
         })
     }
 }

@@ -3,6 +3,7 @@
 //! - `check.rs` searches for problems of an upgrade or of the service without changing anything
 //!   (`documents.rs`: unreadable JSON). `findings.rs` has the results.
 //! - `links.rs` checks the links from jobs to actions.
+//! - `keys.rs` checks primary keys and unique indexes.
 //! - `leftovers.rs` lists values that an upgrade could not move.
 //! - `cluster.rs` detects a node of a Galera cluster.
 //! - `sizes.rs` returns the sizes of the tables, and the server.
@@ -17,6 +18,7 @@ mod check;
 mod cluster;
 mod documents;
 mod findings;
+mod keys;
 mod leftovers;
 mod links;
 mod privileges;
@@ -30,7 +32,7 @@ use serde::Serialize;
 pub use cluster::ClusterNode;
 pub use findings::CheckResult;
 pub use leftovers::Leftover;
-pub use links::BrokenJobs;
+pub use links::Defects;
 pub use purge::{PURGED_TABLES, Purge, Purged};
 pub use sizes::{Overview, TableSize};
 

@@ -52,7 +52,7 @@ impl ActionTerms {
     pub(super) async fn read(db: &mut Db, layout: &Layout) -> Result<ActionTerms, StoreError> {
         // Actions may be created from the jobs of an older release.
         let are_moved = layout.has_column("jobs", "job_actions");
-        let table = layout.table(TABLE).filter(|table| wrong_columns(table).is_none());
+        let table = layout.table(TABLE).filter(|table| has_key(table) && wrong_columns(layout).is_none());
         let marked = match table {
             Some(_) => any(db, &format!("SELECT 1 FROM {TABLE} WHERE {IS_MARK}")).await?,
             None => false,
@@ -94,31 +94,18 @@ async fn any(db: &mut Db, sql: &str) -> Result<bool, StoreError> {
     Ok(!db.raw_select(sql).await?.is_empty())
 }
 
-/// Returns how the table of terms differs from the one that [`create`] creates. `None` if it is missing or
-/// correct.
-pub(super) async fn wrong(db: &mut Db, layout: &Layout) -> Result<Option<String>, StoreError> {
-    let Some(table) = layout.table(TABLE) else { return Ok(None) };
-    if let Some(reason) = wrong_columns(table) {
-        return Ok(Some(reason));
-    }
-    let key = match db.dialect() {
-        Dialect::MySql => format!(
-            "SELECT CAST(column_name AS CHAR) FROM information_schema.statistics \
-             WHERE table_schema = DATABASE() AND table_name = '{TABLE}' AND index_name = 'PRIMARY' \
-             ORDER BY seq_in_index"
-        ),
-        Dialect::Sqlite => format!("SELECT name FROM pragma_table_info('{TABLE}') WHERE pk > 0 ORDER BY pk"),
-    };
-    let found = db.raw_read::<String>(&key).await?;
-    let wanted = COLUMNS.map(|(name, _)| name);
-    Ok((found != wanted)
-        .then(|| format!("its primary key is ({}), not ({})", found.join(", "), wanted.join(", "))))
-}
-
 /// The columns in the order of the key, with their types.
 const COLUMNS: [(&str, &str); 3] = [("term", "bigint"), ("project_id", "varchar"), ("action_id", "varchar")];
 
-fn wrong_columns(table: &Table) -> Option<String> {
+/// Returns whether the table has its primary key. It is created again if not.
+fn has_key(table: &Table) -> bool {
+    table.primary_key == COLUMNS.map(|(name, _)| name)
+}
+
+/// Returns how the columns of the table differ from those that [`create`] creates. `None` if it is missing or
+/// correct.
+pub(super) fn wrong_columns(layout: &Layout) -> Option<String> {
+    let table = layout.table(TABLE)?;
     let found: Vec<_> =
         table.columns.iter().map(|column| format!("{} {}", column.name, column.data_type)).collect();
     let wanted = COLUMNS.map(|(name, data_type)| format!("{name} {data_type}"));
@@ -161,6 +148,11 @@ impl Planner {
                 self.ensure_derived_columns(what, "actions", &columns, &[STALE]);
             }
             Dialect::Sqlite => self.ensure_action_terms_on_sqlite(),
+        }
+        if self.layout.table(TABLE).is_some_and(|table| !has_key(table)) {
+            let what = format!("drop the table {TABLE}, because its primary key is missing or wrong");
+            self.push_sql(what, TABLE, format!("DROP TABLE {TABLE}"));
+            self.layout.tables.remove(TABLE);
         }
         if rows.lost {
             // This must happen before the table exists, because searches trust the list of an action as soon as

@@ -41,7 +41,7 @@ pub(super) fn plan(planner: &mut Planner, wishes: Wishes, facts: &RowFacts) {
     for table in TABLES {
         planner.ensure_no_foreign_key_indexes(table);
     }
-    if facts.duplicate_clients.is_none() {
+    if facts.equal_clients.is_empty() {
         planner.ensure_unique_live_clients();
     }
 }

@@ -88,10 +88,8 @@ mod tests {
             name: "id".to_owned(),
             data_type: "varchar".to_owned(),
             width: Some(36),
-            nullable: false,
-            has_default: false,
             collation: collation.to_owned(),
-            generated: String::new(),
+            ..ColumnInfo::default()
         };
         for (from, to, expected) in [
             ("utf8_general_ci", "utf8mb4_general_ci", false),

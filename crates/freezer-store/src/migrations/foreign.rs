@@ -7,7 +7,7 @@ use super::{inspect, lock, repeats};
 use crate::Store;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::schema::{ColumnKind, REVISIONS, SchemaError, Sharing};
+use crate::schema::{ColumnKind, REVISIONS, Remedy, SchemaError, Sharing};
 
 /// Columns that a revision adds or renames. Older layouts do not have them.
 const ADDED: [(&str, &[&str]); 3] = [
@@ -48,8 +48,14 @@ pub(super) async fn refuse(
 ) -> Result<(), StoreError> {
     let found = problems(layout);
     if !found.is_empty() {
-        let (database, found) = (database.to_owned(), found.join(", "));
-        return Err(SchemaError::NotOurs { database, found }.into());
+        let mut rest = layout.clone();
+        rest.tables.retain(|name, _| found.iter().all(|(problem, _)| problem != name));
+        let remedy = match signs_of_another(db, &rest).await? {
+            Some((_, sharing)) => Remedy::Share(sharing),
+            None => Remedy::Remove,
+        };
+        let found = found.into_iter().map(|(_, flaw)| flaw).collect::<Vec<_>>().join(", ");
+        return Err(SchemaError::NotOurs { database: database.to_owned(), found, remedy }.into());
     }
     let Some((signs, sharing)) = signs_of_another(db, layout).await? else { return Ok(()) };
     if shared && sharing == Sharing::Possible {
@@ -72,15 +78,15 @@ impl Store {
     }
 }
 
-/// Describes foreign tables and views that have our names.
-fn problems(layout: &Layout) -> Vec<String> {
+/// Returns the foreign tables and views that have our names, with descriptions.
+fn problems(layout: &Layout) -> Vec<(&'static str, String)> {
     let names = TABLES.iter().map(|table| table.name).chain(HELPERS.map(|(name, _)| name));
     let views = names.filter(|name| layout.views.contains(*name));
-    let views = views.map(|name| format!("a view {name}, though Freezer needs a table of this name"));
-    let mut found: Vec<String> = views.collect();
-    let mut add = |name: &str, flaws: Vec<String>| {
+    let views = views.map(|name| (name, format!("a view {name}, though Freezer needs a table of this name")));
+    let mut found: Vec<(&str, String)> = views.collect();
+    let mut add = |name: &'static str, flaws: Vec<String>| {
         if !flaws.is_empty() {
-            found.push(format!("a table {name} that is not Freezer's ({})", flaws.join("; ")));
+            found.push((name, format!("a table {name} that is not Freezer's ({})", flaws.join("; "))));
         }
     };
     for wanted in TABLES {
@@ -132,7 +138,8 @@ fn missing(needed: &[&str], table: &Table) -> Option<String> {
 /// table.
 fn demanded(table: &Table, known: impl Fn(&ColumnInfo) -> bool) -> Option<String> {
     let is_demanded = |column: &&ColumnInfo| {
-        !column.nullable && !column.has_default && column.generated.is_empty() && !known(column)
+        let is_set = column.has_default || column.auto_increment || !column.generated.is_empty();
+        !column.nullable && !is_set && !known(column)
     };
     let names: Vec<&str> =
         table.columns.iter().filter(is_demanded).map(|column| column.name.as_str()).collect();

@@ -69,15 +69,15 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
         layout.tables.insert(name, Table { collation, rows, row_format, engine, ..Table::default() });
     }
     let columns = db
-        .raw_read::<[String; 8]>(
+        .raw_read::<[String; 9]>(
             "SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR), LOWER(CAST(data_type AS CHAR)), \
              CAST(character_maximum_length AS CHAR), CAST(is_nullable AS CHAR), \
              CAST(collation_name AS CHAR), CAST(generation_expression AS CHAR), \
-             CAST(column_default AS CHAR) FROM information_schema.columns \
+             CAST(column_default AS CHAR), CAST(extra AS CHAR) FROM information_schema.columns \
              WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position",
         )
         .await?;
-    for [table, name, data_type, width, nullable, collation, generated, default] in columns {
+    for [table, name, data_type, width, nullable, collation, generated, default, extra] in columns {
         let Some(table) = layout.tables.get_mut(&table) else { continue };
         table.columns.push(ColumnInfo {
             name,
@@ -88,19 +88,25 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
             generated,
             // MariaDB returns the word NULL.
             has_default: !matches!(default.as_str(), "" | "NULL"),
+            auto_increment: extra.to_lowercase().contains("auto_increment"),
+            declared: String::new(),
         });
     }
     let indexes = db
         .raw_read::<[String; 4]>(
-            "SELECT CAST(table_name AS CHAR), CAST(index_name AS CHAR), CAST(column_name AS CHAR), \
-             CAST(non_unique AS CHAR) FROM information_schema.statistics \
-             WHERE table_schema = DATABASE() AND index_name <> 'PRIMARY' \
+            "SELECT CAST(table_name AS CHAR), CAST(index_name AS CHAR), \
+             CAST(CONCAT(column_name, COALESCE(CONCAT('(', sub_part, ')'), '')) AS CHAR), \
+             CAST(non_unique AS CHAR) FROM information_schema.statistics WHERE table_schema = DATABASE() \
              ORDER BY table_name, index_name, seq_in_index",
         )
         .await?;
     for [table, name, column, non_unique] in indexes {
         let Some(table) = layout.tables.get_mut(&table) else { continue };
         let unique = non_unique == "0";
+        if name == "PRIMARY" {
+            table.primary_key.push(column);
+            continue;
+        }
         match table.indexes.last_mut().filter(|index| index.name == name) {
             Some(index) => index.columns.push(column),
             None => {
@@ -154,30 +160,45 @@ async fn sqlite(db: &mut Db) -> Result<Layout, StoreError> {
         let quoted = Dialect::Sqlite.quote(&name);
         let mut table = Table::default();
         let columns = db
-            .raw_read::<(String, String, bool, bool, bool)>(&format!(
-                "SELECT name, lower(type), \"notnull\", pk, dflt_value IS NOT NULL FROM pragma_table_info({quoted})"
+            .raw_read::<(String, String, bool, Option<i64>, bool, String)>(&format!(
+                "SELECT name, lower(type), \"notnull\", pk, dflt_value IS NOT NULL, \
+                 type || iif(\"notnull\", ' NOT NULL', '') || coalesce(' DEFAULT (' || dflt_value || ')', '') \
+                 FROM pragma_table_info({quoted}) ORDER BY cid"
             ))
             .await?;
-        for (name, declared, is_required, is_key, has_default) in columns {
-            let (data_type, width) = split_type(&declared);
-            let nullable = !is_required && !is_key;
-            let (collation, generated) = (String::new(), String::new());
+        let mut key = Vec::new();
+        for (name, data_type, is_required, place, has_default, declared) in columns {
+            let place = place.unwrap_or(0);
+            let (data_type, width) = split_type(&data_type);
+            let nullable = !is_required && place == 0;
+            if place > 0 {
+                key.push((place, name.clone()));
+            }
             table.columns.push(ColumnInfo {
                 name,
+                auto_increment: place > 0 && data_type == "integer",
                 data_type,
                 width,
                 nullable,
                 has_default,
-                collation,
-                generated,
+                declared,
+                ..ColumnInfo::default()
             });
         }
+        key.sort();
+        table.primary_key = key.into_iter().map(|(_, name)| name).collect();
         table.indexes = sqlite_indexes(db, &quoted).await?;
-        let triggers = format!(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = '{}'",
+        let made = format!(
+            "SELECT name, sql, type FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL \
+             AND tbl_name = '{}' ORDER BY type, name",
             name.replace('\'', "''")
         );
-        table.triggers = db.raw_read(&triggers).await?;
+        for [name, sql, kind] in db.raw_read::<[String; 3]>(&made).await? {
+            table.statements.push(sql.clone());
+            if kind == "trigger" {
+                table.triggers.push((name, sql));
+            }
+        }
         let count = db.raw_read::<String>(&format!("SELECT CAST(COUNT(*) AS TEXT) FROM {quoted}")).await?;
         table.rows = count.first().and_then(|count| count.parse().ok()).unwrap_or(0);
         // SQLite matches table names case-insensitively.

@@ -17,6 +17,8 @@ pub struct Layout {
 pub struct Table {
     /// Columns in their order.
     pub columns: Vec<ColumnInfo>,
+    /// Columns of the primary key in order. A column of which only a prefix counts has its length: `id(20)`.
+    pub primary_key: Vec<String>,
     /// Indexes, without the primary key.
     pub indexes: Vec<IndexInfo>,
     /// Foreign keys.
@@ -25,6 +27,8 @@ pub struct Table {
     pub checks: Vec<String>,
     /// Triggers with name and statement (SQLite). Empty on other engines.
     pub triggers: Vec<(String, String)>,
+    /// The statements that created its indexes and triggers (SQLite). Empty on other engines.
+    pub statements: Vec<String>,
     /// Default collation (MySQL), "" elsewhere.
     pub collation: String,
     /// Storage engine, such as `InnoDB` (MySQL). "" on other engines.
@@ -36,7 +40,7 @@ pub struct Table {
 }
 
 /// An existing column.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnInfo {
     /// Name.
     pub name: String,
@@ -52,6 +56,10 @@ pub struct ColumnInfo {
     pub collation: String,
     /// Expression of a generated column (MySQL), "" elsewhere.
     pub generated: String,
+    /// Whether the database numbers new rows in this column.
+    pub auto_increment: bool,
+    /// The declaration without the name (SQLite). "" on other engines.
+    pub declared: String,
 }
 
 /// An existing index.
@@ -59,7 +67,7 @@ pub struct ColumnInfo {
 pub struct IndexInfo {
     /// Name.
     pub name: String,
-    /// Columns in order.
+    /// Columns in order. A column of which only a prefix counts has its length: `id(20)`.
     pub columns: Vec<String>,
     /// Whether it is unique.
     pub unique: bool,

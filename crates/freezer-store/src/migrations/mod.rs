@@ -3,13 +3,13 @@
 //! Modules may only use modules of lower lines, and parents and children each other. At the bottom is `crate::schema` with
 //! the revisions, the types of columns and [`SchemaError`]:
 //!
-//! - `sync.rs`, `served.rs`, `counts.rs`, `unmovable.rs`: the public operations.
+//! - `sync.rs`, `served.rs`, `counts.rs`, `kept.rs`, `unmovable.rs`: the public operations.
 //! - `run.rs`: runs the steps of a plan.
 //! - `plan.rs`: computes the steps.
 //! - `additions.rs`, `revisions/`: the conditions that must hold, ours and upstream's (the published ones never change).
 //! - `row_facts.rs`: facts about the rows that decide which additions are needed. `foreign.rs` refuses tables of other
-//!   programs, `missing.rs` databases in use that lack tables, and `equal_keys.rs` rows whose keys a conversion would make
-//!   equal.
+//!   programs, `missing.rs` databases in use that lack tables, `equal_keys.rs` rows whose keys a conversion would make
+//!   equal, and `keys.rs` rows that do not allow a missing primary key.
 //! - `terms.rs`, `completed.rs`, `action_terms.rs`, `repeats.rs`, `live_clients.rs`: one addition each.
 //!   `leftovers_table.rs`: the columns of `freezer_leftovers`.
 //! - `planner/`: records the steps that make a condition true. `state.rs` determines the current revision.
@@ -40,9 +40,11 @@ mod equal_keys;
 mod foreign;
 mod head;
 mod inspect;
+pub(crate) mod kept;
+mod keys;
 pub(crate) mod layout;
 mod leftovers_table;
-mod live_clients;
+pub(crate) mod live_clients;
 mod lock;
 mod missing;
 mod moves;
@@ -64,9 +66,12 @@ mod unmovable;
 pub use collations::Mixed;
 pub use counts::TableCount;
 pub use head::{Index, TABLES, TableLayout};
+pub use keys::WrongKey;
+pub use live_clients::EqualClients;
 pub use lock::holder;
 pub use moves::RowMove;
 pub use moves::leftovers::Kept;
+pub(crate) use moves::leftovers::TABLE as LEFTOVERS;
 pub use moves::renamed::RenamedColumn;
 pub use options::{Progress, SyncOptions, Synced, Wishes};
 pub use plan::SyncPlan;
@@ -77,5 +82,5 @@ pub use term_sums::Parts;
 pub use unmovable::Unmovable;
 
 pub use crate::schema::{
-    ColumnKind, ColumnLayout, HEAD, Obstacle, REVISIONS, Revision, SchemaError, Sharing,
+    ColumnKind, ColumnLayout, HEAD, Obstacle, REVISIONS, Remedy, Revision, SchemaError, Sharing,
 };

@@ -51,6 +51,6 @@ pub struct Progress<'a> {
     pub what: &'a str,
     /// Number of processed rows, if the step processes rows in batches.
     pub rows: Option<u64>,
-    /// Values that the previous steps put into `freezer_leftovers`.
+    /// Values in `freezer_leftovers`: those of the previous steps, and those of earlier runs that this run does not move again.
     pub kept: Kept,
 }

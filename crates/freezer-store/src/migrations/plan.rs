@@ -1,12 +1,14 @@
 //! [`SyncPlan`]: the steps of a `db sync`, and the reasons why a database is refused.
 
 use super::collations::Mixed;
+use super::keys::WrongKey;
 use super::layout::Layout;
+use super::live_clients::EqualClients;
 use super::options::Wishes;
 use super::planner::{Planner, SchemaChange};
 use super::row_facts::RowFacts;
 use super::state::State;
-use super::{action_terms, additions, collations, equal_keys, foreign, missing, revisions, state};
+use super::{action_terms, additions, collations, equal_keys, foreign, keys, missing, revisions, state};
 use crate::Store;
 use crate::error::StoreError;
 use crate::schema::{HEAD, Obstacle, REVISIONS, SchemaError};
@@ -24,6 +26,12 @@ pub struct SyncPlan {
     pub left_out: Vec<(String, String)>,
     /// Columns that statements compare and that have different collations now.
     pub mixed: Vec<Mixed>,
+    /// Primary keys that are missing or wrong now.
+    pub wrong_keys: Vec<WrongKey>,
+    /// Descriptions of unique indexes of ours that are missing, wrong, or exist twice.
+    pub wrong_unique_indexes: Vec<String>,
+    /// Live clients of a project whose names are equal after the sync.
+    pub equal_clients: Vec<EqualClients>,
 }
 
 impl Store {
@@ -45,31 +53,48 @@ impl Store {
             if !wishes.create_missing_tables {
                 missing::refuse(db, &layout, &state, &database).await?;
             }
+            let mut wrong_keys = keys::wrong(&layout);
+            if reads_rows {
+                keys::check_rows(db, &layout, &mut wrong_keys, &database).await?;
+            }
             let facts = match reads_rows {
                 true => RowFacts::read(db, &layout, wishes).await?,
                 false => RowFacts::unread(),
             };
-            let wrong = action_terms::wrong(db, &layout).await?;
-            Ok::<_, StoreError>((layout, state, facts, wrong))
+            Ok::<_, StoreError>((layout, state, facts, wrong_keys))
         });
-        let (layout, state, facts, wrong) = inspected?;
+        let (layout, state, facts, wrong_keys) = inspected?;
         if let State::At(found) = &state
             && !REVISIONS.iter().any(|known| known.id == found)
         {
             return Err(SchemaError::Unknown { database, found: found.clone() }.into());
         }
-        if let Some(reason) = wrong {
+        if let Some(reason) = action_terms::wrong_columns(&layout) {
             return Err(SchemaError::WrongHelper { database, table: action_terms::TABLE, reason }.into());
         }
         let stamps = state != State::At(HEAD.to_owned());
         let mixed = collations::mixed(&layout);
+        let names_are_equal = !facts.equal_clients.is_empty();
+        let wrong_unique_indexes = keys::wrong_unique_indexes(&layout, self.dialect(), names_are_equal);
         let mut planner = Planner::new(self.dialect(), layout.clone());
+        planner.ensure_primary_keys(&wrong_keys);
         plan_all(&mut planner, wishes, &facts);
         if reads_rows {
             self.refuse_equal_keys(&layout, &planner).await?;
         }
-        let left_out = facts.duplicate_clients.into_iter().map(refused_unique_clients).collect();
-        Ok(SyncPlan { state, steps: planner.into_steps(), stamps, left_out, mixed })
+        let equal_clients = facts.equal_clients;
+        let left_out = left_out_index(&equal_clients).into_iter().collect();
+        let steps = planner.into_steps();
+        Ok(SyncPlan {
+            state,
+            steps,
+            stamps,
+            left_out,
+            mixed,
+            wrong_keys,
+            wrong_unique_indexes,
+            equal_clients,
+        })
     }
 
     /// Refuses a plan that converts tables to a collation in which keys of different rows are equal.
@@ -104,10 +129,17 @@ fn plan_all(planner: &mut Planner, wishes: Wishes, facts: &RowFacts) {
     additions::plan(planner, wishes, facts);
 }
 
-/// Explains why the names of live clients cannot be unique.
-fn refused_unique_clients(duplicates: String) -> (String, String) {
-    let what = "add unique index on live client names".to_owned();
-    let why =
-        format!("these are registered more than once: {duplicates}; delete all but one, then sync again");
-    (what, why)
+/// Number of groups of clients in a message.
+const SHOWN: usize = 20;
+
+/// Explains why the names of live clients cannot be unique, if so.
+fn left_out_index(equal: &[EqualClients]) -> Option<(String, String)> {
+    let shown: Vec<String> = equal.iter().take(SHOWN).map(EqualClients::to_string).collect();
+    let more = if equal.len() > SHOWN { "; …" } else { "" };
+    let why = format!(
+        "clients of a project have equal names: {}{more}; delete or rename all but one of each, then run again: \
+         freezer-manage db sync",
+        shown.join("; ")
+    );
+    (!equal.is_empty()).then(|| ("add unique index on live client names".to_owned(), why))
 }

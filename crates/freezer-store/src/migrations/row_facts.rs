@@ -5,6 +5,7 @@ use sea_query::Iden;
 use super::action_terms::ActionTerms;
 use super::collations;
 use super::layout::Layout;
+use super::live_clients::{self, EqualClients};
 use super::moves::paths;
 use super::options::Wishes;
 use crate::error::StoreError;
@@ -13,8 +14,8 @@ use crate::exec::Db;
 /// Facts about the rows.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RowFacts {
-    /// Duplicate live clients, as a list for the operator. They prevent the unique index on live client names.
-    pub(super) duplicate_clients: Option<String>,
+    /// Live clients whose names will be equal. They prevent the unique index on live client names.
+    pub(super) equal_clients: Vec<EqualClients>,
     /// Actions lack a path that their documents have. This happens after upstream's upgrade from 7.x.
     pub(super) paths_are_missing: bool,
     /// Backups lack search terms.
@@ -32,8 +33,9 @@ impl RowFacts {
     /// Reads the rows. This takes longer for larger tables.
     pub(super) async fn read(db: &mut Db, layout: &Layout, wishes: Wishes) -> Result<RowFacts, StoreError> {
         let is_utf8mb4 = collations::converts_linked(layout, wishes);
+        let converted = live_clients::converted(db.dialect(), layout, wishes);
         Ok(RowFacts {
-            duplicate_clients: duplicate_clients(db, layout).await?,
+            equal_clients: live_clients::equal_clients(db, layout, &converted).await?,
             paths_are_missing: paths_are_missing(db, layout, is_utf8mb4).await?,
             terms_are_missing: terms_are_missing(db, layout).await?,
             action_terms: ActionTerms::read(db, layout).await?,
@@ -72,21 +74,4 @@ async fn terms_are_missing(db: &mut Db, layout: &Layout) -> Result<bool, StoreEr
         false => "SELECT 1 FROM backups WHERE deleted = 0 AND backup_metadata IS NOT NULL LIMIT 1".to_owned(),
     };
     Ok(!db.raw_select(&sql).await?.is_empty())
-}
-
-/// Returns the names of live clients that occur more than once in a project. Central clients may.
-async fn duplicate_clients(db: &mut Db, layout: &Layout) -> Result<Option<String>, StoreError> {
-    if !layout.has_column("clients", "client_id") {
-        return Ok(None);
-    }
-    let ordinary = if layout.has_column("clients", "is_central") { "AND is_central = 0" } else { "" };
-    let rows = db
-        .raw_read::<(String, String)>(&format!(
-            "SELECT client_id, project_id FROM clients WHERE deleted = 0 AND project_id IS NOT NULL {ordinary} \
-             GROUP BY project_id, client_id HAVING COUNT(*) > 1 ORDER BY project_id, client_id LIMIT 20"
-        ))
-        .await?;
-    let names: Vec<String> =
-        rows.iter().map(|(client, project)| format!("{client} in project {project}")).collect();
-    Ok(if names.is_empty() { None } else { Some(names.join(", ")) })
 }

@@ -1,5 +1,6 @@
 //! Runs the steps of a [`SyncPlan`].
 
+use super::kept::kept_except;
 use super::moves::leftovers::Kept;
 use super::moves::{Pass, RowMove, guard, leftovers};
 use super::options::{Progress, Synced};
@@ -20,7 +21,9 @@ pub(super) async fn run(
     let mut stamped = !plan.stamps;
     // Additions before the last revision are required.
     let last_of_upstream = plan.steps.iter().rposition(|step| step.revision.is_some());
-    let mut kept = Kept::default();
+    let moved: Vec<_> = plan.steps.iter().filter_map(|step| step.action.kept_column()).collect();
+    // Those of an earlier run of this upgrade.
+    let mut kept = kept_except(store, &moved).await?;
     for (at, step) in plan.steps.iter().enumerate() {
         let is_optional = last_of_upstream.is_none_or(|last| at > last) && !step.required;
         if is_optional && !stamped {
@@ -56,6 +59,14 @@ async fn run_step(
     match &step.action {
         StepAction::Sql(sql) => {
             crate::single!(store, "schema.step", |db| db.raw(sql).await)?;
+        }
+        StepAction::Rebuild(statements) => {
+            crate::transaction!(store, "schema.rebuild", |db| {
+                for sql in statements {
+                    db.raw(sql).await?;
+                }
+                Ok::<_, StoreError>(())
+            })?;
         }
         StepAction::DropColumn { table, column } => drop_column(store, table, column).await?,
         StepAction::MoveRows(rows) => return move_rows(store, *rows, report).await,

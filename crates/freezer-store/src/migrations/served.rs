@@ -1,6 +1,7 @@
 //! Checks whether this release can serve the tables as they are, for a service that starts before `db sync`.
 
 use super::collations::{Mixed, describe};
+use super::keys::{self, WrongKey};
 use super::lock;
 use super::options::Wishes;
 use super::state::State;
@@ -23,6 +24,10 @@ impl Store {
                 // A stamp can be wrong, so this checks the tables and columns that queries need.
                 if plan.steps.iter().any(|step| step.revision.is_some()) {
                     return Err(SchemaError::Incomplete { database, found: revision }.into());
+                }
+                let needed: Vec<WrongKey> = plan.wrong_keys.into_iter().filter(|key| key.is_needed).collect();
+                if !needed.is_empty() {
+                    return Err(SchemaError::WrongKeys { database, keys: keys::describe(&needed) }.into());
                 }
                 if plan.mixed.iter().any(Mixed::is_refused) {
                     return Err(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::options::{Progress, SyncOptions, Synced, Wishes};
 use super::plan::SyncPlan;
-use super::{collations, lock, run};
+use super::{collations, keys, lock, run};
 use crate::Store;
 use crate::error::StoreError;
 use crate::schema::{Obstacle, SchemaError};
@@ -61,7 +61,10 @@ impl Store {
         };
         let reasons = left_out.iter().map(|(what, why)| format!("; left out: {what}: {why}")).collect();
         let steps = plan.steps.iter().filter(|step| step.revision.is_some());
-        let steps: Vec<&str> = steps.map(|step| step.what.as_str()).collect();
+        let mut steps: Vec<String> = steps.map(|step| step.what.clone()).collect();
+        if !plan.wrong_keys.is_empty() {
+            steps.push(keys::describe(&plan.wrong_keys));
+        }
         if !steps.is_empty() {
             let steps = steps.join(", ");
             return Err(SchemaError::Obstacle(Obstacle::StillIncomplete { database, steps, reasons }).into());

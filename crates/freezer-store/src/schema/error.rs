@@ -71,17 +71,29 @@ pub enum SchemaError {
         /// The columns, with their collations.
         columns: String,
     },
+    /// At head, but without primary keys that the service needs. A repair that copies a table can cause this.
+    #[error(
+        "the database {database} lacks primary keys, so rows could be stored twice: {keys}; restore them with: freezer-manage \
+         db sync"
+    )]
+    WrongKeys {
+        /// The database, without its password.
+        database: String,
+        /// The tables, with their present and their right keys.
+        keys: String,
+    },
     /// Tables or views have names of ours and belong to another program, or are damaged.
     #[error(
         "the database {database} has {found}; nothing was changed. If another program uses this database, create one for \
-         Freezer alone and name it in [database] connection; otherwise rename or drop what is named here, and run again: \
-         freezer-manage db sync"
+         Freezer alone and name it in [database] connection{remedy}"
     )]
     NotOurs {
         /// The database, without its password.
         database: String,
         /// The tables and views, each with the reason.
         found: String,
+        /// What else the operator can do.
+        remedy: Remedy,
     },
     /// There are no tables of ours, but tables of another program.
     #[error(
@@ -158,6 +170,7 @@ impl SchemaError {
                 | SchemaError::Unversioned { .. }
                 | SchemaError::Incomplete { .. }
                 | SchemaError::MixedCollations { .. }
+                | SchemaError::WrongKeys { .. }
         ) || matches!(self, SchemaError::Obstacle(obstacle) if obstacle.is_temporary())
     }
 }
@@ -181,5 +194,30 @@ impl fmt::Display for Sharing {
                 ". Freezer cannot share this database, because both programs need the table alembic_version"
             }
         })
+    }
+}
+
+/// What an operator can do about tables and views that have names of ours and are not Freezer's, besides using another
+/// database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// The database has other tables of Freezer, or no other tables. It can be used without those that are named.
+    Remove,
+    /// The database belongs to another program.
+    Share(Sharing),
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Remedy::Remove => f.write_str(
+                "; otherwise rename or drop what is named here, and try again. What is missing then is made by: \
+                 freezer-manage db sync",
+            ),
+            Remedy::Share(sharing @ Sharing::Possible) => {
+                write!(f, "{sharing}, after what is named here was renamed or dropped")
+            }
+            Remedy::Share(sharing @ Sharing::Impossible) => write!(f, "{sharing}"),
+        }
     }
 }

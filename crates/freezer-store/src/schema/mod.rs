@@ -9,5 +9,5 @@ mod obstacle;
 pub(crate) use chain::serves;
 pub use chain::{HEAD, REVISIONS, Revision};
 pub use column::{ColumnKind, ColumnLayout};
-pub use error::{SchemaError, Sharing};
+pub use error::{Remedy, SchemaError, Sharing};
 pub use obstacle::Obstacle;

@@ -27,6 +27,17 @@ pub enum Obstacle {
         /// Tables, collations and groups of ids.
         found: String,
     },
+    /// Tables lack their primary keys, and their rows do not allow these.
+    #[error(
+        "tables of the database {database} lack their primary keys, and their rows do not allow these: {found}. Nothing was \
+         changed. Delete or correct the rows so that each has a key of its own, then run again: freezer-manage db sync"
+    )]
+    UnusableKeys {
+        /// The database, without its password.
+        database: String,
+        /// Tables, columns and groups of ids.
+        found: String,
+    },
     /// After a sync, columns still have different collations.
     #[error(
         "the upgrade of the database {database} is not complete: columns that statements compare still have different \

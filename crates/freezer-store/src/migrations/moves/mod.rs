@@ -63,6 +63,14 @@ pub enum RowMove {
 }
 
 impl RowMove {
+    /// Returns the column whose values this moves, if it uses `freezer_leftovers`.
+    pub(super) fn kept_column(self) -> Option<LeftoverColumn> {
+        self.passes().into_iter().find_map(|pass| match pass {
+            Pass::StaleLeftovers(column) => Some(column),
+            _ => None,
+        })
+    }
+
     /// Returns the passes of a move, in order.
     pub(super) fn passes(self) -> Vec<Pass> {
         match self {

@@ -193,7 +193,7 @@ impl Planner {
             nullable: !column.required,
             has_default: column.default.is_some(),
             collation: if is_text { collation.to_owned() } else { String::new() },
-            generated: String::new(),
+            ..ColumnInfo::default()
         }
     }
 }

@@ -42,11 +42,9 @@ impl DerivedColumn {
         ColumnInfo {
             name: self.name.to_owned(),
             data_type,
-            width: None,
             nullable: true,
-            has_default: false,
-            collation: String::new(),
             generated: self.generated.clone().into_owned(),
+            ..ColumnInfo::default()
         }
     }
 }

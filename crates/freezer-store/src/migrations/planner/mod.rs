@@ -10,10 +10,12 @@ mod columns;
 mod constraints;
 pub(super) mod derived;
 mod indexes;
+mod keys;
 
 use super::head::TableLayout;
 use super::layout::{Layout, Table};
 use super::moves::RowMove;
+use super::moves::leftovers::LeftoverColumn;
 use crate::dialect::Dialect;
 
 /// A step of an upgrade.
@@ -36,6 +38,8 @@ pub struct SchemaChange {
 pub enum StepAction {
     /// Runs one statement.
     Sql(String),
+    /// Copies a table of SQLite with statements that are one transaction.
+    Rebuild(Vec<String>),
     /// Goes through rows in batches.
     MoveRows(RowMove),
     /// Drops the column if all its values are in their new place.
@@ -45,6 +49,16 @@ pub enum StepAction {
         /// The column.
         column: &'static str,
     },
+}
+
+impl StepAction {
+    /// Returns the column whose values a step moves, if it uses `freezer_leftovers`.
+    pub(super) fn kept_column(&self) -> Option<LeftoverColumn> {
+        match self {
+            StepAction::MoveRows(rows) => rows.kept_column(),
+            _ => None,
+        }
+    }
 }
 
 /// Plans an upgrade.

@@ -91,8 +91,8 @@ impl ActionList {
     }
 
     /// Returns the part of the text that goes to `freezer_leftovers`, and its number of values. `is_used` tells
-    /// whether an entry becomes a link. If the text cannot be split into entries, or if no entry is used, this
-    /// is the whole text. Otherwise it is a list of the entries that are not used, or not completely represented
+    /// whether an entry becomes a link. If the text cannot be split into entries, this is the whole text as one
+    /// value. If no entry is used, it is the whole text, too. Otherwise it is a list of the entries that are not used, or not completely represented
     /// by a link.
     pub(super) fn leftover(
         &self,
@@ -113,11 +113,21 @@ impl ActionList {
             .collect();
         let values = kept.len() as u64;
         if !is_whole {
-            return Some((text.to_owned(), values.max(1)));
+            return Some((text.to_owned(), 1));
         }
         let value =
             if kept.len() == entries.len() { text.to_owned() } else { format!("[{}]", kept.join(", ")) };
         (values > 0).then_some((value, values))
+    }
+}
+
+/// Returns the number of values in a text that [`ActionList::leftover`] has returned.
+pub(in crate::migrations) fn kept_values(text: &str) -> u64 {
+    match ActionList::read(Some(text)) {
+        ActionList::Entries { entries, is_whole: true } => {
+            entries.iter().filter(|entry| !entry.raw.is_empty()).count() as u64
+        }
+        _ => 1,
     }
 }
 

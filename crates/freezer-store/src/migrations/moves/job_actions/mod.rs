@@ -42,6 +42,7 @@ use crate::row::{LossyText, Row};
 
 pub(in crate::migrations) use self::count::{Unresolved, definers, unmovable};
 pub(in crate::migrations) use self::links::remove_orphans;
+pub(in crate::migrations) use self::list::kept_values;
 
 /// Namespace of the ids that a move creates. It must never change.
 const MOVED: Uuid = Uuid::from_u128(0x3d0c_58a1_9a0f_4b7a_8f0e_6a3f_54d1_c9e2);
