@@ -7,6 +7,8 @@
 //! `slots.rs` limits the number of connections. For one connection, `connection.rs` serves its requests, `body.rs` limits the time for their bodies,
 //! `socket.rs` closes it so that the last answer arrives, and `framing.rs` tracks the requests in the
 //! received bytes. `head.rs` and `refusal.rs` complete the checks and the answers of the HTTP library.
+//! `slots.rs`, `connection.rs` and `body.rs` depend on each other: the table of slots closes connections that wait, a connection
+//! returns its slot, and a body changes the state of its connection while it is read.
 
 mod body;
 mod connection;

@@ -69,8 +69,8 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> TableColumns<C> {
         scope.holds((self.table, self.project_id))
     }
 
-    /// Selects the columns of live rows that fulfil a condition, and then their time of creation, in the order of a
-    /// [`ListedRow`].
+    /// Selects the columns of live rows that fulfil a condition, and then their time of creation, in the order that
+    /// [`listing::read_listed`] reads.
     fn live<R: TableRow<Column = C>>(&self, whose: Condition) -> SelectStatement {
         let mut select = Query::select();
         select
