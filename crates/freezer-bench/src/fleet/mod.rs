@@ -15,7 +15,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, timeout};
 
@@ -36,6 +38,10 @@ const DATABASE: &str = "freezer_bench_fleet";
 const PROJECT: &str = "00000000000000000000000000000009";
 /// The time limit for all answers after the last request is due.
 const AFTERWARDS: Duration = Duration::from_secs(90);
+/// Maximum number of open connections: Linux has 28,232 local ports for the connections to one address.
+const MAX_SOCKETS: usize = 28_000;
+/// File descriptors for everything except connections to the service.
+const OTHER_FILES: usize = 256;
 /// The interval of progress messages.
 const PROGRESS: Duration = Duration::from_secs(30);
 
@@ -87,6 +93,8 @@ pub struct Fleet {
     start: Instant,
     plan: NodeTimes,
     tally: FleetTally,
+    /// One for each connection that may be open.
+    sockets: Semaphore,
 }
 
 impl FleetArguments {
@@ -115,6 +123,13 @@ impl FleetArguments {
             },
         })
     }
+}
+
+/// Returns how many connections may be open with this limit of open files. A request for which none is free waits, and this time
+/// is part of its latency.
+fn open_sockets(files: Option<u64>) -> usize {
+    let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(MAX_SOCKETS);
+    files.saturating_sub(OTHER_FILES).clamp(1, MAX_SOCKETS)
 }
 
 /// Runs the simulation and prints the result. Returns whether there was no error.
@@ -168,6 +183,7 @@ async fn simulate(
             phase: arguments.phase,
         },
         tally: FleetTally::default(),
+        sockets: Semaphore::new(open_sockets(getrlimit(Resource::Nofile).current)),
     });
     let measurement = ProcessMeasurement::begin(&processes)?;
     let mut nodes = JoinSet::new();
@@ -212,4 +228,18 @@ async fn simulate(
         ));
     }
     Ok((text, well && record.errors == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_room_for_other_files_and_have_a_local_port() {
+        for (files, sockets) in
+            [(Some(1_024), 768), (Some(20_000), 19_744), (Some(1_000_000), 28_000), (Some(64), 1), (None, 28_000)]
+        {
+            assert_eq!(open_sockets(files), sockets, "{files:?}");
+        }
+    }
 }

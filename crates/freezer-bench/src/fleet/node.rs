@@ -190,7 +190,8 @@ impl SimulatedNode {
         self.ask(Operation::Patch, due, "PATCH", &path, &body, 200, |_| Ok(())).await;
     }
 
-    /// Sends one request on a new connection. Its latency counts from the due time.
+    /// Sends one request on a new connection, and waits until fewer than the maximum are open. Its latency counts from the due
+    /// time.
     #[expect(
         clippy::too_many_arguments,
         reason = "a request has that many parts, and each is named at the call"
@@ -205,10 +206,13 @@ impl SimulatedNode {
         status: u16,
         check: impl FnOnce(&Answer) -> Result<T, String>,
     ) -> Option<T> {
-        let Fleet { server, data, tally, .. } = &*self.fleet;
+        let Fleet { server, data, tally, sockets, .. } = &*self.fleet;
         let target = format!("/v2/{}/{path}", data.project);
         let request = server.request(method, &target, &headers(&data.project), body);
-        let exchange = async { Connection::open(server).await?.exchange(&request).await };
+        let exchange = async {
+            let _socket = sockets.acquire().await;
+            Connection::open(server).await?.exchange(&request).await
+        };
         let answer = match timeout(PATIENCE, exchange).await {
             Ok(Ok(answer)) if answer.status == status => Ok(answer),
             Ok(Ok(answer)) => Err(format!(
