@@ -128,7 +128,7 @@ impl FleetArguments {
 /// Returns how many connections may be open with this limit of open files. A request for which none is free waits, and this time
 /// is part of its latency.
 fn open_sockets(files: Option<u64>) -> usize {
-    let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(MAX_SOCKETS);
+    let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
     files.saturating_sub(OTHER_FILES).clamp(1, MAX_SOCKETS)
 }
 
