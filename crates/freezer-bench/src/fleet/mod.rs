@@ -236,9 +236,13 @@ mod tests {
 
     #[test]
     fn connections_leave_room_for_other_files_and_have_a_local_port() {
-        for (files, sockets) in
-            [(Some(1_024), 768), (Some(20_000), 19_744), (Some(1_000_000), 28_000), (Some(64), 1), (None, 28_000)]
-        {
+        for (files, sockets) in [
+            (Some(1_024), 768),
+            (Some(20_000), 19_744),
+            (Some(1_000_000), 28_000),
+            (Some(64), 1),
+            (None, 28_000),
+        ] {
             assert_eq!(open_sockets(files), sockets, "{files:?}");
         }
     }
