@@ -85,7 +85,6 @@ pub async fn sync(store: &Store, options: &SyncOptions, out: &mut impl Write) ->
             writeln!(out, "{database}: at revision {HEAD}, nothing to do{kept}{}", defects(store, 0).await?)?;
         }
         Synced::Upgraded { left_out } => {
-            writeln!(out, "{database}: at revision {HEAD}")?;
             for (what, why) in &left_out {
                 writeln!(out, "left out: {what}: {why}")?;
             }
@@ -93,7 +92,8 @@ pub async fn sync(store: &Store, options: &SyncOptions, out: &mut impl Write) ->
                 Some(kept) => kept,
                 None => store.kept().await?,
             };
-            writeln!(out, "{}{}", describe_kept(kept), defects(store, left_out.len()).await?)?;
+            let kept = if kept.rows > 0 { format!("\n{}", describe_kept(kept)) } else { String::new() };
+            writeln!(out, "{database}: at revision {HEAD}{kept}{}", defects(store, left_out.len()).await?)?;
         }
     }
     Ok(())

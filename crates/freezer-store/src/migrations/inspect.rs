@@ -81,7 +81,7 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
         let Some(table) = layout.tables.get_mut(&table) else { continue };
         table.columns.push(ColumnInfo {
             name,
-            width: if data_type == "varchar" { width.parse().ok() } else { None },
+            width: if matches!(&*data_type, "varchar" | "varbinary") { width.parse().ok() } else { None },
             data_type,
             nullable: nullable == "YES",
             collation,

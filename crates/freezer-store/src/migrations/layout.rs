@@ -46,7 +46,7 @@ pub struct ColumnInfo {
     pub name: String,
     /// Type in lower case, without its width: `varchar`, `text`, `tinyint`, …
     pub data_type: String,
-    /// Width of a VARCHAR, in characters.
+    /// Width of a VARCHAR in characters, or of a VARBINARY in bytes.
     pub width: Option<u32>,
     /// Whether NULL is allowed.
     pub nullable: bool,

@@ -135,8 +135,9 @@ pub enum SchemaError {
     },
     /// A column must not be dropped, because some of its values are nowhere else.
     #[error(
-        "the column {column} of the database {database} is kept, because values of it are nowhere else ({rows}); stop \
-         every other freezer-api that uses the database, and run again: freezer-manage db sync"
+        "the column {column} of the database {database} is kept, because values of it are nowhere else ({rows}). \
+         If another program writes to these tables, such as a freezer-api that still runs, stop it and run again: \
+         freezer-manage db sync. Otherwise please report this"
     )]
     NotMoved {
         /// The database, without its password.

@@ -54,11 +54,23 @@ pub(in crate::migrations) struct LeftoverColumn {
     pub(in crate::migrations) column: &'static str,
 }
 
+/// Width of `row_id` on MySQL, in bytes: 255 characters of utf8mb4.
+pub(in crate::migrations) const ROW_ID_BYTES: u32 = 1020;
+
+/// Returns the type of `row_id`. It must distinguish all ids that any collation distinguishes, also those that differ
+/// in case, accents or trailing spaces. So it is bytes on MySQL. SQLite compares texts exactly.
+pub(in crate::migrations) fn row_id_type(dialect: Dialect) -> String {
+    match dialect {
+        Dialect::MySql => format!("VARBINARY({ROW_ID_BYTES})"),
+        Dialect::Sqlite => "VARCHAR(255)".to_owned(),
+    }
+}
+
 /// Returns the statement that creates the table if it is missing.
 pub(in crate::migrations) fn create(dialect: Dialect) -> String {
-    let document = dialect.column_type(ColumnKind::Document);
+    let (document, row_id) = (dialect.column_type(ColumnKind::Document), row_id_type(dialect));
     format!(
-        "CREATE TABLE IF NOT EXISTS {TABLE} (table_name VARCHAR(32) NOT NULL, row_id VARCHAR(255) NOT NULL, \
+        "CREATE TABLE IF NOT EXISTS {TABLE} (table_name VARCHAR(32) NOT NULL, row_id {row_id} NOT NULL, \
          column_name VARCHAR(32) NOT NULL, value {document}, PRIMARY KEY (table_name, row_id, column_name)){}",
         dialect.table_options(dialect.new_collation())
     )

@@ -119,7 +119,9 @@ impl Planner {
         }
         let Some(found) = self.layout.table(table).and_then(|t| t.column(wanted.name)) else { return };
         let wide_enough = match wanted.kind {
-            ColumnKind::Text(width) => found.width.is_none_or(|found| found >= u32::from(width)),
+            ColumnKind::Text(width) => {
+                found.data_type == "varbinary" || found.width.is_none_or(|found| found >= u32::from(width))
+            }
             ColumnKind::Document => matches!(found.data_type.as_str(), "mediumtext" | "longtext"),
             _ => true,
         };

@@ -114,20 +114,16 @@ pub(in crate::migrations) async fn remove_orphans(
     }
     let jobs = db.read::<String>(&select).await?;
     let Some(last) = jobs.last().cloned() else { return Ok(None) };
-    let ids = || jobs.iter().map(String::as_str);
-    let mut there = Query::select();
-    there
-        .column(Alias::new("id"))
-        .from(Alias::new("jobs"))
-        .and_where(Expr::col(Alias::new("id")).is_in(ids()));
-    let there = db.read::<String>(&there).await?;
-    // A server may compare ids case-insensitively.
-    let is_there = |id: &str| there.iter().any(|other| other.eq_ignore_ascii_case(id));
-    let gone: Vec<&str> = ids().filter(|id| !is_there(id)).collect();
-    if !gone.is_empty() {
-        let mut delete = Query::delete();
-        delete.from_table(JobActions::Table).and_where(Expr::col(JobActions::JobId).is_in(gone));
-        db.execute(&delete).await?;
-    }
+    // The server decides which ids are equal, because its collation does when it links rows.
+    let mut job = Query::select();
+    job.expr(Expr::val(1)).from(Alias::new("jobs")).and_where(
+        Expr::col((Alias::new("jobs"), Alias::new("id"))).equals((JobActions::Table, JobActions::JobId)),
+    );
+    let mut delete = Query::delete();
+    delete
+        .from_table(JobActions::Table)
+        .and_where(Expr::col(JobActions::JobId).is_in(jobs.iter().map(String::as_str)))
+        .and_where(Expr::exists(job).not());
+    db.execute(&delete).await?;
     Ok(Some((last, jobs.len() as u64)))
 }
