@@ -22,7 +22,7 @@ impl Db {
             }
             Dialect::Sqlite => {
                 "SELECT CAST(COUNT(*) AS TEXT) FROM (SELECT name FROM pragma_table_info('backups') \
-                 WHERE name IN ('fz_search_terms', 'fz_search_crc', 'fz_time', 'fz_time_crc') \
+                 WHERE lower(name) IN ('fz_search_terms', 'fz_search_crc', 'fz_time', 'fz_time_crc') \
                  UNION ALL SELECT name || tbl_name || type FROM sqlite_master WHERE tbl_name = 'backups' AND \
                  (type = 'trigger' AND name IN ('fz_backups_search', 'fz_backups_times') OR type = 'index' \
                  AND name = 'fz_backups_time'))"
@@ -47,9 +47,9 @@ impl Db {
             ),
             Dialect::Sqlite => (
                 "SELECT CAST(COUNT(*) AS TEXT) FROM (SELECT name FROM pragma_table_info('actions') \
-                 WHERE name IN ('fz_terms', 'fz_terms_crc') \
+                 WHERE lower(name) IN ('fz_terms', 'fz_terms_crc') \
                  UNION ALL SELECT name FROM pragma_table_info('fz_action_terms') \
-                 WHERE name IN ('term', 'project_id', 'action_id') AND pk > 0 \
+                 WHERE lower(name) IN ('term', 'project_id', 'action_id') AND pk > 0 \
                  UNION ALL SELECT name || type FROM sqlite_master WHERE name IN \
                  ('fz_actions_stale', 'fz_actions_terms', 'fz_jobs_unusual'))",
                 8,

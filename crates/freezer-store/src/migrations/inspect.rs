@@ -1,6 +1,8 @@
 //! Reads the [`Layout`] of a database from its catalogue. The version of the layout is never consulted, because
 //! stamps in existing databases can be wrong. Each revision checks the tables and columns that it changes
 //! (`revisions/`).
+//!
+//! Names of columns are in lower case, because no engine distinguishes the case of a column name.
 
 use super::layout::{ColumnInfo, ForeignKey, IndexInfo, Layout, Table};
 use crate::dialect::Dialect;
@@ -70,7 +72,7 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
     }
     let columns = db
         .raw_read::<[String; 9]>(
-            "SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR), LOWER(CAST(data_type AS CHAR)), \
+            "SELECT CAST(table_name AS CHAR), LOWER(CAST(column_name AS CHAR)), LOWER(CAST(data_type AS CHAR)), \
              CAST(character_maximum_length AS CHAR), CAST(is_nullable AS CHAR), \
              CAST(collation_name AS CHAR), CAST(generation_expression AS CHAR), \
              CAST(column_default AS CHAR), CAST(extra AS CHAR) FROM information_schema.columns \
@@ -95,7 +97,7 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
     let indexes = db
         .raw_read::<[String; 4]>(
             "SELECT CAST(table_name AS CHAR), CAST(index_name AS CHAR), \
-             CAST(CONCAT(column_name, COALESCE(CONCAT('(', sub_part, ')'), '')) AS CHAR), \
+             CAST(CONCAT(LOWER(column_name), COALESCE(CONCAT('(', sub_part, ')'), '')) AS CHAR), \
              CAST(non_unique AS CHAR) FROM information_schema.statistics WHERE table_schema = DATABASE() \
              ORDER BY table_name, index_name, seq_in_index",
         )
@@ -122,7 +124,7 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
 async fn mysql_constraints(db: &mut Db, layout: &mut Layout) -> Result<(), StoreError> {
     let keys = db
         .raw_read::<[String; 4]>(
-            "SELECT CAST(table_name AS CHAR), CAST(constraint_name AS CHAR), CAST(column_name AS CHAR), \
+            "SELECT CAST(table_name AS CHAR), CAST(constraint_name AS CHAR), LOWER(CAST(column_name AS CHAR)), \
              CAST(referenced_table_name AS CHAR) FROM information_schema.key_column_usage \
              WHERE table_schema = DATABASE() AND referenced_table_name IS NOT NULL",
         )
@@ -161,7 +163,7 @@ async fn sqlite(db: &mut Db) -> Result<Layout, StoreError> {
         let mut table = Table::default();
         let columns = db
             .raw_read::<(String, String, bool, Option<i64>, bool, String)>(&format!(
-                "SELECT name, lower(type), \"notnull\", pk, dflt_value IS NOT NULL, \
+                "SELECT lower(name), lower(type), \"notnull\", pk, dflt_value IS NOT NULL, \
                  type || iif(\"notnull\", ' NOT NULL', '') || coalesce(' DEFAULT (' || dflt_value || ')', '') \
                  FROM pragma_table_info({quoted}) ORDER BY cid"
             ))
@@ -215,8 +217,10 @@ async fn sqlite_indexes(db: &mut Db, table: &str) -> Result<Vec<IndexInfo>, Stor
     let mut indexes = Vec::new();
     for (name, unique, sql) in db.raw_read::<(String, bool, String)>(&list).await? {
         let condition = sql.split_once(" WHERE ").map_or("", |(_, condition)| condition).to_owned();
-        let columns =
-            format!("SELECT name FROM pragma_index_info({}) ORDER BY seqno", Dialect::Sqlite.quote(&name));
+        let columns = format!(
+            "SELECT lower(name) FROM pragma_index_info({}) ORDER BY seqno",
+            Dialect::Sqlite.quote(&name)
+        );
         let columns = db.raw_read(&columns).await?;
         indexes.push(IndexInfo { name, columns, unique, condition });
     }

@@ -42,7 +42,7 @@ pub struct Table {
 /// An existing column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnInfo {
-    /// Name.
+    /// Name, in lower case.
     pub name: String,
     /// Type in lower case, without its width: `varchar`, `text`, `tinyint`, …
     pub data_type: String,

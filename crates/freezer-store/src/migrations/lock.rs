@@ -58,7 +58,7 @@ pub(super) async fn held_by(store: &Store, me: &str) -> Result<Option<String>, S
                  AND table_name = 'freezer_sync_lock' AND column_name IN ('id', 'holder', 'beat')"
             }
             Dialect::Sqlite => {
-                "SELECT 1 FROM pragma_table_info('freezer_sync_lock') WHERE name IN ('id', 'holder', 'beat')"
+                "SELECT 1 FROM pragma_table_info('freezer_sync_lock') WHERE lower(name) IN ('id', 'holder', 'beat')"
             }
         };
         if db.raw_select(there).await?.len() < 3 {

@@ -2,9 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::moves::job_actions::{self, Unresolved};
+use super::live_clients;
+use super::moves::job_actions::{self, Definer, EqualIds, Unresolved};
 use super::moves::renamed::{RENAMED, RenamedColumn};
 use super::moves::{self, user_names};
+use super::options::Wishes;
 use crate::error::StoreError;
 use crate::{Store, read};
 
@@ -45,7 +47,11 @@ impl Store {
             |table: &str, columns: &[&str]| columns.iter().all(|column| layout.has_column(table, column));
         let mut found = Unmovable::default();
         if has("jobs", &["job_actions"]) && has("actions", &["id", "project_id", "deleted"]) {
-            self.unmovable_entries(&mut found).await?;
+            // The sync converts the table before it moves values.
+            let planned = live_clients::converted(self.dialect(), &layout, Wishes::default());
+            let id = planned.table("actions").and_then(|actions| actions.column("id"));
+            let equal = EqualIds::in_collation(id.map_or("", |id| id.collation.as_str()));
+            self.unmovable_entries(equal, &mut found).await?;
         }
         if has("backups", &["user_name", "backup_metadata"]) {
             self.unmovable_rows("backups.user_name", None, &mut found).await?;
@@ -56,19 +62,20 @@ impl Store {
         Ok(found)
     }
 
-    async fn unmovable_entries(&self, found: &mut Unmovable) -> Result<(), StoreError> {
+    async fn unmovable_entries(&self, mut equal: EqualIds, found: &mut Unmovable) -> Result<(), StoreError> {
         let mut values: Vec<(String, u64)> = Vec::new();
         let mut unresolved = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let batch: Result<_, StoreError> =
-                read!(self, "unmovable.jobs", |db| job_actions::unmovable(db, after.as_deref()).await);
+            let batch: Result<_, StoreError> = read!(self, "unmovable.jobs", |db| {
+                job_actions::unmovable(db, &mut equal, after.as_deref()).await
+            });
             let Some(batch) = batch? else { break };
             values.extend(batch.jobs);
             unresolved.extend(batch.unresolved);
             after = Some(batch.last);
         }
-        for Unresolved { job_id, .. } in self.without_definer(unresolved).await? {
+        for Unresolved { job_id, .. } in self.without_definer(equal, unresolved).await? {
             match values.iter_mut().find(|(job, _)| *job == job_id) {
                 Some((_, values)) => *values += 1,
                 None => values.push((job_id, 1)),
@@ -81,22 +88,34 @@ impl Store {
     }
 
     /// Returns the references whose action is not defined by any job of the project.
-    async fn without_definer(&self, unresolved: Vec<Unresolved>) -> Result<Vec<Unresolved>, StoreError> {
-        let ids: HashSet<String> = unresolved.iter().map(|of| of.action_id.clone()).collect();
-        let mut projects: HashMap<String, String> = HashMap::new();
+    async fn without_definer(
+        &self,
+        mut equal: EqualIds,
+        unresolved: Vec<Unresolved>,
+    ) -> Result<Vec<Unresolved>, StoreError> {
+        let keys: HashSet<String> = unresolved.iter().map(|of| equal.key(&of.action_id)).collect();
+        let mut first: HashMap<String, Definer> = HashMap::new();
         let mut after: Option<String> = None;
-        while !ids.is_empty() {
-            let batch: Result<_, StoreError> =
-                read!(self, "unmovable.jobs", |db| job_actions::definers(db, &ids, after.as_deref()).await);
+        while !keys.is_empty() {
+            let batch: Result<_, StoreError> = read!(self, "unmovable.jobs", |db| {
+                job_actions::definers(db, &mut equal, &keys, after.as_deref()).await
+            });
             let Some((last, defined)) = batch? else { break };
-            for (id, project) in defined {
-                projects.entry(id).or_insert(project);
+            for definer in defined {
+                first.entry(equal.key(&definer.action_id)).or_insert(definer);
             }
             after = Some(last);
         }
-        let is_defined = |of: &Unresolved| projects.get(&of.action_id) == Some(&of.project_id);
+        let is_defined = |of: &Unresolved| {
+            first.get(&equal.key(&of.action_id)).is_some_and(|definer| {
+                definer.action_id == of.action_id
+                    && definer.project_id == of.project_id
+                    && (definer.is_live || !of.is_live)
+            })
+        };
         Ok(unresolved.into_iter().filter(|of| !is_defined(of)).collect())
     }
+
     /// Counts user names, or the values of a column that exists under two names.
     async fn unmovable_rows(
         &self,

@@ -57,7 +57,7 @@ impl ColumnCharsets {
         }
         let rows = db
             .raw_read::<(String, String)>(&format!(
-                "SELECT CAST(column_name AS CHAR), CAST(character_set_name AS CHAR) \
+                "SELECT LOWER(CAST(column_name AS CHAR)), CAST(character_set_name AS CHAR) \
                  FROM information_schema.columns \
                  WHERE table_schema = DATABASE() AND table_name = '{table}' AND character_set_name IS NOT NULL"
             ))

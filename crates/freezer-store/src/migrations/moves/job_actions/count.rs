@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use sea_query::{Expr, ExprTrait, Query};
 
+use super::equal_ids::EqualIds;
 use super::list::{EntryContent, ListEntry};
 use super::plan::can_be_given;
 use super::{JobRow, read};
@@ -29,16 +30,30 @@ pub(in crate::migrations) struct Unresolved {
     pub(in crate::migrations) job_id: String,
     pub(in crate::migrations) project_id: String,
     pub(in crate::migrations) action_id: String,
+    /// Whether the job is live. Then the action must be live, too.
+    pub(in crate::migrations) is_live: bool,
+}
+
+/// A definition that gives an id to a new action.
+pub(in crate::migrations) struct Definer {
+    pub(in crate::migrations) action_id: String,
+    pub(in crate::migrations) project_id: String,
+    pub(in crate::migrations) is_live: bool,
 }
 
 /// Returns the entries that cannot be moved in one batch after the job `after`.
 pub(in crate::migrations) async fn unmovable(
     db: &mut Db,
+    equal: &mut EqualIds,
     after: Option<&str>,
 ) -> Result<Option<UnmovableBatch>, StoreError> {
     let jobs = read(db, after).await?;
     let Some(last) = jobs.last().map(|job| job.id.clone()) else { return Ok(None) };
     let stored = stored(db, jobs.iter().flat_map(JobRow::given_ids).collect()).await?;
+    equal.add(db, stored.keys().map(String::as_str).chain(jobs.iter().flat_map(JobRow::given_ids))).await?;
+    let taken: HashSet<String> = stored.keys().map(|id| equal.key(id)).collect();
+    // An action whose id is only considered equal is another one, and prevents a new action with this id.
+    let can_be_defined = |id: &str| can_be_given(id) && !taken.contains(&equal.key(id));
     let mut found = UnmovableBatch { last, jobs: Vec::new(), unresolved: Vec::new() };
     for job in &jobs {
         let entries = job.list.entries();
@@ -46,7 +61,7 @@ pub(in crate::migrations) async fn unmovable(
             EntryContent::Definition(_) => true,
             EntryContent::Reference { id, .. } => match stored.get(id) {
                 Some((project_id, is_live)) => *project_id == job.project_id && (*is_live || !job.is_live()),
-                None => can_be_given(id),
+                None => can_be_defined(id),
             },
             EntryContent::Nothing => false,
         };
@@ -54,11 +69,12 @@ pub(in crate::migrations) async fn unmovable(
             found.jobs.push((job.id.clone(), values));
         }
         let references = entries.iter().filter(|entry| !entry.loses_something()).filter_map(reference);
-        for id in references.filter(|id| !stored.contains_key(*id) && can_be_given(id)) {
+        for id in references.filter(|id| can_be_defined(id)) {
             found.unresolved.push(Unresolved {
                 job_id: job.id.clone(),
                 project_id: job.project_id.clone(),
                 action_id: id.to_owned(),
+                is_live: job.is_live(),
             });
         }
     }
@@ -72,20 +88,26 @@ fn reference(entry: &ListEntry) -> Option<&str> {
     }
 }
 
-/// Returns which of these actions are defined by jobs of one batch after the job `after`, and in which project.
-/// The first definition gets the id.
+/// Returns the definitions in jobs of one batch after the job `after` whose ids have one of these keys, in order. The
+/// first definition gets the id.
 pub(in crate::migrations) async fn definers(
     db: &mut Db,
-    action_ids: &HashSet<String>,
+    equal: &mut EqualIds,
+    keys: &HashSet<String>,
     after: Option<&str>,
-) -> Result<Option<(String, Vec<(String, String)>)>, StoreError> {
+) -> Result<Option<(String, Vec<Definer>)>, StoreError> {
     let jobs = read(db, after).await?;
     let Some(last) = jobs.last().map(|job| job.id.clone()) else { return Ok(None) };
+    equal.add(db, jobs.iter().flat_map(JobRow::given_ids)).await?;
     let mut defined = Vec::new();
     for job in &jobs {
         let entries = job.list.entries().iter().filter(|entry| entry.names_an_action());
-        let ids = entries.filter_map(ListEntry::given_id).filter(|id| action_ids.contains(*id));
-        defined.extend(ids.map(|id| (id.to_owned(), job.project_id.clone())));
+        let ids = entries.filter_map(ListEntry::given_id).filter(|id| can_be_given(id));
+        defined.extend(ids.filter(|id| keys.contains(&equal.key(id))).map(|id| Definer {
+            action_id: id.to_owned(),
+            project_id: job.project_id.clone(),
+            is_live: job.is_live(),
+        }));
     }
     Ok(Some((last, defined)))
 }

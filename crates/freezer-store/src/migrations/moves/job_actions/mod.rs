@@ -17,9 +17,10 @@
 //!
 //! This file reads the jobs of a batch and writes the differences. `list.rs` parses entries, `plan.rs` computes
 //! the rows of a job, `links.rs` writes links, `rows.rs` writes new actions, and `count.rs` counts before an
-//! upgrade.
+//! upgrade. `equal_ids.rs` compares ids as the database does.
 
 mod count;
+mod equal_ids;
 mod links;
 mod list;
 mod plan;
@@ -40,7 +41,8 @@ use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
 use crate::row::{LossyText, Row};
 
-pub(in crate::migrations) use self::count::{Unresolved, definers, unmovable};
+pub(in crate::migrations) use self::count::{Definer, Unresolved, definers, unmovable};
+pub(in crate::migrations) use self::equal_ids::EqualIds;
 pub(in crate::migrations) use self::links::remove_orphans;
 pub(in crate::migrations) use self::list::kept_values;
 

@@ -3,11 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::equal_ids::EqualIds;
 use super::links::LinkRow;
 use super::list::{ActionList, Definition, EntryContent, EntryOptions};
 use super::rows::NewAction;
 use super::{ExistingRows, JobRow};
-use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::migrations::moves::column_charsets::ColumnCharsets;
@@ -30,7 +30,7 @@ pub(super) struct WantedRows {
 
 /// The existing actions that jobs refer to.
 pub(super) struct KnownActions {
-    dialect: Dialect,
+    equal: EqualIds,
     /// Actions by id, live or deleted.
     stored: HashMap<String, ComparedAction>,
     /// Existing ids, [`folded`](KnownActions::folded). A new action must not use them.
@@ -58,23 +58,22 @@ impl KnownActions {
         ids.sort_unstable();
         ids.dedup();
         let held = ColumnCharsets::of(db, "actions").await?;
-        let mut known =
-            KnownActions { dialect: db.dialect(), stored: HashMap::new(), taken: HashSet::new(), held };
+        let equal = EqualIds::of_actions(db).await?;
+        let mut known = KnownActions { equal, stored: HashMap::new(), taken: HashSet::new(), held };
         for ids in ids.chunks(IDS) {
             for action in get_many_stored(db, ids.to_vec()).await? {
-                known.taken.insert(known.folded(&action.fields.action_id));
                 known.stored.insert(action.fields.action_id.clone(), action);
             }
         }
+        let all = ids.iter().chain(known.stored.keys());
+        known.equal.add(db, all.map(String::as_str)).await?;
+        known.taken = known.stored.keys().map(|id| known.equal.key(id)).collect();
         Ok(known)
     }
 
     /// Returns the canonical form of all ids that the database considers equal.
     pub(super) fn folded(&self, id: &str) -> String {
-        match self.dialect {
-            Dialect::MySql => id.to_ascii_lowercase(),
-            Dialect::Sqlite => id.to_owned(),
-        }
+        self.equal.key(id)
     }
 
     pub(super) fn is_taken(&self, folded: &str) -> bool {
