@@ -130,6 +130,11 @@ async fn is_restored(database: &TestDatabase, case: &str, words: &[&str], is_nee
         check.advice.is_some_and(|advice| advice.contains("freezer-manage db sync")),
         "{case}: {check:#?}"
     );
+    // `upgrade check` prints this check, too.
+    let layout = checks.iter().find(|check| check.name == "layout").unwrap();
+    assert_eq!(layout.verdict == Verdict::Failure, is_needed, "{case}: {layout:#?}");
+    let says_it_works = layout.advice.is_some_and(|advice| advice.contains("works without"));
+    assert_eq!(says_it_works, !is_needed, "{case}: {layout:#?}");
     let served = store(database).check_schema().await;
     let mut texts = vec![check.examples.join("; ")];
     match served {

@@ -134,6 +134,19 @@ fn layout(plan: &SyncPlan) -> CheckResult {
         };
         let advice = "upgrade with: freezer-manage db sync (first look: --dry-run)";
         layout_check(Verdict::Failure, details, Some(advice))
+    } else if plan.wrong_keys.iter().any(|key| key.is_needed) {
+        let needed = plan.wrong_keys.iter().filter(|key| key.is_needed).count();
+        let details = format!(
+            "{at}; primary keys that are missing or wrong, so that the service does not serve these tables: {needed}; \
+             steps to repair them and to add what is missing: {additions}"
+        );
+        layout_check(Verdict::Failure, details, Some("restore them with: freezer-manage db sync"))
+    } else if plan.mixed.iter().any(Mixed::is_refused) {
+        let details = format!(
+            "{at}; columns that the server cannot compare, so that the service does not serve these tables; steps to \
+             convert them and to add what is missing: {additions}"
+        );
+        layout_check(Verdict::Failure, details, Some("convert them with: freezer-manage db sync"))
     } else if additions > 0 {
         let details = format!(
             "{at}; additions of this release that are missing (indexes, widths, search terms): {additions}"
