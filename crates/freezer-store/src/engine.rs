@@ -159,7 +159,8 @@ impl Opener {
     pub(crate) async fn open(&self, deadline: Deadline) -> Result<DbConnection, StoreError> {
         if let DatabaseUrl::Sqlite { path } = &self.url {
             check_sqlite_file(path)?;
-            if !self.create_sqlite && path.try_exists().is_ok_and(|there| !there) {
+            let is_file = path != Path::new(IN_MEMORY);
+            if is_file && !self.create_sqlite && path.try_exists().is_ok_and(|there| !there) {
                 // Waiting does not help: a missing file means an empty database, not an outage.
                 return Err(SchemaError::Empty { database: self.url.to_string() }.into());
             }
@@ -266,7 +267,7 @@ impl Opener {
     }
 
     async fn open_sqlite(&self, path: &Path) -> Result<DbConnection, Opening> {
-        if self.create_sqlite && path != Path::new(":memory:") {
+        if self.create_sqlite && path != Path::new(IN_MEMORY) {
             // SQLite would create it with read permission for other users. SQLite's other files get the mode
             // of this file.
             let _ = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path);
@@ -294,6 +295,9 @@ impl Opener {
         Ok(DbConnection::Sqlite(Box::new(SqliteFile { connection, interrupted })))
     }
 }
+
+/// The path of a database in memory. Each connection has its own, and it begins empty.
+const IN_MEMORY: &str = ":memory:";
 
 /// The reason why a connection was not opened.
 enum Opening {

@@ -2,13 +2,14 @@
 //! removal of deleted rows in `purge.rs`, and values that upgrades could not move in `leftovers.rs`.
 
 use std::io::{BufRead, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use freezer_store::maintenance::{Defects, Overview};
 use freezer_store::migrations::{
     HEAD, Kept, REVISIONS, State, StepAction, SyncOptions, Synced, Unmovable, Wishes,
 };
-use freezer_store::{DatabaseUrl, Store, StoreError};
+use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Store, StoreError};
 
 /// An error with a text for the operator. The exit code is 1 for each.
 #[derive(Debug, thiserror::Error)]
@@ -121,10 +122,26 @@ async fn defects(store: &Store, left_out: usize) -> Result<String, DbError> {
     Ok(if found.is_empty() { found } else { format!("{found}; see them with: freezer-manage db check") })
 }
 
+/// Returns whether this is a file of SQLite that `db sync` would create.
+fn is_missing_file(database: &DatabaseUrl) -> bool {
+    let DatabaseUrl::Sqlite { path } = database else { return false };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    path.try_exists().is_ok_and(|exists| !exists) && folder.is_none_or(Path::is_dir)
+}
+
+/// Returns an empty database in memory.
+fn empty_store() -> Store {
+    let database = DatabaseUrl::Sqlite { path: ":memory:".into() };
+    Store::new_or_create(database, ConnectSettings::default(), PoolSettings::default())
+}
+
 /// Prints the steps of [`sync`] as SQL, with the number of rows that each statement reads. Changes nothing.
 pub async fn dry_run(store: &Store, wishes: Wishes, out: &mut impl Write) -> Result<(), DbError> {
+    let database = store.database();
+    let empty = is_missing_file(database).then(empty_store);
+    let store = empty.as_ref().unwrap_or(store);
     let plan = store.plan(wishes).await?;
-    writeln!(out, "-- database: {}", store.database())?;
+    writeln!(out, "-- database: {database}")?;
     match &plan.state {
         State::Empty => writeln!(out, "-- empty; all tables are created")?,
         State::At(revision) => writeln!(out, "-- alembic_version says {revision}; head is {HEAD}")?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use freezer_api::manage::db;
 use freezer_store::migrations::{SchemaError, SyncOptions, Wishes};
-use freezer_store::{Store, StoreError};
+use freezer_store::{ConnectSettings, DatabaseUrl, PoolSettings, Store, StoreError};
 
 use crate::again::rows;
 use crate::collations::{dump, is_done, only};
@@ -221,5 +221,33 @@ fn client_names_that_a_conversion_makes_equal_are_refused() {
             false,
         )
         .await;
+    });
+}
+
+#[test]
+fn the_dry_run_plans_for_a_file_that_does_not_exist_and_does_not_create_it() {
+    on(Engine::Sqlite, "no_file", async |database| {
+        let folder = match database.url() {
+            DatabaseUrl::Sqlite { path } => path.with_extension("folder"),
+            other => panic!("{other}"),
+        };
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("new.db");
+        let url = || DatabaseUrl::Sqlite { path: path.clone() };
+        let connect = ConnectSettings::default;
+        let missing = Store::new(url(), connect(), PoolSettings::default());
+        let mut out = Vec::new();
+        db::dry_run(&missing, Wishes::default(), &mut out).await.unwrap();
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+        let said = String::from_utf8(out).unwrap();
+        assert!(said.contains("new.db") && said.contains("CREATE TABLE"), "{said}");
+        // This is the plan for an empty database.
+        let mut out = Vec::new();
+        let empty = Store::new_or_create(url(), connect(), PoolSettings::default());
+        empty.schema_state().await.unwrap();
+        db::dry_run(&empty, Wishes::default(), &mut out).await.unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), said);
+        drop((missing, empty));
+        std::fs::remove_dir_all(&folder).unwrap();
     });
 }
