@@ -5,14 +5,16 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::kind::FileKind;
+use crate::links::kernel_file;
 
 /// Opens a file for appending. Besides files, these can be terminals and other character devices (`/dev/stdout`,
-/// `/dev/null`), and pipes that another program reads. `create` is the mode of a new file; without it, a missing file is
-/// an error.
+/// `/dev/null`), and pipes that another program reads. These stay in the mode `O_NONBLOCK`: a write fails with
+/// [`ErrorKind::WouldBlock`] while the other side takes nothing. `create` is the mode of a new file; without it, a missing
+/// file is an error.
 ///
 /// # Errors
 /// Those of the operating system, and a description of anything else that the path names.
@@ -25,15 +27,15 @@ pub fn append(path: &Path, create: Option<u32>) -> io::Result<File> {
         // A missing file is created, or the system says so.
         Ok(_) | Err(_) => {}
     }
+    if let Some(refused) = kernel_file(path) {
+        return Err(refused);
+    }
     let mut options = OpenOptions::new();
     options.append(true).custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
     if let Some(mode) = create {
         options.create(true).mode(mode);
     }
-    let file = options.open(path).map_err(|error| explained(path, error))?;
-    // Only opening must not wait. A line must not be lost because the other side is slow for a moment.
-    fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
-    Ok(file)
+    options.open(path).map_err(|error| explained(path, error))
 }
 
 fn explained(path: &Path, error: io::Error) -> io::Error {

@@ -10,6 +10,7 @@
 mod append;
 mod authorities;
 mod kind;
+mod links;
 mod pipe;
 
 use std::fs::{File, OpenOptions};
@@ -23,6 +24,7 @@ pub use append::append;
 pub use authorities::check_cert_file;
 pub use kind::refusal;
 use kind::{FileKind, too_large};
+pub use links::{directory, follow, kernel_file};
 
 /// The maximum size of a file in bytes.
 pub const LARGEST: u64 = 64 << 20;

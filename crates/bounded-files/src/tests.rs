@@ -197,13 +197,65 @@ fn a_program_that_does_not_end_its_output_is_given_up() {
 }
 
 #[test]
-fn lines_to_a_pipe_wait_for_its_reader() {
+fn a_full_pipe_refuses_lines_until_its_reader_reads() {
     let scratch = Scratch::new("append");
     let path = scratch.fifo("fifo");
-    let (reader, _) = open(&path).unwrap();
+    let (mut reader, _) = open(&path).unwrap();
     let mut file = append(&path, Some(0o600)).unwrap();
-    let writer = thread::spawn(move || file.write_all(&vec![b'x'; 200_000]));
-    thread::sleep(Duration::from_millis(100));
-    assert_eq!(bounded(15, move || pipe::read(reader, &pipe::LIMITS)).unwrap().len(), 200_000);
-    writer.join().unwrap().unwrap();
+    let error = bounded(15, move || {
+        let error = file.write_all(&vec![b'x'; 200_000]).unwrap_err();
+        let mut buffer = vec![0; 200_000];
+        assert!(reader.read(&mut buffer).unwrap() > 0);
+        file.write_all(b"line").unwrap();
+        error
+    });
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn links_are_followed_to_missing_files() {
+    let scratch = Scratch::new("links");
+    let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, scratch.at(name)).unwrap();
+    for (target, name) in [
+        ("missing", "one"),
+        ("one", "two"),
+        ("/nowhere/at/all", "three"),
+        ("loop", "loop"),
+        ("left", "right"),
+        ("right", "left"),
+    ] {
+        link(target, name);
+    }
+    assert_eq!(follow(&scratch.at("missing")).unwrap(), scratch.at("missing"));
+    assert_eq!(follow(&scratch.at("one")).unwrap(), scratch.at("missing"));
+    assert_eq!(follow(&scratch.at("two")).unwrap(), scratch.at("missing"));
+    assert_eq!(follow(&scratch.at("three")).unwrap(), Path::new("/nowhere/at/all"));
+    for name in ["loop", "left", "right"] {
+        assert!(follow(&scratch.at(name)).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn files_of_the_kernel_take_no_lines() {
+    let scratch = Scratch::new("kernel");
+    let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, scratch.at(name)).unwrap();
+    link("/proc/kmsg", "kmsg");
+    link("/proc/missing", "missing");
+    link("/proc", "directory");
+    let at = |name: &str| scratch.at(name);
+    for path in [
+        "/proc/kmsg".into(),
+        "/proc/self/comm".into(),
+        "/proc/missing".into(),
+        at("kmsg"),
+        at("missing"),
+        at("directory/kmsg"),
+    ] {
+        let error = append(&path, Some(0o600)).unwrap_err().to_string();
+        assert!(error.contains("it is below /proc"), "{}: {error}", path.display());
+    }
+    let file = fs::File::create(at("file")).unwrap();
+    for process in ["self", "thread-self", &std::process::id().to_string()] {
+        append(Path::new(&format!("/proc/{process}/fd/{}", file.as_raw_fd())), None).unwrap();
+    }
 }

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("freezer-api: {error}");
+            freezer_api::logging::print_error("freezer-api", &error);
             ExitCode::FAILURE
         }
     }

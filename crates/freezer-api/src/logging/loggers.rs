@@ -40,13 +40,6 @@ impl Loggers {
         handlers
     }
 
-    /// Adds a handler to the root logger.
-    pub(crate) fn add_to_root(&mut self, handler: usize) {
-        for root in self.0.iter_mut().filter(|logger| logger.name.is_empty()) {
-            root.handlers.push(handler);
-        }
-    }
-
     /// Returns a filter for events that no logger writes. It may accept too many, because it compares
     /// prefixes of names instead of whole parts.
     pub(crate) fn filter(&self) -> Targets {

@@ -2,16 +2,18 @@
 //! while the service runs.
 //!
 //! `line.rs` creates lines from events, `record.rs` has their content, `format.rs` fills format strings,
-//! `loggers.rs` selects handlers, and `output.rs` writes to destinations. No log call receives tokens,
+//! `loggers.rs` selects handlers, and `output.rs` writes to destinations, with `file.rs` and `stream.rs`. No log call receives tokens,
 //! passwords or headers, so nothing is masked here.
 
+mod file;
 mod format;
 mod line;
 mod loggers;
 mod output;
 mod record;
+mod stream;
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 
 use tracing::Level;
@@ -50,6 +52,11 @@ pub fn start(settings: &LogSettings) -> io::Result<Logging> {
     Ok(Logging { filter: handle, output })
 }
 
+/// Prints the error with which a program ends to standard error, without waiting for its reader.
+pub fn print_error(program: &str, error: &dyn std::fmt::Display) {
+    stream::print_to_stderr(&format!("{program}: {error}\n"));
+}
+
 /// Prints remarks about the logging options to standard error, unless the log itself is written there. They
 /// may not be visible anywhere else.
 fn print_remarks(settings: &LogSettings) {
@@ -62,7 +69,7 @@ fn print_remarks(settings: &LogSettings) {
         return;
     }
     for remark in &settings.remarks {
-        let _ = writeln!(io::stderr().lock(), "{}: WARNING: {remark}", settings.program);
+        stream::print_to_stderr(&format!("{}: WARNING: {remark}\n", settings.program));
     }
 }
 
@@ -72,7 +79,7 @@ fn print_remarks(settings: &LogSettings) {
 /// If a file cannot be written, or cannot be created in its directory.
 pub fn check(settings: &LogSettings) -> io::Result<()> {
     settings.handlers.iter().try_for_each(|handler| match &handler.target {
-        LogTarget::File(path, _) => output::check_file(path, settings.file_options),
+        LogTarget::File(path, _) => file::check_file(path, settings.file_options),
         _ => Ok(()),
     })
 }

@@ -34,8 +34,14 @@ pub(super) struct LogRecord<'a> {
     pub(super) logger: String,
     file: Option<&'static str>,
     line: Option<u32>,
-    event: &'a Event<'a>,
+    content: Content<'a>,
     caller: Option<&'a Caller>,
+}
+
+enum Content<'a> {
+    Event(&'a Event<'a>),
+    /// A message of the logging itself.
+    Note(String),
 }
 
 /// The caller of a request. Empty means absent.
@@ -87,8 +93,22 @@ impl<'a> LogRecord<'a> {
             logger: metadata.target().replace("::", "."),
             file: metadata.file(),
             line: metadata.line(),
-            event,
+            content: Content::Event(event),
             caller,
+        }
+    }
+
+    /// Returns a warning of the logging itself, with the time of this record.
+    pub(super) fn note(&self, text: String) -> LogRecord<'a> {
+        LogRecord {
+            process: self.process,
+            time: self.time,
+            level: Level::WARN,
+            logger: "freezer_api.logging".to_owned(),
+            file: None,
+            line: None,
+            content: Content::Note(text),
+            caller: None,
         }
     }
 
@@ -168,16 +188,23 @@ impl<'a> LogRecord<'a> {
 
     /// Returns the message and its fields, `message key=value`.
     fn text(&self) -> String {
+        let event = match &self.content {
+            Content::Event(event) => event,
+            Content::Note(text) => return text.clone(),
+        };
         let mut text = String::with_capacity(120);
         // Writing to a String does not fail.
-        let _ = DefaultFields::new().format_fields(Writer::new(&mut text), self.event);
+        let _ = DefaultFields::new().format_fields(Writer::new(&mut text), event);
         text
     }
 
     /// Returns the keys of oslo.log's `JSONFormatter`.
     fn json(&self) -> Value {
         let mut fields = Fields::default();
-        self.event.record(&mut fields);
+        match &self.content {
+            Content::Event(event) => event.record(&mut fields),
+            Content::Note(text) => fields.message.clone_from(text),
+        }
         json!({
             "message": fields.message,
             "asctime": format::date("%Y-%m-%d %H:%M:%S", self.time),

@@ -1,6 +1,9 @@
 //! Pipes that work: the configuration from another program, and the log to one. Reloads wait for no other pipe.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
 use std::time::Instant;
 
@@ -78,6 +81,141 @@ fn standard_streams_and_pipes_with_a_reader_take_the_log() {
             wait_for("the log", || service.log().contains("listening on").then_some(()));
         }
     }
+}
+
+/// The number of requests whose lines are more than a pipe or a socket holds.
+const MANY: usize = 1000;
+
+fn fill_log(service: &Service) {
+    for _ in 0..MANY {
+        service.request("GET", "/v2/p1/jobs", "");
+    }
+    assert_eq!(service.request("GET", "/healthcheck", "").0, 200);
+}
+
+fn opened_without_waiting(path: &std::path::Path) -> File {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path).unwrap()
+}
+
+fn content(reader: &mut File) -> String {
+    let mut text = Vec::new();
+    // An empty pipe ends the content with an error.
+    let _ = reader.read_to_end(&mut text);
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn a_reader_of_the_log_that_stops_reading_does_not_stop_the_service() {
+    let files = Files::new();
+    create_tables(&files);
+    let (port, path) = (free_port(), files.at("log-pipe"));
+    fifo(&path);
+    let mut reader = opened_without_waiting(&path);
+    let text = format!("noauth\n[DEFAULT]\ndebug = true\nlog_file = {}\n", path.display());
+    let config = files.configuration(&text, "", port);
+    let service = Service::spawn_silent(with(API, &config, None), port, &files.scratch).unwrap();
+    let begun = Instant::now();
+    fill_log(&service);
+    assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
+    // The log on standard error has the report and the lines that the pipe does not take.
+    let said = service.log();
+    assert_eq!(said.matches("log-pipe: its reader does not read; until").count(), 1, "{said}");
+    assert!(said.contains(" DEBUG "), "{said}");
+    assert!(content(&mut reader).ends_with('\n'));
+    service.request("GET", "/v2/p1/jobs", "");
+    let after = wait_for("the number", || {
+        let text = content(&mut reader);
+        text.contains("lines missing before this line: ").then_some(text)
+    });
+    let (_, number) = after.split_once("lines missing before this line: ").unwrap();
+    assert!(number.split(',').next().unwrap().parse::<u64>().unwrap() > 100, "{after}");
+    fill_log(&service);
+    service.terminate();
+    assert_eq!(service.exit_code(), Some(0));
+}
+
+/// Returns the status of an answer within the time limit.
+fn get(port: u16, path: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.split(' ').nth(1)?.parse().ok()
+}
+
+#[test]
+fn standard_error_that_is_not_read_does_not_stop_the_service() {
+    let files = Files::new();
+    create_tables(&files);
+    let pipe = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        (std::os::fd::OwnedFd::from(reader), std::os::fd::OwnedFd::from(writer))
+    };
+    let socket = || {
+        let (reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+        (std::os::fd::OwnedFd::from(reader), std::os::fd::OwnedFd::from(writer))
+    };
+    for (reader, writer) in [pipe(), socket()] {
+        let port = free_port();
+        let config = files.configuration("noauth\n[DEFAULT]\ndebug = true\n", "", port);
+        let mut child =
+            with(API, &config, None).stderr(writer).stdout(std::process::Stdio::null()).spawn().unwrap();
+        let get = |path: &str| get(port, path);
+        wait_for("the start", || (get("/healthcheck") == Some(200)).then_some(()));
+        for _ in 0..MANY {
+            assert!(get("/v2/p1/jobs").is_some());
+        }
+        assert_eq!(get("/healthcheck"), Some(200));
+        Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        let ended = wait_for("the end", || child.try_wait().unwrap());
+        assert_eq!(ended.code(), Some(0));
+        let mut text = String::new();
+        File::from(reader).read_to_string(&mut text).unwrap();
+        assert!(text.matches(" DEBUG ").count() < MANY, "the reader was too slow for some lines");
+        assert!(text.ends_with('\n'), "{text}");
+    }
+}
+
+#[test]
+fn a_log_that_takes_no_lines_is_reported_once_for_each_outage() {
+    let files = Files::new();
+    create_tables(&files);
+    let (port, path) = (free_port(), files.at("log-pipe"));
+    fifo(&path);
+    let reader = opened_without_waiting(&path);
+    let text = format!("noauth\n[DEFAULT]\ndebug = true\nlog_file = {}\n", path.display());
+    let config = files.configuration(&text, "", port);
+    let service = Service::spawn_silent(with(API, &config, None), port, &files.scratch).unwrap();
+    drop(reader);
+    for _ in 0..3 {
+        service.request("GET", "/v2/p1/jobs", "");
+    }
+    let said = wait_for("the lines", || {
+        let said = service.log();
+        (said.matches(" DEBUG ").count() >= 3).then_some(said)
+    });
+    assert_eq!(said.matches("log-pipe: Broken pipe").count(), 1, "{said}");
+    let mut reader = opened_without_waiting(&path);
+    service.request("GET", "/v2/p1/jobs", "");
+    wait_for("the number", || {
+        content(&mut reader).contains("lines missing before this line: ").then_some(())
+    });
+    drop(reader);
+    service.request("GET", "/v2/p1/jobs", "");
+    wait_for("the second report", || {
+        (service.log().matches("log-pipe: Broken pipe").count() == 2).then_some(())
+    });
+    drop(service);
+    let port = free_port();
+    let config = files.configuration("noauth\n[DEFAULT]\nlog_file = /dev/full\n", "", port);
+    let service = Service::spawn_silent(with(API, &config, None), port, &files.scratch).unwrap();
+    let said = wait_for("the lines", || {
+        let said = service.log();
+        said.contains("listening on").then_some(said)
+    });
+    assert_eq!(said.matches("[DEFAULT] log_file: /dev/full: No space left").count(), 1, "{said}");
 }
 
 #[test]
