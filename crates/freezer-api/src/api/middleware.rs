@@ -14,6 +14,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::header::EXPECT;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tower::ServiceExt;
 use tracing::Instrument;
@@ -164,8 +165,19 @@ fn normalize(uri: &mut Uri) {
         normal.push_str(query);
     }
     if let Ok(normal) = normal.parse() {
-        *uri = normal;
+        replace_path(uri, normal);
     }
+}
+
+/// Replaces the path and the query of a URI. Scheme and authority stay, because authentication compares the host of a request
+/// that names it in its first line.
+fn replace_path(uri: &mut Uri, path: PathAndQuery) {
+    let mut parts = std::mem::take(uri).into_parts();
+    // a URI with only an authority gets no path
+    if parts.authority.is_none() || parts.scheme.is_some() {
+        parts.path_and_query = Some(path);
+    }
+    *uri = Uri::from_parts(parts).unwrap_or_default();
 }
 
 /// Adds a segment to a path. Escapes of letters, digits, `-`, `_` and `~` are decoded (RFC 3986, section 6.2.2.2). A `%` that is
@@ -224,8 +236,12 @@ mod tests {
             ("/v2/p/jobs/%256a", "/v2/p/jobs/%256a"),
             ("/v2/p/jobs/%%36a%", "/v2/p/jobs/%256a%25"),
             ("/v2/p/jobs/%4", "/v2/p/jobs/%254"),
-            ("http://host//v2/p/jobs/", "/v2/p/jobs"),
+            ("http://host//v2/p/jobs/", "http://host/v2/p/jobs"),
             ("http://host", "http://host/"),
+            ("https://host:1//", "https://host:1/"),
+            ("http://user@[::1]:1/v2/../?x=//y/", "http://user@[::1]:1/?x=//y/"),
+            ("host:1", "host:1"),
+            ("*", "*"),
         ] {
             let mut uri: Uri = given.parse().unwrap();
             normalize(&mut uri);

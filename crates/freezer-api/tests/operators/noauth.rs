@@ -7,8 +7,12 @@ use crate::reload::start;
 
 /// Returns the status of a request with these lines after its request line.
 fn status(service: &Service, version: &str, headers: &str) -> u16 {
+    status_at("/v2/p1/jobs", service, version, headers)
+}
+
+fn status_at(target: &str, service: &Service, version: &str, headers: &str) -> u16 {
     let mut stream = service.connect();
-    let request = format!("GET /v2/p1/jobs HTTP/{version}\r\n{headers}Connection: close\r\n\r\n");
+    let request = format!("GET {target} HTTP/{version}\r\n{headers}Connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     parse(&read_all(&mut stream)).0
 }
@@ -59,4 +63,36 @@ fn only_configured_names_and_own_pages_are_served() {
     assert_eq!(status(&service, "1.0", "Origin: http://evil.example\r\n"), 403);
     assert_eq!(status(&service, "1.0", "Host: evil.example\r\n"), 403);
     assert_eq!(status(&service, "1.1", ""), 400);
+}
+
+#[test]
+fn the_host_of_an_absolute_address_is_checked_whatever_its_path() {
+    let scratch = Scratch::new();
+    let service = start(&scratch, "", "[api]\nnoauth_hosts = freezer.dev.example\n");
+    for path in [
+        "/v2/p1/jobs",
+        "//v2//p1/jobs",
+        "/v2/p1/jobs/",
+        "/v2/p1//jobs?limit=1",
+        "/./v2/p1/jobs",
+        "/v2/p1/x/../jobs",
+        "/v2/p1/%6aobs",
+        "/v2/p1/jobs/?marker=%2F",
+    ] {
+        for (host, expected) in [
+            ("localhost", 200),
+            ("FREEZER.dev.example:9090", 200),
+            ("evil.example", 403),
+            ("evil.example:80", 403),
+            ("localhost.evil.example", 403),
+            ("localhost@evil.example", 403),
+            ("localhost:1@evil.example:80", 403),
+        ] {
+            let target = format!("http://{host}{path}");
+            let status = status_at(&target, &service, "1.1", "Host: localhost\r\n");
+            // the query of the last path names no document
+            let expected = if expected == 200 && path.contains("marker") { 400 } else { expected };
+            assert_eq!(status, expected, "{target}");
+        }
+    }
 }
