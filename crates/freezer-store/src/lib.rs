@@ -112,7 +112,7 @@ pub struct Store {
     requests: u64,
     /// Maximum number of bytes of a document that a query may read.
     read_limit: u64,
-    /// The rows that the change locks, in the order in which it waits for them.
+    /// The rows that the change locks.
     rows: Arc<[RowKey]>,
 }
 
@@ -228,9 +228,7 @@ impl Store {
         let project = self.project.as_deref().unwrap_or(&Scope::AllProjects);
         let mut rows: Vec<RowKey> =
             rows.into_iter().map(|(table, id)| (project.clone(), table, id.to_owned())).collect();
-        // Every change waits in the same order, so that two changes never wait for each other. A job comes before the
-        // actions that it uses.
-        rows.sort_unstable_by(|(_, table, id), (_, other, other_id)| (other, other_id).cmp(&(table, id)));
+        rows.sort_unstable_by(|(_, table, id), (_, other, other_id)| (table, id).cmp(&(other, other_id)));
         rows.dedup();
         Store { rows: rows.into(), ..self.clone() }
     }

@@ -188,13 +188,17 @@ impl Run<'_> {
         if self.mode == Mode::Read { &self.store.reader_additions } else { &self.store.writer_additions }
     }
 
-    /// Waits until no other change of the rows runs.
+    /// Waits until no other change of the rows runs. While it waits for the turn of one row, it holds no other turn, so a
+    /// locked row does not delay changes of the others, and two changes never wait for each other.
     async fn take_turns(&mut self) -> Result<(), StoreError> {
         let store = self.store;
         if self.mode == Mode::Read {
             return Ok(());
         }
-        for row in store.rows.iter().skip(self.turns.len()) {
+        let mut next = 0;
+        while self.turns.len() < store.rows.len() {
+            self.turns.clear();
+            let row = &store.rows[next];
             let patience = store.deadline.within(store.pool.timeout);
             let Ok(turn) = store.row_turns.take(row, 1, patience).await else {
                 let (_, table, id) = row;
@@ -203,6 +207,13 @@ impl Run<'_> {
                 return Err(StoreError::Unavailable { doing: self.name, outage, reason });
             };
             self.turns.push(turn);
+            for (position, row) in store.rows.iter().enumerate().filter(|(position, _)| *position != next) {
+                let Some(turn) = store.row_turns.try_take(row, 1) else {
+                    next = position;
+                    break;
+                };
+                self.turns.push(turn);
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use freezer_store::model::JobFields;
 use freezer_store::query::{clients, job_actions as job_links, jobs, user_credentials};
-use freezer_store::transaction;
+use freezer_store::{read, transaction};
 
 use super::clients::{check_actions_of_job, check_capabilities};
 use super::job_actions::{self, Checked, JobActionEntry, entries};
@@ -48,7 +48,9 @@ pub async fn create(change: Change<'_>, mut document: JobDocument) -> Result<Str
 /// errors of [`create`] about trusts.
 pub async fn update(change: Change<'_>, job_id: &str, patch: JobPatch<'_>) -> Result<(), Error> {
     let entries = entries(&patch.changes, change.ids)?;
-    let store = &change.store.changing([("jobs", job_id)]);
+    let locked =
+        patched_rows(&change, job_id, entries.as_deref(), patch.changes.client_id.as_deref()).await?;
+    let store = &change.store.changing(locked);
     with_trust(change, |trust| {
         Box::pin(async {
             transaction!(store, "jobs.update", |db| {
@@ -150,6 +152,30 @@ fn used_rows<'a>(
 ) -> impl Iterator<Item = (&'static str, &'a str)> {
     let actions = entries.iter().filter_map(JobActionEntry::reference).map(|id| ("actions", id));
     std::iter::once(("jobs", job_id)).chain(actions)
+}
+
+/// Returns the rows that a patch of a job locks. If the patch names the client and the actions that the job already has, as
+/// most reports of runs do, it locks only the job, so the reports of jobs with the same action do not wait for each other.
+async fn patched_rows<'a>(
+    change: &Change<'_>,
+    job_id: &'a str,
+    entries: Option<&'a [JobActionEntry]>,
+    client_id: Option<&str>,
+) -> Result<Vec<(&'static str, &'a str)>, Error> {
+    let entries = entries.unwrap_or_default();
+    if entries.iter().all(|entry| entry.reference().is_none()) {
+        return Ok(vec![("jobs", job_id)]);
+    }
+    let used = read!(change.store, "jobs.used", |db| {
+        let has_client = match client_id {
+            Some(client_id) => jobs::has_client(db, &change.scope(), job_id, client_id).await?,
+            None => true,
+        };
+        Ok::<_, Error>(if has_client { Some(job_links::action_ids(db, job_id).await?) } else { None })
+    })?;
+    let references = entries.iter().map(JobActionEntry::reference);
+    let is_unchanged = used.is_some_and(|used| references.eq(used.iter().map(|id| Some(id.as_str()))));
+    Ok(if is_unchanged { vec![("jobs", job_id)] } else { used_rows(job_id, entries).collect() })
 }
 
 /// Checks that the new client of a moved job exists and supports the job's actions.

@@ -95,6 +95,7 @@ pub async fn delete(change: Change<'_>, session_id: &str) -> Result<bool, Error>
 /// # Errors
 /// [`Error::NotFound`] if the project has no such session or job.
 pub async fn add_job(change: Change<'_>, session_id: &str, job_id: &str) -> Result<(), Error> {
+    wait_for_session(&change, session_id).await?;
     let store = &change.store.changing([("sessions", session_id), ("jobs", job_id)]);
     transaction!(store, "sessions.add_job", |db| {
         let scope = change.scope();
@@ -130,6 +131,7 @@ pub async fn add_job(change: Change<'_>, session_id: &str, job_id: &str) -> Resu
 /// # Errors
 /// [`Error::NotFound`] if the project has no such session.
 pub async fn remove_job(change: Change<'_>, session_id: &str, job_id: &str) -> Result<(), Error> {
+    wait_for_session(&change, session_id).await?;
     let store = &change.store.changing([("sessions", session_id), ("jobs", job_id)]);
     transaction!(store, "sessions.remove_job", |db| {
         let scope = change.scope();
@@ -148,6 +150,21 @@ pub async fn remove_job(change: Change<'_>, session_id: &str, job_id: &str) -> R
             jobs::update(db, &scope, job_id, &job, change.now).await?;
         }
         Ok(())
+    })
+}
+
+/// Waits until no other transaction locks the session. A change of a session and a job does this before it takes the turn of
+/// the job, so that other changes of the job do not wait for the session.
+///
+/// # Errors
+/// [`Error::NotFound`] if the project has no such session.
+async fn wait_for_session(change: &Change<'_>, session_id: &str) -> Result<(), Error> {
+    let store = &change.store.changing([("sessions", session_id)]);
+    transaction!(store, "sessions.lock", |db| {
+        match sessions::get_for_update(db, &change.scope(), session_id).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::not_found("session", session_id)),
+        }
     })
 }
 

@@ -190,6 +190,115 @@ fn changes_of_a_locked_row_do_not_delay_other_changes_of_the_project() {
     });
 }
 
+/// Makes sure that a change is carried out at once, although others of the project wait for a locked row.
+async fn expect_at_once(app: &TestApp, request: &Request) {
+    let began = Instant::now();
+    let answer = start(app, request).await.unwrap();
+    assert!(answer.status.is_success(), "{request:?}: {answer}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{request:?}: {:?}", began.elapsed());
+}
+
+/// Changes of many jobs that refer to a locked action wait without a connection. So do jobs that join a locked session, and they
+/// do not keep their jobs from being changed.
+#[test]
+fn changes_of_many_jobs_that_wait_for_one_row_do_not_delay_others() {
+    with_database(Engine::MariaDb, "many_jobs", |runtime, database| {
+        runtime.block_on(bounded(async {
+            let app = TestApp::start(database, options()).await;
+            fill(&app, "p1").await;
+            let member = app.as_user("u", "p1", "member");
+            let exec = json!({"freezer_action": {"action": "exec", "command": "c"}});
+            for name in ["locked", "free", "idle", "own1", "own6", "own11", "own16"] {
+                member.post(&format!("/v2/p1/actions/{name}"), exec.clone()).await.expect(201);
+            }
+            member
+                .post("/v2/p1/sessions/locked", json!({"description": "s", "schedule": {}, "session_tag": 0}))
+                .await
+                .expect(201);
+            member.add_client("p1", "other").await;
+            let uses = |client: &str, names: &[&str]| {
+                let actions: Vec<Value> = names.iter().map(|name| json!({"action_id": name})).collect();
+                json!({"client_id": client, "job_actions": actions})
+            };
+            for number in 0..20 {
+                let path = format!("/v2/p1/jobs/job{number}");
+                member.post(&path, uses("node-p1", &["free"])).await.expect(201);
+            }
+            member.post("/v2/p1/jobs/user", uses("node-p1", &["locked"])).await.expect(201);
+            let mut report = member.get("/v2/p1/jobs/user").await.expect(200).json();
+            report["job_schedule"]["status"] = "running".into();
+            let others = |number: usize| -> Vec<Request> {
+                vec![
+                    (Method::PATCH, "jobs/free-p1".to_owned(), Some(json!({"description": "x"}))),
+                    (Method::POST, "jobs/free-p1/event".to_owned(), Some(json!({"start": null}))),
+                    (Method::PATCH, "jobs/free-p1".to_owned(), Some(uses("node-p1", &["idle", "idle"]))),
+                    (Method::POST, "jobs".to_owned(), Some(uses("node-p1", &["idle"]))),
+                    (Method::POST, "actions".to_owned(), Some(exec.clone())),
+                    (Method::POST, "sessions".to_owned(), Some(json!({"description": "s", "schedule": {}}))),
+                    (Method::POST, "clients".to_owned(), Some(json!({"client_id": format!("new{number}")}))),
+                    // locks only the job, because it has this action already
+                    (Method::PATCH, "jobs/user".to_owned(), Some(report.clone())),
+                ]
+            };
+            let actions = |number: usize| -> Request {
+                let path = format!("jobs/job{number}");
+                let list = |names: &[&str]| json!({"job_actions": uses("", names)["job_actions"]});
+                match number % 5 {
+                    0 => (Method::PATCH, path, Some(list(&["locked"]))),
+                    1 => (Method::PATCH, path, Some(list(&[&format!("own{number}"), "locked"]))),
+                    2 => (Method::PATCH, path, Some(uses("other", &["locked", "free"]))),
+                    3 => (Method::POST, path, Some(uses("node-p1", &["locked"]))),
+                    _ => (Method::POST, "jobs".to_owned(), Some(uses("node-p1", &["free", "locked"]))),
+                }
+            };
+            let moves = |number: usize| {
+                // these jobs have the action already
+                (Method::PATCH, format!("jobs/job{}", number / 5 * 5), Some(uses("other", &["locked"])))
+            };
+            let joins = |number: usize| (Method::PUT, format!("sessions/locked/jobs/job{number}"), None);
+            let DatabaseUrl::MySql(url) = database.url() else { panic!("not MySQL") };
+            let cases: [(&str, &dyn Fn(usize) -> Request); 3] =
+                [("actions", &actions), ("actions", &moves), ("sessions", &joins)];
+            for (case, (table, change)) in cases.into_iter().enumerate() {
+                let mut other = connect(&url).await;
+                let lock = format!("BEGIN; SELECT id FROM {table} WHERE id = 'locked' FOR UPDATE");
+                sqlx::raw_sql(sqlx::AssertSqlSafe(lock)).execute(&mut other).await.unwrap();
+                let waiting: Vec<_> = (0..20).map(|number| start(&app, &change(number))).collect();
+                tokio::time::sleep(Duration::from_millis(1_000)).await;
+                for request in others(case) {
+                    expect_at_once(&app, &request).await;
+                }
+                if case == 0 {
+                    // only the one change that waits with a connection can hold another action
+                    let own = [1, 6, 11, 16].map(|number| {
+                        start(
+                            &app,
+                            &(Method::PATCH, format!("actions/own{number}"), Some(json!({"max_retries": 3}))),
+                        )
+                    });
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                    assert!(own.iter().filter(|change| change.is_finished()).count() >= 3);
+                }
+                if table == "sessions" {
+                    for number in 0..20 {
+                        let patch = Some(json!({"description": "x"}));
+                        expect_at_once(&app, &(Method::PATCH, format!("jobs/job{number}"), patch)).await;
+                    }
+                }
+                assert!(
+                    waiting.iter().all(|change| !change.is_finished()),
+                    "{table} {case}: the row is locked"
+                );
+                sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+                for change in waiting {
+                    let answer = change.await.unwrap();
+                    assert!(answer.status.is_success(), "{table} {case}: {answer}");
+                }
+            }
+        }));
+    });
+}
+
 /// A project with many writers does not make the one of another project wait for all of them.
 fn writers_take_turns(engine: Engine) {
     with_database(engine, "turns", |runtime, database| {

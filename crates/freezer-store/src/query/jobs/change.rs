@@ -1,6 +1,6 @@
 //! Changes of `jobs`, and the locked row of a job.
 
-use sea_query::{Expr, ExprTrait, LockType};
+use sea_query::{Expr, ExprTrait, LockType, Query};
 
 use super::{TABLE, TEXTS};
 use crate::clock::Timestamp;
@@ -30,6 +30,24 @@ pub async fn get_for_update(
         session_tag: row.session_tag,
         description: row.description,
     }))
+}
+
+/// Returns whether a job of the scope exists and has this client.
+pub async fn has_client(
+    db: &mut Db,
+    scope: &Scope,
+    job_id: &str,
+    client_id: &str,
+) -> Result<bool, StoreError> {
+    let mut select = Query::select();
+    select
+        .column(Jobs::ClientId)
+        .from(Jobs::Table)
+        .and_where(Expr::col(Jobs::Id).eq(job_id))
+        .and_where(Expr::col(Jobs::Deleted).eq(false))
+        .cond_where(TABLE.in_scope(scope));
+    let stored: Option<Option<String>> = db.read_one(&select).await?;
+    Ok(stored.flatten().is_some_and(|stored| stored == client_id))
 }
 
 /// Stores a new job with its actions and its trust, if any.

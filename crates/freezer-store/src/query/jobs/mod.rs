@@ -10,7 +10,7 @@ mod extras;
 mod joined;
 mod matched;
 
-pub use change::{create, delete, get_for_update, update, was_created, was_updated};
+pub use change::{create, delete, get_for_update, has_client, update, was_created, was_updated};
 pub use joined::{IDS_AT_ONCE, JobRows, POLLS_AT_ONCE, Poll, get, rows_of_ids, rows_of_polls};
 
 use std::collections::HashSet;
