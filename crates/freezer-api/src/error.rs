@@ -88,8 +88,8 @@ pub enum Error {
     },
     /// A stored document is larger than the service may read at once.
     #[error(
-        "{what} {id}: takes about {bytes} bytes, and the service reads at most {limit} at once ([api] max_answer_bytes); make it \
-         smaller, for example with a PATCH of job_actions, or delete it"
+        "{what} {id}: takes about {bytes} bytes, and the service reads at most {limit} at once; {}",
+        smaller(what)
     )]
     AnswerTooLarge {
         /// `job`, `backup`, …
@@ -172,6 +172,18 @@ pub enum Error {
     /// A defect of the service. The text is for the log.
     #[error("{0}")]
     Internal(String),
+}
+
+/// Returns the ways to handle a stored document that is too large to be read. Only `job_actions` can be replaced without
+/// reading them.
+fn smaller(what: &str) -> &'static str {
+    match what {
+        "job" => {
+            "give it a shorter list of job_actions (PATCH); if this is refused too, its schedule is too large: then \
+             raise [api] max_answer_bytes, or delete the job"
+        }
+        _ => "raise [api] max_answer_bytes to read or change it, or delete it",
+    }
 }
 
 impl From<Invalid> for Error {

@@ -39,8 +39,15 @@ const DOCUMENTS: u64 = 4;
 /// Bytes that an answer can always have: those that one statement for several jobs reads.
 const LEAST: u64 = 4 << 20;
 
-/// An answer, and whether its page ended early because of its bytes.
-pub type Draft = (Response, bool);
+/// An answer.
+pub struct Draft {
+    /// The answer itself.
+    pub response: Response,
+    /// Whether its page ended early because of its bytes.
+    pub is_cut: bool,
+    /// The error of the document before which the page ended, if this document was not read because of its size.
+    pub ended_before: Option<StoreError>,
+}
 
 /// Returns the answer to a request for documents. `make` reads documents, up to the number of bytes that it is given, and
 /// writes the answer. It can run several times. `max_bytes`: as
@@ -58,8 +65,9 @@ where
     let mut held = None;
     loop {
         let needed = match make(up_to).await {
-            Ok((_, true)) if up_to < max_bytes => up_to.saturating_mul(STEP).min(max_bytes),
-            Ok((response, _)) => {
+            Ok(draft) if draft.is_cut && up_to < max_bytes => up_to.saturating_mul(STEP).min(max_bytes),
+            Ok(Draft { response, ended_before, .. }) => {
+                warn_if_unreadable(call, ended_before);
                 if let Some(held) = held {
                     return hold(response, held).await;
                 }
@@ -89,7 +97,7 @@ where
 {
     answer(call, FIRST_BYTES, |up_to| {
         let made = make(up_to);
-        async move { Ok((made.await?, false)) }
+        async move { Ok(Draft { response: made.await?, is_cut: false, ended_before: None }) }
     })
     .await
 }
@@ -124,9 +132,30 @@ fn allowed(call: &Call, up_to: u64, error: Error) -> Result<u64, Error> {
     let Error::Store(StoreError::TooLarge { what, id, bytes, .. }) = error else { return Err(error) };
     let limit = largest(call);
     if bytes > limit || bytes <= up_to {
-        return Err(Error::AnswerTooLarge { what, id, bytes, limit });
+        let refused = Error::AnswerTooLarge { what, id: id.clone(), bytes, limit };
+        warn(call, &id, &refused);
+        return Err(refused);
     }
     Ok(bytes)
+}
+
+/// Warns about the document before which a page ended, if the next page, which begins with it, will be refused.
+fn warn_if_unreadable(call: &Call, ended_before: Option<StoreError>) {
+    let limit = largest(call);
+    if let Some(StoreError::TooLarge { what, id, bytes, .. }) = ended_before
+        && bytes > limit
+    {
+        warn(call, &id, &Error::AnswerTooLarge { what, id: id.clone(), bytes, limit });
+    }
+}
+
+/// Names a document that cannot be read in the log, because schedulers do not report it.
+fn warn(call: &Call, id: &str, refused: &Error) {
+    if call.app.queues.oversized().is_due(id, std::time::Instant::now()) {
+        tracing::warn!(
+            "a list ends before a document that is too large, and a request for it gets a 413: {refused}"
+        );
+    }
 }
 
 /// Returns the size of the largest document that is read.

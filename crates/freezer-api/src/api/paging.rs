@@ -83,7 +83,11 @@ impl ListQuery {
         let link = |last| format!("{address}marker={}", utf8_percent_encode(id(last), NON_ALPHANUMERIC));
         let more = found.cut || self.links && found.more;
         let next = found.documents.last().filter(|_| more).map(link);
-        Ok((response::list(name, &found.documents, next.as_deref(), found.count)?, found.cut))
+        Ok(Draft {
+            response: response::list(name, &found.documents, next.as_deref(), found.count)?,
+            is_cut: found.cut,
+            ended_before: found.ended_before.clone(),
+        })
     }
 }
 

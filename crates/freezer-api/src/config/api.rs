@@ -31,7 +31,8 @@ const MAX_ANSWER_BYTES: OptDecl = OptDecl::integer("api", "max_answer_bytes")
         "Maximum size of all large answers (over 32 KiB) in memory, in bytes: while they are made and until their clients \
          have read them. One project can have half of it. A request for a large answer waits for at most \
          search_wait_timeout, and is then answered with 429 if answers of its own project hold it up, else with 503. \
-         While a page is made, it needs up to twice max_page_bytes, but never more than this half.",
+         While a page is made, it needs up to twice max_page_bytes, but never more than this half. A stored document can be \
+         read up to a quarter of this size, or up to four times max_document_bytes or 4 MiB if that is more.",
     );
 
 /// Largest JSON text that a column can store.

@@ -17,6 +17,7 @@ pub mod job_events;
 pub mod job_reads;
 mod job_reports;
 pub mod jobs;
+pub mod oversized;
 pub mod scans;
 mod schedule;
 pub mod session_actions;
@@ -41,6 +42,7 @@ pub struct Queues {
     job_reader: job_reads::JobReader,
     scans: scans::Scans,
     answers: answers::Answers,
+    oversized: oversized::Oversized,
     admission: Arc<admission::Admission>,
 }
 
@@ -64,6 +66,7 @@ impl Queues {
             job_reader: job_reads::JobReader::new(store),
             scans: scans::Scans::new(limits.scans),
             answers: answers::Answers::new(limits.max_answers, limits.scans),
+            oversized: oversized::Oversized::default(),
             admission: Arc::default(),
         }
     }
@@ -79,6 +82,11 @@ impl Queues {
     /// Returns the budget of large answers.
     pub fn answers(&self) -> &answers::Answers {
         &self.answers
+    }
+
+    /// Returns the warnings about documents that are too large to be read.
+    pub fn oversized(&self) -> &oversized::Oversized {
+        &self.oversized
     }
 
     /// Returns the counter of requests that use the database.

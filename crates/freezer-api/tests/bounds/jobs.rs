@@ -299,6 +299,13 @@ async fn jobs_that_exceed_the_budget_are_refused_without_reading_them(app: TestA
     assert_eq!(page.each("jobs", "/job_id"), [first, one, last]);
 }
 
+/// Returns the search for the document of a path.
+fn find(path: &str) -> Value {
+    let (list, id) = path.rsplit_once('/').unwrap();
+    let key = format!("{}_id", list.rsplit('/').next().unwrap().trim_end_matches('s'));
+    json!({"match": [{key: id}]})
+}
+
 /// Each of these documents is larger than a change reads without a part of the budget.
 async fn large_documents_of_former_settings_can_be_changed(app: TestApp) {
     let member = app.member();
@@ -331,10 +338,32 @@ async fn large_documents_of_former_settings_can_be_changed(app: TestApp) {
         member.get(list).await.expect(200);
         // those who may use less
         let small = app.with_http(|http| (http.max_answers, http.max_document) = (1 << 20, 4_096)).member();
-        small.get(&path).await.expect(413);
-        small.get(list).await.expect(413);
+        let is_job = path.contains("jobs");
+        for refused in [small.get(&path).await, small.get(list).await, small.search(list, find(&path)).await]
+        {
+            let text = refused.expect(413).description();
+            assert_eq!(text.contains("job_actions (PATCH)"), is_job, "{text}");
+            assert!(text.contains("[api] max_answer_bytes") && text.contains("delete"), "{text}");
+        }
+        // a document that the search does not find is not in the answer
+        if !is_job && !path.contains("sessions") {
+            let none = json!({"match": [{"_all": "a text that no document has"}]});
+            let found = small.search(list, none).await.expect(200);
+            assert_eq!(found.each(list.rsplit('/').next().unwrap(), "/project_id"), Vec::<String>::new());
+        }
     }
     member.post(&format!("/v2/p1/jobs/{job_id}/event"), json!({"start": null})).await.expect(202);
     member.put(&format!("/v2/p1/sessions/{session_id}/jobs/{job_id}")).await.expect(204);
     member.delete(&format!("/v2/p1/sessions/{session_id}/jobs/{job_id}")).await.expect(204);
+    let small = app.with_http(|http| (http.max_answers, http.max_document) = (1 << 20, 4_096)).member();
+    for path in [
+        format!("backups/{backup_id}"),
+        format!("jobs/{job_id}"),
+        format!("sessions/{session_id}"),
+        format!("actions/{action_id}"),
+    ] {
+        let path = format!("/v2/p1/{path}");
+        small.patch(&path, json!({"description": "m"})).await.expect(413);
+        small.delete(&path).await.expect(204);
+    }
 }

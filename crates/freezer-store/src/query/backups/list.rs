@@ -109,7 +109,8 @@ pub async fn list(
         page,
         among: None,
         counted: has_terms.then(|| counted(db.dialect(), scope, search)).flatten(),
-        sized: search.is_empty().then(|| ("backup", listing::size_position::<StoredBackup>())),
+        what: "backup",
+        sized: search.is_empty().then_some(listing::size_position::<StoredBackup>()),
     };
     let read = |row: &mut Row| {
         listing::read_listed::<StoredBackup>(row).map(|(stored, place)| (Backup::from(stored), place))

@@ -150,7 +150,8 @@ pub async fn list_for(
         page,
         among: among.as_deref(),
         counted: None,
-        sized: Some(("job", SIZE)),
+        what: "job",
+        sized: Some(SIZE),
     };
     let read = |row: &mut Row| {
         let (stored, place) = listing::read_listed::<StoredJob>(row)?;

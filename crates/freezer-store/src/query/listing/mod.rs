@@ -62,7 +62,7 @@ impl Page {
 }
 
 /// A page of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Listed<T> {
     /// The documents, in order.
     pub documents: Vec<T>,
@@ -70,6 +70,8 @@ pub struct Listed<T> {
     pub more: bool,
     /// Whether the page ends early, because of [`Page::max_bytes`].
     pub cut: bool,
+    /// The error of the document before which the page ends, if the query may not read it.
+    pub ended_before: Option<StoreError>,
     /// The total number, if [`Page::count`] is set.
     pub count: Option<u64>,
 }
@@ -77,8 +79,8 @@ pub struct Listed<T> {
 impl<T> Listed<T> {
     /// Converts the documents of a page.
     pub fn map<U>(self, make: impl FnMut(T) -> U) -> Listed<U> {
-        let Listed { documents, more, cut, count } = self;
-        Listed { documents: documents.into_iter().map(make).collect(), more, cut, count }
+        let Listed { documents, more, cut, ended_before, count } = self;
+        Listed { documents: documents.into_iter().map(make).collect(), more, cut, ended_before, count }
     }
 }
 
@@ -119,9 +121,12 @@ pub(super) struct DocumentQuery<'a, C: 'static> {
     pub(super) among: Option<&'a [Last]>,
     /// How to count the documents. `None`: by reading each row that the search may accept.
     pub(super) counted: Option<Counted>,
-    /// The kind of document (`job`), and the position of the size of a row if the statements have it
-    /// ([`live_within`](super::TableColumns::live_within)).
-    pub(super) sized: Option<(&'static str, usize)>,
+    /// The kind of document (`job`).
+    pub(super) what: &'static str,
+    /// The position of the size of a row if the statements have it
+    /// ([`live_within`](super::TableColumns::live_within)). Without it, a search reads rows of any size, but a document that
+    /// it finds may still not be larger than the query may read.
+    pub(super) sized: Option<usize>,
 }
 
 /// Queries with which the database counts documents.
@@ -218,7 +223,7 @@ fn end_before<T: ListedDocument>(
     builder: &mut PageBuilder<T>,
 ) -> Result<(), StoreError> {
     match oversized {
-        Some(error) if builder.needed() > 0 && !builder.cut() => Err(error),
+        Some(error) if builder.needed() > 0 => builder.cut_before(error),
         _ => Ok(()),
     }
 }
@@ -241,7 +246,7 @@ where
         let limit = builder.needed().min(ROWS_AT_ONCE);
         let (doing, read) = (db.doing(), &reader.read);
         let (mut documents, mut bytes) = (Vec::new(), 0);
-        let (mut oversized, sized, read_limit) = (None, listing.sized, db.read_limit());
+        let (mut oversized, sized, read_limit) = (None, listing.size_at(), db.read_limit());
         let select = Box::new(listing.batch(builder.after.as_ref(), None, limit, offset));
         let each = |mut row: Row| {
             oversized = too_large(sized, doing, read_limit, &row)?;
@@ -273,7 +278,7 @@ pub(super) const fn size_position<R: TableRow>() -> usize {
     <(R, Option<String>)>::COUNT
 }
 
-/// Returns the error of a row whose texts are NULL because of their size. `sized`: as [`DocumentQuery::sized`].
+/// Returns the error of a row whose texts are NULL because of their size. `sized`: as [`DocumentQuery::size_at`].
 fn too_large(
     sized: Option<(&'static str, usize)>,
     doing: &'static str,
@@ -292,6 +297,11 @@ fn too_large(
 }
 
 impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
+    /// Returns the kind of document, and the position of the size of a row if the statements have it.
+    fn size_at(&self) -> Option<(&'static str, usize)> {
+        self.sized.map(|at| (self.what, at))
+    }
+
     /// Returns the total number of documents. Its cost grows with their number.
     async fn count<T, R, F>(&self, db: &mut Db, reader: &DocumentReader<R, F>) -> Result<u64, StoreError>
     where

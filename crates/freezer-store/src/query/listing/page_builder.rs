@@ -1,6 +1,7 @@
 //! [`PageBuilder`]: collects the documents of a page.
 
 use super::{Last, Listed, ListedDocument, Page, READ_AT_ONCE};
+use crate::error::StoreError;
 use crate::search::Matcher;
 
 /// Collects the documents of a page, in order.
@@ -15,6 +16,8 @@ pub(in crate::query) struct PageBuilder<T> {
     bytes: u64,
     /// Whether a document did not fit.
     is_cut: bool,
+    /// The error of the document before which the page ends.
+    ended_before: Option<StoreError>,
     /// Whether the list has no more documents.
     is_at_end: bool,
 }
@@ -24,8 +27,17 @@ impl<T: ListedDocument> PageBuilder<T> {
     pub(in crate::query) fn new(page: &Page, after: Option<Last>) -> PageBuilder<T> {
         let limit = page.limit.saturating_add(u64::from(page.look_ahead));
         let (skip, max_bytes) = (page.offset, page.max_bytes);
-        let documents = Vec::new();
-        PageBuilder { skip, after, max_bytes, limit, documents, bytes: 0, is_cut: false, is_at_end: false }
+        PageBuilder {
+            skip,
+            after,
+            max_bytes,
+            limit,
+            documents: Vec::new(),
+            bytes: 0,
+            is_cut: false,
+            ended_before: None,
+            is_at_end: false,
+        }
     }
 
     /// Returns a page that skips every document, to count them.
@@ -68,10 +80,19 @@ impl<T: ListedDocument> PageBuilder<T> {
         self.is_at_end = true;
     }
 
-    /// Ends the page early if it has a document. Returns false if it has none.
-    pub(super) fn cut(&mut self) -> bool {
-        self.is_cut = !self.documents.is_empty();
-        self.is_cut
+    /// Returns whether the page contains the next accepted document, instead of skipping it.
+    pub(super) fn takes_next(&self) -> bool {
+        self.skip == 0
+    }
+
+    /// Ends the page before a document that is too large. If the page has no documents, returns the error of this document.
+    pub(super) fn cut_before(&mut self, error: StoreError) -> Result<(), StoreError> {
+        if self.documents.is_empty() {
+            return Err(error);
+        }
+        self.is_cut = true;
+        self.ended_before = Some(error);
+        Ok(())
     }
 
     /// Adds an accepted document if it is needed.
@@ -97,9 +118,9 @@ impl<T: ListedDocument> PageBuilder<T> {
 
     /// Returns the page.
     pub(in crate::query) fn build(self, page: &Page, count: Option<u64>) -> Listed<T> {
-        let PageBuilder { mut documents, is_cut: cut, .. } = self;
+        let PageBuilder { mut documents, is_cut: cut, ended_before, .. } = self;
         let more = cut || documents.len() as u64 > page.limit;
         documents.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        Listed { documents, more, cut, count }
+        Listed { documents, more, cut, ended_before, count }
     }
 }

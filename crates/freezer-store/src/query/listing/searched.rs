@@ -52,7 +52,7 @@ where
     while builder.needed() > 0 {
         let mut candidates = Vec::new();
         let (mut seen, mut bytes, room) = (0, 0, builder.room());
-        let (doing, read) = (db.doing(), &reader.read);
+        let (doing, read, what) = (db.doing(), &reader.read, listing.what);
         let mut is_whole = true;
         let needed = usize::try_from(builder.needed()).unwrap_or(usize::MAX).min(COMPLETED_AT_ONCE);
         let places =
@@ -61,7 +61,7 @@ where
         if some.is_some_and(<[_]>::is_empty) {
             return Ok(());
         }
-        let (mut oversized, sized, read_limit) = (None, listing.sized, db.read_limit());
+        let (mut oversized, sized, read_limit) = (None, listing.size_at(), db.read_limit());
         let select = Box::new(listing.batch(builder.after.as_ref(), some, batch, 0));
         let each = |mut row: Row| {
             seen += 1;
@@ -71,13 +71,21 @@ where
                 return Ok(ControlFlow::Break(()));
             }
             let (document, place) = read(&mut row).map_err(unreadable(doing))?;
-            builder.after = Some(place);
             let verdict = match_row(&mut matcher, &document);
+            let size = document.size() as u64;
+            // A document that is only skipped or counted is not in the answer.
+            if sized.is_none() && verdict == MatchResult::Yes && size > read_limit && builder.takes_next() {
+                let id = place.1;
+                oversized = Some(StoreError::TooLarge { doing, what, id, bytes: size });
+                is_whole = false;
+                return Ok(ControlFlow::Break(()));
+            }
+            builder.after = Some(place);
             // Documents to skip are not kept if all earlier ones are decided.
             let passed_over =
                 verdict == MatchResult::Yes && candidates.is_empty() && builder.skip > 0 && !builder.takes();
             if verdict != MatchResult::No && !passed_over {
-                bytes += document.size() as u64;
+                bytes += size;
                 candidates.push(Candidate { document, verdict });
             }
             is_whole = candidates.len() < needed && (bytes <= room || candidates.len() <= 1);
@@ -123,7 +131,7 @@ where
         if T::IN_PARTS {
             let whole = match (reader.complete)(db, &mut documents, builder.room()).await {
                 // The next page begins before this document.
-                Err(StoreError::TooLarge { .. }) if builder.cut() => return Ok(()),
+                Err(error @ StoreError::TooLarge { .. }) => return builder.cut_before(error),
                 whole => whole?,
             };
             let later = documents.drain(whole..).zip(verdicts.drain(whole..)).rev();

@@ -65,7 +65,7 @@ where
         T: ListedDocument + From<R>,
     {
         let (what, texts) = self.texts;
-        // A search must read whole documents.
+        // A search must match whole documents. `searched.rs` compares the sizes of those that it finds.
         let is_sized = search.is_empty() && !texts.is_empty() && db.read_limit() < u64::MAX;
         let narrowed = parts.into_iter().map(|part| {
             let mut select = match is_sized {
@@ -88,7 +88,8 @@ where
             page,
             among: None,
             counted: None,
-            sized: is_sized.then(|| (what, size_position::<R>())),
+            what,
+            sized: is_sized.then_some(size_position::<R>()),
         };
         let read = |row: &mut Row| read_listed::<R>(row).map(|(stored, place)| (T::from(stored), place));
         list(db, listing, None, DocumentReader { read, complete: nothing_missing }).await
