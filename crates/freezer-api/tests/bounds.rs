@@ -9,6 +9,8 @@
 mod answers;
 #[path = "bounds/documents.rs"]
 mod documents;
+#[path = "bounds/equal_times.rs"]
+mod equal_times;
 #[path = "bounds/jobs.rs"]
 mod jobs;
 #[path = "bounds/pages.rs"]

@@ -95,7 +95,8 @@ pub(crate) enum Indexes {
     /// The indexes in the order of job lists, and those of links and trusts by their job. Without them, jobs
     /// are listed without data of other tables, which is faster.
     Jobs,
-    /// `fz_<noun>_project` of every list of a project. A statement must not name a missing index.
+    /// The indexes with the rows of lists in order, along which a list continues after a row. A statement must not
+    /// name a missing index.
     Lists,
     /// `fz_jobs_poll`, which is created together with the column `fz_completed`.
     Polls,
@@ -117,6 +118,8 @@ impl Indexes {
             Indexes::Lists => &[
                 "fz_clients_project",
                 "fz_jobs_project",
+                "fz_jobs_client",
+                "fz_jobs_live",
                 "fz_actions_project",
                 "fz_sessions_project",
                 "fz_backups_project",

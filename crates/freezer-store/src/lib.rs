@@ -34,6 +34,7 @@ mod exec;
 mod explain;
 mod find_additions;
 mod json;
+mod key_order;
 pub mod maintenance;
 pub mod migrations;
 mod mismatch;

@@ -1,12 +1,13 @@
 //! Reads `freezer_leftovers`, and counts its values. An upgrade may have been interrupted, so the values of its earlier
 //! runs count as well.
 
-use sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query};
+use sea_query::{Alias, Expr, Order, Query};
 
 use super::moves::job_actions::{self, kept_values};
 use super::moves::leftovers::{Kept, LeftoverColumn, TABLE};
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::key_order;
 use crate::{Store, read};
 
 /// Rows of a batch. A value may have 16 MiB.
@@ -58,15 +59,8 @@ pub(crate) async fn batch(db: &mut Db, after: Option<&[String; 3]>) -> Result<Ve
         select.order_by(Alias::new(name), Order::Asc);
     }
     if let Some(after) = after {
-        let mut behind = Condition::any();
-        for (at, name) in KEY.iter().enumerate() {
-            let mut condition = Condition::all().add(column(name).gt(after[at].as_str()));
-            for (name, value) in KEY.iter().zip(after).take(at) {
-                condition = condition.add(column(name).eq(value.as_str()));
-            }
-            behind = behind.add(condition);
-        }
-        select.cond_where(behind);
+        let key = std::array::from_fn::<_, 3, _>(|at| (column(KEY[at]), Expr::value(after[at].as_str())));
+        select.cond_where(key_order::after(db.dialect(), key));
     }
     db.read::<[String; 4]>(&select).await
 }

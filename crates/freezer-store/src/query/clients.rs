@@ -45,6 +45,7 @@ const LIST: TableList<Clients, Clients> = TableList {
     shape: SHAPE,
     order: [Clients::CreatedAt, Clients::Id],
     index: "fz_clients_project",
+    found_by: "client_id",
     texts: ("client", &[]),
 };
 

@@ -50,6 +50,7 @@ const LIST: TableList<Sessions, Sessions> = TableList {
     shape: SHAPE,
     order: [Sessions::CreatedAt, Sessions::Id],
     index: "fz_sessions_project",
+    found_by: "session_id",
     texts: ("session", TEXTS),
 };
 

@@ -36,6 +36,11 @@ impl Search {
         *self == Search::default()
     }
 
+    /// Returns whether the search requires a value of this key.
+    pub(crate) fn names(&self, key: &str) -> bool {
+        self.matches.iter().any(|(named, _)| named == key)
+    }
+
     /// Returns whether the search accepts the document.
     ///
     /// `identity` contains the keys that identify the document (`client_id`, `job_id`, …). For these keys

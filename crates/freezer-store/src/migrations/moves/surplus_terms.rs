@@ -1,10 +1,11 @@
 //! Removes rows of the table of terms that no action lists. They exist after a restore of `actions` alone, or if
 //! an action was removed by hand. Searches check each job that they find, so such rows only cost time.
 
-use sea_query::{Condition, Expr, ExprTrait, Order, Query};
+use sea_query::{Expr, ExprTrait, Order, Query};
 
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::key_order::{self, KeyPart};
 use crate::migrations::term_sums::Parts;
 use crate::tables::FzActionTerms as Terms;
 
@@ -32,29 +33,13 @@ impl TermKey {
         format!("{}{SEPARATOR}{}{SEPARATOR}{}", self.term, self.project_id, self.action_id)
     }
 
-    /// Returns the condition for rows after this one. The first part lets the server use the primary key.
-    fn behind(&self) -> Condition {
-        let same_term = || Expr::col(Terms::Term).eq(self.term);
-        let same_project = || Expr::col(Terms::ProjectId).eq(self.project_id.as_str());
-        let later = Condition::any()
-            .add(Expr::col(Terms::Term).gt(self.term))
-            .add(
-                Condition::all()
-                    .add(same_term())
-                    .add(Expr::col(Terms::ProjectId).gt(self.project_id.as_str())),
-            )
-            .add(
-                Condition::all()
-                    .add(same_term())
-                    .add(same_project())
-                    .add(Expr::col(Terms::ActionId).gt(self.action_id.as_str())),
-            );
-        Condition::all().add(Expr::col(Terms::Term).gte(self.term)).add(later)
-    }
-
-    /// Returns the condition for rows up to this one.
-    fn up_to(&self) -> Condition {
-        Condition::all().add(Expr::col(Terms::Term).lte(self.term)).add(self.behind().not())
+    /// Returns the columns of the key with their values.
+    fn parts(&self) -> [KeyPart; 3] {
+        [
+            (Expr::col(Terms::Term), Expr::value(self.term)),
+            (Expr::col(Terms::ProjectId), Expr::value(self.project_id.as_str())),
+            (Expr::col(Terms::ActionId), Expr::value(self.action_id.as_str())),
+        ]
     }
 }
 
@@ -73,7 +58,7 @@ pub(in crate::migrations) async fn batch(
         select.order_by(column, Order::Asc);
     }
     if let Some(after) = &after {
-        select.cond_where(after.behind());
+        select.cond_where(key_order::after(dialect, after.parts()));
     }
     let rows = db.read::<(Option<i64>, String, String)>(select.limit(BATCH)).await?;
     let count = rows.len() as u64;
@@ -84,9 +69,9 @@ pub(in crate::migrations) async fn batch(
         .from_table(Terms::Table)
         .and_where(Expr::col(Terms::ActionId).ne(""))
         .and_where(Expr::cust(dialect.is_surplus_term()))
-        .cond_where(last.up_to());
+        .cond_where(key_order::up_to(dialect, last.parts()));
     if let Some(after) = &after {
-        delete.cond_where(after.behind());
+        delete.cond_where(key_order::after(dialect, after.parts()));
     }
     if let Some(condition) = parts.condition(dialect, "project_id", "action_id") {
         delete.and_where(Expr::cust(condition));

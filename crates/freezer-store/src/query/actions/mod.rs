@@ -60,6 +60,7 @@ const LIST: TableList<Actions, (Actions, Actions)> = TableList {
     shape: SHAPE,
     order: [(Actions::Table, Actions::CreatedAt), (Actions::Table, Actions::Id)],
     index: "fz_actions_project",
+    found_by: "action_id",
     texts: ("action", TEXTS),
 };
 

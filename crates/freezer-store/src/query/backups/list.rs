@@ -97,10 +97,12 @@ pub async fn list(
     page: &Page,
 ) -> Result<Listed<Backup>, StoreError> {
     let has_terms = db.has_terms().await?;
+    let joins = joins_rows(db.dialect(), scope, search, has_terms);
+    let names_index = joins || search.names("backup_id");
     let listing = DocumentQuery {
         select: live(scope),
-        narrowed: vec![narrowed(db, scope, search, has_terms).await?],
-        along: scope.of_project(LIST),
+        narrowed: vec![narrowed(db, scope, search, (has_terms, joins)).await?],
+        along: scope.of_project(LIST).filter(|_| !names_index),
         marked: TABLE.marked(scope.holds(Backups::ProjectId), page),
         created_at: (At::Index, Backups::CreatedAt),
         id: (At::Index, Backups::Id),
@@ -118,17 +120,21 @@ pub async fn list(
     listing::list(db, listing, None, DocumentReader { read, complete: listing::nothing_missing }).await
 }
 
+/// Returns whether a search reads an index, and joins the rows of its entries.
+fn joins_rows(dialect: Dialect, scope: &Scope, search: &Search, has_terms: bool) -> bool {
+    let of_project = dialect == Dialect::MySql && matches!(scope, Scope::Project(_));
+    of_project && has_terms && !search.is_empty() && !search.names("backup_id")
+}
+
 /// Selects the rows that a search may accept.
 async fn narrowed(
     db: &mut Db,
     scope: &Scope,
     search: &Search,
-    has_terms: bool,
+    (has_terms, joins): (bool, bool),
 ) -> Result<SelectStatement, StoreError> {
     let dialect = db.dialect();
-    let by_id = search.matches.iter().any(|(key, _)| key == "backup_id");
-    let joins = has_terms && dialect == Dialect::MySql && matches!(scope, Scope::Project(_)) && !by_id;
-    if search.is_empty() || !joins {
+    if !joins {
         let mut select = match search.is_empty() {
             true => TABLE.live_within::<StoredBackup>(TABLE.in_scope(scope), TEXTS, db.read_limit()),
             false => live(scope),

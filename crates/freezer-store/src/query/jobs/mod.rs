@@ -134,14 +134,18 @@ pub async fn list_for(
     in_database.match_not.retain(|pair| owned.is_none() || !names_pid(pair));
     narrow::narrow(db.dialect(), &mut narrowed, &in_database, &SHAPE, Some(&inner));
     let among = candidates::find(db, scope, search, page).await?;
-    match among {
-        Some(_) => db.dialect().read_along(&mut narrowed, "PRIMARY"),
-        None => pass_over_completed(db, &mut narrowed, search).await?,
-    }
+    let along = match among {
+        Some(_) => {
+            db.dialect().read_along(&mut narrowed, "PRIMARY");
+            None
+        }
+        None if pass_over_completed(db, &mut narrowed, search).await? => None,
+        None => list_index(scope, search),
+    };
     let listing = DocumentQuery {
         select,
         narrowed: vec![narrowed],
-        along: scope.of_project("fz_jobs_project"),
+        along,
         marked: TABLE.marked(scope.holds(Jobs::ProjectId), page),
         created_at: (Jobs::Table, Jobs::CreatedAt),
         id: (Jobs::Table, Jobs::Id),
@@ -179,22 +183,38 @@ fn visible_to(mut job: Job, owned: Option<&HashSet<String>>) -> Job {
     job
 }
 
-/// Excludes completed jobs in the index, if the search excludes them.
+/// Returns the index that contains the jobs of a search in the order of the list.
+fn list_index(scope: &Scope, search: &Search) -> Option<&'static str> {
+    match (scope, search.names("job_id"), names_client(search)) {
+        (_, true, _) | (Scope::AllProjects, _, true) => None,
+        (Scope::Project(_), _, true) => Some("fz_jobs_client"),
+        (Scope::Project(_), _, false) => Some("fz_jobs_project"),
+        (Scope::AllProjects, _, false) => Some("fz_jobs_live"),
+    }
+}
+
+/// Returns whether a search is for the jobs of one client. Jobs without a client have two values in the column.
+fn names_client(search: &Search) -> bool {
+    let is_client = |value: &Value| value.as_str().is_some_and(|name| !name.is_empty());
+    search.matches.iter().any(|(key, value)| key == "client_id" && is_client(value))
+}
+
+/// Excludes completed jobs in the index, if the search excludes them. Returns whether the query names an index.
 async fn pass_over_completed(
     db: &mut Db,
     narrowed: &mut SelectStatement,
     search: &Search,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let excludes = search.match_not.iter().any(|(key, value)| key == "status" && value == "completed");
     if !excludes || !db.has_indexes(Indexes::Polls).await? {
-        return Ok(());
+        return Ok(false);
     }
     narrowed.and_where(Expr::cust(db.dialect().not_completed()));
-    let of_client = search.matches.iter().any(|(key, value)| key == "client_id" && value.is_string());
+    let of_client = names_client(search);
     if of_client {
         db.dialect().read_along(narrowed, "fz_jobs_poll");
     }
-    Ok(())
+    Ok(of_client)
 }
 
 fn live(scope: &Scope) -> SelectStatement {

@@ -20,7 +20,6 @@ pub(super) use self::page_builder::PageBuilder;
 use self::searched::{Candidate, searched, settle};
 pub(super) use self::table_list::TableList;
 use super::narrow::Shape;
-use crate::additions::Indexes;
 use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
 use crate::row::{FromRow, Row};
@@ -102,8 +101,10 @@ pub(super) struct DocumentQuery<'a, C: 'static> {
     /// The same, for the rows that the search may accept. Several queries, if one query could not read along
     /// an index. No row is in two of them.
     pub(super) narrowed: Vec<SelectStatement>,
-    /// The index of a project's rows in the order of the list, for the first query of `narrowed`. `None` in
-    /// other scopes.
+    /// The index that contains the rows of the first query of `narrowed` in the order of the list, one of
+    /// [`Indexes::Lists`](crate::additions::Indexes::Lists). A list continues along it after a row. Without this
+    /// hint, MariaDB would read all rows before that row again. `None`: the query names an index itself, or
+    /// another index may find its few rows.
     pub(super) along: Option<&'static str>,
     /// Finds the row of the page's marker, deleted or not. `None` if the page has no marker.
     pub(super) marked: Option<SelectStatement>,
@@ -184,7 +185,7 @@ pub(super) async fn nothing_missing<T>(_: &mut Db, all: &mut [T], _: u64) -> Res
 /// [`StoreError::UnknownMarker`] if the marker does not exist.
 pub(super) async fn list<C, T, R, F>(
     db: &mut Db,
-    mut listing: DocumentQuery<'_, C>,
+    listing: DocumentQuery<'_, C>,
     begun: Option<PageBuilder<T>>,
     reader: DocumentReader<R, F>,
 ) -> Result<Listed<T>, StoreError>
@@ -199,13 +200,6 @@ where
         Some(begun) => begun,
         None => PageBuilder::new(page, listing.find_marker(db).await?),
     };
-    // MariaDB would read all rows that are newer than the marker.
-    let backwards = page.newest_first && page.marker.is_some() && listing.search.is_empty();
-    if let (Some(index), true, [first, ..]) = (listing.along, backwards, &mut listing.narrowed[..])
-        && db.has_indexes(Indexes::Lists).await?
-    {
-        db.dialect().read_along(first, index);
-    }
     match listing.search.is_empty() {
         true => whole_page(db, &listing, &reader, &mut builder).await?,
         false => searched(db, &listing, &reader, &mut builder).await?,
@@ -247,7 +241,7 @@ where
         let (doing, read) = (db.doing(), &reader.read);
         let (mut documents, mut bytes) = (Vec::new(), 0);
         let (mut oversized, sized, read_limit) = (None, listing.size_at(), db.read_limit());
-        let select = Box::new(listing.batch(builder.after.as_ref(), None, limit, offset));
+        let select = Box::new(listing.batch(db, builder.after.as_ref(), None, limit, offset).await?);
         let each = |mut row: Row| {
             oversized = too_large(sized, doing, read_limit, &row)?;
             if oversized.is_some() {
@@ -321,8 +315,16 @@ impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
             None => (0, Some(self.narrowed.clone())),
         };
         let Some(narrowed) = doubtful else { return Ok(certain) };
-        let doubtful =
-            DocumentQuery { select: self.select.clone(), narrowed, marked: None, counted: None, ..*self };
+        // The queries for counting name an index themselves.
+        let along = self.along.filter(|_| self.counted.is_none());
+        let doubtful = DocumentQuery {
+            select: self.select.clone(),
+            narrowed,
+            along,
+            marked: None,
+            counted: None,
+            ..*self
+        };
         let mut all = PageBuilder::counting();
         searched(db, &doubtful, reader, &mut all).await?;
         Ok(certain + all.counted())

@@ -47,6 +47,8 @@ where
     let mut matcher = Matcher::new(listing.search, listing.shape.identity);
     let largest = if T::IN_PARTS { COMPLETED_AT_ONCE as u64 } else { LARGEST_BATCH };
     let mut batch = builder.needed().clamp(FIRST_BATCH, largest);
+    // Undecided candidates may all be rejected, so more of them are collected each time.
+    let mut most = usize::try_from(builder.needed()).unwrap_or(usize::MAX).min(COMPLETED_AT_ONCE);
     let newest_first = listing.page.newest_first;
     let mut among = listing.among.map(|all| order::behind(all, builder.after.as_ref(), newest_first));
     while builder.needed() > 0 {
@@ -54,7 +56,7 @@ where
         let (mut seen, mut bytes, room) = (0, 0, builder.room());
         let (doing, read, what) = (db.doing(), &reader.read, listing.what);
         let mut is_whole = true;
-        let needed = usize::try_from(builder.needed()).unwrap_or(usize::MAX).min(COMPLETED_AT_ONCE);
+        let mut accepted = 0;
         let places =
             among.map(|all| all.split_at(all.len().min(usize::try_from(batch).unwrap_or(usize::MAX))));
         let some = places.map(|(some, _)| some);
@@ -62,7 +64,7 @@ where
             return Ok(());
         }
         let (mut oversized, sized, read_limit) = (None, listing.size_at(), db.read_limit());
-        let select = Box::new(listing.batch(builder.after.as_ref(), some, batch, 0));
+        let select = Box::new(listing.batch(db, builder.after.as_ref(), some, batch, 0).await?);
         let each = |mut row: Row| {
             seen += 1;
             oversized = too_large(sized, doing, read_limit, &row)?;
@@ -86,9 +88,11 @@ where
                 verdict == MatchResult::Yes && candidates.is_empty() && builder.skip > 0 && !builder.takes();
             if verdict != MatchResult::No && !passed_over {
                 bytes += size;
+                accepted += u64::from(verdict == MatchResult::Yes);
                 candidates.push(Candidate { document, verdict });
             }
-            is_whole = candidates.len() < needed && (bytes <= room || candidates.len() <= 1);
+            let is_enough = candidates.len() >= most || accepted >= builder.needed();
+            is_whole = !is_enough && (bytes <= room || candidates.len() <= 1);
             let full = !is_whole || builder.needed() == 0;
             Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
@@ -105,6 +109,7 @@ where
             return Ok(());
         }
         batch = std::cmp::Ord::min(batch * 4, largest);
+        most = std::cmp::Ord::min(most * 4, COMPLETED_AT_ONCE);
     }
     Ok(())
 }

@@ -25,6 +25,8 @@ pub(in crate::query) struct TableList<C: 'static, Q: 'static> {
     pub(in crate::query) order: [Q; 2],
     /// The index of a project's rows in this order.
     pub(in crate::query) index: &'static str,
+    /// The key whose values another index finds.
+    pub(in crate::query) found_by: &'static str,
     /// The kind of document, and the columns whose size is unlimited.
     pub(in crate::query) texts: (&'static str, &'static [C]),
 }
@@ -79,7 +81,7 @@ where
         let listing = DocumentQuery {
             narrowed: narrowed.collect(),
             select: self.columns.live::<R>(visible.clone()),
-            along: scope.of_project(self.index),
+            along: scope.of_project(self.index).filter(|_| !search.names(self.found_by)),
             marked: self.columns.marked(visible, page),
             created_at,
             id,
