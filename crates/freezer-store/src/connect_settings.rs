@@ -49,7 +49,32 @@ pub(crate) const SAFE_SYNC_WAIT: u32 = 3;
 /// The value for no statement limit at the server. It is longer than any schema change.
 pub(crate) const NO_STATEMENT_LIMIT: Duration = Duration::from_secs(86_400);
 
+/// Modes in which our statements have another meaning, with the reason. The test `sql_modes` checks that the service
+/// behaves the same in all other modes.
+const UNUSABLE_MODES: [(&str, &str); 3] = [
+    ("ORACLE", "has another syntax"),
+    ("EMPTY_STRING_IS_NULL", "stores empty texts as NULL"),
+    ("ALL", "includes ORACLE and EMPTY_STRING_IS_NULL"),
+];
+
 impl ConnectSettings {
+    /// Returns the error for a mode in which our statements would have another meaning. `of_server` is the mode of a
+    /// new connection, which applies if the option is empty.
+    pub(crate) fn unusable_mode(&self, database: &DatabaseUrl, of_server: &str) -> Option<StoreError> {
+        let modes = self.mysql_sql_mode.as_deref().unwrap_or(of_server);
+        let names = || modes.split(',').map(|name| name.trim_matches('\''));
+        let (unusable, reason) = UNUSABLE_MODES
+            .iter()
+            .find(|(unusable, _)| names().any(|name| name.eq_ignore_ascii_case(unusable)))?;
+        let setting = match &self.mysql_sql_mode {
+            Some(modes) => format!("[database] mysql_sql_mode = {modes}"),
+            None => format!("[database] mysql_sql_mode is empty, and the server has sql_mode = {of_server}"),
+        };
+        let reason =
+            format!("the service cannot use the database {database} in the mode {unusable}, which {reason}");
+        Some(StoreError::Setting { setting, reason, advice: "use TRADITIONAL, or other modes" })
+    }
+
     /// Returns the statement that a new connection runs first. `is_cluster`: the server is a node of a Galera cluster.
     pub(crate) fn statement(&self, is_cluster: bool, statement_timeout: Duration) -> String {
         let mut settings = vec![format!("time_zone = '+00:00', {NO_LIMITS}")];
@@ -91,7 +116,8 @@ impl ConnectSettings {
             "[database] connection: a variable that every connection sets".to_owned(),
             "correct the account or the proxy, or use a server of a version that the documentation names",
         ));
-        StoreError::Setting { setting, database: database.to_string(), reason, advice }
+        let reason = format!("the database {database} rejects it: {reason}");
+        StoreError::Setting { setting, reason, advice }
     }
 }
 
@@ -168,6 +194,35 @@ mod tests {
         let text = ConnectSettings::default()
             .rejected(&url, &answer(1193, "Unknown system variable 'wsrep_sync_wait'"));
         assert!(text.to_string().starts_with("[database] connection: "), "{text}");
+    }
+
+    #[test]
+    fn an_unusable_mode_names_its_option() {
+        let url = DatabaseUrl::parse("mysql+pymysql://f:s3cr3t@db/freezer").unwrap();
+        let of_option = "[database] mysql_sql_mode = ";
+        let of_server = "[database] mysql_sql_mode is empty, and the server has sql_mode = ";
+        for (option, server, begin) in [
+            (Some("ANSI,TRADITIONAL"), "ORACLE", None),
+            (None, "STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES", None),
+            (None, "", None),
+            (Some("oracle"), "", Some(of_option)),
+            (Some("'ANSI,EMPTY_STRING_IS_NULL'"), "", Some(of_option)),
+            (Some("ALL"), "", Some(of_option)),
+            (None, "ANSI_QUOTES,ORACLE", Some(of_server)),
+        ] {
+            let settings =
+                ConnectSettings { mysql_sql_mode: option.map(str::to_owned), ..ConnectSettings::default() };
+            let text = settings.unusable_mode(&url, server).map(|error| error.to_string());
+            assert_eq!(text.is_some(), begin.is_some(), "{option:?}, {server}: {text:?}");
+            if let (Some(text), Some(begin)) = (text, begin) {
+                let modes = option.unwrap_or(server);
+                assert!(
+                    text.starts_with(&format!("{begin}{modes}: the service cannot use the database ")),
+                    "{text}"
+                );
+                assert!(!text.contains("s3cr3t"), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -173,9 +173,10 @@ impl Dialect {
         let key = || Expr::val(format!("\"{key}\""));
         // Cheap conditions come first, because most rows fail one of them.
         let sql = match self {
+            // 5C is a backslash, which servers write in two ways.
             Dialect::MySql => {
                 "(LOCATE(?, CAST(? AS BINARY)) > 0 OR LOCATE(?, CAST(? AS BINARY)) > 0) AND LEFT(?, 1) = '{' \
-                 AND LOCATE('{', ?, 2) = 0 AND LOCATE('[', ?) = 0 AND LOCATE('\\\\', ?) = 0 \
+                 AND LOCATE('{', ?, 2) = 0 AND LOCATE('[', ?) = 0 AND LOCATE(x'5C', CAST(? AS BINARY)) = 0 \
                  AND LENGTH(?) - LENGTH(REPLACE(?, ?, '')) = LENGTH(?) AND JSON_VALID(?) = 1"
             }
             Dialect::Sqlite => {

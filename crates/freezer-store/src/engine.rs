@@ -255,7 +255,10 @@ impl Opener {
         tls: Option<(TlsConnector, bool)>,
     ) -> Result<MySql, Opening> {
         let mut connection = MySql::open(url, place, tls).await?;
-        let is_cluster = connection.identify().await?;
+        let (is_cluster, modes) = connection.identify().await?;
+        if let Some(error) = self.settings.unusable_mode(&self.url, &modes) {
+            return Err(Opening::Configuration(error));
+        }
         let sql = self.settings.statement(is_cluster, self.statement_timeout);
         match connection.raw(&sql).await {
             Ok(_) => Ok(connection),

@@ -70,14 +70,13 @@ pub enum StoreError {
         /// Whether the database does not exist.
         is_absent: bool,
     },
-    /// The server does not accept a setting of every connection. Only the operator can help.
-    #[error("{setting}: the database {database} rejects it: {reason}; {advice}")]
+    /// The server does not accept a setting of every connection, or the service cannot work with it. Only the operator
+    /// can help.
+    #[error("{setting}: {reason}; {advice}")]
     Setting {
         /// The option and its value, or a description.
         setting: String,
-        /// User, server and database, without the password.
-        database: String,
-        /// The message of the server.
+        /// The message of the server, or the reason, with the database.
         reason: String,
         /// Advice for the operator.
         advice: &'static str,

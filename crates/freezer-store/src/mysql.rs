@@ -109,19 +109,20 @@ impl MySql {
         })
     }
 
-    /// Identifies the server. Returns whether it is a node of a Galera cluster.
-    pub(crate) async fn identify(&mut self) -> Result<bool, DriverError> {
-        let rows: Vec<(String, String)> = self
+    /// Identifies the server. Returns whether it is a node of a Galera cluster, and its `sql_mode`.
+    pub(crate) async fn identify(&mut self) -> Result<(bool, String), DriverError> {
+        let mut rows: Vec<(String, String)> = self
             .connection
             .query(
                 "SHOW VARIABLES WHERE Variable_name IN \
-                 ('hostname', 'port', 'datadir', 'socket', 'server_uuid', 'wsrep_node_name', 'wsrep_on')",
+                 ('hostname', 'port', 'datadir', 'socket', 'server_uuid', 'wsrep_node_name', 'wsrep_on', 'sql_mode')",
             )
             .await?;
         let is_cluster = rows.iter().any(|(name, value)| name == "wsrep_on" && value == "ON");
+        let modes = rows.extract_if(.., |(name, _)| name == "sql_mode").map(|(_, value)| value).collect();
         let values: Vec<&str> = rows.iter().map(|(_, value)| value.as_str()).collect();
         self.server = values.join("|").into();
-        Ok(is_cluster)
+        Ok((is_cluster, modes))
     }
 
     /// Returns the thread of this connection at the server.

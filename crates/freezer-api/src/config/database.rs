@@ -16,9 +16,9 @@ const CONNECTION: OptDecl = OptDecl::string("database", "connection").secret().r
 const PARAMETERS: OptDecl = OptDecl::string("database", "connection_parameters")
     .default("")
     .help("Further parameters of the URL: name=value&name=value.");
-const SQL_MODE: OptDecl = OptDecl::string("database", "mysql_sql_mode")
-    .default("TRADITIONAL")
-    .help("SQL mode of MySQL sessions; empty leaves the server's.");
+const SQL_MODE: OptDecl = OptDecl::string("database", "mysql_sql_mode").default("TRADITIONAL").help(
+    "SQL mode of MySQL sessions; empty leaves the server's. ORACLE and EMPTY_STRING_IS_NULL are refused.",
+);
 const WSREP_SYNC_WAIT: OptDecl = OptDecl::integer("database", "mysql_wsrep_sync_wait")
     .unset_if_empty()
     .min(0)

@@ -36,6 +36,29 @@ fn an_sql_mode_that_the_server_does_not_know_ends_the_start() {
 }
 
 #[test]
+fn an_sql_mode_that_changes_statements_ends_the_start() {
+    let scratch = Scratch::new();
+    let Some(database) = Database::create(Engine::MySql, &scratch) else { return };
+    for (mode, unusable) in [
+        ("ORACLE", "ORACLE"),
+        ("TRADITIONAL,empty_string_is_null", "EMPTY_STRING_IS_NULL"),
+        ("'STRICT_ALL_TABLES,ORACLE'", "ORACLE"),
+        ("ALL", "ALL"),
+    ] {
+        let config = scratch.write("f.conf", &patient(database.url(), &format!("mysql_sql_mode = {mode}\n")));
+        let (of_mode, use_another) =
+            (format!("in the mode {unusable}, which "), "use TRADITIONAL, or other modes");
+        let words = ["[database] mysql_sql_mode = ", of_mode.as_str(), use_another];
+        let started = process::run(API, &config, &[]);
+        started.refused(1, &words).refused(1, &["f.conf:"]);
+        assert!(!started.stderr.contains("trying again"), "{started:#?}");
+        let check = process::run(MANAGE, &config, &["config", "check", "--connect"]);
+        assert_eq!(check.code, Some(2), "{check:#?}");
+        assert!(words.iter().all(|word| check.stdout.contains(word)), "{check:#?}");
+    }
+}
+
+#[test]
 fn modes_that_the_server_knows_and_parameters_that_are_not_sent_start() {
     let scratch = Scratch::new();
     let Some(database) = Database::create(Engine::MySql, &scratch) else { return };

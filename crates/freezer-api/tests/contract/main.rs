@@ -67,6 +67,7 @@ mod scans;
 mod search;
 mod session_actions;
 mod sessions;
+mod sql_modes;
 mod statements;
 mod tenancy;
 mod values;

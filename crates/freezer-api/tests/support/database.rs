@@ -126,6 +126,13 @@ impl TestDatabase {
         }
     }
 
+    /// Returns the texts in the first column of a query, or `None` if the server refuses it.
+    pub async fn try_texts(&self, sql: &str) -> Option<Vec<String>> {
+        let DatabaseUrl::MySql(url) = &self.url else { panic!("only servers refuse queries here") };
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connect(url).await).await;
+        Some(rows.ok()?.iter().map(|row| row.get_unchecked(0)).collect())
+    }
+
     /// Returns the statement that creates a table (MariaDB, MySQL).
     pub async fn create_table(&self, table: &str) -> String {
         let DatabaseUrl::MySql(url) = &self.url else { panic!("only servers show it") };

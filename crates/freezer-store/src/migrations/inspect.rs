@@ -95,15 +95,16 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
         });
     }
     let indexes = db
-        .raw_read::<[String; 4]>(
-            "SELECT CAST(table_name AS CHAR), CAST(index_name AS CHAR), \
-             CAST(CONCAT(LOWER(column_name), COALESCE(CONCAT('(', sub_part, ')'), '')) AS CHAR), \
-             CAST(non_unique AS CHAR) FROM information_schema.statistics WHERE table_schema = DATABASE() \
+        .raw_read::<[String; 5]>(
+            "SELECT CAST(table_name AS CHAR), CAST(index_name AS CHAR), LOWER(CAST(column_name AS CHAR)), \
+             CAST(sub_part AS CHAR), CAST(non_unique AS CHAR) FROM information_schema.statistics WHERE table_schema = DATABASE() \
              ORDER BY table_name, index_name, seq_in_index",
         )
         .await?;
-    for [table, name, column, non_unique] in indexes {
+    for [table, name, column, prefix, non_unique] in indexes {
         let Some(table) = layout.tables.get_mut(&table) else { continue };
+        // The server would do this differently in some modes (`sql_mode`).
+        let column = if prefix.is_empty() { column } else { format!("{column}({prefix})") };
         let unique = non_unique == "0";
         if name == "PRIMARY" {
             table.primary_key.push(column);
