@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from attacks import Attack, Check
 from target import MIB, Target, backup, head
@@ -144,20 +145,34 @@ def jobs_of_former_releases(target: Target, check: Check, short: bool) -> None:
         load.report(check, '%d %s' % (count, name), allowed, bound)
 
 
+def compact(document: Any) -> bytes:
+    """JSON without spaces: as many values as possible for its size."""
+    return json.dumps(document, separators=(',', ':')).encode()
+
+
+def dense(size: int) -> dict[str, list[Any]]:
+    """Lists of about this many bytes that take 60 to 140 times as much memory."""
+    return {'numbers': [1] * (size // 2), 'objects': [{'': 0}] * (size // 7), 'lists in lists': [[[[]]]] * (size // 8)}
+
+
 def large_posts(target: Target, check: Check, short: bool) -> None:
-    """Backups of 1 MB at once: most of them have one large text, and some have many small values."""
+    """Backups of 1 MB at once: most of them have one large text, and others have many small values."""
     target.start({'oslo_middleware': {'max_request_body_size': str(2 * MIB)}})
     few = backup('few', text='x' * 1_000_000)
     many = backup('many', **{'k%d' % number: number for number in range(55_000)})
     count = 10 if short else 70
-    load = Load(target)
 
-    def post(number: int) -> Callable[[], int]:
-        body = json.dumps({**(few if number % 10 else many), 'backup_name': 'b%d' % number}).encode()
+    def post(document: dict[str, Any], number: int) -> Callable[[], int]:
+        body = compact({**document, 'backup_name': 'b%d' % number})
         return lambda: target.ask('POST', 'backups', body, timeout=120)[0]
 
-    load.run([post(number) for number in range(count)], 120)
+    load = Load(target)
+    load.run([post(few if number % 10 else many, number) for number in range(count)], 120)
     load.report(check, '%d POSTs of 1 MB' % count, {201, 429, 503}, 900)
+    for kind, values in dense(1_000_000).items():
+        load = Load(target)
+        load.run([post(backup('dense', k=values), number) for number in range(count)], 120)
+        load.report(check, '%d POSTs of 1 MB of %s' % (count, kind), {201, 429, 503}, 900)
 
 
 def locked_row(target: Target, check: Check, short: bool) -> None:
@@ -189,6 +204,38 @@ def locked_row(target: Target, check: Check, short: bool) -> None:
     slowest = max(took for _, took in patches)
     check('PATCHes of another backup of the project are stored', {status for status, _ in patches} == {200}, patches[:3])
     check('and are answered within %.0f s' % SLOWEST, slowest < SLOWEST, '%.2f s' % slowest)
+    many_values(target, check, short)
+
+
+def many_values(target: Target, check: Check, short: bool) -> None:
+    """PATCHes with many small values that wait for a locked row, and small PATCHes of backups that have many small values."""
+    target.start()
+    ids = [target.ask('POST', 'backups', backup('many%d' % number))[1]['backup_id'] for number in range(8)]
+    count = 60 if short else 300
+    for kind, values in dense(108_000).items():
+        body = compact({'backup_metadata': {'k': values}})
+        lock = target.server.connect(60)
+        cursor = lock.cursor()
+        cursor.execute('BEGIN')
+        cursor.execute("SELECT id FROM freezer.backups WHERE id = '%s' FOR UPDATE" % ids[0])
+        end = time.monotonic() + 6
+
+        def released(lock: Any = lock, end: float = end) -> bool:
+            if time.monotonic() < end:
+                return False
+            lock.rollback()
+            return True
+
+        load = Load(target)
+        load.run([lambda body=body: target.ask('PATCH', 'backups/' + ids[0], body, timeout=120)[0]] * count, 120, released)
+        lock.close()
+        load.report(check, '%d PATCHes with %s that wait for a locked backup' % (count, kind), {200, 429, 503}, 500)
+    for kind, values in dense(970_000).items():
+        text = compact({'k': values}).decode()
+        target.server.ask("UPDATE freezer.backups SET backup_metadata = '%s'" % text, 60)
+        load = Load(target)
+        load.run([lambda one=one: target.ask('PATCH', 'backups/' + one, {'status': 'error'}, timeout=120)[0] for one in ids], 120)
+        load.report(check, 'PATCHes of 8 backups with %s' % kind, {200, 429, 503}, 500)
 
 
 def reader(target: Target, path: str, body: bytes = b'') -> socket.socket:

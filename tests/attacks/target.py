@@ -12,8 +12,9 @@ from harness.processes import memory
 from harness.service import Options, Service
 
 MIB = 1 << 20
-# writable memory that each may have: an attack that costs more ends the process, which fails the check. It includes memory that an
-# allocator keeps for later, so the limit is larger than the resident memory that the checks compare.
+# Writable memory that each may have: an attack that costs more ends the process, which fails the check. It is more than the
+# checks allow, because an allocator keeps address space that it does not use. `prlimit --data` counts this space, and the
+# checks measure resident memory.
 SERVICE_LIMIT, DATABASE_LIMIT = 2048 * MIB, 2048 * MIB
 
 

@@ -13,6 +13,8 @@ mod documents;
 mod equal_times;
 #[path = "bounds/jobs.rs"]
 mod jobs;
+#[path = "bounds/memory.rs"]
+mod memory;
 #[path = "bounds/pages.rs"]
 mod pages;
 #[path = "bounds/rows.rs"]

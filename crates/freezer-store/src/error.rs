@@ -38,6 +38,19 @@ pub enum StoreError {
         /// Its approximate size.
         bytes: u64,
     },
+    /// The tree of a document takes more memory than the change may use
+    /// ([`Store::building_up_to`](crate::Store::building_up_to)).
+    #[error("{doing}: {what} {id} takes about {memory} bytes of memory, more than this change may use")]
+    TreeTooLarge {
+        /// Name of the transaction or query.
+        doing: &'static str,
+        /// `job`, `backup`, …
+        what: &'static str,
+        /// Id of the document.
+        id: String,
+        /// An estimate of its memory, in bytes.
+        memory: u64,
+    },
     /// A value does not fit its column in *this* database, whose layout is narrower or older than ours.
     #[error("{doing}: column {column}: {reason}")]
     Unstorable {

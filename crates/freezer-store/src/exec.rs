@@ -43,6 +43,7 @@ pub struct Db {
     doing: &'static str,
     deadline: Deadline,
     read_limit: u64,
+    tree_limit: u64,
     is_repeat: bool,
     has_changed: bool,
 }
@@ -55,8 +56,8 @@ impl Db {
         store: &Store,
         is_repeat: bool,
     ) -> Db {
-        let (deadline, read_limit) = (store.deadline, store.read_limit);
-        Db { lease, additions, doing, deadline, read_limit, is_repeat, has_changed: false }
+        let (deadline, read_limit, tree_limit) = (store.deadline, store.read_limit, store.tree_limit);
+        Db { lease, additions, doing, deadline, read_limit, tree_limit, is_repeat, has_changed: false }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -77,6 +78,11 @@ impl Db {
     /// Returns the maximum number of bytes of a document that a query may read ([`Store::reading_up_to`]).
     pub(crate) fn read_limit(&self) -> u64 {
         self.read_limit
+    }
+
+    /// Returns the maximum memory of the tree of a document that a change may build ([`Store::building_up_to`]).
+    pub(crate) fn tree_limit(&self) -> u64 {
+        self.tree_limit
     }
 
     /// Returns whether a statement has changed rows.

@@ -33,6 +33,7 @@ mod error;
 mod exec;
 mod explain;
 mod find_additions;
+pub mod heavy;
 mod json;
 mod key_order;
 pub mod maintenance;
@@ -68,7 +69,7 @@ pub use dialect::Dialect;
 pub use error::{DriverError, StoreError};
 pub use exec::Db;
 pub use explain::{PlanStep, QueryPlan};
-pub use json::stored_size;
+pub use json::{MOST_MEMORY_PER_BYTE, end_of_string, stored_size, tree_memory};
 pub use pool::PoolSettings;
 pub use scope::Scope;
 pub use search::Search;
@@ -113,6 +114,8 @@ pub struct Store {
     requests: u64,
     /// Maximum number of bytes of a document that a query may read.
     read_limit: u64,
+    /// Maximum memory of the tree of a document that a change may build.
+    tree_limit: u64,
     /// The rows that the change locks.
     rows: Arc<[RowKey]>,
 }
@@ -196,6 +199,7 @@ impl Store {
             project: None,
             requests: 1,
             read_limit: u64::MAX,
+            tree_limit: u64::MAX,
             rows: Arc::default(),
         }
     }
@@ -220,6 +224,12 @@ impl Store {
     /// For a larger one they return [`StoreError::TooLarge`], without reading it.
     pub fn reading_up_to(&self, bytes: u64) -> Store {
         Store { read_limit: bytes, ..self.clone() }
+    }
+
+    /// Returns a store for the same database whose changes build trees of documents that take at most this much memory.
+    /// For a larger one they return [`StoreError::TreeTooLarge`], without building it.
+    pub fn building_up_to(&self, memory: u64) -> Store {
+        Store { tree_limit: memory, ..self.clone() }
     }
 
     /// Returns a store for the same database for a change that locks these rows (table and id). Changes of the same

@@ -9,7 +9,7 @@
 
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::response::Response;
-use freezer_store::StoreError;
+use freezer_store::{MOST_MEMORY_PER_BYTE, Store, StoreError};
 
 use super::extract::Call;
 use crate::error::Error;
@@ -28,9 +28,16 @@ const STEP: u64 = 16;
 /// Memory for making an answer, in relation to its documents. They are in memory twice while the answer is written.
 const WHILE_MADE: u64 = 2;
 
-/// Memory for changing a document, in relation to its size. It is parsed, copied and compared, and a document with
-/// many small values takes several times more memory than its text.
-const WHILE_CHANGED: u64 = 16;
+/// Memory for the tree of a document whose size alone is known, in relation to its size. A document with many small values takes
+/// more than this. Its change then waits a second time, for the memory that was estimated from its text.
+const TREE: u64 = 12;
+
+/// Memory for the texts of a document that is changed, in relation to its size: as it was read, as it is stored and as it is
+/// answered.
+const TEXTS: u64 = 4;
+
+/// Memory of a tree that a change builds without a part of the budget.
+const FIRST_TREE: u64 = 4 << 20;
 
 /// Number of documents of `[api] max_document_bytes` that an answer can always have: those of a job are its schedule and its
 /// actions, which also have other keys.
@@ -102,28 +109,60 @@ where
     .await
 }
 
-/// Carries out a change. `make` changes documents and returns the answer. If a document is larger than the number of bytes that
-/// it is given, it returns [`StoreError::TooLarge`] before it has stored anything. `first`: this number in the first run.
+/// The limits of a document that is changed.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Maximum number of bytes of its texts.
+    pub bytes: u64,
+    /// Maximum memory of its tree.
+    tree: u64,
+}
+
+impl Limits {
+    /// Returns a store whose changes keep these limits.
+    pub fn of(self, store: &Store) -> Store {
+        store.reading_up_to(self.bytes).building_up_to(self.tree)
+    }
+
+    /// Returns the memory of a change with these limits.
+    fn memory(self) -> u64 {
+        self.tree.saturating_add(self.bytes.saturating_mul(TEXTS))
+    }
+}
+
+/// Carries out a change. `make` changes documents and returns the answer. If a document exceeds the limits that it is given, it
+/// returns [`StoreError::TooLarge`] or [`StoreError::TreeTooLarge`] before it has stored anything. `first`: the maximum number of
+/// bytes in the first run.
 ///
 /// # Errors
 /// Those of `make`; [`Error::Busy`] if no part of the budget becomes free in time; [`Error::AnswerTooLarge`]. Then nothing was
 /// stored.
-pub async fn change<F>(call: &Call, first: u64, make: impl Fn(u64) -> F) -> Result<Response, Error>
+pub async fn change<F>(call: &Call, first: u64, make: impl Fn(Limits) -> F) -> Result<Response, Error>
 where
     F: Future<Output = Result<Response, Error>>,
 {
-    let mut up_to = first;
+    let mut limits = Limits { bytes: first, tree: FIRST_TREE };
     let mut held = None;
     loop {
-        match make(up_to).await {
+        match make(limits).await {
             Ok(response) => match held {
                 Some(held) => return hold(response, held).await,
                 None => return Ok(response),
             },
-            Err(error) => up_to = allowed(call, up_to, error)?,
+            Err(Error::Store(StoreError::TreeTooLarge { what, id, memory, .. })) => {
+                let limit = largest_tree(call);
+                if memory > limit || memory <= limits.tree {
+                    return Err(Error::AnswerTooLarge { what, id, bytes: memory, limit });
+                }
+                limits.tree = memory;
+            }
+            Err(error) => {
+                let bytes = allowed(call, limits.bytes, error)?;
+                limits = Limits { bytes, tree: limits.tree.max(bytes.saturating_mul(TREE)) };
+            }
         }
         drop(held.take());
-        held = Some(wait(call, up_to.saturating_mul(WHILE_CHANGED)).await?);
+        held = Some(wait(call, limits.memory()).await?);
     }
 }
 
@@ -162,6 +201,13 @@ fn warn(call: &Call, id: &str, refused: &Error) {
 fn largest(call: &Call) -> u64 {
     let part = call.app.queues.answers().per_project() as u64 / WHILE_MADE;
     part.max((call.app.http.max_document as u64).saturating_mul(DOCUMENTS)).max(LEAST)
+}
+
+/// Returns the memory of the largest tree that a change builds: the whole budget, and that of every document that the service
+/// accepts.
+fn largest_tree(call: &Call) -> u64 {
+    let budget = call.app.queues.answers().in_all();
+    budget.max(call.app.http.max_document.saturating_mul(MOST_MEMORY_PER_BYTE)) as u64
 }
 
 async fn wait(call: &Call, bytes: u64) -> Result<Held, Error> {

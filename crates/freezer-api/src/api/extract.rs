@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use bytes::{Bytes, BytesMut};
-use freezer_store::{Deadline, Scope, Store};
+use freezer_store::{Deadline, Scope, Store, heavy, tree_memory};
 use http::request::Parts;
 use http_body_util::BodyExt;
 use oslo_policy::RuleDefault;
@@ -43,8 +43,8 @@ pub struct Call {
     pub project_id: String,
     /// Source of ids.
     ids: Ids,
-    /// Size of the body. 0 until the body was read.
-    body_bytes: BodyBytes,
+    /// Memory for the body. 0 until the body was read.
+    body: BodyMemory,
     access: OnceLock<DatabaseAccess>,
 }
 
@@ -54,9 +54,12 @@ struct DatabaseAccess {
     _admitted: AdmittedRequest,
 }
 
-/// Size of the body of a request in bytes.
+/// Memory that the body of a request takes while the request waits, in bytes.
 #[derive(Clone, Default)]
-struct BodyBytes(Arc<AtomicUsize>);
+struct BodyMemory(Arc<AtomicUsize>);
+
+/// How many trees of its body a request has at most: the body, the parts that are stored, and a copy of these.
+const TREES: usize = 3;
 
 /// Widths of the columns for the owner of a row. A longer id cannot own rows.
 const PROJECT_ID_WIDTH: usize = 36;
@@ -88,9 +91,9 @@ impl FromRequestParts<SharedApp> for Call {
             Some(PlannedId(first)) => app.ids.beginning_with(first),
             None => app.ids.clone(),
         };
-        let body_bytes = BodyBytes::default();
-        parts.extensions.insert(body_bytes.clone());
-        Ok(Call { app: app.clone(), context, project_id, ids, body_bytes, access: OnceLock::new() })
+        let body = BodyMemory::default();
+        parts.extensions.insert(body.clone());
+        Ok(Call { app: app.clone(), context, project_id, ids, body, access: OnceLock::new() })
     }
 }
 
@@ -110,8 +113,7 @@ impl Call {
             return Ok(&access.store);
         }
         let App { http, queues, store, .. } = &*self.app;
-        let bytes = self.body_bytes.0.load(Ordering::Relaxed);
-        let admitted = queues.admission().admit(bytes, http.waiting)?;
+        let admitted = queues.admission().admit(self.body.0.load(Ordering::Relaxed), http.waiting)?;
         let store = store.of(&self.project_id).until(Deadline::after(http.request_timeout));
         Ok(&self.access.get_or_init(|| DatabaseAccess { store, _admitted: admitted }).store)
     }
@@ -233,13 +235,14 @@ impl FromRequest<SharedApp> for Body {
     async fn from_request(request: Request, app: &SharedApp) -> Result<Self, Error> {
         let (parts, body) = request.into_parts();
         let bytes = whole_body(body, app.http.max_body).await?;
-        if let Some(body_bytes) = parts.extensions.get::<BodyBytes>() {
-            body_bytes.0.store(bytes.len(), Ordering::Relaxed);
-        }
         if bytes.is_empty() {
             return Ok(Body(Value::Object(Map::new())));
         }
-        super::json::parse(&bytes).map(Body)
+        let memory = tree_memory(&bytes);
+        if let Some(body) = parts.extensions.get::<BodyMemory>() {
+            body.0.store(memory.saturating_mul(TREES), Ordering::Relaxed);
+        }
+        heavy::compute(memory, move || super::json::parse(&bytes)).await.map(Body)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Parses the JSON of a request: a body, or a string that contains JSON. The parser limits the depth of nested values.
 
+use freezer_store::end_of_string;
 use serde_json::Value;
 
 use crate::error::Error;
@@ -28,18 +29,6 @@ fn check_keys(bytes: &[u8]) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Returns the end of a string. `at` is the position behind its opening quotation mark.
-fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
-        at += found;
-        if bytes[at] == b'"' {
-            return at + 1;
-        }
-        at += 2;
-    }
-    bytes.len()
 }
 
 fn is_key(rest: &[u8]) -> bool {

@@ -17,6 +17,7 @@ use serde_json::json;
 use super::refusals::RefusedRequest;
 use crate::error::{Busy, Error};
 use crate::readiness::Wait;
+use crate::service::answers::FREE;
 
 /// Seconds after which a client may retry if the database or Keystone was not available.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
@@ -159,6 +160,10 @@ fn json_answer(status: StatusCode, document: &impl Serialize, capacity: usize) -
     let mut body = Vec::with_capacity(capacity);
     serde_json::to_writer(&mut body, document)
         .map_err(|error| Error::Internal(format!("the answer cannot be written as JSON: {error}")))?;
+    if body.len() > FREE {
+        // a buffer that has grown can be twice as large as the answer, which takes only its own bytes from the budget
+        body.shrink_to_fit();
+    }
     Ok((status, [(CONTENT_TYPE, JSON)], body).into_response())
 }
 
@@ -260,7 +265,9 @@ fn status_of_store(error: &StoreError) -> (StatusCode, &'static str) {
         | StoreError::Setting { .. }
         | StoreError::Url(_)
         | StoreError::OutcomeUnknown { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
-        StoreError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "Document too large"),
+        StoreError::TooLarge { .. } | StoreError::TreeTooLarge { .. } => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "Document too large")
+        }
         StoreError::Corrupt { .. } | StoreError::Schema(_) | StoreError::Backend { .. } => {
             (StatusCode::INTERNAL_SERVER_ERROR, "Internal Storage Error")
         }
@@ -277,6 +284,9 @@ fn description(error: &Error) -> String {
             StoreError::Duplicate { id, .. } => format!("The ID {id} is already in use; choose another one."),
             StoreError::TooLarge { what, id, bytes, .. } => {
                 format!("{what} {id}: takes about {bytes} bytes, which is more than the service reads at once")
+            }
+            StoreError::TreeTooLarge { what, id, memory, .. } => {
+                format!("{what} {id}: takes about {memory} bytes of memory, which is more than this change may use")
             }
             StoreError::UnknownMarker { .. } => {
                 "The \"marker\" parameter is invalid. It must be the id of a document of this list."

@@ -117,9 +117,10 @@ const MAX_WAITING_REQUESTS: OptDecl =
         "Maximum number of requests that wait for the database. Further ones are answered with 503 at once.",
     );
 const MAX_WAITING_BYTES: OptDecl =
-    OptDecl::integer("api", "max_waiting_bytes").unset_if_empty().default("67108864").min(1).help(
-        "Maximum total size of the bodies of these requests, in bytes. Further requests are answered with 503 at \
-         once.",
+    OptDecl::integer("api", "max_waiting_bytes").unset_if_empty().default("402653184").min(1).help(
+        "Maximum memory that the bodies of these requests take while they wait, in bytes, as estimated from their \
+         values: a text takes about three times its size, and a list of numbers about 270 times. Further requests are \
+         answered with 503 at once.",
     );
 
 const MAX_SEARCHES_PER_PROJECT: OptDecl =

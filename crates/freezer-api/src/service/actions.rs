@@ -5,7 +5,7 @@ use freezer_store::query::{actions, job_actions};
 use freezer_store::{Db, stored_size, transaction};
 use serde_json::{Map, Value};
 
-use super::{Change, Replaced};
+use super::{Change, Extent, Replaced};
 use crate::error::Error;
 use crate::validate::documents::ActionDocument;
 use crate::validate::documents::action::{columns, mandatory};
@@ -30,16 +30,16 @@ pub async fn create(change: Change<'_>, mut document: ActionDocument) -> Result<
 /// # Errors
 /// [`Error::NotFound`] if the project has no such action; [`Error::DocumentTooLarge`] if the action, or a job that uses
 /// it, would be too large.
-pub async fn update(change: Change<'_>, action_id: &str, patch: ActionDocument) -> Result<(), Error> {
+pub async fn update(change: Change<'_>, action_id: &str, patch: &ActionDocument) -> Result<(), Error> {
     let store = &change.store.changing([("actions", action_id)]);
     transaction!(store, "actions.update", |db| {
         let scope = change.scope();
         let Some(stored) = actions::get_for_update(db, &scope, action_id).await? else {
             return Err(Error::not_found("action", action_id));
         };
-        let mut freezer_action = stored.freezer_action.clone();
+        let (old, mut freezer_action) = (Extent::of(&stored.freezer_action), stored.freezer_action);
         freezer_action.extend(patch.freezer_action.clone().unwrap_or_default());
-        change.check_growth("freezer_action", &freezer_action, &stored.freezer_action)?;
+        change.check_growth("freezer_action", &freezer_action, old)?;
         let new = definition(ActionDocument {
             action_id: None,
             max_retries: patch.max_retries.or(stored.max_retries),
@@ -47,7 +47,7 @@ pub async fn update(change: Change<'_>, action_id: &str, patch: ActionDocument) 
             mandatory: patch.mandatory.or(Some(stored.mandatory)),
             freezer_action: Some(freezer_action),
         });
-        check_jobs(db, &change, action_id, &new.freezer_action, &stored.freezer_action).await?;
+        check_jobs(db, &change, action_id, &new.freezer_action, old.bytes).await?;
         actions::update(db, &scope, action_id, &new, change.now).await?;
         Ok(())
     })
@@ -59,10 +59,10 @@ async fn check_jobs(
     change: &Change<'_>,
     action_id: &str,
     new: &Map<String, Value>,
-    old: &Map<String, Value>,
+    old: usize,
 ) -> Result<(), Error> {
     let size = stored_size(new);
-    if size <= stored_size(old) {
+    if size <= old {
         return Ok(());
     }
     let limit = change.max_document;
@@ -93,7 +93,8 @@ pub async fn replace(
             return Ok(Replaced::Created);
         }
         if let Some(stored) = actions::get_for_update(db, &change.scope(), action_id).await? {
-            check_jobs(db, &change, action_id, &new.freezer_action, &stored.freezer_action).await?;
+            let old = stored_size(&stored.freezer_action);
+            check_jobs(db, &change, action_id, &new.freezer_action, old).await?;
             actions::update(db, &change.scope(), action_id, &new, now).await?;
             return Ok(Replaced::Replaced);
         }

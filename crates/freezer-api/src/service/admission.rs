@@ -1,6 +1,7 @@
-//! [`Admission`]: limits the number and the total size of the requests that use the database at the same time.
+//! [`Admission`]: limits the number and the memory of the requests that use the database at the same time.
 //!
-//! While the database is not available, requests wait for it until their deadlines, and their bodies use memory. A request
+//! While the database is not available, requests wait for it until their deadlines, and their bodies use memory, many times the bytes of their text if they
+//! have many small values. A request
 //! beyond these limits is refused immediately, with an answer that asks the client to retry.
 
 use std::sync::Arc;
@@ -13,13 +14,13 @@ use crate::error::Busy;
 pub struct AdmissionLimits {
     /// `max_waiting_requests`: maximum number of requests.
     pub requests: usize,
-    /// `max_waiting_bytes`: maximum number of bytes of their bodies.
+    /// `max_waiting_bytes`: maximum memory of their bodies, in bytes. Ten thousand reports of runs take about as much.
     pub bytes: usize,
 }
 
 impl Default for AdmissionLimits {
     fn default() -> Self {
-        AdmissionLimits { requests: 10_000, bytes: 64 << 20 }
+        AdmissionLimits { requests: 10_000, bytes: 384 << 20 }
     }
 }
 
@@ -38,7 +39,7 @@ pub struct AdmittedRequest {
 }
 
 impl Admission {
-    /// Admits a request whose body has this number of bytes.
+    /// Admits a request whose body takes this number of bytes of memory.
     ///
     /// # Errors
     /// [`Busy::Database`] if a limit is exceeded.

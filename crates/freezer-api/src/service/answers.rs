@@ -4,11 +4,15 @@
 //! its answer slowly, or not at all, keeps it in memory. Therefore, large answers take their bytes from a budget. Each
 //! project can have half of it. Small answers take nothing, because the number of connections limits them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use freezer_store::slots::{NoSlot, ProjectSlots, Slot};
 use freezer_store::{Deadline, Scope};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::scans::ScanLimits;
 use crate::error::Busy;
@@ -24,11 +28,17 @@ pub struct Answers {
     slots: ProjectSlots,
     /// Bytes that one project may take.
     per_project: usize,
+    /// The turn of a request for more than that.
+    large: Arc<Semaphore>,
     wait: Duration,
 }
 
 /// A part of the budget, given back when it is dropped.
-pub struct Held(Slot);
+pub struct Held {
+    slot: Slot,
+    /// Held while a large request runs.
+    turn: Option<OwnedSemaphorePermit>,
+}
 
 impl Answers {
     /// Creates a free budget of `bytes` (`[api] max_answer_bytes`). Requests wait for it as searches wait for a slot.
@@ -38,6 +48,7 @@ impl Answers {
         Answers {
             slots: ProjectSlots::new(slots, per_project, scans.waiting),
             per_project: per_project * UNIT,
+            large: Arc::new(Semaphore::new(1)),
             wait: scans.wait,
         }
     }
@@ -47,22 +58,35 @@ impl Answers {
         self.per_project
     }
 
-    /// Takes bytes if they are free and no request waits for them.
-    pub fn try_hold(&self, scope: &Scope, bytes: usize) -> Option<Held> {
-        self.slots.try_take(scope, bytes.div_ceil(UNIT)).map(Held)
+    /// Returns the number of bytes of the whole budget.
+    pub fn in_all(&self) -> usize {
+        self.per_project * 2
     }
 
-    /// Waits for bytes. A request for more than half of the budget gets half of it.
+    /// Takes bytes if they are free and no request waits for them.
+    pub fn try_hold(&self, scope: &Scope, bytes: usize) -> Option<Held> {
+        let slot = self.slots.try_take(scope, bytes.div_ceil(UNIT))?;
+        Some(Held { slot, turn: None })
+    }
+
+    /// Waits for bytes. A request for more than half of the budget gets half of it, and only one of these runs at a time.
     ///
     /// # Errors
     /// [`Busy::ProjectAnswers`] if answers of the project hold its half; [`Busy::Answers`] if those of other projects hold
     /// the rest.
     pub async fn hold(&self, scope: &Scope, bytes: usize, deadline: Deadline) -> Result<Held, Busy> {
         let taken = self.slots.take(scope, bytes.div_ceil(UNIT), deadline.within(self.wait)).await;
-        taken.map(Held).map_err(|none| match none {
+        let slot = taken.map_err(|none| match none {
             NoSlot::Project => Busy::ProjectAnswers,
             NoSlot::All => Busy::Answers,
-        })
+        })?;
+        if bytes <= self.per_project {
+            return Ok(Held { slot, turn: None });
+        }
+        match timeout(deadline.within(self.wait), self.large.clone().acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(Held { slot, turn: Some(turn) }),
+            _ => Err(Busy::Answers),
+        }
     }
 }
 
@@ -72,7 +96,8 @@ impl Held {
         if bytes.len() <= FREE {
             return bytes;
         }
-        self.0.shrink(bytes.len().div_ceil(UNIT));
+        self.turn = None;
+        self.slot.shrink(bytes.len().div_ceil(UNIT));
         Bytes::from_owner(HeldBytes { bytes, _held: self })
     }
 }

@@ -6,8 +6,8 @@ use freezer_store::{Store, StoreError, read, single, stored_size, transaction};
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 
-use super::Change;
 use super::batcher::{BatchLimits, Batcher, all_or_each};
+use super::{Change, Extent};
 use crate::error::Error;
 use crate::validate::documents::BackupDocument;
 
@@ -182,7 +182,7 @@ fn whole(number: &Number) -> Value {
 pub async fn update(
     change: Change<'_>,
     backup_id: &str,
-    patch: BackupDocument,
+    patch: &BackupDocument,
     max_bytes: u64,
 ) -> Result<Backup, Error> {
     let store = &change.store.changing([("backups", backup_id)]);
@@ -191,9 +191,9 @@ pub async fn update(
         let Some(mut stored) = backups::get_for_update(db, &scope, backup_id).await? else {
             return Err(Error::not_found("backup", backup_id));
         };
-        let old = stored.metadata.clone();
+        let (old, old_identity) = (Extent::of(&stored.metadata), identifying(&stored.metadata));
         stored.metadata.extend(patch.metadata.clone());
-        change.check_growth("backup_metadata", &stored.metadata, &old)?;
+        change.check_growth("backup_metadata", &stored.metadata, old)?;
         if let Some(status) = &patch.status {
             stored.status.clone_from(status);
         }
@@ -203,7 +203,7 @@ pub async fn update(
             return Err(StoreError::TooLarge { doing, what, id, bytes }.into());
         }
         backups::update(db, &scope, backup_id, &stored, change.now).await?;
-        if identifying(&old) != identifying(&stored.metadata) {
+        if old_identity != identifying(&stored.metadata) {
             backups::forget_identity(db, &scope, backup_id).await?;
         }
         let updated = backups::get(db, &scope, backup_id).await?;

@@ -10,7 +10,7 @@ use super::job_actions::{self, Checked, JobActionEntry, entries};
 use super::job_reports;
 use super::schedule;
 use super::trusts::{self, JobWriteError, with_trust};
-use super::{Change, Replaced};
+use super::{Change, Extent, Replaced};
 use crate::error::Error;
 use crate::validate::documents::{JobDocument, JobPatch};
 
@@ -61,9 +61,9 @@ pub async fn update(change: Change<'_>, job_id: &str, patch: JobPatch<'_>) -> Re
                 let old_client = fields.client_id.clone();
                 let changes = job_reports::current_changes(db, &change, job_id, &fields, &patch).await?;
                 let entries = entries.as_ref().filter(|_| changes.actions.is_some());
-                let old = fields.schedule.clone();
+                let old = Extent::of(&fields.schedule);
                 apply(&mut fields, changes);
-                change.check_growth("job_schedule", &fields.schedule, &old)?;
+                change.check_growth("job_schedule", &fields.schedule, old)?;
                 let moves = fields.client_id != old_client;
                 match entries {
                     Some(entries) => {
@@ -91,8 +91,8 @@ pub async fn update(change: Change<'_>, job_id: &str, patch: JobPatch<'_>) -> Re
 ///
 /// # Errors
 /// As [`create`].
-pub async fn replace(change: Change<'_>, job_id: &str, document: JobDocument) -> Result<Replaced, Error> {
-    let entries = entries(&document, change.ids)?.unwrap_or_default();
+pub async fn replace(change: Change<'_>, job_id: &str, document: &JobDocument) -> Result<Replaced, Error> {
+    let entries = entries(document, change.ids)?.unwrap_or_default();
     let store = &change.store.changing(used_rows(job_id, &entries));
     with_trust(change, |trust| {
         Box::pin(async {
@@ -103,8 +103,7 @@ pub async fn replace(change: Change<'_>, job_id: &str, document: JobDocument) ->
                     return Ok(Replaced::Created);
                 }
                 let old = jobs::get_for_update(db, &scope, job_id).await?;
-                let fields =
-                    if old.is_some() { whole_fields(&document) } else { new_fields(&document, now.0) };
+                let fields = if old.is_some() { whole_fields(document) } else { new_fields(document, now.0) };
                 change.check_size("job_schedule", &fields.schedule)?;
                 let links =
                     job_actions::store(db, &change, &fields.client_id, &entries, Checked::All).await?;

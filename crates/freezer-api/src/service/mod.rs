@@ -41,7 +41,7 @@ pub struct Queues {
     backups: backups::BackupWriter,
     job_reader: job_reads::JobReader,
     scans: scans::Scans,
-    answers: answers::Answers,
+    answers: Arc<answers::Answers>,
     oversized: oversized::Oversized,
     admission: Arc<admission::Admission>,
 }
@@ -60,12 +60,13 @@ pub struct QueueLimits {
 impl Queues {
     /// Creates empty queues. Batches use this store.
     pub fn new(store: &Store, limits: QueueLimits) -> Queues {
+        let answers = Arc::new(answers::Answers::new(limits.max_answers, limits.scans));
         Queues {
-            session_actions: session_actions::executor(store),
+            session_actions: session_actions::executor(store, answers.clone()),
             backups: backups::writer(store, limits.max_body),
             job_reader: job_reads::JobReader::new(store),
             scans: scans::Scans::new(limits.scans),
-            answers: answers::Answers::new(limits.max_answers, limits.scans),
+            answers,
             oversized: oversized::Oversized::default(),
             admission: Arc::default(),
         }
@@ -128,28 +129,37 @@ impl Change<'_> {
 
     /// Refuses a new document that is too large or nested too deeply.
     fn check_size(&self, field: &str, new: &Map<String, Value>) -> Result<(), Error> {
-        self.check_growth(field, new, &Map::new())
+        self.check_growth(field, new, Extent::of(&Map::new()))
     }
 
     /// Refuses a document that is too large or nested too deeply, unless the document that it replaces is at least as large
     /// and as deep.
-    fn check_growth(
-        &self,
-        field: &str,
-        new: &Map<String, Value>,
-        old: &Map<String, Value>,
-    ) -> Result<(), Error> {
-        let (limit, size) = (self.max_document, stored_size(new));
-        if size > limit && size > stored_size(old) {
+    fn check_growth(&self, field: &str, new: &Map<String, Value>, old: Extent) -> Result<(), Error> {
+        let (limit, new) = (self.max_document, Extent::of(new));
+        if new.bytes > limit && new.bytes > old.bytes {
             return Err(Error::DocumentTooLarge { field: field.to_owned(), limit });
         }
-        let levels = depth(new.values());
-        if levels > DEPTH && levels > depth(old.values()) {
+        if new.levels > DEPTH && new.levels > old.levels {
             return Err(Error::BadDocument(format!(
                 "{field}: objects and lists are nested more than {DEPTH} levels deep"
             )));
         }
         Ok(())
+    }
+}
+
+/// Size and depth of a document. They are taken before a change, so that the change needs no copy of the document.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    /// Size in its column.
+    bytes: usize,
+    /// Depth of nested objects and lists.
+    levels: usize,
+}
+
+impl Extent {
+    fn of(document: &Map<String, Value>) -> Extent {
+        Extent { bytes: stored_size(document), levels: depth(document.values()) }
     }
 }
 

@@ -17,12 +17,15 @@
 //! no change is lost. Requests that wait for this lock share a transaction. Source of the protocol: freezer-scheduler 19.0.0
 //! and the answers of freezer-api 19.0.0.
 
+use std::sync::Arc;
+
 use freezer_store::model::SessionFields;
 use freezer_store::query::sessions;
 use freezer_store::{Scope, Store, StoreError, Timestamp, transaction};
 use serde_json::{Map, Value};
 
 use super::Change;
+use super::answers::Answers;
 use super::batcher::{BatchLimits, Batcher};
 use crate::error::Error;
 
@@ -97,7 +100,7 @@ pub type ActionExecutor = Batcher<(String, String), (SessionAction, Timestamp), 
 const BATCH: usize = 100;
 
 /// Creates the executor. Each session has one worker, because a second one would only wait for the row lock.
-pub fn executor(store: &Store) -> ActionExecutor {
+pub fn executor(store: &Store, memory: Arc<Answers>) -> ActionExecutor {
     let store = store.clone();
     Batcher::new(
         BatchLimits { batch: BATCH, workers: 1, backlog: 1 },
@@ -106,7 +109,8 @@ pub fn executor(store: &Store) -> ActionExecutor {
               deadline| {
             let store = store.of(&project_id).until(deadline).for_requests(actions.len());
             let store = store.changing([("sessions", session_id.as_str())]);
-            async move { execute_all(&store, &project_id, &session_id, &actions).await }
+            let memory = memory.clone();
+            async move { execute_within(&memory, &store, &(project_id, session_id), &actions).await }
         },
     )
 }
@@ -124,12 +128,40 @@ pub async fn execute(change: Change<'_>, session_id: &str, action: SessionAction
     executed.map_err(|no_answer| no_answer.into_write_error("sessions.action"))?
 }
 
-async fn execute_all(
+/// Memory of a session up to which its actions need no part of the budget.
+const FREE_TREE: u64 = 4 << 20;
+
+/// Executes actions on a session. If the session takes much memory, they wait for a part of the budget.
+async fn execute_within(
+    memory: &Answers,
     store: &Store,
-    project_id: &str,
-    session_id: &str,
+    session: &(String, String),
     actions: &[(SessionAction, Timestamp)],
 ) -> Vec<Result<Outcome, Error>> {
+    let all = |error: &dyn Fn() -> Error| actions.iter().map(|_| Err(error())).collect();
+    let (scope, mut tree, mut held) = (Scope::project(&session.0), FREE_TREE, None);
+    loop {
+        let needed = match execute_all(&store.building_up_to(tree), session, actions).await {
+            Ok(outcomes) => return outcomes,
+            Err(StoreError::TreeTooLarge { memory, .. }) if memory > tree => memory,
+            Err(error) => return all(&|| error.clone().into()),
+        };
+        // given back before more is taken
+        drop(held.take());
+        let bytes = usize::try_from(needed).unwrap_or(usize::MAX);
+        match memory.hold(&scope, bytes, store.deadline()).await {
+            Ok(part) => held = Some(part),
+            Err(busy) => return all(&|| busy.into()),
+        }
+        tree = needed;
+    }
+}
+
+async fn execute_all(
+    store: &Store,
+    (project_id, session_id): &(String, String),
+    actions: &[(SessionAction, Timestamp)],
+) -> Result<Vec<Result<Outcome, Error>>, StoreError> {
     let done = transaction!(store, "sessions.action", |db| {
         let scope = Scope::project(project_id);
         let Some(mut session) = sessions::get_for_update(db, &scope, session_id).await? else {
@@ -152,11 +184,8 @@ async fn execute_all(
         }
         Ok(Some(outcomes))
     });
-    match done {
-        Ok(Some(outcomes)) => outcomes,
-        Ok(None) => actions.iter().map(|_| Err(Error::not_found("session", session_id))).collect(),
-        Err(error) => actions.iter().map(|_| Err(error.clone().into())).collect(),
-    }
+    Ok(done?
+        .unwrap_or_else(|| actions.iter().map(|_| Err(Error::not_found("session", session_id))).collect()))
 }
 
 /// Returns a whole number. Tags are only compared and never stored, so a fraction is not rounded as it would be for a column:

@@ -9,7 +9,7 @@ use freezer_store::single;
 use freezer_store::transaction;
 use serde_json::{Map, json};
 
-use super::{Change, Replaced, schedule};
+use super::{Change, Extent, Replaced, schedule};
 use crate::error::Error;
 use crate::validate::documents::SessionDocument;
 
@@ -33,19 +33,19 @@ pub async fn create(change: Change<'_>, document: SessionDocument) -> Result<Str
 ///
 /// # Errors
 /// [`Error::NotFound`] if the project has no such session.
-pub async fn update(change: Change<'_>, session_id: &str, patch: SessionDocument) -> Result<(), Error> {
+pub async fn update(change: Change<'_>, session_id: &str, patch: &SessionDocument) -> Result<(), Error> {
     let store = &change.store.changing([("sessions", session_id)]);
     transaction!(store, "sessions.update", |db| {
         let scope = change.scope();
         let Some(mut fields) = sessions::get_for_update(db, &scope, session_id).await? else {
             return Err(Error::not_found("session", session_id));
         };
-        let old = fields.clone();
-        apply(&mut fields, &patch);
+        let old = extents(&fields);
+        apply(&mut fields, patch);
         if let Some(patched) = &patch.jobs {
             fields.jobs.get_or_insert_default().extend(patched.clone());
         }
-        check_size(&change, &fields, &old)?;
+        check_size(&change, &fields, old)?;
         sessions::update(db, &scope, session_id, &fields, change.now).await?;
         Ok(())
     })
@@ -59,7 +59,7 @@ pub async fn update(change: Change<'_>, session_id: &str, patch: SessionDocument
 pub async fn replace(
     change: Change<'_>,
     session_id: &str,
-    document: SessionDocument,
+    document: &SessionDocument,
 ) -> Result<Replaced, Error> {
     let store = &change.store.changing([("sessions", session_id)]);
     transaction!(store, "sessions.replace", |db| {
@@ -67,11 +67,11 @@ pub async fn replace(
         let scope = change.scope();
         let stored = sessions::get_for_update(db, &scope, session_id).await?;
         let exists = stored.is_some();
-        let old = stored.clone().unwrap_or_default();
         let mut fields = stored.unwrap_or_else(|| SessionFields { status: None, ..SessionFields::default() });
-        apply(&mut fields, &document);
+        let old = extents(&fields);
+        apply(&mut fields, document);
         fields.jobs.clone_from(&document.jobs);
-        check_size(&change, &fields, &old)?;
+        check_size(&change, &fields, old)?;
         if exists {
             let created = sessions::was_created(db, &scope, session_id, now).await?;
             sessions::update(db, &scope, session_id, &fields, now).await?;
@@ -105,7 +105,7 @@ pub async fn add_job(change: Change<'_>, session_id: &str, job_id: &str) -> Resu
         let Some(mut job) = jobs::get_for_update(db, &scope, job_id).await? else {
             return Err(Error::not_found("job", job_id));
         };
-        let old = session.clone();
+        let old = extents(&session);
         let state = |key: &str| job.schedule.get(key).cloned().unwrap_or_else(|| "".into());
         let entry = json!({
             "client_id": job.client_id,
@@ -115,7 +115,7 @@ pub async fn add_job(change: Change<'_>, session_id: &str, job_id: &str) -> Resu
             "time_ended": state("time_ended"),
         });
         session.jobs.get_or_insert_default().insert(job_id.to_owned(), entry);
-        check_size(&change, &session, &old)?;
+        check_size(&change, &session, old)?;
         job.session_id = session_id.to_owned();
         job.session_tag = Some(session.session_tag);
         schedule::replace_with_session(&mut job.schedule, &session.schedule);
@@ -169,10 +169,15 @@ async fn wait_for_session(change: &Change<'_>, session_id: &str) -> Result<(), E
 }
 
 /// Refuses a session that is too large.
-fn check_size(change: &Change<'_>, new: &SessionFields, old: &SessionFields) -> Result<(), Error> {
-    change.check_growth("schedule", &new.schedule, &old.schedule)?;
-    let none = Map::new();
-    change.check_growth("jobs", new.jobs.as_ref().unwrap_or(&none), old.jobs.as_ref().unwrap_or(&none))
+fn check_size(change: &Change<'_>, new: &SessionFields, old: [Extent; 2]) -> Result<(), Error> {
+    let [schedule, jobs] = old;
+    change.check_growth("schedule", &new.schedule, schedule)?;
+    change.check_growth("jobs", new.jobs.as_ref().unwrap_or(&Map::new()), jobs)
+}
+
+/// Returns the extents of the schedule and of the jobs of a session.
+fn extents(fields: &SessionFields) -> [Extent; 2] {
+    [&fields.schedule, fields.jobs.as_ref().unwrap_or(&Map::new())].map(Extent::of)
 }
 
 /// Sets the fields that a document names, except for its jobs. Null clears a text, and has no effect on other fields.

@@ -3,17 +3,21 @@
 //! It is written in ASCII with `\uXXXX` escapes, like the Python service does, so every character also fits a
 //! table in utf8mb3. It is read leniently for display, because one unreadable row must not fail a whole page,
 //! and with it the poll of a scheduler. A change of such a row keeps the readable parts (see
-//! [`object_to_change`]). `members.rs` changes an object without parsing it into a tree, and `lenient.rs`
-//! reads text that is almost JSON.
+//! [`object_to_change`]). `members.rs` changes an object without parsing it into a tree, `lenient.rs` reads text
+//! that is almost JSON, and `memory.rs` estimates the memory of a tree.
 
 pub(crate) mod lenient;
 mod members;
+mod memory;
+
+pub use memory::{MOST_MEMORY_PER_BYTE, end_of_string, tree_memory};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::error::StoreError;
+use crate::heavy;
 
 /// The table, column and row of a stored text, for the log and for [`StoreError::Corrupt`].
 #[derive(Debug, Clone, Copy)]
@@ -158,6 +162,15 @@ pub(crate) fn object_to_change(text: Option<&str>, place: StoredField<'_>) -> Ma
             }
         }
     })
+}
+
+/// Returns stored JSON as a tree for a change, as [`object_to_change`] does. Other requests are served in the meantime.
+pub(crate) async fn tree_to_change(text: Option<String>, place: StoredField<'_>) -> Map<String, Value> {
+    let memory = text.as_deref().map_or(0, |text| tree_memory(text.as_bytes()));
+    let StoredField { table, column, id } = place;
+    let id = id.to_owned();
+    let parse = move || object_to_change(text.as_deref(), StoredField { table, column, id: &id });
+    heavy::compute(memory, parse).await
 }
 
 /// Returns stored JSON as a tree, for checks.

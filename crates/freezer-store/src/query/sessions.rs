@@ -5,7 +5,7 @@ use sea_query::{Expr, ExprTrait, LockType};
 
 use super::listing::{self, Listed, Page, TableList};
 use super::narrow::{Shape, Source};
-use super::within::read_within;
+use super::within::{check_tree, read_within};
 use super::{TableColumns, Values, table_columns};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
@@ -72,7 +72,10 @@ pub async fn get_for_update(
     let mut select = TABLE.live::<StoredSession>(TABLE.in_scope(scope));
     select.and_where(Expr::col(Sessions::Id).eq(session_id)).lock(LockType::Update);
     let stored = read_within::<StoredSession, _>(db, &select, ("session", session_id), TEXTS).await?;
-    Ok(stored.map(fields_to_change))
+    let Some(row) = stored else { return Ok(None) };
+    let texts = [row.schedule.as_deref(), row.jobs.as_deref()];
+    check_tree(db.doing(), db.tree_limit(), ("session", session_id), &texts)?;
+    Ok(Some(fields_to_change(row).await))
 }
 
 /// Returns the sessions of the scope.
@@ -182,11 +185,15 @@ impl From<StoredSession> for Session {
     }
 }
 
-fn fields_to_change(row: StoredSession) -> SessionFields {
+async fn fields_to_change(row: StoredSession) -> SessionFields {
     let id = &row.session_id;
+    let jobs = match some_jobs(row.jobs) {
+        Some(text) => Some(json::tree_to_change(Some(text), Sessions::Job.of_row(id)).await),
+        None => None,
+    };
     SessionFields {
-        schedule: json::object_to_change(row.schedule.as_deref(), Sessions::Schedule.of_row(id)),
-        jobs: some_jobs(row.jobs).map(|text| json::object_to_change(Some(&text), Sessions::Job.of_row(id))),
+        schedule: json::tree_to_change(row.schedule, Sessions::Schedule.of_row(id)).await,
+        jobs,
         description: row.description,
         session_tag: row.session_tag.unwrap_or(0),
         result: row.result,

@@ -5,6 +5,7 @@ use sea_query::{CaseStatement, Expr, ExprTrait, Func, IntoColumnRef, SelectState
 
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::json::tree_memory;
 use crate::row::FromRow;
 
 /// Returns the values of a query for one document. `texts` are the columns whose size is unlimited.
@@ -34,6 +35,27 @@ pub(super) async fn read_within<T: FromRow, C: IntoColumnRef + Copy>(
     // the row may have become smaller in the meantime
     let bytes = std::cmp::max(bytes, limit.saturating_add(1));
     Err(StoreError::TooLarge { doing: db.doing(), what, id: id.to_owned(), bytes })
+}
+
+/// Refuses a document whose tree takes more memory than a change may use. `texts` are its texts that a change parses.
+///
+/// # Errors
+/// [`StoreError::TreeTooLarge`].
+pub(super) fn check_tree(
+    doing: &'static str,
+    limit: u64,
+    (what, id): (&'static str, &str),
+    texts: &[Option<&str>],
+) -> Result<(), StoreError> {
+    if limit == u64::MAX {
+        return Ok(());
+    }
+    let memory: usize = texts.iter().flatten().map(|text| tree_memory(text.as_bytes())).sum();
+    let memory = memory as u64;
+    if memory <= limit {
+        return Ok(());
+    }
+    Err(StoreError::TreeTooLarge { doing, what, id: id.to_owned(), memory })
 }
 
 /// Returns a text of a row, or NULL if the texts of the row together are larger than `limit`.

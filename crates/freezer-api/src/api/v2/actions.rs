@@ -58,10 +58,10 @@ pub async fn update(
 ) -> Result<Response, Error> {
     let patch = &call.app.validators.action_patch(body)?;
     let (call, action_id) = (&call, &action_id);
-    budget::change(call, budget::FIRST_BYTES, |max_bytes| async move {
-        let store = &call.store()?.reading_up_to(max_bytes);
+    budget::change(call, budget::FIRST_BYTES, |limits| async move {
+        let store = &limits.of(call.store()?);
         let change = Change { store, ..call.change()? };
-        service::actions::update(change, action_id, patch.clone()).await?;
+        service::actions::update(change, action_id, patch).await?;
         log_change!(call, "action updated", action_id);
         response::ok(&ActionChanged { action_id, version: action_id })
     })
@@ -76,8 +76,8 @@ pub async fn replace(
 ) -> Result<Response, Error> {
     let document = &call.app.validators.action_replace(body)?;
     let (call, action_id) = (&call, &action_id);
-    budget::change(call, budget::FIRST_BYTES, |max_bytes| async move {
-        let store = &call.store()?.reading_up_to(max_bytes);
+    budget::change(call, budget::FIRST_BYTES, |limits| async move {
+        let store = &limits.of(call.store()?);
         let change = Change { store, ..call.change()? };
         match service::actions::replace(change, action_id, document.clone()).await? {
             Replaced::Created => log_change!(call, "action created", action_id),

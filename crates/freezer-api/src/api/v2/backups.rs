@@ -58,10 +58,10 @@ pub async fn update(
 ) -> Result<Response, Error> {
     let patch = &call.app.validators.backup_patch(body)?;
     let (call, backup_id) = (&call, &backup_id);
-    budget::change(call, budget::FIRST_ANSWER, |max_bytes| async move {
-        let store = &call.store()?.reading_up_to(max_bytes);
+    budget::change(call, budget::FIRST_ANSWER, |limits| async move {
+        let store = &limits.of(call.store()?);
         let change = Change { store, ..call.change()? };
-        let backup = service::backups::update(change, backup_id, patch.clone(), max_bytes).await?;
+        let backup = service::backups::update(change, backup_id, patch, limits.bytes).await?;
         log_change!(call, "backup updated", backup_id);
         response::ok(&backup)
     })

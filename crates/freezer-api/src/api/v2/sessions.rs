@@ -57,10 +57,10 @@ pub async fn update(
 ) -> Result<Response, Error> {
     let patch = &call.app.validators.session_patch(body)?;
     let (call, session_id) = (&call, &session_id);
-    budget::change(call, budget::FIRST_BYTES, |max_bytes| async move {
-        let store = &call.store()?.reading_up_to(max_bytes);
+    budget::change(call, budget::FIRST_BYTES, |limits| async move {
+        let store = &limits.of(call.store()?);
         let change = Change { store, ..call.change()? };
-        service::sessions::update(change, session_id, patch.clone()).await?;
+        service::sessions::update(change, session_id, patch).await?;
         log_change!(call, "session updated", session_id);
         response::ok(&SessionUpdated { session_id, version: 0 })
     })
@@ -75,10 +75,10 @@ pub async fn replace(
 ) -> Result<Response, Error> {
     let document = &call.app.validators.session_replace(body)?;
     let (call, session_id) = (&call, &session_id);
-    budget::change(call, budget::FIRST_BYTES, |max_bytes| async move {
-        let store = &call.store()?.reading_up_to(max_bytes);
+    budget::change(call, budget::FIRST_BYTES, |limits| async move {
+        let store = &limits.of(call.store()?);
         let change = Change { store, ..call.change()? };
-        match service::sessions::replace(change, session_id, document.clone()).await? {
+        match service::sessions::replace(change, session_id, document).await? {
             Replaced::Created => log_change!(call, "session created", session_id),
             Replaced::Replaced => log_change!(call, "session replaced", session_id),
         }
@@ -111,8 +111,8 @@ pub async fn create_action(
 /// `PUT /v2/{project_id}/sessions/{session_id}/jobs/{job_id}`
 pub async fn add_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> Result<Response, Error> {
     let (call, session_id, job_id) = (&call, &session_id, &job_id);
-    budget::change(call, budget::FIRST_BYTES, |max_bytes| async move {
-        let store = &call.store()?.reading_up_to(max_bytes);
+    budget::change(call, budget::FIRST_BYTES, |limits| async move {
+        let store = &limits.of(call.store()?);
         service::sessions::add_job(Change { store, ..call.change()? }, session_id, job_id).await?;
         log_change!(call, "job added to session", session_id);
         Ok(response::no_content())
@@ -123,8 +123,8 @@ pub async fn add_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> R
 /// `DELETE /v2/{project_id}/sessions/{session_id}/jobs/{job_id}`
 pub async fn remove_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> Result<Response, Error> {
     let (call, session_id, job_id) = (&call, &session_id, &job_id);
-    budget::change(call, budget::FIRST_BYTES, |max_bytes| async move {
-        let store = &call.store()?.reading_up_to(max_bytes);
+    budget::change(call, budget::FIRST_BYTES, |limits| async move {
+        let store = &limits.of(call.store()?);
         service::sessions::remove_job(Change { store, ..call.change()? }, session_id, job_id).await?;
         log_change!(call, "job removed from session", session_id);
         Ok(response::no_content())

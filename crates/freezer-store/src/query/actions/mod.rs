@@ -11,12 +11,12 @@ use serde_json::{Map, Value};
 use super::action_terms::{self, TermsChange};
 use super::listing::{self, Listed, Page, TableList};
 use super::narrow::{Shape, Source};
-use super::within::read_within;
+use super::within::{check_tree, read_within};
 use super::{TableColumns, Values, action_reports, job_actions, table_columns, unreadable};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json::{self, StoredField};
+use crate::json;
 use crate::model::{Action, ActionColumns, ActionDefinition, ActionFields};
 use crate::row::Row;
 use crate::scope::Scope;
@@ -81,7 +81,11 @@ pub async fn get_for_update(
     let mut select = live(scope);
     select.and_where(Expr::col(Actions::Id).eq(action_id)).lock(LockType::Update);
     let stored = read_within::<StoredAction, _>(db, &select, ("action", action_id), TEXTS).await?;
-    Ok(stored.map(|row| fields(row, json::object_to_change)))
+    let Some(mut row) = stored else { return Ok(None) };
+    check_tree(db.doing(), db.tree_limit(), ("action", action_id), &[row.definition.as_deref()])?;
+    let definition = row.definition.take();
+    let definition = json::tree_to_change(definition, Actions::BackupMetadata.of_row(&row.action_id)).await;
+    Ok(Some(fields(row, definition)))
 }
 
 /// Passes those of the given actions that the scope has to `each`, one at a time, so that they are not all in memory
@@ -102,10 +106,10 @@ pub async fn for_each(
         if locked {
             select.lock(LockType::Update);
         }
-        let doing = db.doing();
+        let (doing, limit) = (db.doing(), db.tree_limit());
         let read = |mut row: Row| {
             let stored: StoredAction = row.read().map_err(unreadable(doing))?;
-            let flow = each(fields(stored, json::object));
+            let flow = each(tree(stored, doing, limit)?);
             has_ended = flow.is_break();
             Ok(flow)
         };
@@ -154,10 +158,10 @@ pub async fn for_each_of_job(
     select
         .and_where(Expr::col(Actions::Id).in_subquery(job_actions::actions_of_job(job_id)))
         .order_by_expr(job_actions::place_in_job(job_id).into(), Order::Asc);
-    let doing = db.doing();
+    let (doing, limit) = (db.doing(), db.tree_limit());
     let read = |mut row: Row| {
         let stored: StoredAction = row.read().map_err(unreadable(doing))?;
-        Ok(each(fields(stored, json::object)))
+        Ok(each(tree(stored, doing, limit)?))
     };
     db.select_each(&select, read).await
 }
@@ -256,13 +260,16 @@ impl From<StoredAction> for Action {
     }
 }
 
-/// Returns the fields that a change starts from. The parameter reads the stored definition.
-pub(super) fn fields(
-    mut row: StoredAction,
-    definition: fn(Option<&str>, StoredField<'_>) -> Map<String, Value>,
-) -> ActionFields {
-    let place = Actions::BackupMetadata.of_row(&row.action_id);
-    let mut freezer_action = definition(row.definition.as_deref(), place);
+/// Returns the fields of an action if the tree of its definition takes at most `limit` bytes of memory.
+fn tree(mut row: StoredAction, doing: &'static str, limit: u64) -> Result<ActionFields, StoreError> {
+    let definition = row.definition.take();
+    check_tree(doing, limit, ("action", &row.action_id), &[definition.as_deref()])?;
+    let definition = json::object(definition.as_deref(), Actions::BackupMetadata.of_row(&row.action_id));
+    Ok(fields(row, definition))
+}
+
+/// Returns the fields that a change starts from. `freezer_action` is the parsed definition of the row.
+pub(super) fn fields(mut row: StoredAction, mut freezer_action: Map<String, Value>) -> ActionFields {
     for (key, value) in shown_columns(&mut row) {
         if !value.is_null() || freezer_action.contains_key(key) {
             freezer_action.insert(key.to_owned(), value);

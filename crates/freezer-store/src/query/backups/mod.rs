@@ -8,7 +8,7 @@ use sea_query::{Expr, ExprTrait, LockType, Query};
 use sea_query_sqlx::SqlxValues;
 
 use super::listing;
-use super::within::read_within;
+use super::within::{check_tree, read_within};
 use super::{TableColumns, Values, table_columns};
 use crate::additions::Indexes;
 use crate::clock::Timestamp;
@@ -55,13 +55,10 @@ pub async fn get_for_update(
     let mut select = TABLE.live::<StoredBackup>(TABLE.in_scope(scope));
     select.and_where(Expr::col(Backups::Id).eq(backup_id)).lock(LockType::Update);
     let stored = read_within::<StoredBackup, _>(db, &select, ("backup", backup_id), TEXTS).await?;
-    Ok(stored.map(|row| NewBackup {
-        status: row.status,
-        metadata: json::object_to_change(
-            row.metadata.as_deref(),
-            Backups::BackupMetadata.of_row(&row.backup_id),
-        ),
-    }))
+    let Some(row) = stored else { return Ok(None) };
+    check_tree(db.doing(), db.tree_limit(), ("backup", backup_id), &[row.metadata.as_deref()])?;
+    let place = Backups::BackupMetadata.of_row(&row.backup_id);
+    Ok(Some(NewBackup { status: row.status, metadata: json::tree_to_change(row.metadata, place).await }))
 }
 
 /// A backup to store.

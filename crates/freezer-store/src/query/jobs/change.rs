@@ -10,7 +10,7 @@ use crate::json;
 use crate::model::JobFields;
 use crate::query::Values;
 use crate::query::job_actions::{self, Link};
-use crate::query::within::read_within;
+use crate::query::within::{check_tree, read_within};
 use crate::scope::Scope;
 use crate::tables::{Column, Jobs, StoredJob};
 
@@ -23,8 +23,10 @@ pub async fn get_for_update(
     let mut select = TABLE.live::<StoredJob>(TABLE.in_scope(scope));
     select.and_where(Expr::col(Jobs::Id).eq(job_id)).lock(LockType::Update);
     let stored = read_within::<StoredJob, _>(db, &select, ("job", job_id), TEXTS).await?;
-    Ok(stored.map(|row| JobFields {
-        schedule: json::object_to_change(row.schedule.as_deref(), Jobs::Schedule.of_row(&row.job_id)),
+    let Some(row) = stored else { return Ok(None) };
+    check_tree(db.doing(), db.tree_limit(), ("job", job_id), &[row.schedule.as_deref()])?;
+    Ok(Some(JobFields {
+        schedule: json::tree_to_change(row.schedule, Jobs::Schedule.of_row(&row.job_id)).await,
         client_id: row.client_id,
         session_id: row.session_id.unwrap_or_default(),
         session_tag: row.session_tag,
