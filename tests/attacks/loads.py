@@ -220,7 +220,10 @@ def many_values(target: Target, check: Check, short: bool) -> None:
         cursor.execute("SELECT id FROM freezer.backups WHERE id = '%s' FOR UPDATE" % ids[0])
         end = time.monotonic() + 6
 
-        def released(lock: Any = lock, end: float = end) -> bool:
+        small: Counter[int] = Counter()
+
+        def released(lock: Any = lock, end: float = end, small: Counter[int] = small) -> bool:
+            small[target.ask('PATCH', 'backups/' + ids[1], {'n': 1})[0]] += 1
             if time.monotonic() < end:
                 return False
             lock.rollback()
@@ -230,6 +233,7 @@ def many_values(target: Target, check: Check, short: bool) -> None:
         load.run([lambda body=body: target.ask('PATCH', 'backups/' + ids[0], body, timeout=120)[0]] * count, 120, released)
         lock.close()
         load.report(check, '%d PATCHes with %s that wait for a locked backup' % (count, kind), {200, 429, 503}, 500)
+        check('small PATCHes of another backup are stored', set(small) == {200}, dict(small))
     for kind, values in dense(970_000).items():
         text = compact({'k': values}).decode()
         target.server.ask("UPDATE freezer.backups SET backup_metadata = '%s'" % text, 60)

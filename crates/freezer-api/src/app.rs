@@ -80,7 +80,12 @@ pub struct HttpSettings {
 impl HttpSettings {
     /// Returns the limits of the queues.
     pub fn queue_limits(&self) -> QueueLimits {
-        QueueLimits { max_body: self.max_body, max_answers: self.max_answers, scans: self.scans }
+        QueueLimits {
+            max_body: self.max_body,
+            max_answers: self.max_answers,
+            waiting: self.waiting,
+            scans: self.scans,
+        }
     }
 }
 

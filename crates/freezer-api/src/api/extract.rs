@@ -59,7 +59,7 @@ struct DatabaseAccess {
 struct BodyMemory(Arc<AtomicUsize>);
 
 /// How many trees of its body a request has at most: the body, the parts that are stored, and a copy of these.
-const TREES: usize = 3;
+pub(crate) const TREES: usize = 3;
 
 /// Widths of the columns for the owner of a row. A longer id cannot own rows.
 const PROJECT_ID_WIDTH: usize = 36;
@@ -113,7 +113,7 @@ impl Call {
             return Ok(&access.store);
         }
         let App { http, queues, store, .. } = &*self.app;
-        let admitted = queues.admission().admit(self.body.0.load(Ordering::Relaxed), http.waiting)?;
+        let admitted = queues.admission().admit(&self.scope(), self.body.0.load(Ordering::Relaxed))?;
         let store = store.of(&self.project_id).until(Deadline::after(http.request_timeout));
         Ok(&self.access.get_or_init(|| DatabaseAccess { store, _admitted: admitted }).store)
     }

@@ -119,8 +119,8 @@ const MAX_WAITING_REQUESTS: OptDecl =
 const MAX_WAITING_BYTES: OptDecl =
     OptDecl::integer("api", "max_waiting_bytes").unset_if_empty().default("402653184").min(1).help(
         "Maximum memory that the bodies of these requests take while they wait, in bytes, as estimated from their \
-         values: a text takes about three times its size, and a list of numbers about 270 times. Further requests are \
-         answered with 503 at once.",
+         values: a text takes about three times its size, and a list of numbers about 270 times. Large bodies may take \
+         half of it, and those of one project a quarter. Further requests are answered with 503 at once.",
     );
 
 const MAX_SEARCHES_PER_PROJECT: OptDecl =

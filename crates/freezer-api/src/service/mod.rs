@@ -53,6 +53,8 @@ pub struct QueueLimits {
     pub max_body: usize,
     /// `[api] max_answer_bytes`.
     pub max_answers: usize,
+    /// Limits of requests that wait for the database.
+    pub waiting: admission::AdmissionLimits,
     /// Limits of simultaneous searches.
     pub scans: scans::ScanLimits,
 }
@@ -68,7 +70,7 @@ impl Queues {
             scans: scans::Scans::new(limits.scans),
             answers,
             oversized: oversized::Oversized::default(),
-            admission: Arc::default(),
+            admission: Arc::new(admission::Admission::new(limits.waiting)),
         }
     }
 

@@ -145,7 +145,7 @@ fn requests_over_the_limit_are_rejected_at_once() {
     with_database(Engine::MariaDb, "bound", |runtime, database| {
         let mut options = with_pool(1, Duration::from_secs(60), Duration::from_secs(60));
         options.http.waiting.requests = 3;
-        options.http.waiting.bytes = 10_000;
+        options.http.waiting.bytes = 1_000_000;
         runtime.block_on(bounded(async {
             let app = TestApp::start(database, options).await;
             let member = app.member();

@@ -13,7 +13,7 @@ const CONTAINER: usize = 320;
 /// The smallest block for the text of a string or a key.
 const STRING: usize = 32;
 
-/// The most that [`tree_memory`] returns for each byte of a text: that of lists in lists.
+/// The most that [`tree_memory`] returns for each byte of JSON: that of lists in lists.
 pub const MOST_MEMORY_PER_BYTE: usize = CONTAINER / 2 + 4;
 
 /// Returns the number of bytes that a JSON text takes in memory as a tree. The estimate is not less than that, and seldom more than
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn no_text_takes_more_than_the_maximum_for_each_byte() {
         let lists = "[".repeat(100) + &"]".repeat(100);
-        for text in [lists.as_str(), "[[[]]],", "{\"\":0},", "[0],", "1,", ",", "\"\",", "{\"\":[]},"] {
+        for text in [lists.as_str(), "[[[]]],", "{\"\":0},", "[0],", "1,", "\"\",", "{\"\":[]},"] {
             let text = text.repeat(1_000);
             assert!(
                 tree_memory(text.as_bytes()) <= text.len() * MOST_MEMORY_PER_BYTE + CONTAINER,
