@@ -1,8 +1,8 @@
 //! [`Admission`]: limits the number and the memory of the requests that use the database at the same time.
 //!
-//! While the database is not available, requests wait for it until their deadlines, and their bodies use memory, many times the bytes of their text if they
-//! have many small values. A request
-//! beyond these limits is refused immediately, with an answer that asks the client to retry.
+//! While the database is not available, requests wait for it until their deadlines, and their bodies use memory. A body with many
+//! small values uses many times the bytes of its text. A request beyond these limits is refused immediately, with an answer that
+//! asks the client to retry.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
