@@ -6,13 +6,14 @@ use freezer_store::maintenance::{PURGED_TABLES, Purge, Purged};
 use freezer_store::{StoreError, Timestamp};
 use serde_json::{Value, json};
 
-use crate::support::{self, TestApp};
+use crate::support::{self, Engine, TestApp};
 use crate::{add_job, on_empty, rows, store};
 
 support::on_both_engines!(
     purge_goes_by_the_time_of_deletion,
     purge_takes_children_first_and_keeps_what_is_referred_to,
     a_purge_that_was_interrupted_goes_on_where_it_was,
+    the_database_compares_references_with_ids,
 );
 
 /// Returns the time 2026-11-22 10:00:00 minus some seconds, in the format of the tables.
@@ -123,6 +124,47 @@ async fn purge_takes_children_first_and_keeps_what_is_referred_to(app: TestApp) 
     // Live rows work as before.
     let job = app.member().get("/v2/p1/jobs/j4").await.expect(200).json();
     assert_eq!(job["job_actions"][0]["action_id"], Value::from(actions[3].as_str()));
+}
+
+/// The collation of the tables decides whether a reference in other letters refers to a row.
+async fn the_database_compares_references_with_ids(app: TestApp) {
+    let old = ago(&app, 100);
+    let unchecked = match app.engine() {
+        Engine::Sqlite => "PRAGMA foreign_keys = 0;",
+        _ => "",
+    };
+    let references = [
+        ("exact", "exact"),
+        ("case", "CASE"),
+        ("accent", "\u{c4}ccent"),
+        ("greek-\u{3c3}", "greek-\u{3c2}"),
+        ("sharp-ss", "sharp-\u{df}"),
+        ("free", ""),
+    ];
+    for (id, reference) in references {
+        let job = format!(
+            "INSERT INTO jobs (id, project_id, user_id, client_id, deleted, deleted_at) \
+             VALUES ('{id}', 'p1', 'u', 'c', 1, '{old}')"
+        );
+        app.database().run(&job).await;
+        if !reference.is_empty() {
+            let trust = format!(
+                "{unchecked} INSERT INTO user_credentials (id, trust_id, trustor_user_id, job_id, deleted) \
+                 VALUES ('t-{id}', 't', 'u', '{reference}', 0)"
+            );
+            app.database().run(&trust).await;
+        }
+    }
+    let referring = "SELECT COUNT(*) FROM jobs j JOIN user_credentials t ON t.job_id = j.id";
+    let equal = u64::try_from(app.database().number(referring).await).unwrap();
+    assert!(equal > 1 || app.engine() == Engine::Sqlite, "{equal}");
+    let jobs = Purge { tables: vec!["jobs".to_owned()], batch: 100, ..purge(&app, 50) };
+    for dry_run in [true, false] {
+        let done = app.store().purge(&Purge { dry_run, ..jobs.clone() }, |_| {}).await.unwrap();
+        assert_eq!(found(&done), [("jobs", 6 - equal, equal)], "dry run: {dry_run}");
+    }
+    let after = u64::try_from(app.database().number(referring).await).unwrap();
+    assert_eq!(after, equal, "no reference lost its row");
 }
 
 async fn a_purge_that_was_interrupted_goes_on_where_it_was(app: TestApp) {

@@ -193,16 +193,14 @@ impl Purge {
 
     /// Removes those of `ids` without references.
     async fn batch(&self, db: &mut Db, table: &'static str, ids: &[String]) -> Result<u64, StoreError> {
-        let mut referred = HashSet::new();
+        let mut free = ids.to_vec();
         for (from, column) in referrers(table) {
-            referred
-                .extend(db.read::<String>(&references(from, column, ids)).await?.iter().map(|id| folded(id)));
+            free = unreferenced(db, free, |ids| references(from, column, ids)).await?;
         }
-        let free: Vec<&str> =
-            ids.iter().filter(|id| !referred.contains(&folded(id))).map(String::as_str).collect();
         if free.is_empty() {
             return Ok(0);
         }
+        let free: Vec<&str> = free.iter().map(String::as_str).collect();
         if table == "actions" && db.has_action_terms().await? {
             action_terms::remove(db, &free).await?;
         }
@@ -217,18 +215,44 @@ impl Purge {
 
     /// Returns how many of `ids` [`Purge::batch`] would remove after the preceding tables.
     async fn count(&self, db: &mut Db, table: &'static str, ids: &[String]) -> Result<u64, StoreError> {
-        let mut referred = HashSet::new();
+        let (mut free, dialect) = (ids.to_vec(), db.dialect());
         for (from, column) in referrers(table) {
-            let mut stays = references(from, column, ids);
-            if self.includes(from) {
-                let mut goes = references(from, column, ids);
-                goes.clear_selects().column(Alias::new("id")).cond_where(self.is_old(db.dialect()));
-                stays.and_where(Expr::col(Alias::new("id")).not_in_subquery(goes));
-            }
-            referred.extend(db.read::<String>(&stays).await?.iter().map(|id| folded(id)));
+            let staying = |ids: &[String]| {
+                let mut stays = references(from, column, ids);
+                if self.includes(from) {
+                    let mut goes = references(from, column, ids);
+                    goes.clear_selects().column(Alias::new("id")).cond_where(self.is_old(dialect));
+                    stays.and_where(Expr::col(Alias::new("id")).not_in_subquery(goes));
+                }
+                stays
+            };
+            free = unreferenced(db, free, staying).await?;
         }
-        Ok(ids.iter().filter(|id| !referred.contains(&folded(id))).count() as u64)
+        Ok(free.len() as u64)
     }
+}
+
+/// Returns those of `ids` for which `referring` selects no row. The database compares them, because it also regards ids as equal
+/// that differ in case, in accents or in spaces at the end, depending on the collation of the referring column.
+async fn unreferenced(
+    db: &mut Db,
+    ids: Vec<String>,
+    referring: impl Fn(&[String]) -> sea_query::SelectStatement,
+) -> Result<Vec<String>, StoreError> {
+    let referred: HashSet<String> = db.read::<String>(&referring(&ids)).await?.into_iter().collect();
+    let exact = ids.iter().filter(|id| referred.contains(*id)).count();
+    let others = ids.into_iter().filter(|id| !referred.contains(id));
+    if exact == referred.len() {
+        return Ok(others.collect());
+    }
+    // This is rare: a reference differs from its id, so each of the other ids is looked up.
+    let mut free = Vec::new();
+    for id in others {
+        if db.read::<String>(referring(std::slice::from_ref(&id)).limit(1)).await?.is_empty() {
+            free.push(id);
+        }
+    }
+    Ok(free)
 }
 
 /// Selects `column` of the rows that contain one of `ids` in it. This is not a join, because tables of
@@ -241,9 +265,4 @@ fn references(table: &str, column: &str, ids: &[String]) -> sea_query::SelectSta
         .from(Alias::new(table))
         .and_where(Expr::col(column()).is_in(ids.iter().map(String::as_str)));
     select
-}
-
-/// Returns an id in lower case, because MySQL's collations compare ids case-insensitively.
-fn folded(id: &str) -> String {
-    id.to_lowercase()
 }
