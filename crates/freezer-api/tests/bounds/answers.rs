@@ -12,6 +12,7 @@ on_both_engines![
     unread_answers_of_a_project_take_half_of_the_budget,
     unread_answers_of_all_projects_take_the_budget,
     a_request_waits_until_answers_are_read,
+    polls_have_room_beside_unread_pages_of_their_project,
     a_large_answer_to_a_change_gets_its_part_before_it_is_stored,
     every_change_is_stored_and_answered_beside_unread_answers,
 ];
@@ -112,12 +113,38 @@ async fn unread_answers_of_all_projects_take_the_budget(app: TestApp) {
     app.as_user("u", "p4", "member").get("/v2/p4/backups?limit=10").await.expect(200);
 }
 
+/// The clients of a project that do not read their pages delay no poll of moderate size.
+async fn polls_have_room_beside_unread_pages_of_their_project(app: TestApp) {
+    let app = bounded(&app, Duration::from_millis(50));
+    let member = fill(&app, "p1").await;
+    let poll = json!({"match": [{"client_id": "node-p1"}], "match_not": [{"status": "completed"}]});
+    for (path, search) in [
+        ("/v2/p1/backups?limit=10", None),
+        ("/v2/p1/jobs?limit=10", None),
+        ("/v2/p1/jobs?limit=10", Some(poll.clone())),
+    ] {
+        let (unread, refused) = until_refused(&member, path, search).await;
+        assert_eq!(refused.status, 429, "{path}: {refused}");
+        for _ in 0..50 {
+            let polls = (0..3).map(|_| member.search("/v2/p1/jobs?limit=2", poll.clone()));
+            for answer in futures_util::future::join_all(polls).await {
+                let answer = answer.expect(200);
+                assert!(answer.body.len() > 200_000, "{}", answer.body.len());
+            }
+        }
+        // the reserve is bounded, too
+        let (polls, refused) = until_refused(&member, "/v2/p1/jobs?limit=2", Some(poll.clone())).await;
+        assert_eq!(refused.status, 429, "{path}: {refused}");
+        assert!(bytes(&unread) + bytes(&polls) <= BUDGET / 2, "{path}");
+    }
+}
+
 async fn a_request_waits_until_answers_are_read(app: TestApp) {
     let quick = bounded(&app, Duration::from_millis(50));
     let member = fill(&quick, "p1").await;
     let patient = bounded(&app, Duration::from_secs(60)).as_user("u", "p1", "member");
     let mut unread = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..7 {
         unread.push(patient.get("/v2/p1/backups?limit=10").await.expect(200));
     }
     let more = (0..4).map(|_| patient.get("/v2/p1/backups?limit=10"));
