@@ -87,7 +87,21 @@ impl HttpSettings {
             scans: self.scans,
         }
     }
+
+    /// Returns the size of the largest stored document that a request can read.
+    pub fn largest_readable(&self) -> u64 {
+        // a project can have half of the budget, and a document is in memory twice while it is written
+        let part = self.max_answers as u64 / 4;
+        part.max((self.max_document as u64).saturating_mul(DOCUMENTS)).max(LEAST)
+    }
 }
+
+/// Number of documents of `[api] max_document_bytes` that an answer can always have: those of a job are its schedule and its
+/// actions, which also have other keys.
+const DOCUMENTS: u64 = 4;
+
+/// Bytes that an answer can always have: those that one statement for several jobs reads.
+const LEAST: u64 = 4 << 20;
 
 impl Default for HttpSettings {
     fn default() -> Self {

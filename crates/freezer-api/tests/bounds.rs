@@ -13,6 +13,8 @@ mod documents;
 mod equal_times;
 #[path = "bounds/jobs.rs"]
 mod jobs;
+#[path = "bounds/left_out.rs"]
+mod left_out;
 #[path = "bounds/memory.rs"]
 mod memory;
 #[path = "bounds/pages.rs"]

@@ -195,7 +195,8 @@ async fn at_once(app: &TestApp) {
         let found = rows.unwrap().into_iter().map(|rows| rows.map(JobRows::job));
         assert!(found.into_iter().all(|job| job.unwrap().unwrap().is_some()));
     }
-    let poll = |client_id| Poll { client_id, limit: 10, look_ahead: false, max_bytes: u64::MAX };
+    let poll =
+        |client_id| Poll { client_id, limit: 10, look_ahead: false, max_bytes: u64::MAX, readable: u64::MAX };
     let polls: Vec<Poll> = clients.into_iter().map(poll).collect();
     let rows = read!(app.store(), "jobs.list", |db| jobs::rows_of_polls(db, "p1", &polls).await).unwrap();
     for (poll, rows) in polls.iter().zip(rows) {

@@ -617,6 +617,7 @@ async fn polls_at_once_are_found(app: &TestApp, documents: &[(String, Value)], c
             limit,
             look_ahead: limit == 3,
             max_bytes: u64::MAX,
+            readable: u64::MAX,
         };
         let polls: Vec<jobs::Poll> = clients.iter().map(poll).collect();
         let rows = read!(app.store(), "t", |db| jobs::rows_of_polls(db, "p1", &polls).await).unwrap();

@@ -39,21 +39,14 @@ const TEXTS: u64 = 4;
 /// Memory of a tree that a change builds without a part of the budget.
 const FIRST_TREE: u64 = 4 << 20;
 
-/// Number of documents of `[api] max_document_bytes` that an answer can always have: those of a job are its schedule and its
-/// actions, which also have other keys.
-const DOCUMENTS: u64 = 4;
-
-/// Bytes that an answer can always have: those that one statement for several jobs reads.
-const LEAST: u64 = 4 << 20;
-
 /// An answer.
 pub struct Draft {
     /// The answer itself.
     pub response: Response,
     /// Whether its page ended early because of its bytes.
     pub is_cut: bool,
-    /// The error of the document before which the page ended, if this document was not read because of its size.
-    pub ended_before: Option<StoreError>,
+    /// The errors of documents that the page leaves out because no request can read them.
+    pub left_out: Vec<StoreError>,
 }
 
 /// Returns the answer to a request for documents. `make` reads documents, up to the number of bytes that it is given, and
@@ -73,8 +66,8 @@ where
     loop {
         let needed = match make(up_to).await {
             Ok(draft) if draft.is_cut && up_to < max_bytes => up_to.saturating_mul(STEP).min(max_bytes),
-            Ok(Draft { response, ended_before, .. }) => {
-                warn_if_unreadable(call, ended_before);
+            Ok(Draft { response, left_out, .. }) => {
+                warn_of_left_out(call, left_out);
                 if let Some(held) = held {
                     return hold(response, held).await;
                 }
@@ -104,7 +97,7 @@ where
 {
     answer(call, FIRST_BYTES, |up_to| {
         let made = make(up_to);
-        async move { Ok(Draft { response: made.await?, is_cut: false, ended_before: None }) }
+        async move { Ok(Draft { response: made.await?, is_cut: false, left_out: Vec::new() }) }
     })
     .await
 }
@@ -178,13 +171,12 @@ fn allowed(call: &Call, up_to: u64, error: Error) -> Result<u64, Error> {
     Ok(bytes)
 }
 
-/// Warns about the document before which a page ended, if the next page, which begins with it, will be refused.
-fn warn_if_unreadable(call: &Call, ended_before: Option<StoreError>) {
-    let limit = largest(call);
-    if let Some(StoreError::TooLarge { what, id, bytes, .. }) = ended_before
-        && bytes > limit
-    {
-        warn(call, &id, &Error::AnswerTooLarge { what, id: id.clone(), bytes, limit });
+/// Warns about the documents that a page leaves out.
+fn warn_of_left_out(call: &Call, left_out: Vec<StoreError>) {
+    for error in left_out {
+        if let StoreError::TooLarge { what, id, bytes, .. } = error {
+            warn(call, &id, &Error::AnswerTooLarge { what, id: id.clone(), bytes, limit: largest(call) });
+        }
     }
 }
 
@@ -192,15 +184,14 @@ fn warn_if_unreadable(call: &Call, ended_before: Option<StoreError>) {
 fn warn(call: &Call, id: &str, refused: &Error) {
     if call.app.queues.oversized().is_due(id, std::time::Instant::now()) {
         tracing::warn!(
-            "a list ends before a document that is too large, and a request for it gets a 413: {refused}"
+            "lists leave out a document that is too large, and a request for it gets a 413: {refused}"
         );
     }
 }
 
 /// Returns the size of the largest document that is read.
 fn largest(call: &Call) -> u64 {
-    let part = call.app.queues.answers().per_project() as u64 / WHILE_MADE;
-    part.max((call.app.http.max_document as u64).saturating_mul(DOCUMENTS)).max(LEAST)
+    call.app.http.largest_readable()
 }
 
 /// Returns the memory of the largest tree that a change builds: the whole budget, and that of every document that the service

@@ -53,6 +53,7 @@ impl FromRequestParts<SharedApp> for ListQuery {
         let all_projects = parse_flag("all_projects", query_value(query, "all_projects"))?;
         let [marker, sort, count] = ["marker", "sort", "with_count"].map(|name| query_value(query, name));
         page.max_bytes = app.http.max_page.unwrap_or(u64::MAX);
+        page.readable = app.http.largest_readable();
         let address = address(parts, query, app.http.proxy_headers);
         if !capped && marker.is_none() && sort.is_none() && count.is_none() {
             return Ok(ListQuery { page, all_projects, address, links: false });
@@ -86,7 +87,7 @@ impl ListQuery {
         Ok(Draft {
             response: response::list(name, &found.documents, next.as_deref(), found.count)?,
             is_cut: found.cut,
-            ended_before: found.ended_before.clone(),
+            left_out: found.left_out.clone(),
         })
     }
 }

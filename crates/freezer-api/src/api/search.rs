@@ -61,8 +61,10 @@ pub fn job_query(scope: Scope, search: Search, page: Page) -> JobQuery {
     let is_first = page.offset == 0 && page.marker.is_none() && !page.newest_first && !page.count;
     match (scope, polling_client(&search)) {
         (Scope::Project(project_id), Some(client_id)) if is_first => {
-            let (client_id, Page { limit, look_ahead, max_bytes, .. }) = (client_id.to_owned(), page);
-            JobQuery::Poll { project_id, poll: Poll { client_id, limit, look_ahead, max_bytes } }
+            let (client_id, Page { limit, look_ahead, max_bytes, readable, .. }) =
+                (client_id.to_owned(), page);
+            let poll = Poll { client_id, limit, look_ahead, max_bytes, readable };
+            JobQuery::Poll { project_id, poll }
         }
         (scope, _) => JobQuery::Search { scope, search, page },
     }
@@ -189,13 +191,14 @@ mod tests {
 
     #[test]
     fn polls_are_recognized() {
-        let bounded = Page { look_ahead: true, max_bytes: 7, ..Page::at(5, 0) };
+        let bounded = Page { look_ahead: true, max_bytes: 7, readable: 9, ..Page::at(5, 0) };
         for body in [
             poll(),
             json!({"match": [{"client_id": "node"}], "match_not": [{"status": "completed"}]}),
             json!({"match": [{"_all": "[{\"client_id\": \"node\"}]"}], "match_not": [{"status": "completed"}]}),
         ] {
-            let expected = Poll { client_id: "node".to_owned(), limit: 5, look_ahead: true, max_bytes: 7 };
+            let client_id = "node".to_owned();
+            let expected = Poll { client_id, limit: 5, look_ahead: true, max_bytes: 7, readable: 9 };
             let JobQuery::Poll { project_id, poll } = query(Scope::project("p1"), body, bounded.clone())
             else {
                 panic!("not a poll")

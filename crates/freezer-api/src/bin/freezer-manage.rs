@@ -287,7 +287,10 @@ async fn run(sources: &Sources, command: DbCommand) -> Result<u8, Box<dyn std::e
         DbCommand::Show { json } => db::show(&store, json, &mut out).await?,
         DbCommand::Version => db::version(&store, &mut out).await?,
         DbCommand::History | DbCommand::UpdateSettings => {}
-        DbCommand::Check { json } => return Ok(check::check(&store, json, &mut out).await? as u8),
+        DbCommand::Check { json } => {
+            let store = store.reading_up_to(database.largest_readable);
+            return Ok(check::check(&store, json, &mut out).await? as u8);
+        }
         DbCommand::Leftovers { json } => leftovers::print(&store, json, &mut out).await?,
         DbCommand::Purge(PurgeArguments { older_than, table, batch, sleep, dry_run }) => {
             let now = Clock::system().now();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::oslo_config::{Config, OptDecl};
 
 use super::{ConfigError, oslo_middleware};
-use crate::app::{BodyLimits, ConnectionLimits};
+use crate::app::{BodyLimits, ConnectionLimits, HttpSettings};
 use crate::auth::noauth;
 use crate::service::admission;
 use crate::service::scans::ScanLimits;
@@ -29,10 +29,11 @@ const MAX_ANSWER_BYTES: OptDecl = OptDecl::integer("api", "max_answer_bytes")
     .min(1_048_576)
     .help(
         "Maximum size of all large answers (over 32 KiB) in memory, in bytes: while they are made and until their clients \
-         have read them. One project can have half of it. A request for a large answer waits for at most \
-         search_wait_timeout, and is then answered with 429 if answers of its own project hold it up, else with 503. \
+         have read them. One project can have half of it. An eighth is kept for answers of at most 256 KiB, such as polls. \
+         A request for a large answer waits for at most search_wait_timeout, and is then answered with 429 if answers of its own project hold it up, else with 503. \
          While a page is made, it needs up to twice max_page_bytes, but never more than this half. A stored document can be \
-         read up to a quarter of this size, or up to four times max_document_bytes or 4 MiB if that is more.",
+         read up to a quarter of this size, or up to four times max_document_bytes or 4 MiB if that is more. \
+         Lists leave out larger documents.",
     );
 
 /// Largest JSON text that a column can store.
@@ -245,6 +246,15 @@ pub(super) fn max_answers(config: &Config) -> Result<usize, ConfigError> {
 pub(super) fn max_document(config: &Config) -> Result<usize, ConfigError> {
     let bytes = MAX_DOCUMENT_BYTES.need(config.int(&MAX_DOCUMENT_BYTES)?)?;
     Ok(usize::try_from(bytes).unwrap_or_default())
+}
+
+/// Returns the size of the largest stored document that a request can read. Commands for the database use this size, too. If an
+/// option is invalid, they use its default, because only the service reports it.
+pub(super) fn largest_readable(config: &Config) -> u64 {
+    let default = HttpSettings::default();
+    let max_answers = max_answers(config).unwrap_or(default.max_answers);
+    let max_document = max_document(config).unwrap_or(default.max_document);
+    HttpSettings { max_answers, max_document, ..default }.largest_readable()
 }
 
 /// Returns the maximum number of actions of a job.

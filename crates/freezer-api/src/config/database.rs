@@ -6,8 +6,9 @@ use ::oslo_config::{Config, OptDecl};
 use freezer_store::maintenance::Verdict;
 use freezer_store::{ConnectSettings, DatabaseUrl, MySqlUrl, Parameter, PoolSettings, Store};
 
-use super::ConfigError;
 use super::finding::Finding;
+use super::{ConfigError, api};
+use crate::app::HttpSettings;
 
 const CONNECTION: OptDecl = OptDecl::string("database", "connection").secret().required().help(
     "URL of the database, as for SQLAlchemy: mysql+pymysql://user:password@host/freezer?charset=utf8mb4, or \
@@ -99,6 +100,8 @@ pub struct DatabaseSettings {
     pub start_retries: Option<u32>,
     /// Pause between two attempts at start.
     pub start_retry_interval: Duration,
+    /// Size of the largest stored document that a request can read.
+    pub largest_readable: u64,
 }
 
 impl DatabaseSettings {
@@ -110,6 +113,7 @@ impl DatabaseSettings {
             pool: PoolSettings::default(),
             start_retries: Some(10),
             start_retry_interval: Duration::from_secs(10),
+            largest_readable: HttpSettings::default().largest_readable(),
         }
     }
 
@@ -149,6 +153,7 @@ impl DatabaseSettings {
                 retries => Some(u32::try_from(retries.max(0)).unwrap_or(u32::MAX)),
             },
             start_retry_interval: seconds(number(&RETRY_INTERVAL)?).max(SHORTEST_RETRY),
+            largest_readable: api::largest_readable(config),
             ..DatabaseSettings::new(url)
         })
     }

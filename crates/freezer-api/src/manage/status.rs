@@ -39,7 +39,7 @@ const EXAMPLES: usize = 3;
 pub async fn check(sources: &Sources, as_json: bool, out: &mut impl Write) -> Result<Verdict, StatusError> {
     let config = Config::load(sources)?.declare(&declarations());
     let mut rows = match Settings::read_database(&config) {
-        Ok(database) => database_rows(&database.store(false)).await,
+        Ok(database) => database_rows(&database.store(false).reading_up_to(database.largest_readable)).await,
         Err(error) => match error.unlocated() {
             // If the storage is not SQL or options are invalid, the check of the options reports it.
             ConfigError::Unusable { .. } => Vec::new(),

@@ -114,6 +114,7 @@ async fn poll_of_two(app: &TestApp, clients: &[String]) -> Vec<Option<Vec<String
         limit: 2,
         look_ahead: false,
         max_bytes: u64::MAX,
+        readable: u64::MAX,
     };
     let polls: Vec<Poll> = clients.iter().map(poll).collect();
     let rows = read!(app.store(), "t", |db| jobs::rows_of_polls(db, "p1", &polls).await).unwrap();

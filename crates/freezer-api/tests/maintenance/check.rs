@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::{self, Engine, TestApp};
 use crate::{BOTH, add_job, make_file, on_empty, store};
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "layout",
     "charset",
     "widths",
@@ -25,6 +25,7 @@ const NAMES: [&str; 15] = [
     "action_terms",
     "links_without_job",
     "keys",
+    "too_large",
 ];
 
 support::on_both_engines!(
@@ -32,6 +33,7 @@ support::on_both_engines!(
     each_check_finds_what_is_planted,
     a_check_counts_all_and_shows_twenty,
     completed_jobs_need_no_client,
+    documents_that_are_too_large_are_named,
 );
 
 fn result_of<'a>(checks: &'a [CheckResult], name: &str) -> &'a CheckResult {
@@ -190,6 +192,56 @@ async fn completed_jobs_need_no_client(app: TestApp) {
         assert_eq!(unknown.examples.contains(&example), is_found, "{id}: {unknown:#?}");
     }
     assert_eq!(unknown.count, 6, "{unknown:#?}");
+}
+
+/// The sizes of a job's actions count for each of their places. Deleted rows are not read, so they do not count.
+async fn documents_that_are_too_large_are_named(app: TestApp) {
+    let member = app.member();
+    member.post("/v2/p1/clients", json!({"client_id": "n1"})).await.expect(201);
+    for job in ["small", "scheduled", "filled", "gone"] {
+        add_job(&app, job).await;
+    }
+    let backup = json!({"backup_name": "b", "container": "c", "hostname": "n1"});
+    let backup = member.post("/v2/p1/backups", backup).await.expect(201).text("backup_id");
+    let session =
+        member.post("/v2/p1/sessions", json!({"schedule": {}})).await.expect(201).text("session_id");
+    let of_job = |job: &str| format!("(SELECT action_id FROM job_actions WHERE job_id = '{job}')");
+    let text = |bytes: usize| json!({"x": "é".repeat(bytes / 2)}).to_string();
+    for sql in [
+        format!("UPDATE jobs SET schedule = '{}' WHERE id IN ('scheduled', 'gone')", text(30_000)),
+        "UPDATE jobs SET deleted = 1 WHERE id = 'gone'".to_owned(),
+        format!("UPDATE actions SET backup_metadata = '{}' WHERE id IN {}", text(12_000), of_job("filled")),
+        "INSERT INTO job_actions (id, job_id, action_id, deleted) SELECT 'twice', job_id, action_id, 0 \
+         FROM job_actions WHERE job_id = 'filled'"
+            .to_owned(),
+        format!("UPDATE backups SET backup_metadata = '{}'", text(25_000)),
+        format!("UPDATE sessions SET schedule = '{0}', job = '{0}'", text(11_000)),
+    ] {
+        app.database().run(&sql).await;
+    }
+    let checks = app.store().reading_up_to(20_000).check().await.unwrap();
+    let check = result_of(&checks, "too_large");
+    let found: Vec<&str> = check.examples.iter().filter_map(|text| text.split(':').next()).collect();
+    let expected = [
+        "job filled of project p1".to_owned(),
+        "job scheduled of project p1".to_owned(),
+        format!("session {session} of project p1"),
+        format!("backup {backup} of project p1"),
+    ];
+    assert_eq!((found, check.count), (expected.iter().map(String::as_str).collect(), 4), "{check:#?}");
+    let size = "25648 bytes; needs [api] max_answer_bytes = 102592";
+    assert!(check.examples[3].ends_with(size), "{check:#?}");
+    assert_eq!(check.verdict, Verdict::Warning, "{check:#?}");
+    // the number is complete, and the list is bounded
+    let row = |n: usize| format!("('a{n:03}', 'exec', 'p1', 'u', '{}', 0)", text(21_000));
+    let all: Vec<String> = (0..50).map(row).collect();
+    let insert = "INSERT INTO actions (id, action, project_id, user_id, backup_metadata, deleted) VALUES";
+    app.database().run(&format!("{insert} {}", all.join(", "))).await;
+    let checks = app.store().reading_up_to(20_000).check().await.unwrap();
+    let check = result_of(&checks, "too_large");
+    assert_eq!((check.count, check.examples.len()), (54, 20), "{check:#?}");
+    let checks = app.store().reading_up_to(1 << 20).check().await.unwrap();
+    assert_eq!(result_of(&checks, "too_large").count, 0);
 }
 
 async fn a_check_counts_all_and_shows_twenty(app: TestApp) {

@@ -4,7 +4,7 @@
 
 use super::findings::{CheckResult, EXAMPLES, Findings, Present, Question};
 use super::links::{self, JOB_LINKS, JOBS_WITHOUT_ACTIONS, LINKS_WITHOUT_JOB};
-use super::{Verdict, documents, keys};
+use super::{Verdict, documents, keys, large};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -14,7 +14,7 @@ use crate::migrations::{
 use crate::{Store, read};
 
 impl Store {
-    /// Checks the database. If its tables are missing, or belong to another program, the only result is that
+    /// Checks the database. Documents that are larger than this store may read are findings. If its tables are missing, or belong to another program, the only result is that
     /// of the check `layout`.
     ///
     /// # Errors
@@ -77,6 +77,11 @@ impl Store {
         });
         checks.push(unused?);
         checks.push(keys::wrong_keys(&plan));
+        let limit = self.read_limit;
+        let large: Result<CheckResult, StoreError> = read!(store, "check.rows", |db| {
+            Ok(large::too_large(db, &present, limit).await?.into_check(&large::TOO_LARGE))
+        });
+        checks.push(large?);
         Ok(checks)
     }
 }

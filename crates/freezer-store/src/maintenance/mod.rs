@@ -19,6 +19,7 @@ mod cluster;
 mod documents;
 mod findings;
 mod keys;
+mod large;
 mod leftovers;
 mod links;
 mod privileges;

@@ -21,6 +21,7 @@ pub(crate) mod stored_actions;
 pub mod user_credentials;
 mod within;
 
+pub(crate) use listing::KEYS as DOCUMENT_KEYS;
 pub use listing::{Listed, Page};
 
 use sea_query::{Condition, Expr, ExprTrait, IntoIden, IntoTableRef, Query, SelectStatement};

@@ -11,7 +11,7 @@ use crate::dialect::Dialect;
 use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
 use crate::model::{Action, Job, StoredTrust};
-use crate::query::listing::{self, ListedDocument};
+use crate::query::listing::{self, Completed, CompletionLimits, ListedDocument};
 use crate::query::{job_actions, unreadable, within};
 use crate::row::{FromRow, Row};
 use crate::statement::{Fixed, argument};
@@ -88,30 +88,42 @@ impl Extras {
     }
 }
 
-/// Adds actions and trusts to the first of these jobs: as many as fit into `room` bytes, and at least one. Returns their
-/// number. Usually this is one statement for all jobs.
+/// Adds actions and trusts to the first of these jobs, as many as fit into the room. Usually this is one statement for all jobs.
 ///
 /// # Errors
-/// [`StoreError::TooLarge`] if the first job is larger than the query may read.
-pub(super) async fn complete(db: &mut Db, jobs: &mut [Job], room: u64) -> Result<usize, StoreError> {
+/// [`StoreError::TooLarge`] if the first job is larger than the query may read, but not larger than any request may read.
+pub(super) async fn complete(
+    db: &mut Db,
+    jobs: &mut [Job],
+    room: CompletionLimits,
+) -> Result<Completed, StoreError> {
     let ids: Vec<&str> = jobs.iter().map(|job| job.job_id.as_str()).collect();
-    let (count, mut extras) = match extras_within(db, &ids, room).await? {
+    let (count, mut extras) = match extras_within(db, &ids, room.bytes).await? {
         Some(extras) => (jobs.len(), extras),
-        // This is rare: the actions are larger than `room`.
+        // This is rare: the actions are larger than the room.
         None => {
             let sizes = job_actions::of_actions(db, ids.clone(), None).await?;
+            let of_actions = |id: &str| sizes.get(id).copied().unwrap_or(0);
+            let too_large = |job: &Job, limit: u64| {
+                let bytes = of_actions(&job.job_id).saturating_add(job.size() as u64);
+                let (doing, what, id) = (db.doing(), "job", job.job_id.clone());
+                (bytes > limit).then_some(StoreError::TooLarge { doing, what, id, bytes })
+            };
+            let unreadable: Vec<StoreError> =
+                jobs.iter().map_while(|job| too_large(job, room.readable)).collect();
+            if !unreadable.is_empty() {
+                return Ok(Completed::Unreadable(unreadable));
+            }
             let mut bytes = 0_u64;
             let fitting = ids.iter().take_while(|id| {
-                bytes = bytes.saturating_add(sizes.get(**id).copied().unwrap_or(0));
-                bytes <= room
+                bytes = bytes.saturating_add(of_actions(id));
+                bytes <= room.bytes
             });
             let count = fitting.count().max(1);
-            if let (1, Some(job)) = (count, jobs.first()) {
-                let bytes = sizes.get(&job.job_id).copied().unwrap_or(0).saturating_add(job.size() as u64);
-                if bytes > db.read_limit() {
-                    let (what, id) = ("job", job.job_id.clone());
-                    return Err(StoreError::TooLarge { doing: db.doing(), what, id, bytes });
-                }
+            if count == 1
+                && let Some(error) = jobs.first().and_then(|job| too_large(job, db.read_limit()))
+            {
+                return Err(error);
             }
             let extras = extras_within(db, &ids[..count], u64::MAX).await?;
             (count, extras.unwrap_or_default())
@@ -120,7 +132,7 @@ pub(super) async fn complete(db: &mut Db, jobs: &mut [Job], room: u64) -> Result
     for job in &mut jobs[..count] {
         extras.remove(&job.job_id).unwrap_or_default().complete(job);
     }
-    Ok(count)
+    Ok(Completed::First(count))
 }
 
 /// Returns the data of several jobs from other tables, or none if their actions exceed `room` bytes.

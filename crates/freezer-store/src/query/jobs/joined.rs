@@ -20,7 +20,7 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::model::Job;
-use crate::query::listing::{KEYS, Last, Listed, Page, PageBuilder, read_listed};
+use crate::query::listing::{CompletionLimits, KEYS, Last, Listed, Page, PageBuilder, read_listed};
 use crate::query::unreadable;
 use crate::query::within::read_within;
 use crate::row::Row;
@@ -59,6 +59,8 @@ pub struct Poll {
     pub look_ahead: bool,
     /// As [`Page::max_bytes`].
     pub max_bytes: u64,
+    /// As [`Page::readable`].
+    pub readable: u64,
 }
 
 impl Poll {
@@ -73,7 +75,8 @@ impl Poll {
 
     /// Returns the page of this search.
     pub fn page(&self) -> Page {
-        Page { look_ahead: self.look_ahead, max_bytes: self.max_bytes, ..Page::at(self.limit, 0) }
+        let Poll { limit, look_ahead, max_bytes, readable, .. } = *self;
+        Page { look_ahead, max_bytes, readable, ..Page::at(limit, 0) }
     }
 }
 
@@ -143,7 +146,8 @@ pub async fn get(db: &mut Db, scope: &Scope, job_id: &str) -> Result<Option<Job>
     let stored = read_within::<StoredJob, _>(db, &select, ("job", job_id), TEXTS).await?;
     let Some(stored) = stored else { return Ok(None) };
     let mut job = Job::from(stored);
-    extras::complete(db, std::slice::from_mut(&mut job), db.read_limit()).await?;
+    let room = CompletionLimits { bytes: db.read_limit(), readable: u64::MAX };
+    extras::complete(db, std::slice::from_mut(&mut job), room).await?;
     Ok(Some(job))
 }
 

@@ -43,6 +43,8 @@ pub struct Page {
     pub count: bool,
     /// Maximum size of the documents, in bytes. A larger page ends early, but has at least one document.
     pub max_bytes: u64,
+    /// Size of the largest document that any request can read. The page leaves out larger ones.
+    pub readable: u64,
 }
 
 impl Page {
@@ -56,6 +58,7 @@ impl Page {
             look_ahead: false,
             count: false,
             max_bytes: u64::MAX,
+            readable: u64::MAX,
         }
     }
 }
@@ -69,8 +72,8 @@ pub struct Listed<T> {
     pub more: bool,
     /// Whether the page ends early, because of [`Page::max_bytes`].
     pub cut: bool,
-    /// The error of the document before which the page ends, if the query may not read it.
-    pub ended_before: Option<StoreError>,
+    /// The errors of documents that the page leaves out because of [`Page::readable`], up to [`NAMED`] of them.
+    pub left_out: Vec<StoreError>,
     /// The total number, if [`Page::count`] is set.
     pub count: Option<u64>,
 }
@@ -78,10 +81,13 @@ pub struct Listed<T> {
 impl<T> Listed<T> {
     /// Converts the documents of a page.
     pub fn map<U>(self, make: impl FnMut(T) -> U) -> Listed<U> {
-        let Listed { documents, more, cut, ended_before, count } = self;
-        Listed { documents: documents.into_iter().map(make).collect(), more, cut, ended_before, count }
+        let Listed { documents, more, cut, left_out, count } = self;
+        Listed { documents: documents.into_iter().map(make).collect(), more, cut, left_out, count }
     }
 }
+
+/// Maximum number of documents in [`Listed::left_out`].
+pub const NAMED: usize = 100;
 
 /// Number of documents that are completed from other tables at once, as long as their size is unknown.
 const COMPLETED_AT_ONCE: usize = 250;
@@ -139,7 +145,7 @@ pub(super) struct Counted {
 }
 
 /// Approximate size of the keys and ids of a document, for [`ListedDocument::size`].
-pub(super) const KEYS: usize = 640;
+pub(crate) const KEYS: usize = 640;
 
 /// A document of a list. Other tables may contain the values of some keys.
 pub(super) trait ListedDocument: Serialize + Send + Sized {
@@ -159,8 +165,7 @@ pub(super) trait ListedDocument: Serialize + Send + Sized {
 }
 
 /// Functions that turn rows into documents: `read` uses a row's own columns ([`read_listed`]), and `complete` adds data
-/// from other tables. It completes the first of the given documents, as many as fit into a number of bytes and at
-/// least one, and returns their number.
+/// from other tables, within [`CompletionLimits`].
 pub(super) struct DocumentReader<R, F> {
     pub(super) read: R,
     pub(super) complete: F,
@@ -173,9 +178,30 @@ pub(super) fn read_listed<R: TableRow>(row: &mut Row) -> Result<(R, Last), Drive
     Ok((stored, place))
 }
 
+/// The limits within which documents are completed.
+#[derive(Clone, Copy)]
+pub(super) struct CompletionLimits {
+    /// Maximum number of bytes, unless one document alone takes more.
+    pub(super) bytes: u64,
+    /// As [`Page::readable`].
+    pub(super) readable: u64,
+}
+
+/// The result of completing documents.
+pub(super) enum Completed {
+    /// So many of the first documents are complete, at least one.
+    First(usize),
+    /// The first documents, as many as these errors, are larger than [`CompletionLimits::readable`].
+    Unreadable(Vec<StoreError>),
+}
+
 /// Completes documents that are in one table.
-pub(super) async fn nothing_missing<T>(_: &mut Db, all: &mut [T], _: u64) -> Result<usize, StoreError> {
-    Ok(all.len())
+pub(super) async fn nothing_missing<T>(
+    _: &mut Db,
+    all: &mut [T],
+    _: CompletionLimits,
+) -> Result<Completed, StoreError> {
+    Ok(Completed::First(all.len()))
 }
 
 /// Runs a listing. `begun` is the page with its first documents, if they were read in advance. It is only allowed for a page
@@ -193,7 +219,7 @@ where
     C: IntoColumnRef + Copy,
     T: ListedDocument,
     R: Fn(&mut Row) -> Result<(T, Last), DriverError> + Send + Sync,
-    F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
+    F: AsyncFn(&mut Db, &mut [T], CompletionLimits) -> Result<Completed, StoreError>,
 {
     let page = listing.page;
     let mut builder = match begun {
@@ -211,7 +237,7 @@ where
     Ok(builder.build(page, count))
 }
 
-/// Ends a page before a document that is too large. This is an error if the page has no documents.
+/// Ends a page before a document that is larger than the query may read. This is an error if the page has no documents.
 fn end_before<T: ListedDocument>(
     oversized: Option<StoreError>,
     builder: &mut PageBuilder<T>,
@@ -232,23 +258,29 @@ where
     C: IntoColumnRef + Copy,
     T: ListedDocument,
     R: Fn(&mut Row) -> Result<(T, Last), DriverError> + Send + Sync,
-    F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
+    F: AsyncFn(&mut Db, &mut [T], CompletionLimits) -> Result<Completed, StoreError>,
 {
     let mut offset = std::mem::take(&mut builder.skip);
     let mut matcher = Matcher::new(listing.search, listing.shape.identity);
     while builder.needed() > 0 {
         let limit = builder.needed().min(ROWS_AT_ONCE);
         let (doing, read) = (db.doing(), &reader.read);
-        let (mut documents, mut bytes) = (Vec::new(), 0);
+        let (mut documents, mut bytes, mut seen) = (Vec::new(), 0, 0);
         let (mut oversized, sized, read_limit) = (None, listing.size_at(), db.read_limit());
         let select = Box::new(listing.batch(db, builder.after.as_ref(), None, limit, offset).await?);
         let each = |mut row: Row| {
-            oversized = too_large(sized, doing, read_limit, &row)?;
+            seen += 1;
+            let too_large = too_large(sized, doing, read_limit, &row)?;
+            let is_left_out = too_large.is_some();
+            oversized = too_large.and_then(|error| builder.leave_out(error));
             if oversized.is_some() {
                 return Ok(ControlFlow::Break(()));
             }
             let (document, place) = read(&mut row).map_err(super::unreadable(doing))?;
             builder.after = Some(place);
+            if is_left_out {
+                return Ok(ControlFlow::Continue(()));
+            }
             bytes += document.size() as u64;
             documents.push(Candidate { document, verdict: MatchResult::Yes });
             let full = bytes > listing.page.max_bytes && documents.len() > 1;
@@ -256,8 +288,7 @@ where
         };
         db.select_each(&*select, each).await?;
         offset = 0;
-        let is_last =
-            (documents.len() as u64) < limit && bytes <= listing.page.max_bytes && oversized.is_none();
+        let is_last = seen < limit && bytes <= listing.page.max_bytes && oversized.is_none();
         settle(db, reader, &mut matcher, documents, builder).await?;
         end_before(oversized, builder)?;
         if is_last {
@@ -301,7 +332,7 @@ impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
     where
         T: ListedDocument,
         R: Fn(&mut Row) -> Result<(T, Last), DriverError> + Send + Sync,
-        F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
+        F: AsyncFn(&mut Db, &mut [T], CompletionLimits) -> Result<Completed, StoreError>,
     {
         let (certain, doubtful) = match &self.counted {
             Some(Counted { certain, doubtful }) => {
@@ -325,7 +356,7 @@ impl<C: IntoColumnRef + Copy> DocumentQuery<'_, C> {
             counted: None,
             ..*self
         };
-        let mut all = PageBuilder::counting();
+        let mut all = PageBuilder::counting(self.page.readable);
         searched(db, &doubtful, reader, &mut all).await?;
         Ok(certain + all.counted())
     }

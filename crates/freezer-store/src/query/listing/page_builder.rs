@@ -1,6 +1,6 @@
 //! [`PageBuilder`]: collects the documents of a page.
 
-use super::{Last, Listed, ListedDocument, Page, READ_AT_ONCE};
+use super::{CompletionLimits, Last, Listed, ListedDocument, NAMED, Page, READ_AT_ONCE};
 use crate::error::StoreError;
 use crate::search::Matcher;
 
@@ -16,8 +16,9 @@ pub(in crate::query) struct PageBuilder<T> {
     bytes: u64,
     /// Whether a document did not fit.
     is_cut: bool,
-    /// The error of the document before which the page ends.
-    ended_before: Option<StoreError>,
+    readable: u64,
+    /// The errors of documents that the page leaves out.
+    left_out: Vec<StoreError>,
     /// Whether the list has no more documents.
     is_at_end: bool,
 }
@@ -35,14 +36,15 @@ impl<T: ListedDocument> PageBuilder<T> {
             documents: Vec::new(),
             bytes: 0,
             is_cut: false,
-            ended_before: None,
+            readable: page.readable,
+            left_out: Vec::new(),
             is_at_end: false,
         }
     }
 
     /// Returns a page that skips every document, to count them.
-    pub(super) fn counting() -> PageBuilder<T> {
-        PageBuilder::new(&Page::at(0, u64::MAX), None)
+    pub(super) fn counting(readable: u64) -> PageBuilder<T> {
+        PageBuilder::new(&Page { readable, ..Page::at(0, u64::MAX) }, None)
     }
 
     /// Returns the number of documents that a [`PageBuilder::counting`] has skipped.
@@ -58,9 +60,10 @@ impl<T: ListedDocument> PageBuilder<T> {
         }
     }
 
-    /// Returns the number of bytes that may be read at once.
-    pub(super) fn room(&self) -> u64 {
-        self.max_bytes.saturating_sub(self.bytes).min(READ_AT_ONCE)
+    /// Returns the limits within which documents may be completed at once.
+    pub(super) fn room(&self) -> CompletionLimits {
+        let bytes = self.max_bytes.saturating_sub(self.bytes).min(READ_AT_ONCE);
+        CompletionLimits { bytes, readable: self.readable }
     }
 
     /// Adds the next document of the list if it is needed and the matcher accepts it. The document must be complete.
@@ -85,13 +88,23 @@ impl<T: ListedDocument> PageBuilder<T> {
         self.skip == 0
     }
 
-    /// Ends the page before a document that is too large. If the page has no documents, returns the error of this document.
+    /// Leaves out a document that is too large for any request. Returns the error of a document that another request can read.
+    pub(super) fn leave_out(&mut self, error: StoreError) -> Option<StoreError> {
+        if !matches!(error, StoreError::TooLarge { bytes, .. } if bytes > self.readable) {
+            return Some(error);
+        }
+        if self.left_out.len() < NAMED {
+            self.left_out.push(error);
+        }
+        None
+    }
+
+    /// Ends the page before a document that is larger than the query may read. If the page has no documents, returns the error of this document.
     pub(super) fn cut_before(&mut self, error: StoreError) -> Result<(), StoreError> {
         if self.documents.is_empty() {
             return Err(error);
         }
         self.is_cut = true;
-        self.ended_before = Some(error);
         Ok(())
     }
 
@@ -118,9 +131,9 @@ impl<T: ListedDocument> PageBuilder<T> {
 
     /// Returns the page.
     pub(in crate::query) fn build(self, page: &Page, count: Option<u64>) -> Listed<T> {
-        let PageBuilder { mut documents, is_cut: cut, ended_before, .. } = self;
+        let PageBuilder { mut documents, is_cut: cut, left_out, .. } = self;
         let more = cut || documents.len() as u64 > page.limit;
         documents.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        Listed { documents, more, cut, ended_before, count }
+        Listed { documents, more, cut, left_out, count }
     }
 }

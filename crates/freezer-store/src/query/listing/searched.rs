@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 
 use super::order;
 use super::{
-    COMPLETED_AT_ONCE, COMPLETED_FIRST, DocumentQuery, DocumentReader, Last, ListedDocument, PageBuilder,
-    SMALL, end_before, too_large,
+    COMPLETED_AT_ONCE, COMPLETED_FIRST, Completed, CompletionLimits, DocumentQuery, DocumentReader, Last,
+    ListedDocument, PageBuilder, SMALL, end_before, too_large,
 };
 use crate::error::{DriverError, StoreError};
 use crate::exec::Db;
@@ -42,7 +42,7 @@ where
     C: IntoColumnRef + Copy,
     T: ListedDocument,
     R: Fn(&mut Row) -> Result<(T, Last), DriverError> + Send + Sync,
-    F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
+    F: AsyncFn(&mut Db, &mut [T], CompletionLimits) -> Result<Completed, StoreError>,
 {
     let mut matcher = Matcher::new(listing.search, listing.shape.identity);
     let largest = if T::IN_PARTS { COMPLETED_AT_ONCE as u64 } else { LARGEST_BATCH };
@@ -53,7 +53,7 @@ where
     let mut among = listing.among.map(|all| order::behind(all, builder.after.as_ref(), newest_first));
     while builder.needed() > 0 {
         let mut candidates = Vec::new();
-        let (mut seen, mut bytes, room) = (0, 0, builder.room());
+        let (mut seen, mut bytes, room) = (0, 0, builder.room().bytes);
         let (doing, read, what) = (db.doing(), &reader.read, listing.what);
         let mut is_whole = true;
         let mut accepted = 0;
@@ -67,22 +67,27 @@ where
         let select = Box::new(listing.batch(db, builder.after.as_ref(), some, batch, 0).await?);
         let each = |mut row: Row| {
             seen += 1;
-            oversized = too_large(sized, doing, read_limit, &row)?;
+            let mut too_large = too_large(sized, doing, read_limit, &row)?;
+            let (document, place) = read(&mut row).map_err(unreadable(doing))?;
+            let verdict = match too_large.is_some() {
+                true => MatchResult::No,
+                false => match_row(&mut matcher, &document),
+            };
+            let size = document.size() as u64;
+            // A document that is only skipped or counted is not in the answer.
+            if sized.is_none() && verdict == MatchResult::Yes && size > read_limit && builder.takes_next() {
+                too_large = Some(StoreError::TooLarge { doing, what, id: place.1.clone(), bytes: size });
+            }
+            let is_left_out = too_large.is_some();
+            oversized = too_large.and_then(|error| builder.leave_out(error));
             if oversized.is_some() {
                 is_whole = false;
                 return Ok(ControlFlow::Break(()));
             }
-            let (document, place) = read(&mut row).map_err(unreadable(doing))?;
-            let verdict = match_row(&mut matcher, &document);
-            let size = document.size() as u64;
-            // A document that is only skipped or counted is not in the answer.
-            if sized.is_none() && verdict == MatchResult::Yes && size > read_limit && builder.takes_next() {
-                let id = place.1;
-                oversized = Some(StoreError::TooLarge { doing, what, id, bytes: size });
-                is_whole = false;
-                return Ok(ControlFlow::Break(()));
-            }
             builder.after = Some(place);
+            if is_left_out {
+                return Ok(ControlFlow::Continue(()));
+            }
             // Documents to skip are not kept if all earlier ones are decided.
             let passed_over =
                 verdict == MatchResult::Yes && candidates.is_empty() && builder.skip > 0 && !builder.takes();
@@ -124,7 +129,7 @@ pub(super) async fn settle<T, R, F>(
 ) -> Result<(), StoreError>
 where
     T: ListedDocument,
-    F: AsyncFn(&mut Db, &mut [T], u64) -> Result<usize, StoreError>,
+    F: AsyncFn(&mut Db, &mut [T], CompletionLimits) -> Result<Completed, StoreError>,
 {
     let mut slice = TimeSlice::start();
     let mut rest = VecDeque::from(candidates);
@@ -137,7 +142,18 @@ where
             let whole = match (reader.complete)(db, &mut documents, builder.room()).await {
                 // The next page begins before this document.
                 Err(error @ StoreError::TooLarge { .. }) => return builder.cut_before(error),
-                whole => whole?,
+                completed => match completed? {
+                    Completed::First(whole) => whole,
+                    Completed::Unreadable(errors) => {
+                        documents.drain(..errors.len());
+                        for (verdict, error) in verdicts.drain(..errors.len()).zip(errors) {
+                            builder.leave_out(error);
+                            // An offset and the number of documents include those that a search finds by their rows alone.
+                            let _ = verdict == MatchResult::Yes && builder.takes();
+                        }
+                        0
+                    }
+                },
             };
             let later = documents.drain(whole..).zip(verdicts.drain(whole..)).rev();
             later.for_each(|(document, verdict)| rest.push_front(Candidate { document, verdict }));
