@@ -212,7 +212,7 @@ def many_values(target: Target, check: Check, short: bool) -> None:
     target.start()
     ids = [target.ask('POST', 'backups', backup('many%d' % number))[1]['backup_id'] for number in range(8)]
     count = 60 if short else 300
-    for kind, values in dense(108_000).items():
+    for kind, values in list(dense(108_000).items())[:1 if short else None]:
         body = compact({'backup_metadata': {'k': values}})
         lock = target.server.connect(60)
         cursor = lock.cursor()
@@ -234,9 +234,10 @@ def many_values(target: Target, check: Check, short: bool) -> None:
         lock.close()
         load.report(check, '%d PATCHes with %s that wait for a locked backup' % (count, kind), {200, 429, 503}, 500)
         check('small PATCHes of another backup are stored', set(small) == {200}, dict(small))
+    among = "', '".join(ids)
     for kind, values in dense(970_000).items():
         text = compact({'k': values}).decode()
-        target.server.ask("UPDATE freezer.backups SET backup_metadata = '%s'" % text, 60)
+        target.server.ask("UPDATE freezer.backups SET backup_metadata = '%s' WHERE id IN ('%s')" % (text, among), 60)
         load = Load(target)
         load.run([lambda one=one: target.ask('PATCH', 'backups/' + one, {'status': 'error'}, timeout=120)[0] for one in ids], 120)
         load.report(check, 'PATCHes of 8 backups with %s' % kind, {200, 429, 503}, 500)
