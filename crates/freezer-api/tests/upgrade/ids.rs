@@ -70,6 +70,33 @@ async fn add_jobs(database: &TestDatabase, fillers: usize) {
     database.run(&sql).await;
 }
 
+/// If the sync converts `actions` before it moves the entries, the dry run compares the ids in the collation that the table gets.
+#[test]
+fn the_dry_run_compares_ids_in_the_collation_after_the_conversion() {
+    for (engine, collation, of_actions) in [
+        (Engine::MariaDb, "utf8mb4_general_ci", "utf8mb4_bin"),
+        (Engine::MariaDb, "utf8mb4_unicode_ci", "utf8mb4_nopad_bin"),
+        (Engine::MariaDb, "utf8mb4_uca1400_ai_ci", "utf8mb3_bin"),
+        (Engine::MariaDb, "utf8mb4_bin", "utf8mb4_general_ci"),
+        (Engine::MySql, "utf8mb4_0900_ai_ci", "utf8mb4_bin"),
+        (Engine::MySql, "utf8mb4_bin", "utf8mb4_0900_ai_ci"),
+    ] {
+        on(engine, "converted_ids", async |database| {
+            let case = format!("{engine:?} {collation}, actions {of_actions}");
+            store(database).schema_state().await.unwrap();
+            let of_table = |table: &str| Some(if table == "actions" { of_actions } else { collation });
+            let sql = dropping(engine, &crate::loadable(engine, &dump("f-18.0.0", of_table)));
+            database.run(&sql).await;
+            add_jobs(database, 0).await;
+            let planned = store(database).unmovable().await.unwrap();
+            let said = command(&store(database), Wishes::default())
+                .await
+                .unwrap_or_else(|error| panic!("{case}: {error}"));
+            assert_eq!(numbers(said.lines().last().unwrap()), (planned.values, planned.rows), "{case}");
+        });
+    }
+}
+
 #[test]
 fn the_dry_run_compares_ids_of_actions_as_the_sync_does() {
     // The jobs whose entry is kept: the collation distinguishes neither case nor accents, only case, or everything.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::layout::Layout;
 use super::live_clients;
 use super::moves::job_actions::{self, Definer, EqualIds, Unresolved};
 use super::moves::renamed::{RENAMED, RenamedColumn};
@@ -49,8 +50,11 @@ impl Store {
         if has("jobs", &["job_actions"]) && has("actions", &["id", "project_id", "deleted"]) {
             // The sync converts the table before it moves values.
             let planned = live_clients::converted(self.dialect(), &layout, Wishes::default());
-            let id = planned.table("actions").and_then(|actions| actions.column("id"));
-            let equal = EqualIds::in_collation(id.map_or("", |id| id.collation.as_str()));
+            let collation = |layout: &Layout| {
+                let id = layout.table("actions").and_then(|actions| actions.column("id"));
+                id.map(|id| id.collation.clone()).unwrap_or_default()
+            };
+            let equal = EqualIds::after_conversion(&collation(&layout), &collation(&planned));
             self.unmovable_entries(equal, &mut found).await?;
         }
         if has("backups", &["user_name", "backup_metadata"]) {

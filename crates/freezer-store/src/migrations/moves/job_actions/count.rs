@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sea_query::{Expr, ExprTrait, Query};
+use sea_query::{ExprTrait, Query};
 
 use super::equal_ids::EqualIds;
 use super::list::{EntryContent, ListEntry};
@@ -49,7 +49,7 @@ pub(in crate::migrations) async fn unmovable(
 ) -> Result<Option<UnmovableBatch>, StoreError> {
     let jobs = read(db, after).await?;
     let Some(last) = jobs.last().map(|job| job.id.clone()) else { return Ok(None) };
-    let stored = stored(db, jobs.iter().flat_map(JobRow::given_ids).collect()).await?;
+    let stored = stored(db, equal, jobs.iter().flat_map(JobRow::given_ids).collect()).await?;
     equal.add(db, stored.keys().map(String::as_str).chain(jobs.iter().flat_map(JobRow::given_ids))).await?;
     let taken: HashSet<String> = stored.keys().map(|id| equal.key(id)).collect();
     // An action whose id is only considered equal is another one, and prevents a new action with this id.
@@ -113,7 +113,11 @@ pub(in crate::migrations) async fn definers(
 }
 
 /// Returns the project of each action and whether it is live, by id.
-async fn stored(db: &mut Db, mut ids: Vec<&str>) -> Result<HashMap<String, (String, bool)>, StoreError> {
+async fn stored(
+    db: &mut Db,
+    equal: &EqualIds,
+    mut ids: Vec<&str>,
+) -> Result<HashMap<String, (String, bool)>, StoreError> {
     ids.sort_unstable();
     ids.dedup();
     let mut stored = HashMap::new();
@@ -122,7 +126,7 @@ async fn stored(db: &mut Db, mut ids: Vec<&str>) -> Result<HashMap<String, (Stri
         select
             .columns([Actions::Id, Actions::ProjectId, Actions::Deleted])
             .from(Actions::Table)
-            .and_where(Expr::col(Actions::Id).is_in(ids.iter().copied()));
+            .and_where(equal.id_of_actions().is_in(ids.iter().copied()));
         for (id, project_id, deleted) in db.read::<(String, String, Option<i64>)>(&select).await? {
             stored.insert(id, (project_id, deleted == Some(0)));
         }

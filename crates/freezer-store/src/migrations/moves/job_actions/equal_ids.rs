@@ -8,6 +8,7 @@ use sea_query::{Expr, Query};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::tables::Actions;
 
 /// Number of ids in one query.
 const IDS: usize = 200;
@@ -21,6 +22,8 @@ pub(in crate::migrations) struct EqualIds {
     asked: Option<String>,
     /// Whether the collation ignores spaces at the end.
     ignores_spaces: bool,
+    /// Whether `actions.id` has another collation at present.
+    is_planned: bool,
     keys: HashMap<String, String>,
 }
 
@@ -30,7 +33,23 @@ impl EqualIds {
         let is_exact = collation.is_empty() || collation == "binary";
         let ignores_spaces = !is_exact && !collation.contains("_nopad_") && !collation.contains("_0900_");
         let asked = (!is_exact && !collation.ends_with("_bin")).then(|| collation.to_owned());
-        EqualIds { asked, ignores_spaces, keys: HashMap::new() }
+        EqualIds { asked, ignores_spaces, is_planned: false, keys: HashMap::new() }
+    }
+
+    /// Returns the rules of the collation that `actions.id` will have, if it has another one at present.
+    pub(in crate::migrations) fn after_conversion(present: &str, planned: &str) -> EqualIds {
+        EqualIds { is_planned: present != planned, ..EqualIds::in_collation(planned) }
+    }
+
+    /// Returns `actions.id` as these rules compare it.
+    pub(super) fn id_of_actions(&self) -> Expr {
+        match self.asked.as_ref().filter(|_| self.is_planned) {
+            Some(collation) => {
+                let charset = collation.split('_').next().unwrap_or_default();
+                Expr::cust(format!("CONVERT(id USING {charset}) COLLATE {collation}"))
+            }
+            None => Expr::col(Actions::Id),
+        }
     }
 
     /// Returns the rules of the present collation of `actions.id`.
