@@ -109,6 +109,22 @@ impl TestDatabase {
         }
     }
 
+    /// Runs statements, and returns the error if the server refuses one of them.
+    pub async fn try_run(&self, sql: &str) -> Result<(), String> {
+        let DatabaseUrl::MySql(url) = &self.url else { panic!("only servers refuse statements here") };
+        let sql = AssertSqlSafe(sql.to_owned());
+        let refused = sqlx::raw_sql(sql).execute(&mut connect(url).await).await;
+        refused.map(drop).map_err(|error| format!("{error:?}"))
+    }
+
+    /// Drops the database of the server and creates it again.
+    pub async fn create_again(&self) {
+        let DatabaseUrl::MySql(url) = &self.url else { panic!("a file is removed instead") };
+        let name = &url.database;
+        on_server(url, &format!("DROP DATABASE `{name}`")).await;
+        on_server(url, &format!("CREATE DATABASE `{name}` CHARACTER SET utf8mb4")).await;
+    }
+
     /// Returns the texts in the first column of a query.
     pub async fn texts(&self, sql: &str) -> Vec<String> {
         let sql = AssertSqlSafe(sql.to_owned());

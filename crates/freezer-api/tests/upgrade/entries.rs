@@ -315,6 +315,12 @@ fn each_entry_keeps_its_meaning() {
         // The upgrade runs again on the result of the first one.
         database.run("UPDATE job_actions SET action_id = 'b'").await;
         database.run("UPDATE freezer_leftovers SET value = 'stale'").await;
+        if database.engine() == Engine::MySql {
+            // MySQL refuses the dump over upgraded tables, so docs/upgrading.md says to create the database again
+            let refused = database.try_run(&sql).await.unwrap_err();
+            assert!(refused.contains("3780") && refused.contains("job_actions"), "{refused}");
+            database.create_again().await;
+        }
         database.run(&sql).await;
         store(database).sync().await.unwrap();
         assert_eq!(rows(database).await.difference(&once), None);
