@@ -17,6 +17,8 @@ use crate::config::{LogFileOptions, Rotation};
 const FILE_MODE: u32 = 0o640;
 /// How often the service checks whether a file was moved away.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a full file is not renamed again after this has failed.
+const ROTATION_PAUSE: Duration = Duration::from_secs(60);
 
 /// The log file. It is opened again after it was moved away, and renamed when it is full.
 pub(super) struct RotatingFile {
@@ -28,6 +30,10 @@ pub(super) struct RotatingFile {
     looked: Instant,
     /// Why the file could not be opened again after it was moved away or replaced.
     lost: Option<(io::ErrorKind, String)>,
+    /// When the last rotation failed.
+    unrotated: Option<Instant>,
+    /// A failed rotation that has not been reported.
+    complaint: Option<String>,
 }
 
 impl RotatingFile {
@@ -40,7 +46,17 @@ impl RotatingFile {
         // As in Python, only a file is rotated, not a pipe or a terminal such as /dev/stdout.
         let rotation = rotation.filter(|_| stream.is_regular());
         let (path, looked) = (path.to_owned(), Instant::now());
-        Ok(RotatingFile { path, rotation, file_options, stream, length, looked, lost: None })
+        Ok(RotatingFile {
+            path,
+            rotation,
+            file_options,
+            stream,
+            length,
+            looked,
+            lost: None,
+            unrotated: None,
+            complaint: None,
+        })
     }
 
     pub(super) fn open(&mut self) -> io::Result<()> {
@@ -71,8 +87,9 @@ impl RotatingFile {
         if let Some(rotation) = self.rotation
             && self.length > 0
             && self.length + line.len() as u64 > rotation.max_bytes
+            && self.unrotated.is_none_or(|at| at.elapsed() >= ROTATION_PAUSE)
         {
-            self.rotate(rotation);
+            self.try_to_rotate(rotation);
         }
         let written = self.stream.write(line);
         written.map_err(|error| {
@@ -83,18 +100,57 @@ impl RotatingFile {
         Ok(())
     }
 
+    /// Returns the text about a rotation that failed since the last call. The lines are still written.
+    pub(super) fn take_complaint(&mut self) -> Option<String> {
+        self.complaint.take()
+    }
+
+    /// Rotates the file. If this fails, lines go on to the full file, and the next attempt is made after a pause.
+    fn try_to_rotate(&mut self, rotation: Rotation) {
+        let Err(reason) = self.rotate(rotation) else {
+            self.unrotated = None;
+            return;
+        };
+        self.unrotated = Some(Instant::now());
+        self.complaint = Some(format!(
+            "[DEFAULT] {}: {}: the full file cannot be rotated, so it grows: {reason}; the next attempt is made in \
+             {ROTATION_PAUSE:?} or later",
+            self.file_options.file,
+            self.path.display()
+        ));
+    }
+
     /// Renames `log` to `log.1`, `log.1` to `log.2`, and so on. The last file is lost.
-    fn rotate(&mut self, rotation: Rotation) {
+    fn rotate(&mut self, rotation: Rotation) -> Result<(), String> {
         let numbered = |n: u32| {
             let mut name = self.path.clone().into_os_string();
             name.push(format!(".{n}"));
             PathBuf::from(name)
         };
-        for n in (1..rotation.count).rev() {
-            let _ = fs::rename(numbered(n), numbered(n + 1));
+        // A directory must not move up with the files.
+        if let Some(other) = (1..=rotation.count).map(numbered).find(|path| path.is_dir()) {
+            return Err(format!("{} is a directory; remove it", other.display()));
         }
-        let _ = fs::rename(&self.path, numbered(1));
-        let _ = self.open();
+        for n in (1..rotation.count).rev() {
+            rename(&numbered(n), &numbered(n + 1))?;
+        }
+        let full = numbered(1);
+        rename(&self.path, &full)?;
+        self.open().map_err(|error| {
+            // The name of the log should belong to the file with the lines.
+            let _ = fs::rename(&full, &self.path);
+            error.to_string()
+        })
+    }
+}
+
+/// Renames a file. A missing file is no error.
+fn rename(from: &Path, to: &Path) -> Result<(), String> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(format!("{} cannot be renamed to {}: {error}", from.display(), to.display()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -221,6 +277,75 @@ mod tests {
         assert_eq!([read("a.log"), read("a.log.1"), read("a.log.2")], ["44444\n", "33333\n", "22222\n"]);
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 3);
         fs::remove_dir_all(directory).unwrap();
+    }
+
+    /// Lets the pause after a failed rotation pass.
+    fn pass_pause(file: &mut RotatingFile) {
+        file.unrotated = file.unrotated.map(|at| at.checked_sub(ROTATION_PAUSE).unwrap());
+    }
+
+    #[test]
+    fn a_rotation_that_fails_loses_no_line_and_is_reported_once_in_each_pause() {
+        // Each creates the obstacle, or removes it.
+        type Step = fn(&Path);
+        let obstacles: [(&str, Step, Step); 4] = [
+            (
+                "directory",
+                |at| fs::create_dir(at.join("a.log.1")).unwrap(),
+                |at| {
+                    fs::remove_dir(at.join("a.log.1")).unwrap();
+                },
+            ),
+            (
+                "full-directory",
+                |at| fs::create_dir_all(at.join("a.log.2/below")).unwrap(),
+                |at| fs::remove_dir_all(at.join("a.log.2")).unwrap(),
+            ),
+            // A process without a directory entry for the file, as after the move of the directory.
+            (
+                "moved",
+                |at| fs::rename(at, at.with_extension("elsewhere")).unwrap(),
+                |at| fs::rename(at.with_extension("elsewhere"), at).unwrap(),
+            ),
+            (
+                "link",
+                |at| {
+                    fs::rename(at.join("a.log"), at.join("real.log")).unwrap();
+                    fs::create_dir(at.join("a.log.1")).unwrap();
+                    std::os::unix::fs::symlink("real.log", at.join("a.log")).unwrap();
+                },
+                |at| fs::remove_dir(at.join("a.log.1")).unwrap(),
+            ),
+        ];
+        for (name, obstruct, clear) in obstacles {
+            let directory = scratch(&format!("unrotatable-{name}"));
+            let path = directory.join("a.log");
+            let rotation = Some(Rotation { max_bytes: 8, count: 2 });
+            let mut file = RotatingFile::new(&path, rotation, BOTH).unwrap();
+            file.write(b"00000\n").unwrap();
+            obstruct(&directory);
+            // The test is not about a file that was moved away.
+            file.looked = Instant::now() + CHECK_INTERVAL * 3600;
+            let mut complaints = Vec::new();
+            for pause in 0..2 {
+                for line in 0..50 {
+                    file.write(format!("{pause}-{line:03}\n").as_bytes()).unwrap();
+                    complaints.extend(file.take_complaint());
+                }
+                assert_eq!(complaints.len(), pause + 1, "{name}: {complaints:?}");
+                pass_pause(&mut file);
+            }
+            assert!(complaints[0].starts_with("[DEFAULT] log_file: "), "{complaints:?}");
+            clear(&directory);
+            let written = fs::read_to_string(&path).unwrap();
+            assert_eq!(written.lines().count(), 101, "{name}: {written}");
+            // It continues when the obstacle is gone.
+            file.write(b"again\n").unwrap();
+            assert_eq!(file.take_complaint(), None, "{name}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), "again\n", "{name}");
+            assert_eq!(fs::read_to_string(directory.join("a.log.1")).unwrap(), written, "{name}");
+            fs::remove_dir_all(directory).unwrap();
+        }
     }
 
     #[test]

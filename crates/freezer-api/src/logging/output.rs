@@ -184,12 +184,21 @@ impl Sink {
         match self.target.write(record, &self.form, stderr) {
             Ok(()) => {
                 self.outage = None;
+                self.report_rotation(record, stderr);
                 true
             }
             Err(error) => {
                 self.begin_outage(&error, stderr, program);
                 false
             }
+        }
+    }
+
+    /// Writes a failed rotation to the log itself, which still takes lines.
+    fn report_rotation(&mut self, record: &LogRecord<'_>, stderr: &mut Stream) {
+        let SinkTarget::File(file) = &mut self.target else { return };
+        if let Some(complaint) = file.take_complaint() {
+            let _ = self.target.write(&record.note(complaint), &self.form, stderr);
         }
     }
 

@@ -139,6 +139,33 @@ fn unsupported_parts_are_reported_and_invalid_files_end_the_start() {
 }
 
 #[test]
+fn a_log_that_cannot_be_rotated_takes_all_lines_and_says_so_once() {
+    let scratch = Scratch::new();
+    let log = scratch.write("a.log", &"an earlier line\n".repeat(70_000));
+    fs::create_dir(scratch.path().join("a.log.1")).unwrap();
+    let more = format!(
+        "use_stderr = true\nlog_file = {}\nlog_rotation_type = size\nmax_logfile_size_mb = 1\n",
+        log.display()
+    );
+    let service = start(&scratch, &more, "");
+    for _ in 0..20 {
+        assert_eq!(list(&service), 200);
+        service.signal("HUP");
+    }
+    let hangups = || fs::read_to_string(&log).unwrap().matches("SIGHUP: reading").count();
+    wait_for("a line", || (hangups() > 0).then_some(()));
+    service.terminate();
+    assert_eq!(service.exit_code(), Some(0));
+    let lines = fs::read_to_string(&log).unwrap();
+    let new = lines.split_once("an earlier line\n2").map_or("", |(_, new)| new);
+    for words in ["listening on", "stopping"] {
+        assert_eq!(new.matches(words).count(), 1, "{new}");
+    }
+    // Each SIGHUP opens the log again, so a rotation is tried again.
+    assert_eq!(new.matches("a.log.1 is a directory; remove it").count(), 1 + hangups(), "{new}");
+}
+
+#[test]
 fn a_missing_socket_causes_one_warning() {
     for (option, path) in [("use_syslog", "/dev/log"), ("use_journal", "/run/systemd/journal/socket")] {
         if Path::new(path).exists() {
