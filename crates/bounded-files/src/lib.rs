@@ -24,7 +24,7 @@ pub use append::append;
 pub use authorities::check_cert_file;
 pub use kind::refusal;
 use kind::{FileKind, too_large};
-pub use links::{directory, follow, kernel_file};
+pub use links::{directory, follow, impossible, is_read_once, kernel_file};
 
 /// The maximum size of a file in bytes.
 pub const LARGEST: u64 = 64 << 20;
@@ -39,6 +39,20 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
         true => read_file(file),
         false => Err(kind.refusal()),
     }
+}
+
+/// Reads at most the first `length` bytes of a file of any size.
+///
+/// # Errors
+/// Those of the operating system, and [`refusal`] for everything that is not a file.
+pub fn read_start(path: &Path, length: u64) -> io::Result<Vec<u8>> {
+    let (file, kind) = open(path)?;
+    if !kind.is_file() {
+        return Err(kind.refusal());
+    }
+    let mut content = Vec::new();
+    file.take(length).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// Does the same as [`read`] and returns text.

@@ -259,3 +259,51 @@ fn files_of_the_kernel_take_no_lines() {
         append(Path::new(&format!("/proc/{process}/fd/{}", file.as_raw_fd())), None).unwrap();
     }
 }
+
+#[test]
+fn a_path_that_cannot_name_anything_is_explained() {
+    let scratch = Scratch::new("impossible");
+    let at = |name: &str| scratch.at(name);
+    std::os::unix::fs::symlink("loop", at("loop")).unwrap();
+    std::os::unix::fs::symlink("missing/file", at("dangling")).unwrap();
+    fs::write(at("file"), "").unwrap();
+    for (path, reason) in [
+        (at("loop"), "lead to each other"),
+        (at("loop/below"), "lead to each other"),
+        (at(&"x".repeat(300)), "longer than the system allows"),
+        (at(&"x/".repeat(3000)), "longer than the system allows"),
+        (at("file/below"), "not a directory"),
+        (at("a\0b"), "NUL character"),
+    ] {
+        let error = impossible(&path).unwrap().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+    for path in [at("file"), at("missing"), at("missing/below"), at("dangling"), scratch.0.clone()] {
+        assert!(impossible(&path).is_none(), "{}", path.display());
+    }
+}
+
+#[test]
+fn pipes_of_the_process_can_be_read_once() {
+    let scratch = Scratch::new("once");
+    fs::write(scratch.at("file"), "").unwrap();
+    let (reader, _writer) = io::pipe().unwrap();
+    let file = fs::File::open(scratch.at("file")).unwrap();
+    for prefix in ["/dev/fd", "/proc/self/fd"] {
+        assert!(is_read_once(Path::new(&format!("{prefix}/{}", reader.as_raw_fd()))));
+        assert!(!is_read_once(Path::new(&format!("{prefix}/{}", file.as_raw_fd()))));
+    }
+    for path in [scratch.fifo("fifo"), scratch.at("file"), scratch.at("missing"), scratch.0.clone()] {
+        assert!(!is_read_once(&path), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_start_of_a_large_file_is_read() {
+    let scratch = Scratch::new("start");
+    let path = scratch.at("sparse");
+    fs::write(&path, "SQLite format 3\0").unwrap();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(LARGEST + 1).unwrap();
+    assert_eq!(read_start(&path, 6).unwrap(), b"SQLite");
+    assert!(read_start(&scratch.fifo("fifo"), 6).is_err());
+}

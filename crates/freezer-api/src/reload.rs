@@ -59,6 +59,20 @@ impl Reload {
     /// stay in force and the log file is opened again, because log rotation is the most frequent reason for a
     /// SIGHUP.
     fn hang_up(&self, started_with: &Settings) {
+        if let Some(path) = self.sources.as_ref().and_then(Sources::read_once) {
+            tracing::error!(
+                "the configuration was not reloaded, the former one stays in force: {} is a pipe, which was read at the start and \
+                 cannot be read again; restart the service to change the configuration, or start it with a file",
+                path.display()
+            );
+            if let Err(error) = self.logging.reopen() {
+                tracing::error!(
+                    "the log file was not opened again: {}",
+                    started_with.origins.prefixed(error.to_string())
+                );
+            }
+            return;
+        }
         let settings = self.sources.as_ref().map(Settings::load);
         let done = match &settings {
             Some(Ok(settings)) => self.logging.reload(&settings.log),

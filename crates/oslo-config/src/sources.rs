@@ -74,6 +74,11 @@ impl Sources {
         Ok(files)
     }
 
+    /// Returns the first file that cannot be read again after the start, such as `<(command)` of a shell.
+    pub fn read_once(&self) -> Option<PathBuf> {
+        self.files.iter().map(|path| self.expand(path)).find(|path| bounded_files::is_read_once(path))
+    }
+
     /// Returns the directories that are read directly after `number` files.
     fn dirs_after(&self, number: usize) -> impl Iterator<Item = &PathBuf> {
         let last = self.files.len();

@@ -51,13 +51,42 @@ fn a_pipe_with_the_configuration_is_read_to_its_end() {
 fn the_service_starts_from_a_pipe_and_keeps_its_settings_at_sighup() {
     let files = Files::new();
     create_tables(&files);
+    for (arguments, pipe) in [
+        ("--config-file <(cat CONFIG)", "/dev/fd/"),
+        // Without the pipe, the configuration would still be valid.
+        ("--config-file CONFIG --config-file <(printf '[DEFAULT]\\nuse_json = true\\n')", "/dev/fd/"),
+        ("--config-file <(printf '[DEFAULT]\\nuse_json = true\\n') --config-file CONFIG", "/dev/fd/"),
+        ("--config-file /dev/stdin < <(cat CONFIG)", "/dev/stdin"),
+    ] {
+        let port = free_port();
+        let config = files.configuration("noauth\n", "", port).display().to_string();
+        let script = format!("exec $0 {}", arguments.replace("CONFIG", &config));
+        let service = Service::spawn(shell(API, &script), port, &files.scratch).unwrap();
+        for attempt in 1..3 {
+            service.signal("HUP");
+            let log = wait_for("the error", || {
+                let log = service.log();
+                (log.matches("cannot be read again").count() == attempt).then_some(log)
+            });
+            let line = log.lines().rfind(|line| line.contains("cannot be read again")).unwrap();
+            for words in ["the configuration was not reloaded", pipe, "restart the service"] {
+                assert!(line.contains(words), "no {words} in {line}");
+            }
+            assert_eq!(line.starts_with('{'), arguments.contains("use_json"), "{line}");
+            assert_eq!(service.request("GET", "/v2/p1/jobs", "").0, 200);
+        }
+        service.terminate();
+        assert_eq!(service.exit_code(), Some(0));
+    }
+    // The content of a file can be read again, also through a descriptor.
     let port = free_port();
     let config = files.configuration("noauth\n", "", port);
-    let script = format!("exec $0 --config-file <(cat {})", config.display());
+    let script = format!("exec $0 --config-file /dev/stdin < {}", config.display());
     let service = Service::spawn(shell(API, &script), port, &files.scratch).unwrap();
     service.signal("HUP");
-    wait_for("the error", || service.log().contains("the configuration was not reloaded").then_some(()));
+    wait_for("the reload", || service.log().contains("SIGHUP: reading configuration").then_some(()));
     assert_eq!(service.request("GET", "/v2/p1/jobs", "").0, 200);
+    assert!(!service.log().contains(" ERROR "), "{}", service.log());
 }
 
 #[test]
