@@ -97,6 +97,18 @@ pub enum UrlError {
 }
 
 impl UrlError {
+    /// Returns the parameter that is wrong, or the first one. `None` if another part of the URL is wrong.
+    pub fn parameter(&self) -> Option<&str> {
+        match self {
+            UrlError::Repeated(name)
+            | UrlError::Value { name, .. }
+            | UrlError::File { parameter: name, .. } => Some(name),
+            UrlError::UnknownTls { names, .. } => names.split(", ").next(),
+            UrlError::Several(errors) => errors.iter().find_map(UrlError::parameter),
+            _ => None,
+        }
+    }
+
     /// Combines all errors into one.
     pub(crate) fn all(mut errors: Vec<UrlError>) -> Result<(), UrlError> {
         match errors.len() {

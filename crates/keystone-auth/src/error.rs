@@ -115,9 +115,28 @@ pub enum SettingsError {
         url: String,
     },
     /// The credentials are incomplete or contradict each other.
-    #[error("the service's credentials are not usable: {0}")]
-    Credentials(&'static str),
+    #[error("{option}: the service's credentials are not usable: {reason}")]
+    Credentials {
+        /// Name of an option that is wrong or missing.
+        option: &'static str,
+        /// The problem with its solution.
+        reason: &'static str,
+    },
     /// The HTTP client could not be built.
     #[error("the HTTP client for Keystone could not be built: {0}")]
     Client(String),
+}
+
+impl SettingsError {
+    /// Returns the name of the wrong option, which the text begins with, or that of the environment variable. `None` if there
+    /// is none.
+    #[must_use]
+    pub const fn option(&self) -> Option<&'static str> {
+        match self {
+            Self::Url { option, .. } | Self::File { option, .. } | Self::Credentials { option, .. } => {
+                Some(option)
+            }
+            Self::NoAuthorities { .. } | Self::Client(_) => None,
+        }
+    }
 }

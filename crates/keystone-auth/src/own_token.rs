@@ -222,7 +222,10 @@ fn password_body(credentials: &PasswordCredentials) -> Result<Value, SettingsErr
         set(&credentials.user_domain_id),
         set(&credentials.user_domain_name),
     )
-    .ok_or(SettingsError::Credentials("set username (and its domain) or user_id"))?;
+    .ok_or(SettingsError::Credentials {
+        option: "username",
+        reason: "set username (and its domain) or user_id",
+    })?;
     user.insert("password".to_owned(), credentials.password.expose().into());
     let mut auth = json!({"identity": {"methods": ["password"], "password": {"user": user}}});
     let project = reference(
@@ -238,9 +241,10 @@ fn password_body(credentials: &PasswordCredentials) -> Result<Value, SettingsErr
         (None, Some(domain), false) => Some(json!({ "domain": domain })),
         (None, None, true) => Some(json!({"system": {"all": true}})),
         _ => {
-            return Err(SettingsError::Credentials(
-                "a token has one scope: set only one of project, domain and system_scope",
-            ));
+            return Err(SettingsError::Credentials {
+                option: "project_name",
+                reason: "a token has one scope: set only one of project, domain and system_scope",
+            });
         }
     };
     if let Some(scope) = scope {
@@ -254,18 +258,20 @@ fn application_credential_body(credential: &ApplicationCredential) -> Result<Val
     if let Some(id) = set(&credential.id) {
         data.insert("id".to_owned(), id.into());
     } else {
-        let name = set(&credential.name).ok_or(SettingsError::Credentials(
-            "set application_credential_id, or application_credential_name and its user",
-        ))?;
+        let name = set(&credential.name).ok_or(SettingsError::Credentials {
+            option: "application_credential_id",
+            reason: "set application_credential_id, or application_credential_name and its user",
+        })?;
         let user = reference(
             set(&credential.user_id),
             set(&credential.username),
             set(&credential.user_domain_id),
             set(&credential.user_domain_name),
         )
-        .ok_or(SettingsError::Credentials(
-            "an application credential given by name needs username (and its domain) or user_id",
-        ))?;
+        .ok_or(SettingsError::Credentials {
+            option: "username",
+            reason: "an application credential given by name needs username (and its domain) or user_id",
+        })?;
         data.insert("name".to_owned(), name.into());
         data.insert("user".to_owned(), user.into());
     }

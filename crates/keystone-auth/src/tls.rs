@@ -53,6 +53,12 @@ fn configure(mut builder: ClientBuilder, settings: &Settings) -> Result<ClientBu
         if let Some(key) = &settings.keyfile {
             pem.push(b'\n');
             pem.extend(read("keyfile", key)?);
+        } else if !String::from_utf8_lossy(&pem).contains("PRIVATE KEY-----") {
+            return Err(file(
+                "certfile",
+                path,
+                "it contains no private key, and keyfile is not set; set keyfile to the key of this certificate",
+            ));
         }
         let identity = Identity::from_pem(&pem).map_err(|error| file("certfile", path, &cause(error)))?;
         builder = builder.identity(identity);

@@ -34,6 +34,15 @@ impl Endpoint {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(format!("the scheme {:?} is not supported", url.scheme()));
         }
+        // The parser accepts any number of slashes, unlike the clients of OpenStack.
+        let behind = text.trim().get(url.scheme().len()..).unwrap_or_default();
+        if behind.strip_prefix("://").is_none_or(|rest| rest.starts_with(['/', '\\'])) {
+            return Err("it has no \"//\" before the host".to_owned());
+        }
+        let is_name = |host: &str| host.chars().all(|c| c.is_ascii_alphanumeric() || "-._[]:".contains(c));
+        if !url.host_str().is_some_and(is_name) {
+            return Err("the host name is not valid".to_owned());
+        }
         if !url.username().is_empty() || url.password().is_some() {
             return Err("it has a user name or password in it".to_owned());
         }

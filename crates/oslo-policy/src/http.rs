@@ -160,6 +160,10 @@ fn encrypted(settings: &HttpCheckSettings) -> Result<Client, HttpCheckError> {
         if let Some(key) = &settings.client_key {
             pem.push(b'\n');
             pem.extend(read("remote_ssl_client_key_file", key)?);
+        } else if !String::from_utf8_lossy(&pem).contains("PRIVATE KEY-----") {
+            let reason = "it contains no private key, and remote_ssl_client_key_file is not set; set that option to the key of \
+                          this certificate";
+            return Err(file_error(option, path, reason.to_owned()));
         }
         let identity = Identity::from_pem(&pem).map_err(|error| file_error(option, path, causes(&error)))?;
         builder = builder.identity(identity);

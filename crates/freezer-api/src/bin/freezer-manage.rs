@@ -268,7 +268,7 @@ async fn run(sources: &Sources, command: DbCommand) -> Result<u8, Box<dyn std::e
         return Ok(0);
     }
     if let (DbCommand::Check { json }, Err(error)) = (&command, &settings)
-        && matches!(error.unlocated(), ConfigError::Url(_))
+        && matches!(error.unlocated(), ConfigError::Url { .. })
     {
         return Ok(check::print_invalid_address(error, *json, &mut out)? as u8);
     }

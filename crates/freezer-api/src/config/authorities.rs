@@ -11,8 +11,27 @@ use super::Finding;
 const FILE: &str = "SSL_CERT_FILE";
 const DIRECTORIES: &str = "SSL_CERT_DIR";
 
+/// The variables that are set.
+#[derive(Debug, Clone, Default)]
+pub struct Authorities {
+    /// A warning for each unusable path in them.
+    pub unusable: Vec<Finding>,
+    /// The variables with their values, for messages.
+    pub variables: Vec<String>,
+}
+
+impl Authorities {
+    pub(super) fn read(environment: &[(String, String)]) -> Authorities {
+        let set = environment.iter().filter(|(name, _)| name == FILE || name == DIRECTORIES);
+        Authorities {
+            unusable: unusable(environment),
+            variables: set.map(|(name, value)| format!("{name} = {value:?}")).collect(),
+        }
+    }
+}
+
 /// Returns a warning for each unusable path in these variables.
-pub(super) fn unusable(environment: &[(String, String)]) -> Vec<Finding> {
+fn unusable(environment: &[(String, String)]) -> Vec<Finding> {
     let value = |name: &str| environment.iter().rfind(|(found, _)| found == name).map(|(_, value)| value);
     let of_file = value(FILE).and_then(|path| Some((FILE, path.as_str(), file(path)?)));
     let directories = value(DIRECTORIES).map(String::as_str).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use ::oslo_config::{Config, OptDecl};
 
-use super::{ConfigError, keystone_authtoken};
+use super::{ConfigError, LoginGroups, keystone_authtoken};
 
 const GROUP: &str = "centralized_scheduler";
 
@@ -33,6 +33,8 @@ pub struct CentralSettings {
     pub delegated_roles: Vec<String>,
     /// Login of the trustee. `None`: the login of `[keystone_authtoken]`.
     pub trustee: Option<keystone_auth::Settings>,
+    /// The groups with the options of this login.
+    pub trustee_groups: LoginGroups,
 }
 
 impl CentralSettings {
@@ -47,6 +49,7 @@ impl CentralSettings {
             enforce_trusts: config.bool(&ENFORCE_TRUSTS)?.unwrap_or(false),
             delegated_roles: config.list(&DELEGATED_ROLES)?.unwrap_or_default(),
             trustee: group.map(|group| keystone_authtoken::read(config, group)).transpose()?,
+            trustee_groups: LoginGroups::read(config, group.unwrap_or(keystone_authtoken::GROUP))?,
         })
     }
 }

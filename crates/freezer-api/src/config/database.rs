@@ -102,6 +102,10 @@ pub struct DatabaseSettings {
     pub start_retry_interval: Duration,
     /// Size of the largest stored document that a request can read.
     pub largest_readable: u64,
+    /// Names of the parameters that `connection_parameters` sets.
+    separate: Vec<String>,
+    /// Parameters of a SQLite URL. None has an effect.
+    of_sqlite: Vec<Parameter>,
 }
 
 impl DatabaseSettings {
@@ -114,13 +118,22 @@ impl DatabaseSettings {
             start_retries: Some(10),
             start_retry_interval: Duration::from_secs(10),
             largest_readable: HttpSettings::default().largest_readable(),
+            separate: Vec::new(),
+            of_sqlite: Vec::new(),
         }
     }
 
     pub(super) fn read(config: &Config) -> Result<DatabaseSettings, ConfigError> {
         let url = CONNECTION.need(config.secret(&CONNECTION)?)?;
         let parameters = config.string(&PARAMETERS)?.unwrap_or_default();
-        let url = DatabaseUrl::parse_with(url.expose(), &parameters)?;
+        let separate: Vec<String> = parameters.trim().split('&').map(name).collect();
+        let text = url;
+        let url = DatabaseUrl::parse_with(text.expose(), &parameters)
+            .map_err(|error| ConfigError::Url { option: setter(&separate, error.parameter()), error })?;
+        let of_sqlite = match &url {
+            DatabaseUrl::MySql(_) => Vec::new(),
+            DatabaseUrl::Sqlite { .. } => DatabaseUrl::sqlite_parameters(text.expose(), &parameters),
+        };
         let number = |option: &OptDecl| -> Result<i64, ConfigError> { Ok(option.need(config.int(option)?)?) };
         let timeout = seconds(number(&POOL_TIMEOUT)?);
         let (max_idle, max_open) = pool_sizes(number(&POOL_SIZE)?, number(&OVERFLOW)?);
@@ -154,6 +167,8 @@ impl DatabaseSettings {
             },
             start_retry_interval: seconds(number(&RETRY_INTERVAL)?).max(SHORTEST_RETRY),
             largest_readable: api::largest_readable(config),
+            separate,
+            of_sqlite,
             ..DatabaseSettings::new(url)
         })
     }
@@ -162,14 +177,46 @@ impl DatabaseSettings {
     pub fn ignored_parameters(&self) -> &[Parameter] {
         match &self.url {
             DatabaseUrl::MySql(url) => &url.ignored,
-            DatabaseUrl::Sqlite { .. } => &[],
+            DatabaseUrl::Sqlite { .. } => &self.of_sqlite,
         }
+    }
+
+    /// Checks the files of the URL, as a connection reads them.
+    ///
+    /// # Errors
+    /// [`ConfigError::Url`]
+    pub fn check_files(&self) -> Result<(), ConfigError> {
+        let blamed = |error: freezer_store::UrlError| ConfigError::Url {
+            option: self.option_of(error.parameter()),
+            error,
+        };
+        self.url.check_files().map_err(blamed)
+    }
+
+    /// Returns the option, `[group] name`, that sets a parameter of the URL. `None` means another part of the URL.
+    pub fn option_of(&self, parameter: Option<&str>) -> &'static str {
+        setter(&self.separate, parameter)
     }
 
     /// Returns a store with these settings. If `create` is set, a missing SQLite file is created.
     pub fn store(&self, create: bool) -> Store {
         let open = if create { Store::new_or_create } else { Store::new };
         open(self.url.clone(), self.connect.clone(), self.pool.clone())
+    }
+}
+
+/// Returns the name in `name=value`.
+fn name(pair: &str) -> String {
+    pair.split('=').next().unwrap_or_default().to_owned()
+}
+
+/// Returns the option that sets a parameter of the URL. `separate` are those of `connection_parameters`.
+fn setter(separate: &[String], parameter: Option<&str>) -> &'static str {
+    // An option of the file of read_default_file is shown as "ssl-ca in /etc/my.cnf".
+    let named = parameter.map(|name| if name.contains(" in ") { "read_default_file" } else { name });
+    match named.is_some_and(|name| separate.iter().any(|other| other == name)) {
+        true => "[database] connection_parameters",
+        false => "[database] connection",
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ::oslo_config::{Config, OptDecl, UnknownOption};
 use freezer_store::maintenance::Verdict;
-use freezer_store::{Effect, Parameter};
+use freezer_store::{DatabaseUrl, Effect, Parameter};
 
 use super::finding::Finding;
 use super::{DatabaseSettings, declarations, former_options, known_options};
@@ -52,16 +52,42 @@ pub fn connection_findings(database: &DatabaseSettings) -> Vec<Finding> {
                 ),
             ),
             Effect::Missing => ("without_effect", format!("the parameter {name} has no effect")),
+            Effect::Alone(other) => (
+                "without_effect",
+                format!("the parameter {name} has no effect without {other}; add {other}, or remove {name}"),
+            ),
+            Effect::KeyPassword => (
+                "without_effect",
+                format!("the parameter {name} has no effect, because a key must not be encrypted"),
+            ),
+            Effect::MissingFile => (
+                "missing_file",
+                format!("the file of the parameter {name} does not exist; create it, or correct the path"),
+            ),
             Effect::Unknown => {
                 let hint = similar_name(name, &Parameter::names());
                 let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
                 ("unknown_parameter", format!("unknown parameter {name}{hint}"))
             }
         };
-        let message = format!("[database] connection: {message}");
+        let message = format!("{}: {message}", database.option_of(Some(name.as_str())));
         Some(Finding { verdict, kind, place: None, message })
     };
-    database.ignored_parameters().iter().filter_map(finding).collect()
+    database.ignored_parameters().iter().filter_map(finding).chain(sqlite_uri(&database.url)).collect()
+}
+
+/// Returns a warning about a URI of SQLite, which is only a name here, as in 19.0.0 without `uri=true`.
+fn sqlite_uri(url: &DatabaseUrl) -> Option<Finding> {
+    let DatabaseUrl::Sqlite { path } = url else { return None };
+    if !path.to_str()?.to_lowercase().starts_with("file:") {
+        return None;
+    }
+    let file = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let message = format!(
+        "[database] connection: this means the file {file:?}, because URIs of SQLite (file:…) are not supported; write \
+         the path of the file, such as sqlite:////var/lib/freezer/freezer.db"
+    );
+    Some(Finding { verdict: Verdict::Warning, kind: "unusual_path", place: None, message })
 }
 
 fn key(option: UnknownOption) -> (String, usize, String) {

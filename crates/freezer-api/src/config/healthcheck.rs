@@ -90,6 +90,24 @@ pub(super) fn remark(config: &Config, health: &HealthSettings) -> Option<&'stati
     )
 }
 
+/// Returns a warning for each file of a check that can never exist.
+pub(super) fn impossible_files(health: &HealthSettings) -> Vec<String> {
+    let files = health.checks.iter().flat_map(|check| match check {
+        HealthCheck::DisableByFile(path) => named(&FILE, path.as_slice()),
+        HealthCheck::DisableByFilesPorts(path) => named(&PORT_FILES, path.as_slice()),
+        HealthCheck::EnableByFiles(paths) => named(&NEEDED_FILES, paths),
+    });
+    let impossible = files.filter_map(|(option, path)| {
+        let error = bounded_files::impossible(path)?;
+        Some(format!("[{GROUP}] {}: {}: no file can ever be there: {error}", option.name, path.display()))
+    });
+    impossible.collect()
+}
+
+fn named<'p>(option: &'static OptDecl, paths: &'p [PathBuf]) -> Vec<(&'static OptDecl, &'p PathBuf)> {
+    paths.iter().map(|path| (option, path)).collect()
+}
+
 fn list(config: &Config, option: &OptDecl) -> Result<Vec<String>, ConfigError> {
     let items = config.list(option)?.unwrap_or_default();
     Ok(items.into_iter().map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect())
@@ -155,6 +173,32 @@ mod tests {
         let expected =
             [HealthCheck::DisableByFilesPorts(None), HealthCheck::DisableByFile(Some("/x".into()))];
         assert_eq!(section(both).unwrap().0, expected);
+    }
+
+    #[test]
+    fn files_that_can_never_exist_cause_a_warning() {
+        let remarks = |text: &str| {
+            let config =
+                Config::from_text("test", &format!("[healthcheck]\n{text}")).unwrap().declare(OPTIONS);
+            impossible_files(&read(&config, 9090).unwrap())
+        };
+        let long = format!("/{}", "x".repeat(300));
+        for (text, option) in [
+            (format!("disable_by_file_path = {long}"), "disable_by_file_path"),
+            (
+                format!("backends = disable_by_files_ports\ndisable_by_file_paths = 9090:{long}"),
+                "disable_by_file_paths",
+            ),
+            (
+                format!("backends = enable_by_files\nenable_by_file_paths = /a,/dev/null/b,{long}"),
+                "enable_by_file_paths",
+            ),
+        ] {
+            let remarks = remarks(&text);
+            assert_eq!(remarks.len(), 1 + text.matches("/dev/null").count(), "{remarks:?}");
+            assert!(remarks[0].starts_with(&format!("[healthcheck] {option}: /")), "{remarks:?}");
+        }
+        assert_eq!(remarks("disable_by_file_path = /nonexistent/file"), Vec::<String>::new());
     }
 
     #[test]

@@ -158,13 +158,55 @@ pub(super) fn group_named(name: String) -> &'static str {
     Box::leak(name.to_lowercase().into_boxed_str())
 }
 
+/// The groups that set the options of a login at Keystone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoginGroups {
+    /// The group of the connection.
+    pub group: &'static str,
+    /// The group of the login: `auth_section`, or the same.
+    pub login: &'static str,
+}
+
+impl LoginGroups {
+    pub(super) fn read(config: &Config, group: &'static str) -> Result<LoginGroups, ConfigError> {
+        let named = LoginGroup { config, group }.string(&AUTH_SECTION)?.filter(|name| !name.is_empty());
+        Ok(LoginGroups { group, login: named.map_or(group, group_named) })
+    }
+
+    /// Returns an option in its group, `[group] name`.
+    pub fn option(&self, name: &str) -> String {
+        let is_of_login = LOGIN.iter().any(|option| option.name == name);
+        format!("[{}] {name}", if is_of_login { self.login } else { self.group })
+    }
+}
+
+/// The options that `auth_section` moves to another group.
+const LOGIN: &[&OptDecl] = &[
+    &AUTH_TYPE,
+    &AUTH_URL,
+    &USERNAME,
+    &USER_ID,
+    &PASSWORD,
+    &USER_DOMAIN_ID,
+    &USER_DOMAIN_NAME,
+    &PROJECT_ID,
+    &PROJECT_NAME,
+    &PROJECT_DOMAIN_ID,
+    &PROJECT_DOMAIN_NAME,
+    &APPLICATION_CREDENTIAL_ID,
+    &APPLICATION_CREDENTIAL_NAME,
+    &APPLICATION_CREDENTIAL_SECRET,
+];
+
+/// Returns the options of a group that contains a login.
+pub(super) fn options_in(group: &'static str) -> impl Iterator<Item = OptDecl> {
+    OPTIONS.iter().map(move |option| OptDecl { group, ..**option })
+}
+
 /// Reads the settings for the crate `keystone-auth` from a group.
 pub(super) fn read(config: &Config, group: &'static str) -> Result<Settings, ConfigError> {
     let section = LoginGroup { config, group };
-    let login = match section.string(&AUTH_SECTION)?.filter(|name| !name.is_empty()) {
-        Some(other) => LoginGroup { config, group: group_named(other) },
-        None => LoginGroup { config, group },
-    };
+    let login = LoginGroup { config, group: LoginGroups::read(config, group)?.login };
     let defaults = Settings::default();
     let timeout = section.number(&CONNECT_TIMEOUT)?.map(Duration::from_secs);
     let path = |option: &OptDecl| section.string(option).map(|text| text.map(Into::into));

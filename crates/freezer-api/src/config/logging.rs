@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ::oslo_config::{Config, OptDecl};
+use ::oslo_config::{CommandLineOption, Config, OptDecl};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::ConfigError;
@@ -122,6 +122,22 @@ impl LogSettings {
             loggers.push(Logger { name, level: Some(level), handlers, propagate: true });
         }
         Ok(LogSettings { loggers, handlers, file_options: file_options(config)?, program, remarks })
+    }
+}
+
+impl LogSettings {
+    /// Reads the logging options from the command line only, for programs other than the service.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] that names the option of the command line.
+    pub fn from_arguments(
+        program: &'static str,
+        arguments: Vec<CommandLineOption>,
+    ) -> Result<LogSettings, ConfigError> {
+        let options = [OPTIONS, super::log_form::OPTIONS].concat();
+        let config = Config::from_texts(&[], &[])?.with_arguments(arguments).declare(&options);
+        super::check(&config, &options)?;
+        LogSettings::read(&config, program).map_err(|error| error.located(&config))
     }
 }
 

@@ -7,6 +7,7 @@
 mod api;
 mod authorities;
 mod centralized_scheduler;
+mod contradictions;
 mod database;
 mod default;
 mod finding;
@@ -30,11 +31,13 @@ use std::path::{Path, PathBuf};
 
 use ::oslo_config::{CommandLineOption, Config, OptDecl, Origin, Sources};
 
+pub use authorities::Authorities;
 pub use centralized_scheduler::CentralSettings;
 pub use database::DatabaseSettings;
 pub use default::{AuthStrategy, Listen};
 pub use finding::Finding;
 pub use findings::option_findings;
+pub use keystone_authtoken::LoginGroups;
 pub use log_form::{Form, Formats};
 pub use log_settings::{Facility, Handler, LogFileOptions, LogSettings, LogTarget, Logger, OWN, Rotation};
 pub use origins::OptionOrigins;
@@ -60,6 +63,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// The login at Keystone. `None` under `auth_strategy = noauth`.
     pub keystone: Option<keystone_auth::Settings>,
+    /// The groups with the options of this login.
+    pub keystone_groups: LoginGroups,
     /// Trusts for central schedulers. `None` without Keystone.
     pub central: Option<CentralSettings>,
     /// The files and switches of the policy.
@@ -70,6 +75,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// Warnings and notes about the files, for example about unknown options.
     pub remarks: Vec<Finding>,
+    /// The variables of the environment that replace the certificate authorities of the system.
+    pub authorities: Authorities,
     /// Where each option is set.
     pub origins: OptionOrigins,
 }
@@ -99,16 +106,22 @@ pub enum ConfigError {
         error: Box<ConfigError>,
     },
     /// The database URL is not valid.
-    #[error("[database] connection: {0}")]
-    Url(#[from] freezer_store::UrlError),
+    #[error("{option}: {error}")]
+    Url {
+        /// `[group] name` of the option that contains the invalid part.
+        option: &'static str,
+        /// The error.
+        error: freezer_store::UrlError,
+    },
 }
 
 impl ConfigError {
     /// Adds the place where the invalid value is set.
     fn located(self, config: &Config) -> ConfigError {
         let named = |decl: &&OptDecl| match &self {
-            ConfigError::Unusable { option, .. } => format!("[{}] {}", decl.group, decl.key()) == *option,
-            ConfigError::Url(_) => decl.group == "database" && decl.key() == "connection",
+            ConfigError::Unusable { option, .. } | ConfigError::Url { option, .. } => {
+                format!("[{}] {}", decl.group, decl.key()) == *option
+            }
             ConfigError::Options(errors) => match errors.as_slice() {
                 [::oslo_config::Error::Unset { group, option }] => {
                     decl.group == group && decl.key() == *option
@@ -144,11 +157,6 @@ impl From<::oslo_config::Error> for ConfigError {
         ConfigError::Options(vec![error])
     }
 }
-
-/// Name of the group with the service's own login, for messages.
-pub const KEYSTONE: &str = "[keystone_authtoken]";
-/// Name of the group with the login of the user that receives trusts, for messages.
-pub const TRUSTEE: &str = "the group that [centralized_scheduler] auth_section names";
 
 /// The sections and their options, in the order of the sample file.
 const SECTIONS: &[(&str, &[&OptDecl])] = &[
@@ -226,7 +234,7 @@ impl Settings {
         Settings::read_database(&Config::load(sources)?.declare(&declarations()))
     }
 
-    /// Does the same as [`Settings::load_database`] with a configuration that was read.
+    /// Does the same as [`Settings::load_database`] with a configuration that was read. Also checks the files of the URL.
     pub fn read_database(config: &Config) -> Result<DatabaseSettings, ConfigError> {
         check(
             config,
@@ -235,6 +243,7 @@ impl Settings {
         )?;
         storage::check(config)
             .and_then(|()| DatabaseSettings::read(config))
+            .and_then(|database| database.check_files().map(|()| database))
             .map_err(|error| error.located(config))
     }
 
@@ -248,11 +257,11 @@ impl Settings {
         })
     }
 
-    /// Returns the logins at Keystone, each with the name of its group for messages.
-    pub fn logins(&self) -> impl Iterator<Item = (&'static str, &keystone_auth::Settings)> {
-        let trustee = self.central.as_ref().and_then(|central| central.trustee.as_ref());
-        let own = self.keystone.iter().map(|login| (KEYSTONE, login));
-        own.chain(trustee.map(|login| (TRUSTEE, login)))
+    /// Returns the logins at Keystone, each with its groups.
+    pub fn logins(&self) -> impl Iterator<Item = (LoginGroups, &keystone_auth::Settings)> {
+        let trustee = self.central.as_ref();
+        let trustee = trustee.and_then(|central| Some((central.trustee_groups, central.trustee.as_ref()?)));
+        self.keystone.iter().map(|login| (self.keystone_groups, login)).chain(trustee)
     }
 
     /// Returns the sections that differ from those of `other` and need a restart. A reload can change the logging, so
@@ -311,10 +320,10 @@ impl Settings {
         let log = LogSettings::read(config, logging::SERVICE)?;
         let connection_findings = findings::connection_findings(&database);
         let policy = oslo_policy::read(config, &config_dirs(sources))?;
-        let remarks = remarks(config, &log, &health).into_iter().chain(connection_findings);
+        let connections = database.pool.max_open;
+        let remarks = remarks(config, &log, &health, connections).into_iter().chain(connection_findings);
         let origins = OptionOrigins::read(config);
         let remarks = remarks.chain(oslo_policy::missing(config, &policy));
-        let remarks = remarks.chain(authorities::unusable(&sources.env));
         let remarks = remarks.map(|finding| origins.locate(finding)).collect();
         let scans = api::scan_limits(config, database.pool.max_open)?;
         Ok(Settings {
@@ -326,6 +335,8 @@ impl Settings {
             log,
             database,
             keystone,
+            keystone_groups: LoginGroups::read(config, keystone_authtoken::GROUP)?,
+            authorities: Authorities::read(&sources.env),
             central,
             policy,
             remote_policy: oslo_policy::remote(config)?,
@@ -351,30 +362,17 @@ impl Settings {
     }
 }
 
-fn remarks(config: &Config, log: &LogSettings, health: &HealthSettings) -> Vec<Finding> {
+fn remarks(config: &Config, log: &LogSettings, health: &HealthSettings, connections: usize) -> Vec<Finding> {
     let fixed = logging::remark(config).into_iter().chain(healthcheck::remark(config, health));
     let fixed = fixed.map(str::to_owned).chain(log.remarks.iter().cloned());
     let ignored = config.unknown_arguments(&declarations()).into_iter();
     let ignored = ignored.map(|argument| format!("{}: accepted, without effect", argument.written));
     let unheeded = fixed.chain(storage::remark(config)).chain(api::remarks(config)).chain(ignored);
+    let unheeded = unheeded.chain(healthcheck::impossible_files(health));
+    let unheeded =
+        unheeded.chain(contradictions::remarks(config, connections)).chain(oslo_policy::remark(config));
     let unheeded = unheeded.map(Finding::without_effect).chain(database::remark(config));
     unheeded.chain(option_findings(config)).collect()
-}
-
-impl LogSettings {
-    /// Reads the logging options from the command line only, for programs other than the service.
-    ///
-    /// # Errors
-    /// A [`ConfigError`] that names the option of the command line.
-    pub fn from_arguments(
-        program: &'static str,
-        arguments: Vec<CommandLineOption>,
-    ) -> Result<LogSettings, ConfigError> {
-        let options = [logging::OPTIONS, log_form::OPTIONS].concat();
-        let config = Config::from_texts(&[], &[])?.with_arguments(arguments).declare(&options);
-        check(&config, &options)?;
-        LogSettings::read(&config, program).map_err(|error| error.located(&config))
-    }
 }
 
 fn check(config: &Config, options: &[&'static OptDecl]) -> Result<(), ConfigError> {

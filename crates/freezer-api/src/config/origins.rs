@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ::oslo_config::{Config, Origin, UnknownOption};
 
-use super::{Finding, declarations};
+use super::{CentralSettings, Finding, LoginGroups, declarations, keystone_authtoken};
 
 /// The origin of each option that is set.
 #[derive(Debug, Clone, Default)]
@@ -14,8 +14,12 @@ pub struct OptionOrigins(BTreeMap<(String, String), Origin>);
 impl OptionOrigins {
     /// Returns the origins of all options.
     pub fn read(config: &Config) -> OptionOrigins {
-        let set = declarations().into_iter().filter_map(|option| {
-            let origin = config.origin(option).filter(|origin| *origin != Origin::Default)?;
+        let own = LoginGroups::read(config, keystone_authtoken::GROUP).ok();
+        let trustee = CentralSettings::read(config).ok().map(|central| central.trustee_groups);
+        let groups = own.into_iter().chain(trustee).flat_map(|groups| [groups.group, groups.login]);
+        let of_logins = groups.flat_map(keystone_authtoken::options_in);
+        let set = declarations().into_iter().copied().chain(of_logins).filter_map(|option| {
+            let origin = config.origin(&option).filter(|origin| *origin != Origin::Default)?;
             Some(((option.group.to_owned(), option.key()), origin))
         });
         OptionOrigins(set.collect())

@@ -90,13 +90,15 @@ pub(super) fn missing(config: &Config, options: &Options) -> Vec<Finding> {
     let file = config.string(&FILE).ok().flatten();
     let dirs = config.multi(&DIRS).ok().flatten().unwrap_or_default();
     let mut found = Vec::new();
+    // A path at which nothing can be is an error.
+    let is_missing = |path: &Path| !path.exists() && bounded_files::impossible(path).is_none();
     if let Some(path) =
-        options.policy_file.as_ref().filter(|path| is_set(&FILE, file.as_deref()) && !path.exists())
+        options.policy_file.as_ref().filter(|path| is_set(&FILE, file.as_deref()) && is_missing(path))
     {
         found.push(format!("policy_file: {} does not exist, so the default rules apply", path.display()));
     }
     let named = options.policy_dirs.iter().zip(&dirs).filter(|(_, text)| is_set(&DIRS, Some(text.as_str())));
-    for (path, _) in named.filter(|(path, _)| !path.exists()) {
+    for (path, _) in named.filter(|(path, _)| is_missing(path)) {
         found.push(format!("policy_dirs: {} does not exist, so no rules are read from it", path.display()));
     }
     let finding = |message| Finding {
@@ -106,6 +108,16 @@ pub(super) fn missing(config: &Config, options: &Options) -> Vec<Finding> {
         message: format!("[oslo_policy] {message}"),
     };
     found.into_iter().map(finding).collect()
+}
+
+/// Returns a warning about a key without a certificate.
+pub(super) fn remark(config: &Config) -> Option<String> {
+    let set = |option: &OptDecl| config.string(option).ok().flatten().filter(|path| !path.is_empty());
+    let key = set(&REMOTE_KEY).filter(|_| set(&REMOTE_CERTIFICATE).is_none())?;
+    Some(format!(
+        "[oslo_policy] remote_ssl_client_key_file = {key}: it has no effect without remote_ssl_client_crt_file; set that \
+         option to the certificate of this key, or remove this one"
+    ))
 }
 
 /// Reads the settings for the crate `oslo-policy`.

@@ -4,8 +4,8 @@
 
 use std::io::Write;
 
+use freezer_store::Store;
 use freezer_store::maintenance::{CheckResult, Verdict};
-use freezer_store::{Store, StoreError};
 use serde_json::json;
 
 use super::db::DbError;
@@ -15,12 +15,7 @@ use super::db::DbError;
 /// # Errors
 /// If the checks could not run.
 pub async fn check(store: &Store, as_json: bool, out: &mut impl Write) -> Result<Verdict, DbError> {
-    let checks = match store.check().await {
-        Ok(checks) => checks,
-        // An error in certificates and other files of the URL.
-        Err(StoreError::Url(error)) => return print_invalid_address(&error, as_json, out),
-        Err(error) => return Err(error.into()),
-    };
+    let checks = store.check().await?;
     let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Success);
     if as_json {
         let database = store.database().to_string();

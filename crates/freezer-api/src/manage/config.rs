@@ -82,13 +82,13 @@ pub async fn findings(sources: &Sources, connect: bool) -> Vec<Finding> {
         }
     };
     let refusals = prepare::refusals(&settings).await;
-    let refusals = refusals.iter().map(|refusal| settings.origins.locate(failure(refusal.to_string())));
-    let mut found: Vec<Finding> = refusals.collect();
+    let failures = refusals.iter().map(|refusal| settings.origins.locate(failure(refusal.to_string())));
+    let mut found: Vec<Finding> = failures.collect();
     if connect && found.is_empty() {
         let connected = connect::findings(&settings).await.into_iter();
         found.extend(connected.map(|finding| settings.origins.locate(finding)));
     }
-    found.extend(prepare::warnings(&settings));
+    found.extend(prepare::warnings(&settings, &refusals));
     found.extend(settings.remarks);
     found
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use freezer_store::maintenance::Verdict;
 use freezer_store::{DatabaseUrl, Store, StoreError};
 
-use super::prepare;
+use super::{logins, prepare};
 use crate::config::{Finding, Settings};
 
 /// Time limit for the answer of each server.
@@ -84,7 +84,7 @@ async fn changes(store: &Store, url: &DatabaseUrl) -> Finding {
 async fn keystone(settings: &Settings) -> Vec<Finding> {
     let mut found = Vec::new();
     for (group, login) in settings.logins() {
-        found.push(log_in(group, login).await);
+        found.push(log_in(&logins::section(group), login).await);
     }
     found
 }

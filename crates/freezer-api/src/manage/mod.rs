@@ -3,11 +3,13 @@
 //! share [`prepare`] and [`open_files`]. The binaries only parse arguments, call these modules and return exit codes.
 
 pub mod arguments;
+mod authorities;
 pub mod check;
 pub mod config;
 mod connect;
 pub mod db;
 pub mod leftovers;
+mod logins;
 pub mod open_files;
 pub mod policy;
 pub mod prepare;

@@ -4,19 +4,19 @@
 //! [`Settings::load`].
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use freezer_store::Store;
-use freezer_store::maintenance::Verdict;
-use keystone_auth::{KeystoneClient, check_tls_files};
+use keystone_auth::KeystoneClient;
 use oslo_policy::{Enforcer, HttpCheck};
 use tokio::runtime::Handle;
 
-use super::open_files;
+use super::{authorities, logins, open_files};
 use crate::app::App;
 use crate::auth::Authenticator;
 use crate::clock::{Clock, Ids};
-use crate::config::{Finding, KEYSTONE, OptionOrigins, Settings, TRUSTEE};
+use crate::config::{Finding, LoginGroups, OptionOrigins, Settings};
 use crate::readiness::{Readiness, Wait};
 use crate::service::Queues;
 use crate::service::trusts::Trusts;
@@ -27,20 +27,40 @@ use crate::{logging, policy, server};
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// An error in certificates and keys for the database.
-    #[error("[database] connection: {0}")]
-    Database(#[from] freezer_store::UrlError),
+    #[error("{option}: {error}")]
+    Database {
+        /// `[group] name` of the option.
+        option: &'static str,
+        /// The error.
+        error: freezer_store::UrlError,
+    },
+    /// A policy file or directory cannot be read.
+    #[error("[oslo_policy] {option}: cannot read {}: {source}", path.display())]
+    PolicyPath {
+        /// The option that names it.
+        option: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
     /// An error in the policy files.
     #[error(transparent)]
-    Policy(#[from] oslo_policy::Error),
+    Policy(oslo_policy::Error),
     /// An error in the settings for the servers of policy rules.
     #[error(transparent)]
     RemotePolicy(#[from] oslo_policy::HttpCheckError),
-    /// An error in the settings for Keystone.
-    #[error("{KEYSTONE} {0}")]
-    Keystone(#[source] keystone_auth::SettingsError),
-    /// An error in the login of the trustee of jobs.
-    #[error("{TRUSTEE}: {0}")]
-    Trustee(#[source] keystone_auth::SettingsError),
+    /// An error in a login at Keystone.
+    #[error("{}", logins::described(*groups, error))]
+    Login {
+        /// The groups of the login.
+        groups: LoginGroups,
+        /// The error.
+        error: keystone_auth::SettingsError,
+    },
+    /// Servers must be verified, but there are no certificate authorities.
+    #[error("{0}")]
+    Authorities(String),
     /// An error in the address.
     #[error(transparent)]
     Listen(#[from] server::ListenError),
@@ -68,18 +88,25 @@ impl fmt::Display for Refusals {
 
 impl std::error::Error for Refusals {}
 
+impl Refusals {
+    /// Returns the errors.
+    pub fn as_slice(&self) -> &[Refusal] {
+        &self.0
+    }
+}
+
 /// Builds the service. It must be called on the runtime that serves.
 pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
     let mut refusals = Vec::new();
     let mut keep = |refusal: Refusal| refusals.push(refusal);
-    let files = settings.database.url.check_files().map_err(|error| keep(error.into())).ok();
-    let identity = identity(settings).map_err(&mut keep).ok();
+    let files = check_files(settings).map_err(&mut keep).ok();
+    let identity = identity(settings).map_err(|errors| errors.into_iter().for_each(&mut keep)).ok();
     let enforcer = enforcer(settings).map_err(&mut keep).ok();
     let validators = Validators::new().map_err(|error| keep(error.into())).ok();
     let (Some(()), Some((authenticator, trusts)), Some(enforcer), Some(validators)) =
         (files, identity, enforcer, validators)
     else {
-        return Err(Refusals(refusals, settings.origins.clone()));
+        return Err(Refusals(authorities::merged(refusals, settings), settings.origins.clone()));
     };
     Ok(App {
         queues: Queues::new(&store, settings.http.queue_limits()),
@@ -95,6 +122,16 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
     })
 }
 
+/// Checks the files of the database's address.
+fn check_files(settings: &Settings) -> Result<(), Refusal> {
+    let database = &settings.database;
+    let blamed = |error: freezer_store::UrlError| Refusal::Database {
+        option: database.option_of(error.parameter()),
+        error,
+    };
+    database.url.check_files().map_err(blamed)
+}
+
 /// Returns every reason why the service would not start. Only the address of `bind_host` is resolved by
 /// another server, and nothing is written.
 pub async fn refusals(settings: &Settings) -> Vec<Refusal> {
@@ -108,32 +145,20 @@ pub async fn refusals(settings: &Settings) -> Vec<Refusal> {
 }
 
 /// Returns mistakes that do not prevent the start: unusable files that only HTTPS would need, servers that are
-/// not verified, and more connections than open files allow.
-pub fn warnings(settings: &Settings) -> Vec<Finding> {
+/// not verified, logins that cannot succeed, and more connections than open files allow. `refusals` are the reasons why the
+/// service does not start; their subject is not repeated.
+pub fn warnings(settings: &Settings, refusals: &[Refusal]) -> Vec<Finding> {
     let mut found = open_files::warnings(settings);
-    let unverified =
-        |message| Finding { verdict: Verdict::Warning, kind: "unverified", place: None, message };
     if !settings.remote_policy.verify_server && has_https_check(settings) {
-        found.push(unverified(
+        found.push(logins::unverified(
             "[oslo_policy] remote_ssl_verify_server_crt = false: a policy rule has an https: check, and the certificate of \
              its server is not verified, so another server can answer in its place; set it to true"
                 .to_owned(),
         ));
     }
-    for (group, login) in settings.logins() {
-        if login.insecure {
-            found.push(unverified(format!(
-                "{group} insecure = true: Keystone's certificate is not verified, so another server can read tokens and \
-                 the service's password; set cafile to the authorities of Keystone instead"
-            )));
-        }
-        if login.auth_url.trim().to_lowercase().starts_with("https:") {
-            continue;
-        }
-        if let Err(error) = check_tls_files(login) {
-            let message = format!("{group} {error}; it is not read, because Keystone is called without TLS");
-            found.push(Finding { verdict: Verdict::Warning, kind: "unusable_file", place: None, message });
-        }
+    found.extend(logins::warnings(settings));
+    if !refusals.iter().any(|refusal| matches!(refusal, Refusal::Authorities(_))) {
+        found.extend(settings.authorities.unusable.iter().cloned());
     }
     found.into_iter().map(|finding| settings.origins.locate(finding)).collect()
 }
@@ -147,7 +172,14 @@ fn has_https_check(settings: &Settings) -> bool {
 fn enforcer(settings: &Settings) -> Result<Enforcer, Refusal> {
     let remote = Arc::new(HttpCheck::new(&settings.remote_policy, Handle::current())?);
     let rules = oslo_policy::Options { remote: Some(remote.clone()), ..settings.policy.clone() };
-    let enforcer = Enforcer::new(policy::all(), rules)?;
+    let enforcer = Enforcer::new(policy::all(), rules).map_err(|error| match error {
+        oslo_policy::Error::Read { path, source } => {
+            let is_file = settings.policy.policy_file.as_ref() == Some(&path);
+            let option = if is_file { "policy_file" } else { "policy_dirs" };
+            Refusal::PolicyPath { option, path, source }
+        }
+        error => Refusal::Policy(error),
+    })?;
     if enforcer.has_https_check() {
         remote.prepare_https()?;
     }
@@ -156,23 +188,26 @@ fn enforcer(settings: &Settings) -> Result<Enforcer, Refusal> {
 
 /// Builds authentication and trusts. They share one connection to Keystone, unless `[centralized_scheduler]
 /// auth_section` contains a separate login.
-fn identity(settings: &Settings) -> Result<(Authenticator, Option<Trusts>), Refusal> {
+fn identity(settings: &Settings) -> Result<(Authenticator, Option<Trusts>), Vec<Refusal>> {
     let Some(keystone) = &settings.keystone else {
         return Ok((Authenticator::NoAuth(settings.noauth_hosts.clone()), None));
     };
-    let client = client(keystone).map_err(Refusal::Keystone)?;
-    let trusts = match &settings.central {
-        None => None,
-        Some(central) => Some(Trusts {
-            keystone: match &central.trustee {
-                None => client.clone(),
-                Some(trustee) => self::client(trustee).map_err(Refusal::Trustee)?,
-            },
-            enabled: central.enabled,
-            enforced: central.enforce_trusts,
-            roles: central.delegated_roles.clone(),
-        }),
+    let login = |groups, login| client(login).map_err(|error| Refusal::Login { groups, error });
+    let trustee = settings
+        .central
+        .as_ref()
+        .and_then(|central| central.trustee.as_ref().map(|trustee| login(central.trustee_groups, trustee)));
+    // Both logins are checked, so that the errors of both are reported.
+    let (client, trustee) = match (login(settings.keystone_groups, keystone), trustee.transpose()) {
+        (Ok(client), Ok(trustee)) => (client, trustee),
+        (own, trustee) => return Err([own.err(), trustee.err()].into_iter().flatten().collect()),
     };
+    let trusts = settings.central.as_ref().map(|central| Trusts {
+        keystone: trustee.unwrap_or_else(|| client.clone()),
+        enabled: central.enabled,
+        enforced: central.enforce_trusts,
+        roles: central.delegated_roles.clone(),
+    });
     Ok((Authenticator::Keystone(Box::new(client)), trusts))
 }
 

@@ -80,15 +80,17 @@ pub async fn run(
     Surroundings { reload, notify }: Surroundings,
     ready: impl FnOnce(&Settings),
 ) -> Result<(), StartError> {
-    let warnings = prepare::warnings(&settings);
+    // Before the first long operation, because a SIGHUP without a handler ends the process.
+    let hangups = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
+    server::raise_file_limit();
+    let prepared = prepare::app(&open_files::fitted(&settings), store);
+    let refusals = prepared.as_ref().err().map(Refusals::as_slice).unwrap_or_default();
+    let warnings = prepare::warnings(&settings, refusals);
     for finding in settings.remarks.iter().chain(&warnings).filter(|found| found.verdict == Verdict::Warning)
     {
         tracing::warn!("{finding}");
     }
-    server::raise_file_limit();
-    // Before the first long operation, because a SIGHUP without a handler ends the process.
-    let hangups = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
-    let app = Arc::new(prepare::app(&open_files::fitted(&settings), store)?);
+    let app = Arc::new(prepared?);
     let listener = server::inherit_or_listen(&settings.listen, settings.auth_strategy).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;

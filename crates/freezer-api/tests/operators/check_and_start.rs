@@ -1,6 +1,7 @@
 //! `config check` must predict the result of a start. These tests run both programs with each configuration.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -9,12 +10,12 @@ use crate::process::{
 };
 
 /// A configuration. `{dir}` and `{port}` are replaced.
-struct Case {
-    text: &'static str,
+struct Case<'t> {
+    text: &'t str,
     environment: &'static [(&'static str, &'static str)],
 }
 
-const fn case(text: &'static str) -> Case {
+const fn case(text: &str) -> Case<'_> {
     Case { text, environment: &[] }
 }
 
@@ -22,14 +23,14 @@ const fn case(text: &'static str) -> Case {
 const NO_ROOTS: &[(&str, &str)] =
     &[("SSL_CERT_FILE", "/nonexistent/ca.pem"), ("SSL_CERT_DIR", "/nonexistent")];
 
-const fn without_roots(text: &'static str) -> Case {
+const fn without_roots(text: &str) -> Case<'_> {
     Case { text, environment: NO_ROOTS }
 }
 
 const HTTP: &str = "[keystone_authtoken]\nauth_url = http://127.0.0.1:1\nusername = f\npassword = p\n";
 const HTTPS: &str = "[keystone_authtoken]\nauth_url = https://127.0.0.1:1\nusername = f\npassword = p\n";
 
-const REFUSED: &[Case] = &[
+const REFUSED: &[Case<'static>] = &[
     case("noauth\n[DEFAULT]\nbind_host = 0.0.0.0\n"),
     case("noauth\n[DEFAULT]\nbind_host = ::\n"),
     case("noauth\n[DEFAULT]\nbind_host = 192.0.2.1\n"),
@@ -70,6 +71,36 @@ const REFUSED: &[Case] = &[
     case("noauth\n[database]\nconnection = sqlite:///{dir}/missing/f.db\n"),
     case("noauth\n[database]\nconnection = sqlite:///{dir}/not-a-directory/f.db\n"),
     case("noauth\n[database]\nconnection = sqlite:///{dir}\n"),
+    case("noauth\n[database]\nconnection = sqlite:///{dir}/loop\n"),
+    case("noauth\n[database]\nconnection = sqlite:///{dir}/loop/f.db\n"),
+    case("noauth\n[database]\nconnection = sqlite:///{dir}/dangling\n"),
+    case("noauth\n[database]\nconnection = sqlite:///{dir}/a%00b\n"),
+    case("noauth\n[database]\nconnection = sqlite:///{dir}/{long}\n"),
+    case("noauth\n[database]\nconnection = sqlite:///{dir}/broken.yaml\n"),
+    case("noauth\n[database]\nconnection = sqlite:////proc/kmsg\n"),
+    case("noauth\n[database]\nconnection = sqlite:////sys/f.db\n"),
+    case("noauth\n[database]\nconnection = sqlite:///file:{dir}/f.db?uri=true\n"),
+    case("noauth\n[database]\nconnection = mysql+pymysql://f:p@127.0.0.1:1/f?unix_socket={dir}/loop\n"),
+    case("noauth\n[database]\nconnection = mysql+pymysql://f:p@127.0.0.1:1/f?unix_socket={dir}\n"),
+    case("noauth\n[database]\nconnection = mysql+pymysql://f:p@127.0.0.1:1/f?unix_socket={dir}/ca.pem\n"),
+    case("noauth\n[database]\nconnection = mysql+pymysql://f:p@127.0.0.1:1/f?unix_socket={dir}/{long}\n"),
+    case("noauth\n[database]\nconnection = mysql+pymysql://f:p@127.0.0.1:1/f?ssl_cert={dir}/ca.pem\n"),
+    case("noauth\n[DEFAULT]\nlog_file = {dir}/loop\n"),
+    case("noauth\n[DEFAULT]\nlog_file = {dir}/dangling\n"),
+    case("noauth\n[DEFAULT]\nlog_dir = {dir}/{long}\n"),
+    case("noauth\n[DEFAULT]\nlog_config_append = {dir}/loop\n"),
+    case("noauth\n[oslo_policy]\npolicy_file = {dir}/loop\n"),
+    case("noauth\n[oslo_policy]\npolicy_dirs = {dir}/loop\n"),
+    case("https\ncafile = {dir}/loop\n"),
+    case("https\ncafile = {dir}/ca.pem\ncertfile = {dir}/ca.pem\n"),
+    case("http\nauth_url = http:/127.0.0.1:1\n"),
+    case("http\nauth_url = http:///127.0.0.1:1\n"),
+    case("http\nauth_url = http://one,two\n"),
+    case("http\nwww_authenticate_uri = http:/public\n"),
+    case("http\nusername =\n"),
+    case(
+        "http\n[centralized_scheduler]\nauth_section = t\n[t]\nauth_url = http://127.0.0.1:1\nusername =\npassword = p\n",
+    ),
     case("noauth\n[DEFAULT]\nlog_config_append = /nonexistent/logging.conf\n"),
     case("noauth\n[DEFAULT]\nlog_config_append = {dir}/empty\n"),
     case("noauth\n[DEFAULT]\nlog_config_append = {dir}/logging.conf\n"),
@@ -111,7 +142,7 @@ const REFUSED: &[Case] = &[
     ),
 ];
 
-const STARTED: &[Case] = &[
+const STARTED: &[Case<'static>] = &[
     case("noauth\n"),
     case("http\n"),
     case("http\ncafile =\ncertfile =\nkeyfile =\n"),
@@ -137,6 +168,16 @@ const STARTED: &[Case] = &[
     ),
     without_roots("noauth\n[oslo_policy]\nremote_ssl_verify_server_crt = true\n"),
     without_roots("noauth\n[oslo_policy]\npolicy_file = {dir}/https.yaml\n"),
+    case("http\ninterface = foo\n"),
+    case("http\ninterface =\n"),
+    case("http\ninterface = adminURL\n"),
+    case("http\npassword =\n"),
+    case("http\nkeyfile = {dir}/ca.pem\n"),
+    case("noauth\n[oslo_policy]\nremote_ssl_client_key_file = {dir}/ca.pem\n"),
+    case("noauth\n[healthcheck]\ndisable_by_file_path = {dir}/loop\n"),
+    case("noauth\n[api]\nbody_idle_timeout = 90\nmax_searches_per_project = 20\n"),
+    case("noauth\n[database]\nconnection = sqlite:///file:x?mode=ro\n"),
+    case("noauth\n[database]\nconnection = mysql+pymysql://f:p@127.0.0.1:1/f?ssl_key={dir}/ca.pem\n"),
     case("noauth\n[DEFAULT]\nbacklog =\ndebug =\nmax_logfile_count =\nlog_rotation_type =\n"),
     case(
         "noauth\n[database]\nmax_pool_size =\nmax_overflow =\nmax_retries =\npool_timeout =\nretry_interval =\n",
@@ -189,6 +230,8 @@ fn prepare(scratch: &Scratch, tables: &Path) {
         }
     }
     fs::create_dir(scratch.path().join("empty")).unwrap();
+    symlink("loop", scratch.path().join("loop")).unwrap();
+    symlink("missing/file", scratch.path().join("dangling")).unwrap();
     scratch.write("ca.pem", CERTIFICATE);
     scratch.write("not-a-directory", "");
     scratch.write("logging.conf", LOGGING);
@@ -196,7 +239,7 @@ fn prepare(scratch: &Scratch, tables: &Path) {
     scratch.write("https.yaml", "\"jobs:get\": \"https://127.0.0.1:1/decide\"\n");
 }
 
-fn configuration(case: &Case, scratch: &Scratch, port: u16) -> String {
+fn configuration(case: &Case<'_>, scratch: &Scratch, port: u16) -> String {
     let dir = scratch.path().display();
     let start = format!(
         "[DEFAULT]\nbind_host = 127.0.0.1\nbind_port = {port}\n[database]\nconnection = sqlite:///{dir}/f.db\n"
@@ -207,10 +250,10 @@ fn configuration(case: &Case, scratch: &Scratch, port: u16) -> String {
         Some(("https", rest)) => format!("{HTTPS}{rest}"),
         _ => case.text.to_owned(),
     };
-    start + &text.replace("{dir}", &dir.to_string())
+    start + &text.replace("{dir}", &dir.to_string()).replace("{long}", &"x".repeat(300))
 }
 
-fn surround(command: &mut Command, case: &Case) {
+fn surround(command: &mut Command, case: &Case<'_>) {
     for variable in ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"] {
         command.env_remove(variable);
     }
@@ -218,7 +261,7 @@ fn surround(command: &mut Command, case: &Case) {
 }
 
 /// Runs both programs. Returns the result of the check, and either the running service or the error of its start.
-fn both(case: &Case, tables: &Path) -> (Done, Result<Service, String>, Scratch) {
+fn both(case: &Case<'_>, tables: &Path) -> (Done, Result<Service, String>, Scratch) {
     let scratch = Scratch::new();
     prepare(&scratch, tables);
     let port = free_port();
@@ -279,10 +322,10 @@ fn the_check_does_not_fail_if_the_service_starts() {
 
 /// Asserts that the check fails with these words for a configuration with which the service does not start.
 #[track_caller]
-fn says(text: &'static str, words: &[&str]) {
+fn says(text: &str, words: &[&str]) {
     let scratch = Scratch::new();
     let tables = tables(&scratch);
-    let (checked, started, files) = both(&case(text), &tables);
+    let (checked, started, files) = both(&Case { text, environment: &[] }, &tables);
     assert!(started.is_err(), "{text}");
     let file = format!("failure  {}:", files.path().join("f.conf").display());
     let line = checked.stdout.lines().find(|line| line.starts_with(&file) && line.contains(words[0]));
@@ -313,6 +356,136 @@ fn an_unusable_destination_of_logs_is_explained() {
 fn an_empty_connection_is_explained() {
     for text in ["noauth\n[database]\nconnection =\n", "noauth\n[database]\nconnection = \"\"\n"] {
         says(text, &["[database] connection", "it is empty; write", "mysql+pymysql://"]);
+    }
+}
+
+#[test]
+fn an_unusable_path_of_the_database_is_explained() {
+    const OPTION: &str = "[database] connection";
+    for (path, words) in [
+        ("{dir}/loop", "its symbolic links lead to each other"),
+        ("{dir}/dangling", "/missing does not exist; create it"),
+        ("{dir}/a%00b", "it contains a NUL character"),
+        ("{dir}/{long}", "longer than the system allows"),
+        ("{dir}/broken.yaml", "it is not a SQLite database"),
+        ("/proc/kmsg", "it is below /proc"),
+        ("file:{dir}/f.db?uri=true", "URIs of SQLite are not supported"),
+    ] {
+        says(&format!("noauth\n[database]\nconnection = sqlite:///{path}\n"), &[OPTION, words]);
+    }
+    let mysql = "noauth\n[database]\nconnection = mysql+pymysql://f:p@127.0.0.1:1/f?";
+    for (parameter, words) in [
+        ("unix_socket={dir}/loop", "its symbolic links lead to each other"),
+        ("unix_socket={dir}/empty", "it is not a socket"),
+        ("ssl_cert={dir}/ca.pem", "the parameter ssl_key is not given"),
+    ] {
+        says(&format!("{mysql}{parameter}\n"), &[OPTION, words]);
+    }
+}
+
+#[test]
+fn an_unreadable_policy_is_explained() {
+    for option in ["policy_file", "policy_dirs"] {
+        let text = format!("noauth\n[oslo_policy]\n{option} = {{dir}}/loop\n");
+        says(&text, &[&format!("[oslo_policy] {option}: cannot read"), "/loop"]);
+    }
+}
+
+#[test]
+fn an_unusable_login_is_explained() {
+    for (text, option, words) in [
+        ("http\nusername =\n", "[keystone_authtoken] username", "set username"),
+        ("http\nauth_url = http:/k\n", "[keystone_authtoken] auth_url", "it has no \"//\""),
+        (
+            "http\nauth_section = own\n[own]\nauth_url = http:/k\nusername = f\npassword = p\n",
+            "[own] auth_url",
+            "it has no \"//\"",
+        ),
+        (
+            "http\n[centralized_scheduler]\nauth_section = t\n[t]\nauth_url = http:/k\nusername = f\npassword = p\n",
+            "[t] auth_url",
+            "it has no \"//\"",
+        ),
+        (
+            "https\ncafile = {dir}/ca.pem\ncertfile = {dir}/ca.pem\n",
+            "[keystone_authtoken] certfile",
+            "keyfile is not set",
+        ),
+    ] {
+        says(text, &[option, words]);
+    }
+}
+
+#[test]
+fn probable_mistakes_cause_a_warning_with_a_place() {
+    let scratch = Scratch::new();
+    let tables = tables(&scratch);
+    for (text, words) in [
+        ("http\ninterface = foo\n", "[keystone_authtoken] interface = foo: no endpoint has this interface"),
+        ("http\npassword =\n", "[keystone_authtoken] password: it is empty"),
+        (
+            "http\n[centralized_scheduler]\nauth_section = t\n[t]\nauth_url = http://k\nusername = f\npassword =\n",
+            "[t] password: it is empty",
+        ),
+        ("http\nkeyfile = /k\n", "[keystone_authtoken] keyfile = /k: it has no effect without certfile"),
+        (
+            "noauth\n[oslo_policy]\nremote_ssl_client_key_file = /k\n",
+            "[oslo_policy] remote_ssl_client_key_file = /k: it has no effect without remote_ssl_client_crt_file",
+        ),
+        (
+            "noauth\n[api]\nbody_idle_timeout = 90\n",
+            "[api] body_idle_timeout = 90: larger than [api] body_timeout",
+        ),
+        ("noauth\n[api]\nbody_timeout = 9\n", "[api] body_timeout = 9: smaller than [api] body_idle_timeout"),
+        (
+            "noauth\n[database]\nconnection = sqlite:///file:x\n",
+            "[database] connection: this means the file \"/",
+        ),
+        (
+            "noauth\n[database]\nconnection = mysql+pymysql://f:p@h/f?ssl_key=/k\n",
+            "[database] connection: the parameter ssl_key has no effect without ssl_cert",
+        ),
+    ] {
+        let scratch = Scratch::new();
+        prepare(&scratch, &tables);
+        let file = scratch.write("f.conf", &configuration(&case(text), &scratch, free_port()));
+        let checked = run(MANAGE, &file, &["config", "check"]);
+        let begin = format!("warning  {}:", file.display());
+        let found = |line: &str| line.starts_with(&begin) && line.contains(words);
+        assert_eq!(checked.code, Some(1), "{text}\n{checked:#?}");
+        assert!(checked.stdout.lines().any(found), "no {words:?} in {checked:#?}");
+    }
+}
+
+#[test]
+fn missing_authorities_are_reported_once_for_all_that_need_them() {
+    let scratch = Scratch::new();
+    let tables = tables(&scratch);
+    const ALL: &str = "https\n[centralized_scheduler]\nauth_section = t\n[t]\nauth_url = https://127.0.0.1:2\n\
+                       username = c\npassword = p\n[oslo_policy]\npolicy_file = {dir}/https.yaml\n\
+                       remote_ssl_verify_server_crt = true\n[database]\n\
+                       connection = mysql+pymysql://f:p@127.0.0.1:1/f?ssl_verify_cert=true\n";
+    for environment in [
+        NO_ROOTS,
+        &[("SSL_CERT_FILE", ""), ("SSL_CERT_DIR", "/nonexistent")],
+        &[("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "")],
+    ] {
+        let (checked, started, _files) = both(&Case { text: ALL, environment }, &tables);
+        let Err(said) = started else { panic!("it started: {checked:#?}") };
+        assert_eq!(checked.code, Some(2), "{checked:#?}");
+        let failures = checked.stdout.lines().filter(|line| line.starts_with("failure")).count();
+        assert_eq!(failures, 1, "{checked:#?}");
+        for text in [&checked.stdout, &said] {
+            for once in [
+                &format!("SSL_CERT_FILE = {:?} is not usable", environment[0].1),
+                "[database] connection",
+                "https://127.0.0.1:1/",
+                "https://127.0.0.1:2/",
+                "policy rules with an https: check",
+            ] {
+                assert_eq!(text.matches(once).count(), 1, "{once}: {text}");
+            }
+        }
     }
 }
 

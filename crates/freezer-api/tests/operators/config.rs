@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::process::{self, Done, MANAGE, Scratch};
+use crate::process::{self, Done, MANAGE, Scratch, run};
 
 const GOOD: &str = "[DEFAULT]\nauth_strategy = noauth\nbind_host = 127.0.0.1\n[database]\nconnection = sqlite:////tmp/f.db\n";
 
@@ -125,7 +125,7 @@ fn each_kind_of_finding_has_a_place_and_an_exit_code() {
         (
             "[database]\nconnection = sqlite:////nonexistent/f.db",
             2,
-            "failure  {}:7: [database] connection: /nonexistent/f.db: the directory /nonexistent cannot be used: ",
+            "failure  {}:7: [database] connection: /nonexistent/f.db: the directory /nonexistent does not exist; create it",
         ),
         (
             "[database]\nconnection = sqlite:////tmp",
@@ -253,7 +253,9 @@ fn parameters_of_the_database_are_checked() {
         (
             "ssl_check_hostname=true".to_owned(),
             1,
-            format!("warning  {at} the parameter ssl_check_hostname has no effect\n"),
+            format!(
+                "warning  {at} the parameter ssl_check_hostname has no effect without ssl_ca or ssl_capath"
+            ),
         ),
         (
             "ssl_verfy_cert=true".to_owned(),
@@ -298,7 +300,49 @@ fn parameters_of_the_database_are_checked() {
     // This separate option has the same effect.
     let text = GOOD.replace("sqlite:////tmp/f.db", &format!("{}\nconnection_parameters = ssl_x=1", url("")));
     let done = check(&scratch, &text, &[]);
+    let at = format!("{}:6: [database] connection_parameters:", scratch.path().join("f.conf").display());
     assert!(done.stdout.starts_with(&format!("failure  {at} unknown parameter ssl_x")), "{done:#?}");
+    for (parameters, expected) in [
+        (format!("ssl_ca={missing}"), format!("failure  {at} ssl_ca={missing}: No such file")),
+        (
+            "ssl_key=/k".to_owned(),
+            format!("warning  {at} the parameter ssl_key has no effect without ssl_cert"),
+        ),
+        ("chraset=x".to_owned(), format!("warning  {at} unknown parameter chraset")),
+    ] {
+        let url = format!("{}\nconnection_parameters = {parameters}", url(""));
+        let done = check(&scratch, &GOOD.replace("sqlite:////tmp/f.db", &url), &[]);
+        assert!(done.stdout.starts_with(&expected), "no {expected:?} in {done:#?}");
+    }
+}
+
+#[test]
+fn errors_in_files_of_the_url_have_a_place_in_every_command() {
+    let scratch = Scratch::new();
+    for url in [
+        "mysql+pymysql://f:s3cr3t@h/f?ssl_ca=/nonexistent/ca.pem",
+        "mysql+pymysql://f:s3cr3t@h/f?unix_socket=/proc/kmsg",
+        "sqlite:////nonexistent/f.db",
+        "sqlite:////proc/kmsg",
+    ] {
+        let file = scratch.write("f.conf", &GOOD.replace("sqlite:////tmp/f.db", url));
+        let at = format!("{}:5: [database] connection: ", file.display());
+        for arguments in [
+            &["db", "sync"][..],
+            &["db", "sync", "--dry-run"],
+            &["db", "check"],
+            &["db", "check", "--json"],
+            &["db", "version"],
+            &["db", "history"],
+            &["db", "purge", "--older-than", "30d"],
+            &["config", "check"],
+        ] {
+            let done = run(MANAGE, &file, arguments);
+            let said = format!("{}{}", done.stdout, done.stderr);
+            assert!(said.contains(&at), "{arguments:?}: no {at} in {said}");
+            done.without("s3cr3t");
+        }
+    }
 }
 
 #[test]

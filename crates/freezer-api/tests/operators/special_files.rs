@@ -143,7 +143,7 @@ const REFUSED: &[Refused] = &[
         "http\n[centralized_scheduler]\nauth_section = t\n[t]\nauth_url = https://127.0.0.1:1\nusername = c\npassword = p\n\
          cafile = {special}\n",
         NO_DIRECTORY,
-        "auth_section names: cafile",
+        "[t] cafile",
     ),
     Refused {
         text: "https\n",

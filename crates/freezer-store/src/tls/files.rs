@@ -79,6 +79,10 @@ pub(super) fn identity(
     let key = match PrivateKeyDer::from_pem_slice(&text) {
         _ if is_encrypted => Err(key_file.error("the key is encrypted; store it without a password")),
         Ok(key) => Ok(key),
+        Err(PemError::NoItemsFound) if key_file == cert => Err(cert.error(
+            "contains no private key in PEM form, and the parameter ssl_key is not given; add ssl_key with the file of the \
+             certificate's key",
+        )),
         Err(PemError::NoItemsFound) => Err(key_file.error("contains no private key in PEM form")),
         Err(error) => Err(key_file.error(error)),
     }?;

@@ -90,9 +90,17 @@ impl DatabaseUrl {
         let (dialect, driver) = parts.scheme.split_once('+').unwrap_or((parts.scheme, ""));
         match dialect {
             "mysql" | "mariadb" => parts.mysql(driver, more).map(DatabaseUrl::MySql),
-            "sqlite" => parse_sqlite(url.split_once("://").map_or("", |(_, path)| path)),
+            "sqlite" => parse_sqlite(after_scheme(url), more),
             other => Err(UrlError::Engine(other.to_owned())),
         }
+    }
+
+    /// Returns the parameters of a SQLite URL that have an effect in the Python service, or none anywhere. None has an effect
+    /// here.
+    pub fn sqlite_parameters(url: &str, more: &str) -> Vec<Parameter> {
+        let query = after_scheme(url).split_once('?').map_or("", |(_, query)| query);
+        let pairs = query.split('&').chain(more.trim().split('&')).filter_map(|pair| pair.split_once('='));
+        pairs.filter(|(_, value)| !value.is_empty()).map(|(name, _)| parameters::of_sqlite(name)).collect()
     }
 
     /// Returns the engine of the URL: `mysql` or `sqlite`.
@@ -111,7 +119,8 @@ impl DatabaseUrl {
     pub fn check_files(&self) -> Result<(), UrlError> {
         match self {
             DatabaseUrl::MySql(url) => {
-                paths::check_socket(url.socket.as_deref()).and_then(|()| crate::tls::check(&url.tls))
+                let checked = [paths::check_socket(url.socket.as_deref()), crate::tls::check(&url.tls)];
+                UrlError::all(checked.into_iter().filter_map(Result::err).collect())
             }
             DatabaseUrl::Sqlite { path } => paths::check_sqlite(path),
         }
@@ -141,9 +150,15 @@ impl std::fmt::Debug for DatabaseUrl {
     }
 }
 
-fn parse_sqlite(rest: &str) -> Result<DatabaseUrl, UrlError> {
+fn after_scheme(url: &str) -> &str {
+    url.split_once("://").map_or("", |(_, rest)| rest)
+}
+
+fn parse_sqlite(rest: &str, more: &str) -> Result<DatabaseUrl, UrlError> {
     // sqlite:///relative.db, sqlite:////absolute.db. sqlite:// and sqlite:///:memory: are in memory.
-    let path = rest.split_once('?').map_or(rest, |(path, _)| path);
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    parameters::check_sqlite_uri(query)?;
+    parameters::check_sqlite_uri(more)?;
     match path.strip_prefix('/') {
         None if !path.is_empty() => Err(UrlError::SqliteHost),
         None | Some("" | ":memory:") => Err(UrlError::InMemory),

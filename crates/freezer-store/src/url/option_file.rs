@@ -13,6 +13,7 @@ use crate::url_error::UrlError;
 pub(super) struct OptionFile {
     path: PathBuf,
     options: Vec<(String, String)>,
+    is_missing: bool,
 }
 
 impl OptionFile {
@@ -23,21 +24,26 @@ impl OptionFile {
             (Some(file), _) => expand_user(file),
             (None, Some(_)) => PathBuf::from("/etc/my.cnf"),
         };
-        let text = match bounded_files::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        let (text, is_missing) = match bounded_files::read_to_string(&path) {
+            Ok(text) => (text, false),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (String::new(), true),
             Err(error) => {
                 let parameter = "read_default_file".to_owned();
                 return Err(UrlError::File { parameter, path, reason: error.to_string() });
             }
         };
         let options = options(&text, group.unwrap_or("client"));
-        Ok(Some(OptionFile { path, options }))
+        Ok(Some(OptionFile { path, options, is_missing }))
     }
 
     /// The file.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns whether the file does not exist.
+    pub(super) fn is_missing(&self) -> bool {
+        self.is_missing
     }
 
     /// Returns an option by its name with `-`, if it is set.

@@ -35,6 +35,12 @@ pub enum Effect {
     Unknown,
     /// It adds accepted authorities to the configured ones.
     Widening,
+    /// It has no effect without another parameter.
+    Alone(&'static str),
+    /// The key has no password here.
+    KeyPassword,
+    /// The file that it names does not exist, so it is read as an empty one.
+    MissingFile,
 }
 
 /// Parameters of the Python drivers without any effect on this service.
@@ -193,24 +199,29 @@ impl UrlParameters {
         })
     }
 
-    /// Returns parameters whose effect may differ from the operator's expectation.
+    /// Returns parameters whose effect may differ from the operator's expectation, including the options of the file.
     fn remarkable(&self) -> Result<Vec<Parameter>, UrlError> {
         let widened = self.verification()?.len() > 1;
         let names = self.pairs.iter().map(|(name, _)| name.as_str());
         let effect = |name: &str| match name {
-            "ssl_key_password" => Some(Effect::Missing),
+            "ssl_key_password" => Some(Effect::KeyPassword),
             // PyMySQL, too, only uses it with a CA.
-            "ssl_check_hostname" if !self.has_authorities() => Some(Effect::Missing),
-            "ssl_key" if self.file("ssl_cert").is_none() => Some(Effect::Missing),
+            "ssl_check_hostname" if !self.has_authorities() => Some(Effect::Alone("ssl_ca or ssl_capath")),
+            "read_default_file" if self.file.as_ref().is_some_and(OptionFile::is_missing) => {
+                Some(Effect::MissingFile)
+            }
             "ssl_verify_cert" | "ssl_verify_identity" if widened => Some(Effect::Widening),
             _ if name.starts_with("ssl_") || USED.contains(&name) => None,
             _ if NEEDLESS.contains(&name) => Some(Effect::Needless),
             _ if MISSING.contains(&name) => Some(Effect::Missing),
             _ => Some(Effect::Unknown),
         };
-        Ok(names
-            .filter_map(|name| effect(name).map(|effect| Parameter { name: name.to_owned(), effect }))
-            .collect())
+        let found = names.filter_map(|name| Some(Parameter { name: name.to_owned(), effect: effect(name)? }));
+        // PyMySQL, too, ignores a key without a certificate. Both can be options of the file.
+        let lone_key = self.file("ssl_key").filter(|_| self.file("ssl_cert").is_none());
+        let lone_key =
+            lone_key.map(|key| Parameter { name: key.parameter, effect: Effect::Alone("ssl_cert") });
+        Ok(found.chain(lone_key).collect())
     }
 
     fn text(&self, name: &str) -> Option<&str> {
@@ -344,6 +355,37 @@ impl UrlParameters {
             }
         })
     }
+}
+
+/// Parameters of SQLAlchemy's dialect for SQLite.
+const SQLITE: &[&str] =
+    &["cached_statements", "check_same_thread", "detect_types", "isolation_level", "timeout", "uri"];
+
+/// Returns a parameter of a SQLite URL with its effect.
+pub(super) fn of_sqlite(name: &str) -> Parameter {
+    let name = unquote(name);
+    let effect = if SQLITE.contains(&name.as_str()) { Effect::Needless } else { Effect::Missing };
+    Parameter { name, effect }
+}
+
+/// Rejects `uri=true`. With it, SQLite would read the path as a URI, and open another file than the service.
+pub(super) fn check_sqlite_uri(query: &str) -> Result<(), UrlError> {
+    let given = query.split('&').filter_map(|pair| pair.split_once('='));
+    let switches = given.filter(|(name, _)| unquote(name) == "uri").map(|(_, value)| unquote(value));
+    match switches.into_iter().find(|value| !is_false(value)) {
+        None => Ok(()),
+        Some(value) => Err(UrlError::Value {
+            name: "uri".to_owned(),
+            value,
+            reason: "URIs of SQLite are not supported; write the path of the file without \"file:\" and without \
+                     parameters, such as sqlite:////var/lib/freezer/freezer.db",
+        }),
+    }
+}
+
+/// Returns whether a text is empty, or one of the words of SQLAlchemy's `asbool` for false.
+fn is_false(text: &str) -> bool {
+    matches!(text.trim().to_ascii_lowercase().as_str(), "" | "false" | "no" | "off" | "n" | "f" | "0")
 }
 
 /// Equals Python's `unquote_plus`.

@@ -137,7 +137,7 @@ fn unused_parameters_are_reported() {
             ("read_timeout", Effect::Missing),
             ("chraset", Effect::Unknown),
             ("init_command", Effect::Missing),
-            ("ssl_check_hostname", Effect::Missing),
+            ("ssl_check_hostname", Effect::Alone("ssl_ca or ssl_capath")),
         ]
     );
     assert_eq!(
@@ -216,4 +216,57 @@ fn a_url_can_contain_a_list_of_servers() {
     assert_eq!(url.to_string(), "mysql://freezer@db1:3306,db2:3307/freezer");
     let url = DatabaseUrl::parse("mysql+pymysql://freezer@[2001:db8::1]:3307/freezer").unwrap();
     assert_eq!(url.to_string(), "mysql://freezer@[2001:db8::1]:3307/freezer");
+}
+
+#[test]
+fn a_key_without_a_certificate_is_reported() {
+    let effects = |query: &str| {
+        let url = mysql(&format!("mysql+pymysql://u:p@h/d?{query}"));
+        url.ignored.into_iter().map(|parameter| (parameter.name, parameter.effect)).collect::<Vec<_>>()
+    };
+    assert_eq!(effects("ssl_key=/k"), [("ssl_key".to_owned(), Effect::Alone("ssl_cert"))]);
+    assert_eq!(effects("ssl_key=/k&ssl_cert="), [("ssl_key".to_owned(), Effect::Alone("ssl_cert"))]);
+    assert_eq!(effects("ssl_key=/k&ssl_cert=/c"), []);
+    assert_eq!(effects("ssl_cert=/c"), []);
+    assert_eq!(effects("ssl_key_password=x"), [("ssl_key_password".to_owned(), Effect::KeyPassword)]);
+    let missing = effects("read_default_file=/nonexistent/my.cnf");
+    assert_eq!(missing, [("read_default_file".to_owned(), Effect::MissingFile)]);
+    // The key can be in the option file, and the certificate in the URL.
+    let path = std::env::temp_dir().join(format!("fz-key-{}.cnf", std::process::id()));
+    std::fs::write(&path, "[client]\nssl-key = /k\n").unwrap();
+    let file = format!("read_default_file={}", path.display());
+    let name = format!("ssl-key in {}", path.display());
+    assert_eq!(effects(&file), [(name, Effect::Alone("ssl_cert"))]);
+    assert_eq!(effects(&format!("{file}&ssl_cert=/c")), []);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn parameters_of_sqlite_are_reported_and_uris_are_rejected() {
+    let found = |url: &str, more: &str| {
+        let found = DatabaseUrl::sqlite_parameters(url, more).into_iter();
+        found.map(|parameter| (parameter.name, parameter.effect)).collect::<Vec<_>>()
+    };
+    assert_eq!(found("sqlite:////f.db", ""), []);
+    assert_eq!(found("sqlite:////f.db?timeout=", " "), []);
+    assert_eq!(
+        found("sqlite:////f.db?timeout=30&mode=ro", "cache=shared"),
+        [
+            ("timeout".to_owned(), Effect::Needless),
+            ("mode".to_owned(), Effect::Missing),
+            ("cache".to_owned(), Effect::Missing)
+        ]
+    );
+    for (url, more) in [
+        ("sqlite:///file:x?uri=true", ""),
+        ("sqlite:///file:x?mode=ro&uri=1", ""),
+        ("sqlite:////f.db", "uri=True"),
+    ] {
+        let error = DatabaseUrl::parse_with(url, more).unwrap_err();
+        assert_eq!(error.parameter(), Some("uri"));
+        assert!(error.to_string().contains("write the path of the file"), "{error}");
+    }
+    for url in ["sqlite:///file:x?mode=ro", "sqlite:////f.db?uri=false", "sqlite:////f.db?uri="] {
+        DatabaseUrl::parse(url).unwrap();
+    }
 }
