@@ -38,15 +38,20 @@ pub async fn update(change: Change<'_>, action_id: &str, patch: &ActionDocument)
             return Err(Error::not_found("action", action_id));
         };
         let (old, mut freezer_action) = (Extent::of(&stored.freezer_action), stored.freezer_action);
-        freezer_action.extend(patch.freezer_action.clone().unwrap_or_default());
+        let changes = patch.freezer_action.clone().unwrap_or_default();
+        // These values do not fit their columns, so they stay where they are.
+        let is_kept = |key: &&str| changes.get(*key).is_none_or(|new| freezer_action.get(*key) == Some(new));
+        let kept: Vec<&str> = stored.only_in_json.iter().copied().filter(is_kept).collect();
+        freezer_action.extend(changes);
         change.check_growth("freezer_action", &freezer_action, old)?;
-        let new = definition(ActionDocument {
+        let mut new = definition(ActionDocument {
             action_id: None,
             max_retries: patch.max_retries.or(stored.max_retries),
             max_retries_interval: patch.max_retries_interval.or(stored.max_retries_interval),
             mandatory: patch.mandatory.or(Some(stored.mandatory)),
             freezer_action: Some(freezer_action),
         });
+        kept.into_iter().for_each(|key| new.columns.clear(key));
         check_jobs(db, &change, action_id, &new.freezer_action, old.bytes).await?;
         actions::update(db, &scope, action_id, &new, change.now).await?;
         Ok(())

@@ -195,6 +195,21 @@ impl Validators {
         self.read(Document::ActionPatch, body, ActionDocument::read)
     }
 
+    /// Reads the body of a PATCH of an action of which only the changes are valid, as [`Validators::job_changes`] does.
+    /// `shown` is the action as clients read it.
+    pub fn action_changes(
+        &self,
+        mut sent: Map<String, Value>,
+        shown: &Map<String, Value>,
+    ) -> Result<ActionDocument, Invalid> {
+        sent.retain(|key, value| shown.get(key) != Some(value));
+        let shown = shown.get("freezer_action").and_then(Value::as_object);
+        if let (Some(Value::Object(definition)), Some(shown)) = (sent.get_mut("freezer_action"), shown) {
+            definition.retain(|key, value| shown.get(key) != Some(value));
+        }
+        self.action_patch(Value::Object(sent))
+    }
+
     /// Reads the body of a POST to the path of an action.
     pub fn action_replace(&self, body: Value) -> Result<ActionDocument, Invalid> {
         self.read(Document::ActionReplace, body, ActionDocument::read)

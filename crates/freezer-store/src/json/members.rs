@@ -8,8 +8,8 @@ use std::fmt;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 /// Returns an object if it has a key at its top level. Returns `None` for other objects, other values, and
 /// invalid JSON.
@@ -19,10 +19,26 @@ pub(super) fn object_with_key(text: &str, key: &str) -> Option<Box<RawValue>> {
     if has { Object { members, keys: &[] }.to_raw() } else { None }
 }
 
-/// Replaces values of an object. If the object lacks a key, its value is added at the end, unless it is null.
-/// Returns `None` if the text is not a JSON object.
+/// Replaces values of an object. If the object lacks a key, its value is added at the end, unless it is null. An
+/// empty value ([`is_empty`]) does not hide a value of the object. Returns `None` if the text is not a JSON object.
 pub(super) fn with_values(text: &str, keys: &[(&'static str, Value)]) -> Option<Box<RawValue>> {
     Object { members: members(text)?, keys }.to_raw()
+}
+
+/// Replaces values of an object as [`with_values`] does.
+pub(super) fn replace_values(object: &mut Map<String, Value>, keys: &[(&'static str, Value)]) {
+    for (key, value) in keys {
+        let stored = object.get(*key);
+        let is_hidden = is_empty(value) && stored.is_some_and(|stored| !stored.is_null());
+        if !is_hidden && (stored.is_some() || !value.is_null()) {
+            object.insert((*key).to_owned(), value.clone());
+        }
+    }
+}
+
+/// Returns whether a value is null or `""`, as that of a column that could not store the value.
+pub(super) fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_str() == Some("")
 }
 
 /// Removes a key from an object. Returns `None` if there is no such key or the value is not an object.
@@ -77,7 +93,8 @@ impl Serialize for Object<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(None)?;
         for (key, value) in &self.members {
-            match self.keys.iter().find(|(other, _)| other == key) {
+            let new = self.keys.iter().find(|(other, _)| other == key);
+            match new.filter(|(_, new)| !is_empty(new) || value.get() == "null") {
                 Some((key, value)) => object.serialize_entry(key, value)?,
                 None => object.serialize_entry(key, value)?,
             }
@@ -96,7 +113,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use proptest::prelude::*;
-    use serde_json::{Map, json};
+    use serde_json::json;
 
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).unwrap()
@@ -108,11 +125,8 @@ mod tests {
         for (text, expected) in [
             (r#"{"a" : 1.50,"mode":"x" , "b":[ ]}"#, r#"{"a":1.50,"mode":"fs","b":[ ],"timeout":7}"#),
             (r#"{"a" : 1.50,"mode":"x","b\"":[ ]}"#, r#"{"a":1.50,"mode":"fs","b\"":[ ],"timeout":7}"#),
-            (
-                r#"{"priority" : 3 ,"mode":["x", {"mode": 1}]}"#,
-                r#"{"priority":null,"mode":"fs","timeout":7}"#,
-            ),
-            (r#"{"priority":3,"b\"":1}"#, r#"{"priority":null,"b\"":1,"mode":"fs","timeout":7}"#),
+            (r#"{"priority" : 3 ,"mode":["x", {"mode": 1}]}"#, r#"{"priority":3,"mode":"fs","timeout":7}"#),
+            (r#"{"priority":3,"b\"":1}"#, r#"{"priority":3,"b\"":1,"mode":"fs","timeout":7}"#),
             (r#"{"in":{"mode":1,"t":"}"}}"#, r#"{"in":{"mode":1,"t":"}"},"mode":"fs","timeout":7}"#),
             (r#"{"mode":1,"mode":2,"timeout":null}"#, r#"{"mode":"fs","mode":"fs","timeout":7}"#),
             ("{}", r#"{"mode":"fs","timeout":7}"#),
@@ -124,6 +138,23 @@ mod tests {
         assert_eq!(with_values(same, &keys).unwrap().get(), same.replace(": ", ":").replace(", ", ","));
         for none in ["[1]", r#""\"""#, "1"] {
             assert!(with_values(none, &keys).is_none(), "{none}");
+        }
+    }
+
+    #[test]
+    fn an_empty_value_does_not_hide_a_value() {
+        let keys = [("mode", json!(null)), ("action", json!("")), ("container", json!(null))];
+        for (text, expected) in [
+            (r#"{"mode":"fs","action":"backup"}"#, r#"{"mode":"fs","action":"backup"}"#),
+            (r#"{"mode":[1],"action":{"a":1}}"#, r#"{"mode":[1],"action":{"a":1}}"#),
+            (r#"{"mode":null,"action":null}"#, r#"{"mode":null,"action":""}"#),
+            (r#"{"mode":""}"#, r#"{"mode":"","action":""}"#),
+            ("{}", r#"{"action":""}"#),
+        ] {
+            assert_eq!(with_values(text, &keys).unwrap().get(), expected);
+            let mut tree: Map<String, Value> = serde_json::from_str(text).unwrap();
+            replace_values(&mut tree, &keys);
+            assert_eq!(serde_json::to_string(&tree).unwrap(), expected);
         }
     }
 
@@ -163,11 +194,7 @@ mod tests {
             let object: Map<String, Value> = members.into_iter().collect();
             let keys = [("a", first), ("ba", second)];
             let mut expected = object.clone();
-            for (key, value) in &keys {
-                if !value.is_null() || expected.contains_key(*key) {
-                    expected.insert((*key).to_owned(), value.clone());
-                }
-            }
+            replace_values(&mut expected, &keys);
             let mut spaced = Vec::new();
             let pretty = serde_json::ser::PrettyFormatter::with_indent(b" \t");
             object.serialize(&mut serde_json::Serializer::with_formatter(&mut spaced, pretty)).unwrap();

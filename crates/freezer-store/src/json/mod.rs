@@ -100,7 +100,8 @@ fn parts(text: &str, error: impl std::fmt::Display, place: StoredField<'_>) -> M
 }
 
 /// Returns a stored JSON object with other values for some keys. If the object lacks a key, its value is
-/// added at the end, unless it is null. A text that is not an object is logged and treated as `{}`.
+/// added at the end, unless it is null. A null or `""` does not hide a value of the object. A text that is not an
+/// object is logged and treated as `{}`.
 pub(crate) fn raw_object_with(
     text: Option<String>,
     keys: &[(&'static str, Value)],
@@ -111,6 +112,16 @@ pub(crate) fn raw_object_with(
         let parts = to_text(&parts(text, "not a JSON object", place));
         members::with_values(&parts, keys).unwrap_or_else(empty)
     })
+}
+
+/// Changes the tree of a stored JSON object as [`raw_object_with`] changes its text.
+pub(crate) fn replace_values(object: &mut Map<String, Value>, keys: &[(&'static str, Value)]) {
+    members::replace_values(object, keys);
+}
+
+/// Returns whether a value is null or `""`.
+pub(crate) fn is_empty(value: &Value) -> bool {
+    members::is_empty(value)
 }
 
 /// Returns a stored JSON object with a value for a key that it may lack. A text that is not an object is
@@ -274,7 +285,7 @@ mod tests {
             with(r#"{"a" : 1.50,"mode":"x","b\"":[ ]}"#),
             r#"{"a":1.50,"mode":"fs","b\"":[ ],"timeout":7}"#
         );
-        assert_eq!(with(r#"{"priority":2}"#), r#"{"priority":null,"mode":"fs","timeout":7}"#);
+        assert_eq!(with(r#"{"priority":2}"#), r#"{"priority":2,"mode":"fs","timeout":7}"#);
         assert_eq!(with(""), r#"{"mode":"fs","timeout":7}"#);
         assert_eq!(with("[1]"), r#"{"mode":"fs","timeout":7}"#);
     }

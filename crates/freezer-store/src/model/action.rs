@@ -1,8 +1,9 @@
 //! An action: the definition of an agent's operation, which several jobs can use.
 //!
-//! `freezer_action` is open: answers contain every key that a client sent. Eight of its keys have columns of
-//! their own, which have priority, as in the Python service. The other keys are stored in the JSON text of
-//! `backup_metadata`. An empty column means that the key is absent, unless the JSON contains the key.
+//! `freezer_action` is open: answers contain every key that a client sent. All keys are stored in the JSON text of
+//! `backup_metadata`. Eight of them also have columns of their own, which have priority, as in the Python service. If
+//! such a column is empty, the value in the JSON is shown: an upgrade leaves values there that the column cannot
+//! store, such as long texts.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -46,6 +47,8 @@ pub struct ActionFields {
     pub mandatory: bool,
     /// The definition with all keys.
     pub freezer_action: Map<String, Value>,
+    /// Keys with a column that is empty, because it cannot store the value.
+    pub only_in_json: Vec<&'static str>,
 }
 
 /// An action in `GET /actions`. As in 19.0.0, `timeout` is repeated at the top level.
@@ -87,6 +90,48 @@ pub struct ActionColumns {
 }
 
 impl ActionColumns {
+    /// Empties the column of a key. `action` must have a value, so its column gets `""`.
+    pub fn clear(&mut self, key: &str) {
+        match key {
+            "action" => self.action.clear(),
+            "mode" => self.mode = None,
+            "path_to_backup" => self.path_to_backup = None,
+            "backup_name" => self.backup_name = None,
+            "container" => self.container = None,
+            "log_file" => self.log_file = None,
+            "timeout" => self.timeout = None,
+            "priority" => self.priority = None,
+            _ => {}
+        }
+    }
+
+    /// Returns the keys with the values of these columns. Null is an empty column.
+    pub(crate) fn shown(&self) -> [(&'static str, Value); 8] {
+        let ActionColumns {
+            action,
+            mode,
+            path_to_backup,
+            backup_name,
+            container,
+            log_file,
+            timeout,
+            priority,
+        } = self;
+        let text = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
+        let number = |number: &Option<i64>| number.map_or(Value::Null, Value::from);
+        ActionColumns::named(
+            [
+                text(backup_name),
+                action.as_str().into(),
+                text(mode),
+                text(container),
+                text(path_to_backup),
+                text(log_file),
+            ],
+            [number(timeout), number(priority)],
+        )
+    }
+
     /// Returns the keys that have columns, with these values. If the JSON lacks them, they are shown in this
     /// order.
     pub(crate) fn named(texts: [Value; 6], numbers: [Value; 2]) -> [(&'static str, Value); 8] {

@@ -4,13 +4,12 @@
 use std::collections::BTreeSet;
 
 use sea_query::{Condition, Expr, ExprTrait, LockType, Query};
-use serde_json::Value;
 
 use super::{Values, listing};
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json;
-use crate::model::{Action, ActionColumns, ActionDefinition};
+use crate::model::{Action, ActionDefinition};
 use crate::scope::Scope;
 use crate::search::action_terms::{self as terms, ActionTerm};
 use crate::tables::{Actions, Column, FzActionTerms};
@@ -71,20 +70,6 @@ pub(crate) async fn write(db: &mut Db, entries: &[&TermsChange]) -> Result<(), S
 /// Returns the terms of a definition. `text` is its stored JSON.
 pub(super) fn of_definition(action_id: &str, new: &ActionDefinition, text: &str) -> BTreeSet<ActionTerm> {
     let place = Actions::BackupMetadata.of_row(action_id);
-    let columns = &new.columns;
-    let shown = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
-    let number = |number: Option<i64>| number.map_or(Value::Null, Value::from);
-    let columns = ActionColumns::named(
-        [
-            shown(&columns.backup_name),
-            columns.action.as_str().into(),
-            shown(&columns.mode),
-            shown(&columns.container),
-            shown(&columns.path_to_backup),
-            shown(&columns.log_file),
-        ],
-        [number(columns.timeout), number(columns.priority)],
-    );
     terms::of_action(&Action {
         project_id: String::new(),
         action_id: action_id.to_owned(),
@@ -93,7 +78,7 @@ pub(super) fn of_definition(action_id: &str, new: &ActionDefinition, text: &str)
         max_retries_interval: Some(new.max_retries_interval),
         mandatory: new.mandatory,
         timeout: None,
-        freezer_action: json::raw_object_with(Some(text.to_owned()), &columns, place),
+        freezer_action: json::raw_object_with(Some(text.to_owned()), &new.columns.shown(), place),
     })
 }
 

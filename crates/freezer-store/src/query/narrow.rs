@@ -290,6 +290,8 @@ fn has_not<C: IntoColumnRef + Copy>(
 ) -> Option<SimpleExpr> {
     let text = value.as_str().filter(|text| text.is_ascii())?;
     match *source {
+        // A document can show another value than "" from its JSON.
+        Source::Text(..) if text.is_empty() => None,
         Source::Text(name, column) | Source::Blank(name, column) if name == key => {
             Some(Expr::col(column).is_null().or(dialect.differs(column, text)))
         }

@@ -3,7 +3,8 @@
 use axum::response::Response;
 use freezer_store::model::ActionInList;
 use freezer_store::query::actions;
-use freezer_store::read;
+use freezer_store::{Store, read};
+use serde_json::Value;
 
 use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
@@ -14,6 +15,7 @@ use crate::api::v2::answers::{ActionChanged, ActionCreated};
 use crate::error::Error;
 use crate::service;
 use crate::service::{Change, Replaced};
+use crate::validate::documents::ActionDocument;
 
 /// `GET /v2/{project_id}/actions`
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
@@ -56,16 +58,38 @@ pub async fn update(
     PathIds([action_id]): PathIds<1>,
     Body(body): Body,
 ) -> Result<Response, Error> {
-    let patch = &call.app.validators.action_patch(body)?;
-    let (call, action_id) = (&call, &action_id);
+    let (call, action_id, body) = (&call, &action_id, &body);
     budget::change(call, budget::FIRST_BYTES, |limits| async move {
         let store = &limits.of(call.store()?);
+        let patch = &valid_patch(call, store, action_id, body).await?;
         let change = Change { store, ..call.change()? };
         service::actions::update(change, action_id, patch).await?;
         log_change!(call, "action updated", action_id);
         response::ok(&ActionChanged { action_id, version: action_id })
     })
     .await
+}
+
+/// Validates a patch. If the whole patch is invalid, only the part that changes the action must be valid, because clients may
+/// send back all values that the service shows.
+async fn valid_patch(
+    call: &Call,
+    store: &Store,
+    action_id: &str,
+    body: &Value,
+) -> Result<ActionDocument, Error> {
+    let validators = &call.app.validators;
+    let refused = match validators.action_patch(body.clone()) {
+        Ok(patch) => return Ok(patch),
+        Err(refused) => refused.into(),
+    };
+    let Some(sent) = body.as_object() else { return Err(refused) };
+    let scope = &call.scope();
+    let shown = read!(store, "actions.show", |db| actions::get(db, scope, action_id).await)?;
+    match shown.and_then(|action| serde_json::to_value(action).ok()) {
+        Some(Value::Object(shown)) => Ok(validators.action_changes(sent.clone(), &shown)?),
+        _ => Err(refused),
+    }
 }
 
 /// `POST /v2/{project_id}/actions/{action_id}`

@@ -2,8 +2,8 @@
 //!
 //! Agents of the 7.x releases already sent `path_to_backup`, but the column was called `src_file` and only took
 //! that key. So the path stayed in the document, which those releases returned. Later releases return the
-//! column, so the action would lose its path, in the Python service as well as in this one. If a path is too
-//! long for the column, or has characters that it cannot store, it stays in the document.
+//! column, so the action would lose its path in the Python service. If a path is too long for the column, or has
+//! characters that it cannot store, it stays in the document, which this service shows.
 
 use sea_query::{Alias, Expr, ExprTrait, Order, Query};
 use serde_json::{Map, Value};
@@ -31,9 +31,13 @@ struct PathBatch {
     missing: Vec<ActionPath>,
 }
 
-/// Returns the path of a definition. The older key is used if the newer one is missing.
-pub(super) fn of(definition: &Map<String, Value>) -> Option<String> {
-    let path = definition.get("path_to_backup").or_else(|| definition.get("src_file"))?.as_str()?;
+/// Returns the value of a definition's path. The older key is used if the newer one is missing.
+pub(super) fn value_of(definition: &Map<String, Value>) -> Option<&Value> {
+    definition.get("path_to_backup").or_else(|| definition.get("src_file"))
+}
+
+fn of(definition: &Map<String, Value>) -> Option<String> {
+    let path = value_of(definition)?.as_str()?;
     (!path.is_empty() && path.chars().count() <= WIDTH).then(|| path.to_owned())
 }
 

@@ -270,18 +270,30 @@ fn tree(mut row: StoredAction, doing: &'static str, limit: u64) -> Result<Action
 
 /// Returns the fields that a change starts from. `freezer_action` is the parsed definition of the row.
 pub(super) fn fields(mut row: StoredAction, mut freezer_action: Map<String, Value>) -> ActionFields {
-    for (key, value) in shown_columns(&mut row) {
-        if !value.is_null() || freezer_action.contains_key(key) {
-            freezer_action.insert(key.to_owned(), value);
-        }
-    }
+    let columns = shown_columns(&mut row);
+    let only_in_json = only_in_json(&columns, &freezer_action);
+    json::replace_values(&mut freezer_action, &columns);
     ActionFields {
+        only_in_json,
         max_retries: row.max_retries,
         max_retries_interval: row.max_retries_interval,
         mandatory: row.mandatory,
         freezer_action,
         action_id: row.action_id,
     }
+}
+
+/// Returns the keys whose column is empty although the definition has a value.
+pub(crate) fn only_in_json(
+    columns: &[(&'static str, Value)],
+    definition: &Map<String, Value>,
+) -> Vec<&'static str> {
+    let has_value = |key: &str| definition.get(key).is_some_and(|value| !json::is_empty(value));
+    columns
+        .iter()
+        .filter(|(key, value)| json::is_empty(value) && has_value(key))
+        .map(|(key, _)| *key)
+        .collect()
 }
 
 /// Returns the keys of a definition that have columns, in the order of their display if the JSON lacks them.

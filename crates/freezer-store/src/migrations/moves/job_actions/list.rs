@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use super::columns::do_not_fit;
 use crate::json::lenient;
 
 /// Default number of retries. Schedulers up to 18.0.0 read it from the entry, not from the action.
@@ -181,16 +182,17 @@ impl ListEntry {
     }
 
     /// Returns whether a link to an action cannot represent this entry completely: if it is not valid JSON, has
-    /// invalid numbers or users, or an incomplete definition.
+    /// invalid numbers or users, an incomplete definition, or values that do not fit their columns.
     pub(super) fn loses_something(&self) -> bool {
         let odd = |key| {
             let value = self.member(key).filter(|value| !value.is_null());
             value.is_some_and(|value| number(value).map(Value::from).as_ref() != Some(value))
         };
         let is_part = match self.member("freezer_action") {
-            Some(Value::Object(definition)) => {
-                !self.names_an_action() && definition.values().any(|value| !value.is_null())
-            }
+            Some(Value::Object(definition)) => match self.names_an_action() {
+                true => do_not_fit(definition),
+                false => definition.values().any(|value| !value.is_null()),
+            },
             Some(other) => is_true(other),
             None => false,
         };

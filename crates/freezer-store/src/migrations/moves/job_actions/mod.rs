@@ -9,16 +9,18 @@
 //! - Any other entry with a definition becomes a new action and a link to it. (Upstream links to the action with
 //!   that id, even if it changed or was deleted.)
 //! - An entry without a definition becomes a link to the live action with its id, as in upstream.
-//! - The rest of the list is kept in `freezer_leftovers`.
+//! - The rest of the list is kept in `freezer_leftovers`. This includes entries with values that their columns cannot
+//!   store, although the new action still shows these values from its JSON.
 //!
 //! While the column exists, only the column decides. If links differ from it, an earlier upgrade created them
 //! before a backup was restored, and they are replaced. Ids are derived from job and position, so a repeated
 //! move creates the same rows, and changes nothing if they exist.
 //!
 //! This file reads the jobs of a batch and writes the differences. `list.rs` parses entries, `plan.rs` computes
-//! the rows of a job, `links.rs` writes links, `rows.rs` writes new actions, and `count.rs` counts before an
+//! the rows of a job, `columns.rs` the columns of a definition, `links.rs` writes links, `rows.rs` writes new actions, and `count.rs` counts before an
 //! upgrade. `equal_ids.rs` compares ids as the database does.
 
+mod columns;
 mod count;
 mod equal_ids;
 mod links;

@@ -8,16 +8,17 @@
 use std::borrow::Cow;
 
 use sea_query::{Expr, InsertStatement, OnConflict, Query};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::JobRow;
+use super::columns::columns;
 use super::list::Definition;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::json;
 use crate::migrations::moves::column_charsets::ColumnCharsets;
-use crate::migrations::moves::paths;
 use crate::model::{ActionColumns, ActionFields};
+use crate::query::actions::only_in_json;
 use crate::query::stored_actions::ComparedAction;
 use crate::tables::{ActionReports, Actions};
 
@@ -28,10 +29,6 @@ const ROWS: usize = 200;
 /// Bytes of JSON after which an INSERT ends. The smallest default of `max_allowed_packet` is 4 MiB. If a
 /// document is larger than that, this server has accepted it before.
 const BYTES: usize = 512 << 10;
-
-/// Width of the text columns of a definition. If a text is longer, or has characters that its column cannot
-/// store, it stays only in the JSON.
-const TEXT_WIDTH: usize = 255;
 
 /// A new action for an entry of a job.
 pub(super) struct NewAction<'a> {
@@ -59,9 +56,9 @@ impl<'a> NewAction<'a> {
     /// Returns the action as it is read after it was stored.
     pub(super) fn as_stored(&self) -> ComparedAction {
         let mut freezer_action = self.definition.freezer_action.clone().into_owned();
-        for (key, value) in shown(&self.columns) {
-            freezer_action.insert(key.to_owned(), value);
-        }
+        let columns = self.columns.shown();
+        let only_in_json = only_in_json(&columns, &freezer_action);
+        json::replace_values(&mut freezer_action, &columns);
         ComparedAction {
             project_id: self.job.project_id.clone(),
             is_live: self.job.is_live(),
@@ -72,6 +69,7 @@ impl<'a> NewAction<'a> {
                 max_retries_interval: Some(self.definition.max_retries_interval),
                 mandatory: self.definition.mandatory,
                 freezer_action,
+                only_in_json,
             },
         }
     }
@@ -99,11 +97,14 @@ impl Definition<'_> {
             // Without retries, the interval has no meaning.
             && (self.max_retries <= 0 || fields.max_retries_interval == Some(self.max_retries_interval));
         let is_made_of = || {
-            let columns = shown(&columns(&self.freezer_action, held));
+            let columns = columns(&self.freezer_action, held).shown();
+            let mut shown = self.freezer_action.clone().into_owned();
+            json::replace_values(&mut shown, &columns);
             action.document.as_deref() == Some(&json::to_text(&self.freezer_action))
-                && columns
-                    .iter()
-                    .all(|(key, value)| fields.freezer_action.get(*key).unwrap_or(&Value::Null) == value)
+                && columns.iter().all(|(key, _)| {
+                    fields.freezer_action.get(*key).unwrap_or(&Value::Null)
+                        == shown.get(*key).unwrap_or(&Value::Null)
+                })
         };
         same_tries
             && fields.mandatory == self.mandatory
@@ -131,56 +132,6 @@ fn fitting(actions: &[NewAction<'_>]) -> usize {
         Some(*bytes)
     });
     sizes.take(ROWS).take_while(|bytes| *bytes <= BYTES).count().max(1)
-}
-
-/// Returns the values of a definition that have columns, as these can store them.
-fn columns(definition: &Map<String, Value>, held: &ColumnCharsets) -> ActionColumns {
-    let text_of = |key: &str, column: &str| {
-        let text = match definition.get(key)? {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            Value::Bool(flag) => i32::from(*flag).to_string(),
-            _ => return None,
-        };
-        (text.chars().count() <= TEXT_WIDTH && held.can_hold(column, &text)).then_some(text)
-    };
-    let text = |key: &str| text_of(key, key);
-    let int = |key: &str| -> Option<i64> {
-        let number = match definition.get(key)? {
-            Value::Number(number) => number.as_i64()?,
-            Value::String(text) => text.trim().parse().ok()?,
-            _ => return None,
-        };
-        i32::try_from(number).ok().map(i64::from)
-    };
-    ActionColumns {
-        action: text("action").unwrap_or_default(),
-        mode: text_of("mode", "actionmode"),
-        path_to_backup: paths::of(definition).filter(|path| held.can_hold("path_to_backup", path)),
-        backup_name: text("backup_name"),
-        container: text("container"),
-        log_file: text("log_file"),
-        timeout: int("timeout"),
-        priority: int("priority"),
-    }
-}
-
-/// Returns the keys of a definition that are shown with the values of columns.
-fn shown(columns: &ActionColumns) -> [(&'static str, Value); 8] {
-    let ActionColumns { action, mode, path_to_backup, backup_name, container, log_file, timeout, priority } =
-        columns;
-    let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::String);
-    let int = |number: &Option<i64>| number.map_or(Value::Null, Value::from);
-    [
-        ("action", action.as_str().into()),
-        ("mode", text(mode)),
-        ("path_to_backup", text(path_to_backup)),
-        ("backup_name", text(backup_name)),
-        ("container", text(container)),
-        ("log_file", text(log_file)),
-        ("timeout", int(timeout)),
-        ("priority", int(priority)),
-    ]
 }
 
 fn action_rows(actions: &[NewAction<'_>]) -> InsertStatement {
