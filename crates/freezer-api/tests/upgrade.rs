@@ -30,6 +30,8 @@ mod many_jobs;
 mod names;
 #[path = "upgrade/obstacles.rs"]
 mod obstacles;
+#[path = "upgrade/operators.rs"]
+mod operators;
 #[path = "upgrade/python.rs"]
 mod python;
 #[path = "upgrade/restore.rs"]
@@ -39,6 +41,8 @@ mod servers;
 mod support;
 #[path = "upgrade/tables.rs"]
 mod tables;
+#[path = "upgrade/unfit.rs"]
+mod unfit;
 #[path = "upgrade/zero_dates.rs"]
 mod zero_dates;
 

@@ -38,6 +38,8 @@ pub enum Outage {
     Slow,
     /// The account lacks a privilege. Only the operator can help.
     Denied,
+    /// A trigger uses a column that does not exist. The tables themselves may be right. Only the operator can help.
+    Trigger,
     /// No connection became available in time.
     Busy,
 }
@@ -58,6 +60,10 @@ impl fmt::Display for Outage {
             Outage::Slow => "the statement took too long",
             Outage::Denied => {
                 "the account of [database] connection lacks a privilege; grant it all privileges on the database"
+            }
+            Outage::Trigger => {
+                "a trigger of the table uses a column that does not exist, so nothing was stored; find it with: freezer-manage \
+                 db check"
             }
             Outage::Busy => "no connection became free; see max_pool_size and max_overflow",
         })

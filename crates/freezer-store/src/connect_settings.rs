@@ -16,8 +16,9 @@ pub struct ConnectSettings {
     pub mysql_wsrep_sync_wait: Option<u32>,
     /// Time limit for opening a connection.
     pub connect_timeout: Duration,
-    /// Whether MySQL checks foreign keys. Off while tables with foreign keys are converted.
-    pub foreign_key_checks: bool,
+    /// Whether the connections change tables. Then the server does not check foreign keys, because tables with foreign
+    /// keys are converted, and it selects the algorithm of each ALTER itself.
+    pub changes_tables: bool,
 }
 
 impl Default for ConnectSettings {
@@ -26,7 +27,7 @@ impl Default for ConnectSettings {
             mysql_sql_mode: Some("TRADITIONAL".to_owned()),
             mysql_wsrep_sync_wait: None,
             connect_timeout: Duration::from_secs(5),
-            foreign_key_checks: true,
+            changes_tables: false,
         }
     }
 }
@@ -36,6 +37,10 @@ impl Default for ConnectSettings {
 /// under different names, and ignore the comment for the other server.
 const NO_JOIN_BUFFERS: &str =
     "/*M!100000 , join_cache_level = 0 */ /*!50700 , optimizer_switch = 'block_nested_loop=off' */";
+
+/// With another global value than this, MariaDB refuses changes of tables that need another algorithm. From 11.5, the
+/// variable has no effect.
+const ANY_ALGORITHM: &str = "/*M!100307 , alter_algorithm = 'DEFAULT' */";
 
 /// Resets variables that a server may set for interactive clients, and that reject changes of many rows or
 /// truncate the result of a query. The number is the server's built-in default; `DEFAULT` would mean the
@@ -85,11 +90,12 @@ impl ConnectSettings {
         if let Some(wait) = sync_wait {
             settings.push(format!("wsrep_sync_wait = {wait}"));
         }
-        if !self.foreign_key_checks {
+        if self.changes_tables {
             settings.push("foreign_key_checks = 0".to_owned());
         }
+        let algorithm = if self.changes_tables { ANY_ALGORITHM } else { "" };
         let limit = statement_limit(statement_timeout);
-        format!("SET {}, NAMES utf8mb4{NO_JOIN_BUFFERS}{limit}", settings.join(", "))
+        format!("SET {}, NAMES utf8mb4{NO_JOIN_BUFFERS}{algorithm}{limit}", settings.join(", "))
     }
 
     /// Returns the error for a server that rejects the statement. The option is named if the server names its variable.

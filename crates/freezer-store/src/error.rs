@@ -145,10 +145,10 @@ pub enum DriverError {
     #[error(transparent)]
     Sqlite(#[from] sqlx::Error),
     /// A column of a result has an unexpected type.
-    #[error("column {at} of the result: {reason}")]
+    #[error("column {place} of the result: {reason}")]
     Column {
-        /// Its position, starting at 0.
-        at: usize,
+        /// Its position, starting at 0, with its table and name if they are known.
+        place: String,
         /// The problem with it.
         reason: &'static str,
     },
@@ -181,6 +181,9 @@ pub(crate) fn classify(error: &DriverError) -> Class {
         DriverError::Server(answer) if answer.code == 1267 && answer.message.contains(",COERCIBLE)") => {
             Class::Unstorable(Unstorable::CharacterSet)
         }
+        DriverError::Server(answer) if answer.code == 1054 && is_in_trigger(&answer.message) => {
+            Class::Outage(Outage::Trigger)
+        }
         DriverError::Server(answer) => of_server(answer.code),
         DriverError::MySql(mysql_async::Error::Driver(PacketTooLarge)) => {
             Class::Unstorable(Unstorable::TooLong)
@@ -189,6 +192,11 @@ pub(crate) fn classify(error: &DriverError) -> Class {
         DriverError::Sqlite(error) => classify_sqlite(error),
         DriverError::Column { .. } | DriverError::Value(_) => Class::Other,
     }
+}
+
+/// Returns whether the missing column of error 1054 is one of a row in a trigger.
+fn is_in_trigger(message: &str) -> bool {
+    ["'NEW'", "'OLD'"].iter().any(|row| message.trim_end().ends_with(row))
 }
 
 fn classify_sqlite(error: &sqlx::Error) -> Class {

@@ -252,7 +252,7 @@ impl Store {
     /// Returns a store for schema changes, whose statements have no time limit.
     pub(crate) fn for_schema(&self) -> Store {
         let connect = ConnectSettings {
-            foreign_key_checks: false,
+            changes_tables: true,
             mysql_sql_mode: Some(SCHEMA_SQL_MODE.to_owned()),
             ..self.connect.clone()
         };

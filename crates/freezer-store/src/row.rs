@@ -5,6 +5,8 @@
 //! type: SQLite declares BOOLEAN and DATETIME for integers and texts, and a database of the Python service has its own
 //! widths.
 
+use mysql_async::Column;
+use mysql_async::consts::ColumnType;
 use sqlx::{Row as _, ValueRef, sqlite::SqliteRow};
 
 use crate::error::DriverError;
@@ -30,12 +32,12 @@ impl Row {
                 MySqlValue::NULL => Ok(None),
                 MySqlValue::Bytes(bytes) => match String::from_utf8(bytes.clone()) {
                     Ok(text) => Ok(Some(text)),
-                    Err(_) => Err(DriverError::Column { at, reason: "the text is not UTF-8" }),
+                    Err(_) => Err(unexpected(row, at, "the text is not UTF-8")),
                 },
                 MySqlValue::Date(..) => Ok(Some(time(value(row, at)?))),
                 MySqlValue::Int(number) => Ok(Some(number.to_string())),
                 MySqlValue::UInt(number) => Ok(Some(number.to_string())),
-                _ => Err(DriverError::Column { at, reason: "not a text" }),
+                _ => Err(unexpected(row, at, "not a text")),
             },
             Row::Sqlite(row) => Ok(row.try_get_unchecked(at)?),
         }
@@ -65,7 +67,7 @@ impl Row {
             Row::MySql(row) => match value(row, at)? {
                 MySqlValue::NULL => Ok(None),
                 MySqlValue::Bytes(bytes) => Ok(Some(bytes.clone())),
-                _ => Err(DriverError::Column { at, reason: "not bytes" }),
+                _ => Err(unexpected(row, at, "not bytes")),
             },
             Row::Sqlite(row) => Ok(row.try_get_unchecked(at)?),
         }
@@ -78,7 +80,7 @@ impl Row {
             Row::MySql(row) if matches!(value(row, at)?, MySqlValue::Bytes(_)) => match row.take(at) {
                 Some(MySqlValue::Bytes(bytes)) => match String::from_utf8(bytes) {
                     Ok(text) => Ok(Some(text)),
-                    Err(_) => Err(DriverError::Column { at, reason: "the text is not UTF-8" }),
+                    Err(_) => Err(unexpected(row, at, "the text is not UTF-8")),
                 },
                 _ => Ok(None),
             },
@@ -98,18 +100,15 @@ impl Row {
 
     /// Returns a whole number, or `None` for NULL.
     pub(crate) fn int(&self, at: usize) -> Result<Option<i64>, DriverError> {
-        let wrong = || DriverError::Column { at, reason: "not a whole number of 64 bits" };
         match self {
             Row::MySql(row) => match value(row, at)? {
                 MySqlValue::NULL => Ok(None),
-                MySqlValue::Int(number) => Ok(Some(*number)),
-                MySqlValue::UInt(number) => i64::try_from(*number).map(Some).map_err(|_| wrong()),
-                // The result of a query without placeholders.
-                MySqlValue::Bytes(digits) => {
-                    let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
-                    number.map(Some).ok_or_else(wrong)
+                other => {
+                    let is_bits = row.columns_ref().get(at).map(Column::column_type)
+                        == Some(ColumnType::MYSQL_TYPE_BIT);
+                    let number = if is_bits { bits(other) } else { whole(other) };
+                    number.map(Some).ok_or_else(|| unexpected(row, at, "not a whole number of 64 bits"))
                 }
-                _ => Err(wrong()),
             },
             Row::Sqlite(row) => Ok(row.try_get_unchecked(at)?),
         }
@@ -177,7 +176,9 @@ impl<T: FromRow, const N: usize> FromRow for [T; N] {
     fn from_row(row: &mut Row, from: usize) -> Result<Self, DriverError> {
         let values = (0..N).map(|number| T::from_row(row, from + number * T::COUNT));
         let values = values.collect::<Result<Vec<T>, _>>()?;
-        values.try_into().map_err(|_| DriverError::Column { at: from, reason: "not all columns were read" })
+        values
+            .try_into()
+            .map_err(|_| DriverError::Column { place: from.to_string(), reason: "not all columns were read" })
     }
 }
 
@@ -228,12 +229,81 @@ fn time(value: &MySqlValue) -> String {
 }
 
 fn value(row: &MySqlRow, at: usize) -> Result<&MySqlValue, DriverError> {
-    row.as_ref(at).ok_or_else(|| DriverError::Column { at, reason: "there is no such column" })
+    row.as_ref(at).ok_or_else(|| unexpected(row, at, "there is no such column"))
+}
+
+/// Returns the error for a value that cannot be read. It names the table and the column, if the server did.
+fn unexpected(row: &MySqlRow, at: usize, reason: &'static str) -> DriverError {
+    let name = row.columns_ref().get(at).map(|column| match column.org_table_str() {
+        table if table.is_empty() => column.name_str().into_owned(),
+        table => format!("{table}.{}", column.org_name_str()),
+    });
+    let place = name.map_or_else(|| at.to_string(), |name| format!("{at} ({name})"));
+    DriverError::Column { place, reason }
+}
+
+/// Returns a whole number of any numeric type. A column that was changed by hand may be a DECIMAL, for example.
+fn whole(value: &MySqlValue) -> Option<i64> {
+    match value {
+        MySqlValue::Int(number) => Some(*number),
+        MySqlValue::UInt(number) => i64::try_from(*number).ok(),
+        MySqlValue::Float(number) => exact(f64::from(*number)),
+        MySqlValue::Double(number) => exact(*number),
+        // A DECIMAL, or the result of a query without placeholders.
+        MySqlValue::Bytes(digits) => {
+            let digits = std::str::from_utf8(digits).ok()?;
+            let whole = match digits.split_once('.') {
+                Some((whole, fraction)) => fraction.bytes().all(|digit| digit == b'0').then_some(whole)?,
+                None => digits,
+            };
+            whole.parse().ok()
+        }
+        _ => None,
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "whole, and smaller than 2^53")]
+fn exact(number: f64) -> Option<i64> {
+    (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then_some(number as i64)
+}
+
+/// Returns the number in a BIT column.
+fn bits(value: &MySqlValue) -> Option<i64> {
+    match value {
+        MySqlValue::Bytes(bytes) if bytes.len() <= 8 => {
+            let number = bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+            i64::try_from(number).ok()
+        }
+        other => whole(other),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_numbers_of_all_types_are_read() {
+        let text = |text: &str| MySqlValue::Bytes(text.as_bytes().to_vec());
+        for (value, number) in [
+            (MySqlValue::Int(-1), Some(-1)),
+            (MySqlValue::UInt(u64::MAX), None),
+            (MySqlValue::Double(1.0), Some(1)),
+            (MySqlValue::Float(0.5), None),
+            (text("12"), Some(12)),
+            (text("1.000"), Some(1)),
+            (text("1.5"), None),
+            (text(""), None),
+            (text("x"), None),
+        ] {
+            assert_eq!(whole(&value), number, "{value:?}");
+        }
+        for (bytes, number) in
+            [(&[0][..], Some(0)), (&[1], Some(1)), (&[1, 0], Some(256)), (&[255; 8], None), (&[0; 9], None)]
+        {
+            assert_eq!(bits(&MySqlValue::Bytes(bytes.to_vec())), number, "{bytes:?}");
+        }
+    }
 
     #[test]
     fn times_are_formatted_like_the_server() {

@@ -35,6 +35,8 @@ enum Kind {
     Contended,
     /// The account lacks a privilege.
     Denied,
+    /// A trigger uses a column that does not exist.
+    Trigger,
     /// It is unknown whether a change is stored.
     OutcomeUnknown,
     /// Too many searches are running.
@@ -63,6 +65,7 @@ impl Kind {
                 Outage::Busy => Some(Kind::NoConnection),
                 Outage::Contended => Some(Kind::Contended),
                 Outage::Denied => Some(Kind::Denied),
+                Outage::Trigger => Some(Kind::Trigger),
                 Outage::Away | Outage::Refusing | Outage::Locked | Outage::Full | Outage::Storage => None,
             },
             Error::Store(StoreError::OutcomeUnknown { .. }) => Some(Kind::OutcomeUnknown),

@@ -321,6 +321,9 @@ fn unavailable(outage: Outage) -> &'static str {
         Outage::Contended => {
             "Other changes to the same documents did not end within the time limit of this request; try again later."
         }
+        Outage::Trigger => {
+            "A trigger in the database rejects this change, so nothing was stored. Its operator must correct the trigger."
+        }
         Outage::Away | Outage::Refusing | Outage::Locked | Outage::Storage | Outage::Denied => {
             DATABASE_UNAVAILABLE
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use freezer_store::maintenance::Verdict;
+use freezer_store::migrations::Dependents;
 use freezer_store::{DatabaseUrl, Store, StoreError};
 
 use super::{logins, prepare};
@@ -18,6 +19,7 @@ pub async fn findings(settings: &Settings) -> Vec<Finding> {
         async {
             let mut found = vec![database(settings, &store).await];
             found.extend(cluster(settings, &store).await);
+            found.extend(dependents(settings, &store).await);
             found
         },
         keystone(settings)
@@ -48,6 +50,29 @@ async fn cluster(settings: &Settings, store: &Store) -> Option<Finding> {
             )
         },
     })
+}
+
+/// Describes what uses columns that an upgrade drops, or has dropped. Returns `None` if the database does not answer.
+async fn dependents(settings: &Settings, store: &Store) -> Option<Finding> {
+    let Dependents { blocking, views, broken } =
+        tokio::time::timeout(LIMIT, store.dependents()).await.ok()?.ok()?;
+    let url = &settings.database.url;
+    let (verdict, message) = if !broken.is_empty() {
+        let found = broken.join("; ");
+        let message = format!(
+            "the database {url} rejects new rows, because triggers use columns that do not exist; drop or change them: {found}"
+        );
+        (Verdict::Failure, message)
+    } else if blocking.is_empty() && views.is_empty() {
+        return None;
+    } else {
+        let found = blocking.into_iter().chain(views).collect::<Vec<_>>().join("; ");
+        let message = format!(
+            "db sync will drop columns of the database {url} that are in use; drop or change: {found}"
+        );
+        (Verdict::Warning, message)
+    };
+    Some(Finding { verdict, ..note("database", message) })
 }
 
 async fn database(settings: &Settings, store: &Store) -> Finding {

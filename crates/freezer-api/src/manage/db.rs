@@ -184,6 +184,12 @@ pub async fn dry_run(store: &Store, wishes: Wishes, out: &mut impl Write) -> Res
     for (what, why) in &plan.left_out {
         writeln!(out, "-- left out: {what}: {why}")?;
     }
+    for view in &plan.dependents.views {
+        writeln!(out, "-- cannot be read afterwards, because the column is dropped: {view}")?;
+    }
+    for trigger in &plan.dependents.broken {
+        writeln!(out, "-- the server rejects new rows, because the column does not exist: {trigger}")?;
+    }
     let Unmovable { values, rows, examples } = store.unmovable().await?;
     if plan.steps.iter().any(|step| step.revision.is_some()) || values > 0 {
         writeln!(

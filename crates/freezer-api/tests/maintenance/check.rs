@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::{self, Engine, TestApp};
 use crate::{BOTH, add_job, make_file, on_empty, store};
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "layout",
     "charset",
     "widths",
@@ -26,6 +26,7 @@ const NAMES: [&str; 16] = [
     "links_without_job",
     "keys",
     "too_large",
+    "dependents",
 ];
 
 support::on_both_engines!(

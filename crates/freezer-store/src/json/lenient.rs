@@ -34,8 +34,11 @@ pub(crate) struct Elements {
 
 /// Reads a value.
 pub(crate) fn value(text: &str) -> LenientValue {
-    if let Ok(value) = serde_json::from_str(text) {
-        return LenientValue { value, is_json: true, is_broken: false };
+    match serde_json::from_str(text) {
+        Ok(value) if !has_infinity(&value) => {
+            return LenientValue { value, is_json: true, is_broken: false };
+        }
+        _ => {}
     }
     let mut reader = LenientReader::new(text);
     let value = reader.value(0);
@@ -59,6 +62,19 @@ pub(crate) fn elements(text: &str) -> Option<Elements> {
     let has_end = reader.skip_mark(b']');
     reader.space();
     Some(Elements { list, is_whole: has_end && reader.at == text.len() })
+}
+
+/// Returns whether a value contains a number such as 1e400. Python reads it as infinity, and writes that as
+/// `Infinity`, which is not JSON.
+fn has_infinity(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            number.as_f64().is_none_or(f64::is_infinite) && number.to_string().contains(['.', 'e', 'E'])
+        }
+        Value::Array(items) => items.iter().any(has_infinity),
+        Value::Object(members) => members.values().any(has_infinity),
+        _ => false,
+    }
 }
 
 /// A position in a text.
@@ -216,7 +232,8 @@ impl<'a> LenientReader<'a> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let length = rest.bytes().position(|byte| b" \n\r\t,:[]{}\"".contains(&byte)).unwrap_or(rest.len());
         self.at += length;
-        serde_json::from_str(rest.get(..length).unwrap_or_default()).unwrap_or_else(|_| {
+        let word = serde_json::from_str(rest.get(..length).unwrap_or_default()).ok();
+        word.filter(|word| !has_infinity(word)).unwrap_or_else(|| {
             self.is_json = false;
             Value::Null
         })
@@ -251,6 +268,27 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
+
+    #[test]
+    fn a_number_that_python_reads_as_infinity_becomes_null() {
+        for number in ["1e400", "-1E400", "1.5e999", &format!("1{}.0", "0".repeat(400))] {
+            for (text, expected) in [
+                (number.to_owned(), json!(null)),
+                (format!(r#"{{"a": {number}, "b": [{number}, 1]}}"#), json!({"a": null, "b": [null, 1]})),
+            ] {
+                let read = value(&text);
+                assert_eq!((read.value, read.is_json, read.is_broken), (expected, false, false), "{text}");
+            }
+            let list = elements(&format!("[1, {number}]")).unwrap().list;
+            assert_eq!((&list[1].1.value, list[1].1.is_json), (&json!(null), false), "{number}");
+        }
+        let large = format!(r#"{{"a": 1{}, "b": 1e308, "c": 1e-400}}"#, "0".repeat(400));
+        assert!(value(&large).is_json);
+        assert_eq!(
+            value(&large).value.to_string(),
+            large.replace(": ", ":").replace(", ", ",").replace("1e", "1e")
+        );
+    }
 
     #[test]
     fn invalid_parts_become_null_and_the_rest_is_kept() {

@@ -9,7 +9,8 @@ use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
 use crate::migrations::{
-    ColumnKind, HEAD, Mixed, RowMove, SchemaError, State, StepAction, SyncPlan, TABLES, Unmovable, Wishes,
+    ColumnKind, Dependents, HEAD, Mixed, RowMove, SchemaError, State, StepAction, SyncPlan, TABLES,
+    Unmovable, Wishes,
 };
 use crate::{Store, read};
 
@@ -82,6 +83,7 @@ impl Store {
             Ok(large::too_large(db, &present, limit).await?.into_check(&large::TOO_LARGE))
         });
         checks.push(large?);
+        checks.push(dependents(&plan));
         Ok(checks)
     }
 }
@@ -213,6 +215,25 @@ const ACTION_TERMS: Question = Question {
     found: "parts of the table fz_action_terms that do not match the actions, so that searches for jobs by a key of their \
             actions can miss some",
     advice: "repair them with: freezer-manage db sync",
+};
+
+/// Triggers and views that use columns which the upgrade drops, or has dropped.
+fn dependents(plan: &SyncPlan) -> CheckResult {
+    let mut found = Findings::default();
+    let Dependents { broken, views, .. } = &plan.dependents;
+    broken.iter().chain(views).for_each(|dependent| found.add(dependent.clone()));
+    let check = found.into_check(&DEPENDENTS);
+    match broken.is_empty() {
+        true => check,
+        false => CheckResult { verdict: Verdict::Failure, ..check },
+    }
+}
+
+const DEPENDENTS: Question = Question {
+    name: "dependents",
+    title: "Uses of dropped columns",
+    found: "triggers and views that use a column which upgrades drop; with such a trigger, the server rejects new rows",
+    advice: "drop or change them",
 };
 
 const WIDTHS: Question = Question {

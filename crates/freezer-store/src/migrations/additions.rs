@@ -46,13 +46,16 @@ pub(super) fn plan(planner: &mut Planner, wishes: Wishes, facts: &RowFacts) {
     }
 }
 
+/// Returns the tables whose storage engine and row format matter.
+pub(super) fn stored_tables() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().map(|table| table.name).chain([leftovers::TABLE, repeats::TABLE, "alembic_version"])
+}
+
 /// Plans storage engine, row format and character set of the existing tables. This happens before an upgrade
 /// moves values into them, because older character sets cannot store all values, and again afterwards for the
 /// tables that it created.
 pub(super) fn plan_storage(planner: &mut Planner, wishes: Wishes) {
-    for name in
-        TABLES.iter().map(|table| table.name).chain([leftovers::TABLE, repeats::TABLE, "alembic_version"])
-    {
+    for name in stored_tables() {
         planner.ensure_storage(name);
     }
     planner.ensure_linked_collations(wishes);

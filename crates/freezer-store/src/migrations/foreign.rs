@@ -20,7 +20,7 @@ const ADDED: [(&str, &[&str]); 3] = [
 ];
 
 /// Columns of older layouts.
-const FORMER: [(&str, &[&str]); 3] =
+pub(super) const FORMER: [(&str, &[&str]); 3] =
     [("jobs", &["job_actions"]), ("actions", &["mode", "src_file"]), ("backups", &["user_name"])];
 
 /// Tables outside the layout that our statements use, with the columns that these statements need.

@@ -133,7 +133,7 @@ impl TableLayout {
         self.columns.iter().find(|column| column.name == name).unwrap_or(&self.columns[0])
     }
 
-    /// Returns the foreign keys that [`TableLayout::create`] creates, with the names that InnoDB generates.
+    /// Returns the foreign keys of the table, with the names that InnoDB generates.
     pub(super) fn foreign_keys(&self) -> Vec<ForeignKey> {
         let key = |(at, (column, refers)): (usize, &(&str, &str))| ForeignKey {
             name: format!("{}_ibfk_{}", self.name, at + 1),
@@ -144,7 +144,12 @@ impl TableLayout {
     }
 
     /// Returns the statements that create the table and its indexes if they are missing. Each can run again.
-    pub(super) fn create(&self, dialect: Dialect, collation: &str) -> Vec<String> {
+    pub(super) fn create(
+        &self,
+        dialect: Dialect,
+        collation: &str,
+        foreign_keys: &[ForeignKey],
+    ) -> Vec<String> {
         let quoted = |name: &str| dialect.quote(name);
         let mut parts: Vec<String> = self.columns.iter().map(|column| column.definition(dialect)).collect();
         parts.push(format!("PRIMARY KEY ({})", quoted(self.key)));
@@ -156,7 +161,7 @@ impl TableLayout {
                 }),
             );
         }
-        parts.extend(self.foreign_keys().iter().map(|key| key.definition(dialect)));
+        parts.extend(foreign_keys.iter().map(|key| key.definition(dialect)));
         let mut statements = vec![format!(
             "CREATE TABLE IF NOT EXISTS {} ({}){}",
             quoted(self.name),

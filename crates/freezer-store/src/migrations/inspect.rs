@@ -4,7 +4,8 @@
 //!
 //! Names of columns are in lower case, because no engine distinguishes the case of a column name.
 
-use super::layout::{ColumnInfo, ForeignKey, IndexInfo, Layout, Table};
+use super::head::TABLES;
+use super::layout::{ColumnInfo, ForeignKey, IndexInfo, Layout, Table, normalized};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::exec::Db;
@@ -50,14 +51,16 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
     let mut layout = Layout::default();
     // CAST, because the catalogue of MySQL 8 and later returns binary types, and unsigned numbers of several widths.
     let tables = db
-        .raw_read::<[String; 6]>(
+        .raw_read::<[String; 7]>(
             "SELECT CAST(table_name AS CHAR), CAST(table_collation AS CHAR), \
              CAST(COALESCE(table_rows, 0) AS CHAR), CAST(COALESCE(row_format, '') AS CHAR), \
-             CAST(COALESCE(engine, '') AS CHAR), CAST(table_type AS CHAR) \
+             CAST(COALESCE(engine, '') AS CHAR), CAST(table_type AS CHAR), \
+             CASE WHEN COALESCE(create_options, '') NOT LIKE '%row_format=%' \
+             AND @@innodb_default_row_format IN ('compact', 'redundant') THEN 'loses' END \
              FROM information_schema.tables WHERE table_schema = DATABASE()",
         )
         .await?;
-    for [name, collation, rows, row_format, engine, table_type] in tables {
+    for [name, collation, rows, row_format, engine, table_type, loses] in tables {
         match table_type.as_str() {
             // With and without system versioning.
             "BASE TABLE" | "SYSTEM VERSIONED" => {}
@@ -68,7 +71,9 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
             }
         }
         let rows = rows.parse().unwrap_or(0);
-        layout.tables.insert(name, Table { collation, rows, row_format, engine, ..Table::default() });
+        let loses_row_format = loses == "loses";
+        let table = Table { collation, rows, row_format, engine, loses_row_format, ..Table::default() };
+        layout.tables.insert(name, table);
     }
     let columns = db
         .raw_read::<[String; 9]>(
@@ -119,7 +124,27 @@ async fn mysql(db: &mut Db) -> Result<Layout, StoreError> {
         }
     }
     mysql_constraints(db, &mut layout).await?;
+    mysql_references(db, &mut layout).await?;
     Ok(layout)
+}
+
+/// Reads the foreign keys of other programs' tables that refer to tables of this database.
+async fn mysql_references(db: &mut Db, layout: &mut Layout) -> Result<(), StoreError> {
+    let keys = db
+        .raw_read::<[String; 5]>(
+            "SELECT CAST(referenced_table_name AS CHAR), CAST(table_name AS CHAR), CAST(constraint_name AS CHAR), \
+             CASE WHEN table_schema = DATABASE() THEN '' ELSE CONCAT(CAST(table_schema AS CHAR), '.') END, \
+             CAST(column_name AS CHAR) FROM information_schema.key_column_usage \
+             WHERE referenced_table_schema = DATABASE() ORDER BY table_schema, table_name, constraint_name",
+        )
+        .await?;
+    for [refers, table, name, schema, column] in keys {
+        let is_ours = schema.is_empty() && TABLES.iter().any(|ours| ours.name == table);
+        if let Some(found) = layout.tables.get_mut(&refers).filter(|_| !is_ours) {
+            found.referred_by.push(format!("{name} of {schema}{table}.{column}"));
+        }
+    }
+    Ok(())
 }
 
 async fn mysql_constraints(db: &mut Db, layout: &mut Layout) -> Result<(), StoreError> {
@@ -135,16 +160,26 @@ async fn mysql_constraints(db: &mut Db, layout: &mut Layout) -> Result<(), Store
             table.foreign_keys.push(ForeignKey { name, column, refers });
         }
     }
+    // Only MariaDB has checks of columns, which have the name of their column. They cannot be dropped by it. Its names
+    // are unique for each table, those of MySQL for each database.
+    let are_there = "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.table_constraints \
+                     WHERE table_schema = DATABASE() AND constraint_type = 'CHECK'";
+    if db.raw_read::<String>(are_there).await?.first().is_none_or(|count| count == "0") {
+        // Old servers have no table of checks.
+        return Ok(());
+    }
     let checks = db
-        .raw_read::<[String; 2]>(
-            "SELECT CAST(table_name AS CHAR), CAST(constraint_name AS CHAR) \
-             FROM information_schema.table_constraints \
-             WHERE table_schema = DATABASE() AND constraint_type = 'CHECK'",
+        .raw_read::<[String; 3]>(
+            "SELECT CAST(of.table_name AS CHAR), CAST(of.constraint_name AS CHAR), CAST(checks.check_clause AS CHAR) \
+             FROM information_schema.table_constraints AS of JOIN information_schema.check_constraints AS checks \
+             ON checks.constraint_schema = of.constraint_schema AND checks.constraint_name = of.constraint_name \
+             /*M!100000 AND checks.table_name = of.table_name */ \
+             WHERE of.table_schema = DATABASE() AND of.constraint_type = 'CHECK'",
         )
         .await?;
-    for [table, check] in checks {
-        if let Some(table) = layout.tables.get_mut(&table) {
-            table.checks.push(check);
+    for [table, name, condition] in checks {
+        if let Some(table) = layout.tables.get_mut(&table).filter(|table| table.column(&name).is_none()) {
+            table.checks.push((name, normalized(&condition)));
         }
     }
     Ok(())

@@ -23,8 +23,8 @@ pub struct Table {
     pub indexes: Vec<IndexInfo>,
     /// Foreign keys.
     pub foreign_keys: Vec<ForeignKey>,
-    /// Names of its CHECK constraints.
-    pub checks: Vec<String>,
+    /// CHECK constraints of the table with their names and [`normalized`] conditions. Those of columns are not included.
+    pub checks: Vec<(String, String)>,
     /// Triggers with name and statement (SQLite). Empty on other engines.
     pub triggers: Vec<(String, String)>,
     /// The statements that created its indexes and triggers (SQLite). Empty on other engines.
@@ -35,6 +35,11 @@ pub struct Table {
     pub engine: String,
     /// Row format, such as `Dynamic` or `Compact` (MySQL). "" on other engines.
     pub row_format: String,
+    /// Whether the next copy of the table gets a row format that is too small for our indexes: the default of the server
+    /// (MySQL).
+    pub loses_row_format: bool,
+    /// Foreign keys of other tables that refer to this one, except for those of our tables (MySQL).
+    pub referred_by: Vec<String>,
     /// Approximate number of rows (an estimate of the server, but exact on SQLite).
     pub rows: u64,
 }

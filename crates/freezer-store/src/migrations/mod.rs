@@ -8,7 +8,7 @@
 //! - `plan.rs`: computes the steps.
 //! - `additions.rs`, `revisions/`: the conditions that must hold, ours and upstream's (the published ones never change).
 //! - `row_facts.rs`: facts about the rows that decide which additions are needed. `foreign.rs` refuses tables of other
-//!   programs, `missing.rs` databases in use that lack tables, `equal_keys.rs` rows whose keys a conversion would make
+//!   programs, `missing.rs` databases in use that lack tables, `references.rs` foreign keys that prevent a conversion, `dependents.rs` what uses a column that an upgrade drops, `equal_keys.rs` rows whose keys a conversion would make
 //!   equal, and `keys.rs` rows that do not allow a missing primary key.
 //! - `terms.rs`, `completed.rs`, `action_terms.rs`, `repeats.rs`, `live_clients.rs`: one addition each.
 //!   `leftovers_table.rs`: the columns of `freezer_leftovers`.
@@ -36,6 +36,7 @@ mod additions;
 mod collations;
 mod completed;
 mod counts;
+mod dependents;
 mod equal_keys;
 mod foreign;
 mod head;
@@ -51,6 +52,7 @@ mod moves;
 mod options;
 mod plan;
 mod planner;
+mod references;
 mod repeats;
 mod revisions;
 mod row_facts;
@@ -65,6 +67,7 @@ mod unmovable;
 
 pub use collations::Mixed;
 pub use counts::TableCount;
+pub use dependents::Dependents;
 pub use head::{Index, TABLES, TableLayout};
 pub use keys::WrongKey;
 pub use live_clients::EqualClients;

@@ -1,6 +1,7 @@
 //! [`SyncPlan`]: the steps of a `db sync`, and the reasons why a database is refused.
 
 use super::collations::Mixed;
+use super::dependents::Dependents;
 use super::keys::WrongKey;
 use super::layout::Layout;
 use super::live_clients::EqualClients;
@@ -8,7 +9,10 @@ use super::options::Wishes;
 use super::planner::{Planner, SchemaChange};
 use super::row_facts::RowFacts;
 use super::state::State;
-use super::{action_terms, additions, collations, equal_keys, foreign, keys, missing, revisions, state};
+use super::{
+    action_terms, additions, collations, dependents, equal_keys, foreign, keys, missing, references,
+    revisions, state,
+};
 use crate::Store;
 use crate::error::StoreError;
 use crate::schema::{HEAD, Obstacle, REVISIONS, SchemaError};
@@ -32,6 +36,8 @@ pub struct SyncPlan {
     pub wrong_unique_indexes: Vec<String>,
     /// Live clients of a project whose names are equal after the sync.
     pub equal_clients: Vec<EqualClients>,
+    /// What uses columns that the sync drops, or that are gone.
+    pub dependents: Dependents,
 }
 
 impl Store {
@@ -61,9 +67,13 @@ impl Store {
                 true => RowFacts::read(db, &layout, wishes).await?,
                 false => RowFacts::unread(),
             };
-            Ok::<_, StoreError>((layout, state, facts, wrong_keys))
+            let dependents = match reads_rows {
+                true => dependents::find(db, &layout).await?,
+                false => Dependents::default(),
+            };
+            Ok::<_, StoreError>((layout, state, facts, wrong_keys, dependents))
         });
-        let (layout, state, facts, wrong_keys) = inspected?;
+        let (layout, state, facts, wrong_keys, dependents) = inspected?;
         if let State::At(found) = &state
             && !REVISIONS.iter().any(|known| known.id == found)
         {
@@ -80,6 +90,8 @@ impl Store {
         planner.ensure_primary_keys(&wrong_keys);
         plan_all(&mut planner, wishes, &facts);
         if reads_rows {
+            dependents::refuse(&dependents, &database)?;
+            references::refuse(&layout, &planner, &wrong_keys, &database)?;
             self.refuse_equal_keys(&layout, &planner).await?;
         }
         let equal_clients = facts.equal_clients;
@@ -94,6 +106,7 @@ impl Store {
             wrong_keys,
             wrong_unique_indexes,
             equal_clients,
+            dependents,
         })
     }
 
@@ -115,6 +128,9 @@ impl Store {
 
 /// Plans all revisions and additions.
 fn plan_all(planner: &mut Planner, wishes: Wishes, facts: &RowFacts) {
+    for table in additions::stored_tables() {
+        planner.ensure_explicit_row_format(table);
+    }
     planner.ensure_leftovers_columns();
     for (at, (revision, plan)) in revisions::PLANS.into_iter().enumerate() {
         if at == 1 {

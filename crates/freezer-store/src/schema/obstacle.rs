@@ -27,6 +27,29 @@ pub enum Obstacle {
         /// Tables, collations and groups of ids.
         found: String,
     },
+    /// Foreign keys of other programs' tables refer to tables that must get another collation or primary key.
+    #[error(
+        "tables of the database {database} must get another collation or primary key, which foreign keys of other tables \
+         prevent: {found}. Nothing was changed. Drop these keys (ALTER TABLE … DROP FOREIGN KEY …), run again: freezer-manage \
+         db sync, and add them again after their columns have the same character set and collation"
+    )]
+    Referenced {
+        /// The database, without its password.
+        database: String,
+        /// Keys with their tables and columns, and the tables that they refer to.
+        found: String,
+    },
+    /// Triggers and the like use columns that the upgrade drops or renames.
+    #[error(
+        "the upgrade of the database {database} drops or renames columns that are in use: {found}. Nothing was changed. Drop \
+         or change what uses them, then run again: freezer-manage db sync"
+    )]
+    Dependents {
+        /// The database, without its password.
+        database: String,
+        /// What uses the columns.
+        found: String,
+    },
     /// Tables lack their primary keys, and their rows do not allow these.
     #[error(
         "tables of the database {database} lack their primary keys, and their rows do not allow these: {found}. Nothing was \

@@ -4,13 +4,22 @@ use super::Planner;
 use crate::dialect::Dialect;
 use crate::migrations::head::TableLayout;
 use crate::migrations::layout::ForeignKey;
+use crate::schema::ColumnKind;
 
 impl Planner {
-    /// Ensures that the table has no CHECK constraints. SQLAlchemy 1.3 added them for booleans, later versions
-    /// do not.
-    pub(in crate::migrations) fn ensure_no_checks(&mut self, table: &'static str) {
-        let checks = self.layout.tables.get_mut(table).map(|table| std::mem::take(&mut table.checks));
-        for check in checks.unwrap_or_default() {
+    /// Ensures that the table has no CHECK constraints of SQLAlchemy. Version 1.3 added them for booleans, later versions
+    /// do not. All other checks belong to the operator and stay.
+    pub(in crate::migrations) fn ensure_no_checks(&mut self, wanted: &TableLayout) {
+        let table = wanted.name;
+        let Some(found) = self.layout.tables.get_mut(table) else { return };
+        let booleans = || wanted.columns.iter().filter(|column| column.kind == ColumnKind::Bool);
+        let is_of_sqlalchemy =
+            |condition: &str| booleans().any(|column| condition == format!("{}in0,1", column.name));
+        let (drop, keep): (Vec<_>, Vec<_>) = std::mem::take(&mut found.checks)
+            .into_iter()
+            .partition(|(_, condition)| is_of_sqlalchemy(condition));
+        found.checks = keep;
+        for (check, _) in drop {
             let quoted = self.dialect.quote(&check);
             self.push_alter(
                 format!("drop the check {check} of {table}"),
@@ -50,6 +59,24 @@ impl Planner {
         }
     }
 
+    /// Returns the foreign keys of the table with names that no other table uses, because names are unique in a database.
+    pub(super) fn named_foreign_keys(&self, wanted: &TableLayout) -> Vec<ForeignKey> {
+        let others = self.layout.tables.iter().filter(|(name, _)| name.as_str() != wanted.name);
+        let mut taken: Vec<String> = others
+            .flat_map(|(_, table)| table.foreign_keys.iter().map(|key| key.name.to_lowercase()))
+            .collect();
+        let mut keys = wanted.foreign_keys();
+        for key in &mut keys {
+            let mut number = 0;
+            while taken.contains(&key.name.to_lowercase()) {
+                number += 1;
+                key.name = format!("fz_{}_{}_{number}", wanted.name, key.column);
+            }
+            taken.push(key.name.to_lowercase());
+        }
+        keys
+    }
+
     /// Ensures that the table has its foreign keys at head. SQLite cannot add a foreign key, and never drops
     /// one.
     pub(in crate::migrations) fn ensure_foreign_keys(&mut self, wanted: &TableLayout) {
@@ -58,7 +85,7 @@ impl Planner {
         };
         let there = table.foreign_keys.clone();
         self.required = self.keys_dropped;
-        for key in wanted.foreign_keys() {
+        for key in self.named_foreign_keys(wanted) {
             if there.iter().any(|found| found.column == key.column && found.refers == key.refers) {
                 continue;
             }

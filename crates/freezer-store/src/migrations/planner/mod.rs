@@ -115,17 +115,32 @@ impl Planner {
         let collation = like
             .and_then(|name| self.layout.table(name))
             .map_or_else(|| self.collation_of_new(wanted.name), |table| table.collation.clone());
-        for statement in wanted.create(self.dialect, &collation) {
+        let foreign_keys = self.named_foreign_keys(wanted);
+        for statement in wanted.create(self.dialect, &collation, &foreign_keys) {
             self.push_sql(format!("create table {}", wanted.name), wanted.name, statement);
         }
         let table = Table {
             columns: wanted.columns.iter().map(|column| self.to_info(column, &collation)).collect(),
             indexes: wanted.indexes.iter().map(|index| index.to_info()).collect(),
-            foreign_keys: wanted.foreign_keys(),
+            foreign_keys,
             collation,
             ..Table::default()
         };
         self.layout.tables.insert(wanted.name.to_owned(), table);
+    }
+
+    /// Ensures that copies of the table keep its row format, if the server's default is another one. An ALTER that copies
+    /// a table without an explicit row format would use the default, which may not allow the indexes of wide texts.
+    pub(super) fn ensure_explicit_row_format(&mut self, table: &str) {
+        let Some(found) = self.layout.tables.get_mut(table).filter(|found| found.loses_row_format) else {
+            return;
+        };
+        if !found.engine.eq_ignore_ascii_case("innodb") {
+            return;
+        }
+        (found.loses_row_format, found.row_format) = (false, "Dynamic".to_owned());
+        let what = format!("keep the rows of {table} as DYNAMIC, which is not the default of the server");
+        self.push_alter(what, table, "ROW_FORMAT=DYNAMIC");
     }
 
     /// Ensures that the table uses InnoDB, which has transactions and foreign keys, and a row format that allows

@@ -18,9 +18,9 @@ pub(super) fn plan(planner: &mut Planner) {
     for name in INITIAL {
         planner.ensure_table(table(name), None);
     }
-    for name in TABLES.iter().map(|table| table.name) {
-        planner.ensure_no_checks(name);
-        planner.ensure_no_other_foreign_keys(table(name));
+    for wanted in TABLES {
+        planner.ensure_no_checks(wanted);
+        planner.ensure_no_other_foreign_keys(wanted);
     }
     planner.ensure_renamed_column("actions", "mode", table("actions").column("actionmode"));
     for name in ["clients", "actions", "action_reports"] {
