@@ -248,6 +248,31 @@ fn a_user_without_write_access_fails_the_check_without_changes() {
 }
 
 #[test]
+fn uses_of_dropped_columns_are_named_by_the_check_of_the_configuration() {
+    let scratch = Scratch::new();
+    let Some(database) = process::Database::create(process::Engine::MySql, &scratch) else { return };
+    let config = scratch.write("f.conf", &process::config(process::free_port(), database.url()));
+    process::run(MANAGE, &config, &["db", "sync"]).succeeded();
+    let line = |begin: &str| {
+        let done = process::run(MANAGE, &config, &["config", "check", "--connect"]);
+        let line = done.stdout.lines().find(|line| line.starts_with(begin) && line.contains("op_t"));
+        (done.code, line.unwrap_or_default().to_owned())
+    };
+    assert_eq!(line("").1, "");
+    database.run("ALTER TABLE jobs ADD COLUMN job_actions TEXT");
+    database.run("CREATE TRIGGER op_t BEFORE INSERT ON jobs FOR EACH ROW SET NEW.job_actions = '[]'");
+    let (code, warning) = line("warning");
+    assert!(warning.contains("the trigger op_t of jobs uses jobs.job_actions"), "{warning}");
+    assert_eq!(code, Some(1), "{warning}");
+    let refused = process::run(MANAGE, &config, &["db", "sync"]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("op_t"), "{refused:#?}");
+    database.run("ALTER TABLE jobs DROP COLUMN job_actions");
+    let (code, failure) = line("failure");
+    assert!(failure.contains("rejects new rows") && failure.contains("op_t"), "{failure}");
+    assert_eq!(code, Some(2), "{failure}");
+}
+
+#[test]
 fn only_the_owner_can_read_a_new_sqlite_file() {
     use std::os::unix::fs::PermissionsExt;
     let scratch = Scratch::new();
