@@ -284,10 +284,7 @@ mod tests {
         }
         let large = format!(r#"{{"a": 1{}, "b": 1e308, "c": 1e-400}}"#, "0".repeat(400));
         assert!(value(&large).is_json);
-        assert_eq!(
-            value(&large).value.to_string(),
-            large.replace(": ", ":").replace(", ", ",").replace("1e", "1e")
-        );
+        assert_eq!(value(&large).value.to_string(), large.replace(": ", ":").replace(", ", ","));
     }
 
     #[test]

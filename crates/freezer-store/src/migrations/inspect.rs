@@ -170,11 +170,11 @@ async fn mysql_constraints(db: &mut Db, layout: &mut Layout) -> Result<(), Store
     }
     let checks = db
         .raw_read::<[String; 3]>(
-            "SELECT CAST(of.table_name AS CHAR), CAST(of.constraint_name AS CHAR), CAST(checks.check_clause AS CHAR) \
-             FROM information_schema.table_constraints AS of JOIN information_schema.check_constraints AS checks \
-             ON checks.constraint_schema = of.constraint_schema AND checks.constraint_name = of.constraint_name \
-             /*M!100000 AND checks.table_name = of.table_name */ \
-             WHERE of.table_schema = DATABASE() AND of.constraint_type = 'CHECK'",
+            "SELECT CAST(listed.table_name AS CHAR), CAST(listed.constraint_name AS CHAR), CAST(checks.check_clause AS CHAR) \
+             FROM information_schema.table_constraints AS listed JOIN information_schema.check_constraints AS checks \
+             ON checks.constraint_schema = listed.constraint_schema AND checks.constraint_name = listed.constraint_name \
+             /*M!100000 AND checks.table_name = listed.table_name */ \
+             WHERE listed.table_schema = DATABASE() AND listed.constraint_type = 'CHECK'",
         )
         .await?;
     for [table, name, condition] in checks {
