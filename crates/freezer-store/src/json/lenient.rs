@@ -282,7 +282,7 @@ mod tests {
             let list = elements(&format!("[1, {number}]")).unwrap().list;
             assert_eq!((&list[1].1.value, list[1].1.is_json), (&json!(null), false), "{number}");
         }
-        let large = format!(r#"{{"a": 1{}, "b": 1e308, "c": 1e-400}}"#, "0".repeat(400));
+        let large = format!(r#"{{"a": 1{}, "b": 1e+308, "c": 1e-400}}"#, "0".repeat(400));
         assert!(value(&large).is_json);
         assert_eq!(value(&large).value.to_string(), large.replace(": ", ":").replace(", ", ","));
     }
