@@ -6,6 +6,7 @@ use std::time::Duration;
 use freezer_store::Store;
 use oslo_policy::Enforcer;
 
+use crate::api::idempotency::AbandonedClaims;
 use crate::auth::Authenticator;
 use crate::clock::{Clock, Ids};
 use crate::health::HealthSettings;
@@ -31,6 +32,8 @@ pub struct App {
     pub trusts: Option<Trusts>,
     /// Queues of requests that share a statement or a transaction.
     pub queues: Queues,
+    /// Claims of keys that may still be stored although their requests have ended.
+    pub abandoned: AbandonedClaims,
     /// The clock.
     pub clock: Clock,
     /// The source of ids.
@@ -56,7 +59,8 @@ pub struct HttpSettings {
     pub health: HealthSettings,
     /// `[oslo_middleware] enable_proxy_headers_parsing`: links use the public address that a proxy sends.
     pub proxy_headers: bool,
-    /// `[api] request_timeout`: the time that the database may take for a request, including all waiting and retries.
+    /// `[api] request_timeout`: the time that Keystone and the database may take for a request, including all waiting and
+    /// retries.
     pub request_timeout: Duration,
     /// `[api] max_waiting_requests`, `max_waiting_bytes`
     pub waiting: admission::AdmissionLimits,

@@ -12,6 +12,7 @@ use freezer_api::api::v2::{ADDITIONAL_RULES, Route, routes};
 use freezer_api::context::RequestContext;
 use freezer_api::error::Error;
 use freezer_api::policy;
+use freezer_store::Deadline;
 use futures_util::FutureExt;
 use oslo_policy::{Enforcer, RuleDefault};
 use serde_json::json;
@@ -137,8 +138,8 @@ fn allows(enforcer: &Enforcer, rule: &RuleDefault, project: &str, roles: &str) -
     };
     let anywhere = ADDITIONAL_RULES.iter().any(|(asked, _)| asked.name == rule.name);
     let answer = match anywhere {
-        true => decided(policy::authorize_anywhere(enforcer, &context, rule)),
-        false => decided(policy::authorize(enforcer, &context, rule, "p1")),
+        true => decided(policy::authorize_anywhere(enforcer, &context, rule, Deadline::NONE)),
+        false => decided(policy::authorize(enforcer, &context, rule, "p1", Deadline::NONE)),
     };
     match answer {
         Ok(()) => true,
@@ -182,10 +183,10 @@ fn callers_without_a_project_are_members_of_none() {
     for rule in policy::operations() {
         for (role, expected) in [("member", false), ("reader", false)] {
             let context = RequestContext { roles: vec![role.to_owned()], ..RequestContext::default() };
-            let answer = decided(policy::authorize(&enforcer, &context, rule, "p1"));
+            let answer = decided(policy::authorize(&enforcer, &context, rule, "p1", Deadline::NONE));
             assert_eq!(answer.is_ok(), expected, "{} as {role}", rule.name);
             // They are not members of a project without a name, either.
-            let nameless = decided(policy::authorize(&enforcer, &context, rule, ""));
+            let nameless = decided(policy::authorize(&enforcer, &context, rule, "", Deadline::NONE));
             assert!(nameless.is_err(), "{} as {role}", rule.name);
         }
     }

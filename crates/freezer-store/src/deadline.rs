@@ -23,6 +23,12 @@ impl Deadline {
         Deadline(self.0.zip(other.0).map(|(one, other)| one.max(other)))
     }
 
+    /// Returns a deadline that is later by this time.
+    #[must_use]
+    pub fn later(self, by: Duration) -> Deadline {
+        Deadline(self.0.and_then(|at| at.checked_add(by)))
+    }
+
     /// Returns whether there is a deadline.
     pub fn is_set(self) -> bool {
         self.0.is_some()
@@ -49,6 +55,15 @@ mod tests {
         assert_eq!(soon.latest(late), late);
         assert_eq!(late.latest(soon), late);
         assert_eq!(soon.latest(Deadline::NONE), Deadline::NONE);
+    }
+
+    #[test]
+    fn a_deadline_can_be_moved() {
+        let soon = Deadline::after(Duration::from_secs(1));
+        assert_eq!(soon.later(Duration::from_secs(8)).latest(soon), soon.later(Duration::from_secs(8)));
+        assert!(soon.later(Duration::from_secs(8)).within(Duration::MAX) > Duration::from_secs(8));
+        assert_eq!(soon.later(Duration::MAX), Deadline::NONE);
+        assert_eq!(Deadline::NONE.later(Duration::from_secs(8)), Deadline::NONE);
     }
 
     #[test]

@@ -4,8 +4,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use tokio::time::{Instant, timeout_at};
 
 use crate::cache::TokenCache;
 use crate::clock::UnixClock;
@@ -14,18 +16,27 @@ use crate::own_token::{OwnToken, OwnTokens};
 use crate::secret::Secret;
 use crate::settings::{Settings, www_authenticate};
 use crate::token::{self, ValidatedToken};
-use crate::transport::{Endpoint, KeystoneCall, Reply, Transport, shown_url};
+use crate::transport::{Endpoint, KeystoneCall, Reply, Transport, out_of_time, shown_url};
 use crate::validation_limit::ValidationLimit;
 
 const VALIDATE: &str = "validate a token";
 /// Longest token, in bytes. Tokens of Keystone have some hundred bytes; the old PKI tokens had up to 8 KiB.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
+/// How long a request waits after its deadline for a validation that it shares, because that may return a more
+/// precise error.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// The service's connection to Keystone. Clones are cheap; they share the cache, the connections and the
 /// service's own token.
+///
+/// Each operation has one deadline for everything that it waits for: the queue, the login of the service,
+/// all calls, and their retries. It is `request_timeout` after the start of the operation, or the deadline of
+/// [`Self::within`].
 #[derive(Clone)]
 pub struct KeystoneClient {
     inner: Arc<ClientInner>,
+    deadline: Option<Instant>,
 }
 
 struct ClientInner {
@@ -34,6 +45,7 @@ struct ClientInner {
     cache: TokenCache,
     validation_limit: ValidationLimit,
     clock: UnixClock,
+    request_timeout: Duration,
     service_type: Option<String>,
     service_token_roles: Vec<String>,
     service_token_roles_required: bool,
@@ -68,18 +80,33 @@ impl KeystoneClient {
                 settings.rejection_cache_time,
                 Arc::clone(&clock),
             ),
-            validation_limit: ValidationLimit::new(
-                settings.max_validations,
-                settings.request_timeout,
-                VALIDATE,
-            ),
+            validation_limit: ValidationLimit::new(settings.max_validations, VALIDATE),
             clock,
+            request_timeout: settings.request_timeout,
             service_type: settings.service_type.clone().filter(|kind| !kind.is_empty()),
             service_token_roles: settings.service_token_roles.clone(),
             service_token_roles_required: settings.service_token_roles_required,
             www_authenticate: www_authenticate(settings),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), deadline: None })
+    }
+
+    /// Returns a client whose operations together end within this time, which begins now. `request_timeout`
+    /// still limits each call.
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> KeystoneClient {
+        let deadline = Instant::now().checked_add(limit).or(self.deadline);
+        KeystoneClient { inner: Arc::clone(&self.inner), deadline }
+    }
+
+    /// Returns the client for the calls of one operation, with a deadline.
+    pub(crate) fn begun(&self) -> KeystoneClient {
+        if self.deadline.is_some() { self.clone() } else { self.within(self.inner.request_timeout) }
+    }
+
+    /// Returns the deadline of this client, or that of an operation that begins now.
+    fn deadline(&self) -> Instant {
+        self.deadline.unwrap_or_else(|| Instant::now() + self.inner.request_timeout)
     }
 
     /// Validates `token`, from the cache or with one call for all concurrent callers.
@@ -109,8 +136,9 @@ impl KeystoneClient {
     /// [`AuthError::Unavailable`] names the failed step. [`AuthError::Invalid`] means that Keystone rejects
     /// its own token, for example because its nodes do not share their keys.
     pub async fn try_login(&self) -> Result<String, AuthError> {
-        let own = self.own_token().await?;
-        self.ask_keystone(&own.value, false, false).await?;
+        let client = self.begun();
+        let own = client.own_token().await?;
+        client.ask_keystone(&own.value, false, false).await?;
         Ok(own.user_id.clone())
     }
 
@@ -138,11 +166,11 @@ impl KeystoneClient {
     }
 
     pub(crate) async fn own_token(&self) -> Result<Arc<OwnToken>, AuthError> {
-        self.inner.own_tokens.get(&self.inner.transport).await
+        self.inner.own_tokens.get(&self.inner.transport, self.deadline()).await
     }
 
     pub(crate) async fn send(&self, call: &KeystoneCall) -> Result<Reply, AuthError> {
-        self.inner.transport.send(call).await
+        self.inner.transport.send(call, self.deadline()).await
     }
 
     pub(crate) async fn validate_with(
@@ -157,9 +185,11 @@ impl KeystoneClient {
         if !is_possible(token) {
             return Err(AuthError::Invalid(Rejection::Malformed));
         }
-        let validated =
-            self.inner.cache.get_or_ask(token, allow_expired, self.ask(token, allow_expired)).await;
-        let validated = validated.inspect_err(|error| {
+        let client = self.begun();
+        let asked = self.inner.cache.get_or_ask(token, allow_expired, client.ask(token, allow_expired));
+        // The request that asks Keystone may have a later deadline than those that share its answer.
+        let validated = timeout_at(client.deadline() + GRACE, asked).await;
+        let validated = validated.unwrap_or_else(|_| Err(out_of_time(VALIDATE))).inspect_err(|error| {
             if matches!(error, AuthError::Unavailable { .. }) {
                 self.inner.transport.outage().affects_request();
             }
@@ -173,7 +203,7 @@ impl KeystoneClient {
 
     async fn ask(&self, token: &str, allow_expired: bool) -> Result<Arc<ValidatedToken>, AuthError> {
         let subject = token_header(token)?;
-        let _permit = self.inner.validation_limit.enter(token).await?;
+        let _permit = self.inner.validation_limit.enter(token, self.deadline()).await?;
         let mut validated = self.ask_keystone(&subject, allow_expired, false).await?;
         if validated.access_rules.is_some() && self.inner.service_type.is_some() {
             // Only access rules need the catalog, which is most of the answer's size.
@@ -203,7 +233,7 @@ impl KeystoneClient {
         let mut reply = self.send(&validation(&own, subject, allow_expired, catalog)).await?;
         if reply.status == StatusCode::UNAUTHORIZED {
             tracing::info!("Keystone rejected this service's own token (401), authenticating again");
-            own = self.inner.own_tokens.replace(&self.inner.transport, &own).await?;
+            own = self.inner.own_tokens.replace(&self.inner.transport, &own, self.deadline()).await?;
             reply = self.send(&validation(&own, subject, allow_expired, catalog)).await?;
         }
         match reply.status {

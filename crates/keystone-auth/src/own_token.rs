@@ -5,13 +5,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
+use tokio::time::{Instant, timeout_at};
 
 use crate::clock::UnixClock;
 use crate::error::{AuthError, SettingsError};
 use crate::secret::Secret;
 use crate::settings::{ApplicationCredential, PasswordCredentials, ServiceCredentials, Settings};
 use crate::token::{self, CatalogService};
-use crate::transport::{Endpoint, KeystoneCall, Transport, shown_url};
+use crate::transport::{Endpoint, KeystoneCall, Transport, out_of_time, shown_url};
 
 const OPERATION: &str = "authenticate this service";
 /// A token with less remaining lifetime is renewed before use (keystoneauth1's `MIN_TOKEN_LIFE_SECONDS`). For
@@ -72,8 +73,13 @@ impl OwnTokens {
         })
     }
 
-    /// Returns the present token, or requests a new one if there is none or it expires soon.
-    pub(crate) async fn get(&self, transport: &Transport) -> Result<Arc<OwnToken>, AuthError> {
+    /// Returns the present token, or requests a new one if there is none or it expires soon. Waits until the
+    /// deadline of the request, also for a login that another request has started.
+    pub(crate) async fn get(
+        &self,
+        transport: &Transport,
+        deadline: Instant,
+    ) -> Result<Arc<OwnToken>, AuthError> {
         let failures = {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             match self.usable(&state) {
@@ -81,7 +87,7 @@ impl OwnTokens {
                 None => state.failures,
             }
         };
-        let _gate = self.gate.lock().await;
+        let _gate = timeout_at(deadline, self.gate.lock()).await.map_err(|_| out_of_time(OPERATION))?;
         {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(token) = self.usable(&state) {
@@ -91,7 +97,7 @@ impl OwnTokens {
                 return Err(error.clone());
             }
         }
-        let result = self.authenticate(transport).await.map(Arc::new);
+        let result = self.authenticate(transport, deadline).await.map(Arc::new);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         match &result {
             Ok(token) => {
@@ -105,8 +111,11 @@ impl OwnTokens {
                     tracing::error!(%error, "this service could not authenticate at Keystone");
                 }
                 state.token = None;
-                state.failures += 1;
-                state.last_failure = Some(error.clone());
+                // Requests that have more time than this one make an attempt of their own.
+                if Instant::now() < deadline {
+                    state.failures += 1;
+                    state.last_failure = Some(error.clone());
+                }
             }
         }
         result
@@ -117,6 +126,7 @@ impl OwnTokens {
         &self,
         transport: &Transport,
         refused: &Arc<OwnToken>,
+        deadline: Instant,
     ) -> Result<Arc<OwnToken>, AuthError> {
         {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -125,14 +135,14 @@ impl OwnTokens {
                 state.token = None;
             }
         }
-        self.get(transport).await
+        self.get(transport, deadline).await
     }
 
     fn usable(&self, state: &OwnTokenState) -> Option<Arc<OwnToken>> {
         state.token.as_ref().filter(|token| (self.clock)() < token.renew_at).map(Arc::clone)
     }
 
-    async fn authenticate(&self, transport: &Transport) -> Result<OwnToken, AuthError> {
+    async fn authenticate(&self, transport: &Transport, deadline: Instant) -> Result<OwnToken, AuthError> {
         let unavailable = |reason: String| AuthError::Unavailable { operation: OPERATION, reason };
         let call = KeystoneCall {
             operation: OPERATION,
@@ -143,7 +153,7 @@ impl OwnTokens {
             secret: self.secret.clone(),
             repeatable: true,
         };
-        let reply = transport.send(&call).await?;
+        let reply = transport.send(&call, deadline).await?;
         match reply.status {
             StatusCode::CREATED | StatusCode::OK => {}
             StatusCode::UNAUTHORIZED => {

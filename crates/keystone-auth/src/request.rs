@@ -51,6 +51,7 @@ async fn check_tokens(
     path: &str,
     headers: &HeaderMap,
 ) -> Result<Authenticated, AuthError> {
+    let client = &client.begun();
     // The old header name of Swift counts only if the usual header is missing.
     let user_token = match token(headers, "x-auth-token")? {
         None => token(headers, "x-storage-token")?,

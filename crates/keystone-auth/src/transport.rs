@@ -3,10 +3,11 @@
 
 use std::error::Error as _;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{Client, ClientBuilder, Request, Url};
+use tokio::time::Instant;
 
 use crate::error::{AuthError, SettingsError};
 use crate::outage::KeystoneOutage;
@@ -16,6 +17,8 @@ use crate::tls;
 
 /// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A call that had less time than this says nothing about Keystone if it got no answer.
+const TELLING: Duration = Duration::from_secs(1);
 /// How long an idle connection is kept. It is shorter than the limit of Keystone's front ends (Apache: 5 s),
 /// because using a connection while it is being closed costs a retry.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
@@ -139,18 +142,22 @@ impl Transport {
         Ok(self.encrypted.get_or_init(|| client))
     }
 
-    /// Makes the call. Retries it after a failed connection, as often as the settings say. An answer with any
-    /// HTTP status is a result.
-    pub(crate) async fn send(&self, call: &KeystoneCall) -> Result<Reply, AuthError> {
+    /// Makes the call. Retries it after a failed connection, as often as the settings say. All attempts together
+    /// end at the deadline. An answer with any HTTP status is a result.
+    pub(crate) async fn send(&self, call: &KeystoneCall, deadline: Instant) -> Result<Reply, AuthError> {
         let mut pause = self.settings.retry_delay.min(LONGEST_PAUSE);
         let mut retries_left = self.settings.max_retries;
         let started = Instant::now();
+        if started >= deadline {
+            return Err(out_of_time(call.operation));
+        }
         let client = self.client(&call.url).map_err(|error| {
             tracing::error!(operation = call.operation, "Keystone cannot be called: {error}");
             AuthError::Unavailable { operation: call.operation, reason: error.to_string() }
         })?;
         loop {
-            let (again, reason) = match once(client, call).await {
+            let limit = remaining(deadline).min(self.settings.request_timeout);
+            let (again, reason) = match once(client, call, limit).await {
                 Ok(reply) => {
                     self.record_answer(call, &reply, started);
                     return Ok(reply);
@@ -163,8 +170,11 @@ impl Transport {
                     (false, format!("the answer is larger than {} MiB", LARGEST_ANSWER >> 20))
                 }
             };
-            if !again || retries_left == 0 {
-                self.record_failure(call, &reason, started);
+            // An attempt that cannot begin before the deadline would only delay the answer.
+            if !again || retries_left == 0 || remaining(deadline) <= pause {
+                if limit >= TELLING.min(self.settings.request_timeout) {
+                    self.record_failure(call, &reason, started);
+                }
                 return Err(AuthError::Unavailable { operation: call.operation, reason });
             }
             if self.outage.is_on() {
@@ -179,6 +189,16 @@ impl Transport {
     }
 }
 
+/// Returns the time until a deadline.
+fn remaining(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// Returns the error for a request whose time is used up before the operation could begin.
+pub(crate) fn out_of_time(operation: &'static str) -> AuthError {
+    AuthError::Unavailable { operation, reason: "the time of the request was used up".to_owned() }
+}
+
 const RETRYING: &str = "the connection to Keystone failed, trying again";
 
 impl Transport {
@@ -189,7 +209,7 @@ impl Transport {
 
     fn record_failure(&self, call: &KeystoneCall, reason: &str, started: Instant) {
         let operation = call.operation;
-        if self.outage.begins(started) {
+        if self.outage.begins(started.into_std()) {
             tracing::error!(
                 operation,
                 "Keystone is not available (the end of this outage will be logged): {reason}"
@@ -218,7 +238,6 @@ fn builder(settings: &Settings) -> ClientBuilder {
         // A redirect could send the tokens to a host that is not in the configuration.
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(settings.connect_timeout)
-        .timeout(settings.request_timeout)
         .pool_idle_timeout(IDLE_CONNECTION)
         .user_agent(&settings.user_agent)
 }
@@ -235,8 +254,10 @@ impl From<reqwest::Error> for CallFailure {
     }
 }
 
-async fn once(client: &Client, call: &KeystoneCall) -> Result<Reply, CallFailure> {
+/// Makes one attempt, which may take this long, including the connection and the body of the answer.
+async fn once(client: &Client, call: &KeystoneCall, limit: Duration) -> Result<Reply, CallFailure> {
     let mut request = Request::new(call.method.clone(), call.url.clone());
+    *request.timeout_mut() = Some(limit);
     request.headers_mut().extend(call.headers.clone());
     request.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
     if let Some(body) = &call.body {

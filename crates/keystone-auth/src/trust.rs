@@ -94,7 +94,8 @@ impl KeystoneClient {
         roles: &[String],
         impersonation: bool,
     ) -> Result<Trust, AuthError> {
-        let trustee = self.service_user_id().await?;
+        let client = self.begun();
+        let trustee = client.service_user_id().await?;
         let roles: Vec<_> = roles.iter().map(|name| json!({ "name": name })).collect();
         let body = json!({"trust": {
             "trustor_user_id": trustor_user_id,
@@ -105,8 +106,8 @@ impl KeystoneClient {
             "roles": roles,
         }});
         let body = Some(body.to_string().into_bytes());
-        let call = self.trust_call(CREATE, Method::POST, user_token, &[], body).await?;
-        let reply = self.send_trust(&call).await?;
+        let call = client.trust_call(CREATE, Method::POST, user_token, &[], body).await?;
+        let reply = client.send_trust(&call).await?;
         let trust = read::<TrustAnswer>(CREATE, &reply)?.trust;
         tracing::info!(trust_id = trust.id, trustor_user_id, project_id, "created a trust");
         Ok(trust)
@@ -120,13 +121,14 @@ impl KeystoneClient {
         trustor_user_id: &str,
         project_id: &str,
     ) -> Result<Vec<Trust>, AuthError> {
-        let trustee = self.service_user_id().await?;
-        let mut call = self.trust_call(LIST, Method::GET, user_token, &[], None).await?;
+        let client = self.begun();
+        let trustee = client.service_user_id().await?;
+        let mut call = client.trust_call(LIST, Method::GET, user_token, &[], None).await?;
         call.url
             .query_pairs_mut()
             .append_pair("trustor_user_id", trustor_user_id)
             .append_pair("trustee_user_id", &trustee);
-        let reply = self.send_trust(&call).await?;
+        let reply = client.send_trust(&call).await?;
         let mut trusts = read::<TrustsAnswer>(LIST, &reply)?.trusts;
         let now = self.now();
         // Keystone joins the two filters with "or", and has no filter by project.
@@ -150,7 +152,8 @@ impl KeystoneClient {
         roles: &[String],
         impersonation: bool,
     ) -> Result<FoundTrust, AuthError> {
-        match self.list_trusts(user_token, trustor_user_id, project_id).await {
+        let client = self.begun();
+        match client.list_trusts(user_token, trustor_user_id, project_id).await {
             Ok(trusts) => {
                 let existing = trusts.into_iter().find(|trust| trust.impersonation == impersonation);
                 if let Some(trust) = existing {
@@ -166,7 +169,8 @@ impl KeystoneClient {
                 tracing::warn!(%error, trustor_user_id, "trusts could not be listed, creating one");
             }
         }
-        let trust = self.create_trust(user_token, trustor_user_id, project_id, roles, impersonation).await?;
+        let trust =
+            client.create_trust(user_token, trustor_user_id, project_id, roles, impersonation).await?;
         Ok(FoundTrust { trust, is_new: true })
     }
 
@@ -183,8 +187,9 @@ impl KeystoneClient {
                 message: "the trust id is empty".to_owned(),
             });
         }
-        let call = self.trust_call(DELETE, Method::DELETE, user_token, &[trust_id], None).await?;
-        self.send_trust(&call).await?;
+        let client = self.begun();
+        let call = client.trust_call(DELETE, Method::DELETE, user_token, &[trust_id], None).await?;
+        client.send_trust(&call).await?;
         tracing::info!(trust_id, "deleted a trust");
         Ok(())
     }
@@ -192,10 +197,11 @@ impl KeystoneClient {
     /// Like [`Self::delete_trust`], with the service's own token. Keystone allows this if the service's user
     /// is an administrator.
     pub async fn delete_trust_as_service(&self, trust_id: &str) -> Result<(), AuthError> {
-        let own = self.own_token().await?;
+        let client = self.begun();
+        let own = client.own_token().await?;
         // A value that is not text cannot be a token of Keystone.
         let token = own.value.to_str().map_err(|_| AuthError::Invalid(Rejection::Malformed))?;
-        self.delete_trust(token, trust_id).await
+        client.delete_trust(token, trust_id).await
     }
 
     async fn trust_call(

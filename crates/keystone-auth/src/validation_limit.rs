@@ -8,6 +8,7 @@ use std::time::Duration;
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::AuthError;
 
@@ -25,7 +26,6 @@ pub(crate) struct ValidationLimit {
     accepted: Cache<[u8; 32], ()>,
     queued: AtomicUsize,
     queue_limit: usize,
-    patience: Duration,
     operation: &'static str,
 }
 
@@ -35,8 +35,8 @@ pub(crate) struct ValidationPermit<'a>(
 );
 
 impl ValidationLimit {
-    /// Creates a limit. `permits`: validations at a time, at least 2. `patience`: longest wait for a permit.
-    pub(crate) fn new(permits: usize, patience: Duration, operation: &'static str) -> ValidationLimit {
+    /// Creates a limit. `permits`: validations at a time, at least 2.
+    pub(crate) fn new(permits: usize, operation: &'static str) -> ValidationLimit {
         let permits = permits.clamp(2, Semaphore::MAX_PERMITS);
         let open = (permits.saturating_mul(OPEN_OF_FOUR) / 4).clamp(1, permits - 1);
         ValidationLimit {
@@ -45,16 +45,19 @@ impl ValidationLimit {
             accepted: Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build(),
             queued: AtomicUsize::new(0),
             queue_limit: permits.saturating_mul(QUEUED_PER_PERMIT),
-            patience,
             operation,
         }
     }
 
-    /// Waits for a permit.
+    /// Waits for a permit until the deadline of the request.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`] if the queue is full or no permit was free in time.
-    pub(crate) async fn enter(&self, token: &str) -> Result<ValidationPermit<'_>, AuthError> {
+    pub(crate) async fn enter(
+        &self,
+        token: &str,
+        deadline: Instant,
+    ) -> Result<ValidationPermit<'_>, AuthError> {
         let busy = |reason: &str| AuthError::Unavailable {
             operation: self.operation,
             reason: format!("too many tokens are being validated: {reason}"),
@@ -69,9 +72,7 @@ impl ValidationLimit {
             let open = if known { None } else { self.open.acquire().await.ok() };
             ValidationPermit([open, self.all.acquire().await.ok()])
         };
-        tokio::time::timeout(self.patience, both)
-            .await
-            .map_err(|_| busy(&format!("no permit was free within {:?}", self.patience)))
+        timeout_at(deadline, both).await.map_err(|_| busy("no permit was free in time"))
     }
 
     /// Remembers a token that Keystone has accepted.
@@ -108,44 +109,48 @@ mod tests {
 
     use super::*;
 
-    fn limit(permits: usize, patience: Duration) -> ValidationLimit {
-        ValidationLimit::new(permits, patience, "test")
+    fn limit(permits: usize) -> ValidationLimit {
+        ValidationLimit::new(permits, "test")
+    }
+
+    fn after(milliseconds: u64) -> Instant {
+        Instant::now() + Duration::from_millis(milliseconds)
     }
 
     #[tokio::test]
     async fn unknown_tokens_leave_a_permit_for_known_tokens() {
         for permits in [1, 2, 4, 5, 64] {
-            let limit = limit(permits, Duration::from_millis(300));
+            let limit = limit(permits);
             limit.remember("known").await;
             let mut held = Vec::new();
             for token in 0..permits.max(2) {
-                match limit.enter(&format!("made up {token}")).await {
+                match limit.enter(&format!("made up {token}"), after(300)).await {
                     Ok(permit) => held.push(permit),
                     Err(_) => break,
                 }
             }
             assert_eq!(held.len(), (permits.max(2) * 3 / 4).max(1), "{permits} permits");
-            limit.enter("known").await.unwrap();
-            let refused = limit.enter("made up").await;
+            limit.enter("known", after(300)).await.unwrap();
+            let refused = limit.enter("made up", after(300)).await;
             assert!(matches!(refused, Err(AuthError::Unavailable { .. })), "it waits for a limited time");
             drop(held);
-            limit.enter("made up").await.unwrap();
+            limit.enter("made up", after(300)).await.unwrap();
         }
     }
 
     #[tokio::test]
     async fn the_queue_is_bounded() {
-        let limit = std::sync::Arc::new(limit(2, Duration::from_secs(30)));
-        let permit = limit.enter("first").await.unwrap();
+        let limit = std::sync::Arc::new(limit(2));
+        let permit = limit.enter("first", after(30_000)).await.unwrap();
         let wait = |at: usize| {
             let limit = limit.clone();
-            tokio::spawn(async move { limit.enter(&at.to_string()).await.map(|_| ()) })
+            tokio::spawn(async move { limit.enter(&at.to_string(), after(30_000)).await.map(|_| ()) })
         };
         let queued: Vec<_> = (0..64).map(wait).collect();
         while limit.queued.load(Ordering::Relaxed) < 64 {
             tokio::task::yield_now().await;
         }
-        let Err(AuthError::Unavailable { reason, .. }) = limit.enter("last").await else {
+        let Err(AuthError::Unavailable { reason, .. }) = limit.enter("last", after(30_000)).await else {
             panic!("a queue without end")
         };
         assert!(reason.contains("queue is full"), "{reason}");

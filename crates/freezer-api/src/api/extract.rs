@@ -1,13 +1,14 @@
 //! Extractors of handlers: the permitted call, the ids of the path, and the body. Their errors are JSON answers like those of
 //! the Python service, and not those of the framework. The query of a list is in `paging.rs`.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use bytes::{Bytes, BytesMut};
 use freezer_store::{Deadline, Scope, Store, heavy, tree_memory};
+use http::Extensions;
 use http::request::Parts;
 use http_body_util::BodyExt;
 use oslo_policy::RuleDefault;
@@ -19,12 +20,44 @@ use crate::context::RequestContext;
 use crate::error::{BodyTimeout, Error};
 use crate::policy;
 use crate::service::Change;
-use crate::service::admission::AdmittedRequest;
+use crate::service::admission::{AdmittedRequest, BodySize};
 use crate::service::trusts::Delegation;
 
 /// The id for the first document that a request creates.
 #[derive(Clone)]
 pub struct PlannedId(pub String);
+
+/// The time at which a request must be answered: `[api] request_timeout` after its arrival. The time for reading its body is
+/// added, because it depends on the client and has its own limits.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestDeadline(Deadline);
+
+impl RequestDeadline {
+    /// Returns the deadline of a request that arrives now.
+    pub fn new(app: &App) -> RequestDeadline {
+        RequestDeadline(Deadline::after(app.http.request_timeout))
+    }
+
+    /// Returns the deadline of a request with these extensions. If it has none, the request arrives now.
+    pub fn of(app: &App, extensions: &Extensions) -> RequestDeadline {
+        extensions.get().copied().unwrap_or_else(|| RequestDeadline::new(app))
+    }
+
+    /// Returns the deadline for work.
+    pub fn deadline(self) -> Deadline {
+        self.0
+    }
+
+    /// Returns the time until the deadline.
+    pub fn time_left(self) -> Duration {
+        self.0.within(Duration::MAX)
+    }
+
+    /// Returns the deadline after the body was read, which took this time.
+    pub fn after_body(self, time: Duration) -> RequestDeadline {
+        RequestDeadline(self.0.later(time))
+    }
+}
 
 /// The policy rule of a route. Every v2 route has one (see `v2/mod.rs`).
 #[derive(Clone, Copy)]
@@ -43,8 +76,7 @@ pub struct Call {
     pub project_id: String,
     /// Source of ids.
     ids: Ids,
-    /// Memory for the body. 0 until the body was read.
-    body: BodyMemory,
+    intake: Intake,
     access: OnceLock<DatabaseAccess>,
 }
 
@@ -54,9 +86,48 @@ struct DatabaseAccess {
     _admitted: AdmittedRequest,
 }
 
-/// Memory that the body of a request takes while the request waits, in bytes.
-#[derive(Clone, Default)]
-struct BodyMemory(Arc<AtomicUsize>);
+/// The parts of a request that its call and its body share.
+#[derive(Clone)]
+struct Intake(Arc<IntakeState>);
+
+struct IntakeState {
+    scope: Scope,
+    progress: Mutex<IntakeProgress>,
+}
+
+struct IntakeProgress {
+    deadline: RequestDeadline,
+    /// The admission of a request with a body, until the call takes it.
+    admitted: Option<AdmittedRequest>,
+}
+
+impl Intake {
+    fn new(project_id: &str, deadline: RequestDeadline) -> Intake {
+        let progress = Mutex::new(IntakeProgress { deadline, admitted: None });
+        Intake(Arc::new(IntakeState { scope: Scope::project(project_id), progress }))
+    }
+
+    fn progress(&self) -> MutexGuard<'_, IntakeProgress> {
+        self.0.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.progress().deadline.deadline()
+    }
+
+    /// Moves the deadline by the time that reading the body took.
+    fn body_was_read(&self, time: Duration) {
+        let mut progress = self.progress();
+        progress.deadline = progress.deadline.after_body(time);
+    }
+
+    /// Admits the request before its body is parsed, because a large body may have to wait for memory.
+    async fn admit(&self, app: &App, body: BodySize) -> Result<(), Error> {
+        let admitted = app.queues.admission().admit_body(&self.0.scope, body, self.deadline()).await?;
+        self.progress().admitted = Some(admitted);
+        Ok(())
+    }
+}
 
 /// How many trees of its body a request has at most: the body, the parts that are stored, and a copy of these.
 pub(crate) const TREES: usize = 3;
@@ -79,7 +150,8 @@ impl FromRequestParts<SharedApp> for Call {
         let Some(context) = parts.extensions.remove::<RequestContext>() else {
             return Err(Error::Internal("the request was not authenticated before its handler".to_owned()));
         };
-        policy::authorize(&app.enforcer, &context, rule, &project_id).await?;
+        let deadline = RequestDeadline::of(app, &parts.extensions);
+        policy::authorize(&app.enforcer, &context, rule, &project_id, deadline.deadline()).await?;
         for (name, id, width) in
             [("project_id", &project_id, PROJECT_ID_WIDTH), ("user_id", &context.user_id, USER_ID_WIDTH)]
         {
@@ -91,9 +163,9 @@ impl FromRequestParts<SharedApp> for Call {
             Some(PlannedId(first)) => app.ids.beginning_with(first),
             None => app.ids.clone(),
         };
-        let body = BodyMemory::default();
-        parts.extensions.insert(body.clone());
-        Ok(Call { app: app.clone(), context, project_id, ids, body, access: OnceLock::new() })
+        let intake = Intake::new(&project_id, deadline);
+        parts.extensions.insert(intake.clone());
+        Ok(Call { app: app.clone(), context, project_id, ids, intake, access: OnceLock::new() })
     }
 }
 
@@ -103,8 +175,12 @@ impl Call {
         Scope::project(&self.project_id)
     }
 
-    /// Returns the database with the deadline of the call. The time until the deadline begins when this function is called for
-    /// the first time.
+    /// Returns the deadline of the call.
+    pub fn deadline(&self) -> Deadline {
+        self.intake.deadline()
+    }
+
+    /// Returns the database with the deadline of the call.
     ///
     /// # Errors
     /// [`Error::Busy`] if too many requests use the database.
@@ -112,9 +188,10 @@ impl Call {
         if let Some(access) = self.access.get() {
             return Ok(&access.store);
         }
-        let App { http, queues, store, .. } = &*self.app;
-        let admitted = queues.admission().admit(&self.scope(), self.body.0.load(Ordering::Relaxed))?;
-        let store = store.of(&self.project_id).until(Deadline::after(http.request_timeout));
+        let App { queues, store, .. } = &*self.app;
+        let admitted = self.intake.progress().admitted.take();
+        let admitted = admitted.map_or_else(|| queues.admission().admit(), Ok)?;
+        let store = store.of(&self.project_id).until(self.deadline());
         Ok(&self.access.get_or_init(|| DatabaseAccess { store, _admitted: admitted }).store)
     }
 
@@ -147,7 +224,7 @@ impl Call {
     /// # Errors
     /// [`Error::Internal`] if the rule cannot be evaluated.
     pub async fn may(&self, rule: &RuleDefault) -> Result<bool, Error> {
-        match policy::authorize_anywhere(&self.app.enforcer, &self.context, rule).await {
+        match policy::authorize_anywhere(&self.app.enforcer, &self.context, rule, self.deadline()).await {
             Ok(()) => Ok(true),
             Err(Error::Forbidden) => Ok(false),
             Err(other) => Err(other),
@@ -234,13 +311,19 @@ impl FromRequest<SharedApp> for Body {
 
     async fn from_request(request: Request, app: &SharedApp) -> Result<Self, Error> {
         let (parts, body) = request.into_parts();
+        let began = Instant::now();
         let bytes = whole_body(body, app.http.max_body).await?;
+        let intake = parts.extensions.get::<Intake>();
+        if let Some(intake) = intake {
+            intake.body_was_read(began.elapsed());
+        }
         if bytes.is_empty() {
             return Ok(Body(Value::Object(Map::new())));
         }
         let memory = tree_memory(&bytes);
-        if let Some(body) = parts.extensions.get::<BodyMemory>() {
-            body.0.store(memory.saturating_mul(TREES), Ordering::Relaxed);
+        if let Some(intake) = intake {
+            let body = BodySize { text: bytes.len(), memory: memory.saturating_mul(TREES) };
+            intake.admit(app, body).await?;
         }
         heavy::compute(memory, move || super::json::parse(&bytes)).await.map(Body)
     }

@@ -3,6 +3,8 @@
 //! The key is claimed in the database before the request is carried out, so it is effective across processes. Repeated
 //! reports of backups are recognized without a key, in `service/backups.rs`. The statements are in `freezer_store::query`.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -10,14 +12,14 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use freezer_store::query::idempotency::{self, Claim, Created, Expected, Keyed};
-use freezer_store::{Deadline, Store, StoreError, single};
+use freezer_store::{Deadline, Outage, Store, StoreError, single};
 use http::{HeaderName, HeaderValue, Method};
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 use tower::ServiceExt;
 use tracing::Instrument;
 
-use super::extract::{PlannedId, whole_body};
+use super::extract::{PlannedId, RequestDeadline, whole_body};
 use super::response;
 use crate::app::SharedApp;
 use crate::context::RequestContext;
@@ -36,6 +38,11 @@ const CLAIM_PAUSES: [u64; 7] = [20, 50, 100, 200, 400, 800, 1_600];
 const MARGIN: Duration = Duration::from_secs(60);
 /// Seconds between further attempts to release a key.
 const RELEASE_PAUSES: [u64; 4] = [1, 4, 15, 60];
+/// Seconds before each attempt to release a key whose claim has failed. With the default `request_timeout`, the claim has expired
+/// after the last attempt.
+const ABANDON_PAUSES: [u64; 10] = [0, 1, 2, 3, 5, 10, 15, 20, 25, 30];
+/// Time limit of an attempt to release a key.
+const RELEASE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Routes a request of an identified caller. A POST with a key is carried out at most once. `guards` has the same routes as
 /// `router`, but only checks the policy. It is used before a stored answer is read, because the caller may have lost the
@@ -60,7 +67,9 @@ pub async fn route(app: &SharedApp, router: Router, guards: Router, request: Req
 async fn route_once(app: &SharedApp, router: Router, request: Request) -> Result<Response, Error> {
     let key = key(&request)?;
     let (parts, body) = request.into_parts();
+    let began = Instant::now();
     let body = whole_body(body, app.http.max_body).await?;
+    let deadline = RequestDeadline::of(app, &parts.extensions).after_body(began.elapsed());
     let caller = parts.extensions.get::<RequestContext>();
     let caller = caller.map(|caller| [caller.user_id.as_str(), caller.own_project()]).unwrap_or_default();
     let store = app.store.of(caller[1]);
@@ -80,8 +89,29 @@ async fn route_once(app: &SharedApp, router: Router, request: Request) -> Result
     };
     let mut request = Request::from_parts(parts, Body::from(body));
     request.extensions_mut().insert(PlannedId(planned));
-    let timeout = app.http.request_timeout;
-    match claim(&store, &keyed, timeout).await? {
+    request.extensions_mut().insert(deadline);
+    // in its own task: if the caller disconnects, it must get the answer when it sends the request again
+    let work = carry_out(app.clone(), router, request, (store, keyed, deadline.deadline()));
+    tokio::spawn(work.in_current_span()).await.map_err(|_| {
+        Error::Internal("a request with an Idempotency-Key ended without an answer".to_owned())
+    })?
+}
+
+/// Claims the key and carries out the request, or returns the stored answer.
+async fn carry_out(
+    app: SharedApp,
+    router: Router,
+    request: Request,
+    (store, keyed, deadline): (Store, Keyed, Deadline),
+) -> Result<Response, Error> {
+    let claimed = match claim(&app.abandoned, &store.until(deadline), &keyed).await {
+        Ok(claimed) => claimed,
+        Err(error) => {
+            app.abandoned.release(store, keyed);
+            return Err(nothing_done(error).into());
+        }
+    };
+    match claimed {
         Some(Claim::Ours) => {}
         Some(Claim::Answered { status, answer }) => {
             let mut answer = response::stored(status, answer)?;
@@ -103,31 +133,71 @@ async fn route_once(app: &SharedApp, router: Router, request: Request) -> Result
             return Ok(answer);
         }
     }
-    // in its own task: if the caller disconnects, it must get the answer when it sends the request again
-    let work = async move {
-        let Ok(answer) = router.oneshot(request).await;
-        store_answer(&store, timeout, keyed, answer).await
-    };
-    tokio::spawn(work.in_current_span()).await.map_err(|_| {
-        Error::Internal("a request with an Idempotency-Key ended without an answer".to_owned())
-    })?
+    let Ok(answer) = router.oneshot(request).await;
+    Ok(store_answer(store, app.http.request_timeout, deadline, keyed, answer).await)
 }
 
-/// Claims the key. If another request with it is being carried out, waits for a moment, and longer, up to `timeout`, as
-/// long as one request after the other is refused. None: there is no table for keys.
-async fn claim(store: &Store, keyed: &Keyed, timeout: Duration) -> Result<Option<Claim>, StoreError> {
-    let (store, began) = (store.until(Deadline::after(timeout)), Instant::now());
+/// The attempts whose claims have failed but may still be stored. Nothing else is stored for them.
+#[derive(Debug, Clone, Default)]
+pub struct AbandonedClaims(Arc<Mutex<HashSet<String>>>);
+
+impl AbandonedClaims {
+    fn attempts(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Releases the key of an attempt whose claim has failed. The claim can be stored later, when the database reads the
+    /// statement from a connection that the service has already closed. Therefore a task repeats the release until it finds
+    /// the claim, or until the claim has expired.
+    fn release(&self, store: Store, keyed: Keyed) {
+        let abandoned = self.clone();
+        abandoned.attempts().insert(keyed.attempt.clone());
+        let work = async move {
+            for pause in ABANDON_PAUSES {
+                tokio::time::sleep(Duration::from_secs(pause)).await;
+                if matches!(release_once(&store.until(Deadline::after(RELEASE_LIMIT)), &keyed).await, Ok(1..))
+                {
+                    break;
+                }
+            }
+            abandoned.attempts().remove(&keyed.attempt);
+        };
+        tokio::spawn(work.in_current_span());
+    }
+}
+
+/// Returns the error of a failed claim as that of a request that has changed nothing.
+fn nothing_done(error: StoreError) -> StoreError {
+    match error {
+        StoreError::OutcomeUnknown { doing, reason } => {
+            StoreError::Unavailable { doing, outage: Outage::Away, reason }
+        }
+        other => other,
+    }
+}
+
+/// Claims the key. If another request with it is being carried out, waits for a moment, and longer, until the deadline of the
+/// store, as long as one request after the other is refused. Takes the key of an abandoned claim. None: there is no table for
+/// keys.
+async fn claim(
+    abandoned: &AbandonedClaims,
+    store: &Store,
+    keyed: &Keyed,
+) -> Result<Option<Claim>, StoreError> {
     let mut pauses = CLAIM_PAUSES.into_iter();
     let mut holder = None;
     loop {
         let claim = single!(store, "idempotency.claim", |db| idempotency::claim(db, keyed).await)?;
         let Some(Claim::UnderWay { attempt }) = &claim else { return Ok(claim) };
+        if let Some(attempt) = attempt.as_ref().filter(|attempt| abandoned.attempts().contains(*attempt)) {
+            release_once(store, &Keyed { attempt: attempt.clone(), ..keyed.clone() }).await?;
+        }
         if attempt.is_none() || *attempt != holder {
             pauses = CLAIM_PAUSES.into_iter();
             holder.clone_from(attempt);
         }
         let Some(pause) = pauses.next().map(Duration::from_millis) else { return Ok(claim) };
-        if began.elapsed() + pause >= timeout {
+        if store.deadline().within(pause) < pause {
             return Ok(claim);
         }
         tokio::time::sleep(pause).await;
@@ -135,54 +205,55 @@ async fn claim(store: &Store, keyed: &Keyed, timeout: Duration) -> Result<Option
 }
 
 /// Stores the answer of a successful request. If the request was refused or failed, its key is released, so the caller can
-/// correct the request or retry.
+/// correct the request or retry. The caller gets its answer at the deadline even if the database has not finished.
 async fn store_answer(
-    store: &Store,
+    store: Store,
     timeout: Duration,
+    deadline: Deadline,
     keyed: Keyed,
     answer: Response,
-) -> Result<Response, Error> {
+) -> Response {
     let (parts, body) = answer.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let again = Response::from_parts(parts, Body::from(body.clone()));
-    let text = std::str::from_utf8(&body).ok().filter(|_| again.status().is_success());
-    let Some(text) = text else {
-        release(store, keyed).await;
-        return Ok(again);
-    };
     let status = again.status().as_u16();
-    if keyed.expected.as_ref().is_some_and(|expected| expected.status == status && expected.answer == text) {
-        return Ok(again);
-    }
-    let store = store.until(Deadline::after(timeout));
+    let work = match std::str::from_utf8(&body).ok().filter(|_| again.status().is_success()) {
+        None => tokio::spawn(release(store, keyed).in_current_span()),
+        Some(text) => {
+            if keyed.expected.as_ref().is_some_and(|known| known.status == status && known.answer == text) {
+                return again;
+            }
+            let text = text.to_owned();
+            tokio::spawn(keep(store.until(Deadline::after(timeout)), keyed, status, text).in_current_span())
+        }
+    };
+    // after the deadline, the task continues without the caller
+    let _ = tokio::time::timeout(deadline.within(timeout), work).await;
+    again
+}
+
+/// Stores the answer of a request.
+async fn keep(store: Store, keyed: Keyed, status: u16, text: String) {
     let stored: Result<(), StoreError> =
-        single!(store, "idempotency.answer", |db| idempotency::answer(db, &keyed, status, text).await);
+        single!(store, "idempotency.answer", |db| idempotency::answer(db, &keyed, status, &text).await);
     if let Err(error) = stored {
         // the caller still gets its answer; a repeated request gets a 409 until the key expires
         tracing::error!("the answer to a request with an Idempotency-Key could not be stored: {error}");
     }
-    Ok(again)
 }
 
-/// Releases a key. If the database is not available, a task retries it, so the caller does not have to wait.
-async fn release(store: &Store, keyed: Keyed) {
-    let released: Result<(), StoreError> =
-        single!(store, "idempotency.release", |db| idempotency::release(db, &keyed).await);
-    if released.is_ok() {
-        return;
-    }
-    let store = store.clone();
-    let work = async move {
-        for pause in RELEASE_PAUSES {
-            tokio::time::sleep(Duration::from_secs(pause)).await;
-            let released: Result<(), StoreError> =
-                single!(store, "idempotency.release", |db| idempotency::release(db, &keyed).await);
-            if released.is_ok() {
-                return;
-            }
+/// Releases a key, and retries it if the database is not available.
+async fn release(store: Store, keyed: Keyed) {
+    for pause in std::iter::once(0).chain(RELEASE_PAUSES) {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        if release_once(&store.until(Deadline::after(RELEASE_LIMIT)), &keyed).await.is_ok() {
+            return;
         }
-    };
-    tokio::spawn(work.in_current_span());
+    }
+}
+
+async fn release_once(store: &Store, keyed: &Keyed) -> Result<u64, StoreError> {
+    single!(store, "idempotency.release", |db| idempotency::release(db, keyed).await)
 }
 
 /// Returns the answer to a request that creates a document with this id. None if requests to this path do not create documents.

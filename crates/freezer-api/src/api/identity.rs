@@ -6,6 +6,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::header::WWW_AUTHENTICATE;
 
+use super::extract::RequestDeadline;
 use super::response;
 use crate::app::App;
 use crate::error::Error;
@@ -24,7 +25,8 @@ pub struct RequestIds {
 /// # Errors
 /// [`Error::Unauthenticated`] and [`Error::KeystoneUnavailable`].
 pub async fn identify(app: &App, request: &mut Request) -> Result<(), Error> {
-    let mut context = app.authenticator.context(request).await?;
+    let limit = RequestDeadline::of(app, request.extensions()).time_left();
+    let mut context = app.authenticator.context(request, limit).await?;
     if let Some(ids) = request.extensions().get::<RequestIds>() {
         context.request_id.clone_from(&ids.request_id);
         context.global_request_id.clone_from(&ids.global_request_id);

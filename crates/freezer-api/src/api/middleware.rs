@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tower::ServiceExt;
 use tracing::Instrument;
 
+use super::extract::RequestDeadline;
 use super::identity::{self, RequestIds};
 use super::refusals::{RefusalLog, RefusedRequest};
 use super::{OPEN, accept, idempotency, response};
@@ -112,6 +113,8 @@ impl Front {
         if !accept::accepts_json(request.headers()) {
             return Error::NotAcceptable.into_response();
         }
+        let deadline = RequestDeadline::new(&app);
+        request.extensions_mut().insert(deadline);
         let answer = match identity::identify(&app, &mut request).await {
             Ok(()) => idempotency::route(&app, router, guards, request).await,
             Err(error) => error.into_response(),

@@ -9,7 +9,7 @@ pub mod address;
 mod budget;
 pub mod extract;
 mod healthcheck;
-mod idempotency;
+pub mod idempotency;
 mod identity;
 mod json;
 pub mod middleware;

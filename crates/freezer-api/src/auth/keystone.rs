@@ -2,20 +2,27 @@
 //!
 //! The crate `keystone-auth` implements validation, caching and the rules for service tokens.
 
+use std::time::Duration;
+
 use axum::extract::Request;
 use keystone_auth::{AuthError, KeystoneClient, authenticate_request, remove_identity_headers};
 
 use crate::context::{RequestContext, Trustor};
 use crate::error::Error;
 
-/// Authenticates the caller with Keystone. It removes identity headers that the client has sent.
+/// Authenticates the caller with Keystone, within this time. It removes identity headers that the client has sent.
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] without a valid token, [`Error::KeystoneUnavailable`] if Keystone does not answer.
-pub async fn context(client: &KeystoneClient, request: &mut Request) -> Result<RequestContext, Error> {
+pub async fn context(
+    client: &KeystoneClient,
+    request: &mut Request,
+    limit: Duration,
+) -> Result<RequestContext, Error> {
     remove_identity_headers(request.headers_mut());
+    let client = client.within(limit);
     let caller =
-        authenticate_request(client, request.method(), request.uri().path(), request.headers()).await;
+        authenticate_request(&client, request.method(), request.uri().path(), request.headers()).await;
     let caller = caller.map_err(refuse)?;
     let token = caller.user;
     Ok(RequestContext {

@@ -8,6 +8,8 @@
 mod keystone;
 pub(crate) mod noauth;
 
+use std::time::Duration;
+
 use axum::extract::Request;
 use http::HeaderValue;
 use keystone_auth::KeystoneClient;
@@ -24,15 +26,15 @@ pub enum Authenticator {
 }
 
 impl Authenticator {
-    /// Authenticates the caller. Untrusted identity headers are removed from the request.
+    /// Authenticates the caller, within this time. Untrusted identity headers are removed from the request.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] and [`Error::KeystoneUnavailable`].
-    pub async fn context(&self, request: &mut Request) -> Result<RequestContext, Error> {
+    pub async fn context(&self, request: &mut Request, limit: Duration) -> Result<RequestContext, Error> {
         match self {
             // This future is about a hundred times as large as the rest of a request's state, which is moved several
             // times. Therefore it must be boxed.
-            Authenticator::Keystone(client) => Box::pin(keystone::context(client, request)).await,
+            Authenticator::Keystone(client) => Box::pin(keystone::context(client, request, limit)).await,
             Authenticator::NoAuth(names) => noauth::context(request, names),
         }
     }

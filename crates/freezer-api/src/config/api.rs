@@ -109,9 +109,9 @@ const MAX_CONNECTIONS_PER_PEER: OptDecl =
          come from its address.",
     );
 const REQUEST_TIMEOUT: OptDecl = OptDecl::integer("api", "request_timeout").unset_if_empty().default("30").min(1).max(LONGEST).help(
-    "Seconds that the database may take for a request after its body has arrived, including waiting for a \
-     connection, connecting, statements and retries. If the database is not available, the request is answered with \
-     503 after this time.",
+    "Seconds that Keystone and the database may take for a request together, including waiting, connecting, calls, \
+     statements and retries. The time for reading its body is not counted. If one of them is not available, the request is \
+     answered with 503 after this time.",
 );
 const MAX_WAITING_REQUESTS: OptDecl =
     OptDecl::integer("api", "max_waiting_requests").unset_if_empty().default("10000").min(1).help(
@@ -121,7 +121,8 @@ const MAX_WAITING_BYTES: OptDecl =
     OptDecl::integer("api", "max_waiting_bytes").unset_if_empty().default("402653184").min(1).help(
         "Maximum memory that the bodies of these requests take while they wait, in bytes, as estimated from their \
          values: a text takes about three times its size, and a list of numbers about 270 times. Large bodies may take \
-         half of it, and those of one project a quarter. Further requests are answered with 503 at once.",
+         half of it, and those of one project a quarter. A large body waits for room for up to five seconds. Other requests \
+         are answered with 503 at once.",
     );
 
 const MAX_SEARCHES_PER_PROJECT: OptDecl =

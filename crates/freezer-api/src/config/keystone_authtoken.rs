@@ -64,7 +64,8 @@ const INSECURE: OptDecl = OptDecl::boolean(GROUP, "insecure")
 const CONNECT_TIMEOUT: OptDecl = OptDecl::integer(GROUP, "http_connect_timeout")
     .unset_if_empty()
     .min(1)
-    .help("Seconds that a call to Keystone may take; unset: 10 to connect, 30 in all.");
+    .help("Seconds that a call to Keystone may take; unset: 10 to connect, 30 in all. All calls of a request end at its deadline \
+           ([api] request_timeout).");
 const MAX_RETRIES: OptDecl = OptDecl::integer(GROUP, "http_request_max_retries")
     .unset_if_empty()
     .default("3")

@@ -48,7 +48,8 @@ const REMOTE_TIMEOUT: OptDecl = OptDecl::float("oslo_policy", "remote_timeout")
     .unset_if_empty()
     .default("60")
     .min(0)
-    .help("Seconds in which such a server must answer. Otherwise the request fails with 500.");
+    .help("Seconds in which such a server must answer, at most until the deadline of the request ([api] request_timeout). Otherwise \
+           the request fails with 500.");
 
 pub(super) const OPTIONS: &[&OptDecl] = &[
     &FILE,

@@ -13,6 +13,7 @@ use oslo_policy::{Enforcer, HttpCheck};
 use tokio::runtime::Handle;
 
 use super::{authorities, logins, open_files};
+use crate::api::idempotency::AbandonedClaims;
 use crate::app::App;
 use crate::auth::Authenticator;
 use crate::clock::{Clock, Ids};
@@ -116,6 +117,7 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
         validators,
         authenticator,
         trusts,
+        abandoned: AbandonedClaims::default(),
         clock: Clock::system(),
         ids: Ids::system(),
         http: settings.http.clone(),

@@ -12,7 +12,11 @@ pub mod clients;
 pub mod jobs;
 pub mod sessions;
 
+use std::time::Duration;
+
+use freezer_store::Deadline;
 use oslo_policy::{EnforceError, Enforcer, RuleDefault, Target};
+use tokio::time::timeout;
 use tracing::Span;
 
 use crate::context::RequestContext;
@@ -37,15 +41,16 @@ pub fn all() -> Vec<RuleDefault> {
 /// Checks whether the caller may do the operation of `rule` in the project of the path.
 ///
 /// # Errors
-/// [`Error::Forbidden`] if the policy denies it. [`Error::Internal`] if the policy cannot be evaluated, which
-/// never allows the operation.
+/// [`Error::Forbidden`] if the policy denies it. [`Error::Internal`] if the policy cannot be evaluated before the
+/// deadline, which never allows the operation.
 pub async fn authorize(
     enforcer: &Enforcer,
     context: &RequestContext,
     rule: &RuleDefault,
     project_id: &str,
+    deadline: Deadline,
 ) -> Result<(), Error> {
-    ask(enforcer, context, rule, Target::from([("project_id", project_id.into())])).await
+    ask(enforcer, context, rule, Target::from([("project_id", project_id.into())]), deadline).await
 }
 
 /// Like [`authorize`] with an empty target, which upstream uses for `jobs:get_all_projects` and
@@ -54,8 +59,9 @@ pub async fn authorize_anywhere(
     enforcer: &Enforcer,
     context: &RequestContext,
     rule: &RuleDefault,
+    deadline: Deadline,
 ) -> Result<(), Error> {
-    ask(enforcer, context, rule, Target::new()).await
+    ask(enforcer, context, rule, Target::new(), deadline).await
 }
 
 async fn ask(
@@ -63,9 +69,17 @@ async fn ask(
     context: &RequestContext,
     rule: &RuleDefault,
     target: Target<'_>,
+    deadline: Deadline,
 ) -> Result<(), Error> {
     let decision = if enforcer.needs_remote(rule.name) {
-        in_blocking_thread(enforcer, context, rule, target).await?
+        let evaluated = in_blocking_thread(enforcer, context, rule, target);
+        timeout(deadline.within(Duration::MAX), evaluated).await.map_err(|_| {
+            let name = rule.name;
+            Error::Internal(format!(
+                "policy rule {name}: the server of its http check did not answer before the deadline of the request \
+                 ([api] request_timeout)"
+            ))
+        })??
     } else {
         enforcer.enforce(rule.name, &target, &context.credentials())
     };

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use freezer_store::query::Page;
 use freezer_store::slots::Slot;
-use freezer_store::{Scope, Search, Store, Timestamp, stored_size};
+use freezer_store::{Deadline, Scope, Search, Store, Timestamp, stored_size};
 use serde_json::{Map, Value};
 
 use crate::clock::Ids;
@@ -78,8 +78,14 @@ impl Queues {
     ///
     /// # Errors
     /// As [`scans::Scans::slot`].
-    pub async fn scan_slot(&self, scope: &Scope, search: &Search, page: &Page) -> Result<Option<Slot>, Busy> {
-        self.scans.slot(scope, search, page).await
+    pub async fn scan_slot(
+        &self,
+        scope: &Scope,
+        search: &Search,
+        page: &Page,
+        deadline: Deadline,
+    ) -> Result<Option<Slot>, Busy> {
+        self.scans.slot(scope, search, page, deadline).await
     }
 
     /// Returns the budget of large answers.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use freezer_store::query::Page;
 use freezer_store::slots::{NoSlot, ProjectSlots, Slot};
-use freezer_store::{Scope, Search};
+use freezer_store::{Deadline, Scope, Search};
 
 use crate::error::Busy;
 
@@ -53,16 +53,22 @@ impl Scans {
         Scans { slots: ProjectSlots::new(in_all, per_project, waiting), wait }
     }
 
-    /// Waits for a slot. Returns none if this read does not need a slot.
+    /// Waits for a slot, at most until the deadline of the request. Returns none if this read does not need a slot.
     ///
     /// # Errors
     /// [`Busy::Project`] if too many searches of the project are waiting, or if none of its slots became free in time;
     /// [`Busy::Searches`] if the searches of other projects occupied all slots until then.
-    pub async fn slot(&self, scope: &Scope, search: &Search, page: &Page) -> Result<Option<Slot>, Busy> {
+    pub async fn slot(
+        &self,
+        scope: &Scope,
+        search: &Search,
+        page: &Page,
+        deadline: Deadline,
+    ) -> Result<Option<Slot>, Busy> {
         if !is_scan(search, page) {
             return Ok(None);
         }
-        let slot = self.slots.take(scope, 1, self.wait).await;
+        let slot = self.slots.take(scope, 1, deadline.within(self.wait)).await;
         slot.map(Some).map_err(|none| match none {
             NoSlot::Project => Busy::Project,
             NoSlot::All => Busy::Searches,
@@ -84,7 +90,8 @@ mod tests {
     }
 
     async fn take(scans: &Scans, project: &str) -> Result<Slot, Busy> {
-        let slot = scans.slot(&Scope::project(project), &Search::default(), &counting()).await;
+        let slot =
+            scans.slot(&Scope::project(project), &Search::default(), &counting(), Deadline::NONE).await;
         slot.map(Option::unwrap)
     }
 
@@ -94,13 +101,13 @@ mod tests {
         let _all = take(&scans, "p1").await.unwrap();
         let scope = Scope::project("p1");
         for page in [Page::at(10, 0), Page::at(1_000, 0), Page::at(500, 500)] {
-            assert!(scans.slot(&scope, &Search::default(), &page).await.unwrap().is_none());
+            assert!(scans.slot(&scope, &Search::default(), &page, Deadline::NONE).await.unwrap().is_none());
         }
         for page in [Page::at(1_001, 0), Page::at(10, 100_000), counting()] {
-            assert!(scans.slot(&scope, &Search::default(), &page).await.is_err(), "{page:?}");
+            assert!(scans.slot(&scope, &Search::default(), &page, Deadline::NONE).await.is_err(), "{page:?}");
         }
         let search = Search { texts: vec!["x".to_owned()], ..Search::default() };
-        assert!(scans.slot(&scope, &search, &Page::at(1, 0)).await.is_err());
+        assert!(scans.slot(&scope, &search, &Page::at(1, 0), Deadline::NONE).await.is_err());
     }
 
     #[tokio::test]

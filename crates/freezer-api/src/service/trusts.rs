@@ -10,7 +10,9 @@
 //! database, and no lock covers both Keystone and the database. Therefore both sides check again after their change: the
 //! process that stored a trust checks that it still exists, and the process that deleted one checks that no job uses it.
 //!
-//! Calls to Keystone are in the crate `keystone-auth`, and statements in `freezer_store::query::user_credentials`.
+//! Calls to Keystone end at the deadline of the request, as statements do. They are in the crate `keystone-auth`, and statements in `freezer_store::query::user_credentials`.
+
+use std::time::Duration;
 
 use freezer_store::model::StoredTrust;
 use freezer_store::query::{clients, user_credentials};
@@ -140,7 +142,7 @@ impl JobTrust<'_> {
 }
 
 async fn grant(change: &Change<'_>, delegation: Delegation<'_>) -> Result<Granted, Error> {
-    let found = delegation.find_or_create(change.user_id, change.project_id).await.map_err(refuse)?;
+    let found = delegation.find_or_create(change).await.map_err(refuse)?;
     let credentials = StoredTrust { trust_id: found.trust.id, trustor_user_id: found.trust.trustor_user_id };
     Ok(Granted { row_id: change.ids.document(), credentials, is_new: found.is_new })
 }
@@ -148,7 +150,7 @@ async fn grant(change: &Change<'_>, delegation: Delegation<'_>) -> Result<Grante
 /// Replaces a trust that another process deleted while the job was stored.
 async fn renew_if_deleted(change: &Change<'_>, delegation: Delegation<'_>, granted: &Granted) {
     let trust_id = granted.credentials.trust_id.as_str();
-    let (token, keystone) = (delegation.token.expose(), &delegation.trusts.keystone);
+    let (token, keystone) = (delegation.token.expose(), delegation.keystone(change));
     match keystone.list_trusts(token, change.user_id, change.project_id).await {
         Ok(trusts) if trusts.iter().all(|trust| trust.id != trust_id) => {
             renew(change, delegation, trust_id).await;
@@ -172,16 +174,18 @@ pub async fn release(change: &Change<'_>, credentials: &StoredTrust) {
 }
 
 impl Delegation<'_> {
-    async fn find_or_create(
-        &self,
-        user_id: &str,
-        project_id: &str,
-    ) -> Result<keystone_auth::FoundTrust, AuthError> {
+    /// Returns the connection to Keystone for calls until the deadline of the request.
+    fn keystone(&self, change: &Change<'_>) -> KeystoneClient {
+        self.trusts.keystone.within(change.store.deadline().within(Duration::MAX))
+    }
+
+    async fn find_or_create(&self, change: &Change<'_>) -> Result<keystone_auth::FoundTrust, AuthError> {
         let configured = &self.trusts.roles;
         let roles = if configured.is_empty() { self.roles } else { configured };
         // without impersonation: the scheduler keeps the identity of the service's user, and acts in the owner's project
         let token = self.token.expose();
-        self.trusts.keystone.find_or_create_trust(token, user_id, project_id, roles, false).await
+        let keystone = self.keystone(change);
+        keystone.find_or_create_trust(token, change.user_id, change.project_id, roles, false).await
     }
 }
 
@@ -191,7 +195,7 @@ async fn delete_unused(change: &Change<'_>, delegation: Delegation<'_>, credenti
     if in_use(change, trust_id).await {
         return;
     }
-    let keystone = &delegation.trusts.keystone;
+    let keystone = delegation.keystone(change);
     let mut done = keystone.delete_trust(delegation.token.expose(), trust_id).await;
     if done.as_ref().is_err_and(AuthError::is_forbidden) {
         // the job belonged to another user of the project
@@ -215,7 +219,7 @@ async fn in_use(change: &Change<'_>, trust_id: &str) -> bool {
 
 /// Replaces a deleted trust in all jobs that use it.
 async fn renew(change: &Change<'_>, delegation: Delegation<'_>, trust_id: &str) {
-    let found = match delegation.find_or_create(change.user_id, change.project_id).await {
+    let found = match delegation.find_or_create(change).await {
         Ok(found) => found,
         Err(error) => {
             tracing::error!(%error, trust_id, "jobs still name a trust that was deleted");

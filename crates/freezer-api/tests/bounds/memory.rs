@@ -6,9 +6,10 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::documents::{backup, freezer_action, job, with};
-use crate::support::{Answer, TestApp, on_both_engines};
+use crate::support::{Answer, Engine, TestApp, on_both_engines};
 
 on_both_engines![
+    large_bodies_of_many_projects_wait_for_memory,
     bodies_with_many_values_are_not_kept_while_they_wait,
     changes_of_documents_with_many_values_wait_for_memory,
     a_document_with_too_many_values_is_not_changed,
@@ -38,16 +39,18 @@ async fn bodies_with_many_values_are_not_kept_while_they_wait(app: TestApp) {
             (Method::PATCH, format!("actions/{action_id}"), json!({"freezer_action": {"k": value}})),
         ] {
             let lock = app.database().lock().await;
+            // on MariaDB, only the table of backups is locked
+            let is_blocked = path.starts_with("backups") || app.engine() == Engine::Sqlite;
             let ask = |_| {
                 let (member, method, body) = (member.clone(), method.clone(), body.clone());
                 let path = format!("/v2/p1/{path}");
                 tokio::spawn(async move { member.ask(method, &path, Some(body)).await })
             };
             let requests: Vec<_> = (0..12).map(ask).collect();
-            let refused = || requests.iter().filter(|request| request.is_finished()).count();
-            let (begun, at_once) = (Instant::now(), if is_dense { 10 } else { 0 });
-            while begun.elapsed() < Duration::from_millis(400) || refused() < at_once {
-                assert!(begun.elapsed() < Duration::from_secs(20), "{method} {path}: {} of 12", refused());
+            let ended = || requests.iter().filter(|request| request.is_finished()).count();
+            let (begun, soon) = (Instant::now(), if is_dense { 10 } else { 0 });
+            while begun.elapsed() < Duration::from_millis(400) || ended() < soon {
+                assert!(begun.elapsed() < Duration::from_secs(20), "{method} {path}: {} of 12", ended());
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             lock.release().await;
@@ -60,7 +63,7 @@ async fn bodies_with_many_values_are_not_kept_while_they_wait(app: TestApp) {
                     _ => panic!("{method} {path}: {answer}"),
                 }
             }
-            let expected = if is_dense { 1..=2 } else { 12..=12 };
+            let expected = if is_dense && is_blocked { 1..=2 } else { 12..=12 };
             assert!(expected.contains(&served), "{method} {path}: {served} of 12");
         }
     }
@@ -154,5 +157,24 @@ async fn a_document_with_too_many_values_is_not_changed(app: TestApp) {
         if *method == Method::PATCH {
             member.ask(Method::DELETE, &format!("/v2/p1/{path}"), None).await.expect(204);
         }
+    }
+}
+
+async fn large_bodies_of_many_projects_wait_for_memory(app: TestApp) {
+    // The memory is that of production, so six bodies of this size have room.
+    let projects: Vec<_> = (0..8)
+        .map(|at| {
+            let project = format!("project-{at}");
+            let member = app.as_user("u1", &project, "member");
+            tokio::spawn(async move {
+                for value in dense(100_000) {
+                    let body = with(backup("large"), json!({"x": value}));
+                    member.post(&format!("/v2/{project}/backups"), body).await.expect(201);
+                }
+            })
+        })
+        .collect();
+    for project in projects {
+        project.await.unwrap();
     }
 }

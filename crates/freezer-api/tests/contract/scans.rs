@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use freezer_api::service::scans::ScanLimits;
 use freezer_store::query::Page;
-use freezer_store::{Scope, Search};
+use freezer_store::{Deadline, Scope, Search};
 use serde_json::json;
 
 use crate::support::documents::{backup, job};
@@ -27,7 +27,12 @@ macro_rules! hold {
     ($app:expr, $project:expr) => {{
         let count = Page { count: true, ..Page::at(1, 0) };
         let scope = Scope::project($project);
-        $app.app().queues.scan_slot(&scope, &Search::default(), &count).await.unwrap().expect("a slot")
+        $app.app()
+            .queues
+            .scan_slot(&scope, &Search::default(), &count, Deadline::NONE)
+            .await
+            .unwrap()
+            .expect("a slot")
     }};
 }
 

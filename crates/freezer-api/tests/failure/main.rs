@@ -11,6 +11,7 @@
 mod support;
 
 mod errors;
+mod keys;
 mod limits;
 mod lost_answers;
 mod outages;

@@ -1,7 +1,8 @@
 //! The service with the Keystone for tests, which counts its calls and can simulate failures.
 //!
 //! `access_rules` tests restricted application credentials, `trusts` central schedulers, `races` simultaneous changes
-//! around one trust, and `load` many callers and outages of Keystone. `tests/e2e/` tests a real Keystone and real
+//! around one trust, `load` many callers and outages of Keystone, and
+//! `deadlines` a slow Keystone. `tests/e2e/` tests a real Keystone and real
 //! clients.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
@@ -13,12 +14,14 @@ mod support;
 mod keystone;
 
 mod access_rules;
+mod deadlines;
 mod load;
 mod races;
 mod trusts;
 
 use std::time::Duration;
 
+use freezer_api::app::HttpSettings;
 use freezer_store::PoolSettings;
 use keystone::{FakeKeystone, START, TestClock, token};
 use keystone_auth::{KeystoneClient, Settings};
@@ -49,6 +52,13 @@ impl World {
         let pool = PoolSettings { timeout: Duration::from_secs(150), ..PoolSettings::default() };
         let options = Options { pool, keystone: Some(client), central, ..Options::default() };
         TestApp::start(&self.database, options).await
+    }
+
+    /// Starts the service with this `[api] request_timeout`.
+    async fn app_until(&self, request_timeout: Duration) -> TestApp {
+        let client = KeystoneClient::new(&keystone::settings(&self.keystone), self.time.clock()).unwrap();
+        let http = HttpSettings { request_timeout, ..HttpSettings::default() };
+        TestApp::start(&self.database, Options { keystone: Some(client), http, ..Options::default() }).await
     }
 
     /// Creates a token with this name for project p1, with the roles member and reader.

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use freezer_api::api;
+use freezer_api::api::idempotency::AbandonedClaims;
 use freezer_api::api::middleware::Front;
 use freezer_api::app::{App, HttpSettings, SharedApp};
 use freezer_api::auth::Authenticator;
@@ -144,6 +145,7 @@ impl TestApp {
                 enforced: central.enforced,
                 roles: central.roles,
             }),
+            abandoned: AbandonedClaims::default(),
             clock,
             ids: counting(first_id),
             http,

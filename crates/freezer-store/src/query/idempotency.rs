@@ -250,8 +250,8 @@ pub async fn answer(db: &mut Db, keyed: &Keyed, status: u16, answer: &str) -> Re
 }
 
 /// Releases the key of a failed request. The key is kept if the document exists anyway, because only the
-/// answer of the database was lost.
-pub async fn release(db: &mut Db, keyed: &Keyed) -> Result<(), StoreError> {
+/// answer of the database was lost. Returns the number of released keys: 0 or 1.
+pub async fn release(db: &mut Db, keyed: &Keyed) -> Result<u64, StoreError> {
     let mut delete = Query::delete();
     delete
         .from_table(Column::Table)
@@ -265,7 +265,7 @@ pub async fn release(db: &mut Db, keyed: &Keyed) -> Result<(), StoreError> {
     if let Some(expected) = &keyed.expected {
         delete.and_where(Expr::exists(expected.kind.document(&expected.document_id)).not());
     }
-    db.execute(&delete).await.map(|_| ())
+    db.execute(&delete).await
 }
 
 /// Returns the next keys after `after` whose answers have expired.

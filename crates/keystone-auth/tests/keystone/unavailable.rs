@@ -1,10 +1,10 @@
 //! Keystone is stopped, slow or broken: which calls are retried, and that a cached token still works.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use keystone_auth::AuthError;
+use keystone_auth::{AuthError, KeystoneClient};
 
-use crate::support::{Answer, START, setup, setup_with, token};
+use crate::support::{Answer, FakeKeystone, START, setup, setup_with, token};
 
 fn reason<T: std::fmt::Debug>(result: Result<T, AuthError>) -> String {
     match result {
@@ -149,4 +149,106 @@ async fn answers_are_read_up_to_four_mebibytes() {
     assert!(text.contains("larger than 4 MiB"), "{text}");
     keystone.state().on_validate = Answer::Unmeasured(padded(LIMIT));
     assert_eq!(client.validate("t2").await.unwrap().user_id, "ann");
+}
+
+/// Time limit of a request in the tests of the deadline.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// Starts a client whose requests may take [`LIMIT`], and that would retry and wait for much longer.
+async fn limited() -> (FakeKeystone, KeystoneClient) {
+    let (keystone, _, client) = setup_with(|settings| {
+        settings.max_validations = 4;
+        settings.max_retries = 100;
+        settings.service_type = Some("backup".to_owned());
+    })
+    .await;
+    (keystone, client)
+}
+
+/// Validates this number of tokens at the same time, and checks that no request takes longer than it may.
+async fn validate_in_time(client: &KeystoneClient, what: &str, tokens: usize) {
+    let asked: Vec<_> = (0..tokens)
+        .map(|at| {
+            let (client, token) = (client.within(LIMIT), format!("{what}-{at}"));
+            tokio::spawn(async move {
+                let began = Instant::now();
+                let result = client.validate(&token).await;
+                (began.elapsed(), reason(result))
+            })
+        })
+        .collect();
+    for asked in asked {
+        let (took, reason) = asked.await.unwrap();
+        assert!(took < LIMIT + Duration::from_millis(800), "{what}: {took:?}, {reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_deadline_covers_queue_login_calls_and_retries() {
+    let late = Duration::from_millis(700);
+    for (what, delay, on_authenticate, on_validate) in [
+        ("login-hangs", Duration::ZERO, Answer::Never, Answer::Normal),
+        ("validation-hangs", Duration::ZERO, Answer::Normal, Answer::Never),
+        ("login-drips", Duration::ZERO, Answer::Drip, Answer::Normal),
+        ("validation-drips", Duration::ZERO, Answer::Normal, Answer::Drip),
+        ("login-closes", Duration::ZERO, Answer::Close, Answer::Normal),
+        ("validation-closes", Duration::ZERO, Answer::Normal, Answer::Close),
+        ("login-closes-late", late, Answer::Close, Answer::Normal),
+        ("validation-closes-late", late, Answer::Normal, Answer::Close),
+        ("own-token-refused-late", late / 2, Answer::Normal, Answer::Status(401, "{}")),
+        ("both-refused-late", late, Answer::Status(401, "{}"), Answer::Status(401, "{}")),
+    ] {
+        let (keystone, client) = limited().await;
+        {
+            let mut state = keystone.state();
+            (state.delay, state.on_authenticate, state.on_validate) = (delay, on_authenticate, on_validate);
+        }
+        validate_in_time(&client, what, 40).await;
+        assert!(keystone.authentications() <= 40, "{what}: {} logins", keystone.authentications());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_deadline_covers_all_tokens_and_calls_of_an_operation() {
+    let (keystone, client) = limited().await;
+    let mut restricted = token("ann", &["member"], START + 9000);
+    restricted["application_credential"] = serde_json::json!({"id": "c", "access_rules": []});
+    keystone.add("restricted", restricted);
+    keystone.add("ann", token("ann", &["member"], START + 9000));
+    keystone.add("service", token("service", &["service"], START + 9000));
+    client.service_user_id().await.unwrap();
+    keystone.state().delay = Duration::from_millis(600);
+
+    let began = Instant::now();
+    reason(client.within(LIMIT).validate("restricted").await);
+    let mut headers = http::HeaderMap::new();
+    headers.insert("x-auth-token", "ann".parse().unwrap());
+    headers.insert("x-service-token", "service".parse().unwrap());
+    let two =
+        keystone_auth::authenticate_request(&client.within(LIMIT), &http::Method::GET, "/", &headers).await;
+    reason(two);
+    let roles = ["member".to_owned()];
+    reason(client.within(LIMIT).find_or_create_trust("ann", "ann", "p1", &roles, false).await);
+    keystone.state().own.clear();
+    reason(client.within(LIMIT).try_login().await);
+    assert!(began.elapsed() < 4 * LIMIT + Duration::from_secs(2), "{:?}", began.elapsed());
+
+    // without a limit of the caller, it is that of one call
+    let (keystone, _, client) = setup_with(|settings| settings.request_timeout = LIMIT).await;
+    keystone.state().delay = Duration::from_millis(600);
+    let began = Instant::now();
+    reason(client.validate("ann").await);
+    assert!(began.elapsed() < LIMIT + Duration::from_millis(800), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_with_more_time_is_not_refused_because_of_another() {
+    let (keystone, _, client) = setup().await;
+    keystone.add("t1", token("ann", &[], START + 9000));
+    keystone.state().delay = Duration::from_millis(500);
+    let short = client.within(Duration::from_millis(200));
+    let hurried = tokio::spawn(async move { short.validate("t0").await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(client.validate("t1").await.unwrap().user_id, "ann");
+    reason(hurried.await.unwrap());
 }

@@ -24,7 +24,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let (call, query, scope, search) = (&call, &query, &scope, &search);
     budget::answer(call, query.page.max_bytes, |max_bytes| async move {
         let (page, store) = (query.page_up_to(max_bytes), &call.store()?.reading_up_to(max_bytes));
-        let _slot = call.app.queues.scan_slot(scope, search, &page).await?;
+        let _slot = call.app.queues.scan_slot(scope, search, &page, call.deadline()).await?;
         let found = read!(store, "actions.list", |db| actions::list(db, scope, search, &page).await)?;
         let found = found.map(ActionInList::from);
         query.draft("actions", &found, |listed| &listed.action.action_id)

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -27,6 +28,8 @@ pub enum Answer {
     Close,
     /// Never.
     Never,
+    /// With one byte each 50 ms.
+    Drip,
 }
 
 /// A received request.
@@ -52,6 +55,8 @@ pub struct State {
     pub on_authenticate: Answer,
     pub on_list_trusts: Answer,
     pub on_create_trust: Answer,
+    /// The time before each answer.
+    pub delay: Duration,
     pub seen: Vec<Seen>,
     clock: TestClock,
 }
@@ -126,6 +131,7 @@ impl FakeKeystone {
             on_authenticate: Answer::Normal,
             on_list_trusts: Answer::Normal,
             on_create_trust: Answer::Normal,
+            delay: Duration::ZERO,
             seen: Vec::new(),
             clock,
         }));
@@ -255,10 +261,19 @@ async fn serve(
             (validation && held.validations) || (of_trusts && held.trusts.contains(&&*seen.method))
         };
         drop(held.wait_for(|held| !waits(held)).await.ok()?);
+        let delay = state.lock().unwrap().delay;
+        tokio::time::sleep(delay).await;
         let answer = answer(&mut state.lock().unwrap(), &seen);
         let (status, extra, body) = match answer {
             Reply::Close => return None,
             Reply::Never => std::future::pending().await,
+            Reply::Drip => {
+                stream.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 10000\r\n\r\n").await.ok()?;
+                loop {
+                    stream.write_all(b" ").await.ok()?;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
             Reply::Send(status, extra, body) => (status, extra, body),
             Reply::Unmeasured(body) => {
                 let head = "HTTP/1.1 200 X\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
@@ -282,6 +297,7 @@ enum Reply {
     Unmeasured(&'static str),
     Close,
     Never,
+    Drip,
 }
 
 fn json_reply(status: u16, body: &Value) -> Reply {
@@ -312,6 +328,7 @@ fn answer(state: &mut State, seen: &Seen) -> Reply {
         Answer::Unmeasured(body) => return Reply::Unmeasured(body),
         Answer::Close => return Reply::Close,
         Answer::Never => return Reply::Never,
+        Answer::Drip => return Reply::Drip,
     }
     match (&*seen.method, path) {
         ("POST", "/v3/auth/tokens") => authenticate(state, seen),
