@@ -19,6 +19,8 @@ mod left_out;
 mod memory;
 #[path = "bounds/pages.rs"]
 mod pages;
+#[path = "bounds/repeated_searches.rs"]
+mod repeated_searches;
 #[path = "bounds/rows.rs"]
 mod rows;
 #[path = "bounds/searches.rs"]
