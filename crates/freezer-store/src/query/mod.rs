@@ -145,12 +145,7 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> TableColumns<C> {
         let mut row = self.row(db, id, project_id, values, now);
         row.push((self.deleted_at, Expr::value(Option::<String>::None)));
         let mut revive = Query::update();
-        revive
-            .table(self.table)
-            .values(row)
-            .and_where(Expr::col(self.id).eq(id))
-            .and_where(Expr::col(self.project_id).eq(project_id))
-            .and_where(Expr::col(self.deleted).eq(true));
+        revive.table(self.table).values(row).cond_where(self.row_in(&Scope::project(project_id), id, true));
         match db.execute(&revive).await? {
             0 => Err(StoreError::Duplicate { table: self.name, id: id.to_owned() }),
             _ => Ok(()),
@@ -210,6 +205,15 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> TableColumns<C> {
         row
     }
 
+    /// Returns the condition for one row to change. The server can find it only by its key, because the other conditions have a form
+    /// that no index supports. With old statistics, MariaDB would choose an index of the project, and wait for the locks of other
+    /// rows.
+    fn row_in(&self, scope: &Scope, id: &str, deleted: bool) -> Condition {
+        let others = scope.holds(self.project_id).add(Expr::col(self.deleted).eq(deleted));
+        let others = Expr::cust_with_exprs("(?) IS TRUE", [Expr::from(others)]);
+        Condition::all().add(Expr::col(self.id).eq(id)).add(others)
+    }
+
     /// Sets columns of a live row in scope. Returns false if there is none.
     async fn update(
         &self,
@@ -225,9 +229,7 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> TableColumns<C> {
             .table(self.table)
             .values(values)
             .value(self.updated_at, stamp)
-            .and_where(Expr::col(self.id).eq(id))
-            .and_where(Expr::col(self.deleted).eq(false))
-            .cond_where(scope.holds(self.project_id.into_iden()));
+            .cond_where(self.row_in(scope, id, false));
         Ok(db.execute(&update).await? > 0)
     }
 
@@ -249,9 +251,7 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> TableColumns<C> {
             .table(self.table)
             .value(self.deleted, true)
             .value(self.deleted_at, stamp)
-            .and_where(Expr::col(self.id).eq(id))
-            .and_where(Expr::col(self.deleted).eq(false))
-            .cond_where(scope.holds(self.project_id.into_iden()));
+            .cond_where(self.row_in(scope, id, false));
         Ok(db.execute(&update).await? > 0 || self.was_deleted(db, scope, id, now).await?)
     }
 }

@@ -259,8 +259,7 @@ pub async fn forget_identity(db: &mut Db, scope: &Scope, backup_id: &str) -> Res
     update
         .table(Backups::Table)
         .value(Backups::FzIdentity, Option::<Vec<u8>>::None)
-        .and_where(Expr::col(Backups::Id).eq(backup_id))
-        .cond_where(scope.holds(Backups::ProjectId));
+        .cond_where(TABLE.row_in(scope, backup_id, false));
     db.execute(&update).await.map(|_| ())
 }
 
