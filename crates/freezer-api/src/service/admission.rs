@@ -84,7 +84,7 @@ impl Admission {
     }
 
     /// Admits a request of a project with this body. If large bodies have no room, waits for it in the order of arrival, for at
-    /// most [`PATIENCE`] and until the deadline. A large body counts as at most a quarter of the limit, so each has room when
+    /// most `PATIENCE` and until the deadline. A large body counts as at most a quarter of the limit, so each has room when
     /// the others have ended.
     ///
     /// # Errors

@@ -72,7 +72,7 @@ pub struct Listed<T> {
     pub more: bool,
     /// Whether the page ends early, because of [`Page::max_bytes`].
     pub cut: bool,
-    /// The errors of documents that the page leaves out because of [`Page::readable`], up to [`NAMED`] of them.
+    /// The errors of documents that the page leaves out because of [`Page::readable`], a limited number of them.
     pub left_out: Vec<StoreError>,
     /// The total number, if [`Page::count`] is set.
     pub count: Option<u64>,
