@@ -4,7 +4,7 @@
 /// conditions, which rarely repeat.
 const KEPT: usize = 8 << 10;
 
-/// In the statements that read an index alone as far as they can.
+/// A hint that only those statements contain which read an index alone as far as they can.
 ///
 /// If MariaDB (10.11.19) runs such a prepared statement again after another one of the same table, it reads the row of each index
 /// entry, which can take a hundred times as long. A statement that was just prepared reads the index alone.

@@ -3,7 +3,6 @@
 //!
 //! Building and rendering a statement takes about as long as the database needs to run it, so the most
 //! frequent statements are fixed. Both types come from the same builder functions. `exec.rs` runs them.
-//! issue most often are fixed. Both kinds come from the same builder functions; running them is `exec.rs`.
 
 use std::sync::OnceLock;
 

@@ -113,7 +113,7 @@ pub struct Limits {
 
 impl Limits {
     /// Returns a store whose changes keep these limits.
-    pub fn of(self, store: &Store) -> Store {
+    pub fn applied_to(self, store: &Store) -> Store {
         store.reading_up_to(self.bytes).building_up_to(self.tree)
     }
 

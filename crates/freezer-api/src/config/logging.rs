@@ -123,9 +123,7 @@ impl LogSettings {
         }
         Ok(LogSettings { loggers, handlers, file_options: file_options(config)?, program, remarks })
     }
-}
 
-impl LogSettings {
     /// Reads the logging options from the command line only, for programs other than the service.
     ///
     /// # Errors

@@ -114,7 +114,7 @@ pub async fn list(
     match query {
         JobQuery::Poll { project_id, poll } => read_poll(store, queues, project_id, poll).await,
         JobQuery::Search { scope, search, page } => {
-            let _slot = queues.scan_slot(scope, search, page, store.deadline()).await?;
+            let _slot = queues.scans().slot(scope, search, page, store.deadline()).await?;
             Ok(read!(store, "jobs.list", |db| jobs::list_for(db, scope, search, page, caller).await)?)
         }
     }

@@ -27,13 +27,11 @@ pub mod trusts;
 use std::sync::Arc;
 use std::time::Duration;
 
-use freezer_store::query::Page;
-use freezer_store::slots::Slot;
-use freezer_store::{Deadline, Scope, Search, Store, Timestamp, stored_size};
+use freezer_store::{Scope, Store, Timestamp, stored_size};
 use serde_json::{Map, Value};
 
 use crate::clock::Ids;
-use crate::error::{Busy, Error};
+use crate::error::Error;
 
 /// Queues of requests that share a statement or a transaction, or wait for a slot. The service has one of these.
 pub struct Queues {
@@ -74,18 +72,9 @@ impl Queues {
         }
     }
 
-    /// Waits for a slot if this read may be long. The caller must keep the slot until the read has ended.
-    ///
-    /// # Errors
-    /// As [`scans::Scans::slot`].
-    pub async fn scan_slot(
-        &self,
-        scope: &Scope,
-        search: &Search,
-        page: &Page,
-        deadline: Deadline,
-    ) -> Result<Option<Slot>, Busy> {
-        self.scans.slot(scope, search, page, deadline).await
+    /// Returns the slots of searches. The caller must keep its slot until the read has ended.
+    pub fn scans(&self) -> &scans::Scans {
+        &self.scans
     }
 
     /// Returns the budget of large answers.

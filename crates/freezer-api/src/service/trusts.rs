@@ -10,7 +10,8 @@
 //! database, and no lock covers both Keystone and the database. Therefore both sides check again after their change: the
 //! process that stored a trust checks that it still exists, and the process that deleted one checks that no job uses it.
 //!
-//! Calls to Keystone end at the deadline of the request, as statements do. They are in the crate `keystone-auth`, and statements in `freezer_store::query::user_credentials`.
+//! Calls to Keystone end at the deadline of the request, as statements do. They are in the crate `keystone-auth`, and the
+//! statements in `freezer_store::query::user_credentials`.
 
 use std::time::Duration;
 

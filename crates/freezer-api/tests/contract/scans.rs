@@ -29,7 +29,8 @@ macro_rules! hold {
         let scope = Scope::project($project);
         $app.app()
             .queues
-            .scan_slot(&scope, &Search::default(), &count, Deadline::NONE)
+            .scans()
+            .slot(&scope, &Search::default(), &count, Deadline::NONE)
             .await
             .unwrap()
             .expect("a slot")

@@ -25,8 +25,8 @@ pub(super) fn with_values(text: &str, keys: &[(&'static str, Value)]) -> Option<
     Object { members: members(text)?, keys }.to_raw()
 }
 
-/// Replaces values of an object as [`with_values`] does.
-pub(super) fn replace_values(object: &mut Map<String, Value>, keys: &[(&'static str, Value)]) {
+/// Changes the tree of an object as [`with_values`] changes its text.
+pub(crate) fn replace_values(object: &mut Map<String, Value>, keys: &[(&'static str, Value)]) {
     for (key, value) in keys {
         let stored = object.get(*key);
         let is_hidden = is_empty(value) && stored.is_some_and(|stored| !stored.is_null());
@@ -37,7 +37,7 @@ pub(super) fn replace_values(object: &mut Map<String, Value>, keys: &[(&'static 
 }
 
 /// Returns whether a value is null or `""`, as that of a column that could not store the value.
-pub(super) fn is_empty(value: &Value) -> bool {
+pub(crate) fn is_empty(value: &Value) -> bool {
     value.is_null() || value.as_str() == Some("")
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod lenient;
 mod members;
 mod memory;
 
+pub(crate) use members::{is_empty, replace_values};
 pub use memory::{MOST_MEMORY_PER_BYTE, end_of_string, tree_memory};
 
 use serde::Serialize;
@@ -112,16 +113,6 @@ pub(crate) fn raw_object_with(
         let parts = to_text(&parts(text, "not a JSON object", place));
         members::with_values(&parts, keys).unwrap_or_else(empty)
     })
-}
-
-/// Changes the tree of a stored JSON object as [`raw_object_with`] changes its text.
-pub(crate) fn replace_values(object: &mut Map<String, Value>, keys: &[(&'static str, Value)]) {
-    members::replace_values(object, keys);
-}
-
-/// Returns whether a value is null or `""`.
-pub(crate) fn is_empty(value: &Value) -> bool {
-    members::is_empty(value)
 }
 
 /// Returns a stored JSON object with a value for a key that it may lack. A text that is not an object is

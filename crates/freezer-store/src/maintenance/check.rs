@@ -15,8 +15,8 @@ use crate::migrations::{
 use crate::{Store, read};
 
 impl Store {
-    /// Checks the database. Documents that are larger than this store may read are findings. If its tables are missing, or belong to another program, the only result is that
-    /// of the check `layout`.
+    /// Checks the database. Documents that are larger than this store may read are findings. If its tables are missing,
+    /// or belong to another program, the only result is that of the check `layout`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and similar errors, if the checks could not run.

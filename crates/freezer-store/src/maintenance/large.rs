@@ -53,6 +53,7 @@ pub(super) async fn too_large(db: &mut Db, present: &Present, limit: u64) -> Res
 }
 
 fn example(what: &str, id: &str, project: &str, bytes: &str) -> String {
+    // A document may take a quarter of the option.
     let needed = bytes.parse::<u64>().map_or(0, |bytes| bytes.saturating_mul(4));
     format!("{what} {id} of project {project}: {bytes} bytes; needs [api] max_answer_bytes = {needed}")
 }

@@ -8,8 +8,9 @@
 //! - `plan.rs`: computes the steps.
 //! - `additions.rs`, `revisions/`: the conditions that must hold, ours and upstream's (the published ones never change).
 //! - `row_facts.rs`: facts about the rows that decide which additions are needed. `foreign.rs` refuses tables of other
-//!   programs, `missing.rs` databases in use that lack tables, `references.rs` foreign keys that prevent a conversion, `dependents.rs` what uses a column that an upgrade drops, `equal_keys.rs` rows whose keys a conversion would make
-//!   equal, and `keys.rs` rows that do not allow a missing primary key.
+//!   programs, `missing.rs` databases in use that lack tables, `references.rs` foreign keys that prevent a conversion,
+//!   `dependents.rs` triggers and the like that use a column which an upgrade drops, `equal_keys.rs` rows whose keys a
+//!   conversion would make equal, and `keys.rs` rows that do not allow a missing primary key.
 //! - `terms.rs`, `completed.rs`, `action_terms.rs`, `repeats.rs`, `live_clients.rs`: one addition each.
 //!   `leftovers_table.rs`: the columns of `freezer_leftovers`.
 //! - `planner/`: records the steps that make a condition true. `state.rs` determines the current revision.

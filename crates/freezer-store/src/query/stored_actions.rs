@@ -2,13 +2,12 @@
 
 use sea_query::{Expr, ExprTrait, Query};
 
-use super::actions::fields;
+use super::actions::parsed;
 use super::listing;
 use crate::error::StoreError;
 use crate::exec::Db;
-use crate::json;
 use crate::model::ActionFields;
-use crate::tables::{Actions, Column, StoredAction, TableRow};
+use crate::tables::{Actions, StoredAction, TableRow};
 
 /// An action with the data for comparisons of an upgrade.
 pub(crate) struct ComparedAction {
@@ -35,11 +34,7 @@ pub(crate) async fn get_many_stored(
         project_id: row.project_id.clone(),
         is_live: deleted == Some(0),
         document: row.definition.clone(),
-        fields: {
-            let place = Actions::BackupMetadata.of_row(&row.action_id);
-            let definition = json::object(row.definition.as_deref(), place);
-            fields(row, definition)
-        },
+        fields: parsed(row),
     };
     Ok(rows.into_iter().map(compared).collect())
 }

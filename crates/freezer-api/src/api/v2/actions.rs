@@ -24,7 +24,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let (call, query, scope, search) = (&call, &query, &scope, &search);
     budget::answer(call, query.page.max_bytes, |max_bytes| async move {
         let (page, store) = (query.page_up_to(max_bytes), &call.store()?.reading_up_to(max_bytes));
-        let _slot = call.app.queues.scan_slot(scope, search, &page, call.deadline()).await?;
+        let _slot = call.app.queues.scans().slot(scope, search, &page, call.deadline()).await?;
         let found = read!(store, "actions.list", |db| actions::list(db, scope, search, &page).await)?;
         let found = found.map(ActionInList::from);
         query.draft("actions", &found, |listed| &listed.action.action_id)
@@ -60,7 +60,7 @@ pub async fn update(
 ) -> Result<Response, Error> {
     let (call, action_id, body) = (&call, &action_id, &body);
     budget::change(call, budget::FIRST_BYTES, |limits| async move {
-        let store = &limits.of(call.store()?);
+        let store = &limits.applied_to(call.store()?);
         let patch = &valid_patch(call, store, action_id, body).await?;
         let change = Change { store, ..call.change()? };
         service::actions::update(change, action_id, patch).await?;
@@ -101,7 +101,7 @@ pub async fn replace(
     let document = &call.app.validators.action_replace(body)?;
     let (call, action_id) = (&call, &action_id);
     budget::change(call, budget::FIRST_BYTES, |limits| async move {
-        let store = &limits.of(call.store()?);
+        let store = &limits.applied_to(call.store()?);
         let change = Change { store, ..call.change()? };
         match service::actions::replace(change, action_id, document.clone()).await? {
             Replaced::Created => log_change!(call, "action created", action_id),

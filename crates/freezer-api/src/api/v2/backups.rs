@@ -20,7 +20,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let (call, query, scope, search) = (&call, &query, &scope, &search);
     budget::answer(call, query.page.max_bytes, |max_bytes| async move {
         let (page, store) = (query.page_up_to(max_bytes), &call.store()?.reading_up_to(max_bytes));
-        let _slot = call.app.queues.scan_slot(scope, search, &page, call.deadline()).await?;
+        let _slot = call.app.queues.scans().slot(scope, search, &page, call.deadline()).await?;
         let found = read!(store, "backups.list", |db| backups::list(db, scope, search, &page).await)?;
         query.draft("backups", &found, |backup| &backup.backup_id)
     })
@@ -59,7 +59,7 @@ pub async fn update(
     let patch = &call.app.validators.backup_patch(body)?;
     let (call, backup_id) = (&call, &backup_id);
     budget::change(call, budget::FIRST_ANSWER, |limits| async move {
-        let store = &limits.of(call.store()?);
+        let store = &limits.applied_to(call.store()?);
         let change = Change { store, ..call.change()? };
         let backup = service::backups::update(change, backup_id, patch, limits.bytes).await?;
         log_change!(call, "backup updated", backup_id);

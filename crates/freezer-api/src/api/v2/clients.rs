@@ -21,7 +21,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let (call, query, scope, search) = (&call, &query, &scope, &search);
     budget::answer(call, query.page.max_bytes, |max_bytes| async move {
         let (page, store) = (query.page_up_to(max_bytes), call.store()?);
-        let _slot = call.app.queues.scan_slot(scope, search, &page, call.deadline()).await?;
+        let _slot = call.app.queues.scans().slot(scope, search, &page, call.deadline()).await?;
         let found = read!(store, "clients.list", |db| clients::list(db, scope, search, &page).await)?;
         query.draft("clients", &found, |client| &client.uuid)
     })

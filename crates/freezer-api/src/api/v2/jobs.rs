@@ -72,7 +72,7 @@ pub async fn show(call: Call, PathIds([job_id]): PathIds<1>) -> Result<Response,
 pub async fn update(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body) -> Result<Response, Error> {
     let (call, job_id, body) = (&call, &job_id, &body);
     budget::change(call, budget::FIRST_BYTES, |limits| async move {
-        let store = &limits.of(call.store()?);
+        let store = &limits.applied_to(call.store()?);
         let patch = valid_patch(call, store, job_id, body).await?;
         let change = Change { store, ..call.change()? };
         service::jobs::update(change, job_id, patch).await?;
@@ -108,7 +108,7 @@ pub async fn replace(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body
     let document = &call.app.validators.job_replace(body)?;
     let (call, job_id) = (&call, &job_id);
     budget::change(call, budget::FIRST_BYTES, |limits| async move {
-        let store = &limits.of(call.store()?);
+        let store = &limits.applied_to(call.store()?);
         let change = Change { store, ..call.change()? };
         match service::jobs::replace(change, job_id, document).await? {
             Replaced::Created => log_change!(call, "job created", job_id),
@@ -136,7 +136,7 @@ pub async fn create_event(
     let event = Event::from_body(&body)?;
     let (call, job_id) = (&call, &job_id);
     budget::change(call, budget::FIRST_BYTES, |limits| async move {
-        let store = &limits.of(call.store()?);
+        let store = &limits.applied_to(call.store()?);
         let change = Change { store, ..call.change()? };
         let result = job_events::request(change, job_id, event).await?;
         log_change!(call, "job event requested", job_id);

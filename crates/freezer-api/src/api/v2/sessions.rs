@@ -22,7 +22,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
     let (call, query, scope, search) = (&call, &query, &scope, &search);
     budget::answer(call, query.page.max_bytes, |max_bytes| async move {
         let (page, store) = (query.page_up_to(max_bytes), &call.store()?.reading_up_to(max_bytes));
-        let _slot = call.app.queues.scan_slot(scope, search, &page, call.deadline()).await?;
+        let _slot = call.app.queues.scans().slot(scope, search, &page, call.deadline()).await?;
         let found = read!(store, "sessions.list", |db| sessions::list(db, scope, search, &page).await)?;
         query.draft("sessions", &found, |session| &session.session_id)
     })
@@ -58,7 +58,7 @@ pub async fn update(
     let patch = &call.app.validators.session_patch(body)?;
     let (call, session_id) = (&call, &session_id);
     budget::change(call, budget::FIRST_BYTES, |limits| async move {
-        let store = &limits.of(call.store()?);
+        let store = &limits.applied_to(call.store()?);
         let change = Change { store, ..call.change()? };
         service::sessions::update(change, session_id, patch).await?;
         log_change!(call, "session updated", session_id);
@@ -76,7 +76,7 @@ pub async fn replace(
     let document = &call.app.validators.session_replace(body)?;
     let (call, session_id) = (&call, &session_id);
     budget::change(call, budget::FIRST_BYTES, |limits| async move {
-        let store = &limits.of(call.store()?);
+        let store = &limits.applied_to(call.store()?);
         let change = Change { store, ..call.change()? };
         match service::sessions::replace(change, session_id, document).await? {
             Replaced::Created => log_change!(call, "session created", session_id),
@@ -112,7 +112,7 @@ pub async fn create_action(
 pub async fn add_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> Result<Response, Error> {
     let (call, session_id, job_id) = (&call, &session_id, &job_id);
     budget::change(call, budget::FIRST_BYTES, |limits| async move {
-        let store = &limits.of(call.store()?);
+        let store = &limits.applied_to(call.store()?);
         service::sessions::add_job(Change { store, ..call.change()? }, session_id, job_id).await?;
         log_change!(call, "job added to session", session_id);
         Ok(response::no_content())
@@ -124,7 +124,7 @@ pub async fn add_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> R
 pub async fn remove_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> Result<Response, Error> {
     let (call, session_id, job_id) = (&call, &session_id, &job_id);
     budget::change(call, budget::FIRST_BYTES, |limits| async move {
-        let store = &limits.of(call.store()?);
+        let store = &limits.applied_to(call.store()?);
         service::sessions::remove_job(Change { store, ..call.change()? }, session_id, job_id).await?;
         log_change!(call, "job removed from session", session_id);
         Ok(response::no_content())

@@ -261,15 +261,20 @@ impl From<StoredAction> for Action {
 }
 
 /// Returns the fields of an action if the tree of its definition takes at most `limit` bytes of memory.
-fn tree(mut row: StoredAction, doing: &'static str, limit: u64) -> Result<ActionFields, StoreError> {
-    let definition = row.definition.take();
-    check_tree(doing, limit, ("action", &row.action_id), &[definition.as_deref()])?;
-    let definition = json::object(definition.as_deref(), Actions::BackupMetadata.of_row(&row.action_id));
-    Ok(fields(row, definition))
+fn tree(row: StoredAction, doing: &'static str, limit: u64) -> Result<ActionFields, StoreError> {
+    check_tree(doing, limit, ("action", &row.action_id), &[row.definition.as_deref()])?;
+    Ok(parsed(row))
+}
+
+/// Returns the fields of an action for comparisons. A definition that cannot be read is empty.
+pub(super) fn parsed(row: StoredAction) -> ActionFields {
+    let place = Actions::BackupMetadata.of_row(&row.action_id);
+    let definition = json::object(row.definition.as_deref(), place);
+    fields(row, definition)
 }
 
 /// Returns the fields that a change starts from. `freezer_action` is the parsed definition of the row.
-pub(super) fn fields(mut row: StoredAction, mut freezer_action: Map<String, Value>) -> ActionFields {
+fn fields(mut row: StoredAction, mut freezer_action: Map<String, Value>) -> ActionFields {
     let columns = shown_columns(&mut row);
     let only_in_json = only_in_json(&columns, &freezer_action);
     json::replace_values(&mut freezer_action, &columns);

@@ -99,7 +99,10 @@ impl<T: ListedDocument> PageBuilder<T> {
         None
     }
 
-    /// Ends the page before a document that is larger than the query may read. If the page has no documents, returns the error of this document.
+    /// Ends the page before a document that is larger than the query may read.
+    ///
+    /// # Errors
+    /// The error of this document if the page has no documents.
     pub(super) fn cut_before(&mut self, error: StoreError) -> Result<(), StoreError> {
         if self.documents.is_empty() {
             return Err(error);

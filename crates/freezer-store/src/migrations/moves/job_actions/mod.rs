@@ -17,8 +17,8 @@
 //! move creates the same rows, and changes nothing if they exist.
 //!
 //! This file reads the jobs of a batch and writes the differences. `list.rs` parses entries, `plan.rs` computes
-//! the rows of a job, `columns.rs` the columns of a definition, `links.rs` writes links, `rows.rs` writes new actions, and `count.rs` counts before an
-//! upgrade. `equal_ids.rs` compares ids as the database does.
+//! the rows of a job, `columns.rs` the columns of a definition, `links.rs` writes links, `rows.rs` writes new actions,
+//! and `count.rs` counts before an upgrade. `equal_ids.rs` compares ids as the database does.
 
 mod columns;
 mod count;
