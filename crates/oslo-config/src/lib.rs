@@ -50,6 +50,7 @@ mod decl;
 mod error;
 mod ini;
 mod net;
+pub mod reference;
 mod resolve;
 pub mod sample;
 mod secret;

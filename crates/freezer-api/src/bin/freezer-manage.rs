@@ -80,6 +80,8 @@ struct PolicyArguments {
 enum ConfigCommand {
     /// Prints a configuration file with every option commented out.
     Sample,
+    /// Prints a description of every option in Markdown.
+    Reference,
     /// Finds errors that prevent the start, unknown options, options of former releases and options without
     /// effect. Exit code 0 success, 1 warning, 2 failure.
     Check {
@@ -250,6 +252,7 @@ async fn run_config(sources: &Sources, command: ConfigCommand) -> std::io::Resul
     let mut out = std::io::stdout().lock();
     match command {
         ConfigCommand::Sample => config::print_sample(&mut out).map(|()| 0),
+        ConfigCommand::Reference => config::print_reference(&mut out).map(|()| 0),
         ConfigCommand::Check { json, connect } => {
             config::check(sources, connect, json, &mut out).await.map(|verdict| verdict as u8)
         }

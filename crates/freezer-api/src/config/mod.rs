@@ -180,7 +180,16 @@ pub fn declarations() -> Vec<&'static OptDecl> {
 
 /// Returns a configuration file with every option commented out, in the layout of oslo-config-generator.
 pub fn sample() -> String {
-    let groups: Vec<_> = SECTIONS
+    ::oslo_config::sample::render(&groups())
+}
+
+/// Returns the tables of all options in Markdown.
+pub fn reference() -> String {
+    ::oslo_config::reference::render(&groups())
+}
+
+fn groups() -> Vec<::oslo_config::sample::Group<'static>> {
+    SECTIONS
         .iter()
         .map(|(name, options)| ::oslo_config::sample::Group {
             name,
@@ -188,8 +197,7 @@ pub fn sample() -> String {
             source: "freezer-api",
             options,
         })
-        .collect();
-    ::oslo_config::sample::render(&groups)
+        .collect()
 }
 
 impl Settings {

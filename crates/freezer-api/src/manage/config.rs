@@ -11,9 +11,29 @@ use serde_json::{Value, json};
 use super::{connect, prepare};
 use crate::config::{self, ConfigError, Finding, OptionOrigins, Settings, declarations};
 
+/// The beginning of the page.
+const REFERENCE: &str = "\
+# Options
+
+<!-- printed by: freezer-manage config reference -->
+
+The service reads `freezer.conf` and `freezer-api.conf`, each from the first of `~/.freezer`, `~`, `/etc/freezer` and `/etc`
+that contains it, and in the same way the `*.conf` files of the directories `freezer.conf.d` and `freezer-api.conf.d`. The
+environment (`OS_<GROUP>__<OPTION>`) overrides the files, and the command line overrides both
+([Operations](operations.md#the-command-line)). A value can refer to another option:
+`$option` or `${group.option}`. `freezer-manage config sample` prints these options as a file in which all of them are commented
+out, and `freezer-manage config check` checks a configuration. An option without a default is not set.
+";
+
 /// Prints all options, commented out, in the layout of oslo-config-generator.
 pub fn print_sample(out: &mut impl Write) -> std::io::Result<()> {
     out.write_all(config::sample().as_bytes())
+}
+
+/// Prints the page "Options" of the manual.
+pub fn print_reference(out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "{REFERENCE}")?;
+    out.write_all(config::reference().as_bytes())
 }
 
 /// Checks the configuration and prints the findings. Returns the worst result.

@@ -3,22 +3,28 @@
 use std::path::Path;
 
 use freezer_api::config;
+use freezer_api::manage::config::print_reference;
 use freezer_api::manage::policy::print_sample;
 
 #[track_caller]
-fn is_current(name: &str, printed: &str, command: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../etc/freezer").join(name);
+fn is_current(file: &str, printed: &str, command: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == printed,
-        "etc/freezer/{name} is stale; write it with: {command} > etc/freezer/{name}"
-    );
+    assert!(committed == printed, "{file} is stale; write it with: {command} > {file}");
 }
 
 #[test]
 fn the_sample_of_the_configuration_is_current() {
     let command = "cargo run -p freezer-api --bin freezer-manage -- config sample";
-    is_current("freezer-api.conf.sample", &config::sample(), command);
+    is_current("etc/freezer/freezer-api.conf.sample", &config::sample(), command);
+}
+
+#[test]
+fn the_reference_of_the_options_is_current() {
+    let mut printed = Vec::new();
+    print_reference(&mut printed).unwrap();
+    let command = "cargo run -p freezer-api --bin freezer-manage -- config reference";
+    is_current("docs/configuration.md", &String::from_utf8(printed).unwrap(), command);
 }
 
 #[test]
@@ -26,7 +32,7 @@ fn the_sample_of_the_policy_is_current() {
     let mut printed = Vec::new();
     print_sample(false, &mut printed).unwrap();
     let command = "cargo run -p freezer-api --bin freezer-manage -- policy sample";
-    is_current("policy.yaml.sample", &String::from_utf8(printed).unwrap(), command);
+    is_current("etc/freezer/policy.yaml.sample", &String::from_utf8(printed).unwrap(), command);
 }
 
 #[test]
