@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
+#[path = "operators/access.rs"]
+mod access;
 #[path = "operators/check_and_start.rs"]
 mod check_and_start;
 #[path = "operators/config.rs"]

@@ -1,6 +1,7 @@
-//! The public address of the service, with which links begin, and the syntax of hosts.
+//! The public address of the service, with which links begin, the address of the client, and the syntax of hosts.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use http::HeaderMap;
 use http::header::{FORWARDED, HOST};
@@ -32,6 +33,26 @@ pub fn public_address(headers: &HeaderMap, behind_proxy: bool) -> String {
     let prefix = Some(prefix.trim_matches('/')).filter(|prefix| is_path(prefix)).unwrap_or_default();
     let slash = if prefix.is_empty() { "" } else { "/" };
     format!("{proto}://{host}{slash}{prefix}")
+}
+
+/// Returns the address of the client in the headers of a proxy, as oslo.middleware does: `for` of the first element of
+/// `Forwarded`, or the first value of `X-Forwarded-For` if this header is absent. Names instead of addresses are ignored.
+pub fn client_address(headers: &HeaderMap) -> Option<IpAddr> {
+    match header(headers, FORWARDED.as_str()) {
+        Some(forwarded) => address_of_node(&first_of_forwarded(forwarded)?.remove("for")?),
+        None => address_of_node(first_element(header(headers, "x-forwarded-for")?)),
+    }
+}
+
+/// Returns the address of a node (RFC 7239, section 6): an IPv4 address, or an IPv6 address with or without brackets. A port
+/// may follow.
+fn address_of_node(node: &str) -> Option<IpAddr> {
+    let address = match node.strip_prefix('[') {
+        Some(rest) => rest.split(']').next()?,
+        None if node.matches(':').count() == 1 => node.split(':').next()?,
+        None => node,
+    };
+    address.parse().ok()
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -165,8 +186,31 @@ pub fn is_host(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::{is_host, public_address};
+    use super::{client_address, is_host, public_address};
     use http::{HeaderMap, HeaderName};
+
+    #[test]
+    fn the_address_of_the_client_is_the_first_one() {
+        for (name, value, expected) in [
+            ("x-forwarded-for", "192.0.2.7", Some("192.0.2.7")),
+            ("x-forwarded-for", " 192.0.2.7 , 10.0.0.1", Some("192.0.2.7")),
+            ("x-forwarded-for", "192.0.2.7:4711", Some("192.0.2.7")),
+            ("x-forwarded-for", "2001:db8::7", Some("2001:db8::7")),
+            ("x-forwarded-for", "[2001:db8::7]:4711", Some("2001:db8::7")),
+            ("x-forwarded-for", "unknown, 10.0.0.1", None),
+            ("x-forwarded-for", "1.2.3", None),
+            ("forwarded", "for=192.0.2.7;proto=https, for=10.0.0.1", Some("192.0.2.7")),
+            ("forwarded", "proto=https;For=\"[2001:db8::7]:4711\"", Some("2001:db8::7")),
+            ("forwarded", "for=_hidden", None),
+            ("forwarded", "proto=https", None),
+            ("x-real-ip", "192.0.2.7", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+            let expected = expected.map(|address| address.parse().unwrap());
+            assert_eq!(client_address(&headers), expected, "{name}: {value}");
+        }
+    }
 
     #[test]
     fn headers_of_proxies_are_used_if_this_is_configured() {

@@ -2,23 +2,17 @@
 //!
 //! The methods of authentication are in `auth/`. Permissions are checked in `extract.rs`.
 
+use std::sync::Arc;
+
 use axum::extract::Request;
 use axum::response::Response;
 use http::header::WWW_AUTHENTICATE;
 
 use super::extract::RequestDeadline;
+use super::request_record::RequestNotes;
 use super::response;
 use crate::app::App;
 use crate::error::Error;
-
-/// The ids of a request. `middleware.rs` creates them before the caller is identified.
-#[derive(Debug, Clone)]
-pub struct RequestIds {
-    /// Id of this request.
-    pub request_id: String,
-    /// Id of the whole operation, if an earlier service sent one.
-    pub global_request_id: Option<String>,
-}
 
 /// Adds the context of the caller to a request.
 ///
@@ -27,7 +21,7 @@ pub struct RequestIds {
 pub async fn identify(app: &App, request: &mut Request) -> Result<(), Error> {
     let limit = RequestDeadline::of(app, request.extensions()).time_left();
     let mut context = app.authenticator.context(request, limit).await?;
-    if let Some(ids) = request.extensions().get::<RequestIds>() {
+    if let Some(ids) = request.extensions().get::<Arc<RequestNotes>>() {
         context.request_id.clone_from(&ids.request_id);
         context.global_request_id.clone_from(&ids.global_request_id);
     }

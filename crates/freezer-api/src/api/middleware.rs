@@ -1,13 +1,13 @@
-//! Processes every request before and after its handler: assigns ids, normalizes the path, writes the access log, catches
-//! panics and identifies the caller. It also refuses clients that do not accept JSON, and expectations other than
+//! Processes every request before and after its handler: normalizes the path, catches panics, identifies the caller and
+//! completes the record of the request. It also refuses clients that do not accept JSON, and expectations other than
 //! `100-continue`.
 //!
 //! This is one function and not several layers of the framework, because each layer copies the request and the answer in
 //! memory. These copies made up 10 % of the instructions of a request that shows one job.
 
-use std::convert::Infallible;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
@@ -15,13 +15,14 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::header::EXPECT;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use tower::ServiceExt;
 use tracing::Instrument;
 
 use super::extract::RequestDeadline;
-use super::identity::{self, RequestIds};
+use super::identity;
 use super::refusals::{RefusalLog, RefusedRequest};
+use super::request_record::RequestRecord;
 use super::{OPEN, accept, idempotency, response};
 use crate::app::SharedApp;
 use crate::clock::Ids;
@@ -46,51 +47,51 @@ impl Front {
         Front { guards: super::guards(app.clone()), router, app, ids, refusals: RefusalLog::default() }
     }
 
+    /// Creates the record of a request. `peer`: the address at the other end of the connection.
+    pub fn record(&self, head: (&Method, &Uri, &HeaderMap), peer: Option<IpAddr>) -> RequestRecord {
+        let mut record = RequestRecord::new(&self.ids, head, peer);
+        if self.app.http.proxy_headers {
+            record.set_proxied_peer(head.2);
+        }
+        record
+    }
+
     /// Answers one request. A failure is also an answer.
-    pub async fn call(self, request: Request) -> Result<Response, Infallible> {
-        self.process(request, None).await
+    pub async fn call(self, request: Request, record: RequestRecord) -> (Response, RequestRecord) {
+        self.process(request, record, None).await
     }
 
-    /// Answers a request with this error. The answer gets ids and a log line like all others.
-    pub async fn refuse(self, request: Request, error: Error) -> Result<Response, Infallible> {
-        self.process(request, Some(error)).await
+    /// Answers a request with this error.
+    pub async fn refuse(
+        self,
+        request: Request,
+        record: RequestRecord,
+        error: Error,
+    ) -> (Response, RequestRecord) {
+        self.process(request, record, Some(error)).await
     }
 
-    async fn process(self, mut request: Request, refused: Option<Error>) -> Result<Response, Infallible> {
-        let started = Instant::now();
-        let request_id = self.ids.request();
-        let global_request_id = global_id(request.headers());
-        let span = tracing::info_span!(
-            "request",
-            request_id = request_id.as_str(),
-            global_request_id = global_request_id.as_deref(),
-            user = tracing::field::Empty,
-            project = tracing::field::Empty,
-            domain = tracing::field::Empty,
-            system_scope = tracing::field::Empty,
-            user_domain = tracing::field::Empty,
-            project_domain = tracing::field::Empty,
-        );
+    async fn process(
+        self,
+        mut request: Request,
+        mut record: RequestRecord,
+        refused: Option<Error>,
+    ) -> (Response, RequestRecord) {
         let refusals = self.refusals.clone();
-        let method = request.method().clone();
-        let path = request.uri().path().to_owned();
-        request.extensions_mut().insert(RequestIds { request_id: request_id.clone(), global_request_id });
+        request.extensions_mut().insert(Arc::clone(record.notes()));
         normalize(request.uri_mut());
+        let span = record.span().clone();
         let answer = async {
             let answer = AssertUnwindSafe(self.answer(request, refused)).catch_unwind().await;
             let mut response = answer.unwrap_or_else(|_| response::panicked());
-            if let Ok(id) = HeaderValue::from_str(&request_id) {
-                response.headers_mut().insert(REQUEST_ID, id);
-            }
             if let Some(refusal) = response.extensions_mut().remove::<RefusedRequest>() {
                 refusals.add(&refusal);
             }
-            let status = response.status().as_u16();
-            let microseconds = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-            tracing::debug!(%method, path, status, microseconds, "answered");
             response
         };
-        Ok(answer.instrument(span).await)
+        let mut answer = answer.instrument(span).await;
+        record.answer(&mut answer);
+        (answer, record)
     }
 
     /// Routes the request. Open paths need no token; all others require `Accept: application/json` and an identified
@@ -121,14 +122,6 @@ impl Front {
         };
         identity::with_challenge(&app, answer)
     }
-}
-
-/// Returns the id of the whole operation. It must be `req-` and a UUID, because other texts could forge log lines.
-/// Source: oslo.context's `_format_request_id` check.
-fn global_id(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(REQUEST_ID)?.to_str().ok()?;
-    let id = text.strip_prefix("req-")?;
-    (id.len() == 36 && uuid::Uuid::try_parse(id).is_ok()).then(|| text.to_owned())
 }
 
 /// Returns an expectation that the service does not support (RFC 9110, section 10.1.1).
@@ -268,19 +261,5 @@ mod tests {
         assert_eq!(unknown(&["100-continue, more"]).as_deref(), Some("100-continue, more"));
         assert_eq!(unknown(&["100-continue", "more"]).as_deref(), Some("more"));
         assert_eq!(unknown(&[""]).as_deref(), Some(""));
-    }
-
-    #[test]
-    fn a_global_id_must_be_well_formed() {
-        let id = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(REQUEST_ID, text.parse().unwrap());
-            global_id(&headers)
-        };
-        let good = "req-9d1b2f4e-3a61-4f0e-8f55-0c8e7f1b2a3c";
-        assert_eq!(id(good).as_deref(), Some(good));
-        assert_eq!(id("req-1"), None);
-        assert_eq!(id("9d1b2f4e-3a61-4f0e-8f55-0c8e7f1b2a3c"), None);
-        assert_eq!(id("req-9d1b2f4e3a614f0e8f550c8e7f1b2a3c"), None);
     }
 }

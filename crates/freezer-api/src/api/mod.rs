@@ -15,21 +15,31 @@ mod json;
 pub mod middleware;
 pub mod paging;
 mod refusals;
+pub mod rejection;
+pub mod request_record;
 pub mod response;
+mod routes;
 pub mod search;
 pub mod v2;
 mod versions;
 
 use axum::Router;
-use axum::response::IntoResponse;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::Method;
 
+use self::routes::RouteLayer;
 use crate::app::SharedApp;
 use crate::error::Error;
 
 /// Paths that do not require authentication.
 const OPEN: [&str; 3] = ["/", "/healthcheck", "/healthcheck/ready"];
+
+/// Returns whether a route tells balancers and orchestrators about the health of the service.
+fn is_health(route: &str) -> bool {
+    OPEN[1..].contains(&route)
+}
 
 /// Returns whether this path does not require authentication. Slashes at its beginning and end have no effect.
 pub fn is_open(path: &str) -> bool {
@@ -37,13 +47,13 @@ pub fn is_open(path: &str) -> bool {
     OPEN.iter().any(|open| open[1..] == *path)
 }
 
-/// Returns the router with all routes. Authentication, request ids and the access log are in [`middleware::Front`].
+/// Returns the router with all routes. Authentication and the record of a request are in [`middleware::Front`].
 pub fn router(app: SharedApp) -> Router {
     let [versions, healthcheck, ready] = OPEN;
     let router = v2::router()
-        .route(versions, get(versions::show))
-        .route(healthcheck, get(healthcheck::show))
-        .route(ready, get(healthcheck::ready));
+        .route(versions, get(versions::show).layer(RouteLayer(None)))
+        .route(healthcheck, get(healthcheck::show).layer(RouteLayer(None)))
+        .route(ready, get(healthcheck::ready).layer(RouteLayer(None)));
     with_fallbacks(router, app)
 }
 
@@ -57,6 +67,7 @@ fn with_fallbacks(router: Router<SharedApp>, app: SharedApp) -> Router {
     router.fallback(async || Error::NoRoute).method_not_allowed_fallback(no_method).with_state(app)
 }
 
-async fn no_method(method: Method) -> axum::response::Response {
+async fn no_method(method: Method, request: Request) -> Response {
+    request_record::note_route(&request);
     if method == Method::OPTIONS { response::options() } else { Error::NoMethod.into_response() }
 }

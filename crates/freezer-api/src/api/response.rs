@@ -15,6 +15,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 
 use super::refusals::RefusedRequest;
+use super::rejection::RejectionReason;
 use crate::error::{Busy, Error};
 use crate::readiness::Wait;
 use crate::service::answers::FREE;
@@ -203,6 +204,9 @@ impl IntoResponse for Error {
         }
         if let Some(refusal) = refusal {
             response.extensions_mut().insert(refusal);
+        }
+        if let Some(rejection) = RejectionReason::of(&self) {
+            response.extensions_mut().insert(rejection);
         }
         response
     }

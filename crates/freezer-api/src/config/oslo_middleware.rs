@@ -12,8 +12,8 @@ const MAX_BODY: OptDecl = OptDecl::integer("oslo_middleware", "max_request_body_
 const PROXY_HEADERS: OptDecl = OptDecl::boolean("oslo_middleware", "enable_proxy_headers_parsing").unset_if_empty()
     .default("false")
     .help(
-        "Trust Forwarded, X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-Prefix. Only enable this if all \
-         requests come through a proxy that sets them.",
+        "Trust Forwarded, X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-Prefix in links, and Forwarded and \
+         X-Forwarded-For in the access log. Only enable this if all requests come through a proxy that sets them.",
     );
 
 pub(super) const OPTIONS: &[&OptDecl] = &[&MAX_BODY, &PROXY_HEADERS];

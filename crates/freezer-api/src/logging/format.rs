@@ -5,6 +5,7 @@
 //! strings.
 
 use std::borrow::Cow;
+use std::fmt::{self, Write as _};
 
 use time::OffsetDateTime;
 
@@ -113,7 +114,7 @@ impl Format {
 
     /// Fills the fields.
     pub fn fill<'a>(&self, value: impl Fn(&str) -> Field<'a>) -> String {
-        let mut line = String::with_capacity(160);
+        let mut line = String::with_capacity(320);
         for piece in &self.0 {
             match piece {
                 FormatPart::Literal(text) => line.push_str(text),
@@ -187,35 +188,39 @@ pub fn date(format: &str, time: OffsetDateTime) -> String {
             text.push(c);
             continue;
         }
-        let (month, day) = (u8::from(time.month()), time.day());
-        match rest.next() {
-            Some('Y') => text.push_str(&format!("{:04}", time.year())),
-            Some('y') => text.push_str(&format!("{:02}", time.year().rem_euclid(100))),
-            Some('m') => text.push_str(&format!("{month:02}")),
-            Some('d') => text.push_str(&format!("{day:02}")),
-            Some('H') => text.push_str(&format!("{:02}", time.hour())),
-            Some('M') => text.push_str(&format!("{:02}", time.minute())),
-            Some('S') => text.push_str(&format!("{:02}", time.second())),
-            Some('L') => text.push_str(&format!("{:03}", time.millisecond())),
-            Some('f') => text.push_str(&format!("{:06}", time.microsecond())),
-            Some('j') => text.push_str(&format!("{:03}", time.ordinal())),
-            Some('F') => text.push_str(&format!("{:04}-{month:02}-{day:02}", time.year())),
-            Some('T') => {
-                text.push_str(&format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second()));
-            }
-            Some('b') => text.push_str(&time.month().to_string()[..3]),
-            Some('B') => text.push_str(&time.month().to_string()),
-            Some('a') => text.push_str(&time.weekday().to_string()[..3]),
-            Some('A') => text.push_str(&time.weekday().to_string()),
-            Some('z') => text.push_str("+0000"),
-            Some('Z') => text.push_str("UTC"),
-            Some('s') => text.push_str(&time.unix_timestamp().to_string()),
-            Some('%') => text.push('%'),
-            Some(other) => text.extend(['%', other]),
-            None => text.push('%'),
-        }
+        // Writing to a String does not fail.
+        let _ = match rest.next() {
+            Some('%') | None => text.write_char('%'),
+            Some(field) => push_date_field(&mut text, field, time),
+        };
     }
     text
+}
+
+fn push_date_field(text: &mut String, field: char, time: OffsetDateTime) -> fmt::Result {
+    let (month, day) = (u8::from(time.month()), time.day());
+    match field {
+        'Y' => write!(text, "{:04}", time.year()),
+        'y' => write!(text, "{:02}", time.year().rem_euclid(100)),
+        'm' => write!(text, "{month:02}"),
+        'd' => write!(text, "{day:02}"),
+        'H' => write!(text, "{:02}", time.hour()),
+        'M' => write!(text, "{:02}", time.minute()),
+        'S' => write!(text, "{:02}", time.second()),
+        'L' => write!(text, "{:03}", time.millisecond()),
+        'f' => write!(text, "{:06}", time.microsecond()),
+        'j' => write!(text, "{:03}", time.ordinal()),
+        'F' => write!(text, "{:04}-{month:02}-{day:02}", time.year()),
+        'T' => write!(text, "{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second()),
+        'b' => text.write_str(&time.month().to_string()[..3]),
+        'B' => write!(text, "{}", time.month()),
+        'a' => text.write_str(&time.weekday().to_string()[..3]),
+        'A' => write!(text, "{}", time.weekday()),
+        'z' => text.write_str("+0000"),
+        'Z' => text.write_str("UTC"),
+        's' => write!(text, "{}", time.unix_timestamp()),
+        other => write!(text, "%{other}"),
+    }
 }
 
 #[cfg(test)]

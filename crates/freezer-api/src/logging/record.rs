@@ -3,6 +3,7 @@
 //!
 //! `line.rs` creates lines, `output.rs` writes them, and `format.rs` fills format strings.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Map, Value, json};
@@ -146,11 +147,12 @@ impl<'a> LogRecord<'a> {
     }
 
     /// Returns a field of a format string.
-    fn field(&self, name: &str, date: &str, identity: &str) -> Filled<'a> {
+    fn field<'f>(&'f self, name: &str, date: &str, identity: &'f str) -> Filled<'f> {
         let text = |text: String| Filled::Text(text.into());
+        let borrowed = |text: &'f str| Filled::Text(text.into());
         let of_caller = |value: fn(&Caller) -> &str| {
             let value = self.caller.map(value).filter(|value| !value.is_empty());
-            text(escaped(value.unwrap_or("-").to_owned()))
+            Filled::Text(escaped(value.unwrap_or("-").into()))
         };
         let file_name = || self.file.and_then(|file| file.rsplit('/').next()).unwrap_or("-");
         match name {
@@ -164,15 +166,15 @@ impl<'a> LogRecord<'a> {
             "threadName" => text("MainThread".to_owned()),
             "hostname" => text(self.process.host.clone().unwrap_or_else(|| "-".to_owned())),
             "version" => text(env!("CARGO_PKG_VERSION").to_owned()),
-            "levelname" => text(level(self.level).to_owned()),
+            "levelname" => borrowed(level(self.level)),
             "levelno" => Filled::Whole(number(self.level)),
-            "name" => text(self.logger.clone()),
-            "message" => text(escaped(self.text())),
+            "name" => borrowed(&self.logger),
+            "message" => Filled::Text(escaped(self.text().into())),
             "pathname" => text(self.file.unwrap_or("-").to_owned()),
             "filename" => text(file_name().to_owned()),
             "module" => text(file_name().trim_end_matches(".rs").to_owned()),
             "lineno" => Filled::Whole(i64::from(self.line.unwrap_or(0))),
-            "user_identity" => text(identity.to_owned()),
+            "user_identity" => borrowed(identity),
             "instance" | "resource" | "color" => text(String::new()),
             "request_id" => of_caller(|caller| &caller.request_id),
             "global_request_id" => of_caller(|caller| &caller.global_request_id),
@@ -192,7 +194,7 @@ impl<'a> LogRecord<'a> {
             Content::Event(event) => event,
             Content::Note(text) => return text.clone(),
         };
-        let mut text = String::with_capacity(120);
+        let mut text = String::with_capacity(200);
         // Writing to a String does not fail.
         let _ = DefaultFields::new().format_fields(Writer::new(&mut text), event);
         text
@@ -270,6 +272,10 @@ impl Visit for Fields {
         self.set(field, value.into());
     }
 
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.set(field, value.into());
+    }
+
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.set(field, value.into());
     }
@@ -292,25 +298,32 @@ fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
+/// Returns whether a text has control characters. Most texts are plain ASCII, which is checked byte by byte.
+fn has_control(text: &str) -> bool {
+    let is_plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    !is_plain && text.contains(is_control)
+}
+
 /// Escapes control characters like Rust and Python do in a text: `\n`, `\u{1b}`. Callers choose parts of the
 /// logged texts, and must not be able to forge a line.
-fn escaped(text: String) -> String {
-    if !text.contains(is_control) {
+fn escaped(text: Cow<'_, str>) -> Cow<'_, str> {
+    if !has_control(&text) {
         return text;
     }
-    text.chars().fold(String::with_capacity(text.len() + 16), |mut line, c| {
+    let escaped = text.chars().fold(String::with_capacity(text.len() + 16), |mut line, c| {
         if is_control(c) {
             line.extend(c.escape_default())
         } else {
             line.push(c)
         }
         line
-    })
+    });
+    escaped.into()
 }
 
 /// Escapes control characters in JSON. Its writer has escaped most of them.
 fn escaped_json(text: String) -> String {
-    if !text.contains(is_control) {
+    if !has_control(&text) {
         return text;
     }
     text.chars().fold(String::with_capacity(text.len() + 16), |mut line, c| {
@@ -356,8 +369,8 @@ mod tests {
             ("\0\u{7f}\u{85}\u{9b}2J\u{2028}", "\\u{0}\\u{7f}\\u{85}\\u{9b}2J\\u{2028}"),
             ("a\tb \\n", "a\\tb \\n"),
         ] {
-            assert_eq!(escaped(text.to_owned()), expected);
-            assert_eq!(escaped(escaped(text.to_owned())), expected, "escaping twice changes nothing");
+            assert_eq!(escaped(text.into()), expected);
+            assert_eq!(escaped(escaped(text.into())), expected, "escaping twice changes nothing");
             let json = escaped_json(serde_json::json!(text).to_string());
             assert!(!json.contains(super::is_control), "{json}");
             assert_eq!(serde_json::from_str::<String>(&json).ok().as_deref(), Some(text));

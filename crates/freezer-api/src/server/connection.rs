@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -18,11 +18,13 @@ use hyper::body::{Body as _, Incoming};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::answer::{AnswerBody, UnsentAnswers};
 use super::body::RequestBody;
 use super::head;
 use super::slots::ConnectionSlot;
 use crate::api::is_open;
 use crate::api::middleware::Front;
+use crate::api::request_record::RequestRecord;
 use crate::app::BodyLimits;
 use crate::clock::Ids;
 use crate::error::Error;
@@ -71,6 +73,10 @@ pub(super) struct HttpConnection {
     rest: Mutex<Option<Incoming>>,
     /// Whether the connection closes after the present answer and discards further bytes.
     discards: AtomicBool,
+    /// Number of bytes that the kernel has taken.
+    sent: AtomicU64,
+    /// The answers whose bytes the kernel has not taken completely.
+    unsent: Mutex<UnsentAnswers>,
 }
 
 impl HttpConnection {
@@ -86,6 +92,8 @@ impl HttpConnection {
             ambiguous: AtomicU32::new(0),
             rest: Mutex::new(None),
             discards: AtomicBool::new(false),
+            sent: AtomicU64::new(0),
+            unsent: Mutex::default(),
         };
         connection.waits_for_client();
         connection
@@ -172,9 +180,28 @@ impl HttpConnection {
         self.discards.load(Ordering::Relaxed)
     }
 
-    /// Returns a new id for a request that no handler sees.
-    pub(super) fn new_request_id(&self) -> String {
-        self.shared.ids.request()
+    /// Creates the record of a request that no handler sees.
+    pub(super) fn record_without_head(&self) -> RequestRecord {
+        RequestRecord::without_head(&self.shared.ids, self.peer.ip())
+    }
+
+    /// Counts bytes that the kernel has taken.
+    pub(super) fn add_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Keeps the record of an answer that the HTTP library has taken until the kernel has it, too.
+    pub(super) fn answer_taken(&self, record: RequestRecord, bytes: u64) {
+        self.unsent().add(record, bytes);
+    }
+
+    /// Completes the records of all answers, because the kernel has taken all bytes.
+    pub(super) fn answers_sent(&self) {
+        self.unsent().finish(self.sent.load(Ordering::Relaxed), true);
+    }
+
+    fn unsent(&self) -> MutexGuard<'_, UnsentAnswers> {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set_ambiguous(&self, request: u32) {
@@ -196,10 +223,11 @@ impl HttpConnection {
         self: Arc<Self>,
         front: Front,
         request: Request<Incoming>,
-    ) -> Result<Response, Infallible> {
+    ) -> Result<Response<AnswerBody>, Infallible> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         self.starts_working();
         let (mut parts, incoming) = request.into_parts();
+        let record = front.record((&parts.method, &parts.uri, &parts.headers), Some(self.peer.ip()));
         if self.shared.tells_peer {
             parts.extensions.insert(ConnectInfo(self.peer));
         }
@@ -210,16 +238,16 @@ impl HttpConnection {
             false => Body::new(RequestBody::new(incoming, Arc::clone(&self))),
         };
         let request = Request::from_parts(parts, body);
-        let Ok(mut answer) = match refused {
-            None => front.call(request).await,
+        let (mut answer, record) = match refused {
+            None => front.call(request, record).await,
             Some(error) => {
                 self.close_after_answer();
-                front.refuse(request, error).await
+                front.refuse(request, record, error).await
             }
         };
         self.settle(&mut answer, expects_continue);
         self.waits_for_client();
-        Ok(answer)
+        Ok(answer.map(|body| AnswerBody::new(body, record, self)))
     }
 
     /// Returns the reason for rejecting a request, if any.
@@ -246,6 +274,14 @@ impl HttpConnection {
         if self.discards() || self.is_stopping() {
             answer.headers_mut().insert(CONNECTION, CLOSE);
         }
+    }
+}
+
+impl Drop for HttpConnection {
+    fn drop(&mut self) {
+        // the remaining answers were not sent completely
+        let sent = self.sent.load(Ordering::Relaxed);
+        self.unsent().finish(sent, false);
     }
 }
 

@@ -4,12 +4,14 @@
 //! heads and draining at the end. A balancer terminates TLS.
 //!
 //! `listen.rs` opens and closes the listening socket, `files.rs` divides the open files of the process, and
-//! `slots.rs` limits the number of connections. For one connection, `connection.rs` serves its requests, `body.rs` limits the time for their bodies,
+//! `slots.rs` limits the number of connections. For one connection, `connection.rs` serves its requests, `body.rs` limits the time for their bodies, `answer.rs` follows
+//! their answers until they are sent,
 //! `socket.rs` closes it so that the last answer arrives, and `framing.rs` tracks the requests in the
 //! received bytes. `head.rs` and `refusal.rs` complete the checks and the answers of the HTTP library.
 //! `slots.rs`, `connection.rs` and `body.rs` depend on each other: the table of slots closes connections that wait, a connection
 //! returns its slot, and a body changes the state of its connection while it is read.
 
+mod answer;
 mod body;
 mod connection;
 mod files;
@@ -41,6 +43,8 @@ use self::slots::{ConnectionSlot, Slots};
 use self::socket::Socket;
 use crate::api;
 use crate::api::middleware::Front;
+use crate::api::rejection::RejectionReason;
+use crate::api::request_record::RequestRecord;
 use crate::app::{App, StopSettings};
 
 /// Time limit for the head of a request.
@@ -119,7 +123,10 @@ impl Server {
 
     /// Serves a connection in its own task. Without a slot, closes it.
     fn open(&self, stream: TcpStream, peer: SocketAddr, slot: Option<ConnectionSlot>) {
-        let Some(slot) = slot else { return };
+        let Some(slot) = slot else {
+            return RequestRecord::without_head(&self.shared.ids, peer.ip())
+                .reject(RejectionReason::PeerConnections);
+        };
         let connection = Arc::new(HttpConnection::new(self.shared.clone(), peer, slot));
         self.slots.add(&connection);
         let socket = Socket::new(stream, Arc::clone(&connection));

@@ -8,6 +8,7 @@ use std::io::IoSlice;
 
 use memchr::memmem;
 
+use crate::api::request_record::RequestRecord;
 use crate::api::{middleware::REQUEST_ID, response};
 
 /// An answer of the library in the bytes to write.
@@ -45,10 +46,11 @@ fn at_end(bytes: &[u8]) -> Option<(usize, u16)> {
 impl LibraryAnswer {
     /// Returns the complete answer that replaces the library's. The library has one status for large headers and for an
     /// oversized body.
-    pub(super) fn answer(&self, request_id: &str, is_oversized: bool) -> Vec<u8> {
+    pub(super) fn answer(&self, record: &mut RequestRecord, is_oversized: bool) -> Vec<u8> {
         let status = if is_oversized && self.status == 431 { 413 } else { self.status };
         let (reason, body) = response::unreadable_head(status);
-        tracing::debug!(request_id, status, "a request was unreadable");
+        record.refuse_head(status);
+        let request_id = record.request_id();
         let head = format!(
             "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\nvary: Accept\r\n{REQUEST_ID}: {request_id}\r\n\
              connection: close\r\ncontent-length: {}\r\n\r\n",

@@ -18,6 +18,8 @@ use tokio::time::{Duration, Instant, Sleep};
 use super::connection::HttpConnection;
 use super::framing::Framing;
 use super::refusal::{self, LibraryAnswer};
+use crate::api::rejection::RejectionReason;
+use crate::api::request_record::RequestRecord;
 
 /// Time limit for discarding data of a client after its answer.
 const LINGER_TOTAL: Duration = Duration::from_secs(30);
@@ -53,8 +55,15 @@ pub(super) struct Socket {
     reading: Option<Reading>,
     /// Time limit of a request whose client has closed its sending side.
     half_closed_timeout: Option<Pin<Box<Sleep>>>,
-    /// The unsent part of the answer to an unreadable head: the last bytes of the connection.
-    refusal: Vec<u8>,
+    /// The answer to an unreadable head: the last bytes of the connection.
+    refusal: Option<HeadRefusal>,
+}
+
+/// The answer to an unreadable head.
+struct HeadRefusal {
+    unsent: Vec<u8>,
+    sent: u64,
+    record: RequestRecord,
 }
 
 /// The progress of a client that reads an answer slowly.
@@ -85,7 +94,7 @@ impl Socket {
             write_timeout: None,
             reading: None,
             half_closed_timeout: None,
-            refusal: Vec::new(),
+            refusal: None,
         }
     }
 
@@ -167,20 +176,34 @@ impl Socket {
         let mut earlier: Vec<IoSlice<'_>> = before.iter().map(|slice| IoSlice::new(slice)).collect();
         earlier.push(IoSlice::new(last.get(..found.start).unwrap_or_default()));
         if earlier.iter().any(|slice| !slice.is_empty()) {
-            return Pin::new(&mut self.stream).poll_write_vectored(cx, &earlier);
+            return self.poll_send(cx, &earlier);
         }
-        self.refusal = found.answer(&self.connection.new_request_id(), self.framing.is_oversized());
+        let mut record = self.connection.record_without_head();
+        let unsent = found.answer(&mut record, self.framing.is_oversized());
+        self.refusal = Some(HeadRefusal { unsent, sent: 0, record });
         Poll::Ready(Ok(last.len()))
+    }
+
+    /// Writes slices, and counts the bytes that the kernel takes.
+    fn poll_send(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let sent = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        if let Poll::Ready(Ok(bytes)) = sent {
+            self.connection.add_sent(bytes);
+        }
+        sent
     }
 
     /// Writes the answer to an unreadable head.
     fn poll_refuse(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.refusal.is_empty() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.refusal))?;
+        let Some(refusal) = &mut self.refusal else { return Poll::Ready(Ok(())) };
+        while !refusal.unsent.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &refusal.unsent))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.refusal.drain(..written);
+            refusal.unsent.drain(..written);
+            refusal.sent += written as u64;
+            refusal.record.wrote(refusal.sent, refusal.unsent.is_empty());
         }
         Poll::Ready(Ok(()))
     }
@@ -207,6 +230,21 @@ impl Socket {
         }
         let new = || Box::pin(tokio::time::sleep(HALF_CLOSED_LIMIT));
         self.half_closed_timeout.get_or_insert_with(new).as_mut().poll(cx)
+    }
+}
+
+impl Drop for Socket {
+    /// Records a request whose head did not arrive.
+    fn drop(&mut self) {
+        if !self.framing.is_in_head() || self.refusal.is_some() {
+            return;
+        }
+        let mut record = self.connection.record_without_head();
+        if self.connection.closes_now() {
+            record.reject(RejectionReason::Connections);
+        } else if !self.ended && !self.connection.is_stopping() {
+            record.reject(RejectionReason::HeadTime);
+        }
     }
 }
 
@@ -268,7 +306,7 @@ impl AsyncWrite for Socket {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = match refusal::find(slices) {
-            None => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
+            None => self.poll_send(cx, slices),
             Some(found) => self.poll_write_around(cx, slices, &found),
         };
         self.wait_for_reader(cx, written)
@@ -281,6 +319,7 @@ impl AsyncWrite for Socket {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // The HTTP library flushes when the kernel has taken the whole answer.
         self.reading = None;
+        self.connection.answers_sent();
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

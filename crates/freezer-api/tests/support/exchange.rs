@@ -106,7 +106,9 @@ impl Caller {
         }
         let request = request.body(Body::from(body)).expect("a request");
         // This future is boxed because a test with many requests would have all of them on its stack.
-        let Ok(response) = Box::pin(self.app.0.front.clone().call(request)).await;
+        let front = self.app.0.front.clone();
+        let record = front.record((request.method(), request.uri(), request.headers()), None);
+        let (response, _) = Box::pin(front.call(request, record)).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("the body of an answer is complete").to_bytes();
         let answer = Answer { said, status: parts.status, headers: parts.headers, body };

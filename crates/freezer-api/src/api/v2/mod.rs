@@ -11,13 +11,13 @@ pub mod home;
 pub mod jobs;
 pub mod sessions;
 
-use axum::extract::Extension;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, get, on};
 use http::Method;
 use oslo_policy::RuleDefault;
 
 use super::extract::{Call, Guard};
+use super::routes::RouteLayer;
 use crate::app::SharedApp;
 use crate::policy::{
     actions as action_rules, backups as backup_rules, clients as client_rules, jobs as job_rules,
@@ -105,10 +105,10 @@ pub fn guards() -> axum::Router<SharedApp> {
 async fn permitted(_: Call) {}
 
 fn build_router(handler: impl Fn(Route) -> MethodRouter<SharedApp>) -> axum::Router<SharedApp> {
-    let mut router = axum::Router::new().route("/v2", get(home::show));
+    let mut router = axum::Router::new().route("/v2", get(home::show).layer(RouteLayer(None)));
     for route in routes() {
         let (path, guard) = (route.path, Guard(route.rule));
-        router = router.route(path, handler(route).layer(Extension(guard)));
+        router = router.route(path, handler(route).layer(RouteLayer(Some(guard))));
     }
     router
 }
