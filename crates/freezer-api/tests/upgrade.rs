@@ -16,6 +16,8 @@ mod collations;
 mod dump;
 #[path = "upgrade/entries.rs"]
 mod entries;
+#[path = "upgrade/former_releases.rs"]
+mod former_releases;
 #[path = "upgrade/ids.rs"]
 mod ids;
 #[path = "upgrade/kept.rs"]

@@ -17,7 +17,7 @@ use crate::support::database::{self, TestDatabase};
 const BESIDE: [&str; 2] = ["migrate_version", "freezer_leftovers"];
 
 /// The parts of each table, one line for each part.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tables(pub BTreeMap<String, Vec<String>>);
 
 impl Tables {
