@@ -14,6 +14,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::config::Settings;
 use crate::logging::Logging;
+use crate::systemd::Notify;
 
 /// Time between two checks of the policy files.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -32,17 +33,26 @@ impl Reload {
     }
 
     /// Reloads changes as long as it is polled.
-    pub async fn watch(self, mut hangups: Signal, started_with: Settings, enforcer: Enforcer) {
+    pub async fn watch(
+        self,
+        mut hangups: Signal,
+        started_with: Settings,
+        enforcer: Enforcer,
+        notify: Notify,
+    ) {
         let reload = Arc::new((self, started_with));
         let mut looks = tokio::time::interval(CHECK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let mut hung_up = false;
             tokio::select! {
                 _ = looks.tick() => {}
                 received = hangups.recv() => {
                     if received.is_none() {
                         return;
                     }
+                    hung_up = true;
+                    notify.reloading();
                     tracing::info!("SIGHUP: reading configuration, policy and log files again");
                     let reload = reload.clone();
                     // Files can be slow, and a pipe is awaited for some seconds.
@@ -52,6 +62,9 @@ impl Reload {
             let enforcer = enforcer.clone();
             // An error is logged once for each change of the files.
             let _ = tokio::task::spawn_blocking(move || enforcer.reload_if_changed()).await;
+            if hung_up {
+                notify.ready();
+            }
         }
     }
 

@@ -28,3 +28,5 @@ mod remote;
 mod samples;
 #[path = "operators/special_files.rs"]
 mod special_files;
+#[path = "operators/systemd.rs"]
+mod systemd;

@@ -86,7 +86,7 @@ async fn run(arguments: ServeArguments, mut line: CommandLine) -> Result<(), Box
 }
 
 fn around(reload: Reload) -> Surroundings {
-    Surroundings { reload: Some(reload), notify: Notify::new(std::env::var_os("NOTIFY_SOCKET")) }
+    Surroundings { reload: Some(reload), notify: Notify::from_variables(|name| std::env::var_os(name)) }
 }
 
 #[cfg(test)]

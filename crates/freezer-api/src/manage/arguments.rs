@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ErrorKind};
@@ -194,6 +194,8 @@ const CONFIG_FILE: &str = "config-file";
 const CONFIG_DIR: &str = "config-dir";
 /// The name in oslo.config has an underscore.
 const SHELL_COMPLETION: &str = "shell_completion";
+/// Hidden, because only the build of packages needs it.
+const MAN_PAGES: &str = "man-pages";
 
 /// Returns the position of a flag's last occurrence.
 fn last(matches: &ArgMatches, id: &str) -> Option<usize> {
@@ -215,6 +217,13 @@ pub fn parse<P: Parser>(options: &[&'static [OptionArgument]]) -> (P, CommandLin
             let _ = std::io::stdout().write_all(&script);
             std::process::exit(0)
         }
+        Ok(Parsed::ManPages(directory)) => match man_pages(command, &directory) {
+            Ok(()) => std::process::exit(0),
+            Err(error) => {
+                crate::logging::print_error(&name, &format!("{}: {error}", directory.display()));
+                std::process::exit(1)
+            }
+        },
         Err(error) => error.exit(),
     }
 }
@@ -223,6 +232,15 @@ pub fn parse<P: Parser>(options: &[&'static [OptionArgument]]) -> (P, CommandLin
 enum Parsed<P> {
     Arguments(P, CommandLine),
     Completion(Shell),
+    ManPages(PathBuf),
+}
+
+/// Writes a man page for the program and for each of its subcommands.
+fn man_pages(command: Command, directory: &Path) -> std::io::Result<()> {
+    fn without_help(command: Command) -> Command {
+        command.disable_help_subcommand(true).mut_subcommands(without_help)
+    }
+    clap_mangen::generate_to(without_help(command), directory)
 }
 
 /// Returns the command line of a program, with the shared options.
@@ -232,8 +250,10 @@ pub fn command<P: Parser>(options: &[&'static [OptionArgument]]) -> Command {
         .value_name("SHELL")
         .value_parser(PossibleValuesParser::new(["bash", "zsh"]))
         .help("Print a script that completes this command line in a shell");
+    let man_pages = Arg::new(MAN_PAGES).long(MAN_PAGES).value_name("DIR").hide(true);
+    let man_pages = man_pages.value_parser(value_parser!(PathBuf));
     let command = P::command().infer_long_args(true).args_override_self(true);
-    with_options(command, options, true).arg(completion)
+    with_options(command, options, true).arg(completion).arg(man_pages)
 }
 
 fn with_options(command: Command, options: &[&'static [OptionArgument]], top: bool) -> Command {
@@ -282,12 +302,12 @@ fn try_parse<P: Parser>(
         // A completion script needs no subcommand.
         Err(error) if error.kind() == ErrorKind::MissingSubcommand => {
             let matches = tree.subcommand_required(false).try_get_matches_from(&args);
-            return matches.ok().as_ref().and_then(completion).map(Parsed::Completion).ok_or(error);
+            return matches.ok().as_ref().and_then(generated).ok_or(error);
         }
         Err(error) => return Err(with_suggestion(error, &tree)),
     };
-    if let Some(shell) = completion(&matches) {
-        return Ok(Parsed::Completion(shell));
+    if let Some(generated) = generated(&matches) {
+        return Ok(generated);
     }
     let mut line = CommandLine::default();
     line.read(&matches, options);
@@ -295,10 +315,13 @@ fn try_parse<P: Parser>(
     Ok(Parsed::Arguments(arguments, line))
 }
 
-/// Returns the shell of the requested completion script.
-fn completion(matches: &ArgMatches) -> Option<Shell> {
+/// Returns the requested completion script or man pages.
+fn generated<P>(matches: &ArgMatches) -> Option<Parsed<P>> {
+    if let Some(directory) = matches.get_one::<PathBuf>(MAN_PAGES) {
+        return Some(Parsed::ManPages(directory.clone()));
+    }
     let shell = matches.get_one::<String>(SHELL_COMPLETION)?;
-    Some(if shell == "zsh" { Shell::Zsh } else { Shell::Bash })
+    Some(Parsed::Completion(if shell == "zsh" { Shell::Zsh } else { Shell::Bash }))
 }
 
 /// Suggests a subcommand of another level, such as `db sync` for `sync`, if clap finds none on the present

@@ -173,6 +173,7 @@ impl<'s> SchemaWatch<'s> {
     }
 
     fn apply(&mut self, found: SchemaCheck) {
+        let first = self.told.is_none() && !self.served;
         let (wait, text) = match found {
             SchemaCheck::Served => {
                 if self.readiness.wait().is_some() {
@@ -193,6 +194,7 @@ impl<'s> SchemaWatch<'s> {
                 tracing::info!("the tables of {} are ready: requests are served", self.store.database());
                 self.notify.status("Serving");
             }
+            (None, None) if first => self.notify.status("Serving"),
             _ => {}
         }
         self.told = text;

@@ -94,10 +94,9 @@ pub async fn run(
     let listener = server::inherit_or_listen(&settings.listen, settings.auth_strategy).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
-    if let Some(reload) = reload {
-        tokio::spawn(reload.watch(hangups, settings.clone(), app.enforcer.clone()));
-    }
     let (database, origins) = (settings.database.clone(), settings.origins.clone());
+    tokio::spawn(notify.clone().keep_alive());
+    notify.starting("Examining the database", FIRST_CHECK);
     let mut watch = SchemaWatch::new(&database, &app.store, app.readiness.clone(), notify.clone());
     // If the tables can be served, the first request is served.
     let located = |error: StoreError| StartError::Store(origins.prefixed(error.to_string()));
@@ -108,10 +107,15 @@ pub async fn run(
     ready(&settings);
     tracing::info!("listening on {}", settings.listen);
     notify.ready();
+    // After READY=1, because the end of a reload is another READY=1.
+    if let Some(reload) = reload {
+        tokio::spawn(reload.watch(hangups, settings.clone(), app.enforcer.clone(), notify.clone()));
+    }
+    let longest_stop = app.http.stop.delay + app.http.stop.timeout;
     let stop = async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         tracing::info!("stopping");
-        notify.stopping();
+        notify.stopping(longest_stop);
     };
     // On a worker, not on the main thread. Then the thread that accepts a connection also serves it, without
     // waking another one.

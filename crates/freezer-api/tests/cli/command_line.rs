@@ -321,6 +321,33 @@ fn shell_completions_are_printed() {
 }
 
 #[test]
+fn man_pages_are_written() {
+    let scratch = Scratch::new();
+    let directory = scratch.path().join("man");
+    std::fs::create_dir(&directory).unwrap();
+    let path = directory.to_str().unwrap();
+    for program in [API, MANAGE, STATUS] {
+        run(program, &["--man-pages", path]).succeeded();
+    }
+    for (page, word) in [
+        ("freezer-api.1", "bind\\-port"),
+        ("freezer-manage.1", "freezer\\-manage\\-db(1)"),
+        ("freezer-manage-db-purge.1", "older\\-than"),
+        ("freezer-manage-config-check.1", "connect"),
+        ("freezer-manager-status-upgrade-check.1", "json"),
+    ] {
+        let text = std::fs::read_to_string(directory.join(page)).unwrap();
+        assert!(text.contains(".SH NAME") && text.contains(word), "{page}: {text}");
+        assert!(!text.contains("man\\-pages"), "{page}: {text}");
+    }
+    // The subcommands `help` need no pages.
+    let pages = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name());
+    let help: Vec<_> = pages.filter(|page| page.to_string_lossy().contains("help")).collect();
+    assert!(help.is_empty(), "{help:?}");
+    run(API, &["--man-pages", scratch.path().join("none").to_str().unwrap()]).refused(1, &["none"]);
+}
+
+#[test]
 fn files_and_directories_are_read_in_the_order_of_the_command_line() {
     let scratch = Scratch::new();
     for (name, value) in

@@ -3,7 +3,6 @@
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -258,41 +257,4 @@ fn the_service_notices_a_new_file() {
     }
     wait_for("the file is noticed", || is_ready(&service));
     assert_eq!(service.request("POST", "/v2/p1/clients", r#"{"client_id": "node-1"}"#).0, 201);
-}
-
-#[test]
-fn systemd_gets_the_reason_for_waiting() {
-    let scratch = Scratch::new();
-    let database = Database::create(Engine::Sqlite, &scratch).unwrap();
-    // The path of a socket must be short, so this is not in the scratch directory.
-    let path = std::env::temp_dir().join(format!("freezer-wait-{}", std::process::id()));
-    let _ = std::fs::remove_file(&path);
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let heard = || {
-        let mut buffer = [0; 1024];
-        let length = socket.recv(&mut buffer).unwrap();
-        String::from_utf8(buffer[..length].to_vec()).unwrap()
-    };
-    let config = |port| process::config(port, database.url());
-    let service = Service::start_with(&scratch, config, |command| {
-        command.env("NOTIFY_SOCKET", &path);
-    });
-    let mut status = heard();
-    if status.contains("has not answered within") {
-        status = heard();
-    }
-    assert!(status.starts_with("STATUS=Waiting: ") && status.contains("freezer-manage db sync"), "{status}");
-    assert_eq!(heard(), "READY=1");
-    let config = scratch.write("f.conf", &config(process::free_port()));
-    process::run(MANAGE, &config, &["db", "sync"]).succeeded();
-    let mut last = heard();
-    while last.starts_with("STATUS=Waiting: ") {
-        last = heard();
-    }
-    assert_eq!(last, "STATUS=Serving");
-    service.terminate();
-    assert_eq!(heard(), "STOPPING=1");
-    assert_eq!(service.exit_code(), Some(0));
-    std::fs::remove_file(&path).unwrap();
 }

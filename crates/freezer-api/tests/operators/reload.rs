@@ -12,7 +12,7 @@ pub fn start(scratch: &Scratch, more: &str, sections: &str) -> Service {
 }
 
 /// Does the same as [`start`] with a changed command.
-fn start_in(scratch: &Scratch, more: &str, sections: &str, prepare: impl Fn(&mut Command)) -> Service {
+pub fn start_in(scratch: &Scratch, more: &str, sections: &str, prepare: impl Fn(&mut Command)) -> Service {
     let database = process::Database::create(Engine::Sqlite, scratch).unwrap();
     let sync = scratch.write("sync.conf", &process::config(1, database.url()));
     process::run(MANAGE, &sync, &["db", "sync"]).succeeded();
@@ -211,27 +211,4 @@ fn a_change_is_logged_with_the_logger_of_its_resource() {
     let log = service.log();
     let line = log.lines().find(|line| line.contains("client registered")).unwrap();
     assert!(line.contains(" INFO freezer_api.api.v2.clients [req-") && line.contains("id=\"n1\""), "{line}");
-}
-
-#[test]
-fn systemd_is_notified_when_the_service_listens_and_stops() {
-    let scratch = Scratch::new();
-    // The path of a socket must be short, so this is not in the scratch directory.
-    let path = std::env::temp_dir().join(format!("freezer-notify-{}", std::process::id()));
-    let _ = fs::remove_file(&path);
-    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
-    let heard = || {
-        let mut buffer = [0; 64];
-        let length = socket.recv(&mut buffer).unwrap();
-        String::from_utf8(buffer[..length].to_vec()).unwrap()
-    };
-    let service = start_in(&scratch, "", "", |command| {
-        command.env("NOTIFY_SOCKET", &path);
-    });
-    assert_eq!(heard(), "READY=1");
-    service.terminate();
-    assert_eq!(heard(), "STOPPING=1");
-    assert_eq!(service.exit_code(), Some(0));
-    fs::remove_file(&path).unwrap();
 }

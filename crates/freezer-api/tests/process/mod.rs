@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 mod answer;
+pub mod supervisor;
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
