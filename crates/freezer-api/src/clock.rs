@@ -2,7 +2,8 @@
 //!
 //! Only [`Clock::system`] and [`Ids::system`] use those of the system. `clippy.toml` forbids them elsewhere.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use freezer_store::Timestamp;
 use uuid::Uuid;
@@ -33,6 +34,11 @@ impl Clock {
     }
 }
 
+/// The random bits at the end of a UUID.
+const RANDOM: u128 = (1 << 62) - 1;
+/// The lowest bit in which derived ids differ. The source itself increments bits below it.
+const STEP: u32 = 40;
+
 /// Creates ids.
 #[derive(Clone)]
 pub struct Ids {
@@ -55,15 +61,17 @@ impl Ids {
         Ids { documents: Arc::new(Uuid::now_v7), requests: Arc::new(Uuid::new_v4) }
     }
 
-    /// Returns the same source, which uses `first` as the id of the first document.
-    pub fn beginning_with(&self, first: String) -> Ids {
-        let Ids { documents, requests } = self.clone();
-        let first = Mutex::new(Uuid::try_parse(&first).ok());
+    /// Returns a source whose ids of documents depend only on the first one, so a repeated request gets the same ids. They have
+    /// the time of the first id, and its order: they differ in the random bits of UUID version 7.
+    pub fn beginning_with(&self, first: &str) -> Ids {
+        let Ok(first) = Uuid::try_parse(first) else { return self.clone() };
+        let (fixed, random) = (first.as_u128() & !RANDOM, first.as_u128() & RANDOM);
+        let count = AtomicU64::new(0);
         let next = move || {
-            let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
-            first.unwrap_or_else(|| documents())
+            let step = u128::from(count.fetch_add(1, Ordering::Relaxed)) << STEP;
+            Uuid::from_u128(fixed | (random.wrapping_add(step) & RANDOM))
         };
-        Ids { documents: Arc::new(next), requests }
+        Ids { documents: Arc::new(next), requests: self.requests.clone() }
     }
 
     /// Returns a new id for a document: 32 hexadecimal digits, as in the Python service.
@@ -104,6 +112,26 @@ mod tests {
         let digits =
             |id: &String| id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         assert!(made.iter().all(digits), "{made:?}");
+    }
+
+    #[test]
+    fn derived_ids_depend_only_on_the_first_one() {
+        let ids = Ids::system();
+        let planned: Vec<String> = (0..100).map(|_| ids.document()).collect();
+        let derived = |first: &String| {
+            let ids = ids.beginning_with(first);
+            (0..300).map(|_| ids.document()).collect::<Vec<_>>()
+        };
+        let mut all = std::collections::HashSet::new();
+        for first in &planned {
+            let made = derived(first);
+            assert_eq!(made, derived(first));
+            assert_eq!(made[0], *first);
+            assert!(made.iter().all(|id| id[..16] == first[..16]), "time, version and variant: {made:?}");
+            all.extend(made);
+        }
+        assert_eq!(all.len(), 100 * 300);
+        assert_ne!(ids.beginning_with("no uuid").document(), ids.document());
     }
 
     #[test]

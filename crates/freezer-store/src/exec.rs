@@ -69,8 +69,8 @@ impl Db {
         self.doing
     }
 
-    /// Returns whether an earlier run of the body may have been stored, because its answer was lost (see
-    /// `repeat.rs`).
+    /// Returns whether an earlier run of the body may have been stored, because its answer was lost, or an earlier attempt of the
+    /// request (see `repeat.rs`).
     pub fn is_repeat(&self) -> bool {
         self.is_repeat
     }

@@ -118,6 +118,8 @@ pub struct Store {
     tree_limit: u64,
     /// The rows that the change locks.
     rows: Arc<[RowKey]>,
+    /// Whether an earlier attempt of the request may have been stored.
+    is_repeat: bool,
 }
 
 /// The shared part of a store's clones.
@@ -201,6 +203,7 @@ impl Store {
             read_limit: u64::MAX,
             tree_limit: u64::MAX,
             rows: Arc::default(),
+            is_repeat: false,
         }
     }
 
@@ -242,6 +245,12 @@ impl Store {
         rows.sort_unstable_by(|(_, table, id), (_, other, other_id)| (table, id).cmp(&(other, other_id)));
         rows.dedup();
         Store { rows: rows.into(), ..self.clone() }
+    }
+
+    /// Returns a store for a request that continues an earlier attempt with an unknown outcome. Its changes have the same ids and
+    /// the same time, and run as after a lost answer (`query/repeat.rs`).
+    pub fn repeating(&self) -> Store {
+        Store { is_repeat: true, ..self.clone() }
     }
 
     /// Returns the deadline of the work.

@@ -122,7 +122,7 @@ pub struct Run<'s> {
     replaced: u32,
     /// Whether an outage of the database affects it.
     affected: bool,
-    /// Whether an earlier run may have been stored.
+    /// Whether an earlier run, or an earlier attempt of the request, may have been stored.
     is_repeat: bool,
     /// The connection of the last run. It is kept to hold its position in the queue for the SQLite file.
     kept: Option<Lease>,
@@ -144,7 +144,7 @@ impl Store {
             reopens: 0,
             replaced: 0,
             affected: false,
-            is_repeat: false,
+            is_repeat: self.is_repeat,
             kept: None,
             db: None,
             turns: Vec::new(),

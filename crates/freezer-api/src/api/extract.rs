@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use bytes::{Bytes, BytesMut};
-use freezer_store::{Deadline, Scope, Store, heavy, tree_memory};
+use freezer_store::{Deadline, Scope, Store, Timestamp, heavy, tree_memory};
 use http::Extensions;
 use http::request::Parts;
 use http_body_util::BodyExt;
@@ -23,9 +23,17 @@ use crate::service::Change;
 use crate::service::admission::{AdmittedRequest, BodySize};
 use crate::service::trusts::Delegation;
 
-/// The id for the first document that a request creates.
+/// The plan of a request that creates a document and has an `Idempotency-Key`. All attempts of the request have the same ids and the
+/// same time, so that only one of them can be stored.
 #[derive(Clone)]
-pub struct PlannedId(pub String);
+pub struct Plan {
+    /// The id of the document. The ids of others that the request creates depend on it.
+    pub document_id: String,
+    /// The time of the request.
+    pub now: Timestamp,
+    /// Whether an earlier attempt may have been stored.
+    pub is_repeat: bool,
+}
 
 /// The time at which a request must be answered: `[api] request_timeout` after its arrival. The time for reading its body is
 /// added, because it depends on the client and has its own limits.
@@ -76,6 +84,7 @@ pub struct Call {
     pub project_id: String,
     /// Source of ids.
     ids: Ids,
+    plan: Option<Plan>,
     intake: Intake,
     access: OnceLock<DatabaseAccess>,
 }
@@ -159,13 +168,12 @@ impl FromRequestParts<SharedApp> for Call {
                 return Err(Error::BadDocument(format!("{name}: longer than {width} characters")));
             }
         }
-        let ids = match parts.extensions.remove::<PlannedId>() {
-            Some(PlannedId(first)) => app.ids.beginning_with(first),
-            None => app.ids.clone(),
-        };
+        let plan = parts.extensions.remove::<Plan>();
+        let ids = plan.as_ref().map(|plan| app.ids.beginning_with(&plan.document_id));
+        let ids = ids.unwrap_or_else(|| app.ids.clone());
         let intake = Intake::new(&project_id, deadline);
         parts.extensions.insert(intake.clone());
-        Ok(Call { app: app.clone(), context, project_id, ids, intake, access: OnceLock::new() })
+        Ok(Call { app: app.clone(), context, project_id, ids, plan, intake, access: OnceLock::new() })
     }
 }
 
@@ -192,6 +200,8 @@ impl Call {
         let admitted = self.intake.progress().admitted.take();
         let admitted = admitted.map_or_else(|| queues.admission().admit(), Ok)?;
         let store = store.of(&self.project_id).until(self.deadline());
+        let is_repeat = self.plan.as_ref().is_some_and(|plan| plan.is_repeat);
+        let store = if is_repeat { store.repeating() } else { store };
         Ok(&self.access.get_or_init(|| DatabaseAccess { store, _admitted: admitted }).store)
     }
 
@@ -207,7 +217,7 @@ impl Call {
             project_id: &self.project_id,
             user_id: &self.context.user_id,
             repeat_window: self.app.http.repeat_window,
-            now: self.app.clock.now(),
+            now: self.plan.as_ref().map_or_else(|| self.app.clock.now(), |plan| plan.now),
             max_document: self.app.http.max_document,
             max_job_actions: self.app.http.max_job_actions,
             delegation: self

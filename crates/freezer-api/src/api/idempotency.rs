@@ -1,48 +1,41 @@
 //! `Idempotency-Key`: a POST that is sent several times with the same key is carried out once, and gets the same answer.
 //!
-//! The key is claimed in the database before the request is carried out, so it is effective across processes. Repeated
-//! reports of backups are recognized without a key, in `service/backups.rs`. The statements are in `freezer_store::query`.
+//! The key is claimed in the database before the request is carried out (`claims.rs`), so it is effective across processes. The
+//! claim has the id and the time of the document that the request creates. If the outcome of the request is unknown, the next request
+//! with the key takes them over, so the document cannot be stored twice. Repeated reports of backups are recognized without a key, in
+//! `service/backups.rs`. The statements are in `freezer_store::query`.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use freezer_store::query::idempotency::{self, Claim, Created, Expected, Keyed};
-use freezer_store::{Deadline, Outage, Store, StoreError, single};
-use http::{HeaderName, HeaderValue, Method};
+use freezer_store::query::idempotency::{self, Claim, Created, Earlier, Expected, Keyed};
+use freezer_store::{Deadline, Scope, Store, StoreError, single};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 use tower::ServiceExt;
 use tracing::Instrument;
 
-use super::extract::{PlannedId, RequestDeadline, whole_body};
+use super::claims;
+pub use super::claims::AbandonedClaims;
+use super::extract::{Plan, RequestDeadline, whole_body};
 use super::response;
 use crate::app::SharedApp;
 use crate::context::RequestContext;
 use crate::error::Error;
+use crate::service::admission::{AdmittedRequest, BodySize};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Marks an answer that was sent before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Maximum length of a key in characters.
 const MAX_KEY_LENGTH: usize = 255;
-/// Milliseconds between the attempts to claim a key while the first request with this key is carried out. After the last attempt
-/// the answer is a 409. They start again when another request has claimed the key, because the one before was refused.
-const CLAIM_PAUSES: [u64; 7] = [20, 50, 100, 200, 400, 800, 1_600];
 /// Additional time after which a request without an answer counts as abandoned, for example because its process was killed. It
 /// is added to twice the `request_timeout`, which is the limit for the request and for storing its answer.
 const MARGIN: Duration = Duration::from_secs(60);
-/// Seconds between further attempts to release a key.
-const RELEASE_PAUSES: [u64; 4] = [1, 4, 15, 60];
-/// Seconds before each attempt to release a key whose claim has failed. With the default `request_timeout`, the claim has expired
-/// after the last attempt.
-const ABANDON_PAUSES: [u64; 10] = [0, 1, 2, 3, 5, 10, 15, 20, 25, 30];
-/// Time limit of an attempt to release a key.
-const RELEASE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Routes a request of an identified caller. A POST with a key is carried out at most once. `guards` has the same routes as
 /// `router`, but only checks the policy. It is used before a stored answer is read, because the caller may have lost the
@@ -78,158 +71,128 @@ async fn route_once(app: &SharedApp, router: Router, request: Request) -> Result
         None | Some("") => parts.uri.path(),
         Some(_) => parts.uri.path_and_query().map_or("", |path| path.as_str()),
     };
-    let planned = app.ids.document();
+    let now = app.clock.now();
     let keyed = Keyed {
-        expected: expected(parts.uri.path(), &planned),
+        expected: expected(parts.uri.path(), &app.ids.document()),
         id: hash(&[caller[0].as_bytes(), caller[1].as_bytes(), key.as_bytes()]),
         request: hash(&[path.as_bytes(), &body]),
-        attempt: app.ids.document(),
-        now: app.clock.now(),
+        attempt: idempotency::attempt(&app.ids.document(), now),
+        now,
         patience: i64::try_from((app.http.request_timeout * 2 + MARGIN).as_secs()).unwrap_or(i64::MAX),
     };
+    // while it waits for its key, it counts as a request with the memory of its text
+    let size = BodySize { text: body.len(), memory: body.len() };
+    let scope = Scope::project(caller[1]);
+    let admitted = app.queues.admission().admit_body(&scope, size, deadline.deadline()).await?;
     let mut request = Request::from_parts(parts, Body::from(body));
-    request.extensions_mut().insert(PlannedId(planned));
     request.extensions_mut().insert(deadline);
+    let attempt = Attempt { app: app.clone(), store, keyed, deadline: deadline.deadline(), is_repeat: false };
     // in its own task: if the caller disconnects, it must get the answer when it sends the request again
-    let work = carry_out(app.clone(), router, request, (store, keyed, deadline.deadline()));
+    let work = attempt.answer(router, request, admitted);
     tokio::spawn(work.in_current_span()).await.map_err(|_| {
         Error::Internal("a request with an Idempotency-Key ended without an answer".to_owned())
     })?
 }
 
-/// Claims the key and carries out the request, or returns the stored answer.
-async fn carry_out(
+/// An attempt to carry out a request with a key.
+struct Attempt {
     app: SharedApp,
-    router: Router,
-    request: Request,
-    (store, keyed, deadline): (Store, Keyed, Deadline),
-) -> Result<Response, Error> {
-    let claimed = match claim(&app.abandoned, &store.until(deadline), &keyed).await {
-        Ok(claimed) => claimed,
-        Err(error) => {
-            app.abandoned.release(store, keyed);
-            return Err(nothing_done(error).into());
-        }
-    };
-    match claimed {
-        Some(Claim::Ours) => {}
-        Some(Claim::Answered { status, answer }) => {
-            let mut answer = response::stored(status, answer)?;
-            answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-            return Ok(answer);
-        }
-        Some(Claim::Other) => {
-            return Err(Error::Unprocessable(
+    store: Store,
+    keyed: Keyed,
+    deadline: Deadline,
+    /// Whether an earlier attempt may have been stored.
+    is_repeat: bool,
+}
+
+impl Attempt {
+    /// Claims the key and carries out the request, or returns the stored answer. `admitted`: the request while it waits for its key.
+    async fn answer(
+        mut self,
+        router: Router,
+        request: Request,
+        admitted: AdmittedRequest,
+    ) -> Result<Response, Error> {
+        let claimed = claims::claim(&self.app.abandoned, &self.store.until(self.deadline), &self.keyed).await;
+        // from here on, the request counts when it uses the database
+        drop(admitted);
+        match claimed {
+            Ok(Some(Claim::Ours { earlier })) => {
+                self.continue_from(earlier);
+                Ok(self.carry_out(router, request).await)
+            }
+            Ok(Some(Claim::Answered { status, answer })) => {
+                let mut answer = response::stored(status, answer)?;
+                answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+                Ok(answer)
+            }
+            Ok(Some(Claim::Other)) => Err(Error::Unprocessable(
                 "Idempotency-Key: the key was used for another request; use a new key for each request"
                     .to_owned(),
-            ));
-        }
-        Some(Claim::UnderWay { .. }) => return Err(Error::UnderWay),
-        None => {
-            tracing::warn!(
-                "Idempotency-Key has no effect, because the table for keys is missing: run freezer-manage db sync"
-            );
-            let Ok(answer) = router.oneshot(request).await;
-            return Ok(answer);
-        }
-    }
-    let Ok(answer) = router.oneshot(request).await;
-    Ok(store_answer(store, app.http.request_timeout, deadline, keyed, answer).await)
-}
-
-/// The attempts whose claims have failed but may still be stored. Nothing else is stored for them.
-#[derive(Debug, Clone, Default)]
-pub struct AbandonedClaims(Arc<Mutex<HashSet<String>>>);
-
-impl AbandonedClaims {
-    fn attempts(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Releases the key of an attempt whose claim has failed. The claim can be stored later, when the database reads the
-    /// statement from a connection that the service has already closed. Therefore a task repeats the release until it finds
-    /// the claim, or until the claim has expired.
-    fn release(&self, store: Store, keyed: Keyed) {
-        let abandoned = self.clone();
-        abandoned.attempts().insert(keyed.attempt.clone());
-        let work = async move {
-            for pause in ABANDON_PAUSES {
-                tokio::time::sleep(Duration::from_secs(pause)).await;
-                if matches!(release_once(&store.until(Deadline::after(RELEASE_LIMIT)), &keyed).await, Ok(1..))
-                {
-                    break;
-                }
+            )),
+            Ok(Some(Claim::UnderWay { .. })) => Err(Error::UnderWay),
+            Ok(None) => {
+                tracing::warn!(
+                    "Idempotency-Key has no effect, because the table for keys is missing: run freezer-manage db sync"
+                );
+                let Ok(answer) = router.oneshot(request).await;
+                Ok(answer)
             }
-            abandoned.attempts().remove(&keyed.attempt);
+            Err(error) => {
+                self.app.abandoned.free(self.store, &self.keyed);
+                Err(claims::nothing_done(error).into())
+            }
+        }
+    }
+
+    /// Takes the document and the time of an earlier attempt.
+    fn continue_from(&mut self, earlier: Option<Earlier>) {
+        if let Some(Earlier { expected, began }) = earlier {
+            self.keyed.expected = Some(expected);
+            self.keyed.now = began;
+            self.is_repeat = true;
+        }
+    }
+
+    async fn carry_out(self, router: Router, mut request: Request) -> Response {
+        if let Some(Expected { document_id, .. }) = &self.keyed.expected {
+            let (document_id, now) = (document_id.clone(), self.keyed.now);
+            request.extensions_mut().insert(Plan { document_id, now, is_repeat: self.is_repeat });
+        }
+        let Ok(answer) = router.oneshot(request).await;
+        let (answer, text) = read(answer).await;
+        self.end(answer.status(), text).await;
+        answer
+    }
+
+    /// Stores the answer of a successful request. If the request was refused, releases its key. If it failed, the next request
+    /// can take over the key. The caller gets its answer at the deadline even if the database has not finished.
+    async fn end(self, status: StatusCode, text: Option<String>) {
+        let Attempt { app, store, keyed, deadline, is_repeat } = self;
+        let timeout = app.http.request_timeout;
+        let work = match text {
+            Some(text) if status.is_success() => {
+                if keyed.expected.as_ref().is_some_and(|known| known.status == status && known.answer == text)
+                {
+                    return;
+                }
+                let store = store.until(Deadline::after(timeout));
+                tokio::spawn(keep(store, keyed, status.as_u16(), text).in_current_span())
+            }
+            // an earlier attempt may still be stored, whatever happened to this one
+            _ if is_repeat || status.is_server_error() => return app.abandoned.free(store, &keyed),
+            _ => tokio::spawn(claims::release(store, keyed).in_current_span()),
         };
-        tokio::spawn(work.in_current_span());
+        // after the deadline, the task continues without the caller
+        let _ = tokio::time::timeout(deadline.within(timeout), work).await;
     }
 }
 
-/// Returns the error of a failed claim as that of a request that has changed nothing.
-fn nothing_done(error: StoreError) -> StoreError {
-    match error {
-        StoreError::OutcomeUnknown { doing, reason } => {
-            StoreError::Unavailable { doing, outage: Outage::Away, reason }
-        }
-        other => other,
-    }
-}
-
-/// Claims the key. If another request with it is being carried out, waits for a moment, and longer, until the deadline of the
-/// store, as long as one request after the other is refused. Takes the key of an abandoned claim. None: there is no table for
-/// keys.
-async fn claim(
-    abandoned: &AbandonedClaims,
-    store: &Store,
-    keyed: &Keyed,
-) -> Result<Option<Claim>, StoreError> {
-    let mut pauses = CLAIM_PAUSES.into_iter();
-    let mut holder = None;
-    loop {
-        let claim = single!(store, "idempotency.claim", |db| idempotency::claim(db, keyed).await)?;
-        let Some(Claim::UnderWay { attempt }) = &claim else { return Ok(claim) };
-        if let Some(attempt) = attempt.as_ref().filter(|attempt| abandoned.attempts().contains(*attempt)) {
-            release_once(store, &Keyed { attempt: attempt.clone(), ..keyed.clone() }).await?;
-        }
-        if attempt.is_none() || *attempt != holder {
-            pauses = CLAIM_PAUSES.into_iter();
-            holder.clone_from(attempt);
-        }
-        let Some(pause) = pauses.next().map(Duration::from_millis) else { return Ok(claim) };
-        if store.deadline().within(pause) < pause {
-            return Ok(claim);
-        }
-        tokio::time::sleep(pause).await;
-    }
-}
-
-/// Stores the answer of a successful request. If the request was refused or failed, its key is released, so the caller can
-/// correct the request or retry. The caller gets its answer at the deadline even if the database has not finished.
-async fn store_answer(
-    store: Store,
-    timeout: Duration,
-    deadline: Deadline,
-    keyed: Keyed,
-    answer: Response,
-) -> Response {
+/// Returns an answer, and its body if that is a text.
+async fn read(answer: Response) -> (Response, Option<String>) {
     let (parts, body) = answer.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let again = Response::from_parts(parts, Body::from(body.clone()));
-    let status = again.status().as_u16();
-    let work = match std::str::from_utf8(&body).ok().filter(|_| again.status().is_success()) {
-        None => tokio::spawn(release(store, keyed).in_current_span()),
-        Some(text) => {
-            if keyed.expected.as_ref().is_some_and(|known| known.status == status && known.answer == text) {
-                return again;
-            }
-            let text = text.to_owned();
-            tokio::spawn(keep(store.until(Deadline::after(timeout)), keyed, status, text).in_current_span())
-        }
-    };
-    // after the deadline, the task continues without the caller
-    let _ = tokio::time::timeout(deadline.within(timeout), work).await;
-    again
+    let text = std::str::from_utf8(&body).ok().map(str::to_owned);
+    (Response::from_parts(parts, Body::from(body)), text)
 }
 
 /// Stores the answer of a request.
@@ -240,20 +203,6 @@ async fn keep(store: Store, keyed: Keyed, status: u16, text: String) {
         // the caller still gets its answer; a repeated request gets a 409 until the key expires
         tracing::error!("the answer to a request with an Idempotency-Key could not be stored: {error}");
     }
-}
-
-/// Releases a key, and retries it if the database is not available.
-async fn release(store: Store, keyed: Keyed) {
-    for pause in std::iter::once(0).chain(RELEASE_PAUSES) {
-        tokio::time::sleep(Duration::from_secs(pause)).await;
-        if release_once(&store.until(Deadline::after(RELEASE_LIMIT)), &keyed).await.is_ok() {
-            return;
-        }
-    }
-}
-
-async fn release_once(store: &Store, keyed: &Keyed) -> Result<u64, StoreError> {
-    single!(store, "idempotency.release", |db| idempotency::release(db, keyed).await)
 }
 
 /// Returns the answer to a request that creates a document with this id. None if requests to this path do not create documents.

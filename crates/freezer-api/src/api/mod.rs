@@ -7,6 +7,7 @@
 mod accept;
 pub mod address;
 mod budget;
+mod claims;
 pub mod extract;
 mod healthcheck;
 pub mod idempotency;

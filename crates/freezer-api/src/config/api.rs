@@ -115,7 +115,8 @@ const REQUEST_TIMEOUT: OptDecl = OptDecl::integer("api", "request_timeout").unse
 );
 const MAX_WAITING_REQUESTS: OptDecl =
     OptDecl::integer("api", "max_waiting_requests").unset_if_empty().default("10000").min(1).help(
-        "Maximum number of requests that wait for the database. Further ones are answered with 503 at once.",
+        "Maximum number of requests that wait for the database, or for another request with the same Idempotency-Key. Further ones are \
+         answered with 503 at once.",
     );
 const MAX_WAITING_BYTES: OptDecl =
     OptDecl::integer("api", "max_waiting_bytes").unset_if_empty().default("402653184").min(1).help(

@@ -1,4 +1,5 @@
-//! [`Admission`]: limits the number and the memory of the requests that use the database at the same time.
+//! [`Admission`]: limits the number and the memory of the requests that use the database, or wait for another request with the
+//! same `Idempotency-Key`, at the same time.
 //!
 //! While the database is not available, requests wait for it until their deadlines, and their bodies use memory. A body with many
 //! small values uses many times the bytes of its text. A request beyond these limits is refused with an answer that asks the client

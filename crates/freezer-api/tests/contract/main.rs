@@ -62,6 +62,7 @@ mod markers;
 mod old_agents;
 mod paging;
 mod repeats;
+mod retried_keys;
 mod round_trip;
 mod scans;
 mod search;

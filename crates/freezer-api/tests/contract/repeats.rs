@@ -34,17 +34,17 @@ on_both_engines![
     a_new_backup_is_one_statement_whatever_is_stored,
 ];
 
-async fn keyed(caller: &Caller, path: &str, key: &str, body: &Value) -> Answer {
+pub(crate) async fn keyed(caller: &Caller, path: &str, key: &str, body: &Value) -> Answer {
     caller.raw(Method::POST, path, &[("idempotency-key", key)], body.to_string()).await
 }
 
 /// Returns whether an answer is a stored one.
-fn is_replayed(answer: &Answer) -> bool {
+pub(crate) fn is_replayed(answer: &Answer) -> bool {
     answer.header("idempotency-replayed") == Some("true")
 }
 
 /// Returns the same service in another process: with its own store and other ids.
-fn another(app: &TestApp) -> TestApp {
+pub(crate) fn another(app: &TestApp) -> TestApp {
     let store = Store::new(app.database().url(), ConnectSettings::default(), PoolSettings::default());
     let other = recognizing(&TestApp::on(app.database(), store));
     for _ in 0..10_000 {

@@ -3,7 +3,7 @@
 //!
 //! Clients must get a 503 with Retry-After and never a 500, the service must recover without help, and acknowledged
 //! changes must be stored. If a fault ends before the deadline of a request, its caller must not see it. These modules
-//! test this: `errors.rs` (errors of the database), `lost_answers.rs`, `silence.rs`, `limits.rs` and `outages.rs`.
+//! test this: `errors.rs` (errors of the database), `lost_answers.rs`, `late_statements.rs`, `keys.rs`, `silence.rs`, `limits.rs` and `outages.rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
@@ -12,6 +12,7 @@ mod support;
 
 mod errors;
 mod keys;
+mod late_statements;
 mod limits;
 mod lost_answers;
 mod outages;

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use freezer_store::{DatabaseUrl, MySqlUrl};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,6 +39,9 @@ impl Command {
     }
 }
 
+/// Chooses a packet.
+pub type Choice = fn(&[u8]) -> bool;
+
 /// A listener that forwards to a server.
 #[derive(Clone)]
 pub struct Proxy {
@@ -50,6 +54,12 @@ struct Parts {
     /// The answer to lose next.
     armed: Mutex<Option<(Command, Loss)>>,
     lost: AtomicUsize,
+    /// The packet to hold back next.
+    chosen: Mutex<Option<Choice>>,
+    held: AtomicUsize,
+    delivered: AtomicUsize,
+    /// How many held packets may go on.
+    may_go: watch::Sender<usize>,
     /// Number of opened connections.
     opened: AtomicUsize,
     /// Whether connections are closed.
@@ -95,6 +105,24 @@ impl Proxy {
         *self.parts.armed.lock().expect("a lock") = Some((command, loss));
     }
 
+    /// Holds the next chosen packet back. The server gets it at [`Proxy::deliver`], even if its client has disconnected.
+    pub fn hold(&self, choice: Choice) {
+        *self.parts.chosen.lock().expect("a lock") = Some(choice);
+    }
+
+    /// Returns the number of packets that were held back.
+    pub fn held(&self) -> usize {
+        self.parts.held.load(Ordering::SeqCst)
+    }
+
+    /// Delivers all packets that were held back, and waits until the server has answered them.
+    pub async fn deliver(&self) {
+        self.parts.may_go.send_replace(self.held());
+        while self.parts.delivered.load(Ordering::SeqCst) < self.held() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Closes all connections, and new ones at once, or accepts them again.
     pub fn set_down(&self, is_down: bool) {
         self.parts.is_down.send_replace(is_down);
@@ -120,16 +148,39 @@ impl Parts {
         self.lost.fetch_add(1, Ordering::SeqCst);
         Some(loss)
     }
+
+    /// Returns whether a packet is held back.
+    fn is_chosen(&self, packet: &[u8]) -> bool {
+        let mut chosen = self.chosen.lock().expect("a lock");
+        chosen.take_if(|choice| choice(packet)).is_some()
+    }
+
+    /// Sends a packet to the server when it may go.
+    async fn deliver(&self, packet: &[u8], mut server: TcpStream) {
+        let number = self.held.fetch_add(1, Ordering::SeqCst);
+        let mut may_go = self.may_go.subscribe();
+        if may_go.wait_for(|may_go| *may_go > number).await.is_ok() {
+            let _ = server.write_all(packet).await;
+            let _ = server.read(&mut [0; 1_024]).await;
+        }
+        self.delivered.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 /// Forwards until one side closes, or an answer must be lost. In these tests, each command arrives in one packet.
-async fn forward(mut client: TcpStream, mut server: TcpStream, parts: &Parts) {
+async fn forward(mut client: TcpStream, mut server: TcpStream, parts: &Arc<Parts>) {
     let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
     let mut losing = None;
     loop {
         tokio::select! {
             read = client.read(&mut asked) => {
                 let Ok(length @ 1..) = read else { return };
+                if parts.is_chosen(&asked[..length]) {
+                    let (parts, packet) = (parts.clone(), asked[..length].to_vec());
+                    tokio::spawn(async move { parts.deliver(&packet, server).await });
+                    while matches!(client.read(&mut asked).await, Ok(1..)) {}
+                    return;
+                }
                 losing = losing.or_else(|| parts.loss_of(&asked[..length]));
                 if server.write_all(&asked[..length]).await.is_err() {
                     return;

@@ -1,6 +1,6 @@
 //! Queries on `freezer_idempotency`: the POST requests of keys, and their answers.
 
-use sea_query::{Condition, Expr, ExprTrait, Iden, Order, Query, SelectStatement};
+use sea_query::{Expr, ExprTrait, Iden, Order, Query, SelectStatement};
 
 use crate::additions::Indexes;
 use crate::clock::Timestamp;
@@ -10,6 +10,9 @@ use crate::tables::{Actions, Backups, Jobs, Sessions};
 
 /// How long an answer is kept, in seconds.
 pub const KEPT_FOR: i64 = 86_400;
+
+/// The attempt of a key that no request has at present. The next one takes it over.
+const FREE: &str = "free";
 
 #[derive(Iden, Clone, Copy)]
 enum FreezerIdempotency {
@@ -31,7 +34,7 @@ pub struct Keyed {
     pub id: String,
     /// Hash of the request, at most 64 characters.
     pub request: String,
-    /// Id of this attempt, at most 64 characters.
+    /// This attempt, from [`attempt`].
     pub attempt: String,
     /// The time of the request.
     pub now: Timestamp,
@@ -41,8 +44,13 @@ pub struct Keyed {
     pub expected: Option<Expected>,
 }
 
+/// Returns the text that identifies an attempt to carry out a request: its id and its time.
+pub fn attempt(id: &str, now: Timestamp) -> String {
+    format!("{id} {}", now.0)
+}
+
 /// An answer that is valid as soon as a document exists, so it is not stored afterwards.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     /// The type of the document.
     pub kind: Created,
@@ -100,7 +108,10 @@ impl Created {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// The key belongs to this request now.
-    Ours,
+    Ours {
+        /// The earlier attempt of the same request, if its document may still be stored.
+        earlier: Option<Earlier>,
+    },
     /// A request with this key is in progress.
     UnderWay {
         /// The attempt that has the key, or none if it changed hands just now.
@@ -117,6 +128,16 @@ pub enum Claim {
     },
 }
 
+/// An earlier attempt with an unknown outcome. The request that takes over its key must create the same document at the same time,
+/// so that only one of them can be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Earlier {
+    /// Its document, and the answer.
+    pub expected: Expected,
+    /// Its time.
+    pub began: Timestamp,
+}
+
 /// Claims a key. This is one statement if the key is new. Returns `None` if there is no table for keys.
 pub async fn claim(db: &mut Db, keyed: &Keyed) -> Result<Option<Claim>, StoreError> {
     if !db.has_indexes(Indexes::Keys).await? {
@@ -125,8 +146,60 @@ pub async fn claim(db: &mut Db, keyed: &Keyed) -> Result<Option<Claim>, StoreErr
     claim_in_table(db, keyed).await.map(Some)
 }
 
-/// Request, time, attempt, status, answer and document of a key.
-type StoredKey = (String, Option<i64>, String, Option<i64>, String, String);
+/// Columns of [`StoredKey`].
+type StoredColumns = (String, Option<i64>, String, Option<i64>, String, String);
+
+/// The row of a key.
+struct StoredKey {
+    request: String,
+    /// Time of the first attempt.
+    began: i64,
+    attempt: String,
+    status: Option<i64>,
+    answer: String,
+    document: String,
+}
+
+impl StoredKey {
+    async fn get(db: &mut Db, id: &str) -> Result<Option<StoredKey>, StoreError> {
+        let mut select = Query::select();
+        select
+            .columns([
+                Column::Request,
+                Column::Began,
+                Column::Attempt,
+                Column::Status,
+                Column::Answer,
+                Column::Document,
+            ])
+            .from(Column::Table)
+            .and_where(Expr::col(Column::Id).eq(id));
+        let columns = db.read_one::<StoredColumns>(&select).await?;
+        Ok(columns.map(|(request, began, attempt, status, answer, document)| {
+            let began = began.unwrap_or(0);
+            StoredKey { request, began, attempt, status, answer, document }
+        }))
+    }
+
+    fn status(&self) -> Option<u16> {
+        self.status.and_then(|status| u16::try_from(status).ok())
+    }
+
+    /// Returns the document that the request creates, and the answer that is valid if it exists.
+    fn expected(&self) -> Option<Expected> {
+        let (kind, id) = self.document.split_once(' ')?;
+        let (kind, status) = (Created::named(kind)?, self.status()?);
+        Some(Expected { kind, document_id: id.to_owned(), status, answer: self.answer.clone() })
+    }
+
+    /// Returns whether no process works on the latest attempt.
+    fn is_abandoned(&self, keyed: &Keyed) -> bool {
+        let claimed = self.attempt.split_once(' ').and_then(|(_, time)| time.parse().ok());
+        let age = keyed.now.0.saturating_sub(claimed.unwrap_or(self.began));
+        // A clock that was set back must not block the key.
+        self.attempt == FREE || age.saturating_abs() >= keyed.patience
+    }
+}
 
 async fn claim_in_table(db: &mut Db, keyed: &Keyed) -> Result<Claim, StoreError> {
     let mut insert = Query::insert();
@@ -151,73 +224,70 @@ async fn claim_in_table(db: &mut Db, keyed: &Keyed) -> Result<Claim, StoreError>
             Expr::value(keyed.document()),
         ]);
     match db.execute(&insert).await {
-        Ok(_) => return Ok(Claim::Ours),
+        Ok(_) => return Ok(Claim::Ours { earlier: None }),
         Err(error) if error.is_duplicate() => {}
         Err(error) => return Err(error),
     }
-    let mut select = Query::select();
-    select
-        .columns([
-            Column::Request,
-            Column::Began,
-            Column::Attempt,
-            Column::Status,
-            Column::Answer,
-            Column::Document,
-        ])
-        .from(Column::Table)
-        .and_where(Expr::col(Column::Id).eq(keyed.id.as_str()));
     // The key was released meanwhile, so the caller must try again.
-    let Some(stored) = db.read_one::<StoredKey>(&select).await? else {
+    let Some(stored) = StoredKey::get(db, &keyed.id).await? else {
         return Ok(Claim::UnderWay { attempt: None });
     };
-    let (request, began, attempt, mut status, answer, document) = stored;
-    let age = keyed.now.0.saturating_sub(began.unwrap_or(0));
-    if attempt == keyed.attempt {
+    let expected = stored.expected();
+    let earlier = expected.clone().map(|expected| Earlier { expected, began: Timestamp(stored.began) });
+    if stored.attempt == keyed.attempt {
         // The first run of this statement stored it, and its answer was lost.
-        return Ok(Claim::Ours);
+        return Ok(Claim::Ours { earlier: earlier.filter(|_| expected != keyed.expected) });
     }
-    if let Some((kind, id)) = document.split_once(' ') {
-        // The answer is valid if the document exists.
-        let is_there = match Created::named(kind) {
-            Some(kind) => db.select_one(&kind.document(id)).await?.is_some(),
-            None => false,
-        };
-        status = status.filter(|_| is_there);
-    }
-    let is_over = match status {
-        Some(_) => age >= KEPT_FOR,
-        // A clock that was set back must not block the key.
-        None => age >= keyed.patience || age < -keyed.patience,
+    let is_answered = match &expected {
+        Some(Expected { kind, document_id, .. }) => {
+            db.select_one(&kind.document(document_id)).await?.is_some()
+        }
+        None => stored.document.is_empty() && stored.status().is_some(),
     };
-    if is_over {
-        return take_over(db, keyed, &attempt).await;
+    let is_kept = keyed.now.0.saturating_sub(stored.began).saturating_abs() < KEPT_FOR;
+    let is_free = if is_answered { !is_kept } else { stored.is_abandoned(keyed) };
+    // The statement that creates the document may still be stored.
+    let earlier = earlier.filter(|_| is_kept);
+    if is_free && earlier.is_none() {
+        return take_over(db, keyed, &stored.attempt, None).await;
     }
-    if request != keyed.request {
+    if stored.request != keyed.request {
         return Ok(Claim::Other);
     }
-    Ok(match status.and_then(|status| u16::try_from(status).ok()) {
-        Some(status) => Claim::Answered { status, answer },
-        None => Claim::UnderWay { attempt: Some(attempt) },
+    if is_free {
+        return take_over(db, keyed, &stored.attempt, earlier).await;
+    }
+    Ok(match stored.status().filter(|_| is_answered) {
+        Some(status) => Claim::Answered { status, answer: stored.answer },
+        None => Claim::UnderWay { attempt: Some(stored.attempt) },
     })
 }
 
-/// Takes the key from an abandoned request, or one whose answer has expired.
-async fn take_over(db: &mut Db, keyed: &Keyed, from: &str) -> Result<Claim, StoreError> {
+/// Takes the key from an abandoned request, or one whose answer has expired. If there is an earlier attempt to continue, its document
+/// and its time stay.
+async fn take_over(
+    db: &mut Db,
+    keyed: &Keyed,
+    from: &str,
+    earlier: Option<Earlier>,
+) -> Result<Claim, StoreError> {
     let mut update = Query::update();
     update
         .table(Column::Table)
-        .value(Column::Request, keyed.request.as_str())
-        .value(Column::Began, keyed.now.0)
         .value(Column::Attempt, keyed.attempt.as_str())
-        .value(Column::Status, keyed.status())
-        .value(Column::Answer, keyed.answer())
-        .value(Column::Document, keyed.document())
         .and_where(Expr::col(Column::Id).eq(keyed.id.as_str()))
         .and_where(Expr::col(Column::Attempt).eq(from));
+    if earlier.is_none() {
+        update
+            .value(Column::Request, keyed.request.as_str())
+            .value(Column::Began, keyed.now.0)
+            .value(Column::Status, keyed.status())
+            .value(Column::Answer, keyed.answer())
+            .value(Column::Document, keyed.document());
+    }
     Ok(match db.execute(&update).await? {
         0 => Claim::UnderWay { attempt: None },
-        _ => Claim::Ours,
+        _ => Claim::Ours { earlier },
     })
 }
 
@@ -249,23 +319,25 @@ pub async fn answer(db: &mut Db, keyed: &Keyed, status: u16, answer: &str) -> Re
     db.execute(&update).await.map(|_| ())
 }
 
-/// Releases the key of a failed request. The key is kept if the document exists anyway, because only the
-/// answer of the database was lost. Returns the number of released keys: 0 or 1.
+/// Releases the key of a request that was refused, so it can be used for another one.
 pub async fn release(db: &mut Db, keyed: &Keyed) -> Result<u64, StoreError> {
     let mut delete = Query::delete();
     delete
         .from_table(Column::Table)
         .and_where(Expr::col(Column::Id).eq(keyed.id.as_str()))
-        .and_where(Expr::col(Column::Attempt).eq(keyed.attempt.as_str()))
-        .cond_where(
-            Condition::any()
-                .add(Expr::col(Column::Status).is_null())
-                .add(Expr::col(Column::Document).is_not_null()),
-        );
-    if let Some(expected) = &keyed.expected {
-        delete.and_where(Expr::exists(expected.kind.document(&expected.document_id)).not());
-    }
+        .and_where(Expr::col(Column::Attempt).eq(keyed.attempt.as_str()));
     db.execute(&delete).await
+}
+
+/// Lets the next request take over the key from an attempt with an unknown outcome. Returns the number of changed keys: 0 or 1.
+pub async fn free(db: &mut Db, id: &str, attempt: &str) -> Result<u64, StoreError> {
+    let mut update = Query::update();
+    update
+        .table(Column::Table)
+        .value(Column::Attempt, FREE)
+        .and_where(Expr::col(Column::Id).eq(id))
+        .and_where(Expr::col(Column::Attempt).eq(attempt));
+    db.execute(&update).await
 }
 
 /// Returns the next keys after `after` whose answers have expired.

@@ -3,7 +3,8 @@
 //!
 //! Ids and the time are created once, outside the body, so each run writes the same rows. `tx.rs` runs the
 //! body again on another connection, with [`Db::is_repeat`] set. Then the body finds either the old rows or
-//! the rows of its first run:
+//! the rows of its first run. The same holds if a POST with an `Idempotency-Key` continues an earlier attempt
+//! with an unknown outcome ([`Store::repeating`](crate::Store::repeating)): its key has the id and the time.
 //!
 //! | write | how it finds its own rows | consequence |
 //! |---|---|---|
@@ -27,7 +28,7 @@
 
 use std::collections::HashSet;
 
-use sea_query::{Expr, ExprTrait, IntoIden, IntoTableRef, Query};
+use sea_query::{Expr, ExprTrait, IntoIden, IntoTableRef, LockType, Query};
 
 use super::{TableColumns, listing};
 use crate::clock::Timestamp;
@@ -111,6 +112,10 @@ impl<C: IntoIden + IntoTableRef + Copy + 'static> TableColumns<C> {
             .and_where(Expr::col(self.deleted).eq(deleted))
             .and_where(Expr::col(column).eq(db.dialect().datetime(now)))
             .cond_where(scope.holds(self.project_id.into_iden()));
+        if !deleted {
+            // The COMMIT of the first run may still be on its way. Its rows are locked until then.
+            select.lock(LockType::Update);
+        }
         Ok(db.read::<String>(&select).await?.into_iter().collect())
     }
 }

@@ -102,8 +102,8 @@ pub async fn create(db: &mut Db, records: &[Record]) -> Result<Vec<String>, Stor
         match insert_all(db, records).await {
             Ok(()) => return Ok(ids()),
             Err(error) if error.is_duplicate() => {
-                if db.is_repeat() && are_stored(db, records).await? {
-                    // The first run stored them, and its answer was lost.
+                if are_stored(db, records).await? {
+                    // An earlier run stored them, or an earlier attempt of the request, and its answer was lost.
                     return Ok(ids());
                 }
                 let [record] = records else { return Err(error) };
