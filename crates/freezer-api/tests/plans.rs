@@ -150,6 +150,12 @@ async fn requests(app: &TestApp) {
             member.search(&format!("/v2/p1/backups{query}"), search.clone()).await.expect(200);
         }
     }
+    for search in [
+        json!({"match_not": [{"mode": "nova"}]}),
+        json!({"match_not": [{"mode": "nova"}, {"level": 0}], "time_before": few}),
+    ] {
+        member.search("/v2/p1/backups?with_count=true", search).await.expect(200);
+    }
     for query in ["?with_count=true", "?sort=created_at:desc"] {
         member
             .search(&format!("/v2/p1/backups{query}"), json!({"match": [{"_all": "none"}]}))

@@ -587,6 +587,31 @@ async fn times_are_found(app: &TestApp, documents: &[(String, Value)]) {
     }
 }
 
+/// Counts the backups without a pair of one of them, with and without a second pair and a range of times.
+async fn absences_are_counted(app: &TestApp, documents: &[(String, Value)]) {
+    let (store, scope, counting) =
+        (app.store(), Scope::project("p1"), Page { count: true, ..Page::at(1, 0) });
+    let mut found_some = 0;
+    for (n, (_, document)) in documents.iter().enumerate() {
+        let pairs = pairs_of(document);
+        for (m, pair) in pairs.iter().rev().take(8).enumerate() {
+            let mut search = Search { match_not: vec![pair.clone()], ..Search::default() };
+            match (n + m) % 4 {
+                0 => {}
+                1 => search.match_not.push(pairs[m % pairs.len()].clone()),
+                2 => search.time_after = Some(TIMES[(n + m) % TIMES.len()]),
+                _ => search.time_before = Some(TIMES[n % TIMES.len()]),
+            }
+            let accepted = |found: &&(String, Value)| search.accepts(&found.1, Noun::Backups.identity());
+            let wanted = documents.iter().filter(accepted).count();
+            let found = read!(store, "t", |db| backups::list(db, &scope, &search, &counting).await).unwrap();
+            assert_eq!(found.count, Some(wanted as u64), "{search:?}");
+            found_some += usize::from(wanted > 0 && wanted < documents.len());
+        }
+    }
+    assert!(found_some > 2 * documents.len(), "only {found_some} searches choose among the backups");
+}
+
 /// Checks the polls of every client with all schedules of its jobs.
 async fn polls_are_found(app: &TestApp, documents: &[(String, Value)]) {
     for client in WORDS {
@@ -690,7 +715,10 @@ async fn every_search_finds_what_it_means(database: &TestDatabase, engine: Engin
             );
         }
         match noun {
-            Noun::Backups => times_are_found(&app, &documents).await,
+            Noun::Backups => {
+                times_are_found(&app, &documents).await;
+                absences_are_counted(&app, &documents).await;
+            }
             Noun::Jobs => polls_are_found(&app, &documents).await,
             _ => {}
         }

@@ -50,6 +50,17 @@ pub(super) enum Source<C> {
     WithTerms(C, fn(Dialect) -> C),
 }
 
+impl<C> Shape<C> {
+    /// Returns whether a key has no column of its own, so a document has it only in its JSON.
+    pub(super) fn is_nested(&self, key: &str) -> bool {
+        let has_column = |source: &Source<C>| match source {
+            Source::Text(name, _) | Source::Blank(name, _) | Source::Int(name, _) => *name == key,
+            Source::Changed(_) | Source::AsItIs(_) | Source::WithTerms(..) => false,
+        };
+        !self.opaque.contains(&key) && !self.identity.contains(&key) && !self.sources.iter().any(has_column)
+    }
+}
+
 /// Another table whose rows are part of a document: its columns, and the query for the rows of one document,
 /// which gets another condition.
 pub(super) struct Inner<'a, C: 'static> {

@@ -5,7 +5,7 @@
 //! of the list. If few backups are in the requested time range, it is the index of times, and the entries are
 //! sorted.
 
-use sea_query::{Expr, ExprTrait, Func, Iden, JoinType, Query, SelectStatement};
+use sea_query::{Condition, Expr, ExprTrait, Func, Iden, JoinType, Query, SelectStatement};
 
 use super::{TABLE, TEXTS};
 use crate::dialect::Dialect;
@@ -16,6 +16,7 @@ use crate::query::listing::{self, Counted, DocumentQuery, DocumentReader, Listed
 use crate::query::narrow::{self, Shape, Source};
 use crate::row::Row;
 use crate::scope::Scope;
+use crate::search::terms::term;
 use crate::search::{Search, times};
 use crate::tables::{Backups, StoredBackup, TableRow};
 
@@ -24,6 +25,8 @@ use crate::tables::{Backups, StoredBackup, TableRow};
 const FEW: u64 = 50_000;
 /// The maximum if a search for other keys must read the rows of all of them.
 const FEW_ROWS: u64 = 10_000;
+/// Maximum number of pairs that a backup must not have, if the index counts the backups without them.
+const ABSENCES: usize = 16;
 
 /// The index of a project's list, which also contains terms and times.
 const LIST: &str = "fz_backups_project";
@@ -167,24 +170,40 @@ async fn are_few(db: &mut Db, scope: &Scope, search: &Search) -> Result<bool, St
     Ok(found.and_then(|found| u64::try_from(found).ok()).is_some_and(|found| found <= few))
 }
 
-/// Returns queries that count the matching backups, if the index alone is sufficient.
+/// Returns queries that count the matching backups, if the index alone is sufficient for most of them.
 fn counted(dialect: Dialect, scope: &Scope, search: &Search) -> Option<Counted> {
     scope.of_project(())?;
-    let range = times::range(search);
-    let only_times = Search { time_after: None, time_before: None, ..search.clone() }.is_empty();
-    if !only_times {
+    let others = Search { time_after: None, time_before: None, match_not: Vec::new(), ..search.clone() };
+    let by_terms = search.match_not.len() <= ABSENCES
+        && search.match_not.iter().all(|(key, _)| WITH_TERMS.is_nested(key));
+    if !others.is_empty() || !by_terms {
         return None;
     }
-    let mut certain = entries(dialect, scope, TIMES);
+    let index = if search.match_not.is_empty() { TIMES } else { LIST };
+    let mut certain = entries(dialect, scope, index);
     certain.expr(Func::count(Expr::col((At::Index, Backups::Id))));
-    let Some(range) = range else { return Some(Counted { certain, doubtful: None }) };
-    let time = || Expr::col(time(dialect));
-    certain.and_where(time().between(*range.start(), *range.end()));
+    if search.is_empty() {
+        return Some(Counted { certain, doubtful: None });
+    }
     let mut doubtful = match dialect {
-        Dialect::MySql => joined(dialect, scope, TIMES),
+        Dialect::MySql => joined(dialect, scope, index),
         Dialect::Sqlite => live(scope),
     };
-    doubtful.and_where(time().is_null());
+    let mut doubts = Condition::any();
+    if let Some(range) = times::range(search) {
+        certain.and_where(Expr::col(time(dialect)).between(*range.start(), *range.end()));
+        doubts = doubts.add(Expr::col(time(dialect)).is_null());
+    }
+    for (key, value) in &search.match_not {
+        let may_have = dialect.may_have_term(terms_of_index(dialect), &term(key, value));
+        certain.and_where(may_have.clone().not());
+        doubts = doubts.add(may_have);
+    }
+    if !search.match_not.is_empty() {
+        let shape = if dialect == Dialect::MySql { &ALONG_LIST } else { &WITH_TERMS };
+        narrow::narrow::<_, Backups>(dialect, &mut doubtful, search, shape, None);
+    }
+    doubtful.cond_where(doubts);
     Some(Counted { certain, doubtful: Some(doubtful) })
 }
 
