@@ -56,7 +56,10 @@ pub struct Scratch(PathBuf);
 impl Scratch {
     /// Creates an empty directory.
     pub fn new() -> Scratch {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(unique("process"));
+        // The same directory as that of `support/`.
+        let named = std::env::var_os("FREEZER_TEST_SCRATCH").filter(|path| !path.is_empty());
+        let root = PathBuf::from(named.unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into()));
+        let path = root.join(unique("process"));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         Scratch(path)

@@ -56,7 +56,7 @@ impl TestDatabase {
         let short: String =
             test.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(40).collect();
         let name = format!("fz_{short}_{}_{count}", std::process::id());
-        let scratch = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(&name);
+        let scratch = super::scratch_directory().join(&name);
         let url = match engine {
             Engine::Sqlite => DatabaseUrl::Sqlite { path: scratch.with_extension("db") },
             Engine::MariaDb => DatabaseUrl::MySql(MySqlUrl { database: name, ..server(MARIADB_URL)? }),

@@ -35,7 +35,9 @@ impl Server {
             return None;
         }
         // The path of a socket has at most 107 characters, so this cannot be in the target directory.
-        let directory = std::env::temp_dir().join(format!("fz-{}-{name}", std::process::id()));
+        let parent = std::env::var_os("FREEZER_TEST_SCRATCH").filter(|path| !path.is_empty());
+        let parent = parent.map_or_else(std::env::temp_dir, PathBuf::from);
+        let directory = parent.join(format!("fz-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a temporary directory");
         let mut server = Server {
             directory,

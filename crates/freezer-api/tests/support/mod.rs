@@ -321,6 +321,13 @@ pub fn skipped(name: &str, why: &str) {
     }
 }
 
+/// Returns the directory for the files of tests. `FREEZER_TEST_SCRATCH` names one in memory, where databases are created
+/// and dropped faster than on a disk.
+pub fn scratch_directory() -> PathBuf {
+    let named = std::env::var_os("FREEZER_TEST_SCRATCH").filter(|path| !path.is_empty());
+    PathBuf::from(named.unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into()))
+}
+
 /// Runs a future with the time limit of a test.
 pub async fn bounded<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(TIME_LIMIT, future).await.expect("the test hangs")
