@@ -2,6 +2,7 @@
 //! directories. No program may wait for them without a limit, and each error names the option and the file.
 
 use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -56,10 +57,10 @@ impl Files {
         scratch.write("ca.pem", CERTIFICATE);
         scratch.write("https.yaml", "\"jobs:get\": \"https://127.0.0.1:1/decide\"\n");
         let held = File::options().read(true).write(true).open(at(HELD)).unwrap();
-        // The path of a socket has a maximum length, so it is bound through a short one.
-        let short = std::env::temp_dir().join(format!("fz-{}", free_port()));
-        let socket = UnixListener::bind(&short).unwrap();
-        fs::rename(&short, at(SOCKET)).unwrap();
+        // The path of a socket has a maximum length, so this one names the directory by its descriptor.
+        let directory = File::open(scratch.path()).unwrap();
+        let short = format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd());
+        let socket = UnixListener::bind(short).unwrap();
         Files { scratch, _held: held, _socket: socket }
     }
 

@@ -91,6 +91,24 @@ impl Server {
     /// Stops the process of the server (SIGSTOP). Connections stay open, but it does not answer.
     pub fn freeze(&self) {
         self.signal("-STOP");
+        // The other threads run until one of them has received the signal, which takes a while on a busy machine.
+        let mut waited = Duration::ZERO;
+        while !self.is_frozen() {
+            assert!(waited < STARTUP, "mariadbd does not stop");
+            std::thread::sleep(Duration::from_millis(5));
+            waited += Duration::from_millis(5);
+        }
+    }
+
+    /// Returns whether all threads of the server are stopped.
+    fn is_frozen(&self) -> bool {
+        let child = self.child.as_ref().expect("the server runs");
+        let threads = std::fs::read_dir(format!("/proc/{}/task", child.id())).expect("the server's threads");
+        threads.flatten().all(|thread| {
+            // A thread can end meanwhile. The state follows the name, which is in parentheses.
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('T'))
+        })
     }
 
     /// Continues the process of the server.
