@@ -10,6 +10,7 @@ use crate::api::idempotency::AbandonedClaims;
 use crate::auth::Authenticator;
 use crate::clock::{Clock, Ids};
 use crate::health::HealthSettings;
+use crate::probes::Probes;
 use crate::readiness::Readiness;
 use crate::service::scans::ScanLimits;
 use crate::service::trusts::Trusts;
@@ -34,6 +35,8 @@ pub struct App {
     pub queues: Queues,
     /// Claims of keys that may still be stored although their requests have ended.
     pub abandoned: AbandonedClaims,
+    /// The checks of `GET /readyz`.
+    pub probes: Probes,
     /// The clock.
     pub clock: Clock,
     /// The source of ids.

@@ -4,6 +4,7 @@
 //! outages, whose text is for the log.
 
 use freezer_store::{StoreError, TxError};
+use oslo_policy::Denial;
 
 use crate::readiness::Wait;
 use crate::validate::Invalid;
@@ -41,6 +42,37 @@ pub enum Busy {
     /// The maximum number of requests is waiting for the database.
     #[error("Too many requests are waiting for the database; try again later.")]
     Database,
+}
+
+/// The reason why a caller may not do something. The text is for the client.
+#[derive(Debug, thiserror::Error)]
+pub enum Denied {
+    /// The policy denies it.
+    #[error("policy rule {rule}{}", scope_of(.reason))]
+    Policy {
+        /// Name of the rule.
+        rule: String,
+        /// The roles of the caller.
+        roles: Vec<String>,
+        /// The reason of the policy.
+        reason: Denial,
+    },
+    /// The resource can be seen, but belongs to another project.
+    #[error("{what} {id} belongs to another project")]
+    OtherProject {
+        /// `client`.
+        what: &'static str,
+        /// Its id.
+        id: String,
+    },
+}
+
+/// Returns the part of the reason that helps the caller: which scope the token must have.
+fn scope_of(reason: &Denial) -> String {
+    match reason {
+        Denial::Scope { .. } => format!(": {reason}"),
+        _ => String::new(),
+    }
 }
 
 /// The reason why a request failed.
@@ -144,9 +176,9 @@ pub enum Error {
     /// The caller is not authenticated.
     #[error("the request could not be authenticated: {0}")]
     Unauthenticated(String),
-    /// The policy denies the request.
-    #[error("You are not allowed to access this resource")]
-    Forbidden,
+    /// The caller may not do this.
+    #[error("You are not allowed to access this resource: {0}")]
+    Forbidden(#[from] Box<Denied>),
     /// A web page sent the request to a service without authentication.
     #[error("{0}")]
     ForeignPage(String),

@@ -143,7 +143,7 @@ fn allows(enforcer: &Enforcer, rule: &RuleDefault, project: &str, roles: &str) -
     };
     match answer {
         Ok(()) => true,
-        Err(Error::Forbidden) => false,
+        Err(Error::Forbidden(_)) => false,
         Err(other) => panic!("{}: {other}", rule.name),
     }
 }
@@ -219,7 +219,10 @@ fn every_route_enforces_its_rule() {
                     if !allowed {
                         let expected = json!({
                             "title": "Access Forbidden",
-                            "description": "You are not allowed to access this resource",
+                            "description": format!(
+                                "You are not allowed to access this resource: policy rule {}",
+                                route.rule.name
+                            ),
                         });
                         assert_eq!(answer.json(), expected);
                     }

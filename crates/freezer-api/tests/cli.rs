@@ -17,6 +17,8 @@ mod keystone_outage;
 mod open_files;
 #[path = "cli/outage.rs"]
 mod outage;
+#[path = "cli/probes.rs"]
+mod probes;
 mod process;
 #[path = "cli/rejected_settings.rs"]
 mod rejected_settings;

@@ -28,5 +28,7 @@ mod remote;
 mod samples;
 #[path = "operators/special_files.rs"]
 mod special_files;
+#[path = "operators/story.rs"]
+mod story;
 #[path = "operators/systemd.rs"]
 mod systemd;

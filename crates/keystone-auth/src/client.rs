@@ -142,6 +142,12 @@ impl KeystoneClient {
         Ok(own.user_id.clone())
     }
 
+    /// Returns whether the last calls to Keystone got no usable answer.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.inner.transport.outage().is_on()
+    }
+
     /// Returns the `WWW-Authenticate` header for a response with status 401.
     #[must_use]
     pub fn www_authenticate(&self) -> &HeaderValue {
@@ -242,7 +248,7 @@ impl KeystoneClient {
                 unavailable(format!("its answer cannot be read: {error}"))
             }),
             StatusCode::NOT_FOUND => {
-                tracing::info!("Keystone rejected a token");
+                tracing::debug!("Keystone rejected a token");
                 Err(AuthError::Invalid(Rejection::Unknown))
             }
             // Status 401 is about our own token, never about the subject token (which would be 404). Keystone

@@ -40,7 +40,7 @@ pub async fn authenticate_request(
 ) -> Result<Authenticated, AuthError> {
     let result = check_tokens(client, method, path, headers).await;
     if let Err(error @ AuthError::Invalid(_)) = &result {
-        tracing::info!(%error, "a request is not authenticated");
+        tracing::debug!(%error, "a request is not authenticated");
     }
     result
 }

@@ -236,20 +236,36 @@ impl Call {
     pub async fn may(&self, rule: &RuleDefault) -> Result<bool, Error> {
         match policy::authorize_anywhere(&self.app.enforcer, &self.context, rule, self.deadline()).await {
             Ok(()) => Ok(true),
-            Err(Error::Forbidden) => Ok(false),
+            Err(Error::Forbidden(_)) => Ok(false),
             Err(other) => Err(other),
         }
     }
+
+    /// Checks an additional rule that must permit the call. The rule must not depend on the path.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] if it does not; [`Error::Internal`] if the rule cannot be evaluated.
+    pub async fn require(&self, rule: &RuleDefault) -> Result<(), Error> {
+        policy::authorize_anywhere(&self.app.enforcer, &self.context, rule, self.deadline()).await
+    }
 }
 
-/// Logs a change with the id of the changed document. The line has the name of the module that uses this macro. Project, user
-/// and request id of the caller are in the span.
+/// Logs a change with the id of the changed document and further fields. The line has the name of the module that uses this
+/// macro. Project, user and request id of the caller are in the span.
 macro_rules! log_change {
-    ($call:expr, $message:literal, $id:expr) => {
-        tracing::info!(id = $id, in_project = %$call.project_id, $message)
+    ($call:expr, $message:literal, $id:expr $(, $($field:tt)+)?) => {
+        tracing::info!(id = $id, in_project = %$call.project_id, $($($field)+,)? $message)
     };
 }
 pub(crate) use log_change;
+
+/// Logs the failure of a run at WARNING, like [`log_change`].
+macro_rules! log_failure {
+    ($call:expr, $message:literal, $id:expr $(, $($field:tt)+)?) => {
+        tracing::warn!(id = $id, in_project = %$call.project_id, $($($field)+,)? $message)
+    };
+}
+pub(crate) use log_failure;
 
 /// The ids in a path after the project, in their order.
 pub struct PathIds<const N: usize>(pub [String; N]);

@@ -64,13 +64,8 @@ fn answer(
     headers: &HeaderMap,
     not_ready: Option<&'static str>,
 ) -> Result<Response, Error> {
+    check_caller(app, peer, headers)?;
     let settings = &app.http.health;
-    let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
-    let proxied =
-        || PROXY_HEADERS.iter().any(|name| headers.get(name).is_some_and(|value| !value.is_empty()));
-    if !settings.allows(peer) || (settings.ignore_proxied && proxied()) {
-        return Err(Error::NoRoute);
-    }
     let outcomes = match not_ready {
         None => settings.run(),
         Some(reason) => vec![HealthResult { healthy: false, reason, details: String::new() }],
@@ -83,6 +78,25 @@ fn answer(
         MediaType::Json => ("application/json", document(&outcomes, about.as_ref()).to_string()),
     };
     Ok(response::health(healthy, content_type, body))
+}
+
+/// Checks whether `[healthcheck]` allows the caller.
+///
+/// # Errors
+/// [`Error::NoRoute`] if it does not.
+pub(super) fn check_caller(
+    app: &SharedApp,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: &HeaderMap,
+) -> Result<(), Error> {
+    let settings = &app.http.health;
+    let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
+    let proxied =
+        || PROXY_HEADERS.iter().any(|name| headers.get(name).is_some_and(|value| !value.is_empty()));
+    if !settings.allows(peer) || (settings.ignore_proxied && proxied()) {
+        return Err(Error::NoRoute);
+    }
+    Ok(())
 }
 
 /// Information about the service for detailed answers.

@@ -15,6 +15,7 @@ mod identity;
 mod json;
 pub mod middleware;
 pub mod paging;
+mod probes;
 mod refusals;
 pub mod rejection;
 pub mod request_record;
@@ -34,8 +35,8 @@ use self::routes::RouteLayer;
 use crate::app::SharedApp;
 use crate::error::Error;
 
-/// Paths that do not require authentication.
-const OPEN: [&str; 3] = ["/", "/healthcheck", "/healthcheck/ready"];
+/// The paths that no policy rule guards and that require no token. All other routes are in `v2/mod.rs`.
+pub const OPEN: [&str; 5] = ["/", "/healthcheck", "/healthcheck/ready", "/livez", "/readyz"];
 
 /// Returns whether a route tells balancers and orchestrators about the health of the service.
 fn is_health(route: &str) -> bool {
@@ -50,11 +51,13 @@ pub fn is_open(path: &str) -> bool {
 
 /// Returns the router with all routes. Authentication and the record of a request are in [`middleware::Front`].
 pub fn router(app: SharedApp) -> Router {
-    let [versions, healthcheck, ready] = OPEN;
+    let [versions, healthcheck, healthcheck_ready, livez, readyz] = OPEN;
     let router = v2::router()
         .route(versions, get(versions::show).layer(RouteLayer(None)))
         .route(healthcheck, get(healthcheck::show).layer(RouteLayer(None)))
-        .route(ready, get(healthcheck::ready).layer(RouteLayer(None)));
+        .route(healthcheck_ready, get(healthcheck::ready).layer(RouteLayer(None)))
+        .route(livez, get(probes::live).layer(RouteLayer(None)))
+        .route(readyz, get(probes::ready).layer(RouteLayer(None)));
     with_fallbacks(router, app)
 }
 

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::refusals::RefusedRequest;
 use super::rejection::RejectionReason;
-use crate::error::{Busy, Error};
+use crate::error::{Busy, Denied, Error};
 use crate::readiness::Wait;
 use crate::service::answers::FREE;
 
@@ -176,7 +176,7 @@ impl IntoResponse for Error {
             log_server_error(&self, status);
             None
         } else {
-            tracing::debug!(status = status.as_u16(), error = %self, "refused");
+            log_refusal(&self, status);
             RefusedRequest::new(&self)
         };
         let body = match (&self, title) {
@@ -245,7 +245,7 @@ fn status_and_title(error: &Error) -> (StatusCode, &'static str) {
         Error::NoSuchAction(_) => (StatusCode::METHOD_NOT_ALLOWED, "Bad Method"),
         Error::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "Not Acceptable"),
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "Unauthorized"),
-        Error::Forbidden | Error::ForeignPage(_) => (StatusCode::FORBIDDEN, "Access Forbidden"),
+        Error::Forbidden(_) | Error::ForeignPage(_) => (StatusCode::FORBIDDEN, "Access Forbidden"),
         Error::Busy(Busy::Peer | Busy::Project | Busy::ProjectAnswers) => {
             (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests")
         }
@@ -331,6 +331,23 @@ fn unavailable(outage: Outage) -> &'static str {
         Outage::Away | Outage::Refusing | Outage::Locked | Outage::Storage | Outage::Denied => {
             DATABASE_UNAVAILABLE
         }
+    }
+}
+
+/// Logs a refused request. A caller without access is at INFO, because operators must be able to tell why. Other reasons can
+/// contain parts of the body, so they are at DEBUG.
+fn log_refusal(error: &Error, status: StatusCode) {
+    let status = status.as_u16();
+    match error {
+        Error::Forbidden(denied) => match &**denied {
+            Denied::Policy { rule, roles, reason } => {
+                let roles = roles.join(", ");
+                tracing::info!(status, "refused: {rule} denied to roles [{roles}]: {reason}");
+            }
+            other => tracing::info!(status, "refused: {other}"),
+        },
+        Error::Unauthenticated(_) | Error::ForeignPage(_) => tracing::info!(status, "refused: {error}"),
+        _ => tracing::debug!(status, "refused: {error}"),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::auth::Authenticator;
 use crate::clock::{Clock, Ids};
 use crate::config::{Finding, LoginGroups, OptionOrigins, Settings};
+use crate::probes::Probes;
 use crate::readiness::{Readiness, Wait};
 use crate::service::Queues;
 use crate::service::trusts::Trusts;
@@ -118,6 +119,7 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
         authenticator,
         trusts,
         abandoned: AbandonedClaims::default(),
+        probes: Probes::default(),
         clock: Clock::system(),
         ids: Ids::system(),
         http: settings.http.clone(),

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use tracing::Span;
 
 use crate::context::RequestContext;
-use crate::error::Error;
+use crate::error::{Denied, Error};
 
 /// Returns all rules: operations of all resources, then the base rules that they use.
 pub fn declared() -> impl Iterator<Item = &'static RuleDefault> {
@@ -38,7 +38,8 @@ pub fn all() -> Vec<RuleDefault> {
     declared().cloned().collect()
 }
 
-/// Checks whether the caller may do the operation of `rule` in the project of the path.
+/// Checks whether the caller may do the operation of `rule` in the project of the path. A denial is logged when it becomes an
+/// answer, so a check that only selects rows is silent.
 ///
 /// # Errors
 /// [`Error::Forbidden`] if the policy denies it. [`Error::Internal`] if the policy cannot be evaluated before the
@@ -85,9 +86,9 @@ async fn ask(
     };
     match decision {
         Ok(()) => Ok(()),
-        Err(denied @ EnforceError::Denied { .. }) => {
-            tracing::debug!(%denied, "refused by policy");
-            Err(Error::Forbidden)
+        Err(EnforceError::Denied { rule, reason }) => {
+            let roles = context.roles.clone();
+            Err(Box::new(Denied::Policy { rule, roles, reason }).into())
         }
         Err(broken @ EnforceError::Broken { .. }) => Err(Error::Internal(broken.to_string())),
     }

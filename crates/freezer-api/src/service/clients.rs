@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::Change;
 use crate::clock::client_id_of;
-use crate::error::Error;
+use crate::error::{Denied, Error};
 use crate::validate::documents::ClientDocument;
 use crate::validate::whole;
 
@@ -84,7 +84,9 @@ pub async fn delete(change: Change<'_>, client_id: &str) -> Result<bool, Error> 
             return Ok(true);
         }
         match clients::get(db, &change.scope(), client_id).await? {
-            Some(_) => Err(Error::Forbidden),
+            Some(_) => {
+                Err(Box::new(Denied::OtherProject { what: "client", id: client_id.to_owned() }).into())
+            }
             None => Ok(false),
         }
     })

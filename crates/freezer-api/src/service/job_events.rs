@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 
 use super::Change;
 use super::clients::{check_actions_of_job, check_start};
+use super::jobs::JobChange;
+use super::run_log::{RunChange, RunState};
 use crate::error::Error;
 
 /// An event that a user can request.
@@ -36,7 +38,8 @@ impl Event {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// Returns its name in a job.
+    pub fn name(self) -> &'static str {
         match self {
             Event::Start => "start",
             Event::Stop => "stop",
@@ -45,31 +48,47 @@ impl Event {
     }
 }
 
-/// Requests an event of a job. Returns `success`, or a text that says that this event is already pending.
+/// A requested event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestedEvent {
+    /// `success`, or a text that says that this event is already pending.
+    pub result: String,
+    /// Whether the request has changed the job.
+    pub is_new: bool,
+    /// The change of the job.
+    pub job: JobChange,
+}
+
+/// Requests an event of a job.
 ///
 /// # Errors
 /// [`Error::NotFound`] if the project has no such job; [`Error::Unprocessable`] if a start is requested, and the job's
 /// client was deleted or does not support the job's actions any more.
-pub async fn request(change: Change<'_>, job_id: &str, event: Event) -> Result<String, Error> {
+pub async fn request(change: Change<'_>, job_id: &str, event: Event) -> Result<RequestedEvent, Error> {
     let store = &change.store.changing([("jobs", job_id)]);
     transaction!(store, "jobs.event", |db| {
         let scope = change.scope();
         let Some(mut fields) = jobs::get_for_update(db, &scope, job_id).await? else {
             return Err(Error::not_found("job", job_id));
         };
-        if !apply(&mut fields.schedule, event) {
-            // an earlier run of this body may have requested it
-            return Ok(if db.is_repeat() {
-                "success".to_owned()
-            } else {
-                format!("{} already requested", event.name())
-            });
+        let before = RunState::of_schedule(&fields.schedule);
+        let is_changed = apply(&mut fields.schedule, event);
+        // an earlier run of this body may have requested it
+        let is_new = is_changed || db.is_repeat();
+        let after = RunState::of_schedule(&fields.schedule);
+        let requested = RequestedEvent {
+            result: if is_new { "success".to_owned() } else { format!("{} already requested", event.name()) },
+            is_new,
+            job: JobChange { client_id: fields.client_id.clone(), run: RunChange { before, after } },
+        };
+        if !is_changed {
+            return Ok(requested);
         }
         if event == Event::Start {
             check_client(db, &change, &fields.client_id, job_id).await?;
         }
         jobs::update(db, &scope, job_id, &fields, change.now).await?;
-        Ok("success".to_owned())
+        Ok(requested)
     })
 }
 

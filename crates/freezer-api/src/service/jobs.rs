@@ -8,6 +8,7 @@ use freezer_store::{read, transaction};
 use super::clients::{check_actions_of_job, check_capabilities};
 use super::job_actions::{self, Checked, JobActionEntry, entries};
 use super::job_reports;
+use super::run_log::{RunChange, RunState};
 use super::schedule;
 use super::trusts::{self, JobWriteError, with_trust};
 use super::{Change, Extent, Replaced};
@@ -40,13 +41,22 @@ pub async fn create(change: Change<'_>, mut document: JobDocument) -> Result<Str
     Ok(job_id)
 }
 
+/// A change of a job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobChange {
+    /// The client of the job after the change.
+    pub client_id: String,
+    /// The state of its run.
+    pub run: RunChange,
+}
+
 /// Applies a patch to a job. Fields that the patch does not name stay. Only the changes are checked: the job's client may
 /// have been deleted, and its existing actions may no longer be supported by the client.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Unprocessable`] for an unknown client or action; if the job moves to another client, the
 /// errors of [`create`] about trusts.
-pub async fn update(change: Change<'_>, job_id: &str, patch: JobPatch<'_>) -> Result<(), Error> {
+pub async fn update(change: Change<'_>, job_id: &str, patch: JobPatch<'_>) -> Result<JobChange, Error> {
     let entries = entries(&patch.changes, change.ids)?;
     let locked =
         patched_rows(&change, job_id, entries.as_deref(), patch.changes.client_id.as_deref()).await?;
@@ -62,6 +72,7 @@ pub async fn update(change: Change<'_>, job_id: &str, patch: JobPatch<'_>) -> Re
                 let changes = job_reports::current_changes(db, &change, job_id, &fields, &patch).await?;
                 let entries = entries.as_ref().filter(|_| changes.actions.is_some());
                 let old = Extent::of(&fields.schedule);
+                let before = RunState::of_schedule(&fields.schedule);
                 apply(&mut fields, changes);
                 change.check_growth("job_schedule", &fields.schedule, old)?;
                 let moves = fields.client_id != old_client;
@@ -80,7 +91,11 @@ pub async fn update(change: Change<'_>, job_id: &str, patch: JobPatch<'_>) -> Re
                 }
                 jobs::update(db, &scope, job_id, &fields, change.now).await?;
                 // only for a moved job: schedulers do not move jobs, and their tokens (from a trust) cannot create trusts
-                if moves { trust.attach(db, job_id, &fields.client_id).await } else { Ok(()) }
+                if moves {
+                    trust.attach(db, job_id, &fields.client_id).await?;
+                }
+                let after = RunState::of_schedule(&fields.schedule);
+                Ok(JobChange { client_id: fields.client_id, run: RunChange { before, after } })
             })
         })
     })

@@ -18,6 +18,7 @@ pub mod job_reads;
 mod job_reports;
 pub mod jobs;
 pub mod oversized;
+pub mod run_log;
 pub mod scans;
 mod schedule;
 pub mod session_actions;

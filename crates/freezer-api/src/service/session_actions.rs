@@ -27,6 +27,8 @@ use serde_json::{Map, Value};
 use super::Change;
 use super::answers::Answers;
 use super::batcher::{BatchLimits, Batcher};
+use super::run_log::RunChange;
+use super::sessions::run_state;
 use crate::error::Error;
 
 /// A message of a scheduler to a session.
@@ -90,6 +92,8 @@ pub struct Outcome {
     pub result: &'static str,
     /// The session's tag after the action.
     pub session_tag: i64,
+    /// The change of the session's run.
+    pub run: RunChange,
 }
 
 /// Executes the actions of sessions, several of one session in one transaction. A key is a project and a session.
@@ -170,13 +174,15 @@ async fn execute_all(
         let mut changed_at = None;
         let mut outcomes = Vec::with_capacity(actions.len());
         for (action, now) in actions {
+            let before = run_state(&session);
             let applied = match was_applied(&session, action, now.0) {
                 true if db.is_repeat() => Ok(("success", false)),
                 _ => apply(&mut session, action, now.0),
             };
             outcomes.push(applied.map(|(result, changed)| {
                 changed_at = if changed { Some(*now) } else { changed_at };
-                Outcome { result, session_tag: session.session_tag }
+                let run = RunChange { before, after: run_state(&session) };
+                Outcome { result, session_tag: session.session_tag, run }
             }));
         }
         if let Some(now) = changed_at {

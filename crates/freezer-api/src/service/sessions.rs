@@ -9,6 +9,7 @@ use freezer_store::single;
 use freezer_store::transaction;
 use serde_json::{Map, json};
 
+use super::run_log::{RunChange, RunState};
 use super::{Change, Extent, Replaced, schedule};
 use crate::error::Error;
 use crate::validate::documents::SessionDocument;
@@ -33,7 +34,11 @@ pub async fn create(change: Change<'_>, document: SessionDocument) -> Result<Str
 ///
 /// # Errors
 /// [`Error::NotFound`] if the project has no such session.
-pub async fn update(change: Change<'_>, session_id: &str, patch: &SessionDocument) -> Result<(), Error> {
+pub async fn update(
+    change: Change<'_>,
+    session_id: &str,
+    patch: &SessionDocument,
+) -> Result<RunChange, Error> {
     let store = &change.store.changing([("sessions", session_id)]);
     transaction!(store, "sessions.update", |db| {
         let scope = change.scope();
@@ -41,13 +46,14 @@ pub async fn update(change: Change<'_>, session_id: &str, patch: &SessionDocumen
             return Err(Error::not_found("session", session_id));
         };
         let old = extents(&fields);
+        let before = run_state(&fields);
         apply(&mut fields, patch);
         if let Some(patched) = &patch.jobs {
             fields.jobs.get_or_insert_default().extend(patched.clone());
         }
         check_size(&change, &fields, old)?;
         sessions::update(db, &scope, session_id, &fields, change.now).await?;
-        Ok(())
+        Ok(RunChange { before, after: run_state(&fields) })
     })
 }
 
@@ -166,6 +172,11 @@ async fn wait_for_session(change: &Change<'_>, session_id: &str) -> Result<(), E
             None => Err(Error::not_found("session", session_id)),
         }
     })
+}
+
+/// Returns the state of the run of a session.
+pub(super) fn run_state(fields: &SessionFields) -> RunState {
+    RunState::of_session(fields.status.as_deref(), fields.result.as_deref(), fields.time_end)
 }
 
 /// Refuses a session that is too large.

@@ -8,7 +8,7 @@ use crate::keystone::{Answer, FakeKeystone, PASSWORD, START, TestClock, token};
 use crate::process::{self, Database, Engine, MANAGE, Scratch, Service, wait_for};
 
 /// Fifty years, because the service uses the clock of the system.
-const LIFE: i64 = 50 * 365 * 86_400;
+pub const LIFE: i64 = 50 * 365 * 86_400;
 const CALLERS: usize = 6;
 /// Maximum number of requests of each caller.
 const REQUESTS: usize = 500;
@@ -39,7 +39,7 @@ fn mend(fault: Fault, keystone: &mut FakeKeystone, runtime: &tokio::runtime::Run
     }
 }
 
-fn start(scratch: &Scratch, keystone: &FakeKeystone) -> Service {
+pub fn start(scratch: &Scratch, keystone: &FakeKeystone) -> Service {
     let database = Database::create(Engine::Sqlite, scratch).unwrap();
     let file = scratch.write("sync.conf", &process::config(1, database.url()));
     process::run(MANAGE, &file, &["db", "sync"]).succeeded();

@@ -9,15 +9,15 @@ use crate::process::{self, Database, Engine, MANAGE, Scratch, Service, wait_for}
 
 /// Forwards connections to a server while it is switched on.
 #[derive(Clone)]
-struct Line(Arc<Mutex<State>>);
+pub struct Line(Arc<Mutex<State>>);
 
-struct State {
+pub struct State {
     is_on: bool,
     open: Vec<TcpStream>,
 }
 
 impl Line {
-    fn new(port: u16, server: String) -> Line {
+    pub fn new(port: u16, server: String) -> Line {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
         let line = Line(Arc::new(Mutex::new(State { is_on: true, open: Vec::new() })));
         let state = line.clone();
@@ -43,7 +43,7 @@ impl Line {
         line
     }
 
-    fn switch(&self, is_on: bool) {
+    pub fn switch(&self, is_on: bool) {
         let mut state = self.0.lock().unwrap();
         state.is_on = is_on;
         for stream in state.open.drain(..) {

@@ -107,6 +107,9 @@ fn busy_connections_are_not_closed_and_health_checks_are_still_answered() {
         let began = Instant::now();
         assert_eq!(ask(&served, HEALTH).status, 200);
         assert_eq!(ask(&served, "GET //healthcheck/ready/ HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 200);
+        for path in ["/livez", "/readyz"] {
+            assert_eq!(ask(&served, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).status, 200);
+        }
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
         let refused = ask(&served, JOBS);
         assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")), "{refused:?}");

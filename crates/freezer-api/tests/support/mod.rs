@@ -28,6 +28,7 @@ use freezer_api::auth::Authenticator;
 use freezer_api::clock::{Clock, Ids};
 use freezer_api::health::HealthSettings;
 use freezer_api::policy;
+use freezer_api::probes::Probes;
 use freezer_api::readiness::Readiness;
 use freezer_api::service::Queues;
 use freezer_api::service::trusts::Trusts;
@@ -146,6 +147,7 @@ impl TestApp {
                 roles: central.roles,
             }),
             abandoned: AbandonedClaims::default(),
+            probes: Probes::default(),
             clock,
             ids: counting(first_id),
             http,

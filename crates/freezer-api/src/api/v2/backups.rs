@@ -3,6 +3,7 @@
 use axum::response::Response;
 use freezer_store::query::backups;
 use freezer_store::read;
+use serde_json::Value;
 
 use crate::api::budget;
 use crate::api::extract::{Body, Call, PathIds, log_change};
@@ -30,9 +31,11 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 /// `POST /v2/{project_id}/backups`
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = call.app.validators.backup(body)?;
+    let text = |key: &str| document.metadata.get(key).and_then(Value::as_str).map(str::to_owned);
+    let (host, name, job) = (text("hostname"), text("backup_name"), text("job_id"));
     let RecordedBackup { backup_id, is_new } = service::backups::create(call.change()?, document).await?;
     match is_new {
-        true => log_change!(call, "backup created", backup_id),
+        true => log_change!(call, "backup created", backup_id, host, name, job),
         false => log_change!(call, "backup reported again, and not stored again", backup_id),
     }
     response::created(&BackupCreated { backup_id: &backup_id })

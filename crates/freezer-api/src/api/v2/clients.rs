@@ -31,8 +31,8 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 /// `POST /v2/{project_id}/clients`
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = call.app.validators.client(body)?;
-    if document.is_central && !call.may(&policy::clients::CREATE_CENTRAL).await? {
-        return Err(Error::Forbidden);
+    if document.is_central {
+        call.require(&policy::clients::CREATE_CENTRAL).await?;
     }
     let (registered, client_id) = service::clients::register(call.change()?, document).await?;
     match registered {

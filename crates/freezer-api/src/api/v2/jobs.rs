@@ -6,7 +6,7 @@ use freezer_store::{Scope, Store};
 use serde_json::Value;
 
 use crate::api::budget;
-use crate::api::extract::{Body, Call, PathIds, log_change};
+use crate::api::extract::{Body, Call, PathIds, log_change, log_failure};
 use crate::api::paging::ListQuery;
 use crate::api::response;
 use crate::api::search::{self, TimeConditions};
@@ -14,8 +14,9 @@ use crate::api::v2::answers::{JobCreated, JobEventRequested, JobReplaced, JobUpd
 use crate::error::Error;
 use crate::policy;
 use crate::service;
-use crate::service::job_events::{self, Event};
+use crate::service::job_events::{self, Event, RequestedEvent};
 use crate::service::job_reads;
+use crate::service::jobs::JobChange;
 use crate::service::{Change, Replaced};
 use crate::validate::documents::JobPatch;
 
@@ -47,8 +48,9 @@ async fn hide_pids(call: &Call, sees_all: bool, jobs: &mut [Job]) -> Result<(), 
 /// `POST /v2/{project_id}/jobs`
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = call.app.validators.job(body)?;
+    let client = document.client_id.clone();
     let job_id = service::jobs::create(call.change()?, document).await?;
-    log_change!(call, "job created", job_id);
+    log_change!(call, "job created", job_id, client);
     response::created(&JobCreated { job_id: &job_id })
 }
 
@@ -75,8 +77,23 @@ pub async fn update(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body)
         let store = &limits.applied_to(call.store()?);
         let patch = valid_patch(call, store, job_id, body).await?;
         let change = Change { store, ..call.change()? };
-        service::jobs::update(change, job_id, patch).await?;
-        log_change!(call, "job updated", job_id);
+        let JobChange { client_id, run } = service::jobs::update(change, job_id, patch).await?;
+        let (status_before, status, result) = (run.status_before(), run.status(), run.result());
+        match run.has_failed() {
+            true => {
+                log_failure!(call, "job failed", job_id, client = client_id, status_before, status, result)
+            }
+            false => log_change!(
+                call,
+                "job updated",
+                job_id,
+                client = client_id,
+                status_before,
+                status,
+                result,
+                event = run.event()
+            ),
+        }
         response::ok(&JobUpdated { job_id, version: 0 })
     })
     .await
@@ -110,9 +127,10 @@ pub async fn replace(call: Call, PathIds([job_id]): PathIds<1>, Body(body): Body
     budget::change(call, budget::FIRST_BYTES, |limits| async move {
         let store = &limits.applied_to(call.store()?);
         let change = Change { store, ..call.change()? };
+        let client = document.client_id.as_deref();
         match service::jobs::replace(change, job_id, document).await? {
-            Replaced::Created => log_change!(call, "job created", job_id),
-            Replaced::Replaced => log_change!(call, "job replaced", job_id),
+            Replaced::Created => log_change!(call, "job created", job_id, client),
+            Replaced::Replaced => log_change!(call, "job replaced", job_id, client),
         }
         response::created(&JobReplaced { job_id, version: job_id })
     })
@@ -138,8 +156,15 @@ pub async fn create_event(
     budget::change(call, budget::FIRST_BYTES, |limits| async move {
         let store = &limits.applied_to(call.store()?);
         let change = Change { store, ..call.change()? };
-        let result = job_events::request(change, job_id, event).await?;
-        log_change!(call, "job event requested", job_id);
+        let RequestedEvent { result, is_new, job } = job_events::request(change, job_id, event).await?;
+        let (event, client, status_before) = (event.name(), &job.client_id, job.run.status_before());
+        match is_new {
+            true => {
+                let status = job.run.status();
+                log_change!(call, "job event requested", job_id, event, client, status_before, status);
+            }
+            false => log_change!(call, "job event was already requested", job_id, event, client),
+        }
         response::accepted(&JobEventRequested { result: &result })
     })
     .await

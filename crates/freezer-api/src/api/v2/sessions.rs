@@ -5,13 +5,14 @@ use freezer_store::query::sessions;
 use freezer_store::read;
 
 use crate::api::budget;
-use crate::api::extract::{Body, Call, PathIds, log_change};
+use crate::api::extract::{Body, Call, PathIds, log_change, log_failure};
 use crate::api::paging::ListQuery;
 use crate::api::response;
 use crate::api::search::{self, TimeConditions};
 use crate::api::v2::answers::{SessionActionDone, SessionCreated, SessionReplaced, SessionUpdated};
 use crate::error::Error;
 use crate::service;
+use crate::service::run_log;
 use crate::service::session_actions::{self, Outcome, SessionAction};
 use crate::service::{Change, Replaced};
 
@@ -60,8 +61,12 @@ pub async fn update(
     budget::change(call, budget::FIRST_BYTES, |limits| async move {
         let store = &limits.applied_to(call.store()?);
         let change = Change { store, ..call.change()? };
-        service::sessions::update(change, session_id, patch).await?;
-        log_change!(call, "session updated", session_id);
+        let run = service::sessions::update(change, session_id, patch).await?;
+        let (status_before, status, result) = (run.status_before(), run.status(), run.result());
+        match run.has_failed() {
+            true => log_failure!(call, "session failed", session_id, status_before, status, result),
+            false => log_change!(call, "session updated", session_id, status_before, status, result),
+        }
         response::ok(&SessionUpdated { session_id, version: 0 })
     })
     .await
@@ -102,10 +107,30 @@ pub async fn create_action(
     Body(body): Body,
 ) -> Result<Response, Error> {
     let action = SessionAction::from_body(&body)?;
-    let Outcome { result, session_tag } =
-        session_actions::execute(call.change()?, &session_id, action).await?;
-    log_change!(call, "session action", session_id);
+    let outcome = session_actions::execute(call.change()?, &session_id, action.clone()).await?;
+    log_action(&call, &session_id, &action, &outcome);
+    let Outcome { result, session_tag, .. } = outcome;
     response::accepted(&SessionActionDone { result, session_tag })
+}
+
+/// Logs an action of a session. The failure of a job, and that of the whole session, are at WARNING.
+fn log_action(call: &Call, session_id: &str, action: &SessionAction, outcome: &Outcome) {
+    let (answer, tag, run) = (outcome.result, outcome.session_tag, &outcome.run);
+    let (status_before, status) = (run.status_before(), run.status());
+    match action {
+        SessionAction::Start { job_id: job, .. } => {
+            log_change!(call, "session start requested", session_id, job, answer, tag, status_before, status);
+        }
+        SessionAction::End { job_id: job, result } if run_log::is_failure(result) => {
+            log_failure!(call, "job of session failed", session_id, job, result, status_before, status);
+        }
+        SessionAction::End { job_id: job, result } => {
+            log_change!(call, "job of session ended", session_id, job, result, status_before, status);
+        }
+    }
+    if run.has_failed() {
+        log_failure!(call, "session failed", session_id, status_before, status, result = run.result());
+    }
 }
 
 /// `PUT /v2/{project_id}/sessions/{session_id}/jobs/{job_id}`
@@ -114,7 +139,7 @@ pub async fn add_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -> R
     budget::change(call, budget::FIRST_BYTES, |limits| async move {
         let store = &limits.applied_to(call.store()?);
         service::sessions::add_job(Change { store, ..call.change()? }, session_id, job_id).await?;
-        log_change!(call, "job added to session", session_id);
+        log_change!(call, "job added to session", session_id, job = job_id);
         Ok(response::no_content())
     })
     .await
@@ -126,7 +151,7 @@ pub async fn remove_job(call: Call, PathIds([session_id, job_id]): PathIds<2>) -
     budget::change(call, budget::FIRST_BYTES, |limits| async move {
         let store = &limits.applied_to(call.store()?);
         service::sessions::remove_job(Change { store, ..call.change()? }, session_id, job_id).await?;
-        log_change!(call, "job removed from session", session_id);
+        log_change!(call, "job removed from session", session_id, job = job_id);
         Ok(response::no_content())
     })
     .await
