@@ -10,6 +10,7 @@ use crate::api::idempotency::AbandonedClaims;
 use crate::auth::Authenticator;
 use crate::clock::{Clock, Ids};
 use crate::health::HealthSettings;
+use crate::metrics::Metrics;
 use crate::probes::Probes;
 use crate::readiness::Readiness;
 use crate::service::scans::ScanLimits;
@@ -43,6 +44,8 @@ pub struct App {
     pub ids: Ids,
     /// Limits and switches of the HTTP server.
     pub http: HttpSettings,
+    /// The counters and measurements of the service.
+    pub metrics: Metrics,
 }
 
 /// Limits and switches of the HTTP server.

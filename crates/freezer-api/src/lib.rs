@@ -12,8 +12,9 @@
 //! - `freezer_store` stores the rows.
 //!
 //! Other modules: [`config`] (one file for each INI section), [`app`] (the shared state), [`clock`] (injected
-//! time and ids), [`error`] (errors without status codes), [`health`] (the health check), [`probes`] (the checks of `/readyz`), [`logging`] (the
-//! log format of OpenStack), [`readiness`] (the conditions that a started service waits for), [`reload`]
+//! time and ids), [`error`] (errors without status codes), [`health`] (the health check), [`probes`] (the checks of `/readyz`),
+//! [`logging`] (the log format of OpenStack), [`metrics`] (for Prometheus), [`readiness`] (the conditions that a started service waits
+//! for), [`reload`]
 //! (reloading changed files), [`manage`] (the commands of `freezer-manage` and `freezer-manager-status`) and
 //! [`systemd`] (notifications of the service manager).
 
@@ -27,6 +28,7 @@ pub mod error;
 pub mod health;
 pub mod logging;
 pub mod manage;
+pub mod metrics;
 pub mod policy;
 pub mod probes;
 pub mod readiness;

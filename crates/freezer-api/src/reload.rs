@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oslo_config::Sources;
-use oslo_policy::Enforcer;
 use tokio::signal::unix::Signal;
 use tokio::time::MissedTickBehavior;
 
+use crate::app::App;
 use crate::config::Settings;
 use crate::logging::Logging;
 use crate::systemd::Notify;
@@ -33,13 +33,7 @@ impl Reload {
     }
 
     /// Reloads changes as long as it is polled.
-    pub async fn watch(
-        self,
-        mut hangups: Signal,
-        started_with: Settings,
-        enforcer: Enforcer,
-        notify: Notify,
-    ) {
+    pub async fn watch(self, mut hangups: Signal, started_with: Settings, app: Arc<App>, notify: Notify) {
         let reload = Arc::new((self, started_with));
         let mut looks = tokio::time::interval(CHECK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -56,12 +50,12 @@ impl Reload {
                     tracing::info!("SIGHUP: reading configuration, policy and log files again");
                     let reload = reload.clone();
                     // Files can be slow, and a pipe is awaited for some seconds.
-                    let _ = tokio::task::spawn_blocking(move || reload.0.hang_up(&reload.1)).await;
+                    let done = tokio::task::spawn_blocking(move || reload.0.hang_up(&reload.1)).await;
+                    app.metrics.configuration_reloads().add(done.unwrap_or(false), app.clock.now().0);
                 }
             }
-            let enforcer = enforcer.clone();
-            // An error is logged once for each change of the files.
-            let _ = tokio::task::spawn_blocking(move || enforcer.reload_if_changed()).await;
+            let of_check = app.clone();
+            let _ = tokio::task::spawn_blocking(move || reload_policy(&of_check)).await;
             if hung_up {
                 notify.ready();
             }
@@ -70,8 +64,8 @@ impl Reload {
 
     /// Applies the logging settings of the present configuration. If they are not valid, the former settings
     /// stay in force and the log file is opened again, because log rotation is the most frequent reason for a
-    /// SIGHUP.
-    fn hang_up(&self, started_with: &Settings) {
+    /// SIGHUP. Returns whether the configuration could be loaded.
+    fn hang_up(&self, started_with: &Settings) -> bool {
         if let Some(path) = self.sources.as_ref().and_then(Sources::read_once) {
             tracing::error!(
                 "the configuration was not reloaded, the former one stays in force: {} is a pipe, which was read at the start and \
@@ -84,7 +78,7 @@ impl Reload {
                     started_with.origins.prefixed(error.to_string())
                 );
             }
-            return;
+            return false;
         }
         let settings = self.sources.as_ref().map(Settings::load);
         let done = match &settings {
@@ -95,6 +89,7 @@ impl Reload {
             }
             None => self.logging.reopen(),
         };
+        let is_done = done.is_ok() && !matches!(settings, Some(Err(_)));
         if let Err(error) = done {
             let error = error.to_string();
             let error = match &settings {
@@ -115,5 +110,16 @@ impl Reload {
                 );
             }
         }
+        is_done
+    }
+}
+
+/// Loads changed policy files. An error is logged once for each change of the files.
+fn reload_policy(app: &App) {
+    let reloads = app.metrics.policy_reloads();
+    match app.enforcer.reload_if_changed() {
+        Ok(true) => reloads.add(true, app.clock.now().0),
+        Ok(false) => reloads.set_successful(app.enforcer.reload_error().is_none()),
+        Err(_) => reloads.add(false, app.clock.now().0),
     }
 }

@@ -13,6 +13,8 @@ mod config;
 mod docs;
 #[path = "operators/logs.rs"]
 mod logs;
+#[path = "operators/metrics.rs"]
+mod metrics;
 #[path = "operators/noauth.rs"]
 mod noauth;
 #[path = "operators/pipes.rs"]
@@ -26,6 +28,7 @@ mod reload;
 mod remote;
 #[path = "operators/samples.rs"]
 mod samples;
+mod scrape;
 #[path = "operators/special_files.rs"]
 mod special_files;
 #[path = "operators/story.rs"]

@@ -14,17 +14,18 @@ use sqlx::{AssertSqlSafe, SqlStr, Sqlite};
 
 use crate::Store;
 use crate::additions::Additions;
-use crate::class::Outage;
+use crate::class::{Class, Outage};
 use crate::deadline::Deadline;
 use crate::dialect::Dialect;
 use crate::engine::DbConnection;
-use crate::error::{DriverError, StoreError};
+use crate::error::{DriverError, StoreError, classify};
 use crate::explain;
 use crate::pool::Lease;
 use crate::prepared::is_kept;
 use crate::row::{FromRow, Row};
 use crate::statement::Statement;
 use crate::time_slice::TimeSlice;
+use crate::tx::{Mode, TxError};
 use crate::watch::given_up;
 
 /// Time limit for a rollback.
@@ -46,6 +47,8 @@ pub struct Db {
     tree_limit: u64,
     is_repeat: bool,
     has_changed: bool,
+    /// Whether the server ended a statement at its time limit.
+    is_timed_out: bool,
 }
 
 impl Db {
@@ -57,7 +60,8 @@ impl Db {
         is_repeat: bool,
     ) -> Db {
         let (deadline, read_limit, tree_limit) = (store.deadline, store.read_limit, store.tree_limit);
-        Db { lease, additions, doing, deadline, read_limit, tree_limit, is_repeat, has_changed: false }
+        let (has_changed, is_timed_out) = (false, false);
+        Db { lease, additions, doing, deadline, read_limit, tree_limit, is_repeat, has_changed, is_timed_out }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -88,6 +92,11 @@ impl Db {
     /// Returns whether a statement has changed rows.
     pub(crate) fn has_changed(&self) -> bool {
         self.has_changed
+    }
+
+    /// Returns whether the server ended a statement at its time limit.
+    pub(crate) fn is_timed_out(&self) -> bool {
+        self.is_timed_out
     }
 
     /// Returns whether all statements have been answered completely.
@@ -251,6 +260,31 @@ impl Db {
         .await
     }
 
+    /// Commits or rolls back. Also returns whether the error comes from COMMIT.
+    pub(crate) async fn end<T, E: TxError>(&mut self, result: Result<T, E>) -> (Result<T, E>, bool) {
+        let (error, is_of_commit) = match result {
+            Ok(done) => match self.raw("COMMIT").await {
+                Ok(_) => return (Ok(done), false),
+                Err(error) => (E::from(error), true),
+            },
+            Err(error) => (error, false),
+        };
+        if self.is_settled() {
+            self.rollback().await;
+        }
+        (Err(error), is_of_commit)
+    }
+
+    /// Returns whether a change may be stored although its last statement failed.
+    pub(crate) fn may_have_stored(&self, error: &StoreError, mode: Mode) -> bool {
+        match error.class() {
+            // Only the end of a transaction could still fail.
+            Class::Outage(Outage::Refusing) => mode == Mode::Transaction,
+            Class::Outage(Outage::Away | Outage::Storage) => true,
+            _ => !self.is_settled(),
+        }
+    }
+
     /// Rolls a transaction back, even after the deadline. If the rollback does not end, the statement stays
     /// in flight, so the connection is closed.
     pub(crate) async fn rollback(&mut self) {
@@ -311,6 +345,7 @@ impl Db {
         if !matches!(&result, Err(error) if !error.is_answer()) {
             self.lease.answered();
         }
+        self.is_timed_out |= matches!(&result, Err(error) if classify(error) == Class::Outage(Outage::Slow));
         result.map_err(|error| StoreError::from_driver(doing, error))
     }
 }

@@ -1,6 +1,6 @@
 //! [`QueryPlan`]: the plan of a statement according to the database.
 //!
-//! This is for tests that check the index of every statement. After
+//! Plans are for tests that check the index of every statement, and for estimates of the number of rows. After
 //! [`Store::explain`](crate::Store::explain), a store requests the plan of each statement before it sends it.
 //! Other stores do not.
 
@@ -105,6 +105,14 @@ pub(crate) async fn explain(
             };
             Ok(QueryPlan { doing, sql, steps: rows.iter().map(step).collect(), refused: None })
         }
+    }
+}
+
+/// Returns the estimated number of rows in a line of EXPLAIN. 0 for SQLite, which has none.
+pub(crate) fn estimated_rows(line: Row) -> u64 {
+    match line {
+        Row::MySql(row) => mysql_step(row).rows,
+        Row::Sqlite(_) => 0,
     }
 }
 

@@ -14,6 +14,7 @@
 //!   `dialect.rs` has all differences between engines.
 //! - `codes.rs` is the table of error codes with their classes (`class.rs`), and `error.rs` creates a [`StoreError`] from
 //!   them.
+//! - `observer.rs` reports the events of reads and writes, and the state of the pools.
 //! - `watch.rs` and `control.rs` end abandoned statements, `query/repeat.rs` makes writes safe to run again,
 //!   `mismatch.rs` reports that the tables no longer match, and `outage.rs` logs outages.
 //!
@@ -41,6 +42,7 @@ pub mod migrations;
 mod mismatch;
 pub mod model;
 mod mysql;
+mod observer;
 mod outage;
 mod pool;
 mod prepared;
@@ -70,6 +72,7 @@ pub use error::{DriverError, StoreError};
 pub use exec::Db;
 pub use explain::{PlanStep, QueryPlan};
 pub use json::{MOST_MEMORY_PER_BYTE, end_of_string, stored_size, tree_memory};
+pub use observer::{CANCELLED, Killed, OutageStatus, PoolStatus, StoreObserver};
 pub use pool::PoolSettings;
 pub use scope::Scope;
 pub use search::Search;
@@ -120,6 +123,8 @@ pub struct Store {
     rows: Arc<[RowKey]>,
     /// Whether an earlier attempt of the request may have been stored.
     is_repeat: bool,
+    /// Receives the events of reads and writes.
+    observer: Option<Arc<dyn StoreObserver>>,
 }
 
 /// The shared part of a store's clones.
@@ -204,7 +209,13 @@ impl Store {
             tree_limit: u64::MAX,
             rows: Arc::default(),
             is_repeat: false,
+            observer: None,
         }
+    }
+
+    /// Returns a store for the same database whose reads and writes are reported to an observer.
+    pub fn observed_by(&self, observer: Arc<dyn StoreObserver>) -> Store {
+        Store { observer: Some(observer), ..self.clone() }
     }
 
     /// Returns a store for the same database with a deadline. Until the deadline, failed work is retried;

@@ -4,18 +4,21 @@
 //! During a shutdown or a restart, some connections still answer between failures. Therefore an outage ends
 //! only after a time without failures. Its duration ends with the first answer of this time.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::class::{Class, Outage};
 use crate::error::StoreError;
+use crate::observer::OutageStatus;
 use crate::url::DatabaseUrl;
 
 /// Whether the database answers, according to the last statements.
 #[derive(Debug, Default)]
 pub(crate) struct OutageLog {
     is_on: AtomicBool,
+    /// Number of outages so far.
+    count: AtomicU64,
     state: Mutex<Option<OutageRecord>>,
 }
 
@@ -72,6 +75,7 @@ impl OutageLog {
         }
         let mut state = self.lock();
         if state.is_none() {
+            self.count.fetch_add(1, Ordering::Relaxed);
             tracing::error!(
                 "the database {database} is not available (the end of this outage will be logged): {error}"
             );
@@ -82,6 +86,11 @@ impl OutageLog {
         state.refuses_changes |=
             changes && matches!(error.class(), Class::Outage(Outage::Storage | Outage::Full));
         self.is_on.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns the present state.
+    pub(crate) fn status(&self) -> OutageStatus {
+        OutageStatus { is_on: self.is_on.load(Ordering::Relaxed), count: self.count.load(Ordering::Relaxed) }
     }
 
     /// Records that this number of requests waited for a connection since this time. Returns whether the

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,10 +37,49 @@ pub struct ProjectSlots<K: SlotKey = Scope>(Arc<SlotCounts<K>>);
 
 struct SlotCounts<K> {
     in_all: Arc<Semaphore>,
+    limit: usize,
     per_project: usize,
     /// Requests of a project that may wait.
     waiting: usize,
     projects: Mutex<HashMap<K, Project>>,
+    waiters: WaitCount,
+}
+
+/// Number of requests that wait for something.
+#[derive(Default)]
+pub(crate) struct WaitCount(AtomicUsize);
+
+/// A request that waits until this is dropped.
+pub(crate) struct Waiting<'c>(&'c AtomicUsize);
+
+impl WaitCount {
+    /// Counts a request that waits from now on.
+    pub(crate) fn enter(&self) -> Waiting<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Waiting(&self.0)
+    }
+
+    /// Returns the number of requests that wait now.
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The use of slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotUsage {
+    /// Slots that are taken.
+    pub taken: usize,
+    /// Requests that wait for slots.
+    pub waiting: usize,
+    /// All slots.
+    pub limit: usize,
 }
 
 struct Project {
@@ -68,10 +108,19 @@ impl<K: SlotKey> ProjectSlots<K> {
         let in_all = in_all.clamp(1, Semaphore::MAX_PERMITS);
         ProjectSlots(Arc::new(SlotCounts {
             in_all: Arc::new(Semaphore::new(in_all)),
+            limit: in_all,
             per_project: per_project.clamp(1, in_all),
             waiting,
             projects: Mutex::default(),
+            waiters: WaitCount::default(),
         }))
+    }
+
+    /// Returns the present use.
+    pub fn usage(&self) -> SlotUsage {
+        let SlotCounts { in_all, limit, waiters, .. } = &*self.0;
+        let taken = limit.saturating_sub(in_all.available_permits());
+        SlotUsage { taken, waiting: waiters.get(), limit: *limit }
     }
 
     /// Takes slots if they are free and no request waits for them. Takes the whole part of the project instead
@@ -89,6 +138,7 @@ impl<K: SlotKey> ProjectSlots<K> {
         let slots = self.at_most(slots);
         let (place, project) = self.enter(key).ok_or(NoSlot::Project)?;
         let until = Instant::now() + wait;
+        let _waiting = self.0.waiters.enter();
         let Ok(Ok(own)) = timeout_at(until, project.acquire_many_owned(slots)).await else {
             return Err(NoSlot::Project);
         };
@@ -174,10 +224,14 @@ mod tests {
         let wait = Duration::from_secs(60);
         let mut second = std::pin::pin!(slots.take(&p1, 1, wait));
         assert!(futures_util::poll!(second.as_mut()).is_pending());
+        assert_eq!(slots.usage(), SlotUsage { taken: 1, waiting: 1, limit: 1 });
         assert_eq!(slots.take(&p1, 1, wait).await.err(), Some(NoSlot::Project), "the queue is full");
         drop(first);
         assert!(slots.try_take(&p1, 1).is_none(), "the second is before this one");
-        assert!(second.await.is_ok());
+        let second = second.await;
+        assert_eq!(slots.usage(), SlotUsage { taken: 1, waiting: 0, limit: 1 });
+        drop(second);
+        assert_eq!(slots.usage(), SlotUsage { taken: 0, waiting: 0, limit: 1 });
     }
 
     #[tokio::test]

@@ -17,6 +17,7 @@ use crate::backoff::pause;
 use crate::class::{Class, Outage};
 use crate::error::StoreError;
 use crate::exec::Db;
+use crate::observer::RunReport;
 use crate::outage::Answered;
 use crate::pool::Lease;
 use crate::scope::Scope;
@@ -129,6 +130,7 @@ pub struct Run<'s> {
     db: Option<Db>,
     /// The turns to change the rows of a change. They are kept in all runs.
     turns: Vec<Slot<RowKey>>,
+    report: RunReport<'s>,
 }
 
 impl Store {
@@ -148,6 +150,7 @@ impl Store {
             kept: None,
             db: None,
             turns: Vec::new(),
+            report: RunReport::begin(self.observer.as_deref(), name),
         }
     }
 }
@@ -160,7 +163,11 @@ impl Run<'_> {
             match self.begin().await {
                 Ok(db) => return Ok(self.db.insert(db)),
                 Err(error) if self.runs_again(&error).await => {}
-                Err(error) => return Err(self.give_up(error)),
+                Err(error) => {
+                    let error = self.give_up(error);
+                    self.report.end(Some(error.kind()));
+                    return Err(error);
+                }
             }
         }
     }
@@ -230,6 +237,9 @@ impl Run<'_> {
                 store.writers.lease_to_write(self.name, store.deadline, slots).await
             }
         };
+        if leased.is_ok() {
+            self.report.connected(since);
+        }
         let has_waited = match &leased {
             Ok(lease) => lease.has_waited(),
             Err(error) => error.class() == Class::Outage(Outage::Busy),
@@ -250,25 +260,32 @@ impl Run<'_> {
     pub async fn finish<T, E: TxError>(&mut self, result: Result<T, E>) -> ControlFlow<Result<T, E>> {
         let Some(mut db) = self.db.take() else { return ControlFlow::Break(result) };
         let (result, is_ending) = match self.mode {
-            Mode::Transaction => end(&mut db, result).await,
+            Mode::Transaction => db.end(result).await,
             Mode::Read | Mode::Single => (result, self.mode == Mode::Single),
         };
         let Some(error) = result.as_ref().err().and_then(TxError::store_error) else {
             let stored = result.is_ok() && self.mode != Mode::Read && db.has_changed();
             self.settle(db, Class::Other);
             self.note_answer(if stored { Answered::Stored } else { Answered::Read });
+            self.report.end(None);
             return ControlFlow::Break(result);
         };
         let error = error.clone();
-        self.is_repeat |= is_ending && may_be_stored(&error, &db, self.mode);
+        self.is_repeat |= is_ending && db.may_have_stored(&error, self.mode);
         self.settle(db, error.class());
         if self.runs_again(&error).await {
             return ControlFlow::Continue(());
         }
-        ControlFlow::Break(match error.class() {
-            Class::Outage(_) => Err(E::from(self.give_up(error))),
-            _ => result,
-        })
+        let kind = error.kind();
+        let (kind, result) = match error.class() {
+            Class::Outage(_) => {
+                let error = self.give_up(error);
+                (error.kind(), Err(E::from(error)))
+            }
+            _ => (kind, result),
+        };
+        self.report.end(Some(kind));
+        ControlFlow::Break(result)
     }
 
     /// Records that the database is not available for this read or write.
@@ -330,11 +347,18 @@ impl Run<'_> {
         tokio::time::sleep(left).await;
         self.attempt = self.attempt.saturating_add(1);
         // Without time for another run, this error is more useful than the passed deadline.
-        left == pause
+        let has_time = left == pause;
+        if has_time {
+            self.report.runs_again(error);
+        }
+        has_time
     }
 
     /// Returns a connection to the pool. Closes it if it is broken or a statement is still running.
     fn settle(&mut self, db: Db, class: Class) {
+        if db.is_timed_out() || !db.is_settled() {
+            self.report.killed(class);
+        }
         let (lease, is_settled) = db.into_parts();
         match class {
             Class::Outage(
@@ -363,27 +387,8 @@ impl Run<'_> {
     }
 }
 
-/// Returns whether a change may be stored although its last statement failed.
-fn may_be_stored(error: &StoreError, db: &Db, mode: Mode) -> bool {
-    match error.class() {
-        // Only the end of a transaction could still fail.
-        Class::Outage(Outage::Refusing) => mode == Mode::Transaction,
-        Class::Outage(Outage::Away | Outage::Storage) => true,
-        _ => !db.is_settled(),
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        self.report.cancel(self.db.as_ref());
     }
-}
-
-/// Commits or rolls back. Also returns whether the error comes from COMMIT.
-async fn end<T, E: TxError>(db: &mut Db, result: Result<T, E>) -> (Result<T, E>, bool) {
-    let (error, is_of_commit) = match result {
-        Ok(done) => match db.raw("COMMIT").await {
-            Ok(_) => return (Ok(done), false),
-            Err(error) => (E::from(error), true),
-        },
-        Err(error) => (error, false),
-    };
-    if db.is_settled() {
-        db.rollback().await;
-    }
-    (Err(error), is_of_commit)
 }

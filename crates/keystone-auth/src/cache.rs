@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::UnixClock;
 use crate::error::{AuthError, Rejection};
+use crate::observer::KeystoneObserver;
 use crate::token::ValidatedToken;
 
 /// moka counts nanoseconds in 64 bits, which the lifetime of a token until the year 9999 would overflow.
@@ -62,6 +63,7 @@ pub(crate) struct TokenCache {
     /// Lifetime of a rejected token's entry, in seconds.
     rejected_seconds: i64,
     clock: UnixClock,
+    observer: Option<Arc<dyn KeystoneObserver>>,
 }
 
 impl TokenCache {
@@ -71,6 +73,7 @@ impl TokenCache {
         valid_for: Option<Duration>,
         rejected_for: Duration,
         clock: UnixClock,
+        observer: Option<Arc<dyn KeystoneObserver>>,
     ) -> Self {
         let entries =
             valid_for.map(|_| Cache::builder().max_capacity(capacity).expire_after(PerEntry).build());
@@ -80,6 +83,18 @@ impl TokenCache {
             valid_seconds: seconds(valid_for.unwrap_or_default()),
             rejected_seconds: seconds(rejected_for),
             clock,
+            observer,
+        }
+    }
+
+    /// Returns the approximate number of entries.
+    pub(crate) fn len(&self) -> u64 {
+        self.entries.as_ref().map_or(0, Cache::entry_count)
+    }
+
+    fn note(&self, is_found: bool) {
+        if let Some(observer) = &self.observer {
+            observer.looked_up(is_found);
         }
     }
 
@@ -99,11 +114,14 @@ impl TokenCache {
             // A token that is known to be valid needs no second validation.
             let plain = CacheKey { token: hash, allow_expired: false };
             if let Some(CachedToken { answer: Ok(token), .. }) = self.fresh(entries, &plain).await {
+                self.note(true);
                 return Ok(token);
             }
         }
         let key = CacheKey { token: hash, allow_expired };
-        if let Some(entry) = self.fresh(entries, &key).await {
+        let found = self.fresh(entries, &key).await;
+        self.note(found.is_some());
+        if let Some(entry) = found {
             return entry.answer.map_err(AuthError::Invalid);
         }
         let made = entries.try_get_with(key, async { self.entry(ask.await, allow_expired) }).await;

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::cache::TokenCache;
 use crate::clock::UnixClock;
 use crate::error::{AuthError, Rejection, SettingsError};
+use crate::observer::KeystoneObserver;
 use crate::own_token::{OwnToken, OwnTokens};
 use crate::secret::Secret;
 use crate::settings::{Settings, www_authenticate};
@@ -59,6 +60,26 @@ impl KeystoneClient {
     /// # Errors
     /// If a URL, a certificate file or the credentials in `settings` are unusable.
     pub fn new(settings: &Settings, clock: UnixClock) -> Result<Self, SettingsError> {
+        Self::build(settings, clock, None)
+    }
+
+    /// Does the same as [`Self::new`], and reports calls and look-ups to an observer.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub fn observed(
+        settings: &Settings,
+        clock: UnixClock,
+        observer: Arc<dyn KeystoneObserver>,
+    ) -> Result<Self, SettingsError> {
+        Self::build(settings, clock, Some(observer))
+    }
+
+    fn build(
+        settings: &Settings,
+        clock: UnixClock,
+        observer: Option<Arc<dyn KeystoneObserver>>,
+    ) -> Result<Self, SettingsError> {
         if let Some(uri) = settings.www_authenticate_uri.as_deref().filter(|uri| !uri.is_empty()) {
             Endpoint::parse(uri).map_err(|reason| SettingsError::Url {
                 option: "www_authenticate_uri",
@@ -72,13 +93,14 @@ impl KeystoneClient {
             );
         }
         let inner = ClientInner {
-            transport: Transport::new(settings)?,
+            transport: Transport::new(settings, observer.clone())?,
             own_tokens: OwnTokens::new(settings, Arc::clone(&clock))?,
             cache: TokenCache::new(
                 settings.cache_capacity,
                 settings.token_cache_time,
                 settings.rejection_cache_time,
                 Arc::clone(&clock),
+                observer,
             ),
             validation_limit: ValidationLimit::new(settings.max_validations, VALIDATE),
             clock,
@@ -122,6 +144,18 @@ impl KeystoneClient {
     /// is only for requests that carry a service token, because a long task continues with its user's token.
     pub async fn validate_allow_expired(&self, token: &str) -> Result<Arc<ValidatedToken>, AuthError> {
         self.validate_with(token, true).await
+    }
+
+    /// Returns whether Keystone is available, according to the last calls.
+    #[must_use]
+    pub fn is_available(&self) -> bool {
+        !self.inner.transport.outage().is_on()
+    }
+
+    /// Returns the approximate number of tokens in the cache.
+    #[must_use]
+    pub fn cached_tokens(&self) -> u64 {
+        self.inner.cache.len()
     }
 
     /// Returns the id of the service's user, which is the trustee of its trusts.

@@ -14,6 +14,7 @@
 //! | `trust` | trusts between a user and the service user |
 //! | `cache` | validation results: bounded, expiring, one call for concurrent callers |
 //! | `validation_limit` | the number of tokens that are validated at a time |
+//! | `observer` | learns about calls and look-ups, for metrics |
 //! | `outage` | the start and end of an outage of Keystone |
 //! | `own_token` | the service's own token and the identity endpoint of its catalog |
 //! | `transport` | HTTP to Keystone: TLS, timeouts, retries |
@@ -45,6 +46,7 @@ mod client;
 mod clock;
 mod error;
 mod identity_headers;
+mod observer;
 mod outage;
 mod own_token;
 mod request;
@@ -61,6 +63,7 @@ pub use client::KeystoneClient;
 pub use clock::{UnixClock, system_clock};
 pub use error::{AuthError, Rejection, SettingsError};
 pub use identity_headers::remove_identity_headers;
+pub use observer::{CallOutcome, KeystoneObserver};
 pub use request::{Authenticated, authenticate_request};
 pub use secret::Secret;
 pub use settings::{

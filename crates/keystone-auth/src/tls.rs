@@ -122,7 +122,7 @@ mod tests {
     fn transport(auth_url: &str, change: impl FnOnce(&mut Settings)) -> Result<Transport, SettingsError> {
         let mut settings = Settings { auth_url: auth_url.to_owned(), ..Settings::default() };
         change(&mut settings);
-        Transport::new(&settings)
+        Transport::new(&settings, None)
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! log lines about outages. TLS settings are in `tls`.
 
 use std::error::Error as _;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -10,6 +10,7 @@ use reqwest::{Client, ClientBuilder, Request, Url};
 use tokio::time::Instant;
 
 use crate::error::{AuthError, SettingsError};
+use crate::observer::{CallOutcome, KeystoneObserver};
 use crate::outage::KeystoneOutage;
 use crate::secret::Secret;
 use crate::settings::Settings;
@@ -107,12 +108,16 @@ pub(crate) struct Transport {
     encrypted: OnceLock<Client>,
     settings: Settings,
     outage: KeystoneOutage,
+    observer: Option<Arc<dyn KeystoneObserver>>,
 }
 
 impl Transport {
     /// Builds the client. If `auth_url` is HTTPS, the files for TLS are read now. If only the catalog
     /// contains an HTTPS endpoint, they are read before the first call to it.
-    pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    pub(crate) fn new(
+        settings: &Settings,
+        observer: Option<Arc<dyn KeystoneObserver>>,
+    ) -> Result<Self, SettingsError> {
         let plain = builder(settings).tls_certs_only([]).build();
         let plain = plain.map_err(|error| SettingsError::Client(cause(error)))?;
         let transport = Self {
@@ -120,6 +125,7 @@ impl Transport {
             encrypted: OnceLock::new(),
             settings: settings.clone(),
             outage: KeystoneOutage::default(),
+            observer,
         };
         // The client reports an unusable URL when it parses it.
         if let Ok(url) = Endpoint::parse(&settings.auth_url) {
@@ -145,9 +151,28 @@ impl Transport {
     /// Makes the call. Retries it after a failed connection, as often as the settings say. All attempts together
     /// end at the deadline. An answer with any HTTP status is a result.
     pub(crate) async fn send(&self, call: &KeystoneCall, deadline: Instant) -> Result<Reply, AuthError> {
+        let started = Instant::now();
+        let result = self.send_until(call, deadline, started).await;
+        if let Some(observer) = &self.observer {
+            let outcome = match &result {
+                Ok(reply) if reply.status.is_success() => CallOutcome::Success,
+                Ok(reply) if reply.status.is_server_error() => CallOutcome::Failed,
+                Ok(_) => CallOutcome::Refused,
+                Err(_) => CallOutcome::NoAnswer,
+            };
+            observer.called(call.operation, outcome, started.elapsed());
+        }
+        result
+    }
+
+    async fn send_until(
+        &self,
+        call: &KeystoneCall,
+        deadline: Instant,
+        started: Instant,
+    ) -> Result<Reply, AuthError> {
         let mut pause = self.settings.retry_delay.min(LONGEST_PAUSE);
         let mut retries_left = self.settings.max_retries;
-        let started = Instant::now();
         if started >= deadline {
             return Err(out_of_time(call.operation));
         }
@@ -183,6 +208,9 @@ impl Transport {
                 tracing::warn!(operation = call.operation, reason, retries_left, "{RETRYING}");
             }
             retries_left -= 1;
+            if let Some(observer) = &self.observer {
+                observer.called_again(call.operation);
+            }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

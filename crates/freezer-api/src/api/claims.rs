@@ -84,6 +84,11 @@ impl AbandonedClaims {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the number of these attempts.
+    pub fn count(&self) -> usize {
+        self.attempts().len()
+    }
+
     fn contains(&self, attempt: &str) -> bool {
         self.attempts().contains(attempt)
     }

@@ -26,6 +26,7 @@ use super::response;
 use crate::app::SharedApp;
 use crate::context::RequestContext;
 use crate::error::Error;
+use crate::metrics::KeyUse;
 use crate::service::admission::{AdmittedRequest, BodySize};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -115,6 +116,7 @@ impl Attempt {
         let claimed = claims::claim(&self.app.abandoned, &self.store.until(self.deadline), &self.keyed).await;
         // from here on, the request counts when it uses the database
         drop(admitted);
+        self.app.metrics.count_key(key_use(&claimed));
         match claimed {
             Ok(Some(Claim::Ours { earlier })) => {
                 self.continue_from(earlier);
@@ -184,6 +186,18 @@ impl Attempt {
         };
         // after the deadline, the task continues without the caller
         let _ = tokio::time::timeout(deadline.within(timeout), work).await;
+    }
+}
+
+/// Returns the result of the request of a key.
+fn key_use(claimed: &Result<Option<Claim>, StoreError>) -> KeyUse {
+    match claimed {
+        Ok(Some(Claim::Ours { .. })) => KeyUse::CarriedOut,
+        Ok(Some(Claim::Answered { .. })) => KeyUse::Replayed,
+        Ok(Some(Claim::Other)) => KeyUse::OtherRequest,
+        Ok(Some(Claim::UnderWay { .. })) => KeyUse::UnderWay,
+        Ok(None) => KeyUse::WithoutTable,
+        Err(_) => KeyUse::Failed,
     }
 }
 

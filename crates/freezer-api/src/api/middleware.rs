@@ -22,6 +22,7 @@ use tracing::Instrument;
 use super::extract::RequestDeadline;
 use super::identity;
 use super::refusals::{RefusalLog, RefusedRequest};
+use super::rejection::RejectionReason;
 use super::request_record::RequestRecord;
 use super::{OPEN, accept, idempotency, response};
 use crate::app::SharedApp;
@@ -44,12 +45,13 @@ pub struct Front {
 impl Front {
     /// Creates the service around a router. `ids` is the source of request ids.
     pub fn new(router: Router, app: SharedApp, ids: Ids) -> Front {
+        app.metrics.requests().expect_rejections(RejectionReason::ALL.map(RejectionReason::name));
         Front { guards: super::guards(app.clone()), router, app, ids, refusals: RefusalLog::default() }
     }
 
     /// Creates the record of a request. `peer`: the address at the other end of the connection.
     pub fn record(&self, head: (&Method, &Uri, &HeaderMap), peer: Option<IpAddr>) -> RequestRecord {
-        let mut record = RequestRecord::new(&self.ids, head, peer);
+        let mut record = RequestRecord::new((&self.ids, self.app.metrics.requests()), head, peer);
         if self.app.http.proxy_headers {
             record.set_proxied_peer(head.2);
         }

@@ -13,6 +13,7 @@ mod healthcheck;
 pub mod idempotency;
 mod identity;
 mod json;
+pub mod metrics;
 pub mod middleware;
 pub mod paging;
 mod probes;

@@ -3,7 +3,7 @@
 //! Each request has one record. `server/` creates it when the head has arrived, `middleware.rs` and the routes add to it, and
 //! `server/` completes it when the last byte of the answer is written. A record is reported when it is dropped, so no request is
 //! missing, even if its client disconnects. [`report`] is the only place that reports finished requests: it writes the access
-//! line.
+//! line and counts the request.
 
 use std::fmt::{self, Display};
 use std::net::IpAddr;
@@ -19,6 +19,7 @@ use super::middleware::REQUEST_ID;
 use super::rejection::RejectionReason;
 use super::{address, is_health};
 use crate::clock::Ids;
+use crate::metrics::{InFlight, RequestMetrics};
 
 /// Maximum number of bytes of a path with its query in an access line.
 const PATH_MAX: usize = 1_024;
@@ -47,6 +48,9 @@ pub(super) fn note_route(request: &Request) {
     }
 }
 
+/// The source of ids, and the metrics of requests.
+pub type RecordSource<'a> = (&'a Ids, &'a RequestMetrics);
+
 /// The facts about one request.
 pub struct RequestRecord(Box<Facts>);
 
@@ -61,6 +65,8 @@ struct Facts {
     rejection: Option<RejectionReason>,
     bytes: u64,
     is_complete: bool,
+    metrics: RequestMetrics,
+    _in_flight: InFlight,
 }
 
 /// A finished request.
@@ -90,20 +96,20 @@ pub struct FinishedRequest<'a> {
 impl RequestRecord {
     /// Creates the record of a request whose head has arrived.
     pub fn new(
-        ids: &Ids,
+        source: RecordSource<'_>,
         (method, uri, headers): (&Method, &Uri, &HeaderMap),
         peer: Option<IpAddr>,
     ) -> RequestRecord {
-        RequestRecord::create(ids, Some((method.clone(), uri.clone())), global_id(headers), peer)
+        RequestRecord::create(source, Some((method.clone(), uri.clone())), global_id(headers), peer)
     }
 
     /// Creates the record of a request whose head cannot be read or did not arrive.
-    pub fn without_head(ids: &Ids, peer: IpAddr) -> RequestRecord {
-        RequestRecord::create(ids, None, None, Some(peer))
+    pub fn without_head(source: RecordSource<'_>, peer: IpAddr) -> RequestRecord {
+        RequestRecord::create(source, None, None, Some(peer))
     }
 
     fn create(
-        ids: &Ids,
+        (ids, metrics): RecordSource<'_>,
         head: Option<(Method, Uri)>,
         global_request_id: Option<String>,
         peer: Option<IpAddr>,
@@ -131,6 +137,8 @@ impl RequestRecord {
             rejection: None,
             bytes: 0,
             is_complete: false,
+            _in_flight: metrics.begin(),
+            metrics: metrics.clone(),
         }))
     }
 
@@ -185,8 +193,8 @@ impl RequestRecord {
 
 impl Drop for RequestRecord {
     fn drop(&mut self) {
-        let Facts { began, head, peer, notes, span, status, rejection, bytes, is_complete } = &*self.0;
-        report(&FinishedRequest {
+        let Facts { began, head, peer, notes, span, status, rejection, bytes, is_complete, .. } = &*self.0;
+        let request = FinishedRequest {
             method: head.as_ref().map(|(method, _)| method),
             route: notes.route.get().map(MatchedPath::as_str),
             uri: head.as_ref().map(|(_, uri)| uri),
@@ -197,13 +205,16 @@ impl Drop for RequestRecord {
             rejection: *rejection,
             peer: *peer,
             span,
-        });
+        };
+        report(&request, &self.0.metrics);
     }
 }
 
 /// Reports a finished request.
-fn report(request: &FinishedRequest<'_>) {
+fn report(request: &FinishedRequest<'_>, metrics: &RequestMetrics) {
     log_access(request);
+    let rejection = request.rejection.map(RejectionReason::name);
+    metrics.finish((request.method, request.route), request.status, request.duration, rejection);
 }
 
 /// Writes the access line. Health checks, and connections that are closed because their peer has too many, are at DEBUG.

@@ -21,6 +21,7 @@ mod log_file;
 mod log_form;
 mod log_settings;
 mod logging;
+mod metrics;
 mod origins;
 mod oslo_middleware;
 mod oslo_policy;
@@ -40,6 +41,7 @@ pub use findings::option_findings;
 pub use keystone_authtoken::LoginGroups;
 pub use log_form::{Form, Formats};
 pub use log_settings::{Facility, Handler, LogFileOptions, LogSettings, LogTarget, Logger, OWN, Rotation};
+pub use metrics::MetricsSettings;
 pub use origins::OptionOrigins;
 pub use oslo_policy::{MISSING as MISSING_POLICY, PolicySettings};
 
@@ -71,6 +73,8 @@ pub struct Settings {
     pub policy: ::oslo_policy::Options,
     /// How the servers that policy rules name are called.
     pub remote_policy: ::oslo_policy::HttpCheckSettings,
+    /// The listener of the metrics. `None`: there is none.
+    pub metrics: Option<MetricsSettings>,
     /// Limits and switches of the HTTP server.
     pub http: HttpSettings,
     /// Warnings and notes about the files, for example about unknown options.
@@ -171,6 +175,7 @@ const SECTIONS: &[(&str, &[&OptDecl])] = &[
     ("oslo_middleware", oslo_middleware::OPTIONS),
     ("api", api::OPTIONS),
     ("healthcheck", healthcheck::OPTIONS),
+    ("metrics", metrics::OPTIONS),
 ];
 
 /// Returns all options of the service.
@@ -302,6 +307,7 @@ impl Settings {
             ("[oslo_middleware]", of_middleware(&self.http) != of_middleware(&other.http)),
             ("[api]", differ(&of_api(&self.http), &of_api(&other.http))),
             ("[healthcheck]", differ(&self.http.health, &other.http.health)),
+            ("[metrics]", self.metrics != other.metrics),
         ]
         .into_iter()
         .filter_map(|(section, differs)| differs.then_some(section))
@@ -334,11 +340,13 @@ impl Settings {
         let remarks = remarks.chain(oslo_policy::missing(config, &policy));
         let remarks = remarks.map(|finding| origins.locate(finding)).collect();
         let scans = api::scan_limits(config, database.pool.max_open)?;
+        let metrics = MetricsSettings::read(config, listen.reuse_port)?;
         Ok(Settings {
             remarks,
             origins,
             noauth_hosts: api::noauth_hosts(config, &listen.host)?,
             listen,
+            metrics,
             auth_strategy,
             log,
             database,
@@ -375,7 +383,8 @@ fn remarks(config: &Config, log: &LogSettings, health: &HealthSettings, connecti
     let fixed = fixed.map(str::to_owned).chain(log.remarks.iter().cloned());
     let ignored = config.unknown_arguments(&declarations()).into_iter();
     let ignored = ignored.map(|argument| format!("{}: accepted, without effect", argument.written));
-    let unheeded = fixed.chain(storage::remark(config)).chain(api::remarks(config)).chain(ignored);
+    let unheeded = fixed.chain(storage::remark(config)).chain(api::remarks(config));
+    let unheeded = unheeded.chain(metrics::remarks(config)).chain(ignored);
     let unheeded = unheeded.chain(healthcheck::impossible_files(health));
     let unheeded =
         unheeded.chain(contradictions::remarks(config, connections)).chain(oslo_policy::remark(config));

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use freezer_store::Store;
-use keystone_auth::KeystoneClient;
+use keystone_auth::{KeystoneClient, UnixClock};
 use oslo_policy::{Enforcer, HttpCheck};
 use tokio::runtime::Handle;
 
@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::auth::Authenticator;
 use crate::clock::{Clock, Ids};
 use crate::config::{Finding, LoginGroups, OptionOrigins, Settings};
+use crate::metrics::Metrics;
 use crate::probes::Probes;
 use crate::readiness::{Readiness, Wait};
 use crate::service::Queues;
@@ -66,6 +67,9 @@ pub enum Refusal {
     /// An error in the address.
     #[error(transparent)]
     Listen(#[from] server::ListenError),
+    /// An error in the address of the metrics.
+    #[error(transparent)]
+    Metrics(#[from] server::MetricsListenError),
     /// An error in the log file.
     #[error(transparent)]
     Log(std::io::Error),
@@ -102,7 +106,9 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
     let mut refusals = Vec::new();
     let mut keep = |refusal: Refusal| refusals.push(refusal);
     let files = check_files(settings).map_err(&mut keep).ok();
-    let identity = identity(settings).map_err(|errors| errors.into_iter().for_each(&mut keep)).ok();
+    let metrics = Metrics::default();
+    let store = store.observed_by(metrics.of_store());
+    let identity = identity(settings, &metrics).map_err(|errors| errors.into_iter().for_each(&mut keep)).ok();
     let enforcer = enforcer(settings).map_err(&mut keep).ok();
     let validators = Validators::new().map_err(|error| keep(error.into())).ok();
     let (Some(()), Some((authenticator, trusts)), Some(enforcer), Some(validators)) =
@@ -111,7 +117,7 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
         return Err(Refusals(authorities::merged(refusals, settings), settings.origins.clone()));
     };
     Ok(App {
-        queues: Queues::new(&store, settings.http.queue_limits()),
+        queues: Queues::new(&store, settings.http.queue_limits(), &metrics),
         store,
         readiness: Readiness::waiting(Wait::Database),
         enforcer,
@@ -123,6 +129,7 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
         clock: Clock::system(),
         ids: Ids::system(),
         http: settings.http.clone(),
+        metrics,
     })
 }
 
@@ -144,6 +151,9 @@ pub async fn refusals(settings: &Settings) -> Vec<Refusal> {
         Err(Refusals(refusals, _)) => refusals,
     };
     found.extend(server::check(&settings.listen, settings.auth_strategy).await.err().map(Refusal::from));
+    if let Some(metrics) = &settings.metrics {
+        found.extend(server::check_metrics(&metrics.listen).await.err().map(Refusal::from));
+    }
     found.extend(logging::check(&settings.log).err().map(Refusal::Log));
     found
 }
@@ -192,11 +202,14 @@ fn enforcer(settings: &Settings) -> Result<Enforcer, Refusal> {
 
 /// Builds authentication and trusts. They share one connection to Keystone, unless `[centralized_scheduler]
 /// auth_section` contains a separate login.
-fn identity(settings: &Settings) -> Result<(Authenticator, Option<Trusts>), Vec<Refusal>> {
+fn identity(settings: &Settings, metrics: &Metrics) -> Result<(Authenticator, Option<Trusts>), Vec<Refusal>> {
     let Some(keystone) = &settings.keystone else {
         return Ok((Authenticator::NoAuth(settings.noauth_hosts.clone()), None));
     };
-    let login = |groups, login| client(login).map_err(|error| Refusal::Login { groups, error });
+    let login = |groups, login| {
+        KeystoneClient::observed(login, seconds(), metrics.of_keystone())
+            .map_err(|error| Refusal::Login { groups, error })
+    };
     let trustee = settings
         .central
         .as_ref()
@@ -219,6 +232,11 @@ fn identity(settings: &Settings) -> Result<(Authenticator, Option<Trusts>), Vec<
 pub(super) fn client(
     settings: &keystone_auth::Settings,
 ) -> Result<KeystoneClient, keystone_auth::SettingsError> {
+    KeystoneClient::new(settings, seconds())
+}
+
+/// Returns the system clock in the form that a client of Keystone needs.
+fn seconds() -> UnixClock {
     let clock = Clock::system();
-    KeystoneClient::new(settings, Arc::new(move || clock.now().0))
+    Arc::new(move || clock.now().0)
 }

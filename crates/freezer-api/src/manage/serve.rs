@@ -7,11 +7,14 @@ use std::time::Duration;
 use freezer_store::maintenance::Verdict;
 use freezer_store::{Store, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
 use super::open_files;
 use super::prepare::{self, Refusals};
 use super::schema_watch::SchemaWatch;
-use crate::config::{DEV_DATABASE, Settings};
+use crate::app::App;
+use crate::config::{DEV_DATABASE, MetricsSettings, Settings};
+use crate::metrics::rows;
 use crate::reload::Reload;
 use crate::server;
 use crate::systemd::Notify;
@@ -28,6 +31,9 @@ pub enum StartError {
     /// An error in the address.
     #[error(transparent)]
     Listen(#[from] server::ListenError),
+    /// An error in the address of the metrics.
+    #[error(transparent)]
+    Metrics(#[from] server::MetricsListenError),
     /// An error of the operating system.
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),
@@ -92,6 +98,7 @@ pub async fn run(
     }
     let app = Arc::new(prepared?);
     let listener = server::inherit_or_listen(&settings.listen, settings.auth_strategy).await?;
+    let _metrics = watch_metrics(&settings, &app).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let (database, origins) = (settings.database.clone(), settings.origins.clone());
@@ -109,7 +116,7 @@ pub async fn run(
     notify.ready();
     // After READY=1, because the end of a reload is another READY=1.
     if let Some(reload) = reload {
-        tokio::spawn(reload.watch(hangups, settings.clone(), app.enforcer.clone(), notify.clone()));
+        tokio::spawn(reload.watch(hangups, settings.clone(), app.clone(), notify.clone()));
     }
     let longest_stop = app.http.stop.delay + app.http.stop.timeout;
     let stop = async move {
@@ -127,4 +134,20 @@ pub async fn run(
             Err(located(error))
         }
     }
+}
+
+/// Serves the metrics if there is an address for them, and measures rows. The tasks end when the result is dropped.
+async fn watch_metrics(settings: &Settings, app: &Arc<App>) -> Result<JoinSet<()>, StartError> {
+    let now = app.clock.now().0;
+    app.metrics.policy_reloads().start(now);
+    app.metrics.configuration_reloads().start(now);
+    let mut tasks = JoinSet::new();
+    let Some(MetricsSettings { listen, rows_interval }) = &settings.metrics else { return Ok(tasks) };
+    let listener = server::listen_for_metrics(listen).await?;
+    tracing::info!("metrics: http://{}/metrics", listener.local_addr());
+    tasks.spawn(server::serve_metrics(listener, app.clone()));
+    if let Some(interval) = rows_interval {
+        tasks.spawn(rows::watch(app.clone(), *interval));
+    }
+    Ok(tasks)
 }

@@ -28,6 +28,7 @@ use crate::api::request_record::RequestRecord;
 use crate::app::BodyLimits;
 use crate::clock::Ids;
 use crate::error::Error;
+use crate::metrics::RequestMetrics;
 
 /// Unread bytes of a body up to this size are read, so that the connection can be reused.
 const SMALL_REST: u64 = 65_536;
@@ -52,6 +53,8 @@ pub(super) struct ConnectionSettings {
     pub(super) tells_peer: bool,
     /// Ids of requests.
     pub(super) ids: Ids,
+    /// Metrics of requests.
+    pub(super) metrics: RequestMetrics,
 }
 
 /// A connection of a client.
@@ -182,7 +185,7 @@ impl HttpConnection {
 
     /// Creates the record of a request that no handler sees.
     pub(super) fn record_without_head(&self) -> RequestRecord {
-        RequestRecord::without_head(&self.shared.ids, self.peer.ip())
+        RequestRecord::without_head((&self.shared.ids, &self.shared.metrics), self.peer.ip())
     }
 
     /// Counts bytes that the kernel has taken.

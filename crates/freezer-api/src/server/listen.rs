@@ -133,7 +133,7 @@ async fn on_first<T>(
     Err(failed(last))
 }
 
-fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<TcpSocket> {
+pub(super) fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restart must not wait until the kernel forgets the connections of the former process.
     socket.set_reuseaddr(true)?;

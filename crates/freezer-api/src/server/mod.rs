@@ -7,7 +7,7 @@
 //! `slots.rs` limits the number of connections. For one connection, `connection.rs` serves its requests, `body.rs` limits the time for their bodies, `answer.rs` follows
 //! their answers until they are sent,
 //! `socket.rs` closes it so that the last answer arrives, and `framing.rs` tracks the requests in the
-//! received bytes. `head.rs` and `refusal.rs` complete the checks and the answers of the HTTP library.
+//! received bytes. `metrics.rs` has the listener of the metrics. `head.rs` and `refusal.rs` complete the checks and the answers of the HTTP library.
 //! `slots.rs`, `connection.rs` and `body.rs` depend on each other: the table of slots closes connections that wait, a connection
 //! returns its slot, and a body changes the state of its connection while it is read.
 
@@ -18,6 +18,7 @@ mod files;
 mod framing;
 mod head;
 mod listen;
+mod metrics;
 mod refusal;
 mod slots;
 mod socket;
@@ -37,6 +38,9 @@ use tokio::time::Instant;
 
 pub use self::files::{Room, file_limit, raise_file_limit};
 pub use self::listen::{ListenError, Listener, check, inherit_or_listen, listen};
+pub use self::metrics::{
+    MetricsListenError, MetricsListener, check_metrics, listen_for_metrics, serve_metrics,
+};
 
 use self::connection::{ConnectionSettings, HttpConnection};
 use self::slots::{ConnectionSlot, Slots};
@@ -116,15 +120,16 @@ impl Server {
                 began: Instant::now(),
                 tells_peer: app.http.health.asks_for_peer(),
                 ids: app.ids.clone(),
+                metrics: app.metrics.requests().clone(),
             },
-            slots: Slots::new(app.http.connections),
+            slots: Slots::new(app.http.connections, app.metrics.connections()),
         }
     }
 
     /// Serves a connection in its own task. Without a slot, closes it.
     fn open(&self, stream: TcpStream, peer: SocketAddr, slot: Option<ConnectionSlot>) {
         let Some(slot) = slot else {
-            return RequestRecord::without_head(&self.shared.ids, peer.ip())
+            return RequestRecord::without_head((&self.shared.ids, &self.shared.metrics), peer.ip())
                 .reject(RejectionReason::PeerConnections);
         };
         let connection = Arc::new(HttpConnection::new(self.shared.clone(), peer, slot));

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
@@ -35,6 +36,8 @@ pub(super) struct Slots {
     open: Mutex<Open>,
     /// Number of connections so far, which numbers them.
     opened: AtomicU64,
+    /// Number of open connections, for the metrics.
+    metric: Gauge,
     empty: Notify,
 }
 
@@ -67,13 +70,14 @@ pub(super) struct ConnectionSlot {
 }
 
 impl Slots {
-    pub(super) fn new(limits: ConnectionLimits) -> Arc<Slots> {
+    pub(super) fn new(limits: ConnectionLimits, metric: Gauge) -> Arc<Slots> {
         Arc::new(Slots {
             regular: Arc::new(Semaphore::new(limits.max.clamp(1, Semaphore::MAX_PERMITS))),
             reserve: Arc::new(Semaphore::new(limits.reserve)),
             limits,
             open: Mutex::default(),
             opened: AtomicU64::new(0),
+            metric,
             empty: Notify::new(),
         })
     }
@@ -133,6 +137,7 @@ impl Slots {
         if self.limits.per_peer.is_some() {
             *self.open().peers.entry(peer).or_default() += 1;
         }
+        self.metric.inc();
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         ConnectionSlot { slots: Arc::clone(self), number, peer, held: Mutex::new((kind, permit)) }
     }
@@ -236,6 +241,7 @@ impl ConnectionSlot {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
+        self.slots.metric.dec();
         let mut open = self.slots.open();
         open.connections.remove(&self.number);
         if self.slots.limits.per_peer.is_some()
@@ -279,8 +285,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_peer_above_its_limit_gets_an_error() {
-        let slots =
-            Slots::new(ConnectionLimits { max: 10, per_peer: Some(2), ..ConnectionLimits::default() });
+        let slots = Slots::new(
+            ConnectionLimits { max: 10, per_peer: Some(2), ..ConnectionLimits::default() },
+            Gauge::default(),
+        );
         let (one, other): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let mut taken = Vec::new();
         for (peer, kind) in [(one, SlotKind::Regular), (one, SlotKind::Regular), (other, SlotKind::Regular)] {
@@ -288,6 +296,7 @@ mod tests {
             assert_eq!(slot.kind(), kind);
             taken.push(slot);
         }
+        assert_eq!(slots.metric.get(), 3);
         let mut over = Vec::new();
         while let Some(slot) = slots.slot(one).await {
             assert_eq!(slot.kind(), SlotKind::OverPeerLimit);
@@ -295,13 +304,14 @@ mod tests {
         }
         assert_eq!(over.len(), ConnectionLimits::default().reserve / 2, "the rest is closed at once");
         drop((over, taken));
+        assert_eq!(slots.metric.get(), 0);
         assert_eq!(slots.slot(one).await.unwrap().kind(), SlotKind::Regular);
         assert!(slots.open().peers.is_empty());
     }
 
     #[tokio::test]
     async fn the_reserve_serves_health_checks_when_all_slots_are_in_use() {
-        let slots = Slots::new(ConnectionLimits { max: 1, ..ConnectionLimits::default() });
+        let slots = Slots::new(ConnectionLimits { max: 1, ..ConnectionLimits::default() }, Gauge::default());
         let peer = "192.0.2.1".parse().unwrap();
         let first = slots.slot(peer).await.unwrap();
         let second = slots.slot(peer).await.unwrap();

@@ -76,6 +76,11 @@ impl Admission {
         Admission { limits, requests: AtomicUsize::new(0), bytes: AtomicUsize::new(0), large, waiting }
     }
 
+    /// Returns the number of admitted requests, and the memory of their bodies in bytes.
+    pub fn usage(&self) -> (usize, usize) {
+        (self.requests.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+
     /// Admits a request without a body.
     ///
     /// # Errors

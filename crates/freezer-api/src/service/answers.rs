@@ -72,6 +72,11 @@ impl Answers {
         self.in_all
     }
 
+    /// Returns the number of bytes that are held.
+    pub fn held(&self) -> usize {
+        (self.slots.usage().taken + self.reserve.usage().taken) * UNIT
+    }
+
     /// Takes bytes if they are free and no request waits for them.
     pub fn try_hold(&self, scope: &Scope, bytes: usize) -> Option<Held> {
         let slots = bytes.div_ceil(UNIT);

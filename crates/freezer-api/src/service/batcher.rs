@@ -22,6 +22,7 @@ use std::time::Duration;
 use freezer_store::{Deadline, Outage, StoreError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -63,6 +64,8 @@ type RunBatch<K, I, O> = Box<dyn Fn(K, Vec<I>, Deadline) -> BoxFuture<'static, V
 
 struct Shared<K, I, O> {
     limits: BatchLimits,
+    /// Measures the numbers of items of the batches.
+    sizes: Option<Histogram>,
     work: RunBatch<K, I, O>,
     queues: Mutex<HashMap<K, Queue<I, O>>>,
 }
@@ -124,7 +127,15 @@ impl<K: BatchKey, I: Send + 'static, O: Send + 'static> Batcher<K, I, O> {
         let limits = BatchLimits { batch: limits.batch.max(1), ..limits };
         let work: RunBatch<K, I, O> =
             Box::new(move |key, items, deadline| work(key, items, deadline).boxed());
-        Batcher(Arc::new(Shared { limits, work, queues: Mutex::default() }))
+        Batcher(Arc::new(Shared { limits, sizes: None, work, queues: Mutex::default() }))
+    }
+
+    /// Measures the numbers of items of the batches. It must be called before the first item is added.
+    pub fn measured(mut self, sizes: Histogram) -> Batcher<K, I, O> {
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            shared.sizes = Some(sizes);
+        }
+        self
     }
 
     /// Adds an item to the queue of a key, and returns its answer.
@@ -250,6 +261,9 @@ impl<K: BatchKey, I: Send + 'static, O: Send + 'static> Worker<K, I, O> {
         let (items, callers): (Vec<I>, Vec<oneshot::Sender<O>>) =
             batch.into_iter().map(|Queued { item, answer, .. }| (item, answer)).unzip();
         let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
+        if let Some(sizes) = &shared.sizes {
+            sizes.observe(items.len() as f64);
+        }
         let work = async move { (shared.work)(key, items, deadline).await };
         let mut work = std::pin::pin!(AssertUnwindSafe(work).catch_unwind());
         let answers = match timeout(deadline.within(SLOW * 4) / 4, &mut work).await {

@@ -12,6 +12,7 @@ use freezer_store::{Scope, Search, Store, StoreError, read};
 use super::Queues;
 use super::batcher::{BatchLimits, Batcher};
 use crate::error::Error;
+use crate::metrics::{BatchQueue, Metrics};
 
 /// A list of jobs that a request asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +57,7 @@ pub struct JobReader {
 
 impl JobReader {
     /// Creates a reader whose batches use this store.
-    pub fn new(store: &Store) -> JobReader {
+    pub fn new(store: &Store, metrics: &Metrics) -> JobReader {
         let (for_shown, for_polled) = (store.clone(), store.clone());
         JobReader {
             shown: Batcher::new(SHOWN, move |scope: Scope, ids: Vec<String>, deadline| {
@@ -65,7 +66,8 @@ impl JobReader {
                     let rows = read!(store, "jobs.show", |db| jobs::rows_of_ids(db, &scope, &ids).await);
                     each(rows, ids.len())
                 }
-            }),
+            })
+            .measured(metrics.batch_sizes(BatchQueue::Jobs)),
             polled: Batcher::new(POLLED, move |project_id: String, polls: Vec<Poll>, deadline| {
                 let store = for_polled.until(deadline).for_requests(polls.len());
                 async move {
@@ -73,7 +75,8 @@ impl JobReader {
                         read!(store, "jobs.list", |db| jobs::rows_of_polls(db, &project_id, &polls).await);
                     each(rows, polls.len())
                 }
-            }),
+            })
+            .measured(metrics.batch_sizes(BatchQueue::Polls)),
         }
     }
 }

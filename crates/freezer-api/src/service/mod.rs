@@ -33,6 +33,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Ids;
 use crate::error::Error;
+use crate::metrics::{BatchQueue, Metrics};
 
 /// Queues of requests that share a statement or a transaction, or wait for a slot. The service has one of these.
 pub struct Queues {
@@ -59,13 +60,15 @@ pub struct QueueLimits {
 }
 
 impl Queues {
-    /// Creates empty queues. Batches use this store.
-    pub fn new(store: &Store, limits: QueueLimits) -> Queues {
+    /// Creates empty queues. Batches use this store, and their sizes are measured.
+    pub fn new(store: &Store, limits: QueueLimits, metrics: &Metrics) -> Queues {
         let answers = Arc::new(answers::Answers::new(limits.max_answers, limits.scans));
         Queues {
-            session_actions: session_actions::executor(store, answers.clone()),
-            backups: backups::writer(store, limits.max_body),
-            job_reader: job_reads::JobReader::new(store),
+            session_actions: session_actions::executor(store, answers.clone())
+                .measured(metrics.batch_sizes(BatchQueue::SessionActions)),
+            backups: backups::writer(store, limits.max_body)
+                .measured(metrics.batch_sizes(BatchQueue::Backups)),
+            job_reader: job_reads::JobReader::new(store, metrics),
             scans: scans::Scans::new(limits.scans),
             answers,
             oversized: oversized::Oversized::default(),

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use freezer_store::query::Page;
-use freezer_store::slots::{NoSlot, ProjectSlots, Slot};
+use freezer_store::slots::{NoSlot, ProjectSlots, Slot, SlotUsage};
 use freezer_store::{Deadline, Scope, Search};
 
 use crate::error::Busy;
@@ -51,6 +51,11 @@ impl Scans {
     pub fn new(limits: ScanLimits) -> Scans {
         let ScanLimits { per_project, in_all, waiting, wait } = limits;
         Scans { slots: ProjectSlots::new(in_all, per_project, waiting), wait }
+    }
+
+    /// Returns the present use of the slots.
+    pub fn usage(&self) -> SlotUsage {
+        self.slots.usage()
     }
 
     /// Waits for a slot, at most until the deadline of the request. Returns none if this read does not need a slot.

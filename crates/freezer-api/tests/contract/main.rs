@@ -45,6 +45,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
+#[path = "../scrape/mod.rs"]
+mod scrape;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -59,6 +61,7 @@ mod job_changes;
 mod job_events;
 mod jobs;
 mod markers;
+mod metrics;
 mod old_agents;
 mod paging;
 mod repeats;

@@ -4,9 +4,12 @@
 //! Clients must get a 503 with Retry-After and never a 500, the service must recover without help, and acknowledged
 //! changes must be stored. If a fault ends before the deadline of a request, its caller must not see it. These modules
 //! test this: `errors.rs` (errors of the database), `lost_answers.rs`, `late_statements.rs`, `keys.rs`, `silence.rs`, `limits.rs` and `outages.rs`.
+//! `metrics.rs` tests that the metrics show faults.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
+#[path = "../scrape/mod.rs"]
+mod scrape;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -15,6 +18,7 @@ mod keys;
 mod late_statements;
 mod limits;
 mod lost_answers;
+mod metrics;
 mod outages;
 mod silence;
 

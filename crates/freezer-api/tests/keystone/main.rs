@@ -1,12 +1,14 @@
 //! The service with the Keystone for tests, which counts its calls and can simulate failures.
 //!
 //! `access_rules` tests restricted application credentials, `trusts` central schedulers, `races` simultaneous changes
-//! around one trust, `load` many callers and outages of Keystone, and
+//! around one trust, `load` many callers and outages of Keystone, `metrics` the numbers of calls, and
 //! `deadlines` a slow Keystone. `tests/e2e/` tests a real Keystone and real
 //! clients.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
+#[path = "../scrape/mod.rs"]
+mod scrape;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -16,12 +18,14 @@ mod keystone;
 mod access_rules;
 mod deadlines;
 mod load;
+mod metrics;
 mod races;
 mod trusts;
 
 use std::time::Duration;
 
 use freezer_api::app::HttpSettings;
+use freezer_api::metrics::Metrics;
 use freezer_store::PoolSettings;
 use keystone::{FakeKeystone, START, TestClock, token};
 use keystone_auth::{KeystoneClient, Settings};
@@ -47,10 +51,11 @@ impl World {
     async fn app_with(&self, central: Central, change: impl FnOnce(&mut Settings)) -> TestApp {
         let mut settings = keystone::settings(&self.keystone);
         change(&mut settings);
-        let client = KeystoneClient::new(&settings, self.time.clock()).unwrap();
+        let metrics = Metrics::default();
+        let client = KeystoneClient::observed(&settings, self.time.clock(), metrics.of_keystone()).unwrap();
         // On a slow machine, hundreds of callers wait for a connection.
         let pool = PoolSettings { timeout: Duration::from_secs(150), ..PoolSettings::default() };
-        let options = Options { pool, keystone: Some(client), central, ..Options::default() };
+        let options = Options { pool, keystone: Some(client), central, metrics, ..Options::default() };
         TestApp::start(&self.database, options).await
     }
 

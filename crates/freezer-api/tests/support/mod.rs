@@ -27,6 +27,7 @@ use freezer_api::app::{App, HttpSettings, SharedApp};
 use freezer_api::auth::Authenticator;
 use freezer_api::clock::{Clock, Ids};
 use freezer_api::health::HealthSettings;
+use freezer_api::metrics::Metrics;
 use freezer_api::policy;
 use freezer_api::probes::Probes;
 use freezer_api::readiness::Readiness;
@@ -58,6 +59,8 @@ pub struct Options {
     pub central: Central,
     /// Limits and switches of the HTTP server. The file of the health check is always a scratch file.
     pub http: HttpSettings,
+    /// The metrics, if the client of Keystone must report to the same ones.
+    pub metrics: Metrics,
 }
 
 /// `[centralized_scheduler]`, with its defaults.
@@ -77,6 +80,9 @@ impl Default for Central {
     }
 }
 
+/// The client of Keystone, the settings of trusts, and the metrics to which the client reports.
+type Identity = (Option<KeystoneClient>, Central, Metrics);
+
 /// The service under test. Clones are the same service.
 #[derive(Clone)]
 pub struct TestApp(Arc<Parts>);
@@ -94,34 +100,28 @@ struct Parts {
 impl TestApp {
     /// Creates the tables in an empty database and starts the service on them.
     pub async fn start(database: &TestDatabase, options: Options) -> TestApp {
-        let Options { pool, connect, keystone, central, http } = options;
+        let Options { pool, connect, keystone, central, http, metrics } = options;
         let store = Store::new_or_create(database.url(), connect, pool);
         store.sync().await.expect("an empty database takes the tables");
-        TestApp::built(database, store, keystone, central, http)
+        TestApp::built(database, store, (keystone, central, metrics), http)
     }
 
     /// Starts the service on a store without changing it.
     pub fn on(database: &TestDatabase, store: Store) -> TestApp {
-        TestApp::built(database, store, None, Central::default(), HttpSettings::default())
+        TestApp::built(database, store, Default::default(), HttpSettings::default())
     }
 
-    fn built(
-        database: &TestDatabase,
-        store: Store,
-        keystone: Option<KeystoneClient>,
-        central: Central,
-        http: HttpSettings,
-    ) -> TestApp {
+    fn built(database: &TestDatabase, store: Store, identity: Identity, http: HttpSettings) -> TestApp {
         let health = HealthSettings::disabled_by(disabled_by(database));
         // Tests store the same backup many times.
         let http = HttpSettings { health, repeat_window: None, ..http };
-        TestApp::build(database, store, (keystone, central), Arc::new(AtomicI64::new(START)), http, 0)
+        TestApp::build(database, store, identity, Arc::new(AtomicI64::new(START)), http, 0)
     }
 
     fn build(
         database: &TestDatabase,
         store: Store,
-        (keystone, central): (Option<KeystoneClient>, Central),
+        (keystone, central, metrics): Identity,
         now: Arc<AtomicI64>,
         http: HttpSettings,
         first_id: u128,
@@ -130,8 +130,9 @@ impl TestApp {
             let now = now.clone();
             Clock::new(move || Timestamp(now.load(Ordering::SeqCst)))
         };
+        let store = store.observed_by(metrics.of_store());
         let app = Arc::new(App {
-            queues: Queues::new(&store, http.queue_limits()),
+            queues: Queues::new(&store, http.queue_limits(), &metrics),
             store,
             readiness: Readiness::default(),
             enforcer: Enforcer::new(policy::all(), oslo_policy::Options::default()).expect("default rules"),
@@ -151,6 +152,7 @@ impl TestApp {
             clock,
             ids: counting(first_id),
             http,
+            metrics,
         });
         // Request ids have their own sequence, so that ids of documents do not depend on the number of earlier
         // requests.
@@ -174,7 +176,7 @@ impl TestApp {
         TestApp::build(
             &parts.database,
             parts.app.store.clone(),
-            (None, Central::default()),
+            Default::default(),
             parts.now.clone(),
             http,
             1 << 96,
@@ -184,7 +186,7 @@ impl TestApp {
     /// Returns the same service on another store of the same database, with the same time and other ids.
     pub fn on_store(&self, store: Store) -> TestApp {
         let Parts { database, now, app, .. } = &*self.0;
-        TestApp::build(database, store, (None, Central::default()), now.clone(), app.http.clone(), 1 << 100)
+        TestApp::build(database, store, Default::default(), now.clone(), app.http.clone(), 1 << 100)
     }
 
     /// Returns a member of project p1, the caller of most tests.

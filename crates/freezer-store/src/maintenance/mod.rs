@@ -6,6 +6,7 @@
 //! - `keys.rs` checks primary keys and unique indexes.
 //! - `leftovers.rs` lists values that an upgrade could not move.
 //! - `cluster.rs` detects a node of a Galera cluster.
+//! - `rows.rs` measures the numbers of rows for monitoring, without reading large tables.
 //! - `sizes.rs` returns the sizes of the tables, and the server.
 //! - `privileges.rs` checks whether rows may be changed.
 //! - `purge.rs` removes rows that were deleted long ago.
@@ -26,6 +27,7 @@ mod privileges;
 mod purge;
 mod references;
 mod remove;
+mod rows;
 mod sizes;
 
 use serde::Serialize;
@@ -35,6 +37,7 @@ pub use findings::CheckResult;
 pub use leftovers::Leftover;
 pub use links::Defects;
 pub use purge::{PURGED_TABLES, Purge, Purged};
+pub use rows::{COUNTED_ROWS, TableRows};
 pub use sizes::{Overview, TableSize};
 
 use crate::Store;

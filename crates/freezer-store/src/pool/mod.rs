@@ -27,10 +27,11 @@ use crate::dialect::Dialect;
 use crate::engine::{DbConnection, Opener};
 use crate::error::StoreError;
 use crate::explain::Plans;
+use crate::observer::PoolStatus;
 use crate::outage::OutageLog;
 use crate::reconnect::{Reconnected, Reconnector};
 use crate::scope::Scope;
-use crate::slots::{ProjectSlots, Slot};
+use crate::slots::{ProjectSlots, Slot, WaitCount};
 
 pub(crate) use lease::Lease;
 
@@ -95,6 +96,8 @@ struct PoolInner {
     opener: Opener,
     settings: PoolSettings,
     permits: Arc<Semaphore>,
+    /// Reads and writes that wait for a slot or a permit.
+    waiters: WaitCount,
     idle: Mutex<Idle>,
     age: Mutex<Age>,
     reconnector: Reconnector,
@@ -123,6 +126,7 @@ impl Pool {
             control: Control::new(opener.clone()),
             opener,
             permits,
+            waiters: WaitCount::default(),
             idle: Mutex::default(),
             age: Mutex::new(Age { epoch: 0, generation: 0 }),
             reconnector: Reconnector::default(),
@@ -163,6 +167,13 @@ impl Pool {
         self.0.settings.max_open.max(1)
     }
 
+    /// Returns the present state. `name`: the name of the pool.
+    pub(crate) fn status(&self, name: &'static str) -> PoolStatus {
+        let (limit, free) = (self.max_open(), self.0.permits.available_permits());
+        let (idle, waiting) = (self.0.idle().connections.len(), self.0.waiters.get());
+        PoolStatus { name, in_use: limit.saturating_sub(free), idle, waiting, limit }
+    }
+
     /// Waits for a permit, then takes an idle connection or opens one.
     pub(crate) async fn lease(&self, doing: &'static str, deadline: Deadline) -> Result<Lease, StoreError> {
         self.lease_with(doing, deadline, None).await
@@ -177,7 +188,9 @@ impl Pool {
         (slots, project): (&ProjectSlots, &Scope),
     ) -> Result<Lease, StoreError> {
         let patience = deadline.within(self.0.settings.timeout);
+        let waiting = self.0.waiters.enter();
         let slot = slots.take(project, 1, patience).await.map_err(|_| busy(doing, patience))?;
+        drop(waiting);
         self.lease_with(doing, deadline, Some(slot)).await
     }
 
@@ -189,10 +202,12 @@ impl Pool {
     ) -> Result<Lease, StoreError> {
         let patience = deadline.within(self.0.settings.timeout);
         let has_waited = AtomicBool::new(self.0.permits.available_permits() == 0);
+        let waiting = self.0.waiters.enter();
         let permit = match tokio::time::timeout(patience, self.0.permits.clone().acquire_owned()).await {
             Ok(Ok(permit)) => (permit, slot),
             _ => return Err(busy(doing, patience)),
         };
+        drop(waiting);
         self.notice_another_file();
         let (connection, opened, age) = self.connection(deadline, &has_waited).await?;
         Ok(Lease {
