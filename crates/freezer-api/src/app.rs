@@ -9,6 +9,7 @@ use oslo_policy::Enforcer;
 use crate::api::idempotency::AbandonedClaims;
 use crate::auth::Authenticator;
 use crate::clock::{Clock, Ids};
+use crate::cors::Cors;
 use crate::health::HealthSettings;
 use crate::metrics::Metrics;
 use crate::probes::Probes;
@@ -65,6 +66,8 @@ pub struct HttpSettings {
     pub health: HealthSettings,
     /// `[oslo_middleware] enable_proxy_headers_parsing`: links use the public address that a proxy sends.
     pub proxy_headers: bool,
+    /// `[cors]`. `None`: no origin is allowed.
+    pub cors: Option<Arc<Cors>>,
     /// `[api] request_timeout`: the time that Keystone and the database may take for a request, including all waiting and
     /// retries.
     pub request_timeout: Duration,
@@ -124,6 +127,7 @@ impl Default for HttpSettings {
             stop: StopSettings::default(),
             health: HealthSettings::default(),
             proxy_headers: false,
+            cors: None,
             request_timeout: Duration::from_secs(30),
             waiting: admission::AdmissionLimits::default(),
             max_limit: Some(10_000),

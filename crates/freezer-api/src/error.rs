@@ -87,6 +87,9 @@ pub enum Error {
     /// The request violates the rules of HTTP.
     #[error("{0}")]
     Malformed(String),
+    /// The request came without TLS to a port that serves HTTPS.
+    #[error("This port serves only HTTPS; use an address that begins with https://.")]
+    LacksTls,
     /// The body has an unknown transfer coding.
     #[error("the transfer coding \"{0}\" is not known; only chunked is")]
     UnknownCoding(String),

@@ -12,9 +12,9 @@
 //! - `freezer_store` stores the rows.
 //!
 //! Other modules: [`config`] (one file for each INI section), [`app`] (the shared state), [`clock`] (injected
-//! time and ids), [`error`] (errors without status codes), [`health`] (the health check), [`probes`] (the checks of `/readyz`),
-//! [`logging`] (the log format of OpenStack), [`metrics`] (for Prometheus), [`readiness`] (the conditions that a started service waits
-//! for), [`reload`]
+//! time and ids), [`cors`] (cross-origin requests), [`error`] (errors without status codes), [`health`] (the health check),
+//! [`probes`] (the checks of `/readyz`), [`logging`] (the log format of OpenStack), [`metrics`] (for Prometheus), [`readiness`] (the
+//! conditions that a started service waits for), [`reload`]
 //! (reloading changed files), [`manage`] (the commands of `freezer-manage` and `freezer-manager-status`) and
 //! [`systemd`] (notifications of the service manager).
 
@@ -24,6 +24,7 @@ pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod context;
+pub mod cors;
 pub mod error;
 pub mod health;
 pub mod logging;

@@ -1,6 +1,6 @@
-//! Reloads changed files in the running service: policy automatically, and policy and logging at SIGHUP.
+//! Reloads changed files in the running service: policy and certificates automatically, and logging, too, at SIGHUP.
 //!
-//! Policy files are checked once per second, not at every request as in oslo.policy. A check costs a `stat`
+//! These files are checked once per second, not at every request as in oslo.policy. A check costs a `stat`
 //! for each file and reading each directory, independent of the load, and no request waits for a file system.
 //! All rules are replaced at once, so each request uses one set of rules.
 
@@ -14,9 +14,10 @@ use tokio::time::MissedTickBehavior;
 use crate::app::App;
 use crate::config::Settings;
 use crate::logging::Logging;
+use crate::server::ServerTls;
 use crate::systemd::Notify;
 
-/// Time between two checks of the policy files.
+/// Time between two checks of the policy files and certificates.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The data for reloading.
@@ -33,29 +34,44 @@ impl Reload {
     }
 
     /// Reloads changes as long as it is polled.
-    pub async fn watch(self, mut hangups: Signal, started_with: Settings, app: Arc<App>, notify: Notify) {
+    pub async fn watch(
+        self,
+        mut hangups: Signal,
+        started_with: Settings,
+        app: Arc<App>,
+        tls: Option<Arc<ServerTls>>,
+        notify: Notify,
+    ) {
         let reload = Arc::new((self, started_with));
         let mut looks = tokio::time::interval(CHECK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let mut hung_up = false;
-            tokio::select! {
-                _ = looks.tick() => {}
+            let tls = tls.clone();
+            let hung_up = tokio::select! {
+                _ = looks.tick() => false,
                 received = hangups.recv() => {
                     if received.is_none() {
                         return;
                     }
-                    hung_up = true;
                     notify.reloading();
-                    tracing::info!("SIGHUP: reading configuration, policy and log files again");
+                    tracing::info!("SIGHUP: reading configuration, policy, certificates and log files again");
                     let reload = reload.clone();
                     // Files can be slow, and a pipe is awaited for some seconds.
                     let done = tokio::task::spawn_blocking(move || reload.0.hang_up(&reload.1)).await;
                     app.metrics.configuration_reloads().add(done.unwrap_or(false), app.clock.now().0);
+                    true
                 }
-            }
+            };
             let of_check = app.clone();
-            let _ = tokio::task::spawn_blocking(move || reload_policy(&of_check)).await;
+            let check = move || {
+                reload_policy(&of_check);
+                match tls {
+                    Some(tls) if hung_up => tls.reload(),
+                    Some(tls) => tls.reload_if_changed(),
+                    None => {}
+                }
+            };
+            let _ = tokio::task::spawn_blocking(check).await;
             if hung_up {
                 notify.ready();
             }

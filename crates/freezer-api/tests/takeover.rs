@@ -176,7 +176,7 @@ fn processes_that_inherit_a_socket_replace_each_other_without_a_failed_request()
     replace_under_load("LISTEN_FDS", ([127, 0, 0, 1], port).into(), || {
         let logs = Scratch::new();
         let service = Service::spawn(with_socket(&socket, &file), port, &logs).expect("the service starts");
-        assert!(service.log().contains("the socket of the service manager is used"), "{}", service.log());
+        assert!(service.log().contains("the service manager passed 127.0.0.1:"), "{}", service.log());
         service
     });
     // Between two processes, connections wait in the queue.

@@ -76,7 +76,7 @@ pub use observer::{CANCELLED, Killed, OutageStatus, PoolStatus, StoreObserver};
 pub use pool::PoolSettings;
 pub use scope::Scope;
 pub use search::Search;
-pub use tls::{NameParameter, Roots, TlsFile, TlsMode, TlsOptions, TrustAnchor};
+pub use tls::{NameParameter, Roots, TlsFile, TlsMode, TlsOptions, TrustAnchor, tls12_ciphers};
 pub use tx::{Mode, Run, TxError};
 pub use url::{DatabaseUrl, Effect, MySqlUrl, Parameter};
 pub use url_error::UrlError;

@@ -3,19 +3,33 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use http::HeaderMap;
 use http::header::{FORWARDED, HOST};
+use http::{Extensions, HeaderMap};
+
+/// How a request reached the service. It is an extension of the request, unless it came over TCP without TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RequestTransport {
+    /// TCP without TLS.
+    #[default]
+    Tcp,
+    /// TCP with TLS.
+    Tls,
+    /// The Unix socket, which only a proxy on the same machine uses.
+    UnixSocket,
+}
 
 /// Returns scheme, host and prefix of the address that the client used, without a slash at the end.
 ///
-/// If `behind_proxy` is true, headers of proxies are used as in oslo.middleware's `HTTPProxyToWSGI`: the first element of
+/// If `behind_proxy` is true, or the request came through the Unix socket, headers of proxies are used as in oslo.middleware's `HTTPProxyToWSGI`: the first element of
 /// `Forwarded` (RFC 7239), or `X-Forwarded-Proto` and `X-Forwarded-Host` if this header is absent, and `X-Forwarded-Prefix`
 /// in both cases. If several proxies added a value to a header, the first value is used, because it comes from the proxy
 /// that the client reached. A value that is not a valid scheme, host or path is ignored as a whole.
-pub fn public_address(headers: &HeaderMap, behind_proxy: bool) -> String {
+pub fn public_address(headers: &HeaderMap, extensions: &Extensions, behind_proxy: bool) -> String {
+    let transport: RequestTransport = extensions.get().copied().unwrap_or_default();
+    let own_scheme = if transport == RequestTransport::Tls { "https" } else { "http" };
     let host = header(headers, HOST.as_str()).filter(|host| is_public_host(host)).unwrap_or("localhost");
-    if !behind_proxy {
-        return format!("http://{host}");
+    if !behind_proxy && transport != RequestTransport::UnixSocket {
+        return format!("{own_scheme}://{host}");
     }
     let (proto, forwarded_host) = match header(headers, FORWARDED.as_str()) {
         Some(forwarded) => {
@@ -27,7 +41,7 @@ pub fn public_address(headers: &HeaderMap, behind_proxy: bool) -> String {
             (first("x-forwarded-proto"), first("x-forwarded-host"))
         }
     };
-    let proto = proto.as_deref().and_then(scheme).unwrap_or("http");
+    let proto = proto.as_deref().and_then(scheme).unwrap_or(own_scheme);
     let host = forwarded_host.as_deref().filter(|host| is_public_host(host)).unwrap_or(host);
     let prefix = header(headers, "x-forwarded-prefix").map(first_element).unwrap_or_default();
     let prefix = Some(prefix.trim_matches('/')).filter(|prefix| is_path(prefix)).unwrap_or_default();
@@ -186,8 +200,12 @@ pub fn is_host(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::{client_address, is_host, public_address};
-    use http::{HeaderMap, HeaderName};
+    use super::{RequestTransport, client_address, is_host};
+    use http::{Extensions, HeaderMap, HeaderName};
+
+    fn public_address(headers: &HeaderMap, behind_proxy: bool) -> String {
+        super::public_address(headers, &Extensions::new(), behind_proxy)
+    }
 
     #[test]
     fn the_address_of_the_client_is_the_first_one() {
@@ -242,6 +260,31 @@ mod tests {
         assert_eq!(address(&[("forwarded", "for=1.2.3.4"), old[0]], true), "http://inside:9090");
         assert_eq!(address(&[("x-forwarded-proto", "\"><b>")], true), "http://inside:9090");
         assert_eq!(address(&[], true), "http://inside:9090");
+    }
+
+    #[test]
+    fn the_transport_decides_about_the_scheme_and_the_trust_in_proxies() {
+        let address = |transport: RequestTransport, pairs: &[(&str, &str)], behind_proxy: bool| {
+            let (mut headers, mut extensions) = (HeaderMap::new(), Extensions::new());
+            for (name, value) in pairs.iter().chain([&("host", "inside:9090")]) {
+                headers.insert(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+            }
+            extensions.insert(transport);
+            super::public_address(&headers, &extensions, behind_proxy)
+        };
+        let forwarded = [("x-forwarded-proto", "https"), ("x-forwarded-host", "cloud")];
+        for (transport, pairs, behind_proxy, expected) in [
+            (RequestTransport::Tls, &[][..], false, "https://inside:9090"),
+            (RequestTransport::Tls, &forwarded, false, "https://inside:9090"),
+            (RequestTransport::Tls, &[], true, "https://inside:9090"),
+            (RequestTransport::Tls, &forwarded[1..], true, "https://cloud"),
+            (RequestTransport::Tls, &[("x-forwarded-proto", "http")], true, "http://inside:9090"),
+            (RequestTransport::Tcp, &forwarded, false, "http://inside:9090"),
+            (RequestTransport::UnixSocket, &[], false, "http://inside:9090"),
+            (RequestTransport::UnixSocket, &forwarded, false, "https://cloud"),
+        ] {
+            assert_eq!(address(transport, pairs, behind_proxy), expected, "{transport:?} {pairs:?}");
+        }
     }
 
     #[test]

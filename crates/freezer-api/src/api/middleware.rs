@@ -49,10 +49,11 @@ impl Front {
         Front { guards: super::guards(app.clone()), router, app, ids, refusals: RefusalLog::default() }
     }
 
-    /// Creates the record of a request. `peer`: the address at the other end of the connection.
+    /// Creates the record of a request. `peer`: the address at the other end of the connection. `None`: a proxy at the Unix socket,
+    /// whose headers are always used.
     pub fn record(&self, head: (&Method, &Uri, &HeaderMap), peer: Option<IpAddr>) -> RequestRecord {
         let mut record = RequestRecord::new((&self.ids, self.app.metrics.requests()), head, peer);
-        if self.app.http.proxy_headers {
+        if self.app.http.proxy_headers || peer.is_none() {
             record.set_proxied_peer(head.2);
         }
         record
@@ -83,6 +84,8 @@ impl Front {
         request.extensions_mut().insert(Arc::clone(record.notes()));
         normalize(request.uri_mut());
         let span = record.span().clone();
+        let cors = self.app.http.cors.as_ref();
+        let cors = cors.and_then(|cors| cors.check(request.method(), request.headers()));
         let answer = async {
             let answer = AssertUnwindSafe(self.answer(request, refused)).catch_unwind().await;
             let mut response = answer.unwrap_or_else(|_| response::panicked());
@@ -92,6 +95,9 @@ impl Front {
             response
         };
         let mut answer = answer.instrument(span).await;
+        if let Some(cors) = cors {
+            cors.apply(&mut answer);
+        }
         record.answer(&mut answer);
         (answer, record)
     }
@@ -106,7 +112,9 @@ impl Front {
         if let Some(expectation) = unknown_expectation(request.headers()) {
             return Error::UnknownExpectation(expectation).into_response();
         }
-        if OPEN.contains(&request.uri().path()) {
+        // A browser sends no token with the OPTIONS request before a request to another origin.
+        let is_preflight = app.http.cors.is_some() && request.method() == Method::OPTIONS;
+        if is_preflight || OPEN.contains(&request.uri().path()) {
             let Ok(answer) = router.oneshot(request).await;
             return answer;
         }

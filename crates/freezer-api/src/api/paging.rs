@@ -115,7 +115,7 @@ fn newest_first(sort: &str) -> Result<bool, Error> {
 
 /// Returns the address for links. It begins with the public address, like the links of the document of versions.
 fn address(parts: &Parts, query: &str, behind_proxy: bool) -> String {
-    let mut address = address::public_address(&parts.headers, behind_proxy);
+    let mut address = address::public_address(&parts.headers, &parts.extensions, behind_proxy);
     address.push_str(parts.uri.path());
     address.push('?');
     for (pair, name, _) in pairs(query) {

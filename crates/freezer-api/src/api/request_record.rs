@@ -87,7 +87,7 @@ pub struct FinishedRequest<'a> {
     pub duration: Duration,
     /// The limit or the outage that rejected the request.
     pub rejection: Option<RejectionReason>,
-    /// The address of the client.
+    /// The address of the client. `None`: it came through the Unix socket, and its proxy did not name it.
     pub peer: Option<IpAddr>,
     /// The span with the ids of the request and the identity of the caller.
     pub span: &'a Span,
@@ -104,8 +104,8 @@ impl RequestRecord {
     }
 
     /// Creates the record of a request whose head cannot be read or did not arrive.
-    pub fn without_head(source: RecordSource<'_>, peer: IpAddr) -> RequestRecord {
-        RequestRecord::create(source, None, None, Some(peer))
+    pub fn without_head(source: RecordSource<'_>, peer: Option<IpAddr>) -> RequestRecord {
+        RequestRecord::create(source, None, None, peer)
     }
 
     fn create(

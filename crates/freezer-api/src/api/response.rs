@@ -38,6 +38,11 @@ pub fn is_unauthenticated(answer: &Response) -> bool {
     answer.status() == StatusCode::UNAUTHORIZED
 }
 
+/// Returns whether the status is 400: the request breaks the rules of HTTP or of the service.
+pub fn is_malformed(answer: &Response) -> bool {
+    answer.status() == StatusCode::BAD_REQUEST
+}
+
 /// Returns a 200 with a document.
 pub fn ok(document: &impl Serialize) -> Result<Response, Error> {
     json_answer(StatusCode::OK, document, DOCUMENT_CAPACITY)
@@ -228,6 +233,7 @@ fn status_and_title(error: &Error) -> (StatusCode, &'static str) {
         Error::MalformedJson(_) => (StatusCode::BAD_REQUEST, "Malformed JSON"),
         Error::BadDocument(_) => (StatusCode::BAD_REQUEST, "Bad request format"),
         Error::Malformed(_) => (StatusCode::BAD_REQUEST, "Malformed request"),
+        Error::LacksTls => (StatusCode::BAD_REQUEST, "HTTPS required"),
         Error::UnknownCoding(_) => (StatusCode::NOT_IMPLEMENTED, "Not Implemented"),
         Error::BodyTimeout(_) => (StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
         Error::UnknownExpectation(_) => (StatusCode::EXPECTATION_FAILED, "Expectation Failed"),

@@ -1,8 +1,7 @@
 //! `GET /`: lists the supported versions of the API. Clients can read this list before they authenticate.
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::Response;
-use http::HeaderMap;
 use serde_json::json;
 
 use super::{accept, address, response};
@@ -13,11 +12,11 @@ use crate::error::Error;
 ///
 /// # Errors
 /// [`Error::NotAcceptable`] if the client does not accept JSON.
-pub async fn show(State(app): State<SharedApp>, headers: HeaderMap) -> Result<Response, Error> {
-    if !accept::accepts_json(&headers) {
+pub async fn show(State(app): State<SharedApp>, request: Request) -> Result<Response, Error> {
+    if !accept::accepts_json(request.headers()) {
         return Err(Error::NotAcceptable);
     }
-    let base = address::public_address(&headers, app.http.proxy_headers);
+    let base = address::public_address(request.headers(), request.extensions(), app.http.proxy_headers);
     response::choices(&json!({"versions": [{
         "id": "v2",
         "status": "CURRENT",

@@ -131,6 +131,10 @@ fn unread_option_finding(config: &Config, place: &UnknownOption) -> Option<(Verd
             .unwrap_or_default();
         return Some((Verdict::Warning, "unknown_option", format!("unknown option{hint}")));
     }
+    if group.starts_with("cors.") {
+        let message = "neither oslo.middleware nor this service reads such a group; list all origins in [cors] allowed_origin";
+        return Some((Verdict::Warning, "unknown_group", message.to_owned()));
+    }
     // Groups of unrelated libraries are not checked, but the name may be a mistyped name of a known group.
     let near = similar_name(group, &known_options::checked_groups())?;
     let message = format!("unknown group; did you mean [{near}]?");
@@ -139,7 +143,9 @@ fn unread_option_finding(config: &Config, place: &UnknownOption) -> Option<(Verd
 
 /// Returns the known group that has an option of this name.
 fn group_with_option(name: &str) -> Option<&'static str> {
-    known_options::checked_groups().into_iter().find(|group| known_options::has_option(group, name))
+    let name = name.replace('-', "_");
+    let has_option = |group: &&str| known_options::option_names(group).contains(&name.as_str());
+    known_options::checked_groups().into_iter().find(has_option)
 }
 
 /// Returns the most similar name, if it is similar enough. Case and hyphens are ignored.

@@ -12,7 +12,6 @@ type FormerOption = (&'static str, &'static [&'static str], Verdict, &'static st
 const ELASTICSEARCH: &str = "an option of the Elasticsearch storage, which this service does not have; the database is \
                              [database] connection";
 const MESSAGES: &str = "this service sends no messages";
-const NO_TLS: &str = "this service does not serve TLS itself; set up TLS in the proxy in front of it";
 const PKI: &str = "it configured PKI tokens, which Keystone no longer has; remove it";
 
 const FORMER: &[FormerOption] = &[
@@ -95,13 +94,16 @@ const FORMER: &[FormerOption] = &[
         Verdict::Success,
         MESSAGES,
     ),
+    ("DEFAULT", &["ssl_ca_file"], Verdict::Warning, "write [ssl] ca_file"),
+    ("DEFAULT", &["ssl_cert_file"], Verdict::Warning, "write [ssl] cert_file"),
+    ("DEFAULT", &["ssl_key_file"], Verdict::Warning, "write [ssl] key_file"),
     (
         "DEFAULT",
-        &["ssl_ca_file", "ssl_cert_file", "ssl_key_file", "use_ssl", "use_tls"],
+        &["use_ssl", "use_tls"],
         Verdict::Warning,
-        NO_TLS,
+        "TLS is used if [ssl] cert_file and key_file are set; remove it",
     ),
-    ("ssl", &["ca_file", "cert_file", "ciphers", "enable", "key_file", "version"], Verdict::Warning, NO_TLS),
+    ("ssl", &["enable"], Verdict::Warning, "TLS is used if cert_file and key_file are set; remove it"),
     (
         "DEFAULT",
         &["api_paste_config", "paste_config"],

@@ -12,7 +12,7 @@ use ::oslo_config::{Config, OptDecl};
 use super::declarations;
 
 /// Names of options, by group.
-const KNOWN: [(&str, &[&[&str]]); 11] = [
+const KNOWN: [(&str, &[&[&str]]); 12] = [
     ("DEFAULT", &[SERVICE, LOG]),
     ("api", &[]),
     ("storage", &[]),
@@ -21,7 +21,8 @@ const KNOWN: [(&str, &[&[&str]]); 11] = [
     ("keystone_authtoken", &[AUTH_TOKEN, AUTH]),
     ("centralized_scheduler", &[SCHEDULER, AUTH]),
     ("oslo_policy", &[POLICY]),
-    ("cors", &[CORS]),
+    ("cors", &[]),
+    ("ssl", &[]),
     ("healthcheck", &[HEALTHCHECK]),
     (
         "oslo_middleware",
@@ -209,9 +210,6 @@ const POLICY: &[&str] = &[
     "remote_timeout",
 ];
 
-const CORS: &[&str] =
-    &["allow_credentials", "allow_headers", "allow_methods", "allowed_origin", "expose_headers", "max_age"];
-
 const HEALTHCHECK: &[&str] = &[
     "allowed_source_ranges",
     "backends",
@@ -282,7 +280,6 @@ const EXPLAINED: &[Explanation] = &[
         Verdict::Success,
         "the login is read from the group that [centralized_scheduler] auth_section names",
     ),
-    ("cors", CORS, Verdict::Warning, "answers contain no CORS headers; let the proxy in front add them"),
     (
         "keystone_authtoken",
         &["delay_auth_decision", "enforce_token_bind"],

@@ -8,6 +8,7 @@ mod api;
 mod authorities;
 mod centralized_scheduler;
 mod contradictions;
+mod cors;
 mod database;
 mod default;
 mod finding;
@@ -25,6 +26,7 @@ mod metrics;
 mod origins;
 mod oslo_middleware;
 mod oslo_policy;
+mod ssl;
 mod storage;
 
 use std::fmt;
@@ -35,7 +37,7 @@ use ::oslo_config::{CommandLineOption, Config, OptDecl, Origin, Sources};
 pub use authorities::Authorities;
 pub use centralized_scheduler::CentralSettings;
 pub use database::DatabaseSettings;
-pub use default::{AuthStrategy, Listen};
+pub use default::{AuthStrategy, Listen, UnixListen};
 pub use finding::Finding;
 pub use findings::option_findings;
 pub use keystone_authtoken::LoginGroups;
@@ -44,6 +46,7 @@ pub use log_settings::{Facility, Handler, LogFileOptions, LogSettings, LogTarget
 pub use metrics::MetricsSettings;
 pub use origins::OptionOrigins;
 pub use oslo_policy::{MISSING as MISSING_POLICY, PolicySettings};
+pub use ssl::{SslSettings, TlsVersions};
 
 use freezer_store::DatabaseUrl;
 
@@ -53,8 +56,10 @@ use crate::health::HealthSettings;
 /// All settings of the service.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Address to listen on.
+    /// Addresses to listen on.
     pub listen: Listen,
+    /// TLS of TCP connections. `None`: they are not encrypted.
+    pub ssl: Option<SslSettings>,
     /// How callers are authenticated.
     pub auth_strategy: AuthStrategy,
     /// Host names that requests may use under `auth_strategy = noauth`, in addition to those of the loopback interface.
@@ -167,12 +172,14 @@ const SECTIONS: &[(&str, &[&OptDecl])] = &[
     (::oslo_config::DEFAULT, default::OPTIONS),
     (::oslo_config::DEFAULT, logging::OPTIONS),
     (::oslo_config::DEFAULT, log_form::OPTIONS),
+    ("ssl", ssl::OPTIONS),
     ("storage", storage::OPTIONS),
     ("database", database::OPTIONS),
     ("keystone_authtoken", keystone_authtoken::OPTIONS),
     ("centralized_scheduler", centralized_scheduler::OPTIONS),
     ("oslo_policy", oslo_policy::OPTIONS),
     ("oslo_middleware", oslo_middleware::OPTIONS),
+    ("cors", cors::OPTIONS),
     ("api", api::OPTIONS),
     ("healthcheck", healthcheck::OPTIONS),
     ("metrics", metrics::OPTIONS),
@@ -283,10 +290,11 @@ impl Settings {
         fn differ(a: &impl fmt::Debug, b: &impl fmt::Debug) -> bool {
             format!("{a:?}") != format!("{b:?}")
         }
-        // All limits that do not belong to [oslo_middleware], [healthcheck] or [DEFAULT] belong to [api].
+        // All limits that do not belong to [oslo_middleware], [cors], [healthcheck] or [DEFAULT] belong to [api].
         let of_api = |http: &HttpSettings| HttpSettings {
             max_body: self.http.max_body,
             proxy_headers: self.http.proxy_headers,
+            cors: self.http.cors.clone(),
             health: self.http.health.clone(),
             stop: self.http.stop,
             ..http.clone()
@@ -294,7 +302,11 @@ impl Settings {
         let of_middleware = |http: &HttpSettings| (http.max_body, http.proxy_headers);
         [
             ("[DEFAULT] shutdown_delay, graceful_shutdown_timeout", self.http.stop != other.http.stop),
-            ("[DEFAULT] bind_host, bind_port, backlog, reuse_port", differ(&self.listen, &other.listen)),
+            (
+                "[DEFAULT] bind_host, bind_port, bind_unix_socket, bind_unix_socket_mode, backlog, reuse_port",
+                differ(&self.listen, &other.listen),
+            ),
+            ("[ssl]", self.ssl != other.ssl),
             ("[DEFAULT] auth_strategy", self.auth_strategy != other.auth_strategy),
             ("[api] noauth_hosts", self.noauth_hosts != other.noauth_hosts),
             ("[database]", differ(&self.database, &other.database)),
@@ -305,6 +317,7 @@ impl Settings {
                 differ(&self.policy, &other.policy) || self.remote_policy != other.remote_policy,
             ),
             ("[oslo_middleware]", of_middleware(&self.http) != of_middleware(&other.http)),
+            ("[cors]", self.http.cors != other.http.cors),
             ("[api]", differ(&of_api(&self.http), &of_api(&other.http))),
             ("[healthcheck]", differ(&self.http.health, &other.http.health)),
             ("[metrics]", self.metrics != other.metrics),
@@ -346,6 +359,7 @@ impl Settings {
             origins,
             noauth_hosts: api::noauth_hosts(config, &listen.host)?,
             listen,
+            ssl: SslSettings::read(config)?,
             metrics,
             auth_strategy,
             log,
@@ -366,6 +380,7 @@ impl Settings {
                 waiting: api::waiting(config)?,
                 health,
                 proxy_headers: oslo_middleware::proxy_headers(config)?,
+                cors: cors::read(config)?,
                 max_limit: api::max_limit(config)?,
                 repeat_window: api::repeat_window(config)?,
                 max_page: api::max_page(config)?,
@@ -386,6 +401,7 @@ fn remarks(config: &Config, log: &LogSettings, health: &HealthSettings, connecti
     let unheeded = fixed.chain(storage::remark(config)).chain(api::remarks(config));
     let unheeded = unheeded.chain(metrics::remarks(config)).chain(ignored);
     let unheeded = unheeded.chain(healthcheck::impossible_files(health));
+    let unheeded = unheeded.chain(ssl::remark(config)).chain(cors::remarks(config));
     let unheeded =
         unheeded.chain(contradictions::remarks(config, connections)).chain(oslo_policy::remark(config));
     let unheeded = unheeded.map(Finding::without_effect).chain(database::remark(config));

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use freezer_store::Store;
+use freezer_store::maintenance::Verdict;
 use keystone_auth::{KeystoneClient, UnixClock};
 use oslo_policy::{Enforcer, HttpCheck};
 use tokio::runtime::Handle;
@@ -21,6 +22,7 @@ use crate::config::{Finding, LoginGroups, OptionOrigins, Settings};
 use crate::metrics::Metrics;
 use crate::probes::Probes;
 use crate::readiness::{Readiness, Wait};
+use crate::server::ServerTls;
 use crate::service::Queues;
 use crate::service::trusts::Trusts;
 use crate::validate::Validators;
@@ -64,6 +66,9 @@ pub enum Refusal {
     /// Servers must be verified, but there are no certificate authorities.
     #[error("{0}")]
     Authorities(String),
+    /// An error in the files of `[ssl]`.
+    #[error(transparent)]
+    Ssl(#[from] server::TlsFileError),
     /// An error in the address.
     #[error(transparent)]
     Listen(#[from] server::ListenError),
@@ -101,8 +106,16 @@ impl Refusals {
     }
 }
 
+/// The service, and TLS of its port.
+pub struct PreparedService {
+    /// The service.
+    pub app: App,
+    /// TLS of TCP connections. `None`: they are not encrypted.
+    pub tls: Option<ServerTls>,
+}
+
 /// Builds the service. It must be called on the runtime that serves.
-pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
+pub fn prepare(settings: &Settings, store: Store) -> Result<PreparedService, Refusals> {
     let mut refusals = Vec::new();
     let mut keep = |refusal: Refusal| refusals.push(refusal);
     let files = check_files(settings).map_err(&mut keep).ok();
@@ -111,12 +124,13 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
     let identity = identity(settings, &metrics).map_err(|errors| errors.into_iter().for_each(&mut keep)).ok();
     let enforcer = enforcer(settings).map_err(&mut keep).ok();
     let validators = Validators::new().map_err(|error| keep(error.into())).ok();
-    let (Some(()), Some((authenticator, trusts)), Some(enforcer), Some(validators)) =
-        (files, identity, enforcer, validators)
+    let tls = tls(settings).map_err(|error| keep(error.into())).ok();
+    let (Some(()), Some((authenticator, trusts)), Some(enforcer), Some(validators), Some(tls)) =
+        (files, identity, enforcer, validators, tls)
     else {
         return Err(Refusals(authorities::merged(refusals, settings), settings.origins.clone()));
     };
-    Ok(App {
+    let app = App {
         queues: Queues::new(&store, settings.http.queue_limits(), &metrics),
         store,
         readiness: Readiness::waiting(Wait::Database),
@@ -130,7 +144,13 @@ pub fn app(settings: &Settings, store: Store) -> Result<App, Refusals> {
         ids: Ids::system(),
         http: settings.http.clone(),
         metrics,
-    })
+    };
+    Ok(PreparedService { app, tls: tls.map(|(tls, _)| tls) })
+}
+
+/// Reads the files of `[ssl]`. Returns warnings about them, too.
+fn tls(settings: &Settings) -> Result<Option<(ServerTls, Vec<String>)>, server::TlsFileError> {
+    settings.ssl.as_ref().map(ServerTls::new).transpose()
 }
 
 /// Checks the files of the database's address.
@@ -146,11 +166,12 @@ fn check_files(settings: &Settings) -> Result<(), Refusal> {
 /// Returns every reason why the service would not start. Only the address of `bind_host` is resolved by
 /// another server, and nothing is written.
 pub async fn refusals(settings: &Settings) -> Vec<Refusal> {
-    let mut found = match app(settings, settings.database.store(false)) {
+    let mut found = match prepare(settings, settings.database.store(false)) {
         Ok(_) => Vec::new(),
         Err(Refusals(refusals, _)) => refusals,
     };
-    found.extend(server::check(&settings.listen, settings.auth_strategy).await.err().map(Refusal::from));
+    let of_addresses = server::check(&settings.listen, settings.auth_strategy).await;
+    found.extend(of_addresses.into_iter().map(Refusal::from));
     if let Some(metrics) = &settings.metrics {
         found.extend(server::check_metrics(&metrics.listen).await.err().map(Refusal::from));
     }
@@ -159,7 +180,7 @@ pub async fn refusals(settings: &Settings) -> Vec<Refusal> {
 }
 
 /// Returns mistakes that do not prevent the start: unusable files that only HTTPS would need, servers that are
-/// not verified, logins that cannot succeed, and more connections than open files allow. `refusals` are the reasons why the
+/// not verified, logins that cannot succeed, expired certificates, and more connections than open files allow. `refusals` are the reasons why the
 /// service does not start; their subject is not repeated.
 pub fn warnings(settings: &Settings, refusals: &[Refusal]) -> Vec<Finding> {
     let mut found = open_files::warnings(settings);
@@ -171,6 +192,13 @@ pub fn warnings(settings: &Settings, refusals: &[Refusal]) -> Vec<Finding> {
         ));
     }
     found.extend(logins::warnings(settings));
+    let of_certificates = tls(settings).ok().flatten().map(|(_, warnings)| warnings).unwrap_or_default();
+    found.extend(of_certificates.into_iter().map(|message| Finding {
+        verdict: Verdict::Warning,
+        kind: "certificate",
+        place: None,
+        message,
+    }));
     if !refusals.iter().any(|refusal| matches!(refusal, Refusal::Authorities(_))) {
         found.extend(settings.authorities.unusable.iter().cloned());
     }

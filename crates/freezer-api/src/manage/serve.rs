@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use super::open_files;
-use super::prepare::{self, Refusals};
+use super::prepare::{self, PreparedService, Refusals};
 use super::schema_watch::SchemaWatch;
 use crate::app::App;
 use crate::config::{DEV_DATABASE, MetricsSettings, Settings};
@@ -89,15 +89,16 @@ pub async fn run(
     // Before the first long operation, because a SIGHUP without a handler ends the process.
     let hangups = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     server::raise_file_limit();
-    let prepared = prepare::app(&open_files::fitted(&settings), store);
+    let prepared = prepare::prepare(&open_files::fitted(&settings), store);
     let refusals = prepared.as_ref().err().map(Refusals::as_slice).unwrap_or_default();
     let warnings = prepare::warnings(&settings, refusals);
     for finding in settings.remarks.iter().chain(&warnings).filter(|found| found.verdict == Verdict::Warning)
     {
         tracing::warn!("{finding}");
     }
-    let app = Arc::new(prepared?);
-    let listener = server::inherit_or_listen(&settings.listen, settings.auth_strategy).await?;
+    let PreparedService { app, tls } = prepared?;
+    let (app, tls) = (Arc::new(app), tls.map(Arc::new));
+    let listeners = server::inherit_or_listen(&settings.listen, settings.auth_strategy, tls.clone()).await?;
     let _metrics = watch_metrics(&settings, &app).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
@@ -108,15 +109,15 @@ pub async fn run(
     // If the tables can be served, the first request is served.
     let located = |error: StoreError| StartError::Store(origins.prefixed(error.to_string()));
     watch.check_first(FIRST_CHECK).await.map_err(located)?;
-    if let Ok(address) = listener.local_addr() {
+    if let Some(address) = listeners.local_addr() {
         settings.listen.port = address.port();
     }
     ready(&settings);
-    tracing::info!("listening on {}", settings.listen);
+    tracing::info!("listening on {}", listeners.names());
     notify.ready();
     // After READY=1, because the end of a reload is another READY=1.
     if let Some(reload) = reload {
-        tokio::spawn(reload.watch(hangups, settings.clone(), app.clone(), notify.clone()));
+        tokio::spawn(reload.watch(hangups, settings.clone(), app.clone(), tls, notify.clone()));
     }
     let longest_stop = app.http.stop.delay + app.http.stop.timeout;
     let stop = async move {
@@ -126,7 +127,7 @@ pub async fn run(
     };
     // On a worker, not on the main thread. Then the thread that accepts a connection also serves it, without
     // waking another one.
-    let mut serving = tokio::spawn(server::serve(listener, app.clone(), stop));
+    let mut serving = tokio::spawn(server::serve(listeners, app.clone(), stop));
     tokio::select! {
         served = &mut serving => served.map_err(StartError::Panicked),
         Err(error) = watch.watch() => {

@@ -1,7 +1,6 @@
 //! The shared state of a connection's parts, and the handling of its requests.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,7 +20,9 @@ use tokio::time::Instant;
 use super::answer::{AnswerBody, UnsentAnswers};
 use super::body::RequestBody;
 use super::head;
+use super::peer::Peer;
 use super::slots::ConnectionSlot;
+use crate::api::address::RequestTransport;
 use crate::api::is_open;
 use crate::api::middleware::Front;
 use crate::api::request_record::RequestRecord;
@@ -60,13 +61,16 @@ pub(super) struct ConnectionSettings {
 /// A connection of a client.
 pub(super) struct HttpConnection {
     shared: ConnectionSettings,
-    peer: SocketAddr,
+    peer: Peer,
+    transport: RequestTransport,
     slot: ConnectionSlot,
     /// Since when the service has waited for the client, in milliseconds since the start, at least 1. 0: the
     /// service is working.
     waits_since: AtomicU64,
     /// Whether the connection must be closed without an answer, to make room for others.
     closes_now: AtomicBool,
+    /// Whether the client uses plain HTTP on a port with TLS.
+    lacks_tls: AtomicBool,
     wake: Notify,
     /// Number of requests received from the HTTP library.
     requests: AtomicU32,
@@ -83,13 +87,20 @@ pub(super) struct HttpConnection {
 }
 
 impl HttpConnection {
-    pub(super) fn new(shared: ConnectionSettings, peer: SocketAddr, slot: ConnectionSlot) -> HttpConnection {
+    pub(super) fn new(
+        shared: ConnectionSettings,
+        peer: Peer,
+        transport: RequestTransport,
+        slot: ConnectionSlot,
+    ) -> HttpConnection {
         let connection = HttpConnection {
             shared,
             peer,
+            transport,
             slot,
             waits_since: AtomicU64::new(0),
             closes_now: AtomicBool::new(false),
+            lacks_tls: AtomicBool::new(false),
             wake: Notify::new(),
             requests: AtomicU32::new(0),
             ambiguous: AtomicU32::new(0),
@@ -137,6 +148,11 @@ impl HttpConnection {
 
     pub(super) fn closes_now(&self) -> bool {
         self.closes_now.load(Ordering::Relaxed)
+    }
+
+    /// Records that the client uses plain HTTP on a port with TLS. Its request gets an error.
+    pub(super) fn set_lacks_tls(&self) {
+        self.lacks_tls.store(true, Ordering::Relaxed);
     }
 
     /// Makes the connection check its state and that of the server.
@@ -230,9 +246,12 @@ impl HttpConnection {
         let number = self.requests.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         self.starts_working();
         let (mut parts, incoming) = request.into_parts();
-        let record = front.record((&parts.method, &parts.uri, &parts.headers), Some(self.peer.ip()));
+        let record = front.record((&parts.method, &parts.uri, &parts.headers), self.peer.ip());
         if self.shared.tells_peer {
-            parts.extensions.insert(ConnectInfo(self.peer));
+            parts.extensions.insert(ConnectInfo(self.peer.address()));
+        }
+        if self.transport != RequestTransport::Tcp {
+            parts.extensions.insert(self.transport);
         }
         let refused = self.refusal(&parts, number).await;
         let expects_continue = parts.headers.contains_key(EXPECT);
@@ -255,6 +274,9 @@ impl HttpConnection {
 
     /// Returns the reason for rejecting a request, if any.
     async fn refusal(&self, parts: &Parts, number: u32) -> Option<Error> {
+        if self.lacks_tls.load(Ordering::Relaxed) {
+            return Some(Error::LacksTls);
+        }
         let has_two_lengths = self.ambiguous.load(Ordering::Relaxed) == number;
         match head::refusal(parts, has_two_lengths) {
             None if is_open(parts.uri.path()) => None,

@@ -1,14 +1,21 @@
-//! The listening socket: bound to a configured address, or opened by the service manager (sd_listen_fds(3)).
-//! This file opens it, and closes it without losing a connection.
+//! One listening socket: TCP on a configured address, a Unix socket (`unix.rs`), or one of either kind that the service manager
+//! opened. This file opens TCP sockets, and closes all kinds without losing a connection. `listeners.rs` has the set of all
+//! sockets.
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use listenfd::ListenFd;
 use socket2::{SockFilter, SockRef};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
 
+use super::peer::Peer;
+use super::stream::ByteStream;
+use super::tls::ServerTls;
+use super::unix::UnixSocket;
 use crate::config::{AuthStrategy, Listen};
 
 /// Time for handshakes in progress before the socket is closed.
@@ -39,9 +46,17 @@ pub enum ListenError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The service manager passed a file descriptor that is not a listening TCP socket.
+    /// The Unix socket cannot be used.
+    #[error("[DEFAULT] bind_unix_socket = {}: {reason}", path.display())]
+    Unix {
+        /// Path of the configuration.
+        path: PathBuf,
+        /// The problem with its solution.
+        reason: String,
+    },
+    /// The service manager passed a file descriptor that is not a listening stream socket.
     #[error(
-        "the socket that the service manager passed (LISTEN_FDS) cannot be used: {0}; use ListenStream= with a port"
+        "a socket that the service manager passed (LISTEN_FDS) cannot be used: {0}; use ListenStream= with a port or a path"
     )]
     Inherited(io::Error),
     /// Without authentication, a caller that reaches the port can claim any identity.
@@ -61,51 +76,51 @@ pub enum ListenError {
 /// A listening socket.
 #[derive(Debug)]
 pub struct Listener {
-    socket: TcpListener,
+    socket: ListenSocket,
+    /// TLS of its connections.
+    tls: Option<Arc<ServerTls>>,
     /// Whether the service manager opened the socket. Then it stays open after the end of this process.
     inherited: bool,
 }
 
-/// Uses the socket of the service manager, otherwise resolves and binds the address. It may only be called
-/// once in a process.
-pub async fn inherit_or_listen(address: &Listen, strategy: AuthStrategy) -> Result<Listener, ListenError> {
-    match inherited(strategy)? {
-        Some(listener) => Ok(listener),
-        None => listen(address, strategy).await,
+#[derive(Debug)]
+pub(super) enum ListenSocket {
+    Tcp(TcpListener),
+    Unix(UnixSocket),
+}
+
+impl ListenSocket {
+    pub(super) fn options(&self) -> SockRef<'_> {
+        match self {
+            ListenSocket::Tcp(socket) => SockRef::from(socket),
+            ListenSocket::Unix(socket) => socket.options(),
+        }
     }
 }
 
-/// Resolves and binds the address.
+/// A connection before its TLS handshake.
+pub(super) struct Accepted {
+    pub(super) stream: ByteStream,
+    pub(super) peer: Peer,
+    /// TLS of the port.
+    pub(super) tls: Option<Arc<ServerTls>>,
+}
+
+/// Resolves and binds the TCP address.
 pub async fn listen(address: &Listen, strategy: AuthStrategy) -> Result<Listener, ListenError> {
     let Listen { backlog, reuse_port, .. } = *address;
     let socket = on_first(address, strategy, |address| bind(address, reuse_port)?.listen(backlog)).await?;
-    Ok(Listener { socket, inherited: false })
+    Ok(Listener { socket: ListenSocket::Tcp(socket), tls: None, inherited: false })
 }
 
 /// Checks whether [`listen`] could bind the address. If another process listens on it, the check succeeds,
 /// because that may be the service itself.
-pub async fn check(address: &Listen, strategy: AuthStrategy) -> Result<(), ListenError> {
+pub(super) async fn check(address: &Listen, strategy: AuthStrategy) -> Result<(), ListenError> {
     let free = |at| match bind(at, address.reuse_port) {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => Err(error),
         _ => Ok(()),
     };
     on_first(address, strategy, free).await
-}
-
-fn inherited(strategy: AuthStrategy) -> Result<Option<Listener>, ListenError> {
-    let mut passed = ListenFd::from_env();
-    let Some(socket) = passed.take_tcp_listener(0).map_err(ListenError::Inherited)? else { return Ok(None) };
-    if passed.len() > 1 {
-        tracing::warn!("the service manager passed {} sockets; only the first one is used", passed.len());
-    }
-    let address = socket.local_addr().map_err(ListenError::Inherited)?;
-    if strategy == AuthStrategy::NoAuth && !address.ip().is_loopback() {
-        return Err(ListenError::NotLoopback { host: None, address });
-    }
-    let prepared = socket.set_nonblocking(true).and_then(|()| set_options(&SockRef::from(&socket)));
-    let socket = prepared.and_then(|()| TcpListener::from_std(socket)).map_err(ListenError::Inherited)?;
-    tracing::info!("the socket of the service manager is used, not [DEFAULT] bind_host and bind_port");
-    Ok(Some(Listener { socket, inherited: true }))
 }
 
 /// Resolves the address and tries the results until one works.
@@ -146,39 +161,86 @@ pub(super) fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<TcpSocke
 }
 
 /// Sets options that accepted connections inherit.
-fn set_options(socket: &SockRef<'_>) -> io::Result<()> {
+pub(super) fn set_options(socket: &SockRef<'_>) -> io::Result<()> {
     // Answers are small and complete, so waiting for more data would only delay them.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(UNSENT)
 }
 
 impl Listener {
-    /// Returns the address.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    pub(super) fn new(socket: ListenSocket, inherited: bool) -> Listener {
+        Listener { socket, tls: None, inherited }
     }
 
-    pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.socket.accept().await
+    /// Serves TCP connections with TLS. A Unix socket needs none, because its connections do not leave the machine.
+    pub fn with_tls(self, tls: Option<Arc<ServerTls>>) -> Listener {
+        let is_tcp = matches!(self.socket, ListenSocket::Tcp(_));
+        Listener { tls: tls.filter(|_| is_tcp), ..self }
+    }
+
+    /// Returns the address. A Unix socket has none.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            ListenSocket::Tcp(socket) => socket.local_addr().ok(),
+            ListenSocket::Unix(_) => None,
+        }
+    }
+
+    /// Returns the address or the path for messages.
+    pub(super) fn name(&self) -> String {
+        match &self.socket {
+            ListenSocket::Tcp(_) => {
+                let address = self.local_addr().map_or_else(String::new, |address| address.to_string());
+                if self.tls.is_some() { format!("{address} (TLS)") } else { address }
+            }
+            ListenSocket::Unix(socket) => socket.name(),
+        }
+    }
+
+    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        match &self.socket {
+            ListenSocket::Tcp(socket) => {
+                socket.poll_accept(cx).map_ok(|(stream, peer)| tcp(stream, peer, self.tls.clone()))
+            }
+            ListenSocket::Unix(socket) => socket.poll_accept(cx).map_ok(unix),
+        }
     }
 
     /// Stops listening. Connections that the kernel accepted earlier are passed to `open`. Those of an
     /// inherited socket stay in its queue for the next process.
-    pub(super) async fn close(self, mut open: impl FnMut(TcpStream, SocketAddr)) {
+    pub(super) async fn close(self, mut open: impl FnMut(Accepted)) {
         if self.inherited {
             return;
         }
-        // A handshake that ends after the last accept would be answered with a reset. If the kernel rejects
-        // the filter, this can happen during a few microseconds.
-        if SockRef::from(&self.socket).attach_filter(&NO_NEW_CONNECTIONS).is_ok() {
-            tokio::time::sleep(HANDSHAKE_TIME).await;
-        }
-        let Ok(queue) = self.socket.into_std() else { return };
-        while let Ok((stream, peer)) = queue.accept() {
-            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
-            if let Ok(stream) = stream {
-                open(stream, peer);
+        let Listener { socket, tls, .. } = self;
+        match socket {
+            ListenSocket::Tcp(socket) => {
+                close_tcp(socket, |stream, peer| open(tcp(stream, peer, tls.clone()))).await;
             }
+            ListenSocket::Unix(socket) => socket.close(|stream| open(unix(stream))),
+        }
+    }
+}
+
+fn tcp(stream: TcpStream, peer: SocketAddr, tls: Option<Arc<ServerTls>>) -> Accepted {
+    Accepted { stream: ByteStream::Tcp(stream), peer: Peer::Network(peer), tls }
+}
+
+fn unix(stream: UnixStream) -> Accepted {
+    Accepted { stream: ByteStream::Unix(stream), peer: Peer::UnixSocket, tls: None }
+}
+
+async fn close_tcp(socket: TcpListener, mut open: impl FnMut(TcpStream, SocketAddr)) {
+    // A handshake that ends after the last accept would be answered with a reset. If the kernel rejects
+    // the filter, this can happen during a few microseconds.
+    if SockRef::from(&socket).attach_filter(&NO_NEW_CONNECTIONS).is_ok() {
+        tokio::time::sleep(HANDSHAKE_TIME).await;
+    }
+    let Ok(queue) = socket.into_std() else { return };
+    while let Ok((stream, peer)) = queue.accept() {
+        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        if let Ok(stream) = stream {
+            open(stream, peer);
         }
     }
 }
@@ -208,14 +270,14 @@ mod tests {
     #[tokio::test]
     async fn connections_in_the_queue_are_passed_on() {
         let socket = bind("127.0.0.1:0".parse().unwrap(), false).unwrap().listen(64).unwrap();
-        let listener = Listener { socket, inherited: false };
+        let listener = Listener::new(ListenSocket::Tcp(socket), false);
         let address = listener.local_addr().unwrap();
         let mut clients = Vec::new();
         for _ in 0..20 {
             clients.push(TcpStream::connect(address).await.unwrap());
         }
         let mut opened = Vec::new();
-        listener.close(|stream, _| opened.push(stream)).await;
+        listener.close(|accepted| opened.push(accepted)).await;
         assert_eq!(opened.len(), 20);
         assert!(TcpStream::connect(address).await.is_err(), "nothing listens any more");
     }

@@ -1,11 +1,12 @@
 //! The server: listens, passes connections to hyper, and stops gracefully.
 //!
 //! It has its own accept loop, because no library combines a limit of connections, a time limit for request
-//! heads and draining at the end. A balancer terminates TLS.
+//! heads and draining at the end.
 //!
-//! `listen.rs` opens and closes the listening socket, `files.rs` divides the open files of the process, and
-//! `slots.rs` limits the number of connections. For one connection, `connection.rs` serves its requests, `body.rs` limits the time for their bodies, `answer.rs` follows
-//! their answers until they are sent,
+//! `listeners.rs` has all listening sockets, `listen.rs` opens and closes one, and `unix.rs` has the details of a Unix socket.
+//! `tls/` runs the handshakes of TLS, and `stream.rs` has the bytes of a connection in each case. `peer.rs` has the other end of a
+//! connection. `files.rs` divides the open files of the process, and `slots.rs` limits the number of connections. For one connection,
+//! `connection.rs` serves its requests, `body.rs` limits the time for their bodies, `answer.rs` follows their answers until they are sent,
 //! `socket.rs` closes it so that the last answer arrives, and `framing.rs` tracks the requests in the
 //! received bytes. `metrics.rs` has the listener of the metrics. `head.rs` and `refusal.rs` complete the checks and the answers of the HTTP library.
 //! `slots.rs`, `connection.rs` and `body.rs` depend on each other: the table of slots closes connections that wait, a connection
@@ -18,12 +19,16 @@ mod files;
 mod framing;
 mod head;
 mod listen;
+mod listeners;
 mod metrics;
+mod peer;
 mod refusal;
 mod slots;
 mod socket;
+mod stream;
+mod tls;
+mod unix;
 
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,19 +38,23 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 pub use self::files::{Room, file_limit, raise_file_limit};
-pub use self::listen::{ListenError, Listener, check, inherit_or_listen, listen};
+pub use self::listen::{ListenError, Listener, listen};
+pub use self::listeners::{Listeners, check, inherit_or_listen};
 pub use self::metrics::{
     MetricsListenError, MetricsListener, check_metrics, listen_for_metrics, serve_metrics,
 };
+pub use self::tls::{ServerTls, TlsFileError};
 
 use self::connection::{ConnectionSettings, HttpConnection};
+use self::listen::Accepted;
 use self::slots::{ConnectionSlot, Slots};
 use self::socket::Socket;
+use self::stream::ByteStream;
 use crate::api;
+use crate::api::address::RequestTransport;
 use crate::api::middleware::Front;
 use crate::api::rejection::RejectionReason;
 use crate::api::request_record::RequestRecord;
@@ -59,7 +68,8 @@ const HEAD_MAX: usize = 128 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` is ready, then answers all accepted requests.
-pub async fn serve(listener: Listener, app: Arc<App>, stop: impl Future<Output = ()>) {
+pub async fn serve(listeners: impl Into<Listeners>, app: Arc<App>, stop: impl Future<Output = ()>) {
+    let listeners = listeners.into();
     let StopSettings { delay, timeout } = app.http.stop;
     let server = Server::new(&app);
     let mut stop = pin!(async {
@@ -70,8 +80,8 @@ pub async fn serve(listener: Listener, app: Arc<App>, stop: impl Future<Output =
         }
     });
     loop {
-        let (stream, peer) = tokio::select! {
-            accepted = listener.accept() => match accepted {
+        let accepted = tokio::select! {
+            accepted = listeners.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -83,18 +93,21 @@ pub async fn serve(listener: Listener, app: Arc<App>, stop: impl Future<Output =
             () = &mut stop => break,
         };
         tokio::select! {
-            slot = server.slots.slot(peer.ip()) => server.open(stream, peer, slot),
+            slot = server.slots.slot(accepted.peer) => server.open(accepted, slot),
             () = &mut stop => {
-                let slot = server.slots.extra_slot(peer.ip());
-                server.open(stream, peer, Some(slot));
+                let slot = server.slots.extra_slot(accepted.peer);
+                server.open(accepted, Some(slot));
                 break;
             }
         }
     }
     server.shared.stopping.store(true, Ordering::Relaxed);
     server.slots.wake_all();
-    let extra = |peer: SocketAddr| Some(server.slots.extra_slot(peer.ip()));
-    listener.close(|stream, peer| server.open(stream, peer, extra(peer))).await;
+    let open = |accepted: Accepted| {
+        let slot = server.slots.extra_slot(accepted.peer);
+        server.open(accepted, Some(slot));
+    };
+    listeners.close(open).await;
     if tokio::time::timeout(timeout, server.slots.wait_until_empty()).await.is_err() {
         let left = server.slots.count();
         tracing::warn!("stopped with {left} connections open after {timeout:?}");
@@ -127,35 +140,57 @@ impl Server {
     }
 
     /// Serves a connection in its own task. Without a slot, closes it.
-    fn open(&self, stream: TcpStream, peer: SocketAddr, slot: Option<ConnectionSlot>) {
+    fn open(&self, accepted: Accepted, slot: Option<ConnectionSlot>) {
+        let Accepted { stream, peer, tls } = accepted;
         let Some(slot) = slot else {
             return RequestRecord::without_head((&self.shared.ids, &self.shared.metrics), peer.ip())
                 .reject(RejectionReason::PeerConnections);
         };
-        let connection = Arc::new(HttpConnection::new(self.shared.clone(), peer, slot));
+        let transport = match (&stream, &tls) {
+            (ByteStream::Unix(_), _) => RequestTransport::UnixSocket,
+            (_, Some(_)) => RequestTransport::Tls,
+            (_, None) => RequestTransport::Tcp,
+        };
+        let connection = Arc::new(HttpConnection::new(self.shared.clone(), peer, transport, slot));
         self.slots.add(&connection);
-        let socket = Socket::new(stream, Arc::clone(&connection));
-        let (front, of_requests) = (self.front.clone(), Arc::clone(&connection));
-        let service = service_fn(move |request: http::Request<Incoming>| {
-            Arc::clone(&of_requests).serve(front.clone(), request)
-        });
-        let served = http1::Builder::new()
-            // Without a timer, hyper ignores its time limits.
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_header_size(HEAD_MAX)
-            // Limits the bytes of an unfinished head.
-            .max_buf_size(HEAD_MAX)
-            .serve_connection(TokioIo::new(socket), service);
+        let front = self.front.clone();
+        let Some(tls) = tls else {
+            tokio::spawn(serve_http(stream, connection, front));
+            return;
+        };
+        let ByteStream::Tcp(stream) = stream else { return };
         tokio::spawn(async move {
-            let mut served = pin!(served);
-            loop {
-                tokio::select! {
-                    // A client that disconnects early is not logged.
-                    _ = served.as_mut() => return,
-                    () = connection.woken() => if connection.closes_now() { return },
-                }
+            // Boxed, so that the task has room for it only during the handshake.
+            let handshake = Box::pin(tls::handshake(&tls, stream, peer, &connection));
+            if let Some(stream) = handshake.await {
+                connection.waits_for_client();
+                serve_http(stream, connection, front).await;
             }
         });
+    }
+}
+
+/// Serves the requests of a connection until its end.
+async fn serve_http(stream: ByteStream, connection: Arc<HttpConnection>, front: Front) {
+    let socket = Socket::new(stream, Arc::clone(&connection));
+    let of_requests = Arc::clone(&connection);
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        Arc::clone(&of_requests).serve(front.clone(), request)
+    });
+    let served = http1::Builder::new()
+        // Without a timer, hyper ignores its time limits.
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_header_size(HEAD_MAX)
+        // Limits the bytes of an unfinished head.
+        .max_buf_size(HEAD_MAX)
+        .serve_connection(TokioIo::new(socket), service);
+    let mut served = pin!(served);
+    loop {
+        tokio::select! {
+            // A client that disconnects early is not logged.
+            _ = served.as_mut() => return,
+            () = connection.woken() => if connection.closes_now() { return },
+        }
     }
 }

@@ -6,7 +6,6 @@
 //! Their other requests wait for a slot.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -16,6 +15,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::connection::HttpConnection;
+use super::peer::PeerGroup;
 use crate::app::ConnectionLimits;
 use crate::error::{Busy, Error};
 
@@ -45,7 +45,7 @@ pub(super) struct Slots {
 struct Open {
     connections: HashMap<u64, Weak<HttpConnection>>,
     /// Number of connections of each peer, if there is a limit.
-    peers: HashMap<IpAddr, usize>,
+    peers: HashMap<PeerGroup, usize>,
     warned: Option<Instant>,
 }
 
@@ -64,7 +64,7 @@ enum SlotKind {
 pub(super) struct ConnectionSlot {
     slots: Arc<Slots>,
     number: u64,
-    peer: IpAddr,
+    peer: PeerGroup,
     /// The permit is `None` for a slot during the stop.
     held: Mutex<(SlotKind, Option<OwnedSemaphorePermit>)>,
 }
@@ -88,8 +88,8 @@ impl Slots {
 
     /// Waits for a slot. Returns `None` if the connection must be closed at once, because its peer has too
     /// many.
-    pub(super) async fn slot(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionSlot> {
-        let peer = network(peer);
+    pub(super) async fn slot(self: &Arc<Self>, peer: impl Into<PeerGroup>) -> Option<ConnectionSlot> {
+        let peer = peer.into();
         if self.is_over_limit(peer) {
             // half of the reserve is for connections over the limit of their peer, which are told so
             let room = self.reserve.available_permits() > self.limits.reserve / 2;
@@ -124,13 +124,13 @@ impl Slots {
     }
 
     /// Returns a slot above all limits, for a connection that was accepted before the stop.
-    pub(super) fn extra_slot(self: &Arc<Self>, peer: IpAddr) -> ConnectionSlot {
-        self.new_slot(network(peer), SlotKind::Regular, None)
+    pub(super) fn extra_slot(self: &Arc<Self>, peer: impl Into<PeerGroup>) -> ConnectionSlot {
+        self.new_slot(peer.into(), SlotKind::Regular, None)
     }
 
     fn new_slot(
         self: &Arc<Self>,
-        peer: IpAddr,
+        peer: PeerGroup,
         kind: SlotKind,
         permit: Option<OwnedSemaphorePermit>,
     ) -> ConnectionSlot {
@@ -142,8 +142,10 @@ impl Slots {
         ConnectionSlot { slots: Arc::clone(self), number, peer, held: Mutex::new((kind, permit)) }
     }
 
-    fn is_over_limit(&self, peer: IpAddr) -> bool {
-        let Some(limit) = self.limits.per_peer else { return false };
+    fn is_over_limit(&self, peer: PeerGroup) -> bool {
+        let Some(limit) = self.limits.per_peer.filter(|_| peer != PeerGroup::UnixSocket) else {
+            return false;
+        };
         self.open().peers.get(&peer).is_some_and(|open| *open >= limit)
     }
 
@@ -162,7 +164,7 @@ impl Slots {
     }
 
     fn close_waiting(&self, kind: SlotKind) -> bool {
-        let mut by_peer: HashMap<IpAddr, Vec<(Duration, Arc<HttpConnection>)>> = HashMap::new();
+        let mut by_peer: HashMap<PeerGroup, Vec<(Duration, Arc<HttpConnection>)>> = HashMap::new();
         for connection in self.connections() {
             let Some(waited) = connection.waited().filter(|waited| *waited >= LEAST_WAIT) else { continue };
             if (connection.slot().kind() == SlotKind::Regular) == (kind == SlotKind::Regular) {
@@ -181,7 +183,7 @@ impl Slots {
         true
     }
 
-    fn warn(&self, peer: IpAddr, waiting: usize) {
+    fn warn(&self, peer: PeerGroup, waiting: usize) {
         let mut open = self.open();
         if open.warned.is_none_or(|warned| warned.elapsed() >= WARNING_PAUSE) {
             open.warned = Some(Instant::now());
@@ -258,30 +260,12 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// Returns the network whose addresses count as one peer: an IPv4 address, or the 64 bits that a provider
-/// assigns to a customer.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        address => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
+    use std::net::IpAddr;
 
-    #[test]
-    fn addresses_of_one_network_are_one_peer() {
-        let network = |text: &str| network(text.parse().unwrap()).to_string();
-        assert_eq!(network("192.0.2.1"), "192.0.2.1");
-        assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-    }
+    use super::*;
 
     #[tokio::test]
     async fn a_peer_above_its_limit_gets_an_error() {
@@ -310,9 +294,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn connections_of_the_unix_socket_have_no_limit_per_peer() {
+        let limits = ConnectionLimits { max: 10, per_peer: Some(1), ..ConnectionLimits::default() };
+        let slots = Slots::new(limits, Gauge::default());
+        let mut taken = Vec::new();
+        for _ in 0..10 {
+            let slot = slots.slot(PeerGroup::UnixSocket).await.unwrap();
+            assert_eq!(slot.kind(), SlotKind::Regular);
+            taken.push(slot);
+        }
+    }
+
+    #[tokio::test]
     async fn the_reserve_serves_health_checks_when_all_slots_are_in_use() {
         let slots = Slots::new(ConnectionLimits { max: 1, ..ConnectionLimits::default() }, Gauge::default());
-        let peer = "192.0.2.1".parse().unwrap();
+        let peer: IpAddr = "192.0.2.1".parse().unwrap();
         let first = slots.slot(peer).await.unwrap();
         let second = slots.slot(peer).await.unwrap();
         assert_eq!((first.kind(), second.kind()), (SlotKind::Regular, SlotKind::Reserve));

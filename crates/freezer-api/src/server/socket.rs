@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Duration, Instant, Sleep};
 
 use super::connection::HttpConnection;
 use super::framing::Framing;
 use super::refusal::{self, LibraryAnswer};
+use super::stream::ByteStream;
 use crate::api::rejection::RejectionReason;
 use crate::api::request_record::RequestRecord;
 
@@ -38,7 +38,7 @@ const DISCARD_BUFFER: usize = 16 * 1024;
 
 /// A socket that lingers when it is closed.
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: ByteStream,
     framing: Framing,
     connection: Arc<HttpConnection>,
     /// Whether the client has closed its side, or the limit of bytes to discard is reached.
@@ -81,7 +81,7 @@ struct Linger {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, connection: Arc<HttpConnection>) -> Socket {
+    pub(super) fn new(stream: ByteStream, connection: Arc<HttpConnection>) -> Socket {
         Socket {
             stream,
             framing: Framing::new(),
@@ -158,8 +158,7 @@ impl Socket {
         tracing::debug!(
             "an answer was abandoned, because the client read {bytes} bytes of it in {elapsed:?}"
         );
-        // With a reset, so that the kernel does not keep the rest of the answer.
-        let _ = self.stream.set_zero_linger();
+        self.stream.discard_unsent();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
@@ -206,6 +205,12 @@ impl Socket {
             refusal.record.wrote(refusal.sent, refusal.unsent.is_empty());
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Ready when a connection whose sending side is being closed has lingered long enough.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let stopping = self.connection.is_stopping();
+        self.linger.get_or_insert_with(Linger::new).poll(cx, stopping)
     }
 
     /// After the signal to stop, waits for a head only for a moment. A request may be on its way, especially
@@ -317,24 +322,36 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The HTTP library flushes when the kernel has taken the whole answer.
-        self.reading = None;
-        self.connection.answers_sent();
-        Pin::new(&mut self.stream).poll_flush(cx)
+        // TLS buffers a part of the answer, so a flush can also wait for a slow client.
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx).map_ok(|()| 0);
+        let flushed = self.wait_for_reader(cx, flushed).map_ok(drop);
+        if flushed.is_ready() {
+            self.reading = None;
+        }
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            // The kernel has taken the whole answer.
+            self.connection.answers_sent();
+        }
+        flushed
     }
 
     /// Closes the sending side. Ready when the socket can be closed without a reset.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if !this.shut {
-            ready!(this.poll_refuse(cx))?;
-            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            let closed =
+                this.poll_refuse(cx)?.is_ready() && Pin::new(&mut this.stream).poll_shutdown(cx)?.is_ready();
+            if !closed {
+                // The client does not read. TLS has an end message, which waits for room in the kernel's buffer, too.
+                ready!(this.poll_linger(cx));
+                this.stream.discard_unsent();
+                return Poll::Ready(Ok(()));
+            }
             this.shut = true;
         }
         if this.poll_discard(cx).is_ready() || this.framing.is_between_requests() {
             return Poll::Ready(Ok(()));
         }
-        let stopping = this.connection.is_stopping();
-        this.linger.get_or_insert_with(Linger::new).poll(cx, stopping).map(Ok)
+        this.poll_linger(cx).map(Ok)
     }
 }

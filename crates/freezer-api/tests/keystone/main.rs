@@ -1,7 +1,8 @@
 //! The service with the Keystone for tests, which counts its calls and can simulate failures.
 //!
 //! `access_rules` tests restricted application credentials, `trusts` central schedulers, `races` simultaneous changes
-//! around one trust, `load` many callers and outages of Keystone, `metrics` the numbers of calls, and
+//! around one trust, `cors` cross-origin requests of browsers, `load` many callers and outages of Keystone, `metrics` the numbers of
+//! calls, and
 //! `deadlines` a slow Keystone. `tests/e2e/` tests a real Keystone and real
 //! clients.
 
@@ -16,6 +17,7 @@ mod support;
 mod keystone;
 
 mod access_rules;
+mod cors;
 mod deadlines;
 mod load;
 mod metrics;
@@ -61,8 +63,14 @@ impl World {
 
     /// Starts the service with this `[api] request_timeout`.
     async fn app_until(&self, request_timeout: Duration) -> TestApp {
+        self.app_with_http(|http| http.request_timeout = request_timeout).await
+    }
+
+    /// Starts the service with changed HTTP settings.
+    async fn app_with_http(&self, change: impl FnOnce(&mut HttpSettings)) -> TestApp {
         let client = KeystoneClient::new(&keystone::settings(&self.keystone), self.time.clock()).unwrap();
-        let http = HttpSettings { request_timeout, ..HttpSettings::default() };
+        let mut http = HttpSettings::default();
+        change(&mut http);
         TestApp::start(&self.database, Options { keystone: Some(client), http, ..Options::default() }).await
     }
 

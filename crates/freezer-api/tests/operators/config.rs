@@ -161,7 +161,32 @@ fn each_kind_of_finding_has_a_place_and_an_exit_code() {
         (
             "[cors]\nallowed_origin = http://x",
             1,
-            "warning  {}:7: [cors] allowed_origin: accepted, without effect: answers contain no CORS headers",
+            "warning  {}:7: [cors] allowed_origin: with auth_strategy = noauth, requests of web pages",
+        ),
+        (
+            "[cors.horizon]\nallowed_origin = http://x",
+            1,
+            "warning  {}:7: [cors.horizon] allowed_origin: neither oslo.middleware nor this service reads",
+        ),
+        (
+            "[ssl]\nca_file = /nonexistent",
+            1,
+            "warning  {}:7: [ssl] ca_file: without cert_file and key_file, the service does not use TLS",
+        ),
+        (
+            "[ssl]\nversion = TLSv1\ncert_file = /nonexistent\nkey_file = /nonexistent",
+            2,
+            "failure  {}:7: [ssl] version = TLSv1: only TLS 1.2 and 1.3 are supported",
+        ),
+        (
+            "[DEFAULT]\nbind_unix_socket = /nonexistent/f.sock",
+            2,
+            "failure  {}:7: [DEFAULT] bind_unix_socket = /nonexistent/f.sock: the directory /nonexistent",
+        ),
+        (
+            "[DEFAULT]\nssl_cert_file = /c",
+            1,
+            "warning  {}:7: [DEFAULT] ssl_cert_file: an option of former releases: write [ssl] cert_file",
         ),
         (
             "[DEFAULT]\nlog_rotation_type = interval",

@@ -1,10 +1,9 @@
 //! Parses answers that are read from a connection.
 
 use std::io::Read;
-use std::net::TcpStream;
 
 /// Reads until the peer closes the connection.
-pub fn read_all(stream: &mut TcpStream) -> String {
+pub fn read_all(stream: &mut impl Read) -> String {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).expect("the answer, in time");
     String::from_utf8(bytes).unwrap()

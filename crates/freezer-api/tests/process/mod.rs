@@ -371,7 +371,7 @@ pub fn config(port: u16, database: &str) -> String {
     writeln!(text, "[storage]\nbackend = sqlalchemy\ndriver = sqlalchemy\n").unwrap();
     writeln!(text, "[database]\nconnection = {database}\nmax_retries = 0\n").unwrap();
     // The service does not know all options of this group. Such files contain some of them.
-    writeln!(text, "[cors]\nallowed_origin = http://127.0.0.1\n").unwrap();
+    writeln!(text, "[oslo_messaging_notifications]\ndriver = noop\n").unwrap();
     text
 }
 

@@ -233,7 +233,7 @@ const FURTHER: &[&str] = &[
 /// Returns the suites of TLS 1.2 that an OpenSSL cipher list allows, or `None` if it contains no cipher.
 /// Suites of TLS 1.3 are always allowed, as in Python. A list with groups (`HIGH:!aNULL`) allows every suite,
 /// because rustls has no weak ones.
-pub(crate) fn ciphers(list: &str) -> Option<Vec<u16>> {
+pub fn tls12_ciphers(list: &str) -> Option<Vec<u16>> {
     let mut allowed = Vec::new();
     let mut plausible = false;
     for name in list.split([':', ',', ' ']).filter(|name| !name.is_empty()) {

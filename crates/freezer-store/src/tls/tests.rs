@@ -14,12 +14,12 @@ const CERTIFICATES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certifica
 
 #[test]
 fn a_list_of_ciphers_is_parsed_like_in_openssl() {
-    assert_eq!(ciphers("ECDHE-RSA-AES256-GCM-SHA384"), Some(vec![0xc030]));
-    assert_eq!(ciphers("DHE-RSA-AES256-SHA:ECDHE-RSA-AES128-GCM-SHA256"), Some(vec![0xc02f]));
-    assert_eq!(ciphers("AES256-SHA"), Some(vec![]), "TLS 1.3 alone");
-    assert_eq!(ciphers("HIGH:!aNULL").map(|allowed| allowed.len()), Some(SUITES.len()));
-    assert_eq!(ciphers("none-such"), None);
-    assert_eq!(ciphers("TLS_AES_256_GCM_SHA384"), None, "as in Python");
+    assert_eq!(tls12_ciphers("ECDHE-RSA-AES256-GCM-SHA384"), Some(vec![0xc030]));
+    assert_eq!(tls12_ciphers("DHE-RSA-AES256-SHA:ECDHE-RSA-AES128-GCM-SHA256"), Some(vec![0xc02f]));
+    assert_eq!(tls12_ciphers("AES256-SHA"), Some(vec![]), "TLS 1.3 alone");
+    assert_eq!(tls12_ciphers("HIGH:!aNULL").map(|allowed| allowed.len()), Some(SUITES.len()));
+    assert_eq!(tls12_ciphers("none-such"), None);
+    assert_eq!(tls12_ciphers("TLS_AES_256_GCM_SHA384"), None, "as in Python");
 }
 
 /// Verifies the server's certificate of version 1 against an authority, for a host and a time.

@@ -297,7 +297,7 @@ impl UrlParameters {
         let Some((name, list)) = self.tls_value("ssl_cipher") else { return Ok(None) };
         let reason = "unknown cipher";
         let unknown = || UrlError::Value { name, value: list.to_owned(), reason };
-        crate::tls::ciphers(list).ok_or_else(unknown).map(Some)
+        crate::tls::tls12_ciphers(list).ok_or_else(unknown).map(Some)
     }
 
     fn mode(&self) -> Result<TlsMode, UrlError> {
