@@ -13,6 +13,8 @@ mod config;
 mod docs;
 #[path = "operators/logs.rs"]
 mod logs;
+#[path = "operators/messages.rs"]
+mod messages;
 #[path = "operators/metrics.rs"]
 mod metrics;
 #[path = "operators/noauth.rs"]

@@ -1,5 +1,5 @@
-//! Tracks an outage of the database, so that the log has one line for its start and one for its end. `tx.rs`
-//! decides which errors are failures.
+//! Tracks an outage of the database, so that the log has one line for its start, one per minute with the number of failures,
+//! and one for its end. `tx.rs` decides which errors are failures.
 //!
 //! During a shutdown or a restart, some connections still answer between failures. Therefore an outage ends
 //! only after a time without failures. Its duration ends with the first answer of this time.
@@ -7,6 +7,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use repeated_events::{EventCount, RepeatedEvents};
 
 use crate::class::{Class, Outage};
 use crate::error::StoreError;
@@ -20,6 +22,8 @@ pub(crate) struct OutageLog {
     /// Number of outages so far.
     count: AtomicU64,
     state: Mutex<Option<OutageRecord>>,
+    /// The failures of the present outage.
+    failures: RepeatedEvents,
 }
 
 #[derive(Debug)]
@@ -80,6 +84,7 @@ impl OutageLog {
                 "the database {database} is not available (the end of this outage will be logged): {error}"
             );
         }
+        self.count_failures(database, error, affected, state.is_none());
         let state = state.get_or_insert_with(|| OutageRecord::new(Instant::now()));
         state.requests += affected;
         state.recovered = None;
@@ -91,6 +96,20 @@ impl OutageLog {
     /// Returns the present state.
     pub(crate) fn status(&self) -> OutageStatus {
         OutageStatus { is_on: self.is_on.load(Ordering::Relaxed), count: self.count.load(Ordering::Relaxed) }
+    }
+
+    /// Counts failures of an outage for one line per minute. `begins`: the line about its start has been written.
+    fn count_failures(&self, database: &DatabaseUrl, error: &StoreError, affected: u64, begins: bool) {
+        let address = database.clone();
+        let is_first = self.failures.add(affected, &error.to_string(), move |EventCount { events, last }| {
+            tracing::warn!(
+                "the database {address} is still not available; failed reads and writes in the last minute: {events}; the last \
+                 one: {last}"
+            );
+        });
+        if is_first && !begins {
+            tracing::warn!("the database {database} is still not available: {error}");
+        }
     }
 
     /// Records that this number of requests waited for a connection since this time. Returns whether the
@@ -161,6 +180,7 @@ impl OutageLog {
         }
         let ended = Ending::Ended(recovered.saturating_duration_since(*began), *requests);
         self.is_on.store(false, Ordering::Relaxed);
+        self.failures.end();
         *state = None;
         ended
     }

@@ -1,9 +1,11 @@
-//! [`KeystoneOutage`] tracks an outage of Keystone, so that the log has one line for its start and one for
-//! its end. `transport` decides whether a call has failed.
+//! [`KeystoneOutage`] tracks an outage of Keystone, so that the log has one line for its start, one per minute with
+//! the number of failed calls, and one for its end. `transport` decides whether a call has failed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use repeated_events::{EventCount, RepeatedEvents};
 
 /// Whether Keystone answers, according to the last calls.
 #[derive(Default)]
@@ -12,6 +14,8 @@ pub(crate) struct KeystoneOutage {
     state: Mutex<Option<OutageState>>,
     /// The end of the last outage.
     ended: Mutex<Option<Instant>>,
+    /// The failed calls of the present outage.
+    failures: RepeatedEvents,
 }
 
 struct OutageState {
@@ -31,6 +35,15 @@ impl KeystoneOutage {
         state.get_or_insert_with(|| OutageState { began: Instant::now(), requests: 0 });
         self.is_on.store(true, Ordering::Relaxed);
         begins
+    }
+
+    /// Counts a failed call for one line per minute. Returns true if it is the first one for a minute.
+    pub(crate) fn repeats(&self, reason: &str) -> bool {
+        self.failures.add(1, reason, |EventCount { events, last }| {
+            tracing::warn!(
+                "Keystone is still not available; failed calls in the last minute: {events}; the last one: {last}"
+            );
+        })
     }
 
     /// Returns whether an outage is in progress.
@@ -53,6 +66,7 @@ impl KeystoneOutage {
         }
         let OutageState { began, requests } = self.lock().take()?;
         *self.ended() = Some(Instant::now());
+        self.failures.end();
         self.is_on.store(false, Ordering::Relaxed);
         Some((began.elapsed(), requests))
     }

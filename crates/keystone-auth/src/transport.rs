@@ -237,13 +237,15 @@ impl Transport {
 
     fn record_failure(&self, call: &KeystoneCall, reason: &str, started: Instant) {
         let operation = call.operation;
-        if self.outage.begins(started.into_std()) {
+        let begins = self.outage.begins(started.into_std());
+        let is_first = self.outage.is_on() && self.outage.repeats(reason);
+        if begins {
             tracing::error!(
                 operation,
                 "Keystone is not available (the end of this outage will be logged): {reason}"
             );
-        } else {
-            tracing::debug!(operation, reason, "Keystone is still not available");
+        } else if is_first {
+            tracing::warn!(operation, "Keystone is still not available: {reason}");
         }
     }
 

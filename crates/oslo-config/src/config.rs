@@ -95,6 +95,11 @@ impl Config {
         self
     }
 
+    /// Returns the names of the files that were read, in order.
+    pub fn file_names(&self) -> Vec<String> {
+        self.files.iter().map(|file| file.name.to_string()).collect()
+    }
+
     /// Returns the option of the command line that sets a value.
     pub(crate) fn argument(&self, group: &str, name: &str) -> Option<&CommandLineOption> {
         self.arguments.iter().rev().find(|argument| argument.group == group && argument.name == name)

@@ -6,15 +6,12 @@
 //! its [`RefusedRequest`] to `middleware.rs`, which adds it to the log. The store logs outages of the database (`outage.rs` there).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use freezer_store::{Outage, StoreError};
+use repeated_events::{EventCount, RepeatedEvents};
 
 use crate::error::{Busy, Error};
-
-/// Time between two lines of the same kind.
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// A refused request.
 #[derive(Debug, Clone)]
@@ -45,17 +42,9 @@ enum Kind {
     Waiting,
 }
 
-/// The refusals of each kind since its last line. A kind without an entry has had no refusal for a minute. Clones share the
-/// counts.
+/// The refusals of each kind. Clones share the counts.
 #[derive(Clone, Default)]
-pub(super) struct RefusalLog(Arc<Mutex<BTreeMap<Kind, Count>>>);
-
-#[derive(Default)]
-struct Count {
-    requests: u64,
-    /// The reason for the last one.
-    last: String,
-}
+pub(super) struct RefusalLog(Arc<Mutex<BTreeMap<Kind, RepeatedEvents>>>);
 
 impl Kind {
     fn of(error: &Error) -> Option<Kind> {
@@ -86,57 +75,21 @@ impl RefusedRequest {
 impl RefusalLog {
     /// Logs the reason why a request is answered with 503.
     pub(super) fn add(&self, refusal: &RefusedRequest) {
-        if !self.is_first(refusal) {
-            return;
-        }
         let RefusedRequest { kind, reason } = refusal;
-        tracing::warn!(
-            "a request was answered with 503 (further ones are counted, with one line per minute): {reason}"
-        );
-        if tokio::runtime::Handle::try_current().is_ok() {
-            tokio::spawn(self.clone().log_further(*kind));
-        }
-    }
-
-    /// Logs the number of further refusals, until there is none for a minute.
-    async fn log_further(self, kind: Kind) {
-        loop {
-            tokio::time::sleep(MINUTE).await;
-            let Some(Count { requests, last }) = self.take(kind) else { return };
+        let is_first = self.of(*kind).add(1, reason, |EventCount { events, last }| {
             tracing::warn!(
-                "further requests answered with 503 in the last minute: {requests}; the last one: {last}"
+                "further requests answered with 503 in the last minute: {events}; the last one: {last}"
+            );
+        });
+        if is_first {
+            tracing::warn!(
+                "a request was answered with 503 (further ones are counted, with one line per minute): {reason}"
             );
         }
     }
 
-    fn counts(&self) -> MutexGuard<'_, BTreeMap<Kind, Count>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts a refusal. Returns whether it must be logged at once, because it is the first of its kind.
-    fn is_first(&self, refusal: &RefusedRequest) -> bool {
-        let mut counts = self.counts();
-        match counts.get_mut(&refusal.kind) {
-            Some(count) => {
-                count.requests += 1;
-                count.last.clone_from(&refusal.reason);
-                false
-            }
-            None => {
-                counts.insert(refusal.kind, Count::default());
-                true
-            }
-        }
-    }
-
-    /// Returns the refusals since the last call. If there are none, the next one is a first one again.
-    fn take(&self, kind: Kind) -> Option<Count> {
-        let mut counts = self.counts();
-        let count = counts.get_mut(&kind).map(std::mem::take).filter(|count| count.requests > 0);
-        if count.is_none() {
-            counts.remove(&kind);
-        }
-        count
+    fn of(&self, kind: Kind) -> RepeatedEvents {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(kind).or_default().clone()
     }
 }
 
@@ -149,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_refusal_of_a_kind_is_logged_and_further_ones_are_counted() {
+    fn each_kind_of_refusal_is_counted_on_its_own() {
         let refusals = RefusalLog::default();
         let unknown: Error =
             StoreError::OutcomeUnknown { doing: "backups.create", reason: "test".to_owned() }.into();
@@ -164,19 +117,9 @@ mod tests {
         ];
         for error in errors {
             let Some(refusal) = RefusedRequest::new(&error) else { panic!("{error}") };
-            for _ in 0..2 {
-                assert!(refusals.is_first(&refusal), "{error}");
-                for number in [3, 5] {
-                    for _ in 0..number {
-                        assert!(!refusals.clone().is_first(&refusal), "{error}");
-                    }
-                    let count = refusals.take(refusal.kind).unwrap_or_default();
-                    assert_eq!((count.requests, count.last), (number, error.to_string()));
-                }
-                assert!(refusals.take(refusal.kind).is_none(), "a minute without a refusal");
-            }
+            assert!(refusals.of(refusal.kind).add(1, &refusal.reason, |_| ()), "{error}");
+            assert!(!refusals.clone().of(refusal.kind).add(1, &refusal.reason, |_| ()), "{error}");
         }
-        assert!(refusals.counts().is_empty() && RefusalLog::default().counts().is_empty());
     }
 
     #[test]

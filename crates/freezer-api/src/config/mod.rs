@@ -82,6 +82,8 @@ pub struct Settings {
     pub metrics: Option<MetricsSettings>,
     /// Limits and switches of the HTTP server.
     pub http: HttpSettings,
+    /// The names of the configuration files, in the order in which they were read.
+    pub files: Vec<String>,
     /// Warnings and notes about the files, for example about unknown options.
     pub remarks: Vec<Finding>,
     /// The variables of the environment that replace the certificate authorities of the system.
@@ -355,6 +357,7 @@ impl Settings {
         let scans = api::scan_limits(config, database.pool.max_open)?;
         let metrics = MetricsSettings::read(config, listen.reuse_port)?;
         Ok(Settings {
+            files: config.file_names(),
             remarks,
             origins,
             noauth_hosts: api::noauth_hosts(config, &listen.host)?,

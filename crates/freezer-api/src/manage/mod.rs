@@ -4,6 +4,7 @@
 
 pub mod arguments;
 mod authorities;
+mod banner;
 pub mod check;
 pub mod config;
 mod connect;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use freezer_store::{Store, StoreError};
 use tokio::time::Instant;
 
+use super::banner;
 use crate::config::DatabaseSettings;
 use crate::readiness::{Readiness, Wait};
 use crate::systemd::Notify;
@@ -44,6 +45,8 @@ pub struct SchemaWatch<'s> {
     failures: u32,
     /// Whether the tables have matched once.
     served: bool,
+    /// Whether the engine and the revision were logged.
+    described: bool,
 }
 
 /// The result of a check.
@@ -70,6 +73,7 @@ impl<'s> SchemaWatch<'s> {
             answered: false,
             failures: 0,
             served: false,
+            described: false,
         }
     }
 
@@ -98,6 +102,9 @@ impl<'s> SchemaWatch<'s> {
     pub async fn watch(&mut self) -> Result<(), StoreError> {
         loop {
             self.wait().await?;
+            if !std::mem::replace(&mut self.described, true) {
+                banner::log_database(&self.store.apart()).await;
+            }
             let failed = self.store.schema_mismatch().await;
             let found = self.check().await?;
             if failed && matches!(found, SchemaCheck::Served) {

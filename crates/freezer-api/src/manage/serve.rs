@@ -9,6 +9,7 @@ use freezer_store::{Store, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
+use super::banner;
 use super::open_files;
 use super::prepare::{self, PreparedService, Refusals};
 use super::schema_watch::SchemaWatch;
@@ -89,7 +90,8 @@ pub async fn run(
     // Before the first long operation, because a SIGHUP without a handler ends the process.
     let hangups = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     server::raise_file_limit();
-    let prepared = prepare::prepare(&open_files::fitted(&settings), store);
+    let fitted = open_files::fitted(&settings);
+    let prepared = prepare::prepare(&fitted, store);
     let refusals = prepared.as_ref().err().map(Refusals::as_slice).unwrap_or_default();
     let warnings = prepare::warnings(&settings, refusals);
     for finding in settings.remarks.iter().chain(&warnings).filter(|found| found.verdict == Verdict::Warning)
@@ -98,6 +100,7 @@ pub async fn run(
     }
     let PreparedService { app, tls } = prepared?;
     let (app, tls) = (Arc::new(app), tls.map(Arc::new));
+    banner::log(&fitted, &app);
     let listeners = server::inherit_or_listen(&settings.listen, settings.auth_strategy, tls.clone()).await?;
     let _metrics = watch_metrics(&settings, &app).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;

@@ -38,6 +38,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use repeated_events::{EventCount, RepeatedEvents};
 use tokio::time::Instant;
 
 pub use self::files::{Room, file_limit, raise_file_limit};
@@ -84,7 +85,7 @@ pub async fn serve(listeners: impl Into<Listeners>, app: Arc<App>, stop: impl Fu
             accepted = listeners.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    server.log_refused_connection(&error);
                     server.slots.make_room();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
@@ -119,6 +120,8 @@ struct Server {
     front: Front,
     shared: ConnectionSettings,
     slots: Arc<Slots>,
+    /// The connections that could not be accepted.
+    refused: RepeatedEvents,
 }
 
 impl Server {
@@ -136,6 +139,18 @@ impl Server {
                 metrics: app.metrics.requests().clone(),
             },
             slots: Slots::new(app.http.connections, app.metrics.connections()),
+            refused: RepeatedEvents::default(),
+        }
+    }
+
+    fn log_refused_connection(&self, error: &std::io::Error) {
+        let is_first = self.refused.add(1, &error.to_string(), |EventCount { events, last }| {
+            tracing::warn!(
+                "connections that could not be accepted in the last minute: {events}; the last one: {last}"
+            );
+        });
+        if is_first {
+            tracing::warn!(%error, "a connection could not be accepted");
         }
     }
 

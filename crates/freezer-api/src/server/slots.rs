@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
+use repeated_events::{EventCount, RepeatedEvents};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::connection::HttpConnection;
 use super::peer::PeerGroup;
@@ -25,8 +26,6 @@ const LEAST_WAIT: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between two attempts to free a slot.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Minimum time between two warnings about missing slots.
-const WARNING_PAUSE: Duration = Duration::from_secs(30);
 
 /// All open connections.
 pub(super) struct Slots {
@@ -39,6 +38,8 @@ pub(super) struct Slots {
     /// Number of open connections, for the metrics.
     metric: Gauge,
     empty: Notify,
+    /// The warnings about missing slots.
+    exhausted: RepeatedEvents,
 }
 
 #[derive(Default)]
@@ -46,7 +47,6 @@ struct Open {
     connections: HashMap<u64, Weak<HttpConnection>>,
     /// Number of connections of each peer, if there is a limit.
     peers: HashMap<PeerGroup, usize>,
-    warned: Option<Instant>,
 }
 
 /// The requests that a slot serves.
@@ -79,6 +79,7 @@ impl Slots {
             opened: AtomicU64::new(0),
             metric,
             empty: Notify::new(),
+            exhausted: RepeatedEvents::default(),
         })
     }
 
@@ -184,13 +185,14 @@ impl Slots {
     }
 
     fn warn(&self, peer: PeerGroup, waiting: usize) {
-        let mut open = self.open();
-        if open.warned.is_none_or(|warned| warned.elapsed() >= WARNING_PAUSE) {
-            open.warned = Some(Instant::now());
-            drop(open);
+        let reason = format!("{waiting} of them by slow or idle clients at {peer}");
+        let is_first = self.exhausted.add(1, &reason, |EventCount { events, last }| {
+            tracing::warn!("all connections were in use {events} times in the last minute, at last {last}");
+        });
+        if is_first {
             tracing::warn!(
-                "all {} connections are in use, {waiting} of them by slow or idle clients at {peer}; those that have \
-                 waited longest are closed ([api] max_connections, max_connections_per_peer)",
+                "all {} connections are in use, {reason}; those that have waited longest are closed ([api] max_connections, \
+                 max_connections_per_peer)",
                 self.limits.max
             );
         }

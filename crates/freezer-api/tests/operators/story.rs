@@ -38,6 +38,33 @@ fn new_lines(service: &Service, seen: &mut usize, loggers: &str, number: usize, 
 }
 
 #[test]
+fn the_first_lines_name_the_configuration() {
+    let scratch = Scratch::new();
+    let service = start(&scratch, "colour = blue\n", "[api]\nmax_limit = 77\n");
+    wait_for("the database", || service.log().contains("is in use").then_some(()));
+    let log = service.log();
+    let line = |words: &str| {
+        log.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("no {words} in {log}"))
+    };
+    let version = line(" INFO freezer_api.manage.banner [-] freezer-api ");
+    assert!(version.contains(env!("CARGO_PKG_VERSION")) && version.ends_with(" starts"), "{version}");
+    let files = line("configuration files: ");
+    let file = scratch.path().join("freezer-api.conf");
+    assert!(files.contains(&format!("configuration files: {}", file.display())), "{files}");
+    assert!(files.contains("unknown_options=\"[DEFAULT] colour\""), "{files}");
+    line("database: sqlite:///");
+    line("Keystone: none");
+    line("policy files: none enforce_scope=true");
+    let limits = line(" limits ");
+    assert!(limits.contains("max_limit=77") && limits.contains("max_request_body_size=114688"), "{limits}");
+    let database = line("is in use");
+    assert!(
+        database.contains("engine=\"sqlite\"") && database.contains("revision=\"7a3b9c1d2e4f\""),
+        "{database}"
+    );
+}
+
+#[test]
 fn the_run_of_a_job_can_be_followed() {
     let scratch = Scratch::new();
     let service = start(&scratch, "", "");

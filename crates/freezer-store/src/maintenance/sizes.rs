@@ -45,7 +45,28 @@ pub struct TableSize {
     pub charset: Option<String>,
 }
 
+/// The server of a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerSummary {
+    /// `mysql`, `mariadb` or `sqlite`.
+    pub engine: &'static str,
+    /// Version according to the server.
+    pub version: String,
+    /// Upstream's revision in `alembic_version`. `None` if it is missing or empty.
+    pub revision: Option<String>,
+}
+
 impl Store {
+    /// Returns the server and the revision of the tables.
+    pub async fn server(&self) -> Result<ServerSummary, StoreError> {
+        let revision = match self.schema_state().await? {
+            State::At(revision) => Some(revision),
+            State::Empty | State::Unversioned(_) => None,
+        };
+        let version = read!(self, "banner.server", |db| server_version(db).await)?;
+        Ok(ServerSummary { engine: engine(self.dialect(), &version), version, revision })
+    }
+
     /// Returns an overview: the server, the revision, and the rows and sizes of our tables.
     pub async fn overview(&self) -> Result<Overview, StoreError> {
         let store = self.patient();
