@@ -137,7 +137,9 @@ pub enum Error {
         limit: u64,
     },
     /// The job would have more actions than a job may have.
-    #[error("job_actions: a job may have at most {limit} actions, and this one would have {number}")]
+    #[error(
+        "job_actions: a job may have at most {limit} actions ([api] max_job_actions), and this one would have {number}"
+    )]
     TooManyActions {
         /// The number of actions that the job would have.
         number: usize,

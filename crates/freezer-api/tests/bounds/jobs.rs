@@ -51,7 +51,9 @@ async fn the_actions_of_a_job_are_counted(app: TestApp) {
         let answer = member.post(&format!("/v2/p1/{path}"), document).await.expect(413);
         assert_eq!(
             answer.description(),
-            format!("job_actions: a job may have at most 5 actions, and this one would have {count}")
+            format!(
+                "job_actions: a job may have at most 5 actions ([api] max_job_actions), and this one would have {count}"
+            )
         );
     }
     for actions in [uses(&id, 6), inline(6).into(), mixed.into()] {
