@@ -5,8 +5,9 @@
 //! because a body borrows from its environment. As an `async` closure it would not be `Send` ("not general
 //! enough", rust-lang/rust issue 110338), and as a boxed future it would have to own all values. A body may
 //! run several times. Therefore it must not use HTTP or have any effect except its statements, and its
-//! parameters (ids, time) must be the same in every run. The retries follow oslo.db (`db_max_retries`,
-//! doubling interval), with five attempts, because a request waits for the result.
+//! parameters (ids, time) must be the same in every run. The interval between the runs doubles, as in oslo.db, up to
+//! a second. After contention or a lost connection, the body runs again until the deadline. Without a deadline, it runs
+//! five times, or twice after a lost connection.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

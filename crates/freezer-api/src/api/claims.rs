@@ -1,7 +1,7 @@
 //! Claims of `Idempotency-Key`s: a request claims its key, and gives it up if it has no answer to store.
 //!
-//! If the request was refused, its key is released. If the outcome is unknown, because the database has not answered, the claim
-//! stays, and the next request with the key takes it over.
+//! If the request was refused, its key is released. If it failed with a 5xx, its outcome can be unknown: the claim stays, and
+//! the next request with the key takes it over.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ const CLAIM_PAUSES: [u64; 7] = [20, 50, 100, 200, 400, 800, 1_600];
 /// Seconds before each attempt to release the key of a refused request.
 const RELEASE_PAUSES: [u64; 5] = [0, 1, 4, 15, 60];
 /// Seconds before each attempt to free a key. With the default `request_timeout`, the claim has expired after the last attempt.
-const FREE_PAUSES: [u64; 10] = [0, 1, 2, 3, 5, 10, 15, 20, 25, 30];
+const FREE_PAUSES: [u64; 11] = [0, 1, 2, 3, 5, 10, 15, 20, 25, 30, 30];
 /// Time limit of an attempt to release or to free a key.
 const LIMIT: Duration = Duration::from_secs(5);
 

@@ -214,7 +214,8 @@ async fn keep(store: Store, keyed: Keyed, status: u16, text: String) {
     let stored: Result<(), StoreError> =
         single!(store, "idempotency.answer", |db| idempotency::answer(db, &keyed, status, &text).await);
     if let Err(error) = stored {
-        // the caller still gets its answer; a repeated request gets a 409 until the key expires
+        // The caller still gets its answer. If the request creates no document, a repeated one gets a 409 until the claim
+        // counts as abandoned, and is then carried out again.
         tracing::error!("the answer to a request with an Idempotency-Key could not be stored: {error}");
     }
 }

@@ -160,7 +160,7 @@ impl HttpConnection {
         self.wake.notify_one();
     }
 
-    /// Ready after [`Connection::wake`].
+    /// Ready after [`HttpConnection::wake`].
     pub(super) async fn woken(&self) {
         self.wake.notified().await;
     }

@@ -8,9 +8,9 @@
 //! starts with an item and ends when no items are left for it. Queues are independent of each other.
 //!
 //! * A lone item is not delayed: its worker starts immediately.
-//! * An item is skipped if its caller disconnected before the batch started. A batch in flight is not cancelled.
-//! * A slow batch is not counted as a worker any more, so another worker runs the items behind it.
-//! * A batch has the latest deadline of its items, and each caller waits until its own deadline.
+//! * An item is skipped if its caller disconnected or stopped waiting before the batch started. A batch in flight is not cancelled.
+//! * The worker of a slow batch is not counted any more, so another worker runs the items behind it.
+//! * A batch has the latest deadline of its items, and each caller waits until its own deadline and half a second longer.
 //! * A panic is an error for the callers of its batch only.
 
 use std::collections::{HashMap, VecDeque};
@@ -33,11 +33,11 @@ use crate::error::Error;
 pub struct BatchLimits {
     /// Maximum number of items in a batch.
     pub batch: usize,
-    /// Maximum number of workers. Each has one batch in flight.
+    /// Maximum number of workers, without those whose batch is slow. Each has one batch in flight.
     pub workers: usize,
-    /// Queue length at which another worker starts, and at which one of several workers continues. If it is 1, no item waits
-    /// while a worker is available. If it is larger than a batch, the service sends answers while the next batch is in
-    /// flight, instead of after several batches that end at the same time.
+    /// Number of waiting items at which a further worker starts. A worker that is not the only one ends if fewer items wait.
+    /// If it is 1, no item waits while a worker is available. If it is larger than a batch, the service sends answers while
+    /// the next batch is in flight, instead of after several batches that end at the same time.
     pub backlog: usize,
 }
 

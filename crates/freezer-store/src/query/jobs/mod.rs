@@ -104,7 +104,8 @@ pub async fn list(
 }
 
 /// Returns jobs as [`list`] does. For a caller of a project, a search does not see the process ids of
-/// jobs on clients of other projects; the documents still have them ([`with_own_client`]).
+/// jobs on clients of other projects. A search that names the process id returns these jobs without it. Otherwise
+/// the documents still have it, and the caller must hide it ([`with_own_client`]).
 pub async fn list_for(
     db: &mut Db,
     scope: &Scope,

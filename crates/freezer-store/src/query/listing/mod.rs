@@ -89,10 +89,12 @@ impl<T> Listed<T> {
 /// Maximum number of documents in [`Listed::left_out`].
 pub const NAMED: usize = 100;
 
-/// Number of documents that are completed from other tables at once, as long as their size is unknown.
+/// Number of documents that are completed from other tables at once if they are small, or if the page has no limit of
+/// bytes.
 const COMPLETED_AT_ONCE: usize = 250;
-const COMPLETED_FIRST: usize = 25;
-/// Documents up to this size are completed in groups.
+/// The same while their sizes are unknown, and for larger documents.
+const COMPLETED_CAREFULLY: usize = 25;
+/// Size in bytes up to which a document is small.
 const SMALL: u64 = 16 << 10;
 /// Bytes of documents that are read at once beside those of the page, unless one document alone takes more.
 const READ_AT_ONCE: u64 = 8 << 20;

@@ -1,6 +1,7 @@
 //! The order of a list in SQL: the next rows, the rows after a row, and the row of a marker.
 //!
-//! Every statement reads along an index with this order, so its cost is proportional to the returned rows.
+//! Lists of a project, and of the jobs of all projects, read along an index with this order. Their cost is proportional
+//! to the rows that are returned or skipped.
 
 use std::cmp::min;
 

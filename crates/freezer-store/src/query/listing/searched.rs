@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use super::order;
 use super::{
-    COMPLETED_AT_ONCE, COMPLETED_FIRST, Completed, CompletionLimits, DocumentQuery, DocumentReader, Last,
+    COMPLETED_AT_ONCE, COMPLETED_CAREFULLY, Completed, CompletionLimits, DocumentQuery, DocumentReader, Last,
     ListedDocument, PageBuilder, SMALL, end_before, too_large,
 };
 use crate::error::{DriverError, StoreError};
@@ -20,9 +20,10 @@ use crate::search::{MatchResult, Matcher};
 use crate::time_slice::TimeSlice;
 use sea_query::IntoColumnRef;
 
-/// Minimum and maximum number of rows of a search's first query. A poll needs the few jobs of one client, and
-/// the database skips most other rows.
+/// Minimum number of rows of the first query. A poll needs the few jobs of one client, and the database skips most
+/// other rows.
 const FIRST_BATCH: u64 = 10;
+/// Maximum number of rows of any query.
 const LARGEST_BATCH: u64 = 1_000;
 
 /// A document that may match.
@@ -113,8 +114,8 @@ where
         if complete {
             return Ok(());
         }
-        batch = std::cmp::Ord::min(batch * 4, largest);
-        most = std::cmp::Ord::min(most * 4, COMPLETED_AT_ONCE);
+        batch = (batch * 4).min(largest);
+        most = (most * 4).min(COMPLETED_AT_ONCE);
     }
     Ok(())
 }
@@ -133,7 +134,7 @@ where
 {
     let mut slice = TimeSlice::start();
     let mut rest = VecDeque::from(candidates);
-    let mut at_once = if builder.max_bytes == u64::MAX { COMPLETED_AT_ONCE } else { COMPLETED_FIRST };
+    let mut at_once = if builder.max_bytes == u64::MAX { COMPLETED_AT_ONCE } else { COMPLETED_CAREFULLY };
     while builder.needed() > 0 && !rest.is_empty() {
         let some = rest.drain(..at_once.min(rest.len()));
         let (mut documents, mut verdicts): (Vec<T>, Vec<MatchResult>) =
@@ -159,7 +160,7 @@ where
             later.for_each(|(document, verdict)| rest.push_front(Candidate { document, verdict }));
         }
         let largest = documents.iter().map(T::size).max().unwrap_or(0) as u64;
-        at_once = if largest <= SMALL { COMPLETED_AT_ONCE } else { COMPLETED_FIRST };
+        at_once = if largest <= SMALL { COMPLETED_AT_ONCE } else { COMPLETED_CAREFULLY };
         for (document, known) in documents.into_iter().zip(verdicts) {
             let accepted = match known {
                 MatchResult::Undecided(found) => {
