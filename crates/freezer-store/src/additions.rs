@@ -107,22 +107,26 @@ pub(crate) enum Indexes {
 }
 
 impl Indexes {
-    pub(crate) fn names(self) -> &'static [&'static str] {
+    /// Returns the tables and names. Names of indexes are unique in a table, so a copy of a table has them, too.
+    pub(crate) fn places(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Indexes::Jobs => {
-                &["fz_jobs_project", "fz_jobs_client", "fz_job_actions_job", "fz_user_credentials_job"]
-            }
-            Indexes::Polls => &["fz_jobs_poll"],
-            Indexes::Identity => &["fz_backups_identity"],
-            Indexes::Keys => &["fz_idempotency_began"],
+            Indexes::Jobs => &[
+                ("jobs", "fz_jobs_project"),
+                ("jobs", "fz_jobs_client"),
+                ("job_actions", "fz_job_actions_job"),
+                ("user_credentials", "fz_user_credentials_job"),
+            ],
+            Indexes::Polls => &[("jobs", "fz_jobs_poll")],
+            Indexes::Identity => &[("backups", "fz_backups_identity")],
+            Indexes::Keys => &[("freezer_idempotency", "fz_idempotency_began")],
             Indexes::Lists => &[
-                "fz_clients_project",
-                "fz_jobs_project",
-                "fz_jobs_client",
-                "fz_jobs_live",
-                "fz_actions_project",
-                "fz_sessions_project",
-                "fz_backups_project",
+                ("clients", "fz_clients_project"),
+                ("jobs", "fz_jobs_project"),
+                ("jobs", "fz_jobs_client"),
+                ("jobs", "fz_jobs_live"),
+                ("actions", "fz_actions_project"),
+                ("sessions", "fz_sessions_project"),
+                ("backups", "fz_backups_project"),
             ],
         }
     }

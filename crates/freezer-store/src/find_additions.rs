@@ -41,8 +41,8 @@ impl Db {
                  AND column_name IN ('fz_terms', 'fz_terms_crc', 'fz_terms_stale') \
                  UNION ALL SELECT column_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND \
                  (table_name = 'fz_action_terms' AND index_name = 'PRIMARY' \
-                 OR index_name = 'fz_actions_stale' AND column_name = 'fz_terms_stale' \
-                 OR index_name = 'fz_jobs_unusual' AND column_name = 'fz_unusual')) AS found",
+                 OR table_name = 'actions' AND index_name = 'fz_actions_stale' AND column_name = 'fz_terms_stale' \
+                 OR table_name = 'jobs' AND index_name = 'fz_jobs_unusual' AND column_name = 'fz_unusual')) AS found",
                 8,
             ),
             Dialect::Sqlite => (
@@ -60,20 +60,23 @@ impl Db {
 
     /// Returns whether all of these indexes exist.
     pub(crate) async fn has_indexes(&mut self, indexes: Indexes) -> Result<bool, StoreError> {
-        let names = indexes.names();
+        let places = indexes.places();
         let count = |dialect| {
-            let names = names.join("', '");
+            let list =
+                |place: fn(&(&str, &str)) -> String| places.iter().map(place).collect::<Vec<_>>().join(", ");
             match dialect {
                 Dialect::MySql => format!(
-                    "SELECT CAST(COUNT(DISTINCT index_name) AS CHAR) FROM information_schema.statistics \
-                     WHERE table_schema = DATABASE() AND index_name IN ('{names}')"
+                    "SELECT CAST(COUNT(DISTINCT table_name, index_name) AS CHAR) FROM information_schema.statistics \
+                     WHERE table_schema = DATABASE() AND (table_name, index_name) IN ({})",
+                    list(|(table, name)| format!("('{table}', '{name}')"))
                 ),
                 Dialect::Sqlite => format!(
-                    "SELECT CAST(COUNT(*) AS TEXT) FROM sqlite_master WHERE type = 'index' AND name IN ('{names}')"
+                    "SELECT CAST(COUNT(*) AS TEXT) FROM sqlite_master WHERE type = 'index' AND name IN ({})",
+                    list(|(_, name)| format!("'{name}'"))
                 ),
             }
         };
-        self.are_there(|known| known.indexes(indexes), count, names.len()).await
+        self.are_there(|known| known.indexes(indexes), count, places.len()).await
     }
 
     /// Returns whether a count in the catalogue has this result.

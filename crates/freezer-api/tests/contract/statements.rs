@@ -2,6 +2,7 @@
 
 use freezer_store::query::jobs::{self, JobRows, Poll};
 use freezer_store::{ConnectSettings, PoolSettings, Scope, Store, read};
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::documents::{backup, freezer_action, job, with};
@@ -14,6 +15,7 @@ on_both_engines![
     a_shared_statement_has_a_limit_of_bytes,
     jobs_of_many_actions_are_read_in_three_statements,
     jobs_are_listed_without_the_added_indexes,
+    copies_of_tables_do_not_count,
     a_registration_does_not_lock_other_rows,
     a_new_backup_needs_one_statement,
     a_read_has_no_transaction,
@@ -246,6 +248,39 @@ async fn jobs_are_listed_without_the_added_indexes(app: TestApp) {
     let store = Store::new(database.url(), ConnectSettings::default(), PoolSettings::default());
     let without = TestApp::on(database, store);
     assert_eq!(asked(&without).await, (documents, 2));
+}
+
+/// Operators copy tables before they load a dump. The copies have indexes of the same names.
+async fn copies_of_tables_do_not_count(app: TestApp) {
+    let database = app.database();
+    if database.engine() == Engine::Sqlite {
+        return; // `CREATE TABLE … AS SELECT` copies no index
+    }
+    let copied = ["actions", "backups", "clients", "freezer_idempotency", "job_actions", "jobs", "sessions"];
+    for table in copied {
+        database.run(&format!("CREATE TABLE old_{table} LIKE {table}")).await;
+    }
+    let new_store = || Store::new(database.url(), ConnectSettings::default(), PoolSettings::default());
+    let served = async |app: TestApp| {
+        let member = app.member();
+        let action = json!({"freezer_action": freezer_action()});
+        let action = member.post("/v2/p1/actions", action).await.expect(201).text("action_id");
+        member.get("/v2/p1/jobs").await.expect(200);
+        member.search(POLL, poll()).await.expect(200);
+        let key = [("idempotency-key", "k")];
+        member.raw(Method::POST, "/v2/p1/backups", &key, backup("etc").to_string()).await.expect(201);
+        action
+    };
+    let action = served(TestApp::on(database, new_store())).await;
+    let terms = format!("SELECT COUNT(*) FROM actions WHERE id = '{action}' AND fz_terms IS NOT NULL");
+    assert_eq!(database.number(&terms).await, 1, "copies do not switch off the terms");
+    database
+        .run(
+            "ALTER TABLE jobs DROP INDEX fz_jobs_project, DROP INDEX fz_jobs_client, DROP INDEX fz_jobs_live, \
+             DROP INDEX fz_jobs_poll; DROP TABLE freezer_idempotency",
+        )
+        .await;
+    served(app.on_store(new_store())).await;
 }
 
 async fn a_registration_does_not_lock_other_rows(app: TestApp) {
