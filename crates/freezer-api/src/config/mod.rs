@@ -11,6 +11,7 @@ mod contradictions;
 mod cors;
 mod database;
 mod default;
+mod error;
 mod finding;
 mod findings;
 mod former_options;
@@ -26,18 +27,20 @@ mod metrics;
 mod origins;
 mod oslo_middleware;
 mod oslo_policy;
+mod sections;
 mod ssl;
 mod storage;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use ::oslo_config::{CommandLineOption, Config, OptDecl, Origin, Sources};
+use ::oslo_config::{CommandLineOption, Config, OptDecl, Sources};
 
 pub use authorities::Authorities;
 pub use centralized_scheduler::CentralSettings;
 pub use database::DatabaseSettings;
 pub use default::{AuthStrategy, Listen, UnixListen};
+pub use error::ConfigError;
 pub use finding::Finding;
 pub use findings::option_findings;
 pub use keystone_authtoken::LoginGroups;
@@ -46,6 +49,7 @@ pub use log_settings::{Facility, Handler, LogFileOptions, LogSettings, LogTarget
 pub use metrics::MetricsSettings;
 pub use origins::OptionOrigins;
 pub use oslo_policy::{MISSING as MISSING_POLICY, PolicySettings};
+pub use sections::{declarations, reference, sample};
 pub use ssl::{SslSettings, TlsVersions};
 
 use freezer_store::DatabaseUrl;
@@ -92,127 +96,8 @@ pub struct Settings {
     pub origins: OptionOrigins,
 }
 
-/// The reasons why the configuration cannot be used. It contains every problem, not only the first.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// Errors of `oslo-config`, with file and line.
-    #[error("{}", list(.0))]
-    Options(Vec<::oslo_config::Error>),
-    /// An option with a well-formed value that cannot be used.
-    #[error("{option} = {value}: {reason}")]
-    Unusable {
-        /// `[group] name`.
-        option: &'static str,
-        /// The value. Secret options are never reported this way.
-        value: String,
-        /// A description of the problem with its solution.
-        reason: String,
-    },
-    /// The same error with the place where the option is set.
-    #[error("{origin}: {error}")]
-    Located {
-        /// Where the option is set.
-        origin: Origin,
-        /// The error.
-        error: Box<ConfigError>,
-    },
-    /// The database URL is not valid.
-    #[error("{option}: {error}")]
-    Url {
-        /// `[group] name` of the option that contains the invalid part.
-        option: &'static str,
-        /// The error.
-        error: freezer_store::UrlError,
-    },
-}
-
-impl ConfigError {
-    /// Adds the place where the invalid value is set.
-    fn located(self, config: &Config) -> ConfigError {
-        let named = |decl: &&OptDecl| match &self {
-            ConfigError::Unusable { option, .. } | ConfigError::Url { option, .. } => {
-                format!("[{}] {}", decl.group, decl.key()) == *option
-            }
-            ConfigError::Options(errors) => match errors.as_slice() {
-                [::oslo_config::Error::Unset { group, option }] => {
-                    decl.group == group && decl.key() == *option
-                }
-                _ => false,
-            },
-            ConfigError::Located { .. } => false,
-        };
-        match declarations().into_iter().find(named).and_then(|decl| config.origin(decl)) {
-            None | Some(Origin::Default) => self,
-            Some(origin) => ConfigError::Located { origin, error: Box::new(self) },
-        }
-    }
-
-    /// Returns the same error without its place.
-    pub fn unlocated(&self) -> &ConfigError {
-        match self {
-            ConfigError::Located { error, .. } => error.unlocated(),
-            error => error,
-        }
-    }
-}
-
 /// Name of the SQLite file of `--dev`, in the working directory.
 pub const DEV_DATABASE: &str = "freezer-dev.db";
-
-fn list(errors: &[::oslo_config::Error]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
-impl From<::oslo_config::Error> for ConfigError {
-    fn from(error: ::oslo_config::Error) -> Self {
-        ConfigError::Options(vec![error])
-    }
-}
-
-/// The sections and their options, in the order of the sample file.
-const SECTIONS: &[(&str, &[&OptDecl])] = &[
-    (::oslo_config::DEFAULT, default::OPTIONS),
-    (::oslo_config::DEFAULT, logging::OPTIONS),
-    (::oslo_config::DEFAULT, log_form::OPTIONS),
-    ("ssl", ssl::OPTIONS),
-    ("storage", storage::OPTIONS),
-    ("database", database::OPTIONS),
-    ("keystone_authtoken", keystone_authtoken::OPTIONS),
-    ("centralized_scheduler", centralized_scheduler::OPTIONS),
-    ("oslo_policy", oslo_policy::OPTIONS),
-    ("oslo_middleware", oslo_middleware::OPTIONS),
-    ("cors", cors::OPTIONS),
-    ("api", api::OPTIONS),
-    ("healthcheck", healthcheck::OPTIONS),
-    ("metrics", metrics::OPTIONS),
-];
-
-/// Returns all options of the service.
-pub fn declarations() -> Vec<&'static OptDecl> {
-    SECTIONS.iter().flat_map(|(_, options)| options.iter().copied()).collect()
-}
-
-/// Returns a configuration file with every option commented out, in the layout of oslo-config-generator.
-pub fn sample() -> String {
-    ::oslo_config::sample::render(&groups())
-}
-
-/// Returns the tables of all options in Markdown.
-pub fn reference() -> String {
-    ::oslo_config::reference::render(&groups())
-}
-
-fn groups() -> Vec<::oslo_config::sample::Group<'static>> {
-    SECTIONS
-        .iter()
-        .map(|(name, options)| ::oslo_config::sample::Group {
-            name,
-            help: "",
-            source: "freezer-api",
-            options,
-        })
-        .collect()
-}
 
 impl Settings {
     /// Reads the files and checks every option.
