@@ -217,7 +217,8 @@ pub fn parse<P: Parser>(options: &[&'static [OptionArgument]]) -> (P, CommandLin
             let _ = std::io::stdout().write_all(&script);
             std::process::exit(0)
         }
-        Ok(Parsed::ManPages(directory)) => match man_pages(command, &directory) {
+        // Parsing has added the subcommand `help` to the other command.
+        Ok(Parsed::ManPages(directory)) => match man_pages(self::command::<P>(options), &directory) {
             Ok(()) => std::process::exit(0),
             Err(error) => {
                 crate::logging::print_error(&name, &format!("{}: {error}", directory.display()));

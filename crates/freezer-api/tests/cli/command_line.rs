@@ -180,7 +180,7 @@ fn the_command_line_has_precedence_over_environment_and_files() {
     process::wait_for("the files are read again", || mine().contains("SIGHUP").then_some(()));
     let before = mine().len();
     process::wait_for("lines of the new settings", || {
-        service.request("GET", "/", "");
+        service.request("GET", "/healthcheck", "");
         mine().get(before..).is_some_and(|new| new.contains("\"DEBUG\"")).then_some(())
     });
     assert!(mine().lines().all(|line| line.starts_with('{')), "{}", mine());

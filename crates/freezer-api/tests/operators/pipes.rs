@@ -112,6 +112,9 @@ fn standard_streams_and_pipes_with_a_reader_take_the_log() {
     }
 }
 
+/// The logger of the line of each request.
+const ACCESS: &str = " freezer_api.access ";
+
 /// The number of requests whose lines are more than a pipe or a socket holds.
 const MANY: usize = 1000;
 
@@ -150,7 +153,7 @@ fn a_reader_of_the_log_that_stops_reading_does_not_stop_the_service() {
     // The log on standard error has the report and the lines that the pipe does not take.
     let said = service.log();
     assert_eq!(said.matches("log-pipe: its reader does not read; until").count(), 1, "{said}");
-    assert!(said.contains(" DEBUG "), "{said}");
+    assert!(said.contains(ACCESS), "{said}");
     assert!(content(&mut reader).ends_with('\n'));
     service.request("GET", "/v2/p1/jobs", "");
     let after = wait_for("the number", || {
@@ -202,7 +205,7 @@ fn standard_error_that_is_not_read_does_not_stop_the_service() {
         assert_eq!(ended.code(), Some(0));
         let mut text = String::new();
         File::from(reader).read_to_string(&mut text).unwrap();
-        assert!(text.matches(" DEBUG ").count() < MANY, "the reader was too slow for some lines");
+        assert!(text.matches(ACCESS).count() < MANY, "the reader was too slow for some lines");
         assert!(text.ends_with('\n'), "{text}");
     }
 }
@@ -223,7 +226,7 @@ fn a_log_that_takes_no_lines_is_reported_once_for_each_outage() {
     }
     let said = wait_for("the lines", || {
         let said = service.log();
-        (said.matches(" DEBUG ").count() >= 3).then_some(said)
+        (said.matches(ACCESS).count() >= 3).then_some(said)
     });
     assert_eq!(said.matches("log-pipe: Broken pipe").count(), 1, "{said}");
     let mut reader = opened_without_waiting(&path);
