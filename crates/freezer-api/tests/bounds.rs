@@ -17,6 +17,8 @@ mod jobs;
 mod left_out;
 #[path = "bounds/memory.rs"]
 mod memory;
+#[path = "bounds/packets.rs"]
+mod packets;
 #[path = "bounds/pages.rs"]
 mod pages;
 #[path = "bounds/repeated_searches.rs"]

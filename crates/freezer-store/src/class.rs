@@ -75,6 +75,8 @@ impl fmt::Display for Outage {
 pub enum Unstorable {
     /// The value is longer than the column.
     TooLong,
+    /// The statement is larger than `max_allowed_packet` of the server.
+    PacketTooLarge,
     /// The character set of the column (utf8mb3) does not have a character of the value.
     CharacterSet,
     /// The value is a number outside the column's range, or not a number.
@@ -85,6 +87,9 @@ impl fmt::Display for Unstorable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Unstorable::TooLong => "the value is longer than the column",
+            Unstorable::PacketTooLarge => {
+                "the document is larger than the database server accepts; its operator can raise max_allowed_packet"
+            }
             Unstorable::CharacterSet => {
                 "the value has a character (such as an emoji) that the column's character set cannot hold"
             }

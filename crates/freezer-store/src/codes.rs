@@ -98,7 +98,7 @@ const SERVER: &[(u16, Class, &str)] = &[
     (1270, Class::Replaced, "the same of three columns"),
     (1271, Class::Replaced, "the same of more columns"),
     (1118, Class::Unstorable(Unstorable::TooLong), "row too large"),
-    (1153, Class::Unstorable(Unstorable::TooLong), "packet larger than max_allowed_packet"),
+    (1153, Class::Unstorable(Unstorable::PacketTooLarge), "packet larger than max_allowed_packet"),
     (1406, Class::Unstorable(Unstorable::TooLong), "longer than the column"),
     (1366, Class::Unstorable(Unstorable::CharacterSet), "a character that the column cannot hold"),
     (3988, Class::Unstorable(Unstorable::CharacterSet), "the same of MySQL, which names no column"),

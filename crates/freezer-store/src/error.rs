@@ -186,7 +186,7 @@ pub(crate) fn classify(error: &DriverError) -> Class {
         }
         DriverError::Server(answer) => of_server(answer.code),
         DriverError::MySql(mysql_async::Error::Driver(PacketTooLarge)) => {
-            Class::Unstorable(Unstorable::TooLong)
+            Class::Unstorable(Unstorable::PacketTooLarge)
         }
         DriverError::MySql(_) => Class::Outage(Outage::Away),
         DriverError::Sqlite(error) => classify_sqlite(error),

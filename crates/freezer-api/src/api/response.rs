@@ -8,7 +8,7 @@ use std::error::Error as _;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use freezer_store::{Outage, StoreError};
+use freezer_store::{Outage, StoreError, Unstorable};
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderValue, StatusCode};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -268,6 +268,11 @@ fn status_of_store(error: &StoreError) -> (StatusCode, &'static str) {
     match error {
         _ if error.is_replaced() => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
         StoreError::Duplicate { .. } => (StatusCode::CONFLICT, "Document already existing"),
+        StoreError::TooLarge { .. }
+        | StoreError::TreeTooLarge { .. }
+        | StoreError::Unstorable { reason: Unstorable::PacketTooLarge, .. } => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "Document too large")
+        }
         StoreError::Unstorable { .. } => (StatusCode::BAD_REQUEST, "Bad request format"),
         StoreError::UnknownMarker { .. } => (StatusCode::BAD_REQUEST, "Invalid parameter"),
         StoreError::Unavailable { .. }
@@ -275,9 +280,6 @@ fn status_of_store(error: &StoreError) -> (StatusCode, &'static str) {
         | StoreError::Setting { .. }
         | StoreError::Url(_)
         | StoreError::OutcomeUnknown { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
-        StoreError::TooLarge { .. } | StoreError::TreeTooLarge { .. } => {
-            (StatusCode::PAYLOAD_TOO_LARGE, "Document too large")
-        }
         StoreError::Corrupt { .. } | StoreError::Schema(_) | StoreError::Backend { .. } => {
             (StatusCode::INTERNAL_SERVER_ERROR, "Internal Storage Error")
         }
@@ -353,6 +355,10 @@ fn log_refusal(error: &Error, status: StatusCode) {
             other => tracing::info!(status, "refused: {other}"),
         },
         Error::Unauthenticated(_) | Error::ForeignPage(_) => tracing::info!(status, "refused: {error}"),
+        // only the operator can change this limit
+        Error::Store(StoreError::Unstorable { reason: Unstorable::PacketTooLarge, .. }) => {
+            tracing::warn!(status, "refused: {error}");
+        }
         _ => tracing::debug!(status, "refused: {error}"),
     }
 }
