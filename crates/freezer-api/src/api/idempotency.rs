@@ -39,26 +39,31 @@ const MAX_KEY_LENGTH: usize = 255;
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// Routes a request of an identified caller. A POST with a key is carried out at most once. `guards` has the same routes as
-/// `router`, but only checks the policy. It is used before a stored answer is read, because the caller may have lost the
-/// permission to see this answer.
+/// `router`, but only checks the policy: before the body is read, and again with the body before a stored answer is sent,
+/// because the caller may have lost the permission to see this answer.
 pub async fn route(app: &SharedApp, router: Router, guards: Router, request: Request) -> Response {
     if request.method() != Method::POST || !request.headers().contains_key(KEY) {
         let Ok(answer) = router.oneshot(request).await;
         return answer;
     }
     let (parts, body) = request.into_parts();
-    let Ok(permitted) = guards.oneshot(Request::from_parts(parts.clone(), Body::empty())).await;
+    let Ok(permitted) = guards.clone().oneshot(Request::from_parts(parts.clone(), Body::empty())).await;
     if !permitted.status().is_success() {
         return permitted;
     }
-    match route_once(app, router, Request::from_parts(parts, body)).await {
+    match route_once(app, router, guards, Request::from_parts(parts, body)).await {
         Ok(answer) => answer,
         Err(error) => error.into_response(),
     }
 }
 
 /// Claims the key of a request and carries out the request, or returns the stored answer.
-async fn route_once(app: &SharedApp, router: Router, request: Request) -> Result<Response, Error> {
+async fn route_once(
+    app: &SharedApp,
+    router: Router,
+    guards: Router,
+    request: Request,
+) -> Result<Response, Error> {
     let key = key(&request)?;
     let (parts, body) = request.into_parts();
     let began = Instant::now();
@@ -89,7 +94,7 @@ async fn route_once(app: &SharedApp, router: Router, request: Request) -> Result
     request.extensions_mut().insert(deadline);
     let attempt = Attempt { app: app.clone(), store, keyed, deadline: deadline.deadline(), is_repeat: false };
     // in its own task: if the caller disconnects, it must get the answer when it sends the request again
-    let work = attempt.answer(router, request, admitted);
+    let work = attempt.answer(router, guards, request, admitted);
     tokio::spawn(work.in_current_span()).await.map_err(|_| {
         Error::Internal("a request with an Idempotency-Key ended without an answer".to_owned())
     })?
@@ -110,6 +115,7 @@ impl Attempt {
     async fn answer(
         mut self,
         router: Router,
+        guards: Router,
         request: Request,
         admitted: AdmittedRequest,
     ) -> Result<Response, Error> {
@@ -123,6 +129,10 @@ impl Attempt {
                 Ok(self.carry_out(router, request).await)
             }
             Ok(Some(Claim::Answered { status, answer })) => {
+                let Ok(permitted) = guards.oneshot(request).await;
+                if !permitted.status().is_success() {
+                    return Ok(permitted);
+                }
                 let mut answer = response::stored(status, answer)?;
                 answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
                 Ok(answer)

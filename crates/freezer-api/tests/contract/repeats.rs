@@ -209,6 +209,14 @@ async fn the_policy_is_asked_before_an_answer_is_given_again(app: TestApp) {
     keyed(&member, "/v2/p1/nothing", "k", &json!({})).await.expect(404);
     keyed(&member, "/v2", "k", &json!({})).await.expect(405);
     keyed(&member, "/v2/p1/backups/b", "k", &json!({})).await.expect(405);
+    // The rule for central clients depends on the body.
+    let central = json!({"client_id": "central", "is_central": true});
+    let admin = app.admin();
+    keyed(&admin, "/v2/p1/clients", "central", &central).await.expect(201);
+    assert!(is_replayed(&keyed(&admin, "/v2/p1/clients", "central", &central).await));
+    let without_role = app.as_user("admin", "p1", "member");
+    keyed(&without_role, "/v2/p1/clients", "central", &central).await.expect(403);
+    keyed(&without_role, "/v2/p1/clients", "plain", &json!({"client_id": "plain"})).await.expect(201);
 }
 
 async fn an_empty_query_does_not_make_another_request(app: TestApp) {

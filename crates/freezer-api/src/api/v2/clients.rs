@@ -13,6 +13,7 @@ use crate::api::v2::answers::ClientCreated;
 use crate::error::Error;
 use crate::policy;
 use crate::service;
+use crate::validate::documents::ClientDocument;
 
 /// `GET /v2/{project_id}/clients`
 pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Response, Error> {
@@ -31,9 +32,7 @@ pub async fn list(call: Call, query: ListQuery, Body(body): Body) -> Result<Resp
 /// `POST /v2/{project_id}/clients`
 pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
     let document = call.app.validators.client(body)?;
-    if document.is_central {
-        call.require(&policy::clients::CREATE_CENTRAL).await?;
-    }
+    check_central(&call, &document).await?;
     let (registered, client_id) = service::clients::register(call.change()?, document).await?;
     match registered {
         Registered::Created => log_change!(call, "client registered", client_id),
@@ -41,6 +40,21 @@ pub async fn create(call: Call, Body(body): Body) -> Result<Response, Error> {
         Registered::Unchanged | Registered::Foreign => {}
     }
     response::created(&ClientCreated { client_id: &client_id })
+}
+
+/// Checks the policy for [`create`]. An invalid body needs no further rule.
+pub async fn check_create(call: Call, Body(body): Body) -> Result<(), Error> {
+    match call.app.validators.client(body) {
+        Ok(document) => check_central(&call, &document).await,
+        Err(_) => Ok(()),
+    }
+}
+
+async fn check_central(call: &Call, document: &ClientDocument) -> Result<(), Error> {
+    if document.is_central {
+        call.require(&policy::clients::CREATE_CENTRAL).await?;
+    }
+    Ok(())
 }
 
 /// `GET /v2/{project_id}/clients/{client_id}`

@@ -33,6 +33,8 @@ pub struct Route {
     /// The rule that must permit the request.
     pub rule: &'static RuleDefault,
     handler: MethodRouter<SharedApp>,
+    /// Checks only whether the policy permits the request.
+    guard: MethodRouter<SharedApp>,
 }
 
 /// Returns all v2 routes except for the home document, for which every valid token is sufficient.
@@ -52,7 +54,10 @@ pub fn routes() -> Vec<Route> {
     const BACKUP: &str = "/v2/{project_id}/backups/{backup_id}";
     vec![
         route(Method::GET, CLIENTS, &client_rules::GET_ALL, clients::list),
-        route(Method::POST, CLIENTS, &client_rules::CREATE, clients::create),
+        Route {
+            guard: on(MethodFilter::POST, clients::check_create),
+            ..route(Method::POST, CLIENTS, &client_rules::CREATE, clients::create)
+        },
         route(Method::GET, CLIENT, &client_rules::GET, clients::show),
         route(Method::DELETE, CLIENT, &client_rules::DELETE, clients::delete),
         route(Method::GET, ACTIONS, &action_rules::GET_ALL, actions::list),
@@ -96,9 +101,10 @@ pub fn router() -> axum::Router<SharedApp> {
     build_router(|route| route.handler)
 }
 
-/// Returns a router with the same routes. Its handlers only check whether the policy permits the request.
+/// Returns a router with the same routes. Its handlers only check whether the policy permits the request. A request without its body
+/// is only checked against the rule of its route.
 pub fn guards() -> axum::Router<SharedApp> {
-    build_router(|route| on(filter(&route.method), permitted))
+    build_router(|route| route.guard)
 }
 
 /// Does nothing, because the extractor of [`Call`] checks the policy.
@@ -118,7 +124,8 @@ where
     H: Handler<T, SharedApp>,
     T: 'static,
 {
-    Route { handler: on(filter(&method), handler), method, path, rule }
+    let (handler, guard) = (on(filter(&method), handler), on(filter(&method), permitted));
+    Route { method, path, rule, handler, guard }
 }
 
 fn filter(method: &Method) -> MethodFilter {
