@@ -2,7 +2,7 @@
 //!
 //! Each request has one record. `server/` creates it when the head has arrived, `middleware.rs` and the routes add to it, and
 //! `server/` completes it when the last byte of the answer is written. A record is reported when it is dropped, so no request is
-//! missing, even if its client disconnects. [`report`] is the only place that reports finished requests: it writes the access
+//! missing, even if its client disconnects. `report` is the only place that reports finished requests: it writes the access
 //! line and counts the request.
 
 use std::fmt::{self, Display};
